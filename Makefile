@@ -1,0 +1,44 @@
+# Every command that people and scripts rely on; `make help` lists them.
+# PYTHON chooses the interpreter that makes the virtual environment (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format audit lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sale; Ctrl-C stops everything
+	@exec $(BIN)/boxoffice up
+
+test: $(DEV_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
+	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: $(DEV_STAMP) ## formatting, lint rules, strict types, and the migrations' own linter
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/squawk --config .squawk.toml migrations/*.sql
+
+format: $(DEV_STAMP) ## rewrite the code in the project's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+audit: $(RUN_STAMP) ## check every invariant on the database that BOXOFFICE_DATABASE_URL names
+	@$(BIN)/boxoffice audit
+
+lock: $(DEV_STAMP) ## compile the lock files anew
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/lock
+
+clean: ## remove the virtual environment and the caches; the shop's data in .boxoffice/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+$(RUN_STAMP): requirements/run.lock pyproject.toml scripts/bootstrap
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) run
+
+$(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) dev

@@ -1,0 +1,1 @@
+"""Concert seat reservations for the minute in which everybody wants the same seats."""

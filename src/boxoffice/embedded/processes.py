@@ -1,0 +1,215 @@
+"""Supervises children that run our own commands: restarts the crashed, stops all in order."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from boxoffice.embedded.child import launch_command, wait_until
+
+BACKOFF_FIRST_S = 0.2
+BACKOFF_MAX_S = 5.0
+STEADY_AFTER_S = 10.0
+TICK_S = 0.25
+KILL_TIMEOUT_S = 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass
+class Worker:
+    """One supervised command and its present process."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] | None
+    pass_fds: Sequence[int]
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    backoff_s: float = BACKOFF_FIRST_S
+    retry_at_s: float | None = field(default=None)
+    restarts: int = 0
+
+
+class ProcessGroup:
+    """Runs several commands until told to stop; use it in the main thread, which may only wait.
+
+    A child that ends by itself, whatever its exit code, is started again after a pause that
+    doubles from 0.2 s to 5 s and is forgotten once a child has lived for 10 s. Children get
+    SIGTERM when we die, however we die, and never the terminal's Ctrl-C.
+    """
+
+    def __init__(self, *, stop_timeout_s: float, say: Callable[[str], None]) -> None:
+        self._stop_timeout_s = stop_timeout_s
+        self._say = say
+        self._workers: dict[str, Worker] = {}
+        self._stops_asked = 0
+        self._interruptible = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def spawn(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """Start a command under a name of its own; `env` None means our environment."""
+        if name in self._workers:
+            raise ValueError(f"a child named {name} is there already")
+        worker = Worker(name, tuple(argv), env, tuple(pass_fds))
+        self._workers[name] = worker
+        self._start(worker)
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of the children that live, by name."""
+        return {
+            worker.name: worker.process.pid
+            for worker in self._workers.values()
+            if worker.process is not None and not _has_ended(worker.process)
+        }
+
+    def restarts(self) -> dict[str, int]:
+        """How often each child was started again, by name."""
+        return {worker.name: worker.restarts for worker in self._workers.values()}
+
+    def run_until_stopped(self, on_tick: Callable[[], None] | None = None) -> None:
+        """Supervise until SIGINT, SIGTERM or SIGHUP, then stop all; a second signal hastens that.
+
+        `on_tick` is called about four times a second, and may block; an error from it stops
+        all children and is raised.
+        """
+        with self._handled_signals() as wakeup:
+            try:
+                while not self._stops_asked:
+                    self._restart_ended()
+                    self._tick(on_tick)
+                    self._wait(wakeup)
+            finally:
+                self.stop()
+
+    def stop(self) -> None:
+        """Ask all with SIGTERM, wait up to the timeout, then kill with all they started."""
+        for worker in self._workers.values():
+            worker.retry_at_s = None
+            if worker.process is not None and not _has_ended(worker.process):
+                worker.process.terminate()
+        with contextlib.suppress(KeyboardInterrupt):
+            wait_until(lambda: not self.pids() or self._stops_asked > 1, self._stop_timeout_s)
+        for name in self.pids():
+            self._say(f"{name} has not stopped; killing it.")
+        for worker in self._workers.values():
+            _clear(worker)
+
+    def _start(self, worker: Worker) -> None:
+        command = launch_command(
+            worker.argv, identity="same", death_signal=signal.SIGTERM, directory=Path.cwd()
+        )
+        worker.process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            command,
+            env=None if worker.env is None else dict(worker.env),
+            pass_fds=worker.pass_fds,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        worker.started_s = time.monotonic()
+        worker.retry_at_s = None
+
+    def _restart_ended(self) -> None:
+        for worker in self._workers.values():
+            if worker.process is not None and _has_ended(worker.process):
+                self._note_end(worker, _clear(worker))
+            if worker.retry_at_s is not None and time.monotonic() >= worker.retry_at_s:
+                worker.restarts += 1
+                self._start(worker)
+
+    def _note_end(self, worker: Worker, exit_code: int | None) -> None:
+        """Plan the next start; the pause grows while the child keeps dying young."""
+        now_s = time.monotonic()
+        if now_s - worker.started_s >= STEADY_AFTER_S:
+            worker.backoff_s = BACKOFF_FIRST_S
+        self._say(
+            f"{worker.name} ended with code {exit_code}; starting it again in "
+            f"{worker.backoff_s:.1f} s."
+        )
+        worker.retry_at_s = now_s + worker.backoff_s
+        worker.backoff_s = min(worker.backoff_s * 2, BACKOFF_MAX_S)
+
+    def _tick(self, on_tick: Callable[[], None] | None) -> None:
+        """Let the caller look after its own things; a second Ctrl-C ends even a long look."""
+        if on_tick is None:
+            return
+        with contextlib.suppress(KeyboardInterrupt):
+            try:
+                self._interruptible = True
+                on_tick()
+            finally:
+                self._interruptible = False
+
+    def _wait(self, wakeup: int) -> None:
+        """Sleep until a signal or the next tick."""
+        now_s = time.monotonic()
+        retries_s = [w.retry_at_s - now_s for w in self._workers.values() if w.retry_at_s]
+        readable, _, _ = select.select([wakeup], [], [], max(0.0, min([TICK_S, *retries_s])))
+        if readable:
+            os.read(wakeup, 512)
+
+    @contextlib.contextmanager
+    def _handled_signals(self) -> Iterator[int]:
+        """Count stop signals and wake the loop for them and for ended children."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        former_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        former = {
+            number: signal.signal(number, self._on_stop)
+            for number in STOP_SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # nohup
+        }
+        former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        try:
+            yield reader
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(former_fd)
+            os.close(reader)
+            os.close(writer)
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stops_asked += 1
+        if self._interruptible and self._stops_asked > 1:
+            raise KeyboardInterrupt
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended, without reaping it, so that its pid still means its group."""
+    if process.returncode is not None:
+        return True
+    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, process.pid, options) is not None
+
+
+def _clear(worker: Worker) -> int | None:
+    """Kill what is left of a child and of what it started, and reap it; its exit code."""
+    process, worker.process = worker.process, None
+    if process is None:
+        return None
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait(KILL_TIMEOUT_S)

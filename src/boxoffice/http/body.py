@@ -1,0 +1,109 @@
+"""Request bodies: bounded in size and time, decoded and validated in one pass."""
+
+import asyncio
+import json
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import falcon.asgi
+import msgspec
+
+from boxoffice.errors import (
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    Invalid,
+    MediaTypeUnsupported,
+    Problem,
+)
+
+B = TypeVar("B")
+
+JSON_TYPE = "application/json"
+
+
+async def read(req: falcon.asgi.Request, max_bytes: int, timeout_s: float) -> bytes:
+    """Return the body; raise `BodyTooLarge` or `BodyTooSlow`, before the rest of it is read."""
+    declared = req.content_length
+    if declared is not None and declared > max_bytes:
+        raise BodyTooLarge(f"The body may have {max_bytes} bytes.", max_bytes=max_bytes)
+    if declared == 0:
+        return b""
+    chunks = []
+    size = 0
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in req.stream:
+                size += len(chunk)
+                if size > max_bytes:
+                    raise BodyTooLarge(f"The body may have {max_bytes} bytes.", max_bytes=max_bytes)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise BodyTooSlow from None
+    return b"".join(chunks)
+
+
+def media_type(req: falcon.asgi.Request) -> str:
+    """Return the media type of the body without its parameters, lower case."""
+    return (req.content_type or "").partition(";")[0].strip().lower()
+
+
+def require_json(req: falcon.asgi.Request) -> None:
+    """Raise `MediaTypeUnsupported` unless the body is declared as JSON."""
+    if media_type(req) != JSON_TYPE:
+        raise MediaTypeUnsupported(f"This call takes {JSON_TYPE}.")
+
+
+def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None = None) -> B:
+    """Return `raw` as a `kind`.
+
+    Raises `BadRequest` for what is not JSON (RFC 8259) or repeats a member, and `Invalid`, or the
+    problem that `invalid` names for the offending member, for JSON of another shape.
+    """
+    try:
+        body: B = _decoder(kind).decode(raw)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, invalid or {}) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
+    _refuse_repeated_members(raw, body)
+    return body
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: type[B]) -> msgspec.json.Decoder[B]:
+    return msgspec.json.Decoder(kind)
+
+
+def _invalid(error: msgspec.ValidationError, named: dict[str, type[Problem]]) -> Problem:
+    message, _, path = str(error).partition(" - at `")
+    path = path.rstrip("`")
+    member = path.removeprefix("$.").partition(".")[0].partition("[")[0]
+    problem = named.get(member, Invalid)
+    # A missing member has no path of its own: the decoder names it in the message.
+    for name, kind in named.items():
+        if f"missing required field `{name}`" in message:
+            problem = kind
+    return problem(f"{message}.", errors=[{"path": path or "$", "message": message}])
+
+
+def _refuse_repeated_members(raw: bytes, body: object) -> None:
+    # The decoder keeps the last of two members with one name. Every member brings a colon, so a body
+    # with no more colons than members that were set has no repetition; the others are read again.
+    if raw.count(b":") <= _members_set(body):
+        return
+    json.loads(raw, object_pairs_hook=_unrepeated)
+
+
+def _members_set(body: object) -> int:
+    if not isinstance(body, msgspec.Struct):
+        return 0
+    values = (getattr(body, name) for name in body.__struct_fields__)
+    return sum(value is not None and value is not msgspec.UNSET for value in values)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise BadRequest("A JSON object repeats a member.")
+    return members

@@ -1,0 +1,226 @@
+"""One way to write a route: declare what goes in and out, and handle one typed call.
+
+The declaration validates requests and describes them in the OpenAPI document, so that the two cannot
+disagree.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import falcon.asgi
+import msgspec
+
+from boxoffice.errors import (
+    Forbidden,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyRequired,
+    Invalid,
+    NotFound,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+)
+from boxoffice.http import body as bodies
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+_KEY_MAX = 128
+_encode = msgspec.json.Encoder().encode
+
+
+class Principal(Protocol):
+    """Who calls."""
+
+    @property
+    def role(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class PathId:
+    """An id in a path: how to read it, and what to answer for one that nobody could have made."""
+
+    parse: Callable[[str], Any]
+    missing: type[NotFound]
+    description: str
+
+
+@dataclass(frozen=True)
+class RawBody:
+    """A body that the handler reads itself, such as CSV."""
+
+    media_types: tuple[str, ...]
+    max_bytes: int
+    schema: type[Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The declaration of one call."""
+
+    summary: str
+    success: int
+    returns: Any = None
+    body: Any = None
+    raw_body: RawBody | None = None
+    query: Any = None
+    path: Mapping[str, PathId] = field(default_factory=dict)
+    role: str | None = None
+    keyed: bool = False
+    cached: bool = False
+    invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
+    problems: Sequence[type[Problem]] = ()
+
+
+@dataclass(slots=True)
+class Call(Generic[B, Q]):
+    """One request after parsing: only what its operation declares is set."""
+
+    req: falcon.asgi.Request
+    caller: Any = None
+    body: B = None  # type: ignore[assignment]
+    query: Q = None  # type: ignore[assignment]
+    key: str = ""
+    raw: bytes = b""
+    ids: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Reply:
+    """A successful answer: a value to encode, or bytes that are encoded already."""
+
+    value: Any = None
+    encoded: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What every operation needs at run time; set once by the composition root."""
+
+    authenticate: Callable[[str], Principal]
+    body_max_bytes: int
+    body_timeout_s: float
+    request_timeout_s: float
+
+
+Handler = Callable[[Any, Call[Any, Any]], Awaitable[Reply]]
+Responder = Callable[..., Awaitable[None]]
+
+
+def operation(
+    summary: str, success: int = 200, **declared: Any
+) -> Callable[[Handler], Responder]:
+    """Declare a route's handler; see `Operation` for what can be declared.
+
+    The handler becomes a Falcon responder of a resource that has a `gate`.
+    """
+    op = Operation(summary, success, **declared)
+
+    def wrap(handler: Handler) -> Responder:
+        async def responder(
+            resource: Any, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str
+        ) -> None:
+            gate: Gate = resource.gate
+            try:
+                async with asyncio.timeout(gate.request_timeout_s):
+                    call = await _parse(op, gate, req, params)
+                    reply = await handler(resource, call)
+            except TimeoutError:
+                raise Unavailable("The request took longer than this service allows.") from None
+            _present(op, req, resp, reply)
+
+        responder.operation = op  # type: ignore[attr-defined]
+        responder.__doc__ = handler.__doc__
+        return responder
+
+    return wrap
+
+
+async def _parse(
+    op: Operation, gate: Gate, req: falcon.asgi.Request, params: Mapping[str, str]
+) -> Call[Any, Any]:
+    call: Call[Any, Any] = Call(req)
+    if op.role is not None:
+        call.caller = _authenticate(op.role, gate, req)
+    if op.path:
+        call.ids = {name: _path_id(op.path[name], text) for name, text in params.items()}
+    if op.keyed:
+        call.key = _idempotency_key(req)
+    if op.query is not None:
+        call.query = _query(op.query, req)
+    if op.body is not None:
+        bodies.require_json(req)
+        raw = await bodies.read(req, gate.body_max_bytes, gate.body_timeout_s)
+        call.body = bodies.decode(raw, op.body, dict(op.invalid))
+    elif op.raw_body is not None:
+        call.raw = await bodies.read(req, op.raw_body.max_bytes, gate.body_timeout_s)
+    return call
+
+
+def _authenticate(role: str, gate: Gate, req: falcon.asgi.Request) -> Principal:
+    header = req.get_header("Authorization")
+    if not header:
+        raise Unauthenticated
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("The Authorization header must be 'Bearer' and an access token.")
+    caller = gate.authenticate(token.strip())
+    if role not in ("any", caller.role):
+        raise Forbidden(f"This call is for the role '{role}'.")
+    return caller
+
+
+def _path_id(declared: PathId, text: str) -> Any:
+    value = declared.parse(text)
+    if value is None:
+        raise declared.missing
+    return value
+
+
+def _idempotency_key(req: falcon.asgi.Request) -> str:
+    key = req.get_header("Idempotency-Key")
+    if not key:
+        raise IdempotencyKeyRequired
+    if len(key) > _KEY_MAX or not all("!" <= char <= "~" for char in key):
+        raise IdempotencyKeyInvalid
+    return key
+
+
+def _query(kind: type[Q], req: falcon.asgi.Request) -> Q:
+    try:
+        return msgspec.convert(req.params, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"The query is not acceptable: {error}.") from error
+
+
+def _present(
+    op: Operation, req: falcon.asgi.Request, resp: falcon.asgi.Response, reply: Reply
+) -> None:
+    for name, value in reply.headers.items():
+        resp.set_header(name, value)
+    if reply.etag:
+        resp.set_header("ETag", reply.etag)
+        if _matches(req.get_header("If-None-Match"), reply.etag):
+            resp.status = "304"
+            return
+    resp.status = str(op.success)
+    if reply.encoded is not None:
+        resp.data = reply.encoded
+    elif reply.value is not None:
+        resp.data = _encode(reply.value)
+    if not op.cached and op.success != 204:
+        resp.set_header("Cache-Control", "no-store")
+
+
+def _matches(header: str | None, etag: str) -> bool:
+    """Weak comparison of If-None-Match (RFC 9110, section 13.1.2)."""
+    if not header:
+        return False
+    if header.strip() == "*":
+        return True
+    plain = etag.removeprefix("W/")
+    return any(tag.strip().removeprefix("W/") == plain for tag in header.split(","))

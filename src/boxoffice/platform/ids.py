@@ -1,0 +1,54 @@
+"""Identifiers: UUIDv7 inside, opaque strings outside.
+
+What belongs to one schedule has an id that carries the schedule, so that a lookup goes to one shard:
+the 32 bytes of both UUIDs in URL-safe base64 (RFC 4648, section 5), 43 characters.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import NamedTuple
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+_PUBLIC_LENGTH = 43
+
+
+class ScopedId(NamedTuple):
+    """An id within a schedule."""
+
+    schedule_id: UUID
+    own_id: UUID
+
+    def __str__(self) -> str:
+        """Return the opaque string that callers see."""
+        packed = self.schedule_id.bytes + self.own_id.bytes
+        return urlsafe_b64encode(packed)[:_PUBLIC_LENGTH].decode("ascii")
+
+
+def new_id() -> UUID:
+    """Return a new UUIDv7 (RFC 9562); its time part is for locality and decides nothing."""
+    return uuid7()
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Return the UUID whose canonical form is `text`, or None."""
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text else None
+
+
+def parse_scoped(text: str) -> ScopedId | None:
+    """Return the id that `text` stands for, or None where it is not one that we made."""
+    if len(text) != _PUBLIC_LENGTH or not text.isascii():
+        return None
+    try:
+        packed = urlsafe_b64decode(text + "=")
+    except ValueError:
+        return None
+    if len(packed) != 32:
+        return None
+    scoped = ScopedId(UUID(bytes=packed[:16]), UUID(bytes=packed[16:]))
+    # Two spare bits, and characters that the decoder skips, would give one id many spellings.
+    return scoped if str(scoped) == text else None

@@ -1,0 +1,25 @@
+-- name: lock
+-- Let one migration run at a time; the lock goes with the connection.
+SELECT pg_advisory_lock($1);
+
+-- name: create_tables
+-- dbmate's own table of applied files, and which text of each room's functions is installed.
+CREATE TABLE IF NOT EXISTS schema_migrations (version varchar(128) PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS schema_functions (room text PRIMARY KEY, digest bytea NOT NULL);
+
+-- name: applied
+-- The numbered files that have run.
+SELECT version FROM schema_migrations;
+
+-- name: record
+-- Remember a numbered file.
+INSERT INTO schema_migrations (version) VALUES ($1);
+
+-- name: installed
+-- The digest of each room's installed functions.
+SELECT room, digest FROM schema_functions;
+
+-- name: record_functions
+-- Remember which text was installed.
+INSERT INTO schema_functions (room, digest) VALUES ($1, $2)
+ON CONFLICT (room) DO UPDATE SET digest = excluded.digest;

@@ -1,0 +1,184 @@
+"""Connections to PostgreSQL, and what its failures mean.
+
+Every connection has its timeouts set by the server, and a client-side deadline above them for a
+server that does not answer at all.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any
+
+import asyncpg
+
+from boxoffice.errors import Unavailable
+from boxoffice.settings import Settings
+
+Record = asyncpg.Record
+
+_CLIENT_GRACE_S = 1.0
+
+
+class Failure(Enum):
+    """What an exception of the driver says about the transaction that it ended."""
+
+    REFUSED = "refused"  # rolled back because of what was asked: asking again fails again
+    TRANSIENT = "transient"  # rolled back because of others: asking again may work
+    UNAVAILABLE = "unavailable"  # nothing was done, and the server cannot do it now
+    UNKNOWN = "unknown"  # it may have been committed: look it up
+
+
+_TRANSIENT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+_UNAVAILABLE = (
+    Unavailable,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresIOError,
+)
+_UNKNOWN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+def classify(error: BaseException) -> Failure:
+    """Say what `error`, raised while a statement ran, means for its transaction."""
+    if isinstance(error, asyncpg.exceptions.UnsupportedClientFeatureError | asyncpg.DataError):
+        return Failure.REFUSED
+    if isinstance(error, _TRANSIENT):
+        return Failure.TRANSIENT
+    if isinstance(error, _UNAVAILABLE):
+        return Failure.UNAVAILABLE
+    if isinstance(error, _UNKNOWN):
+        return Failure.UNKNOWN
+    return Failure.REFUSED
+
+
+class Database:
+    """A bounded pool; every call raises `Unavailable` where no connection is to be had in time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: asyncpg.Pool[Record] | None = None
+
+    async def open(self) -> None:
+        """Connect once, so that a wrong address is noticed at the start."""
+        self._pool = await asyncpg.create_pool(
+            self._settings.database_url,
+            min_size=1,
+            max_size=self._settings.db_pool_max,
+            reset=_keep,
+            **connection_options(self._settings),
+        )
+
+    async def close(self) -> None:
+        """Close every connection, by force where a server does not answer."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            await asyncio.wait_for(pool.close(), timeout=2)
+        except TimeoutError:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection; raise `Unavailable` where none is free or the server is away."""
+        if self._pool is None:
+            raise Unavailable("PostgreSQL is not connected yet.")
+        try:
+            lent = await self._pool.acquire(timeout=self._settings.db_acquire_timeout_ms / 1000)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable("PostgreSQL cannot be reached; try again.") from error
+        try:
+            yield lent
+        finally:
+            await self._pool.release(lent)
+
+    async def fetch(self, query: str, *args: object) -> list[Record]:
+        """Run one statement as one transaction and return its rows.
+
+        Driver errors pass through: `classify` says what they mean.
+        """
+        async with self.connection() as connection:
+            return await connection.fetch(query, *args)
+
+    async def read(self, query: str, *args: object) -> list[Record]:
+        """Run a statement that changes nothing; raise `Unavailable` where the server fails."""
+        try:
+            return await self.fetch(query, *args)
+        except asyncpg.PostgresError as error:
+            if classify(error) is Failure.REFUSED:
+                raise
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+
+    async def read_one(self, query: str, *args: object) -> Record | None:
+        """Run a statement that changes nothing and return its first row, if any."""
+        rows = await self.read(query, *args)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection inside a transaction; leaving early rolls back."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def _keep(_connection: object) -> None:
+    """Leave a returned connection as it is: no statement of ours changes a session.
+
+    The driver's default asks the server to reset everything, which is one more round trip per batch.
+    """
+
+
+def connection_options(settings: Settings, *, bounded: bool = True) -> dict[str, Any]:
+    """Return the driver's options; `bounded=False` lifts the statement deadline (migrations)."""
+    options: dict[str, Any] = {
+        "timeout": settings.db_connect_timeout_ms / 1000,
+        "command_timeout": settings.statement_timeout_ms / 1000 + _CLIENT_GRACE_S,
+    }
+    if not bounded:
+        options["command_timeout"] = None
+    if settings.db_pooler == "transaction":
+        # The pooler hands each transaction to another server connection: no prepared statement and
+        # no session setting survives, so the role carries the timeouts (see docs/operations.md).
+        options["statement_cache_size"] = 0
+        return options
+    options["server_settings"] = {
+        "application_name": "boxoffice",
+        "synchronous_commit": "on",
+        "jit": "off",
+        "timezone": "UTC",
+        "lock_timeout": str(settings.lock_timeout_ms),
+        "statement_timeout": str(settings.statement_timeout_ms if bounded else 0),
+        "idle_in_transaction_session_timeout": str(settings.idle_in_transaction_timeout_ms),
+    }
+    return options
+
+
+async def connect(settings: Settings, *, bounded: bool = True) -> "asyncpg.Connection[Record]":
+    """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
+    try:
+        return await asyncpg.connect(
+            settings.database_url, **connection_options(settings, bounded=bounded)
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+
+def column(rows: Sequence[Record], name: str) -> list[Any]:
+    """Return one column of `rows`."""
+    return [row[name] for row in rows]

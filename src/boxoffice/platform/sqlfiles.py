@@ -1,0 +1,60 @@
+"""Named SQL statements: each room keeps every statement in its `queries.sql`.
+
+A statement starts with `-- name: identifier`, continues with comment lines that describe it, and ends
+where the next one starts.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+
+from boxoffice.errors import IntegrityError
+
+_MARK = "-- name:"
+
+
+class Queries(Mapping[str, str]):
+    """The statements of one room by name; asking for an unknown name raises at import time."""
+
+    def __init__(self, statements: Mapping[str, str]) -> None:
+        self._statements = dict(statements)
+
+    def __getitem__(self, name: str) -> str:
+        return self._statements[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._statements)
+
+    def __len__(self) -> int:
+        return len(self._statements)
+
+
+def load(package: str, name: str = "queries.sql") -> Queries:
+    """Read the statements of `package`; raise `IntegrityError` for a nameless or repeated one."""
+    return parse(read(package, name), f"{package}/{name}")
+
+
+def read(package: str, name: str) -> str:
+    """Return the text of a file that belongs to `package`."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def parse(text: str, source: str) -> Queries:
+    """Split `text` into its statements."""
+    head, *blocks = ("\n" + text).split("\n" + _MARK)
+    if any(line.strip() and not line.startswith("--") for line in head.splitlines()):
+        raise IntegrityError(f"{source} has a statement before its first name")
+    statements: dict[str, str] = {}
+    for block in blocks:
+        name, _, body = block.partition("\n")
+        name = name.strip()
+        if not name.isidentifier() or name in statements:
+            raise IntegrityError(f"{source} has a nameless or repeated statement: {name!r}")
+        if not body.lstrip().startswith("--"):
+            raise IntegrityError(f"{source}: {name} has no description")
+        statements[name] = _without_comments(body)
+    return Queries(statements)
+
+
+def _without_comments(body: str) -> str:
+    lines = [line for line in body.splitlines() if not line.startswith("--")]
+    return "\n".join(lines).strip().rstrip(";")

@@ -1,0 +1,76 @@
+"""Logs and metrics. Log events have static names and carry their data in fields."""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from boxoffice.settings import Settings
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+REQUESTS = Counter(
+    "boxoffice_requests_total",
+    "Answers by route and by the problem's code ('ok' for success).",
+    ("method", "route", "status", "code"),
+)
+REQUEST_SECONDS = Histogram(
+    "boxoffice_request_seconds", "Time to answer, by route.", ("route",), buckets=_SECONDS
+)
+BATCH_COMMANDS = Histogram(
+    "boxoffice_batch_commands",
+    "Commands decided by one transaction.",
+    ("kind",),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+BATCH_SECONDS = Histogram(
+    "boxoffice_batch_seconds", "Time of one batch, its commit included.", ("kind",), buckets=_SECONDS
+)
+BATCH_RETRIES = Counter(
+    "boxoffice_batch_retries_total", "Commands decided again, by reason.", ("kind", "reason")
+)
+BATCH_QUEUE = Gauge(
+    "boxoffice_batch_queue", "Commands that wait for a batch.", multiprocess_mode="livesum"
+)
+VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")
+SEAT_LOCK = Counter("boxoffice_seat_lock_total", "Seat lock decisions by result.", ("result",))
+EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
+HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the sweeper closed.")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send one line per event to `stream` (standard output): JSON, or text for people."""
+    out = stream or sys.stdout
+    level = _LEVELS[settings.log_level]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    logger_factory: Any
+    if settings.log_format == "json":
+        shared += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_encode_json),
+        ]
+        logger_factory = structlog.BytesLoggerFactory(file=out.buffer)
+    else:
+        shared.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+        logger_factory = structlog.PrintLoggerFactory(file=out)
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=logger_factory,
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=out, level=max(level, logging.WARNING), force=True)
+
+
+def _encode_json(event: object, default: Any = None, **_: object) -> bytes:
+    return msgspec.json.encode(event, enc_hook=default or str)

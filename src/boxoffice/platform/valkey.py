@@ -1,0 +1,121 @@
+"""One small port to Valkey: every call has a deadline, and a circuit breaker spares a dead server.
+
+Nothing here is the truth for anything. Callers catch `ValkeyAway` and go on without.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from hashlib import sha1
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from boxoffice.errors import BoxofficeError
+from boxoffice.platform import telemetry
+from boxoffice.settings import Settings
+
+
+class ValkeyAway(BoxofficeError):
+    """Valkey did not answer in time, refused, or is being spared by the breaker."""
+
+
+class Script:
+    """A Lua script with its digest; it is sent once per server and called by the digest."""
+
+    def __init__(self, name: str, source: str) -> None:
+        self.name = name
+        self.source = source
+        # Valkey addresses scripts by SHA-1; nothing secret rests on it.
+        self.digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+class Breaker:
+    """Opens after `failures_max` failures in a row, and lets one call through per `open_s`."""
+
+    def __init__(self, failures_max: int, open_s: float) -> None:
+        self._failures_max = failures_max
+        self._open_s = open_s
+        self._failures = 0
+        self._next_try_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are being refused now."""
+        return self._failures >= self._failures_max
+
+    def admits(self, now: float) -> bool:
+        """Say whether a call may be made at `now` (monotonic seconds); a probe uses its turn up."""
+        if not self.is_open:
+            return True
+        if now < self._next_try_at:
+            return False
+        self._next_try_at = now + self._open_s
+        return True
+
+    def succeeded(self) -> None:
+        """Close the breaker."""
+        self._failures = 0
+
+    def failed(self, now: float) -> None:
+        """Count a failure at `now` (monotonic seconds)."""
+        self._failures += 1
+        self._next_try_at = now + self._open_s
+
+
+class Valkey:
+    """Scripts and commands with a deadline; raises `ValkeyAway` and nothing else."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_s = settings.valkey_timeout_ms / 1000
+        self._breaker = Breaker(settings.breaker_failures_max, settings.breaker_open_ms / 1000)
+        pool = BlockingConnectionPool.from_url(
+            settings.valkey_url,
+            max_connections=settings.valkey_pool_max,
+            timeout=self._timeout_s,
+            socket_timeout=self._timeout_s,
+            socket_connect_timeout=self._timeout_s,
+            # A retry would wait past the deadline; the next batch is the retry.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._client = Redis(connection_pool=pool)
+
+    @property
+    def spared(self) -> bool:
+        """Whether the breaker is open."""
+        return self._breaker.is_open
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._client.aclose(close_connection_pool=True)
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        """Run `script` and return its reply; keys must share a hash tag."""
+        try:
+            return await self.command("EVALSHA", script.digest, len(keys), *keys, *args)
+        except _ScriptMissing:
+            return await self.command("EVAL", script.source, len(keys), *keys, *args)
+
+    async def command(self, *words: str | bytes | int | float) -> Any:
+        """Send one command and return its reply."""
+        if not self._breaker.admits(time.monotonic()):
+            raise ValkeyAway("the circuit breaker is open")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reply = await self._client.execute_command(*words)
+        except NoScriptError as error:
+            self._breaker.succeeded()
+            raise _ScriptMissing from error
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed(time.monotonic())
+            telemetry.VALKEY_FAILURES.inc()
+            raise ValkeyAway(str(error)) from error
+        self._breaker.succeeded()
+        return reply
+
+
+class _ScriptMissing(ValkeyAway):
+    """The server has forgotten its scripts, as it does after a restart."""

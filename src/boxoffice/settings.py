@@ -1,0 +1,144 @@
+"""Every limit of the system: one frozen value, read once from `BOXOFFICE_…` variables.
+
+Names end in their unit: `_s` seconds, `_ms` milliseconds, `_bytes`, `_minor` minor units of the
+currency, `_max` a count. An unknown `BOXOFFICE_` variable is refused, so that a misspelt limit is
+noticed at the start and not during a sale.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.errors import SettingsInvalid
+
+PREFIX = "BOXOFFICE_"
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
+Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+Bytes = Annotated[int, Meta(ge=1, le=1 << 30)]
+Minor = Annotated[int, Meta(ge=1, le=9_000_000_000_000)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of one process; `.env` style names are the field names in capitals."""
+
+    # Servers of one's own; empty means the embedded ones (`boxoffice up` only).
+    database_url: str = ""
+    valkey_url: str = ""
+
+    # HTTP
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    body_max_bytes: Bytes = 65_536
+    seat_map_max_bytes: Bytes = 16 * 1024 * 1024
+    request_timeout_ms: Milliseconds = 10_000
+    header_timeout_ms: Milliseconds = 10_000
+    body_timeout_ms: Milliseconds = 10_000
+    keep_alive_ms: Milliseconds = 75_000
+    connections_max: Count = 20_000
+    drain_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+    drain_timeout_ms: Milliseconds = 15_000
+    page_limit_max: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+    # PostgreSQL
+    db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
+    db_pooler: Literal["none", "transaction"] = "none"
+    db_connect_timeout_ms: Milliseconds = 5_000
+    db_acquire_timeout_ms: Milliseconds = 3_000
+    statement_timeout_ms: Milliseconds = 5_000
+    lock_timeout_ms: Milliseconds = 2_000
+    idle_in_transaction_timeout_ms: Milliseconds = 10_000
+
+    # Group commit
+    batch_max: Annotated[int, Meta(ge=1, le=512)] = 64
+    batches_in_flight: Annotated[int, Meta(ge=1, le=32)] = 2
+    batch_queue_max: Count = 2_000
+    batch_retry_for_ms: Milliseconds = 1_500
+    outcome_settle_for_ms: Milliseconds = 5_000
+
+    # Valkey
+    valkey_timeout_ms: Annotated[int, Meta(ge=1, le=100)] = 100
+    valkey_pool_max: Annotated[int, Meta(ge=1, le=200)] = 8
+    breaker_failures_max: Count = 3
+    breaker_open_ms: Milliseconds = 1_000
+
+    # Reservations
+    seat_lock_ttl_ms: Annotated[int, Meta(ge=100, le=10_000)] = 9_000
+    hold_ttl_default_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
+    seats_per_hold_max: Annotated[int, Meta(ge=1, le=64)] = 10
+    ticket_limit_default: Annotated[int, Meta(ge=1, le=1000)] = 10
+    sweep_interval_ms: Milliseconds = 1_000
+    sweep_batch_max: Annotated[int, Meta(ge=1, le=5_000)] = 200
+
+    # Catalog
+    seats_per_schedule_max: Count = 100_000
+    catalog_cache_ms: Milliseconds = 1_000
+    seats_cache_ms: Milliseconds = 250
+    catalog_cache_entries_max: Count = 256
+
+    # Accounts
+    access_token_ttl_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
+    token_key_refresh_s: Seconds = 15.0
+    token_cache_max: Count = 20_000
+    password_hashes_in_flight_max: Annotated[int, Meta(ge=1, le=64)] = 2
+    password_hashes_waiting_max: Count = 64
+    login_failures_max: Count = 10
+    login_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+
+    # Money
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "KRW"
+    wallet_charge_max_minor: Minor = 10_000_000
+    wallet_balance_max_minor: Minor = 1_000_000_000_000
+
+    # Outbox
+    relay_interval_ms: Milliseconds = 200
+    relay_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    relay_lease_ms: Milliseconds = 5_000
+    relay_stream: str = "boxoffice:events"
+    relay_stream_max: Count = 100_000
+
+    # Logs
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_requests: bool = True
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment; raise `SettingsInvalid` that names the variable."""
+    source = os.environ if environ is None else environ
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in source.items()
+        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_")
+    }
+    unknown = sorted(set(given) - set(Settings.__struct_fields__))
+    if unknown:
+        raise SettingsInvalid(f"{PREFIX}{unknown[0].upper()} is not a setting of boxoffice")
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(_sentence(error)) from error
+    _check_together(settings)
+    return settings
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    message, _, path = str(error).partition(" - at `$.")
+    return f"{PREFIX}{path.rstrip('`').upper()}: {message}"
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.db_pool_max <= settings.batches_in_flight:
+        raise SettingsInvalid(
+            "BOXOFFICE_DB_POOL_MAX must be above BOXOFFICE_BATCHES_IN_FLIGHT: reads need a connection"
+        )
+    if settings.lock_timeout_ms > settings.statement_timeout_ms:
+        raise SettingsInvalid(
+            "BOXOFFICE_LOCK_TIMEOUT_MS must not be above BOXOFFICE_STATEMENT_TIMEOUT_MS"
+        )

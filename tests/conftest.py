@@ -1,0 +1,107 @@
+"""Real servers for every test: one PostgreSQL and one Valkey per run, one database per test.
+
+`BOXOFFICE_TEST_DATABASE_URL` and `BOXOFFICE_TEST_VALKEY_URL` point at servers of one's own; the role
+must be allowed to create databases.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from boxoffice.embedded.servers import EmbeddedServers
+from boxoffice.platform.migrations import migrate
+from boxoffice.platform.postgres import Database
+from boxoffice.platform.valkey import Valkey
+from boxoffice.settings import Settings
+
+_TEMPLATE = "boxoffice_template"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Addresses of the servers of this run."""
+
+    database_url: str
+    valkey_url: str
+
+
+def _with_database(url: str, name: str) -> str:
+    return url.rpartition("/")[0] + "/" + name
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """PostgreSQL and Valkey, embedded unless the environment names others."""
+    database_url = os.environ.get("BOXOFFICE_TEST_DATABASE_URL", "")
+    valkey_url = os.environ.get("BOXOFFICE_TEST_VALKEY_URL", "")
+    if database_url and valkey_url:
+        yield Servers(database_url, valkey_url)
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="boxoffice-test-", ignore_cleanup_errors=True) as home,
+        EmbeddedServers(Path(home), say=lambda text: print(text, file=sys.stderr)) as embedded,
+    ):
+        yield Servers(embedded.database_url, embedded.valkey_url)
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> str:
+    """The name of a migrated database that every test's own is copied from."""
+
+    async def prepare() -> None:
+        admin = await asyncpg.connect(servers.database_url)
+        await admin.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
+        await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
+        await admin.close()
+        await migrate(Settings(database_url=_with_database(servers.database_url, _TEMPLATE)))
+
+    asyncio.run(prepare())
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(servers: Servers, template: str) -> Iterator[str]:
+    """The address of an empty, migrated database that nobody else uses."""
+    name = f"t_{uuid4().hex}"
+
+    async def run(statement: str) -> None:
+        admin = await asyncpg.connect(servers.database_url)
+        try:
+            await admin.execute(statement)
+        finally:
+            await admin.close()
+
+    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield _with_database(servers.database_url, name)
+    asyncio.run(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def settings(database_url: str, servers: Servers) -> Settings:
+    """Settings that point at this test's database and at the shared Valkey."""
+    return Settings(database_url=database_url, valkey_url=servers.valkey_url, log_level="error")
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """An open pool on this test's database."""
+    database = Database(settings)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def valkey(settings: Settings) -> AsyncIterator[Valkey]:
+    """A client of the real Valkey."""
+    client = Valkey(settings)
+    yield client
+    await client.close()
