@@ -1,1 +1,213 @@
-def main() -> None: print("hi")
+"""The commands. Each is one role or one errand; imports that cost time happen inside."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from boxoffice.errors import BoxofficeError
+from boxoffice.settings import Settings, load
+
+app = typer.Typer(
+    help="Concert seat reservations for the minute in which everybody wants the same seats.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+progress = Console(stderr=True, highlight=False)
+
+DATA_DIR = Path(".boxoffice")
+
+DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
+Port = Annotated[int | None, typer.Option(help="The port to serve on.")]
+Workers = Annotated[int | None, typer.Option(help="How many API processes share the port.")]
+
+
+def main() -> None:
+    """Run the command line; what is wrong is one sentence and an exit code, not a traceback."""
+    try:
+        app()
+    except BoxofficeError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+
+
+def _fail(sentence: str) -> None:
+    progress.print(f"boxoffice: {sentence}", style="red", soft_wrap=True)
+    sys.exit(1)
+
+
+def _say(text: str) -> None:
+    progress.print(f"… {text}", style="dim", soft_wrap=True)
+
+
+def _settings(**overrides: Any) -> Settings:
+    """Return the settings, changed by the options that were given."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return msgspec.structs.replace(load(), **given)
+
+
+def _addressed(data_dir: Path = DATA_DIR, **overrides: Any) -> Settings:
+    """Return settings with the servers' addresses: the given ones, else those of a running `up`."""
+    settings = _settings(**overrides)
+    if settings.database_url and settings.valkey_url:
+        return settings
+    from boxoffice.embedded import running_addresses  # noqa: PLC0415 — not needed by a deployment
+
+    running = running_addresses(data_dir)
+    if running is None:
+        raise BoxofficeError(
+            "set BOXOFFICE_DATABASE_URL and BOXOFFICE_VALKEY_URL, or start `boxoffice up` first"
+        )
+    return msgspec.structs.replace(
+        settings,
+        database_url=settings.database_url or running.database_url,
+        valkey_url=settings.valkey_url or running.valkey_url,
+    )
+
+
+@app.command()
+def up(
+    data_dir: DataDir = DATA_DIR, port: Port = None, workers: Workers = None
+) -> None:
+    """Run everything: servers, schema, a demo concert on sale, API, sweeper and relay."""
+    from boxoffice import up as running  # noqa: PLC0415 — brings the embedded servers along
+
+    running.run(_settings(port=port, workers=workers), data_dir, progress)
+
+
+@app.command()
+def serve(
+    port: Port = None,
+    workers: Workers = None,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve the API until SIGTERM, then drain."""
+    from boxoffice import roles  # noqa: PLC0415 — the web framework takes half a second to import
+
+    settings = _addressed(port=port, workers=workers)
+    if settings.workers > 1 and fd is None:
+        roles.serve_group(settings)
+    else:
+        roles.serve(settings, fd)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema and functions up to date."""
+    from boxoffice.platform.migrations import migrate as bring_up_to_date  # noqa: PLC0415
+
+    steps = asyncio.run(bring_up_to_date(_addressed(), _say))
+    progress.print(f"the database is up to date ({steps} steps taken)")
+
+
+@app.command()
+def seed(
+    seats: Annotated[int, typer.Option(min=1, help="Seats of the schedule.")] = 1000,
+    users: Annotated[int, typer.Option(min=0, help="People with money in their wallets.")] = 4000,
+    tokens: Annotated[Path | None, typer.Option(help="Where to write their access tokens.")] = None,
+    balance: Annotated[int, typer.Option(min=0, help="Money per wallet, in minor units.")] = 5_000_000,
+    hold_ttl_s: Annotated[int | None, typer.Option(min=1, help="Hold time, in seconds.")] = None,
+    ticket_limit: Annotated[int | None, typer.Option(min=1, help="Tickets per person.")] = None,
+) -> None:
+    """Make a published concert with an open schedule, and people who can pay.
+
+    Prints the ids as one line of JSON; the tokens file gets one line of JSON per person.
+    """
+    from boxoffice import seeding  # noqa: PLC0415
+
+    plan = seeding.Plan(seats, users, balance, hold_ttl_s, ticket_limit)
+    seeded = asyncio.run(seeding.seed(_addressed(), plan, tokens, progress))
+    sys.stdout.write(msgspec.json.encode(seeded).decode() + "\n")
+
+
+@app.command()
+def sweep() -> None:
+    """Close lapsed holds, again and again."""
+    from boxoffice.reservations import sweeper  # noqa: PLC0415
+
+    _run_role(sweeper.run)
+
+
+@app.command()
+def relay() -> None:
+    """Deliver the outbox to the Valkey stream, at least once."""
+    from boxoffice.events import relay as relaying  # noqa: PLC0415
+
+    _run_role(relaying.run)
+
+
+@app.command()
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Check every invariant on the live database; exit 1 if one is broken."""
+    from boxoffice import audit as auditing  # noqa: PLC0415
+
+    report = asyncio.run(auditing.audit(_addressed()))
+    shown = auditing.as_json(report) if as_json else "\n".join(auditing.render(report))
+    sys.stdout.write(shown + "\n")
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def grant(email: str, role: Annotated[str, typer.Argument(help="buyer or organizer")]) -> None:
+    """Give an account another role; tokens that it has keep the old one until they expire."""
+    from boxoffice.app import open_application  # noqa: PLC0415
+
+    async def change() -> None:
+        async with open_application(_addressed()) as application:
+            await application.accounts.grant_role(email, role)
+
+    asyncio.run(change())
+    progress.print(f"{email} is now: {role}")
+
+
+@app.command()
+def rotate_keys() -> None:
+    """Sign with a new key from now on; tokens of the old ones stay good until they expire."""
+    from boxoffice.app import open_application  # noqa: PLC0415
+
+    settings = _addressed()
+
+    async def change() -> str:
+        async with open_application(settings) as application:
+            return await application.accounts.rotate_keys(
+                settings.access_token_ttl_s + 2 * settings.token_key_refresh_s
+            )
+
+    progress.print(f"the new key is {asyncio.run(change())}")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from boxoffice.app import describe  # noqa: PLC0415
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(describe())).decode() + "\n")
+
+
+def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run a role until SIGTERM or SIGINT; what it is doing then, it finishes."""
+    from boxoffice.platform.telemetry import configure_logs  # noqa: PLC0415
+
+    settings = _addressed()
+    configure_logs(settings)
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await role(settings, stop)
+
+    asyncio.run(until_stopped())
+
+

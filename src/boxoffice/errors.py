@@ -251,9 +251,16 @@ class ScheduleNotOpenable(Rejection):
     title = "A schedule needs seats and a published concert before it is opened."
 
 
+class ScheduleLimit(Rejection):
+    code = "schedule_limit"
+    title = "The concert has as many schedules as one may have."
+
+
 class IdempotencyInFlight(Rejection):
     code = "idempotency_in_flight"
-    title = "A request with this Idempotency-Key is still being decided; ask again with the same key."
+    title = (
+        "A request with this Idempotency-Key is still being decided; ask again with the same key."
+    )
 
 
 class TooMany(Problem):

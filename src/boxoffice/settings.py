@@ -37,14 +37,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     body_max_bytes: Bytes = 65_536
     seat_map_max_bytes: Bytes = 16 * 1024 * 1024
+    header_max_bytes: Bytes = 32_768
     request_timeout_ms: Milliseconds = 10_000
     header_timeout_ms: Milliseconds = 10_000
     body_timeout_ms: Milliseconds = 10_000
     keep_alive_ms: Milliseconds = 75_000
     connections_max: Count = 20_000
+    backlog_max: Count = 4_096
     drain_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     drain_timeout_ms: Milliseconds = 15_000
-    page_limit_max: Annotated[int, Meta(ge=1, le=1000)] = 100
 
     # PostgreSQL
     db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
@@ -81,6 +82,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     catalog_cache_ms: Milliseconds = 1_000
     seats_cache_ms: Milliseconds = 250
     catalog_cache_entries_max: Count = 256
+    # Seats of all the schedules whose maps a process keeps; each takes about a kilobyte.
+    seats_cached_max: Count = 200_000
+    schedules_per_concert_max: Count = 100
 
     # Accounts
     access_token_ttl_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600

@@ -3,6 +3,6 @@
 This room knows nothing of seats or money. A room that writes gives it a `Decider` per kind of command.
 """
 
-from boxoffice.batching.group_commit import Decider, GroupCommit, Limits, Retry, Verdict
+from boxoffice.batching.group_commit import Decider, GroupCommit, Limits, Pending, Retry, Verdict
 
-__all__ = ["Decider", "GroupCommit", "Limits", "Retry", "Verdict"]
+__all__ = ["Decider", "GroupCommit", "Limits", "Pending", "Retry", "Verdict"]

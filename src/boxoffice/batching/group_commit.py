@@ -17,6 +17,8 @@ from boxoffice.errors import IntegrityError, OutcomeUnknown, Overloaded, Unavail
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Failure, classify
 
+K = TypeVar("K", bound=Hashable)
+K_in = TypeVar("K_in", bound=Hashable, contravariant=True)
 C = TypeVar("C", bound="Command")
 O = TypeVar("O")  # noqa: E741 — the outcome's type; the letter never stands for a number
 
@@ -48,17 +50,17 @@ class Retry:
 Verdict = O | Retry
 
 
-class Decider(Protocol[C, O]):
+class Decider(Protocol[K_in, C, O]):
     """How one kind of command is decided."""
 
     @property
     def kind(self) -> str:
         """A short name for metrics."""
 
-    async def decide(self, key: Hashable, batch: "Sequence[Pending[C, O]]") -> Sequence[Verdict[O]]:
+    async def decide(self, key: K_in, batch: "Sequence[Pending[C, O]]") -> Sequence[Verdict[O]]:
         """Decide all commands in one transaction and return their verdicts in the same order."""
 
-    async def look_up(self, key: Hashable, commands: Sequence[C]) -> Sequence[O | None]:
+    async def look_up(self, key: K_in, commands: Sequence[C]) -> Sequence[O | None]:
         """Return what an interrupted transaction did for each command, None where it did nothing."""
 
 
@@ -85,7 +87,7 @@ class Pending(Generic[C, O]):
 
 @dataclass(eq=False)
 class _Lane(Generic[C, O]):
-    decider: Decider[C, O]
+    decider: Decider[Any, C, O]
     key: Hashable
     waiting: deque[Pending[C, O]] = field(default_factory=deque)
     queued: bool = False
@@ -116,7 +118,7 @@ class GroupCommit:
         """How many commands have no outcome yet."""
         return self._count
 
-    async def submit(self, decider: Decider[C, O], key: Hashable, command: C) -> O:
+    async def submit(self, decider: Decider[K, C, O], key: K, command: C) -> O:
         """Queue `command` in its lane and return its outcome once it is committed.
 
         A caller that is cancelled takes nothing back: its command is decided all the same.
@@ -168,7 +170,7 @@ class GroupCommit:
         if not told.cancelled():
             told.exception()  # the caller may have hung up; then nobody else reads it
 
-    def _lane(self, decider: Decider[C, O], key: Hashable) -> _Lane[C, O]:
+    def _lane(self, decider: Decider[Any, C, O], key: Hashable) -> _Lane[C, O]:
         name = (decider.kind, key)
         lane = self._lanes.get(name)
         if lane is None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boxoffice.embedded.errors import ServerFailed
+from boxoffice.embedded.files import give_to_folder_owner
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 LOG_MAX_BYTES = 8 * 1024 * 1024
@@ -66,6 +67,7 @@ class Log:
         """A descriptor for the server's output; marks where this run begins."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
+        give_to_folder_owner(self.path)
         self._start_bytes = os.fstat(descriptor).st_size
         return descriptor
 
@@ -81,7 +83,10 @@ class Log:
         """Move a full log aside; the server goes on appending to the emptied file."""
         if not self.path.exists() or self.path.stat().st_size < LOG_MAX_BYTES:
             return
-        shutil.copyfile(self.path, self.path.with_suffix(".log.1"))
+        earlier = self.path.with_suffix(".log.1")
+        earlier.unlink(missing_ok=True)
+        shutil.copy2(self.path, earlier)
+        give_to_folder_owner(earlier)
         os.truncate(self.path, 0)
         self._start_bytes = 0
 

@@ -16,6 +16,7 @@ import msgspec
 from boxoffice.embedded.binaries import Binaries, copy_binaries, find_binaries
 from boxoffice.embedded.child import wait_until
 from boxoffice.embedded.errors import DataDirectoryBusy, EmbeddedUnavailable
+from boxoffice.embedded.files import give_to_folder_owner, write_private
 from boxoffice.embedded.privileges import Identity, candidates, own_tree, refusal
 
 LOCK_NAME = "lock"
@@ -58,8 +59,11 @@ class Home:
 
     @property
     def tag(self) -> str:
-        """A word in the command line of every server process of this directory."""
-        return f"boxoffice-{self.state.instance}"
+        """A word in the command line of every server process of this directory.
+
+        It depends on the path, so that a copy of the directory never passes for the original.
+        """
+        return f"boxoffice-{_digest(self.state.instance, self.place.directory)[:16]}"
 
     def folder(self, name: str) -> Path:
         """A folder of the servers' own, made if need be, closed to others."""
@@ -130,7 +134,7 @@ def choose_place(
     data_dir: Path, binaries: Binaries, *, fallback_root: Path, say: Callable[[str], None]
 ) -> Place:
     """Where and as whom the servers can run, found by trying; an existing database decides."""
-    home = fallback_root / hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:8]
+    home = fallback_root / _digest("", data_dir)[:8]
     directory = data_dir
     if _database_owner(data_dir) is None and _database_owner(home) is not None:
         directory = home
@@ -146,6 +150,10 @@ def choose_place(
     if os.geteuid() != 0:
         raise EmbeddedUnavailable(f"the embedded servers do not run here:\n{reasons}")
     return _fall_back(directory, home, binaries, reasons, say)
+
+
+def _digest(salt: str, path: Path) -> str:
+    return hashlib.sha256(salt.encode() + os.fsencode(path)).hexdigest()
 
 
 def _fall_back(
@@ -189,17 +197,12 @@ def _make_folder(path: Path) -> None:
     """Make a folder that belongs to the owner of the tree; root's can be passed through."""
     if path.is_dir():
         return
-    owner_uid = _nearest_owner(path)
-    _make_parents(path.parent)
+    if not path.parent.is_dir():
+        _make_folder(path.parent)
     path.mkdir(mode=0o700)
     if os.geteuid() == 0:
         path.chmod(0o711)
-        os.chown(path, owner_uid, -1)
-
-
-def _make_parents(path: Path) -> None:
-    if not path.is_dir():
-        _make_folder(path)
+    give_to_folder_owner(path)
 
 
 def _take_lock(data_dir: Path) -> int:
@@ -214,7 +217,7 @@ def _take_lock(data_dir: Path) -> int:
         )
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
-    _give_to_folder_owner(data_dir / LOCK_NAME)
+    give_to_folder_owner(data_dir / LOCK_NAME)
     return descriptor
 
 
@@ -224,12 +227,6 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _give_to_folder_owner(path: Path) -> None:
-    """What root leaves in another user's tree stays usable to that user."""
-    if os.geteuid() == 0:
-        os.chown(path, path.parent.stat().st_uid, -1, follow_symlinks=False)
 
 
 def _new_state(data_dir: Path) -> State:
@@ -247,13 +244,8 @@ def _new_state(data_dir: Path) -> State:
 def _write_state(data_dir: Path, state: State) -> None:
     path = data_dir / STATE_NAME
     temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    _give_to_folder_owner(temporary)
+    write_private(temporary, msgspec.json.encode(state))
+    give_to_folder_owner(temporary)
     temporary.replace(path)
 
 

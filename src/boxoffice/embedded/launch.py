@@ -68,7 +68,7 @@ def die_with(parent_pid: int, death_signal: int) -> None:
     if libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
         raise_errno("prctl")
     if os.getppid() != parent_pid:
-        raise SystemExit(REFUSED_EXIT_CODE)
+        raise ProcessLookupError("the parent is gone")
 
 
 def restore_signals() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from boxoffice.embedded.child import Child, Log, wait_until
 from boxoffice.embedded.errors import ServerFailed
+from boxoffice.embedded.files import sync_folder, write_private
 from boxoffice.embedded.home import POSTGRES_NAME, Home, State, free_port
 from boxoffice.embedded.privileges import own
 
@@ -196,19 +197,15 @@ class EmbeddedPostgres:
         """Run initdb beside the final place and rename, so that a half-made one is never used."""
         self._say("Making the PostgreSQL database; this takes a few seconds, once.")
         started_s = time.monotonic()
-        directory = self._home.place.directory
-        suffix = secrets.token_hex(4)
-        unfinished = self._home.folder(f"{POSTGRES_NAME}.new-{suffix}")
-        password_file = directory / f"{POSTGRES_NAME}.password-{suffix}"
-        self._write_private(password_file, self._home.state.postgres_password)
-        try:
-            self._run_initdb(unfinished, password_file)
-        finally:
-            password_file.unlink()
-        self._run_single_user(unfinished, "template1", CREATE_DATABASE.read_text())
-        self._write_private(unfinished / INSTANCE_NAME, self._home.state.instance)
-        unfinished.rename(self.data_dir)
-        _sync_folder(directory)
+        workshop = self._home.folder(f"{POSTGRES_NAME}.new-{secrets.token_hex(4)}")
+        data, password = workshop / "data", workshop / "password"
+        self._write_owned(password, self._home.state.postgres_password)
+        self._run_initdb(data, password)
+        self._run_single_user(data, "template1", CREATE_DATABASE.read_text())
+        self._write_owned(data / INSTANCE_NAME, self._home.state.instance)
+        data.rename(self.data_dir)
+        sync_folder(self.data_dir.parent)
+        shutil.rmtree(workshop)
         self._say(f"PostgreSQL database made in {time.monotonic() - started_s:.1f} s.")
 
     def _run_initdb(self, folder: Path, password_file: Path) -> None:
@@ -234,10 +231,8 @@ class EmbeddedPostgres:
         finally:
             child.end((signal.SIGTERM, STOP_IMMEDIATE_TIMEOUT_S))
 
-    def _write_private(self, path: Path, text: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o600), "w") as file:
-            file.write(text)
+    def _write_owned(self, path: Path, text: str) -> None:
+        write_private(path, text.encode())
         own(path, self._home.place.identity)
 
     def _claim(self) -> None:
@@ -248,8 +243,7 @@ class EmbeddedPostgres:
         self._say("The password of the database was lost; setting a new one.")
         sql = SET_PASSWORD.read_text().replace("{password}", self._home.state.postgres_password)
         self._run_single_user(self.data_dir, "postgres", sql)
-        claim.unlink(missing_ok=True)
-        self._write_private(claim, self._home.state.instance)
+        self._write_owned(claim, self._home.state.instance)
 
     def _remove_stale_pid_file(self) -> None:
         """Drop a pid file whose pid now belongs to something else; PostgreSQL would wait for it.
@@ -260,7 +254,7 @@ class EmbeddedPostgres:
         path = self.data_dir / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError, ValueError):
             pid = int(path.read_text().split("\n", 1)[0])
-            if str(self.data_dir) not in _command_line(pid):
+            if f"-D {self.data_dir} " not in _command_line(pid):
                 path.unlink()
 
     def _end_leftovers(self) -> None:
@@ -311,11 +305,3 @@ def _is_backend(pid: int) -> bool:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -110,7 +110,7 @@ class ProcessGroup:
         for worker in self._workers.values():
             worker.retry_at_s = None
             if worker.process is not None and not _has_ended(worker.process):
-                worker.process.terminate()
+                os.kill(worker.process.pid, signal.SIGTERM)
         with contextlib.suppress(KeyboardInterrupt):
             wait_until(lambda: not self.pids() or self._stops_asked > 1, self._stop_timeout_s)
         for name in self.pids():

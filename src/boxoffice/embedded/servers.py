@@ -109,7 +109,7 @@ class EmbeddedServers:
         home = open_home(self._data_dir, fallback_root=self._fallback_root, say=self._say)
         self._home = home
         self._postgres = EmbeddedPostgres(home, self._say, self._postgres_options)
-        self._valkey = EmbeddedValkey(home, self._say, maxmemory_mb=self._valkey_maxmemory_mb)
+        self._valkey = EmbeddedValkey(home, maxmemory_mb=self._valkey_maxmemory_mb)
         try:
             self._start_both()
         except BaseException:

@@ -1,13 +1,12 @@
 """Runs Valkey 9 from its wheel, in memory only."""
 
-import os
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 from boxoffice.embedded.child import Child, Log
 from boxoffice.embedded.errors import ServerFailed
+from boxoffice.embedded.files import write_private
 from boxoffice.embedded.home import Home, State, free_port
 from boxoffice.embedded.privileges import own
 
@@ -27,10 +26,9 @@ def valkey_url(state: State) -> str:
 class EmbeddedValkey:
     """A Valkey that listens on 127.0.0.1 with a random password and keeps nothing on disk."""
 
-    def __init__(self, home: Home, say: Callable[[str], None], *, maxmemory_mb: int = 256) -> None:
+    def __init__(self, home: Home, *, maxmemory_mb: int = 256) -> None:
         self.data_dir = home.place.directory / VALKEY_NAME
         self._home = home
-        self._say = say
         self._maxmemory_mb = maxmemory_mb
         self._child = Child("Valkey", Log(home.log_path(VALKEY_NAME)))
 
@@ -76,7 +74,7 @@ class EmbeddedValkey:
             [str(self._home.place.binaries.valkey_server), str(config)],
             identity=self._home.place.identity.launch,
             death_signal=signal.SIGTERM,
-            directory=self._home.place.directory,
+            directory=self.data_dir,
         )
 
     def settle(self) -> None:
@@ -123,17 +121,14 @@ class EmbeddedValkey:
             "port": self._home.state.valkey_port,
             "requirepass": self._home.state.valkey_password,
             "daemonize": "no",
-            "dir": f'"{self.data_dir}"',
             "save": '""',
             "appendonly": "no",
             "maxmemory": f"{self._maxmemory_mb}mb",
             # Eviction would drop the counters of a waiting room to make room for a cache.
             "maxmemory-policy": "noeviction",
         }
-        path.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o600), "w") as file:
-            file.writelines(f"{name} {setting}\n" for name, setting in settings.items())
+        text = "".join(f"{name} {setting}\n" for name, setting in settings.items())
+        write_private(path, text.encode())
         own(path, self._home.place.identity)
         return path
 

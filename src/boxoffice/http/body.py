@@ -50,8 +50,13 @@ def media_type(req: falcon.asgi.Request) -> str:
 
 def require_json(req: falcon.asgi.Request) -> None:
     """Raise `MediaTypeUnsupported` unless the body is declared as JSON."""
-    if media_type(req) != JSON_TYPE:
-        raise MediaTypeUnsupported(f"This call takes {JSON_TYPE}.")
+    require_type(req, (JSON_TYPE,))
+
+
+def require_type(req: falcon.asgi.Request, media_types: tuple[str, ...]) -> None:
+    """Raise `MediaTypeUnsupported` unless the body is declared as one of `media_types`."""
+    if media_type(req) not in media_types:
+        raise MediaTypeUnsupported(f"This call takes {' or '.join(media_types)}.")
 
 
 def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None = None) -> B:
@@ -71,7 +76,7 @@ def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None =
 
 
 @lru_cache(maxsize=256)
-def _decoder(kind: type[B]) -> msgspec.json.Decoder[B]:
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 

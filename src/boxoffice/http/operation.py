@@ -111,9 +111,7 @@ Handler = Callable[[Any, Call[Any, Any]], Awaitable[Reply]]
 Responder = Callable[..., Awaitable[None]]
 
 
-def operation(
-    summary: str, success: int = 200, **declared: Any
-) -> Callable[[Handler], Responder]:
+def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Handler], Responder]:
     """Declare a route's handler; see `Operation` for what can be declared.
 
     The handler becomes a Falcon responder of a resource that has a `gate`.
@@ -157,6 +155,7 @@ async def _parse(
         raw = await bodies.read(req, gate.body_max_bytes, gate.body_timeout_s)
         call.body = bodies.decode(raw, op.body, dict(op.invalid))
     elif op.raw_body is not None:
+        bodies.require_type(req, op.raw_body.media_types)
         call.raw = await bodies.read(req, op.raw_body.max_bytes, gate.body_timeout_s)
     return call
 

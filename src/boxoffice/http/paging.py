@@ -33,7 +33,9 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
     next_cursor: str | None = None
 
 
-def page(rows: Sequence[R], limit: int, present: Callable[[R], T], place: Callable[[R], object]) -> Page[T]:
+def page(
+    rows: Sequence[R], limit: int, present: Callable[[R], T], place: Callable[[R], object]
+) -> Page[T]:
     """Make a page of `rows`, which hold one row more than `limit` where another page follows."""
     shown = rows[:limit]
     more = len(rows) > limit

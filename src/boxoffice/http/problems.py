@@ -37,7 +37,9 @@ def write(resp: falcon.asgi.Response, problem: Problem, request_id: str) -> None
     """Turn `resp` into the answer that `problem` stands for."""
     status = STATUSES[problem.code]
     resp.status = str(status)
-    resp.data = _body(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
+    resp.data = _body(
+        problem.code, problem.title, status, problem.detail, request_id, problem.extra
+    )
     resp.content_type = MEDIA_TYPE
     resp.set_header("Cache-Control", "no-store")
     if isinstance(problem, Unauthenticated):

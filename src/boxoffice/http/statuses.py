@@ -40,6 +40,7 @@ STATUSES: dict[str, int] = {
     "seat_map_locked": 409,
     "seat_exists": 409,
     "schedule_not_openable": 409,
+    "schedule_limit": 409,
     "idempotency_in_flight": 409,
     "hold_expired": 410,
     "invalid": 422,

@@ -122,7 +122,12 @@ class Database:
             if classify(error) is Failure.REFUSED:
                 raise
             raise Unavailable("PostgreSQL did not answer in time; try again.") from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             raise Unavailable("PostgreSQL did not answer in time; try again.") from error
 
     async def read_one(self, query: str, *args: object) -> Record | None:

@@ -28,7 +28,10 @@ BATCH_COMMANDS = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )
 BATCH_SECONDS = Histogram(
-    "boxoffice_batch_seconds", "Time of one batch, its commit included.", ("kind",), buckets=_SECONDS
+    "boxoffice_batch_seconds",
+    "Time of one batch, its commit included.",
+    ("kind",),
+    buckets=_SECONDS,
 )
 BATCH_RETRIES = Counter(
     "boxoffice_batch_retries_total", "Commands decided again, by reason.", ("kind", "reason")

@@ -92,7 +92,9 @@ class Valkey:
         """Drop every connection."""
         await self._client.aclose(close_connection_pool=True)
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]
+    ) -> Any:
         """Run `script` and return its reply; keys must share a hash tag."""
         try:
             return await self.command("EVALSHA", script.digest, len(keys), *keys, *args)
@@ -105,7 +107,7 @@ class Valkey:
             raise ValkeyAway("the circuit breaker is open")
         try:
             async with asyncio.timeout(self._timeout_s):
-                reply = await self._client.execute_command(*words)
+                reply = await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
         except NoScriptError as error:
             self._breaker.succeeded()
             raise _ScriptMissing from error

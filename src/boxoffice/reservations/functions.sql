@@ -311,14 +311,13 @@ BEGIN
 END;
 $$;
 
--- Close at most p_limit lapsed holds of one schedule and tidy their seats. Selling does not wait for
--- it: a lapsed hold counts as free already. Returns what was closed, with the owner of the seat lock.
+-- Close at most p_limit lapsed holds of one schedule and tidy their seats; returns how many. Selling
+-- does not wait for it: a lapsed hold counts as free already.
 CREATE OR REPLACE FUNCTION reservations_expire_v1(p_schedule_id uuid, p_limit integer)
-RETURNS TABLE (reservation_id uuid, user_id uuid, key text, seat_ids text[])
+RETURNS integer
 LANGUAGE plpgsql AS $$
-#variable_conflict use_column
 DECLARE
-    decided_at timestamptz := clock_timestamp();
+    decided_at CONSTANT timestamptz := clock_timestamp();
     lapsed uuid[];
 BEGIN
     SELECT array_agg(x.reservation_id) INTO lapsed
@@ -327,7 +326,7 @@ BEGIN
              ORDER BY r.reservation_id LIMIT p_limit
                FOR NO KEY UPDATE SKIP LOCKED) x;
     IF lapsed IS NULL THEN
-        RETURN;
+        RETURN 0;
     END IF;
 
     UPDATE reservations r SET status = 'EXPIRED', closed_at = decided_at
@@ -340,10 +339,6 @@ BEGIN
            jsonb_build_object('seat_ids', r.seat_ids), decided_at
       FROM reservations r
      WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (lapsed);
-
-    RETURN QUERY
-    SELECT r.reservation_id, r.user_id, r.idempotency_key, r.seat_ids
-      FROM reservations r
-     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (lapsed);
+    RETURN cardinality(lapsed);
 END;
 $$;

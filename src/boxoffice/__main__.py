@@ -1,0 +1,5 @@
+"""`python -m boxoffice`."""
+
+from boxoffice.cli import main
+
+main()

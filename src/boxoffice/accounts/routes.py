@@ -1,0 +1,87 @@
+"""Sign-up and login over HTTP."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.accounts import rules
+from boxoffice.accounts.service import Accounts
+from boxoffice.errors import CredentialsInvalid, EmailTaken, TooMany
+from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.platform.values import Line
+
+Email = Annotated[str, Meta(max_length=rules.EMAIL_CHARS_MAX, pattern=rules.EMAIL_PATTERN)]
+NewPassword = Annotated[
+    str,
+    Meta(
+        min_length=rules.PASSWORD_CHARS_MIN,
+        max_length=rules.PASSWORD_CHARS_MAX,
+        pattern=rules.PASSWORD_PATTERN,
+    ),
+]
+Password = Annotated[str, Meta(max_length=rules.PASSWORD_CHARS_MAX)]
+
+
+class SignUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new person."""
+
+    email: Email
+    password: NewPassword
+    name: Line
+
+
+class SignedUp(msgspec.Struct, frozen=True):
+    """The person who was made."""
+
+    user_id: str
+
+
+class LogIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What proves who somebody is."""
+
+    email: Email
+    password: Password
+
+
+class Session(msgspec.Struct, frozen=True):
+    """An access token (RFC 6750) and its life in seconds."""
+
+    access_token: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105 - a scheme, not a secret
+
+
+class Users:
+    """`/v1/users`."""
+
+    def __init__(self, service: Accounts, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Sign up", 201, body=SignUp, returns=SignedUp, problems=(EmailTaken,))
+    async def on_post(self, call: Call[SignUp, Any]) -> Reply:
+        """Make an account with the role of a buyer and an empty wallet."""
+        user_id = await self._service.sign_up(call.body.email, call.body.password, call.body.name)
+        return Reply(SignedUp(str(user_id)))
+
+
+class Sessions:
+    """`/v1/sessions`."""
+
+    def __init__(self, service: Accounts, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Log in", 201, body=LogIn, returns=Session, problems=(CredentialsInvalid, TooMany))
+    async def on_post(self, call: Call[LogIn, Any]) -> Reply:
+        """Exchange e-mail and password for an access token."""
+        token, expires_in = await self._service.log_in(
+            call.body.email, call.body.password, call.req.remote_addr
+        )
+        return Reply(Session(token, expires_in))
+
+
+def routes(service: Accounts, gate: Gate) -> list[tuple[str, object]]:
+    """Return the URI templates of this room with their resources."""
+    return [("/v1/users", Users(service, gate)), ("/v1/sessions", Sessions(service, gate))]

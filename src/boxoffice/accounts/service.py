@@ -1,0 +1,132 @@
+"""The use cases of accounts: sign up, log in, roles, keys, and people for load tests."""
+
+import secrets
+from collections.abc import Callable
+from uuid import UUID
+
+from boxoffice.accounts import rules
+from boxoffice.accounts.passwords import Passwords
+from boxoffice.accounts.store import AccountStore
+from boxoffice.accounts.throttle import LoginThrottle
+from boxoffice.accounts.tokens import TokenAuthority
+from boxoffice.errors import CredentialsInvalid, Invalid, NotFound, Unavailable
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.valkey import Valkey
+from boxoffice.settings import Settings
+
+_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key of HS256 is at least as long as its hash
+_SEED_CHUNK = 2_000  # people per transaction, well within the statement deadline
+
+
+class Accounts:
+    """People and what proves who they are; `tokens` verifies on the way of every request."""
+
+    def __init__(
+        self, settings: Settings, store: AccountStore, tokens: TokenAuthority, valkey: Valkey
+    ) -> None:
+        self.tokens = tokens
+        self._store = store
+        self._currency = settings.currency
+        self._passwords = Passwords(settings)
+        self._throttle = LoginThrottle(settings, valkey)
+
+    def close(self) -> None:
+        """Let the threads that hash passwords go."""
+        self._passwords.close()
+
+    async def sign_up(self, email: str, password: str, name: str) -> UUID:
+        """Make a buyer with an empty wallet; raise `Invalid`, `EmailTaken` or `Overloaded`."""
+        email = rules.normal_email(email)
+        password = rules.accepted_password(password)
+        password_hash = await self._passwords.hash(password)
+        user_id = new_id()
+        await self._store.add_user(user_id, email, name, password_hash, rules.BUYER, self._currency)
+        return user_id
+
+    async def log_in(self, email: str, password: str, client_address: str) -> tuple[str, int]:
+        """Return an access token and its life in seconds.
+
+        Raises `CredentialsInvalid`, the same for a wrong password and for an unknown address,
+        `TooMany` after too many of those, and `Overloaded`.
+        """
+        email = rules.normal_email(email)
+        # Before anything is asked of a server: what will be refused must cost nothing.
+        self._passwords.require_room()
+        await self._throttle.count(email, client_address)
+        try:
+            token = await self._token_for(email, rules.normal_password(password))
+        except Unavailable:
+            await self._throttle.forgive(email, client_address, succeeded=False)
+            raise
+        await self._throttle.forgive(email, client_address, succeeded=True)
+        return token, self.tokens.ttl_s
+
+    async def _token_for(self, email: str, password: str) -> str:
+        known = await self._store.credentials(email)
+        password_hash = None if known is None else known.password_hash
+        matches = await self._passwords.matches(password_hash, password)
+        if known is None or not matches:
+            raise CredentialsInvalid
+        return self.tokens.mint(known.user_id, known.role)
+
+    async def grant_role(self, email: str, role: str) -> None:
+        """Give a person a role, from their next login on; raise `Invalid` or `NotFound`."""
+        known = await self._store.set_role(rules.normal_email(email), rules.known_role(role))
+        if not known:
+            raise NotFound("There is no account with this e-mail address.")
+
+    async def find(self, email: str) -> UUID:
+        """Return the id of the account with this address; raise `NotFound`."""
+        known = await self._store.credentials(rules.normal_email(email))
+        if known is None:
+            raise NotFound("There is no account with this e-mail address.")
+        return known.user_id
+
+    async def ensure_key(self) -> None:
+        """Make a token key where none signs, and load the keys; any number may do so at once."""
+        await self._store.add_first_key(*_new_key())
+        await self.tokens.refresh()
+
+    async def rotate_keys(self, retire_after_s: float) -> str:
+        """Make a new token key and return its id; the others verify for `retire_after_s` more.
+
+        The life of a token plus two key refreshes is a time in which no valid token is refused; 0
+        ends every token that is out there, which is what a leaked key calls for.
+        """
+        if retire_after_s < 0:
+            raise Invalid("Keys cannot be retired in the past.")
+        kid, secret = _new_key()
+        await self._store.replace_keys(kid, secret, retire_after_s)
+        await self.tokens.refresh()
+        return kid
+
+    async def seed_people(
+        self,
+        count: int,
+        balance_minor: int,
+        *,
+        password: str | None = None,
+        tag: str | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> list[UUID]:
+        """Make buyers `buyer-<n>-<tag>@example.test`, n from 1; return their ids in order.
+
+        Each has `balance_minor` in the wallet. They share one password, by default one that nobody
+        knows. `progress` is told how many there are so far. Raises `EmailTaken` for a used tag.
+        """
+        tag = tag or secrets.token_hex(4)
+        rules.normal_email(f"buyer-{count}-{tag}@example.test")
+        password_hash = await self._passwords.hash(
+            rules.accepted_password(password or secrets.token_urlsafe())
+        )
+        money = (balance_minor, self._currency)
+        user_ids = [new_id() for _ in range(count)]
+        for start in range(0, count, _SEED_CHUNK):
+            chunk = user_ids[start : start + _SEED_CHUNK]
+            await self._store.seed(chunk, start + 1, tag, password_hash, money)
+            progress(start + len(chunk))
+        return user_ids
+
+
+def _new_key() -> tuple[str, bytes]:
+    return str(new_id()), secrets.token_bytes(_SECRET_BYTES)

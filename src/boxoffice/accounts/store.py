@@ -1,0 +1,111 @@
+"""The statements of this room: named SQL in, frozen types out, constraint names into errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from boxoffice.accounts.tokens import TokenKey
+from boxoffice.errors import EmailTaken, Unavailable
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database, Failure, Record, classify
+
+_Q = sqlfiles.load("boxoffice.accounts")
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a login compares against."""
+
+    user_id: UUID
+    role: str
+    password_hash: str
+
+
+class AccountStore:
+    """People and token keys; calls raise `Unavailable` where the database cannot do it now."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add_user(
+        self, user_id: UUID, email: str, name: str, password_hash: str, role: str, currency: str
+    ) -> None:
+        """Add a person with an empty wallet; raise `EmailTaken`."""
+        async with self._writing() as connection:
+            await connection.execute(_Q["insert_user"], user_id, email, name, password_hash, role)
+            await connection.execute(_Q["insert_wallet"], user_id, currency)
+
+    async def credentials(self, email: str) -> Credentials | None:
+        """Return what is known of an address, or None."""
+        row = await self._db.read_one(_Q["credentials"], email)
+        return None if row is None else Credentials(**row)
+
+    async def set_role(self, email: str, role: str) -> bool:
+        """Change a person's role; say whether there is such a person."""
+        async with self._writing() as connection:
+            return await connection.fetchval(_Q["set_role"], email, role) is not None
+
+    async def keys(self) -> list[TokenKey]:
+        """Return every key that still verifies, in no order."""
+        return [TokenKey(**row) for row in await self._db.read(_Q["keys"])]
+
+    async def add_first_key(self, kid: str, secret: bytes) -> None:
+        """Add a key unless one signs already, whoever else tries at the same time."""
+        async with self._writing() as connection:
+            await connection.execute(_Q["lock_keys"])
+            await connection.execute(_Q["insert_first_key"], kid, secret)
+
+    async def replace_keys(self, kid: str, secret: bytes, retire_after_s: float) -> None:
+        """Add a key and let every other one verify for `retire_after_s` more at most."""
+        async with self._writing() as connection:
+            await connection.execute(_Q["lock_keys"])
+            await connection.execute(_Q["retire_keys"], retire_after_s)
+            await connection.execute(_Q["insert_key"], kid, secret)
+
+    async def seed(
+        self, user_ids: list[UUID], first: int, tag: str, password_hash: str, money: tuple[int, str]
+    ) -> None:
+        """Add people numbered from `first` with `money` (minor units, currency) in their wallets.
+
+        Their addresses are `buyer-<number>-<tag>@example.test`. Raises `EmailTaken` for a used tag.
+        """
+        amount_minor, currency = money
+        transfer_ids = [new_id() for _ in user_ids] if amount_minor else []
+        charges = (user_ids[: len(transfer_ids)], transfer_ids, currency, amount_minor)
+        async with self._writing() as connection:
+            await connection.execute(_Q["seed_users"], user_ids, tag, password_hash, first - 1)
+            await connection.execute(_Q["seed_wallets"], user_ids, currency, amount_minor)
+            await connection.execute(_Q["seed_transfers"], *charges)
+            await connection.execute(_Q["seed_entries"], *charges)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection inside a transaction and say in our words why it failed."""
+        try:
+            async with self._db.transaction() as connection:
+                yield connection
+        except asyncpg.UniqueViolationError as error:
+            raise _refusal(error) from error
+        except _DRIVER_ERRORS as error:
+            if classify(error) is Failure.REFUSED:
+                raise
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+
+
+_DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+def _refusal(error: asyncpg.UniqueViolationError) -> Exception:
+    refusals: dict[Any, type[Exception]] = {"users_email_unique": EmailTaken}
+    kind = refusals.get(error.constraint_name)
+    return error if kind is None else kind()

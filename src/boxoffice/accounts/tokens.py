@@ -1,0 +1,237 @@
+"""Access tokens: signed by this service, verified by each process without asking anybody.
+
+JSON Web Tokens (RFC 7519) with HMAC-SHA256. The library checks signature, issuer and audience; time
+is checked here, because it comes from the database's clock and not from this machine's.
+"""
+
+import asyncio
+import contextlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import jwt
+import msgspec
+
+from boxoffice.accounts import rules
+from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
+from boxoffice.platform import telemetry
+from boxoffice.settings import Settings
+
+TOKEN_CHARS_MAX = 2_048
+EARLY_REFRESH_EVERY_S = 1.0
+
+_ALGORITHM = "HS256"
+_NAME = "boxoffice"
+_OPTIONS: Any = {
+    "require": ["sub", "role", "iat", "exp", "iss", "aud"],
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "strict_aud": True,
+    "enforce_minimum_key_length": True,
+}
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """The person a verified token stands for."""
+
+    user_id: UUID
+    role: str
+
+
+class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing secret; times are seconds since the Unix epoch by the database's clock."""
+
+    kid: str
+    secret: bytes
+    created_at: float
+    verifies_until: float | None
+
+    def verifies_at(self, now: float) -> bool:
+        """Whether signatures of this key count at `now`."""
+        return self.verifies_until is None or now < self.verifies_until
+
+
+class _Header(msgspec.Struct, frozen=True):
+    kid: str
+
+
+class _Verified(NamedTuple):
+    caller: Caller
+    good_until: float
+
+
+class TokenAuthority:
+    """Mints and verifies tokens with keys that it re-reads in the background.
+
+    A key that the database got or lost is noticed within `token_key_refresh_s` while the database
+    answers. A token that names an unknown key is refused, and asks for an early look: at most one
+    per second and one at a time, however many such tokens come. So a token of a key that this
+    process has not seen yet works at the latest one second and one query after its first refusal.
+
+    A new key does not sign before every process has had two refreshes to learn it, as long as an
+    older key can still sign; then nobody meets that refusal after a planned rotation.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        load_keys: Callable[[], Awaitable[Sequence[TokenKey]]],
+        now: Callable[[], float],
+    ) -> None:
+        self._ttl_s = settings.access_token_ttl_s
+        self._refresh_s = settings.token_key_refresh_s
+        self._cache_max = settings.token_cache_max
+        self._load_keys = load_keys
+        self._now = now
+        self._keys: dict[str, TokenKey] = {}
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
+        self._look_early = asyncio.Event()
+
+    @property
+    def ttl_s(self) -> int:
+        """The life of a token in seconds."""
+        return self._ttl_s
+
+    def verify(self, token: str) -> Caller:
+        """Return who a token stands for; raise `TokenInvalid`, `TokenExpired` or `Unavailable`."""
+        known = self._verified.get(token)
+        if known is not None and self._now() < known.good_until:
+            self._verified.move_to_end(token)
+            return known.caller
+        verified = self._verify_cold(token)
+        self._verified[token] = verified
+        if len(self._verified) > self._cache_max:
+            self._verified.popitem(last=False)
+        return verified.caller
+
+    def mint(self, user_id: UUID, role: str) -> str:
+        """Return a token for a person; raise `Unavailable` while no key is loaded."""
+        now = self._now()
+        key = self._signing_key(now)
+        issued_at = int(now)
+        claims = {
+            "iss": _NAME,
+            "aud": _NAME,
+            "sub": str(user_id),
+            "role": role,
+            "iat": issued_at,
+            "exp": issued_at + self._ttl_s,
+        }
+        return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
+
+    async def refresh(self) -> None:
+        """Read the keys now; an error passes through and leaves the last keys in force."""
+        keys = {key.kid: key for key in await self._load_keys()}
+        if keys != self._keys:
+            # What was verified with a key that is gone, or has got an end, must be verified again.
+            self._verified.clear()
+        self._keys = keys
+
+    async def keep_fresh(self) -> None:
+        """Read the keys again and again until cancelled; while that fails, the last keys hold."""
+        while True:
+            await asyncio.sleep(min(EARLY_REFRESH_EVERY_S, self._refresh_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._refresh_s - EARLY_REFRESH_EVERY_S)):
+                    await self._look_early.wait()
+            self._look_early.clear()
+            try:
+                await self.refresh()
+            except Exception as error:
+                telemetry.log.warning("token_keys_not_refreshed", error=repr(error))
+
+    def _verify_cold(self, token: str) -> _Verified:
+        self._verified.pop(token, None)
+        if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+            raise TokenInvalid
+        now = self._now()
+        key = self._key_of(token, now)
+        claims = _decode(token, key.secret)
+        caller, expires_at = _read(claims)
+        if now >= expires_at:
+            raise TokenExpired
+        # A key that is being retired takes its tokens along.
+        until = expires_at if key.verifies_until is None else min(expires_at, key.verifies_until)
+        return _Verified(caller, until)
+
+    def _key_of(self, token: str, now: float) -> TokenKey:
+        if not self._keys:
+            raise Unavailable("The keys of the access tokens are not loaded yet.")
+        key = self._keys.get(_kid(token))
+        if key is None:
+            self._look_early.set()
+            raise TokenInvalid
+        if not key.verifies_at(now):
+            raise TokenInvalid
+        return key
+
+    def _signing_key(self, now: float) -> TokenKey:
+        # A token must not outlive its key, so a key that is being retired stops signing in time.
+        able = [key for key in self._keys.values() if key.verifies_at(now + self._ttl_s)]
+        if not able:
+            raise Unavailable("There is no key to sign access tokens with.")
+        spread = [key for key in able if key.created_at <= now - 2 * self._refresh_s]
+        if spread:
+            return max(spread, key=_age)
+        return min(able, key=_age)
+
+
+def _age(key: TokenKey) -> tuple[float, str]:
+    return key.created_at, key.kid
+
+
+def _kid(token: str) -> str:
+    """Return the name of the key that a token claims; nothing is believed before its signature."""
+    head = token.partition(".")[0]
+    try:
+        return msgspec.json.decode(_base64url(head), type=_Header).kid
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise TokenInvalid from None
+
+
+def _decode(token: str, secret: bytes) -> Mapping[str, Any]:
+    if not _is_canonical(token.rpartition(".")[2]):
+        raise TokenInvalid
+    try:
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=[_ALGORITHM],
+            audience=_NAME,
+            issuer=_NAME,
+            options=_OPTIONS,
+        )
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise TokenInvalid from None
+    return claims
+
+
+def _is_canonical(segment: str) -> bool:
+    """Whether base64url text (RFC 4648, section 5) is the spelling that an encoder writes.
+
+    The last character has spare bits, and decoders allow for padding or skip what they do not know:
+    without this the signature, the one part that is not itself signed, would have many spellings.
+    """
+    try:
+        spelt = urlsafe_b64encode(_base64url(segment))
+    except ValueError:
+        return False
+    return spelt.rstrip(b"=").decode("ascii") == segment
+
+
+def _base64url(segment: str) -> bytes:
+    return urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+
+
+def _read(claims: Mapping[str, Any]) -> tuple[Caller, int]:
+    role, expires_at = claims["role"], claims["exp"]
+    if role not in rules.ROLES or not isinstance(expires_at, int):
+        raise TokenInvalid
+    try:
+        return Caller(UUID(claims["sub"]), role), expires_at
+    except ValueError:
+        raise TokenInvalid from None

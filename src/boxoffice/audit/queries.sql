@@ -1,0 +1,570 @@
+-- Every invariant of the shop, as a statement that returns what breaks it: at most 20 samples, and in
+-- `violations` how many there are. $1, where a statement has it, is a time just after the snapshot.
+-- Nothing here uses a function, a view or an index of the code that writes; where a constraint
+-- promises the same, the rows are counted all the same.
+
+-- name: one_live_ticket_per_seat
+-- No seat has two tickets that are not void.
+SELECT count(*) OVER () AS violations, t.schedule_id, t.seat_id, count(*) AS tickets
+  FROM tickets t
+ WHERE t.status <> 'VOID'
+ GROUP BY t.schedule_id, t.seat_id
+HAVING count(*) > 1
+ LIMIT 20;
+
+-- name: one_row_per_seat
+-- A seat is one row, and a place is one seat.
+SELECT count(*) OVER () AS violations, d.*
+  FROM (SELECT s.schedule_id, 'seat_id' AS twice, s.seat_id AS what
+          FROM seats s
+         GROUP BY s.schedule_id, s.seat_id
+        HAVING count(*) > 1
+         UNION ALL
+        SELECT s.schedule_id, 'place', concat_ws(' / ', s.section, s.row_label, s.number)
+          FROM seats s
+         GROUP BY s.schedule_id, s.section, s.row_label, s.number
+        HAVING count(*) > 1) d
+ LIMIT 20;
+
+-- name: one_live_reservation_per_seat
+-- No seat is listed by two reservations that are confirmed or held and within their time.
+SELECT count(*) OVER () AS violations, r.schedule_id, l.seat_id, count(*) AS reservations
+  FROM reservations r
+ CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
+ WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
+ GROUP BY r.schedule_id, l.seat_id
+HAVING count(*) > 1
+ LIMIT 20;
+
+-- name: states_are_known
+-- Seats, reservations, tickets and payments are in a state that exists, with the columns it needs.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT 'seat' AS kind, s.schedule_id, s.seat_id AS id, s.state
+          FROM seats s
+         WHERE NOT CASE s.state
+                   WHEN 'AVAILABLE' THEN num_nonnulls(s.reservation_id, s.user_id, s.expires_at) = 0
+                   WHEN 'BLOCKED' THEN num_nonnulls(s.reservation_id, s.user_id, s.expires_at) = 0
+                   WHEN 'HELD' THEN num_nulls(s.reservation_id, s.user_id, s.expires_at) = 0
+                   WHEN 'SOLD' THEN num_nulls(s.reservation_id, s.user_id) = 0 AND s.expires_at IS NULL
+                   ELSE false END
+         UNION ALL
+        SELECT 'reservation', r.schedule_id, r.reservation_id::text, r.status
+          FROM reservations r
+         WHERE r.status NOT IN ('HELD', 'CONFIRMED', 'EXPIRED', 'CANCELLED')
+            OR (r.status = 'HELD') <> (r.closed_at IS NULL)
+         UNION ALL
+        SELECT 'ticket', t.schedule_id, t.ticket_id::text, t.status
+          FROM tickets t
+         WHERE t.status NOT IN ('VALID', 'VOID')
+         UNION ALL
+        SELECT 'payment', p.schedule_id, p.payment_id::text, p.status
+          FROM payments p
+         WHERE p.status <> 'SUCCEEDED') x
+ LIMIT 20;
+
+-- name: sold_seat_has_its_sale
+-- A sold seat has a confirmed reservation of the same owner that lists it, and exactly one valid ticket
+-- of that reservation and owner.
+SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
+       r.status AS reservation_status, coalesce(t.valid, 0) AS valid_tickets
+  FROM seats s
+  LEFT JOIN reservations r
+    ON r.schedule_id = s.schedule_id
+   AND r.reservation_id = s.reservation_id
+   AND r.user_id = s.user_id
+   AND s.seat_id = ANY (r.seat_ids)
+  LEFT JOIN (SELECT t.schedule_id, t.seat_id, t.reservation_id, t.user_id, count(*) AS valid
+               FROM tickets t
+              WHERE t.status = 'VALID'
+              GROUP BY t.schedule_id, t.seat_id, t.reservation_id, t.user_id) t
+    ON t.schedule_id = s.schedule_id
+   AND t.seat_id = s.seat_id
+   AND t.reservation_id = s.reservation_id
+   AND t.user_id = s.user_id
+ WHERE s.state = 'SOLD'
+   AND (r.status IS DISTINCT FROM 'CONFIRMED' OR t.valid IS DISTINCT FROM 1)
+ LIMIT 20;
+
+-- name: held_seat_has_its_hold
+-- A held seat within its time has a held reservation of the same owner, with the same time, that lists
+-- it.
+SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
+       s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
+       r.expires_at AS reservation_expires_at
+  FROM seats s
+  LEFT JOIN reservations r
+    ON r.schedule_id = s.schedule_id
+   AND r.reservation_id = s.reservation_id
+ WHERE s.state = 'HELD' AND s.expires_at > $1::timestamptz
+   AND (r.status = 'HELD' AND r.user_id = s.user_id AND r.expires_at = s.expires_at
+        AND s.seat_id = ANY (r.seat_ids)) IS NOT TRUE
+ LIMIT 20;
+
+-- name: lapsed_seat_had_its_hold
+-- A held seat past its time has a reservation, held or expired, of the same owner, with the same time,
+-- that lists it.
+SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
+       s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
+       r.expires_at AS reservation_expires_at
+  FROM seats s
+  LEFT JOIN reservations r
+    ON r.schedule_id = s.schedule_id
+   AND r.reservation_id = s.reservation_id
+ WHERE s.state = 'HELD' AND s.expires_at <= $1::timestamptz
+   AND (r.status IN ('HELD', 'EXPIRED') AND r.user_id = s.user_id AND r.expires_at = s.expires_at
+        AND s.seat_id = ANY (r.seat_ids)) IS NOT TRUE
+ LIMIT 20;
+
+-- name: free_seat_is_unclaimed
+-- No live reservation lists a seat that is available or blocked, and no live ticket is for one.
+SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.state, c.kind AS claimed_by,
+       c.id AS claim_id
+  FROM seats s
+  JOIN (SELECT r.schedule_id, l.seat_id, 'reservation' AS kind, r.reservation_id AS id
+          FROM reservations r
+         CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
+         WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
+         UNION ALL
+        SELECT t.schedule_id, t.seat_id, 'ticket', t.ticket_id
+          FROM tickets t
+         WHERE t.status <> 'VOID') c
+    ON c.schedule_id = s.schedule_id
+   AND c.seat_id = s.seat_id
+ WHERE s.state IN ('AVAILABLE', 'BLOCKED')
+ LIMIT 20;
+
+-- name: live_reservation_owns_its_seats
+-- Every seat of a confirmed reservation is sold to it, and every seat of a hold within its time is held
+-- for it.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.user_id, r.status, l.seat_id,
+       s.state AS seat_state, s.reservation_id AS seat_reservation_id
+  FROM reservations r
+ CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
+  LEFT JOIN seats s
+    ON s.schedule_id = r.schedule_id
+   AND s.seat_id = l.seat_id
+ WHERE (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz))
+   AND (s.reservation_id = r.reservation_id AND s.user_id = r.user_id
+        AND s.state = CASE r.status WHEN 'CONFIRMED' THEN 'SOLD' ELSE 'HELD' END) IS NOT TRUE
+ LIMIT 20;
+
+-- name: reservation_lists_its_seats_once
+-- A reservation lists at least one seat, each once, all of its own schedule.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT r.schedule_id, r.reservation_id, cardinality(r.seat_ids) AS listed,
+               count(DISTINCT s.seat_id) AS existing
+          FROM reservations r
+          LEFT JOIN LATERAL unnest(r.seat_ids) l (seat_id) ON true
+          LEFT JOIN seats s
+            ON s.schedule_id = r.schedule_id
+           AND s.seat_id = l.seat_id
+         GROUP BY r.schedule_id, r.reservation_id, r.seat_ids) x
+ WHERE x.listed = 0 OR x.listed <> x.existing
+ LIMIT 20;
+
+-- name: reservation_amount_is_the_price
+-- A reservation's amount is the sum of its seats' prices, in the currency of its schedule.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT r.schedule_id, r.reservation_id, r.amount_minor, r.currency,
+               coalesce(sum(s.price_minor), 0) AS seats_minor, c.currency AS schedule_currency
+          FROM reservations r
+         CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
+          LEFT JOIN seats s
+            ON s.schedule_id = r.schedule_id
+           AND s.seat_id = l.seat_id
+          LEFT JOIN schedules c
+            ON c.schedule_id = r.schedule_id
+         GROUP BY r.schedule_id, r.reservation_id, r.amount_minor, r.currency, c.currency) x
+ WHERE x.amount_minor <> x.seats_minor OR x.currency IS DISTINCT FROM x.schedule_currency
+ LIMIT 20;
+
+-- name: confirmed_reservation_is_paid_once
+-- A confirmed reservation has exactly one payment, of its owner, amount and currency.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT r.schedule_id, r.reservation_id, r.user_id, r.amount_minor, r.currency,
+               count(p.payment_id) AS payments,
+               count(*) FILTER (WHERE p.status = 'SUCCEEDED' AND p.user_id = r.user_id
+                                  AND p.amount_minor = r.amount_minor
+                                  AND p.currency = r.currency) AS fitting
+          FROM reservations r
+          LEFT JOIN payments p
+            ON p.schedule_id = r.schedule_id
+           AND p.reservation_id = r.reservation_id
+         WHERE r.status = 'CONFIRMED'
+         GROUP BY r.schedule_id, r.reservation_id, r.user_id, r.amount_minor, r.currency) x
+ WHERE x.payments <> 1 OR x.fitting <> 1
+ LIMIT 20;
+
+-- name: payment_confirmed_its_reservation
+-- A payment's reservation exists, is confirmed, and was made no later than it was paid, which was within
+-- its time.
+SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.reservation_id, p.created_at,
+       r.status AS reservation_status, r.created_at AS reserved_at, r.expires_at
+  FROM payments p
+  LEFT JOIN reservations r
+    ON r.schedule_id = p.schedule_id
+   AND r.reservation_id = p.reservation_id
+ WHERE (r.status = 'CONFIRMED' AND p.created_at >= r.created_at AND p.created_at < r.expires_at)
+       IS NOT TRUE
+ LIMIT 20;
+
+-- name: confirmed_reservation_has_its_tickets
+-- A confirmed reservation has exactly one valid ticket for each of its seats.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, l.seat_id,
+       coalesce(t.valid, 0) AS valid_tickets
+  FROM reservations r
+ CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
+  LEFT JOIN (SELECT t.schedule_id, t.reservation_id, t.seat_id, count(*) AS valid
+               FROM tickets t
+              WHERE t.status = 'VALID'
+              GROUP BY t.schedule_id, t.reservation_id, t.seat_id) t
+    ON t.schedule_id = r.schedule_id
+   AND t.reservation_id = r.reservation_id
+   AND t.seat_id = l.seat_id
+ WHERE r.status = 'CONFIRMED' AND t.valid IS DISTINCT FROM 1
+ LIMIT 20;
+
+-- name: live_ticket_has_its_sale
+-- A live ticket is for a seat of a confirmed reservation and its payment, all of the same owner.
+SELECT count(*) OVER () AS violations, t.schedule_id, t.ticket_id, t.seat_id, t.reservation_id,
+       t.payment_id, t.user_id, r.status AS reservation_status
+  FROM tickets t
+  LEFT JOIN reservations r
+    ON r.schedule_id = t.schedule_id
+   AND r.reservation_id = t.reservation_id
+  LEFT JOIN payments p
+    ON p.schedule_id = t.schedule_id
+   AND p.payment_id = t.payment_id
+ WHERE t.status <> 'VOID'
+   AND (r.status = 'CONFIRMED' AND r.user_id = t.user_id AND t.seat_id = ANY (r.seat_ids)
+        AND p.reservation_id = t.reservation_id AND p.user_id = t.user_id) IS NOT TRUE
+ LIMIT 20;
+
+-- name: transfer_sums_to_zero
+-- A transfer has at least two entries, which sum to zero, move its amount, and have its currency.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT t.user_id, t.transfer_id, t.amount_minor, count(e.leg) AS legs,
+               coalesce(sum(e.amount_minor), 0) AS sum_minor,
+               coalesce(sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0), 0) AS moved_minor,
+               count(*) FILTER (WHERE e.currency <> t.currency) AS foreign_legs
+          FROM transfers t
+          LEFT JOIN ledger_entries e
+            ON e.user_id = t.user_id
+           AND e.transfer_id = t.transfer_id
+         GROUP BY t.user_id, t.transfer_id, t.amount_minor) x
+ WHERE x.legs < 2 OR x.sum_minor <> 0 OR x.moved_minor <> x.amount_minor OR x.foreign_legs > 0
+ LIMIT 20;
+
+-- name: transfer_moves_between_its_accounts
+-- A charge moves cash into the wallet; a payment moves the wallet's money, or cash where the method is
+-- an outside one, into the income of its schedule.
+SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.method, e.account,
+       e.amount_minor, e.schedule_id
+  FROM transfers t
+  JOIN ledger_entries e
+    ON e.user_id = t.user_id
+   AND e.transfer_id = t.transfer_id
+  LEFT JOIN payments p
+    ON p.schedule_id = t.schedule_id
+   AND p.payment_id = t.payment_id
+ WHERE e.account IS DISTINCT FROM CASE
+           WHEN t.kind = 'charge' AND e.amount_minor > 0 THEN 'wallet'
+           WHEN t.kind = 'charge' THEN 'cash'
+           WHEN t.kind = 'payment' AND e.amount_minor > 0 THEN 'income'
+           WHEN t.kind = 'payment' AND p.method = 'wallet' THEN 'wallet'
+           WHEN t.kind = 'payment' AND p.method IS NOT NULL THEN 'cash' END
+    OR e.schedule_id IS DISTINCT FROM t.schedule_id
+ LIMIT 20;
+
+-- name: entry_has_its_transfer
+-- No ledger entry stands without its transfer.
+SELECT count(*) OVER () AS violations, e.user_id, e.transfer_id, e.leg, e.account, e.amount_minor
+  FROM ledger_entries e
+ WHERE NOT EXISTS (SELECT FROM transfers t
+                    WHERE t.user_id = e.user_id AND t.transfer_id = e.transfer_id)
+ LIMIT 20;
+
+-- name: payment_has_its_transfer
+-- A payment has exactly one transfer, of its amount, currency and owner; one over nothing has none.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT p.schedule_id, p.payment_id, p.user_id, p.amount_minor, p.currency,
+               count(t.transfer_id) AS transfers,
+               count(*) FILTER (WHERE t.user_id = p.user_id AND t.amount_minor = p.amount_minor
+                                  AND t.currency = p.currency AND t.kind = 'payment') AS fitting
+          FROM payments p
+          LEFT JOIN transfers t
+            ON t.schedule_id = p.schedule_id
+           AND t.payment_id = p.payment_id
+         GROUP BY p.schedule_id, p.payment_id, p.user_id, p.amount_minor, p.currency) x
+ WHERE x.transfers <> CASE WHEN x.amount_minor > 0 THEN 1 ELSE 0 END OR x.fitting <> x.transfers
+ LIMIT 20;
+
+-- name: payment_transfer_has_its_payment
+-- A transfer that says it is a payment's has that payment; no other transfer names one.
+SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, t.schedule_id, t.payment_id
+  FROM transfers t
+ WHERE (t.kind = 'payment'
+        AND NOT EXISTS (SELECT FROM payments p
+                         WHERE p.schedule_id = t.schedule_id AND p.payment_id = t.payment_id))
+    OR (t.kind <> 'payment' AND t.payment_id IS NOT NULL)
+ LIMIT 20;
+
+-- name: wallet_is_not_negative
+-- No wallet is below zero.
+SELECT count(*) OVER () AS violations, w.user_id, w.balance_minor, w.currency
+  FROM wallets w
+ WHERE w.balance_minor < 0
+ LIMIT 20;
+
+-- name: wallet_equals_its_entries
+-- A wallet's balance is the sum of its entries in the ledger, all of its currency.
+SELECT count(*) OVER () AS violations, coalesce(w.user_id, e.user_id) AS user_id, w.balance_minor,
+       coalesce(e.entries_minor, 0) AS entries_minor
+  FROM wallets w
+  FULL JOIN (SELECT e.user_id, e.currency, sum(e.amount_minor) AS entries_minor
+               FROM ledger_entries e
+              WHERE e.account = 'wallet'
+              GROUP BY e.user_id, e.currency) e
+    ON e.user_id = w.user_id
+   AND e.currency = w.currency
+ WHERE w.user_id IS NULL OR w.balance_minor <> coalesce(e.entries_minor, 0)
+ LIMIT 20;
+
+-- name: wallet_belongs_to_a_person
+-- Every wallet has its person, and every person has a wallet.
+SELECT count(*) OVER () AS violations, coalesce(u.user_id, w.user_id) AS user_id,
+       CASE WHEN u.user_id IS NULL THEN 'person' ELSE 'wallet' END AS missing
+  FROM users u
+  FULL JOIN wallets w ON w.user_id = u.user_id
+ WHERE u.user_id IS NULL OR w.user_id IS NULL
+ LIMIT 20;
+
+-- name: hold_is_within_its_time
+-- No hold lasts longer than its schedule allows, or less than nothing.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.created_at, r.expires_at,
+       c.hold_ttl_s
+  FROM reservations r
+  JOIN schedules c ON c.schedule_id = r.schedule_id
+ WHERE r.expires_at - r.created_at > make_interval(secs => c.hold_ttl_s)
+    OR r.expires_at <= r.created_at
+ LIMIT 20;
+
+-- name: seat_is_not_held_beyond_its_hold
+-- No seat is held for longer than its reservation says, whatever the reservation's status.
+SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.expires_at,
+       r.expires_at AS reservation_expires_at
+  FROM seats s
+  JOIN reservations r
+    ON r.schedule_id = s.schedule_id
+   AND r.reservation_id = s.reservation_id
+ WHERE s.expires_at > r.expires_at
+ LIMIT 20;
+
+-- name: availability_recounts
+-- The seats that a schedule offers are those that exist, are not blocked, and that no confirmed
+-- reservation and no hold within its time has taken: a lapsed hold takes nothing.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(s.schedule_id, r.schedule_id) AS schedule_id,
+               coalesce(s.offered, 0) AS offered,
+               coalesce(s.sellable, 0) - coalesce(r.taken, 0) AS recounted
+          FROM (SELECT s.schedule_id,
+                       count(*) FILTER (WHERE s.state <> 'BLOCKED') AS sellable,
+                       count(*) FILTER (WHERE s.state NOT IN ('SOLD', 'BLOCKED')
+                                          AND (s.state = 'HELD' AND s.expires_at > $1::timestamptz)
+                                              IS NOT TRUE) AS offered
+                  FROM seats s
+                 GROUP BY s.schedule_id) s
+          FULL JOIN (SELECT r.schedule_id, sum(cardinality(r.seat_ids)) AS taken
+                       FROM reservations r
+                      WHERE r.status = 'CONFIRMED'
+                         OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
+                      GROUP BY r.schedule_id) r
+            ON r.schedule_id = s.schedule_id) x
+ WHERE x.offered <> x.recounted
+ LIMIT 20;
+
+-- name: nobody_is_above_the_ticket_limit
+-- Nobody has more seats of a schedule, held or confirmed, than its limit.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.user_id, sum(cardinality(r.seat_ids)) AS seats,
+       c.ticket_limit
+  FROM reservations r
+  JOIN schedules c ON c.schedule_id = r.schedule_id
+ WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
+ GROUP BY r.schedule_id, r.user_id, c.ticket_limit
+HAVING sum(cardinality(r.seat_ids)) > c.ticket_limit
+ LIMIT 20;
+
+-- name: event_has_its_cause
+-- Every event in the outbox tells of a reservation in a status that can follow, of a payment or of a
+-- charge, with the same person and amount.
+SELECT count(*) OVER () AS violations, o.event_id, o.topic, o.scope_id, o.subject_id, o.user_id,
+       r.status AS reservation_status
+  FROM outbox o
+  LEFT JOIN reservations r
+    ON o.topic LIKE 'reservation.%'
+   AND r.schedule_id = o.scope_id
+   AND r.reservation_id = o.subject_id
+   AND r.user_id = o.user_id
+  LEFT JOIN payments p
+    ON o.topic = 'payment.succeeded'
+   AND p.schedule_id = o.scope_id
+   AND p.payment_id = o.subject_id
+   AND p.user_id = o.user_id
+  LEFT JOIN transfers t
+    ON o.topic = 'wallet.charged'
+   AND t.user_id = o.scope_id
+   AND t.transfer_id = o.subject_id
+   AND t.user_id = o.user_id
+ WHERE (CASE o.topic
+        WHEN 'reservation.held' THEN (o.payload ->> 'amount')::bigint = r.amount_minor
+        WHEN 'reservation.confirmed' THEN
+            r.status = 'CONFIRMED' AND (o.payload ->> 'amount')::bigint = r.amount_minor
+        WHEN 'reservation.expired' THEN r.status = 'EXPIRED'
+        WHEN 'reservation.cancelled' THEN r.status = 'CANCELLED'
+        WHEN 'payment.succeeded' THEN
+            (o.payload ->> 'amount')::bigint = p.amount_minor
+            AND (o.payload ->> 'reservation')::uuid = p.reservation_id
+        WHEN 'wallet.charged' THEN
+            t.kind = 'charge' AND (o.payload ->> 'amount')::bigint = t.amount_minor
+        END) IS NOT TRUE
+ LIMIT 20;
+
+-- name: idempotency_key_is_used_once
+-- No person used one Idempotency-Key twice for holds or payments of a schedule, or for charges.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT 'hold' AS operation, r.schedule_id, r.user_id, r.idempotency_key, count(*) AS uses
+          FROM reservations r
+         GROUP BY r.schedule_id, r.user_id, r.idempotency_key
+        HAVING count(*) > 1
+         UNION ALL
+        SELECT 'payment', p.schedule_id, p.user_id, p.idempotency_key, count(*)
+          FROM payments p
+         GROUP BY p.schedule_id, p.user_id, p.idempotency_key
+        HAVING count(*) > 1
+         UNION ALL
+        SELECT 'charge', NULL, t.user_id, t.idempotency_key, count(*)
+          FROM transfers t
+         WHERE t.idempotency_key IS NOT NULL
+         GROUP BY t.user_id, t.idempotency_key
+        HAVING count(*) > 1) x
+ LIMIT 20;
+
+-- name: schedule_exists
+-- Seats, reservations, tickets, payments and their transfers are of a schedule that exists. The hot
+-- tables have no foreign key to it.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT 'seats' AS kind, s.schedule_id, count(*) AS rows
+          FROM seats s GROUP BY s.schedule_id
+         UNION ALL
+        SELECT 'reservations', r.schedule_id, count(*) FROM reservations r GROUP BY r.schedule_id
+         UNION ALL
+        SELECT 'tickets', t.schedule_id, count(*) FROM tickets t GROUP BY t.schedule_id
+         UNION ALL
+        SELECT 'payments', p.schedule_id, count(*) FROM payments p GROUP BY p.schedule_id
+         UNION ALL
+        SELECT 'transfers', t.schedule_id, count(*)
+          FROM transfers t WHERE t.schedule_id IS NOT NULL GROUP BY t.schedule_id
+         UNION ALL
+        SELECT 'ledger_entries', e.schedule_id, count(*)
+          FROM ledger_entries e WHERE e.schedule_id IS NOT NULL GROUP BY e.schedule_id) x
+ WHERE NOT EXISTS (SELECT FROM schedules c WHERE c.schedule_id = x.schedule_id)
+ LIMIT 20;
+
+-- name: owner_exists
+-- Reservations, payments, tickets and transfers belong to a person who exists.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT 'reservations' AS kind, r.user_id, count(*) AS rows FROM reservations r GROUP BY r.user_id
+         UNION ALL
+        SELECT 'tickets', t.user_id, count(*) FROM tickets t GROUP BY t.user_id
+         UNION ALL
+        SELECT 'payments', p.user_id, count(*) FROM payments p GROUP BY p.user_id
+         UNION ALL
+        SELECT 'transfers', t.user_id, count(*) FROM transfers t GROUP BY t.user_id) x
+ WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = x.user_id)
+ LIMIT 20;
+
+-- name: guarding_indexes_are_in_place
+-- The unique indexes that refuse what must not be are there, unique, valid, and over the right columns.
+SELECT count(*) OVER () AS violations, g.*
+  FROM (VALUES
+        ('users', 'users_email_unique', 'email', NULL),
+        ('seats', 'seats_pkey', 'schedule_id, seat_id', NULL),
+        ('seats', 'seats_place_unique', 'schedule_id, section, row_label, number', NULL),
+        ('reservations', 'reservations_pkey', 'schedule_id, reservation_id', NULL),
+        ('reservations', 'reservations_key_unique', 'schedule_id, user_id, idempotency_key', NULL),
+        ('tickets', 'tickets_pkey', 'schedule_id, ticket_id', NULL),
+        ('tickets', 'tickets_one_live_per_seat', 'schedule_id, seat_id', '(status <> ''VOID''::text)'),
+        ('wallets', 'wallets_pkey', 'user_id', NULL),
+        ('transfers', 'transfers_pkey', 'user_id, transfer_id', NULL),
+        ('transfers', 'transfers_key_unique', 'user_id, idempotency_key',
+         '(idempotency_key IS NOT NULL)'),
+        ('ledger_entries', 'ledger_entries_pkey', 'user_id, transfer_id, leg', NULL),
+        ('payments', 'payments_pkey', 'schedule_id, payment_id', NULL),
+        ('payments', 'payments_once_per_reservation', 'schedule_id, reservation_id', NULL),
+        ('payments', 'payments_key_unique', 'schedule_id, user_id, idempotency_key', NULL),
+        ('outbox', 'outbox_pkey', 'event_id, scope_id', NULL)
+       ) g (table_name, index_name, columns, predicate)
+ WHERE NOT EXISTS (
+       SELECT FROM pg_index i
+        WHERE i.indrelid = to_regclass(g.table_name)
+          AND i.indexrelid = to_regclass(g.index_name)
+          AND i.indisunique AND i.indisvalid AND i.indisready AND i.indislive AND i.indimmediate
+          AND pg_get_expr(i.indpred, i.indrelid) IS NOT DISTINCT FROM g.predicate
+          AND g.columns = (SELECT string_agg(a.attname, ', ' ORDER BY k.at)
+                             FROM unnest(i.indkey::smallint[]) WITH ORDINALITY k (attnum, at)
+                             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+                            WHERE k.at <= i.indnkeyatts))
+ LIMIT 20;
+
+-- name: guarding_constraints_are_in_place
+-- The constraints that refuse what must not be are there, with their rule, and validated.
+SELECT count(*) OVER () AS violations, g.*
+  FROM (VALUES
+        ('wallets', 'wallets_never_negative', 'CHECK ((balance_minor >= 0))'),
+        ('transfers', 'transfers_amount_positive', 'CHECK ((amount_minor > 0))'),
+        ('ledger_entries', 'ledger_entries_moves_something', 'CHECK ((amount_minor <> 0))'),
+        ('ledger_entries', 'ledger_entries_of_transfer',
+         'FOREIGN KEY (user_id, transfer_id) REFERENCES transfers(user_id, transfer_id)'),
+        ('reservations', 'reservations_has_seats', 'CHECK ((cardinality(seat_ids) > 0))'),
+        ('reservations', 'reservations_amount_not_negative', 'CHECK ((amount_minor >= 0))'),
+        ('reservations', 'reservations_status_known', NULL),
+        ('seats', 'seats_state_agrees', NULL),
+        ('seats', 'seats_price_not_negative', NULL),
+        ('tickets', 'tickets_status_known', NULL),
+        ('payments', 'payments_status_known', NULL)
+       ) g (table_name, constraint_name, rule)
+ WHERE NOT EXISTS (
+       SELECT FROM pg_constraint c
+        WHERE c.conrelid = to_regclass(g.table_name)
+          AND c.conname = g.constraint_name
+          AND c.convalidated
+          AND to_jsonb(c) ->> 'conenforced' IS DISTINCT FROM 'false'
+          AND pg_get_constraintdef(c.oid) = coalesce(g.rule, pg_get_constraintdef(c.oid)))
+ LIMIT 20;
+
+-- name: guarding_triggers_are_enabled
+-- The triggers that keep the ledger balanced and append-only are there, fire, and call their function.
+SELECT count(*) OVER () AS violations, g.*
+  FROM (VALUES
+        ('transfers', 'transfers_balanced', 'ledger_balanced'),
+        ('ledger_entries', 'ledger_entries_balanced', 'ledger_balanced'),
+        ('transfers', 'transfers_append_only', 'ledger_append_only'),
+        ('ledger_entries', 'ledger_entries_append_only', 'ledger_append_only')
+       ) g (table_name, trigger_name, function_name)
+ WHERE NOT EXISTS (
+       SELECT FROM pg_trigger t
+        WHERE t.tgrelid = to_regclass(g.table_name)
+          AND t.tgname = g.trigger_name
+          AND t.tgenabled IN ('O', 'A')
+          AND t.tgfoid = to_regproc(g.function_name))
+ LIMIT 20;
+
+-- name: sessions_are_durable
+-- A session like those of the service waits for the disk at commit, and its triggers fire.
+SELECT count(*) OVER () AS violations, g.*
+  FROM (VALUES
+        ('synchronous_commit', current_setting('synchronous_commit'), ARRAY['on', 'remote_apply']),
+        ('session_replication_role', current_setting('session_replication_role'), ARRAY['origin'])
+       ) g (setting, value, expected)
+ WHERE g.value <> ALL (g.expected)
+ LIMIT 20;

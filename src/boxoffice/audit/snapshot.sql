@@ -1,0 +1,9 @@
+-- What surrounds the checks; apart from them, so that every statement of `queries.sql` is a check.
+
+-- name: bound
+-- For this transaction alone: a deadline per statement, and memory enough to join a million rows.
+SELECT set_config('statement_timeout', $1, true), set_config('work_mem', $2, true);
+
+-- name: taken_at
+-- The time, read after the snapshot was taken: by it, a hold that was lawfully taken over has lapsed.
+SELECT clock_timestamp() AS taken_at;

@@ -1,0 +1,163 @@
+"""A bounded memory of what was read: least recently used goes first, one load at a time per key."""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class _Entry(Generic[V]):
+    __slots__ = ("read_at", "until", "value", "weight")
+
+    def __init__(self, value: V, read_at: float, until: float, weight: int) -> None:
+        self.value = value
+        self.read_at = read_at
+        self.until = until
+        self.weight = weight
+
+
+class _Load(Generic[V]):
+    __slots__ = ("started_at", "task")
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.task: asyncio.Task[V]
+
+
+class Cache(Generic[K, V]):
+    """Values by key, loaded when missing or too old.
+
+    `ttl_s` says how long a value may be served, counted from the start of its load (monotonic seconds).
+    Callers who miss share one load, and loads of one key never overlap unless the key was invalidated.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[K], Awaitable[V]],
+        *,
+        ttl_s: Callable[[V], float],
+        weight_max: int,
+        weigh: Callable[[V], int] = lambda _value: 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._ttl_s = ttl_s
+        self._weight_max = weight_max
+        self._weigh = weigh
+        self._clock = clock
+        self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
+        self._weight = 0
+        self._loads: dict[K, _Load[V]] = {}
+        # The event loop holds tasks weakly: a load whose callers have all gone must not vanish.
+        self._running: set[asyncio.Task[V]] = set()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def get(self, key: K, max_age_s: float | None = None) -> V:
+        """Return the value of `key`, read at most `max_age_s` before this call; 0 reads again.
+
+        Raises what the load raises; a failure is not kept.
+        """
+        # Clocks tick: a read that started in the tick of this call may have started before it.
+        after = -math.inf if max_age_s is None else self._clock() - max_age_s
+        while True:
+            entry = self._fresh(key, after)
+            if entry is not None:
+                return entry.value
+            load = self._loads.get(key)
+            if load is None:
+                return await asyncio.shield(self._start(key).task)
+            if load.started_at > after:
+                return await asyncio.shield(load.task)
+            # This load is too old for the caller; everybody in this place shares the one after it.
+            await asyncio.wait([load.task])
+
+    def peek(self, key: K) -> V | None:
+        """Return the value that was stored last, however old it is."""
+        entry = self._entries.get(key)
+        return entry.value if entry is not None else None
+
+    def invalidate(self, key: K) -> None:
+        """Forget `key`; a load that is under way is handed to those who wait for it, and not kept."""
+        self._drop(key)
+        self._loads.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for key in [*self._entries, *self._loads]:
+            self.invalidate(key)
+
+    def _fresh(self, key: K, after: float) -> _Entry[V] | None:
+        entry = self._entries.get(key)
+        if entry is None or entry.read_at <= after or entry.until <= self._clock():
+            return None
+        self._entries.move_to_end(key)
+        return entry
+
+    def _start(self, key: K) -> _Load[V]:
+        load: _Load[V] = _Load(self._clock())
+        self._loads[key] = load
+        load.task = asyncio.create_task(self._run(key, load))
+        self._running.add(load.task)
+        load.task.add_done_callback(self._finished)
+        return load
+
+    def _finished(self, task: "asyncio.Task[V]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # a failure that nobody waits for any more is not worth a warning
+
+    async def _run(self, key: K, load: _Load[V]) -> V:
+        try:
+            value = await self._load(key)
+        finally:
+            wanted = self._loads.get(key) is load
+            if wanted:
+                del self._loads[key]
+        if wanted:
+            self._keep(key, value, load.started_at)
+        return value
+
+    def _keep(self, key: K, value: V, read_at: float) -> None:
+        self._drop(key)
+        entry = _Entry(value, read_at, read_at + self._ttl_s(value), self._weigh(value))
+        self._entries[key] = entry
+        self._weight += entry.weight
+        # The newest one stays, also when it alone is too heavy: it was asked for just now.
+        while self._weight > self._weight_max and len(self._entries) > 1:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: K) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._weight -= entry.weight
+
+
+class Once(Generic[V]):
+    """A value that is made when it is first asked for; concurrent callers share the making.
+
+    A failure is raised to those who wait, and the next caller tries again.
+    """
+
+    def __init__(self, make: Callable[[], Awaitable[V]]) -> None:
+        self._make = make
+        self._task: asyncio.Task[V] | None = None
+
+    async def get(self) -> V:
+        """Return the value."""
+        if self._task is None or (self._task.done() and self._failed(self._task)):
+            self._task = asyncio.create_task(self._run())
+        return await asyncio.shield(self._task)
+
+    async def _run(self) -> V:
+        return await self._make()
+
+    @staticmethod
+    def _failed(task: "asyncio.Task[V]") -> bool:
+        return task.cancelled() or task.exception() is not None

@@ -1,0 +1,183 @@
+-- Every statement of the catalog room.
+
+-- name: published_concerts
+-- A page of what the public sees, newest first, from a place ($1, $2) on; null for the first page.
+SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_at, s.last_starts_at
+  FROM concerts c
+  LEFT JOIN LATERAL (
+      SELECT min(s.starts_at) AS first_starts_at, max(s.starts_at) AS last_starts_at
+        FROM schedules s
+       WHERE s.concert_id = c.concert_id
+  ) s ON true
+ WHERE c.status = 'PUBLISHED'
+   AND ($1::timestamptz IS NULL OR (c.published_at, c.concert_id) < ($1::timestamptz, $2::uuid))
+ ORDER BY c.published_at DESC, c.concert_id DESC
+ LIMIT $3;
+
+-- name: published_concert
+-- One concert as the public sees it.
+SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at
+  FROM concerts c
+ WHERE c.concert_id = $1 AND c.status = 'PUBLISHED';
+
+-- name: schedules_of_concert
+-- Every schedule of a concert with its seats counted; a lapsed hold counts as available.
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
+SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
+       s.currency, s.hold_ttl_s, s.ticket_limit,
+       s.status = 'OPEN' AND m.at >= s.sale_opens_at
+           AND (s.sale_closes_at IS NULL OR m.at < s.sale_closes_at) AS on_sale,
+       n.seats_total, n.seats_available, n.price_min_minor, n.price_max_minor
+  FROM schedules s
+ CROSS JOIN moment m
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS seats_total,
+             count(*) FILTER (
+                 WHERE x.state = 'AVAILABLE' OR (x.state = 'HELD' AND x.expires_at <= m.at)
+             ) AS seats_available,
+             min(x.price_minor) AS price_min_minor,
+             max(x.price_minor) AS price_max_minor
+        FROM seats x
+       WHERE x.schedule_id = s.schedule_id
+  ) n
+ WHERE s.concert_id = $1
+ ORDER BY s.starts_at, s.schedule_id;
+
+-- name: public_schedule
+-- What a seat map needs to know of its schedule; none while the concert is a draft.
+SELECT s.currency, s.status
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+ WHERE s.schedule_id = $1 AND c.status = 'PUBLISHED';
+
+-- name: seats_of_schedule
+-- The seats without their state, in their order.
+SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
+  FROM seats s
+ WHERE s.schedule_id = $1
+ ORDER BY s.ordinal;
+
+-- name: seat_states
+-- One byte per seat in the seats' order, and the version of the whole: it grows with every visible
+-- change, a hold that lapses included, and never goes back (a take-over counts two in the seat).
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
+SELECT count(*) AS seats,
+       coalesce(sum(s.version), 0)::bigint
+           + count(*) FILTER (WHERE s.state = 'HELD' AND s.expires_at <= m.at) AS version,
+       coalesce(string_agg(
+           CASE s.state
+               WHEN 'AVAILABLE' THEN '\x00'::bytea
+               WHEN 'HELD' THEN CASE WHEN s.expires_at <= m.at THEN '\x00'::bytea ELSE '\x01'::bytea END
+               WHEN 'SOLD' THEN '\x02'::bytea
+               ELSE '\x03'::bytea
+           END, ''::bytea ORDER BY s.ordinal), ''::bytea) AS status
+  FROM seats s
+ CROSS JOIN moment m
+ WHERE s.schedule_id = $1;
+
+-- name: concert_of_organizer
+-- The status of a concert, if it is this organizer's.
+SELECT c.status FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
+
+-- name: schedule_of_organizer
+-- The status of a schedule and its concert, if they are this organizer's.
+SELECT s.concert_id, s.status
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+ WHERE s.schedule_id = $1 AND c.organizer_id = $2;
+
+-- name: insert_concert
+-- A draft.
+INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, description)
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING concert_id, title, artist, venue, description, status, published_at;
+
+-- name: lock_concert_of_organizer
+-- Let one change of the concert's list of schedules happen at a time; none if it is not theirs.
+SELECT c.concert_id
+  FROM concerts c
+ WHERE c.concert_id = $1 AND c.organizer_id = $2
+   FOR NO KEY UPDATE OF c;
+
+-- name: count_schedules
+-- How many schedules a concert has.
+SELECT count(*) AS schedules FROM schedules s WHERE s.concert_id = $1;
+
+-- name: insert_schedule
+-- A draft without seats.
+INSERT INTO schedules (
+    schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, currency, hold_ttl_s,
+    ticket_limit)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, status, currency,
+          hold_ttl_s, ticket_limit;
+
+-- name: publish_concert
+-- Make a draft visible; nothing where it is published already or has no schedule with seats.
+UPDATE concerts c
+   SET status = 'PUBLISHED', published_at = now()
+ WHERE c.concert_id = $1
+   AND c.organizer_id = $2
+   AND c.status = 'DRAFT'
+   AND EXISTS (
+       SELECT FROM schedules s
+         JOIN seats x ON x.schedule_id = s.schedule_id
+        WHERE s.concert_id = c.concert_id)
+RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at;
+
+-- name: open_schedule
+-- Put a schedule on sale; nothing where it is open, has no seats, or its concert is a draft.
+UPDATE schedules s
+   SET status = 'OPEN'
+  FROM concerts c
+ WHERE s.schedule_id = $1
+   AND s.status IN ('DRAFT', 'CLOSED')
+   AND c.concert_id = s.concert_id
+   AND c.organizer_id = $2
+   AND c.status = 'PUBLISHED'
+   AND EXISTS (SELECT FROM seats x WHERE x.schedule_id = s.schedule_id)
+RETURNING s.concert_id;
+
+-- name: close_schedule
+-- Take a schedule off sale; nothing where it is closed or was never open.
+UPDATE schedules s
+   SET status = 'CLOSED'
+  FROM concerts c
+ WHERE s.schedule_id = $1
+   AND s.status = 'OPEN'
+   AND c.concert_id = s.concert_id
+   AND c.organizer_id = $2
+RETURNING s.concert_id;
+
+-- name: lock_schedule_of_organizer
+-- Keep the schedule from being opened, and from other seat maps, until the transaction ends.
+SELECT s.concert_id, s.status
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+ WHERE s.schedule_id = $1 AND c.organizer_id = $2
+   FOR UPDATE OF s;
+
+-- name: count_seats
+-- How many seats a schedule has.
+SELECT count(*) AS seats FROM seats s WHERE s.schedule_id = $1;
+
+-- name: seats_in_the_way
+-- Which of the new seats are there already, by their id or by their place; $6 at the most.
+SELECT n.seat_id
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::integer[])
+       AS n (seat_id, section, row_label, number)
+ WHERE EXISTS (
+       SELECT FROM seats s WHERE s.schedule_id = $1 AND s.seat_id = n.seat_id)
+    OR EXISTS (
+       SELECT FROM seats s
+        WHERE s.schedule_id = $1
+          AND s.section = n.section AND s.row_label = n.row_label AND s.number = n.number)
+ LIMIT $6;
+
+-- name: insert_seats
+-- A part of a seat map; $2 is the ordinal of its first seat.
+INSERT INTO seats (schedule_id, ordinal, seat_id, section, row_label, number, grade, price_minor)
+SELECT $1, $2::integer + n.at::integer - 1, n.seat_id, n.section, n.row_label, n.number, n.grade,
+       n.price_minor
+  FROM unnest($3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::bigint[])
+       WITH ORDINALITY AS n (seat_id, section, row_label, number, grade, price_minor, at);

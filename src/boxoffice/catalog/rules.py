@@ -1,0 +1,287 @@
+"""What makes a seat map and a schedule acceptable."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NoReturn, Protocol
+
+import msgspec
+
+from boxoffice.errors import Invalid, SeatMapInvalid
+
+NUMBER_MAX = 100_000
+PRICE_MAX_MINOR = 9_000_000_000_000
+TEXT_MAX = 40
+SEAT_ID_MAX = 128
+YEAR_MIN = 2000
+YEAR_MAX = 2200
+
+_REQUIRED = ("section", "row", "number", "grade", "price")
+_COLUMNS = frozenset({"seat_id", *_REQUIRED})
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_BLANK = re.compile(r"\s")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+class NewSeat(msgspec.Struct, frozen=True, gc=False):
+    """A seat to be; `price_minor` in minor units of its schedule's currency."""
+
+    seat_id: str
+    section: str
+    row: str
+    number: int
+    grade: str
+    price_minor: int
+
+
+class SeatEntry(Protocol):
+    """A seat as a JSON seat map has it; `price` in minor units of the schedule's currency."""
+
+    @property
+    def seat_id(self) -> str | None: ...
+    @property
+    def section(self) -> str: ...
+    @property
+    def row(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def grade(self) -> str: ...
+    @property
+    def price(self) -> int: ...
+
+
+class NewConcert(msgspec.Struct, frozen=True, kw_only=True):
+    """A concert to be."""
+
+    title: str
+    artist: str
+    venue: str
+    description: str = ""
+
+
+class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule to be."""
+
+    starts_at: datetime
+    sale_opens_at: datetime
+    sale_closes_at: datetime | None
+    currency: str
+    hold_ttl_s: int
+    ticket_limit: int
+
+
+class _Where:
+    """A place in a seat map that errors name: a physical line of a CSV, or an index of a JSON list."""
+
+    def __init__(self, member: str, word: str, first: int) -> None:
+        self.member = member
+        self.word = word
+        self.first = first
+
+    def refuse(self, at: int, complaint: str, **extra: object) -> NoReturn:
+        """Raise `SeatMapInvalid` about the place `at`."""
+        raise SeatMapInvalid(f"{self.word} {at}: {complaint}.", **{self.member: at}, **extra)
+
+
+_LINE = _Where("line", "Line", 1)
+_INDEX = _Where("index", "Seat at index", 0)
+
+
+def parse_csv(text: bytes | str, seats_max: int) -> list[NewSeat]:
+    """Return the seats of a CSV seat map (RFC 4180, with a header) in the order of the file.
+
+    The columns section, row, number, grade and price (minor units) are needed, seat_id is optional; any
+    order, a byte order mark and any line ends will do. Raises `SeatMapInvalid` with `line`.
+    """
+    rows = _csv_rows(_decoded(text))
+    header_line, header = next(rows, (1, []))
+    columns = _columns(header_line, header)
+    found = ((line, _csv_seat(line, _cells(line, columns, cells))) for line, cells in rows)
+    return _distinct(found, _LINE, seats_max)
+
+
+def seats_of(entries: Sequence[SeatEntry], seats_max: int) -> list[NewSeat]:
+    """Return the seats of a JSON seat map in its order; raise `SeatMapInvalid` with `index`."""
+    return _distinct(enumerate(map(_json_seat, range(len(entries)), entries)), _INDEX, seats_max)
+
+
+def acceptable(schedule: NewSchedule) -> NewSchedule:
+    """Return `schedule` with its times in UTC; raise `Invalid` that names the member at fault."""
+    if not _CURRENCY.fullmatch(schedule.currency):
+        raise _invalid("currency", "A currency is three capital letters (ISO 4217)")
+    starts_at = _utc("starts_at", schedule.starts_at)
+    opens_at = _utc("sale_opens_at", schedule.sale_opens_at)
+    closes_at = schedule.sale_closes_at
+    if closes_at is not None:
+        closes_at = _utc("sale_closes_at", closes_at)
+        if closes_at <= opens_at:
+            raise _invalid("sale_closes_at", "The sale must close after it opens")
+    return msgspec.structs.replace(
+        schedule, starts_at=starts_at, sale_opens_at=opens_at, sale_closes_at=closes_at
+    )
+
+
+def hall(seats: int) -> list[NewSeat]:
+    """Return a plausible hall of `seats` seats: rows of 25, sections of 10 rows, the best in front."""
+    return [_hall_seat(position, seats) for position in range(seats)]
+
+
+def _hall_seat(position: int, seats: int) -> NewSeat:
+    grades = (("VIP", 165_000), ("R", 143_000), ("S", 110_000), ("A", 88_000))
+    grade, price_minor = grades[position * len(grades) // seats]
+    row_of_all, in_row = divmod(position, 25)
+    section, row = (str(1 + count) for count in divmod(row_of_all, 10))
+    number = in_row + 1
+    return NewSeat(f"{section}-{row}-{number}", section, row, number, grade, price_minor)
+
+
+def _invalid(member: str, message: str) -> Invalid:
+    return Invalid(f"{message}.", errors=[{"path": f"$.{member}", "message": message}])
+
+
+def _utc(member: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise _invalid(member, "A time needs an offset from UTC (RFC 3339)")
+    # The bounds keep one year's distance from where an offset could leave the calendar.
+    if not YEAR_MIN <= moment.year <= YEAR_MAX:
+        raise _invalid(member, f"The year must be between {YEAR_MIN} and {YEAR_MAX}")
+    return moment.astimezone(UTC)
+
+
+def _decoded(text: bytes | str) -> str:
+    decoded = text if isinstance(text, str) else _from_utf8(text)
+    decoded = decoded.removeprefix("\ufeff")
+    head, nul, _ = decoded.partition("\x00")
+    if nul:
+        _LINE.refuse(_line_of(head), "there is a NUL character")
+    return decoded
+
+
+def _from_utf8(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _LINE.refuse(_line_of(raw[: error.start].decode("utf-8")), "the text is not UTF-8")
+
+
+def _line_of(before: str) -> int:
+    return 1 + len(_LINE_END.findall(before))
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, each with the physical line on which it starts."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            _LINE.refuse(line, f"this is not CSV: {error}")
+        if cells is None:
+            return
+        cells = [cell.strip() for cell in cells]
+        if cells not in ([], [""]):
+            yield line, cells
+
+
+def _columns(line: int, header: Sequence[str]) -> list[str]:
+    for at, name in enumerate(header):
+        if name not in _COLUMNS:
+            _LINE.refuse(line, f"there is no column {_shown(name)}", column=name[:TEXT_MAX])
+        if name in header[:at]:
+            _LINE.refuse(line, f"the column '{name}' is there twice", column=name)
+    for name in _REQUIRED:
+        if name not in header:
+            _LINE.refuse(line, f"the column '{name}' is missing", column=name)
+    return list(header)
+
+
+def _cells(line: int, columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    if len(cells) != len(columns):
+        _LINE.refuse(line, f"there are {len(cells)} fields where the header has {len(columns)}")
+    return dict(zip(columns, cells, strict=True))
+
+
+def _csv_seat(line: int, cells: Mapping[str, str]) -> NewSeat:
+    texts = [_text(_LINE, line, column, cells[column]) for column in ("section", "row", "grade")]
+    number = _whole(line, "number", cells["number"], 1, NUMBER_MAX)
+    price_minor = _whole(line, "price", cells["price"], 0, PRICE_MAX_MINOR)
+    return _seat(_LINE, line, texts, number, price_minor, cells.get("seat_id"))
+
+
+def _json_seat(index: int, entry: SeatEntry) -> NewSeat:
+    texts = [
+        _text(_INDEX, index, column, getattr(entry, column))
+        for column in ("section", "row", "grade")
+    ]
+    return _seat(_INDEX, index, texts, entry.number, entry.price, entry.seat_id)
+
+
+def _seat(
+    where: _Where, at: int, texts: Sequence[str], number: int, price_minor: int, seat_id: str | None
+) -> NewSeat:
+    section, row, grade = texts
+    if seat_id is None:
+        seat_id = _BLANK.sub("_", f"{section}-{row}-{number}")
+    else:
+        _text(where, at, "seat_id", seat_id, SEAT_ID_MAX)
+        if _BLANK.search(seat_id):
+            where.refuse(at, f"the seat_id {_shown(seat_id)} has a blank", column="seat_id")
+    return NewSeat(seat_id, section, row, number, grade, price_minor)
+
+
+def _text(where: _Where, at: int, column: str, text: str, length_max: int = TEXT_MAX) -> str:
+    if not text or text.isspace():
+        where.refuse(at, f"{column} is empty", column=column)
+    if len(text) > length_max:
+        where.refuse(at, f"{column} has more than {length_max} characters", column=column)
+    if _FORBIDDEN.search(text):
+        where.refuse(at, f"{column} {_shown(text)} has a control character", column=column)
+    return text
+
+
+def _whole(line: int, column: str, text: str, low: int, high: int) -> int:
+    if not text:
+        _LINE.refuse(line, f"{column} is empty", column=column)
+    value = int(text) if _DIGITS.fullmatch(text) else -1
+    if not low <= value <= high:
+        complaint = f"{column} {_shown(text)} is not a whole number between {low} and {high}"
+        _LINE.refuse(line, complaint, column=column)
+    return value
+
+
+def _distinct(found: Iterable[tuple[int, NewSeat]], where: _Where, seats_max: int) -> list[NewSeat]:
+    ids: dict[object, int] = {}
+    places: dict[object, int] = {}
+    seats: list[NewSeat] = []
+    for at, seat in found:
+        if len(seats) == seats_max:
+            where.refuse(at, f"a schedule may have {seats_max} seats", seats_max=seats_max)
+        _once(where, at, ids, seat.seat_id, f"seat_id {_shown(seat.seat_id)}")
+        place = (seat.section, seat.row, seat.number)
+        _once(
+            where, at, places, place, f"section, row and number {_shown(' '.join(map(str, place)))}"
+        )
+        seats.append(seat)
+    if not seats:
+        where.refuse(where.first, "there are no seats")
+    return seats
+
+
+def _once(where: _Where, at: int, seen: dict[object, int], key: object, what: str) -> None:
+    first = seen.setdefault(key, at)
+    if first != at:
+        word = where.word.lower()
+        where.refuse(
+            at, f"{what} is there already, at {word} {first}", **{f"first_{where.member}": first}
+        )
+
+
+def _shown(text: str) -> str:
+    # The representation escapes what has no glyph, and what JSON could not carry.
+    return repr(text if len(text) <= TEXT_MAX else text[:TEXT_MAX] + "…")

@@ -1,0 +1,243 @@
+"""What people look up, and what organizers do with their concerts."""
+
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
+
+from boxoffice.catalog import rules, store
+from boxoffice.catalog.cache import Cache
+from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.store import CatalogStore, OwnSchedule
+from boxoffice.catalog.views import (
+    Concert,
+    ConcertItem,
+    Schedule,
+    ScheduleOnOffer,
+    ScheduleState,
+    SeatsAdded,
+)
+from boxoffice.errors import (
+    AlreadyPublished,
+    ConcertNotFound,
+    NotOnSale,
+    NotPublishable,
+    ScheduleLimit,
+    ScheduleNotFound,
+    ScheduleNotOpenable,
+    SeatExists,
+    SeatMapInvalid,
+    SeatMapLocked,
+)
+from boxoffice.platform.ids import new_id
+from boxoffice.settings import Settings
+
+# Seats that one statement inserts: few enough for the statement's deadline on a slow disk.
+_INSERT_MAX = 5_000
+# Seat ids that a refusal names.
+_NAMED_MAX = 20
+
+Place: TypeAlias = tuple[datetime, UUID]
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class Lookup(Generic[T]):
+    """Something that was looked up; the same object as long as it is served from memory.
+
+    `shown` is for whoever presents it, so that it is presented once.
+    """
+
+    __slots__ = ("found", "shown")
+
+    def __init__(self, found: T) -> None:
+        self.found = found
+        self.shown: tuple[bytes, str] | None = None
+
+
+class OnSale(NamedTuple):
+    """What was put on sale."""
+
+    concert_id: UUID
+    schedule_id: UUID
+
+
+class Catalog:
+    """Lookups from memory, at most `catalog_cache_ms` old, and the commands of organizers."""
+
+    def __init__(self, settings: Settings, catalog: CatalogStore, seat_maps: SeatMaps) -> None:
+        self._settings = settings
+        self._store = catalog
+        self._seat_maps = seat_maps
+        self._pages = self._cache(self._load_page)
+        self._concerts = self._cache(self._load_concert)
+        self._schedules = self._cache(self._load_schedules)
+
+    async def concerts(self, limit: int, after: Place | None) -> Lookup[list[ConcertItem]]:
+        """Return published concerts, newest first, from the place `after` on.
+
+        There is one more than `limit` where others follow.
+        """
+        return await self._pages.get((limit, after))
+
+    async def concert(self, concert_id: UUID) -> Lookup[Concert]:
+        """Return a published concert; raise `ConcertNotFound`."""
+        return await self._concerts.get(concert_id)
+
+    async def schedules(self, concert_id: UUID) -> Lookup[list[ScheduleOnOffer]]:
+        """Return the schedules of a published concert; raise `ConcertNotFound`."""
+        return await self._schedules.get(concert_id)
+
+    async def create_concert(self, organizer_id: UUID, concert: NewConcert) -> Concert:
+        """Add a draft, which the public does not see."""
+        return await self._store.insert_concert(new_id(), organizer_id, concert)
+
+    async def create_schedule(
+        self, organizer_id: UUID, concert_id: UUID, schedule: NewSchedule
+    ) -> Schedule:
+        """Add a performance without seats; raise `Invalid`, `ConcertNotFound` or `ScheduleLimit`."""
+        schedule = rules.acceptable(schedule)
+        schedules_max = self._settings.schedules_per_concert_max
+        async with self._store.transaction() as connection:
+            if not await store.lock_concert(connection, concert_id, organizer_id):
+                raise ConcertNotFound
+            if await store.count_schedules(connection, concert_id) >= schedules_max:
+                raise ScheduleLimit(f"A concert may have {schedules_max} schedules.")
+            made = await store.insert_schedule(connection, new_id(), concert_id, schedule)
+        self._forget_concert(concert_id)
+        return made
+
+    async def add_seats(
+        self, organizer_id: UUID, schedule_id: UUID, seats: list[NewSeat]
+    ) -> SeatsAdded:
+        """Add all of `seats` or none.
+
+        Raises `ScheduleNotFound`, `SeatMapLocked` once it has been opened, `SeatExists` with the
+        `seat_ids`, and `SeatMapInvalid` where there would be too many.
+        """
+        async with self._store.transaction() as connection:
+            schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
+            if schedule is None:
+                raise ScheduleNotFound
+            if schedule.status != "DRAFT":
+                raise SeatMapLocked
+            before = await store.count_seats(connection, schedule_id)
+            self._check_room(before + len(seats))
+            if before:
+                await _refuse_repeated(connection, schedule_id, seats)
+            for at in range(0, len(seats), _INSERT_MAX):
+                part = seats[at : at + _INSERT_MAX]
+                await store.insert_seats(connection, schedule_id, before + at, part)
+        self._forget_schedule(schedule.concert_id, schedule_id)
+        return SeatsAdded(
+            schedule_id=schedule_id, seats_added=len(seats), seats_total=before + len(seats)
+        )
+
+    async def publish(self, organizer_id: UUID, concert_id: UUID) -> Concert:
+        """Show a draft to the public.
+
+        Raises `ConcertNotFound`, `AlreadyPublished`, and `NotPublishable` where no schedule has seats.
+        """
+        concert = await self._store.publish(concert_id, organizer_id)
+        if concert is None:
+            status = await self._store.concert_status(concert_id, organizer_id)
+            if status is None:
+                raise ConcertNotFound
+            raise AlreadyPublished if status == "PUBLISHED" else NotPublishable
+        self._forget_concert(concert_id)
+        return concert
+
+    async def open(self, organizer_id: UUID, schedule_id: UUID) -> ScheduleState:
+        """Put a schedule on sale, also one that is; its seats are final from now on.
+
+        Raises `ScheduleNotFound`, and `ScheduleNotOpenable` without seats or in a draft concert.
+        """
+        concert_id = await self._store.open(schedule_id, organizer_id)
+        if concert_id is None:
+            schedule = await self._own(organizer_id, schedule_id)
+            if schedule.status != "OPEN":
+                raise ScheduleNotOpenable
+            concert_id = schedule.concert_id
+        self._forget_schedule(concert_id, schedule_id)
+        return ScheduleState(schedule_id=schedule_id, status="OPEN")
+
+    async def close(self, organizer_id: UUID, schedule_id: UUID) -> ScheduleState:
+        """Take a schedule off sale, also one that is off sale; what is held can still be paid.
+
+        Raises `ScheduleNotFound`, and `NotOnSale` for one that was never opened.
+        """
+        concert_id = await self._store.close(schedule_id, organizer_id)
+        if concert_id is None:
+            schedule = await self._own(organizer_id, schedule_id)
+            if schedule.status != "CLOSED":
+                raise NotOnSale("The schedule was never opened.")
+            concert_id = schedule.concert_id
+        self._forget_schedule(concert_id, schedule_id)
+        return ScheduleState(schedule_id=schedule_id, status="CLOSED")
+
+    async def put_on_sale(
+        self, organizer_id: UUID, concert: NewConcert, schedule: NewSchedule, seats: list[NewSeat]
+    ) -> OnSale:
+        """Create a published concert with one open schedule, command by command."""
+        concert_id = (await self.create_concert(organizer_id, concert)).concert_id
+        made = await self.create_schedule(organizer_id, concert_id, schedule)
+        await self.add_seats(organizer_id, made.schedule_id, seats)
+        await self.publish(organizer_id, concert_id)
+        await self.open(organizer_id, made.schedule_id)
+        return OnSale(concert_id, made.schedule_id)
+
+    def _cache(self, load: Callable[[K], Awaitable[T]]) -> Cache[K, Lookup[T]]:
+        ttl_s = self._settings.catalog_cache_ms / 1000
+
+        async def look_up(key: K) -> Lookup[T]:
+            return Lookup(await load(key))
+
+        return Cache(
+            look_up,
+            ttl_s=lambda _lookup: ttl_s,
+            weight_max=self._settings.catalog_cache_entries_max,
+        )
+
+    async def _load_page(self, key: tuple[int, Place | None]) -> list[ConcertItem]:
+        limit, after = key
+        return await self._store.published_concerts(after, limit + 1)
+
+    async def _load_concert(self, concert_id: UUID) -> Concert:
+        concert = await self._store.published_concert(concert_id)
+        if concert is None:
+            raise ConcertNotFound
+        return concert
+
+    async def _load_schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
+        await self._concerts.get(concert_id)
+        return await self._store.schedules(concert_id)
+
+    async def _own(self, organizer_id: UUID, schedule_id: UUID) -> OwnSchedule:
+        schedule = await self._store.own_schedule(schedule_id, organizer_id)
+        if schedule is None:
+            raise ScheduleNotFound
+        return schedule
+
+    def _check_room(self, seats: int) -> None:
+        seats_max = self._settings.seats_per_schedule_max
+        if seats > seats_max:
+            raise SeatMapInvalid(f"A schedule may have {seats_max} seats.", seats_max=seats_max)
+
+    def _forget_concert(self, concert_id: UUID) -> None:
+        self._pages.clear()
+        self._concerts.invalidate(concert_id)
+        self._schedules.invalidate(concert_id)
+
+    def _forget_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
+        self._forget_concert(concert_id)
+        self._seat_maps.forget(schedule_id)
+
+
+async def _refuse_repeated(
+    connection: store.Connection, schedule_id: UUID, seats: list[NewSeat]
+) -> None:
+    known = await store.seats_in_the_way(connection, schedule_id, seats, _NAMED_MAX)
+    if known:
+        raise SeatExists(seat_ids=known)

@@ -1,0 +1,245 @@
+"""The statements of the catalog: named SQL in, frozen types out."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.views import Concert, ConcertItem, Schedule, ScheduleOnOffer
+from boxoffice.errors import OutcomeUnknown, SeatExists, Unavailable
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import Database, Failure, Record, classify, column
+from boxoffice.platform.values import Money
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
+
+_SQL = sqlfiles.load("boxoffice.catalog")
+_SEAT_CONSTRAINTS = frozenset({"seats_pkey", "seats_place_unique"})
+
+
+class PublicSchedule(NamedTuple):
+    """What a seat map needs to know of its schedule."""
+
+    currency: str
+    status: str
+
+
+class StatesRow(NamedTuple):
+    """The states of `seats` seats, one byte each, and the version of the whole."""
+
+    seats: int
+    version: int
+    status: bytes
+
+
+class OwnSchedule(NamedTuple):
+    """A schedule as its organizer's commands need it."""
+
+    concert_id: UUID
+    status: str
+
+
+class CatalogStore:
+    """Reads and writes of concerts, schedules and seat maps."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def published_concerts(
+        self, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[ConcertItem]:
+        """Return up to `limit` concerts that were published before the place `after`."""
+        rows = await self._db.read(_SQL["published_concerts"], *(after or (None, None)), limit)
+        return [ConcertItem(**row) for row in rows]
+
+    async def published_concert(self, concert_id: UUID) -> Concert | None:
+        """Return a published concert."""
+        row = await self._db.read_one(_SQL["published_concert"], concert_id)
+        return Concert(**row) if row else None
+
+    async def schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
+        """Return every schedule of a concert with its seats counted."""
+        rows = await self._db.read(_SQL["schedules_of_concert"], concert_id)
+        return [_on_offer(dict(row)) for row in rows]
+
+    async def public_schedule(self, schedule_id: UUID) -> PublicSchedule | None:
+        """Return a schedule of a published concert."""
+        row = await self._db.read_one(_SQL["public_schedule"], schedule_id)
+        return PublicSchedule(*row) if row else None
+
+    async def seats(self, schedule_id: UUID) -> list[Record]:
+        """Return id, section, row, number, grade and price of each seat, in the order of the seats."""
+        return await self._db.read(_SQL["seats_of_schedule"], schedule_id)
+
+    async def seat_states(self, schedule_id: UUID) -> StatesRow:
+        """Return the state of every seat in the order of `seats`."""
+        (row,) = await self._db.read(_SQL["seat_states"], schedule_id)
+        return StatesRow(*row)
+
+    async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> str | None:
+        """Return the status of a concert of this organizer."""
+        row = await self._db.read_one(_SQL["concert_of_organizer"], concert_id, organizer_id)
+        return row["status"] if row else None
+
+    async def own_schedule(self, schedule_id: UUID, organizer_id: UUID) -> OwnSchedule | None:
+        """Return a schedule of this organizer."""
+        row = await self._db.read_one(_SQL["schedule_of_organizer"], schedule_id, organizer_id)
+        return OwnSchedule(*row) if row else None
+
+    async def insert_concert(
+        self, concert_id: UUID, organizer_id: UUID, concert: NewConcert
+    ) -> Concert:
+        """Add a draft."""
+        async with self.transaction() as connection:
+            (row,) = await connection.fetch(
+                _SQL["insert_concert"],
+                concert_id,
+                organizer_id,
+                concert.title,
+                concert.artist,
+                concert.venue,
+                concert.description,
+            )
+        return Concert(**row)
+
+    async def publish(self, concert_id: UUID, organizer_id: UUID) -> Concert | None:
+        """Make a draft with seats visible; None where there was none to publish."""
+        async with self.transaction() as connection:
+            row = await connection.fetchrow(_SQL["publish_concert"], concert_id, organizer_id)
+        return Concert(**row) if row else None
+
+    async def open(self, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+        """Put a schedule on sale; return its concert, or None where nothing changed."""
+        return await self._switch("open_schedule", schedule_id, organizer_id)
+
+    async def close(self, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+        """Take a schedule off sale; return its concert, or None where nothing changed."""
+        return await self._switch("close_schedule", schedule_id, organizer_id)
+
+    async def _switch(self, statement: str, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+        async with self.transaction() as connection:
+            row = await connection.fetchrow(_SQL[statement], schedule_id, organizer_id)
+        return row["concert_id"] if row else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction, for the functions of this module.
+
+        Raises `SeatExists`, `Unavailable`, and `OutcomeUnknown` where the commit was not answered.
+        """
+        try:
+            async with self._db.transaction() as connection:
+                yield connection
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name in _SEAT_CONSTRAINTS:
+                raise SeatExists from error
+            raise
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
+            raise _meaning(error) from error
+
+
+async def lock_concert(connection: Connection, concert_id: UUID, organizer_id: UUID) -> bool:
+    """Lock a concert's list of schedules; False where it is not this organizer's."""
+    row = await connection.fetchrow(_SQL["lock_concert_of_organizer"], concert_id, organizer_id)
+    return row is not None
+
+
+async def count_schedules(connection: Connection, concert_id: UUID) -> int:
+    """Return how many schedules a concert has."""
+    schedules: int = await connection.fetchval(_SQL["count_schedules"], concert_id)
+    return schedules
+
+
+async def insert_schedule(
+    connection: Connection, schedule_id: UUID, concert_id: UUID, schedule: NewSchedule
+) -> Schedule:
+    """Add a draft without seats."""
+    (row,) = await connection.fetch(
+        _SQL["insert_schedule"],
+        schedule_id,
+        concert_id,
+        schedule.starts_at,
+        schedule.sale_opens_at,
+        schedule.sale_closes_at,
+        schedule.currency,
+        schedule.hold_ttl_s,
+        schedule.ticket_limit,
+    )
+    return Schedule(**row)
+
+
+async def lock_schedule(
+    connection: Connection, schedule_id: UUID, organizer_id: UUID
+) -> OwnSchedule | None:
+    """Lock a schedule of this organizer, so that it is not opened before the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_schedule_of_organizer"], schedule_id, organizer_id)
+    return OwnSchedule(*row) if row else None
+
+
+async def count_seats(connection: Connection, schedule_id: UUID) -> int:
+    """Return how many seats a schedule has."""
+    seats: int = await connection.fetchval(_SQL["count_seats"], schedule_id)
+    return seats
+
+
+async def seats_in_the_way(
+    connection: Connection, schedule_id: UUID, seats: Sequence[NewSeat], limit: int
+) -> list[str]:
+    """Return the ids of up to `limit` of `seats` whose id or place the schedule has already."""
+    rows = await connection.fetch(
+        _SQL["seats_in_the_way"],
+        schedule_id,
+        [seat.seat_id for seat in seats],
+        [seat.section for seat in seats],
+        [seat.row for seat in seats],
+        [seat.number for seat in seats],
+        limit,
+    )
+    return column(rows, "seat_id")
+
+
+async def insert_seats(
+    connection: Connection, schedule_id: UUID, ordinal: int, seats: Sequence[NewSeat]
+) -> None:
+    """Add `seats`, the first one with `ordinal`."""
+    await connection.execute(
+        _SQL["insert_seats"],
+        schedule_id,
+        ordinal,
+        [seat.seat_id for seat in seats],
+        [seat.section for seat in seats],
+        [seat.row for seat in seats],
+        [seat.number for seat in seats],
+        [seat.grade for seat in seats],
+        [seat.price_minor for seat in seats],
+    )
+
+
+def _on_offer(row: dict[str, Any]) -> ScheduleOnOffer:
+    low, high = row.pop("price_min_minor"), row.pop("price_max_minor")
+    currency = row["currency"]
+    return ScheduleOnOffer(
+        **row,
+        price_min=None if low is None else Money(low, currency),
+        price_max=None if high is None else Money(high, currency),
+    )
+
+
+def _meaning(error: Exception) -> Exception:
+    match classify(error):
+        case Failure.REFUSED:
+            return error
+        case Failure.UNKNOWN:
+            return OutcomeUnknown("The answer of the database was lost: look before trying again.")
+        case _:
+            return Unavailable("PostgreSQL could not do this now; try again.")

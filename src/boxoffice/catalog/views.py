@@ -1,0 +1,97 @@
+"""What callers see of the catalog."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.platform.values import Money
+
+ConcertStatus = Literal["DRAFT", "PUBLISHED"]
+ScheduleStatus = Literal["DRAFT", "OPEN", "CLOSED"]
+SeatStatus = Literal["AVAILABLE", "HELD", "SOLD", "BLOCKED"]
+
+
+class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A concert in a list; the times are those of its first and last schedule."""
+
+    concert_id: UUID
+    title: str
+    artist: str
+    venue: str
+    published_at: datetime
+    first_starts_at: datetime | None
+    last_starts_at: datetime | None
+
+
+class Concert(msgspec.Struct, frozen=True, kw_only=True):
+    """A concert."""
+
+    concert_id: UUID
+    title: str
+    artist: str
+    venue: str
+    description: str
+    status: ConcertStatus
+    published_at: datetime | None
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A performance and the terms of its sale; `hold_ttl_s` is the time of a hold in seconds."""
+
+    schedule_id: UUID
+    concert_id: UUID
+    starts_at: datetime
+    sale_opens_at: datetime
+    sale_closes_at: datetime | None
+    status: ScheduleStatus
+    currency: str
+    hold_ttl_s: int
+    ticket_limit: int
+
+
+class ScheduleOnOffer(Schedule, frozen=True, kw_only=True):
+    """A performance with its seats counted; `on_sale` goes by the database's clock."""
+
+    on_sale: bool
+    seats_total: int
+    seats_available: int
+    price_min: Money | None
+    price_max: Money | None
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """A seat of a seat map."""
+
+    seat_id: str
+    section: str
+    row: str
+    number: int
+    grade: str
+    price: Money
+    status: SeatStatus
+
+
+class SeatMap(msgspec.Struct, frozen=True, kw_only=True):
+    """The seats of a schedule; `version` grows with every change of a seat."""
+
+    schedule_id: UUID
+    version: int
+    currency: str
+    seats: list[Seat]
+
+
+class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """What an upload brought."""
+
+    schedule_id: UUID
+    seats_added: int
+    seats_total: int
+
+
+class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a schedule is on sale."""
+
+    schedule_id: UUID
+    status: ScheduleStatus

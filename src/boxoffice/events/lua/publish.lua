@@ -1,0 +1,28 @@
+-- Append a batch of events to the stream, unless a later holder of the relay's lease was here before.
+--
+-- KEYS[1]  the stream
+-- KEYS[2]  the fence: the highest fencing token that has published
+-- ARGV[1]  the caller's fencing token
+-- ARGV[2]  milliseconds after which the fence is forgotten; a database that was set up anew counts
+--          its tokens from the start, and must not be locked out for good
+-- ARGV[3]  about how many events the stream keeps
+-- ARGV[4…] four per event: event_id, topic, created_at, data; their number is bounded by the caller
+--
+-- Returns the number of events appended, or -1 where the caller's lease is over.
+
+local token = tonumber(ARGV[1])
+local fence = tonumber(redis.call('GET', KEYS[2]) or '0')
+if token < fence then
+    return -1
+end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+
+local appended = 0
+for i = 4, #ARGV, 4 do
+    redis.call(
+        'XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*',
+        'event_id', ARGV[i], 'topic', ARGV[i + 1], 'created_at', ARGV[i + 2], 'data', ARGV[i + 3]
+    )
+    appended = appended + 1
+end
+return appended

@@ -1,0 +1,66 @@
+"""Pure: from a row of the outbox to the message that others read."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.events.topics import TOPICS, Scope
+from boxoffice.platform.ids import ScopedId
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A row of the outbox; ids are the inner ones."""
+
+    event_id: int
+    scope_id: UUID
+    topic: str
+    subject_id: UUID
+    user_id: UUID
+    payload: str
+    created_at: datetime
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An entry of the stream; times are RFC 3339 in UTC, ids inside `data` the public ones."""
+
+    event_id: int
+    topic: str
+    created_at: str
+    data: bytes
+
+
+def present(event: Event) -> Message:
+    """Return what the stream says about `event`, whose topic is one of `TOPICS`."""
+    return Message(
+        event.event_id,
+        event.topic,
+        _utc(event.created_at),
+        msgspec.json.encode(_subject(event) | _details(event)),
+    )
+
+
+def _subject(event: Event) -> dict[str, str]:
+    topic = TOPICS[event.topic]
+    if topic.scope is Scope.PERSON:
+        return {topic.subject_field: str(event.subject_id), "user_id": str(event.user_id)}
+    return {
+        topic.subject_field: str(ScopedId(event.scope_id, event.subject_id)),
+        "schedule_id": str(event.scope_id),
+        "user_id": str(event.user_id),
+    }
+
+
+def _details(event: Event) -> dict[str, Any]:
+    details: dict[str, Any] = msgspec.json.decode(event.payload)
+    reservation = details.pop("reservation", None)
+    if reservation is not None:
+        details["reservation_id"] = str(ScopedId(event.scope_id, UUID(reservation)))
+    if "expires_at" in details:
+        details["expires_at"] = _utc(datetime.fromisoformat(details["expires_at"]))
+    return details
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,73 @@
+"""What is told: every topic, and the fields of its data. `docs/events.md` shows the same table."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Scope(Enum):
+    """What an event's `scope_id` in the outbox is."""
+
+    SCHEDULE = "schedule_id"
+    PERSON = "user_id"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One kind of event: when it is told, the field that names its subject, and all its fields."""
+
+    name: str
+    told_when: str
+    scope: Scope
+    subject_field: str
+    fields: tuple[str, ...]
+
+
+_RESERVATION = ("reservation_id", "schedule_id", "user_id", "seat_ids")
+
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        Topic(
+            "reservation.held",
+            "Seats were set aside for a person.",
+            Scope.SCHEDULE,
+            "reservation_id",
+            (*_RESERVATION, "amount", "currency", "expires_at"),
+        ),
+        Topic(
+            "reservation.confirmed",
+            "A hold was paid; its seats are sold.",
+            Scope.SCHEDULE,
+            "reservation_id",
+            (*_RESERVATION, "amount", "currency"),
+        ),
+        Topic(
+            "reservation.expired",
+            "A hold passed its time and was closed by the sweeper.",
+            Scope.SCHEDULE,
+            "reservation_id",
+            _RESERVATION,
+        ),
+        Topic(
+            "reservation.cancelled",
+            "A person gave a hold back.",
+            Scope.SCHEDULE,
+            "reservation_id",
+            _RESERVATION,
+        ),
+        Topic(
+            "payment.succeeded",
+            "A reservation was paid.",
+            Scope.SCHEDULE,
+            "payment_id",
+            ("payment_id", *_RESERVATION, "amount", "currency"),
+        ),
+        Topic(
+            "wallet.charged",
+            "Money came into a wallet.",
+            Scope.PERSON,
+            "charge_id",
+            ("charge_id", "user_id", "amount", "currency"),
+        ),
+    )
+}

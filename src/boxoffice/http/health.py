@@ -1,0 +1,116 @@
+"""What operators and their machines ask: alive, ready, metrics, and the description of the API."""
+
+import os
+from importlib.resources import files
+from typing import Any
+
+import falcon
+import falcon.asgi
+import msgspec
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    generate_latest,
+    multiprocess,
+)
+
+from boxoffice.errors import Draining, NotFound, Unavailable
+from boxoffice.http.middleware import InFlight
+
+_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+_YEAR_S = 31_536_000
+_ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
+# The viewer sets styles from scripts; nothing else from inside the page, and nothing from outside.
+_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+class Alive:
+    """`GET /healthz`: this process answers."""
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Say so."""
+        resp.data = b'{"status":"ok"}'
+
+
+class Ready:
+    """`GET /readyz`: started and not draining."""
+
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Say so, or refuse with 503."""
+        if self._in_flight.draining:
+            raise Draining
+        if not self._in_flight.started:
+            raise Unavailable("This process is starting.")
+        resp.data = b'{"status":"ready"}'
+
+
+class Metrics:
+    """`GET /metrics`: Prometheus text, summed over the workers of one address."""
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Collect them."""
+        registry = REGISTRY
+        if os.environ.get(_MULTIPROCESS_DIR):
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        resp.content_type = CONTENT_TYPE_LATEST
+        resp.data = generate_latest(registry)
+
+
+class Document:
+    """`GET /openapi.json`."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._encoded = msgspec.json.encode(document)
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Return the document."""
+        resp.data = self._encoded
+
+
+class Docs:
+    """`GET /docs`: the document for people; every asset comes from this process."""
+
+    def __init__(self) -> None:
+        own = files("boxoffice.http").joinpath("docs")
+        self._page = own.joinpath("index.html").read_bytes()
+        self._assets = {"start.js": ("text/javascript", own.joinpath("start.js").read_bytes())}
+        theirs = files("swagger_ui").joinpath("static")
+        for name, kind in _ASSETS.items():
+            self._assets[name] = (kind, theirs.joinpath(name).read_bytes())
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Return the page."""
+        resp.content_type = "text/html; charset=utf-8"
+        resp.set_header("Content-Security-Policy", _CSP)
+        resp.data = self._page
+
+    async def on_get_asset(
+        self, _req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str
+    ) -> None:
+        """Return a part of the page."""
+        if name not in self._assets:
+            raise NotFound
+        resp.content_type, resp.data = self._assets[name]
+        resp.set_header("Cache-Control", f"public, max-age={_YEAR_S // 365}")
+
+
+def install(
+    app: "falcon.asgi.App[Any, Any]", in_flight: InFlight, document: dict[str, Any]
+) -> None:
+    """Add the routes of this file."""
+    docs = Docs()
+    app.add_route("/healthz", Alive())
+    app.add_route("/readyz", Ready(in_flight))
+    app.add_route("/metrics", Metrics())
+    app.add_route("/openapi.json", Document(document))
+    app.add_route("/docs", docs)
+    app.add_route("/docs/{name}", docs, suffix="asset")

@@ -1,0 +1,53 @@
+"""How a batch of payments or charges is decided: one transaction each."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from boxoffice.batching import Pending, Verdict
+from boxoffice.platform.postgres import Database
+from boxoffice.payments import store
+from boxoffice.payments.store import ChargeCommand, ChargeOutcome, PayCommand, PayOutcome
+
+
+class PayDecider:
+    """Decides payments of one schedule."""
+
+    kind = "pay"
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
+    ) -> Sequence[Verdict[PayOutcome]]:
+        """Return an outcome per command, in order."""
+        return await store.pay(self._db, key, [pending.command for pending in batch])
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[PayCommand]
+    ) -> Sequence[PayOutcome | None]:
+        """Return what an interrupted batch did."""
+        return await store.find_payments(self._db, key, commands)
+
+
+class ChargeDecider:
+    """Decides charges of wallets; all wallets share one lane."""
+
+    kind = "charge"
+
+    def __init__(self, db: Database, balance_max_minor: int) -> None:
+        self._db = db
+        self._balance_max_minor = balance_max_minor
+
+    async def decide(
+        self, key: None, batch: Sequence[Pending[ChargeCommand, ChargeOutcome]]
+    ) -> Sequence[Verdict[ChargeOutcome]]:
+        """Return an outcome per command, in order."""
+        commands = [pending.command for pending in batch]
+        return await store.charge(self._db, commands, self._balance_max_minor)
+
+    async def look_up(
+        self, key: None, commands: Sequence[ChargeCommand]
+    ) -> Sequence[ChargeOutcome | None]:
+        """Return what an interrupted batch did."""
+        return await store.find_charges(self._db, commands)

@@ -1,0 +1,70 @@
+-- name: pay
+-- Decide a batch of payments of one schedule.
+SELECT ord, outcome, payment_id, reservation_id, amount_minor, currency, method, created_at, ticket_ids,
+       seat_ids
+  FROM payments_pay_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ ORDER BY ord;
+
+-- name: find_payments_by_key
+-- What payments with these keys did, for requests whose answer was lost.
+SELECT c.ord::integer AS ord,
+       CASE WHEN p.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
+       p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
+       ARRAY(SELECT t.ticket_id FROM tickets t
+              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
+              ORDER BY t.position) AS ticket_ids,
+       ARRAY(SELECT t.seat_id FROM tickets t
+              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
+              ORDER BY t.position) AS seat_ids
+  FROM unnest($2::uuid[], $3::text[], $4::bytea[])
+       WITH ORDINALITY c (user_id, key, fingerprint, ord)
+  JOIN payments p ON p.schedule_id = $1 AND p.user_id = c.user_id AND p.idempotency_key = c.key
+ ORDER BY c.ord;
+
+-- name: get
+-- One payment of one person, with its tickets in the order of the seats.
+SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
+       ARRAY(SELECT t.ticket_id FROM tickets t
+              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
+              ORDER BY t.position) AS ticket_ids,
+       ARRAY(SELECT t.seat_id FROM tickets t
+              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
+              ORDER BY t.position) AS seat_ids
+  FROM payments p
+ WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
+
+-- name: payable
+-- What a person owes for a reservation, for a provider that has to be asked beforehand.
+SELECT r.amount_minor, r.currency, r.status, r.expires_at <= clock_timestamp() AS lapsed
+  FROM reservations r
+ WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3;
+
+-- name: charge
+-- Decide a batch of wallet charges.
+SELECT ord, outcome, transfer_id, amount_minor, balance_minor, currency, created_at
+  FROM payments_charge_v1($1, $2, $3, $4, $5, $6)
+ ORDER BY ord;
+
+-- name: find_charges_by_key
+-- What charges with these keys did, for requests whose answer was lost.
+SELECT c.ord::integer AS ord,
+       CASE WHEN t.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
+       t.transfer_id, t.amount_minor, t.balance_after_minor AS balance_minor, t.currency, t.created_at
+  FROM unnest($1::uuid[], $2::text[], $3::bytea[])
+       WITH ORDINALITY c (user_id, key, fingerprint, ord)
+  JOIN transfers t ON t.user_id = c.user_id AND t.idempotency_key = c.key
+ ORDER BY c.ord;
+
+-- name: wallet
+-- A person's wallet.
+SELECT balance_minor, currency FROM wallets WHERE user_id = $1;
+
+-- name: entries
+-- What went into and out of a wallet, the newest first, before a place in that order.
+SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t.schedule_id,
+       t.created_at
+  FROM ledger_entries e
+  JOIN transfers t ON t.user_id = e.user_id AND t.transfer_id = e.transfer_id
+ WHERE e.user_id = $1 AND e.account = 'wallet' AND ($2::uuid IS NULL OR e.transfer_id < $2)
+ ORDER BY e.transfer_id DESC
+ LIMIT $3;

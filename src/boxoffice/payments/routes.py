@@ -1,0 +1,248 @@
+"""Money over HTTP: parse, call, present."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.catalog.seat_maps import Layout, SeatMaps
+from boxoffice.errors import (
+    AlreadyPaid,
+    AmountInvalid,
+    CursorInvalid,
+    HoldExpired,
+    InsufficientBalance,
+    NotHeld,
+    PaymentDeclined,
+    PaymentMethodUnknown,
+    PaymentNotFound,
+    ReservationNotFound,
+    WalletLimit,
+)
+from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.payments import ledger
+from boxoffice.payments.service import Payments
+from boxoffice.payments.store import Charge, Entry, Payment
+from boxoffice.platform.ids import ScopedId, parse_scoped
+from boxoffice.platform.values import Label
+
+PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "An id that a payment answered with.")
+
+
+class PayRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Which hold, and how: `wallet` is always there."""
+
+    reservation_id: Label
+    method: Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z_]+$")]
+
+
+class ChargeRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """How much, in minor units of the wallet's currency."""
+
+    amount: Annotated[int, Meta(ge=1, le=ledger.AMOUNT_MAX)]
+
+
+class TicketOut(msgspec.Struct):
+    """The right to one seat."""
+
+    ticket_id: UUID
+    seat_id: str
+    section: str
+    row: str
+    number: int
+    grade: str
+
+
+class PaymentOut(msgspec.Struct, kw_only=True):
+    """A payment and the tickets that it issued."""
+
+    payment_id: str
+    reservation_id: str
+    schedule_id: UUID
+    status: Literal["SUCCEEDED"]
+    method: str
+    amount: int
+    currency: str
+    created_at: datetime
+    tickets: list[TicketOut]
+
+
+class WalletOut(msgspec.Struct):
+    """A person's prepaid balance."""
+
+    balance: int
+    currency: str
+
+
+class ChargeOut(msgspec.Struct, kw_only=True):
+    """A charge, and the balance right after it."""
+
+    charge_id: UUID
+    amount: int
+    balance: int
+    currency: str
+    created_at: datetime
+
+
+class EntryOut(msgspec.Struct, kw_only=True):
+    """One movement: a positive amount came in, a negative one went out."""
+
+    entry_id: str
+    kind: Literal["charge", "payment"]
+    amount: int
+    currency: str
+    payment_id: str | None
+    created_at: datetime
+
+
+class _Resource:
+    def __init__(self, service: Payments, seat_maps: SeatMaps, gate: Gate) -> None:
+        self._service = service
+        self._seat_maps = seat_maps
+        self.gate = gate
+
+
+class _PaymentCollection(_Resource):
+    @operation(
+        "Pay a hold",
+        201,
+        role="any",
+        keyed=True,
+        body=PayRequest,
+        returns=PaymentOut,
+        problems=(
+            ReservationNotFound,
+            AlreadyPaid,
+            HoldExpired,
+            NotHeld,
+            InsufficientBalance,
+            PaymentMethodUnknown,
+            PaymentDeclined,
+        ),
+    )
+    async def on_post(self, call: Call[PayRequest, Any]) -> Reply:
+        """The seats are sold and the tickets issued when the answer arrives."""
+        reservation = parse_scoped(call.body.reservation_id)
+        if reservation is None:
+            raise ReservationNotFound
+        user_id, method = call.caller.user_id, call.body.method
+        paid = await self._service.pay(user_id, reservation, call.key, method)
+        layout = await self._seat_maps.layout(reservation.schedule_id)
+        shown = present_payment(reservation.schedule_id, paid, layout)
+        return Reply(shown, headers={"Location": f"/v1/payments/{shown.payment_id}"})
+
+
+class _Payment(_Resource):
+    @operation("Look at a payment", role="any", returns=PaymentOut, path={"payment_id": PAYMENT_ID})
+    async def on_get(self, call: Call[Any, Any]) -> Reply:
+        """Another person's payment does not exist for the caller."""
+        payment: ScopedId = call.ids["payment_id"]
+        found = await self._service.get(call.caller.user_id, payment)
+        layout = await self._seat_maps.layout(payment.schedule_id)
+        return Reply(present_payment(payment.schedule_id, found, layout))
+
+
+class _Wallet(_Resource):
+    @operation("Look at my wallet", role="any", returns=WalletOut)
+    async def on_get(self, call: Call[Any, Any]) -> Reply:
+        """The balance as the database has it now."""
+        wallet = await self._service.wallet(call.caller.user_id)
+        return Reply(WalletOut(wallet.balance_minor, wallet.currency))
+
+
+class _Charges(_Resource):
+    @operation(
+        "Charge my wallet",
+        201,
+        role="any",
+        keyed=True,
+        body=ChargeRequest,
+        returns=ChargeOut,
+        invalid={"amount": AmountInvalid},
+        problems=(WalletLimit,),
+    )
+    async def on_post(self, call: Call[ChargeRequest, Any]) -> Reply:
+        """Sent again under the same key, it charges once."""
+        amount = call.body.amount
+        return Reply(
+            present_charge(await self._service.charge(call.caller.user_id, call.key, amount))
+        )
+
+
+class _Entries(_Resource):
+    @operation(
+        "List my wallet's movements",
+        role="any",
+        query=PageQuery,
+        returns=Page[EntryOut],
+        problems=(CursorInvalid,),
+    )
+    async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
+        """The newest first."""
+        before = decode_cursor(call.query.cursor, UUID)
+        limit = call.query.limit
+        found = await self._service.entries(call.caller.user_id, before, limit + 1)
+        return Reply(page(found, limit, present_entry, lambda one: one.transfer_id))
+
+
+def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentOut:
+    """Return a payment as every answer about it shows it."""
+    return PaymentOut(
+        payment_id=str(ScopedId(schedule_id, one.payment_id)),
+        reservation_id=str(ScopedId(schedule_id, one.reservation_id)),
+        schedule_id=schedule_id,
+        status="SUCCEEDED",
+        method=one.method,
+        amount=one.amount_minor,
+        currency=one.currency,
+        created_at=one.created_at,
+        tickets=[
+            _ticket(ticket_id, seat_id, layout)
+            for ticket_id, seat_id in zip(one.ticket_ids, one.seat_ids, strict=True)
+        ],
+    )
+
+
+def _ticket(ticket_id: UUID, seat_id: str, layout: Layout) -> TicketOut:
+    seat = layout.seats[layout.index[seat_id]]
+    return TicketOut(ticket_id, seat_id, seat.section, seat.row, seat.number, seat.grade)
+
+
+def present_charge(one: Charge) -> ChargeOut:
+    """Return a charge as its first answer shows it."""
+    return ChargeOut(
+        charge_id=one.transfer_id,
+        amount=one.amount_minor,
+        balance=one.balance_minor,
+        currency=one.currency,
+        created_at=one.created_at,
+    )
+
+
+def present_entry(one: Entry) -> EntryOut:
+    """Return a movement of a wallet."""
+    payment_id = None
+    if one.payment_id is not None and one.schedule_id is not None:
+        payment_id = str(ScopedId(one.schedule_id, one.payment_id))
+    return EntryOut(
+        entry_id=f"{one.transfer_id}.{one.leg}",
+        kind="charge" if one.kind == "charge" else "payment",
+        amount=one.amount_minor,
+        currency=one.currency,
+        payment_id=payment_id,
+        created_at=one.created_at,
+    )
+
+
+def routes(service: Payments, seat_maps: SeatMaps, gate: Gate) -> list[tuple[str, object]]:
+    """Return the resources of this room by URI template."""
+    return [
+        ("/v1/payments", _PaymentCollection(service, seat_maps, gate)),
+        ("/v1/payments/{payment_id}", _Payment(service, seat_maps, gate)),
+        ("/v1/me/wallet", _Wallet(service, seat_maps, gate)),
+        ("/v1/me/wallet/charges", _Charges(service, seat_maps, gate)),
+        ("/v1/me/wallet/entries", _Entries(service, seat_maps, gate)),
+    ]

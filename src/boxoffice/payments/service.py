@@ -1,0 +1,165 @@
+"""The use cases of money: charge a wallet, pay a hold, look at both."""
+
+from collections.abc import Mapping
+from typing import Never
+from uuid import UUID
+
+from boxoffice.batching import GroupCommit
+from boxoffice.errors import (
+    AlreadyPaid,
+    AmountInvalid,
+    HoldExpired,
+    IdempotencyKeyReused,
+    InsufficientBalance,
+    IntegrityError,
+    NotHeld,
+    PaymentMethodUnknown,
+    PaymentNotFound,
+    Problem,
+    ReservationNotFound,
+    WalletLimit,
+)
+from boxoffice.payments import ledger, store
+from boxoffice.payments.deciders import ChargeDecider, PayDecider
+from boxoffice.payments.provider import Capture, Order, PaymentProvider
+from boxoffice.payments.store import Charge, ChargeCommand, Entry, PayCommand, Payment, Wallet
+from boxoffice.platform.fingerprint import fingerprint_of
+from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.postgres import Database
+
+WALLET = "wallet"
+
+_REFUSALS: dict[str, type[Problem]] = {
+    "reservation_not_found": ReservationNotFound,
+    "already_paid": AlreadyPaid,
+    "hold_expired": HoldExpired,
+    "not_held": NotHeld,
+    "insufficient_balance": InsufficientBalance,
+    "key_reused": IdempotencyKeyReused,
+    "currency_differs": InsufficientBalance,
+    "captured_differs": AmountInvalid,
+    "wallet_limit": WalletLimit,
+}
+_PAID = frozenset({"paid", "replayed"})
+_CHARGED = frozenset({"charged", "replayed"})
+
+
+class Payments:
+    """Wallets and payments; every write goes through the group commit."""
+
+    def __init__(
+        self,
+        db: Database,
+        group_commit: GroupCommit,
+        pays: PayDecider,
+        charges: ChargeDecider,
+        providers: Mapping[str, PaymentProvider],
+        charge_max_minor: int,
+    ) -> None:
+        self._db = db
+        self._group_commit = group_commit
+        self._pays = pays
+        self._charges = charges
+        self._providers = providers
+        self._charge_max_minor = charge_max_minor
+
+    async def pay(self, user_id: UUID, reservation: ScopedId, key: str, method: str) -> Payment:
+        """Pay a hold: its seats are sold and its tickets issued in one transaction.
+
+        Raises the refusals of API.md; the same key and body return the same payment.
+        """
+        if method == WALLET:
+            return await self._decide(user_id, reservation, key, method, None)
+        provider = self._providers.get(method)
+        if provider is None:
+            raise PaymentMethodUnknown(method=method)
+        return await self._pay_outside(provider, user_id, reservation, key, method)
+
+    async def _pay_outside(
+        self,
+        provider: PaymentProvider,
+        user_id: UUID,
+        reservation: ScopedId,
+        key: str,
+        method: str,
+    ) -> Payment:
+        """Capture, decide, and give the money back where the decision is no.
+
+        A crash in between is healed by the caller's repetition under the same key: the provider
+        knows the order by its reference, and the ledger the payment by its key.
+        """
+        owed = await store.payable(self._db, reservation.schedule_id, reservation.own_id, user_id)
+        if owed is None:
+            raise ReservationNotFound
+        if owed.status == "HELD" and owed.lapsed:
+            raise HoldExpired
+        order = Order(f"{reservation}:{user_id}:{key}", owed.amount_minor, owed.currency)
+        if owed.status != "HELD":
+            # Paid, perhaps by this very request, or closed: nothing is to be captured for it now.
+            return await self._decide(user_id, reservation, key, method, Capture("", -1))
+        capture = await provider.capture(order)
+        try:
+            return await self._decide(user_id, reservation, key, method, capture)
+        except tuple(_REFUSALS.values()):
+            await provider.void(order)
+            raise
+
+    async def _decide(
+        self,
+        user_id: UUID,
+        reservation: ScopedId,
+        key: str,
+        method: str,
+        capture: Capture | None,
+    ) -> Payment:
+        command = PayCommand(
+            user_id=user_id,
+            key=key,
+            fingerprint=fingerprint_of("pay", str(reservation), method),
+            reservation_id=reservation.own_id,
+            payment_id=new_id(),
+            transfer_id=new_id(),
+            method=method,
+            provider_reference=None if capture is None else capture.provider_reference,
+            captured_minor=None if capture is None else capture.amount_minor,
+        )
+        outcome = await self._group_commit.submit(self._pays, reservation.schedule_id, command)
+        if outcome.payment is None or outcome.name not in _PAID:
+            _refuse(outcome.name)
+        return outcome.payment
+
+    async def get(self, user_id: UUID, payment: ScopedId) -> Payment:
+        """Return a payment of this person; raise `PaymentNotFound` for anybody else's."""
+        found = await store.get(self._db, payment.schedule_id, payment.own_id, user_id)
+        if found is None:
+            raise PaymentNotFound
+        return found
+
+    async def charge(self, user_id: UUID, key: str, amount_minor: int) -> Charge:
+        """Put money into a wallet; the same key and amount return the same charge."""
+        ledger.check_charge(amount_minor, self._charge_max_minor)
+        command = ChargeCommand(
+            user_id, key, fingerprint_of("charge", str(amount_minor)), new_id(), amount_minor
+        )
+        outcome = await self._group_commit.submit(self._charges, None, command)
+        if outcome.charge is None or outcome.name not in _CHARGED:
+            _refuse(outcome.name)
+        return outcome.charge
+
+    async def wallet(self, user_id: UUID) -> Wallet:
+        """Return a person's wallet, as the database has it now."""
+        found = await store.wallet(self._db, user_id)
+        if found is None:
+            raise IntegrityError(f"person {user_id} has no wallet")
+        return found
+
+    async def entries(self, user_id: UUID, before: UUID | None, count: int) -> list[Entry]:
+        """Return at most `count` movements of a person's wallet, the newest first."""
+        return await store.entries(self._db, user_id, before, count)
+
+
+def _refuse(name: str) -> Never:
+    problem = _REFUSALS.get(name)
+    if problem is None:
+        raise IntegrityError(f"the database answered {name!r}")
+    raise problem

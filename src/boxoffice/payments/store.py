@@ -1,0 +1,239 @@
+"""Named SQL in, frozen types out; outcomes of the batch functions are passed on as they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import Database, Record, column
+
+_QUERIES = sqlfiles.load("boxoffice.payments")
+
+
+@dataclass(frozen=True, slots=True)
+class PayCommand:
+    """A wish to pay a reservation; a provider's capture, if there is one, has happened."""
+
+    user_id: UUID
+    key: str
+    fingerprint: bytes
+    reservation_id: UUID
+    payment_id: UUID
+    transfer_id: UUID
+    method: str
+    provider_reference: str | None = None
+    captured_minor: int | None = None
+
+    @property
+    def identity(self) -> tuple[UUID, str]:
+        """What makes two requests one."""
+        return self.user_id, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeCommand:
+    """A wish to put money into a wallet."""
+
+    user_id: UUID
+    key: str
+    fingerprint: bytes
+    transfer_id: UUID
+    amount_minor: int
+
+    @property
+    def identity(self) -> tuple[UUID, str]:
+        """What makes two requests one."""
+        return self.user_id, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment and the tickets that it issued, in the order of the reservation's seats."""
+
+    payment_id: UUID
+    reservation_id: UUID
+    amount_minor: int
+    currency: str
+    method: str
+    created_at: datetime
+    ticket_ids: tuple[UUID, ...]
+    seat_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PayOutcome:
+    """The database's word on a payment."""
+
+    name: str
+    payment: Payment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Money that went into a wallet, and the balance right after it."""
+
+    transfer_id: UUID
+    amount_minor: int
+    balance_minor: int
+    currency: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeOutcome:
+    """The database's word on a charge."""
+
+    name: str
+    charge: Charge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """What is owed for a reservation."""
+
+    amount_minor: int
+    currency: str
+    status: str
+    lapsed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A person's prepaid balance."""
+
+    balance_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement of a wallet."""
+
+    transfer_id: UUID
+    leg: int
+    amount_minor: int
+    currency: str
+    kind: str
+    payment_id: UUID | None
+    schedule_id: UUID | None
+    created_at: datetime
+
+
+async def pay(db: Database, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
+    """Decide `commands` in one transaction; no (person, key) may appear twice."""
+    rows = await db.fetch(
+        _QUERIES["pay"],
+        schedule_id,
+        [command.payment_id for command in commands],
+        [command.transfer_id for command in commands],
+        [command.user_id for command in commands],
+        [command.reservation_id for command in commands],
+        [command.method for command in commands],
+        [command.provider_reference for command in commands],
+        [command.captured_minor for command in commands],
+        [command.key for command in commands],
+        [command.fingerprint for command in commands],
+    )
+    return [_pay_outcome(row) for row in rows]
+
+
+async def find_payments(
+    db: Database, schedule_id: UUID, commands: Sequence[PayCommand]
+) -> list[PayOutcome | None]:
+    """Return what earlier requests with these keys did, None where they did nothing."""
+    rows = await db.fetch(
+        _QUERIES["find_payments_by_key"],
+        schedule_id,
+        [command.user_id for command in commands],
+        [command.key for command in commands],
+        [command.fingerprint for command in commands],
+    )
+    found = dict(zip(column(rows, "ord"), map(_pay_outcome, rows), strict=True))
+    return [found.get(at) for at in range(1, len(commands) + 1)]
+
+
+def _pay_outcome(row: Record) -> PayOutcome:
+    return PayOutcome(row["outcome"], None if row["payment_id"] is None else _payment(row))
+
+
+def _payment(row: Record) -> Payment:
+    return Payment(
+        row["payment_id"],
+        row["reservation_id"],
+        row["amount_minor"],
+        row["currency"],
+        row["method"],
+        row["created_at"],
+        tuple(row["ticket_ids"]),
+        tuple(row["seat_ids"]),
+    )
+
+
+async def get(db: Database, schedule_id: UUID, payment_id: UUID, user_id: UUID) -> Payment | None:
+    """Return the payment if it exists and is this person's."""
+    row = await db.read_one(_QUERIES["get"], schedule_id, payment_id, user_id)
+    return None if row is None else _payment(row)
+
+
+async def payable(
+    db: Database, schedule_id: UUID, reservation_id: UUID, user_id: UUID
+) -> Payable | None:
+    """Return what this person owes for the reservation, None where it is not theirs."""
+    row = await db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
+    return None if row is None else Payable(**dict(row))
+
+
+async def charge(
+    db: Database, commands: Sequence[ChargeCommand], balance_max_minor: int
+) -> list[ChargeOutcome]:
+    """Decide `commands` in one transaction; no (person, key) may appear twice."""
+    rows = await db.fetch(
+        _QUERIES["charge"],
+        [command.transfer_id for command in commands],
+        [command.user_id for command in commands],
+        [command.amount_minor for command in commands],
+        [command.key for command in commands],
+        [command.fingerprint for command in commands],
+        balance_max_minor,
+    )
+    return [_charge_outcome(row) for row in rows]
+
+
+async def find_charges(
+    db: Database, commands: Sequence[ChargeCommand]
+) -> list[ChargeOutcome | None]:
+    """Return what earlier requests with these keys did, None where they did nothing."""
+    rows = await db.fetch(
+        _QUERIES["find_charges_by_key"],
+        [command.user_id for command in commands],
+        [command.key for command in commands],
+        [command.fingerprint for command in commands],
+    )
+    found = dict(zip(column(rows, "ord"), map(_charge_outcome, rows), strict=True))
+    return [found.get(at) for at in range(1, len(commands) + 1)]
+
+
+def _charge_outcome(row: Record) -> ChargeOutcome:
+    if row["transfer_id"] is None:
+        return ChargeOutcome(row["outcome"])
+    charged = Charge(
+        row["transfer_id"],
+        row["amount_minor"],
+        row["balance_minor"],
+        row["currency"],
+        row["created_at"],
+    )
+    return ChargeOutcome(row["outcome"], charged)
+
+
+async def wallet(db: Database, user_id: UUID) -> Wallet | None:
+    """Return a person's wallet."""
+    row = await db.read_one(_QUERIES["wallet"], user_id)
+    return None if row is None else Wallet(**dict(row))
+
+
+async def entries(db: Database, user_id: UUID, before: UUID | None, count: int) -> list[Entry]:
+    """Return at most `count` movements of a wallet, the newest first."""
+    rows = await db.read(_QUERIES["entries"], user_id, before, count)
+    return [Entry(**dict(row)) for row in rows]

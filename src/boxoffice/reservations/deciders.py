@@ -1,0 +1,149 @@
+"""How a batch of holds or releases is decided: seat lock, one transaction, seat lock."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+from uuid import UUID
+
+from boxoffice.batching import Pending, Retry, Verdict
+from boxoffice.platform.postgres import Database
+from boxoffice.reservations import rules, store
+from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
+from boxoffice.reservations.store import (
+    HoldCommand,
+    HoldOutcome,
+    ReleaseCommand,
+    ReleaseOutcome,
+)
+
+# How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
+# whoever claimed the seats may have died.
+_ATTEMPTS_BEFORE_DATABASE = 4
+
+
+class Background:
+    """Work that no caller waits for; kept referenced, and awaited at the end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` after the caller has gone on."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Return when everything started so far is done."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class HoldDecider:
+    """Decides holds of one schedule; what the seat lock refuses never reaches PostgreSQL."""
+
+    kind = "hold"
+
+    def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
+        self._db = db
+        self._seat_lock = seat_lock
+        self._background = background
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+    ) -> Sequence[Verdict[HoldOutcome]]:
+        """Return a verdict per command, in order."""
+        claims = [_claim(pending.command) for pending in batch]
+        claimed = await self._seat_lock.claim(key, claims)
+        verdicts: dict[int, Verdict[HoldOutcome]] = {}
+        to_ask: list[int] = []
+        for at, (pending, one) in enumerate(zip(batch, claimed, strict=True)):
+            if one.answer is Answer.TAKEN:
+                verdicts[at] = HoldOutcome("seat_taken", None, tuple(one.taken))
+            elif one.answer is Answer.BUSY and pending.attempts < _ATTEMPTS_BEFORE_DATABASE:
+                verdicts[at] = Retry("seat_lock")
+            else:
+                to_ask.append(at)
+        if to_ask:
+            outcomes = await self._ask(key, [batch[at].command for at in to_ask])
+            verdicts.update(zip(to_ask, outcomes, strict=True))
+        return [verdicts[at] for at in range(len(batch))]
+
+    async def _ask(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+    ) -> list[Verdict[HoldOutcome]]:
+        try:
+            outcomes = await store.hold(self._db, schedule_id, commands)
+        except Exception:
+            self._settle(schedule_id, [_given_up(command) for command in commands])
+            raise
+        pairs = list(zip(commands, outcomes, strict=True))
+        self._settle(schedule_id, [_ending(command, outcome) for command, outcome in pairs])
+        return [
+            Retry("contended") if outcome.name == "contended" else outcome for outcome in outcomes
+        ]
+
+    def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
+        self._background.start(self._seat_lock.settle(schedule_id, endings))
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[HoldCommand]
+    ) -> Sequence[HoldOutcome | None]:
+        """Return what an interrupted batch did."""
+        return await store.find_holds(self._db, key, commands)
+
+
+def _claim(command: HoldCommand) -> Claim:
+    return Claim(rules.lock_owner(command.user_id, command.key), command.seat_ids)
+
+
+def _given_up(command: HoldCommand) -> Ending:
+    return Ending(rules.lock_owner(command.user_id, command.key), command.seat_ids)
+
+
+def _ending(command: HoldCommand, outcome: HoldOutcome) -> Ending:
+    # A replayed hold may have been released since: it proves nothing about its seats.
+    if outcome.name != "held" or outcome.held is None:
+        return _given_up(command)
+    owner = rules.lock_owner(command.user_id, command.key)
+    return Ending(owner, command.seat_ids, SeatLock.taken_ms(outcome.held.ttl_s))
+
+
+class ReleaseDecider:
+    """Decides releases of one schedule, and tells the seat lock that the seats are free."""
+
+    kind = "release"
+
+    def __init__(self, db: Database, seat_lock: SeatLock) -> None:
+        self._db = db
+        self._seat_lock = seat_lock
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
+    ) -> Sequence[Verdict[ReleaseOutcome]]:
+        """Return an outcome per command, in order."""
+        commands = [pending.command for pending in batch]
+        outcomes = await store.release(self._db, key, commands)
+        await self._free(key, commands, outcomes)
+        return outcomes
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[ReleaseCommand]
+    ) -> Sequence[ReleaseOutcome | None]:
+        """Return what an interrupted batch did."""
+        outcomes = await store.find_releases(self._db, key, commands)
+        await self._free(key, commands, [o or ReleaseOutcome("unknown") for o in outcomes])
+        return outcomes
+
+    async def _free(
+        self,
+        schedule_id: UUID,
+        commands: Sequence[ReleaseCommand],
+        outcomes: Sequence[ReleaseOutcome],
+    ) -> None:
+        # Before the answer, so that whoever hears of the release finds the seats free everywhere.
+        endings = [
+            Ending(rules.lock_owner(command.user_id, outcome.key), outcome.seat_ids)
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if outcome.name == "released"
+        ]
+        await self._seat_lock.settle(schedule_id, endings)

@@ -1,0 +1,54 @@
+-- Claim the seats of a batch for the requests that want them, all or nothing per request.
+--
+-- KEYS  the distinct seats of the batch: {schedule_id}:seat:<seat_id>
+-- ARGV  1 how long a claim lives, in milliseconds
+--       2 the number of requests, then per request
+--         its owner token, the number of its seats, and the index in KEYS of each
+--
+-- A key holds "P:<owner>" while the owner's transaction is open and "C:<owner>" once it committed.
+-- Requests of the same batch do not refuse each other: PostgreSQL decides among them, so that a loser
+-- is not refused for a winner that fails for another reason.
+--
+-- Returns per request: 0 go on, 1 somebody's outcome is open, or the list of taken indexes in KEYS.
+
+local held = redis.call('MGET', unpack(KEYS))
+local ttl_ms = ARGV[1]
+local answers = {}
+local mine = {}
+local at = 3
+
+for request = 1, tonumber(ARGV[2]) do
+  local owner = ARGV[at]
+  local count = tonumber(ARGV[at + 1])
+  local busy = false
+  local taken = {}
+  for i = at + 2, at + 1 + count do
+    local seat = tonumber(ARGV[i])
+    local value = held[seat]
+    if value and not mine[seat] and string.sub(value, 3) ~= owner then
+      if string.sub(value, 1, 1) == 'C' then
+        taken[#taken + 1] = seat
+      else
+        busy = true
+      end
+    end
+  end
+  if #taken > 0 then
+    answers[request] = taken
+  elseif busy then
+    answers[request] = 1
+  else
+    answers[request] = 0
+    for i = at + 2, at + 1 + count do
+      local seat = tonumber(ARGV[i])
+      if not held[seat] then
+        held[seat] = 'P:' .. owner
+        mine[seat] = true
+        redis.call('SET', KEYS[seat], held[seat], 'PX', ttl_ms)
+      end
+    end
+  end
+  at = at + 2 + count
+end
+
+return answers

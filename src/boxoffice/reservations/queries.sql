@@ -1,0 +1,61 @@
+-- name: hold
+-- Decide a batch of holds of one schedule.
+SELECT ord, outcome, reservation_id, created_at, expires_at, amount_minor, currency, seat_ids
+  FROM reservations_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ ORDER BY ord;
+
+-- name: find_holds_by_key
+-- What holds with these keys did, for requests whose answer was lost.
+SELECT c.ord::integer AS ord,
+       CASE WHEN r.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
+       r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
+  FROM unnest($2::uuid[], $3::text[], $4::bytea[])
+       WITH ORDINALITY c (user_id, key, fingerprint, ord)
+  JOIN reservations r
+    ON r.schedule_id = $1 AND r.user_id = c.user_id AND r.idempotency_key = c.key
+ ORDER BY c.ord;
+
+-- name: release
+-- Decide a batch of releases of one schedule.
+SELECT ord, outcome, seat_ids, key FROM reservations_release_v1($1, $2, $3, $4) ORDER BY ord;
+
+-- name: find_releases
+-- Which of these release requests took effect, for requests whose answer was lost.
+SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key
+  FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY c (reservation_id, request_id, ord)
+  JOIN reservations r
+    ON r.schedule_id = $1 AND r.reservation_id = c.reservation_id AND r.closed_by = c.request_id
+ ORDER BY c.ord;
+
+-- name: get
+-- One reservation of one person, with the database's time and the payment, if there is one.
+SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
+       r.expires_at, p.payment_id, clock_timestamp() AS now
+  FROM reservations r
+  LEFT JOIN payments p
+    ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+ WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3;
+
+-- name: list_of_user
+-- A person's reservations, the newest first, before a place in that order.
+SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
+       r.expires_at, p.payment_id, clock_timestamp() AS now
+  FROM reservations r
+  LEFT JOIN payments p
+    ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+ WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
+ ORDER BY r.reservation_id DESC
+ LIMIT $3;
+
+-- name: lapsed_schedules
+-- Schedules that have lapsed holds nobody has tidied yet, the longest waiting first.
+SELECT r.schedule_id
+  FROM (SELECT schedule_id, expires_at FROM reservations
+         WHERE status = 'HELD' AND expires_at <= clock_timestamp()
+         ORDER BY expires_at LIMIT $1) r
+ GROUP BY r.schedule_id
+ ORDER BY min(r.expires_at);
+
+-- name: expire
+-- Close lapsed holds of one schedule; returns how many.
+SELECT reservations_expire_v1($1, $2) AS closed;

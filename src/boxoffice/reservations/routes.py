@@ -1,0 +1,227 @@
+"""Reservations over HTTP: parse, call, present."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.catalog.routes import SCHEDULE_ID
+from boxoffice.catalog.seat_maps import Layout
+from boxoffice.errors import (
+    CursorInvalid,
+    Invalid,
+    NoAdjacentSeats,
+    NotHeld,
+    NotOnSale,
+    ReservationNotFound,
+    SeatNotFound,
+    SeatTaken,
+    SoldOut,
+    TicketLimit,
+)
+from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.platform.ids import ScopedId, parse_scoped
+from boxoffice.platform.values import Label, Money, ShortLine
+from boxoffice.reservations import rules
+from boxoffice.reservations.service import Reservations
+from boxoffice.reservations.store import Held, Reservation
+
+RESERVATION_ID = PathId(
+    parse_scoped, ReservationNotFound, "An id that a reservation answered with."
+)
+
+
+class HoldRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Either `seat_ids`, or `quantity` with an optional `grade`."""
+
+    seat_ids: Annotated[list[Label], Meta(min_length=1, max_length=64)] | None = None
+    quantity: Annotated[int, Meta(ge=1, le=64)] | None = None
+    grade: ShortLine | None = None
+
+
+class SeatOut(msgspec.Struct):
+    """A seat of a reservation."""
+
+    seat_id: str
+    section: str
+    row: str
+    number: int
+    grade: str
+    price: Money
+
+
+class HeldOut(msgspec.Struct, kw_only=True):
+    """A hold as it was made; a repeated request gets the same bytes."""
+
+    reservation_id: str
+    schedule_id: UUID
+    status: rules.Status
+    seats: list[SeatOut]
+    amount: int
+    currency: str
+    created_at: datetime
+    expires_at: datetime
+    expires_in_seconds: int
+
+
+class ReservationOut(HeldOut, kw_only=True):
+    """A reservation as it is now; `payment_id` leads to its tickets."""
+
+    payment_id: str | None
+
+
+class _HoldCollection:
+    def __init__(self, service: Reservations, gate: Gate) -> None:
+        self._service = service
+        self.gate = gate
+
+    @operation(
+        "Hold seats",
+        201,
+        role="any",
+        keyed=True,
+        body=HoldRequest,
+        returns=HeldOut,
+        path={"schedule_id": SCHEDULE_ID},
+        problems=(SeatNotFound, SeatTaken, SoldOut, NoAdjacentSeats, NotOnSale, TicketLimit),
+    )
+    async def on_post(self, call: Call[HoldRequest, Any]) -> Reply:
+        """All or none: named seats, or the best adjacent ones."""
+        schedule_id: UUID = call.ids["schedule_id"]
+        held = await self._hold(call, schedule_id)
+        layout = await self._service.layout(schedule_id)
+        shown = present_held(schedule_id, held, layout)
+        return Reply(shown, headers={"Location": f"/v1/reservations/{shown.reservation_id}"})
+
+    async def _hold(self, call: Call[HoldRequest, Any], schedule_id: UUID) -> Held:
+        wish, user_id = call.body, call.caller.user_id
+        if (wish.seat_ids is None) == (wish.quantity is None):
+            raise Invalid("Give either seat_ids or quantity.")
+        if wish.seat_ids is not None:
+            if wish.grade is not None:
+                raise Invalid("A grade goes with quantity, not with seat_ids.")
+            return await self._service.hold(user_id, schedule_id, call.key, wish.seat_ids)
+        return await self._service.hold_best(
+            user_id, schedule_id, call.key, wish.quantity or 0, wish.grade
+        )
+
+
+class _Item:
+    def __init__(self, service: Reservations, gate: Gate) -> None:
+        self._service = service
+        self.gate = gate
+
+    @operation(
+        "Look at a reservation",
+        role="any",
+        returns=ReservationOut,
+        path={"reservation_id": RESERVATION_ID},
+    )
+    async def on_get(self, call: Call[Any, Any]) -> Reply:
+        """Another person's reservation does not exist for the caller."""
+        found = await self._service.get(call.caller.user_id, call.ids["reservation_id"])
+        layout = await self._service.layout(found.schedule_id)
+        return Reply(present_reservation(found, layout))
+
+    @operation(
+        "Release a hold",
+        204,
+        role="any",
+        path={"reservation_id": RESERVATION_ID},
+        problems=(NotHeld,),
+    )
+    async def on_delete(self, call: Call[Any, Any]) -> Reply:
+        """The seats are back on sale at once."""
+        await self._service.release(call.caller.user_id, call.ids["reservation_id"])
+        return Reply()
+
+
+class _Mine:
+    def __init__(self, service: Reservations, gate: Gate) -> None:
+        self._service = service
+        self.gate = gate
+
+    @operation(
+        "List my reservations",
+        role="any",
+        query=PageQuery,
+        returns=Page[ReservationOut],
+        problems=(CursorInvalid,),
+    )
+    async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
+        """The newest first."""
+        before = decode_cursor(call.query.cursor, UUID)
+        limit = call.query.limit
+        found = await self._service.of_user(call.caller.user_id, before, limit + 1)
+        layouts = {one.schedule_id: await self._service.layout(one.schedule_id) for one in found}
+        return Reply(
+            page(
+                found,
+                limit,
+                lambda one: present_reservation(one, layouts[one.schedule_id]),
+                lambda one: one.reservation_id,
+            )
+        )
+
+
+def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:
+    """Return a hold as its first answer shows it: nothing in it depends on when it is asked."""
+    return HeldOut(
+        reservation_id=str(ScopedId(schedule_id, held.reservation_id)),
+        schedule_id=schedule_id,
+        status=rules.Status.HELD,
+        seats=present_seats(held.seat_ids, layout),
+        amount=held.amount_minor,
+        currency=held.currency,
+        created_at=held.created_at,
+        expires_at=held.expires_at,
+        expires_in_seconds=round(held.ttl_s),
+    )
+
+
+def present_reservation(one: Reservation, layout: Layout) -> ReservationOut:
+    """Return a reservation as it is at the time of the reading."""
+    status = rules.status_at(one.status, one.expires_at, one.now)
+    left_s = (one.expires_at - one.now).total_seconds() if status is rules.Status.HELD else 0
+    payment_id = one.payment_id and str(ScopedId(one.schedule_id, one.payment_id))
+    return ReservationOut(
+        reservation_id=str(ScopedId(one.schedule_id, one.reservation_id)),
+        schedule_id=one.schedule_id,
+        status=status,
+        seats=present_seats(one.seat_ids, layout),
+        amount=one.amount_minor,
+        currency=one.currency,
+        created_at=one.created_at,
+        expires_at=one.expires_at,
+        expires_in_seconds=max(0, int(left_s)),
+        payment_id=payment_id or None,
+    )
+
+
+def present_seats(seat_ids: Sequence[str], layout: Layout) -> list[SeatOut]:
+    """Return the seats as the layout describes them."""
+    seats = (layout.seats[layout.index[seat_id]] for seat_id in seat_ids)
+    return [
+        SeatOut(
+            seat.seat_id,
+            seat.section,
+            seat.row,
+            seat.number,
+            seat.grade,
+            Money(seat.price_minor, layout.currency),
+        )
+        for seat in seats
+    ]
+
+
+def routes(service: Reservations, gate: Gate) -> list[tuple[str, object]]:
+    """Return the resources of this room by URI template."""
+    return [
+        ("/v1/schedules/{schedule_id}/reservations", _HoldCollection(service, gate)),
+        ("/v1/reservations/{reservation_id}", _Item(service, gate)),
+        ("/v1/me/reservations", _Mine(service, gate)),
+    ]

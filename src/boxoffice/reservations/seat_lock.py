@@ -1,0 +1,114 @@
+"""The seat lock (분산락): one script call per batch keeps pods from running after the same seats.
+
+It sheds load and decides nothing. Whatever crashes, a claim is gone within the claim's time to live,
+and with Valkey away every request simply goes on to PostgreSQL.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from uuid import UUID
+
+from boxoffice.platform import telemetry
+from boxoffice.platform.sqlfiles import read
+from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
+
+_CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
+_SETTLE = Script("settle", read("boxoffice.reservations", "lua/settle.lua"))
+
+# A committed hold is given up this long before it lapses: the lock must never outlive the hold, and
+# the two run on different clocks.
+_LAPSE_MARGIN_MS = 1_000
+
+
+class Answer(Enum):
+    """What the lock says to one request."""
+
+    CLEAR = "clear"
+    BUSY = "busy"
+    TAKEN = "taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request: its owner token and the seats that it wants."""
+
+    owner: str
+    seat_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to one claim; `taken` names the seats that others hold."""
+
+    answer: Answer
+    taken: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a claim ended: `taken_ms` says for how long its seats are known to be taken, 0 if free."""
+
+    owner: str
+    seat_ids: Sequence[str]
+    taken_ms: int = 0
+
+
+CLEAR = Claimed(Answer.CLEAR)
+BUSY = Claimed(Answer.BUSY)
+
+
+class SeatLock:
+    """The lock of every schedule; no call of it ever raises or takes longer than Valkey's deadline."""
+
+    def __init__(self, valkey: Valkey, ttl_ms: int) -> None:
+        self._valkey = valkey
+        self._ttl_ms = ttl_ms
+
+    async def claim(self, schedule_id: UUID, claims: Sequence[Claim]) -> list[Claimed]:
+        """Claim the seats of a batch, all or nothing per request; `CLEAR` also where Valkey is away."""
+        seats = list(dict.fromkeys(seat for claim in claims for seat in claim.seat_ids))
+        if not seats:
+            return [CLEAR] * len(claims)
+        index = {seat: position for position, seat in enumerate(seats, start=1)}
+        args: list[str | int] = [self._ttl_ms, len(claims)]
+        for claim in claims:
+            args += [claim.owner, len(claim.seat_ids), *(index[seat] for seat in claim.seat_ids)]
+        try:
+            answers = await self._valkey.run(_CLAIM, _keys(schedule_id, seats), args)
+        except ValkeyAway:
+            telemetry.SEAT_LOCK.labels("away").inc(len(claims))
+            return [CLEAR] * len(claims)
+        claimed = [_claimed(answer, seats) for answer in answers]
+        for one in claimed:
+            telemetry.SEAT_LOCK.labels(one.answer.value).inc()
+        return claimed
+
+    async def settle(self, schedule_id: UUID, endings: Iterable[Ending]) -> None:
+        """Mark what was committed and give up the rest; a lost word lapses by itself."""
+        keys: list[str] = []
+        args: list[str | int] = []
+        for ending in endings:
+            keys += _keys(schedule_id, ending.seat_ids)
+            args += [ending.owner, min(ending.taken_ms, self._ttl_ms)] * len(ending.seat_ids)
+        if not keys:
+            return
+        try:
+            await self._valkey.run(_SETTLE, keys, args)
+        except ValkeyAway:
+            telemetry.SEAT_LOCK.labels("unsettled").inc(len(keys))
+
+    @staticmethod
+    def taken_ms(hold_ttl_s: float) -> int:
+        """Return for how long a hold of `hold_ttl_s` may be refused to others without asking."""
+        return max(0, int(hold_ttl_s * 1000) - _LAPSE_MARGIN_MS)
+
+
+def _keys(schedule_id: UUID, seat_ids: Sequence[str]) -> list[str]:
+    return [f"{{{schedule_id}}}:seat:{seat_id}" for seat_id in seat_ids]
+
+
+def _claimed(answer: int | list[int], seats: Sequence[str]) -> Claimed:
+    if isinstance(answer, list):
+        return Claimed(Answer.TAKEN, [seats[position - 1] for position in answer])
+    return BUSY if answer else CLEAR

@@ -1,0 +1,208 @@
+"""The use cases of reservations: hold, look at, list, release."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Never
+from uuid import UUID
+
+from boxoffice.batching import GroupCommit
+from boxoffice.catalog.seat_maps import Layout, SeatMaps
+from boxoffice.errors import (
+    IdempotencyKeyReused,
+    IntegrityError,
+    NoAdjacentSeats,
+    NotHeld,
+    NotOnSale,
+    Problem,
+    ReservationNotFound,
+    ScheduleNotFound,
+    SeatNotFound,
+    SeatTaken,
+    SoldOut,
+    TicketLimit,
+)
+from boxoffice.platform.fingerprint import fingerprint_of
+from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.postgres import Database
+from boxoffice.reservations import rules, store
+from boxoffice.reservations.deciders import HoldDecider, ReleaseDecider
+from boxoffice.reservations.store import Held, HoldCommand, HoldOutcome, ReleaseCommand, Reservation
+
+# How often "best seats" runs after other seats when somebody was faster; each time it looks at the
+# database anew and stands further apart from the others who do the same.
+_BEST_ATTEMPTS = 8
+_BEST_PAUSE_S = 0.004
+
+_REFUSALS: dict[str, type[Problem]] = {
+    "schedule_not_found": ScheduleNotFound,
+    "not_on_sale": NotOnSale,
+    "seat_not_found": SeatNotFound,
+    "seat_taken": SeatTaken,
+    "ticket_limit": TicketLimit,
+    "key_reused": IdempotencyKeyReused,
+    "no_seats": SoldOut,
+    "reservation_not_found": ReservationNotFound,
+    "not_held": NotHeld,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for."""
+
+    seats_per_hold_max: int
+
+
+class Reservations:
+    """Holds and what becomes of them; every write goes through the group commit."""
+
+    def __init__(
+        self,
+        db: Database,
+        group_commit: GroupCommit,
+        holds: HoldDecider,
+        releases: ReleaseDecider,
+        seat_maps: SeatMaps,
+        limits: Limits,
+    ) -> None:
+        self._db = db
+        self._group_commit = group_commit
+        self._holds = holds
+        self._releases = releases
+        self._seat_maps = seat_maps
+        self._limits = limits
+        self._picked: dict[UUID, set[int]] = {}
+        self._chains: dict[UUID, tuple[Layout, list[rules.Chain]]] = {}
+
+    async def hold(
+        self, user_id: UUID, schedule_id: UUID, key: str, seat_ids: Sequence[str]
+    ) -> Held:
+        """Hold exactly these seats, all or none.
+
+        Raises the refusals of API.md; the same key and seats return the same hold.
+        """
+        rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
+        layout = await self._seat_maps.layout(schedule_id)
+        unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
+        if unknown:
+            raise SeatNotFound(seat_ids=unknown)
+        fingerprint = fingerprint_of("seats", *seat_ids)
+        return _held(await self._decide(user_id, schedule_id, key, fingerprint, seat_ids))
+
+    async def hold_best(
+        self, user_id: UUID, schedule_id: UUID, key: str, quantity: int, grade: str | None
+    ) -> Held:
+        """Hold the best `quantity` adjacent seats, of `grade` where one is given.
+
+        Raises `SoldOut` or `NoAdjacentSeats` only after a look at the database that began after the
+        request; `SeatTaken` where others were faster every time.
+        """
+        rules.check_quantity(quantity, self._limits.seats_per_hold_max)
+        fingerprint = fingerprint_of("best", str(quantity), grade or "")
+        layout = await self._seat_maps.layout(schedule_id)
+        outcome = HoldOutcome("seat_taken")
+        for attempt in range(_BEST_ATTEMPTS):
+            free = await self._free(schedule_id, layout, grade, fresh=attempt > 0)
+            skip = attempt * (1 + hash(key) % 4)
+            choice = rules.best_together(self._chains_of(layout), free, quantity, skip) or ()
+            if not choice and self._may_come_back(schedule_id, attempt):
+                await asyncio.sleep(_BEST_PAUSE_S * attempt)
+                continue
+            seat_ids = [layout.seats[at].seat_id for at in choice]
+            with self._picking(schedule_id, choice):
+                # Without a choice the key is still asked for: an earlier request may have got seats.
+                outcome = await self._decide(user_id, schedule_id, key, fingerprint, seat_ids)
+            if outcome.name == "no_seats" and any(free):
+                raise NoAdjacentSeats(seats_left=sum(free))
+            if outcome.name != "seat_taken":
+                break
+        return _held(outcome)
+
+    def _may_come_back(self, schedule_id: UUID, attempt: int) -> bool:
+        """Say whether a fruitless look is to be repeated: it was a cached one, or others may fail."""
+        last = attempt == _BEST_ATTEMPTS - 1
+        return attempt == 0 or (schedule_id in self._picked and not last)
+
+    async def _decide(
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        fingerprint: bytes,
+        seat_ids: Sequence[str],
+    ) -> HoldOutcome:
+        command = HoldCommand(user_id, key, fingerprint, new_id(), tuple(seat_ids))
+        return await self._group_commit.submit(self._holds, schedule_id, command)
+
+    async def _free(
+        self, schedule_id: UUID, layout: Layout, grade: str | None, *, fresh: bool
+    ) -> bytearray:
+        """Return one byte per seat: 1 where it looks free and nobody here runs after it already."""
+        states = await self._seat_maps.states(schedule_id, max_age_s=0 if fresh else None)
+        free = bytearray(status == 0 for status in states.status)
+        if grade is not None:
+            for at, seat in enumerate(layout.seats):
+                if seat.grade != grade:
+                    free[at] = 0
+        for at in self._picked.get(schedule_id, ()):
+            free[at] = 0
+        return free
+
+    @contextmanager
+    def _picking(self, schedule_id: UUID, choice: Sequence[int]) -> Iterator[None]:
+        """Keep other requests of this process away from `choice` while it is being decided."""
+        picked = self._picked.setdefault(schedule_id, set())
+        picked.update(choice)
+        try:
+            yield
+        finally:
+            picked.difference_update(choice)
+            if not picked:
+                self._picked.pop(schedule_id, None)
+
+    def _chains_of(self, layout: Layout) -> list[rules.Chain]:
+        known = self._chains.get(layout.schedule_id)
+        if known is None or known[0] is not layout:
+            places = [(seat.section, seat.row, seat.number) for seat in layout.seats]
+            known = self._chains[layout.schedule_id] = (layout, rules.chains(places))
+        return known[1]
+
+    async def get(self, user_id: UUID, reservation: ScopedId) -> Reservation:
+        """Return a reservation of this person; raise `ReservationNotFound` for anybody else's."""
+        found = await store.get(self._db, reservation.schedule_id, reservation.own_id, user_id)
+        if found is None:
+            raise ReservationNotFound
+        return found
+
+    async def of_user(self, user_id: UUID, before: UUID | None, count: int) -> list[Reservation]:
+        """Return at most `count` reservations of this person, the newest first."""
+        return await store.list_of_user(self._db, user_id, before, count)
+
+    async def release(self, user_id: UUID, reservation: ScopedId) -> None:
+        """Give the seats of a hold back; raise `NotHeld` where it is paid, lapsed or released."""
+        command = ReleaseCommand(user_id, reservation.own_id, new_id())
+        outcome = await self._group_commit.submit(self._releases, reservation.schedule_id, command)
+        if outcome.name != "released":
+            _refuse(outcome.name, ())
+        self._seat_maps.forget_states(reservation.schedule_id)
+
+    async def layout(self, schedule_id: UUID) -> Layout:
+        """Return the seats of a schedule, to describe a reservation with."""
+        return await self._seat_maps.layout(schedule_id)
+
+
+def _held(outcome: HoldOutcome) -> Held:
+    if outcome.held is None or outcome.name == "key_reused":
+        _refuse(outcome.name, outcome.seat_ids)
+    return outcome.held
+
+
+def _refuse(name: str, seat_ids: Sequence[str]) -> Never:
+    problem = _REFUSALS.get(name)
+    if problem is None:
+        raise IntegrityError(f"the database answered {name!r}")
+    if seat_ids:
+        raise problem(seat_ids=list(seat_ids))
+    raise problem

@@ -1,0 +1,83 @@
+"""The serve role: one API process, or several that share a port."""
+
+import asyncio
+import os
+import socket
+import sys
+import tempfile
+from contextlib import ExitStack
+
+import uvloop
+
+from boxoffice.app import open_application
+from boxoffice.embedded.processes import ProcessGroup
+from boxoffice.http.server import listen
+from boxoffice.http.server import serve as serve_http
+from boxoffice.platform import telemetry
+from boxoffice.settings import Settings
+
+
+def serve(settings: Settings, fd: int | None = None) -> None:
+    """Serve in this process, on a socket of its own or on the one that the parent listens on."""
+    telemetry.configure_logs(settings)
+    sock = listen(settings) if fd is None else socket.socket(fileno=fd)
+    with sock:
+        uvloop.run(_serve(settings, sock))
+
+
+async def _serve(settings: Settings, sock: socket.socket) -> None:
+    async with open_application(settings) as application:
+        host, port = sock.getsockname()[:2]
+
+        def announce() -> None:
+            telemetry.log.info("serving", host=host, port=port)
+
+        await serve_http(application.asgi, settings, application.in_flight, sock, announce)
+
+
+def serve_group(settings: Settings) -> None:
+    """Serve in `settings.workers` processes behind one address until told to stop."""
+    with ExitStack() as stack:
+        group = stack.enter_context(
+            ProcessGroup(stop_timeout_s=stop_timeout_s(settings), say=_say)
+        )
+        stack.enter_context(spawn_workers(group, settings, dict(os.environ)))
+        group.run_until_stopped()
+
+
+def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) -> ExitStack:
+    """Start the workers of one address in `group`; closing what is returned frees the address.
+
+    Every worker has a listening socket of its own on the shared port, so that the kernel spreads
+    connections evenly, and this process keeps them open: what arrives while a worker is restarted
+    waits in its socket.
+    """
+    stack = ExitStack()
+    metrics = stack.enter_context(tempfile.TemporaryDirectory(prefix="boxoffice-metrics-"))
+    sockets = listen_group(settings)
+    for number, sock in enumerate(sockets, start=1):
+        stack.enter_context(sock)
+        argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
+        worker_env = {**env, "BOXOFFICE_WORKERS": "1"}
+        if len(sockets) > 1:
+            worker_env["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        group.spawn(f"api-{number}", argv, env=worker_env, pass_fds=(sock.fileno(),))
+    return stack
+
+
+def listen_group(settings: Settings) -> list[socket.socket]:
+    """Return one listening socket per worker; raise `OSError` where somebody else has the port."""
+    if settings.workers == 1:
+        return [listen(settings)]
+    # Sharing a port also with strangers would hide that it is taken: ask for it alone first.
+    listen(settings).close()
+    return [listen(settings, shared=True) for _ in range(settings.workers)]
+
+
+def stop_timeout_s(settings: Settings) -> float:
+    """Return how long a worker may take to stop, its drain included."""
+    return (settings.drain_delay_ms + settings.drain_timeout_ms) / 1000 + 5
+
+
+def _say(text: str) -> None:
+    telemetry.log.info("supervisor", text=text)

@@ -1,0 +1,171 @@
+"""What a shop begins with: the demo of `boxoffice up`, and whole fields of buyers for load tests."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from boxoffice.accounts.rules import BUYER, ORGANIZER
+from boxoffice.app import Application, open_application
+from boxoffice.catalog import rules as catalog_rules
+from boxoffice.catalog.rules import NewConcert, NewSchedule
+from boxoffice.errors import EmailTaken
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings
+
+_QUERIES = sqlfiles.load("boxoffice", "seeding.sql")
+
+DEMO_SEATS = 1_000
+DEMO_PASSWORD = "encore-encore"  # noqa: S105 — printed at every start of the demo
+DEMO_BUYER = "buyer@demo.test"
+DEMO_ORGANIZER = "organizer@demo.test"
+DEMO_BALANCE_MINOR = 2_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `boxoffice seed` is to make; None means the settings' default."""
+
+    seats: int
+    users: int
+    balance_minor: int
+    hold_ttl_s: int | None = None
+    ticket_limit: int | None = None
+
+
+class Seeded(msgspec.Struct, frozen=True):
+    """What scripts need to know of it."""
+
+    concert_id: UUID
+    schedule_id: UUID
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where the demo is, and as whom to use it."""
+
+    schedule_id: UUID
+    buyer_email: str = DEMO_BUYER
+    organizer_email: str = DEMO_ORGANIZER
+    password: str = DEMO_PASSWORD
+
+
+async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Console) -> Seeded:
+    """Make a concert on sale and people with money; write their access tokens to `tokens`."""
+    tag = secrets.token_hex(4)
+    async with open_application(settings) as application:
+        with _bar(console, "seats", plan.seats) as advance:
+            organizer_id = await _organizer(
+                application, f"organizer-{tag}@example.test", secrets.token_urlsafe()
+            )
+            made = await _put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
+            advance(plan.seats)
+        with _bar(console, "people", plan.users) as advance:
+            user_ids = await application.accounts.seed_people(
+                plan.users, plan.balance_minor, tag=tag, progress=advance
+            )
+        if tokens is not None:
+            _write_tokens(application, user_ids, tokens)
+    return made
+
+
+async def demo(settings: Settings, console: Console) -> Demo:
+    """Return the demo of this database, after making it where it is missing."""
+    schedule_id = await _demo_schedule(settings)
+    if schedule_id is None:
+        console.print("… seeding a demo concert", style="dim")
+        schedule_id = await _make_demo(settings)
+    return Demo(schedule_id)
+
+
+async def _demo_schedule(settings: Settings) -> UUID | None:
+    db = Database(settings)
+    await db.open()
+    try:
+        row = await db.read_one(_QUERIES["demo_schedule"], DEMO_ORGANIZER)
+    finally:
+        await db.close()
+    return None if row is None else row["schedule_id"]
+
+
+async def _make_demo(settings: Settings) -> UUID:
+    plan = Plan(DEMO_SEATS, 0, DEMO_BALANCE_MINOR)
+    async with open_application(settings) as application:
+        organizer_id = await _organizer(application, DEMO_ORGANIZER, DEMO_PASSWORD)
+        try:
+            buyer_id = await application.accounts.sign_up(DEMO_BUYER, DEMO_PASSWORD, "Demo Buyer")
+            await application.payments.charge(buyer_id, f"demo-{new_id()}", DEMO_BALANCE_MINOR)
+        except EmailTaken:
+            pass  # an earlier start was interrupted after this step
+        made = await _put_on_sale(application, settings, organizer_id, plan, "Encore in Seoul")
+    return made.schedule_id
+
+
+async def _organizer(application: Application, email: str, password: str) -> UUID:
+    try:
+        user_id = await application.accounts.sign_up(email, password, "Organizer")
+    except EmailTaken:
+        user_id = await application.accounts.find(email)
+    await application.accounts.grant_role(email, ORGANIZER)
+    return user_id
+
+
+async def _put_on_sale(
+    application: Application, settings: Settings, organizer_id: UUID, plan: Plan, title: str
+) -> Seeded:
+    # A day is more than any clock of ours is wrong: the sale is open by the database's clock too.
+    now = datetime.now(UTC).replace(microsecond=0)
+    schedule = NewSchedule(
+        starts_at=now + timedelta(days=30),
+        sale_opens_at=now - timedelta(days=1),
+        sale_closes_at=None,
+        currency=settings.currency,
+        hold_ttl_s=plan.hold_ttl_s or settings.hold_ttl_default_s,
+        ticket_limit=plan.ticket_limit or settings.ticket_limit_default,
+    )
+    concert = NewConcert(
+        title=title,
+        artist="The Encores",
+        venue="Olympic Hall, Seoul",
+        description="One evening, numbered seats.",
+    )
+    seats = catalog_rules.hall(plan.seats)
+    on_sale = await application.catalog.put_on_sale(organizer_id, concert, schedule, seats)
+    return Seeded(on_sale.concert_id, on_sale.schedule_id)
+
+
+def _write_tokens(application: Application, user_ids: list[UUID], path: Path) -> None:
+    """Write one line per person; the file lets its reader act for them, so only its owner reads it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        for user_id in user_ids:
+            token = application.accounts.tokens.mint(user_id, BUYER)
+            line = {"user_id": user_id, "access_token": token}
+            file.write(msgspec.json.encode(line) + b"\n")
+
+
+@contextmanager
+def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    columns = (
+        TextColumn("… {task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(completed: int) -> None:
+            bar.update(task, completed=completed)
+
+        yield advance

@@ -1,0 +1,141 @@
+"""Sign-up and login over HTTP."""
+
+from typing import Any
+from uuid import uuid4
+
+import falcon.asgi
+import pytest
+from falcon.testing import ASGIConductor, Result
+
+from boxoffice.accounts.routes import routes
+from boxoffice.accounts.service import Accounts
+from boxoffice.http import openapi, problems
+from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.operation import Gate
+
+App = falcon.asgi.App[Any, Any]
+
+PASSWORD = "열려라 참깨 8"
+
+
+@pytest.fixture
+def app(accounts: Accounts) -> App:
+    made: App = falcon.asgi.App(middleware=[RequestLog(InFlight(), log_requests=False)])
+    problems.install(made)
+    for template, resource in routes(accounts, Gate(accounts.tokens.verify, 65_536, 5.0, 5.0)):
+        made.add_route(template, resource)
+    return made
+
+
+async def post(app: App, path: str, **body: object) -> Result:
+    async with ASGIConductor(app) as client:
+        answer: Result = await client.simulate_post(path, json=body)
+    return answer
+
+
+async def sign_up(app: App, **changed: object) -> Result:
+    body = {"email": f"{uuid4().hex}@example.test", "password": PASSWORD, "name": "김민수"}
+    return await post(app, "/v1/users", **(body | changed))
+
+
+async def test_sign_up_and_login(app: App, accounts: Accounts) -> None:
+    email = f"{uuid4().hex}@example.test"
+    made = await sign_up(app, email=email)
+    assert made.status_code == 201
+    session = await post(app, "/v1/sessions", email=email.upper(), password=PASSWORD)
+    assert session.status_code == 201
+    assert session.headers["cache-control"] == "no-store"
+    assert (session.json["expires_in"], session.json["token_type"]) == (3_600, "Bearer")
+    caller = accounts.tokens.verify(session.json["access_token"])
+    assert (str(caller.user_id), caller.role) == (made.json["user_id"], "buyer")
+
+
+async def test_a_taken_address_is_409(app: App) -> None:
+    email = f"{uuid4().hex}@example.test"
+    await sign_up(app, email=email)
+    again = await sign_up(app, email=email.upper())
+    assert (again.status_code, again.json["code"]) == (409, "email_taken")
+
+
+async def test_a_failed_login_is_the_same_401_for_anybody(
+    app: App,
+) -> None:
+    email = f"{uuid4().hex}@example.test"
+    await sign_up(app, email=email)
+    answers = []
+    for typed in (email, f"{uuid4().hex}@example.test"):
+        answer = await post(app, "/v1/sessions", email=typed, password="wrong password")
+        assert (answer.status_code, answer.json["code"]) == (401, "credentials_invalid")
+        assert answer.headers["www-authenticate"] == "Bearer"
+        answers.append({name: v for name, v in answer.json.items() if name != "request_id"})
+    assert answers[0] == answers[1]
+
+
+async def test_too_many_failures_are_429_with_a_time(
+    app: App,
+) -> None:
+    email = f"{uuid4().hex}@example.test"
+    answers = [
+        await post(app, "/v1/sessions", email=email, password="wrong password") for _ in range(11)
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+    last = answers[-1]
+    assert last.json["code"] == "too_many_requests"
+    assert 1 <= int(last.headers["retry-after"]) == last.json["retry_after_s"] <= 60
+
+
+BAD_SIGN_UPS: list[tuple[dict[str, object], str]] = [
+    ({"email": "nobody"}, "$.email"),
+    ({"email": 7}, "$.email"),
+    ({"email": "a" * 255 + "@b.example"}, "$.email"),
+    ({"email": "a@b.example\x00"}, "$.email"),
+    ({"password": "short"}, "$.password"),
+    ({"password": "x" * 129}, "$.password"),
+    ({"password": "nul\x00inside"}, "$.password"),
+    ({"password": None}, "$.password"),
+    ({"name": ""}, "$.name"),
+    ({"name": "  "}, "$.name"),
+    ({"name": "x" * 201}, "$.name"),
+    ({"role": "organizer"}, "$"),
+]
+
+
+async def test_bad_sign_ups_are_422_and_name_the_member(app: App) -> None:
+    for changed, member in BAD_SIGN_UPS:
+        answer = await sign_up(app, **changed)
+        assert (answer.status_code, answer.json["code"]) == (422, "invalid"), changed
+        assert [error["path"] for error in answer.json["errors"]] == [member], changed
+
+
+async def test_line_ends_that_a_pattern_lets_through_are_422(app: App) -> None:
+    for changed in ({"email": "a@b.example\n"}, {"password": "12345678\n"}):
+        answer = await sign_up(app, **changed)
+        assert (answer.status_code, answer.json["code"]) == (422, "invalid"), changed
+
+
+MALFORMED = [
+    b"",
+    b"{",
+    b'{"email": "a@b.example", "password": "\\ud80012345678", "name": "A"}',
+    b'{"email": "a@b.example", "password": "12345678", "name": "A", "name": "B"}',
+    b"[" * 50_000,
+]
+
+
+async def test_malformed_bodies_are_400(app: App) -> None:
+    async with ASGIConductor(app) as client:
+        for raw in MALFORMED:
+            answer = await client.simulate_post(
+                "/v1/users", body=raw, content_type="application/json"
+            )
+            assert (answer.status_code, answer.json["code"]) == (400, "malformed"), raw[:80]
+
+
+def test_the_calls_describe_themselves(accounts: Accounts) -> None:
+    gate = Gate(accounts.tokens.verify, 1, 1, 1)
+    described = openapi.document(routes(accounts, gate), "0")
+    answers = described["paths"]["/v1/sessions"]["post"]["responses"]
+    assert {"201", "401", "422", "429", "503"} <= set(answers)
+    assert "409" in described["paths"]["/v1/users"]["post"]["responses"]
+    new = described["components"]["schemas"]["SignUp"]["properties"]["password"]
+    assert (new["minLength"], new["maxLength"]) == (8, 128)

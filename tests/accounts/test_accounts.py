@@ -1,0 +1,284 @@
+"""Sign-up, login, roles, keys and seeding on a real PostgreSQL."""
+
+import asyncio
+from time import perf_counter
+from uuid import UUID
+
+import asyncpg
+import jwt
+import pytest
+
+from boxoffice.accounts.service import Accounts
+from boxoffice.accounts.tokens import Caller
+from boxoffice.errors import (
+    CredentialsInvalid,
+    EmailTaken,
+    Invalid,
+    NotFound,
+    TokenInvalid,
+    Unavailable,
+)
+from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings
+
+from .conftest import MakeAccounts, MovedClock
+
+PASSWORD = "열려라 참깨 8"
+HERE = "192.0.2.1"
+
+
+async def count(db: Database, table: str) -> int:
+    row = await db.read_one(f"SELECT count(*) AS n FROM {table}")  # noqa: S608
+    return 0 if row is None else int(row["n"])
+
+
+async def test_who_signs_up_can_log_in(accounts: Accounts, db: Database) -> None:
+    user_id = await accounts.sign_up(" Minsu@Example.test", PASSWORD, "김민수")
+    token, expires_in = await accounts.log_in("minsu@example.TEST ", PASSWORD, HERE)
+    assert accounts.tokens.verify(token) == Caller(user_id, "buyer")
+    assert expires_in == 3_600
+    rows = await db.read("SELECT * FROM users JOIN wallets USING (user_id)")
+    (row,) = rows
+    assert (row["user_id"], row["email"], row["name"]) == (user_id, "minsu@example.test", "김민수")
+    assert (row["currency"], row["balance_minor"]) == ("KRW", 0)
+    assert PASSWORD not in row["password_hash"]
+
+
+async def test_a_refused_sign_up_changes_nothing(accounts: Accounts, db: Database) -> None:
+    for email, password in (
+        ("nobody", PASSWORD),
+        ("a@b.example", "short"),
+        ("a@b.example", "\0" * 9),
+    ):
+        with pytest.raises(Invalid):
+            await accounts.sign_up(email, password, "A")
+    assert (await count(db, "users"), await count(db, "wallets")) == (0, 0)
+
+
+async def test_one_address_is_signed_up_once_however_many_try(
+    make_accounts: MakeAccounts, db: Database
+) -> None:
+    pods = [make_accounts(), make_accounts()]
+    spellings = (
+        "race@example.test",
+        "RACE@example.test",
+        " Race@Example.Test",
+        "rAcE@EXAMPLE.test",
+    )
+    tries = [pods[n % 2].sign_up(spellings[n % 4], PASSWORD, "A") for n in range(12)]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    won = [result for result in results if isinstance(result, UUID)]
+    assert len(won) == 1
+    assert sum(isinstance(result, EmailTaken) for result in results) == 11
+    assert (await count(db, "users"), await count(db, "wallets")) == (1, 1)
+
+
+async def test_the_race_is_decided_by_the_constraint(
+    make_accounts: MakeAccounts, db: Database
+) -> None:
+    # Negative control: without the constraint the same race makes several accounts.
+    await db.fetch("ALTER TABLE users DROP CONSTRAINT users_email_unique")
+    accounts = make_accounts()
+    tries = [accounts.sign_up("race@example.test", PASSWORD, "A") for _ in range(4)]
+    await asyncio.gather(*tries)
+    assert await count(db, "users") == 4
+
+
+async def test_a_failed_login_does_not_tell_why(accounts: Accounts) -> None:
+    await accounts.sign_up("somebody@example.test", PASSWORD, "A")
+    told = []
+    for email in ("somebody@example.test", "nobody@example.test"):
+        with pytest.raises(CredentialsInvalid) as caught:
+            await accounts.log_in(email, "wrong password", HERE)
+        told.append((caught.value.code, caught.value.detail, caught.value.extra))
+    assert told[0] == told[1]
+
+
+async def test_a_failed_login_takes_as_long_for_nobody(make_accounts: MakeAccounts) -> None:
+    accounts = make_accounts(Settings(login_failures_max=1_000))
+    await accounts.sign_up("somebody@example.test", PASSWORD, "A")
+    seconds: dict[str, list[float]] = {"somebody@example.test": [], "nobody@example.test": []}
+    for _ in range(9):
+        for email, taken in seconds.items():
+            started = perf_counter()
+            with pytest.raises(CredentialsInvalid):
+                await accounts.log_in(email, "wrong password", HERE)
+            taken.append(perf_counter() - started)
+    known, unknown = (min(taken) for taken in seconds.values())
+    # Without a hash for nobody it would be a tenth; the rest is the noise of a busy machine.
+    assert 0.4 < unknown / known < 2.5
+
+
+async def test_a_role_counts_from_the_next_login(accounts: Accounts) -> None:
+    user_id = await accounts.sign_up("boss@example.test", PASSWORD, "A")
+    before, _ = await accounts.log_in("boss@example.test", PASSWORD, HERE)
+    await accounts.grant_role("BOSS@example.test", "organizer")
+    after, _ = await accounts.log_in("boss@example.test", PASSWORD, HERE)
+    assert accounts.tokens.verify(before) == Caller(user_id, "buyer")
+    assert accounts.tokens.verify(after) == Caller(user_id, "organizer")
+    with pytest.raises(NotFound):
+        await accounts.grant_role("nobody@example.test", "organizer")
+    with pytest.raises(Invalid):
+        await accounts.grant_role("boss@example.test", "admin")
+
+
+async def test_pods_that_start_together_make_one_key(
+    make_accounts: MakeAccounts, db: Database
+) -> None:
+    pods = [make_accounts() for _ in range(8)]
+    await asyncio.gather(*(pod.ensure_key() for pod in pods))
+    assert await count(db, "token_keys") == 1
+    token = pods[0].tokens.mint(UUID(int=7), "buyer")
+    assert all(pod.tokens.verify(token).user_id == UUID(int=7) for pod in pods)
+    await pods[0].ensure_key()
+    assert await count(db, "token_keys") == 1
+
+
+async def test_without_the_lock_pods_make_several_keys(
+    make_accounts: MakeAccounts, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Negative control: a sleep inside each transaction makes them overlap for certain.
+    queries = dict(__import__("boxoffice.accounts.store", fromlist=["_Q"])._Q)
+    queries["lock_keys"] = "SELECT pg_sleep(0.2)"
+    queries["insert_first_key"] += " AND pg_sleep(0.2) IS NOT NULL"
+    monkeypatch.setattr("boxoffice.accounts.store._Q", queries)
+    await asyncio.gather(*(make_accounts().ensure_key() for _ in range(4)))
+    assert await count(db, "token_keys") > 1
+
+
+async def test_a_rotated_key_verifies_until_it_is_retired(
+    make_accounts: MakeAccounts, clock: MovedClock
+) -> None:
+    ours, theirs = make_accounts(), make_accounts()
+    await ours.ensure_key()
+    await theirs.ensure_key()
+    person = UUID(int=7)
+    old = ours.tokens.mint(person, "buyer")
+    theirs.tokens.verify(old)
+    kid = await ours.rotate_keys(retire_after_s=60)
+    new = ours.tokens.mint(person, "buyer")
+    with pytest.raises(TokenInvalid):
+        theirs.tokens.verify(new)
+    await theirs.tokens.refresh()
+    for pod in (ours, theirs):
+        assert pod.tokens.verify(old).user_id == person
+        assert pod.tokens.verify(new).user_id == person
+    clock.at += 61
+    for pod in (ours, theirs):
+        with pytest.raises(TokenInvalid):
+            pod.tokens.verify(old)
+        assert pod.tokens.verify(new).user_id == person
+    assert kid in ours.tokens._keys
+
+
+async def test_a_planned_rotation_refuses_nobody(
+    make_accounts: MakeAccounts, settings: Settings, clock: MovedClock
+) -> None:
+    ours, theirs = make_accounts(), make_accounts()
+    await ours.ensure_key()
+    await theirs.ensure_key()
+    spread_s = 2 * settings.token_key_refresh_s
+    kid = await ours.rotate_keys(retire_after_s=settings.access_token_ttl_s + spread_s)
+    token = ours.tokens.mint(UUID(int=7), "buyer")
+    assert theirs.tokens.verify(token).user_id == UUID(int=7)
+    # Every process has looked at the keys by now, and the new one takes over.
+    await theirs.tokens.refresh()
+    clock.at += spread_s + 1
+    later = ours.tokens.mint(UUID(int=7), "buyer")
+    assert jwt.get_unverified_header(later)["kid"] == kid
+    assert theirs.tokens.verify(later) == theirs.tokens.verify(token)
+
+
+async def test_a_leaked_key_ends_with_the_next_refresh(make_accounts: MakeAccounts) -> None:
+    ours, theirs = make_accounts(), make_accounts()
+    await ours.ensure_key()
+    await theirs.ensure_key()
+    token = ours.tokens.mint(UUID(int=7), "buyer")
+    theirs.tokens.verify(token)
+    await ours.rotate_keys(retire_after_s=0)
+    await theirs.tokens.refresh()
+    for pod in (ours, theirs):
+        with pytest.raises(TokenInvalid):
+            pod.tokens.verify(token)
+    with pytest.raises(Invalid):
+        await ours.rotate_keys(retire_after_s=-1)
+
+
+async def test_a_later_rotation_does_not_prolong_a_key(
+    make_accounts: MakeAccounts, clock: MovedClock
+) -> None:
+    accounts = make_accounts()
+    await accounts.ensure_key()
+    token = accounts.tokens.mint(UUID(int=7), "buyer")
+    await accounts.rotate_keys(retire_after_s=60)
+    await accounts.rotate_keys(retire_after_s=6_000)
+    clock.at += 61
+    with pytest.raises(TokenInvalid):
+        accounts.tokens.verify(token)
+
+
+LEDGER = """
+SELECT u.user_id, u.email, w.balance_minor, w.currency,
+       (SELECT sum(e.amount_minor) FROM ledger_entries e
+         WHERE e.user_id = u.user_id AND e.account = 'wallet') AS wallet_entries,
+       (SELECT sum(e.amount_minor) FROM ledger_entries e
+         WHERE e.user_id = u.user_id) AS all_entries,
+       (SELECT max(t.balance_after_minor) FROM transfers t WHERE t.user_id = u.user_id) AS after
+  FROM users u JOIN wallets w USING (user_id) ORDER BY u.user_id
+"""
+
+
+async def test_seeded_people_have_the_money_that_the_ledger_says(
+    accounts: Accounts, db: Database
+) -> None:
+    seen: list[int] = []
+    ids = await accounts.seed_people(
+        2_500, 50_000, password=PASSWORD, tag="t1", progress=seen.append
+    )
+    rows = await db.read(LEDGER)
+    assert sorted(ids) == [row["user_id"] for row in rows]
+    assert seen == [2_000, 2_500]
+    for row in rows:
+        assert row["balance_minor"] == row["wallet_entries"] == row["after"] == 50_000
+        assert (row["all_entries"], row["currency"]) == (0, "KRW")
+    emails = {row["user_id"]: row["email"] for row in rows}
+    expected = [f"buyer-{n}-t1@example.test" for n in range(1, 2_501)]
+    assert [emails[user_id] for user_id in ids] == expected
+    token, _ = await accounts.log_in("buyer-2001-t1@example.test", PASSWORD, HERE)
+    assert accounts.tokens.verify(token).user_id == ids[2_000]
+    assert await count(db, "outbox") == 0
+
+
+async def test_seeding_twice_needs_another_tag(accounts: Accounts, db: Database) -> None:
+    await accounts.seed_people(3, 100, tag="again")
+    with pytest.raises(EmailTaken):
+        await accounts.seed_people(3, 100, tag="again")
+    await accounts.seed_people(2, 0)
+    assert (await count(db, "users"), await count(db, "wallets")) == (5, 5)
+    assert (await count(db, "transfers"), await count(db, "ledger_entries")) == (3, 6)
+
+
+async def test_a_seed_that_does_not_balance_is_refused_by_the_database(
+    accounts: Accounts, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Negative control of the ledger: one leg alone must not get through.
+    queries = dict(__import__("boxoffice.accounts.store", fromlist=["_Q"])._Q)
+    queries["seed_entries"] += " WHERE l.leg = 1"
+    monkeypatch.setattr("boxoffice.accounts.store._Q", queries)
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="not balanced"):
+        await accounts.seed_people(2, 100)
+    assert await count(db, "users") == 0
+
+
+async def test_a_database_that_is_away_is_unavailable(
+    make_accounts: MakeAccounts, db: Database
+) -> None:
+    accounts = make_accounts()
+    await accounts.ensure_key()
+    await db.close()
+    with pytest.raises(Unavailable):
+        await accounts.sign_up("a@b.example", PASSWORD, "A")
+    with pytest.raises(Unavailable):
+        await accounts.log_in("a@b.example", PASSWORD, HERE)
+    token = accounts.tokens.mint(UUID(int=7), "buyer")
+    assert accounts.tokens.verify(token).role == "buyer"

@@ -1,0 +1,79 @@
+-- One normal run of the shop through the functions that write: charge, hold, pay, release, expire and
+-- take a lapsed hold over. What becomes of the reservations, by the last digit of their ids:
+--   1 paid from the wallet (S01, S02)      2 held (S03)               3 lapsed, not swept (S04, S05)
+--   4 lapsed and swept (S06)               5 cancelled (S07)          6 lapsed, taken over by 7 (S08)
+--   7 held (S08)                           8 free of charge, paid (S09)  9 paid by an outside method (S10)
+-- S11 is blocked, S12 to S14 were never wanted.
+
+INSERT INTO users (user_id, email, name, password_hash, role)
+SELECT ('00000000-0000-7000-8000-00000000000' || i)::uuid, 'u' || i || '@example.org', 'U' || i, '-',
+       CASE i WHEN 0 THEN 'organizer' ELSE 'buyer' END
+  FROM generate_series(0, 3) i;
+INSERT INTO wallets (user_id, currency) SELECT user_id, 'KRW' FROM users;
+
+INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, status, published_at)
+VALUES ('00000000-0000-7000-8000-0000000000c0', '00000000-0000-7000-8000-000000000000',
+        'T', 'A', 'V', 'PUBLISHED', clock_timestamp());
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, status, currency, hold_ttl_s,
+                       ticket_limit)
+VALUES ('00000000-0000-7000-8000-0000000000aa', '00000000-0000-7000-8000-0000000000c0',
+        clock_timestamp() + interval '30 days', clock_timestamp() - interval '1 day', 'OPEN', 'KRW',
+        86400, 4);
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, state, seat_id, section, row_label, grade)
+SELECT '00000000-0000-7000-8000-0000000000aa', CASE i WHEN 9 THEN 0 ELSE 1000 * i END, i, i,
+       CASE i WHEN 11 THEN 'BLOCKED' ELSE 'AVAILABLE' END, 'S' || lpad(i::text, 2, '0'), 'S', '1', 'R'
+  FROM generate_series(1, 14) i;
+
+SELECT payments_charge_v1(
+    ARRAY['00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000d2']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002']::uuid[],
+    ARRAY[50000, 7000], ARRAY['c1', 'c2'], ARRAY['\x01', '\x02']::bytea[], 1000000);
+
+SELECT reservations_hold_v1(
+    '00000000-0000-7000-8000-0000000000aa',
+    ARRAY['S01', 'S02', 'S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09', 'S10'],
+    ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002',
+          '00000000-0000-7000-8000-000000000003']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000b1', '00000000-0000-7000-8000-0000000000b2',
+          '00000000-0000-7000-8000-0000000000b3', '00000000-0000-7000-8000-0000000000b4',
+          '00000000-0000-7000-8000-0000000000b5', '00000000-0000-7000-8000-0000000000b6',
+          '00000000-0000-7000-8000-0000000000b8', '00000000-0000-7000-8000-0000000000b9']::uuid[],
+    ARRAY[1, 2, 3, 1, 2, 3, 1, 3],
+    ARRAY[1, 3, 4, 6, 7, 8, 9, 10, 11],
+    ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    ARRAY['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k8', 'k9'],
+    ARRAY['\x01', '\x02', '\x03', '\x04', '\x05', '\x06', '\x08', '\x09']::bytea[]);
+
+SELECT payments_pay_v1(
+    '00000000-0000-7000-8000-0000000000aa',
+    ARRAY['00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e8',
+          '00000000-0000-7000-8000-0000000000e9']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000f1', '00000000-0000-7000-8000-0000000000f8',
+          '00000000-0000-7000-8000-0000000000f9']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000001',
+          '00000000-0000-7000-8000-000000000003']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000b1', '00000000-0000-7000-8000-0000000000b8',
+          '00000000-0000-7000-8000-0000000000b9']::uuid[],
+    ARRAY['wallet', 'wallet', 'card'], ARRAY[NULL, NULL, 'outside-1'], ARRAY[NULL, NULL, 10000],
+    ARRAY['p1', 'p8', 'p9'], ARRAY['\x01', '\x08', '\x09']::bytea[]);
+
+SELECT reservations_release_v1(
+    '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000a5']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000b5']::uuid[]);
+
+-- Two days pass for one hold, and the sweeper closes it.
+UPDATE reservations SET created_at = created_at - interval '2 days',
+                        expires_at = expires_at - interval '2 days' WHERE idempotency_key = 'k4';
+UPDATE seats SET expires_at = expires_at - interval '2 days' WHERE seat_id = 'S06';
+SELECT reservations_expire_v1('00000000-0000-7000-8000-0000000000aa', 100);
+
+-- And for two others, which nobody sweeps; one is taken over.
+UPDATE reservations SET created_at = created_at - interval '2 days',
+                        expires_at = expires_at - interval '2 days' WHERE idempotency_key IN ('k3', 'k6');
+UPDATE seats SET expires_at = expires_at - interval '2 days' WHERE seat_id IN ('S04', 'S05', 'S08');
+SELECT reservations_hold_v1(
+    '00000000-0000-7000-8000-0000000000aa', ARRAY['S08'],
+    ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000b7']::uuid[],
+    ARRAY[1], ARRAY[1, 2], ARRAY[1], ARRAY['k7'], ARRAY['\x07']::bytea[]);

@@ -1,0 +1,500 @@
+-- Violations, planted into the database that `normal_run.sql` leaves; read its head for who has what.
+-- Each runs in a transaction that is rolled back after the audit has seen it.
+
+-- name: one_live_ticket_per_seat__second_ticket
+-- Overselling, with the index that forbids it taken away.
+DROP INDEX tickets_one_live_per_seat;
+INSERT INTO tickets (schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position, issued_at)
+SELECT schedule_id, gen_random_uuid(), reservation_id, payment_id, user_id, seat_id, position, issued_at
+  FROM tickets WHERE seat_id = 'S01';
+
+-- name: one_row_per_seat__second_row
+-- A seat that exists twice.
+ALTER TABLE seats DROP CONSTRAINT seats_pkey;
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+SELECT schedule_id, price_minor, 99, 99, seat_id, section, row_label, grade
+  FROM seats WHERE seat_id = 'S12';
+
+-- name: one_row_per_seat__second_place
+-- One place under two ids.
+ALTER TABLE seats DROP CONSTRAINT seats_place_unique;
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+SELECT schedule_id, price_minor, ordinal, number, 'S12-again', section, row_label, grade
+  FROM seats WHERE seat_id = 'S12';
+
+-- name: one_live_reservation_per_seat__listed_twice
+-- A second hold lists a sold seat.
+UPDATE reservations SET seat_ids = ARRAY['S01'] WHERE idempotency_key = 'k2';
+
+-- name: states_are_known__seat
+-- A state that nobody knows.
+ALTER TABLE seats DROP CONSTRAINT seats_state_agrees;
+UPDATE seats SET state = 'LOST' WHERE seat_id = 'S12';
+
+-- name: states_are_known__seat_columns
+-- An available seat with an owner.
+ALTER TABLE seats DROP CONSTRAINT seats_state_agrees;
+UPDATE seats SET user_id = gen_random_uuid() WHERE seat_id = 'S12';
+
+-- name: states_are_known__reservation
+-- An unknown status.
+ALTER TABLE reservations DROP CONSTRAINT reservations_status_known;
+UPDATE reservations SET status = 'LOST' WHERE idempotency_key = 'k5';
+
+-- name: states_are_known__closed_hold
+-- A hold that is closed and is not.
+ALTER TABLE reservations DROP CONSTRAINT reservations_closed_at_agrees;
+UPDATE reservations SET closed_at = clock_timestamp() WHERE idempotency_key = 'k2';
+
+-- name: states_are_known__ticket
+-- An unknown status.
+ALTER TABLE tickets DROP CONSTRAINT tickets_status_known;
+UPDATE tickets SET status = 'LOST' WHERE seat_id = 'S01';
+
+-- name: states_are_known__payment
+-- An unknown status.
+ALTER TABLE payments DROP CONSTRAINT payments_status_known;
+UPDATE payments SET status = 'LOST' WHERE idempotency_key = 'p1';
+
+-- name: sold_seat_has_its_sale__no_ticket
+-- A sold seat whose ticket is gone.
+DELETE FROM tickets WHERE seat_id = 'S01';
+
+-- name: sold_seat_has_its_sale__void_ticket
+-- A sold seat whose ticket is void.
+UPDATE tickets SET status = 'VOID' WHERE seat_id = 'S01';
+
+-- name: sold_seat_has_its_sale__anothers_ticket
+-- A sold seat whose ticket is another person's.
+UPDATE tickets SET user_id = '00000000-0000-7000-8000-000000000002' WHERE seat_id = 'S01';
+
+-- name: sold_seat_has_its_sale__not_confirmed
+-- A sold seat whose reservation is only held.
+UPDATE reservations SET status = 'HELD', closed_at = NULL WHERE idempotency_key = 'k1';
+
+-- name: sold_seat_has_its_sale__not_listed
+-- A sold seat that its reservation does not list.
+UPDATE reservations SET seat_ids = ARRAY['S02'] WHERE idempotency_key = 'k1';
+
+-- name: sold_seat_has_its_sale__without_reservation
+-- A sold seat of a reservation that does not exist.
+UPDATE seats SET state = 'SOLD', reservation_id = gen_random_uuid(),
+                 user_id = '00000000-0000-7000-8000-000000000002'
+ WHERE seat_id = 'S12';
+
+-- name: held_seat_has_its_hold__phantom
+-- A seat held for a reservation that does not exist.
+UPDATE seats SET state = 'HELD', reservation_id = gen_random_uuid(),
+                 user_id = '00000000-0000-7000-8000-000000000002',
+                 expires_at = clock_timestamp() + interval '1 minute'
+ WHERE seat_id = 'S12';
+
+-- name: held_seat_has_its_hold__owner
+-- A seat held for somebody else than its reservation is.
+UPDATE seats SET user_id = '00000000-0000-7000-8000-000000000001' WHERE seat_id = 'S03';
+
+-- name: held_seat_has_its_hold__time
+-- A seat whose time is not its reservation's.
+UPDATE seats SET expires_at = expires_at - interval '1 second' WHERE seat_id = 'S03';
+
+-- name: held_seat_has_its_hold__cancelled
+-- A seat still held for a cancelled reservation.
+UPDATE reservations SET status = 'CANCELLED', closed_at = clock_timestamp() WHERE idempotency_key = 'k2';
+
+-- name: held_seat_has_its_hold__not_listed
+-- A held seat that its reservation does not list.
+UPDATE reservations SET seat_ids = ARRAY['S12'] WHERE idempotency_key = 'k2';
+
+-- name: lapsed_seat_had_its_hold__owner
+-- A lapsed seat of somebody else than its reservation is.
+UPDATE seats SET user_id = '00000000-0000-7000-8000-000000000001' WHERE seat_id = 'S04';
+
+-- name: lapsed_seat_had_its_hold__cancelled
+-- A lapsed seat of a cancelled reservation, which should have given it back.
+UPDATE reservations SET status = 'CANCELLED', closed_at = clock_timestamp() WHERE idempotency_key = 'k3';
+
+-- name: lapsed_seat_had_its_hold__time
+-- A lapsed seat whose time is not its reservation's.
+UPDATE seats SET expires_at = expires_at - interval '1 second' WHERE seat_id = 'S04';
+
+-- name: free_seat_is_unclaimed__held
+-- A hold whose seat went back on sale.
+UPDATE seats SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL, expires_at = NULL
+ WHERE seat_id = 'S03';
+
+-- name: free_seat_is_unclaimed__ticket
+-- A live ticket for a seat that is on sale.
+INSERT INTO tickets (schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position, issued_at)
+SELECT schedule_id, gen_random_uuid(), reservation_id, payment_id, user_id, 'S12', 1, issued_at
+  FROM tickets WHERE seat_id = 'S01';
+
+-- name: free_seat_is_unclaimed__blocked
+-- A hold that lists a blocked seat.
+UPDATE reservations SET seat_ids = ARRAY['S11'] WHERE idempotency_key = 'k2';
+
+-- name: live_reservation_owns_its_seats__sold_seat_lost
+-- A confirmed reservation whose seat is somebody else's hold.
+UPDATE seats SET state = 'HELD', reservation_id = '00000000-0000-7000-8000-0000000000b2',
+                 user_id = '00000000-0000-7000-8000-000000000002', expires_at = clock_timestamp()
+ WHERE seat_id = 'S01';
+
+-- name: live_reservation_owns_its_seats__held_seat_lost
+-- A hold whose seat is held for another hold.
+UPDATE seats SET reservation_id = '00000000-0000-7000-8000-0000000000b7' WHERE seat_id = 'S03';
+
+-- name: live_reservation_owns_its_seats__missing_seat
+-- A hold whose seat does not exist any more.
+DELETE FROM seats WHERE seat_id = 'S03';
+
+-- name: reservation_lists_its_seats_once__twice
+-- One seat, listed twice.
+UPDATE reservations SET seat_ids = ARRAY['S07', 'S07'] WHERE idempotency_key = 'k5';
+
+-- name: reservation_lists_its_seats_once__foreign
+-- A seat that the schedule does not have.
+UPDATE reservations SET seat_ids = ARRAY['X99'] WHERE idempotency_key = 'k5';
+
+-- name: reservation_lists_its_seats_once__none
+-- No seats at all.
+ALTER TABLE reservations DROP CONSTRAINT reservations_has_seats;
+UPDATE reservations SET seat_ids = '{}' WHERE idempotency_key = 'k5';
+
+-- name: reservation_amount_is_the_price__amount
+-- Another amount than the seats cost.
+UPDATE reservations SET amount_minor = amount_minor - 1 WHERE idempotency_key = 'k2';
+
+-- name: reservation_amount_is_the_price__currency
+-- Another currency than the schedule's.
+UPDATE reservations SET currency = 'USD' WHERE idempotency_key = 'k2';
+
+-- name: confirmed_reservation_is_paid_once__unpaid
+-- Confirmed without a payment.
+DELETE FROM payments WHERE idempotency_key = 'p8';
+
+-- name: confirmed_reservation_is_paid_once__twice
+-- Two payments for one reservation.
+ALTER TABLE payments DROP CONSTRAINT payments_once_per_reservation;
+INSERT INTO payments (schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
+                      currency, idempotency_key, fingerprint)
+SELECT schedule_id, gen_random_uuid(), reservation_id, user_id, amount_minor, created_at, method,
+       currency, 'p8-again', fingerprint
+  FROM payments WHERE idempotency_key = 'p8';
+
+-- name: confirmed_reservation_is_paid_once__amount
+-- A payment of less than the reservation's amount.
+UPDATE payments SET amount_minor = amount_minor - 1 WHERE idempotency_key = 'p1';
+
+-- name: confirmed_reservation_is_paid_once__owner
+-- Paid by another person.
+UPDATE payments SET user_id = '00000000-0000-7000-8000-000000000002' WHERE idempotency_key = 'p1';
+
+-- name: confirmed_reservation_is_paid_once__currency
+-- Paid in another currency.
+UPDATE payments SET currency = 'USD' WHERE idempotency_key = 'p1';
+
+-- name: payment_confirmed_its_reservation__not_confirmed
+-- Money taken for a reservation that was cancelled.
+UPDATE reservations SET status = 'CANCELLED' WHERE idempotency_key = 'k1';
+
+-- name: payment_confirmed_its_reservation__missing
+-- Money taken for a reservation that does not exist.
+DELETE FROM reservations WHERE idempotency_key = 'k1';
+
+-- name: payment_confirmed_its_reservation__late
+-- Paid after the hold had expired.
+UPDATE payments SET created_at = created_at + interval '2 days' WHERE idempotency_key = 'p1';
+
+-- name: confirmed_reservation_has_its_tickets__missing
+-- A seat without a ticket.
+DELETE FROM tickets WHERE seat_id = 'S02';
+
+-- name: confirmed_reservation_has_its_tickets__of_another
+-- The ticket belongs to another reservation.
+UPDATE tickets SET reservation_id = '00000000-0000-7000-8000-0000000000b8' WHERE seat_id = 'S02';
+
+-- name: live_ticket_has_its_sale__seat
+-- A ticket for a seat that its reservation does not list.
+UPDATE tickets SET seat_id = 'S13' WHERE seat_id = 'S02';
+
+-- name: live_ticket_has_its_sale__payment
+-- A ticket without a payment.
+UPDATE tickets SET payment_id = gen_random_uuid() WHERE seat_id = 'S02';
+
+-- name: live_ticket_has_its_sale__owner
+-- A ticket of another person than paid.
+UPDATE tickets SET user_id = '00000000-0000-7000-8000-000000000003' WHERE seat_id = 'S02';
+
+-- name: transfer_sums_to_zero__unbalanced
+-- Money out of nothing, with the triggers off.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET amount_minor = amount_minor + 1
+ WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9' AND leg = 2;
+
+-- name: transfer_sums_to_zero__one_leg
+-- Half a transfer.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+DELETE FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9' AND leg = 1;
+
+-- name: transfer_sums_to_zero__no_legs
+-- A transfer that moves nothing.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+DELETE FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+
+-- name: transfer_sums_to_zero__currencies
+-- Legs in two currencies.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET currency = 'USD'
+ WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9' AND leg = 2;
+
+-- name: transfer_sums_to_zero__amount
+-- Balanced, but over another amount than the transfer says.
+ALTER TABLE transfers DISABLE TRIGGER USER;
+UPDATE transfers SET amount_minor = 1 WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+
+-- name: transfer_moves_between_its_accounts__free_ride
+-- A payment from the wallet that was booked as cash.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET account = 'cash'
+ WHERE transfer_id = '00000000-0000-7000-8000-0000000000f1' AND leg = 1;
+
+-- name: transfer_moves_between_its_accounts__schedule
+-- Income booked to another schedule than was sold.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET schedule_id = gen_random_uuid()
+ WHERE transfer_id = '00000000-0000-7000-8000-0000000000f1' AND leg = 2;
+
+-- name: entry_has_its_transfer__orphans
+-- Entries whose transfer is gone, foreign key and triggers off.
+SET LOCAL session_replication_role = replica;
+DELETE FROM transfers WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+SET LOCAL session_replication_role = origin;
+
+-- name: payment_has_its_transfer__missing
+-- A payment that moved no money.
+SET LOCAL session_replication_role = replica;
+DELETE FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+DELETE FROM transfers WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+SET LOCAL session_replication_role = origin;
+
+-- name: payment_has_its_transfer__twice
+-- A payment that took the money twice.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
+SELECT user_id, '00000000-0000-7000-8000-0000000000ff', kind, amount_minor, currency, schedule_id,
+       payment_id, created_at
+  FROM transfers WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
+SELECT user_id, '00000000-0000-7000-8000-0000000000ff', leg, account, schedule_id, amount_minor, currency
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+
+-- name: payment_has_its_transfer__amount
+-- A payment that moved another amount than it says.
+UPDATE payments SET amount_minor = amount_minor + 1 WHERE idempotency_key = 'p9';
+
+-- name: payment_has_its_transfer__free
+-- A payment over nothing that moved money.
+UPDATE payments SET amount_minor = 0 WHERE idempotency_key = 'p9';
+
+-- name: payment_transfer_has_its_payment__missing
+-- A transfer of a payment that does not exist.
+DELETE FROM payments WHERE idempotency_key = 'p9';
+
+-- name: payment_transfer_has_its_payment__charge
+-- A charge that names a payment.
+ALTER TABLE transfers DISABLE TRIGGER USER;
+ALTER TABLE transfers DROP CONSTRAINT transfers_payment_agrees;
+UPDATE transfers SET payment_id = '00000000-0000-7000-8000-0000000000e8',
+                     schedule_id = '00000000-0000-7000-8000-0000000000aa'
+ WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: wallet_is_not_negative__overdrawn
+-- A wallet below zero.
+ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative;
+UPDATE wallets SET balance_minor = -1 WHERE user_id = '00000000-0000-7000-8000-000000000001';
+
+-- name: wallet_equals_its_entries__more
+-- A present from nobody.
+UPDATE wallets SET balance_minor = balance_minor + 1
+ WHERE user_id = '00000000-0000-7000-8000-000000000001';
+
+-- name: wallet_equals_its_entries__without_entries
+-- Money in a wallet that was never charged.
+UPDATE wallets SET balance_minor = 1 WHERE user_id = '00000000-0000-7000-8000-000000000003';
+
+-- name: wallet_equals_its_entries__without_wallet
+-- Entries of a wallet that does not exist.
+DELETE FROM wallets WHERE user_id = '00000000-0000-7000-8000-000000000001';
+
+-- name: wallet_equals_its_entries__currency
+-- A wallet that counts its entries in another currency.
+UPDATE wallets SET currency = 'USD' WHERE user_id = '00000000-0000-7000-8000-000000000001';
+
+-- name: wallet_belongs_to_a_person__nobody
+-- A wallet without a person.
+INSERT INTO wallets (user_id, currency) VALUES (gen_random_uuid(), 'KRW');
+
+-- name: wallet_belongs_to_a_person__without_wallet
+-- A person without a wallet.
+DELETE FROM wallets WHERE user_id = '00000000-0000-7000-8000-000000000003';
+
+-- name: hold_is_within_its_time__longer
+-- A hold that lasts a second too long, seat and all.
+UPDATE reservations SET expires_at = expires_at + interval '1 second' WHERE idempotency_key = 'k2';
+UPDATE seats SET expires_at = expires_at + interval '1 second' WHERE seat_id = 'S03';
+
+-- name: hold_is_within_its_time__negative
+-- A hold that had ended before it began.
+UPDATE reservations SET expires_at = created_at WHERE idempotency_key = 'k5';
+
+-- name: seat_is_not_held_beyond_its_hold__phantom
+-- A lapsed hold whose seat stays taken.
+UPDATE seats SET expires_at = clock_timestamp() + interval '1 hour' WHERE seat_id = 'S04';
+
+-- name: availability_recounts__phantom_sold_out
+-- A lapsed hold that is still counted as taken.
+UPDATE seats SET expires_at = clock_timestamp() + interval '1 hour' WHERE seat_id = 'S04';
+
+-- name: availability_recounts__offered_twice
+-- A sold seat that is offered again.
+UPDATE seats SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL WHERE seat_id = 'S01';
+
+-- name: nobody_is_above_the_ticket_limit__lowered
+-- More seats than the limit.
+UPDATE schedules SET ticket_limit = 2;
+
+-- name: event_has_its_cause__held
+-- A hold that never was.
+UPDATE outbox SET subject_id = gen_random_uuid() WHERE topic = 'reservation.held';
+
+-- name: event_has_its_cause__status
+-- The expiry of a hold that is still one.
+UPDATE outbox SET topic = 'reservation.expired'
+ WHERE topic = 'reservation.held' AND subject_id = '00000000-0000-7000-8000-0000000000b2';
+
+-- name: event_has_its_cause__confirmed
+-- The confirmation of a hold that was not paid.
+UPDATE outbox SET topic = 'reservation.confirmed'
+ WHERE topic = 'reservation.held' AND subject_id = '00000000-0000-7000-8000-0000000000b2';
+
+-- name: event_has_its_cause__cancelled
+-- The cancellation of a hold that expired.
+UPDATE outbox SET topic = 'reservation.cancelled' WHERE topic = 'reservation.expired';
+
+-- name: event_has_its_cause__payment
+-- A payment that never was.
+UPDATE outbox SET subject_id = gen_random_uuid() WHERE topic = 'payment.succeeded';
+
+-- name: event_has_its_cause__person
+-- A payment of another person.
+UPDATE outbox SET user_id = '00000000-0000-7000-8000-000000000002' WHERE topic = 'payment.succeeded';
+
+-- name: event_has_its_cause__charge
+-- A charge of another amount.
+UPDATE outbox SET payload = jsonb_set(payload, '{amount}', '1') WHERE topic = 'wallet.charged';
+
+-- name: event_has_its_cause__topic
+-- A topic that nobody knows.
+UPDATE outbox SET topic = 'reservation.lost' WHERE topic = 'reservation.cancelled';
+
+-- name: idempotency_key_is_used_once__hold
+-- One key, two holds.
+ALTER TABLE reservations DROP CONSTRAINT reservations_key_unique;
+UPDATE reservations SET idempotency_key = 'k4' WHERE idempotency_key = 'k1';
+
+-- name: idempotency_key_is_used_once__payment
+-- One key, two payments.
+ALTER TABLE payments DROP CONSTRAINT payments_key_unique;
+UPDATE payments SET idempotency_key = 'p1' WHERE idempotency_key = 'p8';
+
+-- name: idempotency_key_is_used_once__charge
+-- One key, two charges.
+DROP INDEX transfers_key_unique;
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
+SELECT user_id, '00000000-0000-7000-8000-0000000000ff', kind, amount_minor, currency, idempotency_key,
+       fingerprint, created_at
+  FROM transfers WHERE idempotency_key = 'c1';
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, '00000000-0000-7000-8000-0000000000ff', leg, account, amount_minor, currency
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: schedule_exists__reservation
+-- A reservation of no schedule.
+UPDATE reservations SET schedule_id = gen_random_uuid() WHERE idempotency_key = 'k5';
+
+-- name: schedule_exists__ticket
+-- Tickets of no schedule.
+UPDATE tickets SET schedule_id = gen_random_uuid() WHERE seat_id = 'S01';
+
+-- name: schedule_exists__everything
+-- The schedule itself is gone.
+SET LOCAL session_replication_role = replica;
+DELETE FROM schedules;
+SET LOCAL session_replication_role = origin;
+
+-- name: owner_exists__nobody
+-- A reservation of nobody.
+UPDATE reservations SET user_id = gen_random_uuid() WHERE idempotency_key = 'k5';
+
+-- name: guarding_indexes_are_in_place__dropped
+-- The index against overselling is gone.
+DROP INDEX tickets_one_live_per_seat;
+
+-- name: guarding_indexes_are_in_place__not_unique
+-- It is there by name, and refuses nothing.
+DROP INDEX tickets_one_live_per_seat;
+CREATE INDEX tickets_one_live_per_seat ON tickets (schedule_id, seat_id) WHERE status <> 'VOID';
+
+-- name: guarding_indexes_are_in_place__narrower
+-- It is there by name and unique, over fewer tickets.
+DROP INDEX tickets_one_live_per_seat;
+CREATE UNIQUE INDEX tickets_one_live_per_seat ON tickets (schedule_id, seat_id) WHERE status = 'LOST';
+
+-- name: guarding_indexes_are_in_place__wider
+-- It is there by name and unique, over more columns.
+DROP INDEX tickets_one_live_per_seat;
+CREATE UNIQUE INDEX tickets_one_live_per_seat ON tickets (schedule_id, seat_id, user_id)
+    WHERE status <> 'VOID';
+
+-- name: guarding_indexes_are_in_place__invalid
+-- It is there and not valid, as after a failed concurrent build.
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tickets_one_live_per_seat'::regclass;
+
+-- name: guarding_indexes_are_in_place__seats_key
+-- The key of the seats is gone.
+ALTER TABLE seats DROP CONSTRAINT seats_pkey;
+
+-- name: guarding_constraints_are_in_place__dropped
+-- Wallets may go below zero.
+ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative;
+
+-- name: guarding_constraints_are_in_place__weakened
+-- The constraint is there by name, with another rule.
+ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative;
+ALTER TABLE wallets ADD CONSTRAINT wallets_never_negative CHECK (balance_minor >= -1000);
+
+-- name: guarding_constraints_are_in_place__not_valid
+-- The constraint was never checked against the rows that are there.
+ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative;
+ALTER TABLE wallets ADD CONSTRAINT wallets_never_negative CHECK (balance_minor >= 0) NOT VALID;
+
+-- name: guarding_triggers_are_enabled__disabled
+-- Nobody sums the ledger up.
+ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_balanced;
+
+-- name: guarding_triggers_are_enabled__dropped
+-- The ledger can be rewritten.
+DROP TRIGGER transfers_append_only ON transfers;
+
+-- name: guarding_triggers_are_enabled__other_function
+-- The trigger is there by name and does nothing.
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+DROP TRIGGER transfers_append_only ON transfers;
+CREATE TRIGGER transfers_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+
+-- name: sessions_are_durable__triggers_off
+-- The session runs without triggers and foreign keys.
+SET LOCAL session_replication_role = replica;
+
+-- name: sessions_are_durable__not_flushed
+-- A commit does not wait for the disk.
+SET LOCAL synchronous_commit = off;

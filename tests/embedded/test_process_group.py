@@ -1,0 +1,150 @@
+"""The supervisor of our own commands: restarts, shutdown, and the death of the parent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from boxoffice.embedded import ProcessGroup
+
+from .conftest import HERE, Helper, is_alive, processes_naming, wait_for
+
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(sys.argv[1], "w").close()
+time.sleep(300)
+"""
+PARENT_OF_STUBBORN = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]]).wait()
+"""
+
+
+@pytest.fixture
+def run_group(helper: Callable[..., Helper]) -> Callable[..., Helper]:
+    def start(stop_timeout_s: float, **commands: list[str]) -> Helper:
+        script = str(HERE / "run_group.py")
+        return helper([sys.executable, script, str(stop_timeout_s), json.dumps(commands)])
+
+    return start
+
+
+@pytest.fixture
+def group() -> Iterator[ProcessGroup]:
+    with ProcessGroup(stop_timeout_s=5, say=lambda line: None) as group:
+        yield group
+
+
+def test_a_crashed_child_is_started_again(run_group: Callable[..., Helper]) -> None:
+    supervisor = run_group(5, one=["sleep", "300"], two=["sleep", "301"])
+    before = supervisor.line()["pids"]
+    os.kill(before["one"], signal.SIGKILL)
+    after = supervisor.line()
+    while "one" not in after["pids"]:
+        after = supervisor.line()
+    assert after["pids"]["one"] != before["one"]
+    assert after["pids"]["two"] == before["two"]
+    assert after["restarts"] == {"one": 1, "two": 0}
+    supervisor.process.send_signal(signal.SIGTERM)
+    assert supervisor.wait(5) == 0
+    assert not any(is_alive(pid) for pid in [*after["pids"].values(), before["one"]])
+
+
+def test_restarts_are_spaced_out(group: ProcessGroup) -> None:
+    started_s = time.monotonic()
+
+    def stop_after_three() -> None:
+        if group.restarts()["brief"] >= 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    group.spawn("brief", ["true"])
+    group.run_until_stopped(on_tick=stop_after_three)
+    assert 1.4 <= time.monotonic() - started_s < 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_signal_reaches_every_child_once(
+    number: signal.Signals, run_group: Callable[..., Helper], tmp_path: Path
+) -> None:
+    notes = tmp_path / "signals"
+    script = f"trap 'echo INT >> {notes}' INT; trap 'echo TERM >> {notes}; exit 0' TERM; "
+    script += f"echo up >> {notes}; while true; do sleep 0.05; done"
+    supervisor = run_group(5, noter=["sh", "-c", script])
+    pids = supervisor.line()["pids"]
+    wait_for(notes.exists, "the child's first note")
+    os.killpg(supervisor.process.pid, number)
+    assert supervisor.wait(5) == 0
+    assert notes.read_text().split() == ["up", "TERM"]
+    assert not is_alive(pids["noter"])
+
+
+def test_a_stubborn_child_is_killed_with_its_own_children(
+    run_group: Callable[..., Helper], tmp_path: Path
+) -> None:
+    ready = tmp_path / "ready"
+    supervisor = run_group(
+        0.3, outer=[sys.executable, "-c", PARENT_OF_STUBBORN, STUBBORN, str(ready)]
+    )
+    wait_for(ready.exists, "the stubborn grandchild")
+    supervisor.process.send_signal(signal.SIGTERM)
+    assert supervisor.wait(5) == 0
+    assert not processes_naming(str(ready))
+
+
+def test_a_second_ctrl_c_hastens_the_stop(run_group: Callable[..., Helper], tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    supervisor = run_group(60, stubborn=[sys.executable, "-c", STUBBORN, str(ready)])
+    wait_for(ready.exists, "the stubborn child")
+    supervisor.process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        supervisor.process.wait(0.5)
+    supervisor.process.send_signal(signal.SIGINT)
+    assert supervisor.wait(5) == 0
+    assert not processes_naming(str(ready))
+
+
+def test_children_end_with_a_killed_supervisor(run_group: Callable[..., Helper]) -> None:
+    supervisor = run_group(5, one=["sleep", "300"], two=["sleep", "301"])
+    pids = supervisor.line()["pids"]
+    assert len(pids) == 2
+    supervisor.process.kill()
+    wait_for(lambda: not any(is_alive(pid) for pid in pids.values()), "the end of the children", 5)
+
+
+def test_a_child_gets_its_environment_and_its_descriptors(
+    group: ProcessGroup, tmp_path: Path
+) -> None:
+    reader, writer = os.pipe()
+    script = "import os, sys; os.write(int(sys.argv[1]), os.environb[b'GREETING'] + b'\\n')"
+    command = [sys.executable, "-c", script, str(writer)]
+    group.spawn("writer", command, env={"GREETING": "안녕"}, pass_fds=[writer])
+    os.close(writer)
+    with open(reader) as received:
+        assert received.readline() == "안녕\n"
+
+
+def test_an_error_in_a_tick_stops_the_children(group: ProcessGroup) -> None:
+    group.spawn("sleeper", ["sleep", "300"])
+    pid = group.pids()["sleeper"]
+    former = signal.getsignal(signal.SIGTERM)
+
+    def fail() -> None:
+        raise LookupError("a tick went wrong")
+
+    with pytest.raises(LookupError, match="a tick went wrong"):
+        group.run_until_stopped(on_tick=fail)
+    assert not is_alive(pid)
+    assert signal.getsignal(signal.SIGTERM) is former
+
+
+def test_names_are_unique(group: ProcessGroup) -> None:
+    group.spawn("one", ["sleep", "300"])
+    with pytest.raises(ValueError, match="one"):
+        group.spawn("one", ["sleep", "300"])
