@@ -172,7 +172,7 @@ def grant(email: str, role: Annotated[str, typer.Argument(help="buyer or organiz
 
 @app.command()
 def rotate_keys() -> None:
-    """Sign with a new key from now on; tokens of the old ones stay good until they expire."""
+    """Make a new key, which signs as soon as every process knows it; tokens of older ones stay good."""
     from boxoffice.app import open_application  # noqa: PLC0415
 
     settings = _addressed()

@@ -8,6 +8,7 @@ import asyncpg
 import jwt
 import pytest
 
+from boxoffice.accounts import store
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import (
@@ -138,7 +139,7 @@ async def test_without_the_lock_pods_make_several_keys(
     make_accounts: MakeAccounts, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Negative control: a sleep inside each transaction makes them overlap for certain.
-    queries = dict(__import__("boxoffice.accounts.store", fromlist=["_Q"])._Q)
+    queries = dict(store._Q)
     queries["lock_keys"] = "SELECT pg_sleep(0.2)"
     queries["insert_first_key"] += " AND pg_sleep(0.2) IS NOT NULL"
     monkeypatch.setattr("boxoffice.accounts.store._Q", queries)
@@ -262,7 +263,7 @@ async def test_a_seed_that_does_not_balance_is_refused_by_the_database(
     accounts: Accounts, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Negative control of the ledger: one leg alone must not get through.
-    queries = dict(__import__("boxoffice.accounts.store", fromlist=["_Q"])._Q)
+    queries = dict(store._Q)
     queries["seed_entries"] += " WHERE l.leg = 1"
     monkeypatch.setattr("boxoffice.accounts.store._Q", queries)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="not balanced"):

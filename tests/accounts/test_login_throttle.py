@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -167,6 +167,32 @@ async def test_an_overloaded_login_is_not_held_against_anybody(
     await fail(accounts, person)
     with pytest.raises(TooMany):
         await accounts.log_in(person, PASSWORD, "192.0.2.1")
+
+
+class CountingValkey(Valkey):
+    """The real thing, with an eye on how many calls are under way."""
+
+    under_way = 0
+    most = 0
+
+    async def run(self, *args: Any) -> Any:
+        """Run a script."""
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            return await super().run(*args)
+        finally:
+            self.under_way -= 1
+
+
+async def test_a_storm_of_logins_leaves_valkey_to_the_others(limits: Settings, email: str) -> None:
+    client = CountingValkey(limits)
+    throttle = LoginThrottle(limits, client)
+    counted = [throttle.count(email, f"192.0.2.{n % 10}") for n in range(60)]
+    results = await asyncio.gather(*counted, return_exceptions=True)
+    assert sum(result is None for result in results) == LIMIT * 10
+    assert client.most < limits.valkey_pool_max
+    await client.close()
 
 
 async def test_keys_share_a_slot_and_hold_no_address_of_anybody(

@@ -216,6 +216,10 @@ async def test_a_relay_that_wakes_up_late_is_fenced_off(
     assert await frozen.take(60_000) is None
     assert 0 < await valkey.command("PTTL", fence_key(settings.relay_stream)) <= 20_000
 
+    # The control: it was the fence that refused.
+    await valkey.command("DEL", fence_key(settings.relay_stream))
+    await stream.publish([], old)
+
 
 async def test_the_fenced_relay_steps_down_and_loses_nothing(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"

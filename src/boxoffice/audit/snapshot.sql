@@ -1,8 +1,10 @@
 -- What surrounds the checks; apart from them, so that every statement of `queries.sql` is a check.
 
 -- name: bound
--- For this transaction alone: a deadline per statement, and memory enough to join a million rows.
-SELECT set_config('statement_timeout', $1, true), set_config('work_mem', $2, true);
+-- For this transaction alone: a deadline per statement, memory enough to join a million rows, and no
+-- nested loops over them, which a planner without statistics (right after an import) would choose.
+SELECT set_config('statement_timeout', $1, true), set_config('work_mem', $2, true),
+       set_config('enable_nestloop', 'off', true);
 
 -- name: taken_at
 -- The time, read after the snapshot was taken: by it, a hold that was lawfully taken over has lapsed.

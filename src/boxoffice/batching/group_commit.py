@@ -6,24 +6,29 @@ schedule) share batches, and lanes take turns.
 """
 
 import asyncio
+import contextlib
+import copy
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from itertools import count
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from boxoffice.errors import IntegrityError, OutcomeUnknown, Overloaded, Unavailable
+from boxoffice.errors import Draining, IntegrityError, OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Failure, classify
 
 K = TypeVar("K", bound=Hashable)
-K_in = TypeVar("K_in", bound=Hashable, contravariant=True)
+K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 C = TypeVar("C", bound="Command")
 O = TypeVar("O")  # noqa: E741 — the outcome's type; the letter never stands for a number
 
 _BACKOFF_FIRST_S = 0.002
 _BACKOFF_LAST_S = 0.1
+_BACKOFF_DOUBLINGS_MAX = 6
 
 
 class Command(Protocol):
@@ -47,26 +52,30 @@ class Retry:
     reason: str
 
 
-Verdict = O | Retry
+Verdict: TypeAlias = O | Retry
 
 
-class Decider(Protocol[K_in, C, O]):
-    """How one kind of command is decided."""
+class Decider(Protocol[K_contra, C, O]):
+    """How one kind of command is decided. Both calls must end within a deadline of their own."""
 
     @property
     def kind(self) -> str:
-        """A short name for metrics."""
+        """A short name for metrics; deciders of one kind share lanes."""
 
-    async def decide(self, key: K_in, batch: "Sequence[Pending[C, O]]") -> Sequence[Verdict[O]]:
+    async def decide(self, key: K_contra, batch: "Sequence[Pending[C, O]]") -> Sequence[Verdict[O]]:
         """Decide all commands in one transaction and return their verdicts in the same order."""
 
-    async def look_up(self, key: K_in, commands: Sequence[C]) -> Sequence[O | None]:
+    async def look_up(self, key: K_contra, commands: Sequence[C]) -> Sequence[O | None]:
         """Return what an interrupted transaction did for each command, None where it did nothing."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one worker's group commit."""
+    """The bounds of one worker's group commit.
+
+    `queue_max` counts everybody who waits and every command without an outcome. `retry_for_s` runs
+    from a command's first failed try; `settle_for_s` bounds the search for a lost answer.
+    """
 
     batch_max: int = 64
     batches_in_flight: int = 2
@@ -77,15 +86,20 @@ class Limits:
 
 @dataclass(eq=False, slots=True)
 class Pending(Generic[C, O]):
-    """A command on its way: where its outcome will be told, and how often it was tried."""
+    """A command without an outcome: its place in the order of arrival, and how often it was tried."""
 
     command: C
-    told: asyncio.Future[O]
-    arrived_at: float
+    number: int
+    identity: Hashable | None = None
     attempts: int = 0
+    give_up_at: float | None = None
+    in_doubt: bool = False
+    # One future per caller, so that a caller who hangs up takes only its own away.
+    waiters: list[asyncio.Future[O]] = field(default_factory=list)
+    told: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Lane(Generic[C, O]):
     decider: Decider[Any, C, O]
     key: Hashable
@@ -106,16 +120,19 @@ class GroupCommit:
         self._limits = limits
         self._clock = clock
         self._jitter = jitter
+        self._numbers = count()
         self._lanes: dict[tuple[str, Hashable], _Lane[Any, Any]] = {}
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._starting = False
         self._count = 0
         self._closing = False
+        self._nobody_waits = asyncio.Event()
 
     @property
     def count(self) -> int:
-        """How many commands have no outcome yet."""
+        """How many commands have no outcome yet, repetitions that wait for them included."""
         return self._count
 
     async def submit(self, decider: Decider[K, C, O], key: K, command: C) -> O:
@@ -124,51 +141,56 @@ class GroupCommit:
         A caller that is cancelled takes nothing back: its command is decided all the same.
 
         Raises:
+            Draining: this process is shutting down; nothing was done.
             Overloaded: the queue is full, or others stayed in the way for too long.
             Unavailable: the database cannot decide now; nothing was done.
-            OutcomeUnknown: the answer was lost and could not be looked up in time.
+            OutcomeUnknown: the answer was lost, and it is not known what was done.
         """
+        if self._closing:
+            raise Draining
+        if self._count >= self._limits.queue_max:
+            raise Overloaded
         identity = None if command.identity is None else (decider.kind, key, command.identity)
         while identity is not None and (twin := self._by_identity.get(identity)) is not None:
             if twin.command.fingerprint == command.fingerprint:
-                outcome: O = await asyncio.shield(twin.told)
+                outcome: O = await self._share(twin)
                 return outcome
-            await asyncio.wait([twin.told])
-        pending = self._admit(command, identity)
-        lane = self._lane(decider, key)
-        lane.waiting.append(pending)
-        self._give_turn(lane)
-        self._start_batches()
-        return await asyncio.shield(pending.told)
+            with contextlib.suppress(Exception):
+                await self._share(twin)
+        return await _outcome_of(self._admit(decider, key, command, identity))
 
     async def close(self) -> None:
         """Take no new command and return when every accepted one has its outcome."""
         self._closing = True
         while self._count:
-            await asyncio.sleep(0.005)
+            self._nobody_waits.clear()
+            await self._nobody_waits.wait()
         await asyncio.gather(*self._in_flight, return_exceptions=True)
 
-    def _admit(self, command: C, identity: Hashable | None) -> Pending[C, Any]:
-        if self._closing:
-            raise Unavailable("This process is shutting down; try again.")
-        if self._count >= self._limits.queue_max:
-            raise Overloaded
-        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        pending = Pending(command, told, self._clock())
+    async def _share(self, twin: Pending[Any, O]) -> O:
         self._count += 1
-        telemetry.BATCH_QUEUE.set(self._count)
+        try:
+            return await _outcome_of(twin)
+        finally:
+            self._leave()
+
+    def _admit(
+        self, decider: Decider[K, C, O], key: K, command: C, identity: Hashable | None
+    ) -> Pending[C, O]:
+        pending: Pending[C, O] = Pending(command, next(self._numbers), identity)
+        self._count += 1
         if identity is not None:
             self._by_identity[identity] = pending
-        told.add_done_callback(lambda done: self._settled(identity, done))
+        lane = self._lane(decider, key)
+        lane.waiting.append(pending)
+        self._give_turn(lane)
+        self._start_soon()
         return pending
 
-    def _settled(self, identity: Hashable | None, told: "asyncio.Future[Any]") -> None:
+    def _leave(self) -> None:
         self._count -= 1
-        telemetry.BATCH_QUEUE.set(self._count)
-        if identity is not None:
-            del self._by_identity[identity]
-        if not told.cancelled():
-            told.exception()  # the caller may have hung up; then nobody else reads it
+        if not self._count:
+            self._nobody_waits.set()
 
     def _lane(self, decider: Decider[Any, C, O], key: Hashable) -> _Lane[C, O]:
         name = (decider.kind, key)
@@ -182,24 +204,34 @@ class GroupCommit:
             lane.queued = True
             self._turns.append(lane)
 
+    def _start_soon(self) -> None:
+        """Start after everybody who is ready in this turn of the event loop has been heard.
+
+        Otherwise the first ones of a burst would each make a batch of their own. It waits for no I/O.
+        """
+        if not self._starting and len(self._in_flight) < self._limits.batches_in_flight:
+            self._starting = True
+            asyncio.get_running_loop().call_soon(self._start_batches)
+
     def _start_batches(self) -> None:
+        self._starting = False
         while self._turns and len(self._in_flight) < self._limits.batches_in_flight:
             lane = self._turns.popleft()
-            lane.queued = False
-            batch = [
-                lane.waiting.popleft()
-                for _ in range(min(len(lane.waiting), self._limits.batch_max))
-            ]
-            # A lane with more than one batch of commands goes to the end of the line.
-            self._give_turn(lane)
-            self._drop_if_idle(lane)
-            task = asyncio.create_task(self._run(lane, batch))
+            batch = self._take(lane)
+            # A batch belongs to many requests, so it must not log as the one that started it.
+            task = asyncio.get_running_loop().create_task(self._run(lane, batch), context=Context())
             self._in_flight.add(task)
             task.add_done_callback(self._finished)
 
-    def _drop_if_idle(self, lane: _Lane[Any, Any]) -> None:
+    def _take(self, lane: _Lane[C, O]) -> list[Pending[C, O]]:
+        size = min(len(lane.waiting), self._limits.batch_max)
+        batch = [lane.waiting.popleft() for _ in range(size)]
+        lane.queued = False
+        # A lane with more than one batch of commands goes to the end of the line.
+        self._give_turn(lane)
         if not lane.waiting:
-            self._lanes.pop((lane.decider.kind, lane.key), None)
+            del self._lanes[lane.decider.kind, lane.key]
+        return batch
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._in_flight.discard(task)
@@ -208,16 +240,18 @@ class GroupCommit:
     async def _run(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
         started_at = self._clock()
         telemetry.BATCH_COMMANDS.labels(lane.decider.kind).observe(len(batch))
+        telemetry.BATCH_QUEUE.set(self._count)
         try:
             await self._decide(lane, batch)
-        except BaseException as error:
-            # A bug of ours must not leave people waiting for ever.
-            _refuse(batch, error if isinstance(error, Exception) else Unavailable())
+        except BaseException:
+            # Whoever is still here was at the database when this task was cancelled or broke.
+            self._refuse(batch, OutcomeUnknown)
             raise
         finally:
             telemetry.BATCH_SECONDS.labels(lane.decider.kind).observe(self._clock() - started_at)
+            telemetry.BATCH_QUEUE.set(self._count)
 
-    async def _decide(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
+    async def _decide(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         for pending in batch:
             pending.attempts += 1
         try:
@@ -226,83 +260,166 @@ class GroupCommit:
             await self._failed(lane, batch, error)
             return
         if len(verdicts) != len(batch):
-            raise IntegrityError(f"{lane.decider.kind}: {len(verdicts)} verdicts for {len(batch)}")
+            bug = IntegrityError(f"{lane.decider.kind}: {len(verdicts)} verdicts for {len(batch)}")
+            self._refuse(batch, lambda: copy.copy(bug))
+            return
         again = []
         for pending, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, Retry):
                 again.append(pending)
-            elif not pending.told.done():
-                pending.told.set_result(verdict)
+            else:
+                self._tell(pending, verdict)
         self._again(lane, again, "contended")
 
     async def _failed(
-        self, lane: _Lane[C, O], batch: list[Pending[C, O]], error: Exception
+        self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], error: Exception
     ) -> None:
         failure = classify(error)
         if failure is Failure.UNKNOWN:
             await self._settle(lane, batch)
+        elif failure is Failure.UNAVAILABLE:
+            self._put_off(batch, lambda: _unavailable(error))
+        elif len(batch) > 1 and (failure is Failure.REFUSED or self._in_time(batch)):
+            # One command spoils the transaction of all: halve until it stands alone.
+            telemetry.BATCH_RETRIES.labels(lane.decider.kind, "split").inc(len(batch))
+            for half in _halves(batch):
+                await self._decide(lane, half)
         elif failure is Failure.TRANSIENT:
             self._again(lane, batch, "transient")
-        elif failure is Failure.UNAVAILABLE:
-            _refuse(batch, error if isinstance(error, Unavailable) else Unavailable())
-        elif len(batch) == 1:
-            _refuse(batch, error)
         else:
-            # One command poisons the transaction of all: halve until it stands alone.
-            telemetry.BATCH_RETRIES.labels(lane.decider.kind, "split").inc(len(batch))
-            middle = len(batch) // 2
-            await self._decide(lane, batch[:middle])
-            await self._decide(lane, batch[middle:])
+            self._refuse(batch, lambda: error)
 
-    async def _settle(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
-        """Learn what an interrupted transaction did; decide anew only what it provably did not do.
+    async def _settle(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
+        """Learn what an interrupted transaction did; decide anew what it did not do.
 
-        The old transaction may still be running on the server. Its row locks and its idempotency keys
-        then make the new one wait or collide, so that only one of them takes effect.
+        The old transaction may still be running on the server. Its locks and its idempotency keys
+        then make the new one wait, retry or find what the old one did, so that only one takes effect.
+        Until the new one has told, the command stays in doubt: nobody is told that nothing was done.
         """
-        until = self._clock() + self._limits.settle_for_s
-        delay_s = _BACKOFF_FIRST_S
-        while True:
-            try:
-                outcomes = await lane.decider.look_up(lane.key, [p.command for p in batch])
-                break
-            except Exception as error:
-                if self._clock() >= until or classify(error) is Failure.REFUSED:
-                    _refuse(batch, OutcomeUnknown())
-                    return
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, _BACKOFF_LAST_S)
+        try:
+            outcomes = await self._look_up(lane, batch)
+        except Exception as error:
+            if len(batch) > 1 and classify(error) is Failure.REFUSED:
+                for half in _halves(batch):
+                    await self._settle(lane, half)
+            else:
+                self._refuse(batch, lambda: _caused(OutcomeUnknown(), error))
+            return
         again = []
         for pending, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
                 again.append(pending)
-            elif not pending.told.done():
-                pending.told.set_result(outcome)
+            else:
+                self._tell(pending, outcome)
+        self._doubt(again)
         self._again(lane, again, "unknown")
 
-    def _again(self, lane: _Lane[C, O], batch: list[Pending[C, O]], reason: str) -> None:
-        """Put commands back at the head of their lane, in their order, after a short back-off."""
-        if not batch:
-            return
-        too_late = self._clock() - self._limits.retry_for_s
-        _refuse([p for p in batch if p.arrived_at <= too_late], Overloaded())
-        again = [p for p in batch if p.arrived_at > too_late]
+    async def _look_up(
+        self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]
+    ) -> Sequence[O | None]:
+        """Ask until there is an answer, the question itself is refused, or it took too long."""
+        until = self._clock() + self._limits.settle_for_s
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                outcomes = await lane.decider.look_up(lane.key, [p.command for p in batch])
+            except Exception as error:
+                if classify(error) is Failure.REFUSED or self._clock() >= until:
+                    raise
+                await asyncio.sleep(self._backoff_s(tries))
+                continue
+            if len(outcomes) != len(batch):
+                raise IntegrityError(f"{lane.decider.kind}: {len(outcomes)} of {len(batch)} found")
+            return outcomes
+
+    def _doubt(self, batch: Sequence[Pending[C, O]]) -> None:
+        for pending in batch:
+            if not pending.in_doubt:
+                # The search may have taken longer than a retry may: the first one starts anew, and
+                # only the first, or a command that crashes the server would do so for ever.
+                pending.give_up_at = None
+            pending.in_doubt = True
+
+    def _again(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
+        """Put commands back into their lane, at their place in the order, after a short back-off."""
+        again = [pending for pending in batch if self._in_time([pending])]
+        if len(again) < len(batch):
+            self._put_off([p for p in batch if not self._in_time([p])], Overloaded)
         if not again:
             return
         telemetry.BATCH_RETRIES.labels(lane.decider.kind, reason).inc(len(again))
-        fewest = min(p.attempts for p in again)
-        delay_s = min(_BACKOFF_FIRST_S * 2 ** (fewest - 1), _BACKOFF_LAST_S)
-        delay_s *= 0.5 + self._jitter()
+        delay_s = self._backoff_s(min(pending.attempts for pending in again))
         asyncio.get_running_loop().call_later(delay_s, self._return, lane, again)
 
-    def _return(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
-        lane = self._lane(lane.decider, lane.key)
-        lane.waiting.extendleft(reversed(batch))
+    def _in_time(self, batch: Sequence[Pending[C, O]]) -> bool:
+        """Say whether every one of `batch` may be tried again; its time starts with the first asking."""
+        now = self._clock()
+        for pending in batch:
+            if pending.give_up_at is None:
+                pending.give_up_at = now + self._limits.retry_for_s
+        return all(pending.give_up_at is None or now < pending.give_up_at for pending in batch)
+
+    def _backoff_s(self, tries: int) -> float:
+        doublings = min(tries - 1, _BACKOFF_DOUBLINGS_MAX)
+        return min(_BACKOFF_FIRST_S * 2**doublings, _BACKOFF_LAST_S) * (0.5 + self._jitter())
+
+    def _return(self, old: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
+        lane = self._lane(old.decider, old.key)
+        # Two batches may come back in the wrong order, so the head of the lane is not enough.
+        lane.waiting = deque(sorted([*batch, *lane.waiting], key=_arrival))
         self._give_turn(lane)
         self._start_batches()
 
+    def _tell(self, pending: Pending[C, O], outcome: O) -> None:
+        for waiter in self._settled(pending):
+            waiter.set_result(outcome)
 
-def _refuse(batch: Sequence[Pending[Any, Any]], error: Exception) -> None:
-    for pending in batch:
-        if not pending.told.done():
-            pending.told.set_exception(error)
+    def _refuse(self, batch: Sequence[Pending[Any, Any]], problem: Callable[[], Exception]) -> None:
+        for pending in batch:
+            for waiter in self._settled(pending):
+                waiter.set_exception(problem())
+
+    def _put_off(
+        self, batch: Sequence[Pending[Any, Any]], problem: Callable[[], Unavailable]
+    ) -> None:
+        """Refuse with a promise that nothing was done, where that can be promised."""
+        for pending in batch:
+            self._refuse([pending], OutcomeUnknown if pending.in_doubt else problem)
+
+    def _settled(self, pending: Pending[C, O]) -> list[asyncio.Future[O]]:
+        """Take a command out of the books and return those who still wait for it."""
+        if pending.told:
+            return []
+        pending.told = True
+        self._leave()
+        if pending.identity is not None:
+            del self._by_identity[pending.identity]
+        return [waiter for waiter in pending.waiters if not waiter.done()]
+
+
+async def _outcome_of(pending: Pending[Any, O]) -> O:
+    waiter: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+    pending.waiters.append(waiter)
+    return await waiter
+
+
+def _arrival(pending: Pending[Any, Any]) -> int:
+    return pending.number
+
+
+def _halves(batch: Sequence[Pending[C, O]]) -> tuple[Sequence[Pending[C, O]], ...]:
+    middle = len(batch) // 2
+    return batch[:middle], batch[middle:]
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    """Return a refusal of its own for each caller: a shared one would mix up their tracebacks."""
+    if isinstance(error, Unavailable):
+        return copy.copy(error)
+    return _caused(Unavailable(), error)
+
+
+def _caused(problem: Unavailable, error: Exception) -> Unavailable:
+    problem.__cause__ = error
+    return problem

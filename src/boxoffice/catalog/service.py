@@ -1,5 +1,6 @@
 """What people look up, and what organizers do with their concerts."""
 
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
@@ -67,8 +68,15 @@ class OnSale(NamedTuple):
 class Catalog:
     """Lookups from memory, at most `catalog_cache_ms` old, and the commands of organizers."""
 
-    def __init__(self, settings: Settings, catalog: CatalogStore, seat_maps: SeatMaps) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: CatalogStore,
+        seat_maps: SeatMaps,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._store = catalog
         self._seat_maps = seat_maps
         self._pages = self._cache(self._load_page)
@@ -198,6 +206,7 @@ class Catalog:
             look_up,
             ttl_s=lambda _lookup: ttl_s,
             weight_max=self._settings.catalog_cache_entries_max,
+            clock=self._clock,
         )
 
     async def _load_page(self, key: tuple[int, Place | None]) -> list[ConcertItem]:

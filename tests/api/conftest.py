@@ -1,0 +1,263 @@
+"""A real server of our own on real servers below it, and people and concerts to try it with."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from boxoffice.app import open_application
+from boxoffice.audit.service import audit
+from boxoffice.settings import Settings
+
+from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
+
+START_TIMEOUT_S = 30.0
+_SERVER_ERROR = re.compile(rb'^boxoffice_requests_total\{.*status="5.*$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process and what it has logged."""
+
+    process: subprocess.Popen[bytes]
+    api: Api
+    log: Path
+    database_url: str
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged so far."""
+        return [json.loads(line) for line in self.log.read_bytes().splitlines()]
+
+    def stop(self) -> int:
+        """Ask it to stop; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+Start = Callable[..., Running]
+
+
+@contextmanager
+def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> Iterator[Running]:
+    """Run `boxoffice serve` on a free port; `changed` are settings by their variable's name."""
+    env = {name: v for name, v in os.environ.items() if not name.startswith("BOXOFFICE_")}
+    env |= {"BOXOFFICE_DATABASE_URL": database_url, "BOXOFFICE_VALKEY_URL": valkey_url}
+    env |= {f"BOXOFFICE_{name.upper()}": value for name, value in changed.items()}
+    # The port listens before the process does: whoever connects early waits, and nobody polls.
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as sock, log.open("wb") as out:
+        port = sock.getsockname()[1]
+        argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
+        process = subprocess.Popen(
+            argv, env=env, stdout=out, stderr=subprocess.STDOUT, pass_fds=(sock.fileno(),)
+        )
+    server = Running(process, Api("127.0.0.1", port), log, database_url)
+    try:
+        expect(server.api.get("/readyz"), 200)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@contextmanager
+def new_database(admin_url: str, template: str) -> Iterator[str]:
+    """Copy the migrated database for somebody's own use."""
+    name = f"t_{uuid4().hex}"
+
+    async def run(statement: str) -> None:
+        admin = await asyncpg.connect(admin_url)
+        try:
+            await admin.execute(statement)
+        finally:
+            await admin.close()
+
+    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield admin_url.rpartition("/")[0] + "/" + name
+    finally:
+        asyncio.run(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def server(
+    servers: Any, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """The server that most tests share; it must never have failed, and its books must balance."""
+    log = tmp_path_factory.mktemp("api") / "serve.log"
+    with (
+        new_database(servers.database_url, template) as database_url,
+        running(database_url, servers.valkey_url, log) as shared,
+    ):
+        yield shared
+        failures = _SERVER_ERROR.findall(shared.api.get("/metrics").raw)
+        shared.stop()
+        assert not failures
+        assert [line for line in shared.lines() if line["level"] in ("error", "critical")] == []
+        report = asyncio.run(
+            audit(Settings(database_url=database_url, valkey_url=servers.valkey_url))
+        )
+        assert report.ok, report
+
+
+@pytest.fixture
+def start(servers: Any, database_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts servers with settings of their own on this test's database."""
+    contexts = []
+
+    def begin(**changed: str) -> Running:
+        log = tmp_path / f"serve-{len(contexts)}.log"
+        context = running(database_url, servers.valkey_url, log, **changed)
+        server = context.__enter__()
+        contexts.append(context)
+        return server
+
+    yield begin
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def api(server: Running) -> Api:
+    """The shared server, called by nobody in particular."""
+    return server.api
+
+
+@pytest.fixture(scope="session")
+def buyer(api: Api) -> Person:
+    """A person with money."""
+    return rich(api)
+
+
+@pytest.fixture(scope="session")
+def other(api: Api) -> Person:
+    """Another person with money."""
+    return rich(api)
+
+
+@pytest.fixture(scope="session")
+def organizer(server: Running) -> Person:
+    """A person who may sell."""
+    return make_organizer(server)
+
+
+def make_organizer(server: Running) -> Person:
+    """Make a person with the role of an organizer; roles are given by an operator only."""
+    person = sign_up(server.api, "Organizer")
+
+    async def grant() -> None:
+        settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
+        async with open_application(settings) as application:
+            await application.accounts.grant_role(person.email, "organizer")
+
+    asyncio.run(grant())
+    token = log_in(server.api, person.email)
+    return Person(person.user_id, person.email, server.api.of(token))
+
+
+def rich(api: Api, amount: int = 5_000_000) -> Person:
+    """Sign somebody up and charge their wallet."""
+    person = sign_up(api)
+    expect(person.api.keyed("/v1/me/wallet/charges", {"amount": amount}), 201)
+    return person
+
+
+def schedule_body(**changed: Any) -> dict[str, Any]:
+    """A schedule that is on sale as soon as it is open."""
+    now = datetime.now(UTC)
+    return {
+        "starts_at": (now + timedelta(days=30)).isoformat(),
+        "sale_opens_at": (now - timedelta(hours=1)).isoformat(),
+        **changed,
+    }
+
+
+def seat_bodies(count: int, **changed: Any) -> list[dict[str, Any]]:
+    """Seats in rows of ten; the first half is graded VIP, the rest R."""
+    return [
+        {
+            "section": "A",
+            "row": str(1 + at // 10),
+            "number": 1 + at % 10,
+            "grade": "VIP" if at < count / 2 else "R",
+            "price": 110_000 if at < count / 2 else 88_000,
+            **changed,
+        }
+        for at in range(count)
+    ]
+
+
+def draft(organizer: Person, seats: int = 20, **changed: Any) -> Sale:
+    """Create a concert with one schedule, neither published nor open."""
+    concert = {"title": "봄의 노래", "artist": "The Encores", "venue": "Hall 1"}
+    concert_id = expect(organizer.api.post("/v1/admin/concerts", concert), 201).json["concert_id"]
+    path = f"/v1/admin/concerts/{concert_id}/schedules"
+    made = expect(organizer.api.post(path, schedule_body(**changed)), 201)
+    sale = Sale(concert_id, made.json["schedule_id"], [f"A-{1 + n // 10}-{1 + n % 10}" for n in range(seats)])
+    if seats:
+        upload = f"/v1/admin/schedules/{sale.schedule_id}/seats"
+        expect(organizer.api.post(upload, {"seats": seat_bodies(seats)}), 201)
+    return sale
+
+
+def on_sale(organizer: Person, seats: int = 20, **changed: Any) -> Sale:
+    """Put a concert on sale."""
+    sale = draft(organizer, seats, **changed)
+    expect(organizer.api.post(f"/v1/admin/concerts/{sale.concert_id}/publish"), 200)
+    expect(organizer.api.post(f"/v1/admin/schedules/{sale.schedule_id}/open"), 200)
+    return sale
+
+
+def hold(person: Person, sale: Sale, *seat_ids: str) -> Answer:
+    """Hold seats."""
+    return expect(person.api.keyed(sale.holds, {"seat_ids": seat_ids}), 201)
+
+
+@pytest.fixture(scope="session")
+def sale(organizer: Person) -> Sale:
+    """A concert on sale."""
+    return on_sale(organizer, 200)
+
+
+def fingerprint(database_url: str) -> dict[str, str]:
+    """Return a digest of every table's rows, to see that nothing was changed."""
+
+    async def read() -> dict[str, str]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            tables = await connection.fetch(
+                "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+                " AND relnamespace = 'public'::regnamespace ORDER BY relname"
+            )
+            return {row["relname"]: await digest(connection, row["relname"]) for row in tables}
+        finally:
+            await connection.close()
+
+    async def digest(connection: Any, table: str) -> str:
+        text = "md5(coalesce(string_agg(t::text, ';' ORDER BY t::text), ''))"
+        return str(await connection.fetchval(f'SELECT {text} FROM "{table}" t'))  # noqa: S608
+
+    return asyncio.run(read())
+
+
+@pytest.fixture
+def unchanged(server: Running, sale: Sale, buyer: Person, other: Person) -> Iterator[None]:
+    """Whatever the test asks for, the shared database stays as it is."""
+    before = fingerprint(server.database_url)
+    yield
+    assert fingerprint(server.database_url) == before

@@ -1,0 +1,69 @@
+"""A catalog on a real database, organizers, and a small application around its routes."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import falcon.asgi
+import falcon.testing
+import pytest
+
+from boxoffice.catalog.routes import routes
+from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.service import Catalog
+from boxoffice.catalog.store import CatalogStore
+from boxoffice.errors import TokenInvalid
+from boxoffice.http import problems
+from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.operation import Gate
+from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings
+
+from .support import Caller, Clock, Shop, add_user
+
+
+@pytest.fixture
+async def make_shop(db: Database, settings: Settings) -> Callable[[], Shop]:
+    """Make the catalog of another process on the same database."""
+    organizer = await add_user(db, "organizer")
+    other = await add_user(db, "organizer")
+
+    def make() -> Shop:
+        clock = Clock()
+        store = CatalogStore(db)
+        seat_maps = SeatMaps(settings, store, clock)
+        catalog = Catalog(settings, store, seat_maps, clock)
+        return Shop(db, settings, store, seat_maps, catalog, clock, organizer, other)
+
+    return make
+
+
+@pytest.fixture
+def shop(make_shop: Callable[[], Shop]) -> Shop:
+    """The catalog of one process."""
+    return make_shop()
+
+
+@pytest.fixture
+async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
+    """A client of the catalog's routes; the tokens are organizer, other and buyer."""
+    callers = {
+        "organizer": Caller(shop.organizer, "organizer"),
+        "other": Caller(shop.other, "organizer"),
+        "buyer": Caller(uuid4(), "buyer"),
+    }
+
+    def authenticate(token: str) -> Caller:
+        if token not in callers:
+            raise TokenInvalid
+        return callers[token]
+
+    gate = Gate(authenticate, shop.settings.body_max_bytes, 5, 10)
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
+        middleware=[RequestLog(InFlight(), log_requests=False)]
+    )
+    problems.install(app)
+    for template, resource in routes(shop.catalog, shop.seat_maps, gate, shop.settings):
+        app.add_route(template, resource)
+    async with falcon.testing.ASGIConductor(app) as conductor:
+        yield conductor

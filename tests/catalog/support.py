@@ -1,0 +1,134 @@
+"""What the tests of the catalog share: a shop of one process, times, seats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat, hall
+from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.service import Catalog, OnSale
+from boxoffice.catalog.store import CatalogStore
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings
+
+CONCERT = NewConcert(title="봄의 노래", artist="Ensemble", venue="Hall 1", description="")
+
+
+def schedule(**changed: Any) -> NewSchedule:
+    """A schedule that is on sale as soon as it is open."""
+    now = datetime.now(UTC)
+    given: dict[str, Any] = {
+        "starts_at": now + timedelta(days=30),
+        "sale_opens_at": now - timedelta(hours=1),
+        "sale_closes_at": None,
+        "currency": "KRW",
+        "hold_ttl_s": 300,
+        "ticket_limit": 10,
+    }
+    return NewSchedule(**{**given, **changed})
+
+
+@dataclass(frozen=True)
+class Caller:
+    user_id: UUID
+    role: str
+
+
+class Clock:
+    """Monotonic seconds that move when they are told to, and a little with every look."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        self.now_s += 1e-6
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The catalog of one process, and two organizers."""
+
+    db: Database
+    settings: Settings
+    store: CatalogStore
+    seat_maps: SeatMaps
+    catalog: Catalog
+    clock: Clock
+    organizer: UUID
+    other: UUID
+
+    async def on_sale(self, seats: int = 10, **changed: Any) -> OnSale:
+        """Put a new schedule of `seats` seats on sale."""
+        return await self.catalog.put_on_sale(
+            self.organizer, CONCERT, schedule(**changed), hall(seats)
+        )
+
+    async def draft(self, seats: int = 10) -> OnSale:
+        """Create a draft concert with one schedule."""
+        concert = await self.catalog.create_concert(self.organizer, CONCERT)
+        made = await self.catalog.create_schedule(self.organizer, concert.concert_id, schedule())
+        if seats:
+            await self.catalog.add_seats(self.organizer, made.schedule_id, hall(seats))
+        return OnSale(concert.concert_id, made.schedule_id)
+
+    async def hold(self, schedule_id: UUID, seat_ids: Sequence[str], user_id: UUID) -> UUID:
+        """Hold seats with the function that the shop itself uses; return the reservation."""
+        count = len(seat_ids)
+        (row,) = await self.db.fetch(
+            """SELECT outcome, reservation_id
+                 FROM reservations_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+            schedule_id,
+            sorted(seat_ids),
+            [user_id],
+            [new_id()],
+            [1],
+            [1, count + 1],
+            list(range(1, count + 1)),
+            [str(new_id())],
+            [b"fingerprint"],
+        )
+        assert row["outcome"] == "held"
+        reservation_id: UUID = row["reservation_id"]
+        return reservation_id
+
+    async def lapse(self, schedule_id: UUID, reservation_id: UUID) -> None:
+        """Let the time of a hold pass without waiting for it."""
+        for table in ("seats", "reservations"):
+            await self.db.fetch(
+                f"""UPDATE {table} SET expires_at = clock_timestamp()
+                     WHERE schedule_id = $1 AND reservation_id = $2""",  # noqa: S608
+                schedule_id,
+                reservation_id,
+            )
+
+
+def seat(number: int, **changed: Any) -> NewSeat:
+    """A seat in section A, row 1."""
+    given: dict[str, Any] = {
+        "seat_id": f"A-1-{number}",
+        "section": "A",
+        "row": "1",
+        "number": number,
+        "grade": "R",
+        "price_minor": 1000,
+    }
+    return NewSeat(**{**given, **changed})
+
+
+async def add_user(db: Database, role: str) -> UUID:
+    user_id = uuid4()
+    await db.fetch(
+        "INSERT INTO users (user_id, email, name, password_hash, role) VALUES ($1, $2, $3, '', $4)",
+        user_id,
+        f"{user_id}@example.org",
+        "Somebody",
+        role,
+    )
+    return user_id

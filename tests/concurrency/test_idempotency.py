@@ -1,0 +1,113 @@
+"""One request sent many times has one effect and one answer, on two pods and across restarts."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from boxoffice.audit.service import audit
+from boxoffice.settings import Settings
+from tests.support.shop import Crowd, Field, Person, pods, sow
+
+TIMES = 50
+
+
+async def _repeat(
+    crowd: Crowd, path: str, person: Person, key: str, body: object
+) -> list[tuple[int, bytes]]:
+    return await asyncio.gather(
+        *(crowd.post(path, person, key, body, pod=at) for at in range(TIMES))
+    )
+
+
+def _one_answer(answers: list[tuple[int, bytes]]) -> bytes:
+    assert {status for status, _ in answers} == {201}
+    (body,) = {raw for _, raw in answers}
+    return body
+
+
+async def _count(settings: Settings, table: str, user_id: str) -> int:
+    connection = await asyncpg.connect(settings.database_url)
+    n: int = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE user_id::text = $1", user_id)  # noqa: S608 — the test's own table names
+    await connection.close()
+    return n
+
+
+async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path: Path) -> None:
+    field = await sow(settings, tmp_path, seats=20, users=2)
+    person, other = field.people
+    holds = f"/v1/schedules/{field.schedule_id}/reservations"
+    wish = {"seat_ids": list(field.seat_ids[:3])}
+    with pods(settings, 2) as serving:
+        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
+            held = _one_answer(await _repeat(crowd, holds, person, "hold", wish))
+            assert await _count(settings, "reservations", person.user_id) == 1
+
+            reservation = msgspec.json.decode(held)["reservation_id"]
+            bill = {"reservation_id": reservation, "method": "wallet"}
+            paid = _one_answer(await _repeat(crowd, "/v1/payments", person, "pay", bill))
+            assert await _count(settings, "payments", person.user_id) == 1
+
+            charges = "/v1/me/wallet/charges"
+            charged = _one_answer(await _repeat(crowd, charges, person, "charge", {"amount": 7}))
+            best = _one_answer(await _repeat(crowd, holds, other, "best", {"quantity": 2}))
+            assert await _count(settings, "reservations", other.user_id) == 1
+
+            another = msgspec.json.decode(best)["reservation_id"]
+            await _another_body_is_refused(crowd, field, person, another)
+
+    with pods(settings, 1) as serving:
+        async with Crowd([serving[0].url], field.schedule_id) as crowd:
+            assert await crowd.post(holds, person, "hold", wish) == (201, held)
+            assert await crowd.post("/v1/payments", person, "pay", bill) == (201, paid)
+            assert await crowd.post(charges, person, "charge", {"amount": 7}) == (201, charged)
+            assert await crowd.post(holds, other, "best", {"quantity": 2}) == (201, best)
+    report = await audit(settings)
+    assert report.ok, report
+
+
+async def _another_body_is_refused(
+    crowd: Crowd, field: Field, person: Person, another: str
+) -> None:
+    holds = f"/v1/schedules/{field.schedule_id}/reservations"
+    for path, key, body in (
+        (holds, "hold", {"seat_ids": [field.seat_ids[10]]}),
+        (holds, "hold", {"quantity": 1}),
+        ("/v1/payments", "pay", {"reservation_id": another, "method": "wallet"}),
+        ("/v1/me/wallet/charges", "charge", {"amount": 8}),
+    ):
+        status, raw = await crowd.post(path, person, key, body)
+        code = msgspec.json.decode(raw)["code"]
+        assert (status, code) == (422, "idempotency_key_reused"), (path, body)
+
+
+async def test_keys_belong_to_one_person(settings: Settings, tmp_path: Path) -> None:
+    field = await sow(settings, tmp_path, seats=4, users=2)
+    with pods(settings, 1) as serving:
+        async with Crowd([serving[0].url], field.schedule_id) as crowd:
+            one, other = field.people
+            assert await crowd.hold(one, [field.seat_ids[0]], key="same")
+            assert await crowd.hold(other, [field.seat_ids[1]], key="same")
+
+
+async def test_a_refusal_does_not_use_its_key_up(settings: Settings, tmp_path: Path) -> None:
+    field = await sow(settings, tmp_path, seats=4, users=2)
+    one, other = field.people
+    with pods(settings, 1) as serving:
+        async with Crowd([serving[0].url], field.schedule_id) as crowd:
+            assert await crowd.hold(one, [field.seat_ids[0]])
+            assert not await crowd.hold(other, [field.seat_ids[0]], key="again")
+            assert await crowd.hold(other, [field.seat_ids[1]], key="again")
+
+
+async def test_the_ticket_limit_holds_on_two_pods(settings: Settings, tmp_path: Path) -> None:
+    field = await sow(settings, tmp_path, seats=60, users=1, ticket_limit=4)
+    (person,) = field.people
+    with pods(settings, 2) as serving:
+        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
+            await asyncio.gather(
+                *(crowd.hold(person, [seat], pod=at) for at, seat in enumerate(field.seat_ids))
+            )
+            assert crowd.record.answers == {(201, "ok"): 4, (409, "ticket_limit"): 56}
+    assert (await audit(settings)).ok

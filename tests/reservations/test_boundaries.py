@@ -1,0 +1,78 @@
+"""Transactions of two pods that overlap at the end of a hold: one right answer each."""
+
+import asyncio
+
+import asyncpg
+
+from boxoffice.catalog.store import CatalogStore
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.reservations import store
+from tests.support.hall import Hall, open_hall
+from tests.support.waiting import until
+
+_PAY = """
+    SELECT outcome FROM payments_pay_v1(
+        $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
+        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea])
+"""
+_LAPSED = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
+_WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+async def test_a_payment_that_is_open_past_the_hold_counts_against_the_ticket_limit(
+    db: Database, other: "asyncpg.Connection[Record]"
+) -> None:
+    hall = await open_hall(db, hold_ttl_s=1, ticket_limit=2, balance_minor=10_000)
+    buyer = hall.people[0]
+    first = await hall.held(buyer, "S001", "S002")
+    async with other.transaction():
+        assert await other.fetchval(_PAY, hall.schedule_id, buyer, first) == "paid"
+        await until(lambda: other.fetchval(_LAPSED, first))
+        assert (await hall.hold(buyer, "S003", "S004")).name == "contended"
+    assert (await hall.hold(buyer, "S003", "S004")).name == "ticket_limit"
+
+
+async def test_the_version_of_a_map_grows_when_a_payment_ends_after_the_hold(
+    db: Database, other: "asyncpg.Connection[Record]"
+) -> None:
+    hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
+    first = await hall.held(hall.people[0], "S001")
+    catalog = CatalogStore(db)
+    async with other.transaction():
+        assert await other.fetchval(_PAY, hall.schedule_id, hall.people[0], first) == "paid"
+        await until(lambda: other.fetchval(_LAPSED, first))
+        lapsed = await catalog.seat_states(hall.schedule_id)
+    sold = await catalog.seat_states(hall.schedule_id)
+    assert (lapsed.status[0], sold.status[0]) == (0, 2)
+    assert sold.version > lapsed.version
+
+
+async def test_a_late_sweep_and_the_payment_of_the_new_owner_do_not_wait_in_a_circle(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    """The sweep meets seats that were taken over while it waited, and keeps them locked."""
+    old = [await hall.held(hall.people[0], seat) for seat in ("S002", "S001")]
+    await hall.lapse(*old)
+    seats = "SELECT 1 FROM seats WHERE schedule_id = $1 AND seat_id = $2 FOR NO KEY UPDATE"
+    async with third.transaction():
+        async with other.transaction():
+            await other.execute(
+                "UPDATE seats SET reservation_id = $2, expires_at = expires_at + interval '2 days'"
+                " WHERE schedule_id = $1 AND seat_id IN ('S001', 'S002')",
+                hall.schedule_id,
+                hall.people[1],
+            )
+            sweep = asyncio.create_task(store.expire(hall.db, hall.schedule_id, 10))
+            await until(lambda: _waiters(other, 1))
+            payment = asyncio.create_task(third.fetch(seats, hall.schedule_id, "S001"))
+            await until(lambda: _waiters(other, 2))
+        await payment
+        await third.fetch(seats, hall.schedule_id, "S002")
+    assert await sweep == 2
+
+
+async def _waiters(connection: "asyncpg.Connection[Record]", count: int) -> bool:
+    return bool(await connection.fetchval(_WAITING) >= count)

@@ -1,0 +1,177 @@
+"""A schedule on sale and people with wallets, made straight in the database: no HTTP, no catalog.
+
+The commands go through the stores, so a test speaks of people and seats and not of columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from boxoffice.payments import store as money
+from boxoffice.payments.store import ChargeCommand, ChargeOutcome, PayCommand, PayOutcome
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.reservations import store as holds
+from boxoffice.reservations.store import HoldCommand, HoldOutcome, ReleaseCommand, ReleaseOutcome
+
+BALANCE_MAX_MINOR = 1_000_000_000
+
+_SCHEDULE = """
+    WITH organizer AS (
+        INSERT INTO users (user_id, email, name, password_hash, role)
+        VALUES ($1, $1::uuid || '@example.org', 'Organizer', '-', 'organizer')
+    ), concert AS (
+        INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, status, published_at)
+        VALUES ($1, $1, 'Title', 'Artist', 'Venue', 'PUBLISHED', clock_timestamp())
+    )
+    INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, status, currency,
+                           hold_ttl_s, ticket_limit)
+    VALUES ($1, $1, clock_timestamp() + interval '30 days', clock_timestamp() - interval '1 day',
+            'OPEN', 'KRW', $2, $3)
+"""
+_SEATS = """
+    INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+    SELECT $1, $2, at, at, id, 'S', '1', 'R' FROM unnest($3::text[]) WITH ORDINALITY s (id, at)
+"""
+_PEOPLE = """
+    WITH people AS (
+        INSERT INTO users (user_id, email, name, password_hash)
+        SELECT id, id || '@example.org', 'Buyer', '-' FROM unnest($1::uuid[]) id
+    )
+    INSERT INTO wallets (user_id, currency) SELECT id, 'KRW' FROM unnest($1::uuid[]) id
+"""
+_LAPSE = """
+    WITH aged AS (
+        UPDATE reservations
+           SET created_at = created_at - interval '1 day', expires_at = expires_at - interval '1 day'
+         WHERE schedule_id = $1 AND reservation_id = ANY ($2)
+    )
+    UPDATE seats SET expires_at = expires_at - interval '1 day'
+     WHERE schedule_id = $1 AND reservation_id = ANY ($2)
+"""
+
+
+@dataclass(frozen=True)
+class Hall:
+    """A schedule with seats in one row, and people; `people` and `seat_ids` in ascending order."""
+
+    db: Database
+    schedule_id: UUID
+    seat_ids: Sequence[str]
+    people: Sequence[UUID]
+
+    def wish(
+        self, person: UUID, *seat_ids: str, key: str = "", fingerprint: bytes = b"f"
+    ) -> HoldCommand:
+        """Return a command to hold seats, under a key of its own where none is given."""
+        return HoldCommand(person, key or str(uuid4()), fingerprint, new_id(), seat_ids)
+
+    async def decide(self, *wishes: HoldCommand) -> list[HoldOutcome]:
+        """Decide a batch of holds."""
+        return await holds.hold(self.db, self.schedule_id, wishes)
+
+    async def hold(self, person: UUID, *seat_ids: str, key: str = "") -> HoldOutcome:
+        """Hold seats for one person."""
+        [outcome] = await self.decide(self.wish(person, *seat_ids, key=key))
+        return outcome
+
+    async def held(self, person: UUID, *seat_ids: str) -> UUID:
+        """Hold seats that must be free, and return the reservation."""
+        outcome = await self.hold(person, *seat_ids)
+        if outcome.name != "held" or outcome.held is None:
+            raise AssertionError(outcome)
+        return outcome.held.reservation_id
+
+    async def release(self, person: UUID, reservation_id: UUID) -> ReleaseOutcome:
+        """Give a hold back."""
+        command = ReleaseCommand(person, reservation_id, new_id())
+        [outcome] = await holds.release(self.db, self.schedule_id, [command])
+        return outcome
+
+    async def expire(self, count: int = 1_000) -> int:
+        """Close lapsed holds of this schedule."""
+        return await holds.expire(self.db, self.schedule_id, count)
+
+    def bill(
+        self, person: UUID, reservation_id: UUID, *, key: str = "", fingerprint: bytes = b"f"
+    ) -> PayCommand:
+        """Return a command to pay a hold from the wallet."""
+        return PayCommand(
+            person, key or str(uuid4()), fingerprint, reservation_id, new_id(), new_id(), "wallet"
+        )
+
+    async def settle(self, *bills: PayCommand) -> list[PayOutcome]:
+        """Decide a batch of payments."""
+        return await money.pay(self.db, self.schedule_id, bills)
+
+    async def pay(self, person: UUID, reservation_id: UUID, *, key: str = "") -> PayOutcome:
+        """Pay a hold from the wallet."""
+        [outcome] = await self.settle(self.bill(person, reservation_id, key=key))
+        return outcome
+
+    async def charge(
+        self, person: UUID, amount_minor: int, *, key: str = "", fingerprint: bytes = b"f"
+    ) -> ChargeOutcome:
+        """Put money into a wallet."""
+        command = ChargeCommand(person, key or str(uuid4()), fingerprint, new_id(), amount_minor)
+        [outcome] = await money.charge(self.db, [command], BALANCE_MAX_MINOR)
+        return outcome
+
+    async def lapse(self, *reservation_ids: UUID) -> None:
+        """Let a day pass for these holds alone."""
+        await self.db.fetch(_LAPSE, self.schedule_id, reservation_ids)
+
+    async def seat(self, seat_id: str) -> Record:
+        """Return the row of a seat."""
+        query = "SELECT * FROM seats WHERE schedule_id = $1 AND seat_id = $2"
+        [row] = await self.db.fetch(query, self.schedule_id, seat_id)
+        return row
+
+    async def status(self, reservation_id: UUID) -> str:
+        """Return what the database calls a reservation."""
+        query = "SELECT status FROM reservations WHERE schedule_id = $1 AND reservation_id = $2"
+        [row] = await self.db.fetch(query, self.schedule_id, reservation_id)
+        return str(row["status"])
+
+    async def topics(self, subject_id: UUID) -> list[str]:
+        """Return the events about a reservation or payment, oldest first."""
+        query = "SELECT topic FROM outbox WHERE subject_id = $1 ORDER BY event_id"
+        return [row["topic"] for row in await self.db.fetch(query, subject_id)]
+
+    async def balance(self, person: UUID) -> int:
+        """Return what is in a wallet."""
+        query = "SELECT balance_minor FROM wallets WHERE user_id = $1"
+        [row] = await self.db.fetch(query, person)
+        return int(row["balance_minor"])
+
+    async def set(self, **columns: object) -> None:
+        """Change columns of the schedule, as its organizer would."""
+        for name, value in columns.items():
+            query = f"UPDATE schedules SET {name} = $2 WHERE schedule_id = $1"  # noqa: S608 — names from tests
+            await self.db.fetch(query, self.schedule_id, value)
+
+
+async def open_hall(
+    db: Database,
+    *,
+    seats: int = 12,
+    people: int = 4,
+    price_minor: int = 1_000,
+    hold_ttl_s: int = 300,
+    ticket_limit: int = 10,
+    balance_minor: int = 0,
+) -> Hall:
+    """Make a hall of its own: tests that share a database do not meet."""
+    hall = Hall(
+        db,
+        new_id(),
+        [f"S{at:03}" for at in range(1, seats + 1)],
+        sorted(new_id() for _ in range(people)),
+    )
+    await db.fetch(_SCHEDULE, hall.schedule_id, hold_ttl_s, ticket_limit)
+    await db.fetch(_SEATS, hall.schedule_id, price_minor, hall.seat_ids)
+    await db.fetch(_PEOPLE, hall.people)
+    if balance_minor:
+        gifts = [ChargeCommand(one, "gift", b"", new_id(), balance_minor) for one in hall.people]
+        await money.charge(db, gifts, BALANCE_MAX_MINOR)
+    return hall

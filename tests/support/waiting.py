@@ -1,0 +1,14 @@
+"""Waiting for what has to come, with a deadline instead of a guess."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def until(holds: Callable[[], Awaitable[object]], within_s: float = 10.0) -> None:
+    """Return as soon as `holds` answers something true; raise `TimeoutError` after `within_s`."""
+    deadline = time.monotonic() + within_s
+    while not await holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_s} s")
+        await asyncio.sleep(0.01)
