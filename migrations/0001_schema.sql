@@ -64,7 +64,8 @@ CREATE INDEX schedules_by_concert ON schedules (concert_id, starts_at, schedule_
 -- Seats ------------------------------------------------------------------------------------------
 -- One row is the truth about one seat. The columns that a hold changes are in no index, and the fill
 -- factor leaves room in the page, so that a hold is a heap-only update. `version` grows with every
--- visible change (a take-over of a lapsed hold counts for two) and is the fencing token.
+-- visible change and is the fencing token. A change that may follow the unwritten end of a hold (a
+-- take-over, a payment) counts for two: the end itself was visible and counted for one.
 
 CREATE TABLE seats (
     schedule_id uuid NOT NULL REFERENCES schedules (schedule_id),

@@ -27,7 +27,6 @@ from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
-from boxoffice.platform import sqlfiles
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
@@ -37,8 +36,6 @@ from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
 from boxoffice.settings import Settings
-
-_QUERIES = sqlfiles.load("boxoffice.platform")
 
 VERSION = version("boxoffice")
 
@@ -68,7 +65,7 @@ async def open_application(
     """
     db = Database(settings)
     valkey = Valkey(settings)
-    clock = DatabaseClock(lambda: _ask_time(db))
+    clock = DatabaseClock(db.now_s)
     background = Background()
     group_commit = GroupCommit(_batch_limits(settings))
     await db.open()
@@ -161,7 +158,7 @@ def describe() -> dict[str, Any]:
     """Return the OpenAPI document; nothing is connected to."""
     settings = Settings(database_url="postgresql://", valkey_url="redis://")
     db = Database(settings)
-    clock = DatabaseClock(lambda: _ask_time(db))
+    clock = DatabaseClock(db.now_s)
     group_commit = GroupCommit(_batch_limits(settings))
     parts = _compose(settings, db, Valkey(settings), clock, group_commit, Background(), {})
     return parts.document
@@ -194,14 +191,6 @@ def _batch_limits(settings: Settings) -> BatchLimits:
     )
 
 
-async def _ask_time(db: Database) -> float:
-    row = await db.read_one(_QUERIES["now"])
-    if row is None:
-        raise SettingsInvalid("PostgreSQL did not tell the time")
-    return float(row["now"])
-
-
 async def _require_schema(db: Database) -> None:
-    row = await db.read_one(_QUERIES["is_migrated"])
-    if row is None or not row["migrated"]:
+    if not await db.is_migrated():
         raise SettingsInvalid("the database is not migrated: run `boxoffice migrate` first")

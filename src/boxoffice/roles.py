@@ -1,6 +1,5 @@
 """The serve role: one API process, or several that share a port."""
 
-import asyncio
 import os
 import socket
 import sys

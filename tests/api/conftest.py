@@ -20,7 +20,7 @@ import asyncpg
 import pytest
 
 from boxoffice.app import open_application
-from boxoffice.audit.service import audit
+from boxoffice.audit import audit
 from boxoffice.settings import Settings
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up

@@ -12,7 +12,7 @@ import pytest
 
 from boxoffice.audit import store
 from boxoffice.audit.report import Check, Report, as_json, render
-from boxoffice.audit.service import audit
+from boxoffice.audit import audit
 from boxoffice.errors import Unavailable
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database

@@ -5,7 +5,7 @@ import random
 from uuid import UUID, uuid4
 
 from boxoffice.audit.report import render
-from boxoffice.audit.service import audit
+from boxoffice.audit import audit
 from boxoffice.platform.postgres import Database
 from boxoffice.settings import Settings
 

@@ -204,7 +204,8 @@ BAD_MAPS: list[tuple[Any, int, dict[str, Any]]] = [
     ([], 422, {}),
     ("{", 400, {}),
     ("", 400, {}),
-    ("[" * 100_000, 400, {}),
+    ("[" * 100_000, 422, {}),
+    ('{"seats": ' + "[" * 100_000, 422, {"index": 0}),
     ('{"seats": [], "seats": []}', 422, {}),
     (REPEATED, 400, {}),
     ('{"seats": [{"section": "\\ud800"}]}', 400, {}),
@@ -229,8 +230,8 @@ async def test_json_maps_that_are_refused_name_their_index(http: Http) -> None:
     for body, status, extra in BAD_MAPS:
         text = body if isinstance(body, str | bytes) else json.dumps(body)
         answer = await post(http, path, body=text)
-        assert answer.status_code == status, body
-        assert extra.items() <= answer.json.items(), (body, answer.json)
+        assert answer.status_code == status, text[:200]
+        assert extra.items() <= answer.json.items(), text[:200]
     good = await post(http, path, kind="text/csv", body=CSV)
     assert good.json["seats_total"] == 2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice.audit.service import audit
+from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from tests.support.shop import Crowd, Pod, pods, sow, truth
 
@@ -29,7 +29,7 @@ async def test_what_a_killed_process_promised_is_there(
         rush = asyncio.gather(
             *(crowd.hold(p, [seat]) for p, seat in zip(field.people, wishes, strict=True))
         )
-        while len(crowd.record.holds) < KILL_AFTER_HOLDS and not rush.done():
+        while len(crowd.record.holds) < KILL_AFTER_HOLDS and not rush.done():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         victim.kill()
         await rush

@@ -6,11 +6,16 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from boxoffice.audit.service import audit
+from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from tests.support.shop import Crowd, Field, Person, pods, sow
 
 TIMES = 50
+
+_COUNTS = {
+    "reservations": "SELECT count(*) FROM reservations WHERE user_id::text = $1",
+    "payments": "SELECT count(*) FROM payments WHERE user_id::text = $1",
+}
 
 
 async def _repeat(
@@ -29,7 +34,7 @@ def _one_answer(answers: list[tuple[int, bytes]]) -> bytes:
 
 async def _count(settings: Settings, table: str, user_id: str) -> int:
     connection = await asyncpg.connect(settings.database_url)
-    n: int = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE user_id::text = $1", user_id)  # noqa: S608 — the test's own table names
+    n: int = await connection.fetchval(_COUNTS[table], user_id)
     await connection.close()
     return n
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from boxoffice.audit.service import audit
+from boxoffice.audit import audit
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.platform.sqlfiles import read
 from boxoffice.settings import Settings
@@ -111,28 +111,30 @@ async def test_a_thousand_seats_are_sold_once_each(
     assert report.ok, report
 
 
+_LOCK_FREE_SEATS = """\
+         WHERE s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at)
+         ORDER BY s.seat_id
+           FOR UPDATE OF s SKIP LOCKED
+"""
+_CHANGE_WHAT_WAS_READ = """\
+       AND s.version = seat_version[w.at]
+       AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));
+"""
+_STILL_ONES_OWN = """\
+            WHEN (held ->> command.reservation_id::text)::bigint IS DISTINCT FROM command.seats
+                THEN 'hold_expired'
+"""
 _GUARDS = {
     "boxoffice.reservations": (
-        # Take any seat, and lock none.
-        (
-            "         WHERE s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at)\n"
-            "         ORDER BY s.seat_id\n           FOR UPDATE OF s SKIP LOCKED\n",
-            "",
-        ),
-        # Change it whatever its version and state.
-        (
-            "       AND s.version = seat_version[w.at]\n       AND (s.state = 'AVAILABLE' OR"
-            " (s.state = 'HELD' AND s.expires_at <= decided_at));\n",
-            ";\n",
-        ),
+        (_LOCK_FREE_SEATS, ""),
+        (_CHANGE_WHAT_WAS_READ, ";\n"),
         ("IF changed <> cardinality(won_seats) THEN", "IF false THEN"),
     ),
     "boxoffice.payments": (
-        ("            WHEN (held ->> command.reservation_id::text)::bigint IS DISTINCT FROM"
-         " command.seats\n                THEN 'hold_expired'\n", ""),
+        (_STILL_ONES_OWN, ""),
         ("IF changed IS DISTINCT FROM expected THEN", "IF false THEN"),
     ),
-}  # fmt: skip
+}
 
 
 async def _take_the_guards_away(settings: Settings) -> None:

@@ -6,7 +6,6 @@ import asyncpg
 
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.platform.postgres import Database, Record
-from boxoffice.reservations import store
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
@@ -16,6 +15,12 @@ _PAY = """
         ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea])
 """
 _LAPSED = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
+_TAKE_OVER = """
+    UPDATE seats SET reservation_id = $2, expires_at = expires_at + interval '2 days'
+     WHERE schedule_id = $1 AND seat_id IN ('S001', 'S002')
+    RETURNING seat_id
+"""
+_LOCK = "SELECT 1 FROM seats WHERE schedule_id = $1 AND seat_id = $2 FOR NO KEY UPDATE"
 _WAITING = """
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -54,24 +59,26 @@ async def test_a_late_sweep_and_the_payment_of_the_new_owner_do_not_wait_in_a_ci
     hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
 ) -> None:
     """The sweep meets seats that were taken over while it waited, and keeps them locked."""
-    old = [await hall.held(hall.people[0], seat) for seat in ("S002", "S001")]
-    await hall.lapse(*old)
-    seats = "SELECT 1 FROM seats WHERE schedule_id = $1 AND seat_id = $2 FOR NO KEY UPDATE"
-    async with third.transaction():
-        async with other.transaction():
-            await other.execute(
-                "UPDATE seats SET reservation_id = $2, expires_at = expires_at + interval '2 days'"
-                " WHERE schedule_id = $1 AND seat_id IN ('S001', 'S002')",
-                hall.schedule_id,
-                hall.people[1],
-            )
-            sweep = asyncio.create_task(store.expire(hall.db, hall.schedule_id, 10))
-            await until(lambda: _waiters(other, 1))
-            payment = asyncio.create_task(third.fetch(seats, hall.schedule_id, "S001"))
-            await until(lambda: _waiters(other, 2))
-        await payment
-        await third.fetch(seats, hall.schedule_id, "S002")
+    # The plan of a large hall: from the reservations, in the order of their ids, to the seats.
+    await third.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; ANALYZE")
+    await hall.lapse(*[await hall.held(hall.people[0], seat) for seat in ("S002", "S001")])
+    async with other.transaction():
+        taken_over = await other.fetch(_TAKE_OVER, hall.schedule_id, hall.people[1])
+        assert len(taken_over) == 2
+        sweep = asyncio.create_task(
+            third.fetchval("SELECT reservations_expire_v1($1, 10)", hall.schedule_id)
+        )
+        await until(lambda: _waiters(other, 1))
+        payment = asyncio.create_task(_lock_in_order(hall, "S001", "S002"))
+        await until(lambda: _waiters(other, 2))
+    await payment
     assert await sweep == 2
+
+
+async def _lock_in_order(hall: Hall, *seat_ids: str) -> None:
+    async with hall.db.transaction() as connection:
+        for seat_id in seat_ids:
+            await connection.execute(_LOCK, hall.schedule_id, seat_id)
 
 
 async def _waiters(connection: "asyncpg.Connection[Record]", count: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import aiohttp
@@ -49,9 +49,7 @@ class Field:
     people: Sequence[Person]
 
 
-async def sow(
-    settings: Settings, tmp_path: Path, *, seats: int, users: int, **plan: int
-) -> Field:
+async def sow(settings: Settings, tmp_path: Path, *, seats: int, users: int, **plan: int) -> Field:
     """Seed a field as `boxoffice seed` does."""
     tokens = tmp_path / "tokens.jsonl"
     wish = seeding.Plan(seats, users, balance_minor=5_000_000, **plan)
@@ -79,7 +77,9 @@ class Pod:
             "log_level": "warning",
             **overrides,
         }
-        env = {name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")}
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")
+        }
         env |= {f"BOXOFFICE_{name.upper()}": str(value) for name, value in wanted.items()}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "boxoffice", "serve"],
@@ -181,7 +181,7 @@ class Crowd:
         self._gate = asyncio.Semaphore(connections_max)
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "Crowd":
+    async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0)
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=aiohttp.ClientTimeout(total=60)
@@ -247,7 +247,8 @@ async def truth(settings: Settings, schedule_id: str) -> Truth:
     connection = await asyncpg.connect(settings.database_url)
     scope = UUID(schedule_id)
     seats = await connection.fetch(
-        "SELECT seat_id, user_id FROM seats WHERE schedule_id = $1 AND state IN ('HELD', 'SOLD')", scope
+        "SELECT seat_id, user_id FROM seats WHERE schedule_id = $1 AND state IN ('HELD', 'SOLD')",
+        scope,
     )
     tickets = await connection.fetch(
         "SELECT seat_id, count(*) AS n FROM tickets WHERE schedule_id = $1 AND status = 'VALID'"

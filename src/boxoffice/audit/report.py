@@ -62,6 +62,6 @@ def render(report: Report) -> list[str]:
     return [*lines, render_verdict(report)]
 
 
-def as_json(report: Report) -> bytes:
+def as_json(report: Report) -> str:
     """Return the report as JSON: `ok`, and the `checks` with their violations and samples."""
-    return msgspec.json.encode({"ok": report.ok, "checks": report.checks})
+    return msgspec.json.encode({"ok": report.ok, "checks": report.checks}).decode()

@@ -8,12 +8,14 @@ schedule) share batches, and lanes take turns.
 import asyncio
 import contextlib
 import copy
+import math
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -92,7 +94,7 @@ class Pending(Generic[C, O]):
     number: int
     identity: Hashable | None = None
     attempts: int = 0
-    give_up_at: float | None = None
+    give_up_at: float = math.inf
     in_doubt: bool = False
     # One future per caller, so that a caller who hangs up takes only its own away.
     waiters: list[asyncio.Future[O]] = field(default_factory=list)
@@ -244,7 +246,7 @@ class GroupCommit:
         try:
             await self._decide(lane, batch)
         except BaseException:
-            # Whoever is still here was at the database when this task was cancelled or broke.
+            # Nobody must wait for ever when this task is cancelled; they were at the database.
             self._refuse(batch, OutcomeUnknown)
             raise
         finally:
@@ -278,8 +280,9 @@ class GroupCommit:
         if failure is Failure.UNKNOWN:
             await self._settle(lane, batch)
         elif failure is Failure.UNAVAILABLE:
-            self._put_off(batch, lambda: _unavailable(error))
-        elif len(batch) > 1 and (failure is Failure.REFUSED or self._in_time(batch)):
+            for pending in batch:
+                self._put_off(pending, partial(_unavailable, error))
+        elif len(batch) > 1 and (failure is Failure.REFUSED or all(self._in_time(batch))):
             # One command spoils the transaction of all: halve until it stands alone.
             telemetry.BATCH_RETRIES.labels(lane.decider.kind, "split").inc(len(batch))
             for half in _halves(batch):
@@ -294,7 +297,7 @@ class GroupCommit:
 
         The old transaction may still be running on the server. Its locks and its idempotency keys
         then make the new one wait, retry or find what the old one did, so that only one takes effect.
-        Until the new one has told, the command stays in doubt: nobody is told that nothing was done.
+        Until the new one has an outcome the command stays in doubt: nobody hears that nothing was done.
         """
         try:
             outcomes = await self._look_up(lane, batch)
@@ -303,7 +306,7 @@ class GroupCommit:
                 for half in _halves(batch):
                     await self._settle(lane, half)
             else:
-                self._refuse(batch, lambda: _caused(OutcomeUnknown(), error))
+                self._refuse(batch, partial(_caused, OutcomeUnknown, error))
             return
         again = []
         for pending, outcome in zip(batch, outcomes, strict=True):
@@ -336,35 +339,40 @@ class GroupCommit:
     def _doubt(self, batch: Sequence[Pending[C, O]]) -> None:
         for pending in batch:
             if not pending.in_doubt:
-                # The search may have taken longer than a retry may: the first one starts anew, and
-                # only the first, or a command that crashes the server would do so for ever.
-                pending.give_up_at = None
+                # The search may have used up the time for retries. It starts anew once and not each
+                # time: a command that crashes the server would do so for ever.
+                pending.give_up_at = math.inf
             pending.in_doubt = True
 
     def _again(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
         """Put commands back into their lane, at their place in the order, after a short back-off."""
-        again = [pending for pending in batch if self._in_time([pending])]
-        if len(again) < len(batch):
-            self._put_off([p for p in batch if not self._in_time([p])], Overloaded)
+        again: list[Pending[C, O]] = []
+        for pending, in_time in zip(batch, self._in_time(batch), strict=True):
+            if in_time:
+                again.append(pending)
+            else:
+                self._put_off(pending, Overloaded)
         if not again:
             return
         telemetry.BATCH_RETRIES.labels(lane.decider.kind, reason).inc(len(again))
         delay_s = self._backoff_s(min(pending.attempts for pending in again))
         asyncio.get_running_loop().call_later(delay_s, self._return, lane, again)
 
-    def _in_time(self, batch: Sequence[Pending[C, O]]) -> bool:
-        """Say whether every one of `batch` may be tried again; its time starts with the first asking."""
+    def _in_time(self, batch: Sequence[Pending[C, O]]) -> list[bool]:
+        """Say who may be tried again; a command's time runs from its first failure."""
         now = self._clock()
         for pending in batch:
-            if pending.give_up_at is None:
-                pending.give_up_at = now + self._limits.retry_for_s
-        return all(pending.give_up_at is None or now < pending.give_up_at for pending in batch)
+            pending.give_up_at = min(pending.give_up_at, now + self._limits.retry_for_s)
+        return [now < pending.give_up_at for pending in batch]
 
     def _backoff_s(self, tries: int) -> float:
         doublings = min(tries - 1, _BACKOFF_DOUBLINGS_MAX)
-        return min(_BACKOFF_FIRST_S * 2**doublings, _BACKOFF_LAST_S) * (0.5 + self._jitter())
+        return min(_BACKOFF_FIRST_S * 2.0**doublings, _BACKOFF_LAST_S) * (0.5 + self._jitter())
 
     def _return(self, old: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
+        batch = [pending for pending in batch if not pending.told]
+        if not batch:
+            return
         lane = self._lane(old.decider, old.key)
         # Two batches may come back in the wrong order, so the head of the lane is not enough.
         lane.waiting = deque(sorted([*batch, *lane.waiting], key=_arrival))
@@ -380,12 +388,9 @@ class GroupCommit:
             for waiter in self._settled(pending):
                 waiter.set_exception(problem())
 
-    def _put_off(
-        self, batch: Sequence[Pending[Any, Any]], problem: Callable[[], Unavailable]
-    ) -> None:
-        """Refuse with a promise that nothing was done, where that can be promised."""
-        for pending in batch:
-            self._refuse([pending], OutcomeUnknown if pending.in_doubt else problem)
+    def _put_off(self, pending: Pending[Any, Any], problem: Callable[[], Unavailable]) -> None:
+        """Refuse with the word that nothing was done, where that is known."""
+        self._refuse([pending], OutcomeUnknown if pending.in_doubt else problem)
 
     def _settled(self, pending: Pending[C, O]) -> list[asyncio.Future[O]]:
         """Take a command out of the books and return those who still wait for it."""
@@ -413,13 +418,15 @@ def _halves(batch: Sequence[Pending[C, O]]) -> tuple[Sequence[Pending[C, O]], ..
     return batch[:middle], batch[middle:]
 
 
+# Each caller gets an exception of its own: tasks that raise a shared one mix up their tracebacks.
+
+
 def _unavailable(error: Exception) -> Unavailable:
-    """Return a refusal of its own for each caller: a shared one would mix up their tracebacks."""
-    if isinstance(error, Unavailable):
-        return copy.copy(error)
-    return _caused(Unavailable(), error)
+    make = partial(copy.copy, error) if isinstance(error, Unavailable) else Unavailable
+    return _caused(make, error)
 
 
-def _caused(problem: Unavailable, error: Exception) -> Unavailable:
-    problem.__cause__ = error
-    return problem
+def _caused(problem: Callable[[], Unavailable], error: Exception) -> Unavailable:
+    made = problem()
+    made.__cause__ = error
+    return made

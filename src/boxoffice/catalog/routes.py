@@ -53,6 +53,7 @@ SCHEDULE_ID = PathId(parse_uuid, ScheduleNotFound, "The id of a schedule.")
 _CONCERT = {"concert_id": CONCERT_ID}
 _SCHEDULE = {"schedule_id": SCHEDULE_ID}
 _CSV_TYPE = "text/csv"
+_CSV_EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,110000\nA,1,2,VIP,110000\n"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SEAT_AT = re.compile(r"\[(\d+)\]")
@@ -324,7 +325,10 @@ def _seat_upload(service: Catalog, gate: Gate, settings: Settings) -> object:
             path=_SCHEDULE,
             role="organizer",
             raw_body=RawBody(
-                (bodies.JSON_TYPE, _CSV_TYPE), settings.seat_map_max_bytes, SeatMapBody
+                (bodies.JSON_TYPE, _CSV_TYPE),
+                settings.seat_map_max_bytes,
+                SeatMapBody,
+                {_CSV_TYPE: _CSV_EXAMPLE},
             ),
             returns=SeatsAdded,
             problems=[SeatMapInvalid, SeatMapLocked, SeatExists, OutcomeUnknown],

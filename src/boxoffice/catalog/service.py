@@ -22,6 +22,7 @@ from boxoffice.catalog.views import (
 from boxoffice.errors import (
     AlreadyPublished,
     ConcertNotFound,
+    Invalid,
     NotOnSale,
     NotPublishable,
     ScheduleLimit,
@@ -107,6 +108,9 @@ class Catalog:
     ) -> Schedule:
         """Add a performance without seats; raise `Invalid`, `ConcertNotFound` or `ScheduleLimit`."""
         schedule = rules.acceptable(schedule)
+        if schedule.currency != self._settings.currency:
+            # Wallets are in the shop's currency: nobody could pay in another one.
+            raise Invalid(f"This shop sells in {self._settings.currency}.")
         schedules_max = self._settings.schedules_per_concert_max
         async with self._store.transaction() as connection:
             if not await store.lock_concert(connection, concert_id, organizer_id):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Hashable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import falcon.asgi
 import msgspec
@@ -66,7 +67,7 @@ def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None =
     problem that `invalid` names for the offending member, for JSON of another shape.
     """
     try:
-        body: B = _decoder(kind).decode(raw)
+        body: B = _decoder(cast(Hashable, kind)).decode(raw)
     except msgspec.ValidationError as error:
         raise _invalid(error, invalid or {}) from error
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:

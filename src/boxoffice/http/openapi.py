@@ -27,8 +27,9 @@ from boxoffice.errors import (
     Unauthenticated,
     Unavailable,
 )
+from boxoffice.http import body as bodies
 from boxoffice.http import problems
-from boxoffice.http.operation import Operation
+from boxoffice.http.operation import Operation, RawBody
 from boxoffice.http.statuses import STATUSES
 
 Route = tuple[str, Any]
@@ -96,24 +97,25 @@ def _describe(
         described["description"] = " ".join(doc.split())
     if op.role is not None:
         described["security"] = [{"access_token": []}]
-    if op.body is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schemas[op.body]}},
-        }
-    elif op.raw_body is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {
-                kind: {
-                    "schema": schemas[op.raw_body.schema]
-                    if kind == "application/json"
-                    else {"type": "string"}
-                }
-                for kind in op.raw_body.media_types
-            },
-        }
+    content = _content(op, schemas)
+    if content:
+        described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _content(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    if op.body is not None:
+        return {bodies.JSON_TYPE: {"schema": schemas[op.body]}}
+    if op.raw_body is None:
+        return {}
+    return {kind: _raw_content(kind, op.raw_body, schemas) for kind in op.raw_body.media_types}
+
+
+def _raw_content(kind: str, raw: RawBody, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    is_json = kind == bodies.JSON_TYPE
+    schema = schemas[raw.schema] if is_json else {"type": "string", "minLength": 1}
+    example = raw.examples.get(kind)
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
 
 
 def _operation_id(template: str, method: str) -> str:

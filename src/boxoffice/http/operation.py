@@ -49,11 +49,12 @@ class PathId:
 
 @dataclass(frozen=True)
 class RawBody:
-    """A body that the handler reads itself, such as CSV."""
+    """A body that the handler reads itself, such as CSV; `examples` by media type."""
 
     media_types: tuple[str, ...]
     max_bytes: int
     schema: type[Any]
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

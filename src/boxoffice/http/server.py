@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +15,9 @@ from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
 _SEGMENT_MAX_BYTES = 262_144
+# The refusal of a slow body goes out before the connection is closed.
+_BODY_GRACE_S = 1.0
+_HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _REFUSAL = (
     b"HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
@@ -22,69 +25,115 @@ _REFUSAL = (
 )
 
 
-def bounded_protocol(settings: Settings) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol with a deadline and a size limit for heads, and a connection limit.
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline and a size limit for heads, and a connection limit.
 
-    Without them a client that sends a byte a second keeps a connection for ever.
+    Without them a client that sends a byte a second keeps a connection for ever. A body has its
+    deadline here too, because it may go on after it was refused.
     """
-    head_timeout_s = settings.header_timeout_ms / 1000
 
-    class BoundedProtocol(HttpToolsProtocol):
-        _head_timer: asyncio.TimerHandle | None = None
-        _head_bytes = 0
-        _reading_head = True
+    limits: ClassVar[Settings]
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > settings.connections_max:
-                self._refuse(b"503 Service Unavailable")
+    _head_timer: asyncio.TimerHandle | None = None
+    _received_bytes = 0
+    _head_bytes = 0
+    _reading_head = True
+    _body_until = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or refuse it where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections_max:
+            self._refuse(b"503 Service Unavailable")
+            return
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse `data`, unless a line of the head has grown out of bounds."""
+        if self._reading_head:
+            self._received_bytes += len(data)
+            # A segment may carry the start of the body too; one segment is 256 KiB at the most.
+            if self._received_bytes > self.limits.header_max_bytes + _SEGMENT_MAX_BYTES:
+                self._refuse(_HEAD_TOO_LARGE)
                 return
-            self._arm()
+        if not self.transport.is_closing():
+            super().data_received(data)
 
-        def data_received(self, data: bytes) -> None:
-            if self._reading_head:
-                self._head_bytes += len(data)
-                # A segment may carry the start of the body too; one segment is 256 KiB at the most.
-                if self._head_bytes > settings.header_max_bytes + _SEGMENT_MAX_BYTES:
-                    self._refuse(b"431 Request Header Fields Too Large")
-                    return
-            if not self.transport.is_closing():
-                super().data_received(data)
+    def on_message_begin(self) -> None:
+        """Start the clock of a head."""
+        self._arm()
+        super().on_message_begin()
 
-        def on_message_begin(self) -> None:
-            self._arm()
-            super().on_message_begin()
+    def on_url(self, url: bytes) -> None:
+        """Weigh the target."""
+        self._weigh(url)
+        super().on_url(url)
 
-        def on_headers_complete(self) -> None:
-            self._disarm()
-            super().on_headers_complete()
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Weigh a field."""
+        self._weigh(name, value)
+        super().on_header(name, value)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._disarm()
-            super().connection_lost(exc)
+    def on_headers_complete(self) -> None:
+        """Start the clock of the body."""
+        self._disarm()
+        self._body_until = self.loop.time() + self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
+        super().on_headers_complete()
 
-        def _arm(self) -> None:
-            self._disarm()
-            self._reading_head = True
-            self._head_bytes = 0
-            self._head_timer = self.loop.call_later(head_timeout_s, self._give_up)
+    def on_body(self, body: bytes) -> None:
+        """Hang up on who still sends when the body's time has passed."""
+        if self.loop.time() > self._body_until:
+            self.transport.close()
+            return
+        super().on_body(body)
 
-        def _disarm(self) -> None:
-            self._reading_head = False
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, or not acceptable HTTP."""
+        if self._head_bytes > self.limits.header_max_bytes:
+            self._refuse(_HEAD_TOO_LARGE)
+            return
+        self._disarm()
+        super().send_400_response(msg)
 
-        def _give_up(self) -> None:
-            self._refuse(b"408 Request Timeout")
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._disarm()
+        super().connection_lost(exc)
 
-        def _refuse(self, status: bytes) -> None:
-            self._disarm()
-            if not self.transport.is_closing():
-                self.transport.write(_REFUSAL % status)
-                self.transport.close()
+    def _weigh(self, *parts: bytes) -> None:
+        self._head_bytes += sum(map(len, parts))
+        if self._head_bytes > self.limits.header_max_bytes:
+            # The parser turns this into its own error and stops.
+            raise ValueError("the head is too large")
 
-    return BoundedProtocol
+    def _arm(self) -> None:
+        self._disarm()
+        self._reading_head = True
+        self._received_bytes = self._head_bytes = 0
+        self._head_timer = self.loop.call_later(
+            self.limits.header_timeout_ms / 1000, self._refuse, b"408 Request Timeout"
+        )
+
+    def _disarm(self) -> None:
+        self._reading_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._disarm()
+        if not self.transport.is_closing():
+            self.transport.write(_REFUSAL % status)
+            self.transport.close()
+
+
+def bounded_protocol(settings: Settings) -> type[BoundedProtocol]:
+    """Return the protocol with the limits of `settings`."""
+
+    class Bounded(BoundedProtocol):
+        limits = settings
+
+    return Bounded
 
 
 class Server(uvicorn.Server):

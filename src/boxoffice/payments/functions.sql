@@ -37,6 +37,13 @@ DECLARE
     expected bigint;
     changed bigint;
 BEGIN
+    -- The lock of a hold: else a hold that is decided while this payment is open, and after the paid
+    -- hold's time, would not count its seats against the ticket limit.
+    PERFORM pg_advisory_xact_lock(person.lock)
+       FROM (SELECT DISTINCT uuid_hash_extended(u.id, uuid_hash_extended(p_schedule_id, 0)) AS lock
+               FROM unnest(p_user_ids) u (id)
+              ORDER BY lock) person;
+
     PERFORM 1 FROM reservations r
       WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (p_reservation_ids)
       ORDER BY r.reservation_id FOR NO KEY UPDATE;
@@ -93,7 +100,7 @@ BEGIN
                 THEN 'hold_expired'
             WHEN (held ->> command.reservation_id::text)::bigint IS DISTINCT FROM command.seats
                 THEN 'hold_expired'
-            WHEN command.method <> 'wallet' AND command.captured_minor <> command.amount_minor
+            WHEN command.method <> 'wallet' AND command.captured_minor IS DISTINCT FROM command.amount_minor
                 THEN 'captured_differs'
             WHEN command.method = 'wallet' AND command.wallet_currency IS DISTINCT FROM command.currency
                 THEN 'currency_differs'
@@ -156,8 +163,10 @@ BEGIN
                  GROUP BY p_user_ids[i]) spent
          WHERE w.user_id = spent.user_id AND spent.amount_minor > 0;
 
+        -- Two versions: whoever looks between the end of the hold and this commit sees the seat free,
+        -- and counts that as the first.
         UPDATE seats s
-           SET state = 'SOLD', expires_at = NULL, version = s.version + 1
+           SET state = 'SOLD', expires_at = NULL, version = s.version + 2
           FROM reservations r
          WHERE r.schedule_id = p_schedule_id
            AND r.reservation_id = ANY (paid_now)

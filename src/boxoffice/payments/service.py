@@ -86,18 +86,17 @@ class Payments:
         """Capture, decide, and give the money back where the decision is no.
 
         A crash in between is healed by the caller's repetition under the same key: the provider
-        knows the order by its reference, and the ledger the payment by its key.
+        knows the order by its reference, and the ledger the payment by its key. So a refusal also
+        gives back what an earlier attempt may have captured.
         """
         owed = await store.payable(self._db, reservation.schedule_id, reservation.own_id, user_id)
         if owed is None:
             raise ReservationNotFound
-        if owed.status == "HELD" and owed.lapsed:
-            raise HoldExpired
-        order = Order(f"{reservation}:{user_id}:{key}", owed.amount_minor, owed.currency)
-        if owed.status != "HELD":
-            # Paid, perhaps by this very request, or closed: nothing is to be captured for it now.
-            return await self._decide(user_id, reservation, key, method, Capture("", -1))
-        capture = await provider.capture(order)
+        order = Order(f"{reservation}:{user_id}:{method}:{key}", owed.amount_minor, owed.currency)
+        # Paid, perhaps by this very request, or lapsed or closed: there is nothing to capture for now.
+        capture = Capture("", -1)
+        if owed.status == "HELD" and not owed.lapsed:
+            capture = await provider.capture(order)
         try:
             return await self._decide(user_id, reservation, key, method, capture)
         except tuple(_REFUSALS.values()):

@@ -13,10 +13,12 @@ from typing import Any
 import asyncpg
 
 from boxoffice.errors import Unavailable
+from boxoffice.platform import sqlfiles
 from boxoffice.settings import Settings
 
 Record = asyncpg.Record
 
+_QUERIES = sqlfiles.load("boxoffice.platform")
 _CLIENT_GRACE_S = 1.0
 
 
@@ -134,6 +136,16 @@ class Database:
         """Run a statement that changes nothing and return its first row, if any."""
         rows = await self.read(query, *args)
         return rows[0] if rows else None
+
+    async def now_s(self) -> float:
+        """Return the database's time in seconds since the Unix epoch; raise `Unavailable`."""
+        (row,) = await self.read(_QUERIES["now"])
+        return float(row["now"])
+
+    async def is_migrated(self) -> bool:
+        """Say whether the schema of this release is there; raise `Unavailable`."""
+        (row,) = await self.read(_QUERIES["is_migrated"])
+        return bool(row["migrated"])
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:

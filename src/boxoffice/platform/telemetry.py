@@ -57,22 +57,43 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     logger_factory: Any
+    rendering: list[Any]
     if settings.log_format == "json":
-        shared += [
+        rendering = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_encode_json),
         ]
         logger_factory = structlog.BytesLoggerFactory(file=out.buffer)
     else:
-        shared.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+        rendering = [structlog.dev.ConsoleRenderer(colors=out.isatty())]
         logger_factory = structlog.PrintLoggerFactory(file=out)
     structlog.configure(
-        processors=shared,
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=logger_factory,
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=out, level=max(level, logging.WARNING), force=True)
+    _configure_libraries(out, max(level, logging.WARNING), shared, rendering)
+
+
+def _configure_libraries(out: TextIO, level: int, shared: list[Any], rendering: list[Any]) -> None:
+    """Give what libraries log the form of our own lines."""
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *rendering,
+                _as_text,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+def _as_text(_logger: Any, _method: str, line: Any) -> str:
+    return line.decode() if isinstance(line, bytes) else str(line)
 
 
 def _encode_json(event: object, default: Any = None, **_: object) -> bytes:

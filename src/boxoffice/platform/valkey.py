@@ -101,7 +101,7 @@ class Valkey:
         except _ScriptMissing:
             return await self.command("EVAL", script.source, len(keys), *keys, *args)
 
-    async def command(self, *words: str | bytes | int | float) -> Any:
+    async def command(self, *words: str | bytes | float) -> Any:
         """Send one command and return its reply."""
         if not self._breaker.admits(time.monotonic()):
             raise ValkeyAway("the circuit breaker is open")

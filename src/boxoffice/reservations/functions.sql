@@ -3,7 +3,8 @@
 -- version, so that pods of two releases can run side by side: change the signature or the meaning,
 -- and it is a new version.
 
--- Lock order in every function of the shop: reservations (sorted), seats (sorted), wallets (sorted).
+-- Lock order in every function of the shop: people of a schedule (advisory, sorted), reservations
+-- (sorted), seats (sorted), wallets (sorted).
 -- A hold waits for nobody (try-lock, SKIP LOCKED), so it is never part of a deadlock.
 
 -- Hold seats. The worker sends the distinct seats and people of the batch once, sorted, and each
@@ -296,6 +297,17 @@ LANGUAGE plpgsql AS $$
 DECLARE
     freed bigint;
 BEGIN
+    -- Sorted, because a seat that was taken over meanwhile stays locked until the end all the same: its
+    -- new owner's payment may be waiting for it.
+    PERFORM 1 FROM seats s
+      WHERE s.schedule_id = p_schedule_id
+        AND s.seat_id IN (SELECT unnest(r.seat_ids) FROM reservations r
+                           WHERE r.schedule_id = p_schedule_id
+                             AND r.reservation_id = ANY (p_reservation_ids))
+        AND s.reservation_id = ANY (p_reservation_ids)
+        AND s.state = 'HELD'
+      ORDER BY s.seat_id FOR NO KEY UPDATE;
+
     UPDATE seats s
        SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL, expires_at = NULL,
            version = s.version + 1

@@ -35,12 +35,32 @@ RESERVATION_ID = PathId(
 )
 
 
+SeatIds = Annotated[
+    list[Label], Meta(min_length=1, max_length=64, extra_json_schema={"uniqueItems": True})
+]
+
+
 class HoldRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Either `seat_ids`, or `quantity` with an optional `grade`."""
 
-    seat_ids: Annotated[list[Label], Meta(min_length=1, max_length=64)] | None = None
+    seat_ids: SeatIds | None = None
     quantity: Annotated[int, Meta(ge=1, le=64)] | None = None
     grade: ShortLine | None = None
+
+
+# What `_hold` refuses, said to those who read the document.
+_NULL = {"type": "null"}
+_EITHER = [
+    {
+        "required": ["seat_ids"],
+        "properties": {"seat_ids": {"type": "array"}, "quantity": _NULL, "grade": _NULL},
+    },
+    {
+        "required": ["quantity"],
+        "properties": {"seat_ids": _NULL, "quantity": {"type": "integer"}},
+    },
+]
+HoldBody = Annotated[HoldRequest, Meta(extra_json_schema={"oneOf": _EITHER})]
 
 
 class SeatOut(msgspec.Struct):
@@ -84,7 +104,7 @@ class _HoldCollection:
         201,
         role="any",
         keyed=True,
-        body=HoldRequest,
+        body=HoldBody,
         returns=HeldOut,
         path={"schedule_id": SCHEDULE_ID},
         problems=(SeatNotFound, SeatTaken, SoldOut, NoAdjacentSeats, NotOnSale, TicketLimit),

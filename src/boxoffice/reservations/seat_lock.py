@@ -47,7 +47,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a claim ended: `taken_ms` says for how long its seats are known to be taken, 0 if free."""
+    """How a claim ended: its seats are known to be taken until `taken_ms` after it, 0 if free."""
 
     owner: str
     seat_ids: Sequence[str]
@@ -87,10 +87,10 @@ class SeatLock:
     async def settle(self, schedule_id: UUID, endings: Iterable[Ending]) -> None:
         """Mark what was committed and give up the rest; a lost word lapses by itself."""
         keys: list[str] = []
-        args: list[str | int] = []
+        args: list[str | int] = [self._ttl_ms]
         for ending in endings:
             keys += _keys(schedule_id, ending.seat_ids)
-            args += [ending.owner, min(ending.taken_ms, self._ttl_ms)] * len(ending.seat_ids)
+            args += [ending.owner, ending.taken_ms] * len(ending.seat_ids)
         if not keys:
             return
         try:

@@ -11,7 +11,14 @@
 --
 -- Returns per request: 0 go on, 1 somebody's outcome is open, or the list of taken indexes in KEYS.
 
-local held = redis.call('MGET', unpack(KEYS))
+-- Lua's stack holds a few thousand values at once.
+local held = {}
+for from = 1, #KEYS, 1000 do
+  local part = redis.call('MGET', unpack(KEYS, from, math.min(from + 999, #KEYS)))
+  for i = 1, #part do
+    held[from + i - 1] = part[i]
+  end
+end
 local ttl_ms = ARGV[1]
 local answers = {}
 local mine = {}

@@ -2,22 +2,32 @@
 -- a late word about an old claim never touches a newer one.
 --
 -- KEYS  one seat each, possibly repeated: {schedule_id}:seat:<seat_id>
--- ARGV  per key: its owner token, and the milliseconds for which the seat is known to be taken; 0 where
---       the claim, or the committed hold, is given up
+-- ARGV  1 how long a claim lives, in milliseconds
+--       then per key its owner token, and the milliseconds, counted from the claim, for which the seat
+--       is known to be taken; 0 where the claim, or the committed hold, is given up
+--
+-- The claim's own clock runs on: a word that was long on its way, as it is when Valkey is paused, makes
+-- no seat look taken past its time.
 --
 -- Returns how many keys were changed.
 
+local claim_ms = tonumber(ARGV[1])
 local changed = 0
 for i = 1, #KEYS do
-  local owner = ARGV[2 * i - 1]
-  local taken_ms = tonumber(ARGV[2 * i])
+  local owner = ARGV[2 * i]
+  local taken_ms = tonumber(ARGV[2 * i + 1])
   local value = redis.call('GET', KEYS[i])
   if value and string.sub(value, 3) == owner then
     if taken_ms <= 0 then
       redis.call('DEL', KEYS[i])
       changed = changed + 1
     elseif value == 'P:' .. owner then
-      redis.call('SET', KEYS[i], 'C:' .. owner, 'PX', taken_ms)
+      local left_ms = redis.call('PTTL', KEYS[i]) - math.max(0, claim_ms - taken_ms)
+      if left_ms > 0 then
+        redis.call('SET', KEYS[i], 'C:' .. owner, 'PX', left_ms)
+      else
+        redis.call('DEL', KEYS[i])
+      end
       changed = changed + 1
     end
   end

@@ -1,0 +1,132 @@
+"""A decider whose database is the test: it answers each call when and as the test says."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from boxoffice.batching import GroupCommit, Limits, Pending, Verdict
+
+TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A command that says nothing but its name."""
+
+    name: str
+    identity: Hashable | None = None
+    fingerprint: bytes = b""
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of the decider that waits for the test's word."""
+
+    what: str
+    key: str
+    names: list[str]
+    answer: "asyncio.Future[list[Any]]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def accept(self) -> None:
+        """Answer that each command was done."""
+        self.answer.set_result([f"did {name}" for name in self.names])
+
+    def say(self, *answers: Any) -> None:
+        """Answer with these verdicts or findings."""
+        self.answer.set_result(list(answers))
+
+    def fail(self, error: BaseException) -> None:
+        """Raise instead of answering."""
+        self.answer.set_exception(error)
+
+
+class Scripted:
+    """Hands every call to the test; `next` returns it."""
+
+    def __init__(self, kind: str = "scripted") -> None:
+        self.kind = kind
+        self._calls: asyncio.Queue[Call] = asyncio.Queue()
+
+    async def decide(self, key: str, batch: Sequence[Pending[Wish, str]]) -> Sequence[Verdict[str]]:
+        """Wait for the test's verdicts."""
+        return await self._ask("decide", key, [pending.command for pending in batch])
+
+    async def look_up(self, key: str, commands: Sequence[Wish]) -> Sequence[str | None]:
+        """Wait for the test's findings."""
+        return await self._ask("look_up", key, commands)
+
+    async def _ask(self, what: str, key: str, commands: Sequence[Wish]) -> list[Any]:
+        call = Call(what, key, [command.name for command in commands])
+        self._calls.put_nowait(call)
+        return await call.answer
+
+    async def next(self, what: str = "decide") -> Call:
+        """Return the next call, which must be of this sort."""
+        async with asyncio.timeout(TIMEOUT_S):
+            call = await self._calls.get()
+        assert call.what == what
+        return call
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no call waits to be looked at."""
+        return self._calls.empty()
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Desk:
+    """A group commit and the people who stand in front of it."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.clock = Clock()
+        self.group = GroupCommit(Limits(**limits), clock=self.clock, jitter=lambda: 0.0)
+        self.decider = Scripted()
+
+    def ask(self, names: str, key: str = "lane") -> "list[asyncio.Task[str]]":
+        """Send one command per word of `names`, in this order."""
+        return [self.send(Wish(name), key) for name in names.split()]
+
+    def send(self, wish: Wish, key: str = "lane") -> "asyncio.Task[str]":
+        """Send one command."""
+        return asyncio.create_task(self.group.submit(self.decider, key, wish))
+
+    async def occupy(self, key: str = "elsewhere") -> Call:
+        """Fill one slot with a batch that stays at the database until the test answers it."""
+        self.ask(f"busy-{key}", key)
+        return await self.decider.next()
+
+    def waiting(self, key: str = "lane") -> list[str]:
+        """Return the names that wait in a lane, the next one first."""
+        lane = self.group._lanes.get((self.decider.kind, key))
+        return [] if lane is None else [pending.command.name for pending in lane.waiting]
+
+    @property
+    def has_forgotten_everything(self) -> bool:
+        """Whether no trace of any command is left."""
+        group = self.group
+        return not (group.count or group._lanes or group._turns or group._by_identity)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return once `condition` holds."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 — the conditions are states, not events
+            await asyncio.sleep(0)
+
+
+async def everybody(tasks: "Sequence[asyncio.Task[str]]") -> list[str | BaseException]:
+    """Return what each task returned or raised."""
+    async with asyncio.timeout(TIMEOUT_S):
+        return await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,117 @@
+"""A caller who hangs up takes nothing back and leaves nothing behind."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from boxoffice.errors import OutcomeUnknown
+from tests.batching.scripted import Desk, Wish, everybody, until
+
+
+async def hang_up(task: "asyncio.Task[str]") -> None:
+    """Cancel a caller and see it go."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_at_the_database() -> None:
+    desk = Desk()
+    gone, stays = desk.ask("gone stays")
+    call = await desk.decider.next()
+    await hang_up(gone)
+    assert desk.group.count == 2
+    call.accept()
+    assert await stays == "did stays"
+    assert desk.has_forgotten_everything
+
+
+async def test_in_the_queue() -> None:
+    desk = Desk(batches_in_flight=1)
+    busy = await desk.occupy()
+    gone, stays = desk.ask("gone stays")
+    await until(lambda: desk.waiting() == ["gone", "stays"])
+    await hang_up(gone)
+    busy.accept()
+    call = await desk.decider.next()
+    assert call.names == ["gone", "stays"]
+    call.accept()
+    assert await stays == "did stays"
+    assert desk.has_forgotten_everything
+
+
+async def test_an_error_for_somebody_who_has_gone_is_not_reported_as_lost() -> None:
+    desk = Desk()
+    (gone,) = desk.ask("gone")
+    call = await desk.decider.next()
+    await hang_up(gone)
+    call.fail(asyncpg.CheckViolationError("nobody hears this"))
+    await until(lambda: desk.has_forgotten_everything)
+
+
+async def test_in_the_moment_of_the_answer() -> None:
+    desk = Desk()
+    (gone,) = desk.ask("gone")
+    call = await desk.decider.next()
+    call.fail(asyncpg.CheckViolationError("told and cancelled at once"))
+    await until(lambda: desk.has_forgotten_everything)
+    await hang_up(gone)
+
+
+async def test_the_first_of_two_twins() -> None:
+    desk = Desk()
+    first, second = (desk.send(Wish("a", identity="key")) for _ in range(2))
+    call = await desk.decider.next()
+    await hang_up(first)
+    call.accept()
+    assert await second == "did a"
+    assert desk.has_forgotten_everything
+
+
+async def test_the_second_of_two_twins() -> None:
+    desk = Desk()
+    first, second = (desk.send(Wish("a", identity="key")) for _ in range(2))
+    call = await desk.decider.next()
+    await hang_up(second)
+    assert desk.group.count == 1
+    call.accept()
+    assert await first == "did a"
+    assert desk.has_forgotten_everything
+
+
+async def test_whoever_waits_for_another_request_with_the_same_identity() -> None:
+    desk = Desk()
+    first = desk.send(Wish("a", identity="key"))
+    other = desk.send(Wish("b", identity="key", fingerprint=b"other"))
+    call = await desk.decider.next()
+    await hang_up(other)
+    call.accept()
+    assert await first == "did a"
+    assert desk.has_forgotten_everything
+    assert desk.decider.is_quiet
+
+
+async def test_somebody_who_comes_back_gets_the_outcome() -> None:
+    desk = Desk()
+    first = desk.send(Wish("a", identity="key"))
+    call = await desk.decider.next()
+    await hang_up(first)
+    second = desk.send(Wish("a", identity="key"))
+    await until(lambda: desk.group.count == 2)
+    call.accept()
+    assert await second == "did a"
+
+
+async def test_a_batch_that_is_cancelled_from_outside_leaves_nobody_waiting() -> None:
+    desk = Desk()
+    tasks = desk.ask("a b")
+    await desk.decider.next()
+    for batch in desk.group._in_flight:
+        batch.cancel()
+    outcomes = await everybody(tasks)
+    assert all(isinstance(outcome, OutcomeUnknown) for outcome in outcomes)
+    assert desk.has_forgotten_everything
+    again = desk.ask("c")
+    (await desk.decider.next()).accept()
+    assert await everybody(again) == ["did c"]

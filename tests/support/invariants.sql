@@ -1,0 +1,82 @@
+-- name: seat_has_two_live_tickets
+-- The one thing that must never happen.
+SELECT seat_id FROM tickets
+ WHERE schedule_id = $1 AND status <> 'VOID' GROUP BY seat_id HAVING count(*) > 1;
+
+-- name: seat_was_promised_twice
+-- A later hold of a seat began while an earlier one was in its time, or after it was paid.
+SELECT a.seat_id
+  FROM (SELECT r.*, unnest(r.seat_ids) AS seat_id FROM reservations r WHERE r.schedule_id = $1) a
+  JOIN (SELECT r.*, unnest(r.seat_ids) AS seat_id FROM reservations r WHERE r.schedule_id = $1) b
+    ON b.seat_id = a.seat_id AND b.reservation_id <> a.reservation_id
+   AND (b.created_at, b.reservation_id) > (a.created_at, a.reservation_id)
+ WHERE a.status = 'CONFIRMED' OR (a.status IN ('HELD', 'EXPIRED') AND b.created_at < a.expires_at);
+
+-- name: promise_without_seats
+-- A paid reservation, or a hold in its time, that does not have every seat of its own.
+SELECT r.reservation_id
+  FROM reservations r
+ WHERE r.schedule_id = $1
+   AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
+   AND cardinality(r.seat_ids) <> (
+       SELECT count(*) FROM seats s
+        WHERE s.schedule_id = $1 AND s.seat_id = ANY (r.seat_ids) AND s.user_id = r.user_id
+          AND s.reservation_id = r.reservation_id
+          AND s.state = CASE r.status WHEN 'HELD' THEN 'HELD' ELSE 'SOLD' END
+          AND s.expires_at IS NOT DISTINCT FROM CASE r.status WHEN 'HELD' THEN r.expires_at END);
+
+-- name: seat_of_an_ended_hold
+-- A seat that still belongs to a reservation that was given up, or to none.
+SELECT s.seat_id
+  FROM seats s
+  LEFT JOIN reservations r ON r.schedule_id = $1 AND r.reservation_id = s.reservation_id
+ WHERE s.schedule_id = $1 AND s.state IN ('HELD', 'SOLD')
+   AND (r.reservation_id IS NULL OR r.status NOT IN ('HELD', 'CONFIRMED'));
+
+-- name: paid_without_its_papers
+-- A confirmed reservation without exactly one payment of its amount and one ticket for each seat.
+SELECT r.reservation_id
+  FROM reservations r
+ WHERE r.schedule_id = $1
+   AND (r.status = 'CONFIRMED') <> (
+       EXISTS (SELECT FROM payments p WHERE p.schedule_id = $1
+                  AND p.reservation_id = r.reservation_id AND p.amount_minor = r.amount_minor)
+       AND r.seat_ids = (SELECT array_agg(t.seat_id ORDER BY t.position) FROM tickets t
+                          WHERE t.schedule_id = $1 AND t.reservation_id = r.reservation_id));
+
+-- name: above_the_ticket_limit
+-- A person with more seats, paid or held, than the schedule allows.
+SELECT r.user_id
+  FROM reservations r JOIN schedules s ON s.schedule_id = r.schedule_id
+ WHERE r.schedule_id = $1
+   AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
+ GROUP BY r.user_id, s.ticket_limit
+HAVING sum(cardinality(r.seat_ids)) > s.ticket_limit;
+
+-- name: wallet_differs_from_its_entries
+-- A balance that its movements do not explain, or that is below zero.
+SELECT w.user_id
+  FROM wallets w
+ WHERE $1::uuid IS NOT NULL
+   AND (w.balance_minor < 0 OR w.balance_minor <> coalesce(
+       (SELECT sum(e.amount_minor) FROM ledger_entries e
+         WHERE e.user_id = w.user_id AND e.account = 'wallet'), 0));
+
+-- name: income_differs_from_payments
+-- What the house earned from a schedule is what was paid for it.
+SELECT i.earned, p.paid
+  FROM (SELECT coalesce(sum(amount_minor), 0) AS earned FROM ledger_entries
+         WHERE schedule_id = $1 AND account = 'income') i,
+       (SELECT coalesce(sum(amount_minor), 0) AS paid FROM payments WHERE schedule_id = $1) p
+ WHERE i.earned <> p.paid;
+
+-- name: event_is_missing_or_told_twice
+-- Each reservation tells that it was held, and once how it ended.
+SELECT r.reservation_id
+  FROM reservations r
+ WHERE r.schedule_id = $1
+   AND ARRAY['reservation.held']
+           || CASE r.status WHEN 'HELD' THEN '{}'::text[]
+                            ELSE ARRAY['reservation.' || lower(r.status)] END
+       IS DISTINCT FROM (SELECT array_agg(o.topic ORDER BY o.event_id) FROM outbox o
+                          WHERE o.scope_id = $1 AND o.subject_id = r.reservation_id);

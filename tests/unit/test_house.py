@@ -1,0 +1,206 @@
+"""The rules of the house, held by tests: what a file may know, and that nothing is undescribed."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from boxoffice.app import describe
+from boxoffice.errors import Problem
+from boxoffice.http.statuses import STATUSES, every_problem
+from boxoffice.platform import sqlfiles
+from boxoffice.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "boxoffice"
+ROOMS = ("catalog", "accounts", "reservations", "payments", "events", "audit")
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+IO = {
+    "asyncio", "asyncpg", "redis", "socket", "subprocess", "os", "time", "random", "secrets",
+    "structlog", "logging", "falcon", "uvicorn", "prometheus_client",
+}  # fmt: skip
+
+# Which modules (by file name, or by room for what is alike) must not import which.
+FORBIDDEN: list[tuple[str, set[str]]] = [
+    (r"(\w+)/(rules|ledger)\.py", IO | {"boxoffice.platform.postgres", "boxoffice.platform.valkey",
+                                       "boxoffice.platform.telemetry", "boxoffice.http"}),
+    (r"(\w+)/service\.py", {"falcon", "uvicorn", "boxoffice.http", "asyncpg"}),
+    (r"(\w+)/store\.py", {"falcon", "boxoffice.http", "boxoffice.batching"}),
+    (r"(\w+)/routes\.py", {"asyncpg", "redis", "boxoffice.platform.postgres",
+                          "boxoffice.platform.valkey"}),
+    (r"(platform|batching|http)/.*\.py", {f"boxoffice.{room}" for room in ROOMS}
+                                         | {"boxoffice.app", "boxoffice.embedded"}),
+    (r"(platform|embedded)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
+    (r"audit/.*\.py", {f"boxoffice.{room}" for room in ROOMS if room != "audit"}),
+]  # fmt: skip
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_a_file_imports_only_what_its_place_allows(path: Path) -> None:
+    imported = set(_imports(path))
+    for pattern, forbidden in FORBIDDEN:
+        if re.fullmatch(pattern, _name(path)):
+            broken = {
+                name
+                for name in imported
+                for prefix in forbidden
+                if name == prefix or name.startswith(prefix + ".")
+            }
+            assert not broken, f"{_name(path)} must not import {sorted(broken)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_a_store_is_called_by_its_own_room_only(path: Path) -> None:
+    if _name(path) in {"app.py", "seeding.py"}:
+        return
+    for name in _imports(path):
+        store = re.match(r"boxoffice\.(\w+)\.store\b", name)
+        if store:
+            # Types of another room's rows may be read, its statements may not be run.
+            assert _name(path).startswith(store[1] + "/"), f"{_name(path)} imports {name}"
+
+
+def test_the_import_rules_can_fail() -> None:
+    (pattern, forbidden), *_ = FORBIDDEN
+    assert re.fullmatch(pattern, "reservations/rules.py")
+    assert "asyncio" in forbidden
+
+
+def test_only_the_composition_root_names_concrete_servers() -> None:
+    for path in MODULES:
+        if path.parent.name == "platform" or _name(path) == "app.py":
+            continue
+        assert not {"asyncpg.create_pool", "redis.asyncio.Redis"} & set(_imports(path))
+
+
+def test_every_problem_has_one_code_and_one_status() -> None:
+    problems = list(every_problem())
+    codes = [problem.code for problem in problems]
+    assert len(codes) == len(set(codes))
+    assert set(codes) == set(STATUSES)
+    for problem in problems:
+        assert problem.title.endswith("."), problem
+        assert issubclass(problem, Problem)
+
+
+def test_every_problem_can_be_answered_by_some_documented_call() -> None:
+    text = str(describe()["paths"])
+    internal = {"draining", "method_not_allowed", "not_found", "idempotency_in_flight",
+                "outcome_unknown"}  # fmt: skip
+    missing = {code for code in STATUSES if f"`{code}`" not in text} - internal
+    assert not missing
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.sql")), ids=lambda p: p.name)
+def test_sql_files_are_named_and_described(path: Path) -> None:
+    if path.name == "functions.sql":
+        names = re.findall(r"CREATE OR REPLACE FUNCTION (\w+)", path.read_text(encoding="utf-8"))
+        assert names
+        assert all(re.search(r"_v\d+$", name) for name in names), "names carry a version"
+    elif "-- name:" in path.read_text(encoding="utf-8"):
+        assert sqlfiles.parse(path.read_text(encoding="utf-8"), path.name)
+
+
+def test_every_named_statement_is_used() -> None:
+    for path in SOURCE.rglob("*.sql"):
+        text = path.read_text(encoding="utf-8")
+        if "-- name:" not in text or path.parent.name == "audit":
+            continue
+        code = "".join(p.read_text(encoding="utf-8") for p in path.parent.glob("*.py"))
+        for name in sqlfiles.parse(text, path.name):
+            assert f'"{name}"' in code, f"{path.name}: nobody uses {name}"
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.lua")), ids=lambda p: p.name)
+def test_lua_scripts_say_what_they_touch(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("--")
+    assert "KEYS" in text.split("\n\n")[0] + text.split("\n\n")[1]
+
+
+def test_every_module_and_public_name_says_what_it_is_for() -> None:
+    silent = []
+    for path in MODULES:
+        if _name(path) == "errors.py":
+            continue  # a title is what an error says of itself; another test wants one of each
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if not ast.get_docstring(tree):
+            silent.append(_name(path))
+        for node in ast.walk(tree):
+            public = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            if public and not node.name.startswith("_") and not _is_described(node, tree):
+                silent.append(f"{_name(path)}:{node.name}")
+    assert not silent
+
+
+def _is_described(node: ast.AST, tree: ast.Module) -> bool:
+    described = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    if described and ast.get_docstring(node):
+        return True
+    # Functions inside functions, overrides of a library's protocol and members of private classes.
+    top = {id(child) for child in tree.body}
+    of_public_class = {
+        id(child)
+        for body in tree.body
+        if isinstance(body, ast.ClassDef) and not body.name.startswith("_")
+        for child in body.body
+    }
+    is_stub = isinstance(node, ast.FunctionDef) and isinstance(node.body[0], ast.Expr)
+    return id(node) not in top | of_public_class or is_stub
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    missing = [
+        name for name in Settings.__struct_fields__ if f"BOXOFFICE_{name.upper()}" not in text
+    ]
+    assert not missing
+
+
+def test_documents_link_to_what_exists() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = []
+    for document in documents:
+        targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
+        broken += [
+            f"{document.name}: {target}"
+            for target in targets
+            if "://" not in target and not (document.parent / target).exists()
+        ]
+    assert documents
+    assert not broken
+
+
+def test_the_korean_twin_has_the_same_shape() -> None:
+    def shape(name: str) -> list[str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        return [line.split(" ")[0] for line in text.splitlines() if re.match(r"#+ |```", line)]
+
+    assert shape("README.md") == shape("README.ko.md")
+
+
+def test_lock_files_pin_with_hashes_and_name_no_index() -> None:
+    for path in (ROOT / "requirements").glob("*.lock"):
+        text = path.read_text(encoding="utf-8")
+        assert "--hash=sha256:" in text
+        assert "://" not in text
+        assert "index-url" not in text
+        for line in text.splitlines():
+            if re.match(r"[a-z0-9]", line):
+                assert "==" in line, f"{path.name}: {line}"
