@@ -256,8 +256,16 @@ def fingerprint(database_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def unchanged(server: Running, sale: Sale, buyer: Person, other: Person) -> Iterator[None]:
+def unchanged(
+    server: Running, sale: Sale, buyer: Person, other: Person, second_organizer: Person
+) -> Iterator[None]:
     """Whatever the test asks for, the shared database stays as it is."""
     before = fingerprint(server.database_url)
     yield
     assert fingerprint(server.database_url) == before
+
+
+@pytest.fixture(scope="session")
+def second_organizer(server: Running) -> Person:
+    """Another person who may sell."""
+    return make_organizer(server)

@@ -115,8 +115,13 @@ class Desk:
     @property
     def has_forgotten_everything(self) -> bool:
         """Whether no trace of any command is left."""
-        group = self.group
-        return not (group.count or group._lanes or group._turns or group._by_identity)
+        return not traces(self.group)
+
+
+def traces(group: GroupCommit) -> list[object]:
+    """Return whatever a group commit still remembers of its commands."""
+    places = (group._lanes, group._turns, group._by_identity)
+    return [group.count] * bool(group.count) + [place for place in places if place]
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from boxoffice.batching import GroupCommit, Limits, Pending, Retry, Verdict
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
+from tests.batching.scripted import traces
 
 LIMITS = Limits(batch_max=3, batches_in_flight=2, queue_max=12, retry_for_s=0.05, settle_for_s=0.05)
 
@@ -213,7 +214,7 @@ def test_any_run(arrivals: list[Arrival], plan: list[str], look_up_failures: int
         group = GroupCommit(LIMITS, clock=clock, jitter=random.Random(0).random)
         runner.run(Crowd(world, group).run(arrivals))
     assert all(count == 1 for count in world.delivered.values())
-    assert not (group.count or group._lanes or group._turns or group._by_identity)
+    assert not traces(group)
     for lane in "AB":
         # Whoever waits for another request under its key joins the line later than it came.
         order = [o.number for o in world.first_decided if o.lane == lane and o.identity is None]

@@ -1,7 +1,10 @@
 """Batches form without a timer, in the order of arrival, within their bounds."""
 
-from boxoffice.batching import Retry
-from tests.batching.scripted import Desk, everybody, until
+from collections.abc import Sequence
+from contextvars import ContextVar
+
+from boxoffice.batching import Pending, Retry, Verdict
+from tests.batching.scripted import Desk, Scripted, Wish, everybody, until
 
 
 async def test_a_lone_request_waits_for_nothing() -> None:
@@ -96,3 +99,23 @@ async def test_batches_that_come_back_in_the_wrong_order_are_put_in_order() -> N
         assert call.names == names
         call.accept()
     assert await everybody(tasks) == [f"did {name}" for name in "abcdxy"]
+
+
+async def test_a_batch_does_not_run_in_the_context_of_the_request_that_started_it() -> None:
+    request_id: ContextVar[str] = ContextVar("request_id", default="nobody's")
+    seen = []
+
+    class Curious(Scripted):
+        async def decide(
+            self, key: str, batch: Sequence[Pending[Wish, str]]
+        ) -> Sequence[Verdict[str]]:
+            seen.append(request_id.get())
+            return await super().decide(key, batch)
+
+    desk = Desk()
+    desk.decider = Curious()
+    request_id.set("a's")
+    (task,) = desk.ask("a")
+    (await desk.decider.next()).accept()
+    await task
+    assert seen == ["nobody's"]

@@ -142,27 +142,27 @@ def test_every_module_and_public_name_says_what_it_is_for() -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if not ast.get_docstring(tree):
             silent.append(_name(path))
-        for node in ast.walk(tree):
-            public = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            if public and not node.name.startswith("_") and not _is_described(node, tree):
-                silent.append(f"{_name(path)}:{node.name}")
+        silent += [f"{_name(path)}:{node.name}" for node in _public(tree) if not _describes(node)]
     assert not silent
 
 
-def _is_described(node: ast.AST, tree: ast.Module) -> bool:
-    described = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    if described and ast.get_docstring(node):
-        return True
-    # Functions inside functions, overrides of a library's protocol and members of private classes.
-    top = {id(child) for child in tree.body}
-    of_public_class = {
-        id(child)
-        for body in tree.body
-        if isinstance(body, ast.ClassDef) and not body.name.startswith("_")
-        for child in body.body
-    }
-    is_stub = isinstance(node, ast.FunctionDef) and isinstance(node.body[0], ast.Expr)
-    return id(node) not in top | of_public_class or is_stub
+Described = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _public(tree: ast.Module) -> Iterator[Described]:
+    """Yield the public classes and functions of a module and the public members of the classes."""
+    for node in tree.body:
+        if not isinstance(node, Described) or node.name.startswith("_"):
+            continue
+        yield node
+        if isinstance(node, ast.ClassDef):
+            members = (child for child in node.body if isinstance(child, Described))
+            yield from (member for member in members if not member.name.startswith("_"))
+
+
+def _describes(node: Described) -> bool:
+    is_stub = not isinstance(node, ast.ClassDef) and isinstance(node.body[0], ast.Expr)
+    return bool(ast.get_docstring(node)) or is_stub
 
 
 def test_every_setting_is_documented() -> None:

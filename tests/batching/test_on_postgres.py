@@ -1,0 +1,250 @@
+"""Batches of real holds on a real PostgreSQL, with poison, killed connections and rivals."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+from uuid_utils.compat import uuid7
+
+from boxoffice.batching import GroupCommit, Limits, Pending, Verdict
+from boxoffice.platform.postgres import Database
+from boxoffice.platform.valkey import Valkey
+from boxoffice.reservations import store
+from boxoffice.reservations.deciders import Background, HoldDecider
+from boxoffice.reservations.seat_lock import SeatLock
+from boxoffice.reservations.store import HoldCommand, HoldOutcome
+from boxoffice.settings import Settings
+from tests.batching.conftest import Sale
+from tests.batching.proxy import Proxy
+
+TIMEOUT_S = 10.0
+
+
+class Watched(HoldDecider):
+    """The real decider, and a record of what it was asked."""
+
+    def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
+        super().__init__(db, seat_lock, background)
+        self.batches: list[list[HoldCommand]] = []
+        self.look_ups = 0
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+    ) -> Sequence[Verdict[HoldOutcome]]:
+        self.batches.append([pending.command for pending in batch])
+        return await super().decide(key, batch)
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[HoldCommand]
+    ) -> Sequence[HoldOutcome | None]:
+        self.look_ups += 1
+        return await super().look_up(key, commands)
+
+
+class Window:
+    """The ticket window of one pod."""
+
+    def __init__(self, decider: HoldDecider, schedule_id: UUID) -> None:
+        self.decider = decider
+        self.group = GroupCommit(Limits())
+        self._schedule_id = schedule_id
+
+    async def hold(self, *wishes: HoldCommand) -> list[HoldOutcome | BaseException]:
+        """Ask for all of `wishes` in one moment and return what each of them heard."""
+        async with asyncio.timeout(TIMEOUT_S):
+            return await asyncio.gather(
+                *(self.group.submit(self.decider, self._schedule_id, wish) for wish in wishes),
+                return_exceptions=True,
+            )
+
+
+@asynccontextmanager
+async def window(
+    db: Database, valkey: Valkey, schedule_id: UUID
+) -> AsyncIterator[tuple[Window, Watched]]:
+    """Open a ticket window with the real seat lock, and close it in order."""
+    background = Background()
+    watched = Watched(db, SeatLock(valkey, 9_000), background)
+    opened = Window(watched, schedule_id)
+    yield opened, watched
+    await opened.group.close()
+    await background.finish()
+
+
+def wish(*seat_ids: str, user_id: UUID | None = None, key: str = "key") -> HoldCommand:
+    """Return a wish for these seats."""
+    return HoldCommand(user_id or uuid7(), key, b"body", uuid7(), seat_ids)
+
+
+def names(outcomes: Sequence[HoldOutcome | BaseException]) -> list[str]:
+    """Return the database's words, or the names of the errors."""
+    return [
+        outcome.name if isinstance(outcome, HoldOutcome) else type(outcome).__name__
+        for outcome in outcomes
+    ]
+
+
+async def wait_for_blocked_batch(db: Database) -> int:
+    """Return the server process of a batch that waits for a lock."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while True:
+            rows = await db.fetch(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                " AND wait_event_type = 'Lock' AND query LIKE '%reservations_hold%'"
+            )
+            if rows:
+                return int(rows[0]["pid"])
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def outsider(settings: Settings) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection that is nobody's in the shop."""
+    connection = await asyncpg.connect(settings.database_url)
+    yield connection
+    await connection.close()
+
+
+async def test_a_poison_command_fails_alone(sale: Sale, valkey: Valkey) -> None:
+    wishes = [wish(f"S{number}") for number in range(1, 9)]
+    wishes[4] = wish("S5", key="NUL is no text: \0")
+    async with window(sale.db, valkey, sale.schedule_id) as (pod, watched):
+        outcomes = await pod.hold(*wishes)
+    assert watched.batches[0] == wishes
+    assert names(outcomes) == ["held"] * 4 + ["CharacterNotInRepertoireError"] + ["held"] * 3
+    expected = {f"S{at}": w.user_id for at, w in enumerate(wishes, start=1) if at != 5}
+    assert await sale.holders() == expected
+    assert await sale.events() == 7
+
+
+async def test_a_connection_killed_before_the_commit_is_decided_once(
+    sale: Sale, valkey: Valkey, outsider: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    wishes = [wish("S1"), wish("S2", "S3"), wish("S3")]
+    async with window(sale.db, valkey, sale.schedule_id) as (pod, watched):
+        async with outsider.transaction():
+            await outsider.execute("LOCK TABLE outbox IN SHARE MODE")
+            asking = asyncio.create_task(pod.hold(*wishes))
+            pid = await wait_for_blocked_batch(sale.db)
+            await sale.db.fetch("SELECT pg_terminate_backend($1)", pid)
+        outcomes = await asking
+    assert names(outcomes) == ["held", "held", "seat_taken"]
+    assert watched.look_ups >= 1
+    first, second, _ = (w.user_id for w in wishes)
+    assert await sale.holders() == {"S1": first, "S2": second, "S3": second}
+    assert await sale.seats_of_reservations() == ["S1", "S2", "S3"]
+    assert await sale.events() == 2
+
+
+async def test_a_connection_cut_after_the_commit_is_settled_by_looking_up(
+    sale: Sale, valkey: Valkey, settings: Settings
+) -> None:
+    proxy = Proxy()
+    async with proxy.listen(settings.database_url):
+        db = Database(msgspec.structs.replace(settings, database_url=proxy.url))
+        await db.open()
+        try:
+            async with window(db, valkey, sale.schedule_id) as (pod, watched):
+                await pod.hold(wish("S40"))  # prepares the statement, which is a round trip too
+                proxy.cut_the_next_answer()
+                wishes = [wish(f"S{number}", f"S{number + 1}") for number in (1, 3, 5)]
+                outcomes = await pod.hold(*wishes)
+        finally:
+            await db.close()
+    assert (proxy.cuts, watched.look_ups, len(watched.batches)) == (1, 1, 2)
+    assert names(outcomes) == ["replayed"] * 3
+    for outcome, asked in zip(outcomes, wishes, strict=True):
+        assert isinstance(outcome, HoldOutcome)
+        assert outcome.held is not None
+        assert outcome.held.reservation_id == asked.reservation_id
+        assert outcome.held.seat_ids == asked.seat_ids
+    assert await sale.seats_of_reservations() == sorted(["S40", *(f"S{n}" for n in range(1, 7))])
+    assert await sale.events() == 4
+
+
+async def test_inside_a_batch_the_first_to_come_is_the_first_served(
+    sale: Sale, valkey: Valkey
+) -> None:
+    wishes = [
+        wish("S2", "S1"),
+        wish("S1"),
+        wish("S3", "S2"),
+        wish("S3"),
+        wish("S3", "S4"),
+        wish("S4"),
+    ]
+    async with window(sale.db, valkey, sale.schedule_id) as (pod, watched):
+        outcomes = await pod.hold(*wishes)
+    assert watched.batches[0] == wishes
+    assert names(outcomes) == ["held", "seat_taken", "seat_taken", "held", "seat_taken", "held"]
+    holders = await sale.holders()
+    assert holders == {
+        "S1": wishes[0].user_id,
+        "S2": wishes[0].user_id,
+        "S3": wishes[3].user_id,
+        "S4": wishes[5].user_id,
+    }
+
+
+async def test_in_one_batch_a_loser_gets_the_seat_that_the_winner_may_not_have(
+    sale: Sale, valkey: Valkey
+) -> None:
+    greedy = uuid7()
+    wishes = [
+        wish("S1", "S2", "S3", "S4", user_id=greedy, key="four"),
+        wish("S5", user_id=greedy, key="one too many"),
+        wish("S5"),
+    ]
+    async with window(sale.db, valkey, sale.schedule_id) as (pod, _):
+        outcomes = await pod.hold(*wishes)
+    assert names(outcomes) == ["held", "ticket_limit", "held"]
+    assert (await sale.holders())["S5"] == wishes[2].user_id
+
+
+class Undecided(Watched):
+    """A decider whose transaction stays open until the test ends it, and is rolled back then."""
+
+    def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
+        super().__init__(db, seat_lock, background)
+        self.has_seats = asyncio.Event()
+        self.roll_back = asyncio.Event()
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+    ) -> Sequence[Verdict[HoldOutcome]]:
+        commands = [pending.command for pending in batch]
+        async with self._db.transaction() as connection:
+            await connection.fetch(store._QUERIES["hold"], key, *store._columns(commands))
+            self.has_seats.set()
+            await self.roll_back.wait()
+            raise asyncpg.CheckViolationError("the winner fails for a reason of its own")
+
+
+async def test_on_two_pods_a_loser_is_tried_again_until_the_winner_has_failed(
+    sale: Sale, valkey: Valkey, settings: Settings
+) -> None:
+    other_db = Database(settings)
+    await other_db.open()
+    try:
+        undecided = Undecided(other_db, SeatLock(valkey, 9_000), Background())
+        first_pod = Window(undecided, sale.schedule_id)
+        async with window(sale.db, valkey, sale.schedule_id) as (second_pod, watched):
+            winning = asyncio.create_task(first_pod.hold(wish("S1", "S2")))
+            await undecided.has_seats.wait()
+            loser = wish("S2", "S3")
+            losing = asyncio.create_task(second_pod.hold(loser))
+            async with asyncio.timeout(TIMEOUT_S):
+                while len(watched.batches) < 3:  # noqa: ASYNC110 — a state, not an event
+                    await asyncio.sleep(0.001)
+            assert not losing.done()
+            undecided.roll_back.set()
+            assert names(await winning) == ["CheckViolationError"]
+            assert names(await losing) == ["held"]
+    finally:
+        await other_db.close()
+    assert await sale.holders() == {"S2": loser.user_id, "S3": loser.user_id}
+    assert await sale.events() == 1

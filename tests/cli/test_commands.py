@@ -1,0 +1,232 @@
+"""The commands that people and scripts rely on, as processes of their own."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+import pytest
+
+from boxoffice.platform.migrations import migrate
+from boxoffice.settings import Settings
+from tests.support.shop import free_port
+
+TIMEOUT_S = 60
+
+
+def _env(**given: object) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")}
+    return clean | {f"BOXOFFICE_{name.upper()}": str(value) for name, value in given.items()}
+
+
+def _run(*words: str, cwd: Path, **settings: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "boxoffice", *words],
+        cwd=cwd,
+        env=_env(**settings),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 — our own address
+        return json.load(answer)
+
+
+@contextmanager
+def _up(home: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "boxoffice", "up", "--data-dir", str(home / "data")],
+        cwd=home,
+        env=_env(port=port),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + TIMEOUT_S
+        while not _is_ready(port):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"`up` did not come up: {process.communicate()[0]}")
+            time.sleep(0.05)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return bool(_get(f"http://127.0.0.1:{port}/readyz"))
+    except OSError:
+        return False
+
+
+def _family(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def _all_gone(family: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(family, timeout=15)
+    return not alive
+
+
+def test_up_sells_survives_a_restart_and_leaves_nothing_running(tmp_path: Path) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with _up(tmp_path, port) as process:
+        (concert,) = _get(f"{base}/v1/concerts")["items"]
+        (schedule,) = _get(f"{base}/v1/concerts/{concert['concert_id']}/schedules")["items"]
+        assert schedule["on_sale"]
+        assert schedule["seats_available"] == schedule["seats_total"] == 1000
+        seeded = _run("seed", "--seats", "10", "--users", "3", "--tokens", "tokens", cwd=tmp_path)
+        assert seeded.returncode != 0, "the servers are in another data directory"
+        family = _family(process)
+        assert len(family) >= 5
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=TIMEOUT_S)[0]
+        assert process.returncode == 0, printed
+        assert "Ctrl-C stops everything" in printed
+        assert _all_gone(family)
+    with _up(tmp_path, port) as process:
+        (again,) = _get(f"{base}/v1/concerts")["items"]
+        assert again == concert
+        family = _family(process)
+        process.kill()
+        assert _all_gone(family), "a killed parent leaves nothing running"
+
+
+def test_up_says_that_its_port_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = _run("up", cwd=tmp_path, port=taken.getsockname()[1])
+    assert ended.returncode == 1
+    assert "in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_seed_prints_ids_and_writes_tokens(settings: Settings, tmp_path: Path) -> None:
+    servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+    words = ("seed", "--seats", "1000", "--users", "4000", "--tokens", "tokens.jsonl")
+    started = time.monotonic()
+    seeded = _run(*words, cwd=tmp_path, **servers)
+    assert seeded.returncode == 0, seeded.stderr
+    assert time.monotonic() - started < 30
+    assert json.loads(seeded.stdout).keys() == {"concert_id", "schedule_id"}
+    lines = (tmp_path / "tokens.jsonl").read_text().splitlines()
+    assert len(lines) == 4000
+    assert json.loads(lines[0]).keys() == {"user_id", "access_token"}
+    assert stat.S_IMODE((tmp_path / "tokens.jsonl").stat().st_mode) == 0o600
+
+    audited = _run("audit", cwd=tmp_path, **servers)
+    assert audited.returncode == 0, audited.stdout
+    report = json.loads(_run("audit", "--json", cwd=tmp_path, **servers).stdout)
+    assert report["ok"] is True
+
+
+def test_audit_exits_1_where_a_promise_is_broken(settings: Settings, tmp_path: Path) -> None:
+    servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+    assert _run("seed", "--seats", "5", "--users", "1", cwd=tmp_path, **servers).returncode == 0
+
+    async def spoil() -> None:
+        connection = await asyncpg.connect(settings.database_url)
+        await connection.execute("UPDATE wallets SET balance_minor = balance_minor + 1")
+        await connection.close()
+
+    asyncio.run(spoil())
+    audited = _run("audit", cwd=tmp_path, **servers)
+    assert audited.returncode == 1
+    assert "BROKEN" in audited.stdout
+
+
+def test_migrate_can_run_many_times_at_once(servers: Any, tmp_path: Path) -> None:
+    name = f"m_{os.getpid()}_{time.monotonic_ns()}"
+
+    async def race() -> list[int]:
+        admin = await asyncpg.connect(servers.database_url)
+        await admin.execute(f"CREATE DATABASE {name}")
+        url = servers.database_url.rpartition("/")[0] + "/" + name
+        try:
+            return await asyncio.gather(*(migrate(Settings(database_url=url)) for _ in range(4)))
+        finally:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            await admin.close()
+
+    steps = asyncio.run(race())
+    assert sorted(steps)[:3] == [0, 0, 0]
+    assert max(steps) > 0
+
+
+@pytest.mark.parametrize(
+    ("settings_", "words", "sentence"),
+    [
+        ({}, ("serve",), "BOXOFFICE_DATABASE_URL"),
+        ({"batch_max": 0}, ("migrate",), "BOXOFFICE_BATCH_MAX"),
+        ({"colour": "red"}, ("migrate",), "BOXOFFICE_COLOUR"),
+        (
+            {"database_url": "postgresql://x@127.0.0.1:1/x", "valkey_url": "redis://127.0.0.1:1"},
+            ("migrate",),
+            "PostgreSQL cannot be reached",
+        ),
+        (
+            {"database_url": "postgresql://x@127.0.0.1:1/x", "valkey_url": "redis://127.0.0.1:1"},
+            ("serve",),
+            "refused",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    tmp_path: Path, settings_: dict[str, object], words: tuple[str, ...], sentence: str
+) -> None:
+    ended = _run(*words, cwd=tmp_path, **settings_)
+    assert ended.returncode == 1
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "boxoffice", "serve", "--workers", "2"],
+        cwd=tmp_path,
+        env=_env(port=port, database_url=settings.database_url, valkey_url=settings.valkey_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + TIMEOUT_S
+        while not _is_ready(port) and time.monotonic() < until:
+            time.sleep(0.05)
+        family = _family(process)
+        assert len(family) == 2
+        for _ in range(40):
+            _get(f"http://127.0.0.1:{port}/v1/concerts")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            metrics = answer.read().decode()
+        told = 'boxoffice_requests_total{code="ok",method="GET",route="/v1/concerts",status="200"}'
+        assert f"{told} 40.0" in metrics, "one worker answers for both"
+        process.send_signal(signal.SIGTERM)
+        printed = process.communicate(timeout=TIMEOUT_S)[0]
+        assert process.returncode == 0, printed
+        assert _all_gone(family)
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,185 @@
+"""The sweeper, and the race between the end of a hold and its payment."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.reservations import sweeper
+from boxoffice.settings import Settings
+from tests.conftest import Servers
+from tests.support.hall import Hall, open_hall
+from tests.support.invariants import broken
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def settings(database_url: str, servers: Servers) -> Settings:
+    """A database of each test's own: the sweeper looks at all of it."""
+    return Settings(
+        database_url=database_url,
+        valkey_url=servers.valkey_url,
+        log_level="error",
+        sweep_interval_ms=20,
+        sweep_batch_max=2,
+    )
+
+
+async def test_the_sweeper_closes_what_has_lapsed_in_bounded_batches(db: Database) -> None:
+    hall, elsewhere = await open_hall(db), await open_hall(db)
+    lapsed = [await hall.held(hall.people[0], seat) for seat in hall.seat_ids[:5]]
+    lapsed_elsewhere = await elsewhere.held(elsewhere.people[0], "S001")
+    alive = await hall.held(hall.people[1], "S006")
+    await hall.lapse(*lapsed)
+    await elsewhere.lapse(lapsed_elsewhere)
+    closed = [await sweeper.sweep_once(db, 2) for _ in range(4)]
+    assert sum(closed) == 6
+    assert max(closed) <= 4, "two at the most, of each of two schedules"
+    assert await hall.status(alive) == "HELD"
+    assert await elsewhere.status(lapsed_elsewhere) == "EXPIRED"
+    assert [(await hall.seat(seat))["state"] for seat in hall.seat_ids[:7]] == [
+        *["AVAILABLE"] * 5,
+        "HELD",
+        "AVAILABLE",
+    ]
+    assert not await broken(db, hall.schedule_id)
+
+
+async def test_two_sweepers_share_the_work_and_tell_nothing_twice(db: Database) -> None:
+    hall = await open_hall(db, seats=200, ticket_limit=1000)
+    lapsed = [
+        one.held.reservation_id
+        for one in await hall.decide(*(hall.wish(hall.people[0], seat) for seat in hall.seat_ids))
+        if one.held is not None
+    ]
+    await hall.lapse(*lapsed)
+
+    async def sweep() -> int:
+        return sum([await sweeper.sweep_once(db, 7) for _ in range(40)])
+
+    shares = await asyncio.gather(sweep(), sweep())
+    assert sum(shares) == 200
+    assert all(shares), "each had something to do"
+    query = "SELECT count(*), count(DISTINCT subject_id) FROM outbox WHERE topic = $1"
+    [told] = await db.fetch(query, "reservation.expired")
+    assert tuple(told) == (200, 200)
+    assert not await broken(db, hall.schedule_id)
+
+
+async def test_a_sweeper_passes_over_what_another_transaction_has_in_hand(
+    db: Database, other: "asyncpg.Connection[Record]"
+) -> None:
+    hall = await open_hall(db)
+    busy, idle = [await hall.held(hall.people[0], seat) for seat in hall.seat_ids[:2]]
+    await hall.lapse(busy, idle)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", busy)
+        assert await hall.expire() == 1
+    assert await hall.expire() == 1
+
+
+async def test_the_role_sweeps_until_it_is_stopped(db: Database, settings: Settings) -> None:
+    hall = await open_hall(db)
+    lapsed = [await hall.held(hall.people[0], seat) for seat in hall.seat_ids[:5]]
+    stop = asyncio.Event()
+    role = asyncio.create_task(sweeper.run(settings, stop))
+    await hall.lapse(*lapsed)
+
+    async def all_closed() -> bool:
+        return {await hall.status(one) for one in lapsed} == {"EXPIRED"}
+
+    await until(all_closed)
+    stop.set()
+    await asyncio.wait_for(role, 5)
+
+
+async def _pay_at_the_last_moment(hall: Hall, buyer: UUID, reservation: UUID, at: float) -> str:
+    await asyncio.sleep(max(0.0, at - time.monotonic()))
+    return (await hall.pay(buyer, reservation)).name
+
+
+async def _run_after(hall: Hall, buyer: UUID, seat: str, at: float) -> str:
+    """Take the seat over as soon as it is lapsed."""
+    await asyncio.sleep(max(0.0, at - time.monotonic()))
+    while True:
+        name = (await hall.hold(buyer, seat)).name
+        if name == "held" or (await hall.seat(seat))["state"] == "SOLD":
+            return name
+
+
+async def test_a_seat_at_the_end_of_its_hold_is_paid_or_taken_over_and_never_both(
+    db: Database,
+) -> None:
+    """Payments start around the end of the hold, by a spread that is drawn from the seed."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    pairs = 12
+    hall = await open_hall(
+        db, seats=pairs, people=2 * pairs, hold_ttl_s=1, balance_minor=10_000, ticket_limit=1
+    )
+    owners, rivals = hall.people[:pairs], hall.people[pairs:]
+    began = time.monotonic()
+    outcomes = await hall.decide(*map(hall.wish, owners, hall.seat_ids))
+    reservations = [one.held.reservation_id for one in outcomes if one.held is not None]
+    ends = (began + time.monotonic()) / 2 + 1.0
+    stop = asyncio.Event()
+
+    async def sweep() -> None:
+        while not stop.is_set():
+            await hall.expire()
+
+    sweeping = asyncio.create_task(sweep())
+    payments = asyncio.gather(
+        *(
+            _pay_at_the_last_moment(hall, owner, reservation, ends + rng.uniform(-0.06, 0.04))
+            for owner, reservation in zip(owners, reservations, strict=True)
+        )
+    )
+    takeovers = asyncio.gather(
+        *(
+            _run_after(hall, rival, seat, ends - 0.05)
+            for rival, seat in zip(rivals, hall.seat_ids, strict=True)
+        )
+    )
+    results = list(zip(await payments, await takeovers, strict=True))
+    stop.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
+    print(Counter(results))
+    assert set(results) <= {("paid", "seat_taken"), ("hold_expired", "held")}
+    assert not await broken(db, hall.schedule_id)
+
+
+async def test_a_payment_after_the_end_comes_too_late_swept_or_not(db: Database) -> None:
+    hall = await open_hall(db, balance_minor=10_000)
+    buyer = hall.people[0]
+    lapsed, swept = [await hall.held(buyer, seat) for seat in hall.seat_ids[:2]]
+    await hall.lapse(swept)
+    await hall.expire()
+    await hall.lapse(lapsed)
+    assert (await hall.pay(buyer, lapsed)).name == "hold_expired"
+    assert (await hall.pay(buyer, swept)).name == "hold_expired"
+    assert await hall.balance(buyer) == 10_000
+
+
+async def test_a_payment_that_waited_past_the_end_comes_too_late(
+    db: Database, other: "asyncpg.Connection[Record]"
+) -> None:
+    """The time is taken after the last wait, not when the payment arrived."""
+    hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM wallets WHERE user_id = $1 FOR UPDATE", buyer)
+        payment = asyncio.create_task(hall.pay(buyer, reservation))
+        lapsed = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
+        await until(lambda: other.fetchval(lapsed, reservation))
+    assert (await payment).name == "hold_expired"
+    assert await hall.balance(buyer) == 10_000
