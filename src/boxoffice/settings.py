@@ -28,8 +28,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The settings of one process; `.env` style names are the field names in capitals."""
 
     # Servers of one's own; empty means the embedded ones (`boxoffice up` only).
-    database_url: str = ""
-    valkey_url: str = ""
+    database_url: Annotated[str, Meta(pattern="^(postgres(ql)?://.*)?$")] = ""
+    valkey_url: Annotated[str, Meta(pattern="^((rediss?|unix)://.*)?$")] = ""
 
     # HTTP
     host: str = "127.0.0.1"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from boxoffice.http.statuses import STATUSES
+
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 PASSWORD = "열려라 참깨 8"
@@ -133,9 +135,7 @@ class Sale:
 def sign_up(api: Api, name: str = "김민수") -> Person:
     """Make an account and log in."""
     email = f"{secrets.token_hex(8)}@example.test"
-    made = expect(
-        api.post("/v1/users", {"email": email, "password": PASSWORD, "name": name}), 201
-    )
+    made = expect(api.post("/v1/users", {"email": email, "password": PASSWORD, "name": name}), 201)
     return Person(made.json["user_id"], email, api.of(log_in(api, email)))
 
 
@@ -151,6 +151,11 @@ def expect(answer: Answer, status: int, code: str = "") -> Answer:
     if code:
         check_problem(answer)
     return answer
+
+
+def refused(answer: Answer, code: str) -> Answer:
+    """Return `answer` once it is the problem `code`, with the status of the one table."""
+    return expect(answer, STATUSES[code], code)
 
 
 def check_problem(answer: Answer) -> None:

@@ -208,7 +208,11 @@ def draft(organizer: Person, seats: int = 20, **changed: Any) -> Sale:
     concert_id = expect(organizer.api.post("/v1/admin/concerts", concert), 201).json["concert_id"]
     path = f"/v1/admin/concerts/{concert_id}/schedules"
     made = expect(organizer.api.post(path, schedule_body(**changed)), 201)
-    sale = Sale(concert_id, made.json["schedule_id"], [f"A-{1 + n // 10}-{1 + n % 10}" for n in range(seats)])
+    sale = Sale(
+        concert_id,
+        made.json["schedule_id"],
+        [f"A-{1 + n // 10}-{1 + n % 10}" for n in range(seats)],
+    )
     if seats:
         upload = f"/v1/admin/schedules/{sale.schedule_id}/seats"
         expect(organizer.api.post(upload, {"seats": seat_bodies(seats)}), 201)
@@ -269,3 +273,19 @@ def unchanged(
 def second_organizer(server: Running) -> Person:
     """Another person who may sell."""
     return make_organizer(server)
+
+
+@pytest.fixture(scope="session")
+def signing_key(server: Running, buyer: Person) -> tuple[str, bytes]:
+    """The key that the shared server signs with: its name and its secret."""
+
+    async def read() -> tuple[str, bytes]:
+        connection = await asyncpg.connect(server.database_url)
+        try:
+            row = await connection.fetchrow("SELECT kid::text, secret FROM token_keys")
+        finally:
+            await connection.close()
+        assert row is not None
+        return row["kid"], row["secret"]
+
+    return asyncio.run(read())

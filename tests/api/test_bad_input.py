@@ -6,19 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from boxoffice.http.statuses import STATUSES
-
-from .client import PASSWORD, Answer, Api, Person, Sale, check_problem, expect
-from .conftest import draft, hold, on_sale
+from .client import PASSWORD, Answer, Api, Person, Sale, check_problem, expect, refused
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 DEEP = 100_000
-
-
-def refused(answer: Answer, code: str) -> Answer:
-    """Return `answer` once it is the problem `code`, with the status of the one table."""
-    return expect(answer, STATUSES[code], code)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +79,8 @@ def test_a_repeated_member_is_malformed(organizer: Person, bodies: dict[str, Any
             refused(send(organizer, path, twice.encode()), "malformed")
     escaped = b'{"amount": 5, "am\\u006funt": 500}'
     refused(send(organizer, "/v1/me/wallet/charges", escaped), "malformed")
-    nested = b'{"seats": [{"section": "A", "row": "1", "number": 1, "grade": "R", "price": 1, "price": 2}]}'
+    seat = b'{"section": "A", "row": "1", "number": 1, "grade": "R", "price": 1, "price": 2}'
+    nested = b'{"seats": [' + seat + b"]}"
     seats = next(path for path in bodies if path.endswith("/seats"))
     refused(send(organizer, seats, nested), "malformed")
 
@@ -180,7 +173,7 @@ def test_lists_of_seats(buyer: Person, sale: Sale, organizer: Person) -> None:
         {"quantity": 1, "grade": "a\u0000b"},
     ):
         refused(buyer.api.keyed(sale.holds, wish), "invalid")
-    for unknown in ("Z-9-9", "a-1-1", "좌석", "'; --", "x" * 128):
+    for unknown in ("Z-9-9", "a-1-1", "좌석", "';--", "x" * 128):
         answer = refused(
             buyer.api.keyed(sale.holds, {"seat_ids": ["A-1-1", unknown]}), "seat_not_found"
         )
@@ -267,7 +260,15 @@ def test_unknown_ids(buyer: Person, organizer: Person, sale: Sale, unknown: str)
 
 
 def test_ids_that_look_like_ours(buyer: Person, sale: Sale) -> None:
-    for unknown in ("A" * 43, "A" * 42 + "B", "_" * 43, "A" * 44, "A" * 42, "=" * 43, "A" * 41 + "=="):
+    for unknown in (
+        "A" * 43,
+        "A" * 42 + "B",
+        "_" * 43,
+        "A" * 44,
+        "A" * 42,
+        "=" * 43,
+        "A" * 41 + "==",
+    ):
         refused(buyer.api.get(f"/v1/reservations/{unknown}"), "reservation_not_found")
         refused(buyer.api.delete(f"/v1/reservations/{unknown}"), "reservation_not_found")
         refused(buyer.api.get(f"/v1/payments/{unknown}"), "payment_not_found")
@@ -276,10 +277,10 @@ def test_ids_that_look_like_ours(buyer: Person, sale: Sale) -> None:
 
 
 def test_ways_of_payment(buyer: Person) -> None:
-    for method in ("card", "wallets", "x" * 40):
+    for method in ("card", "wallets", "x" * 40, "wallet\n"):
         order = {"reservation_id": "A" * 43, "method": method}
         refused(buyer.api.keyed("/v1/payments", order), "payment_method_unknown")
-    for method in ("", "Wallet", "wal let", "wallet\u0000", "wallet\n", "x" * 41, 1, None):
+    for method in ("", "Wallet", "wal let", "wallet\u0000", "x" * 41, 1, None):
         wrong = {"reservation_id": "A" * 43, "method": method}
         refused(buyer.api.keyed("/v1/payments", wrong), "invalid")
 
@@ -348,7 +349,9 @@ def test_methods_that_a_resource_does_not_have(api: Api, sale: Sale) -> None:
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "TRACE"} - allowed:
             answer = api.call(method, path)
             assert answer.status == 405, (method, path)
-            assert {one.strip() for one in answer.headers["allow"].split(",")} - {"OPTIONS"} == allowed
+            assert {one.strip() for one in answer.headers["allow"].split(",")} - {
+                "OPTIONS"
+            } == allowed
             if method != "HEAD":
                 refused(answer, "method_not_allowed")
             else:
@@ -359,7 +362,7 @@ def test_methods_that_a_resource_does_not_have(api: Api, sale: Sale) -> None:
 
 
 def test_addresses_at_which_there_is_nothing(api: Api) -> None:
-    for path in ("/", "/v1", "/v2/concerts", "/v1/concerts/", "/v1//concerts", "/docs/../etc/passwd",
+    for path in ("/", "/v1", "/v2/concerts", "/v1//concerts", "/v1/concerts/x/", "/docs/../etc/passwd",
                  "/docs/%2e%2e%2fhealth.py", "/docs/none", "/%00", "/%ff", "/favicon.ico"):  # fmt: skip
         refused(api.get(path), "not_found")
     refused(api.post("/v1/nothing", {"a": 1}), "not_found")
@@ -370,93 +373,10 @@ def test_nul_and_garbage_in_queries_and_headers(buyer: Person) -> None:
         answer = buyer.api.get(f"/v1/concerts?{query}")
         assert answer.status in (200, 400, 422)
     expect(buyer.api.get("/v1/concerts", headers={"If-None-Match": b"\xff\xfe"}), 200)
-    expect(buyer.api.get("/v1/concerts", headers={"Accept": "text/html", "Accept-Encoding": "\xff"}), 200)
-
-
-class TestOthers:
-    """What belongs to another person does not exist."""
-
-    @pytest.fixture(scope="class")
-    def theirs(self, other: Person, organizer: Person) -> dict[str, str]:
-        """A hold and a payment of another person, made before the database is looked at."""
-        sale = on_sale(organizer, 4)
-        held = hold(other, sale, "A-1-1").json
-        sold = hold(other, sale, "A-1-2").json
-        order = {"reservation_id": sold["reservation_id"], "method": "wallet"}
-        paid = expect(other.api.keyed("/v1/payments", order), 201).json
-        return {"reservation_id": held["reservation_id"], "payment_id": paid["payment_id"]}
-
-    @pytest.fixture
-    def unchanged(self, theirs: object, unchanged: None) -> None:
-        """Look at the database after the other person's things were made."""
-
-    def test_reservations_and_payments(self, buyer: Person, theirs: dict[str, str]) -> None:
-        reservation, payment = theirs["reservation_id"], theirs["payment_id"]
-        refused(buyer.api.get(f"/v1/reservations/{reservation}"), "reservation_not_found")
-        refused(buyer.api.delete(f"/v1/reservations/{reservation}"), "reservation_not_found")
-        refused(buyer.api.get(f"/v1/payments/{payment}"), "payment_not_found")
-        order = {"reservation_id": reservation, "method": "wallet"}
-        refused(buyer.api.keyed("/v1/payments", order), "reservation_not_found")
-        # The id of a payment is none of a reservation, and the other way round.
-        refused(buyer.api.get(f"/v1/reservations/{payment}"), "reservation_not_found")
-        refused(buyer.api.get(f"/v1/payments/{reservation}"), "payment_not_found")
-        mine = buyer.api.get("/v1/me/reservations?limit=100").json["items"]
-        assert reservation not in {one["reservation_id"] for one in mine}
-
-
-class TestOtherSchedule:
-    """Seats are those of the schedule that is asked."""
-
-    @pytest.fixture(scope="class")
-    def elsewhere(self, organizer: Person) -> Sale:
-        """A schedule with fewer seats, and one that nobody has opened."""
-        return on_sale(organizer, 3)
-
-    @pytest.fixture(scope="class")
-    def closed(self, organizer: Person) -> Sale:
-        """A schedule that was never opened, of a concert that nobody sees."""
-        return draft(organizer, 3)
-
-    @pytest.fixture
-    def unchanged(self, elsewhere: object, closed: object, unchanged: None) -> None:
-        """Look at the database after the schedules were made."""
-
-    def test_seats_of_another_schedule(self, buyer: Person, elsewhere: Sale) -> None:
-        wish = {"seat_ids": ["A-1-1", "A-5-5"]}
-        answer = refused(buyer.api.keyed(elsewhere.holds, wish), "seat_not_found")
-        assert answer.json["seat_ids"] == ["A-5-5"]
-
-    def test_a_draft_does_not_exist(self, buyer: Person, closed: Sale) -> None:
-        wish = {"seat_ids": ["A-1-1"]}
-        refused(buyer.api.get(closed.seats), "schedule_not_found")
-        refused(buyer.api.get(f"/v1/concerts/{closed.concert_id}"), "concert_not_found")
-        refused(buyer.api.keyed(closed.holds, wish), "schedule_not_found")
-
-    def test_another_organizers_concert_does_not_exist(
-        self, closed: Sale, second_organizer: Person
-    ) -> None:
-        admin = second_organizer.api
-        refused(admin.post(f"/v1/admin/concerts/{closed.concert_id}/publish"), "concert_not_found")
-        refused(admin.post(f"/v1/admin/schedules/{closed.schedule_id}/open"), "schedule_not_found")
-        refused(admin.post(f"/v1/admin/schedules/{closed.schedule_id}/close"), "schedule_not_found")
-
-    def test_steps_out_of_order(self, organizer: Person, closed: Sale, elsewhere: Sale) -> None:
-        admin = organizer.api
-        seat = {"section": "Z", "row": "1", "number": 1, "grade": "R", "price": 1}
-        refused(
-            admin.post(f"/v1/admin/schedules/{closed.schedule_id}/open"), "schedule_not_openable"
-        )
-        refused(admin.post(f"/v1/admin/schedules/{closed.schedule_id}/close"), "not_on_sale")
-        refused(
-            admin.post(f"/v1/admin/concerts/{elsewhere.concert_id}/publish"), "already_published"
-        )
-        refused(
-            admin.post(f"/v1/admin/schedules/{elsewhere.schedule_id}/seats", {"seats": [seat]}),
-            "seat_map_locked",
-        )
-        same = {"section": "A", "row": "1", "number": 1, "grade": "R", "price": 1}
-        answer = admin.post(f"/v1/admin/schedules/{closed.schedule_id}/seats", {"seats": [same]})
-        assert refused(answer, "seat_exists").json["seat_ids"] == ["A-1-1"]
+    expect(
+        buyer.api.get("/v1/concerts", headers={"Accept": "text/html", "Accept-Encoding": "\xff"}),
+        200,
+    )
 
 
 def test_logins_that_fail(api: Api, buyer: Person) -> None:

@@ -205,9 +205,7 @@ def test_a_taken_seat_is_named(buyer: Person, other: Person, sale: Sale) -> None
     hold(other, sale, "A-5-2")
 
 
-def test_my_reservations_are_mine_and_newest_first(
-    api: Api, sale: Sale, other: Person
-) -> None:
+def test_my_reservations_are_mine_and_newest_first(api: Api, sale: Sale, other: Person) -> None:
     person = rich(api)
     made = [hold(person, sale, f"A-6-{n}").json["reservation_id"] for n in (1, 2, 3)]
     hold(other, sale, "A-6-4")

@@ -21,7 +21,11 @@ def paths(sale: Sale) -> dict[str, str]:
 
 def test_every_cached_lookup_is_tried_here(api: Api, paths: dict[str, str]) -> None:
     document = api.get("/openapi.json").json
-    cached = {path for path, item in document["paths"].items() if "304" in item.get("get", {}).get("responses", {})}
+    cached = {
+        path
+        for path, item in document["paths"].items()
+        if "304" in item.get("get", {}).get("responses", {})
+    }
     assert cached == set(paths)
 
 

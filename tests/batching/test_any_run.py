@@ -175,8 +175,9 @@ class Crowd:
             if arrival.pause_ms:
                 await asyncio.sleep(arrival.pause_ms / 1000)
             callers.append(asyncio.create_task(self._call(arrival, _order(number, arrival))))
-        await asyncio.gather(*callers)
-        await self.group.close()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*callers)
+            await self.group.close()
 
     async def _call(self, arrival: Arrival, order: Order) -> None:
         patience_s = None if arrival.patience_ms is None else arrival.patience_ms / 1000

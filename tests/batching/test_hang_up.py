@@ -1,10 +1,12 @@
 """A caller who hangs up takes nothing back and leaves nothing behind."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
 
+from boxoffice.batching import Retry
 from boxoffice.errors import OutcomeUnknown
 from tests.batching.scripted import Desk, Wish, everybody, until
 
@@ -103,15 +105,31 @@ async def test_somebody_who_comes_back_gets_the_outcome() -> None:
     assert await second == "did a"
 
 
-async def test_a_batch_that_is_cancelled_from_outside_leaves_nobody_waiting() -> None:
+async def test_a_batch_that_is_cancelled_from_outside_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     desk = Desk()
-    tasks = desk.ask("a b")
+    came_back = asyncio.Event()
+    give_back = desk.group._return
+
+    def watch(*args: Any) -> None:
+        give_back(*args)
+        came_back.set()
+
+    monkeypatch.setattr(desk.group, "_return", watch)
+    tasks = desk.ask("a b c d")
+    (await desk.decider.next()).fail(asyncpg.CheckViolationError("split"))
+    (await desk.decider.next()).say("did a", Retry("in the way"))
     await desk.decider.next()
     for batch in desk.group._in_flight:
         batch.cancel()
-    outcomes = await everybody(tasks)
-    assert all(isinstance(outcome, OutcomeUnknown) for outcome in outcomes)
+    first, *others = await everybody(tasks)
+    assert first == "did a"
+    assert all(isinstance(outcome, OutcomeUnknown) for outcome in others)
+    await came_back.wait()
     assert desk.has_forgotten_everything
-    again = desk.ask("c")
-    (await desk.decider.next()).accept()
-    assert await everybody(again) == ["did c"]
+    tasks = desk.ask("e")
+    call = await desk.decider.next()
+    assert call.names == ["e"]
+    call.accept()
+    assert await everybody(tasks) == ["did e"]

@@ -188,7 +188,7 @@ def test_migrate_can_run_many_times_at_once(servers: Any, tmp_path: Path) -> Non
         (
             {"database_url": "postgresql://x@127.0.0.1:1/x", "valkey_url": "redis://127.0.0.1:1"},
             ("serve",),
-            "refused",
+            "PostgreSQL cannot be reached",
         ),
     ],
 )

@@ -29,6 +29,7 @@ _SCHEDULE = """
     VALUES ($1, $1, clock_timestamp() + interval '30 days', clock_timestamp() - interval '1 day',
             'OPEN', 'KRW', $2, $3)
 """
+_WALLET = "INSERT INTO wallets (user_id, currency) VALUES ($1, 'KRW')"
 _SEATS = """
     INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
     SELECT $1, $2, at, at, id, 'S', '1', 'R' FROM unnest($3::text[]) WITH ORDINALITY s (id, at)
@@ -168,6 +169,7 @@ async def open_hall(
         sorted(new_id() for _ in range(people)),
     )
     await db.fetch(_SCHEDULE, hall.schedule_id, hold_ttl_s, ticket_limit)
+    await db.fetch(_WALLET, hall.schedule_id)  # the organizer has the schedule's id
     await db.fetch(_SEATS, hall.schedule_id, price_minor, hall.seat_ids)
     await db.fetch(_PEOPLE, hall.people)
     if balance_minor:

@@ -95,6 +95,8 @@ def test_settings_come_from_the_environment() -> None:
         ({"BOXOFFICE_PORT": "many"}, "BOXOFFICE_PORT"),
         ({"BOXOFFICE_VALKEY_TIMEOUT_MS": "101"}, "BOXOFFICE_VALKEY_TIMEOUT_MS"),
         ({"BOXOFFICE_SEAT_LOCK_TTL_MS": "10001"}, "BOXOFFICE_SEAT_LOCK_TTL_MS"),
+        ({"BOXOFFICE_DATABASE_URL": "mysql://x"}, "BOXOFFICE_DATABASE_URL"),
+        ({"BOXOFFICE_VALKEY_URL": "http://x"}, "BOXOFFICE_VALKEY_URL"),
         ({"BOXOFFICE_CURRENCY": "won"}, "BOXOFFICE_CURRENCY"),
         ({"BOXOFFICE_DB_POOL_MAX": "2"}, "BOXOFFICE_DB_POOL_MAX"),
         ({"BOXOFFICE_LOCK_TIMEOUT_MS": "9000"}, "BOXOFFICE_LOCK_TIMEOUT_MS"),

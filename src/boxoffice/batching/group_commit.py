@@ -311,10 +311,10 @@ class GroupCommit:
         again = []
         for pending, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
+                pending.in_doubt = True
                 again.append(pending)
             else:
                 self._tell(pending, outcome)
-        self._doubt(again)
         self._again(lane, again, "unknown")
 
     async def _look_up(
@@ -335,14 +335,6 @@ class GroupCommit:
             if len(outcomes) != len(batch):
                 raise IntegrityError(f"{lane.decider.kind}: {len(outcomes)} of {len(batch)} found")
             return outcomes
-
-    def _doubt(self, batch: Sequence[Pending[C, O]]) -> None:
-        for pending in batch:
-            if not pending.in_doubt:
-                # The search may have used up the time for retries. It starts anew once and not each
-                # time: a command that crashes the server would do so for ever.
-                pending.give_up_at = math.inf
-            pending.in_doubt = True
 
     def _again(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
         """Put commands back into their lane, at their place in the order, after a short back-off."""

@@ -67,8 +67,9 @@ def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None =
     problem that `invalid` names for the offending member, for JSON of another shape.
     """
     try:
-        body: B = _decoder(cast(Hashable, kind)).decode(raw)
+        body: B = _decoder(cast("Hashable", kind)).decode(raw)
     except msgspec.ValidationError as error:
+        _require_well_formed(raw)
         raise _invalid(error, invalid or {}) from error
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
@@ -79,6 +80,14 @@ def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None =
 @lru_cache(maxsize=256)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
+
+
+def _require_well_formed(raw: bytes) -> None:
+    # The decoder stops at the first thing that it does not expect; what comes after may be no JSON.
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
 
 
 def _invalid(error: msgspec.ValidationError, named: dict[str, type[Problem]]) -> Problem:
@@ -102,10 +111,18 @@ def _refuse_repeated_members(raw: bytes, body: object) -> None:
 
 
 def _members_set(body: object) -> int:
+    """Return how many members were set at the least: one that is its default may have been left out."""
     if not isinstance(body, msgspec.Struct):
         return 0
-    values = (getattr(body, name) for name in body.__struct_fields__)
-    return sum(value is not None and value is not msgspec.UNSET for value in values)
+    defaults = _defaults(type(body))
+    return sum(getattr(body, name) is not default for name, default in defaults)
+
+
+@lru_cache(maxsize=256)
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    members = msgspec.structs.fields(kind)
+    made_anew = msgspec.NODEFAULT
+    return tuple((one.name, one.default) for one in members if one.default_factory is made_anew)
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from boxoffice.settings import Settings
 _SEGMENT_MAX_BYTES = 262_144
 # The refusal of a slow body goes out before the connection is closed.
 _BODY_GRACE_S = 1.0
+_VERSIONS = ("1.0", "1.1")
 _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _REFUSAL = (
@@ -26,19 +27,20 @@ _REFUSAL = (
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline and a size limit for heads, and a connection limit.
+    """uvicorn's protocol with deadlines for heads and bodies, and limits of size and connections.
 
-    Without them a client that sends a byte a second keeps a connection for ever. A body has its
-    deadline here too, because it may go on after it was refused.
+    Without them a client that sends a byte a second keeps a connection for ever. Handlers have a
+    deadline for the body that they read; this one is for the others: for a body that is not begun, for
+    one that nobody reads, and for one that goes on after it was refused.
     """
 
     limits: ClassVar[Settings]
 
-    _head_timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _received_bytes = 0
     _head_bytes = 0
     _reading_head = True
-    _body_until = 0.0
+    _reading_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
@@ -56,8 +58,12 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._received_bytes > self.limits.header_max_bytes + _SEGMENT_MAX_BYTES:
                 self._refuse(_HEAD_TOO_LARGE)
                 return
-        if not self.transport.is_closing():
-            super().data_received(data)
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._reading_body and self._timer is None:
+            wait_s = self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
+            self._timer = self.loop.call_later(wait_s, self._give_body_up)
 
     def on_message_begin(self) -> None:
         """Start the clock of a head."""
@@ -75,17 +81,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the clock of the body."""
+        """Stop the clock of the head."""
         self._disarm()
-        self._body_until = self.loop.time() + self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
+        self._received_bytes = 0
+        if self.parser.get_http_version() not in _VERSIONS:
+            # The parser turns this into its own error and stops.
+            raise ValueError("no such version of HTTP")
+        self._reading_body = True
         super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
-        """Hang up on who still sends when the body's time has passed."""
-        if self.loop.time() > self._body_until:
-            self.transport.close()
-            return
-        super().on_body(body)
+    def on_message_complete(self) -> None:
+        """Stop the clock of the body."""
+        self._disarm()
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or not acceptable HTTP."""
@@ -109,16 +117,22 @@ class BoundedProtocol(HttpToolsProtocol):
     def _arm(self) -> None:
         self._disarm()
         self._reading_head = True
-        self._received_bytes = self._head_bytes = 0
-        self._head_timer = self.loop.call_later(
+        self._head_bytes = 0
+        self._timer = self.loop.call_later(
             self.limits.header_timeout_ms / 1000, self._refuse, b"408 Request Timeout"
         )
 
     def _disarm(self) -> None:
-        self._reading_head = False
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._reading_head = self._reading_body = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_body_up(self) -> None:
+        if self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(b"408 Request Timeout")
 
     def _refuse(self, status: bytes) -> None:
         self._disarm()

@@ -52,6 +52,7 @@ _UNKNOWN = (
     OSError,
     TimeoutError,
 )
+_CANNOT_CONNECT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def classify(error: BaseException) -> Failure:
@@ -75,14 +76,17 @@ class Database:
         self._pool: asyncpg.Pool[Record] | None = None
 
     async def open(self) -> None:
-        """Connect once, so that a wrong address is noticed at the start."""
-        self._pool = await asyncpg.create_pool(
-            self._settings.database_url,
-            min_size=1,
-            max_size=self._settings.db_pool_max,
-            reset=_keep,
-            **connection_options(self._settings),
-        )
+        """Connect once, so that a wrong address is noticed at the start; raise `Unavailable`."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._settings.database_url,
+                min_size=1,
+                max_size=self._settings.db_pool_max,
+                reset=_keep,
+                **connection_options(self._settings),
+            )
+        except _CANNOT_CONNECT as error:
+            raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 
     async def close(self) -> None:
         """Close every connection, by force where a server does not answer."""
@@ -101,7 +105,7 @@ class Database:
             raise Unavailable("PostgreSQL is not connected yet.")
         try:
             lent = await self._pool.acquire(timeout=self._settings.db_acquire_timeout_ms / 1000)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _CANNOT_CONNECT as error:
             raise Unavailable("PostgreSQL cannot be reached; try again.") from error
         try:
             yield lent
@@ -192,7 +196,7 @@ async def connect(settings: Settings, *, bounded: bool = True) -> "asyncpg.Conne
         return await asyncpg.connect(
             settings.database_url, **connection_options(settings, bounded=bounded)
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except _CANNOT_CONNECT as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 
 

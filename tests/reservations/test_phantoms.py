@@ -1,0 +1,173 @@
+"""Pods that crash at the worst moment: nobody is kept from a free seat for longer than a claim lives."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+import pytest
+
+from boxoffice.batching import GroupCommit, Limits
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.valkey import Valkey
+from boxoffice.reservations import rules
+from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
+from boxoffice.reservations.store import HoldOutcome, ReleaseCommand, ReleaseOutcome
+from boxoffice.settings import Settings
+from tests.support.hall import Hall
+from tests.support.invariants import broken
+from tests.support.waiting import until
+
+CLAIM_TTL_MS = 1_000
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A deadline that a busy machine does not miss: what is asked here is who is sent on."""
+    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000)
+
+
+class Pod:
+    """The parts of one process that decide holds and releases."""
+
+    def __init__(self, db: Database, valkey: Valkey) -> None:
+        self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
+        self.background = Background()
+        self._group_commit = GroupCommit(Limits())
+        self._holds = HoldDecider(db, self.seat_lock, self.background)
+        self._releases = ReleaseDecider(db, self.seat_lock)
+
+    async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
+        command = hall.wish(hall.people[person], *seat_ids, key=key)
+        return await self._group_commit.submit(self._holds, hall.schedule_id, command)
+
+    async def release(self, hall: Hall, person: int, outcome: HoldOutcome) -> ReleaseOutcome:
+        assert outcome.held is not None
+        command = ReleaseCommand(hall.people[person], outcome.held.reservation_id, new_id())
+        return await self._group_commit.submit(self._releases, hall.schedule_id, command)
+
+    async def close(self) -> None:
+        await self._group_commit.close()
+        await self.background.finish()
+
+
+@pytest.fixture
+async def pod(db: Database, valkey: Valkey) -> AsyncIterator[Pod]:
+    """A pod on the shared servers."""
+    pod = Pod(db, valkey)
+    yield pod
+    await pod.close()
+
+
+async def test_a_refusal_by_the_lock_names_the_seats_and_a_release_lifts_it(
+    hall: Hall, pod: Pod
+) -> None:
+    first = await pod.hold(hall, 0, "S001", "S002", key="k")
+    assert first.name == "held"
+    await pod.background.finish()
+    refused = await pod.hold(hall, 1, "S002", "S003")
+    assert (refused.name, refused.seat_ids) == ("seat_taken", ("S002",))
+    again = await pod.hold(hall, 0, "S001", "S002", key="k")
+    assert (again.name, again.held) == ("replayed", first.held)
+    assert (await pod.release(hall, 0, first)).name == "released"
+    assert (await pod.hold(hall, 1, "S002", "S003")).name == "held"
+
+
+async def test_a_claim_whose_owner_died_before_the_commit_keeps_nobody_out(
+    hall: Hall, pod: Pod
+) -> None:
+    await pod.seat_lock.claim(hall.schedule_id, [Claim("dead", ["S001"])])
+    asked = time.monotonic()
+    assert (await pod.hold(hall, 0, "S001")).name == "held"
+    assert time.monotonic() - asked < CLAIM_TTL_MS / 1000, "PostgreSQL was asked before its end"
+
+
+async def test_a_seat_that_was_released_by_a_dying_pod_is_refused_until_the_mark_lapses(
+    hall: Hall, pod: Pod
+) -> None:
+    first = await pod.hold(hall, 0, "S001")
+    await pod.background.finish()
+    marked = time.monotonic()
+    assert first.held is not None
+    assert (await hall.release(hall.people[0], first.held.reservation_id)).name == "released"
+    refused = await pod.hold(hall, 1, "S001")
+    assert refused.name == "seat_taken" or time.monotonic() - marked > CLAIM_TTL_MS / 1000
+
+    async def on_sale() -> bool:
+        return (await pod.hold(hall, 1, "S001")).name == "held"
+
+    await until(on_sale)
+    assert time.monotonic() - marked < CLAIM_TTL_MS / 1000 + 1
+
+
+async def test_a_seat_of_an_open_transaction_is_asked_for_until_it_is_decided(
+    hall: Hall, pod: Pod, other: "asyncpg.Connection[Record]"
+) -> None:
+    lock = "SELECT 1 FROM seats WHERE schedule_id = $1 AND seat_id = 'S001' FOR UPDATE"
+    async with other.transaction():
+        await other.execute(lock, hall.schedule_id)
+        asking = asyncio.create_task(pod.hold(hall, 0, "S001"))
+        assert (await pod.hold(hall, 1, "S002")).name == "held"
+        assert not asking.done()
+    assert (await asking).name == "held"
+
+
+async def test_who_loses_against_a_winner_that_fails_is_not_refused(hall: Hall, pod: Pod) -> None:
+    """The first one's claim was in the way, but it wanted more than a person may have."""
+    outcomes = await asyncio.gather(
+        pod.hold(hall, 0, *hall.seat_ids[:11]), pod.hold(hall, 1, "S001")
+    )
+    assert [one.name for one in outcomes] == ["ticket_limit", "held"]
+
+
+async def test_a_repetition_elsewhere_after_the_end_leaves_no_mark(hall: Hall, pod: Pod) -> None:
+    first = await pod.hold(hall, 0, "S001", key="k")
+    await pod.release(hall, 0, first)
+    assert (await pod.hold(hall, 0, "S001", key="k")).held == first.held
+    await pod.background.finish()
+    assert (await pod.hold(hall, 1, "S001")).name == "held"
+
+
+async def test_a_failed_batch_gives_its_claims_up(hall: Hall, pod: Pod) -> None:
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        await pod.hold(hall, 0, "S001", "S001")
+    await pod.background.finish()
+    [claimed] = await pod.seat_lock.claim(hall.schedule_id, [Claim("next", ["S001"])])
+    assert claimed.answer is Answer.CLEAR
+
+
+async def test_selling_goes_on_without_valkey_and_with_an_empty_one(
+    hall: Hall, db: Database, settings: Settings, pod: Pod
+) -> None:
+    away = Valkey(msgspec.structs.replace(settings, valkey_url="redis://127.0.0.1:1/0"))
+    lonely = Pod(db, away)
+    first = await lonely.hold(hall, 0, "S001")
+    assert first.name == "held"
+    assert (await lonely.hold(hall, 1, "S001")).name == "seat_taken"
+    assert (await pod.hold(hall, 1, "S001")).name == "seat_taken", "this Valkey knows of nothing"
+    assert (await lonely.release(hall, 0, first)).name == "released"
+    assert (await pod.hold(hall, 1, "S001")).name == "held"
+    await lonely.close()
+    await away.close()
+    assert not await broken(db, hall.schedule_id)
+
+
+async def test_a_lock_that_is_wrong_about_everything_changes_no_owner(
+    hall: Hall, pod: Pod, valkey: Valkey
+) -> None:
+    """Marks of nobody refuse for their time; missing ones sell nothing twice."""
+    held = await pod.hold(hall, 0, "S001", key="k")
+    assert held.name == "held"
+    await pod.background.finish()
+    owner = rules.lock_owner(hall.people[0], "k")
+    await pod.seat_lock.settle(hall.schedule_id, [Ending(owner, ["S001"])])
+    assert (await pod.hold(hall, 1, "S001")).name == "seat_taken", "PostgreSQL says so"
+    key = f"{{{hall.schedule_id}}}:seat:S002"
+    await valkey.command("SET", key, f"C:{uuid4().hex}", "PX", 10_000)
+    assert (await pod.hold(hall, 1, "S002")).name == "seat_taken"
+    await valkey.command("DEL", key)
+    assert (await pod.hold(hall, 1, "S002")).name == "held"

@@ -1,0 +1,83 @@
+"""Many people and several pods after few seats: everything that can happen, in a random order."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from boxoffice.payments import store as money
+from boxoffice.payments.store import ChargeCommand
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database
+from boxoffice.reservations import store as holds
+from boxoffice.reservations.store import ReleaseCommand
+from tests.support.hall import BALANCE_MAX_MINOR, Hall
+
+
+class Hammer:
+    """Pods that hold, pay, release, sweep and charge at once; `outcomes` counts what they were told."""
+
+    def __init__(self, hall: Hall, pods: Sequence[Database], seed: int) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.promised: set[UUID] = set()
+        self._hall = hall
+        self._pods = pods
+        self._seed = seed
+        # Reservations of all pods, so that they meet; what has ended stays in and is asked for again.
+        self._known: list[tuple[UUID, UUID]] = []
+
+    async def run(self, seconds: float) -> None:
+        """Strike for `seconds`; whatever the database raises is raised here."""
+        until = time.monotonic() + seconds
+        await asyncio.gather(*(self._strike(at, pod, until) for at, pod in enumerate(self._pods)))
+
+    async def _strike(self, at: int, pod: Database, until: float) -> None:
+        rng = random.Random(self._seed + at)
+        deeds = [self._hold, self._pay, self._release, self._charge, self._expire]
+        while time.monotonic() < until:
+            [deed] = rng.choices(deeds, weights=(50, 12, 20, 8, 10))
+            await deed(pod, rng)
+
+    async def _hold(self, pod: Database, rng: random.Random) -> None:
+        wishes = [
+            self._hall.wish(
+                rng.choice(self._hall.people),
+                *rng.sample(self._hall.seat_ids, rng.randint(1, 4)),
+            )
+            for _ in range(rng.randint(1, 8))
+        ]
+        outcomes = await holds.hold(pod, self._hall.schedule_id, wishes)
+        for wish, outcome in zip(wishes, outcomes, strict=True):
+            self.outcomes[outcome.name] += 1
+            if outcome.held is not None:
+                self.promised.add(outcome.held.reservation_id)
+                self._known.append((wish.user_id, outcome.held.reservation_id))
+                del self._known[:-60]
+
+    def _some(self, rng: random.Random) -> list[tuple[UUID, UUID]]:
+        return rng.sample(self._known, min(len(self._known), rng.randint(1, 4)))
+
+    async def _pay(self, pod: Database, rng: random.Random) -> None:
+        bills = [self._hall.bill(*one) for one in self._some(rng)]
+        for paid in await money.pay(pod, self._hall.schedule_id, bills):
+            self.outcomes[paid.name] += 1
+
+    async def _release(self, pod: Database, rng: random.Random) -> None:
+        commands = [ReleaseCommand(*one, new_id()) for one in self._some(rng)]
+        for released in await holds.release(pod, self._hall.schedule_id, commands):
+            self.outcomes[released.name] += 1
+
+    async def _charge(self, pod: Database, rng: random.Random) -> None:
+        commands = [
+            ChargeCommand(person, str(uuid4()), b"", new_id(), rng.randint(1, 60))
+            for person in rng.sample(self._hall.people, rng.randint(1, 4))
+        ]
+        for charged in await money.charge(pod, commands, BALANCE_MAX_MINOR):
+            self.outcomes[charged.name] += 1
+
+    async def _expire(self, pod: Database, rng: random.Random) -> None:
+        self.outcomes["expired"] += await holds.expire(
+            pod, self._hall.schedule_id, rng.randint(1, 9)
+        )
