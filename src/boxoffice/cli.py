@@ -151,9 +151,15 @@ def audit(
     """Check every invariant on the live database; exit 1 if one is broken."""
     from boxoffice import audit as auditing  # noqa: PLC0415
 
-    report = asyncio.run(auditing.audit(_addressed()))
-    shown = auditing.as_json(report) if as_json else "\n".join(auditing.render(report))
-    sys.stdout.write(shown + "\n")
+    def say(check: auditing.Check) -> None:
+        # Each check as it ends: a large database takes a while.
+        if not as_json:
+            sys.stdout.write("\n".join(auditing.render_check(check)) + "\n")
+            sys.stdout.flush()
+
+    report = asyncio.run(auditing.audit(_addressed(), say=say))
+    last = auditing.as_json(report) if as_json else auditing.render_verdict(report)
+    sys.stdout.write(last + "\n")
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -196,10 +202,14 @@ def openapi() -> None:
 
 def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run a role until SIGTERM or SIGINT; what it is doing then, it finishes."""
+    from prometheus_client import start_http_server  # noqa: PLC0415
+
     from boxoffice.platform.telemetry import configure_logs  # noqa: PLC0415
 
     settings = _addressed()
     configure_logs(settings)
+    if settings.role_metrics_port:
+        start_http_server(settings.role_metrics_port, settings.host)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()

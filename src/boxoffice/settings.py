@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     header_max_bytes: Bytes = 32_768
     request_timeout_ms: Milliseconds = 10_000
     header_timeout_ms: Milliseconds = 10_000
-    body_timeout_ms: Milliseconds = 10_000
+    body_timeout_ms: Milliseconds = 8_000
     keep_alive_ms: Milliseconds = 75_000
     connections_max: Count = 20_000
     backlog_max: Count = 4_096
@@ -107,7 +107,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     relay_stream: str = "boxoffice:events"
     relay_stream_max: Count = 100_000
 
-    # Logs
+    # Logs and metrics; the API serves its metrics itself, the other roles only where a port is given.
+    role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_requests: bool = True
@@ -141,6 +142,10 @@ def _check_together(settings: Settings) -> None:
     if settings.db_pool_max <= settings.batches_in_flight:
         raise SettingsInvalid(
             "BOXOFFICE_DB_POOL_MAX must be above BOXOFFICE_BATCHES_IN_FLIGHT: reads need a connection"
+        )
+    if settings.body_timeout_ms >= settings.request_timeout_ms:
+        raise SettingsInvalid(
+            "BOXOFFICE_BODY_TIMEOUT_MS must be below BOXOFFICE_REQUEST_TIMEOUT_MS"
         )
     if settings.lock_timeout_ms > settings.statement_timeout_ms:
         raise SettingsInvalid(

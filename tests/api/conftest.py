@@ -39,8 +39,13 @@ class Running:
     database_url: str
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has logged so far."""
-        return [json.loads(line) for line in self.log.read_bytes().splitlines()]
+        """What it has logged so far, each line as JSON; one that is being written is left out."""
+        whole = self.log.read_bytes().rpartition(b"\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The lines of its requests."""
+        return [line for line in self.lines() if line["event"] == "request"]
 
     def stop(self) -> int:
         """Ask it to stop; return its exit code."""
@@ -50,6 +55,21 @@ class Running:
 
 
 Start = Callable[..., Running]
+
+
+def undescribed(requests: list[dict[str, Any]], document: dict[str, Any]) -> set[str]:
+    """Return the answers that an operation gave and that the document does not name."""
+    missing = set()
+    for line in requests:
+        operation = document["paths"].get(line["route"], {}).get(line["method"].lower())
+        if operation is None:
+            continue
+        response = operation["responses"].get(str(line["status"]))
+        if response is None or (
+            line["code"] != "ok" and f"`{line['code']}`" not in response["description"]
+        ):
+            missing.add(f"{line['method']} {line['route']}: {line['status']} {line['code']}")
+    return missing
 
 
 @contextmanager
@@ -106,7 +126,9 @@ def server(
     ):
         yield shared
         failures = _SERVER_ERROR.findall(shared.api.get("/metrics").raw)
+        document = shared.api.get("/openapi.json").json
         shared.stop()
+        assert undescribed(shared.requests(), document) == set()
         assert not failures
         assert [line for line in shared.lines() if line["level"] in ("error", "critical")] == []
         report = asyncio.run(

@@ -99,6 +99,7 @@ def test_settings_come_from_the_environment() -> None:
         ({"BOXOFFICE_VALKEY_URL": "http://x"}, "BOXOFFICE_VALKEY_URL"),
         ({"BOXOFFICE_CURRENCY": "won"}, "BOXOFFICE_CURRENCY"),
         ({"BOXOFFICE_DB_POOL_MAX": "2"}, "BOXOFFICE_DB_POOL_MAX"),
+        ({"BOXOFFICE_BODY_TIMEOUT_MS": "10000"}, "BOXOFFICE_BODY_TIMEOUT_MS"),
         ({"BOXOFFICE_LOCK_TIMEOUT_MS": "9000"}, "BOXOFFICE_LOCK_TIMEOUT_MS"),
     ],
 )

@@ -14,12 +14,14 @@ from boxoffice.errors import (
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
+    Draining,
     Forbidden,
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
     Invalid,
     MediaTypeUnsupported,
+    OutcomeUnknown,
     Overloaded,
     Problem,
     TokenExpired,
@@ -212,7 +214,7 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
 
 def possible_problems(op: Operation) -> list[type[Problem]]:
     """Return what `op` may refuse with: what it declares, and what its parts imply."""
-    implied: list[type[Problem]] = [*op.problems, Unavailable, Overloaded]
+    implied: list[type[Problem]] = [*op.problems, Unavailable, Overloaded, Draining]
     implied += [declared.missing for declared in op.path.values()]
     implied += op.invalid.values()
     if op.role is not None:
@@ -221,6 +223,7 @@ def possible_problems(op: Operation) -> list[type[Problem]]:
         implied.append(Forbidden)
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]
+        implied.append(OutcomeUnknown)
     if op.body is not None or op.raw_body is not None:
         implied += [BadRequest, Invalid, BodyTooLarge, BodyTooSlow, MediaTypeUnsupported]
     if op.query is not None:

@@ -16,6 +16,7 @@ from boxoffice.errors import (
     NoAdjacentSeats,
     NotHeld,
     NotOnSale,
+    OutcomeUnknown,
     ReservationNotFound,
     SeatNotFound,
     SeatTaken,
@@ -152,7 +153,7 @@ class _Item:
         204,
         role="any",
         path={"reservation_id": RESERVATION_ID},
-        problems=(NotHeld,),
+        problems=(NotHeld, OutcomeUnknown),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
         """The seats are back on sale at once."""

@@ -1,0 +1,148 @@
+"""The document says what the service does, and its page needs nobody else."""
+
+import asyncio
+import re
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from falcon.inspect import inspect_routes
+
+from boxoffice.app import describe, open_application
+from boxoffice.catalog import rules
+from boxoffice.http.statuses import STATUSES
+from boxoffice.settings import Settings
+
+from .client import Api, expect
+from .conftest import Running
+
+OPERATORS = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{name}"}
+CODES = re.compile(r"`([a-z_]+)`")
+
+
+@pytest.fixture(scope="module")
+def document(api: Api) -> dict[str, Any]:
+    """The document as it is served."""
+    found: dict[str, Any] = expect(api.get("/openapi.json"), 200).json
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every operation with its path and method."""
+    return [
+        (path, method, item)
+        for path, found in document["paths"].items()
+        for method, item in found.items()
+    ]
+
+
+def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(document).validate()
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema_rs.meta.validate(
+            {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"}
+        )
+        assert name.isidentifier() or re.fullmatch(r"[\w.-]+", name)
+
+
+def test_it_is_the_one_that_the_command_prints(document: dict[str, Any]) -> None:
+    assert describe() == document
+
+
+def test_every_route_is_described(server: Running, document: dict[str, Any]) -> None:
+    async def routes() -> dict[str, set[str]]:
+        settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
+        async with open_application(settings) as application:
+            return {
+                route.path: {m.method.lower() for m in route.methods if not m.internal}
+                for route in inspect_routes(application.asgi)
+            }
+
+    served = asyncio.run(routes())
+    described = {path: set(item) for path, item in document["paths"].items()}
+    assert described == {path: found for path, found in served.items() if path not in OPERATORS}
+    assert set(served) >= OPERATORS
+
+
+def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    def references(node: object) -> set[str]:
+        if isinstance(node, list):
+            return {one for child in node for one in references(child)}
+        if not isinstance(node, dict):
+            return set()
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own | {one for child in node.values() for one in references(child)}
+
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document["paths"]) | references(document["components"]) == known
+
+
+def test_every_refusal_has_its_code_under_its_status(document: dict[str, Any]) -> None:
+    for path, method, item in operations(document):
+        for status, response in item["responses"].items():
+            if int(status) < 400:
+                continue
+            codes = CODES.findall(response["description"])
+            assert codes, (path, method, status)
+            assert {STATUSES[code] for code in codes} == {int(status)}
+            content = response["content"]["application/problem+json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/ProblemBody"}
+
+
+def test_what_every_operation_says(document: dict[str, Any]) -> None:
+    ids = [item["operationId"] for _, _, item in operations(document)]
+    assert len(ids) == len(set(ids))
+    for path, method, item in operations(document):
+        assert item["summary"], path
+        assert item["description"], path
+        statuses = set(item["responses"])
+        assert "503" in statuses
+        assert ("security" in item) == ("401" in statuses) or path == "/v1/sessions"
+        in_path = {one["name"] for one in item["parameters"] if one["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path))
+        assert not in_path or "404" in statuses
+        if "requestBody" in item:
+            assert {"400", "408", "413", "415", "422"} <= statuses, (path, method)
+
+
+def test_the_keyed_calls_are_those_of_the_contract(document: dict[str, Any]) -> None:
+    keyed = {
+        path
+        for path, _, item in operations(document)
+        if any(one["name"] == "Idempotency-Key" and one["required"] for one in item["parameters"])
+    }
+    assert keyed == {
+        "/v1/schedules/{schedule_id}/reservations",
+        "/v1/payments",
+        "/v1/me/wallet/charges",
+    }
+
+
+def test_the_example_of_a_seat_map_is_one(document: dict[str, Any]) -> None:
+    upload = document["paths"]["/v1/admin/schedules/{schedule_id}/seats"]["post"]
+    example = upload["requestBody"]["content"]["text/csv"]["example"]
+    assert len(rules.parse_csv(example, 10)) == 2
+
+
+def test_the_page_needs_nobody_else(api: Api) -> None:
+    page = expect(api.get("/docs"), 200)
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+    text = page.raw.decode()
+    assert "//" not in text
+    parts = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(parts) >= 4
+    types = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
+    for part in parts:
+        assert part.startswith("/docs/")
+        asset = expect(api.get(part), 200)
+        assert asset.headers["content-type"].startswith(types[part.rpartition(".")[2]])
+        assert asset.headers["x-content-type-options"] == "nosniff"
+        assert asset.raw
+    start = expect(api.get("/docs/start.js"), 200).raw.decode()
+    assert 'url: "/openapi.json"' in start
+    assert "http" not in start
+    styles = expect(api.get("/docs/swagger-ui.css"), 200).raw.decode()
+    assert not re.findall(r"""(?:@import|url\(["']?(?!["']?data:))""", styles)
