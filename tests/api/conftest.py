@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,10 +22,10 @@ import pytest
 from boxoffice.app import open_application
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
+from tests.conftest import Servers
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
 
-START_TIMEOUT_S = 30.0
 _SERVER_ERROR = re.compile(rb'^boxoffice_requests_total\{.*status="5.*$', re.MULTILINE)
 
 
@@ -87,7 +87,10 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
         )
     server = Running(process, Api("127.0.0.1", port), log, database_url)
     try:
-        expect(server.api.get("/readyz"), 200)
+        try:
+            expect(server.api.get("/readyz"), 200)
+        except OSError:
+            pytest.fail(f"the server does not answer: {log.read_text()}")
         yield server
     finally:
         if process.poll() is None:
@@ -114,9 +117,15 @@ def new_database(admin_url: str, template: str) -> Iterator[str]:
         asyncio.run(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
+def check_books(database_url: str) -> None:
+    """Check every invariant of the shop."""
+    report = asyncio.run(audit(Settings(database_url=database_url)))
+    assert report.ok, report.broken
+
+
 @pytest.fixture(scope="session")
 def server(
-    servers: Any, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """The server that most tests share; it must never have failed, and its books must balance."""
     log = tmp_path_factory.mktemp("api") / "serve.log"
@@ -131,27 +140,19 @@ def server(
         assert undescribed(shared.requests(), document) == set()
         assert not failures
         assert [line for line in shared.lines() if line["level"] in ("error", "critical")] == []
-        report = asyncio.run(
-            audit(Settings(database_url=database_url, valkey_url=servers.valkey_url))
-        )
-        assert report.ok, report
+        check_books(database_url)
 
 
 @pytest.fixture
-def start(servers: Any, database_url: str, tmp_path: Path) -> Iterator[Start]:
+def start(servers: Servers, database_url: str, tmp_path: Path) -> Iterator[Start]:
     """Starts servers with settings of their own on this test's database."""
-    contexts = []
+    with ExitStack() as stack:
 
-    def begin(**changed: str) -> Running:
-        log = tmp_path / f"serve-{len(contexts)}.log"
-        context = running(database_url, servers.valkey_url, log, **changed)
-        server = context.__enter__()
-        contexts.append(context)
-        return server
+        def begin(**changed: str) -> Running:
+            log = tmp_path / f"{uuid4().hex}.log"
+            return stack.enter_context(running(database_url, servers.valkey_url, log, **changed))
 
-    yield begin
-    for context in contexts:
-        context.__exit__(None, None, None)
+        yield begin
 
 
 @pytest.fixture(scope="session")

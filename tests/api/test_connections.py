@@ -4,13 +4,14 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.conftest import Servers
+
 from .client import Answer, Api, Person, check_problem
-from .conftest import Running, new_database, running
+from .conftest import Running, Start, new_database, running
 
 HEAD_TIMEOUT_S = 0.6
 BODY_TIMEOUT_S = 0.4
@@ -18,14 +19,13 @@ BODY_TIMEOUT_S = 0.4
 
 @pytest.fixture(scope="module")
 def hasty(
-    servers: Any, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A server that does not wait long and has room for few."""
+    """A server that does not wait long."""
     log = tmp_path_factory.mktemp("hasty") / "serve.log"
     limits = {
         "header_timeout_ms": str(round(HEAD_TIMEOUT_S * 1000)),
         "body_timeout_ms": str(round(BODY_TIMEOUT_S * 1000)),
-        "connections_max": "20",
     }
     with (
         new_database(servers.database_url, template) as database_url,
@@ -103,7 +103,7 @@ def test_a_slow_body_is_408(hasty: Running) -> None:
     ):
         with connected(hasty.api) as sock:
             sock.sendall(head + part)
-            answer = parsed(sock.recv(65_536))
+            answer = parsed(received(sock))
         assert (answer.status, answer.code) == (408, "body_too_slow")
         check_problem(answer)
 
@@ -212,16 +212,25 @@ def test_a_caller_that_hangs_up_in_its_body_is_no_failure(hasty: Running) -> Non
     assert hasty.api.get("/healthz").status == 200
 
 
-def test_too_many_connections_are_refused_with_a_time(hasty: Running) -> None:
-    taken = [socket.create_connection((hasty.api.host, hasty.api.port), 15) for _ in range(20)]
-    try:
-        with connected(hasty.api) as sock:
+def test_too_many_connections_are_refused_with_a_time(start: Start) -> None:
+    api = start(connections_max="3").api
+    with ExitStack() as taken:
+        for _ in range(3):
+            taken.enter_context(connected(api))
+        with connected(api) as sock:
             answer = parsed(received(sock))
-        assert answer.status == 503
-        assert int(answer.headers["retry-after"]) >= 1
-    finally:
-        for sock in taken:
-            sock.close()
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_blank_lines_do_not_keep_a_connection(hasty: Running) -> None:
+    with connected(hasty.api) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n")
+        raw = b""
+        while not raw.endswith(b'{"status":"ok"}'):
+            raw += sock.recv(65_536)
+        sock.sendall(b"\r\n")
+        assert parsed(received(sock)).status == 408
 
 
 def test_requests_in_one_segment_are_answered_in_order(hasty: Running) -> None:

@@ -1,5 +1,6 @@
 """What operators see: health, metrics, one log line per request, and a drain that loses nothing."""
 
+import contextlib
 import re
 import signal
 import socket
@@ -145,12 +146,12 @@ def listens(api: Api) -> bool:
 
 
 def test_a_request_that_does_not_end_is_cut_at_the_drains_deadline(start: Start) -> None:
-    server = start(drain_timeout_ms="1000", body_timeout_ms="60000", request_timeout_ms="60000")
+    server = start(drain_timeout_ms="1000", body_timeout_ms="50000", request_timeout_ms="60000")
     with begun(server.api, b"x" * 100) as stuck:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(WAIT_S) == 0
-        stuck.settimeout(WAIT_S)
-        assert b"201" not in stuck.recv(1000)
+        with contextlib.suppress(ConnectionResetError):
+            assert b"201" not in stuck.recv(1000)
 
 
 def test_past_its_limits_it_refuses_at_once_with_a_time(start: Start) -> None:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,6 +204,16 @@ def _order(number: int, arrival: Arrival) -> Order:
     return Order(number, arrival.lane, arrival.key, body, arrival.is_poison)
 
 
+def _run(
+    kind_of_group: type[GroupCommit], world: World, arrivals: Sequence[Arrival]
+) -> GroupCommit:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        clock = runner.get_loop().time
+        group = kind_of_group(LIMITS, clock=clock, jitter=random.Random(0).random)
+        runner.run(Crowd(world, group).run(arrivals))
+    return group
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     arrivals=ARRIVALS,
@@ -210,13 +222,24 @@ def _order(number: int, arrival: Arrival) -> Order:
 )
 def test_any_run(arrivals: list[Arrival], plan: list[str], look_up_failures: int) -> None:
     world = World(plan, look_up_failures)
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        clock = runner.get_loop().time
-        group = GroupCommit(LIMITS, clock=clock, jitter=random.Random(0).random)
-        runner.run(Crowd(world, group).run(arrivals))
+    group = _run(GroupCommit, world, arrivals)
     assert all(count == 1 for count in world.delivered.values())
     assert not traces(group)
     for lane in "AB":
         # Whoever waits for another request under its key joins the line later than it came.
         order = [o.number for o in world.first_decided if o.lane == lane and o.identity is None]
         assert order == sorted(order)
+
+
+class Guesser(GroupCommit):
+    """Takes a lost answer for a sign that nothing was done."""
+
+    async def _settle(self, lane: Any, batch: Any) -> None:
+        self._again(lane, batch, "guess")
+
+
+def test_the_checker_notices_a_guess() -> None:
+    one = Arrival(0, "A", None, b"x", is_poison=False, patience_ms=None)
+    _run(GroupCommit, World(["lost_after", "away"], 0), [one])
+    with pytest.raises(AssertionError):
+        _run(Guesser, World(["lost_after", "away"], 0), [one])

@@ -50,7 +50,7 @@ class Window:
 
     def __init__(self, decider: HoldDecider, schedule_id: UUID) -> None:
         self.decider = decider
-        self.group = GroupCommit(Limits())
+        self.group = GroupCommit(Limits(retry_for_s=TIMEOUT_S))
         self._schedule_id = schedule_id
 
     async def hold(self, *wishes: HoldCommand) -> list[HoldOutcome | BaseException]:

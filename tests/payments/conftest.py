@@ -1,4 +1,4 @@
-"""A database for the whole room; every test opens a hall of its own in it."""
+"""A database for the whole room, in which every test opens a hall with money in the wallets."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -29,21 +29,13 @@ def settings(room_database_url: str, servers: Servers) -> Settings:
 
 @pytest.fixture
 async def hall(db: Database) -> Hall:
-    """A hall for one test."""
-    return await open_hall(db)
+    """A hall for one test; everybody has the price of five seats."""
+    return await open_hall(db, balance_minor=5_000)
 
 
 @pytest.fixture
 async def other(settings: Settings) -> AsyncIterator["asyncpg.Connection[Record]"]:
     """Another pod's connection, on which a transaction can be left open."""
-    connection = await asyncpg.connect(settings.database_url, **connection_options(settings))
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def third(settings: Settings) -> AsyncIterator["asyncpg.Connection[Record]"]:
-    """One more pod's connection."""
     connection = await asyncpg.connect(settings.database_url, **connection_options(settings))
     yield connection
     await connection.close()

@@ -179,7 +179,9 @@ async def test_a_payment_that_waited_past_the_end_comes_too_late(
     async with other.transaction():
         await other.execute("SELECT 1 FROM wallets WHERE user_id = $1 FOR UPDATE", buyer)
         payment = asyncio.create_task(hall.pay(buyer, reservation))
-        lapsed = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
+        lapsed = (
+            "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
+        )
         await until(lambda: other.fetchval(lapsed, reservation))
     assert (await payment).name == "hold_expired"
     assert await hall.balance(buyer) == 10_000

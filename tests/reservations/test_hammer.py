@@ -34,7 +34,7 @@ async def pods(settings: Settings) -> AsyncIterator[list[Database]]:
 
 
 async def _hammered(
-    pods: list[Database], seconds: float, balance_minor: int
+    pods: list[Database], seconds: float, balance_minor: int, *, lenient: bool = False
 ) -> tuple[Hammer, dict[str, int]]:
     seed = random.randrange(2**32)
     hall = await open_hall(
@@ -45,7 +45,7 @@ async def _hammered(
         ticket_limit=12,
         balance_minor=balance_minor,
     )
-    hammer = Hammer(hall, pods, seed)
+    hammer = Hammer(hall, pods, seed, lenient=lenient)
     await hammer.run(seconds)
     wrong = await broken(pods[0], hall.schedule_id)
     print(f"seed {seed}: {dict(hammer.outcomes)}; broken: {wrong}")
@@ -64,7 +64,15 @@ async def test_nothing_is_sold_twice_lost_or_locked_for_good(
     assert report.ok, report.broken
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert (await pods[0].fetch(deadlocks))[0]["deadlocks"] == 0
-    seen = {"held", "seat_taken", "contended", "paid", "released", "charged", "insufficient_balance"}
+    seen = {
+        "held",
+        "seat_taken",
+        "contended",
+        "paid",
+        "released",
+        "charged",
+        "insufficient_balance",
+    }
     assert seen <= set(hammer.outcomes), "it struck everywhere"
 
 
@@ -98,7 +106,10 @@ def _without(text: str, guards: dict[str, str]) -> str:
 async def test_without_the_guards_the_same_checks_see_seats_sold_twice(
     pods: list[Database], settings: Settings
 ) -> None:
-    """The negative control: seats are looked at without a lock, and written without a condition."""
+    """The negative control: seats are looked at without a lock, and written without a condition.
+
+    Such holds also wait for each other in circles, which is why it is lenient.
+    """
     holds = _without(sqlfiles.read("boxoffice.reservations", "functions.sql"), _HOLD_GUARDS)
     pays = _without(sqlfiles.read("boxoffice.payments", "functions.sql"), _PAY_GUARDS)
     async with pods[0].connection() as connection:
@@ -107,7 +118,7 @@ async def test_without_the_guards_the_same_checks_see_seats_sold_twice(
         await connection.execute("DROP INDEX tickets_one_live_per_seat")
     seen: set[str] = set()
     for _ in range(12):
-        _, wrong = await _hammered(pods, 0.6, balance_minor=1_000_000)
+        _, wrong = await _hammered(pods, 0.6, balance_minor=1_000_000, lenient=True)
         seen |= set(wrong)
         if {"seat_was_promised_twice", "seat_has_two_live_tickets"} <= seen:
             break

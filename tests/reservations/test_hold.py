@@ -256,7 +256,9 @@ async def test_two_pods_after_the_same_seats_have_one_winner_for_each(db: Databa
     hall = await open_hall(db, seats=60, people=8, ticket_limit=1000)
     pairs = [hall.seat_ids[at : at + 2] for at in range(0, 60, 2)]
     for pair in pairs:
-        wishes = [hall.wish(buyer, *pair[:: 1 - 2 * (at % 2)]) for at, buyer in enumerate(hall.people)]
+        wishes = [
+            hall.wish(buyer, *pair[:: 1 - 2 * (at % 2)]) for at, buyer in enumerate(hall.people)
+        ]
         names = await asyncio.gather(*(_insist(db, hall, wish) for wish in wishes))
         assert Counter(names) == {"held": 1, "seat_taken": 7}
     assert not await broken(db, hall.schedule_id)

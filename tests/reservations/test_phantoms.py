@@ -1,4 +1,4 @@
-"""Pods that crash at the worst moment: nobody is kept from a free seat for longer than a claim lives."""
+"""Pods that crash at the worst moment: a free seat is refused for no longer than a claim lives."""
 
 import asyncio
 import time

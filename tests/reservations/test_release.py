@@ -53,7 +53,9 @@ async def test_what_belongs_to_another_does_not_exist(hall: Hall) -> None:
 async def test_the_first_of_a_batch_releases(hall: Hall) -> None:
     buyer, stranger = hall.people[:2]
     reservation = await hall.held(buyer, "S001")
-    commands = [ReleaseCommand(person, reservation, new_id()) for person in (stranger, buyer, buyer)]
+    commands = [
+        ReleaseCommand(person, reservation, new_id()) for person in (stranger, buyer, buyer)
+    ]
     outcomes = await store.release(hall.db, hall.schedule_id, commands)
     assert [one.name for one in outcomes] == ["reservation_not_found", "released", "not_held"]
     found = await store.find_releases(hall.db, hall.schedule_id, commands)

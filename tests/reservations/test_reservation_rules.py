@@ -22,7 +22,9 @@ places = st.lists(
 
 
 @given(places)
-def test_chains_hold_every_seat_once_and_only_neighbours(layout: list[tuple[str, str, int]]) -> None:
+def test_chains_hold_every_seat_once_and_only_neighbours(
+    layout: list[tuple[str, str, int]],
+) -> None:
     chains = rules.chains(layout)
     assert sorted(at for chain in chains for at in chain) == list(range(len(layout)))
     for chain in chains:

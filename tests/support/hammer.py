@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from boxoffice.payments import store as money
 from boxoffice.payments.store import ChargeCommand
 from boxoffice.platform.ids import new_id
@@ -17,28 +19,41 @@ from tests.support.hall import BALANCE_MAX_MINOR, Hall
 
 
 class Hammer:
-    """Pods that hold, pay, release, sweep and charge at once; `outcomes` counts what they were told."""
+    """Pods that hold, pay, release, sweep and charge at once; `outcomes` counts what they were told.
 
-    def __init__(self, hall: Hall, pods: Sequence[Database], seed: int) -> None:
+    What the database raises is raised by `run`, unless `lenient`: then it is counted and gone on from.
+    """
+
+    def __init__(
+        self, hall: Hall, pods: Sequence[Database], seed: int, *, lenient: bool = False
+    ) -> None:
         self.outcomes: Counter[str] = Counter()
         self.promised: set[UUID] = set()
         self._hall = hall
         self._pods = pods
         self._seed = seed
+        self._lenient = lenient
         # Reservations of all pods, so that they meet; what has ended stays in and is asked for again.
         self._known: list[tuple[UUID, UUID]] = []
 
     async def run(self, seconds: float) -> None:
-        """Strike for `seconds`; whatever the database raises is raised here."""
+        """Strike for `seconds`."""
         until = time.monotonic() + seconds
-        await asyncio.gather(*(self._strike(at, pod, until) for at, pod in enumerate(self._pods)))
+        async with asyncio.TaskGroup() as strikes:
+            for at, pod in enumerate(self._pods):
+                strikes.create_task(self._strike(at, pod, until))
 
     async def _strike(self, at: int, pod: Database, until: float) -> None:
         rng = random.Random(self._seed + at)
         deeds = [self._hold, self._pay, self._release, self._charge, self._expire]
         while time.monotonic() < until:
             [deed] = rng.choices(deeds, weights=(50, 12, 20, 8, 10))
-            await deed(pod, rng)
+            try:
+                await deed(pod, rng)
+            except asyncpg.PostgresError as error:
+                if not self._lenient:
+                    raise
+                self.outcomes[type(error).__name__] += 1
 
     async def _hold(self, pod: Database, rng: random.Random) -> None:
         wishes = [

@@ -76,7 +76,7 @@ def _operations(routes: Iterable[Route]) -> Iterable[tuple[str, str, str, Operat
 
 def _types(op: Operation) -> list[Any]:
     raw = op.raw_body.schema if op.raw_body else None
-    return [kind for kind in (op.body, raw, op.returns, op.query) if kind is not None]
+    return [kind for kind in (op.body, raw, op.returns) if kind is not None]
 
 
 def _schemas(ops: list[Operation]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:

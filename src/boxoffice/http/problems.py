@@ -8,6 +8,7 @@ import msgspec
 
 from boxoffice.errors import (
     BadRequest,
+    BodyTooSlow,
     IntegrityError,
     MethodNotAllowed,
     NotFound,
@@ -42,6 +43,9 @@ def write(resp: falcon.asgi.Response, problem: Problem, request_id: str) -> None
     )
     resp.content_type = MEDIA_TYPE
     resp.set_header("Cache-Control", "no-store")
+    if isinstance(problem, BodyTooSlow):
+        # The rest of the body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
+        resp.set_header("Connection", "close")
     if isinstance(problem, Unauthenticated):
         resp.set_header("WWW-Authenticate", "Bearer")
     if isinstance(problem, Unavailable):

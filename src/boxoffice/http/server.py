@@ -20,10 +20,7 @@ _BODY_GRACE_S = 1.0
 _VERSIONS = ("1.0", "1.1")
 _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_REFUSAL = (
-    b"HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
-    b"Connection: close\r\n\r\n"
-)
+_REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -46,7 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take a connection, or refuse it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections_max:
-            self._refuse(b"503 Service Unavailable")
+            self._refuse(b"503 Service Unavailable\r\nRetry-After: 1")
             return
         self._arm()
 
@@ -61,9 +58,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
-        if self._reading_body and self._timer is None:
-            wait_s = self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
-            self._timer = self.loop.call_later(wait_s, self._give_body_up)
+        if self._timer is None:
+            self._watch()
 
     def on_message_begin(self) -> None:
         """Start the clock of a head."""
@@ -72,12 +68,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Weigh the target."""
-        self._weigh(url)
+        self._weigh(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Weigh a field."""
-        self._weigh(name, value)
+        self._weigh(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -108,11 +104,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
-    def _weigh(self, *parts: bytes) -> None:
-        self._head_bytes += sum(map(len, parts))
+    def _weigh(self, size: int) -> None:
+        self._head_bytes += size
         if self._head_bytes > self.limits.header_max_bytes:
             # The parser turns this into its own error and stops.
             raise ValueError("the head is too large")
+
+    def _watch(self) -> None:
+        if self._reading_body:
+            wait_s = self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
+            self._timer = self.loop.call_later(wait_s, self._give_body_up)
+        elif self.cycle is not None and self.cycle.response_complete:
+            # A blank line between requests stops uvicorn's clock and begins nothing.
+            self._arm()
 
     def _arm(self) -> None:
         self._disarm()

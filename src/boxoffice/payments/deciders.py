@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from boxoffice.batching import Pending, Verdict
-from boxoffice.platform.postgres import Database
 from boxoffice.payments import store
 from boxoffice.payments.store import ChargeCommand, ChargeOutcome, PayCommand, PayOutcome
+from boxoffice.platform.postgres import Database
 
 
 class PayDecider:

@@ -1,0 +1,132 @@
+"""The document and the service agree, however they are asked: schemathesis with all its checks."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Servers
+
+from .client import Person, Sale, expect
+from .conftest import (
+    Running,
+    check_books,
+    hold,
+    make_organizer,
+    new_database,
+    on_sale,
+    rich,
+    running,
+    undescribed,
+)
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+RUN_MAX_S = 150
+
+
+@pytest.fixture(scope="module")
+def shop(
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """A shop of its own: what is tried here does not meet what other tests left."""
+    log = tmp_path_factory.mktemp("schemathesis") / "serve.log"
+    with (
+        new_database(servers.database_url, template) as database_url,
+        running(database_url, servers.valkey_url, log) as server,
+    ):
+        yield server
+
+
+def write(folder: Path, name: str, *values: str) -> None:
+    """Write a dictionary in the format that schemathesis shares with fuzzers."""
+    lines = (json.dumps(value) + "\n" for value in values)
+    (folder / f"{name}.dict").write_text("".join(lines))
+
+
+def prepare(folder: Path, shop: Running) -> None:
+    """Put the configuration, three people and the ids of real things into `folder`."""
+    buyer, other, organizer = rich(shop.api), rich(shop.api), make_organizer(shop)
+    sale = on_sale(organizer, 500, ticket_limit=1000)
+    people = {"buyer": buyer, "other": other, "organizer": organizer}
+    (folder / "people.json").write_text(
+        json.dumps({"auth": [_entry(*one) for one in people.items()]})
+    )
+    held = [_held(buyer, sale, seat_id) for seat_id in sale.seat_ids[:4]]
+    order = {"reservation_id": held[0], "method": "wallet"}
+    paid = expect(buyer.api.keyed("/v1/payments", order), 201).json["payment_id"]
+    write(folder, "concerts", sale.concert_id)
+    write(folder, "schedules", sale.schedule_id)
+    write(folder, "closing", on_sale(organizer, 1).schedule_id)
+    write(folder, "reservations", *held)
+    write(folder, "payments", paid)
+    write(folder, "seats", *sale.seat_ids)
+    shutil.copy(CONFIG, folder)
+
+
+def _entry(name: str, person: Person) -> dict[str, Any]:
+    header = {"name": "Authorization", "value": f"Bearer {person.api.token}"}
+    return {"name": name, "fixedHeaders": [header]}
+
+
+def _held(person: Person, sale: Sale, seat_id: str) -> str:
+    return str(hold(person, sale, seat_id).json["reservation_id"])
+
+
+def run(folder: Path, document: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run schemathesis with all its checks."""
+    argv = [
+        sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG.name, "run", document,
+        "--checks", "all", "--continue-on-failure", "--no-color", *options,
+    ]  # fmt: skip
+    return subprocess.run(
+        argv, cwd=folder, capture_output=True, text=True, timeout=RUN_MAX_S, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(shop: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where schemathesis finds what it needs, and leaves what it writes."""
+    made = tmp_path_factory.mktemp("run")
+    prepare(made, shop)
+    return made
+
+
+def test_schemathesis_finds_what_is_wrong(shop: Running, folder: Path) -> None:
+    # The negative control: a document that keeps silent about one refusal, and lies about one member.
+    document = expect(shop.api.get("/openapi.json"), 200).json
+    path = "/v1/concerts/{concert_id}"
+    del document["paths"][path]["get"]["responses"]["404"]
+    document["components"]["schemas"]["Concert"]["properties"]["title"] = {"type": "integer"}
+    (folder / "wrong.json").write_text(json.dumps(document))
+    done = run(folder, "wrong.json", "--url", shop.api.url, "--include-path", path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Undocumented status code" in done.stdout
+    assert "Response violates schema" in done.stdout
+
+
+def test_schemathesis_finds_nothing(shop: Running, folder: Path) -> None:
+    done = run(folder, f"{shop.api.url}/openapi.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = expect(shop.api.get("/openapi.json"), 200).json
+    expect(shop.api.get("/readyz"), 200)
+    assert shop.stop() == 0
+    seen = shop.requests()
+    assert undescribed(seen, document) == set()
+    assert [line for line in seen if line["status"] >= 500] == []
+    assert unsuccessful(seen, document) == set()
+    check_books(shop.database_url)
+
+
+def unsuccessful(requests: list[dict[str, Any]], document: dict[str, Any]) -> set[str]:
+    """Return the operations that never succeeded: of those, little was tried."""
+    done = Counter(f"{line['method']} {line['route']}" for line in requests if line["code"] == "ok")
+    all_of_them = {
+        f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
+    }
+    return all_of_them - set(done)

@@ -1,0 +1,159 @@
+"""The ledger keeps itself: what the database refuses, whoever asks. And the charging of wallets."""
+
+import asyncio
+from collections import Counter
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from boxoffice.errors import AmountInvalid
+from boxoffice.payments import ledger, store
+from boxoffice.payments.store import ChargeCommand
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database, Record
+from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
+
+_TRANSFER = """
+    INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key,
+                           fingerprint, created_at)
+    VALUES ($1, $2, 'charge', 100, 'KRW', 'forged', 'f', clock_timestamp())
+"""
+_ENTRY = """
+    INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+    VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+Entry = tuple[str, int, str]
+
+
+async def _transfer(
+    connection: "asyncpg.Connection[Record]", person: UUID, *entries: Entry
+) -> None:
+    transfer_id = new_id()
+    async with connection.transaction():
+        await connection.execute(_TRANSFER, person, transfer_id)
+        for leg, entry in enumerate(entries, start=1):
+            await connection.execute(_ENTRY, person, transfer_id, leg, *entry)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [("wallet", 100, "KRW")],
+        [("wallet", 100, "KRW"), ("cash", -99, "KRW")],
+        [("wallet", 100, "KRW"), ("cash", -100, "USD")],
+        [("wallet", 100, "KRW"), ("cash", -100, "KRW"), ("income", 1, "KRW")],
+    ],
+)
+async def test_a_transfer_that_is_not_balanced_is_refused_at_commit(
+    hall: Hall, other: "asyncpg.Connection[Record]", entries: list[Entry]
+) -> None:
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
+        await _transfer(other, hall.people[0], *entries)
+    assert len(await store.entries(hall.db, hall.people[0], None, 10)) == 1
+
+
+async def test_a_balanced_transfer_is_taken(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    await _transfer(other, hall.people[0], ("wallet", 100, "KRW"), ("cash", -100, "KRW"))
+    assert len(await store.entries(hall.db, hall.people[0], None, 10)) == 2
+    # The wallet itself does not know of it: take it back, for those who compare the two.
+    await _transfer_back(other, hall.people[0])
+
+
+async def _transfer_back(connection: "asyncpg.Connection[Record]", person: UUID) -> None:
+    query = "UPDATE wallets SET balance_minor = balance_minor + 100 WHERE user_id = $1"
+    await connection.execute(query, person)
+
+
+async def test_a_finished_transfer_takes_no_further_single_entry(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    [entry] = await store.entries(hall.db, hall.people[0], None, 10)
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
+        await other.execute(_ENTRY, hall.people[0], entry.transfer_id, 3, "income", 1, "KRW")
+
+
+@pytest.mark.parametrize("table", ["transfers", "ledger_entries"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET amount_minor = 1", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
+)
+async def test_what_is_written_stays(
+    hall: Hall, other: "asyncpg.Connection[Record]", table: str, statement: str
+) -> None:
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
+        await other.execute(statement.format(table))
+    assert len(await store.entries(hall.db, hall.people[0], None, 10)) == 1
+
+
+async def test_a_wallet_cannot_be_overdrawn_by_anybody(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    query = "UPDATE wallets SET balance_minor = -1 WHERE user_id = $1"
+    with pytest.raises(asyncpg.CheckViolationError, match="wallets_never_negative"):
+        await other.execute(query, hall.people[0])
+
+
+async def test_a_charge_tells_the_balance_right_after_it(hall: Hall) -> None:
+    buyer = hall.people[0]
+    first = await hall.charge(buyer, 700, key="k")
+    assert first.charge is not None
+    assert (first.name, first.charge.amount_minor, first.charge.balance_minor) == (
+        "charged",
+        700,
+        5_700,
+    )
+    await hall.charge(buyer, 1)
+    again = await hall.charge(buyer, 700, key="k")
+    assert (again.name, again.charge) == ("replayed", first.charge), "as it was then"
+    assert (await hall.charge(buyer, 701, key="k", fingerprint=b"other")).name == "key_reused"
+    assert await hall.balance(buyer) == 5_701
+    assert await hall.topics(first.charge.transfer_id) == ["wallet.charged"]
+
+
+async def test_charges_of_one_batch_add_up_to_the_limit(hall: Hall) -> None:
+    buyer = hall.people[0]
+    left = BALANCE_MAX_MINOR - 5_000
+    amounts = [left - 10, 11, 10, 1]
+    commands = [
+        ChargeCommand(buyer, f"k{at}", b"f", new_id(), amount) for at, amount in enumerate(amounts)
+    ]
+    outcomes = await store.charge(hall.db, commands, BALANCE_MAX_MINOR)
+    assert [one.name for one in outcomes] == ["charged", "wallet_limit", "charged", "wallet_limit"]
+    assert await hall.balance(buyer) == BALANCE_MAX_MINOR
+    found = await store.find_charges(hall.db, commands)
+    assert [one and one.name for one in found] == ["replayed", None, "replayed", None]
+
+
+async def test_nobody_without_a_wallet_is_charged(hall: Hall) -> None:
+    assert (await hall.charge(new_id(), 100)).name == "wallet_not_found"
+
+
+async def test_one_key_on_two_pods_is_one_charge(db: Database) -> None:
+    hall = await open_hall(db, people=30)
+    for person in hall.people:
+        outcomes = await asyncio.gather(*(hall.charge(person, 100, key="k") for _ in range(3)))
+        assert Counter(one.name for one in outcomes) == {"charged": 1, "replayed": 2}
+        assert len({one.charge for one in outcomes}) == 1
+        assert await hall.balance(person) == 100
+
+
+async def test_charges_of_two_pods_all_arrive(db: Database) -> None:
+    hall = await open_hall(db, people=10)
+    charges = [hall.charge(person, 7) for _ in range(8) for person in hall.people]
+    assert {one.name for one in await asyncio.gather(*charges)} == {"charged"}
+    assert [await hall.balance(person) for person in hall.people] == [56] * 10
+
+
+@pytest.mark.parametrize("amount_minor", [0, -1, 1_001, 2**63])
+def test_an_amount_is_above_zero_and_within_the_limit(amount_minor: int) -> None:
+    with pytest.raises(AmountInvalid):
+        ledger.check_charge(amount_minor, 1_000)
+
+
+@pytest.mark.parametrize("amount_minor", [1, 1_000])
+def test_an_amount_within_the_limit_passes(amount_minor: int) -> None:
+    ledger.check_charge(amount_minor, 1_000)
