@@ -1,6 +1,7 @@
 """The composition root: the only file that names concrete parts and puts them together."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -83,8 +84,10 @@ async def open_application(
         try:
             yield application
         finally:
-            await group_commit.close()
-            await background.finish()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(settings.drain_timeout_ms / 1000):
+                    await group_commit.close()
+                    await background.finish()
             for task in refreshers:
                 task.cancel()
             await asyncio.gather(*refreshers, return_exceptions=True)

@@ -74,9 +74,7 @@ def _addressed(data_dir: Path = DATA_DIR, **overrides: Any) -> Settings:
 
 
 @app.command()
-def up(
-    data_dir: DataDir = DATA_DIR, port: Port = None, workers: Workers = None
-) -> None:
+def up(data_dir: DataDir = DATA_DIR, port: Port = None, workers: Workers = None) -> None:
     """Run everything: servers, schema, a demo concert on sale, API, sweeper and relay."""
     from boxoffice import up as running  # noqa: PLC0415 — brings the embedded servers along
 
@@ -113,7 +111,9 @@ def seed(
     seats: Annotated[int, typer.Option(min=1, help="Seats of the schedule.")] = 1000,
     users: Annotated[int, typer.Option(min=0, help="People with money in their wallets.")] = 4000,
     tokens: Annotated[Path | None, typer.Option(help="Where to write their access tokens.")] = None,
-    balance: Annotated[int, typer.Option(min=0, help="Money per wallet, in minor units.")] = 5_000_000,
+    balance: Annotated[
+        int, typer.Option(min=0, help="Money per wallet, in minor units.")
+    ] = 5_000_000,
     hold_ttl_s: Annotated[int | None, typer.Option(min=1, help="Hold time, in seconds.")] = None,
     ticket_limit: Annotated[int | None, typer.Option(min=1, help="Tickets per person.")] = None,
 ) -> None:
@@ -219,5 +219,3 @@ def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None
         await role(settings, stop)
 
     asyncio.run(until_stopped())
-
-

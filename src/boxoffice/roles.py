@@ -37,9 +37,7 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
 def serve_group(settings: Settings) -> None:
     """Serve in `settings.workers` processes behind one address until told to stop."""
     with ExitStack() as stack:
-        group = stack.enter_context(
-            ProcessGroup(stop_timeout_s=stop_timeout_s(settings), say=_say)
-        )
+        group = stack.enter_context(ProcessGroup(stop_timeout_s=stop_timeout_s(settings), say=_say))
         stack.enter_context(spawn_workers(group, settings, dict(os.environ)))
         group.run_until_stopped()
 

@@ -10,9 +10,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from boxoffice.audit import store
+from boxoffice.audit import audit, store
 from boxoffice.audit.report import Check, Report, as_json, render
-from boxoffice.audit import audit
 from boxoffice.errors import Unavailable
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database

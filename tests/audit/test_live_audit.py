@@ -4,8 +4,8 @@ import asyncio
 import random
 from uuid import UUID, uuid4
 
-from boxoffice.audit.report import render
 from boxoffice.audit import audit
+from boxoffice.audit.report import render
 from boxoffice.platform.postgres import Database
 from boxoffice.settings import Settings
 

@@ -36,7 +36,7 @@ async def test_a_payment_that_is_open_past_the_hold_counts_against_the_ticket_li
     async with other.transaction():
         assert await other.fetchval(_PAY, hall.schedule_id, buyer, first) == "paid"
         await until(lambda: other.fetchval(_LAPSED, first))
-        assert (await hall.hold(buyer, "S003", "S004")).name == "contended"
+        assert (await hall.hold(buyer, "S003", "S004")).name == "person_busy"
     assert (await hall.hold(buyer, "S003", "S004")).name == "ticket_limit"
 
 

@@ -169,13 +169,21 @@ async def test_a_payment_after_the_end_comes_too_late_swept_or_not(db: Database)
     assert await hall.balance(buyer) == 10_000
 
 
+_END_SOON = """
+    UPDATE {table} SET expires_at = clock_timestamp() + interval '200 ms' WHERE reservation_id = $1
+"""
+
+
 async def test_a_payment_that_waited_past_the_end_comes_too_late(
     db: Database, other: "asyncpg.Connection[Record]"
 ) -> None:
     """The time is taken after the last wait, not when the payment arrived."""
-    hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
+    hall = await open_hall(db, balance_minor=10_000)
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001")
+    # Soon enough for the payment to wait that long, which the lock timeout bounds.
+    for table in ("reservations", "seats"):
+        await other.execute(_END_SOON.format(table=table), reservation)
     async with other.transaction():
         await other.execute("SELECT 1 FROM wallets WHERE user_id = $1 FOR UPDATE", buyer)
         payment = asyncio.create_task(hall.pay(buyer, reservation))

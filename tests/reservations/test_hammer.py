@@ -67,7 +67,7 @@ async def test_nothing_is_sold_twice_lost_or_locked_for_good(
     seen = {
         "held",
         "seat_taken",
-        "contended",
+        "seat_busy",
         "paid",
         "released",
         "charged",

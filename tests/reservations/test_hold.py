@@ -193,7 +193,7 @@ async def test_a_seat_whose_outcome_is_open_is_neither_taken_nor_free(
             hall.wish(hall.people[1], "S001"),
         )
     assert [(one.name, one.seat_ids) for one in outcomes] == [
-        ("contended", ()),
+        ("seat_busy", ("S002",)),
         ("seat_taken", ("S003",)),
         ("held", ()),
     ]
@@ -212,7 +212,7 @@ async def test_a_person_is_served_by_one_pod_at_a_time(
             hall.wish(hall.people[1], "S002"),
             hall.wish(hall.people[0], "S003", key="k"),
         )
-    assert [one.name for one in outcomes] == ["contended", "held", "replayed"]
+    assert [one.name for one in outcomes] == ["person_busy", "held", "replayed"]
     assert outcomes[2].held == first.held
 
 
@@ -227,7 +227,7 @@ async def _insist(db: Database, hall: Hall, command: HoldCommand) -> str:
     """Ask until nobody's open transaction is in the way."""
     while True:
         [outcome] = await store.hold(db, hall.schedule_id, [command])
-        if outcome.name != "contended":
+        if outcome.name not in {"person_busy", "seat_busy"}:
             return outcome.name
         await asyncio.sleep(0.001)
 

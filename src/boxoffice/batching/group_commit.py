@@ -49,9 +49,13 @@ class Command(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Instead of an outcome: somebody else's open transaction is in the way; decide this again."""
+    """Instead of an outcome: somebody else's open transaction is in the way; decide this again.
+
+    `refusal` is what to say to a command in whose way somebody stayed for too long.
+    """
 
     reason: str
+    refusal: Callable[[], Exception] = Overloaded
 
 
 Verdict: TypeAlias = O | Retry
@@ -96,6 +100,8 @@ class Pending(Generic[C, O]):
     attempts: int = 0
     give_up_at: float = math.inf
     in_doubt: bool = False
+    # What to say where it cannot be decided in time.
+    too_late: Callable[[], Exception] = Overloaded
     # One future per caller, so that a caller who hangs up takes only its own away.
     waiters: list[asyncio.Future[O]] = field(default_factory=list)
     told: bool = False
@@ -268,6 +274,7 @@ class GroupCommit:
         again = []
         for pending, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, Retry):
+                pending.too_late = verdict.refusal
                 again.append(pending)
             else:
                 self._tell(pending, verdict)
@@ -343,7 +350,7 @@ class GroupCommit:
             if in_time:
                 again.append(pending)
             else:
-                self._put_off(pending, Overloaded)
+                self._put_off(pending, pending.too_late)
         if not again:
             return
         telemetry.BATCH_RETRIES.labels(lane.decider.kind, reason).inc(len(again))
@@ -380,7 +387,7 @@ class GroupCommit:
             for waiter in self._settled(pending):
                 waiter.set_exception(problem())
 
-    def _put_off(self, pending: Pending[Any, Any], problem: Callable[[], Unavailable]) -> None:
+    def _put_off(self, pending: Pending[Any, Any], problem: Callable[[], Exception]) -> None:
         """Refuse with the word that nothing was done, where that is known."""
         self._refuse([pending], OutcomeUnknown if pending.in_doubt else problem)
 

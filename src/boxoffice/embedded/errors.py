@@ -6,7 +6,7 @@ EmbeddedUnavailable
 """
 
 
-class EmbeddedUnavailable(RuntimeError):  # noqa: N818 - reads as what it says at the command line
+class EmbeddedUnavailable(RuntimeError):
     """The embedded servers cannot run here; the message says what to do about it."""
 
 

@@ -14,7 +14,7 @@ _FENCED = -1
 _FENCE_LEASES = 10
 
 
-class Fenced(BoxofficeError):  # noqa: N818 - our errors are nouns (see `errors.py`)
+class Fenced(BoxofficeError):
     """A later holder of the lease has published already."""
 
 

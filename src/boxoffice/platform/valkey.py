@@ -5,7 +5,7 @@ Nothing here is the truth for anything. Callers catch `ValkeyAway` and go on wit
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from hashlib import sha1
 from typing import Any
 
@@ -96,28 +96,32 @@ class Valkey:
         self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]
     ) -> Any:
         """Run `script` and return its reply; keys must share a hash tag."""
-        try:
-            return await self.command("EVALSHA", script.digest, len(keys), *keys, *args)
-        except _ScriptMissing:
-            return await self.command("EVAL", script.source, len(keys), *keys, *args)
+        return await self._within_deadline(self._evaluate(script, [len(keys), *keys, *args]))
 
     async def command(self, *words: str | bytes | float) -> Any:
         """Send one command and return its reply."""
+        return await self._within_deadline(self._send(*words))
+
+    async def _evaluate(self, script: Script, words: Sequence[str | bytes | int]) -> Any:
+        try:
+            return await self._send("EVALSHA", script.digest, *words)
+        except NoScriptError:
+            # The server has forgotten its scripts, as it does after a restart.
+            return await self._send("EVAL", script.source, *words)
+
+    async def _send(self, *words: str | bytes | float) -> Any:
+        return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    async def _within_deadline(self, work: Coroutine[Any, Any, Any]) -> Any:
         if not self._breaker.admits(time.monotonic()):
+            work.close()
             raise ValkeyAway("the circuit breaker is open")
         try:
             async with asyncio.timeout(self._timeout_s):
-                reply = await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
-        except NoScriptError as error:
-            self._breaker.succeeded()
-            raise _ScriptMissing from error
+                reply = await work
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed(time.monotonic())
             telemetry.VALKEY_FAILURES.inc()
             raise ValkeyAway(str(error)) from error
         self._breaker.succeeded()
         return reply
-
-
-class _ScriptMissing(ValkeyAway):
-    """The server has forgotten its scripts, as it does after a restart."""

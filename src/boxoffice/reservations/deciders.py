@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from boxoffice.batching import Pending, Retry, Verdict
+from boxoffice.errors import IdempotencyInFlight, SeatTaken
 from boxoffice.platform.postgres import Database
 from boxoffice.reservations import rules, store
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
@@ -78,9 +80,7 @@ class HoldDecider:
             raise
         pairs = list(zip(commands, outcomes, strict=True))
         self._settle(schedule_id, [_ending(command, outcome) for command, outcome in pairs])
-        return [
-            Retry("contended") if outcome.name == "contended" else outcome for outcome in outcomes
-        ]
+        return [_verdict(outcome) for outcome in outcomes]
 
     def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
         self._background.start(self._seat_lock.settle(schedule_id, endings))
@@ -90,6 +90,15 @@ class HoldDecider:
     ) -> Sequence[HoldOutcome | None]:
         """Return what an interrupted batch did."""
         return await store.find_holds(self._db, key, commands)
+
+
+def _verdict(outcome: HoldOutcome) -> Verdict[HoldOutcome]:
+    """Have a request decided again while somebody whose outcome is open is in its way."""
+    if outcome.name == "person_busy":
+        return Retry(outcome.name, IdempotencyInFlight)
+    if outcome.name == "seat_busy":
+        return Retry(outcome.name, partial(SeatTaken, seat_ids=list(outcome.seat_ids)))
+    return outcome
 
 
 def _claim(command: HoldCommand) -> Claim:

@@ -11,8 +11,9 @@
 -- command points into them: command i wants p_seat_ids[p_seat_at[k]] for k from p_seat_from[i] to
 -- p_seat_from[i + 1] - 1, for p_user_ids[p_user_at[i]]. No (person, key) appears twice in a batch.
 -- outcome: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
--- seat_taken, ticket_limit, or contended: somebody whose outcome is open is in the way, ask again.
--- seat_ids: the seats of the reservation, or those that are taken or unknown.
+-- seat_taken, ticket_limit; or somebody whose outcome is open is in the way, and it is to be asked again:
+-- person_busy (the same person's own request), seat_busy (somebody else's).
+-- seat_ids: the seats of the reservation, or those that are taken, busy or unknown.
 CREATE OR REPLACE FUNCTION reservations_hold_v1(
     p_schedule_id uuid,
     p_seat_ids text[],
@@ -131,7 +132,7 @@ BEGIN
         total := 0;
         verdict := 'held';
         IF NOT user_locked[p_user_at[i]] THEN
-            verdict := 'contended';
+            verdict := 'person_busy';
         ELSIF schedule.status <> 'OPEN' OR decided_at < schedule.sale_opens_at
               OR decided_at >= schedule.sale_closes_at THEN
             verdict := 'not_on_sale';
@@ -148,12 +149,14 @@ BEGIN
                         verdict := 'seat_not_found';
                     WHEN 'taken' THEN
                         IF verdict <> 'seat_not_found' THEN
-                            bad := bad || p_seat_ids[wanted[k]];
+                            bad := CASE WHEN verdict = 'seat_taken' THEN bad END
+                                   || p_seat_ids[wanted[k]];
                             verdict := 'seat_taken';
                         END IF;
                     ELSE
-                        IF verdict = 'held' THEN
-                            verdict := 'contended';
+                        IF verdict IN ('held', 'seat_busy') THEN
+                            bad := bad || p_seat_ids[wanted[k]];
+                            verdict := 'seat_busy';
                         END IF;
                 END CASE;
             END LOOP;
