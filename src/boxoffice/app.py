@@ -28,6 +28,7 @@ from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
+from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
@@ -36,6 +37,7 @@ from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDeci
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
+from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
 VERSION = version("boxoffice")
@@ -113,19 +115,21 @@ def _compose(
     seat_maps = SeatMaps(settings, catalog_store)
     catalog = Catalog(settings, catalog_store, seat_maps)
     seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
+    reservation_store = ReservationStore(db)
     reservations = Reservations(
-        db,
+        reservation_store,
         group_commit,
-        HoldDecider(db, seat_lock, background),
-        ReleaseDecider(db, seat_lock),
+        HoldDecider(reservation_store, seat_lock, background),
+        ReleaseDecider(reservation_store, seat_lock),
         seat_maps,
         HoldLimits(settings.seats_per_hold_max),
     )
+    payment_store = PaymentStore(db)
     payments = Payments(
-        db,
+        payment_store,
         group_commit,
-        PayDecider(db),
-        ChargeDecider(db, settings.wallet_balance_max_minor),
+        PayDecider(payment_store),
+        ChargeDecider(payment_store, settings.wallet_balance_max_minor),
         providers,
         settings.wallet_charge_max_minor,
     )

@@ -28,7 +28,7 @@ class Watched(HoldDecider):
     """The real decider, and a record of what it was asked."""
 
     def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
-        super().__init__(db, seat_lock, background)
+        super().__init__(store.ReservationStore(db), seat_lock, background)
         self.batches: list[list[HoldCommand]] = []
         self.look_ups = 0
 
@@ -210,6 +210,7 @@ class Undecided(Watched):
 
     def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
         super().__init__(db, seat_lock, background)
+        self._db = db
         self.has_seats = asyncio.Event()
         self.roll_back = asyncio.Event()
 

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from boxoffice.errors import AmountInvalid
-from boxoffice.payments import ledger, store
-from boxoffice.payments.store import ChargeCommand
+from boxoffice.payments import ledger
+from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
@@ -52,14 +52,14 @@ async def test_a_transfer_that_is_not_balanced_is_refused_at_commit(
 ) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
         await _transfer(other, hall.people[0], *entries)
-    assert len(await store.entries(hall.db, hall.people[0], None, 10)) == 1
+    assert len(await PaymentStore(hall.db).entries(hall.people[0], None, 10)) == 1
 
 
 async def test_a_balanced_transfer_is_taken(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     await _transfer(other, hall.people[0], ("wallet", 100, "KRW"), ("cash", -100, "KRW"))
-    assert len(await store.entries(hall.db, hall.people[0], None, 10)) == 2
+    assert len(await PaymentStore(hall.db).entries(hall.people[0], None, 10)) == 2
     # The wallet itself does not know of it: take it back, for those who compare the two.
     await _transfer_back(other, hall.people[0])
 
@@ -72,7 +72,7 @@ async def _transfer_back(connection: "asyncpg.Connection[Record]", person: UUID)
 async def test_a_finished_transfer_takes_no_further_single_entry(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
-    [entry] = await store.entries(hall.db, hall.people[0], None, 10)
+    [entry] = await PaymentStore(hall.db).entries(hall.people[0], None, 10)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
         await other.execute(_ENTRY, hall.people[0], entry.transfer_id, 3, "income", 1, "KRW")
 
@@ -86,7 +86,7 @@ async def test_what_is_written_stays(
 ) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
         await other.execute(statement.format(table))
-    assert len(await store.entries(hall.db, hall.people[0], None, 10)) == 1
+    assert len(await PaymentStore(hall.db).entries(hall.people[0], None, 10)) == 1
 
 
 async def test_a_wallet_cannot_be_overdrawn_by_anybody(
@@ -121,10 +121,10 @@ async def test_charges_of_one_batch_add_up_to_the_limit(hall: Hall) -> None:
     commands = [
         ChargeCommand(buyer, f"k{at}", b"f", new_id(), amount) for at, amount in enumerate(amounts)
     ]
-    outcomes = await store.charge(hall.db, commands, BALANCE_MAX_MINOR)
+    outcomes = await PaymentStore(hall.db).charge(commands, BALANCE_MAX_MINOR)
     assert [one.name for one in outcomes] == ["charged", "wallet_limit", "charged", "wallet_limit"]
     assert await hall.balance(buyer) == BALANCE_MAX_MINOR
-    found = await store.find_charges(hall.db, commands)
+    found = await PaymentStore(hall.db).find_charges(commands)
     assert [one and one.name for one in found] == ["replayed", None, "replayed", None]
 
 

@@ -22,7 +22,7 @@ from boxoffice.http.statuses import STATUSES
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import Capture, Order
 from boxoffice.payments.service import Payments
-from boxoffice.payments.store import Payment
+from boxoffice.payments.store import Payment, PaymentStore
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import Database
 from tests.support.hall import BALANCE_MAX_MINOR, Hall
@@ -76,10 +76,10 @@ class Desk:
         self.hall = hall
         self.group_commit = GroupCommit(Limits())
         self.payments = Payments(
-            hall.db,
+            PaymentStore(hall.db),
             self.group_commit,
-            PayDecider(hall.db),
-            ChargeDecider(hall.db, BALANCE_MAX_MINOR),
+            PayDecider(PaymentStore(hall.db)),
+            ChargeDecider(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
         )

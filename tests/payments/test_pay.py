@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from boxoffice.payments import store
+from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.postgres import Database, Record
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -35,14 +35,14 @@ async def test_a_payment_sells_the_seats_and_issues_the_tickets(hall: Hall) -> N
     assert await hall.balance(buyer) == 3_000
     assert await hall.topics(reservation) == ["reservation.held", "reservation.confirmed"]
     assert await hall.topics(payment.payment_id) == ["payment.succeeded"]
-    entries = await store.entries(hall.db, buyer, None, 10)
+    entries = await PaymentStore(hall.db).entries(buyer, None, 10)
     assert [(one.kind, one.amount_minor) for one in entries] == [
         ("payment", -2_000),
         ("charge", 5_000),
     ]
-    assert await store.get(hall.db, hall.schedule_id, payment.payment_id, buyer) == payment
+    assert await PaymentStore(hall.db).get(hall.schedule_id, payment.payment_id, buyer) == payment
     stranger = hall.people[1]
-    assert await store.get(hall.db, hall.schedule_id, payment.payment_id, stranger) is None
+    assert await PaymentStore(hall.db).get(hall.schedule_id, payment.payment_id, stranger) is None
     assert not await broken(hall.db, hall.schedule_id)
 
 
@@ -107,8 +107,7 @@ async def test_the_same_key_replays_and_another_body_is_refused(hall: Hall) -> N
     assert (again.name, again.payment) == ("replayed", first.payment)
     [other_body] = await hall.settle(hall.bill(buyer, two, key="k", fingerprint=b"other"))
     assert (other_body.name, other_body.payment) == ("key_reused", None)
-    found = await store.find_payments(
-        hall.db,
+    found = await PaymentStore(hall.db).find_payments(
         hall.schedule_id,
         [
             hall.bill(buyer, one, key="k"),
@@ -129,7 +128,7 @@ async def test_a_seat_that_costs_nothing_moves_no_money(db: Database) -> None:
     outcome = await hall.pay(buyer, await hall.held(buyer, "S001", "S002"))
     assert outcome.payment is not None
     assert (outcome.payment.amount_minor, len(outcome.payment.ticket_ids)) == (0, 2)
-    assert await store.entries(db, buyer, None, 10) == []
+    assert await PaymentStore(db).entries(buyer, None, 10) == []
     assert not await broken(db, hall.schedule_id)
 
 

@@ -28,6 +28,7 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
+from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -45,10 +46,10 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
     yield Reservations(
-        db,
+        ReservationStore(db),
         group_commit,
-        HoldDecider(db, seat_lock, background),
-        ReleaseDecider(db, seat_lock),
+        HoldDecider(ReservationStore(db), seat_lock, background),
+        ReleaseDecider(ReservationStore(db), seat_lock),
         SeatMaps(settings, CatalogStore(db)),
         Limits(seats_per_hold_max=10),
     )

@@ -12,6 +12,7 @@ import pytest
 
 from boxoffice.platform.postgres import Database, Record
 from boxoffice.reservations import sweeper
+from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.support.hall import Hall, open_hall
@@ -38,7 +39,7 @@ async def test_the_sweeper_closes_what_has_lapsed_in_bounded_batches(db: Databas
     alive = await hall.held(hall.people[1], "S006")
     await hall.lapse(*lapsed)
     await elsewhere.lapse(lapsed_elsewhere)
-    closed = [await sweeper.sweep_once(db, 2) for _ in range(4)]
+    closed = [await sweeper.sweep_once(ReservationStore(db), 2) for _ in range(4)]
     assert sum(closed) == 6
     assert max(closed) <= 4, "two at the most, of each of two schedules"
     assert await hall.status(alive) == "HELD"
@@ -61,7 +62,7 @@ async def test_two_sweepers_share_the_work_and_tell_nothing_twice(db: Database) 
     await hall.lapse(*lapsed)
 
     async def sweep() -> int:
-        return sum([await sweeper.sweep_once(db, 7) for _ in range(40)])
+        return sum([await sweeper.sweep_once(ReservationStore(db), 7) for _ in range(40)])
 
     shares = await asyncio.gather(sweep(), sweep())
     assert sum(shares) == 200

@@ -9,8 +9,7 @@ import pytest
 
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record
-from boxoffice.reservations import store
-from boxoffice.reservations.store import HoldCommand
+from boxoffice.reservations.store import HoldCommand, ReservationStore
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 
@@ -70,7 +69,7 @@ async def test_a_seat_of_another_schedule_is_unknown(hall: Hall, db: Database) -
 
 
 async def test_an_unknown_schedule_has_nothing(hall: Hall) -> None:
-    outcomes = await store.hold(hall.db, uuid4(), [hall.wish(hall.people[0], "S001")])
+    outcomes = await ReservationStore(hall.db).hold(uuid4(), [hall.wish(hall.people[0], "S001")])
     assert [one.name for one in outcomes] == ["schedule_not_found"]
 
 
@@ -226,7 +225,7 @@ async def test_one_bad_command_fails_its_batch_and_leaves_nothing(hall: Hall) ->
 async def _insist(db: Database, hall: Hall, command: HoldCommand) -> str:
     """Ask until nobody's open transaction is in the way."""
     while True:
-        [outcome] = await store.hold(db, hall.schedule_id, [command])
+        [outcome] = await ReservationStore(db).hold(hall.schedule_id, [command])
         if outcome.name not in {"person_busy", "seat_busy"}:
             return outcome.name
         await asyncio.sleep(0.001)
@@ -269,8 +268,8 @@ async def test_what_a_lost_answer_did_is_found_by_its_key(hall: Hall) -> None:
     done = hall.wish(buyer, "S001", key="done")
     [outcome] = await hall.decide(done)
     other_body = HoldCommand(buyer, "done", b"other", new_id(), ("S009",))
-    found = await store.find_holds(
-        hall.db, hall.schedule_id, [hall.wish(buyer, "S002", key="not"), done, other_body]
+    found = await ReservationStore(hall.db).find_holds(
+        hall.schedule_id, [hall.wish(buyer, "S002", key="not"), done, other_body]
     )
     assert found[0] is None
     assert found[1] is not None

@@ -16,7 +16,12 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import rules
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
-from boxoffice.reservations.store import HoldOutcome, ReleaseCommand, ReleaseOutcome
+from boxoffice.reservations.store import (
+    HoldOutcome,
+    ReleaseCommand,
+    ReleaseOutcome,
+    ReservationStore,
+)
 from boxoffice.settings import Settings
 from tests.support.hall import Hall
 from tests.support.invariants import broken
@@ -38,8 +43,8 @@ class Pod:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
         self._group_commit = GroupCommit(Limits())
-        self._holds = HoldDecider(db, self.seat_lock, self.background)
-        self._releases = ReleaseDecider(db, self.seat_lock)
+        self._holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background)
+        self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
         command = hall.wish(hall.people[person], *seat_ids, key=key)

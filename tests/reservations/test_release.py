@@ -6,8 +6,7 @@ import pytest
 
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
-from boxoffice.reservations import store
-from boxoffice.reservations.store import ReleaseCommand
+from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 
@@ -56,9 +55,9 @@ async def test_the_first_of_a_batch_releases(hall: Hall) -> None:
     commands = [
         ReleaseCommand(person, reservation, new_id()) for person in (stranger, buyer, buyer)
     ]
-    outcomes = await store.release(hall.db, hall.schedule_id, commands)
+    outcomes = await ReservationStore(hall.db).release(hall.schedule_id, commands)
     assert [one.name for one in outcomes] == ["reservation_not_found", "released", "not_held"]
-    found = await store.find_releases(hall.db, hall.schedule_id, commands)
+    found = await ReservationStore(hall.db).find_releases(hall.schedule_id, commands)
     assert [one and one.name for one in found] == [None, "released", None]
 
 

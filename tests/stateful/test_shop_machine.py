@@ -31,6 +31,7 @@ from boxoffice.errors import Problem
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
+from boxoffice.reservations.store import ReservationStore
 from boxoffice.reservations.sweeper import sweep_once
 from boxoffice.settings import Settings
 
@@ -289,7 +290,7 @@ class Shop(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.world.run(sweep_once(self.world.db, 100))
+        self.world.run(sweep_once(ReservationStore(self.world.db), 100))
         for hold in self.reservations.values():
             if hold.status == "HELD" and hold.lapsed:
                 hold.status = "EXPIRED"

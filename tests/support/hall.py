@@ -7,12 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from boxoffice.payments import store as money
-from boxoffice.payments.store import ChargeCommand, ChargeOutcome, PayCommand, PayOutcome
+from boxoffice.payments.store import (
+    ChargeCommand,
+    ChargeOutcome,
+    PayCommand,
+    PaymentStore,
+    PayOutcome,
+)
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record
-from boxoffice.reservations import store as holds
-from boxoffice.reservations.store import HoldCommand, HoldOutcome, ReleaseCommand, ReleaseOutcome
+from boxoffice.reservations.store import (
+    HoldCommand,
+    HoldOutcome,
+    ReleaseCommand,
+    ReleaseOutcome,
+    ReservationStore,
+)
 
 BALANCE_MAX_MINOR = 1_000_000_000
 
@@ -69,7 +79,7 @@ class Hall:
 
     async def decide(self, *wishes: HoldCommand) -> list[HoldOutcome]:
         """Decide a batch of holds."""
-        return await holds.hold(self.db, self.schedule_id, wishes)
+        return await ReservationStore(self.db).hold(self.schedule_id, wishes)
 
     async def hold(self, person: UUID, *seat_ids: str, key: str = "") -> HoldOutcome:
         """Hold seats for one person."""
@@ -86,12 +96,12 @@ class Hall:
     async def release(self, person: UUID, reservation_id: UUID) -> ReleaseOutcome:
         """Give a hold back."""
         command = ReleaseCommand(person, reservation_id, new_id())
-        [outcome] = await holds.release(self.db, self.schedule_id, [command])
+        [outcome] = await ReservationStore(self.db).release(self.schedule_id, [command])
         return outcome
 
     async def expire(self, count: int = 1_000) -> int:
         """Close lapsed holds of this schedule."""
-        return await holds.expire(self.db, self.schedule_id, count)
+        return await ReservationStore(self.db).expire(self.schedule_id, count)
 
     def bill(
         self, person: UUID, reservation_id: UUID, *, key: str = "", fingerprint: bytes = b"f"
@@ -103,7 +113,7 @@ class Hall:
 
     async def settle(self, *bills: PayCommand) -> list[PayOutcome]:
         """Decide a batch of payments."""
-        return await money.pay(self.db, self.schedule_id, bills)
+        return await PaymentStore(self.db).pay(self.schedule_id, bills)
 
     async def pay(self, person: UUID, reservation_id: UUID, *, key: str = "") -> PayOutcome:
         """Pay a hold from the wallet."""
@@ -115,7 +125,7 @@ class Hall:
     ) -> ChargeOutcome:
         """Put money into a wallet."""
         command = ChargeCommand(person, key or str(uuid4()), fingerprint, new_id(), amount_minor)
-        [outcome] = await money.charge(self.db, [command], BALANCE_MAX_MINOR)
+        [outcome] = await PaymentStore(self.db).charge([command], BALANCE_MAX_MINOR)
         return outcome
 
     async def lapse(self, *reservation_ids: UUID) -> None:
@@ -174,5 +184,5 @@ async def open_hall(
     await db.fetch(_PEOPLE, hall.people)
     if balance_minor:
         gifts = [ChargeCommand(one, "gift", b"", new_id(), balance_minor) for one in hall.people]
-        await money.charge(db, gifts, BALANCE_MAX_MINOR)
+        await PaymentStore(db).charge(gifts, BALANCE_MAX_MINOR)
     return hall

@@ -9,12 +9,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from boxoffice.payments import store as money
-from boxoffice.payments.store import ChargeCommand
+from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
-from boxoffice.reservations import store as holds
-from boxoffice.reservations.store import ReleaseCommand
+from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from tests.support.hall import BALANCE_MAX_MINOR, Hall
 
 
@@ -63,7 +61,7 @@ class Hammer:
             )
             for _ in range(rng.randint(1, 8))
         ]
-        outcomes = await holds.hold(pod, self._hall.schedule_id, wishes)
+        outcomes = await ReservationStore(pod).hold(self._hall.schedule_id, wishes)
         for wish, outcome in zip(wishes, outcomes, strict=True):
             self.outcomes[outcome.name] += 1
             if outcome.held is not None:
@@ -76,12 +74,12 @@ class Hammer:
 
     async def _pay(self, pod: Database, rng: random.Random) -> None:
         bills = [self._hall.bill(*one) for one in self._some(rng)]
-        for paid in await money.pay(pod, self._hall.schedule_id, bills):
+        for paid in await PaymentStore(pod).pay(self._hall.schedule_id, bills):
             self.outcomes[paid.name] += 1
 
     async def _release(self, pod: Database, rng: random.Random) -> None:
         commands = [ReleaseCommand(*one, new_id()) for one in self._some(rng)]
-        for released in await holds.release(pod, self._hall.schedule_id, commands):
+        for released in await ReservationStore(pod).release(self._hall.schedule_id, commands):
             self.outcomes[released.name] += 1
 
     async def _charge(self, pod: Database, rng: random.Random) -> None:
@@ -89,10 +87,10 @@ class Hammer:
             ChargeCommand(person, str(uuid4()), b"", new_id(), rng.randint(1, 60))
             for person in rng.sample(self._hall.people, rng.randint(1, 4))
         ]
-        for charged in await money.charge(pod, commands, BALANCE_MAX_MINOR):
+        for charged in await PaymentStore(pod).charge(commands, BALANCE_MAX_MINOR):
             self.outcomes[charged.name] += 1
 
     async def _expire(self, pod: Database, rng: random.Random) -> None:
-        self.outcomes["expired"] += await holds.expire(
-            pod, self._hall.schedule_id, rng.randint(1, 9)
+        self.outcomes["expired"] += await ReservationStore(pod).expire(
+            self._hall.schedule_id, rng.randint(1, 9)
         )

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from boxoffice.batching import Pending, Verdict
-from boxoffice.payments import store
-from boxoffice.payments.store import ChargeCommand, ChargeOutcome, PayCommand, PayOutcome
-from boxoffice.platform.postgres import Database
+from boxoffice.payments.store import (
+    ChargeCommand,
+    ChargeOutcome,
+    PayCommand,
+    PaymentStore,
+    PayOutcome,
+)
 
 
 class PayDecider:
@@ -14,20 +18,20 @@ class PayDecider:
 
     kind = "pay"
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, store: PaymentStore) -> None:
+        self._store = store
 
     async def decide(
         self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
     ) -> Sequence[Verdict[PayOutcome]]:
         """Return an outcome per command, in order."""
-        return await store.pay(self._db, key, [pending.command for pending in batch])
+        return await self._store.pay(key, [pending.command for pending in batch])
 
     async def look_up(
         self, key: UUID, commands: Sequence[PayCommand]
     ) -> Sequence[PayOutcome | None]:
         """Return what an interrupted batch did."""
-        return await store.find_payments(self._db, key, commands)
+        return await self._store.find_payments(key, commands)
 
 
 class ChargeDecider:
@@ -35,8 +39,8 @@ class ChargeDecider:
 
     kind = "charge"
 
-    def __init__(self, db: Database, balance_max_minor: int) -> None:
-        self._db = db
+    def __init__(self, store: PaymentStore, balance_max_minor: int) -> None:
+        self._store = store
         self._balance_max_minor = balance_max_minor
 
     async def decide(
@@ -44,10 +48,10 @@ class ChargeDecider:
     ) -> Sequence[Verdict[ChargeOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
-        return await store.charge(self._db, commands, self._balance_max_minor)
+        return await self._store.charge(commands, self._balance_max_minor)
 
     async def look_up(
         self, key: None, commands: Sequence[ChargeCommand]
     ) -> Sequence[ChargeOutcome | None]:
         """Return what an interrupted batch did."""
-        return await store.find_charges(self._db, commands)
+        return await self._store.find_charges(commands)

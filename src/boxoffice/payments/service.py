@@ -19,13 +19,20 @@ from boxoffice.errors import (
     ReservationNotFound,
     WalletLimit,
 )
-from boxoffice.payments import ledger, store
+from boxoffice.payments import ledger
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import Capture, Order, PaymentProvider
-from boxoffice.payments.store import Charge, ChargeCommand, Entry, PayCommand, Payment, Wallet
+from boxoffice.payments.store import (
+    Charge,
+    ChargeCommand,
+    Entry,
+    PayCommand,
+    Payment,
+    PaymentStore,
+    Wallet,
+)
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
-from boxoffice.platform.postgres import Database
 
 WALLET = "wallet"
 
@@ -49,14 +56,14 @@ class Payments:
 
     def __init__(
         self,
-        db: Database,
+        store: PaymentStore,
         group_commit: GroupCommit,
         pays: PayDecider,
         charges: ChargeDecider,
         providers: Mapping[str, PaymentProvider],
         charge_max_minor: int,
     ) -> None:
-        self._db = db
+        self._store = store
         self._group_commit = group_commit
         self._pays = pays
         self._charges = charges
@@ -89,7 +96,7 @@ class Payments:
         knows the order by its reference, and the ledger the payment by its key. So a refusal also
         gives back what an earlier attempt may have captured.
         """
-        owed = await store.payable(self._db, reservation.schedule_id, reservation.own_id, user_id)
+        owed = await self._store.payable(reservation.schedule_id, reservation.own_id, user_id)
         if owed is None:
             raise ReservationNotFound
         order = Order(f"{reservation}:{user_id}:{method}:{key}", owed.amount_minor, owed.currency)
@@ -129,7 +136,7 @@ class Payments:
 
     async def get(self, user_id: UUID, payment: ScopedId) -> Payment:
         """Return a payment of this person; raise `PaymentNotFound` for anybody else's."""
-        found = await store.get(self._db, payment.schedule_id, payment.own_id, user_id)
+        found = await self._store.get(payment.schedule_id, payment.own_id, user_id)
         if found is None:
             raise PaymentNotFound
         return found
@@ -147,14 +154,14 @@ class Payments:
 
     async def wallet(self, user_id: UUID) -> Wallet:
         """Return a person's wallet, as the database has it now."""
-        found = await store.wallet(self._db, user_id)
+        found = await self._store.wallet(user_id)
         if found is None:
             raise IntegrityError(f"person {user_id} has no wallet")
         return found
 
     async def entries(self, user_id: UUID, before: UUID | None, count: int) -> list[Entry]:
         """Return at most `count` movements of a person's wallet, the newest first."""
-        return await store.entries(self._db, user_id, before, count)
+        return await self._store.entries(user_id, before, count)
 
 
 def _refuse(name: str) -> Never:

@@ -120,37 +120,90 @@ class Entry:
     created_at: datetime
 
 
-async def pay(db: Database, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
-    """Decide `commands` in one transaction; no (person, key) may appear twice."""
-    rows = await db.fetch(
-        _QUERIES["pay"],
-        schedule_id,
-        [command.payment_id for command in commands],
-        [command.transfer_id for command in commands],
-        [command.user_id for command in commands],
-        [command.reservation_id for command in commands],
-        [command.method for command in commands],
-        [command.provider_reference for command in commands],
-        [command.captured_minor for command in commands],
-        [command.key for command in commands],
-        [command.fingerprint for command in commands],
-    )
-    return [_pay_outcome(row) for row in rows]
+class PaymentStore:
+    """Payments, wallets and the ledger."""
 
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
-async def find_payments(
-    db: Database, schedule_id: UUID, commands: Sequence[PayCommand]
-) -> list[PayOutcome | None]:
-    """Return what earlier requests with these keys did, None where they did nothing."""
-    rows = await db.fetch(
-        _QUERIES["find_payments_by_key"],
-        schedule_id,
-        [command.user_id for command in commands],
-        [command.key for command in commands],
-        [command.fingerprint for command in commands],
-    )
-    found = dict(zip(column(rows, "ord"), map(_pay_outcome, rows), strict=True))
-    return [found.get(at) for at in range(1, len(commands) + 1)]
+    async def pay(self, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
+        """Decide `commands` in one transaction; no (person, key) may appear twice."""
+        rows = await self._db.fetch(
+            _QUERIES["pay"],
+            schedule_id,
+            [command.payment_id for command in commands],
+            [command.transfer_id for command in commands],
+            [command.user_id for command in commands],
+            [command.reservation_id for command in commands],
+            [command.method for command in commands],
+            [command.provider_reference for command in commands],
+            [command.captured_minor for command in commands],
+            [command.key for command in commands],
+            [command.fingerprint for command in commands],
+        )
+        return [_pay_outcome(row) for row in rows]
+
+    async def find_payments(
+        self, schedule_id: UUID, commands: Sequence[PayCommand]
+    ) -> list[PayOutcome | None]:
+        """Return what earlier requests with these keys did, None where they did nothing."""
+        rows = await self._db.fetch(
+            _QUERIES["find_payments_by_key"],
+            schedule_id,
+            [command.user_id for command in commands],
+            [command.key for command in commands],
+            [command.fingerprint for command in commands],
+        )
+        found = dict(zip(column(rows, "ord"), map(_pay_outcome, rows), strict=True))
+        return [found.get(at) for at in range(1, len(commands) + 1)]
+
+    async def get(self, schedule_id: UUID, payment_id: UUID, user_id: UUID) -> Payment | None:
+        """Return the payment if it exists and is this person's."""
+        row = await self._db.read_one(_QUERIES["get"], schedule_id, payment_id, user_id)
+        return None if row is None else _payment(row)
+
+    async def payable(
+        self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
+    ) -> Payable | None:
+        """Return what this person owes for the reservation, None where it is not theirs."""
+        row = await self._db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
+        return None if row is None else Payable(**dict(row))
+
+    async def charge(
+        self, commands: Sequence[ChargeCommand], balance_max_minor: int
+    ) -> list[ChargeOutcome]:
+        """Decide `commands` in one transaction; no (person, key) may appear twice."""
+        rows = await self._db.fetch(
+            _QUERIES["charge"],
+            [command.transfer_id for command in commands],
+            [command.user_id for command in commands],
+            [command.amount_minor for command in commands],
+            [command.key for command in commands],
+            [command.fingerprint for command in commands],
+            balance_max_minor,
+        )
+        return [_charge_outcome(row) for row in rows]
+
+    async def find_charges(self, commands: Sequence[ChargeCommand]) -> list[ChargeOutcome | None]:
+        """Return what earlier requests with these keys did, None where they did nothing."""
+        rows = await self._db.fetch(
+            _QUERIES["find_charges_by_key"],
+            [command.user_id for command in commands],
+            [command.key for command in commands],
+            [command.fingerprint for command in commands],
+        )
+        found = dict(zip(column(rows, "ord"), map(_charge_outcome, rows), strict=True))
+        return [found.get(at) for at in range(1, len(commands) + 1)]
+
+    async def wallet(self, user_id: UUID) -> Wallet | None:
+        """Return a person's wallet."""
+        row = await self._db.read_one(_QUERIES["wallet"], user_id)
+        return None if row is None else Wallet(**dict(row))
+
+    async def entries(self, user_id: UUID, before: UUID | None, count: int) -> list[Entry]:
+        """Return at most `count` movements of a wallet, the newest first."""
+        rows = await self._db.read(_QUERIES["entries"], user_id, before, count)
+        return [Entry(**dict(row)) for row in rows]
 
 
 def _pay_outcome(row: Record) -> PayOutcome:
@@ -170,50 +223,6 @@ def _payment(row: Record) -> Payment:
     )
 
 
-async def get(db: Database, schedule_id: UUID, payment_id: UUID, user_id: UUID) -> Payment | None:
-    """Return the payment if it exists and is this person's."""
-    row = await db.read_one(_QUERIES["get"], schedule_id, payment_id, user_id)
-    return None if row is None else _payment(row)
-
-
-async def payable(
-    db: Database, schedule_id: UUID, reservation_id: UUID, user_id: UUID
-) -> Payable | None:
-    """Return what this person owes for the reservation, None where it is not theirs."""
-    row = await db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
-    return None if row is None else Payable(**dict(row))
-
-
-async def charge(
-    db: Database, commands: Sequence[ChargeCommand], balance_max_minor: int
-) -> list[ChargeOutcome]:
-    """Decide `commands` in one transaction; no (person, key) may appear twice."""
-    rows = await db.fetch(
-        _QUERIES["charge"],
-        [command.transfer_id for command in commands],
-        [command.user_id for command in commands],
-        [command.amount_minor for command in commands],
-        [command.key for command in commands],
-        [command.fingerprint for command in commands],
-        balance_max_minor,
-    )
-    return [_charge_outcome(row) for row in rows]
-
-
-async def find_charges(
-    db: Database, commands: Sequence[ChargeCommand]
-) -> list[ChargeOutcome | None]:
-    """Return what earlier requests with these keys did, None where they did nothing."""
-    rows = await db.fetch(
-        _QUERIES["find_charges_by_key"],
-        [command.user_id for command in commands],
-        [command.key for command in commands],
-        [command.fingerprint for command in commands],
-    )
-    found = dict(zip(column(rows, "ord"), map(_charge_outcome, rows), strict=True))
-    return [found.get(at) for at in range(1, len(commands) + 1)]
-
-
 def _charge_outcome(row: Record) -> ChargeOutcome:
     if row["transfer_id"] is None:
         return ChargeOutcome(row["outcome"])
@@ -225,15 +234,3 @@ def _charge_outcome(row: Record) -> ChargeOutcome:
         row["created_at"],
     )
     return ChargeOutcome(row["outcome"], charged)
-
-
-async def wallet(db: Database, user_id: UUID) -> Wallet | None:
-    """Return a person's wallet."""
-    row = await db.read_one(_QUERIES["wallet"], user_id)
-    return None if row is None else Wallet(**dict(row))
-
-
-async def entries(db: Database, user_id: UUID, before: UUID | None, count: int) -> list[Entry]:
-    """Return at most `count` movements of a wallet, the newest first."""
-    rows = await db.read(_QUERIES["entries"], user_id, before, count)
-    return [Entry(**dict(row)) for row in rows]

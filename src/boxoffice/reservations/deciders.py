@@ -8,14 +8,14 @@ from uuid import UUID
 
 from boxoffice.batching import Pending, Retry, Verdict
 from boxoffice.errors import IdempotencyInFlight, SeatTaken
-from boxoffice.platform.postgres import Database
-from boxoffice.reservations import rules, store
+from boxoffice.reservations import rules
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,
     HoldOutcome,
     ReleaseCommand,
     ReleaseOutcome,
+    ReservationStore,
 )
 
 # How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
@@ -45,8 +45,10 @@ class HoldDecider:
 
     kind = "hold"
 
-    def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
-        self._db = db
+    def __init__(
+        self, store: ReservationStore, seat_lock: SeatLock, background: Background
+    ) -> None:
+        self._store = store
         self._seat_lock = seat_lock
         self._background = background
 
@@ -74,7 +76,7 @@ class HoldDecider:
         self, schedule_id: UUID, commands: Sequence[HoldCommand]
     ) -> list[Verdict[HoldOutcome]]:
         try:
-            outcomes = await store.hold(self._db, schedule_id, commands)
+            outcomes = await self._store.hold(schedule_id, commands)
         except Exception:
             self._settle(schedule_id, [_given_up(command) for command in commands])
             raise
@@ -89,7 +91,7 @@ class HoldDecider:
         self, key: UUID, commands: Sequence[HoldCommand]
     ) -> Sequence[HoldOutcome | None]:
         """Return what an interrupted batch did."""
-        return await store.find_holds(self._db, key, commands)
+        return await self._store.find_holds(key, commands)
 
 
 def _verdict(outcome: HoldOutcome) -> Verdict[HoldOutcome]:
@@ -122,8 +124,8 @@ class ReleaseDecider:
 
     kind = "release"
 
-    def __init__(self, db: Database, seat_lock: SeatLock) -> None:
-        self._db = db
+    def __init__(self, store: ReservationStore, seat_lock: SeatLock) -> None:
+        self._store = store
         self._seat_lock = seat_lock
 
     async def decide(
@@ -131,7 +133,7 @@ class ReleaseDecider:
     ) -> Sequence[Verdict[ReleaseOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
-        outcomes = await store.release(self._db, key, commands)
+        outcomes = await self._store.release(key, commands)
         await self._free(key, commands, outcomes)
         return outcomes
 
@@ -139,7 +141,7 @@ class ReleaseDecider:
         self, key: UUID, commands: Sequence[ReleaseCommand]
     ) -> Sequence[ReleaseOutcome | None]:
         """Return what an interrupted batch did."""
-        outcomes = await store.find_releases(self._db, key, commands)
+        outcomes = await self._store.find_releases(key, commands)
         await self._free(key, commands, [o or ReleaseOutcome("unknown") for o in outcomes])
         return outcomes
 

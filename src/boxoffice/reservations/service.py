@@ -25,10 +25,16 @@ from boxoffice.errors import (
 )
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
-from boxoffice.platform.postgres import Database
-from boxoffice.reservations import rules, store
+from boxoffice.reservations import rules
 from boxoffice.reservations.deciders import HoldDecider, ReleaseDecider
-from boxoffice.reservations.store import Held, HoldCommand, HoldOutcome, ReleaseCommand, Reservation
+from boxoffice.reservations.store import (
+    Held,
+    HoldCommand,
+    HoldOutcome,
+    ReleaseCommand,
+    Reservation,
+    ReservationStore,
+)
 
 # How often "best seats" runs after other seats when somebody was faster; each time it looks at the
 # database anew and stands further apart from the others who do the same.
@@ -60,14 +66,14 @@ class Reservations:
 
     def __init__(
         self,
-        db: Database,
+        store: ReservationStore,
         group_commit: GroupCommit,
         holds: HoldDecider,
         releases: ReleaseDecider,
         seat_maps: SeatMaps,
         limits: Limits,
     ) -> None:
-        self._db = db
+        self._store = store
         self._group_commit = group_commit
         self._holds = holds
         self._releases = releases
@@ -171,14 +177,14 @@ class Reservations:
 
     async def get(self, user_id: UUID, reservation: ScopedId) -> Reservation:
         """Return a reservation of this person; raise `ReservationNotFound` for anybody else's."""
-        found = await store.get(self._db, reservation.schedule_id, reservation.own_id, user_id)
+        found = await self._store.get(reservation.schedule_id, reservation.own_id, user_id)
         if found is None:
             raise ReservationNotFound
         return found
 
     async def of_user(self, user_id: UUID, before: UUID | None, count: int) -> list[Reservation]:
         """Return at most `count` reservations of this person, the newest first."""
-        return await store.list_of_user(self._db, user_id, before, count)
+        return await self._store.list_of_user(user_id, before, count)
 
     async def release(self, user_id: UUID, reservation: ScopedId) -> None:
         """Give the seats of a hold back; raise `NotHeld` where it is paid, lapsed or released."""

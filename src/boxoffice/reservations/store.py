@@ -91,12 +91,81 @@ class Reservation:
     now: datetime
 
 
-async def hold(
-    db: Database, schedule_id: UUID, commands: Sequence[HoldCommand]
-) -> list[HoldOutcome]:
-    """Decide `commands` in one transaction; no (person, key) may appear twice."""
-    rows = await db.fetch(_QUERIES["hold"], schedule_id, *_columns(commands))
-    return [_hold_outcome(row) for row in rows]
+class ReservationStore:
+    """The reservations of all schedules."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def hold(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> list[HoldOutcome]:
+        """Decide `commands` in one transaction; no (person, key) may appear twice."""
+        rows = await self._db.fetch(_QUERIES["hold"], schedule_id, *_columns(commands))
+        return [_hold_outcome(row) for row in rows]
+
+    async def find_holds(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+    ) -> list[HoldOutcome | None]:
+        """Return what earlier requests with these keys did, None where they did nothing."""
+        rows = await self._db.fetch(
+            _QUERIES["find_holds_by_key"],
+            schedule_id,
+            [command.user_id for command in commands],
+            [command.key for command in commands],
+            [command.fingerprint for command in commands],
+        )
+        found = {row["ord"]: _hold_outcome(row) for row in rows}
+        return [found.get(at) for at in range(1, len(commands) + 1)]
+
+    async def release(
+        self, schedule_id: UUID, commands: Sequence[ReleaseCommand]
+    ) -> list[ReleaseOutcome]:
+        """Decide `commands` in one transaction."""
+        rows = await self._db.fetch(
+            _QUERIES["release"],
+            schedule_id,
+            [command.request_id for command in commands],
+            [command.user_id for command in commands],
+            [command.reservation_id for command in commands],
+        )
+        return [_release_outcome(row) for row in rows]
+
+    async def find_releases(
+        self, schedule_id: UUID, commands: Sequence[ReleaseCommand]
+    ) -> list[ReleaseOutcome | None]:
+        """Return which of `commands` took effect, None for the others."""
+        rows = await self._db.fetch(
+            _QUERIES["find_releases"],
+            schedule_id,
+            [command.reservation_id for command in commands],
+            [command.request_id for command in commands],
+        )
+        found = {row["ord"]: _release_outcome(row) for row in rows}
+        return [found.get(at) for at in range(1, len(commands) + 1)]
+
+    async def get(
+        self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
+    ) -> Reservation | None:
+        """Return the reservation if it exists and is this person's."""
+        row = await self._db.read_one(_QUERIES["get"], schedule_id, reservation_id, user_id)
+        return None if row is None else _reservation(row)
+
+    async def list_of_user(
+        self, user_id: UUID, before: UUID | None, count: int
+    ) -> list[Reservation]:
+        """Return at most `count` reservations of this person, the newest first."""
+        rows = await self._db.read(_QUERIES["list_of_user"], user_id, before, count)
+        return [_reservation(row) for row in rows]
+
+    async def lapsed_schedules(self, count: int) -> list[UUID]:
+        """Return schedules among whose holds at least one of the `count` longest lapsed is found."""
+        return [
+            row["schedule_id"] for row in await self._db.read(_QUERIES["lapsed_schedules"], count)
+        ]
+
+    async def expire(self, schedule_id: UUID, count: int) -> int:
+        """Close at most `count` lapsed holds of one schedule and return how many."""
+        row = await self._db.read_one(_QUERIES["expire"], schedule_id, count)
+        return 0 if row is None else int(row["closed"])
 
 
 def _columns(commands: Sequence[HoldCommand]) -> tuple[list[Any], ...]:
@@ -121,21 +190,6 @@ def _columns(commands: Sequence[HoldCommand]) -> tuple[list[Any], ...]:
     )
 
 
-async def find_holds(
-    db: Database, schedule_id: UUID, commands: Sequence[HoldCommand]
-) -> list[HoldOutcome | None]:
-    """Return what earlier requests with these keys did, None where they did nothing."""
-    rows = await db.fetch(
-        _QUERIES["find_holds_by_key"],
-        schedule_id,
-        [command.user_id for command in commands],
-        [command.key for command in commands],
-        [command.fingerprint for command in commands],
-    )
-    found = {row["ord"]: _hold_outcome(row) for row in rows}
-    return [found.get(at) for at in range(1, len(commands) + 1)]
-
-
 def _hold_outcome(row: Record) -> HoldOutcome:
     seat_ids = tuple(row["seat_ids"] or ())
     if row["reservation_id"] is None:
@@ -151,64 +205,9 @@ def _hold_outcome(row: Record) -> HoldOutcome:
     return HoldOutcome(row["outcome"], held)
 
 
-async def release(
-    db: Database, schedule_id: UUID, commands: Sequence[ReleaseCommand]
-) -> list[ReleaseOutcome]:
-    """Decide `commands` in one transaction."""
-    rows = await db.fetch(
-        _QUERIES["release"],
-        schedule_id,
-        [command.request_id for command in commands],
-        [command.user_id for command in commands],
-        [command.reservation_id for command in commands],
-    )
-    return [_release_outcome(row) for row in rows]
-
-
-async def find_releases(
-    db: Database, schedule_id: UUID, commands: Sequence[ReleaseCommand]
-) -> list[ReleaseOutcome | None]:
-    """Return which of `commands` took effect, None for the others."""
-    rows = await db.fetch(
-        _QUERIES["find_releases"],
-        schedule_id,
-        [command.reservation_id for command in commands],
-        [command.request_id for command in commands],
-    )
-    found = {row["ord"]: _release_outcome(row) for row in rows}
-    return [found.get(at) for at in range(1, len(commands) + 1)]
-
-
 def _release_outcome(row: Record) -> ReleaseOutcome:
     return ReleaseOutcome(row["outcome"], tuple(row["seat_ids"] or ()), row["key"] or "")
 
 
-async def get(
-    db: Database, schedule_id: UUID, reservation_id: UUID, user_id: UUID
-) -> Reservation | None:
-    """Return the reservation if it exists and is this person's."""
-    row = await db.read_one(_QUERIES["get"], schedule_id, reservation_id, user_id)
-    return None if row is None else _reservation(row)
-
-
-async def list_of_user(
-    db: Database, user_id: UUID, before: UUID | None, count: int
-) -> list[Reservation]:
-    """Return at most `count` reservations of this person, the newest first."""
-    rows = await db.read(_QUERIES["list_of_user"], user_id, before, count)
-    return [_reservation(row) for row in rows]
-
-
 def _reservation(row: Record) -> Reservation:
     return Reservation(**{**dict(row), "seat_ids": tuple(row["seat_ids"])})
-
-
-async def lapsed_schedules(db: Database, count: int) -> list[UUID]:
-    """Return schedules among whose holds at least one of the `count` longest lapsed is found."""
-    return [row["schedule_id"] for row in await db.read(_QUERIES["lapsed_schedules"], count)]
-
-
-async def expire(db: Database, schedule_id: UUID, count: int) -> int:
-    """Close at most `count` lapsed holds of one schedule and return how many."""
-    row = await db.read_one(_QUERIES["expire"], schedule_id, count)
-    return 0 if row is None else int(row["closed"])

@@ -10,15 +10,15 @@ import contextlib
 from boxoffice.errors import Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Database
-from boxoffice.reservations import store
+from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
 
-async def sweep_once(db: Database, batch_max: int) -> int:
+async def sweep_once(store: ReservationStore, batch_max: int) -> int:
     """Close at most `batch_max` lapsed holds per schedule and return how many were closed."""
     closed = 0
-    for schedule_id in await store.lapsed_schedules(db, batch_max):
-        closed += await store.expire(db, schedule_id, batch_max)
+    for schedule_id in await store.lapsed_schedules(batch_max):
+        closed += await store.expire(schedule_id, batch_max)
     if closed:
         telemetry.HOLDS_EXPIRED.inc(closed)
         telemetry.log.info("holds_expired", count=closed)
@@ -34,16 +34,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     await db.open()
     try:
         while not stop.is_set():
-            if not await _turn(db, settings.sweep_batch_max):
+            if not await _turn(ReservationStore(db), settings.sweep_batch_max):
                 await _wait(stop, settings.sweep_interval_ms / 1000)
     finally:
         await db.close()
 
 
-async def _turn(db: Database, batch_max: int) -> bool:
+async def _turn(store: ReservationStore, batch_max: int) -> bool:
     """Sweep once and say whether there is more to do at once."""
     try:
-        return await sweep_once(db, batch_max) >= batch_max
+        return await sweep_once(store, batch_max) >= batch_max
     except Unavailable as error:
         telemetry.log.warning("sweep_failed", reason=str(error))
         return False
