@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Never
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from boxoffice.batching import GroupCommit
 from boxoffice.catalog.seat_maps import Layout, SeatMaps
@@ -80,7 +81,8 @@ class Reservations:
         self._seat_maps = seat_maps
         self._limits = limits
         self._picked: dict[UUID, set[int]] = {}
-        self._chains: dict[UUID, tuple[Layout, list[rules.Chain]]] = {}
+        # Goes with its layout, which the catalog keeps as long as somebody asks for it.
+        self._chains: WeakKeyDictionary[Layout, list[rules.Chain]] = WeakKeyDictionary()
 
     async def hold(
         self, user_id: UUID, schedule_id: UUID, key: str, seat_ids: Sequence[str]
@@ -169,11 +171,11 @@ class Reservations:
                 self._picked.pop(schedule_id, None)
 
     def _chains_of(self, layout: Layout) -> list[rules.Chain]:
-        known = self._chains.get(layout.schedule_id)
-        if known is None or known[0] is not layout:
+        known = self._chains.get(layout)
+        if known is None:
             places = [(seat.section, seat.row, seat.number) for seat in layout.seats]
-            known = self._chains[layout.schedule_id] = (layout, rules.chains(places))
-        return known[1]
+            known = self._chains[layout] = rules.chains(places)
+        return known
 
     async def get(self, user_id: UUID, reservation: ScopedId) -> Reservation:
         """Return a reservation of this person; raise `ReservationNotFound` for anybody else's."""
