@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format audit lock clean
+.PHONY: help run test bench lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sal
 
 test: $(DEV_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
 	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --rows a,b --runs N"
+	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 lint: $(DEV_STAMP) ## formatting, lint rules, strict types, and the migrations' own linter
 	@$(BIN)/ruff format --check .
@@ -28,7 +31,7 @@ format: $(DEV_STAMP) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-audit: $(RUN_STAMP) ## check every invariant on the database that BOXOFFICE_DATABASE_URL names
+audit: $(RUN_STAMP) ## check every invariant, on the running shop or where BOXOFFICE_DATABASE_URL points
 	@$(BIN)/boxoffice audit
 
 lock: $(DEV_STAMP) ## compile the lock files anew

@@ -6,6 +6,7 @@ must be allowed to create databases.
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,11 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 
 _TEMPLATE = "boxoffice_template"
+
+# A runner in the background may hand these down as ignored; the processes that the tests start would
+# inherit that, and no test of Ctrl-C could pass.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
-from boxoffice.errors import SettingsInvalid
 from boxoffice.http import health, openapi, problems
 from boxoffice.http.middleware import InFlight, RequestLog
 from boxoffice.http.operation import Gate
@@ -30,6 +29,7 @@ from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.clock import DatabaseClock
+from boxoffice.platform.migrations import require_current
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
@@ -58,87 +58,88 @@ class Application:
     document: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Servers:
+    """What every room shares: the servers and the work that is under way with them."""
+
+    db: Database
+    valkey: Valkey
+    clock: DatabaseClock
+    group_commit: GroupCommit
+    background: Background
+
+
+def _servers(settings: Settings) -> _Servers:
+    """Return clients that have not connected yet."""
+    db = Database(settings)
+    return _Servers(
+        db,
+        Valkey(settings),
+        DatabaseClock(db.now_s),
+        GroupCommit(_batch_limits(settings)),
+        Background(),
+    )
+
+
 @asynccontextmanager
 async def open_application(
     settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
 ) -> AsyncIterator[Application]:
     """Connect, put the parts together, and take them apart again in the reverse order.
 
-    Raises `SettingsInvalid` where the database has not been migrated, and what connecting raises.
+    Raises `SettingsInvalid` where the database lacks this release's schema, and what connecting raises.
     """
-    db = Database(settings)
-    valkey = Valkey(settings)
-    clock = DatabaseClock(db.now_s)
-    background = Background()
-    group_commit = GroupCommit(_batch_limits(settings))
-    await db.open()
+    servers = _servers(settings)
     try:
-        await _require_schema(db)
-        await clock.synchronize()
-        application = _compose(
-            settings, db, valkey, clock, group_commit, background, providers or {}
-        )
+        await servers.db.open()
+        await require_current(servers.db)
+        await servers.clock.synchronize()
+        application = _compose(settings, servers, providers or {})
         await application.accounts.ensure_key()
-        refreshers = [
-            asyncio.create_task(clock.keep_synchronized()),
-            asyncio.create_task(application.accounts.tokens.keep_fresh()),
-        ]
-        try:
-            yield application
-        finally:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.drain_timeout_ms / 1000):
-                    await group_commit.close()
-                    await background.finish()
-            for task in refreshers:
-                task.cancel()
-            await asyncio.gather(*refreshers, return_exceptions=True)
-            application.accounts.close()
+        async with _refreshing(servers.clock, application.accounts):
+            try:
+                yield application
+            finally:
+                await _drain(settings, servers)
     finally:
-        await valkey.close()
-        await db.close()
+        await servers.valkey.close()
+        await servers.db.close()
+
+
+@asynccontextmanager
+async def _refreshing(clock: DatabaseClock, accounts: Accounts) -> AsyncIterator[None]:
+    """Keep what a process knows by heart up to date for as long as it runs."""
+    tasks = [
+        asyncio.create_task(clock.keep_synchronized()),
+        asyncio.create_task(accounts.tokens.keep_fresh()),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        accounts.close()
+
+
+async def _drain(settings: Settings, servers: _Servers) -> None:
+    """Let what was begun come to its end, within the time that a process has for it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.drain_timeout_ms / 1000):
+            await servers.group_commit.close()
+            await servers.background.finish()
 
 
 def _compose(
-    settings: Settings,
-    db: Database,
-    valkey: Valkey,
-    clock: DatabaseClock,
-    group_commit: GroupCommit,
-    background: Background,
-    providers: Mapping[str, PaymentProvider],
+    settings: Settings, servers: _Servers, providers: Mapping[str, PaymentProvider]
 ) -> Application:
-    account_store = AccountStore(db)
-    tokens = TokenAuthority(settings, account_store.keys, clock.now)
-    accounts = Accounts(settings, account_store, tokens, valkey)
-    catalog_store = CatalogStore(db)
+    accounts = _accounts(settings, servers)
+    catalog_store = CatalogStore(servers.db)
     seat_maps = SeatMaps(settings, catalog_store)
     catalog = Catalog(settings, catalog_store, seat_maps)
-    seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
-    reservation_store = ReservationStore(db)
-    reservations = Reservations(
-        reservation_store,
-        group_commit,
-        HoldDecider(reservation_store, seat_lock, background),
-        ReleaseDecider(reservation_store, seat_lock),
-        seat_maps,
-        HoldLimits(settings.seats_per_hold_max),
-    )
-    payment_store = PaymentStore(db)
-    payments = Payments(
-        payment_store,
-        group_commit,
-        PayDecider(payment_store),
-        ChargeDecider(payment_store, settings.wallet_balance_max_minor),
-        providers,
-        settings.wallet_charge_max_minor,
-    )
-    gate = Gate(
-        authenticate=tokens.verify,
-        body_max_bytes=settings.body_max_bytes,
-        body_timeout_s=settings.body_timeout_ms / 1000,
-        request_timeout_s=settings.request_timeout_ms / 1000,
-    )
+    reservations = _reservations(settings, servers, seat_maps)
+    payments = _payments(settings, servers, providers, seat_maps)
+    gate = _gate(settings, accounts)
     routes = [
         *account_routes.routes(accounts, gate),
         *catalog_routes.routes(catalog, seat_maps, gate, settings),
@@ -147,28 +148,71 @@ def _compose(
     ]
     in_flight = InFlight()
     document = openapi.document(routes, VERSION)
-    asgi = asgi_application(settings, routes, in_flight, document)
     return Application(
-        asgi,
+        asgi_application(settings, routes, in_flight, document),
         in_flight,
         accounts,
         catalog,
         seat_maps,
         reservations,
         payments,
-        group_commit,
+        servers.group_commit,
         document,
+    )
+
+
+def _accounts(settings: Settings, servers: _Servers) -> Accounts:
+    store = AccountStore(servers.db)
+    tokens = TokenAuthority(settings, store.keys, servers.clock.now)
+    return Accounts(settings, store, tokens, servers.valkey)
+
+
+def _reservations(settings: Settings, servers: _Servers, seat_maps: SeatMaps) -> Reservations:
+    store = ReservationStore(servers.db)
+    seat_lock = SeatLock(
+        servers.valkey, settings.seat_lock_ttl_ms, settings.seat_lock_key_ttl_s * 1000
+    )
+    return Reservations(
+        store,
+        servers.group_commit,
+        HoldDecider(store, seat_lock, servers.background),
+        ReleaseDecider(store, seat_lock),
+        seat_maps,
+        HoldLimits(settings.seats_per_hold_max),
+    )
+
+
+def _payments(
+    settings: Settings,
+    servers: _Servers,
+    providers: Mapping[str, PaymentProvider],
+    seat_maps: SeatMaps,
+) -> Payments:
+    store = PaymentStore(servers.db)
+    return Payments(
+        store,
+        servers.group_commit,
+        PayDecider(store),
+        ChargeDecider(store, settings.wallet_balance_max_minor),
+        providers,
+        settings.wallet_charge_max_minor,
+        seat_maps,
+    )
+
+
+def _gate(settings: Settings, accounts: Accounts) -> Gate:
+    return Gate(
+        authenticate=accounts.tokens.verify,
+        body_max_bytes=settings.body_max_bytes,
+        body_timeout_s=settings.body_timeout_ms / 1000,
+        request_timeout_s=settings.request_timeout_ms / 1000,
     )
 
 
 def describe() -> dict[str, Any]:
     """Return the OpenAPI document; nothing is connected to."""
     settings = Settings(database_url="postgresql://", valkey_url="redis://")
-    db = Database(settings)
-    clock = DatabaseClock(db.now_s)
-    group_commit = GroupCommit(_batch_limits(settings))
-    parts = _compose(settings, db, Valkey(settings), clock, group_commit, Background(), {})
-    return parts.document
+    return _compose(settings, _servers(settings), {}).document
 
 
 def asgi_application(
@@ -195,9 +239,5 @@ def _batch_limits(settings: Settings) -> BatchLimits:
         queue_max=settings.batch_queue_max,
         retry_for_s=settings.batch_retry_for_ms / 1000,
         settle_for_s=settings.outcome_settle_for_ms / 1000,
+        isolate_for_s=settings.batch_isolate_for_ms / 1000,
     )
-
-
-async def _require_schema(db: Database) -> None:
-    if not await db.is_migrated():
-        raise SettingsInvalid("the database is not migrated: run `boxoffice migrate` first")

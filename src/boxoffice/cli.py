@@ -50,8 +50,7 @@ def _say(text: str) -> None:
 
 def _settings(**overrides: Any) -> Settings:
     """Return the settings, changed by the options that were given."""
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return msgspec.structs.replace(load(), **given)
+    return load(**{name: value for name, value in overrides.items() if value is not None})
 
 
 def _addressed(data_dir: Path = DATA_DIR, **overrides: Any) -> Settings:

@@ -2,6 +2,7 @@
 
     BoxofficeError
     ├── SettingsInvalid              a process that must not start
+    ├── CannotListen                 the address is taken, or not ours
     ├── IntegrityError               a broken promise of our own code: never expected, always a bug
     └── Problem                      an answer to the caller, with a stable `code`
         ├── BadRequest               400 family: the request itself is malformed
@@ -24,6 +25,10 @@ class BoxofficeError(Exception):
 
 class SettingsInvalid(BoxofficeError):
     """A setting is missing, unknown or out of range."""
+
+
+class CannotListen(BoxofficeError):
+    """The address to serve on cannot be had."""
 
 
 class IntegrityError(BoxofficeError):

@@ -5,15 +5,21 @@ import socket
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import uvloop
 
 from boxoffice.app import open_application
-from boxoffice.embedded.processes import ProcessGroup
 from boxoffice.http.server import listen
 from boxoffice.http.server import serve as serve_http
 from boxoffice.platform import telemetry
+from boxoffice.platform.processes import ProcessGroup
+from boxoffice.platform.worker_metrics import forget_process
 from boxoffice.settings import Settings
+
+# Loading and taking apart, beside the drain.
+_STOP_GRACE_S = 5.0
 
 
 def serve(settings: Settings, fd: int | None = None) -> None:
@@ -58,12 +64,18 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
         worker_env = {**env, "BOXOFFICE_WORKERS": "1"}
         if len(sockets) > 1:
             worker_env["PROMETHEUS_MULTIPROC_DIR"] = metrics
-        group.spawn(f"api-{number}", argv, env=worker_env, pass_fds=(sock.fileno(),))
+        group.spawn(
+            f"api-{number}",
+            argv,
+            env=worker_env,
+            pass_fds=(sock.fileno(),),
+            on_end=partial(forget_process, Path(metrics)),
+        )
     return stack
 
 
 def listen_group(settings: Settings) -> list[socket.socket]:
-    """Return one listening socket per worker; raise `OSError` where somebody else has the port."""
+    """Return one listening socket per worker; raise `CannotListen` where somebody else has it."""
     if settings.workers == 1:
         return [listen(settings)]
     # Sharing a port also with strangers would hide that it is taken: ask for it alone first.
@@ -72,8 +84,11 @@ def listen_group(settings: Settings) -> list[socket.socket]:
 
 
 def stop_timeout_s(settings: Settings) -> float:
-    """Return how long a worker may take to stop, its drain included."""
-    return (settings.drain_delay_ms + settings.drain_timeout_ms) / 1000 + 5
+    """Return how long a worker may take to stop.
+
+    Open requests have the drain's time, and then the commands that they left behind have it again.
+    """
+    return (settings.drain_delay_ms + 2 * settings.drain_timeout_ms) / 1000 + _STOP_GRACE_S
 
 
 def _say(text: str) -> None:

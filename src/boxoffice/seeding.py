@@ -17,13 +17,14 @@ from boxoffice.accounts.rules import BUYER, ORGANIZER
 from boxoffice.app import Application, open_application
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.rules import NewConcert, NewSchedule
-from boxoffice.errors import EmailTaken
+from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken
 from boxoffice.platform import sqlfiles
-from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
 from boxoffice.settings import Settings
 
 _QUERIES = sqlfiles.load("boxoffice", "seeding.sql")
+
+_CHARGES_MAX = 2_000  # per transaction, well within the statement deadline
 
 DEMO_SEATS = 1_000
 DEMO_PASSWORD = "encore-encore"  # noqa: S105 — printed at every start of the demo
@@ -65,18 +66,35 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
     tag = secrets.token_hex(4)
     async with open_application(settings) as application:
         with _bar(console, "seats", plan.seats) as advance:
-            organizer_id = await _organizer(
-                application, f"organizer-{tag}@example.test", secrets.token_urlsafe()
+            email = f"organizer-{tag}@example.test"
+            organizer_id = await application.accounts.sign_up(
+                email, secrets.token_urlsafe(), "Organizer"
             )
+            await application.accounts.grant_role(email, ORGANIZER)
             made = await _put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
             advance(plan.seats)
         with _bar(console, "people", plan.users) as advance:
-            user_ids = await application.accounts.seed_people(
-                plan.users, plan.balance_minor, tag=tag, progress=advance
-            )
+            user_ids = await people(application, plan.users, plan.balance_minor, tag, advance)
         if tokens is not None:
             _write_tokens(application, user_ids, tokens)
     return made
+
+
+async def people(
+    application: Application,
+    count: int,
+    balance_minor: int,
+    tag: str,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[UUID]:
+    """Make buyers `buyer-<n>-<tag>@example.test` with money; return their ids in order."""
+    user_ids = await application.accounts.seed_people(count, tag=tag)
+    for start in range(0, count, _CHARGES_MAX):
+        chunk = user_ids[start : start + _CHARGES_MAX]
+        if balance_minor:
+            await application.payments.seed(chunk, balance_minor)
+        progress(start + len(chunk))
+    return user_ids
 
 
 async def demo(settings: Settings, console: Console) -> Demo:
@@ -101,23 +119,29 @@ async def _demo_schedule(settings: Settings) -> UUID | None:
 async def _make_demo(settings: Settings) -> UUID:
     plan = Plan(DEMO_SEATS, 0, DEMO_BALANCE_MINOR)
     async with open_application(settings) as application:
-        organizer_id = await _organizer(application, DEMO_ORGANIZER, DEMO_PASSWORD)
-        try:
-            buyer_id = await application.accounts.sign_up(DEMO_BUYER, DEMO_PASSWORD, "Demo Buyer")
-            await application.payments.charge(buyer_id, f"demo-{new_id()}", DEMO_BALANCE_MINOR)
-        except EmailTaken:
-            pass  # an earlier start was interrupted after this step
+        organizer_id = await _demo_account(application, DEMO_ORGANIZER, "Organizer")
+        await application.accounts.grant_role(DEMO_ORGANIZER, ORGANIZER)
+        buyer_id = await _demo_account(application, DEMO_BUYER, "Demo Buyer")
+        await application.payments.charge(buyer_id, "demo", DEMO_BALANCE_MINOR)
         made = await _put_on_sale(application, settings, organizer_id, plan, "Encore in Seoul")
     return made.schedule_id
 
 
-async def _organizer(application: Application, email: str, password: str) -> UUID:
+async def _demo_account(application: Application, email: str, name: str) -> UUID:
+    """Return the account, made now or by an earlier start that was interrupted.
+
+    Who has the demo's password is the demo; anybody else must not be given a role or money.
+    """
     try:
-        user_id = await application.accounts.sign_up(email, password, "Organizer")
+        return await application.accounts.sign_up(email, DEMO_PASSWORD, name)
     except EmailTaken:
-        user_id = await application.accounts.find(email)
-    await application.accounts.grant_role(email, ORGANIZER)
-    return user_id
+        pass
+    try:
+        return await application.accounts.identify(email, DEMO_PASSWORD)
+    except CredentialsInvalid as error:
+        raise BoxofficeError(
+            f"{email} is somebody's account in this database: the demo cannot be made here"
+        ) from error
 
 
 async def _put_on_sale(

@@ -1,9 +1,9 @@
 -- name: demo_schedule
--- The open schedule of the demo's organizer, the newest if there are several.
+-- The open schedule of the demo's organizer: the first, as others may have been added by hand.
 SELECT s.schedule_id
   FROM users u
   JOIN concerts c ON c.organizer_id = u.user_id
   JOIN schedules s ON s.concert_id = c.concert_id
  WHERE u.email = $1 AND c.status = 'PUBLISHED' AND s.status = 'OPEN'
- ORDER BY s.created_at DESC
+ ORDER BY s.created_at
  LIMIT 1;

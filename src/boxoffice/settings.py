@@ -6,6 +6,7 @@ noticed at the start and not during a sale.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -15,6 +16,8 @@ from msgspec import Meta
 from boxoffice.errors import SettingsInvalid
 
 PREFIX = "BOXOFFICE_"
+# The client of PostgreSQL gives up that much later than the server, whose word is better.
+CLIENT_GRACE_MS = 1_000
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -28,8 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The settings of one process; `.env` style names are the field names in capitals."""
 
     # Servers of one's own; empty means the embedded ones (`boxoffice up` only).
-    database_url: Annotated[str, Meta(pattern="^(postgres(ql)?://.*)?$")] = ""
-    valkey_url: Annotated[str, Meta(pattern="^((rediss?|unix)://.*)?$")] = ""
+    database_url: str = ""
+    valkey_url: str = ""
 
     # HTTP
     host: str = "127.0.0.1"
@@ -38,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_max_bytes: Bytes = 65_536
     seat_map_max_bytes: Bytes = 16 * 1024 * 1024
     header_max_bytes: Bytes = 32_768
-    request_timeout_ms: Milliseconds = 10_000
+    request_timeout_ms: Milliseconds = 12_000
     header_timeout_ms: Milliseconds = 10_000
     body_timeout_ms: Milliseconds = 8_000
     keep_alive_ms: Milliseconds = 75_000
@@ -52,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     db_pooler: Literal["none", "transaction"] = "none"
     db_connect_timeout_ms: Milliseconds = 5_000
     db_acquire_timeout_ms: Milliseconds = 3_000
+    db_reads_waiting_max: Count = 2_000
     statement_timeout_ms: Milliseconds = 5_000
     lock_timeout_ms: Milliseconds = 500
     idle_in_transaction_timeout_ms: Milliseconds = 10_000
@@ -61,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     batches_in_flight: Annotated[int, Meta(ge=1, le=32)] = 2
     batch_queue_max: Count = 2_000
     batch_retry_for_ms: Milliseconds = 1_500
-    outcome_settle_for_ms: Milliseconds = 5_000
+    batch_isolate_for_ms: Milliseconds = 4_000
+    outcome_settle_for_ms: Milliseconds = 4_000
 
     # Valkey
     valkey_timeout_ms: Annotated[int, Meta(ge=1, le=100)] = 100
@@ -71,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     # Reservations
     seat_lock_ttl_ms: Annotated[int, Meta(ge=100, le=10_000)] = 9_000
+    seat_lock_key_ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
     hold_ttl_default_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     seats_per_hold_max: Annotated[int, Meta(ge=1, le=64)] = 10
     ticket_limit_default: Annotated[int, Meta(ge=1, le=1000)] = 10
@@ -114,14 +120,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_requests: bool = True
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from the environment; raise `SettingsInvalid` that names the variable."""
+def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read the settings from the environment, changed by `overrides` (options of a command).
+
+    Raises `SettingsInvalid` that names the variable.
+    """
     source = os.environ if environ is None else environ
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in source.items()
         if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_")
     }
+    given |= {name: str(value) for name, value in overrides.items()}
     unknown = sorted(set(given) - set(Settings.__struct_fields__))
     if unknown:
         raise SettingsInvalid(f"{PREFIX}{unknown[0].upper()} is not a setting of boxoffice")
@@ -139,6 +149,10 @@ def _sentence(error: msgspec.ValidationError) -> str:
 
 
 def _check_together(settings: Settings) -> None:
+    if not re.match(r"(postgres(ql)?://|$)", settings.database_url):
+        raise SettingsInvalid("BOXOFFICE_DATABASE_URL must start with postgresql://")
+    if not re.match(r"((rediss?|unix)://|$)", settings.valkey_url):
+        raise SettingsInvalid("BOXOFFICE_VALKEY_URL must start with redis://, rediss:// or unix://")
     if settings.db_pool_max <= settings.batches_in_flight:
         raise SettingsInvalid(
             "BOXOFFICE_DB_POOL_MAX must be above BOXOFFICE_BATCHES_IN_FLIGHT: reads need a connection"
@@ -150,4 +164,24 @@ def _check_together(settings: Settings) -> None:
     if settings.lock_timeout_ms > settings.statement_timeout_ms:
         raise SettingsInvalid(
             "BOXOFFICE_LOCK_TIMEOUT_MS must not be above BOXOFFICE_STATEMENT_TIMEOUT_MS"
+        )
+    _check_deadlines(settings)
+
+
+def _check_deadlines(settings: Settings) -> None:
+    """Let the parts of a request end before the request does, so that it gets the specific answer."""
+    lost_ms = settings.statement_timeout_ms + CLIENT_GRACE_MS + settings.outcome_settle_for_ms
+    if settings.request_timeout_ms <= lost_ms:
+        raise SettingsInvalid(
+            "BOXOFFICE_REQUEST_TIMEOUT_MS must be above BOXOFFICE_STATEMENT_TIMEOUT_MS + "
+            f"BOXOFFICE_OUTCOME_SETTLE_FOR_MS + {CLIENT_GRACE_MS}"
+        )
+    if settings.request_timeout_ms <= settings.batch_isolate_for_ms + 2 * settings.lock_timeout_ms:
+        raise SettingsInvalid(
+            "BOXOFFICE_REQUEST_TIMEOUT_MS must be above BOXOFFICE_BATCH_ISOLATE_FOR_MS + "
+            "2 * BOXOFFICE_LOCK_TIMEOUT_MS"
+        )
+    if settings.batch_isolate_for_ms <= settings.lock_timeout_ms:
+        raise SettingsInvalid(
+            "BOXOFFICE_BATCH_ISOLATE_FOR_MS must be above BOXOFFICE_LOCK_TIMEOUT_MS"
         )

@@ -1,10 +1,12 @@
 """`boxoffice up`: everything on one machine, from an empty directory to a sale."""
 
 import asyncio
+import math
 import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
@@ -12,9 +14,13 @@ import msgspec
 from rich.console import Console
 
 from boxoffice import roles, seeding
-from boxoffice.embedded import EmbeddedServers, ProcessGroup
+from boxoffice.embedded import EmbeddedServers
 from boxoffice.platform.migrations import migrate
+from boxoffice.platform.processes import ProcessGroup
 from boxoffice.settings import Settings
+
+PATIENCE_S = 30.0
+PROBE_TIMEOUT_S = 2.0
 
 
 def run(settings: Settings, data_dir: Path, console: Console) -> None:
@@ -42,9 +48,14 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
         )
         _spawn(stack, group, settings)
         say("starting the API, the sweeper and the relay")
-        _wait_until_served(settings)
-        _welcome(console, settings, demo, time.monotonic() - started)
-        group.run_until_stopped(on_tick=None if servers is None else lambda: _look(servers))
+        opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
+
+        def look_after() -> None:
+            opening.look()
+            if servers is not None and servers.poll():
+                servers.revive()
+
+        group.run_until_stopped(on_tick=look_after)
         say("stopping")
 
 
@@ -63,26 +74,49 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings) -> None:
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 
 
-def _look(servers: EmbeddedServers) -> None:
-    if servers.poll():
-        servers.revive()
+class Opening:
+    """Tells once that the shop is open, and where that takes long, says so and goes on looking."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        welcome: Callable[[], None],
+        say: Callable[[str], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._settings = settings
+        self._welcome = welcome
+        self._say = say
+        self._patience_s = patience_s
+        self._complain_at = time.monotonic() + patience_s
+        self._open = False
+
+    def look(self) -> None:
+        """Ask an API process whether it serves, unless one has said so before."""
+        if self._open:
+            return
+        if _is_served(self._settings):
+            self._open = True
+            self._welcome()
+        elif time.monotonic() >= self._complain_at:
+            self._complain_at = math.inf
+            self._say(
+                f"not open: no API process is ready after {self._patience_s:.0f} s. "
+                "Their log tells why; trying on"
+            )
 
 
-def _wait_until_served(settings: Settings, timeout_s: float = 30.0) -> None:
-    """Return when an API process answers; give up after `timeout_s` and let the log speak."""
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
-        try:
-            with socket.create_connection((settings.host, settings.port), timeout=2) as probe:
-                probe.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
-                if b" 200 " in probe.recv(64):
-                    return
-        except OSError:
-            pass
-        time.sleep(0.05)
+def _is_served(settings: Settings) -> bool:
+    try:
+        with socket.create_connection((settings.host, settings.port), PROBE_TIMEOUT_S) as probe:
+            probe.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+            return b" 200 " in probe.recv(64)
+    except OSError:
+        return False
 
 
-def _welcome(console: Console, settings: Settings, demo: seeding.Demo, seconds: float) -> None:
+def _welcome(console: Console, settings: Settings, demo: seeding.Demo, started: float) -> None:
+    seconds = time.monotonic() - started
     base = f"http://{settings.host}:{settings.port}"
     console.print(f"\n[bold]boxoffice is open[/] after {seconds:.1f} s; Ctrl-C stops everything.\n")
     lines = {

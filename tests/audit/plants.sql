@@ -495,6 +495,20 @@ CREATE TRIGGER transfers_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tran
 -- The session runs without triggers and foreign keys.
 SET LOCAL session_replication_role = replica;
 
+-- name: sessions_are_durable__server_without_fsync
+-- The server does not flush at all; a setting that only its file can change, so the answer is forged.
+CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE name WHEN 'fsync' THEN 'off' ELSE pg_catalog.current_setting(name) END
+$$;
+SET LOCAL search_path = public, pg_catalog;
+
+-- name: sessions_are_durable__torn_pages
+-- A page that was half written at a power failure cannot be restored.
+CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE name WHEN 'full_page_writes' THEN 'off' ELSE pg_catalog.current_setting(name) END
+$$;
+SET LOCAL search_path = public, pg_catalog;
+
 -- name: sessions_are_durable__not_flushed
 -- A commit does not wait for the disk.
 SET LOCAL synchronous_commit = off;

@@ -11,6 +11,9 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from boxoffice.batching import GroupCommit, Limits, Pending, Verdict
+from boxoffice.errors import Overloaded
+from boxoffice.payments.deciders import ChargeDecider
+from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import store
@@ -249,3 +252,40 @@ async def test_on_two_pods_a_loser_is_tried_again_until_the_winner_has_failed(
         await other_db.close()
     assert await sale.holders() == {"S2": loser.user_id, "S3": loser.user_id}
     assert await sale.events() == 1
+
+
+async def test_a_locked_wallet_is_refused_alone(
+    db: Database, settings: Settings, outsider: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    people = [uuid7() for _ in range(64)]
+    await db.fetch(
+        "INSERT INTO users (user_id, email, name, password_hash, role)"
+        " SELECT id, id || '@example.org', 'Buyer', 'x', 'buyer' FROM unnest($1::uuid[]) id",
+        people,
+    )
+    await db.fetch(
+        "INSERT INTO wallets (user_id, balance_minor, currency)"
+        " SELECT id, 0, 'KRW' FROM unnest($1::uuid[]) id",
+        people,
+    )
+    hasty = Database(msgspec.structs.replace(settings, lock_timeout_ms=200))
+    await hasty.open()
+    try:
+        # The proportions of the defaults: three waits for a lock, and the time for retries is over.
+        group = GroupCommit(Limits(retry_for_s=0.6))
+        decider = ChargeDecider(PaymentStore(hasty), 1_000_000)
+        commands = [ChargeCommand(who, "key", b"f", uuid7(), 100) for who in people]
+        async with outsider.transaction(), asyncio.timeout(TIMEOUT_S):
+            lock = "SELECT FROM wallets WHERE user_id = $1 FOR UPDATE"
+            await outsider.execute(lock, people[40])
+            outcomes = await asyncio.gather(
+                *(group.submit(decider, None, command) for command in commands),
+                return_exceptions=True,
+            )
+    finally:
+        await hasty.close()
+    refused = [at for at, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)]
+    assert refused == [40]
+    assert isinstance(outcomes[40], Overloaded)
+    rows = await db.fetch("SELECT user_id FROM wallets WHERE balance_minor = 100")
+    assert {row["user_id"] for row in rows} == set(people) - {people[40]}

@@ -28,7 +28,7 @@ async def test_the_batch_is_halved_until_the_culprit_stands_alone() -> None:
         answer(call, "f")
     assert asked == ["abcdefgh", "abcd", "efgh", "ef", "e", "f", "gh"]
     outcomes = await everybody(tasks)
-    assert outcomes.pop(5) is POISON
+    assert repr(outcomes.pop(5)) == repr(POISON)
     assert outcomes == [f"did {name}" for name in "abcdegh"]
 
 
@@ -37,7 +37,9 @@ async def test_several_culprits_are_found() -> None:
     tasks = desk.ask("a b c d")
     for _ in range(7):
         answer(await desk.decider.next(), "ad")
-    assert await everybody(tasks) == [POISON, "did b", "did c", POISON]
+    first, *fine, last = await everybody(tasks)
+    assert repr(first) == repr(last) == repr(POISON)
+    assert fine == ["did b", "did c"]
 
 
 async def test_a_half_can_be_told_to_try_again() -> None:
@@ -49,14 +51,16 @@ async def test_a_half_can_be_told_to_try_again() -> None:
     again = await desk.decider.next()
     assert again.names == ["a"]
     again.accept()
-    assert await everybody(tasks) == ["did a", POISON]
+    fine, culprit = await everybody(tasks)
+    assert (fine, repr(culprit)) == ("did a", repr(POISON))
 
 
 async def test_a_lone_culprit_is_not_tried_again() -> None:
     desk = Desk()
     tasks = desk.ask("a")
     (await desk.decider.next()).fail(POISON)
-    assert await everybody(tasks) == [POISON]
+    (culprit,) = await everybody(tasks)
+    assert repr(culprit) == repr(POISON)
     assert desk.has_forgotten_everything
 
 

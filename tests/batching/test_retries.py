@@ -47,28 +47,49 @@ async def test_retries_end_when_their_time_is_over() -> None:
     assert desk.has_forgotten_everything
 
 
-async def test_a_batch_that_lost_to_others_is_tried_again_in_smaller_ones() -> None:
+async def test_the_commands_of_a_batch_that_lost_to_others_are_tried_alone() -> None:
     desk = Desk()
     tasks = desk.ask("a b c d")
     (await desk.decider.next()).fail(DEADLOCK)
-    half = await desk.decider.next()
-    assert half.names == ["a", "b"]
-    half.accept()
-    (await desk.decider.next()).fail(DEADLOCK)
-    (await desk.decider.next()).fail(DEADLOCK)
-    last = await desk.decider.next()
-    assert last.names == ["d"]
-    last.accept()
+    for name in "abcd":
+        call = await desk.decider.next()
+        assert call.names == [name]
+        if name == "c":
+            call.fail(DEADLOCK)
+        else:
+            call.accept()
     again = await desk.decider.next()
     assert again.names == ["c"]
     again.accept()
     assert await everybody(tasks) == ["did a", "did b", "did c", "did d"]
 
 
+async def test_neighbours_are_decided_although_the_culprits_time_is_over() -> None:
+    desk = Desk(retry_for_s=1.5, isolate_for_s=4.0)
+    names = [f"c{number}" for number in range(64)]
+    tasks = desk.ask(" ".join(names))
+    locked = {"c0", "c20", "c21", "c40", "c63"}
+    tries = 0
+    while not all(task.done() for task in tasks):
+        call = await desk.decider.next()
+        tries += 1
+        if locked & set(call.names):
+            desk.clock.now += 0.5
+            call.fail(asyncpg.LockNotAvailableError("waited"))
+        else:
+            call.accept()
+        await until(lambda: not desk.decider.is_quiet or all(task.done() for task in tasks))
+    outcomes = dict(zip(names, await everybody(tasks), strict=True))
+    refused = {name for name, outcome in outcomes.items() if isinstance(outcome, Overloaded)}
+    assert refused == locked
+    assert all(outcomes[name] == f"did {name}" for name in outcomes.keys() - locked)
+    assert tries < 64 + 20
+
+
 async def test_a_stalled_database_is_not_asked_once_per_command() -> None:
     desk = Desk(retry_for_s=1.5)
     tasks = desk.ask(" ".join(f"c{number}" for number in range(64)))
-    for _ in range(3):
+    for _ in range(2):
         call = await desk.decider.next()
         desk.clock.now += 5.0
         call.fail(asyncpg.QueryCanceledError("statement timeout"))

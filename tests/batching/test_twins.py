@@ -22,6 +22,8 @@ async def test_twins_share_a_refusal() -> None:
     (await desk.decider.next()).fail(asyncpg.CheckViolationError("no"))
     refusals = await everybody(tasks)
     assert all(isinstance(refusal, asyncpg.CheckViolationError) for refusal in refusals)
+    assert [str(refusal) for refusal in refusals] == ["no"] * 3
+    assert len({id(refusal) for refusal in refusals}) == 3, "each raises an exception of its own"
 
 
 async def test_without_an_identity_everybody_is_decided() -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
 
 from boxoffice.catalog.cache import Cache, Once
+from boxoffice.errors import NotFound, ScheduleNotFound
 
 from .support import Clock
 
@@ -216,3 +218,105 @@ async def test_once_makes_once_and_tries_again_after_a_failure() -> None:
     source.failing = False
     assert [*await asyncio.gather(once.get(), once.get())] == ["a2", "a2"]
     assert await once.get() == "a2"
+
+
+class Shelf:
+    """Finds what is on it, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.there: set[str] = set()
+
+    async def load(self, key: str) -> str:
+        self.asked += 1
+        if key not in self.there:
+            raise ScheduleNotFound
+        return key
+
+
+@pytest.fixture
+async def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def absences(shelf: Shelf, clock: Clock) -> Cache[str, str]:
+    return Cache(shelf.load, ttl_s=lambda _: 10, weight_max=3, absent_ttl_s=5, clock=clock)
+
+
+async def test_what_was_not_found_is_not_asked_for_again_for_a_while(
+    absences: Cache[str, str], shelf: Shelf, clock: Clock
+) -> None:
+    for _ in range(3):
+        with pytest.raises(ScheduleNotFound):
+            await absences.get("a")
+    assert shelf.asked == 1
+    shelf.there.add("a")
+    clock.advance(5.1)
+    assert await absences.get("a") == "a"
+
+
+async def test_who_wants_it_read_again_gets_it_read_again(
+    absences: Cache[str, str], shelf: Shelf
+) -> None:
+    with pytest.raises(NotFound):
+        await absences.get("a")
+    shelf.there.add("a")
+    assert await absences.get("a", 0) == "a"
+    assert await absences.get("a") == "a"
+
+
+async def test_an_absence_is_forgotten_with_its_key_and_with_all_of_them(
+    absences: Cache[str, str], shelf: Shelf
+) -> None:
+    forgets: list[Callable[[], None]] = [
+        lambda: absences.invalidate("a"),
+        absences.clear,
+        absences.forget_absent,
+    ]
+    for forget in forgets:
+        with pytest.raises(NotFound):
+            await absences.get("a")
+        before = shelf.asked
+        forget()
+        with pytest.raises(NotFound):
+            await absences.get("a")
+        assert shelf.asked == before + 1
+
+
+async def test_made_up_keys_are_bounded_and_displace_nothing(
+    absences: Cache[str, str], shelf: Shelf
+) -> None:
+    shelf.there.add("real")
+    await absences.get("real")
+    for at in range(Cache.ABSENT_MAX + 10):
+        with pytest.raises(NotFound):
+            await absences.get(f"no{at}")
+    assert len(absences._absent) == Cache.ABSENT_MAX
+    before = shelf.asked
+    assert await absences.get("real") == "real"
+    assert shelf.asked == before
+
+
+async def test_an_absence_that_was_invalidated_while_it_was_read_is_not_kept(
+    shelf: Shelf, clock: Clock
+) -> None:
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def load(key: str) -> str:
+        found = key in shelf.there
+        reading.set()
+        await go_on.wait()
+        if not found:
+            raise ScheduleNotFound
+        return key
+
+    cache = Cache(load, ttl_s=lambda _: 10, weight_max=3, absent_ttl_s=5, clock=clock)
+    first = asyncio.create_task(cache.get("a"))
+    await reading.wait()
+    shelf.there.add("a")
+    cache.invalidate("a")
+    go_on.set()
+    with pytest.raises(ScheduleNotFound):
+        await first
+    assert await cache.get("a") == "a"

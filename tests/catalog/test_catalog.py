@@ -349,3 +349,29 @@ async def test_a_lost_answer_is_said_to_be_unknown(shop: Shop) -> None:
 
     with pytest.raises(OutcomeUnknown):
         await lose_the_connection()
+
+
+async def test_unknown_ids_cost_one_read_each_and_a_publication_is_seen_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await shop.draft(1)
+    reads = 0
+    read = shop.db.read
+
+    async def counted(query: str, *args: object) -> Any:
+        nonlocal reads
+        reads += 1
+        return await read(query, *args)
+
+    monkeypatch.setattr(shop.db, "read", counted)
+    for _ in range(5):
+        with pytest.raises(ConcertNotFound):
+            await shop.catalog.concert(made.concert_id)
+        with pytest.raises(ScheduleNotFound):
+            await shop.seat_maps.layout(made.schedule_id)
+        with pytest.raises(ScheduleNotFound):
+            await shop.seat_maps.rendered(made.schedule_id)
+    assert reads == 2
+    await shop.catalog.publish(shop.organizer, made.concert_id)
+    assert await shop.catalog.concert(made.concert_id)
+    assert await shop.seat_maps.rendered(made.schedule_id)

@@ -179,6 +179,9 @@ def test_migrate_can_run_many_times_at_once(servers: Any, tmp_path: Path) -> Non
     [
         ({}, ("serve",), "BOXOFFICE_DATABASE_URL"),
         ({"batch_max": 0}, ("migrate",), "BOXOFFICE_BATCH_MAX"),
+        ({}, ("up", "--workers", "0"), "BOXOFFICE_WORKERS"),
+        ({}, ("up", "--port", "99999"), "BOXOFFICE_PORT"),
+        ({"port": 65000}, ("up", "--data-dir", "/proc/nowhere"), "choose another data directory"),
         ({"colour": "red"}, ("migrate",), "BOXOFFICE_COLOUR"),
         (
             {"database_url": "postgresql://x@127.0.0.1:1/x", "valkey_url": "redis://127.0.0.1:1"},

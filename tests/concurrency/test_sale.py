@@ -112,9 +112,8 @@ async def test_a_thousand_seats_are_sold_once_each(
 
 
 _LOCK_FREE_SEATS = """\
-         WHERE s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at)
-         ORDER BY s.seat_id
-           FOR UPDATE OF s SKIP LOCKED
+                  AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
+                  FOR UPDATE OF s SKIP LOCKED) l
 """
 _CHANGE_WHAT_WAS_READ = """\
        AND s.version = seat_version[w.at]
@@ -126,7 +125,7 @@ _STILL_ONES_OWN = """\
 """
 _GUARDS = {
     "boxoffice.reservations": (
-        (_LOCK_FREE_SEATS, ""),
+        (_LOCK_FREE_SEATS, ") l\n"),
         (_CHANGE_WHAT_WAS_READ, ";\n"),
         ("IF changed <> cardinality(won_seats) THEN", "IF false THEN"),
     ),

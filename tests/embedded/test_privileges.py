@@ -13,7 +13,7 @@ import pytest
 
 import boxoffice
 from boxoffice.embedded.binaries import find_binaries
-from boxoffice.embedded.child import LAUNCHER
+from boxoffice.platform.processes import LAUNCHER
 
 from .conftest import HERE, Helper, query
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice.embedded import ProcessGroup
+from boxoffice.platform.processes import ProcessGroup
 
 from .conftest import HERE, Helper, is_alive, processes_naming, wait_for
 
@@ -148,3 +148,18 @@ def test_names_are_unique(group: ProcessGroup) -> None:
     group.spawn("one", ["sleep", "300"])
     with pytest.raises(ValueError, match="one"):
         group.spawn("one", ["sleep", "300"])
+
+
+def test_who_spawned_a_child_hears_of_its_end(group: ProcessGroup) -> None:
+    ended: list[int] = []
+
+    def stop_after_two() -> None:
+        if len(ended) >= 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    group.spawn("brief", ["true"], on_end=ended.append)
+    first = group.pids().get("brief", ended[:1])
+    group.run_until_stopped(on_tick=stop_after_two)
+    assert len(set(ended)) == len(ended) == 2
+    assert not first or ended[0] == first
+    assert not any(is_alive(pid) for pid in ended)

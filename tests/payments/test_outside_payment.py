@@ -3,16 +3,22 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
+from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import (
     AlreadyPaid,
+    Draining,
     HoldExpired,
     IdempotencyKeyReused,
     NotHeld,
+    OutcomeUnknown,
+    Overloaded,
     PaymentDeclined,
     PaymentMethodUnknown,
     ReservationNotFound,
@@ -25,6 +31,7 @@ from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Payment, PaymentStore
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings
 from tests.support.hall import BALANCE_MAX_MINOR, Hall
 from tests.support.invariants import broken
 
@@ -55,6 +62,9 @@ class FakeProvider:
         self.asked_for_money.set()
         if self.declines:
             raise PaymentDeclined
+        if self.voided[order.reference]:
+            # The money went back: to capture again is to take it anew.
+            del self.voided[order.reference], self.captured[order.reference]
         self.captured.setdefault(order.reference, order)
         if self.answers_to_lose:
             self.answers_to_lose -= 1
@@ -82,6 +92,7 @@ class Desk:
             ChargeDecider(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
+            SeatMaps(Settings(), CatalogStore(hall.db)),
         )
 
     async def pay(
@@ -195,6 +206,59 @@ async def test_what_a_lost_attempt_captured_is_given_back_when_the_repetition_is
         await desk.pay(buyer, held)
     assert desk.provider.kept_minor == 0
     assert desk.provider.asked == 1, "nothing more was taken for what is over"
+
+
+class Refused(GroupCommit):
+    """A group commit that answers the next command with `problem` instead of deciding it."""
+
+    problem: type[Unavailable] | None = None
+
+    async def submit(self, *command: Any) -> Any:
+        if self.problem is not None:
+            problem, self.problem = self.problem, None
+            raise problem
+        return await super().submit(*command)
+
+
+@pytest.mark.parametrize("problem", [Overloaded, Unavailable, Draining, OutcomeUnknown])
+async def test_money_is_given_back_where_nothing_was_done_and_kept_where_that_is_not_known(
+    desk: Desk, hall: Hall, held: UUID, problem: type[Unavailable]
+) -> None:
+    refused = Refused(Limits())
+    refused.problem = problem
+    desk.payments._group_commit = refused
+    with pytest.raises(problem):
+        await desk.pay(hall.people[0], held)
+    assert desk.provider.kept_minor == (2_000 if problem is OutcomeUnknown else 0)
+    await desk.pay(hall.people[0], held)
+    assert desk.provider.kept_minor == 2_000, "asked again, it pays once"
+    assert not await broken(hall.db, hall.schedule_id)
+
+
+async def test_a_refused_twin_does_not_give_back_what_pays(
+    desk: Desk, hall: Hall, held: UUID
+) -> None:
+    """The queue is full when the second request of one key arrives."""
+    refused = Refused(Limits())
+    desk.payments._group_commit = refused
+    desk.provider.before_answer = asyncio.Event()
+    first = asyncio.create_task(desk.pay(hall.people[0], held))
+    await desk.provider.asked_for_money.wait()
+    refused.problem = Overloaded
+    second = asyncio.create_task(desk.pay(hall.people[0], held))
+    await asyncio.sleep(0)
+    desk.provider.before_answer.set()
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in results) == ["Overloaded", "Payment"]
+    assert desk.provider.kept_minor == 2_000
+
+
+async def test_ids_that_somebody_made_up_do_not_queue(desk: Desk, hall: Hall) -> None:
+    await desk.group_commit.close()  # whoever gets there is told that it drains
+    made_up = ScopedId(uuid4(), uuid4())
+    for method in ("wallet", "card"):
+        with pytest.raises(ReservationNotFound):
+            await desk.payments.pay(hall.people[0], made_up, "k", method)
 
 
 async def test_a_reused_key_gives_back_its_own_capture_and_no_other(

@@ -12,6 +12,7 @@ from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.postgres import Database, Record
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
+from tests.support.waiting import until
 
 
 async def test_a_payment_sells_the_seats_and_issues_the_tickets(hall: Hall) -> None:
@@ -70,6 +71,35 @@ async def test_every_refusal_of_one_batch_leaves_the_others_alone(hall: Hall) ->
     assert [one.name for one in outcomes] == [name for _, _, name in wishes]
     assert [one.payment is not None for one in outcomes] == [True] + [False] * 8
     assert await hall.balance(buyer) == 3_000
+    assert not await broken(hall.db, hall.schedule_id)
+
+
+async def test_a_stranger_who_asks_first_in_a_batch_does_not_spoil_the_owners_payment(
+    hall: Hall,
+) -> None:
+    stranger, owner = hall.people[:2]
+    reservation = await hall.held(owner, "S001", "S002")
+    bills = [hall.bill(stranger, reservation), hall.bill(owner, reservation)]
+    outcomes = await hall.settle(*bills)
+    assert [one.name for one in outcomes] == ["reservation_not_found", "paid"]
+    assert not await broken(hall.db, hall.schedule_id)
+
+
+async def test_a_seat_whose_row_moved_while_a_payment_waited_for_it_is_sold(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    async with other.transaction():
+        await other.execute(
+            "UPDATE seats SET version = version + 2 WHERE schedule_id = $1 AND seat_id = 'S001'",
+            hall.schedule_id,
+        )
+        payment = asyncio.create_task(hall.pay(buyer, reservation))
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        await until(lambda: hall.db.fetch(waits))
+    assert (await payment).name == "paid"
+    assert (await hall.seat("S001"))["state"] == "SOLD"
     assert not await broken(hall.db, hall.schedule_id)
 
 

@@ -16,6 +16,7 @@ from boxoffice.errors import (
     Invalid,
     NoAdjacentSeats,
     NotHeld,
+    NotOnSale,
     ReservationNotFound,
     SeatNotFound,
     SeatTaken,
@@ -26,6 +27,7 @@ from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.routes import present_held, present_reservation
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
 from boxoffice.reservations.store import ReservationStore
@@ -37,7 +39,7 @@ from tests.support.invariants import broken
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Maps that are old for a while, as those of a busy shop are."""
-    return msgspec.structs.replace(settings, seats_cache_ms=60_000)
+    return msgspec.structs.replace(settings, seats_cache_ms=60_000, catalog_cache_ms=60_000)
 
 
 @pytest.fixture
@@ -116,6 +118,76 @@ async def test_everybody_at_once_gets_neighbours_until_the_row_is_full(
     assert refusals <= {SoldOut, NoAdjacentSeats, SeatTaken}
     assert len(pairs) == 30, "requests of one pod do not run after each other's seats"
     assert not await broken(db, hall.schedule_id)
+
+
+async def test_nobody_is_told_sold_out_while_others_only_go_after_the_last_seats(
+    service: Reservations, db: Database
+) -> None:
+    """Most of them are over their limit: what they go after comes free again."""
+    hall = await open_hall(db, seats=100, people=30, ticket_limit=2)
+    results = await asyncio.gather(
+        *(_best(service, hall, at % 30, 2) for at in range(360)), return_exceptions=True
+    )
+    pairs = [one for one in results if not isinstance(one, BaseException)]
+    refusals = {type(one) for one in results if isinstance(one, BaseException)}
+    assert len(pairs) == 30
+    assert refusals <= {TicketLimit, SeatTaken}, "forty seats are free to the end"
+    assert len({seat for pair in pairs for seat in pair}) == 60
+    assert not await broken(db, hall.schedule_id)
+
+
+async def test_what_comes_free_at_once_is_the_best_again(
+    service: Reservations, db: Database
+) -> None:
+    hall = await open_hall(db, seats=6, ticket_limit=2)
+    await _best(service, hall, 0, 2)
+    with pytest.raises(TicketLimit):
+        await _best(service, hall, 0, 2)
+    assert await _best(service, hall, 1, 2) == ("S003", "S004")
+
+
+async def test_ids_that_somebody_made_up_do_not_queue(service: Reservations, hall: Hall) -> None:
+    await service._group_commit.close()  # whoever gets there is told that it drains
+    with pytest.raises(ReservationNotFound):
+        await service.release(hall.people[0], ScopedId(uuid4(), uuid4()))
+
+
+_NEW_SEAT = """
+    INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+    VALUES ($1, 1000, 99, 99, 'NEW', 'S', '1', 'R')
+"""
+
+
+async def test_a_seat_that_another_process_added_before_it_opened_the_sale_is_known(
+    service: Reservations, hall: Hall
+) -> None:
+    await hall.change_schedule("status = 'DRAFT'")
+    buyer = hall.people[0]
+    with pytest.raises(NotOnSale):
+        await service.hold_best(buyer, hall.schedule_id, "k", 1, None)
+    before = await service.layout(hall.schedule_id, ())
+    assert "NEW" not in before.index
+    await hall.db.fetch(_NEW_SEAT, hall.schedule_id)
+    await hall.change_schedule("status = 'OPEN'")
+    assert await service.layout(hall.schedule_id, ()) is before, "it is kept for a while"
+    held = await service.hold(buyer, hall.schedule_id, "k", ["NEW"])
+    layout = await service.layout(hall.schedule_id, held.seat_ids)
+    assert present_held(hall.schedule_id, held, layout).seats[0].seat_id == "NEW"
+    with pytest.raises(SeatNotFound):
+        await service.hold(buyer, hall.schedule_id, "l", ["NEWER"])
+
+
+async def test_a_hold_that_another_process_made_is_shown_from_a_layout_that_has_its_seats(
+    service: Reservations, hall: Hall
+) -> None:
+    await hall.change_schedule("status = 'DRAFT'")
+    await service.layout(hall.schedule_id, ())
+    await hall.db.fetch(_NEW_SEAT, hall.schedule_id)
+    await hall.change_schedule("status = 'OPEN'")
+    reservation = ScopedId(hall.schedule_id, await hall.held(hall.people[0], "NEW"))
+    found = await service.get(hall.people[0], reservation)
+    layout = await service.layout(hall.schedule_id, found.seat_ids)
+    assert present_reservation(found, layout).seats[0].number == 99
 
 
 async def test_named_seats_are_held_and_given_back(service: Reservations, hall: Hall) -> None:

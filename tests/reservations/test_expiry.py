@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 
 from boxoffice.platform.postgres import Database, Record
 from boxoffice.reservations import sweeper
@@ -98,6 +99,81 @@ async def test_the_role_sweeps_until_it_is_stopped(db: Database, settings: Setti
     await until(all_closed)
     stop.set()
     await asyncio.wait_for(role, 5)
+
+
+# A schedule whose holds cannot be closed, as after damage that a constraint refuses to write again.
+_POISON = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'this schedule cannot be swept';
+    END $$;
+    CREATE TRIGGER poison BEFORE UPDATE ON reservations
+        FOR EACH ROW WHEN (OLD.schedule_id = '{schedule_id}') EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_schedule_that_cannot_be_swept_does_not_keep_the_others_waiting(
+    db: Database, settings: Settings
+) -> None:
+    bad, good = await open_hall(db), await open_hall(db)
+    stuck = [await bad.held(bad.people[0], seat) for seat in bad.seat_ids[:4]]
+    lapsed = [await good.held(good.people[0], seat) for seat in good.seat_ids[:4]]
+    await bad.lapse(*stuck)
+    await bad.lapse(*stuck)  # the longest waiting, and more than one batch
+    await good.lapse(*lapsed)
+    async with db.connection() as connection:
+        await connection.execute(_POISON.format(schedule_id=bad.schedule_id))
+    stop = asyncio.Event()
+    role = asyncio.create_task(sweeper.run(settings, stop))
+
+    async def all_closed() -> bool:
+        return {await good.status(one) for one in lapsed} == {"EXPIRED"}
+
+    await until(all_closed)
+    await db.fetch("DROP TRIGGER poison ON reservations")
+
+    async def recovered() -> bool:
+        return {await bad.status(one) for one in stuck} == {"EXPIRED"}
+
+    await until(recovered)
+    stop.set()
+    await asyncio.wait_for(role, 5)
+
+
+async def test_the_role_survives_what_it_did_not_expect(db: Database, settings: Settings) -> None:
+    hall = await open_hall(db)
+    lapsed = await hall.held(hall.people[0], "S001")
+    await hall.lapse(lapsed)
+    await db.fetch("ALTER TABLE reservations RENAME TO elsewhere")
+    stop = asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+        role = asyncio.create_task(sweeper.run(settings, stop))
+
+        async def failed_twice() -> bool:
+            return [log.get("failures") for log in logs if log["event"] == "sweep_failed"][:2] == [
+                1,
+                2,
+            ]
+
+        await until(failed_twice)
+        await db.fetch("ALTER TABLE elsewhere RENAME TO reservations")
+
+        async def closed() -> bool:
+            return await hall.status(lapsed) == "EXPIRED"
+
+        await until(closed)
+    stop.set()
+    await asyncio.wait_for(role, 5)
+
+
+async def test_the_longest_lapsed_are_closed_first(db: Database) -> None:
+    hall = await open_hall(db)
+    held = [await hall.held(hall.people[0], seat) for seat in hall.seat_ids[:4]]
+    random.shuffle(held)
+    for at in range(len(held)):
+        await hall.lapse(*held[at:])  # the later in the list, the more days have passed
+    assert await hall.expire(2) == 2
+    assert [await hall.status(one) for one in held] == ["HELD", "HELD", "EXPIRED", "EXPIRED"]
 
 
 async def _pay_at_the_last_moment(hall: Hall, buyer: UUID, reservation: UUID, at: float) -> str:

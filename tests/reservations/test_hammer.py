@@ -82,15 +82,22 @@ _HOLD_GUARDS = {
     "    IF 'unknown' = ANY (seat_is) THEN": """    PERFORM pg_sleep(0.003);
     IF 'unknown' = ANY (seat_is) THEN""",
     "FOR UPDATE OF s SKIP LOCKED": "",
-    """       AND s.version = seat_version[w.at]
-       AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));""": ";",
+    """     WHERE s.ctid = seat_place[w.at]
+       AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND s.seat_id IS NOT DISTINCT FROM p_seat_ids[w.at]
+       AND s.version = seat_version[w.at]
+       AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));""": """
+     WHERE s.schedule_id = p_schedule_id AND s.seat_id = p_seat_ids[w.at];""",
 }
 _PAY_GUARDS = {
     """            WHEN (held ->> command.reservation_id::text)::bigint IS DISTINCT FROM command.seats
                 THEN 'hold_expired'
 """: "",
-    """           AND s.reservation_id = r.reservation_id
-           AND s.user_id = r.user_id
+    """              AND s.reservation_id = w.reservation_id
+              AND s.state = 'HELD'
+""": "",
+    """           AND s.reservation_id = w.reservation_id
+           AND s.user_id = p_user_ids[winners[array_position(paid_now, w.reservation_id)]]
            AND s.state = 'HELD';""": "           AND s.state <> 'AVAILABLE';",
     "IF changed IS DISTINCT FROM expected THEN": "IF false THEN",
 }

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
+from boxoffice.errors import Overloaded
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record
 from boxoffice.platform.valkey import Valkey
@@ -17,6 +18,7 @@ from boxoffice.reservations import rules
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
+    HoldCommand,
     HoldOutcome,
     ReleaseCommand,
     ReleaseOutcome,
@@ -39,16 +41,18 @@ def settings(settings: Settings) -> Settings:
 class Pod:
     """The parts of one process that decide holds and releases."""
 
-    def __init__(self, db: Database, valkey: Valkey) -> None:
+    def __init__(self, db: Database, valkey: Valkey, limits: Limits | None = None) -> None:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
-        self._group_commit = GroupCommit(Limits())
-        self._holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background)
+        self._group_commit = GroupCommit(limits or Limits())
+        self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background)
         self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
-        command = hall.wish(hall.people[person], *seat_ids, key=key)
-        return await self._group_commit.submit(self._holds, hall.schedule_id, command)
+        return await self.submit(hall, hall.wish(hall.people[person], *seat_ids, key=key))
+
+    async def submit(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
+        return await self._group_commit.submit(self.holds, hall.schedule_id, command)
 
     async def release(self, hall: Hall, person: int, outcome: HoldOutcome) -> ReleaseOutcome:
         assert outcome.held is not None
@@ -135,6 +139,57 @@ async def test_a_repetition_elsewhere_after_the_end_leaves_no_mark(hall: Hall, p
     assert (await pod.hold(hall, 0, "S001", key="k")).held == first.held
     await pod.background.finish()
     assert (await pod.hold(hall, 1, "S001")).name == "held"
+
+
+@pytest.mark.parametrize("end", ["released", "lapsed"])
+async def test_a_repetition_is_answered_though_somebody_else_has_the_seat_by_now(
+    hall: Hall, pod: Pod, end: str
+) -> None:
+    first = await pod.hold(hall, 0, "S001", key="k")
+    assert first.held is not None
+    if end == "released":
+        await pod.release(hall, 0, first)
+    else:
+        await hall.lapse(first.held.reservation_id)
+        await pod.background.finish()
+        owner = rules.lock_owner(hall.people[0], "k")
+        await pod.seat_lock.settle(hall.schedule_id, [Ending(owner, ["S001"])])
+    assert (await pod.hold(hall, 1, "S001")).name == "held"
+    await pod.background.finish()
+    assert (await pod.hold(hall, 2, "S001")).name == "seat_taken"
+    again = await pod.hold(hall, 0, "S001", key="k")
+    assert again.held is not None
+    assert again.held.reservation_id == first.held.reservation_id
+    assert (await pod.hold(hall, 0, "S001", "S002", key="k")).name == "replayed", "by fingerprint"
+    reused = hall.wish(hall.people[0], "S001", key="k", fingerprint=b"other")
+    assert (await pod.submit(hall, reused)).name == "key_reused"
+
+
+async def test_who_was_found_after_a_lost_answer_may_repeat_too(hall: Hall, pod: Pod) -> None:
+    wish = hall.wish(hall.people[0], "S001", key="k")
+    await hall.decide(wish)
+    [found] = await pod.holds.look_up(hall.schedule_id, [wish])
+    await pod.background.finish()
+    assert found is not None
+    assert found.held is not None
+    await hall.release(hall.people[0], found.held.reservation_id)
+    assert (await pod.hold(hall, 1, "S001")).name == "held"
+    await pod.background.finish()
+    assert (await pod.hold(hall, 0, "S001", key="k")).held == found.held
+
+
+async def test_a_person_whose_other_request_stays_open_is_told_to_try_again(
+    hall: Hall, db: Database, valkey: Valkey, other: "asyncpg.Connection[Record]"
+) -> None:
+    """It was another key, so `idempotency_in_flight` would be a lie."""
+    hasty = Pod(db, valkey, Limits(retry_for_s=0.05))
+    lock = "SELECT pg_advisory_xact_lock(uuid_hash_extended($1, uuid_hash_extended($2, 0)))"
+    async with other.transaction():
+        await other.execute(lock, hall.people[0], hall.schedule_id)
+        with pytest.raises(Overloaded):
+            await hasty.hold(hall, 0, "S001", key="mine")
+    assert (await hasty.hold(hall, 0, "S001", key="mine")).name == "held"
+    await hasty.close()
 
 
 async def test_a_failed_batch_gives_its_claims_up(hall: Hall, pod: Pod) -> None:

@@ -44,36 +44,6 @@ def test_neighbours_are_found_whatever_the_order_of_the_layout() -> None:
     assert rules.chains([("A", "1", 3), ("A", "1", 1), ("A", "1", 2)]) == [(1, 2, 0)]
 
 
-@given(places, st.data(), st.integers(1, 4), st.integers(0, 9))
-def test_the_best_seats_are_free_adjacent_and_found_if_there_are_any(
-    layout: list[tuple[str, str, int]], data: st.DataObject, quantity: int, skip: int
-) -> None:
-    size = len(layout)
-    free = bytearray(data.draw(st.lists(st.integers(0, 1), min_size=size, max_size=size)))
-    chains = rules.chains(layout)
-    choices = [
-        chain[at : at + quantity]
-        for chain in chains
-        for at in range(len(chain) - quantity + 1)
-        if all(free[seat] for seat in chain[at : at + quantity])
-    ]
-    choice = rules.best_together(chains, free, quantity, skip)
-    assert choice in choices if choices else choice is None
-    if choices and skip == 0:
-        assert choice == choices[0]
-
-
-def test_skipping_moves_to_seats_that_do_not_overlap_and_stays_with_the_last() -> None:
-    chains: list[rules.Chain] = [(0, 1, 2, 3, 4), (5, 6)]
-    free = bytearray(b"\1" * 7)
-    assert [rules.best_together(chains, free, 2, skip) for skip in range(4)] == [
-        (0, 1),
-        (2, 3),
-        (5, 6),
-        (5, 6),
-    ]
-
-
 @pytest.mark.parametrize(
     ("left", "shown"), [(TICK, Status.HELD), (0 * TICK, Status.EXPIRED), (-TICK, Status.EXPIRED)]
 )

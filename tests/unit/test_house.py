@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +36,7 @@ FORBIDDEN: list[tuple[str, set[str]]] = [
     (r"(platform|batching|http)/.*\.py", {f"boxoffice.{room}" for room in ROOMS}
                                          | {"boxoffice.app", "boxoffice.embedded"}),
     (r"(platform|embedded)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
+    (r"(roles|app|seeding)\.py", {"boxoffice.embedded"}),
     (r"audit/.*\.py", {f"boxoffice.{room}" for room in ROOMS if room != "audit"}),
 ]  # fmt: skip
 
@@ -80,6 +83,17 @@ def test_the_import_rules_can_fail() -> None:
     (pattern, forbidden), *_ = FORBIDDEN
     assert re.fullmatch(pattern, "reservations/rules.py")
     assert "asyncio" in forbidden
+
+
+def test_a_deployment_loads_nothing_of_the_embedded_servers() -> None:
+    program = (
+        "import sys, boxoffice.roles, boxoffice.reservations.sweeper, boxoffice.events.relay\n"
+        "print(sorted(name for name in sys.modules if name.startswith('boxoffice.embedded')))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "[]"
 
 
 def test_only_the_composition_root_names_concrete_servers() -> None:

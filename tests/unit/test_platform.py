@@ -1,11 +1,16 @@
 """The small parts that every room stands on."""
 
 import asyncio
+import subprocess
+import sys
 import time
+from collections.abc import Coroutine
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +19,7 @@ from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.fingerprint import fingerprint_of
-from boxoffice.platform.ids import ScopedId, new_id, parse_scoped, parse_uuid
+from boxoffice.platform.ids import ScopedId, new_id, new_text_id, parse_scoped, parse_uuid
 from boxoffice.platform.migrations import numbered
 from boxoffice.platform.postgres import Failure, classify
 from boxoffice.platform.valkey import Breaker
@@ -50,6 +55,12 @@ def test_new_ids_are_uuids_of_version_seven_in_order() -> None:
     made = [new_id() for _ in range(1000)]
     assert {value.version for value in made} == {7}
     assert made == sorted(made)
+
+
+def test_a_text_id_is_spelled_like_the_others() -> None:
+    value = parse_uuid(new_text_id())
+    assert value is not None
+    assert value.version == 7
 
 
 def test_a_fingerprint_tells_where_one_part_ends() -> None:
@@ -99,7 +110,7 @@ def test_settings_come_from_the_environment() -> None:
         ({"BOXOFFICE_VALKEY_URL": "http://x"}, "BOXOFFICE_VALKEY_URL"),
         ({"BOXOFFICE_CURRENCY": "won"}, "BOXOFFICE_CURRENCY"),
         ({"BOXOFFICE_DB_POOL_MAX": "2"}, "BOXOFFICE_DB_POOL_MAX"),
-        ({"BOXOFFICE_BODY_TIMEOUT_MS": "10000"}, "BOXOFFICE_BODY_TIMEOUT_MS"),
+        ({"BOXOFFICE_BODY_TIMEOUT_MS": "12000"}, "BOXOFFICE_BODY_TIMEOUT_MS"),
         ({"BOXOFFICE_LOCK_TIMEOUT_MS": "9000"}, "BOXOFFICE_LOCK_TIMEOUT_MS"),
     ],
 )
@@ -124,6 +135,31 @@ def test_the_breaker_spares_a_dead_server_and_tries_it_again() -> None:
     assert breaker.admits(3.0)
 
 
+_BREAKING = """
+import logging, sys
+from boxoffice.platform import telemetry
+from boxoffice.settings import Settings
+
+def fail(password):
+    raise ValueError("it broke")
+
+telemetry.configure_logs(Settings(log_format=sys.argv[1]))
+try:
+    fail("-".join(["very", "secret"]))
+except ValueError as error:
+    telemetry.log.error("request_failed", exc_info=error)
+    logging.getLogger("a library").exception("it said")
+"""
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_values(log_format: str) -> None:
+    command = [sys.executable, "-c", _BREAKING, log_format]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.count("ValueError: it broke") == 2
+    assert "very-secret" not in printed
+
+
 def test_the_clock_follows_the_database_and_not_this_machine() -> None:
     told = 1_000_000.0
 
@@ -134,6 +170,45 @@ def test_the_clock_follows_the_database_and_not_this_machine() -> None:
     asyncio.run(clock.synchronize())
     assert clock.now() == pytest.approx(told, abs=0.5)
     assert abs(clock.now() - time.time()) > 1e6
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing: an event loop would look at the clock too."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+def test_a_late_answer_does_not_move_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([100.0, 101.5, 200.0, 200.5])
+
+    async def ask() -> float:
+        return 1_000_000.0
+
+    clock = DatabaseClock(ask)
+    before = clock.now() - time.monotonic()
+    monkeypatch.setattr("boxoffice.platform.clock.time.monotonic", lambda: next(moments))
+    _run(clock.synchronize())
+    assert clock._offset_s == pytest.approx(before, abs=0.1), "the round trip took 1.5 s"
+    _run(clock.synchronize())
+    assert clock._offset_s == pytest.approx(1_000_000.0 - 200.25)
+
+
+async def test_a_clock_that_cannot_measure_says_so_and_goes_on() -> None:
+    asked_twice = asyncio.Event()
+    errors = [Unavailable("away"), Unavailable("still away")]
+
+    async def ask() -> float:
+        error = errors.pop(0)
+        if not errors:
+            asked_twice.set()
+        raise error
+
+    with structlog.testing.capture_logs() as logs:
+        keeping = asyncio.create_task(DatabaseClock(ask, refresh_s=0.001).keep_synchronized())
+        await asyncio.wait_for(asked_twice.wait(), timeout=5)
+        keeping.cancel()
+    assert logs[0]["event"] == "clock_not_synchronized"
+    assert "away" in logs[0]["error"]
 
 
 @pytest.mark.parametrize(

@@ -48,24 +48,6 @@ SELECT p.user_id, format('buyer-%s-%s@example.test', $4 + p.ord, $2::text),
   FROM unnest($1::uuid[]) WITH ORDINALITY p (user_id, ord);
 
 -- name: seed_wallets
--- Their wallets, filled with what the transfers below bring in.
-INSERT INTO wallets (user_id, currency, balance_minor)
-SELECT p.user_id, $2, $3 FROM unnest($1::uuid[]) p (user_id);
-
--- name: seed_transfers
--- One charge per person, as the payments room would have written it, so that wallet and ledger agree.
--- No outbox row: events tell listeners about what people did, an event promises its cause and not the
--- other way round, and thousands of them would only stand in front of the first real ones.
-INSERT INTO transfers (
-    user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint,
-    balance_after_minor, created_at)
-SELECT p.user_id, p.transfer_id, 'charge', $4, $3, 'seed', sha256(convert_to('seed', 'UTF8')), $4,
-       clock_timestamp()
-  FROM unnest($1::uuid[], $2::uuid[]) p (user_id, transfer_id);
-
--- name: seed_entries
--- Both legs of each charge: into the wallet, out of the cash account.
-INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
-SELECT p.user_id, p.transfer_id, l.leg, l.account, l.sign * $4::bigint, $3
-  FROM unnest($1::uuid[], $2::uuid[]) p (user_id, transfer_id)
- CROSS JOIN (VALUES (1, 'wallet', 1), (2, 'cash', -1)) l (leg, account, sign);
+-- Their empty wallets.
+INSERT INTO wallets (user_id, currency)
+SELECT p.user_id, $2 FROM unnest($1::uuid[]) p (user_id);

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from boxoffice.accounts import rules
 from boxoffice.accounts.service import Accounts
-from boxoffice.errors import CredentialsInvalid, EmailTaken, TooMany
+from boxoffice.errors import CredentialsInvalid, EmailTaken, OutcomeUnknown, TooMany
 from boxoffice.http.operation import Call, Gate, Reply, operation
 from boxoffice.platform.values import Line
 
@@ -59,7 +59,7 @@ class Users:
         self.gate = gate
         self._service = service
 
-    @operation("Sign up", 201, body=SignUp, returns=SignedUp, problems=(EmailTaken,))
+    @operation("Sign up", 201, body=SignUp, returns=SignedUp, problems=(EmailTaken, OutcomeUnknown))
     async def on_post(self, call: Call[SignUp, Any]) -> Reply:
         """Make an account with the role of a buyer and an empty wallet."""
         user_id = await self._service.sign_up(call.body.email, call.body.password, call.body.name)

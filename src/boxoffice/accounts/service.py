@@ -6,7 +6,7 @@ from uuid import UUID
 
 from boxoffice.accounts import rules
 from boxoffice.accounts.passwords import Passwords
-from boxoffice.accounts.store import AccountStore
+from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
 from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.errors import CredentialsInvalid, Invalid, NotFound, Unavailable
@@ -35,7 +35,11 @@ class Accounts:
         self._passwords.close()
 
     async def sign_up(self, email: str, password: str, name: str) -> UUID:
-        """Make a buyer with an empty wallet; raise `Invalid`, `EmailTaken` or `Overloaded`."""
+        """Make a buyer with an empty wallet.
+
+        Raises `Invalid`, `EmailTaken`, `Overloaded`, and `OutcomeUnknown` where the answer of the
+        database was lost: `EmailTaken` at the next attempt, or a login, then says that it was done.
+        """
         email = rules.normal_email(email)
         password = rules.accepted_password(password)
         password_hash = await self._passwords.hash(password)
@@ -54,33 +58,34 @@ class Accounts:
         self._passwords.require_room()
         await self._throttle.count(email, client_address)
         try:
-            token = await self._token_for(email, rules.normal_password(password))
+            known = await self._identified(email, rules.normal_password(password))
         except Unavailable:
             await self._throttle.forgive(email, client_address, succeeded=False)
             raise
         await self._throttle.forgive(email, client_address, succeeded=True)
-        return token, self.tokens.ttl_s
+        return self.tokens.mint(known.user_id, known.role), self.tokens.ttl_s
 
-    async def _token_for(self, email: str, password: str) -> str:
+    async def identify(self, email: str, password: str) -> UUID:
+        """Return whose these are, for commands: nobody counts the attempts.
+
+        Raises `CredentialsInvalid`.
+        """
+        known = await self._identified(rules.normal_email(email), rules.normal_password(password))
+        return known.user_id
+
+    async def _identified(self, email: str, password: str) -> Credentials:
         known = await self._store.credentials(email)
         password_hash = None if known is None else known.password_hash
         matches = await self._passwords.matches(password_hash, password)
         if known is None or not matches:
             raise CredentialsInvalid
-        return self.tokens.mint(known.user_id, known.role)
+        return known
 
     async def grant_role(self, email: str, role: str) -> None:
         """Give a person a role, from their next login on; raise `Invalid` or `NotFound`."""
         known = await self._store.set_role(rules.normal_email(email), rules.known_role(role))
         if not known:
             raise NotFound("There is no account with this e-mail address.")
-
-    async def find(self, email: str) -> UUID:
-        """Return the id of the account with this address; raise `NotFound`."""
-        known = await self._store.credentials(rules.normal_email(email))
-        if known is None:
-            raise NotFound("There is no account with this e-mail address.")
-        return known.user_id
 
     async def ensure_key(self) -> None:
         """Make a token key where none signs, and load the keys; any number may do so at once."""
@@ -103,7 +108,6 @@ class Accounts:
     async def seed_people(
         self,
         count: int,
-        balance_minor: int,
         *,
         password: str | None = None,
         tag: str | None = None,
@@ -111,19 +115,18 @@ class Accounts:
     ) -> list[UUID]:
         """Make buyers `buyer-<n>-<tag>@example.test`, n from 1; return their ids in order.
 
-        Each has `balance_minor` in the wallet. They share one password, by default one that nobody
-        knows. `progress` is told how many there are so far. Raises `EmailTaken` for a used tag.
+        Their wallets are empty. They share one password, by default one that nobody knows. `progress`
+        is told how many there are so far. Raises `EmailTaken` for a used tag.
         """
         tag = tag or secrets.token_hex(4)
         rules.normal_email(f"buyer-{count}-{tag}@example.test")
         password_hash = await self._passwords.hash(
             rules.accepted_password(password or secrets.token_urlsafe())
         )
-        money = (balance_minor, self._currency)
         user_ids = [new_id() for _ in range(count)]
         for start in range(0, count, _SEED_CHUNK):
             chunk = user_ids[start : start + _SEED_CHUNK]
-            await self._store.seed(chunk, start + 1, tag, password_hash, money)
+            await self._store.seed(chunk, start + 1, tag, password_hash, self._currency)
             progress(start + len(chunk))
         return user_ids
 

@@ -9,10 +9,9 @@ import asyncpg
 import msgspec
 
 from boxoffice.accounts.tokens import TokenKey
-from boxoffice.errors import EmailTaken, Unavailable
+from boxoffice.errors import EmailTaken
 from boxoffice.platform import sqlfiles
-from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Failure, Record, classify
+from boxoffice.platform.postgres import Database, Record
 
 _Q = sqlfiles.load("boxoffice.accounts")
 
@@ -26,7 +25,11 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class AccountStore:
-    """People and token keys; calls raise `Unavailable` where the database cannot do it now."""
+    """People and token keys.
+
+    Calls raise `Unavailable` where the database cannot do it now, and those that change something
+    `OutcomeUnknown` where its answer was lost.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -67,42 +70,23 @@ class AccountStore:
             await connection.execute(_Q["insert_key"], kid, secret)
 
     async def seed(
-        self, user_ids: list[UUID], first: int, tag: str, password_hash: str, money: tuple[int, str]
+        self, user_ids: list[UUID], first: int, tag: str, password_hash: str, currency: str
     ) -> None:
-        """Add people numbered from `first` with `money` (minor units, currency) in their wallets.
+        """Add people numbered from `first` with empty wallets.
 
         Their addresses are `buyer-<number>-<tag>@example.test`. Raises `EmailTaken` for a used tag.
         """
-        amount_minor, currency = money
-        transfer_ids = [new_id() for _ in user_ids] if amount_minor else []
-        charges = (user_ids[: len(transfer_ids)], transfer_ids, currency, amount_minor)
         async with self._writing() as connection:
             await connection.execute(_Q["seed_users"], user_ids, tag, password_hash, first - 1)
-            await connection.execute(_Q["seed_wallets"], user_ids, currency, amount_minor)
-            await connection.execute(_Q["seed_transfers"], *charges)
-            await connection.execute(_Q["seed_entries"], *charges)
+            await connection.execute(_Q["seed_wallets"], user_ids, currency)
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
-        """Lend a connection inside a transaction and say in our words why it failed."""
         try:
-            async with self._db.transaction() as connection:
+            async with self._db.writing() as connection:
                 yield connection
         except asyncpg.UniqueViolationError as error:
             raise _refusal(error) from error
-        except _DRIVER_ERRORS as error:
-            if classify(error) is Failure.REFUSED:
-                raise
-            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
-
-
-_DRIVER_ERRORS = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 
 
 def _refusal(error: asyncpg.UniqueViolationError) -> Exception:

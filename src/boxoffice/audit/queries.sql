@@ -489,9 +489,9 @@ SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('users', 'users_email_unique', 'email', NULL),
         ('seats', 'seats_pkey', 'schedule_id, seat_id', NULL),
-        ('seats', 'seats_place_unique', 'schedule_id, section, row_label, number', NULL),
+        ('seats', 'seats_place_unique', 'section, row_label, number, schedule_id', NULL),
         ('reservations', 'reservations_pkey', 'schedule_id, reservation_id', NULL),
-        ('reservations', 'reservations_key_unique', 'schedule_id, user_id, idempotency_key', NULL),
+        ('reservations', 'reservations_key_unique', 'user_id, schedule_id, idempotency_key', NULL),
         ('tickets', 'tickets_pkey', 'schedule_id, ticket_id', NULL),
         ('tickets', 'tickets_one_live_per_seat', 'schedule_id, seat_id', '(status <> ''VOID''::text)'),
         ('wallets', 'wallets_pkey', 'user_id', NULL),
@@ -500,8 +500,8 @@ SELECT count(*) OVER () AS violations, g.*
          '(idempotency_key IS NOT NULL)'),
         ('ledger_entries', 'ledger_entries_pkey', 'user_id, transfer_id, leg', NULL),
         ('payments', 'payments_pkey', 'schedule_id, payment_id', NULL),
-        ('payments', 'payments_once_per_reservation', 'schedule_id, reservation_id', NULL),
-        ('payments', 'payments_key_unique', 'schedule_id, user_id, idempotency_key', NULL),
+        ('payments', 'payments_once_per_reservation', 'reservation_id, schedule_id', NULL),
+        ('payments', 'payments_key_unique', 'user_id, schedule_id, idempotency_key', NULL),
         ('outbox', 'outbox_pkey', 'event_id, scope_id', NULL)
        ) g (table_name, index_name, columns, predicate)
  WHERE NOT EXISTS (
@@ -560,10 +560,13 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: sessions_are_durable
--- A session like those of the service waits for the disk at commit, and its triggers fire.
+-- A session that asks for nothing waits for the disk at commit, its triggers fire, and the server
+-- writes what a power failure needs. Settings of the role, the database and the system count.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('synchronous_commit', current_setting('synchronous_commit'), ARRAY['on', 'remote_apply']),
+        ('fsync', current_setting('fsync'), ARRAY['on']),
+        ('full_page_writes', current_setting('full_page_writes'), ARRAY['on']),
         ('session_replication_role', current_setting('session_replication_role'), ARRAY['origin'])
        ) g (setting, value, expected)
  WHERE g.value <> ALL (g.expected)

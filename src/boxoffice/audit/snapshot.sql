@@ -1,9 +1,12 @@
 -- What surrounds the checks; apart from them, so that every statement of `queries.sql` is a check.
 
 -- name: bound
--- For this transaction alone: a deadline per statement, memory enough to join a million rows, and no
--- nested loops over them, which a planner without statistics (right after an import) would choose.
-SELECT set_config('statement_timeout', $1, true), set_config('work_mem', $2, true),
+-- For this transaction alone: a deadline per statement, which is also the one for locks; memory enough
+-- to join a million rows; and no nested loops over them, which a planner without statistics (right after
+-- an import) would choose.
+SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true), set_config('jit', 'off', true),
+       set_config('timezone', 'UTC', true), set_config('work_mem', $2, true),
        set_config('enable_nestloop', 'off', true);
 
 -- name: taken_at

@@ -64,11 +64,13 @@ def _sample(row: Record) -> dict[str, Any]:
 
 @asynccontextmanager
 async def snapshot(settings: Settings, statement_timeout_ms: int) -> AsyncIterator[Snapshot]:
-    """Open a connection like the service's, and one read-only transaction on it.
+    """Open a connection, and one read-only transaction on it.
+
+    The connection asks for no settings of its own, so that the audit sees those that others get.
 
     Raises `Unavailable` where PostgreSQL cannot be reached.
     """
-    connection = await postgres.connect(settings, bounded=False)
+    connection = await postgres.connect(settings, bounded=False, plain=True)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(_SNAPSHOT["bound"], str(statement_timeout_ms), _WORK_MEM)

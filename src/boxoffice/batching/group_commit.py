@@ -80,14 +80,16 @@ class Limits:
     """The bounds of one worker's group commit.
 
     `queue_max` counts everybody who waits and every command without an outcome. `retry_for_s` runs
-    from a command's first failed try; `settle_for_s` bounds the search for a lost answer.
+    from a command's first failed try; `settle_for_s` bounds the search for a lost answer, and
+    `isolate_for_s` the time in which the commands of a failed batch are tried alone.
     """
 
     batch_max: int = 64
     batches_in_flight: int = 2
     queue_max: int = 2_000
     retry_for_s: float = 1.5
-    settle_for_s: float = 5.0
+    settle_for_s: float = 4.0
+    isolate_for_s: float = 4.0
 
 
 @dataclass(eq=False, slots=True)
@@ -269,7 +271,7 @@ class GroupCommit:
             return
         if len(verdicts) != len(batch):
             bug = IntegrityError(f"{lane.decider.kind}: {len(verdicts)} verdicts for {len(batch)}")
-            self._refuse(batch, lambda: copy.copy(bug))
+            self._refuse(batch, partial(_copy, bug))
             return
         again = []
         for pending, verdict in zip(batch, verdicts, strict=True):
@@ -289,15 +291,32 @@ class GroupCommit:
         elif failure is Failure.UNAVAILABLE:
             for pending in batch:
                 self._put_off(pending, partial(_unavailable, error))
-        elif len(batch) > 1 and (failure is Failure.REFUSED or all(self._in_time(batch))):
-            # One command spoils the transaction of all: halve until it stands alone.
+        elif len(batch) > 1:
             telemetry.BATCH_RETRIES.labels(lane.decider.kind, "split").inc(len(batch))
-            for half in _halves(batch):
-                await self._decide(lane, half)
+            await (self._halve if failure is Failure.REFUSED else self._isolate)(lane, batch)
         elif failure is Failure.TRANSIENT:
             self._again(lane, batch, "transient")
         else:
-            self._refuse(batch, lambda: error)
+            self._refuse(batch, partial(_copy, error))
+
+    async def _halve(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
+        """Find the command that spoils the transaction of all: halve until it stands alone."""
+        for half in _halves(batch):
+            await self._decide(lane, half)
+
+    async def _isolate(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
+        """Decide each command alone, so that who waits for somebody's lock waits for itself only.
+
+        Halving would wait for that lock once per half, and the neighbours with it. Where the database
+        stalls for all of them, the time ends it.
+        """
+        self._in_time(batch)  # Their time runs from this failure, also of those whose turn is late.
+        until = self._clock() + self._limits.isolate_for_s
+        for at, pending in enumerate(batch):
+            if self._clock() >= until:
+                self._again(lane, batch[at:], "transient")
+                return
+            await self._decide(lane, [pending])
 
     async def _settle(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         """Learn what an interrupted transaction did; decide anew what it did not do.
@@ -418,6 +437,12 @@ def _halves(batch: Sequence[Pending[C, O]]) -> tuple[Sequence[Pending[C, O]], ..
 
 
 # Each caller gets an exception of its own: tasks that raise a shared one mix up their tracebacks.
+
+
+def _copy(error: Exception) -> Exception:
+    made = copy.copy(error)
+    made.__cause__ = error.__cause__
+    return made.with_traceback(error.__traceback__)
 
 
 def _unavailable(error: Exception) -> Unavailable:

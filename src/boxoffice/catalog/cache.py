@@ -7,8 +7,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from boxoffice.errors import NotFound
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class _Entry(Generic[V]):
@@ -34,7 +37,11 @@ class Cache(Generic[K, V]):
 
     `ttl_s` says how long a value may be served, counted from the start of its load (monotonic seconds).
     Callers who miss share one load, and loads of one key never overlap unless the key was invalidated.
+    Keys that a load did not find (`NotFound`) are remembered for `absent_ttl_s`, `ABSENT_MAX` of them
+    apart from the values, so that made-up keys cost neither reads nor the place of what exists.
     """
+
+    ABSENT_MAX = 10_000
 
     def __init__(
         self,
@@ -43,15 +50,18 @@ class Cache(Generic[K, V]):
         ttl_s: Callable[[V], float],
         weight_max: int,
         weigh: Callable[[V], int] = lambda _value: 1,
+        absent_ttl_s: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
         self._ttl_s = ttl_s
         self._weight_max = weight_max
         self._weigh = weigh
+        self._absent_ttl_s = absent_ttl_s
         self._clock = clock
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._weight = 0
+        self._absent: OrderedDict[K, _Entry[type[NotFound]]] = OrderedDict()
         self._loads: dict[K, _Load[V]] = {}
         # The event loop holds tasks weakly: a load whose callers have all gone must not vanish.
         self._running: set[asyncio.Task[V]] = set()
@@ -62,14 +72,17 @@ class Cache(Generic[K, V]):
     async def get(self, key: K, max_age_s: float | None = None) -> V:
         """Return the value of `key`, read at most `max_age_s` before this call; 0 reads again.
 
-        Raises what the load raises; a failure is not kept.
+        Raises what the load raises; a failure other than `NotFound` is not kept.
         """
         # Clocks tick: a read that started in the tick of this call may have started before it.
         after = -math.inf if max_age_s is None else self._clock() - max_age_s
         while True:
-            entry = self._fresh(key, after)
+            entry = self._fresh(self._entries, key, after)
             if entry is not None:
                 return entry.value
+            absent = self._fresh(self._absent, key, after)
+            if absent is not None:
+                raise absent.value
             load = self._loads.get(key)
             if load is None:
                 return await asyncio.shield(self._start(key).task)
@@ -86,18 +99,26 @@ class Cache(Generic[K, V]):
     def invalidate(self, key: K) -> None:
         """Forget `key`; a load that is under way is handed to those who wait for it, and not kept."""
         self._drop(key)
+        self._absent.pop(key, None)
         self._loads.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""
-        for key in [*self._entries, *self._loads]:
+        for key in [*self._entries, *self._absent, *self._loads]:
             self.invalidate(key)
 
-    def _fresh(self, key: K, after: float) -> _Entry[V] | None:
-        entry = self._entries.get(key)
+    def forget_absent(self) -> None:
+        """Forget what was not found; loads that are under way are not kept either."""
+        self._absent.clear()
+        self._loads.clear()
+
+    def _fresh(
+        self, entries: "OrderedDict[K, _Entry[T]]", key: K, after: float
+    ) -> _Entry[T] | None:
+        entry = entries.get(key)
         if entry is None or entry.read_at <= after or entry.until <= self._clock():
             return None
-        self._entries.move_to_end(key)
+        entries.move_to_end(key)
         return entry
 
     def _start(self, key: K) -> _Load[V]:
@@ -116,22 +137,39 @@ class Cache(Generic[K, V]):
     async def _run(self, key: K, load: _Load[V]) -> V:
         try:
             value = await self._load(key)
-        finally:
-            wanted = self._loads.get(key) is load
-            if wanted:
-                del self._loads[key]
-        if wanted:
+        except NotFound as error:
+            if self._end(key, load):
+                self._keep_absent(key, type(error), load.started_at)
+            raise
+        except BaseException:
+            self._end(key, load)
+            raise
+        if self._end(key, load):
             self._keep(key, value, load.started_at)
         return value
 
+    def _end(self, key: K, load: _Load[V]) -> bool:
+        """End a load and say whether its result is still wanted."""
+        wanted = self._loads.get(key) is load
+        if wanted:
+            del self._loads[key]
+        return wanted
+
     def _keep(self, key: K, value: V, read_at: float) -> None:
         self._drop(key)
+        self._absent.pop(key, None)
         entry = _Entry(value, read_at, read_at + self._ttl_s(value), self._weigh(value))
         self._entries[key] = entry
         self._weight += entry.weight
         # The newest one stays, also when it alone is too heavy: it was asked for just now.
         while self._weight > self._weight_max and len(self._entries) > 1:
             self._drop(next(iter(self._entries)))
+
+    def _keep_absent(self, key: K, kind: type[NotFound], read_at: float) -> None:
+        self._drop(key)
+        self._absent[key] = _Entry(kind, read_at, read_at + self._absent_ttl_s, 1)
+        while len(self._absent) > self.ABSENT_MAX:
+            self._absent.popitem(last=False)
 
     def _drop(self, key: K) -> None:
         entry = self._entries.pop(key, None)

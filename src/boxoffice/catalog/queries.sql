@@ -188,3 +188,8 @@ SELECT $1, $2::integer + n.at::integer - 1, n.seat_id, n.section, n.row_label, n
        n.price_minor
   FROM unnest($3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::bigint[])
        WITH ORDINALITY AS n (seat_id, section, row_label, number, grade, price_minor, at);
+
+-- name: analyze_seats
+-- Tell the planner about a seat map before anybody asks for it: autovacuum would come a minute later.
+-- Skipped where somebody else (autovacuum, another upload) is at it.
+ANALYZE (SKIP_LOCKED) seats;

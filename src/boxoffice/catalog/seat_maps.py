@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
@@ -103,11 +103,11 @@ class RenderedMap:
 
     async def _encode(self) -> bytes:
         pieces = await self._sheet.pieces.get()
-        return await _compute(len(self._status), lambda: pieces.join(self._version, self._status))
+        return await compute(len(self._status), lambda: pieces.join(self._version, self._status))
 
     async def _compress(self) -> bytes:
         body = await self.body()
-        return await _compute(len(self._status), lambda: _gzipped(body))
+        return await compute(len(self._status), lambda: _gzipped(body))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class _Sheet:
         self.pieces = Once(self._cut)
 
     async def _cut(self) -> _Pieces:
-        return await _compute(len(self.layout.seats), lambda: _pieces(self.layout))
+        return await compute(len(self.layout.seats), lambda: _pieces(self.layout))
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,7 @@ class SeatMaps:
             self._load_sheet,
             ttl_s=lambda sheet: math.inf if sheet.layout.final else draft_ttl_s,
             weigh=lambda sheet: 1 + len(sheet.layout.seats),
+            absent_ttl_s=draft_ttl_s,
             weight_max=settings.seats_cached_max,
             clock=clock,
         )
@@ -172,6 +173,7 @@ class SeatMaps:
             self._load_snapshot,
             ttl_s=lambda _snapshot: states_ttl_s,
             weigh=lambda snapshot: 1 + len(snapshot.states.status),
+            absent_ttl_s=draft_ttl_s,
             weight_max=settings.seats_cached_max,
             clock=clock,
         )
@@ -179,6 +181,24 @@ class SeatMaps:
     async def layout(self, schedule_id: UUID) -> Layout:
         """Return where the seats are; raise `ScheduleNotFound`."""
         return (await self._sheets.get(schedule_id)).layout
+
+    async def layout_with(self, schedule_id: UUID, seat_ids: Iterable[str]) -> Layout:
+        """Return where the seats are; raise `ScheduleNotFound`.
+
+        A layout that may have grown on another process is read anew where it lacks one of `seat_ids`,
+        so that a seat which existed before this call is in it.
+        """
+        layout = await self.layout(schedule_id)
+        if layout.final or layout.index.keys() >= set(seat_ids):
+            return layout
+        return (await self._sheets.get(schedule_id, 0)).layout
+
+    async def reading(
+        self, schedule_id: UUID, *, max_age_s: float | None = None
+    ) -> tuple[Layout, SeatStates]:
+        """Return `states` with the layout that they belong to; raise `ScheduleNotFound`."""
+        snapshot = await self._snapshots.get(schedule_id, max_age_s)
+        return snapshot.sheet.layout, snapshot.states
 
     async def states(self, schedule_id: UUID, *, max_age_s: float | None = None) -> SeatStates:
         """Return the states of the seats, read at most `max_age_s` ago (0: after this call).
@@ -196,6 +216,11 @@ class SeatMaps:
         self._sheets.invalidate(schedule_id)
         self._snapshots.invalidate(schedule_id)
 
+    def forget_absent(self) -> None:
+        """Forget which schedules do not exist: those of a concert do from its publication on."""
+        self._sheets.forget_absent()
+        self._snapshots.forget_absent()
+
     def forget_states(self, schedule_id: UUID) -> None:
         """Forget the states: a seat of the schedule was changed."""
         self._snapshots.invalidate(schedule_id)
@@ -207,7 +232,7 @@ class SeatMaps:
             raise ScheduleNotFound
         rows = await self._store.seats(schedule_id)
         final = schedule.status != "DRAFT"
-        return await _compute(
+        return await compute(
             len(rows), lambda: _Sheet(_layout(schedule_id, schedule.currency, rows, final=final))
         )
 
@@ -230,7 +255,8 @@ class SeatMaps:
         return _Snapshot(sheet, states, RenderedMap(sheet, states.version, states.status))
 
 
-async def _compute(seats: int, work: Callable[[], T]) -> T:
+async def compute(seats: int, work: Callable[[], T]) -> T:
+    """Return what `work` returns; where it is about many seats, the event loop goes on meanwhile."""
     if seats <= _INLINE_SEATS_MAX:
         return work()
     return await asyncio.to_thread(work)

@@ -142,6 +142,7 @@ class Catalog:
             for at in range(0, len(seats), _INSERT_MAX):
                 part = seats[at : at + _INSERT_MAX]
                 await store.insert_seats(connection, schedule_id, before + at, part)
+            await store.analyze_seats(connection)
         self._forget_schedule(schedule.concert_id, schedule_id)
         return SeatsAdded(
             schedule_id=schedule_id, seats_added=len(seats), seats_total=before + len(seats)
@@ -159,6 +160,7 @@ class Catalog:
                 raise ConcertNotFound
             raise AlreadyPublished if status == "PUBLISHED" else NotPublishable
         self._forget_concert(concert_id)
+        self._seat_maps.forget_absent()
         return concert
 
     async def open(self, organizer_id: UUID, schedule_id: UUID) -> ScheduleState:
@@ -210,6 +212,7 @@ class Catalog:
             look_up,
             ttl_s=lambda _lookup: ttl_s,
             weight_max=self._settings.catalog_cache_entries_max,
+            absent_ttl_s=ttl_s,
             clock=self._clock,
         )
 

@@ -2,7 +2,7 @@
 
 For a laptop, a demonstration, the tests and the load test. It starts the servers as our direct
 children on a data directory that survives restarts, ends them with us however we end, and
-starts again what dies. `processes` supervises our own workers in the same way.
+starts again what dies. `platform/processes.py` supervises our own workers in the same way.
 
 It must never be needed: with BOXOFFICE_DATABASE_URL and BOXOFFICE_VALKEY_URL nothing here is
 imported by a role. It must never import the wheels' own Python layers, listen beyond 127.0.0.1,
@@ -11,7 +11,6 @@ directory, or weaken what the servers promise about data on disk.
 """
 
 from boxoffice.embedded.errors import DataDirectoryBusy, EmbeddedUnavailable, ServerFailed
-from boxoffice.embedded.processes import ProcessGroup
 from boxoffice.embedded.servers import Addresses, EmbeddedServers, running_addresses
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "DataDirectoryBusy",
     "EmbeddedServers",
     "EmbeddedUnavailable",
-    "ProcessGroup",
     "ServerFailed",
     "running_addresses",
 ]

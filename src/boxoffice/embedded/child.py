@@ -5,35 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boxoffice.embedded.errors import ServerFailed
 from boxoffice.embedded.files import give_to_folder_owner
+from boxoffice.platform.processes import launch_command, wait_until
 
-LAUNCHER = Path(__file__).with_name("launch.py")
 LOG_MAX_BYTES = 8 * 1024 * 1024
 LOG_TAIL_BYTES = 2_000
-POLL_INTERVAL_S = 0.01
-
-
-def launch_command(
-    argv: Sequence[str], *, identity: str, death_signal: signal.Signals, directory: Path | str
-) -> list[str]:
-    """The command that becomes `argv`, as the identity, and gets the signal when we die.
-
-    The kernel watches the thread that spawned the child, not the process: a child spawned from
-    a worker thread is ended as soon as that thread returns. Hence RuntimeError outside the main
-    thread.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("servers and workers are spawned from the main thread only")
-    launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
-    settings = [str(os.getpid()), str(int(death_signal)), identity, str(directory)]
-    return [*launcher, *settings, *argv]
 
 
 def server_environment() -> dict[str, str]:
@@ -44,16 +24,6 @@ def server_environment() -> dict[str, str]:
         if not name.startswith(("PG", "BOXOFFICE_", "LC_"))
     }
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Poll until the condition holds; False when it never did."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(POLL_INTERVAL_S)
-    return True
 
 
 class Log:

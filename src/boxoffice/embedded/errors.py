@@ -5,8 +5,10 @@ EmbeddedUnavailable
 └── ServerFailed         a server ended or stayed silent; carries the tail of its log
 """
 
+from boxoffice.errors import BoxofficeError
 
-class EmbeddedUnavailable(RuntimeError):
+
+class EmbeddedUnavailable(BoxofficeError, RuntimeError):
     """The embedded servers cannot run here; the message says what to do about it."""
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 
 from boxoffice.embedded.binaries import Binaries, copy_binaries, find_binaries
-from boxoffice.embedded.child import wait_until
 from boxoffice.embedded.errors import DataDirectoryBusy, EmbeddedUnavailable
 from boxoffice.embedded.files import give_to_folder_owner, write_private
 from boxoffice.embedded.privileges import Identity, candidates, own_tree, refusal
+from boxoffice.platform.processes import wait_until
 
 LOCK_NAME = "lock"
 STATE_NAME = "servers.json"

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from boxoffice.embedded.child import Child, Log, wait_until
+from boxoffice.embedded.child import Child, Log
 from boxoffice.embedded.errors import ServerFailed
 from boxoffice.embedded.files import sync_folder, write_private
 from boxoffice.embedded.home import POSTGRES_NAME, Home, State, free_port
 from boxoffice.embedded.privileges import own
+from boxoffice.platform.processes import wait_until
 
 HOST = "127.0.0.1"
 USER = DATABASE = "boxoffice"

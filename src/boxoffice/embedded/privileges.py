@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxoffice.embedded.binaries import Binaries
-from boxoffice.embedded.child import launch_command, server_environment
+from boxoffice.embedded.child import server_environment
+from boxoffice.platform.processes import launch_command
 
 PROBE_TIMEOUT_S = 20.0
 # In every /etc/passwd, where initdb looks up the name of the user it believes to be.

@@ -30,11 +30,15 @@ async def read(req: falcon.asgi.Request, max_bytes: int, timeout_s: float) -> by
         raise BodyTooLarge(f"The body may have {max_bytes} bytes.", max_bytes=max_bytes)
     if declared == 0:
         return b""
+    stream = req.stream
+    if declared is not None and stream.tell() >= declared:
+        # It came in one piece with the head, as small bodies do: there is nothing to wait for.
+        return await stream.read()
     chunks = []
     size = 0
     try:
         async with asyncio.timeout(timeout_s):
-            async for chunk in req.stream:
+            async for chunk in stream:
                 size += len(chunk)
                 if size > max_bytes:
                     raise BodyTooLarge(f"The body may have {max_bytes} bytes.", max_bytes=max_bytes)

@@ -1,5 +1,6 @@
 """What operators and their machines ask: alive, ready, metrics, and the description of the API."""
 
+import contextlib
 import os
 from importlib.resources import files
 from typing import Any
@@ -19,6 +20,7 @@ from boxoffice.errors import Draining, NotFound, Unavailable
 from boxoffice.http.middleware import InFlight
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+_COLLECT_ATTEMPTS = 3
 _YEAR_S = 31_536_000
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -57,12 +59,21 @@ class Metrics:
 
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Collect them."""
-        registry = REGISTRY
-        if os.environ.get(_MULTIPROCESS_DIR):
-            registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         resp.content_type = CONTENT_TYPE_LATEST
-        resp.data = generate_latest(registry)
+        if os.environ.get(_MULTIPROCESS_DIR):
+            resp.data = _of_all_workers()
+        else:
+            resp.data = generate_latest(REGISTRY)
+
+
+def _of_all_workers() -> bytes:
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    for _ in range(_COLLECT_ATTEMPTS - 1):
+        # The file of a worker that has died goes while the list of files is being worked through.
+        with contextlib.suppress(FileNotFoundError):
+            return generate_latest(registry)
+    return generate_latest(registry)
 
 
 class Document:

@@ -5,12 +5,17 @@ import time
 from typing import Any
 
 import falcon.asgi
+from prometheus_client import Counter, Histogram
 
 from boxoffice.platform import telemetry
-from boxoffice.platform.ids import new_id
+from boxoffice.platform.ids import new_text_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+_counters: dict[tuple[str, str, str, str], Counter] = {}
+_timers: dict[str, Histogram] = {}
 
 
 class InFlight:
@@ -33,7 +38,7 @@ class RequestLog:
         """Give the request its id: the caller's `X-Request-Id` where it is usable, else a new one."""
         given = req.get_header("X-Request-Id")
         context = req.context
-        context.request_id = given if given and _REQUEST_ID.match(given) else str(new_id())
+        context.request_id = given if given and _REQUEST_ID.match(given) else new_text_id()
         context.started_at = time.perf_counter()
         resp.context.code = "ok"
         self._in_flight.count += 1
@@ -54,8 +59,7 @@ class RequestLog:
         route = req.uri_template or "unknown"
         status = str(resp.status)[:3]
         code = resp.context.code
-        telemetry.REQUESTS.labels(req.method, route, status, code).inc()
-        telemetry.REQUEST_SECONDS.labels(route).observe(seconds)
+        _count(req.method, route, status, code, seconds)
         if self._log_requests and route not in _QUIET:
             telemetry.log.info(
                 "request",
@@ -66,3 +70,16 @@ class RequestLog:
                 code=code,
                 ms=round(seconds * 1000, 2),
             )
+
+
+def _count(method: str, route: str, status: str, code: str, seconds: float) -> None:
+    """Count an answer. Looking a labelled metric up costs more than counting, so they are kept."""
+    answer = (method, route, status, code)
+    counter = _counters.get(answer)
+    if counter is None:
+        counter = _counters[answer] = telemetry.REQUESTS.labels(*answer)
+    counter.inc()
+    timer = _timers.get(route)
+    if timer is None:
+        timer = _timers[route] = telemetry.REQUEST_SECONDS.labels(route)
+    timer.observe(seconds)

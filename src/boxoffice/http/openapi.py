@@ -31,7 +31,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http import body as bodies
 from boxoffice.http import problems
-from boxoffice.http.operation import Operation, RawBody
+from boxoffice.http.operation import READS, Operation, RawBody
 from boxoffice.http.statuses import STATUSES
 
 Route = tuple[str, Any]
@@ -93,7 +93,7 @@ def _describe(
         "summary": op.summary,
         "tags": [_tag(template)],
         "parameters": [*_path_parameters(op), *_headers(op), *_query_parameters(op)],
-        "responses": _responses(op, schemas),
+        "responses": _responses(op, method, schemas),
     }
     if doc:
         described["description"] = " ".join(doc.split())
@@ -186,12 +186,12 @@ def _query_parameters(op: Operation) -> list[dict[str, Any]]:
     ]
 
 
-def _responses(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _responses(op: Operation, method: str, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     responses: dict[str, Any] = {str(op.success): _success(op, schemas)}
     if op.cached:
         responses["304"] = {"description": _MEANINGS[304]}
     by_status: dict[int, list[type[Problem]]] = {}
-    for problem in dict.fromkeys(possible_problems(op)):
+    for problem in dict.fromkeys(possible_problems(op, method)):
         by_status.setdefault(STATUSES[problem.code], []).append(problem)
     for status, kinds in sorted(by_status.items()):
         responses[str(status)] = {
@@ -212,8 +212,8 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
     return described
 
 
-def possible_problems(op: Operation) -> list[type[Problem]]:
-    """Return what `op` may refuse with: what it declares, and what its parts imply."""
+def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
+    """Return what `op` may refuse with: what it declares, and what its method and parts imply."""
     implied: list[type[Problem]] = [*op.problems, Unavailable, Overloaded, Draining]
     implied += [declared.missing for declared in op.path.values()]
     implied += op.invalid.values()
@@ -223,6 +223,7 @@ def possible_problems(op: Operation) -> list[type[Problem]]:
         implied.append(Forbidden)
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]
+    if method.upper() not in READS:
         implied.append(OutcomeUnknown)
     if op.body is not None or op.raw_body is not None:
         implied += [BadRequest, Invalid, BodyTooLarge, BodyTooSlow, MediaTypeUnsupported]

@@ -5,6 +5,7 @@ disagree.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,6 +19,7 @@ from boxoffice.errors import (
     IdempotencyKeyRequired,
     Invalid,
     NotFound,
+    OutcomeUnknown,
     Problem,
     Unauthenticated,
     Unavailable,
@@ -27,7 +29,9 @@ from boxoffice.http import body as bodies
 B = TypeVar("B")
 Q = TypeVar("Q")
 
-_KEY_MAX = 128
+READS = frozenset({"GET", "HEAD"})
+
+_KEY = re.compile(r"[!-~]{1,128}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -124,12 +128,13 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
             resource: Any, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str
         ) -> None:
             gate: Gate = resource.gate
+            call: Call[Any, Any] | None = None
             try:
                 async with asyncio.timeout(gate.request_timeout_s):
                     call = await _parse(op, gate, req, params)
                     reply = await handler(resource, call)
             except TimeoutError:
-                raise Unavailable("The request took longer than this service allows.") from None
+                raise _out_of_time(req, handled=call is not None) from None
             _present(op, req, resp, reply)
 
         responder.operation = op  # type: ignore[attr-defined]
@@ -137,6 +142,14 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
         return responder
 
     return wrap
+
+
+def _out_of_time(req: falcon.asgi.Request, *, handled: bool) -> Unavailable:
+    """Return what is true after the deadline: what a handler began to write may still be written."""
+    detail = "The request took longer than this service allows"
+    if handled and req.method not in READS:
+        return OutcomeUnknown(f"{detail}; what it was to do may have been done, or may yet be.")
+    return Unavailable(f"{detail}.")
 
 
 async def _parse(
@@ -185,7 +198,7 @@ def _idempotency_key(req: falcon.asgi.Request) -> str:
     key = req.get_header("Idempotency-Key")
     if not key:
         raise IdempotencyKeyRequired
-    if len(key) > _KEY_MAX or not all("!" <= char <= "~" for char in key):
+    if not _KEY.fullmatch(key):
         raise IdempotencyKeyInvalid
     return key
 

@@ -13,6 +13,7 @@ from boxoffice.errors import (
     MethodNotAllowed,
     NotFound,
     Problem,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -50,7 +51,7 @@ def write(resp: falcon.asgi.Response, problem: Problem, request_id: str) -> None
         resp.set_header("WWW-Authenticate", "Bearer")
     if isinstance(problem, Unavailable):
         resp.set_header("Retry-After", str(problem.retry_after_s))
-    if problem.code == "too_many_requests":
+    if isinstance(problem, TooMany):
         resp.set_header("Retry-After", str(problem.extra.get("retry_after_s", 1)))
     resp.context.code = problem.code
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from boxoffice.errors import CannotListen
 from boxoffice.http.middleware import InFlight
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
@@ -164,7 +165,7 @@ class Server(uvicorn.Server):
 
 
 def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """Return a listening socket; raise `OSError` where the port is taken.
+    """Return a listening socket; raise `CannotListen` where the port is taken.
 
     `shared` lets several sockets of one user listen on the port, each with its own connections.
     """
@@ -176,9 +177,12 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
     try:
         sock.bind((settings.host, settings.port))
         sock.listen(settings.backlog_max)
-    except OSError:
+    except (OSError, OverflowError) as error:
         sock.close()
-        raise
+        raise CannotListen(
+            f"cannot listen on {settings.host}:{settings.port}: {error}; "
+            "another port is chosen with --port or BOXOFFICE_PORT"
+        ) from error
     return sock
 
 

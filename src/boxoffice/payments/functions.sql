@@ -1,5 +1,5 @@
--- The decisions of the payments room; see the reservations room for the conventions of a batch and
--- for the order in which rows are locked.
+-- The decisions of the payments room; see the reservations room for the conventions of a batch, for the
+-- order in which rows are locked, and for why rows are looked up one by one and changed by their place.
 
 -- Pay reservations of one schedule. Per command: who pays which reservation under which key. A method
 -- other than 'wallet' was captured by an outside provider already, and p_captured_minor says how much.
@@ -20,7 +20,12 @@ CREATE OR REPLACE FUNCTION payments_pay_v1(
     ord integer, outcome text, payment_id uuid, reservation_id uuid, amount_minor bigint, currency text,
     method text, created_at timestamptz, ticket_ids uuid[], seat_ids text[]
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
     commands CONSTANT integer := cardinality(p_payment_ids);
@@ -30,6 +35,9 @@ DECLARE
     winners integer[] := '{}';
     balances jsonb;
     held jsonb;
+    seat_places tid[];
+    seat_reservations uuid[];
+    reservation_places tid[] := '{}';
     command record;
     balance bigint;
     verdict text;
@@ -44,23 +52,35 @@ BEGIN
                FROM unnest(p_user_ids) u (id)
               ORDER BY lock) person;
 
-    PERFORM 1 FROM reservations r
-      WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (p_reservation_ids)
-      ORDER BY r.reservation_id FOR NO KEY UPDATE;
+    PERFORM 1
+       FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id) ORDER BY c.id) c
+      CROSS JOIN LATERAL (
+            SELECT FROM reservations r
+             WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+               FOR NO KEY UPDATE) l;
 
     -- Seats that are still these reservations' own; whoever takes over a lapsed hold is waited for.
+    SELECT array_agg(l.place), array_agg(w.reservation_id) INTO seat_places, seat_reservations
+      FROM (SELECT c.id AS reservation_id, t.seat_id
+              FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id)) c
+             CROSS JOIN LATERAL (
+                   SELECT r.seat_ids FROM reservations r
+                    WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+                   OFFSET 0) r
+             CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
+             ORDER BY t.seat_id) w
+     CROSS JOIN LATERAL (
+           SELECT s.ctid AS place
+             FROM seats s
+            WHERE s.schedule_id = p_schedule_id
+              AND s.seat_id = w.seat_id
+              AND s.reservation_id = w.reservation_id
+              AND s.state = 'HELD'
+              FOR NO KEY UPDATE) l;
     SELECT coalesce(jsonb_object_agg(h.reservation_id, h.seats), '{}') INTO held
-      FROM (SELECT l.reservation_id, count(*) AS seats
-              FROM (SELECT s.reservation_id
-                      FROM seats s
-                     WHERE s.schedule_id = p_schedule_id
-                       AND s.seat_id IN (SELECT unnest(r.seat_ids) FROM reservations r
-                                          WHERE r.schedule_id = p_schedule_id
-                                            AND r.reservation_id = ANY (p_reservation_ids))
-                       AND s.reservation_id = ANY (p_reservation_ids)
-                       AND s.state = 'HELD'
-                     ORDER BY s.seat_id FOR NO KEY UPDATE) l
-             GROUP BY l.reservation_id) h;
+      FROM (SELECT w.reservation_id, count(*) AS seats
+              FROM unnest(seat_reservations) w (reservation_id)
+             GROUP BY w.reservation_id) h;
 
     SELECT coalesce(jsonb_object_agg(l.user_id, l.balance_minor), '{}') INTO balances
       FROM (SELECT w.user_id, w.balance_minor FROM wallets w
@@ -73,18 +93,24 @@ BEGIN
     FOR command IN
         SELECT c.ord::integer AS ord, c.user_id, c.reservation_id, c.method, c.captured_minor,
                p.payment_id AS earlier, p.fingerprint = c.fingerprint AS same,
-               r.reservation_id IS NOT NULL AS known, r.status, r.amount_minor, r.currency,
+               r.place IS NOT NULL AS known, r.place, r.status, r.amount_minor, r.currency,
                r.expires_at, cardinality(r.seat_ids) AS seats, w.currency AS wallet_currency
           FROM unnest(p_user_ids, p_reservation_ids, p_methods, p_captured_minor, p_keys, p_fingerprints)
                WITH ORDINALITY c (user_id, reservation_id, method, captured_minor, key, fingerprint, ord)
-          LEFT JOIN reservations r
-            ON r.schedule_id = p_schedule_id
-           AND r.reservation_id = c.reservation_id
-           AND r.user_id = c.user_id
-          LEFT JOIN payments p
-            ON p.schedule_id = p_schedule_id
-           AND p.user_id = c.user_id
-           AND p.idempotency_key = c.key
+          LEFT JOIN LATERAL (
+               SELECT r.ctid AS place, r.status, r.amount_minor, r.currency, r.expires_at, r.seat_ids
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.reservation_id = c.reservation_id
+                  AND r.user_id = c.user_id
+               OFFSET 0) r ON true
+          LEFT JOIN LATERAL (
+               SELECT p.payment_id, p.fingerprint
+                 FROM payments p
+                WHERE p.schedule_id = p_schedule_id
+                  AND p.user_id = c.user_id
+                  AND p.idempotency_key = c.key
+               OFFSET 0) p ON true
           LEFT JOIN wallets w ON w.user_id = c.user_id
          ORDER BY c.ord
     LOOP
@@ -114,6 +140,7 @@ BEGIN
             payments_made[command.ord] := p_payment_ids[command.ord];
             winners := winners || command.ord;
             paid_now := paid_now || command.reservation_id;
+            reservation_places := reservation_places || command.place;
             IF command.method = 'wallet' THEN
                 balances := jsonb_set(balances, ARRAY[command.user_id::text],
                                       to_jsonb(balance - command.amount_minor));
@@ -122,82 +149,60 @@ BEGIN
     END LOOP;
 
     IF cardinality(winners) > 0 THEN
-        INSERT INTO payments (
-            schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
-            provider_reference, currency, idempotency_key, fingerprint)
-        SELECT p_schedule_id, p_payment_ids[i], r.reservation_id, r.user_id, r.amount_minor, decided_at,
-               p_methods[i], p_provider_references[i], r.currency, p_keys[i], p_fingerprints[i]
-          FROM unnest(winners) i
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[i];
-
         -- A free seat moves no money and has no transfer.
-        INSERT INTO transfers (
-            user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
-        SELECT p_user_ids[i], p_transfer_ids[i], 'payment', r.amount_minor, r.currency, p_schedule_id,
-               p_payment_ids[i], decided_at
-          FROM unnest(winners) i
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[i]
-         WHERE r.amount_minor > 0;
-
-        INSERT INTO ledger_entries (
-            user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
-        SELECT p_user_ids[i], p_transfer_ids[i], l.leg,
-               CASE WHEN l.leg = 2 THEN 'income' WHEN p_methods[i] = 'wallet' THEN 'wallet'
-                    ELSE 'cash' END,
-               p_schedule_id, CASE l.leg WHEN 1 THEN -r.amount_minor ELSE r.amount_minor END, r.currency
-          FROM unnest(winners) i
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[i]
-         CROSS JOIN (VALUES (1), (2)) l (leg)
-         WHERE r.amount_minor > 0;
-
-        UPDATE wallets w
-           SET balance_minor = w.balance_minor - spent.amount_minor, version = w.version + 1
-          FROM (SELECT p_user_ids[i] AS user_id, sum(r.amount_minor) AS amount_minor
-                  FROM unnest(winners) i
-                  JOIN reservations r
-                    ON r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[i]
-                 WHERE p_methods[i] = 'wallet'
-                 GROUP BY p_user_ids[i]) spent
-         WHERE w.user_id = spent.user_id AND spent.amount_minor > 0;
-
-        -- Two versions: whoever looks between the end of the hold and this commit sees the seat free,
-        -- and counts that as the first.
-        UPDATE seats s
-           SET state = 'SOLD', expires_at = NULL, version = s.version + 2
-          FROM reservations r
-         WHERE r.schedule_id = p_schedule_id
-           AND r.reservation_id = ANY (paid_now)
-           AND s.schedule_id = p_schedule_id
-           AND s.seat_id = ANY (r.seat_ids)
-           AND s.reservation_id = r.reservation_id
-           AND s.user_id = r.user_id
-           AND s.state = 'HELD';
-        GET DIAGNOSTICS changed = ROW_COUNT;
-
-        UPDATE reservations r SET status = 'CONFIRMED', closed_at = decided_at
-         WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (paid_now)
-           AND r.status = 'HELD';
-
-        SELECT sum(cardinality(r.seat_ids)) INTO expected FROM reservations r
-         WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (paid_now)
-           AND r.status = 'CONFIRMED';
-        IF changed IS DISTINCT FROM expected THEN
-            RAISE EXCEPTION 'sold % seats of %', changed, expected
-                USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
-        END IF;
-
-        INSERT INTO tickets (
-            schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position, issued_at)
-        SELECT p_schedule_id, gen_random_uuid(), r.reservation_id, p_payment_ids[i], r.user_id,
-               t.seat_id, t.position, decided_at
-          FROM unnest(winners) i
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[i]
-         CROSS JOIN LATERAL unnest(r.seat_ids) WITH ORDINALITY t (seat_id, position);
-
+        WITH paid AS MATERIALIZED (
+            SELECT w.i, p_user_ids[w.i] AS user_id, r.reservation_id, r.amount_minor, r.currency,
+                   r.seat_ids
+              FROM unnest(winners) w (i)
+             CROSS JOIN LATERAL (
+                   SELECT r.reservation_id, r.amount_minor, r.currency, r.seat_ids
+                     FROM reservations r
+                    WHERE r.schedule_id = p_schedule_id
+                      AND r.reservation_id = p_reservation_ids[w.i]
+                   OFFSET 0) r
+        ), payment AS (
+            INSERT INTO payments (
+                schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
+                provider_reference, currency, idempotency_key, fingerprint)
+            SELECT p_schedule_id, p_payment_ids[i], r.reservation_id, r.user_id, r.amount_minor,
+                   decided_at, p_methods[i], p_provider_references[i], r.currency, p_keys[i],
+                   p_fingerprints[i]
+              FROM paid r
+        ), transfer AS (
+            INSERT INTO transfers (
+                user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
+            SELECT r.user_id, p_transfer_ids[i], 'payment', r.amount_minor, r.currency, p_schedule_id,
+                   p_payment_ids[i], decided_at
+              FROM paid r
+             WHERE r.amount_minor > 0
+        ), entry AS (
+            INSERT INTO ledger_entries (
+                user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
+            SELECT r.user_id, p_transfer_ids[i], l.leg,
+                   CASE WHEN l.leg = 2 THEN 'income' WHEN p_methods[i] = 'wallet' THEN 'wallet'
+                        ELSE 'cash' END,
+                   p_schedule_id, CASE l.leg WHEN 1 THEN -r.amount_minor ELSE r.amount_minor END,
+                   r.currency
+              FROM paid r
+             CROSS JOIN (VALUES (1), (2)) l (leg)
+             WHERE r.amount_minor > 0
+        ), wallet AS (
+            UPDATE wallets w
+               SET balance_minor = w.balance_minor - spent.amount_minor, version = w.version + 1
+              FROM (SELECT r.user_id, sum(r.amount_minor) AS amount_minor
+                      FROM paid r
+                     WHERE p_methods[r.i] = 'wallet'
+                     GROUP BY r.user_id) spent
+             WHERE w.user_id = spent.user_id AND spent.amount_minor > 0
+        ), ticket AS (
+            INSERT INTO tickets (
+                schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position,
+                issued_at)
+            SELECT p_schedule_id, gen_random_uuid(), r.reservation_id, p_payment_ids[i], r.user_id,
+                   t.seat_id, t.position, decided_at
+              FROM paid r
+             CROSS JOIN LATERAL unnest(r.seat_ids) WITH ORDINALITY t (seat_id, position)
+        )
         INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
         SELECT p_schedule_id, e.topic,
                CASE e.topic WHEN 'payment.succeeded' THEN p_payment_ids[i] ELSE r.reservation_id END,
@@ -205,10 +210,36 @@ BEGIN
                jsonb_build_object('reservation', r.reservation_id, 'seat_ids', r.seat_ids,
                                   'amount', r.amount_minor, 'currency', r.currency),
                decided_at
-          FROM unnest(winners) i
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[i]
+          FROM paid r
          CROSS JOIN (VALUES ('payment.succeeded'), ('reservation.confirmed')) e (topic);
+
+        -- Two versions: whoever looks between the end of the hold and this commit sees the seat free,
+        -- and counts that as the first.
+        UPDATE seats s
+           SET state = 'SOLD', expires_at = NULL, version = s.version + 2
+          FROM unnest(seat_places, seat_reservations) w (place, reservation_id)
+         WHERE w.reservation_id = ANY (paid_now)
+           AND s.ctid = w.place
+           AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           AND s.reservation_id = w.reservation_id
+           AND s.user_id = p_user_ids[winners[array_position(paid_now, w.reservation_id)]]
+           AND s.state = 'HELD';
+        GET DIAGNOSTICS changed = ROW_COUNT;
+
+        WITH confirmed AS (
+            UPDATE reservations r SET status = 'CONFIRMED', closed_at = decided_at
+              FROM unnest(reservation_places, paid_now) w (place, reservation_id)
+             WHERE r.ctid = w.place
+               AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
+               AND r.reservation_id IS NOT DISTINCT FROM w.reservation_id
+               AND r.status = 'HELD'
+            RETURNING cardinality(r.seat_ids) AS seats
+        )
+        SELECT sum(c.seats) INTO expected FROM confirmed c;
+        IF changed IS DISTINCT FROM expected THEN
+            RAISE EXCEPTION 'sold % seats of %', changed, expected
+                USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
+        END IF;
     END IF;
 
     RETURN QUERY
@@ -221,7 +252,11 @@ BEGIN
                   WHERE t.schedule_id = p_schedule_id AND t.payment_id = p.payment_id
                   ORDER BY t.position)
       FROM unnest(payments_made) WITH ORDINALITY c (payment_id, ord)
-      LEFT JOIN payments p ON p.schedule_id = p_schedule_id AND p.payment_id = c.payment_id
+      LEFT JOIN LATERAL (
+           SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at
+             FROM payments p
+            WHERE p.schedule_id = p_schedule_id AND p.payment_id = c.payment_id
+           OFFSET 0) p ON true
      ORDER BY c.ord;
 END;
 $$;
@@ -239,7 +274,12 @@ CREATE OR REPLACE FUNCTION payments_charge_v1(
     ord integer, outcome text, transfer_id uuid, amount_minor bigint, balance_minor bigint,
     currency text, created_at timestamptz
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
     commands CONSTANT integer := cardinality(p_transfer_ids);

@@ -2,7 +2,11 @@
 
 A provider is asked before the transaction and told afterwards if the purchase came to nothing. Both
 calls are repeated after a crash, so a provider must treat a repeated `reference` as the same order
-(every provider of the field offers that as an idempotency key).
+(every provider of the field offers that as an idempotency key). A void ends that: capturing the same
+`reference` again takes the money anew, for the person who was told "try again" and does.
+
+Attempts of one order take turns within a process. Between processes they do not: a provider that is
+connected has to refuse to void an order of which another attempt was captured since.
 """
 
 from dataclasses import dataclass

@@ -68,3 +68,29 @@ SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t
  WHERE e.user_id = $1 AND e.account = 'wallet' AND ($2::uuid IS NULL OR e.transfer_id < $2)
  ORDER BY e.transfer_id DESC
  LIMIT $3;
+
+-- name: seed_charges
+-- One charge per person who has not had it, with both legs: into the wallet, out of the cash account.
+-- No outbox row: events tell listeners about what people did, an event promises its cause and not the
+-- other way round, and thousands of them would only stand in front of the first real ones.
+WITH filled AS (
+    UPDATE wallets w
+       SET balance_minor = w.balance_minor + $3
+      FROM unnest($1::uuid[], $2::uuid[]) p (user_id, transfer_id)
+     WHERE w.user_id = p.user_id
+       AND NOT EXISTS (SELECT FROM transfers t
+                        WHERE t.user_id = p.user_id AND t.idempotency_key = 'seed')
+    RETURNING w.user_id, p.transfer_id, w.currency, w.balance_minor
+), charged AS (
+    INSERT INTO transfers (
+        user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint,
+        balance_after_minor, created_at)
+    SELECT f.user_id, f.transfer_id, 'charge', $3, f.currency, 'seed',
+           sha256(convert_to('seed', 'UTF8')), f.balance_minor, clock_timestamp()
+      FROM filled f
+    RETURNING user_id, transfer_id, currency
+)
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT c.user_id, c.transfer_id, l.leg, l.account, l.sign * $3::bigint, c.currency
+  FROM charged c
+ CROSS JOIN (VALUES (1, 'wallet', 1), (2, 'cash', -1)) l (leg, account, sign);

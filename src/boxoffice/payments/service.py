@@ -1,10 +1,13 @@
 """The use cases of money: charge a wallet, pay a hold, look at both."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Never
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from boxoffice.batching import GroupCommit
+from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.errors import (
     AlreadyPaid,
     AmountInvalid,
@@ -13,10 +16,13 @@ from boxoffice.errors import (
     InsufficientBalance,
     IntegrityError,
     NotHeld,
+    OutcomeUnknown,
     PaymentMethodUnknown,
     PaymentNotFound,
     Problem,
     ReservationNotFound,
+    ScheduleNotFound,
+    Unavailable,
     WalletLimit,
 )
 from boxoffice.payments import ledger
@@ -47,6 +53,8 @@ _REFUSALS: dict[str, type[Problem]] = {
     "captured_differs": AmountInvalid,
     "wallet_limit": WalletLimit,
 }
+# After these there is no payment; `Unavailable` says so of all that it stands for but `OutcomeUnknown`.
+_NOTHING_SOLD: tuple[type[Problem], ...] = (*_REFUSALS.values(), Unavailable)
 _PAID = frozenset({"paid", "replayed"})
 _CHARGED = frozenset({"charged", "replayed"})
 
@@ -62,6 +70,7 @@ class Payments:
         charges: ChargeDecider,
         providers: Mapping[str, PaymentProvider],
         charge_max_minor: int,
+        seat_maps: SeatMaps,
     ) -> None:
         self._store = store
         self._group_commit = group_commit
@@ -69,22 +78,29 @@ class Payments:
         self._charges = charges
         self._providers = providers
         self._charge_max_minor = charge_max_minor
+        self._seat_maps = seat_maps
+        # One order at a time: an attempt that gives money back must not meet one that pays with it.
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def pay(self, user_id: UUID, reservation: ScopedId, key: str, method: str) -> Payment:
         """Pay a hold: its seats are sold and its tickets issued in one transaction.
 
         Raises the refusals of API.md; the same key and body return the same payment.
         """
+        await self._require_schedule(reservation.schedule_id)
         if method == WALLET:
             return await self._decide(user_id, reservation, key, method, None)
         provider = self._providers.get(method)
         if provider is None:
             raise PaymentMethodUnknown(method=method)
-        return await self._pay_outside(provider, user_id, reservation, key, method)
+        reference = f"{reservation}:{user_id}:{method}:{key}"
+        async with self._orders.setdefault(reference, asyncio.Lock()):
+            return await self._pay_outside(provider, reference, user_id, reservation, key, method)
 
     async def _pay_outside(
         self,
         provider: PaymentProvider,
+        reference: str,
         user_id: UUID,
         reservation: ScopedId,
         key: str,
@@ -94,21 +110,32 @@ class Payments:
 
         A crash in between is healed by the caller's repetition under the same key: the provider
         knows the order by its reference, and the ledger the payment by its key. So a refusal also
-        gives back what an earlier attempt may have captured.
+        gives back what an earlier attempt may have captured. Where the outcome is unknown nothing is
+        given back, because the seats may be sold.
         """
         owed = await self._store.payable(reservation.schedule_id, reservation.own_id, user_id)
         if owed is None:
             raise ReservationNotFound
-        order = Order(f"{reservation}:{user_id}:{method}:{key}", owed.amount_minor, owed.currency)
-        # Paid, perhaps by this very request, or lapsed or closed: there is nothing to capture for now.
-        capture = Capture("", -1)
+        order = Order(reference, owed.amount_minor, owed.currency)
+        # Paid, perhaps by this very request, or lapsed or closed: there is nothing to capture for now,
+        # and without a capture the database sells nothing for this method.
+        capture = None
         if owed.status == "HELD" and not owed.lapsed:
             capture = await provider.capture(order)
         try:
             return await self._decide(user_id, reservation, key, method, capture)
-        except tuple(_REFUSALS.values()):
+        except OutcomeUnknown:
+            raise
+        except _NOTHING_SOLD:
             await provider.void(order)
             raise
+
+    async def _require_schedule(self, schedule_id: UUID) -> None:
+        """From memory, and before the group commit: ids that somebody made up do not queue there."""
+        try:
+            await self._seat_maps.layout(schedule_id)
+        except ScheduleNotFound:
+            raise ReservationNotFound from None
 
     async def _decide(
         self,
@@ -162,6 +189,13 @@ class Payments:
     async def entries(self, user_id: UUID, before: UUID | None, count: int) -> list[Entry]:
         """Return at most `count` movements of a person's wallet, the newest first."""
         return await self._store.entries(user_id, before, count)
+
+    async def seed(self, user_ids: Sequence[UUID], amount_minor: int) -> None:
+        """Put money into the wallets of people made for demonstrations and load tests, without events.
+
+        Calling again changes nothing. At most a few thousand people fit into the statement's deadline.
+        """
+        await self._store.seed_charges(user_ids, amount_minor)
 
 
 def _refuse(name: str) -> Never:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from boxoffice.platform import sqlfiles
+from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record, column
 
 _QUERIES = sqlfiles.load("boxoffice.payments")
@@ -204,6 +205,12 @@ class PaymentStore:
         """Return at most `count` movements of a wallet, the newest first."""
         rows = await self._db.read(_QUERIES["entries"], user_id, before, count)
         return [Entry(**dict(row)) for row in rows]
+
+    async def seed_charges(self, user_ids: Sequence[UUID], amount_minor: int) -> None:
+        """Put money into the wallets of seeded people, once however often it is called; no events."""
+        transfer_ids = [new_id() for _ in user_ids]
+        async with self._db.writing() as connection:
+            await connection.execute(_QUERIES["seed_charges"], user_ids, transfer_ids, amount_minor)
 
 
 def _pay_outcome(row: Record) -> PayOutcome:

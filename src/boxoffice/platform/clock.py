@@ -5,9 +5,13 @@ database's clock, and counts on from there.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
+
+from boxoffice.platform.telemetry import log
+
+# The answer may be wrong by half its round trip; the offset of before is better than a late one.
+_ROUND_TRIP_MAX_S = 1.0
 
 
 class DatabaseClock:
@@ -23,15 +27,23 @@ class DatabaseClock:
         return time.monotonic() + self._offset_s
 
     async def synchronize(self) -> None:
-        """Measure the offset; half the round trip is assumed for the way back."""
+        """Measure the offset; half the round trip is assumed for the way back.
+
+        A measurement whose round trip took over a second is dropped.
+        """
         before = time.monotonic()
         told = await self._ask()
         after = time.monotonic()
+        if after - before > _ROUND_TRIP_MAX_S:
+            log.warning("clock_measurement_dropped", round_trip_s=round(after - before, 3))
+            return
         self._offset_s = told - (before + after) / 2
 
     async def keep_synchronized(self) -> None:
         """Measure again and again until cancelled; while the database is away the last offset holds."""
         while True:
             await asyncio.sleep(self._refresh_s)
-            with contextlib.suppress(Exception):
+            try:
                 await self.synchronize()
+            except Exception as error:
+                log.warning("clock_not_synchronized", error=repr(error))

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 
-from boxoffice.errors import IntegrityError
+from boxoffice.errors import BoxofficeError, IntegrityError, SettingsInvalid
 from boxoffice.platform import postgres, sqlfiles
 from boxoffice.settings import Settings
 
@@ -23,6 +24,7 @@ ROOMS_WITH_FUNCTIONS = ("boxoffice.reservations", "boxoffice.payments", "boxoffi
 
 _QUERIES = sqlfiles.load("boxoffice.platform", "migrations.sql")
 _LOCK_KEY = 0x626F786F66666963  # "boxoffic": one migration at a time, whoever starts it
+_FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+)", re.MULTILINE)
 _UP = re.compile(r"^-- migrate:up\s*$(.*?)(?=^-- migrate:down|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -60,15 +62,46 @@ async def migrate(settings: Settings, say: Callable[[str], None] = lambda _: Non
     """Bring the database that the settings name up to date; return how many steps were taken.
 
     Safe to start from several pods at once: an advisory lock lets one work and the others wait.
+    Raises `BoxofficeError` where PostgreSQL refuses a step; the steps before it stay taken.
     """
-    connection = await postgres.connect(settings, bounded=False)
+    # Directly, never through a pooler: the lock belongs to the session, and so do its deadlines.
+    direct = msgspec.structs.replace(settings, db_pooler="none")
+    connection = await postgres.connect(direct, bounded=False)
     try:
         await connection.execute(_QUERIES["lock"], _LOCK_KEY)
         await connection.execute(_QUERIES["create_tables"])
         steps = await _apply_numbered(connection, numbered(), say)
         return steps + await _install_functions(connection, say)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise BoxofficeError(f"PostgreSQL did not finish the migration: {error}") from error
     finally:
         await connection.close()
+
+
+async def require_current(db: postgres.Database) -> None:
+    """Raise `SettingsInvalid` that names what the database lacks of this release's schema."""
+    missing = await _missing_files(db) or await _missing_functions(db)
+    if missing:
+        raise SettingsInvalid(
+            f"the database has not got {', '.join(missing)}: run `boxoffice migrate` first"
+        )
+
+
+async def _missing_files(db: postgres.Database) -> list[str]:
+    try:
+        done = set(postgres.column(await db.read(_QUERIES["applied"]), "version"))
+    except asyncpg.UndefinedTableError:
+        done = set()
+    return [migration.name for migration in numbered() if migration.version not in done]
+
+
+async def _missing_functions(db: postgres.Database) -> list[str]:
+    wanted = [
+        name
+        for room in ROOMS_WITH_FUNCTIONS
+        for name in _FUNCTION.findall(sqlfiles.read(room, "functions.sql"))
+    ]
+    return postgres.column(await db.read(_QUERIES["missing_functions"], wanted), "name")
 
 
 async def _apply_numbered(

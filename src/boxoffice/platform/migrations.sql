@@ -23,3 +23,11 @@ SELECT room, digest FROM schema_functions;
 -- Remember which text was installed.
 INSERT INTO schema_functions (room, digest) VALUES ($1, $2)
 ON CONFLICT (room) DO UPDATE SET digest = excluded.digest;
+
+-- name: missing_functions
+-- Which of these functions the schema does not have.
+SELECT wanted.name
+  FROM unnest($1::text[]) wanted (name)
+ WHERE NOT EXISTS (SELECT FROM pg_proc p
+                    WHERE p.proname = wanted.name AND pg_function_is_visible(p.oid))
+ ORDER BY wanted.name;

@@ -12,14 +12,17 @@ from typing import Any
 
 import asyncpg
 
-from boxoffice.errors import Unavailable
+from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform import sqlfiles
-from boxoffice.settings import Settings
+from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
 
 _QUERIES = sqlfiles.load("boxoffice.platform")
-_CLIENT_GRACE_S = 1.0
+_CLIENT_GRACE_S = CLIENT_GRACE_MS / 1000
+# The driver would otherwise replace a connection now and then, and all its prepared plans with it.
+_QUERIES_PER_CONNECTION_MAX = 1 << 62
+_FOR_EVER_S = 0
 
 
 class Failure(Enum):
@@ -52,6 +55,13 @@ _UNKNOWN = (
     OSError,
     TimeoutError,
 )
+_DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 _CANNOT_CONNECT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -69,19 +79,29 @@ def classify(error: BaseException) -> Failure:
 
 
 class Database:
-    """A bounded pool; every call raises `Unavailable` where no connection is to be had in time."""
+    """A bounded pool; every call raises `Unavailable` where no connection is to be had in time.
+
+    `read` and `writing` together leave `batches_in_flight` connections alone, so that however many
+    people look something up, a batch finds its connection free.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: asyncpg.Pool[Record] | None = None
+        self._beside_batches = asyncio.Semaphore(
+            max(1, settings.db_pool_max - settings.batches_in_flight)
+        )
+        self._waiting = 0
 
     async def open(self) -> None:
         """Connect once, so that a wrong address is noticed at the start; raise `Unavailable`."""
         try:
             self._pool = await asyncpg.create_pool(
                 self._settings.database_url,
-                min_size=1,
+                min_size=min(self._settings.batches_in_flight, self._settings.db_pool_max),
                 max_size=self._settings.db_pool_max,
+                max_queries=_QUERIES_PER_CONNECTION_MAX,
+                max_inactive_connection_lifetime=_FOR_EVER_S,
                 reset=_keep,
                 **connection_options(self._settings),
             )
@@ -121,19 +141,16 @@ class Database:
             return await connection.fetch(query, *args)
 
     async def read(self, query: str, *args: object) -> list[Record]:
-        """Run a statement that changes nothing; raise `Unavailable` where the server fails."""
+        """Run a statement that changes nothing.
+
+        Raises `Unavailable` where the server fails, and `Overloaded` where too many wait already.
+        """
         try:
-            return await self.fetch(query, *args)
-        except asyncpg.PostgresError as error:
+            async with self._place_beside_batches():
+                return await self.fetch(query, *args)
+        except _DRIVER_ERRORS as error:
             if classify(error) is Failure.REFUSED:
                 raise
-            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
             raise Unavailable("PostgreSQL did not answer in time; try again.") from error
 
     async def read_one(self, query: str, *args: object) -> Record | None:
@@ -146,16 +163,52 @@ class Database:
         (row,) = await self.read(_QUERIES["now"])
         return float(row["now"])
 
-    async def is_migrated(self) -> bool:
-        """Say whether the schema of this release is there; raise `Unavailable`."""
-        (row,) = await self.read(_QUERIES["is_migrated"])
-        return bool(row["migrated"])
-
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
         """Lend a connection inside a transaction; leaving early rolls back."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection inside a transaction, and say in our words why it failed.
+
+        Raises `OutcomeUnknown` where the server may have committed, `Overloaded` where too many wait,
+        and `Unavailable` where nothing was done. What the server refuses for good passes through.
+        """
+        try:
+            async with self._place_beside_batches(), self.transaction() as connection:
+                yield connection
+        except _DRIVER_ERRORS as error:
+            match classify(error):
+                case Failure.REFUSED:
+                    raise
+                case Failure.UNKNOWN:
+                    raise OutcomeUnknown(
+                        "The answer of the database was lost: look before trying again."
+                    ) from error
+                case _:
+                    raise Unavailable("PostgreSQL could not do this now; try again.") from error
+
+    @asynccontextmanager
+    async def _place_beside_batches(self) -> AsyncIterator[None]:
+        await self._wait_for_place()
+        try:
+            yield
+        finally:
+            self._beside_batches.release()
+
+    async def _wait_for_place(self) -> None:
+        if self._beside_batches.locked() and self._waiting >= self._settings.db_reads_waiting_max:
+            raise Overloaded
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._settings.db_acquire_timeout_ms / 1000):
+                await self._beside_batches.acquire()
+        except TimeoutError as error:
+            raise Overloaded from error
+        finally:
+            self._waiting -= 1
 
 
 async def _keep(_connection: object) -> None:
@@ -165,11 +218,18 @@ async def _keep(_connection: object) -> None:
     """
 
 
-def connection_options(settings: Settings, *, bounded: bool = True) -> dict[str, Any]:
-    """Return the driver's options; `bounded=False` lifts the statement deadline (migrations)."""
+def connection_options(
+    settings: Settings, *, bounded: bool = True, plain: bool = False
+) -> dict[str, Any]:
+    """Return the driver's options.
+
+    `bounded=False` lifts the deadlines of statements and locks: who waits for another migration waits
+    as long as it takes. `plain=True` asks for nothing that a session does not get by itself.
+    """
     options: dict[str, Any] = {
         "timeout": settings.db_connect_timeout_ms / 1000,
         "command_timeout": settings.statement_timeout_ms / 1000 + _CLIENT_GRACE_S,
+        "max_cached_statement_lifetime": _FOR_EVER_S,
     }
     if not bounded:
         options["command_timeout"] = None
@@ -177,25 +237,27 @@ def connection_options(settings: Settings, *, bounded: bool = True) -> dict[str,
         # The pooler hands each transaction to another server connection: no prepared statement and
         # no session setting survives, so the role carries the timeouts (see docs/operations.md).
         options["statement_cache_size"] = 0
+    if plain or settings.db_pooler == "transaction":
         return options
     options["server_settings"] = {
         "application_name": "boxoffice",
         "synchronous_commit": "on",
         "jit": "off",
         "timezone": "UTC",
-        "lock_timeout": str(settings.lock_timeout_ms),
+        "lock_timeout": str(settings.lock_timeout_ms if bounded else 0),
         "statement_timeout": str(settings.statement_timeout_ms if bounded else 0),
         "idle_in_transaction_session_timeout": str(settings.idle_in_transaction_timeout_ms),
     }
     return options
 
 
-async def connect(settings: Settings, *, bounded: bool = True) -> "asyncpg.Connection[Record]":
+async def connect(
+    settings: Settings, *, bounded: bool = True, plain: bool = False
+) -> "asyncpg.Connection[Record]":
     """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
+    options = connection_options(settings, bounded=bounded, plain=plain)
     try:
-        return await asyncpg.connect(
-            settings.database_url, **connection_options(settings, bounded=bounded)
-        )
+        return await asyncpg.connect(settings.database_url, **options)
     except _CANNOT_CONNECT as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 

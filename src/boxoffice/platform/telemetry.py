@@ -65,7 +65,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
         ]
         logger_factory = structlog.BytesLoggerFactory(file=out.buffer)
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        rendering = [_console_renderer(out)]
         logger_factory = structlog.PrintLoggerFactory(file=out)
     structlog.configure(
         processors=[*shared, *rendering],
@@ -74,6 +74,12 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     _configure_libraries(out, max(level, logging.WARNING), shared, rendering)
+
+
+def _console_renderer(out: TextIO) -> structlog.dev.ConsoleRenderer:
+    # The default shows local variables in tracebacks, and with them passwords.
+    plain = structlog.dev.plain_traceback
+    return structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain)
 
 
 def _configure_libraries(out: TextIO, level: int, shared: list[Any], rendering: list[Any]) -> None:

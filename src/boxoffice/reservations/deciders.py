@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from boxoffice.batching import Pending, Retry, Verdict
-from boxoffice.errors import IdempotencyInFlight, SeatTaken
+from boxoffice.errors import SeatTaken
 from boxoffice.reservations import rules
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
@@ -68,20 +68,21 @@ class HoldDecider:
             else:
                 to_ask.append(at)
         if to_ask:
-            outcomes = await self._ask(key, [batch[at].command for at in to_ask])
+            commands = [batch[at].command for at in to_ask]
+            outcomes = await self._ask(key, commands, [claims[at] for at in to_ask])
             verdicts.update(zip(to_ask, outcomes, strict=True))
         return [verdicts[at] for at in range(len(batch))]
 
     async def _ask(
-        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], claims: Sequence[Claim]
     ) -> list[Verdict[HoldOutcome]]:
         try:
             outcomes = await self._store.hold(schedule_id, commands)
         except Exception:
-            self._settle(schedule_id, [_given_up(command) for command in commands])
+            self._settle(schedule_id, [Ending(claim.owner, claim.seat_ids) for claim in claims])
             raise
-        pairs = list(zip(commands, outcomes, strict=True))
-        self._settle(schedule_id, [_ending(command, outcome) for command, outcome in pairs])
+        pairs = zip(claims, outcomes, strict=True)
+        self._settle(schedule_id, [_ending(claim, outcome) for claim, outcome in pairs])
         return [_verdict(outcome) for outcome in outcomes]
 
     def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
@@ -91,13 +92,21 @@ class HoldDecider:
         self, key: UUID, commands: Sequence[HoldCommand]
     ) -> Sequence[HoldOutcome | None]:
         """Return what an interrupted batch did."""
-        return await self._store.find_holds(key, commands)
+        outcomes = await self._store.find_holds(key, commands)
+        made = [
+            Ending(_claim(command).owner, (), made=True)
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if outcome is not None
+        ]
+        self._settle(key, made)
+        return outcomes
 
 
 def _verdict(outcome: HoldOutcome) -> Verdict[HoldOutcome]:
     """Have a request decided again while somebody whose outcome is open is in its way."""
     if outcome.name == "person_busy":
-        return Retry(outcome.name, IdempotencyInFlight)
+        # Any request of this person for the schedule, not only one under the same key.
+        return Retry(outcome.name)
     if outcome.name == "seat_busy":
         return Retry(outcome.name, partial(SeatTaken, seat_ids=list(outcome.seat_ids)))
     return outcome
@@ -107,16 +116,12 @@ def _claim(command: HoldCommand) -> Claim:
     return Claim(rules.lock_owner(command.user_id, command.key), command.seat_ids)
 
 
-def _given_up(command: HoldCommand) -> Ending:
-    return Ending(rules.lock_owner(command.user_id, command.key), command.seat_ids)
-
-
-def _ending(command: HoldCommand, outcome: HoldOutcome) -> Ending:
+def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
     # A replayed hold may have been released since: it proves nothing about its seats.
-    if outcome.name != "held" or outcome.held is None:
-        return _given_up(command)
-    owner = rules.lock_owner(command.user_id, command.key)
-    return Ending(owner, command.seat_ids, SeatLock.taken_ms(outcome.held.ttl_s))
+    taken_ms = 0
+    if outcome.name == "held" and outcome.held is not None:
+        taken_ms = SeatLock.taken_ms(outcome.held.ttl_s)
+    return Ending(claim.owner, claim.seat_ids, taken_ms, made=outcome.held is not None)
 
 
 class ReleaseDecider:
@@ -153,7 +158,7 @@ class ReleaseDecider:
     ) -> None:
         # Before the answer, so that whoever hears of the release finds the seats free everywhere.
         endings = [
-            Ending(rules.lock_owner(command.user_id, outcome.key), outcome.seat_ids)
+            Ending(rules.lock_owner(command.user_id, outcome.key), outcome.seat_ids, made=True)
             for command, outcome in zip(commands, outcomes, strict=True)
             if outcome.name == "released"
         ]

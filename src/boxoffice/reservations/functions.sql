@@ -7,6 +7,13 @@
 -- (sorted), seats (sorted), wallets (sorted).
 -- A hold waits for nobody (try-lock, SKIP LOCKED), so it is never part of a deadlock.
 
+-- Statistics are always late for a sale: a hall that was uploaded a moment ago has none, and the tables
+-- of the hot path grow from nothing within seconds. So no plan may depend on them. Every row is looked
+-- up by its key from within a LATERAL that the planner cannot turn around (FOR UPDATE, OFFSET 0 and an
+-- aggregate each see to that), and a row that is locked is changed by its place, `ctid`, which stays
+-- while the lock is held. The schedule is compared by IS NOT DISTINCT FROM beside a place, which no
+-- index serves. With nothing left to choose, the settings of the functions spare the planning.
+
 -- Hold seats. The worker sends the distinct seats and people of the batch once, sorted, and each
 -- command points into them: command i wants p_seat_ids[p_seat_at[k]] for k from p_seat_from[i] to
 -- p_seat_from[i + 1] - 1, for p_user_ids[p_user_at[i]]. No (person, key) appears twice in a batch.
@@ -28,13 +35,19 @@ CREATE OR REPLACE FUNCTION reservations_hold_v1(
     ord integer, outcome text, reservation_id uuid, created_at timestamptz, expires_at timestamptz,
     amount_minor bigint, currency text, seat_ids text[]
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 #variable_conflict use_variable
 DECLARE
     commands CONSTANT integer := cardinality(p_reservation_ids);
     outcomes text[] := array_fill(NULL::text, ARRAY[commands]);
     -- Per seat of the batch: 'free', 'taken', 'locked' (outcome open elsewhere) or 'unknown'.
     seat_is text[] := array_fill('unknown'::text, ARRAY[cardinality(p_seat_ids)]);
+    seat_place tid[] := array_fill(NULL::tid, ARRAY[cardinality(p_seat_ids)]);
     seat_version bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
     seat_price bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
     user_locked boolean[];
@@ -80,10 +93,14 @@ BEGIN
                CASE WHEN r.fingerprint = k.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
                r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
           FROM unnest(p_keys, p_fingerprints, p_user_at) WITH ORDINALITY k (key, fingerprint, user_at, at)
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id
-           AND r.user_id = p_user_ids[k.user_at]
-           AND r.idempotency_key = k.key
+         CROSS JOIN LATERAL (
+               SELECT r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency,
+                      r.seat_ids, r.fingerprint
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.user_id = p_user_ids[k.user_at]
+                  AND r.idempotency_key = k.key
+               OFFSET 0) r
     LOOP
         outcomes[hit.at] := hit.outcome;
         RETURN QUERY SELECT hit.at, hit.outcome, hit.reservation_id, hit.created_at,
@@ -91,24 +108,32 @@ BEGIN
     END LOOP;
 
     FOR hit IN
-        SELECT b.at, s.version, s.price_minor, s.state
+        SELECT b.at, l.place, l.version, l.price_minor
           FROM unnest(p_seat_ids) WITH ORDINALITY b (id, at)
-          JOIN seats s ON s.schedule_id = p_schedule_id AND s.seat_id = b.id
-         WHERE s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at)
-         ORDER BY s.seat_id
-           FOR UPDATE OF s SKIP LOCKED
+         CROSS JOIN LATERAL (
+               SELECT s.ctid AS place, s.version, s.price_minor
+                 FROM seats s
+                WHERE s.schedule_id = p_schedule_id
+                  AND s.seat_id = b.id
+                  AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
+                  FOR UPDATE OF s SKIP LOCKED) l
     LOOP
         seat_is[hit.at] := 'free';
+        seat_place[hit.at] := hit.place;
         seat_version[hit.at] := hit.version;
         seat_price[hit.at] := hit.price_minor;
     END LOOP;
 
     IF 'unknown' = ANY (seat_is) THEN
         FOR hit IN
-            SELECT b.at,
-                   s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at) AS open
+            SELECT b.at, l.open
               FROM unnest(p_seat_ids, seat_is) WITH ORDINALITY b (id, was, at)
-              JOIN seats s ON s.schedule_id = p_schedule_id AND s.seat_id = b.id
+             CROSS JOIN LATERAL (
+                   SELECT s.state = 'AVAILABLE'
+                          OR (s.state = 'HELD' AND s.expires_at <= decided_at) AS open
+                     FROM seats s
+                    WHERE s.schedule_id = p_schedule_id AND s.seat_id = b.id
+                   OFFSET 0) l
              WHERE b.was = 'unknown'
         LOOP
             seat_is[hit.at] := CASE WHEN hit.open THEN 'locked' ELSE 'taken' END;
@@ -116,11 +141,15 @@ BEGIN
     END IF;
 
     FOR hit IN
-        SELECT u.at, sum(cardinality(r.seat_ids)) AS seats
+        SELECT u.at, l.seats
           FROM unnest(p_user_ids) WITH ORDINALITY u (id, at)
-          JOIN reservations r ON r.schedule_id = p_schedule_id AND r.user_id = u.id
-         WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > decided_at)
-         GROUP BY u.at
+         CROSS JOIN LATERAL (
+               SELECT sum(cardinality(r.seat_ids)) AS seats
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.user_id = u.id
+                  AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > decided_at))) l
+         WHERE l.seats IS NOT NULL
     LOOP
         user_seats[hit.at] := hit.seats;
     END LOOP;
@@ -206,8 +235,9 @@ BEGIN
            expires_at = hold_until,
            version = s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END
       FROM unnest(won_seats, won_by) w (at, i)
-     WHERE s.schedule_id = p_schedule_id
-       AND s.seat_id = p_seat_ids[w.at]
+     WHERE s.ctid = seat_place[w.at]
+       AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND s.seat_id IS NOT DISTINCT FROM p_seat_ids[w.at]
        AND s.version = seat_version[w.at]
        AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));
     GET DIAGNOSTICS changed = ROW_COUNT;
@@ -237,33 +267,45 @@ CREATE OR REPLACE FUNCTION reservations_release_v1(
     p_user_ids uuid[],
     p_reservation_ids uuid[]
 ) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
     decided_at timestamptz;
     released uuid[];
 BEGIN
-    PERFORM 1 FROM reservations r
-      WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (p_reservation_ids)
-      ORDER BY r.reservation_id FOR NO KEY UPDATE;
+    PERFORM 1
+       FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id) ORDER BY c.id) c
+      CROSS JOIN LATERAL (
+            SELECT FROM reservations r
+             WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+               FOR NO KEY UPDATE) l;
     decided_at := clock_timestamp();
 
     WITH first AS (
-        SELECT DISTINCT ON (c.reservation_id) c.reservation_id, c.user_id, c.request_id
+        SELECT DISTINCT ON (c.reservation_id) c.reservation_id, c.user_id, c.request_id, l.place
           FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
                WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
-          JOIN reservations r
-            ON r.schedule_id = p_schedule_id
-           AND r.reservation_id = c.reservation_id
-           AND r.user_id = c.user_id
+         CROSS JOIN LATERAL (
+               SELECT r.ctid AS place
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.reservation_id = c.reservation_id
+                  AND r.user_id = c.user_id
+               OFFSET 0) l
          ORDER BY c.reservation_id, c.ord
     ), closed AS (
         UPDATE reservations r
            SET status = 'CANCELLED', closed_at = decided_at, closed_by = first.request_id
           FROM first
-         WHERE r.schedule_id = p_schedule_id
-           AND r.reservation_id = first.reservation_id
-           AND r.user_id = first.user_id
+         WHERE r.ctid = first.place
+           AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           AND r.reservation_id IS NOT DISTINCT FROM first.reservation_id
+           AND r.user_id IS NOT DISTINCT FROM first.user_id
            AND r.status = 'HELD' AND r.expires_at > decided_at
         RETURNING r.reservation_id, r.user_id, r.seat_ids
     ), told AS (
@@ -284,10 +326,13 @@ BEGIN
            r.seat_ids, r.idempotency_key
       FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
            WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
-      LEFT JOIN reservations r
-        ON r.schedule_id = p_schedule_id
-       AND r.reservation_id = c.reservation_id
-       AND r.user_id = c.user_id
+      LEFT JOIN LATERAL (
+           SELECT r.reservation_id, r.closed_by, r.seat_ids, r.idempotency_key
+             FROM reservations r
+            WHERE r.schedule_id = p_schedule_id
+              AND r.reservation_id = c.reservation_id
+              AND r.user_id = c.user_id
+           OFFSET 0) r ON true
      ORDER BY c.ord;
 END;
 $$;
@@ -296,30 +341,44 @@ $$;
 -- over in the meantime belongs to another reservation and is left alone. Returns how many seats.
 CREATE OR REPLACE FUNCTION reservations_free_seats_v1(p_schedule_id uuid, p_reservation_ids uuid[])
 RETURNS bigint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 DECLARE
+    places tid[];
+    owners uuid[];
     freed bigint;
 BEGIN
     -- Sorted, because a seat that was taken over meanwhile stays locked until the end all the same: its
     -- new owner's payment may be waiting for it.
-    PERFORM 1 FROM seats s
-      WHERE s.schedule_id = p_schedule_id
-        AND s.seat_id IN (SELECT unnest(r.seat_ids) FROM reservations r
-                           WHERE r.schedule_id = p_schedule_id
-                             AND r.reservation_id = ANY (p_reservation_ids))
-        AND s.reservation_id = ANY (p_reservation_ids)
-        AND s.state = 'HELD'
-      ORDER BY s.seat_id FOR NO KEY UPDATE;
+    SELECT array_agg(l.place), array_agg(w.reservation_id) INTO places, owners
+      FROM (SELECT c.id AS reservation_id, t.seat_id
+              FROM unnest(p_reservation_ids) c (id)
+             CROSS JOIN LATERAL (
+                   SELECT r.seat_ids FROM reservations r
+                    WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+                   OFFSET 0) r
+             CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
+             ORDER BY t.seat_id) w
+     CROSS JOIN LATERAL (
+           SELECT s.ctid AS place
+             FROM seats s
+            WHERE s.schedule_id = p_schedule_id
+              AND s.seat_id = w.seat_id
+              AND s.reservation_id = w.reservation_id
+              AND s.state = 'HELD'
+              FOR NO KEY UPDATE) l;
 
     UPDATE seats s
        SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL, expires_at = NULL,
            version = s.version + 1
-      FROM reservations r
-     WHERE r.schedule_id = p_schedule_id
-       AND r.reservation_id = ANY (p_reservation_ids)
-       AND s.schedule_id = p_schedule_id
-       AND s.seat_id = ANY (r.seat_ids)
-       AND s.reservation_id = r.reservation_id
+      FROM unnest(places, owners) w (place, reservation_id)
+     WHERE s.ctid = w.place
+       AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND s.reservation_id = w.reservation_id
        AND s.state = 'HELD';
     GET DIAGNOSTICS freed = ROW_COUNT;
     RETURN freed;
@@ -330,30 +389,40 @@ $$;
 -- does not wait for it: a lapsed hold counts as free already.
 CREATE OR REPLACE FUNCTION reservations_expire_v1(p_schedule_id uuid, p_limit integer)
 RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 DECLARE
     decided_at CONSTANT timestamptz := clock_timestamp();
+    places tid[];
     lapsed uuid[];
 BEGIN
-    SELECT array_agg(x.reservation_id) INTO lapsed
-      FROM (SELECT r.reservation_id FROM reservations r
+    SELECT array_agg(x.place), array_agg(x.reservation_id) INTO places, lapsed
+      FROM (SELECT r.ctid AS place, r.reservation_id FROM reservations r
              WHERE r.schedule_id = p_schedule_id AND r.status = 'HELD' AND r.expires_at <= decided_at
-             ORDER BY r.reservation_id LIMIT p_limit
+             ORDER BY r.expires_at LIMIT p_limit
                FOR NO KEY UPDATE SKIP LOCKED) x;
     IF lapsed IS NULL THEN
         RETURN 0;
     END IF;
 
-    UPDATE reservations r SET status = 'EXPIRED', closed_at = decided_at
-     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (lapsed) AND r.status = 'HELD';
+    WITH closed AS (
+        UPDATE reservations r SET status = 'EXPIRED', closed_at = decided_at
+          FROM unnest(places) w (place)
+         WHERE r.ctid = w.place
+           AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           AND r.status = 'HELD'
+        RETURNING r.reservation_id, r.user_id, r.seat_ids
+    )
+    INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
+    SELECT p_schedule_id, 'reservation.expired', x.reservation_id, x.user_id,
+           jsonb_build_object('seat_ids', x.seat_ids), decided_at
+      FROM closed x;
 
     PERFORM reservations_free_seats_v1(p_schedule_id, lapsed);
-
-    INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-    SELECT p_schedule_id, 'reservation.expired', r.reservation_id, r.user_id,
-           jsonb_build_object('seat_ids', r.seat_ids), decided_at
-      FROM reservations r
-     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = ANY (lapsed);
     RETURN cardinality(lapsed);
 END;
 $$;

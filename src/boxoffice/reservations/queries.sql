@@ -48,13 +48,25 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
  LIMIT $3;
 
 -- name: lapsed_schedules
--- Schedules that have lapsed holds nobody has tidied yet, the longest waiting first.
-SELECT r.schedule_id
-  FROM (SELECT schedule_id, expires_at FROM reservations
-         WHERE status = 'HELD' AND expires_at <= clock_timestamp()
-         ORDER BY expires_at LIMIT $1) r
- GROUP BY r.schedule_id
- ORDER BY min(r.expires_at);
+-- Schedules that have lapsed holds nobody has tidied yet, the longest waiting first. It steps from
+-- schedule to schedule along the index of holds and reads only the oldest hold of each.
+WITH RECURSIVE oldest AS (
+    (SELECT r.schedule_id, r.expires_at
+       FROM reservations r
+      WHERE r.status = 'HELD'
+      ORDER BY r.schedule_id, r.expires_at
+      LIMIT 1)
+    UNION ALL
+    SELECT n.schedule_id, n.expires_at
+      FROM oldest o
+     CROSS JOIN LATERAL (
+           SELECT r.schedule_id, r.expires_at
+             FROM reservations r
+            WHERE r.status = 'HELD' AND r.schedule_id > o.schedule_id
+            ORDER BY r.schedule_id, r.expires_at
+            LIMIT 1) n
+)
+SELECT o.schedule_id FROM oldest o WHERE o.expires_at <= clock_timestamp() ORDER BY o.expires_at;
 
 -- name: expire
 -- Close lapsed holds of one schedule; returns how many.

@@ -69,26 +69,3 @@ def chains(places: Sequence[tuple[str, str, int]]) -> list[Chain]:
             run.append(seat)
         found.append(tuple(position for _, position in run))
     return sorted(found, key=min)
-
-
-def best_together(
-    chains_: Sequence[Chain], free: Sequence[bool] | bytearray, quantity: int, skip: int = 0
-) -> Chain | None:
-    """Return `quantity` adjacent free positions, the best after `skip` better ones, or None.
-
-    Where fewer than `skip` + 1 choices exist, the last one is returned: skipping keeps pods that look
-    at the same map from running after the same seats, it never makes a seat unavailable.
-    """
-    choice: Chain | None = None
-    for chain in chains_:
-        run = 0
-        for end, position in enumerate(chain):
-            run = run + 1 if free[position] else 0
-            if run < quantity:
-                continue
-            choice = chain[end + 1 - quantity : end + 1]
-            if skip == 0:
-                return choice
-            skip -= 1
-            run = 0
-    return choice

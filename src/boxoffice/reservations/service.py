@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Never
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from boxoffice.batching import GroupCommit
-from boxoffice.catalog.seat_maps import Layout, SeatMaps
+from boxoffice.catalog.cache import Once
+from boxoffice.catalog.seat_maps import Layout, Seat, SeatMaps, compute
 from boxoffice.errors import (
     IdempotencyKeyReused,
     IntegrityError,
@@ -27,6 +29,7 @@ from boxoffice.errors import (
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.reservations import rules
+from boxoffice.reservations.best_seats import Chase, Seating
 from boxoffice.reservations.deciders import HoldDecider, ReleaseDecider
 from boxoffice.reservations.store import (
     Held,
@@ -80,9 +83,8 @@ class Reservations:
         self._releases = releases
         self._seat_maps = seat_maps
         self._limits = limits
-        self._picked: dict[UUID, set[int]] = {}
         # Goes with its layout, which the catalog keeps as long as somebody asks for it.
-        self._chains: WeakKeyDictionary[Layout, list[rules.Chain]] = WeakKeyDictionary()
+        self._chases: WeakKeyDictionary[Layout, Once[Chase]] = WeakKeyDictionary()
 
     async def hold(
         self, user_id: UUID, schedule_id: UUID, key: str, seat_ids: Sequence[str]
@@ -92,7 +94,7 @@ class Reservations:
         Raises the refusals of API.md; the same key and seats return the same hold.
         """
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
-        layout = await self._seat_maps.layout(schedule_id)
+        layout = await self._seat_maps.layout_with(schedule_id, seat_ids)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
             raise SeatNotFound(seat_ids=unknown)
@@ -109,29 +111,35 @@ class Reservations:
         """
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
         fingerprint = fingerprint_of("best", str(quantity), grade or "")
-        layout = await self._seat_maps.layout(schedule_id)
         outcome = HoldOutcome("seat_taken")
+        faster = 0
         for attempt in range(_BEST_ATTEMPTS):
-            free = await self._free(schedule_id, layout, grade, fresh=attempt > 0)
-            skip = attempt * (1 + hash(key) % 4)
-            choice = rules.best_together(self._chains_of(layout), free, quantity, skip) or ()
-            if not choice and self._may_come_back(schedule_id, attempt):
-                await asyncio.sleep(_BEST_PAUSE_S * attempt)
-                continue
+            layout, states = await self._seat_maps.reading(
+                schedule_id, max_age_s=0 if attempt else None
+            )
+            chase = await self._chase(layout)
+            board = chase.board(states.status, states.read_at)
+            skip = faster * (1 + hash(key) % 4)
+            choice = board.choose(quantity, grade, skip)
+            if not choice:
+                if attempt == 0:
+                    continue
+                choice = board.choose(quantity, grade, picked=True)
+                if choice and attempt < _BEST_ATTEMPTS - 1:
+                    # Others of this process go after all that is left, and may fail.
+                    await asyncio.sleep(_BEST_PAUSE_S * attempt)
+                    continue
             seat_ids = [layout.seats[at].seat_id for at in choice]
-            with self._picking(schedule_id, choice):
+            with _picking(chase, choice) as free:
                 # Without a choice the key is still asked for: an earlier request may have got seats.
                 outcome = await self._decide(user_id, schedule_id, key, fingerprint, seat_ids)
-            if outcome.name == "no_seats" and any(free):
-                raise NoAdjacentSeats(seats_left=sum(free))
+                free.extend(_still_free(layout, choice, outcome))
+            if outcome.name == "no_seats" and (seats_left := board.seats_left(grade)):
+                raise NoAdjacentSeats(seats_left=seats_left)
             if outcome.name != "seat_taken":
                 break
+            faster += 1
         return _held(outcome)
-
-    def _may_come_back(self, schedule_id: UUID, attempt: int) -> bool:
-        """Say whether a fruitless look is to be repeated: it was a cached one, or others may fail."""
-        last = attempt == _BEST_ATTEMPTS - 1
-        return attempt == 0 or (schedule_id in self._picked and not last)
 
     async def _decide(
         self,
@@ -144,38 +152,12 @@ class Reservations:
         command = HoldCommand(user_id, key, fingerprint, new_id(), tuple(seat_ids))
         return await self._group_commit.submit(self._holds, schedule_id, command)
 
-    async def _free(
-        self, schedule_id: UUID, layout: Layout, grade: str | None, *, fresh: bool
-    ) -> bytearray:
-        """Return one byte per seat: 1 where it looks free and nobody here runs after it already."""
-        states = await self._seat_maps.states(schedule_id, max_age_s=0 if fresh else None)
-        free = bytearray(status == 0 for status in states.status)
-        if grade is not None:
-            for at, seat in enumerate(layout.seats):
-                if seat.grade != grade:
-                    free[at] = 0
-        for at in self._picked.get(schedule_id, ()):
-            free[at] = 0
-        return free
-
-    @contextmanager
-    def _picking(self, schedule_id: UUID, choice: Sequence[int]) -> Iterator[None]:
-        """Keep other requests of this process away from `choice` while it is being decided."""
-        picked = self._picked.setdefault(schedule_id, set())
-        picked.update(choice)
-        try:
-            yield
-        finally:
-            picked.difference_update(choice)
-            if not picked:
-                self._picked.pop(schedule_id, None)
-
-    def _chains_of(self, layout: Layout) -> list[rules.Chain]:
-        known = self._chains.get(layout)
-        if known is None:
-            places = [(seat.section, seat.row, seat.number) for seat in layout.seats]
-            known = self._chains[layout] = rules.chains(places)
-        return known
+    async def _chase(self, layout: Layout) -> Chase:
+        once = self._chases.get(layout)
+        if once is None:
+            seats = layout.seats  # and not the layout, which would then keep itself
+            once = self._chases[layout] = Once(partial(_new_chase, seats))
+        return await once.get()
 
     async def get(self, user_id: UUID, reservation: ScopedId) -> Reservation:
         """Return a reservation of this person; raise `ReservationNotFound` for anybody else's."""
@@ -190,15 +172,41 @@ class Reservations:
 
     async def release(self, user_id: UUID, reservation: ScopedId) -> None:
         """Give the seats of a hold back; raise `NotHeld` where it is paid, lapsed or released."""
+        try:
+            # From memory, and before the group commit: ids that somebody made up do not queue there.
+            await self._seat_maps.layout(reservation.schedule_id)
+        except ScheduleNotFound:
+            raise ReservationNotFound from None
         command = ReleaseCommand(user_id, reservation.own_id, new_id())
         outcome = await self._group_commit.submit(self._releases, reservation.schedule_id, command)
         if outcome.name != "released":
             _refuse(outcome.name, ())
         self._seat_maps.forget_states(reservation.schedule_id)
 
-    async def layout(self, schedule_id: UUID) -> Layout:
-        """Return the seats of a schedule, to describe a reservation with."""
-        return await self._seat_maps.layout(schedule_id)
+    async def layout(self, schedule_id: UUID, seat_ids: Sequence[str]) -> Layout:
+        """Return the seats of a schedule, `seat_ids` among them, to describe a reservation with."""
+        return await self._seat_maps.layout_with(schedule_id, seat_ids)
+
+
+async def _new_chase(seats: Sequence[Seat]) -> Chase:
+    return await compute(len(seats), lambda: Chase(Seating(seats)))
+
+
+@contextmanager
+def _picking(chase: Chase, choice: Sequence[int]) -> Iterator[list[int]]:
+    """Keep others of this process away from `choice`; the list gets those that turn out to be free."""
+    free: list[int] = []
+    chase.pick(choice)
+    try:
+        yield free
+    finally:
+        chase.decided(choice, free)
+
+
+def _still_free(layout: Layout, choice: Sequence[int], outcome: HoldOutcome) -> list[int]:
+    if outcome.held is not None and outcome.name == "held":
+        return []
+    return [at for at in choice if layout.seats[at].seat_id not in outcome.seat_ids]
 
 
 def _held(outcome: HoldOutcome) -> Held:

@@ -156,16 +156,17 @@ class ReservationStore:
         rows = await self._db.read(_QUERIES["list_of_user"], user_id, before, count)
         return [_reservation(row) for row in rows]
 
-    async def lapsed_schedules(self, count: int) -> list[UUID]:
-        """Return schedules among whose holds at least one of the `count` longest lapsed is found."""
-        return [
-            row["schedule_id"] for row in await self._db.read(_QUERIES["lapsed_schedules"], count)
-        ]
+    async def lapsed_schedules(self) -> list[UUID]:
+        """Return the schedules that have lapsed holds, the longest waiting first."""
+        return [row["schedule_id"] for row in await self._db.read(_QUERIES["lapsed_schedules"])]
 
     async def expire(self, schedule_id: UUID, count: int) -> int:
-        """Close at most `count` lapsed holds of one schedule and return how many."""
-        row = await self._db.read_one(_QUERIES["expire"], schedule_id, count)
-        return 0 if row is None else int(row["closed"])
+        """Close at most `count` lapsed holds of one schedule, the oldest first; return how many.
+
+        Driver errors pass through: where the answer is lost, the next call closes what is left.
+        """
+        (row,) = await self._db.fetch(_QUERIES["expire"], schedule_id, count)
+        return int(row["closed"])
 
 
 def _columns(commands: Sequence[HoldCommand]) -> tuple[list[Any], ...]:

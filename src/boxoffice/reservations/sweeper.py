@@ -1,11 +1,14 @@
 """The sweeper role: closes lapsed holds in bounded batches, tells the outbox and counts.
 
 Nobody waits for it: a lapsed hold counts as free at the moment it lapses. Any number of sweepers can
-run at once; each skips what another is closing.
+run at once; each skips what another is closing. A schedule that cannot be swept does not keep the
+others waiting.
 """
 
 import asyncio
 import contextlib
+import random
+from uuid import UUID
 
 from boxoffice.errors import Unavailable
 from boxoffice.platform import telemetry
@@ -13,40 +16,75 @@ from boxoffice.platform.postgres import Database
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
+_WAIT_AFTER_FAILURE_MAX_S = 5.0
+
 
 async def sweep_once(store: ReservationStore, batch_max: int) -> int:
-    """Close at most `batch_max` lapsed holds per schedule and return how many were closed."""
+    """Close at most `batch_max` lapsed holds per schedule and return how many were closed.
+
+    Raises `Unavailable` where there is no database to ask; what goes wrong with one schedule is logged.
+    """
     closed = 0
-    for schedule_id in await store.lapsed_schedules(batch_max):
-        closed += await store.expire(schedule_id, batch_max)
+    for schedule_id in await store.lapsed_schedules():
+        closed += await _close(store, schedule_id, batch_max)
     if closed:
-        telemetry.HOLDS_EXPIRED.inc(closed)
         telemetry.log.info("holds_expired", count=closed)
     return closed
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Sweep until `stop` is set; a database that is away is tried again at the next turn.
+    """Sweep until `stop` is set; after a turn that failed, the next one comes later and later.
 
-    Raises what connecting to PostgreSQL raises at the start.
+    Raises what connecting to PostgreSQL raises at the start; later outages are waited out.
     """
     db = Database(settings)
     await db.open()
     try:
-        while not stop.is_set():
-            if not await _turn(ReservationStore(db), settings.sweep_batch_max):
-                await _wait(stop, settings.sweep_interval_ms / 1000)
+        await _turns(ReservationStore(db), settings, stop)
     finally:
         await db.close()
 
 
-async def _turn(store: ReservationStore, batch_max: int) -> bool:
-    """Sweep once and say whether there is more to do at once."""
+async def _turns(store: ReservationStore, settings: Settings, stop: asyncio.Event) -> None:
+    failures = 0
+    while not stop.is_set():
+        try:
+            closed = await sweep_once(store, settings.sweep_batch_max)
+        except Exception as error:  # the role outlives whatever one turn meets
+            failures += 1
+            _say_failure(error, failures)
+            await _wait(stop, _wait_after_failure_s(settings, failures))
+            continue
+        failures = 0
+        if closed < settings.sweep_batch_max:
+            await _wait(stop, settings.sweep_interval_ms / 1000)
+
+
+async def _close(store: ReservationStore, schedule_id: UUID, batch_max: int) -> int:
+    """Close lapsed holds of one schedule; 0 where it cannot be done now."""
     try:
-        return await sweep_once(store, batch_max) >= batch_max
-    except Unavailable as error:
-        telemetry.log.warning("sweep_failed", reason=str(error))
-        return False
+        closed = await store.expire(schedule_id, batch_max)
+    except Unavailable:
+        raise
+    except Exception as error:  # the other schedules are not to wait for this one
+        telemetry.log.error(
+            "sweep_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error
+        )
+        return 0
+    telemetry.HOLDS_EXPIRED.inc(closed)
+    return closed
+
+
+def _say_failure(error: Exception, failures: int) -> None:
+    if isinstance(error, Unavailable):
+        telemetry.log.warning("sweep_failed", failures=failures, reason=str(error))
+    else:
+        telemetry.log.error("sweep_failed", failures=failures, exc_info=error)
+
+
+def _wait_after_failure_s(settings: Settings, failures: int) -> float:
+    wait_s: float = settings.sweep_interval_ms / 1000 * 2 ** min(failures - 1, 10)
+    return min(wait_s, _WAIT_AFTER_FAILURE_MAX_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

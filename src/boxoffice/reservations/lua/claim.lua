@@ -1,30 +1,37 @@
 -- Claim the seats of a batch for the requests that want them, all or nothing per request.
 --
 -- KEYS  the distinct seats of the batch: {schedule_id}:seat:<seat_id>
+--       then per request the marker of its idempotency key: {schedule_id}:key:<owner>
 -- ARGV  1 how long a claim lives, in milliseconds
 --       2 the number of requests, then per request
 --         its owner token, the number of its seats, and the index in KEYS of each
 --
--- A key holds "P:<owner>" while the owner's transaction is open and "C:<owner>" once it committed.
+-- A seat's key holds "P:<owner>" while the owner's transaction is open and "C:<owner>" once it committed.
 -- Requests of the same batch do not refuse each other: PostgreSQL decides among them, so that a loser
 -- is not refused for a winner that fails for another reason.
 --
+-- A request whose key is marked has had its seats before, and PostgreSQL is to repeat its answer: it
+-- goes on, whoever has the seats by now, and claims none that it does not find free altogether.
+--
 -- Returns per request: 0 go on, 1 somebody's outcome is open, or the list of taken indexes in KEYS.
+
+local ttl_ms = ARGV[1]
+local requests = tonumber(ARGV[2])
+local seats = #KEYS - requests
 
 -- Lua's stack holds a few thousand values at once.
 local held = {}
-for from = 1, #KEYS, 1000 do
-  local part = redis.call('MGET', unpack(KEYS, from, math.min(from + 999, #KEYS)))
+for from = 1, seats, 1000 do
+  local part = redis.call('MGET', unpack(KEYS, from, math.min(from + 999, seats)))
   for i = 1, #part do
     held[from + i - 1] = part[i]
   end
 end
-local ttl_ms = ARGV[1]
 local answers = {}
 local mine = {}
 local at = 3
 
-for request = 1, tonumber(ARGV[2]) do
+for request = 1, requests do
   local owner = ARGV[at]
   local count = tonumber(ARGV[at + 1])
   local busy = false
@@ -40,10 +47,12 @@ for request = 1, tonumber(ARGV[2]) do
       end
     end
   end
-  if #taken > 0 then
-    answers[request] = taken
-  elseif busy then
-    answers[request] = 1
+  if #taken > 0 or busy then
+    if redis.call('EXISTS', KEYS[seats + request]) == 1 then
+      answers[request] = 0
+    else
+      answers[request] = #taken > 0 and taken or 1
+    end
   else
     answers[request] = 0
     for i = at + 2, at + 1 + count do

@@ -1,32 +1,42 @@
--- Tell the seat lock how transactions ended. Everything is compare-and-set on the owner token, so that
--- a late word about an old claim never touches a newer one.
+-- Tell the seat lock how transactions ended. Everything about a seat is compare-and-set on the owner
+-- token, so that a late word about an old claim never touches a newer one.
 --
--- KEYS  one seat each, possibly repeated: {schedule_id}:seat:<seat_id>
+-- KEYS  the markers of idempotency keys that made a hold: {schedule_id}:key:<owner>
+--       then one seat each, possibly repeated: {schedule_id}:seat:<seat_id>
 -- ARGV  1 how long a claim lives, in milliseconds
---       then per key its owner token, and the milliseconds, counted from the claim, for which the seat
+--       2 how long a marker lives, in milliseconds
+--       3 the number of markers
+--       then per seat its owner token, and the milliseconds, counted from the claim, for which the seat
 --       is known to be taken; 0 where the claim, or the committed hold, is given up
 --
 -- The claim's own clock runs on: a word that was long on its way, as it is when Valkey is paused, makes
--- no seat look taken past its time.
+-- no seat look taken past its time. A marker is true for ever, so it is written in any case.
 --
--- Returns how many keys were changed.
+-- Returns how many seats were changed.
 
 local claim_ms = tonumber(ARGV[1])
+local marker_ms = ARGV[2]
+local markers = tonumber(ARGV[3])
+for i = 1, markers do
+  redis.call('SET', KEYS[i], '', 'PX', marker_ms)
+end
+
 local changed = 0
-for i = 1, #KEYS do
-  local owner = ARGV[2 * i]
-  local taken_ms = tonumber(ARGV[2 * i + 1])
-  local value = redis.call('GET', KEYS[i])
+for seat = 1, #KEYS - markers do
+  local key = KEYS[markers + seat]
+  local owner = ARGV[2 + 2 * seat]
+  local taken_ms = tonumber(ARGV[3 + 2 * seat])
+  local value = redis.call('GET', key)
   if value and string.sub(value, 3) == owner then
     if taken_ms <= 0 then
-      redis.call('DEL', KEYS[i])
+      redis.call('DEL', key)
       changed = changed + 1
     elseif value == 'P:' .. owner then
-      local left_ms = redis.call('PTTL', KEYS[i]) - math.max(0, claim_ms - taken_ms)
+      local left_ms = redis.call('PTTL', key) - math.max(0, claim_ms - taken_ms)
       if left_ms > 0 then
-        redis.call('SET', KEYS[i], 'C:' .. owner, 'PX', left_ms)
+        redis.call('SET', key, 'C:' .. owner, 'PX', left_ms)
       else
-        redis.call('DEL', KEYS[i])
+        redis.call('DEL', key)
       end
       changed = changed + 1
     end

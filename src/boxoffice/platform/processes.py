@@ -5,6 +5,8 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +14,40 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from boxoffice.embedded.child import launch_command, wait_until
-
+LAUNCHER = Path(__file__).with_name("launch.py")
+POLL_INTERVAL_S = 0.01
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 5.0
 STEADY_AFTER_S = 10.0
 TICK_S = 0.25
 KILL_TIMEOUT_S = 5.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def launch_command(
+    argv: Sequence[str], *, identity: str, death_signal: signal.Signals, directory: Path | str
+) -> list[str]:
+    """The command that becomes `argv`, as the identity, and gets the signal when we die.
+
+    The kernel watches the thread that spawned the child, not the process: a child spawned from
+    a worker thread is ended as soon as that thread returns. Hence RuntimeError outside the main
+    thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("servers and workers are spawned from the main thread only")
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
+    settings = [str(os.getpid()), str(int(death_signal)), identity, str(directory)]
+    return [*launcher, *settings, *argv]
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """Poll until the condition holds; False when it never did."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_INTERVAL_S)
+    return True
 
 
 @dataclass
@@ -35,6 +63,7 @@ class Worker:
     backoff_s: float = BACKOFF_FIRST_S
     retry_at_s: float | None = field(default=None)
     restarts: int = 0
+    on_end: Callable[[int], None] = lambda pid: None
 
 
 class ProcessGroup:
@@ -70,11 +99,15 @@ class ProcessGroup:
         *,
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        on_end: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        """Start a command under a name of its own; `env` None means our environment."""
+        """Start a command under a name of its own; `env` None means our environment.
+
+        `on_end` is called with the process id of each one that has ended and is to be replaced.
+        """
         if name in self._workers:
             raise ValueError(f"a child named {name} is there already")
-        worker = Worker(name, tuple(argv), env, tuple(pass_fds))
+        worker = Worker(name, tuple(argv), env, tuple(pass_fds), on_end=on_end)
         self._workers[name] = worker
         self._start(worker)
 
@@ -135,7 +168,9 @@ class ProcessGroup:
     def _restart_ended(self) -> None:
         for worker in self._workers.values():
             if worker.process is not None and _has_ended(worker.process):
+                pid = worker.process.pid
                 self._note_end(worker, _clear(worker))
+                worker.on_end(pid)
             if worker.retry_at_s is not None and time.monotonic() >= worker.retry_at_s:
                 worker.restarts += 1
                 self._start(worker)

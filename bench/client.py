@@ -1,0 +1,223 @@
+"""The load client: `python -m bench.client PLAN RESULT`, one process, one thread.
+
+It writes prebuilt bytes and looks at no more of an answer than its status and its length, because on a
+small machine it takes its CPU from the servers that it measures.
+"""
+
+import asyncio
+import gc
+import random
+import re
+import resource
+import sys
+import time
+from array import array
+from collections import Counter, deque
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from bench.load import Load, Plan
+
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CODE = re.compile(rb'"code":"(\w+)"')
+_TIMEOUT_S = 150.0
+_SEED = 88
+
+
+class Crowd:
+    """Sends the requests of a plan over its connections and keeps the time of each."""
+
+    def __init__(self, plan: Plan, requests: list[bytes], count: int) -> None:
+        self._plan = plan
+        self._requests = requests
+        self._count = count
+        self._sent = 0
+        self._answered = 0
+        self._idle: list[Connection] = []
+        self._is_open = False
+        self._waiting: deque[tuple[int, float]] = deque()
+        self.seconds = array("d", bytes(8 * count))
+        self.statuses: Counter[int] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.bodies: list[bytes] = [b""] * count if plan.keep_bodies else []
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def start(self, connections: "list[Connection]", rate_per_s: float | None) -> None:
+        """Begin; `finished` tells the end."""
+        if not self._count:
+            self.finished.set_result(None)
+            return
+        for connection in connections:
+            connection.crowd = self
+        if rate_per_s is None:
+            for connection in connections[: self._count]:
+                self._send_next(connection)
+            return
+        self._is_open = True
+        self._idle = list(connections)
+        self._gaps = random.Random(_SEED)  # noqa: S311 — arrivals, not secrets
+        self._rate_per_s = rate_per_s
+        self._due = asyncio.get_running_loop().time()
+        self._arrive()
+
+    def _send_next(self, connection: "Connection") -> None:
+        self._send(connection, self._sent, time.perf_counter())
+        self._sent += 1
+
+    def _send(self, connection: "Connection", number: int, at: float) -> None:
+        connection.send(self._requests[number % len(self._requests)], number, at)
+
+    def _arrive(self) -> None:
+        """Somebody comes, whether or not those before have their answers (open model)."""
+        number, now = self._sent, time.perf_counter()
+        self._sent += 1
+        if self._idle:
+            self._send(self._idle.pop(), number, now)
+        else:
+            self._waiting.append((number, now))
+        if self._sent < self._count:
+            self._due += self._gaps.expovariate(self._rate_per_s)
+            asyncio.get_running_loop().call_at(self._due, self._arrive)
+
+    def answered(self, connection: "Connection", status: int, body: bytearray) -> None:
+        """Take an answer in and give the connection its next request."""
+        self.seconds[connection.number] = time.perf_counter() - connection.sent_at
+        self.statuses[status] += 1
+        if status >= 400 and (found := _CODE.search(body)):
+            self.codes[found[1].decode()] += 1
+        if self.bodies:
+            self.bodies[connection.number] = bytes(body)
+        self._answered += 1
+        if self._answered == self._count:
+            self.finished.set_result(None)
+        elif self._is_open:
+            self._release(connection)
+        elif self._sent < self._count:
+            self._send_next(connection)
+
+    def _release(self, connection: "Connection") -> None:
+        if self._waiting:
+            self._send(connection, *self._waiting.popleft())
+        else:
+            self._idle.append(connection)
+
+    def failed(self, error: Exception | None) -> None:
+        """End with an error: a server that hangs up spoils the measurement."""
+        if not self.finished.done():
+            self.finished.set_exception(error or ConnectionError("the server hung up"))
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection with at most one request under way."""
+
+    crowd: Crowd
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.sent_at = 0.0
+        self._got = bytearray()
+        self._status = 0
+        self._missing = -1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way out."""
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits for an answer."""
+        self.crowd.failed(exc)
+
+    def send(self, request: bytes, number: int, at: float) -> None:
+        """Send `request`; its time counts from `at`."""
+        self.number = number
+        self.sent_at = at
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Collect one answer."""
+        got = self._got
+        got += data
+        if self._missing < 0:
+            head = got.find(_HEAD_END)
+            if head < 0:
+                return
+            self._status = int(got[9:12])
+            length = _LENGTH.search(got, 0, head + 2)
+            self._missing = int(length[1]) if length and self._status != 304 else 0
+            del got[: head + 4]
+        if len(got) >= self._missing:
+            self._got = bytearray()
+            self._missing = -1
+            self.crowd.answered(self, self._status, got)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+
+async def send(plan: Plan) -> Load:
+    """Connect, warm up, say `ready`, wait for `go`, and measure."""
+    loop = asyncio.get_running_loop()
+    opened = [
+        await loop.create_connection(Connection, "127.0.0.1", plan.port)
+        for _ in range(plan.connections)
+    ]
+    connections = [connection for _, connection in opened]
+    warmup = Crowd(plan, plan.warmup, len(plan.warmup))
+    for connection in connections:
+        connection.crowd = warmup
+    warmup.start(connections, None)
+    async with asyncio.timeout(_TIMEOUT_S):
+        await warmup.finished
+    crowd = Crowd(plan, plan.requests, plan.count)
+    gc.collect()
+    gc.disable()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    cpu_s, started_at = time.process_time(), time.perf_counter()
+    crowd.start(connections, plan.rate_per_s)
+    async with asyncio.timeout(_TIMEOUT_S):
+        await crowd.finished
+    wall_s, cpu_s = time.perf_counter() - started_at, time.process_time() - cpu_s
+    for connection in connections:
+        connection.close()
+    return _load(crowd, plan.count, wall_s, cpu_s)
+
+
+def _load(crowd: Crowd, count: int, wall_s: float, cpu_s: float) -> Load:
+    ordered = sorted(crowd.seconds)
+    return Load(
+        count=count,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        p50_ms=percentile(ordered, 50) * 1000,
+        p95_ms=percentile(ordered, 95) * 1000,
+        p99_ms=percentile(ordered, 99) * 1000,
+        statuses={str(status): number for status, number in sorted(crowd.statuses.items())},
+        codes=dict(crowd.codes),
+        bodies=crowd.bodies,
+    )
+
+
+def percentile(ordered: list[float], percent: int) -> float:
+    """Return the smallest value that `percent` of the values do not exceed (nearest rank)."""
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def main() -> None:
+    """Run one plan."""
+    plan_file, result_file = sys.argv[1:]
+    plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=Plan)
+    load = uvloop.run(send(plan))
+    Path(result_file).write_bytes(msgspec.msgpack.encode(load))
+    sys.stdout.write("done\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The floor: what the same server code costs when nothing stands behind it.
+
+A bare ASGI application that decodes the JSON of a hold and encodes the JSON of its answer, with the
+types of the shop. No framework, no routing, no authentication, no log, no database.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import uvloop
+
+from boxoffice.http.middleware import InFlight
+from boxoffice.http.server import listen, serve
+from boxoffice.platform.ids import ScopedId
+from boxoffice.platform.values import Money
+from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut
+from boxoffice.reservations.rules import Status
+from boxoffice.settings import load
+
+_SCHEDULE_ID = UUID("01890000-0000-7000-8000-000000000001")
+_RESERVATION_ID = str(ScopedId(_SCHEDULE_ID, UUID("01890000-0000-7000-8000-000000000002")))
+_HOLD_FOR = timedelta(seconds=300)
+_PRICE = Money(110_000, "KRW")
+
+_decode = msgspec.json.Decoder(HoldRequest).decode
+_encode = msgspec.json.Encoder().encode
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a hold with a hold that nobody made, and everything without a body with 200."""
+    raw, more = b"", True
+    while more:
+        message = await receive()
+        raw += message.get("body", b"")
+        more = message.get("more_body", False)
+    status, answer = (201, _answer(_decode(raw))) if scope["method"] == "POST" else (200, b"{}")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(answer)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+
+
+def _answer(wish: HoldRequest) -> bytes:
+    now = datetime.now(UTC)
+    seats = [SeatOut(seat_id, "4", "10", 25, "VIP", _PRICE) for seat_id in wish.seat_ids or ()]
+    return _encode(
+        HeldOut(
+            reservation_id=_RESERVATION_ID,
+            schedule_id=_SCHEDULE_ID,
+            status=Status.HELD,
+            seats=seats,
+            amount=110_000 * len(seats),
+            currency="KRW",
+            created_at=now,
+            expires_at=now + _HOLD_FOR,
+            expires_in_seconds=300,
+        )
+    )
+
+
+def main() -> None:
+    """Serve on the port that the environment names."""
+    settings = load()
+    with listen(settings) as sock:
+        uvloop.run(serve(application, settings, InFlight(), sock))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The servers that are measured, each in processes of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+from bench.meter import Group
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 30.0
+
+APP = ("boxoffice", "serve")
+FLOOR = ("bench.floor",)
+USUAL = ("bench.usual",)
+
+
+class ServerFailed(Exception):
+    """A server did not start or did not stop as it should."""
+
+
+class Server:
+    """One server that listens on a port of its own."""
+
+    def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
+        self.port = _free_port()
+        self._log = log
+        clean = {key: text for key, text in os.environ.items() if not key.startswith("BOXOFFICE_")}
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *argv],
+                env={**clean, **env, "BOXOFFICE_PORT": str(self.port)},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def group(self) -> Group:
+        """Its processes."""
+        return Group("app", self._process.pid)
+
+    def get(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """Ask once and return status, headers in lower case and body."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            found = {name.lower(): text for name, text in answer.getheaders()}
+            return answer.status, found, answer.read()
+        finally:
+            connection.close()
+
+    def batches(self) -> "Batches":
+        """Return the batch sizes that its workers have counted so far."""
+        return Batches.parse(self.get("/metrics", {})[2].decode())
+
+    def wait_until_ready(self) -> None:
+        """Return when it serves; raise `ServerFailed` with the end of its log where it does not."""
+        until = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                break
+            try:
+                if self.get("/readyz", {})[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        raise ServerFailed(f"a server did not start: {self._said()}")
+
+    def stop(self) -> None:
+        """Ask it to stop; raise `ServerFailed` where it does not end well."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise ServerFailed("a server did not stop in time") from None
+        if code != 0:
+            raise ServerFailed(f"a server ended with {code}: {self._said()}")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:]
+
+
+class Batches:
+    """Batches of the group commit: how many, of how many commands; by upper bound in `buckets`."""
+
+    def __init__(self, commands: float, batches: float, buckets: dict[str, float]) -> None:
+        self.commands = commands
+        self.batches = batches
+        self.buckets = buckets
+
+    @classmethod
+    def parse(cls, text: str) -> "Batches":
+        """Read the metrics page of a server; one that has none had no batches."""
+        sums = {"sum": 0.0, "count": 0.0}
+        buckets: dict[str, float] = {}
+        for line in text.splitlines():
+            found = re.match(r"boxoffice_batch_commands_(sum|count|bucket)\{(.*)\} (\S+)$", line)
+            if found is None:
+                continue
+            if found[1] == "bucket":
+                bound = re.search(r'le="([^"]+)"', found[2])
+                name = bound[1].removesuffix(".0") if bound else ""
+                buckets[name] = buckets.get(name, 0.0) + float(found[3])
+            else:
+                sums[found[1]] += float(found[3])
+        return cls(sums["sum"], sums["count"], buckets)
+
+    def since(self, before: "Batches") -> "Batches":
+        """Return what came after `before`."""
+        buckets = {
+            bound: count - before.buckets.get(bound, 0.0) for bound, count in self.buckets.items()
+        }
+        return Batches(self.commands - before.commands, self.batches - before.batches, buckets)
+
+    @property
+    def mean(self) -> float:
+        """Return the mean size, 0 without batches."""
+        return self.commands / self.batches if self.batches else 0.0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return how many batches had at most so many commands and more than the bound before."""
+        sizes, below = {}, 0.0
+        for bound, count in self.buckets.items():
+            if count > below:
+                sizes[bound] = round(count - below)
+            below = max(below, count)
+        return sizes
+
+
+@contextmanager
+def running(argv: Sequence[str], env: dict[str, str], log: Path) -> Iterator[Server]:
+    """Run a server until the block is left."""
+    server = Server(argv, env, log)
+    try:
+        server.wait_until_ready()
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,0 +1,23 @@
+-- Statements of the benchmark itself, outside every measurement. {name} and {template} are names that
+-- the benchmark makes up; a name cannot be a parameter.
+
+-- name: create_database
+-- An empty database.
+CREATE DATABASE {name};
+
+-- name: copy_database
+-- A database like the template; written through the log, so that no checkpoint is forced.
+CREATE DATABASE {name} TEMPLATE {template};
+
+-- name: drop_database
+-- A database, whoever still uses it.
+DROP DATABASE IF EXISTS {name} WITH (FORCE);
+
+-- name: tidy
+-- Statistics and visibility as in a database that has been there for a while.
+VACUUM (ANALYZE);
+
+-- name: settings
+-- What durability rests on.
+SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('server_version') AS version;

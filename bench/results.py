@@ -1,0 +1,184 @@
+"""From samples to figures: medians with their spread, ratios to the floor, and verdicts. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+
+import msgspec
+
+from bench.runner import CLEAN, FLOOR_ROW, Sample
+
+GROUPS = ("app", "postgres", "valkey")
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """A row: medians over its runs; CPU in microseconds per request, memory of the largest process."""
+
+    name: str
+    runs: int
+    cpu_us_app: float
+    cpu_us_postgres: float
+    cpu_us_valkey: float
+    cpu_us_total: float
+    client_cpu_us: float
+    ratio_to_floor: float | None
+    rps: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    memory_mib: float
+    memory_mib_by_process: dict[str, float]
+    statuses: dict[str, int]
+    codes: dict[str, int]
+    unexpected: int
+    audit: str
+    batch_mean: float
+    batch_sizes: dict[str, int]
+    spread: dict[str, tuple[float, float]]
+
+
+class Verdict(msgspec.Struct):
+    """A target, what was measured, and whether it is reached; None where the rows were not run."""
+
+    target: str
+    measured: float | None
+    limit: float
+    at_most: bool
+
+    @property
+    def word(self) -> str:
+        """PASS, FALLS SHORT, or why there is no verdict."""
+        if self.measured is None:
+            return "not measured"
+        reached = self.measured <= self.limit if self.at_most else self.measured >= self.limit
+        return "PASS" if reached else "FALLS SHORT"
+
+
+def figures(samples: Mapping[str, Sequence[Sample]]) -> list[Figures]:
+    """Return the figures of each row, in the rows' order."""
+    floor = _per_round(samples.get(FLOOR_ROW, ()))
+    return [_figures(name, row, floor) for name, row in samples.items() if row]
+
+
+def _per_round(samples: Sequence[Sample]) -> dict[int, float]:
+    rounds: dict[int, list[float]] = {}
+    for sample in samples:
+        rounds.setdefault(sample.round, []).append(sample.total_us)
+    return {number: mean(values) for number, values in rounds.items()}
+
+
+def _figures(name: str, samples: Sequence[Sample], floor: Mapping[int, float]) -> Figures:
+    def middle(read: Callable[[Sample], float]) -> float:
+        return round(median(read(sample) for sample in samples), 3)
+
+    def span(read: Callable[[Sample], float]) -> tuple[float, float]:
+        values = [read(sample) for sample in samples]
+        return round(min(values), 3), round(max(values), 3)
+
+    ratios = [sample.total_us / floor[sample.round] for sample in samples if sample.round in floor]
+    peaks = {
+        group: round(max(sample.memory_mib[group] for sample in samples), 1)
+        for group in samples[0].memory_mib
+    }
+    verdicts = sorted({sample.audit for sample in samples})
+    return Figures(
+        name=name,
+        runs=len(samples),
+        cpu_us_app=middle(lambda sample: sample.cpu_us["app"]),
+        cpu_us_postgres=middle(lambda sample: sample.cpu_us["postgres"]),
+        cpu_us_valkey=middle(lambda sample: sample.cpu_us["valkey"]),
+        cpu_us_total=middle(lambda sample: sample.total_us),
+        client_cpu_us=middle(lambda sample: sample.client_cpu_us),
+        ratio_to_floor=round(median(ratios), 3) if ratios else None,
+        rps=middle(lambda sample: sample.rps),
+        p50_ms=middle(lambda sample: sample.p50_ms),
+        p95_ms=middle(lambda sample: sample.p95_ms),
+        p99_ms=middle(lambda sample: sample.p99_ms),
+        memory_mib=peaks["app"],
+        memory_mib_by_process=peaks,
+        statuses=_sum(sample.statuses for sample in samples),
+        codes=_sum(sample.codes for sample in samples),
+        unexpected=sum(sample.unexpected for sample in samples),
+        audit=CLEAN if verdicts == [CLEAN] else "; ".join(set(verdicts) - {CLEAN}),
+        batch_mean=middle(lambda sample: sample.batch_mean),
+        batch_sizes=_sum(sample.batch_sizes for sample in samples),
+        spread={
+            "cpu_us_total": span(lambda sample: sample.total_us),
+            "rps": span(lambda sample: sample.rps),
+            "p99_ms": span(lambda sample: sample.p99_ms),
+            "ratio_to_floor": (
+                (round(min(ratios), 3), round(max(ratios), 3)) if ratios else (0.0, 0.0)
+            ),
+        },
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be reached: a figure of the rows that it needs, and its bound."""
+
+    text: str
+    rows: tuple[str, ...]
+    measure: Callable[..., float | None]
+    limit: float
+    at_most: bool = True
+
+
+def _ratio(one: Figures) -> float | None:
+    return one.ratio_to_floor
+
+
+def _cheaper(one: Figures, other: Figures) -> float:
+    return other.cpu_us_total / one.cpu_us_total
+
+
+def _faster(one: Figures, other: Figures) -> float:
+    return one.rps / other.rps
+
+
+TARGETS: tuple[Target, ...] = (
+    Target("hold_accepted, CPU × floor", ("hold_accepted",), _ratio, 2.0),
+    Target("hold_accepted, × cheaper than usual", ("hold_accepted", "usual"), _cheaper, 8.0, False),
+    Target(
+        "hold_accepted, × the requests/s of usual", ("hold_accepted", "usual"), _faster, 8.0, False
+    ),
+    Target("hold_refused, CPU × floor", ("hold_refused",), _ratio, 1.2),
+    Target("hold_sold_out, CPU × floor", ("hold_sold_out",), _ratio, 1.2),
+    Target("pay, CPU × floor", ("pay",), _ratio, 2.5),
+    Target("concerts_read, CPU × floor", ("concerts_read",), _ratio, 1.1),
+    Target("seats_304, CPU × floor", ("seats_304",), _ratio, 1.1),
+    Target("seats_read, CPU × floor", ("seats_read",), _ratio, 1.5),
+    Target("p95 at 88 requests/s, ms", ("open_88",), lambda one: one.p95_ms, 5.0),
+    Target("p99 at 88 requests/s, ms", ("open_88",), lambda one: one.p99_ms, 10.0),
+    Target(
+        "a hold at 1,000,000 seats × one at 1,000",
+        ("hold_1000000_seats", "hold_accepted"),
+        lambda huge, small: huge.cpu_us_total / small.cpu_us_total,
+        1.2,
+    ),
+    Target(
+        "a worker's memory, 60,000 seats hot, MiB",
+        ("hot_map_60000",),
+        lambda one: one.memory_mib,
+        128.0,
+    ),
+)
+
+
+def verdicts(rows: Sequence[Figures]) -> list[Verdict]:
+    """Return one verdict per target."""
+    by_name = {row.name: row for row in rows}
+    found = []
+    for target in TARGETS:
+        needed = [by_name.get(name) for name in target.rows]
+        measured = None if None in needed else target.measure(*needed)
+        found.append(Verdict(target.text, measured, target.limit, target.at_most))
+    return found

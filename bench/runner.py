@@ -1,0 +1,183 @@
+"""Runs the rows round by round, so that whatever drifts in the machine drifts for all of them."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+
+from bench import load
+from bench.meter import Group, Meter
+from bench.processes import APP, USUAL, Batches, Server, running
+from bench.scenes import HUGE, Row, Scene, Sizes, Work
+from bench.stage import Hall, HallPlan, Stage
+from boxoffice.audit import audit
+from boxoffice.platform import sqlfiles
+from boxoffice.settings import Settings
+
+CLEAN = "clean"
+FLOOR_ROW = "floor"
+_USUAL_SQL = sqlfiles.load("bench.usual")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run of one row: CPU in microseconds per request, memory of the largest process per group."""
+
+    round: int
+    cpu_us: dict[str, float]
+    client_cpu_us: float
+    rps: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    memory_mib: dict[str, float]
+    statuses: dict[str, int]
+    codes: dict[str, int]
+    audit: str
+    unexpected: int
+    batch_mean: float = 0.0
+    batch_sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total_us(self) -> float:
+        """CPU of all servers together."""
+        return sum(self.cpu_us.values())
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is about to be done, for those who wait."""
+
+    text: str
+    done: int
+    total: int
+
+
+class Runner:
+    """Measures rows on a stage."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        sizes: Sizes,
+        folder: Path,
+        connections: int,
+        say: Callable[[Step], None],
+    ) -> None:
+        self._stage = stage
+        self._sizes = sizes
+        self._folder = folder
+        self._connections = connections
+        self._say = say
+        self._halls: dict[HallPlan, Hall] = {}
+
+    def run(self, rows: Sequence[Row], runs: int) -> dict[str, list[Sample]]:
+        """Return the samples of each row; the floor has one more per round, at its end."""
+        samples: dict[str, list[Sample]] = {row.name: [] for row in rows}
+        order = list(_order(rows, runs))
+        plans = {self._sizes.hall(row.seats) for row in rows}
+        total = len(order) + len(plans)
+        for done, plan in enumerate(sorted(plans, key=lambda plan: plan.seats)):
+            self._say(Step(f"sowing {plan.schedules} × {plan.seats:,} seats", done, total))
+            self._halls[plan] = self._stage.sow(plan)
+        for done, (number, row) in enumerate(order, start=len(plans)):
+            self._say(Step(f"round {number} of {runs}: {row.name}", done, total))
+            samples[row.name].append(self.measure(row, number))
+        self._say(Step("done", total, total))
+        return samples
+
+    def measure(self, row: Row, number: int) -> Sample:
+        """Measure a row once, on a database and a server of its own."""
+        plan = self._sizes.hall(row.seats)
+        with self._stage.fresh(plan) as settings:
+            env = self._stage.env(settings, row.workers)
+            with running(row.server, env, self._folder / f"{row.name}.log") as server:
+                work = row.build(Scene(self._sizes, self._halls[plan], server))
+                return self._measure(row, number, server, work, settings)
+
+    def _measure(
+        self, row: Row, number: int, server: Server, work: Work, settings: Settings
+    ) -> Sample:
+        meter = Meter([Group("app", server.group.pid), *self._stage.groups])
+        batches: list[Batches] = []
+
+        def before() -> None:
+            if row.server == APP:
+                batches.append(server.batches())
+            meter.start()
+
+        def after() -> None:
+            meter.stop()
+            if row.server == APP:
+                batches.append(server.batches())
+
+        sent = load.run(self._plan(server, work), before, after)
+        seen = batches[1].since(batches[0]) if batches else Batches(0, 0, {})
+        return Sample(
+            round=number,
+            cpu_us={name: us / work.count for name, us in meter.cpu_us().items()},
+            client_cpu_us=sent.cpu_s * 1e6 / work.count,
+            rps=sent.rps,
+            p50_ms=sent.p50_ms,
+            p95_ms=sent.p95_ms,
+            p99_ms=sent.p99_ms,
+            memory_mib={**meter.peaks_mib(), "client": sent.memory_mib},
+            statuses=sent.statuses,
+            codes=sent.codes,
+            audit=asyncio.run(_audit(settings, usual=row.server == USUAL)),
+            unexpected=_unexpected(row, sent),
+            batch_mean=seen.mean,
+            batch_sizes=seen.sizes,
+        )
+
+    def _plan(self, server: Server, work: Work) -> load.Plan:
+        return load.Plan(
+            port=server.port,
+            connections=self._connections,
+            requests=list(work.requests),
+            count=work.count,
+            warmup=list(work.warmup),
+            rate_per_s=work.rate_per_s,
+        )
+
+
+def _order(rows: Sequence[Row], runs: int) -> Iterator[tuple[int, Row]]:
+    """Yield (round, row): every other round backwards, and the floor at both ends of each."""
+    floor = [row for row in rows if row.name == FLOOR_ROW]
+    others = [row for row in rows if row.name != FLOOR_ROW]
+    for number in range(1, runs + 1):
+        turn = others if number % 2 else others[::-1]
+        for row in [*floor, *turn, *floor]:
+            yield number, row
+
+
+def _unexpected(row: Row, sent: load.Load) -> int:
+    """Count the answers that the row is not about."""
+    wrong = sum(number for status, number in sent.statuses.items() if status not in row.expect)
+    return wrong + sum(number for code, number in sent.codes.items() if code not in row.codes)
+
+
+async def _audit(settings: Settings, *, usual: bool) -> str:
+    """Return `clean`, or the names of the broken invariants."""
+    report = await audit(settings)
+    broken = [check.name for check in report.broken]
+    if usual and await _usual_violations(settings):
+        broken.append("usual")
+    return CLEAN if report.ok and not broken else "broken: " + ", ".join(broken)
+
+
+async def _usual_violations(settings: Settings) -> int:
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        return int(await connection.fetchval(_USUAL_SQL["check"]))
+    finally:
+        await connection.close()
+
+
+def wanted(rows: Sequence[Row], names: Sequence[str], *, huge: bool) -> list[Row]:
+    """Return the rows of these names, all of them where none is named; the floor is always there."""
+    if names:
+        return [row for row in rows if row.name in names or row.name == FLOOR_ROW]
+    return [row for row in rows if huge or row.seats != HUGE]

@@ -1,0 +1,333 @@
+"""The rows of the benchmark: who sends what to whom, and what must have happened before."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bench import load, wire
+from bench.processes import APP, FLOOR, USUAL, Server
+from bench.stage import Hall, HallPlan, Schedule
+
+_WARMUP_SHARE = 10
+_WARMUP_MIN = 400
+SEED = 88
+SEED_RATE_PER_S = 88.0
+SMALL, LARGE, HUGE = 1_000, 60_000, 1_000_000
+_CROWD = 1_000
+_PAIR = 2
+# Of rows of 25 seats: one of each row stays alone, and what is left near the end is not measured.
+_PAIRS_PER_SCHEDULE = 450
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything: `holds` is the number of requests of a row of accepted holds."""
+
+    holds: int
+    open_s: float
+    huge: bool
+
+    @property
+    def warmup(self) -> int:
+        """Requests that are sent first and not measured: plans and caches come to their usual state."""
+        return max(min(_WARMUP_MIN, self.holds), self.holds // _WARMUP_SHARE)
+
+    @property
+    def people(self) -> int:
+        """Somebody else for every accepted hold, its warm-up included, and a crowd that fills halls."""
+        return self.holds + self.warmup + 2 * _CROWD
+
+    def hall(self, seats: int) -> HallPlan:
+        """Return the hall of a row: schedules of `seats` seats for all holds, two of them apart."""
+        wanted = self.holds + self.warmup
+        return HallPlan(seats, 2 + -(-wanted // seats) if seats == SMALL else 1, self.people)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the client is to send: `count` requests, repeating from the front."""
+
+    requests: Sequence[bytes]
+    warmup: Sequence[bytes]
+    count: int
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a row finds: its hall, its server, and how much it is to do."""
+
+    sizes: Sizes
+    hall: Hall
+    server: Server
+
+    @property
+    def crowd(self) -> list[str]:
+        """Tokens of people who fill halls, and never ask again."""
+        return self.hall.tokens[:_CROWD]
+
+    @property
+    def others(self) -> list[str]:
+        """Tokens of people who ask for seats that the crowd has."""
+        return self.hall.tokens[_CROWD : 2 * _CROWD]
+
+    @property
+    def buyers(self) -> list[str]:
+        """Tokens of people who have not asked for anything yet."""
+        return self.hall.tokens[2 * _CROWD :]
+
+    @property
+    def full(self) -> Schedule:
+        """The schedule that is filled before the measurement where a row wants a full one."""
+        return self.hall.schedules[0]
+
+    def free_seats(self, per_request: int = 1) -> list[tuple[str, list[str]]]:
+        """Return seats of the other schedules in groups, schedule after schedule as they sell out."""
+        schedules = self.hall.schedules[1:] or self.hall.schedules
+        return [
+            (schedule.schedule_id, schedule.seat_ids[at : at + per_request])
+            for schedule in schedules
+            for at in range(0, len(schedule.seat_ids), per_request)
+        ]
+
+    def fill(self) -> None:
+        """Have the crowd hold every seat of the full schedule, through the shop itself."""
+        seats = self.full.seat_ids
+        load.fire(
+            self.server.port,
+            [
+                wire.hold(self.full.schedule_id, self.crowd[at % _CROWD], f"fill-{at}", [seat_id])
+                for at, seat_id in enumerate(seats)
+            ],
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: `build` prepares through the server and returns what to measure."""
+
+    name: str
+    build: Callable[[Scene], Work]
+    expect: frozenset[str] = frozenset({"201"})
+    codes: frozenset[str] = frozenset()
+    server: tuple[str, ...] = APP
+    seats: int = SMALL
+    workers: int = 1
+    about: str = field(default="")
+
+
+class _Held(msgspec.Struct):
+    reservation_id: str
+
+
+def _split(requests: list[bytes], sizes: Sizes, count: int) -> Work:
+    """Take the warm-up from the front, so that what is measured was never asked before."""
+    warmup = sizes.warmup
+    return Work(requests[warmup : warmup + count], requests[:warmup], count)
+
+
+def _repeat(request: Sequence[bytes], sizes: Sizes, count: int) -> Work:
+    return Work(request, list(request)[:1] * sizes.warmup, count)
+
+
+def accepted(scene: Scene) -> Work:
+    """Somebody else for every seat."""
+    sizes = scene.sizes
+    seats = scene.free_seats()
+    if scene.hall.plan.seats != SMALL:
+        random.Random(SEED).shuffle(seats)  # noqa: S311 — a load, not a secret
+    wanted = zip(seats, scene.buyers, strict=False)
+    requests = [
+        wire.hold(schedule_id, token, f"hold-{at}", seat_ids)
+        for at, ((schedule_id, seat_ids), token) in enumerate(wanted)
+    ]
+    return _split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
+
+
+def usual_accepted(scene: Scene) -> Work:
+    """The same as `accepted`, less often: it takes eight times as long."""
+    work = accepted(scene)
+    return Work(work.requests, work.warmup, max(1, scene.sizes.holds // 3))
+
+
+def refused(scene: Scene) -> Work:
+    """A thousand people ask again and again for seats that others hold."""
+    scene.fill()
+    seats = scene.full.seat_ids
+    count = scene.sizes.warmup + scene.sizes.holds
+    others = scene.others
+    requests = [
+        wire.hold(
+            scene.full.schedule_id,
+            others[at % len(others)],
+            f"refused-{at}",
+            [seats[at * 7 % len(seats)]],
+        )
+        for at in range(count)
+    ]
+    return _split(requests, scene.sizes, scene.sizes.holds)
+
+
+def sold_out(scene: Scene) -> Work:
+    """A thousand people ask again and again for the best two of no seats."""
+    scene.fill()
+    others = scene.others
+    requests = [
+        wire.hold_best(scene.full.schedule_id, others[at % len(others)], f"out-{at}", _PAIR)
+        for at in range(scene.sizes.warmup + scene.sizes.holds)
+    ]
+    return _split(requests, scene.sizes, scene.sizes.holds)
+
+
+def best_available(scene: Scene) -> Work:
+    """Somebody else every time asks for the best two adjacent seats, while there are some."""
+    sizes = scene.sizes
+    count = sizes.holds // _PAIR
+    wishes = [
+        schedule.schedule_id
+        for schedule in scene.hall.schedules[1:]
+        for _ in range(_PAIRS_PER_SCHEDULE)
+    ]
+    requests = [
+        wire.hold_best(schedule_id, token, f"best-{at}", _PAIR)
+        for at, (schedule_id, token) in enumerate(zip(wishes, scene.buyers, strict=False))
+    ]
+    return Work(requests[:count], requests[-(sizes.warmup // _PAIR) :], count)
+
+
+def _paid_later(scene: Scene, count: int) -> list[bytes]:
+    """Hold `count` seats through the shop, one person each, and return the payments for them."""
+    wanted = list(zip(scene.free_seats(), scene.buyers, strict=False))[:count]
+    holds = [
+        wire.hold(schedule_id, token, f"hold-{at}", seat_ids)
+        for at, ((schedule_id, seat_ids), token) in enumerate(wanted)
+    ]
+    bodies = load.fire(scene.server.port, holds)
+    return [
+        wire.pay(token, msgspec.json.decode(body, type=_Held).reservation_id)
+        for (_, token), body in zip(wanted, bodies, strict=True)
+    ]
+
+
+def pay(scene: Scene) -> Work:
+    """Everybody pays the hold that they made a moment before."""
+    count = scene.sizes.holds // 2
+    return _split(_paid_later(scene, scene.sizes.warmup + count), scene.sizes, count)
+
+
+def seats_read(scene: Scene) -> Work:
+    """The full map, compressed as browsers ask for it."""
+    path = f"/v1/schedules/{scene.full.schedule_id}/seats"
+    return _repeat([wire.get(path, scene.others[0])], scene.sizes, scene.sizes.holds)
+
+
+def seats_304(scene: Scene) -> Work:
+    """The map for those who have it already."""
+    path = f"/v1/schedules/{scene.full.schedule_id}/seats"
+    etag = scene.server.get(path, {"Accept-Encoding": "gzip"})[1]["etag"]
+    request = wire.get(path, scene.others[0], etag=etag)
+    return _repeat([request], scene.sizes, scene.sizes.holds)
+
+
+def concerts_read(scene: Scene) -> Work:
+    """The list of concerts."""
+    return _repeat([wire.get("/v1/concerts", scene.others[0])], scene.sizes, scene.sizes.holds)
+
+
+def mixed(scene: Scene) -> Work:
+    """The seed's mix: half lookups, 45 % holds of which 88 % are refused, 5 % payments."""
+    return _mixed(scene, scene.sizes.holds, None)
+
+
+def open_88(scene: Scene) -> Work:
+    """The seed's mix at the seed's rate; people come whether or not others have their answers."""
+    return _mixed(scene, max(10, int(SEED_RATE_PER_S * scene.sizes.open_s)), SEED_RATE_PER_S)
+
+
+def _mixed(scene: Scene, count: int, rate_per_s: float | None) -> Work:
+    scene.fill()
+    total = scene.sizes.warmup + count
+    payments = _paid_later(scene, total * 5 // 100 + 1)
+    free = scene.free_seats()[len(payments) :]
+    buyers = scene.buyers[len(payments) :]
+    taken, others = scene.full.seat_ids, scene.others
+    chance = random.Random(SEED)  # noqa: S311 — a load, not a secret
+    lookups = _lookups(scene)
+    requests = []
+    accepted_so_far = 0
+    for at in range(total):
+        draw = chance.random()
+        if draw < 0.50:
+            requests.append(chance.choice(lookups))
+        elif draw < 0.55 and payments:
+            requests.append(payments.pop())
+        elif chance.random() < 0.88:
+            token, seat = chance.choice(others), chance.choice(taken)
+            requests.append(wire.hold(scene.full.schedule_id, token, f"mix-{at}", [seat]))
+        else:
+            schedule_id, seat_ids = free[accepted_so_far]
+            token = buyers[accepted_so_far]
+            accepted_so_far += 1
+            requests.append(wire.hold(schedule_id, token, f"mix-{at}", seat_ids))
+    warmup = scene.sizes.warmup
+    return Work(requests[warmup:], requests[:warmup], count, rate_per_s)
+
+
+def _lookups(scene: Scene) -> list[bytes]:
+    """Two of the list of concerts, one of a concert's schedules, two of a seat map that is selling."""
+    selling = scene.hall.schedules[1]
+    token = scene.others[0]
+    seats = f"/v1/schedules/{selling.schedule_id}/seats"
+    schedules = f"/v1/concerts/{selling.concert_id}/schedules"
+    paths = ["/v1/concerts", "/v1/concerts", schedules, seats, seats]
+    return [wire.get(path, token) for path in paths]
+
+
+def hot_map(scene: Scene) -> Work:
+    """A large map that many look at while it sells: three lookups to each hold."""
+    schedule = scene.full
+    path = f"/v1/schedules/{schedule.schedule_id}/seats"
+    look = wire.get(path, scene.others[0])
+    count = max(8, scene.sizes.holds // 6)
+    total = scene.sizes.warmup + count
+    people = zip(schedule.seat_ids[:total], scene.buyers, strict=False)
+    requests = []
+    for at, (seat_id, token) in enumerate(people):
+        hold = wire.hold(schedule.schedule_id, token, f"hot-{at}", [seat_id])
+        requests.append(look if at % 4 else hold)
+    return _split(requests, scene.sizes, count)
+
+
+_SEATS_TAKEN = frozenset({"seat_taken"})
+
+ROWS: tuple[Row, ...] = (
+    Row("floor", accepted, server=FLOOR, about="bare ASGI reply, the same JSON in and out"),
+    Row(
+        "usual", usual_accepted, server=USUAL, about="Redis lock, SELECT … FOR UPDATE, commit each"
+    ),
+    Row("hold_accepted", accepted, about="one seat each, 1,000 seats a schedule"),
+    Row("hold_refused", refused, frozenset({"409"}), _SEATS_TAKEN, about="seats that others hold"),
+    Row(
+        "hold_sold_out", sold_out, frozenset({"409"}), frozenset({"sold_out"}), about="no seat left"
+    ),
+    Row("hold_best_available", best_available, about="the best two adjacent seats"),
+    Row("pay", pay, about="from the wallet"),
+    Row("seats_read", seats_read, frozenset({"200"}), about="1,000 seats, gzip"),
+    Row("seats_304", seats_304, frozenset({"304"}), about="the same, unchanged"),
+    Row("concerts_read", concerts_read, frozenset({"200"}), about="the list of concerts"),
+    Row("mixed", mixed, frozenset({"200", "201", "409"}), _SEATS_TAKEN, about="the seed's mix"),
+    Row("open_88", open_88, frozenset({"200", "201", "409"}), _SEATS_TAKEN, about="88 a second"),
+    Row("hold_accepted_2_workers", accepted, workers=2, about="as hold_accepted"),
+    Row("hold_60000_seats", accepted, seats=LARGE, about="one schedule of 60,000"),
+    Row(
+        "hot_map_60000",
+        hot_map,
+        frozenset({"200", "201"}),
+        seats=LARGE,
+        about="map reads and holds",
+    ),
+    Row("hold_1000000_seats", accepted, seats=HUGE, about="one schedule of 1,000,000"),
+)
+BY_NAME = {row.name: row for row in ROWS}

@@ -1,0 +1,71 @@
+"""The tables for people."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.results import Figures, Verdict
+
+_STYLES = {"PASS": "green", "FALLS SHORT": "red"}
+
+
+def table(rows: Sequence[Figures]) -> Table:
+    """Return one line per row."""
+    shown = Table(title="CPU in microseconds per request; medians")
+    shown.add_column("row", no_wrap=True)
+    for name in ("req/s", "p50 ms", "p95 ms", "p99 ms", "app", "PG", "Valkey", "total", "× floor"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for name in ("MiB", "client", "batch"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("statuses")
+    shown.add_column("audit")
+    for row in rows:
+        shown.add_row(*_cells(row), style="" if not row.unexpected else "red")
+    return shown
+
+
+def _cells(row: Figures) -> list[str]:
+    ratio = "" if row.ratio_to_floor is None else f"{row.ratio_to_floor:.2f}"
+    times = [f"{value:.1f}" for value in (row.p50_ms, row.p95_ms, row.p99_ms)]
+    cpu = (row.cpu_us_app, row.cpu_us_postgres, row.cpu_us_valkey, row.cpu_us_total)
+    statuses = " ".join(f"{status}×{number}" for status, number in row.statuses.items())
+    batch = f"{row.batch_mean:.1f}" if row.batch_mean else ""
+    return [
+        row.name,
+        f"{row.rps:,.0f}",
+        *times,
+        *(f"{value:.0f}" for value in cpu),
+        ratio,
+        f"{row.memory_mib:.0f}",
+        f"{row.client_cpu_us:.0f}",
+        batch,
+        statuses,
+        row.audit,
+    ]
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return one line per target."""
+    shown = Table(title="targets")
+    for name in ("target", "bound", "measured", "verdict"):
+        shown.add_column(name, no_wrap=True)
+    for one in verdicts:
+        sign = "≤" if one.at_most else "≥"
+        measured = "" if one.measured is None else f"{one.measured:.2f}"
+        word = one.word
+        shown.add_row(
+            one.target, f"{sign} {one.limit:g}", measured, word, style=_STYLES.get(word, "dim")
+        )
+    return shown
+
+
+def show(
+    console: Console, about: Mapping[str, str], rows: Sequence[Figures], verdicts: Sequence[Verdict]
+) -> None:
+    """Print everything."""
+    for name, text in about.items():
+        console.print(f"{name:<12} {text}", soft_wrap=True, highlight=False)
+    # Wider than most terminals: a line that wraps is easier to read than one that is cut.
+    console.print(table(rows))
+    console.print(verdict_table(verdicts))

@@ -1,0 +1,188 @@
+"""What a measurement stands on: one PostgreSQL and Valkey, and a fresh database for every run.
+
+A hall is sown once per size into a template database; each run gets a copy, so that all runs of all
+rows start from the same rows, and prebuilt requests stay good.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from redis import Redis
+from rich.console import Console
+
+from bench.meter import Group
+from boxoffice import seeding
+from boxoffice.catalog import rules as catalog_rules
+from boxoffice.embedded import EmbeddedServers
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.migrations import migrate
+from boxoffice.settings import Settings
+
+_SQL = sqlfiles.load("bench")
+_USUAL_SCHEMA = sqlfiles.read("bench.usual", "schema.sql")
+_RUN = "bench_run"
+_BALANCE_MINOR = 5_000_000
+# Longer than any run of the benchmark: nothing lapses and no token ends while it is measured.
+_HOLD_TTL_S = 86_400
+_TOKEN_TTL_S = 86_400
+
+
+@dataclass(frozen=True)
+class HallPlan:
+    """How much to sow: equal schedules, and people with money."""
+
+    seats: int
+    schedules: int
+    people: int
+
+    @property
+    def template(self) -> str:
+        """The name of its database."""
+        return f"bench_hall_{self.seats}"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule on sale and its seats in order."""
+
+    schedule_id: str
+    concert_id: str
+    seat_ids: list[str]
+
+
+class _Person(msgspec.Struct):
+    access_token: str
+
+
+@dataclass(frozen=True)
+class Hall:
+    """What was sown: schedules, and one access token per person."""
+
+    plan: HallPlan
+    schedules: list[Schedule]
+    tokens: list[str]
+
+
+class Stage:
+    """The servers of a benchmark, started once."""
+
+    def __init__(self, servers: EmbeddedServers) -> None:
+        self._servers = servers
+        self._valkey = Redis.from_url(servers.valkey_url)
+
+    @property
+    def groups(self) -> list[Group]:
+        """The processes of both servers."""
+        postgres, valkey = self._servers.postgres.pid, self._servers.valkey.pid
+        if postgres is None or valkey is None:
+            raise RuntimeError("the servers are not running")
+        return [Group("postgres", postgres), Group("valkey", valkey)]
+
+    def settings(self, database: str) -> Settings:
+        """Return the settings that everybody gets, with the address of one database."""
+        url = self._servers.database_url.rpartition("/")[0] + "/" + database
+        return Settings(database_url=url, valkey_url=self._servers.valkey_url, log_level="error")
+
+    def env(self, settings: Settings, workers: int) -> dict[str, str]:
+        """Return the environment of a server; all but addresses and workers stays as it is."""
+        return {
+            "BOXOFFICE_DATABASE_URL": settings.database_url,
+            "BOXOFFICE_VALKEY_URL": settings.valkey_url,
+            "BOXOFFICE_WORKERS": str(workers),
+        }
+
+    def promises(self) -> dict[str, str]:
+        """Return the settings of PostgreSQL that durability rests on."""
+        return asyncio.run(self._promises())
+
+    async def _promises(self) -> dict[str, str]:
+        connection = await asyncpg.connect(self._servers.database_url)
+        try:
+            return dict(await connection.fetchrow(_SQL["settings"]) or {})
+        finally:
+            await connection.close()
+
+    def sow(self, plan: HallPlan) -> Hall:
+        """Make the template of a hall and return what is in it."""
+        with tempfile.TemporaryDirectory(prefix="boxoffice-bench-tokens-") as folder:
+            written = Path(folder, "tokens")
+            schedules = asyncio.run(self._sow(plan, written))
+            lines = written.read_bytes().splitlines()
+        tokens = [msgspec.json.decode(line, type=_Person).access_token for line in lines]
+        return Hall(plan, schedules, tokens)
+
+    async def _sow(self, plan: HallPlan, tokens: Path) -> list[Schedule]:
+        await self._admin("drop_database", plan.template)
+        await self._admin("create_database", plan.template)
+        settings = msgspec.structs.replace(
+            self.settings(plan.template),
+            seats_per_schedule_max=max(plan.seats, 100_000),
+            access_token_ttl_s=_TOKEN_TTL_S,
+        )
+        await migrate(settings)
+        schedules = await _fill(settings, plan, tokens)
+        connection = await asyncpg.connect(settings.database_url)
+        try:
+            await connection.execute(_USUAL_SCHEMA)
+            await connection.execute(_SQL["tidy"])
+        finally:
+            await connection.close()
+        return schedules
+
+    @contextmanager
+    def fresh(self, plan: HallPlan) -> Iterator[Settings]:
+        """Lend a copy of a hall's database, and an empty Valkey."""
+        asyncio.run(self._copy(plan))
+        try:
+            yield self.settings(_RUN)
+        finally:
+            asyncio.run(self._admin("drop_database", _RUN))
+
+    async def _copy(self, plan: HallPlan) -> None:
+        # The copies have the same schedules: what the seat lock knows of the last one must go.
+        self._valkey.flushall()
+        await self._admin("drop_database", _RUN)
+        await self._admin("copy_database", _RUN, plan.template)
+
+    async def _admin(self, statement: str, name: str, template: str = "") -> None:
+        connection = await asyncpg.connect(self._servers.database_url)
+        try:
+            text = _SQL[statement].replace("{name}", name).replace("{template}", template)
+            await connection.execute(text)
+        finally:
+            await connection.close()
+
+    def close(self) -> None:
+        """Let go of Valkey."""
+        self._valkey.close()
+
+
+@contextmanager
+def stage(data_dir: Path) -> Iterator[Stage]:
+    """Run the servers on `data_dir` until the block is left."""
+    with EmbeddedServers(data_dir, say=lambda text: print(f"… {text}", file=sys.stderr)) as servers:
+        one = Stage(servers)
+        try:
+            yield one
+        finally:
+            one.close()
+
+
+async def _fill(settings: Settings, plan: HallPlan, tokens: Path) -> list[Schedule]:
+    """Sow as `boxoffice seed` does: schedule by schedule, the people along with the first."""
+    quiet = Console(quiet=True)
+    schedules = []
+    seat_ids = [seat.seat_id for seat in catalog_rules.hall(plan.seats)]
+    for number in range(plan.schedules):
+        users, written = (0, None) if number else (plan.people, tokens)
+        wish = seeding.Plan(plan.seats, users, _BALANCE_MINOR, hold_ttl_s=_HOLD_TTL_S)
+        made = await seeding.seed(settings, wish, written, quiet)
+        schedules.append(Schedule(str(made.schedule_id), str(made.concert_id), seat_ids))
+    return schedules

@@ -1,0 +1,1 @@
+"""The usual design of a ticket shop, written for the benchmark alone."""

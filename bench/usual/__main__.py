@@ -1,0 +1,185 @@
+"""The usual design, done properly: a Redis lock per seat of a request, then a transaction.
+
+`SET NX PX` with an owner token for each seat in order, `SELECT … FOR UPDATE`, check, update, insert,
+commit, and a compare-and-delete per lock. A pool of 20 connections, as a service of this kind has. It
+checks the access token, because every shop does. It keeps no idempotency keys, no ticket limits, no
+outbox, no metrics and no request log: what it costs here is the least that the design costs.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import falcon
+import falcon.asgi
+import jwt
+import msgspec
+import uvloop
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.commands.core import AsyncScript
+
+from boxoffice.http.middleware import InFlight
+from boxoffice.http.server import listen, serve
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.values import Money
+from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut
+from boxoffice.reservations.rules import Status
+from boxoffice.settings import Settings, load
+
+_SQL = sqlfiles.load("bench.usual")
+_UNLOCK = sqlfiles.read("bench.usual", "unlock.lua")
+_POOL = 20
+_LOCK_MS = 5_000
+_HOLD_FOR = timedelta(seconds=300)
+
+_decode = msgspec.json.Decoder(HoldRequest).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class SeatTaken(Exception):
+    """Somebody else holds the seat, or is about to."""
+
+
+class SeatLocks:
+    """One lock per seat, in Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._unlock: AsyncScript = redis.register_script(_UNLOCK)
+
+    async def take(self, names: Sequence[str], owner: str) -> None:
+        """Take all of them in the given order, or none; raise `SeatTaken`."""
+        for at, name in enumerate(names):
+            if not await self._redis.set(name, owner, nx=True, px=_LOCK_MS):
+                await self.give_back(names[:at], owner)
+                raise SeatTaken
+
+    async def give_back(self, names: Sequence[str], owner: str) -> None:
+        """Give back those that are still this owner's."""
+        for name in names:
+            await self._unlock(keys=[name], args=[owner])
+
+
+class Holds:
+    """`POST /v1/schedules/{schedule_id}/reservations`."""
+
+    def __init__(self, pool: Any, locks: SeatLocks, secrets: Mapping[str, bytes]) -> None:
+        self._pool = pool
+        self._locks = locks
+        self._secrets = secrets
+
+    async def on_post(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, schedule_id: str
+    ) -> None:
+        """Hold the seats, all or none."""
+        user_id = self._person(req)
+        wish = _decode(await req.stream.read())
+        seat_ids = sorted(wish.seat_ids or ())
+        names = [f"usual:{schedule_id}:{seat_id}" for seat_id in seat_ids]
+        owner = str(uuid4())
+        try:
+            await self._locks.take(names, owner)
+            try:
+                held = await self._hold(UUID(schedule_id), user_id, seat_ids)
+            finally:
+                await self._locks.give_back(names, owner)
+        except SeatTaken:
+            resp.status = falcon.HTTP_409
+            resp.data = b'{"type":"about:blank","title":"The seat is taken.","code":"seat_taken"}'
+            return
+        resp.status = falcon.HTTP_201
+        resp.data = _encode(held)
+
+    def _person(self, req: falcon.asgi.Request) -> UUID:
+        token = (req.get_header("Authorization") or "").removeprefix("Bearer ")
+        try:
+            secret = self._secrets[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(
+                token, secret, algorithms=["HS256"], audience="boxoffice", issuer="boxoffice"
+            )
+        except (jwt.PyJWTError, KeyError):
+            raise falcon.HTTPUnauthorized from None
+        return UUID(claims["sub"])
+
+    async def _hold(self, schedule_id: UUID, user_id: UUID, seat_ids: Sequence[str]) -> HeldOut:
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_SQL["lock_seats"], schedule_id, seat_ids)
+            if len(rows) != len(seat_ids):
+                raise falcon.HTTPNotFound
+            if not all(row["free"] for row in rows):
+                raise SeatTaken
+            held = _present(schedule_id, rows)
+            own_id = new_id()
+            held.reservation_id = str(ScopedId(schedule_id, own_id))
+            hold = (schedule_id, seat_ids, user_id, own_id, held.expires_at)
+            await connection.execute(_SQL["hold_seats"], *hold)
+            record = (own_id, schedule_id, user_id, seat_ids, held.amount)
+            times = (held.created_at, held.expires_at)
+            await connection.execute(_SQL["insert_reservation"], *record, *times)
+        return held
+
+
+def _present(schedule_id: UUID, rows: Sequence[Any]) -> HeldOut:
+    now = datetime.now(UTC)
+    seats = [
+        SeatOut(
+            row["seat_id"],
+            row["section"],
+            row["row_label"],
+            row["number"],
+            row["grade"],
+            Money(row["price_minor"], "KRW"),
+        )
+        for row in rows
+    ]
+    return HeldOut(
+        reservation_id="",
+        schedule_id=schedule_id,
+        status=Status.HELD,
+        seats=seats,
+        amount=sum(row["price_minor"] for row in rows),
+        currency="KRW",
+        created_at=now,
+        expires_at=now + _HOLD_FOR,
+        expires_in_seconds=int(_HOLD_FOR.total_seconds()),
+    )
+
+
+class Ready:
+    """`GET /readyz`."""
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Say so."""
+        resp.data = b"{}"
+
+
+async def run(settings: Settings) -> None:
+    """Serve on the port that the settings name, until told to stop."""
+    pool = await asyncpg.create_pool(
+        settings.database_url,
+        min_size=_POOL,
+        max_size=_POOL,
+        server_settings={"application_name": "usual", "synchronous_commit": "on", "jit": "off"},
+    )
+    redis = Redis.from_pool(
+        BlockingConnectionPool.from_url(settings.valkey_url, max_connections=64)
+    )
+    secrets = {row["kid"]: row["secret"] for row in await pool.fetch(_SQL["keys"])}
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
+    app.add_route(
+        "/v1/schedules/{schedule_id}/reservations", Holds(pool, SeatLocks(redis), secrets)
+    )
+    app.add_route("/readyz", Ready())
+    with listen(settings) as sock:
+        await serve(app, settings, InFlight(), sock)
+    await redis.aclose()
+    async with asyncio.timeout(10):
+        await pool.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(run(load()))

@@ -1,0 +1,37 @@
+-- name: lock_seats
+-- The wanted seats, locked in one order for everybody, so that nobody waits in a circle.
+SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor,
+       s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= now()) AS free
+  FROM usual.seats s
+ WHERE s.schedule_id = $1 AND s.seat_id = ANY ($2::text[])
+ ORDER BY s.seat_id
+   FOR UPDATE;
+
+-- name: hold_seats
+-- Set locked seats aside.
+UPDATE usual.seats s
+   SET state = 'HELD', user_id = $3, reservation_id = $4, expires_at = $5
+ WHERE s.schedule_id = $1 AND s.seat_id = ANY ($2::text[]);
+
+-- name: insert_reservation
+-- The record of a hold.
+INSERT INTO usual.reservations (
+    reservation_id, schedule_id, user_id, seat_ids, amount_minor, status, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, 'HELD', $6, $7);
+
+-- name: keys
+-- The secrets that sign access tokens, by their names.
+SELECT kid, secret FROM token_keys;
+
+-- name: check
+-- Seats that are held without exactly one reservation that lists them, and the reverse.
+SELECT (SELECT count(*)
+          FROM usual.seats s
+         WHERE s.state = 'HELD'
+           AND 1 <> (SELECT count(*) FROM usual.reservations r
+                      WHERE r.reservation_id = s.reservation_id
+                        AND r.schedule_id = s.schedule_id
+                        AND s.seat_id = ANY (r.seat_ids)))
+     + (SELECT abs(coalesce(sum(cardinality(r.seat_ids)), 0)
+                   - (SELECT count(*) FROM usual.seats s WHERE s.state = 'HELD'))
+          FROM usual.reservations r) AS violations;

@@ -1,0 +1,57 @@
+"""The metrics files of several workers: what a dead one has counted stays, its files go.
+
+`prometheus_client` gives each process files of its own, and sums over all that it finds.
+"""
+
+import os
+from pathlib import Path
+
+from prometheus_client import multiprocess
+from prometheus_client.mmap_dict import MmapedDict
+
+from boxoffice.platform import telemetry
+
+# The sum of the dead, in a file of the form that the collector reads: the kind comes first.
+_ENDED = "ended"
+_SUMMED = ("counter", "histogram")
+
+
+def forget_process(folder: Path, pid: int) -> None:
+    """Take a dead process out of the gauges, and move what it has counted to the sum of the dead.
+
+    Without the sum its counters would fall, which looks like a restart of everything. A file that
+    cannot be read, such as one of a process that was killed while it wrote, is left out of the sum.
+    """
+    try:
+        multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+        for kind in _SUMMED:
+            file = folder / f"{kind}_{pid}.db"
+            if file.exists():
+                _add(file, folder / f"{kind}_{_ENDED}.db")
+    except OSError as error:
+        # Whoever supervises workers goes on without their metrics.
+        telemetry.log.warning("worker_metrics_not_kept", error=str(error))
+
+
+def _add(file: Path, total: Path) -> None:
+    """Add the values of `file` to those of `total`, which readers find whole at any time."""
+    merged = total.with_suffix(".tmp")
+    merged.unlink(missing_ok=True)
+    sums: dict[str, tuple[float, float]] = {}
+    for source in (total, file):
+        for key, value, timestamp in _values(source):
+            sums[key] = (sums.get(key, (0.0, 0.0))[0] + value, timestamp)
+    written = MmapedDict(str(merged))  # type: ignore[no-untyped-call]
+    for key, (value, timestamp) in sums.items():
+        written.write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
+    written.close()  # type: ignore[no-untyped-call]
+    file.unlink()
+    os.replace(merged, total)
+
+
+def _values(file: Path) -> list[tuple[str, float, float]]:
+    try:
+        read = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+        return [(key, value, timestamp) for key, value, timestamp, _ in read]
+    except (OSError, RuntimeError, ValueError):
+        return []

@@ -1,0 +1,132 @@
+"""What a request hears when its own time is over, and that it is true."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import asyncpg
+import falcon.asgi
+import pytest
+from falcon import testing
+
+from boxoffice.errors import Problem
+from boxoffice.http import problems
+from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.operation import Call, Gate, Reply, operation
+
+from .client import expect, refused
+from .conftest import Start, make_organizer, on_sale, rich
+
+HASTE = {
+    "statement_timeout_ms": "100",
+    "lock_timeout_ms": "100",
+    "outcome_settle_for_ms": "100",
+    "batch_isolate_for_ms": "200",
+    "body_timeout_ms": "1000",
+    "request_timeout_ms": "1300",
+    "batch_retry_for_ms": "60000",
+}
+
+
+def test_a_hold_that_is_made_after_the_deadline_was_never_denied(start: Start) -> None:
+    server = start(**HASTE)
+    sale = on_sale(make_organizer(server), 4)
+    buyer = rich(server.api)
+    wish = {"seat_ids": sale.seat_ids[:1]}
+
+    async def ask_behind_a_lock() -> Any:
+        connection = await asyncpg.connect(server.database_url)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE outbox IN SHARE MODE")
+                return await asyncio.to_thread(buyer.api.post, sale.holds, wish, key="one")
+        finally:
+            await connection.close()
+
+    refused(asyncio.run(ask_behind_a_lock()), "outcome_unknown")
+    # The command is still being decided, and the same key tells how.
+    made = expect(buyer.api.post(sale.holds, wish, key="one"), 201)
+    assert [seat["seat_id"] for seat in made.json["seats"]] == wish["seat_ids"]
+    mine = expect(buyer.api.get("/v1/me/reservations"), 200).json["items"]
+    assert len(mine) == 1
+
+
+class _Slow:
+    """Answers later than its gate allows."""
+
+    gate = Gate(
+        authenticate=lambda _token: pytest.fail("nobody asked who calls"),
+        body_max_bytes=100,
+        body_timeout_s=60.0,
+        request_timeout_s=0.05,
+    )
+
+    async def _answer(self) -> Reply:
+        await asyncio.Event().wait()
+        return Reply()
+
+    @operation("Read")
+    async def on_get(self, _call: Call[Any, Any]) -> Reply:
+        """Read for ever."""
+        return await self._answer()
+
+    @operation("Write")
+    async def on_post(self, _call: Call[Any, Any]) -> Reply:
+        """Write for ever."""
+        return await self._answer()
+
+    @operation("Undo", 204)
+    async def on_delete(self, _call: Call[Any, Any]) -> Reply:
+        """Undo for ever."""
+        return await self._answer()
+
+    @operation("Write what is sent", body=dict[str, int])
+    async def on_put(self, _call: Call[Any, Any]) -> Reply:
+        """Never be called."""
+        return await self._answer()
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [("GET", "unavailable"), ("POST", "outcome_unknown"), ("DELETE", "outcome_unknown")],
+)
+async def test_only_what_changes_nothing_says_that_nothing_was_done(method: str, code: str) -> None:
+    async with testing.ASGIConductor(_app()) as client:
+        answer = await client.request(method=method, path="/slow")
+    assert (answer.status_code, answer.json["code"]) == (503, code)
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_write_whose_body_never_came_did_nothing() -> None:
+    class Silent(Problem):
+        """The body that the client keeps back."""
+
+    events = [{"type": "http.request", "body": b"{", "more_body": True}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if events:
+            return events.pop()
+        await asyncio.Event().wait()
+        raise Silent
+
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"10")]
+    scope = testing.create_scope(path="/slow", method="PUT")
+    scope["headers"] = headers
+    async with asyncio.timeout(5):
+        with contextlib.suppress(Silent):
+            await _app()(scope, receive, send)
+    assert sent[0]["status"] == 503
+    assert b'"unavailable"' in sent[1]["body"]
+
+
+def _app() -> "falcon.asgi.App[Any, Any]":
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
+        middleware=[RequestLog(InFlight(), log_requests=False)]
+    )
+    problems.install(app)
+    app.add_route("/slow", _Slow())
+    return app

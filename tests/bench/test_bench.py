@@ -1,0 +1,132 @@
+"""The benchmark runs end to end and its figures have their shape; what they are, no test judges."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.results import Verdict, figures, verdicts
+from bench.runner import Sample, wanted
+from bench.scenes import HUGE, ROWS
+
+ROOT = Path(__file__).parents[2]
+HOLDS = 120
+TIMEOUT_S = 120
+# Every kind of preparation and of client once; the others differ in what they ask for.
+NAMES = ["usual", "hold_accepted", "hold_refused", "hold_sold_out", "pay", "seats_304", "open_88"]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a very small run writes."""
+    written = tmp_path_factory.mktemp("bench") / "bench.json"
+    argv = [sys.executable, "-m", "bench", "--quick", f"--holds={HOLDS}", f"--json={written}"]
+    argv.append(f"--rows={','.join(NAMES)}")
+    ended = subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout[-3000:]
+    return msgspec.json.decode(written.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def rows(document: Any) -> Mapping[str, Any]:
+    """Its rows by name."""
+    return {row["name"]: row for row in document["rows"]}
+
+
+def test_each_row_has_every_figure(rows: Mapping[str, Any]) -> None:
+    assert list(rows) == ["floor", *NAMES]
+    for row in rows.values():
+        for name in ("cpu_us_app", "rps", "p50_ms", "p95_ms", "p99_ms", "memory_mib"):
+            assert row[name] > 0, (row["name"], name)
+        for name in ("cpu_us_postgres", "cpu_us_valkey"):
+            assert row[name] >= 0, (row["name"], name)
+        assert row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+        assert {"app", "postgres", "valkey", "client"} == set(row["memory_mib_by_process"])
+
+
+def test_each_row_was_answered_as_it_should_be(rows: Mapping[str, Any]) -> None:
+    for row in rows.values():
+        assert row["unexpected"] == 0, row
+    assert rows["hold_accepted"]["statuses"] == {"201": HOLDS}
+    assert rows["hold_refused"]["codes"] == {"seat_taken": HOLDS}
+    assert rows["hold_sold_out"]["codes"] == {"sold_out": HOLDS}
+    assert rows["pay"]["statuses"] == {"201": HOLDS // 2}
+    assert rows["seats_304"]["statuses"] == {"304": HOLDS}
+
+
+def test_the_audit_is_clean_after_every_row(rows: Mapping[str, Any]) -> None:
+    assert {row["audit"] for row in rows.values()} == {"clean"}
+
+
+def test_durability_is_not_for_sale(document: Any) -> None:
+    assert document["about"]["PostgreSQL"].endswith("fsync on, synchronous_commit on")
+
+
+def test_the_database_works_for_holds_and_not_for_the_floor(rows: Mapping[str, Any]) -> None:
+    assert rows["usual"]["cpu_us_postgres"] > rows["floor"]["cpu_us_postgres"]
+    assert rows["hold_accepted"]["batch_mean"] >= 1
+    assert sum(rows["hold_accepted"]["batch_sizes"].values()) > 0
+    assert rows["floor"]["batch_mean"] == 0
+
+
+def test_every_target_has_a_verdict_or_says_that_it_was_not_measured(document: Any) -> None:
+    words = {one["target"]: one["verdict"] for one in document["targets"]}
+    assert set(words.values()) <= {"PASS", "FALLS SHORT", "not measured"}
+    assert words["hold_accepted, CPU × floor"] != "not measured"
+    assert words["concerts_read, CPU × floor"] == "not measured"
+
+
+def _sample(number: int, us: float, **changed: Any) -> Sample:
+    plain: dict[str, Any] = {
+        "round": number,
+        "cpu_us": {"app": us, "postgres": 0.0, "valkey": 0.0},
+        "client_cpu_us": 20.0,
+        "rps": 1e6 / us,
+        "p50_ms": 1.0,
+        "p95_ms": 2.0,
+        "p99_ms": 3.0,
+        "memory_mib": {"app": 60.0, "postgres": 30.0, "valkey": 10.0, "client": 30.0},
+        "statuses": {"201": 10},
+        "codes": {},
+        "audit": "clean",
+        "unexpected": 0,
+    }
+    return Sample(**(plain | changed))
+
+
+def test_ratios_are_taken_within_a_round_and_then_their_median() -> None:
+    # In the second round the whole machine was half as fast, the floor and the row alike.
+    floor = [_sample(1, 90), _sample(1, 110), _sample(2, 200), _sample(2, 200), _sample(3, 100)]
+    hold = [_sample(1, 200), _sample(2, 400), _sample(3, 260)]
+    by_name = {row.name: row for row in figures({"floor": floor, "hold_accepted": hold})}
+    assert by_name["hold_accepted"].ratio_to_floor == 2.0
+    assert by_name["hold_accepted"].cpu_us_total == 260
+    assert by_name["hold_accepted"].spread["ratio_to_floor"] == (2.0, 2.6)
+    assert by_name["floor"].runs == 5
+
+
+def test_one_dirty_audit_is_shown() -> None:
+    rows = [_sample(1, 90), _sample(2, 90, audit="broken: one_row_per_seat")]
+    assert figures({"pay": rows})[0].audit == "broken: one_row_per_seat"
+
+
+def test_verdicts_are_honest() -> None:
+    assert Verdict("t", 2.0, 2.0, at_most=True).word == "PASS"
+    assert Verdict("t", 2.01, 2.0, at_most=True).word == "FALLS SHORT"
+    assert Verdict("t", 7.9, 8.0, at_most=False).word == "FALLS SHORT"
+    samples = {"floor": [_sample(1, 100)], "hold_accepted": [_sample(1, 300)]}
+    words = {one.target: one.word for one in verdicts(figures(samples))}
+    assert words["hold_accepted, CPU × floor"] == "FALLS SHORT"
+    assert words["pay, CPU × floor"] == "not measured"
+
+
+def test_the_million_is_left_out_of_the_quick_variant_only() -> None:
+    assert all(row.seats != HUGE for row in wanted(ROWS, [], huge=False))
+    assert wanted(ROWS, [], huge=True) == list(ROWS)
+    assert [row.name for row in wanted(ROWS, ["pay"], huge=False)] == ["floor", "pay"]

@@ -1,0 +1,38 @@
+"""`up` says that the shop is open when it is, and not before."""
+
+import socketserver
+import threading
+
+from boxoffice.settings import Settings
+from boxoffice.up import Opening
+from tests.support.shop import free_port
+
+
+class _Served(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        """Answer as a process that is ready."""
+        self.request.recv(1000)
+        self.request.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+
+
+def test_it_is_open_once_somebody_serves() -> None:
+    port = free_port()
+    told: list[str] = []
+    opening = Opening(Settings(port=port), lambda: told.append("open"), told.append, patience_s=0)
+    opening.look()
+    opening.look()
+    assert len(told) == 1, "it complains once"
+    assert told[0].startswith("not open")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), _Served) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        opening.look()
+        opening.look()
+        server.shutdown()
+    assert told[1:] == ["open"]
+
+
+def test_it_does_not_complain_early() -> None:
+    told: list[str] = []
+    opening = Opening(Settings(port=free_port()), lambda: told.append("open"), told.append)
+    opening.look()
+    assert not told

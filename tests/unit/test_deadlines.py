@@ -1,0 +1,32 @@
+"""Settings that have to fit together, and how long a worker may take to stop."""
+
+import msgspec
+import pytest
+
+from boxoffice import roles
+from boxoffice.errors import SettingsInvalid
+from boxoffice.settings import Settings, load
+
+
+def test_the_defaults_fit_together() -> None:
+    load({})
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"STATEMENT_TIMEOUT_MS": "7000"}, "OUTCOME_SETTLE_FOR_MS"),
+        ({"OUTCOME_SETTLE_FOR_MS": "6000"}, "STATEMENT_TIMEOUT_MS"),
+        ({"REQUEST_TIMEOUT_MS": "8000", "BODY_TIMEOUT_MS": "100"}, "REQUEST_TIMEOUT_MS"),
+        ({"BATCH_ISOLATE_FOR_MS": "11000"}, "BATCH_ISOLATE_FOR_MS"),
+        ({"BATCH_ISOLATE_FOR_MS": "500"}, "LOCK_TIMEOUT_MS"),
+    ],
+)
+def test_a_request_outlives_its_parts(given: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsInvalid, match=named):
+        load({f"BOXOFFICE_{name}": value for name, value in given.items()})
+
+
+def test_a_worker_has_time_for_both_halves_of_its_drain() -> None:
+    settings = msgspec.structs.replace(Settings(), drain_delay_ms=2_000, drain_timeout_ms=7_000)
+    assert roles.stop_timeout_s(settings) > 2 + 2 * 7

@@ -1,0 +1,64 @@
+"""What a dead worker leaves in the metrics of its address."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, multiprocess
+
+from boxoffice.platform.worker_metrics import forget_process
+
+_WORKER = """
+import os, sys
+from boxoffice.platform import telemetry
+telemetry.HOLDS_EXPIRED.inc(int(sys.argv[1]))
+telemetry.BATCH_SECONDS.labels("hold").observe(0.2)
+telemetry.BATCH_QUEUE.set(7)
+print(os.getpid())
+"""
+
+
+def _live_and_die(folder: Path, count: int) -> int:
+    env = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    command = [sys.executable, "-c", _WORKER, str(count)]
+    return int(subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout)
+
+
+def _shown(folder: Path, name: str, **labels: str) -> float | None:
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    return registry.get_sample_value(name, labels)
+
+
+def test_the_dead_keep_their_counts_and_wait_for_nothing(tmp_path: Path) -> None:
+    pids = [_live_and_die(tmp_path, count) for count in (1, 2, 4)]
+    living = _live_and_die(tmp_path, 8)
+    assert _shown(tmp_path, "boxoffice_batch_queue") == 28
+    for pid in pids:
+        forget_process(tmp_path, pid)
+    assert _shown(tmp_path, "boxoffice_batch_queue") == 7
+    assert _shown(tmp_path, "boxoffice_holds_expired_total") == 15
+    assert _shown(tmp_path, "boxoffice_batch_seconds_count", kind="hold") == 4
+    assert _shown(tmp_path, "boxoffice_batch_seconds_bucket", kind="hold", le="0.25") == 4
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "counter_ended.db",
+        "histogram_ended.db",
+        f"counter_{living}.db",
+        f"histogram_{living}.db",
+        f"gauge_livesum_{living}.db",
+    }
+
+
+def test_a_broken_file_costs_its_own_counts_only(tmp_path: Path) -> None:
+    good, bad = _live_and_die(tmp_path, 1), _live_and_die(tmp_path, 2)
+    forget_process(tmp_path, good)
+    (tmp_path / f"counter_{bad}.db").write_bytes(b"\xff\xff\xff\x7f" * 8)
+    forget_process(tmp_path, bad)
+    assert _shown(tmp_path, "boxoffice_holds_expired_total") == 1
+    assert not list(tmp_path.glob(f"*_{bad}.db"))
+
+
+@pytest.mark.parametrize("folder", ["", "gone"])
+def test_a_process_without_files_is_forgotten_too(tmp_path: Path, folder: str) -> None:
+    forget_process(tmp_path / folder, 1)
