@@ -23,6 +23,7 @@ from boxoffice.app import open_application
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from tests.conftest import Servers
+from tests.support.shop import dying_with_us
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
 
@@ -81,7 +82,9 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
     # The port listens before the process does: whoever connects early waits, and nobody polls.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as sock, log.open("wb") as out:
         port = sock.getsockname()[1]
-        argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
+        argv = dying_with_us(
+            [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
+        )
         process = subprocess.Popen(
             argv, env=env, stdout=out, stderr=subprocess.STDOUT, pass_fds=(sock.fileno(),)
         )

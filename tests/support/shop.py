@@ -21,6 +21,7 @@ import msgspec
 from rich.console import Console
 
 from boxoffice import seeding
+from boxoffice.platform.processes import launch_command
 from boxoffice.settings import Settings
 
 START_TIMEOUT_S = 30.0
@@ -82,7 +83,7 @@ class Pod:
         }
         env |= {f"BOXOFFICE_{name.upper()}": str(value) for name, value in wanted.items()}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "boxoffice", "serve"],
+            dying_with_us([sys.executable, "-m", "boxoffice", "serve"]),
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -135,6 +136,11 @@ def pods(settings: Settings, count: int, **overrides: object) -> Iterator[list[P
         codes = [pod.stop() for pod in running]
     if any(code not in (0, -signal.SIGKILL) for code in codes):
         raise RuntimeError(f"pods ended with {codes}")
+
+
+def dying_with_us(argv: Sequence[str]) -> Sequence[str]:
+    """Return a command that gets SIGKILL when this process dies, however it dies."""
+    return launch_command(argv, identity="same", death_signal=signal.SIGKILL, directory=Path.cwd())
 
 
 def free_port() -> int:
