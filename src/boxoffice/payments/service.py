@@ -87,12 +87,12 @@ class Payments:
 
         Raises the refusals of API.md; the same key and body return the same payment.
         """
-        await self._require_schedule(reservation.schedule_id)
-        if method == WALLET:
-            return await self._decide(user_id, reservation, key, method, None)
         provider = self._providers.get(method)
-        if provider is None:
+        if provider is None and method != WALLET:
             raise PaymentMethodUnknown(method=method)
+        await self._require_schedule(reservation.schedule_id)
+        if provider is None:
+            return await self._decide(user_id, reservation, key, method, None)
         reference = f"{reservation}:{user_id}:{method}:{key}"
         async with self._orders.setdefault(reference, asyncio.Lock()):
             return await self._pay_outside(provider, reference, user_id, reservation, key, method)
