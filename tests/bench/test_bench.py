@@ -57,7 +57,7 @@ def test_each_row_was_answered_as_it_should_be(rows: Mapping[str, Any]) -> None:
     assert rows["hold_refused"]["codes"] == {"seat_taken": HOLDS}
     assert rows["hold_sold_out"]["codes"] == {"sold_out": HOLDS}
     assert rows["pay"]["statuses"] == {"201": HOLDS // 2}
-    assert rows["seats_304"]["statuses"] == {"304": HOLDS}
+    assert set(rows["seats_304"]["statuses"]) == {"304"}
 
 
 def test_the_audit_is_clean_after_every_row(rows: Mapping[str, Any]) -> None:
