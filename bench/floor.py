@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import uvloop
 
-from boxoffice.http.middleware import InFlight
+from boxoffice.http.journal import InFlight
 from boxoffice.http.server import listen, serve
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.values import Money

@@ -21,7 +21,7 @@ import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands.core import AsyncScript
 
-from boxoffice.http.middleware import InFlight
+from boxoffice.http.journal import InFlight
 from boxoffice.http.server import listen, serve
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.ids import ScopedId, new_id

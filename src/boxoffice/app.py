@@ -21,7 +21,9 @@ from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.http import health, openapi, problems
-from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.journal import InFlight, Journal
+from boxoffice.http.lane import Lane
+from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
@@ -48,6 +50,7 @@ class Application:
     """One process's worth of the shop: the services for commands, the ASGI application for HTTP."""
 
     asgi: "falcon.asgi.App[Any, Any]"
+    lane: Lane
     in_flight: InFlight
     accounts: Accounts
     catalog: Catalog
@@ -101,6 +104,7 @@ async def open_application(
                 yield application
             finally:
                 await _drain(settings, servers)
+                application.lane.journal.write()
     finally:
         await servers.valkey.close()
         await servers.db.close()
@@ -146,11 +150,12 @@ def _compose(
         *reservation_routes.routes(reservations, gate),
         *payment_routes.routes(payments, seat_maps, gate),
     ]
-    in_flight = InFlight()
+    journal = Journal(InFlight(), log_requests=settings.log_requests)
     document = openapi.document(routes, VERSION)
     return Application(
-        asgi_application(settings, routes, in_flight, document),
-        in_flight,
+        asgi_application(routes, journal, document),
+        Lane(routes, journal),
+        journal.in_flight,
         accounts,
         catalog,
         seat_maps,
@@ -216,19 +221,16 @@ def describe() -> dict[str, Any]:
 
 
 def asgi_application(
-    settings: Settings,
     routes: list[tuple[str, object]],
-    in_flight: InFlight,
+    journal: Journal,
     document: dict[str, Any],
 ) -> "falcon.asgi.App[Any, Any]":
     """Return the ASGI application that serves `routes` and what operators ask for."""
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(in_flight, log_requests=settings.log_requests)]
-    )
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[RequestLog(journal)])
     problems.install(app)
     for template, resource in routes:
         app.add_route(template, resource)
-    health.install(app, in_flight, document)
+    health.install(app, journal.in_flight, document)
     return app
 
 

@@ -37,7 +37,9 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
         def announce() -> None:
             telemetry.log.info("serving", host=host, port=port)
 
-        await serve_http(application.asgi, settings, application.in_flight, sock, announce)
+        await serve_http(
+            application.asgi, settings, application.in_flight, sock, announce, application.lane
+        )
 
 
 def serve_group(settings: Settings) -> None:

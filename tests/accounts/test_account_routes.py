@@ -10,7 +10,8 @@ from falcon.testing import ASGIConductor, Result
 from boxoffice.accounts.routes import routes
 from boxoffice.accounts.service import Accounts
 from boxoffice.http import openapi, problems
-from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.journal import InFlight, Journal
+from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
 
 App = falcon.asgi.App[Any, Any]
@@ -20,7 +21,7 @@ PASSWORD = "열려라 참깨 8"
 
 @pytest.fixture
 def app(accounts: Accounts) -> App:
-    made: App = falcon.asgi.App(middleware=[RequestLog(InFlight(), log_requests=False)])
+    made: App = falcon.asgi.App(middleware=[RequestLog(Journal(InFlight(), log_requests=False))])
     problems.install(made)
     for template, resource in routes(accounts, Gate(accounts.tokens.verify, 65_536, 5.0, 5.0)):
         made.add_route(template, resource)

@@ -11,7 +11,8 @@ from falcon import testing
 
 from boxoffice.errors import Problem
 from boxoffice.http import problems
-from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.journal import InFlight, Journal
+from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Call, Gate, Reply, operation
 
 from .client import expect, refused
@@ -125,7 +126,7 @@ async def test_a_write_whose_body_never_came_did_nothing() -> None:
 
 def _app() -> "falcon.asgi.App[Any, Any]":
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(InFlight(), log_requests=False)]
+        middleware=[RequestLog(Journal(InFlight(), log_requests=False))]
     )
     problems.install(app)
     app.add_route("/slow", _Slow())

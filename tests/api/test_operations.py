@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 from .client import PASSWORD, Answer, Api, Person, Sale, check_problem, expect, refused
@@ -64,6 +65,16 @@ def test_addresses_of_strangers_make_no_series(api: Api) -> None:
     assert counted(api, route="unknown", code="not_found") >= 3
 
 
+def logged(server: Running, request_id: str) -> list[dict[str, Any]]:
+    """Return the lines of a request; they are written some at a time, a moment after the answer."""
+    until = time.monotonic() + 5
+    while True:
+        lines = [one for one in server.requests() if one["request_id"] == request_id]
+        if lines or time.monotonic() > until:
+            return lines
+        time.sleep(0.02)
+
+
 def test_one_structured_line_per_request(server: Running, buyer: Person) -> None:
     calls: list[tuple[str, str, int, str]] = [
         ("/v1/me/wallet", "/v1/me/wallet", 200, "ok"),
@@ -79,7 +90,7 @@ def test_one_structured_line_per_request(server: Running, buyer: Person) -> None
         request_id = f"test-{uuid4()}"
         answer = buyer.api.get(path, headers={"X-Request-Id": request_id})
         assert answer.status == status
-        (line,) = [one for one in server.requests() if one["request_id"] == request_id]
+        (line,) = logged(server, request_id)
         assert (line["method"], line["route"], line["status"], line["code"]) == (
             "GET",
             route,
@@ -91,7 +102,9 @@ def test_one_structured_line_per_request(server: Running, buyer: Person) -> None
 
 
 def test_the_log_tells_no_secrets(server: Running, buyer: Person) -> None:
-    expect(buyer.api.get("/v1/me/wallet"), 200)
+    request_id = f"test-{uuid4()}"
+    expect(buyer.api.get("/v1/me/wallet", headers={"X-Request-Id": request_id}), 200)
+    assert logged(server, request_id)
     log = server.log.read_text()
     for secret in (PASSWORD, buyer.email, buyer.api.token, buyer.api.token.split(".")[2]):
         assert secret not in log

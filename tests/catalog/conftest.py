@@ -14,7 +14,8 @@ from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import TokenInvalid
 from boxoffice.http import problems
-from boxoffice.http.middleware import InFlight, RequestLog
+from boxoffice.http.journal import InFlight, Journal
+from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
 from boxoffice.platform.postgres import Database
 from boxoffice.settings import Settings
@@ -60,7 +61,7 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
 
     gate = Gate(authenticate, shop.settings.body_max_bytes, 5, 10)
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(InFlight(), log_requests=False)]
+        middleware=[RequestLog(Journal(InFlight(), log_requests=False))]
     )
     problems.install(app)
     for template, resource in routes(shop.catalog, shop.seat_maps, gate, shop.settings):

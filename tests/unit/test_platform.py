@@ -19,7 +19,7 @@ from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.fingerprint import fingerprint_of
-from boxoffice.platform.ids import ScopedId, new_id, new_text_id, parse_scoped, parse_uuid
+from boxoffice.platform.ids import ScopedId, new_id, parse_scoped, parse_uuid
 from boxoffice.platform.migrations import numbered
 from boxoffice.platform.postgres import Failure, classify
 from boxoffice.platform.valkey import Breaker
@@ -55,12 +55,6 @@ def test_new_ids_are_uuids_of_version_seven_in_order() -> None:
     made = [new_id() for _ in range(1000)]
     assert {value.version for value in made} == {7}
     assert made == sorted(made)
-
-
-def test_a_text_id_is_spelled_like_the_others() -> None:
-    value = parse_uuid(new_text_id())
-    assert value is not None
-    assert value.version == 7
 
 
 def test_a_fingerprint_tells_where_one_part_ends() -> None:

@@ -1,11 +1,17 @@
 """Access tokens: signed by this service, verified by each process without asking anybody.
 
-JSON Web Tokens (RFC 7519) with HMAC-SHA256. The library checks signature, issuer and audience; time
-is checked here, because it comes from the database's clock and not from this machine's.
+JSON Web Tokens (RFC 7519) with HMAC-SHA256. The library mints them, and verifies what it did not spell
+itself; time is checked here, because it comes from the database's clock and not from this machine's.
+
+Nearly every token has the very header that this service writes. Those are verified by hand, which
+leaves nothing to interpret: the header is compared as a whole, so there is one algorithm; the signature
+is that of HMAC-SHA256 over the text before it; and the claims are decoded into one type. It takes a
+tenth of the library's time, which everybody who has just come costs each process once.
 """
 
 import asyncio
 import contextlib
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -59,6 +65,18 @@ class _Header(msgspec.Struct, frozen=True):
     kid: str
 
 
+class _Claims(msgspec.Struct, frozen=True):
+    iss: str
+    aud: str
+    sub: str
+    role: str
+    iat: int
+    exp: int
+
+
+_decode_claims = msgspec.json.Decoder(_Claims).decode
+
+
 class _Verified(NamedTuple):
     caller: Caller
     good_until: float
@@ -88,6 +106,8 @@ class TokenAuthority:
         self._load_keys = load_keys
         self._now = now
         self._keys: dict[str, TokenKey] = {}
+        # The same keys by the header segment of the tokens that they sign here.
+        self._by_header: dict[str, TokenKey] = {}
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self._look_early = asyncio.Event()
 
@@ -129,6 +149,7 @@ class TokenAuthority:
         if keys != self._keys:
             # What was verified with a key that is gone, or has got an end, must be verified again.
             self._verified.clear()
+            self._by_header = {_header_of(key): key for key in keys.values()}
         self._keys = keys
 
     async def keep_fresh(self) -> None:
@@ -149,8 +170,15 @@ class TokenAuthority:
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             raise TokenInvalid
         now = self._now()
-        key = self._key_of(token, now)
-        claims = _decode(token, key.secret)
+        header, _, rest = token.partition(".")
+        key = self._by_header.get(header)
+        if key is None:
+            key = self._key_of(token, now)
+            claims = _decode(token, key.secret)
+        elif key.verifies_at(now):
+            claims = _decode_own(token, rest, key.secret)
+        else:
+            raise TokenInvalid
         caller, expires_at = _read(claims)
         if now >= expires_at:
             raise TokenExpired
@@ -182,6 +210,29 @@ class TokenAuthority:
 
 def _age(key: TokenKey) -> tuple[float, str]:
     return key.created_at, key.kid
+
+
+def _header_of(key: TokenKey) -> str:
+    """Return the header segment of the tokens that `mint` makes with `key`."""
+    return jwt.encode({}, key.secret, _ALGORITHM, headers={"kid": key.kid}).partition(".")[0]
+
+
+def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
+    """Return the claims of a token whose header is our own; `rest` is what follows it."""
+    payload, dot, signature = rest.partition(".")
+    signed = token[: len(token) - len(dot) - len(signature)]
+    expected = hmac.digest(secret, signed.encode("ascii"), "sha256")
+    spelt = urlsafe_b64encode(expected).rstrip(b"=")
+    # Compared as text, so that there is one spelling of a signature.
+    if not hmac.compare_digest(spelt, signature.encode("ascii")):
+        raise TokenInvalid
+    try:
+        claims = _decode_claims(_base64url(payload))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise TokenInvalid from None
+    if claims.iss != _NAME or claims.aud != _NAME:
+        raise TokenInvalid
+    return {"sub": claims.sub, "role": claims.role, "exp": claims.exp}
 
 
 def _kid(token: str) -> str:

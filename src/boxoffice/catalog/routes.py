@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from math import ceil
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -41,7 +42,15 @@ from boxoffice.errors import (
     SeatMapLocked,
 )
 from boxoffice.http import body as bodies
-from boxoffice.http.operation import Call, Gate, PathId, RawBody, Reply, operation
+from boxoffice.http.operation import (
+    Call,
+    FixedHeaders,
+    Gate,
+    PathId,
+    RawBody,
+    Reply,
+    operation,
+)
 from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.platform.values import Label, Line, Paragraph, ShortLine
@@ -113,7 +122,7 @@ class SeatMapBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Concerts:
     """`/v1/concerts`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: dict[str, str]) -> None:
+    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
         self.gate = gate
         self._service = service
         self._headers = headers
@@ -123,6 +132,7 @@ class Concerts:
         query=PageQuery,
         returns=Page[ConcertItem],
         cached=True,
+        swift=True,
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
@@ -135,12 +145,12 @@ class Concerts:
 class OneConcert:
     """`/v1/concerts/{concert_id}`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: dict[str, str]) -> None:
+    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
         self.gate = gate
         self._service = service
         self._headers = headers
 
-    @operation("Look a concert up", path=_CONCERT, returns=Concert, cached=True)
+    @operation("Look a concert up", path=_CONCERT, returns=Concert, cached=True, swift=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A concert that is not published does not exist here."""
         lookup = await self._service.concert(call.ids["concert_id"])
@@ -150,7 +160,7 @@ class OneConcert:
 class Schedules:
     """`/v1/concerts/{concert_id}/schedules`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: dict[str, str]) -> None:
+    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
         self.gate = gate
         self._service = service
         self._headers = headers
@@ -160,6 +170,7 @@ class Schedules:
         path=_CONCERT,
         returns=Page[ScheduleOnOffer],
         cached=True,
+        swift=True,
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """All of them in one page, the earliest first, with their seats counted."""
@@ -170,12 +181,13 @@ class Schedules:
 class Seats:
     """`/v1/schedules/{schedule_id}/seats`."""
 
-    def __init__(self, seat_maps: SeatMaps, gate: Gate, headers: dict[str, str]) -> None:
+    def __init__(self, seat_maps: SeatMaps, gate: Gate, headers: FixedHeaders) -> None:
         self.gate = gate
         self._seat_maps = seat_maps
         self._headers = headers
+        self._gzip_headers = FixedHeaders({**headers, "Content-Encoding": "gzip"})
 
-    @operation("Look the seat map up", path=_SCHEDULE, returns=SeatMap, cached=True)
+    @operation("Look the seat map up", path=_SCHEDULE, returns=SeatMap, cached=True, swift=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A seat that is shown as available may be gone: only a reservation tells."""
         rendered = await self._seat_maps.rendered(call.ids["schedule_id"])
@@ -186,7 +198,7 @@ class Seats:
         return Reply(
             encoded=await rendered.gzip(),
             etag=f'"{tag}-gzip"',
-            headers={**self._headers, "Content-Encoding": "gzip"},
+            headers=self._gzip_headers,
         )
 
 
@@ -354,14 +366,13 @@ def routes(
 ) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     fresh_s = ceil(settings.catalog_cache_ms / 1000)
-    lookup = {"Cache-Control": f"public, max-age={fresh_s}"}
+    lookup = FixedHeaders({"Cache-Control": f"public, max-age={fresh_s}"})
     # Who has just held a seat wants to see it: browsers ask again, with the ETag; only caches that
     # many people share keep the map for as long as this process does.
     shared_s = ceil(settings.seats_cache_ms / 1000)
-    seat_map = {
-        "Cache-Control": f"public, max-age=0, s-maxage={shared_s}",
-        "Vary": "Accept-Encoding",
-    }
+    seat_map = FixedHeaders(
+        {"Cache-Control": f"public, max-age=0, s-maxage={shared_s}", "Vary": "Accept-Encoding"}
+    )
     return [
         ("/v1/concerts", Concerts(service, gate, lookup)),
         ("/v1/concerts/{concert_id}", OneConcert(service, gate, lookup)),
@@ -376,6 +387,7 @@ def routes(
     ]
 
 
+@lru_cache(maxsize=256)
 def accepts_gzip(header: str | None) -> bool:
     """Say whether an Accept-Encoding header (RFC 9110, section 12.5.3) allows gzip."""
     weights: dict[str, str] = {}
@@ -386,7 +398,7 @@ def accepts_gzip(header: str | None) -> bool:
     return weight.strip("0.") != "" or weight == ""
 
 
-def _reply(lookup: Lookup[T], present: Callable[[T], Any], headers: dict[str, str]) -> Reply:
+def _reply(lookup: Lookup[T], present: Callable[[T], Any], headers: FixedHeaders) -> Reply:
     if lookup.shown is None:
         body = _encode(present(lookup.found))
         lookup.shown = (body, f'"{blake2b(body, digest_size=12).hexdigest()}"')

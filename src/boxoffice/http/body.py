@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import falcon.asgi
 import msgspec
@@ -21,6 +21,12 @@ from boxoffice.errors import (
 B = TypeVar("B")
 
 JSON_TYPE = "application/json"
+
+
+class Headed(Protocol):
+    """A request, as far as its headers go."""
+
+    def get_header(self, name: str, /) -> str | None: ...
 
 
 async def read(req: falcon.asgi.Request, max_bytes: int, timeout_s: float) -> bytes:
@@ -48,23 +54,23 @@ async def read(req: falcon.asgi.Request, max_bytes: int, timeout_s: float) -> by
     return b"".join(chunks)
 
 
-def media_type(req: falcon.asgi.Request) -> str:
+def media_type(req: Headed) -> str:
     """Return the media type of the body without its parameters, lower case."""
-    return (req.content_type or "").partition(";")[0].strip().lower()
+    return (req.get_header("Content-Type") or "").partition(";")[0].strip().lower()
 
 
-def require_json(req: falcon.asgi.Request) -> None:
+def require_json(req: Headed) -> None:
     """Raise `MediaTypeUnsupported` unless the body is declared as JSON."""
     require_type(req, (JSON_TYPE,))
 
 
-def require_type(req: falcon.asgi.Request, media_types: tuple[str, ...]) -> None:
+def require_type(req: Headed, media_types: tuple[str, ...]) -> None:
     """Raise `MediaTypeUnsupported` unless the body is declared as one of `media_types`."""
     if media_type(req) not in media_types:
         raise MediaTypeUnsupported(f"This call takes {' or '.join(media_types)}.")
 
 
-def decode(raw: bytes, kind: type[B], invalid: dict[str, type[Problem]] | None = None) -> B:
+def decode(raw: bytes, kind: type[B], invalid: Mapping[str, type[Problem]] | None = None) -> B:
     """Return `raw` as a `kind`.
 
     Raises `BadRequest` for what is not JSON (RFC 8259) or repeats a member, and `Invalid`, or the
@@ -94,7 +100,7 @@ def _require_well_formed(raw: bytes) -> None:
         raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
 
 
-def _invalid(error: msgspec.ValidationError, named: dict[str, type[Problem]]) -> Problem:
+def _invalid(error: msgspec.ValidationError, named: Mapping[str, type[Problem]]) -> Problem:
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`")
     member = path.removeprefix("$.").partition(".")[0].partition("[")[0]

@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 
 from boxoffice.errors import Draining, NotFound, Unavailable
-from boxoffice.http.middleware import InFlight
+from boxoffice.http.journal import InFlight
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _COLLECT_ATTEMPTS = 3

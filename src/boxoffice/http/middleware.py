@@ -1,47 +1,41 @@
-"""Around every request: its id, its log line, its metrics, and the count of those in flight."""
+"""Around every request that the framework handles: its id, and what is told of its answer."""
 
 import re
 import time
+from itertools import count
+from secrets import token_hex
 from typing import Any
 
 import falcon.asgi
-from prometheus_client import Counter, Histogram
 
-from boxoffice.platform import telemetry
-from boxoffice.platform.ids import new_text_id
+from boxoffice.http.journal import Journal
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+# Unique on every pod, and a tenth of the price of a UUID.
+_PROCESS = token_hex(8)
+_numbers = count(1)
 
 
-_counters: dict[tuple[str, str, str, str], Counter] = {}
-_timers: dict[str, Histogram] = {}
-
-
-class InFlight:
-    """How many requests are being answered, and whether new ones are still welcome."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.draining = False
-        self.started = False
+def request_id_of(given: str | None) -> str:
+    """Return the id of a request: the caller's `X-Request-Id` where it is usable, else a new one."""
+    if given and _REQUEST_ID.match(given):
+        return given
+    return f"{_PROCESS}-{next(_numbers):x}"
 
 
 class RequestLog:
-    """Falcon middleware: one structured line and two metrics per request."""
+    """Falcon middleware: gives requests their ids and tells the journal of the answers."""
 
-    def __init__(self, in_flight: InFlight, *, log_requests: bool) -> None:
-        self._in_flight = in_flight
-        self._log_requests = log_requests
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
 
     async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Give the request its id: the caller's `X-Request-Id` where it is usable, else a new one."""
-        given = req.get_header("X-Request-Id")
+        """Give the request its id."""
         context = req.context
-        context.request_id = given if given and _REQUEST_ID.match(given) else new_text_id()
+        context.request_id = request_id_of(req.get_header("X-Request-Id"))
         context.started_at = time.perf_counter()
         resp.context.code = "ok"
-        self._in_flight.count += 1
+        self._journal.in_flight.count += 1
 
     async def process_response(
         self,
@@ -50,36 +44,16 @@ class RequestLog:
         _resource: Any,
         _succeeded: bool,
     ) -> None:
-        """Count and log the answer."""
-        self._in_flight.count -= 1
+        """Tell of the answer."""
+        self._journal.in_flight.count -= 1
         context = req.context
-        seconds = time.perf_counter() - context.started_at
         resp.set_header("X-Request-Id", context.request_id)
         resp.set_header("X-Content-Type-Options", "nosniff")
-        route = req.uri_template or "unknown"
-        status = str(resp.status)[:3]
-        code = resp.context.code
-        _count(req.method, route, status, code, seconds)
-        if self._log_requests and route not in _QUIET:
-            telemetry.log.info(
-                "request",
-                request_id=context.request_id,
-                method=req.method,
-                route=route,
-                status=int(status),
-                code=code,
-                ms=round(seconds * 1000, 2),
-            )
-
-
-def _count(method: str, route: str, status: str, code: str, seconds: float) -> None:
-    """Count an answer. Looking a labelled metric up costs more than counting, so they are kept."""
-    answer = (method, route, status, code)
-    counter = _counters.get(answer)
-    if counter is None:
-        counter = _counters[answer] = telemetry.REQUESTS.labels(*answer)
-    counter.inc()
-    timer = _timers.get(route)
-    if timer is None:
-        timer = _timers[route] = telemetry.REQUEST_SECONDS.labels(route)
-    timer.observe(seconds)
+        self._journal.answered(
+            req.method,
+            req.uri_template or "unknown",
+            int(str(resp.status)[:3]),
+            resp.context.code,
+            context.request_id,
+            context.started_at,
+        )

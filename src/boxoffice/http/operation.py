@@ -42,6 +42,18 @@ class Principal(Protocol):
     def role(self) -> str: ...
 
 
+class Request(Protocol):
+    """What a handler may know of a request beside its call: Falcon's, or that of the swift lane."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def remote_addr(self) -> str: ...
+
+    def get_header(self, name: str, /) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class PathId:
     """An id in a path: how to read it, and what to answer for one that nobody could have made."""
@@ -63,7 +75,11 @@ class RawBody:
 
 @dataclass(frozen=True)
 class Operation:
-    """The declaration of one call."""
+    """The declaration of one call.
+
+    A `swift` one is mostly answered from memory or by the group commit: it may take the swift lane
+    (`http/lane.py`), where its handler runs outside a task until it first waits for something.
+    """
 
     summary: str
     success: int
@@ -75,6 +91,7 @@ class Operation:
     role: str | None = None
     keyed: bool = False
     cached: bool = False
+    swift: bool = False
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
 
@@ -83,7 +100,7 @@ class Operation:
 class Call(Generic[B, Q]):
     """One request after parsing: only what its operation declares is set."""
 
-    req: falcon.asgi.Request
+    req: Request
     caller: Any = None
     body: B = None  # type: ignore[assignment]
     query: Q = None  # type: ignore[assignment]
@@ -92,14 +109,38 @@ class Call(Generic[B, Q]):
     ids: dict[str, Any] = field(default_factory=dict)
 
 
+class FixedHeaders(dict[str, str]):
+    """Headers that many answers have in common; `raw` is how they stand in an answer."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers)
+        self.raw = raw_headers(dict(headers))
+
+
+def raw_headers(headers: Mapping[str, str] | None) -> bytes:
+    """Return header lines, each with its line end; the values are our own and have none."""
+    if not headers:
+        return b""
+    if isinstance(headers, FixedHeaders):
+        return headers.raw
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")
+
+
 @dataclass(slots=True)
 class Reply:
     """A successful answer: a value to encode, or bytes that are encoded already."""
 
     value: Any = None
     encoded: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
     etag: str = ""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of the answer, empty where there are none."""
+        if self.encoded is not None:
+            return self.encoded
+        return b"" if self.value is None else _encode(self.value)
 
 
 @dataclass(frozen=True)
@@ -131,50 +172,69 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
             call: Call[Any, Any] | None = None
             try:
                 async with asyncio.timeout(gate.request_timeout_s):
-                    call = await _parse(op, gate, req, params)
+                    started = begin(op, gate, req, lambda: path_ids(op, params))
+                    await _read_body(op, gate, req, started)
+                    call = started
                     reply = await handler(resource, call)
             except TimeoutError:
-                raise _out_of_time(req, handled=call is not None) from None
+                raise out_of_time(req.method, handled=call is not None) from None
             _present(op, req, resp, reply)
 
         responder.operation = op  # type: ignore[attr-defined]
+        responder.handler = handler  # type: ignore[attr-defined]
         responder.__doc__ = handler.__doc__
         return responder
 
     return wrap
 
 
-def _out_of_time(req: falcon.asgi.Request, *, handled: bool) -> Unavailable:
+def out_of_time(method: str, *, handled: bool) -> Unavailable:
     """Return what is true after the deadline: what a handler began to write may still be written."""
     detail = "The request took longer than this service allows"
-    if handled and req.method not in READS:
+    if handled and method not in READS:
         return OutcomeUnknown(f"{detail}; what it was to do may have been done, or may yet be.")
     return Unavailable(f"{detail}.")
 
 
-async def _parse(
-    op: Operation, gate: Gate, req: falcon.asgi.Request, params: Mapping[str, str]
+def path_ids(op: Operation, params: Mapping[str, str]) -> dict[str, Any]:
+    """Return the ids in a path; raise what the operation says of an id that is none."""
+    if not op.path:
+        return {}
+    return {name: _path_id(op.path[name], text) for name, text in params.items()}
+
+
+def begin(
+    op: Operation, gate: Gate, req: Request, ids: Callable[[], dict[str, Any]]
 ) -> Call[Any, Any]:
+    """Return the call of a request as far as its head goes; the body comes after it."""
     call: Call[Any, Any] = Call(req)
     if op.role is not None:
         call.caller = _authenticate(op.role, gate, req)
-    if op.path:
-        call.ids = {name: _path_id(op.path[name], text) for name, text in params.items()}
+    call.ids = ids()
     if op.keyed:
         call.key = _idempotency_key(req)
+    return call
+
+
+def take_body(op: Operation, call: Call[Any, Any], raw: bytes) -> None:
+    """Decode the body of an operation that has one."""
+    call.body = bodies.decode(raw, op.body, op.invalid)
+
+
+async def _read_body(
+    op: Operation, gate: Gate, req: falcon.asgi.Request, call: Call[Any, Any]
+) -> None:
     if op.query is not None:
         call.query = _query(op.query, req)
     if op.body is not None:
         bodies.require_json(req)
-        raw = await bodies.read(req, gate.body_max_bytes, gate.body_timeout_s)
-        call.body = bodies.decode(raw, op.body, dict(op.invalid))
+        take_body(op, call, await bodies.read(req, gate.body_max_bytes, gate.body_timeout_s))
     elif op.raw_body is not None:
         bodies.require_type(req, op.raw_body.media_types)
         call.raw = await bodies.read(req, op.raw_body.max_bytes, gate.body_timeout_s)
-    return call
 
 
-def _authenticate(role: str, gate: Gate, req: falcon.asgi.Request) -> Principal:
+def _authenticate(role: str, gate: Gate, req: Request) -> Principal:
     header = req.get_header("Authorization")
     if not header:
         raise Unauthenticated
@@ -194,7 +254,7 @@ def _path_id(declared: PathId, text: str) -> Any:
     return value
 
 
-def _idempotency_key(req: falcon.asgi.Request) -> str:
+def _idempotency_key(req: Request) -> str:
     key = req.get_header("Idempotency-Key")
     if not key:
         raise IdempotencyKeyRequired
@@ -213,23 +273,21 @@ def _query(kind: type[Q], req: falcon.asgi.Request) -> Q:
 def _present(
     op: Operation, req: falcon.asgi.Request, resp: falcon.asgi.Response, reply: Reply
 ) -> None:
-    for name, value in reply.headers.items():
+    for name, value in (reply.headers or {}).items():
         resp.set_header(name, value)
     if reply.etag:
         resp.set_header("ETag", reply.etag)
-        if _matches(req.get_header("If-None-Match"), reply.etag):
+        if matches(req.get_header("If-None-Match"), reply.etag):
             resp.status = "304"
             return
     resp.status = str(op.success)
-    if reply.encoded is not None:
-        resp.data = reply.encoded
-    elif reply.value is not None:
-        resp.data = _encode(reply.value)
+    if body := reply.body:
+        resp.data = body
     if not op.cached and op.success != 204:
         resp.set_header("Cache-Control", "no-store")
 
 
-def _matches(header: str | None, etag: str) -> bool:
+def matches(header: str | None, etag: str) -> bool:
     """Weak comparison of If-None-Match (RFC 9110, section 13.1.2)."""
     if not header:
         return False

@@ -1,6 +1,7 @@
 """Problems as answers: RFC 9457 `application/problem+json` with a stable `code`."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import falcon
 import falcon.asgi
@@ -23,6 +24,8 @@ from boxoffice.platform import telemetry
 MEDIA_TYPE = "application/problem+json"
 _INTERNAL = "internal"
 
+_encode = msgspec.json.Encoder().encode
+
 
 class ProblemBody(msgspec.Struct, kw_only=True):
     """What every refusal looks like; some codes add members of their own."""
@@ -35,31 +38,48 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     request_id: str
 
 
-def write(resp: falcon.asgi.Response, problem: Problem, request_id: str) -> None:
-    """Turn `resp` into the answer that `problem` stands for."""
+class Rendered(NamedTuple):
+    """A refusal as bytes; `headers` without type and length of the body."""
+
+    status: int
+    code: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def render(problem: Problem, request_id: str) -> Rendered:
+    """Return the answer that `problem` stands for."""
     status = STATUSES[problem.code]
-    resp.status = str(status)
-    resp.data = _body(
-        problem.code, problem.title, status, problem.detail, request_id, problem.extra
-    )
-    resp.content_type = MEDIA_TYPE
-    resp.set_header("Cache-Control", "no-store")
+    body = _body(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
+    return Rendered(status, problem.code, body, _headers(problem))
+
+
+def render_bug(error: BaseException, request_id: str) -> Rendered:
+    """Return an answer without details, and log the whole story under the request's id."""
+    telemetry.log.error("request_failed", request_id=request_id, exc_info=error)
+    detail = "It was logged."
+    body = _body(_INTERNAL, "Something broke on our side.", 500, detail, request_id, {})
+    return Rendered(500, _INTERNAL, body, {})
+
+
+def _headers(problem: Problem) -> Mapping[str, str]:
+    headers = {"Cache-Control": "no-store"}
     if isinstance(problem, BodyTooSlow):
         # The rest of the body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
-        resp.set_header("Connection", "close")
-    if isinstance(problem, Unauthenticated):
-        resp.set_header("WWW-Authenticate", "Bearer")
-    if isinstance(problem, Unavailable):
-        resp.set_header("Retry-After", str(problem.retry_after_s))
-    if isinstance(problem, TooMany):
-        resp.set_header("Retry-After", str(problem.extra.get("retry_after_s", 1)))
-    resp.context.code = problem.code
+        headers["Connection"] = "close"
+    elif isinstance(problem, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(problem, Unavailable):
+        headers["Retry-After"] = str(problem.retry_after_s)
+    elif isinstance(problem, TooMany):
+        headers["Retry-After"] = str(problem.extra.get("retry_after_s", 1))
+    return headers
 
 
 def _body(
     code: str, title: str, status: int, detail: str, request_id: str, extra: dict[str, object]
 ) -> bytes:
-    return msgspec.json.encode(
+    return _encode(
         {
             "type": f"urn:boxoffice:problem:{code}",
             "title": title,
@@ -70,6 +90,15 @@ def _body(
             **extra,
         }
     )
+
+
+def _write(resp: falcon.asgi.Response, rendered: Rendered) -> None:
+    resp.status = str(rendered.status)
+    resp.data = rendered.body
+    resp.content_type = MEDIA_TYPE
+    for name, value in rendered.headers.items():
+        resp.set_header(name, value)
+    resp.context.code = rendered.code
 
 
 def install(app: falcon.asgi.App[Any, Any]) -> None:
@@ -84,7 +113,7 @@ async def _on_problem(
 ) -> None:
     if not isinstance(error, Problem):
         raise IntegrityError("the handler of problems was given something else") from error
-    write(resp, error, req.context.request_id)
+    _write(resp, render(error, req.context.request_id))
 
 
 async def _on_framework_error(
@@ -98,17 +127,10 @@ async def _on_framework_error(
         problem = NotFound()
     else:
         problem = BadRequest(str(getattr(error, "description", None) or BadRequest.title))
-    write(resp, problem, req.context.request_id)
+    _write(resp, render(problem, req.context.request_id))
 
 
 async def _on_bug(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
-    """Answer 500 without details, and log the whole story under the request's id."""
-    telemetry.log.error("request_failed", request_id=req.context.request_id, exc_info=error)
-    resp.status = "500"
-    resp.data = _body(
-        _INTERNAL, "Something broke on our side.", 500, "It was logged.", req.context.request_id, {}
-    )
-    resp.content_type = MEDIA_TYPE
-    resp.context.code = _INTERNAL
+    _write(resp, render_bug(error, req.context.request_id))

@@ -109,6 +109,7 @@ class _PaymentCollection(_Resource):
     @operation(
         "Pay a hold",
         201,
+        swift=True,
         role="any",
         keyed=True,
         body=PayRequest,

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import msgspec
 import structlog
@@ -46,11 +46,17 @@ HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the 
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+# Where lines of JSON go that somebody else has encoded; None where the log has another form, or another
+# level than `info`.
+raw_lines: BinaryIO | None = None
+
 
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     """Send one line per event to `stream` (standard output): JSON, or text for people."""
+    global raw_lines  # noqa: PLW0603 — like structlog's own configuration, one for the process
     out = stream or sys.stdout
     level = _LEVELS[settings.log_level]
+    raw_lines = out.buffer if settings.log_format == "json" and level <= logging.INFO else None
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

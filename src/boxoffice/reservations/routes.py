@@ -103,6 +103,7 @@ class _HoldCollection:
     @operation(
         "Hold seats",
         201,
+        swift=True,
         role="any",
         keyed=True,
         body=HoldBody,
