@@ -230,7 +230,7 @@ def asgi_application(
     problems.install(app)
     for template, resource in routes:
         app.add_route(template, resource)
-    health.install(app, journal.in_flight, document)
+    health.install(app, journal, document)
     return app
 
 

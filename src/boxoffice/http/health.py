@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 
 from boxoffice.errors import Draining, NotFound, Unavailable
-from boxoffice.http.journal import InFlight
+from boxoffice.http.journal import InFlight, Journal
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _COLLECT_ATTEMPTS = 3
@@ -57,8 +57,12 @@ class Ready:
 class Metrics:
     """`GET /metrics`: Prometheus text, summed over the workers of one address."""
 
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Collect them."""
+        self._journal.write()
         resp.content_type = CONTENT_TYPE_LATEST
         if os.environ.get(_MULTIPROCESS_DIR):
             resp.data = _of_all_workers()
@@ -114,14 +118,12 @@ class Docs:
         resp.set_header("Cache-Control", f"public, max-age={_YEAR_S // 365}")
 
 
-def install(
-    app: "falcon.asgi.App[Any, Any]", in_flight: InFlight, document: dict[str, Any]
-) -> None:
+def install(app: "falcon.asgi.App[Any, Any]", journal: Journal, document: dict[str, Any]) -> None:
     """Add the routes of this file."""
     docs = Docs()
     app.add_route("/healthz", Alive())
-    app.add_route("/readyz", Ready(in_flight))
-    app.add_route("/metrics", Metrics())
+    app.add_route("/readyz", Ready(journal.in_flight))
+    app.add_route("/metrics", Metrics(journal))
     app.add_route("/openapi.json", Document(document))
     app.add_route("/docs", docs)
     app.add_route("/docs/{name}", docs, suffix="asset")

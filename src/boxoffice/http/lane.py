@@ -12,13 +12,16 @@ waits for something goes on in a task of its own.
 import asyncio
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from boxoffice.errors import BodyTooSlow, Problem
 from boxoffice.http import body as bodies
 from boxoffice.http import problems
-from boxoffice.http.journal import Journal
+from boxoffice.http.journal import Journal, Kind
 from boxoffice.http.middleware import request_id_of
 from boxoffice.http.operation import (
     Call,
@@ -36,13 +39,14 @@ from boxoffice.http.operation import (
 
 _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5
-_JSON_TYPE = "application/json"
+_JSON = bodies.JSON_TYPE.encode()
+_PROBLEM = problems.MEDIA_TYPE.encode()
 _NO_STORE = FixedHeaders({"Cache-Control": "no-store"}).raw
 _SPECIAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 Head = Mapping[bytes, bytes]
-# Sends status, header lines and body; says whether the connection is to be kept.
-Write = Callable[[int, bytes, bytes, bool], None]
+# Sends an answer; says whether the connection is to be kept.
+Write = Callable[[bytes, bool], None]
 
 
 class Way(NamedTuple):
@@ -55,6 +59,7 @@ class Way(NamedTuple):
     gate: Gate
     ids: dict[str, Any]
     query: Any
+    kinds: dict[tuple[int, str], Kind]
 
 
 class _Route(NamedTuple):
@@ -86,6 +91,8 @@ class Lane:
                 self._add(template, method, resource)
         # Few targets are hot, and these are asked for again and again: ids are read once.
         self._known: dict[tuple[bytes, bytes], Way] = {}
+        self._common: Sequence[tuple[bytes, bytes]] = ()
+        self._status_lines: dict[int, bytes] = {}
 
     def _add(self, template: str, method: str, resource: Any) -> None:
         responder = getattr(resource, f"on_{method.lower()}", None)
@@ -93,7 +100,7 @@ class Lane:
         if op is None or not op.swift:
             return
         query = None if op.query is None else op.query()
-        way = Way(op, template, responder.handler, resource, resource.gate, {}, query)  # type: ignore[union-attr]
+        way = Way(op, template, responder.handler, resource, resource.gate, {}, query, {})  # type: ignore[union-attr]
         self._routes.setdefault(method.encode(), []).append(_Route(template.split("/"), way))
 
     def find(self, method: bytes, target: bytes, head: Head) -> Way | None:
@@ -107,6 +114,20 @@ class Lane:
         if length is None or not length.isdigit() or int(length) > way.gate.body_max_bytes:
             return None
         return way
+
+    def use_common(self, headers: "Sequence[tuple[bytes, bytes]]") -> None:
+        """Put `headers` into every answer from now on; the server changes them once a second."""
+        if headers is not self._common:
+            self._common = headers
+            self._status_lines.clear()
+
+    def status_line(self, status: int) -> bytes:
+        """Return the status line of an answer with the headers that all answers have."""
+        line = self._status_lines.get(status)
+        if line is None:
+            line = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % pair for pair in self._common])
+            self._status_lines[status] = line
+        return line
 
     def _look_up(self, method: bytes, target: bytes) -> Way | None:
         segments = target.decode("latin-1").split("/")
@@ -164,17 +185,24 @@ class _Unheard:
         """Wake nobody."""
 
 
-_UNHEARD = _Unheard()
-
-
 class Run:
     """One request on the swift lane; it takes the place of uvicorn's cycle on its connection."""
 
-    message_event = _UNHEARD
-    more_body = False
+    __slots__ = (
+        "_client", "_head", "_lane", "_request_id", "_started_at", "_way", "_write", "body",
+        "disconnected", "keep_alive", "method", "response_complete", "response_started", "task",
+    )  # fmt: skip
+    message_event = _Unheard()
 
     def __init__(
-        self, lane: Lane, way: Way, method: bytes, head: Head, keep_alive: bool, client: Any
+        self,
+        lane: Lane,
+        way: Way,
+        method: bytes,
+        head: Head,
+        keep_alive: bool,
+        client: Any,
+        write: Write,
     ) -> None:
         self.method = method.decode("ascii")
         self.keep_alive = keep_alive
@@ -187,8 +215,10 @@ class Run:
         self._way = way
         self._head = head
         self._client = client
+        self._write = write
         self._started_at = time.perf_counter()
-        self._request_id = request_id_of(self.get_header("X-Request-Id"))
+        given = head.get(b"x-request-id")
+        self._request_id = request_id_of(None if given is None else given.decode("latin-1"))
         lane.journal.in_flight.count += 1
 
     @property
@@ -198,15 +228,14 @@ class Run:
 
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
-        value = self._head.get(name.lower().encode("ascii"))
+        value = self._head.get(_wire_name(name))
         return None if value is None else value.decode("latin-1")
 
-    def start(self, write: Write) -> None:
+    def start(self) -> None:
         """Take the first step of the handler; the rest of it, if there is one, gets a task."""
-        self._write = write
+        way = self._way
         try:
-            call = self._call()
-            work = self._way.handler(self._way.resource, call)
+            work = way.handler(way.resource, self._call())
             first = work.send(None)
         except StopIteration as end:
             self._reply(end.value)
@@ -216,11 +245,10 @@ class Run:
             self._refuse(problems.render_bug(error, self._request_id))
         else:
             self.task = asyncio.get_running_loop().create_task(self._go_on(work, first))
-            self._lane.deadlines.add(self.task, self._way.gate.request_timeout_s)
+            self._lane.deadlines.add(self.task, way.gate.request_timeout_s)
 
-    def give_up(self, write: Write) -> None:
+    def give_up(self) -> None:
         """Answer a request whose body did not arrive in time."""
-        self._write = write
         self._refuse(problems.render(BodyTooSlow(), self._request_id))
 
     def _call(self) -> Call[Any, Any]:
@@ -228,7 +256,7 @@ class Run:
         call = begin(way.op, way.gate, self, lambda: way.ids)
         call.query = way.query
         if way.op.body is not None:
-            if self._head.get(b"content-type") != b"application/json":
+            if self._head.get(b"content-type") != _JSON:
                 bodies.require_json(self)
             take_body(way.op, call, bytes(self.body))
         return call
@@ -250,37 +278,47 @@ class Run:
         op = self._way.op
         raw = raw_headers(reply.headers)
         if reply.etag:
-            raw += b"ETag: %b\r\n" % reply.etag.encode("latin-1")
+            raw += b"etag: %b\r\n" % reply.etag.encode("latin-1")
             if matches(self.get_header("If-None-Match"), reply.etag):
-                self._answer(304, "ok", raw, None)
+                self._answer(304, "ok", raw)
                 return
         if not op.cached:
             raw += _NO_STORE
         self._answer(op.success, "ok", raw, reply.body)
 
     def _refuse(self, refusal: problems.Rendered) -> None:
-        raw = raw_headers(refusal.headers)
-        if "Connection" in refusal.headers:
+        headers = dict(refusal.headers)
+        if headers.pop("Connection", None):
             self.keep_alive = False
-            raw = raw_headers({k: v for k, v in refusal.headers.items() if k != "Connection"})
-        self._answer(refusal.status, refusal.code, raw, refusal.body, problems.MEDIA_TYPE)
+        raw = raw_headers(headers)
+        self._answer(refusal.status, refusal.code, raw, refusal.body, _PROBLEM)
 
     def _answer(
-        self, status: int, code: str, raw: bytes, body: bytes | None, kind: str = _JSON_TYPE
+        self, status: int, code: str, raw: bytes, body: bytes | None = None, kind: bytes = _JSON
     ) -> None:
-        request_id = self._request_id
-        common = f"X-Request-Id: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"
-        if body is not None:
-            common += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-        if not self.keep_alive:
-            common += "Connection: close\r\n"
+        request_id, journal, way = self._request_id, self._lane.journal, self._way
         self.response_started = self.response_complete = True
-        journal = self._lane.journal
         journal.in_flight.count -= 1
-        way = self._way
-        journal.answered(self.method, way.template, status, code, request_id, self._started_at)
-        if not self.disconnected:
-            self._write(status, common.encode("ascii") + raw, body or b"", self.keep_alive)
+        what = way.kinds.get((status, code))
+        if what is None:
+            what = way.kinds[status, code] = Kind(self.method, way.template, status, code)
+        journal.answered(what, request_id, self._started_at)
+        if self.disconnected:
+            return
+        if body is not None:
+            raw += b"content-type: %b\r\ncontent-length: %d\r\n" % (kind, len(body))
+        if not self.keep_alive:
+            raw += b"connection: close\r\n"
+        self._write(
+            b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n%b\r\n%b"
+            % (self._lane.status_line(status), request_id.encode(), raw, body or b""),
+            self.keep_alive,
+        )
+
+
+@lru_cache(maxsize=64)
+def _wire_name(name: str) -> bytes:
+    return name.lower().encode("ascii")
 
 
 @types.coroutine

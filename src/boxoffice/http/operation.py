@@ -123,7 +123,9 @@ def raw_headers(headers: Mapping[str, str] | None) -> bytes:
         return b""
     if isinstance(headers, FixedHeaders):
         return headers.raw
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")
+    return "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]).encode(
+        "latin-1"
+    )
 
 
 @dataclass(slots=True)

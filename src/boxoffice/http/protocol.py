@@ -4,14 +4,13 @@
 """
 
 import asyncio
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from boxoffice.http.lane import Lane, Run
 from boxoffice.settings import Settings
 
-_SEGMENT_MAX_BYTES = 262_144
 # The refusal of a slow body goes out before the connection is closed.
 _BODY_GRACE_S = 1.0
 _VERSIONS = ("1.0", "1.1")
@@ -30,10 +29,13 @@ class BoundedProtocol(HttpToolsProtocol):
     limits: ClassVar[Settings]
 
     _timer: asyncio.TimerHandle | None = None
+    # What came of a head before this segment, this segment, and the head where it was weighed.
     _received_bytes = 0
+    _segment_bytes = 0
     _head_bytes = 0
     _reading_head = True
     _reading_body = False
+    _idle_since_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
@@ -44,16 +46,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._start_head_clock()
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`, unless a line of the head has grown out of bounds."""
+        """Parse `data`, unless the head has grown out of bounds."""
+        self._segment_bytes = len(data)
         if self._reading_head:
             self._received_bytes += len(data)
-            # A segment may carry the start of the body too; one segment is 256 KiB at the most.
-            if self._received_bytes > self.limits.header_max_bytes + _SEGMENT_MAX_BYTES:
-                self._refuse(_HEAD_TOO_LARGE)
-                return
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if self._reading_head and self._received_bytes > self.limits.header_max_bytes:
+            # All of it belonged to the head, which is not at its end yet.
+            self._refuse(_HEAD_TOO_LARGE)
         if self._timer is None:
             self._watch()
 
@@ -64,25 +66,28 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Weigh the target."""
-        self._weigh(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Weigh a field and keep it."""
-        self._weigh(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Stop the clock of the head."""
+        self._end_head()
+        super().on_headers_complete()
+
+    def _end_head(self) -> None:
         self._disarm()
+        if self._received_bytes + self._segment_bytes > self.limits.header_max_bytes:
+            self._weigh()
         self._received_bytes = 0
         if self.parser.get_http_version() not in _VERSIONS:
             # The parser turns this into its own error and stops.
             raise ValueError("no such version of HTTP")
         self._reading_body = True
-        super().on_headers_complete()
+
+    def _weigh(self) -> None:
+        """Weigh a head that may be too large; most are in a segment that is smaller than that."""
+        fields = sum(len(name) + len(value) for name, value in self.headers)
+        self._head_bytes = len(self.url) + fields
+        if self._head_bytes > self.limits.header_max_bytes:
+            # The parser turns this into its own error and stops.
+            raise ValueError("the head is too large")
 
     def on_message_complete(self) -> None:
         """Stop the clock of the body."""
@@ -97,16 +102,36 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().send_400_response(msg)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
-        self._disarm()
-        super().connection_lost(exc)
+    def on_response_complete(self) -> None:
+        """Begin the next request, or let the connection wait for one."""
+        self._idle_since_s = self.loop.time()
+        if self.pipeline or self.timeout_keep_alive_task is None or self.transport.is_closing():
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
 
-    def _weigh(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.limits.header_max_bytes:
-            # The parser turns this into its own error and stops.
-            raise ValueError("the head is too large")
+    def _unset_keepalive_if_required(self) -> None:
+        """Let uvicorn's clock for idle connections run on: one for all, instead of one per answer."""
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for its time, else look again."""
+        self.timeout_keep_alive_task = None
+        if self._reading_head or self._reading_body or not self.cycle.response_complete:
+            return  # The end of that answer starts the clock.
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left_s, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clocks."""
+        self._disarm()
+        super()._unset_keepalive_if_required()
+        super().connection_lost(exc)
 
     def _watch(self) -> None:
         if self._reading_head:
@@ -114,12 +139,6 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._reading_body:
             wait_s = self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
             self._timer = self.loop.call_later(wait_s, self._give_body_up)
-        elif self.cycle is not None and self.cycle.response_complete and self._is_idle():
-            # A blank line between requests stops uvicorn's clock and begins nothing.
-            self._start_head_clock()
-
-    def _is_idle(self) -> bool:
-        return self.timeout_keep_alive_task is None
 
     def _start_head_clock(self) -> None:
         self._timer = self.loop.call_later(
@@ -151,8 +170,6 @@ class LaneProtocol(BoundedProtocol):
     lane: ClassVar[Lane]
 
     _run: Run | None = None
-    _defaults: Any = None
-    _raw_defaults = b""
 
     def on_message_begin(self) -> None:
         """Begin a head; what the application is told is made when it is to be told."""
@@ -161,20 +178,21 @@ class LaneProtocol(BoundedProtocol):
         self._head_bytes = 0
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self._run = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Take the request, or hand it to the application."""
+        self._end_head()
         run = self._lane_run()
         if run is None:
             self._tell_application()
-            super().on_headers_complete()
-            return
-        self._run = self.cycle = run  # type: ignore[assignment]
-        self._disarm()
-        self._received_bytes = 0
-        self._reading_body = True
+            HttpToolsProtocol.on_headers_complete(self)
+        else:
+            self._run = self.cycle = run  # type: ignore[assignment]
 
     def _lane_run(self) -> Run | None:
         parser, flow, cycle = self.parser, self.flow, self.cycle
@@ -191,13 +209,16 @@ class LaneProtocol(BoundedProtocol):
         way = self.lane.find(method, self.url, head)
         if way is None:
             return None
-        return Run(self.lane, way, method, head, parser.should_keep_alive(), self.client)
+        self.lane.use_common(self.server_state.default_headers)
+        keep_alive = parser.should_keep_alive()
+        return Run(self.lane, way, method, head, keep_alive, self.client, self._write)
 
     def _tell_application(self) -> None:
-        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         HttpToolsProtocol.on_message_begin(self)
-        self.url, self.expect_100_continue = url, expect
-        self.headers.extend(headers)
+        self.url = url
+        for name, value in headers:
+            HttpToolsProtocol.on_header(self, name, value)
 
     def on_message_complete(self) -> None:
         """Let the handler begin."""
@@ -206,7 +227,7 @@ class LaneProtocol(BoundedProtocol):
             super().on_message_complete()
             return
         self._disarm()
-        run.start(self._write)
+        run.start()
         if run.task is not None:
             # uvicorn waits for these when it stops.
             self.tasks.add(run.task)
@@ -218,16 +239,10 @@ class LaneProtocol(BoundedProtocol):
             super()._give_body_up()
         elif not run.response_started:
             self._disarm()
-            run.give_up(self._write)
+            run.give_up()
 
-    def _write(self, status: int, head: bytes, body: bytes, keep_alive: bool) -> None:
-        defaults = self.server_state.default_headers
-        if defaults is not self._defaults:
-            self._defaults = defaults
-            self._raw_defaults = b"".join([b"%b: %b\r\n" % pair for pair in defaults])
-        self.transport.write(
-            b"".join((STATUS_LINE[status], self._raw_defaults, head, b"\r\n", body))
-        )
+    def _write(self, answer: bytes, keep_alive: bool) -> None:
+        self.transport.write(answer)
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any, BinaryIO, TextIO
 
 import msgspec
@@ -13,12 +15,28 @@ from boxoffice.settings import Settings
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+
+class Timings(Histogram):
+    """A histogram that takes many observations at once, for a fraction of the price."""
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Observe each of `seconds`."""
+        bounds = self._upper_bounds
+        counts: dict[int, int] = {}
+        for value in seconds:
+            at = bisect_left(bounds, value)
+            counts[at] = counts.get(at, 0) + 1
+        for at, count in counts.items():
+            self._buckets[at].inc(count)
+        self._sum.inc(sum(seconds))
+
+
 REQUESTS = Counter(
     "boxoffice_requests_total",
     "Answers by route and by the problem's code ('ok' for success).",
     ("method", "route", "status", "code"),
 )
-REQUEST_SECONDS = Histogram(
+REQUEST_SECONDS = Timings(
     "boxoffice_request_seconds", "Time to answer, by route.", ("route",), buckets=_SECONDS
 )
 BATCH_COMMANDS = Histogram(
