@@ -75,10 +75,19 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+# Our own spelling of a header is verified by hand, any other one by the library.
+OURS, OTHER = (",", ":"), (", ", ": ")
+
+
 def signed(
-    header: dict[str, Any], claims: Any, secret: bytes = SECRET, digest: str = "sha256"
+    header: dict[str, Any],
+    claims: Any,
+    secret: bytes = SECRET,
+    digest: str = "sha256",
+    spelling: tuple[str, str] = OTHER,
 ) -> str:
-    text = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
+    head = json.dumps(header, separators=spelling)
+    text = f"{b64(head.encode())}.{b64(json.dumps(claims).encode())}"
     return f"{text}.{b64(hmac.new(secret, text.encode(), digest).digest())}"
 
 
@@ -112,9 +121,25 @@ async def test_a_token_says_who_calls(authority: TokenAuthority) -> None:
     assert jwt.get_unverified_header(token) == HEADER
 
 
-async def test_the_reference_encoding_is_accepted(authority: TokenAuthority) -> None:
+@pytest.mark.parametrize("spelling", [OURS, OTHER])
+async def test_the_reference_encoding_is_accepted(
+    authority: TokenAuthority, spelling: tuple[str, str]
+) -> None:
     # The control of the refusals below: a token made by hand is right but for what a test breaks.
-    assert authority.verify(signed(HEADER, claims())) == Caller(PERSON, "buyer")
+    token = signed(HEADER, claims(), spelling=spelling)
+    assert authority.verify(token) == Caller(PERSON, "buyer")
+
+
+async def test_our_own_spelling_is_verified_by_hand(
+    authority: TokenAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_args: Any, **_options: Any) -> None:
+        raise AssertionError("the library was asked")
+
+    monkeypatch.setattr(jwt, "decode", never)
+    assert authority.verify(signed(HEADER, claims(), spelling=OURS)) == Caller(PERSON, "buyer")
+    with pytest.raises(AssertionError):
+        authority.verify(signed(HEADER, claims(), spelling=OTHER))
 
 
 @pytest.mark.parametrize(
@@ -135,9 +160,11 @@ async def test_the_reference_encoding_is_accepted(authority: TokenAuthority) -> 
     ],
 )
 async def test_other_headers_are_refused(authority: TokenAuthority, header: dict[str, Any]) -> None:
-    assert refused(authority, signed(header, claims()))
-    assert refused(authority, signed(header, claims(), digest="sha512"))
-    assert refused(authority, signed(header, claims()).rpartition(".")[0] + ".")
+    for spelling in (OURS, OTHER):
+        token = signed(header, claims(), spelling=spelling)
+        assert refused(authority, token)
+        assert refused(authority, signed(header, claims(), digest="sha512", spelling=spelling))
+        assert refused(authority, token.rpartition(".")[0] + ".")
 
 
 @pytest.mark.parametrize(
@@ -160,14 +187,16 @@ async def test_other_headers_are_refused(authority: TokenAuthority, header: dict
     ],
 )
 async def test_other_claims_are_refused(authority: TokenAuthority, changed: dict[str, Any]) -> None:
-    assert refused(authority, signed(HEADER, claims(**changed)))
+    for spelling in (OURS, OTHER):
+        assert refused(authority, signed(HEADER, claims(**changed), spelling=spelling))
 
 
 @pytest.mark.parametrize("payload", [[], "text", 7, None])
 async def test_claims_that_are_no_object_are_refused(
     authority: TokenAuthority, payload: Any
 ) -> None:
-    assert refused(authority, signed(HEADER, payload))
+    for spelling in (OURS, OTHER):
+        assert refused(authority, signed(HEADER, payload, spelling=spelling))
 
 
 async def test_a_foreign_key_is_refused(authority: TokenAuthority) -> None:

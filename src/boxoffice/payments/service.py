@@ -93,6 +93,8 @@ class Payments:
         await self._require_schedule(reservation.schedule_id)
         if provider is None:
             return await self._decide(user_id, reservation, key, method, None)
+        # Providers have deadlines of their own, and those need a task (`http/lane.py`).
+        await asyncio.sleep(0)
         reference = f"{reservation}:{user_id}:{method}:{key}"
         async with self._orders.setdefault(reference, asyncio.Lock()):
             return await self._pay_outside(provider, reference, user_id, reservation, key, method)
