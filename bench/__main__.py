@@ -1,22 +1,17 @@
 """`python -m bench`: measure, print, and write the figures."""
 
-import os
-import platform
-import shlex
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import psutil
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import results, show
+from bench import machine, results, show
 from bench.runner import Runner, Sample, Step, wanted
 from bench.scenes import BY_NAME, ROWS, Sizes
 from bench.stage import stage
@@ -65,14 +60,18 @@ def main(
                 if not bar.console.is_terminal:
                     bar.console.print(f"… {step.done}/{step.total} {step.text}")
 
-            about = {**_about(data_dir or folder), **_promises(servers.promises())}
+            about = {
+                **machine.about("bench"),
+                "disk": machine.file_system(data_dir or folder),
+                **_promises(servers.promises()),
+            }
             samples = Runner(servers, sizes, folder, connections, say).run(chosen, runs)
     about["took"] = f"{time.monotonic() - started_at:.0f} s"
     _report(about, samples, json)
 
 
 def _report(about: dict[str, str], samples: dict[str, list[Sample]], json: Path | None) -> None:
-    about["load after"] = _load_average()
+    about["load after"] = machine.load_average()
     figures = results.figures(samples)
     verdicts = results.verdicts(figures)
     console = Console()
@@ -98,42 +97,9 @@ def _progress() -> Progress:
     )
 
 
-def _about(folder: Path) -> dict[str, str]:
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {psutil.virtual_memory().total >> 30} GiB",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "disk": _file_system(folder),
-        "load before": _load_average(),
-    }
-
-
 def _promises(found: dict[str, str]) -> dict[str, str]:
     commit, version = found["synchronous_commit"], found["version"]
     return {"PostgreSQL": f"{version}, fsync {found['fsync']}, synchronous_commit {commit}"}
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _file_system(folder: Path) -> str:
-    """Return the kind of file system: on one in memory a commit costs no disk."""
-    mounts = [
-        part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)
-    ]
-    return max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else "unknown"
-
-
-def _load_average() -> str:
-    return " ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 if __name__ == "__main__":
