@@ -11,14 +11,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import machine, results, show
+from bench import locks as lock_rows
+from bench import machine, results, scenes, show
 from bench.runner import Runner, Sample, Step, wanted
-from bench.scenes import BY_NAME, ROWS, Sizes
+from bench.scenes import Sizes
 from bench.stage import stage
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
 _QUICK = Sizes(holds=800, open_s=3.0, huge=False)
 _RUNS, _QUICK_RUNS = 5, 1
+_ALL = (*scenes.ROWS, *lock_rows.ROWS)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,6 +34,9 @@ def main(
     rows: Annotated[
         str, typer.Option(help="Only these rows, with commas between; and the floor.")
     ] = "",
+    locks: Annotated[
+        bool, typer.Option("--locks", help="The rows about locks instead of the others.")
+    ] = False,
     runs: Annotated[int | None, typer.Option(min=1, help="Runs per row.")] = None,
     holds: Annotated[int | None, typer.Option(min=32, help="Requests per run.")] = None,
     connections: Annotated[int, typer.Option(min=1, help="Connections of the client.")] = 64,
@@ -43,11 +48,7 @@ def main(
     sizes = _QUICK if quick else _FULL
     if holds is not None:
         sizes = Sizes(holds, min(sizes.open_s, holds / 200), sizes.huge)
-    names = [name.strip() for name in rows.split(",") if name.strip()]
-    unknown = [name for name in names if name not in BY_NAME]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(BY_NAME)}")
-    chosen = wanted(ROWS, names, huge=sizes.huge)
+    chosen = _chosen(rows, locks=locks, huge=sizes.huge)
     runs = runs or (_QUICK_RUNS if quick else _RUNS)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home:
@@ -68,6 +69,17 @@ def main(
             samples = Runner(servers, sizes, folder, connections, say).run(chosen, runs)
     about["took"] = f"{time.monotonic() - started_at:.0f} s"
     _report(about, samples, json)
+
+
+def _chosen(rows: str, *, locks: bool, huge: bool) -> list[scenes.Row]:
+    names = [name.strip() for name in rows.split(",") if name.strip()]
+    known = [row.name for row in _ALL]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(known)}")
+    if locks and not names:
+        names = [row.name for row in lock_rows.ROWS]
+    return wanted(_ALL if names else scenes.ROWS, names, huge=huge)
 
 
 def _report(about: dict[str, str], samples: dict[str, list[Sample]], json: Path | None) -> None:

@@ -76,7 +76,8 @@ def _send(
     meter = Meter([server.group])
     plan = load.Plan(
         port=server.port,
-        connections=CONNECTIONS,
+        # One is enough for the low rate, and none of many is closed because it was not needed.
+        connections=CONNECTIONS if rate_per_s is None else 1,
         requests=list(requests),
         count=count,
         warmup=list(requests) if rate_per_s is None else [],
