@@ -28,17 +28,21 @@ class ServerFailed(Exception):
     """A server did not start or did not stop as it should."""
 
 
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without settings of the shop."""
+    return {key: text for key, text in os.environ.items() if not key.startswith("BOXOFFICE_")}
+
+
 class Server:
     """One server that listens on a port of its own; `{port}` in its arguments stands for that port."""
 
     def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
         self.port = _free_port()
         self._log = log
-        clean = {key: text for key, text in os.environ.items() if not key.startswith("BOXOFFICE_")}
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *(part.format(port=self.port) for part in argv)],
-                env={**clean, **env, "BOXOFFICE_PORT": str(self.port)},
+                env={**clean_environment(), **env, "BOXOFFICE_PORT": str(self.port)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )

@@ -9,8 +9,6 @@ import msgspec
 
 from bench.runner import CLEAN, FLOOR_ROW, Sample
 
-GROUPS = ("app", "postgres", "valkey")
-
 
 class Figures(msgspec.Struct, kw_only=True):
     """A row: medians over its runs; CPU in microseconds per request, memory of the largest process.
@@ -24,6 +22,7 @@ class Figures(msgspec.Struct, kw_only=True):
     cpu_us_app: float
     cpu_us_postgres: float
     cpu_us_valkey: float
+    cpu_us_relay: float
     cpu_us_total: float
     cpu_us_per_success: float | None
     client_cpu_us: float
@@ -96,6 +95,7 @@ def _figures(name: str, samples: Sequence[Sample], floor: Mapping[int, float]) -
         cpu_us_app=middle(lambda sample: sample.cpu_us["app"]),
         cpu_us_postgres=middle(lambda sample: sample.cpu_us["postgres"]),
         cpu_us_valkey=middle(lambda sample: sample.cpu_us["valkey"]),
+        cpu_us_relay=middle(lambda sample: sample.cpu_us.get("relay", 0.0)),
         cpu_us_total=middle(lambda sample: sample.total_us),
         cpu_us_per_success=round(median(made), 3) if made else None,
         client_cpu_us=middle(lambda sample: sample.client_cpu_us),

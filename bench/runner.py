@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
 
 from bench import load
-from bench.meter import Group, Meter
+from bench.delivery import relaying, wait_until_delivered
+from bench.meter import Meter
 from bench.processes import APP, USUAL, Batches, Server, running
 from bench.scenes import HUGE, Row, Scene, Sizes, Work
 from bench.stage import Hall, HallPlan, Stage
@@ -101,14 +103,18 @@ class Runner:
         plan = self._sizes.hall(row.seats)
         with self._stage.fresh(plan) as settings:
             env = {**self._stage.env(settings, row.workers), **row.env}
-            with running(row.server, env, self._folder / f"{row.name}.log") as server:
+            log = self._folder / f"{row.name}.log"
+            with running(row.server, env, log) as server, ExitStack() as beside:
+                groups = [server.group, *self._stage.groups]
+                if row.relay:
+                    relay_log = self._folder / "relay.log"
+                    groups.append(beside.enter_context(relaying(settings, env, relay_log)))
                 work = row.build(Scene(self._sizes, self._halls[plan], server))
-                return self._measure(row, number, server, work, settings)
+                return self._measure(row, number, server, work, settings, Meter(groups))
 
     def _measure(
-        self, row: Row, number: int, server: Server, work: Work, settings: Settings
+        self, row: Row, number: int, server: Server, work: Work, settings: Settings, meter: Meter
     ) -> Sample:
-        meter = Meter([Group("app", server.group.pid), *self._stage.groups])
         batches: list[Batches] = []
 
         def before() -> None:
@@ -117,6 +123,8 @@ class Runner:
             meter.start()
 
         def after() -> None:
+            if row.relay:
+                wait_until_delivered(settings)
             meter.stop()
             if row.server == APP:
                 batches.append(server.batches())
