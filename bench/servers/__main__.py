@@ -31,9 +31,6 @@ def main(
     servers: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
     parts: Annotated[str, typer.Option(help="Only these parts.")] = "cost,drain,slow",
     runs: Annotated[int | None, typer.Option(min=1, help="Runs per server.")] = None,
-    drain_limit_s: Annotated[
-        float, typer.Option(help="For how long a drain is waited for.")
-    ] = drain.LIMIT_S,
 ) -> None:
     """Compare HTTP servers that answer the same bare application."""
     names = servers.split(",") if servers else list(BY_NAME)
@@ -46,7 +43,7 @@ def main(
         folder = Path(home)
         measures: dict[str, Callable[[], list[Figures]]] = {
             "cost": lambda: _costs(chosen, folder, runs or (1 if quick else 7), quick=quick),
-            "drain": lambda: _drains(chosen, folder, drain_limit_s),
+            "drain": lambda: _drains(chosen, folder),
             "slow": lambda: _sieges(chosen, folder, 3.0 if quick else 35.0),
         }
         document |= {name: measures[name]() for name in measures if name in parts.split(",")}
@@ -72,12 +69,12 @@ def _medians(samples: Sequence[Figures]) -> Figures:
     return {name: round(median(one[name] for one in samples), 2) for name in samples[0]}
 
 
-def _drains(chosen: Sequence[Candidate], folder: Path, limit_s: float) -> list[Figures]:
+def _drains(chosen: Sequence[Candidate], folder: Path) -> list[Figures]:
     found = []
     for stream, stop_limit in ((False, False), (True, False), (True, True)):
         for candidate in chosen:
             say(f"… drain: {candidate.name}")
-            one = drain.measure(candidate, folder, limit_s, stream=stream, stop_limit=stop_limit)
+            one = drain.measure(candidate, folder, stream=stream, stop_limit=stop_limit)
             case = {"server": candidate.name, "stream": stream, "stop_limit": stop_limit}
             found.append({**case, **asdict(one)})
     return found

@@ -11,7 +11,7 @@ from bench.servers.app import CLOSED
 from bench.servers.candidates import Candidate
 
 REQUESTS = 32
-LIMIT_S = 12.0
+_LIMIT_S = 12.0
 _UNDER_WAY_S = 0.5
 _PROBE_S = 0.1
 _LOOK_S = 0.01
@@ -29,28 +29,26 @@ class Drain:
     readiness: list[str]
 
 
-def measure(
-    candidate: Candidate, folder: Path, limit_s: float, *, stream: bool, stop_limit: bool
-) -> Drain:
+def measure(candidate: Candidate, folder: Path, *, stream: bool, stop_limit: bool) -> Drain:
     """Stop a server that has requests of two seconds in flight, and perhaps an open stream.
 
-    One that has not ended `limit_s` seconds after SIGTERM is killed.
+    One that has not ended after `_LIMIT_S` is killed.
     """
     server = candidate.start(folder, stop_limit=stop_limit)
     try:
-        return asyncio.run(_drain(server, limit_s, stream=stream))
+        return asyncio.run(_drain(server, stream=stream))
     finally:
         server.kill()
 
 
-async def _drain(server: Server, limit_s: float, *, stream: bool) -> Drain:
+async def _drain(server: Server, *, stream: bool) -> Drain:
     slow = [asyncio.create_task(_get(server.port, b"/slow")) for _ in range(REQUESTS)]
     streaming = [asyncio.create_task(_get(server.port, b"/stream"))] if stream else []
     await asyncio.sleep(_UNDER_WAY_S)
     readiness: dict[str, None] = {}
     server.terminate()
     probing = asyncio.create_task(_probe(server.port, readiness))
-    ended_after_s = await _end(server, limit_s)
+    ended_after_s = await _end(server)
     probing.cancel()
     server.kill()
     answers = await asyncio.gather(*slow)
@@ -59,9 +57,9 @@ async def _drain(server: Server, limit_s: float, *, stream: bool) -> Drain:
     return Drain(answered, ended_after_s, CLOSED in server.said(), list(readiness))
 
 
-async def _end(server: Server, limit_s: float) -> float | None:
+async def _end(server: Server) -> float | None:
     started_at = time.monotonic()
-    while time.monotonic() - started_at < limit_s:
+    while time.monotonic() - started_at < _LIMIT_S:
         if not server.is_running:
             return time.monotonic() - started_at
         await asyncio.sleep(_LOOK_S)
