@@ -52,23 +52,33 @@ def main(
     runs = runs or (_QUICK_RUNS if quick else _RUNS)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home:
-        folder = Path(home)
-        with stage(data_dir or folder / "servers") as servers, _progress() as bar:
-            task = bar.add_task("")
-
-            def say(step: Step) -> None:
-                bar.update(task, description=step.text, completed=step.done, total=step.total)
-                if not bar.console.is_terminal:
-                    bar.console.print(f"… {step.done}/{step.total} {step.text}")
-
-            about = {
-                **machine.about("bench"),
-                "disk": machine.file_system(data_dir or folder),
-                **_promises(servers.promises()),
-            }
-            samples = Runner(servers, sizes, folder, connections, say).run(chosen, runs)
+        about, samples = _measure(chosen, runs, sizes, connections, Path(home), data_dir)
     about["took"] = f"{time.monotonic() - started_at:.0f} s"
     _report(about, samples, json)
+
+
+def _measure(
+    rows: list[scenes.Row],
+    runs: int,
+    sizes: Sizes,
+    connections: int,
+    folder: Path,
+    data_dir: Path | None,
+) -> tuple[dict[str, str], dict[str, list[Sample]]]:
+    with stage(data_dir or folder / "servers") as servers, _progress() as bar:
+        task = bar.add_task("")
+
+        def say(step: Step) -> None:
+            bar.update(task, description=step.text, completed=step.done, total=step.total)
+            if not bar.console.is_terminal:
+                bar.console.print(f"… {step.done}/{step.total} {step.text}")
+
+        about = {
+            **machine.about("bench"),
+            "disk": machine.file_system(data_dir or folder),
+            **_promises(servers.promises()),
+        }
+        return about, Runner(servers, sizes, folder, connections, say).run(rows, runs)
 
 
 def _chosen(rows: str, *, locks: bool, huge: bool) -> list[scenes.Row]:
