@@ -7,10 +7,10 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint format audit lock clean
+.PHONY: help run test bench bench-servers lint format audit lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sale; Ctrl-C stops everything
 	@exec $(BIN)/boxoffice up
@@ -18,8 +18,11 @@ run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sal
 test: $(DEV_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
-bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --rows a,b --runs N"
+bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --rows a,b --locks --runs N"
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH_ARGS="--quick --parts cost,drain,slow"
+	@$(BIN)/python -m bench.servers $(BENCH_ARGS)
 
 lint: $(DEV_STAMP) ## formatting, lint rules, strict types, and the migrations' own linter
 	@$(BIN)/ruff format --check .

@@ -1,29 +1,26 @@
 """`python -m bench`: measure, print, and write the figures."""
 
-import os
-import platform
-import shlex
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import psutil
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import results, show
+from bench import locks as lock_rows
+from bench import machine, results, scenes, show
 from bench.runner import Runner, Sample, Step, wanted
-from bench.scenes import BY_NAME, ROWS, Sizes
+from bench.scenes import Sizes
 from bench.stage import stage
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
 _QUICK = Sizes(holds=800, open_s=3.0, huge=False)
 _RUNS, _QUICK_RUNS = 5, 1
+_ALL = (*scenes.ROWS, *lock_rows.ROWS)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,6 +34,9 @@ def main(
     rows: Annotated[
         str, typer.Option(help="Only these rows, with commas between; and the floor.")
     ] = "",
+    locks: Annotated[
+        bool, typer.Option("--locks", help="The rows about locks instead of the others.")
+    ] = False,
     runs: Annotated[int | None, typer.Option(min=1, help="Runs per row.")] = None,
     holds: Annotated[int | None, typer.Option(min=32, help="Requests per run.")] = None,
     connections: Annotated[int, typer.Option(min=1, help="Connections of the client.")] = 64,
@@ -48,31 +48,52 @@ def main(
     sizes = _QUICK if quick else _FULL
     if holds is not None:
         sizes = Sizes(holds, min(sizes.open_s, holds / 200), sizes.huge)
-    names = [name.strip() for name in rows.split(",") if name.strip()]
-    unknown = [name for name in names if name not in BY_NAME]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(BY_NAME)}")
-    chosen = wanted(ROWS, names, huge=sizes.huge)
+    chosen = _chosen(rows, locks=locks, huge=sizes.huge)
     runs = runs or (_QUICK_RUNS if quick else _RUNS)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home:
-        folder = Path(home)
-        with stage(data_dir or folder / "servers") as servers, _progress() as bar:
-            task = bar.add_task("")
-
-            def say(step: Step) -> None:
-                bar.update(task, description=step.text, completed=step.done, total=step.total)
-                if not bar.console.is_terminal:
-                    bar.console.print(f"… {step.done}/{step.total} {step.text}")
-
-            about = {**_about(data_dir or folder), **_promises(servers.promises())}
-            samples = Runner(servers, sizes, folder, connections, say).run(chosen, runs)
+        about, samples = _measure(chosen, runs, sizes, connections, Path(home), data_dir)
     about["took"] = f"{time.monotonic() - started_at:.0f} s"
     _report(about, samples, json)
 
 
+def _measure(
+    rows: list[scenes.Row],
+    runs: int,
+    sizes: Sizes,
+    connections: int,
+    folder: Path,
+    data_dir: Path | None,
+) -> tuple[dict[str, str], dict[str, list[Sample]]]:
+    with stage(data_dir or folder / "servers") as servers, _progress() as bar:
+        task = bar.add_task("")
+
+        def say(step: Step) -> None:
+            bar.update(task, description=step.text, completed=step.done, total=step.total)
+            if not bar.console.is_terminal:
+                bar.console.print(f"… {step.done}/{step.total} {step.text}")
+
+        about = {
+            **machine.about("bench"),
+            "disk": machine.file_system(data_dir or folder),
+            **_promises(servers.promises()),
+        }
+        return about, Runner(servers, sizes, folder, connections, say).run(rows, runs)
+
+
+def _chosen(rows: str, *, locks: bool, huge: bool) -> list[scenes.Row]:
+    names = [name.strip() for name in rows.split(",") if name.strip()]
+    known = [row.name for row in _ALL]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(known)}")
+    if locks and not names:
+        names = [row.name for row in lock_rows.ROWS]
+    return wanted(_ALL if names else scenes.ROWS, names, huge=huge)
+
+
 def _report(about: dict[str, str], samples: dict[str, list[Sample]], json: Path | None) -> None:
-    about["load after"] = _load_average()
+    about["load after"] = machine.load_average()
     figures = results.figures(samples)
     verdicts = results.verdicts(figures)
     console = Console()
@@ -98,42 +119,9 @@ def _progress() -> Progress:
     )
 
 
-def _about(folder: Path) -> dict[str, str]:
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {psutil.virtual_memory().total >> 30} GiB",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "disk": _file_system(folder),
-        "load before": _load_average(),
-    }
-
-
 def _promises(found: dict[str, str]) -> dict[str, str]:
     commit, version = found["synchronous_commit"], found["version"]
     return {"PostgreSQL": f"{version}, fsync {found['fsync']}, synchronous_commit {commit}"}
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _file_system(folder: Path) -> str:
-    """Return the kind of file system: on one in memory a commit costs no disk."""
-    mounts = [
-        part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)
-    ]
-    return max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else "unknown"
-
-
-def _load_average() -> str:
-    return " ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         raw += message.get("body", b"")
         more = message.get("more_body", False)
-    status, answer = (201, _answer(_decode(raw))) if scope["method"] == "POST" else (200, b"{}")
+    status, answer = (201, hold(raw)) if scope["method"] == "POST" else (200, b"{}")
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(answer)).encode()),
@@ -44,7 +44,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
-def _answer(wish: HoldRequest) -> bytes:
+def hold(raw: bytes) -> bytes:
+    """Decode a hold and encode the answer of one that was made."""
+    wish = _decode(raw)
     now = datetime.now(UTC)
     seats = [SeatOut(seat_id, "4", "10", 25, "VIP", _PRICE) for seat_id in wish.seat_ids or ()]
     return _encode(

@@ -37,6 +37,20 @@ class Group:
         """Return the largest memory that one process of the group has ever had resident."""
         return max(_peak_mib(process) for process in self.processes())
 
+    def held_mib(self) -> float:
+        """Return the memory of all its processes now; what several share is counted once."""
+        return sum(_held_bytes(process) for process in self.processes()) / 2**20
+
+
+def _held_bytes(process: psutil.Process) -> int:
+    try:
+        info = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    # Where the system does not know the share of a process (PSS), shared pages count for each.
+    held: int = getattr(info, "pss", info.rss)
+    return held
+
 
 def _cpu_ns(process: psutil.Process) -> int:
     """Return the CPU of a process, its threads that have ended included; 0 for one that is gone."""

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+
+import psutil
 
 from bench.meter import Group
 
@@ -26,17 +28,21 @@ class ServerFailed(Exception):
     """A server did not start or did not stop as it should."""
 
 
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without settings of the shop."""
+    return {key: text for key, text in os.environ.items() if not key.startswith("BOXOFFICE_")}
+
+
 class Server:
-    """One server that listens on a port of its own."""
+    """One server that listens on a port of its own; `{port}` in its arguments stands for that port."""
 
     def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
         self.port = _free_port()
         self._log = log
-        clean = {key: text for key, text in os.environ.items() if not key.startswith("BOXOFFICE_")}
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *argv],
-                env={**clean, **env, "BOXOFFICE_PORT": str(self.port)},
+                [sys.executable, "-m", *(part.format(port=self.port) for part in argv)],
+                env={**clean_environment(), **env, "BOXOFFICE_PORT": str(self.port)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -73,28 +79,39 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.02)
-        raise ServerFailed(f"a server did not start: {self._said()}")
+        raise ServerFailed(f"a server did not start: {self.said()}")
 
     def stop(self) -> None:
         """Ask it to stop; raise `ServerFailed` where it does not end well."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        if self.is_running:
+            self.terminate()
         try:
             code = self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
             raise ServerFailed("a server did not stop in time") from None
         if code != 0:
-            raise ServerFailed(f"a server ended with {code}: {self._said()}")
+            raise ServerFailed(f"a server ended with {code}: {self.said()}")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Send SIGTERM and return at once."""
+        self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once."""
-        if self._process.poll() is None:
-            self._process.kill()
+        """End it and everything below it at once."""
+        if self.is_running:
+            for process in list(self.group.processes()):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             self._process.wait()
 
-    def _said(self) -> str:
+    def said(self) -> str:
+        """Return the end of what it has written."""
         return self._log.read_text(errors="replace")[-2000:]
 
 

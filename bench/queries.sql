@@ -21,3 +21,11 @@ VACUUM (ANALYZE);
 -- What durability rests on.
 SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
        current_setting('server_version') AS version;
+
+-- name: has_relay
+-- Whether a relay works.
+SELECT EXISTS (SELECT FROM leases);
+
+-- name: is_delivered
+-- Whether no event waits.
+SELECT NOT EXISTS (SELECT FROM outbox);

@@ -9,18 +9,22 @@ import msgspec
 
 from bench.runner import CLEAN, FLOOR_ROW, Sample
 
-GROUPS = ("app", "postgres", "valkey")
-
 
 class Figures(msgspec.Struct, kw_only=True):
-    """A row: medians over its runs; CPU in microseconds per request, memory of the largest process."""
+    """A row: medians over its runs; CPU in microseconds per request, memory of the largest process.
+
+    `cpu_us_per_success` is for each answer 201, with what the refused ones cost. `memory_all_mib` is of
+    all processes of the application together, what they share counted once.
+    """
 
     name: str
     runs: int
     cpu_us_app: float
     cpu_us_postgres: float
     cpu_us_valkey: float
+    cpu_us_relay: float
     cpu_us_total: float
+    cpu_us_per_success: float | None
     client_cpu_us: float
     ratio_to_floor: float | None
     rps: float
@@ -29,10 +33,12 @@ class Figures(msgspec.Struct, kw_only=True):
     p99_ms: float
     memory_mib: float
     memory_mib_by_process: dict[str, float]
+    memory_all_mib: float
     statuses: dict[str, int]
     codes: dict[str, int]
     unexpected: int
     audit: str
+    sold_twice: int
     batch_mean: float
     batch_sizes: dict[str, int]
     spread: dict[str, tuple[float, float]]
@@ -82,13 +88,16 @@ def _figures(name: str, samples: Sequence[Sample], floor: Mapping[int, float]) -
         for group in samples[0].memory_mib
     }
     verdicts = sorted({sample.audit for sample in samples})
+    made = [us for sample in samples if (us := sample.us_per_success) is not None]
     return Figures(
         name=name,
         runs=len(samples),
         cpu_us_app=middle(lambda sample: sample.cpu_us["app"]),
         cpu_us_postgres=middle(lambda sample: sample.cpu_us["postgres"]),
         cpu_us_valkey=middle(lambda sample: sample.cpu_us["valkey"]),
+        cpu_us_relay=middle(lambda sample: sample.cpu_us.get("relay", 0.0)),
         cpu_us_total=middle(lambda sample: sample.total_us),
+        cpu_us_per_success=round(median(made), 3) if made else None,
         client_cpu_us=middle(lambda sample: sample.client_cpu_us),
         ratio_to_floor=round(median(ratios), 3) if ratios else None,
         rps=middle(lambda sample: sample.rps),
@@ -97,10 +106,12 @@ def _figures(name: str, samples: Sequence[Sample], floor: Mapping[int, float]) -
         p99_ms=middle(lambda sample: sample.p99_ms),
         memory_mib=peaks["app"],
         memory_mib_by_process=peaks,
+        memory_all_mib=max(sample.memory_all_mib for sample in samples),
         statuses=_sum(sample.statuses for sample in samples),
         codes=_sum(sample.codes for sample in samples),
         unexpected=sum(sample.unexpected for sample in samples),
         audit=CLEAN if verdicts == [CLEAN] else "; ".join(set(verdicts) - {CLEAN}),
+        sold_twice=round(median(sample.sold_twice for sample in samples)),
         batch_mean=middle(lambda sample: sample.batch_mean),
         batch_sizes=_sum(sample.batch_sizes for sample in samples),
         spread={

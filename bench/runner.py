@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
 
 from bench import load
-from bench.meter import Group, Meter
+from bench.delivery import relaying, wait_until_delivered
+from bench.meter import Meter
 from bench.processes import APP, USUAL, Batches, Server, running
 from bench.scenes import HUGE, Row, Scene, Sizes, Work
 from bench.stage import Hall, HallPlan, Stage
@@ -37,6 +39,8 @@ class Sample:
     codes: dict[str, int]
     audit: str
     unexpected: int
+    memory_all_mib: float = 0.0
+    sold_twice: int = 0
     batch_mean: float = 0.0
     batch_sizes: dict[str, int] = field(default_factory=dict)
 
@@ -44,6 +48,12 @@ class Sample:
     def total_us(self) -> float:
         """CPU of all servers together."""
         return sum(self.cpu_us.values())
+
+    @property
+    def us_per_success(self) -> float | None:
+        """CPU of all servers for each answer 201; None without one."""
+        made = self.statuses.get("201", 0)
+        return self.total_us * sum(self.statuses.values()) / made if made else None
 
 
 @dataclass(frozen=True)
@@ -92,15 +102,19 @@ class Runner:
         """Measure a row once, on a database and a server of its own."""
         plan = self._sizes.hall(row.seats)
         with self._stage.fresh(plan) as settings:
-            env = self._stage.env(settings, row.workers)
-            with running(row.server, env, self._folder / f"{row.name}.log") as server:
+            env = {**self._stage.env(settings, row.workers), **row.env}
+            log = self._folder / f"{row.name}.log"
+            with running(row.server, env, log) as server, ExitStack() as beside:
+                groups = [server.group, *self._stage.groups]
+                if row.relay:
+                    relay_log = self._folder / "relay.log"
+                    groups.append(beside.enter_context(relaying(settings, env, relay_log)))
                 work = row.build(Scene(self._sizes, self._halls[plan], server))
-                return self._measure(row, number, server, work, settings)
+                return self._measure(row, number, server, work, settings, Meter(groups))
 
     def _measure(
-        self, row: Row, number: int, server: Server, work: Work, settings: Settings
+        self, row: Row, number: int, server: Server, work: Work, settings: Settings, meter: Meter
     ) -> Sample:
-        meter = Meter([Group("app", server.group.pid), *self._stage.groups])
         batches: list[Batches] = []
 
         def before() -> None:
@@ -109,12 +123,15 @@ class Runner:
             meter.start()
 
         def after() -> None:
+            if row.relay:
+                wait_until_delivered(settings)
             meter.stop()
             if row.server == APP:
                 batches.append(server.batches())
 
         sent = load.run(self._plan(server, work), before, after)
         seen = batches[1].since(batches[0]) if batches else Batches(0, 0, {})
+        audit, sold_twice = asyncio.run(_audit(settings, row))
         return Sample(
             round=number,
             cpu_us={name: us / work.count for name, us in meter.cpu_us().items()},
@@ -126,8 +143,10 @@ class Runner:
             memory_mib={**meter.peaks_mib(), "client": sent.memory_mib},
             statuses=sent.statuses,
             codes=sent.codes,
-            audit=asyncio.run(_audit(settings, usual=row.server == USUAL)),
+            audit=audit,
             unexpected=_unexpected(row, sent),
+            memory_all_mib=server.group.held_mib(),
+            sold_twice=sold_twice,
             batch_mean=seen.mean,
             batch_sizes=seen.sizes,
         )
@@ -159,19 +178,22 @@ def _unexpected(row: Row, sent: load.Load) -> int:
     return wrong + sum(number for code, number in sent.codes.items() if code not in row.codes)
 
 
-async def _audit(settings: Settings, *, usual: bool) -> str:
-    """Return `clean`, or the names of the broken invariants."""
+async def _audit(settings: Settings, row: Row) -> tuple[str, int]:
+    """Return `clean` or the names of the broken invariants, and how many seats were sold twice."""
     report = await audit(settings)
     broken = [check.name for check in report.broken]
-    if usual and await _usual_violations(settings):
+    violations, sold_twice = await _usual_audit(settings) if row.server == USUAL else (0, 0)
+    if violations and not row.may_oversell:
         broken.append("usual")
-    return CLEAN if report.ok and not broken else "broken: " + ", ".join(broken)
+    verdict = CLEAN if report.ok and not broken else "broken: " + ", ".join(broken)
+    return verdict, sold_twice
 
 
-async def _usual_violations(settings: Settings) -> int:
+async def _usual_audit(settings: Settings) -> tuple[int, int]:
     connection = await asyncpg.connect(settings.database_url)
     try:
-        return int(await connection.fetchval(_USUAL_SQL["check"]))
+        violations = await connection.fetchval(_USUAL_SQL["check"])
+        return int(violations), int(await connection.fetchval(_USUAL_SQL["sold_twice"]))
     finally:
         await connection.close()
 

@@ -1,7 +1,7 @@
 """The rows of the benchmark: who sends what to whom, and what must have happened before."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,8 @@ _WARMUP_SHARE = 10
 _WARMUP_MIN = 400
 # Rows that cost little get more requests, so that they are measured for about as long as the others.
 _CHEAP = 4
+_FLOOR = 10
+REFUSED = 3
 SEED = 88
 SEED_RATE_PER_S = 88.0
 SMALL, LARGE, HUGE = 1_000, 60_000, 1_000_000
@@ -108,7 +110,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: `build` prepares through the server and returns what to measure."""
+    """One row: `build` prepares through the server and returns what to measure.
+
+    `env` is what its server gets beside addresses and workers. Where a row `may_oversell`, seats that
+    were sold twice are its result and no failure. With `relay` it ends when all events are delivered.
+    """
 
     name: str
     build: Callable[[Scene], Work]
@@ -117,7 +123,10 @@ class Row:
     server: tuple[str, ...] = APP
     seats: int = SMALL
     workers: int = 1
-    about: str = field(default="")
+    env: Mapping[str, str] = field(default_factory=dict)
+    may_oversell: bool = False
+    relay: bool = False
+    about: str = ""
 
 
 class _Held(msgspec.Struct):
@@ -137,7 +146,7 @@ def _repeat(request: bytes, sizes: Sizes) -> Work:
 def floor(scene: Scene) -> Work:
     """The requests of `accepted`, again and again: nothing behind the floor remembers them."""
     work = accepted(scene)
-    return Work(work.requests, work.warmup, _CHEAP * work.count)
+    return Work(work.requests, work.warmup, _FLOOR * work.count)
 
 
 def accepted(scene: Scene) -> Work:
@@ -155,7 +164,7 @@ def accepted(scene: Scene) -> Work:
 
 
 def usual_accepted(scene: Scene) -> Work:
-    """The same as `accepted`, less often: it takes eight times as long."""
+    """The same as `accepted`, less often, because it takes longer."""
     work = accepted(scene)
     return Work(work.requests, work.warmup, max(1, scene.sizes.holds // 3))
 
@@ -164,7 +173,7 @@ def refused(scene: Scene) -> Work:
     """A thousand people ask again and again for seats that others hold."""
     scene.fill()
     seats = scene.full.seat_ids
-    count = scene.sizes.warmup + scene.sizes.holds
+    count = REFUSED * scene.sizes.holds
     others = scene.others
     requests = [
         wire.hold(
@@ -173,20 +182,21 @@ def refused(scene: Scene) -> Work:
             f"refused-{at}",
             [seats[at * 7 % len(seats)]],
         )
-        for at in range(count)
+        for at in range(scene.sizes.warmup + count)
     ]
-    return _split(requests, scene.sizes, scene.sizes.holds)
+    return _split(requests, scene.sizes, count)
 
 
 def sold_out(scene: Scene) -> Work:
     """A thousand people ask again and again for the best two of no seats."""
     scene.fill()
     others = scene.others
+    count = REFUSED * scene.sizes.holds
     requests = [
         wire.hold_best(scene.full.schedule_id, others[at % len(others)], f"out-{at}", _PAIR)
-        for at in range(scene.sizes.warmup + scene.sizes.holds)
+        for at in range(scene.sizes.warmup + count)
     ]
-    return _split(requests, scene.sizes, scene.sizes.holds)
+    return _split(requests, scene.sizes, count)
 
 
 def best_available(scene: Scene) -> Work:
@@ -308,7 +318,7 @@ def hot_map(scene: Scene) -> Work:
     return _split(requests, scene.sizes, count)
 
 
-_SEATS_TAKEN = frozenset({"seat_taken"})
+SEATS_TAKEN = frozenset({"seat_taken"})
 
 ROWS: tuple[Row, ...] = (
     Row("floor", floor, server=FLOOR, about="bare ASGI reply, the same JSON in and out"),
@@ -316,7 +326,7 @@ ROWS: tuple[Row, ...] = (
         "usual", usual_accepted, server=USUAL, about="Redis lock, SELECT … FOR UPDATE, commit each"
     ),
     Row("hold_accepted", accepted, about="one seat each, 1,000 seats a schedule"),
-    Row("hold_refused", refused, frozenset({"409"}), _SEATS_TAKEN, about="seats that others hold"),
+    Row("hold_refused", refused, frozenset({"409"}), SEATS_TAKEN, about="seats that others hold"),
     Row(
         "hold_sold_out", sold_out, frozenset({"409"}), frozenset({"sold_out"}), about="no seat left"
     ),
@@ -325,9 +335,18 @@ ROWS: tuple[Row, ...] = (
     Row("seats_read", seats_read, frozenset({"200"}), about="1,000 seats, gzip"),
     Row("seats_304", seats_304, frozenset({"304"}), about="the same, unchanged"),
     Row("concerts_read", concerts_read, frozenset({"200"}), about="the list of concerts"),
-    Row("mixed", mixed, frozenset({"200", "201", "409"}), _SEATS_TAKEN, about="the seed's mix"),
-    Row("open_88", open_88, frozenset({"200", "201", "409"}), _SEATS_TAKEN, about="88 a second"),
+    Row("mixed", mixed, frozenset({"200", "201", "409"}), SEATS_TAKEN, about="the seed's mix"),
+    Row("open_88", open_88, frozenset({"200", "201", "409"}), SEATS_TAKEN, about="88 a second"),
     Row("hold_accepted_2_workers", accepted, workers=2, about="as hold_accepted"),
+    Row(
+        "hold_refused_2_workers",
+        refused,
+        frozenset({"409"}),
+        SEATS_TAKEN,
+        workers=2,
+        about="as hold_refused",
+    ),
+    Row("hold_accepted_relayed", accepted, relay=True, about="until every event is delivered"),
     Row("hold_60000_seats", accepted, seats=LARGE, about="one schedule of 60,000"),
     Row(
         "hot_map_60000",
@@ -338,4 +357,3 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("hold_1000000_seats", accepted, seats=HUGE, about="one schedule of 1,000,000"),
 )
-BY_NAME = {row.name: row for row in ROWS}

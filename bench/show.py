@@ -45,6 +45,20 @@ def _cells(row: Figures) -> list[str]:
     ]
 
 
+def lock_table(rows: Sequence[Figures]) -> Table:
+    """Return one line per row about locks: what those who got a seat and those who did not cost."""
+    shown = Table(title="locks; CPU in microseconds; medians, counts of all runs")
+    shown.add_column("row", no_wrap=True)
+    for name in ("total", "per accepted", "req/s", "p99 ms", "accepted", "refused", "sold twice"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [f"{row.cpu_us_total:.0f}", f"{row.cpu_us_per_success or 0:.0f}"]
+        cells += [f"{row.rps:,.0f}", f"{row.p99_ms:.1f}"]
+        cells += [str(row.statuses.get(status, 0)) for status in ("201", "409")]
+        shown.add_row(row.name, *cells, str(row.sold_twice))
+    return shown
+
+
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     """Return one line per target."""
     shown = Table(title="targets")
@@ -68,4 +82,6 @@ def show(
         console.print(f"{name:<12} {text}", soft_wrap=True, highlight=False)
     # Wider than most terminals: a line that wraps is easier to read than one that is cut.
     console.print(table(rows))
+    if locks := [row for row in rows if row.name.startswith("lock_")]:
+        console.print(lock_table(locks))
     console.print(verdict_table(verdicts))

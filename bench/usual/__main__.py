@@ -4,9 +4,15 @@
 commit, and a compare-and-delete per lock. A pool of 20 connections, as a service of this kind has. It
 checks the access token, because every shop does. It keeps no idempotency keys, no ticket limits, no
 outbox, no metrics and no request log: what it costs here is the least that the design costs.
+
+`USUAL_LOCKS` names the locks that it takes: `valkey,postgres` unless told otherwise. With neither it
+reads, checks and writes, and sells seats twice.
 """
 
 import asyncio
+import multiprocessing
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,12 +28,13 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands.core import AsyncScript
 
 from boxoffice.http.journal import InFlight
-from boxoffice.http.server import listen, serve
+from boxoffice.http.server import serve
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.values import Money
 from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut
 from boxoffice.reservations.rules import Status
+from boxoffice.roles import listen_group
 from boxoffice.settings import Settings, load
 
 _SQL = sqlfiles.load("bench.usual")
@@ -64,13 +71,26 @@ class SeatLocks:
             await self._unlock(keys=[name], args=[owner])
 
 
+class NoSeatLocks(SeatLocks):
+    """No lock at all."""
+
+    async def take(self, names: Sequence[str], owner: str) -> None:
+        """Do nothing."""
+
+    async def give_back(self, names: Sequence[str], owner: str) -> None:
+        """Do nothing."""
+
+
 class Holds:
     """`POST /v1/schedules/{schedule_id}/reservations`."""
 
-    def __init__(self, pool: Any, locks: SeatLocks, secrets: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, pool: Any, locks: SeatLocks, secrets: Mapping[str, bytes], read_seats: str
+    ) -> None:
         self._pool = pool
         self._locks = locks
         self._secrets = secrets
+        self._read_seats = read_seats
 
     async def on_post(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, schedule_id: str
@@ -107,7 +127,7 @@ class Holds:
 
     async def _hold(self, schedule_id: UUID, user_id: UUID, seat_ids: Sequence[str]) -> HeldOut:
         async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_SQL["lock_seats"], schedule_id, seat_ids)
+            rows = await connection.fetch(self._read_seats, schedule_id, seat_ids)
             if len(rows) != len(seat_ids):
                 raise falcon.HTTPNotFound
             if not all(row["free"] for row in rows):
@@ -157,29 +177,52 @@ class Ready:
         resp.data = b"{}"
 
 
-async def run(settings: Settings) -> None:
-    """Serve on the port that the settings name, until told to stop."""
+async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) -> None:
+    """Serve on a socket until told to stop."""
     pool = await asyncpg.create_pool(
         settings.database_url,
         min_size=_POOL,
         max_size=_POOL,
+        # As in the shop: a statement that resets the session after each use would cost a round trip.
+        reset=_keep,
         server_settings={"application_name": "usual", "synchronous_commit": "on", "jit": "off"},
     )
     redis = Redis.from_pool(
         BlockingConnectionPool.from_url(settings.valkey_url, max_connections=64)
     )
     secrets = {row["kid"]: row["secret"] for row in await pool.fetch(_SQL["keys"])}
+    seat_locks = (SeatLocks if "valkey" in locks else NoSeatLocks)(redis)
+    read_seats = _SQL["lock_seats" if "postgres" in locks else "read_seats"]
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
-    app.add_route(
-        "/v1/schedules/{schedule_id}/reservations", Holds(pool, SeatLocks(redis), secrets)
-    )
+    holds = Holds(pool, seat_locks, secrets, read_seats)
+    app.add_route("/v1/schedules/{schedule_id}/reservations", holds)
     app.add_route("/readyz", Ready())
-    with listen(settings) as sock:
+    with sock:
         await serve(app, settings, InFlight(), sock)
     await redis.aclose()
     async with asyncio.timeout(10):
         await pool.close()
 
 
+async def _keep(_connection: Any) -> None:
+    """Leave a session as it is: nothing here changes it."""
+
+
+def _work(settings: Settings, locks: frozenset[str], sock: socket.socket) -> None:
+    uvloop.run(run(settings, locks, sock))
+
+
+def main() -> None:
+    """Serve on the port that the settings name, in as many processes as they say."""
+    settings = load()
+    locks = frozenset(os.environ.get("USUAL_LOCKS", "valkey,postgres").split(","))
+    first, *others = listen_group(settings)
+    fork = multiprocessing.get_context("fork")
+    for sock in others:
+        # A daemon is stopped when this process, which does the same work, comes to its end.
+        fork.Process(target=_work, args=(settings, locks, sock), daemon=True).start()
+    _work(settings, locks, first)
+
+
 if __name__ == "__main__":
-    uvloop.run(run(load()))
+    main()

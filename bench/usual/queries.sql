@@ -7,6 +7,14 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor,
  ORDER BY s.seat_id
    FOR UPDATE;
 
+-- name: read_seats
+-- The same without a lock: what is free here may be gone when it is written.
+SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor,
+       s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= now()) AS free
+  FROM usual.seats s
+ WHERE s.schedule_id = $1 AND s.seat_id = ANY ($2::text[])
+ ORDER BY s.seat_id;
+
 -- name: hold_seats
 -- Set locked seats aside.
 UPDATE usual.seats s
@@ -35,3 +43,11 @@ SELECT (SELECT count(*)
      + (SELECT abs(coalesce(sum(cardinality(r.seat_ids)), 0)
                    - (SELECT count(*) FROM usual.seats s WHERE s.state = 'HELD'))
           FROM usual.reservations r) AS violations;
+
+-- name: sold_twice
+-- Seats that more than one reservation promises.
+SELECT count(*)
+  FROM (SELECT r.schedule_id, s.seat_id
+          FROM usual.reservations r CROSS JOIN unnest(r.seat_ids) AS s (seat_id)
+         GROUP BY r.schedule_id, s.seat_id
+        HAVING count(*) > 1) AS twice;

@@ -9,15 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench import locks
 from bench.results import Verdict, figures, verdicts
 from bench.runner import Sample, wanted
-from bench.scenes import HUGE, ROWS
+from bench.scenes import HUGE, REFUSED, ROWS
 
 ROOT = Path(__file__).parents[2]
 HOLDS = 120
 TIMEOUT_S = 120
 # Every kind of preparation and of client once; the others differ in what they ask for.
-NAMES = ["usual", "hold_accepted", "hold_refused", "hold_sold_out", "pay", "seats_304", "open_88"]
+SHOP = ["usual", "hold_accepted", "hold_refused", "hold_sold_out", "pay", "seats_304", "open_88"]
+LOCKS = ["lock_none_rush", "lock_postgres_per_request_rush", "lock_valkey_per_request_rush"]
+NAMES = [*SHOP, "hold_accepted_relayed", *LOCKS]
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +50,36 @@ def test_each_row_has_every_figure(rows: Mapping[str, Any]) -> None:
         for name in ("cpu_us_postgres", "cpu_us_valkey"):
             assert row[name] >= 0, (row["name"], name)
         assert row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
-        assert {"app", "postgres", "valkey", "client"} == set(row["memory_mib_by_process"])
+        measured = set(row["memory_mib_by_process"]) - {"relay"}
+        assert measured == {"app", "postgres", "valkey", "client"}
 
 
 def test_each_row_was_answered_as_it_should_be(rows: Mapping[str, Any]) -> None:
     for row in rows.values():
         assert row["unexpected"] == 0, row
     assert rows["hold_accepted"]["statuses"] == {"201": HOLDS}
-    assert rows["hold_refused"]["codes"] == {"seat_taken": HOLDS}
-    assert rows["hold_sold_out"]["codes"] == {"sold_out": HOLDS}
+    assert rows["hold_refused"]["codes"] == {"seat_taken": REFUSED * HOLDS}
+    assert rows["hold_sold_out"]["codes"] == {"sold_out": REFUSED * HOLDS}
     assert rows["pay"]["statuses"] == {"201": HOLDS // 2}
     assert set(rows["seats_304"]["statuses"]) == {"304"}
 
 
 def test_the_audit_is_clean_after_every_row(rows: Mapping[str, Any]) -> None:
     assert {row["audit"] for row in rows.values()} == {"clean"}
+
+
+def test_the_relay_is_counted_where_it_runs(rows: Mapping[str, Any]) -> None:
+    assert [name for name, row in rows.items() if row["cpu_us_relay"]] == ["hold_accepted_relayed"]
+
+
+def test_without_a_lock_seats_are_sold_twice_and_with_one_they_are_not(
+    rows: Mapping[str, Any],
+) -> None:
+    assert rows["lock_none_rush"]["sold_twice"] > 0
+    for name in LOCKS[1:]:
+        assert rows[name]["sold_twice"] == 0
+        assert 0 < rows[name]["statuses"]["201"] <= HOLDS // 6
+        assert rows[name]["cpu_us_per_success"] > rows[name]["cpu_us_total"]
 
 
 def test_durability_is_not_for_sale(document: Any) -> None:
@@ -130,3 +148,12 @@ def test_the_million_is_left_out_of_the_quick_variant_only() -> None:
     assert all(row.seats != HUGE for row in wanted(ROWS, [], huge=False))
     assert wanted(ROWS, [], huge=True) == list(ROWS)
     assert [row.name for row in wanted(ROWS, ["pay"], huge=False)] == ["floor", "pay"]
+
+
+def test_the_rows_about_locks_are_asked_for_by_name_and_come_in_pairs() -> None:
+    names = [row.name for row in locks.ROWS]
+    assert not set(names) & {row.name for row in ROWS}
+    calm = {name.removesuffix("_calm") for name in names if name.endswith("_calm")}
+    assert calm == {name.removesuffix("_rush") for name in names if name.endswith("_rush")}
+    assert len(names) == 2 * len(calm)
+    assert [row.name for row in locks.ROWS if row.may_oversell] == names[:2]

@@ -1,0 +1,56 @@
+"""The relay beside a measurement: what the delivery of events costs, which no answer waits for."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from bench.meter import Group
+from bench.processes import ServerFailed, clean_environment
+from boxoffice.platform import sqlfiles
+from boxoffice.settings import Settings
+
+_SQL = sqlfiles.load("bench")
+_TIMEOUT_S = 30.0
+_LOOK_EVERY_S = 0.05
+_STOP_TIMEOUT_S = 10.0
+
+
+@contextmanager
+def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[Group]:
+    """Run a relay that has its lease, until the block is left."""
+    argv = [sys.executable, "-m", "boxoffice", "relay"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            argv, env=clean_environment() | dict(env), stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        asyncio.run(_until(settings, "has_relay"))
+        yield Group("relay", process.pid)
+        process.terminate()
+        process.wait(_STOP_TIMEOUT_S)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_delivered(settings: Settings) -> None:
+    """Return when the outbox is empty; raise `ServerFailed` where it does not come to that."""
+    asyncio.run(_until(settings, "is_delivered"))
+
+
+async def _until(settings: Settings, question: str) -> None:
+    connection = await asyncpg.connect(settings.database_url)
+    deadline = time.monotonic() + _TIMEOUT_S
+    try:
+        while not await connection.fetchval(_SQL[question]):
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"the relay: {question} did not become true")
+            await asyncio.sleep(_LOOK_EVERY_S)
+    finally:
+        await connection.close()
