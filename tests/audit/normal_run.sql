@@ -29,7 +29,7 @@ SELECT payments_charge_v1(
     ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002']::uuid[],
     ARRAY[50000, 7000], ARRAY['c1', 'c2'], ARRAY['\x01', '\x02']::bytea[], 1000000);
 
-SELECT reservations_hold_v1(
+SELECT reservations_hold_v2(
     '00000000-0000-7000-8000-0000000000aa',
     ARRAY['S01', 'S02', 'S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09', 'S10'],
     ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002',
@@ -44,7 +44,7 @@ SELECT reservations_hold_v1(
     ARRAY['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k8', 'k9'],
     ARRAY['\x01', '\x02', '\x03', '\x04', '\x05', '\x06', '\x08', '\x09']::bytea[]);
 
-SELECT payments_pay_v1(
+SELECT payments_pay_v2(
     '00000000-0000-7000-8000-0000000000aa',
     ARRAY['00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e8',
           '00000000-0000-7000-8000-0000000000e9']::uuid[],
@@ -57,7 +57,7 @@ SELECT payments_pay_v1(
     ARRAY['wallet', 'wallet', 'card'], ARRAY[NULL, NULL, 'outside-1'], ARRAY[NULL, NULL, 10000],
     ARRAY['p1', 'p8', 'p9'], ARRAY['\x01', '\x08', '\x09']::bytea[]);
 
-SELECT reservations_release_v1(
+SELECT reservations_release_v2(
     '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000a5']::uuid[],
     ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
     ARRAY['00000000-0000-7000-8000-0000000000b5']::uuid[]);
@@ -72,7 +72,7 @@ SELECT reservations_expire_v1('00000000-0000-7000-8000-0000000000aa', 100);
 UPDATE reservations SET created_at = created_at - interval '2 days',
                         expires_at = expires_at - interval '2 days' WHERE idempotency_key IN ('k3', 'k6');
 UPDATE seats SET expires_at = expires_at - interval '2 days' WHERE seat_id IN ('S04', 'S05', 'S08');
-SELECT reservations_hold_v1(
+SELECT reservations_hold_v2(
     '00000000-0000-7000-8000-0000000000aa', ARRAY['S08'],
     ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
     ARRAY['00000000-0000-7000-8000-0000000000b7']::uuid[],

@@ -83,7 +83,7 @@ class Shop:
         count = len(seat_ids)
         (row,) = await self.db.fetch(
             """SELECT outcome, reservation_id
-                 FROM reservations_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+                 FROM reservations_hold_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
             schedule_id,
             sorted(seat_ids),
             [user_id],

@@ -102,7 +102,7 @@ async def test_the_version_grows_with_every_visible_change_and_never_goes_back(s
     await look(changed=False)
 
     await shop.db.fetch(
-        "SELECT * FROM reservations_release_v1($1, $2, $3, $4)",
+        "SELECT * FROM reservations_release_v2($1, $2, $3, $4)",
         sold.schedule_id,
         [uuid4()],
         [second],

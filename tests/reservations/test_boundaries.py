@@ -10,7 +10,7 @@ from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
 _PAY = """
-    SELECT outcome FROM payments_pay_v1(
+    SELECT outcome FROM payments_pay_v2(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
         ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea])
 """

@@ -5,7 +5,8 @@
 -- other than 'wallet' was captured by an outside provider already, and p_captured_minor says how much.
 -- outcome: paid, replayed, key_reused, reservation_not_found, already_paid, hold_expired, not_held,
 -- insufficient_balance, currency_differs, captured_differs.
-CREATE OR REPLACE FUNCTION payments_pay_v1(
+-- seat_versions: where it is paid just now, what each seat's version is now.
+CREATE OR REPLACE FUNCTION payments_pay_v2(
     p_schedule_id uuid,
     p_payment_ids uuid[],
     p_transfer_ids uuid[],
@@ -18,7 +19,7 @@ CREATE OR REPLACE FUNCTION payments_pay_v1(
     p_fingerprints bytea[]
 ) RETURNS TABLE (
     ord integer, outcome text, payment_id uuid, reservation_id uuid, amount_minor bigint, currency text,
-    method text, created_at timestamptz, ticket_ids uuid[], seat_ids text[]
+    method text, created_at timestamptz, ticket_ids uuid[], seat_ids text[], seat_versions bigint[]
 )
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -250,7 +251,16 @@ BEGIN
                   ORDER BY t.position),
            ARRAY(SELECT t.seat_id FROM tickets t
                   WHERE t.schedule_id = p_schedule_id AND t.payment_id = p.payment_id
-                  ORDER BY t.position)
+                  ORDER BY t.position),
+           CASE WHEN outcomes[c.ord] = 'paid' THEN ARRAY(
+               SELECT s.version
+                 FROM tickets t
+                CROSS JOIN LATERAL (
+                      SELECT s.version FROM seats s
+                       WHERE s.schedule_id = p_schedule_id AND s.seat_id = t.seat_id
+                      OFFSET 0) s
+                WHERE t.schedule_id = p_schedule_id AND t.payment_id = p.payment_id
+                ORDER BY t.position) END
       FROM unnest(payments_made) WITH ORDINALITY c (payment_id, ord)
       LEFT JOIN LATERAL (
            SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at

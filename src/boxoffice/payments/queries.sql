@@ -1,8 +1,8 @@
 -- name: pay
 -- Decide a batch of payments of one schedule.
 SELECT ord, outcome, payment_id, reservation_id, amount_minor, currency, method, created_at, ticket_ids,
-       seat_ids
-  FROM payments_pay_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+       seat_ids, seat_versions
+  FROM payments_pay_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
  ORDER BY ord;
 
 -- name: find_payments_by_key
@@ -15,7 +15,8 @@ SELECT c.ord::integer AS ord,
               ORDER BY t.position) AS ticket_ids,
        ARRAY(SELECT t.seat_id FROM tickets t
               WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
-              ORDER BY t.position) AS seat_ids
+              ORDER BY t.position) AS seat_ids,
+       NULL::bigint[] AS seat_versions
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
   JOIN payments p ON p.schedule_id = $1 AND p.user_id = c.user_id AND p.idempotency_key = c.key

@@ -64,10 +64,14 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class PayOutcome:
-    """The database's word on a payment."""
+    """The database's word on a payment.
+
+    `seat_versions`, of a payment that was made just now: the new version of each of its seats.
+    """
 
     name: str
     payment: Payment | None = None
+    seat_versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,9 @@ class PaymentStore:
 
 
 def _pay_outcome(row: Record) -> PayOutcome:
-    return PayOutcome(row["outcome"], None if row["payment_id"] is None else _payment(row))
+    if row["payment_id"] is None:
+        return PayOutcome(row["outcome"])
+    return PayOutcome(row["outcome"], _payment(row), tuple(row["seat_versions"] or ()))
 
 
 def _payment(row: Record) -> Payment:

@@ -21,7 +21,8 @@
 -- seat_taken, ticket_limit; or somebody whose outcome is open is in the way, and it is to be asked again:
 -- person_busy (the same person's own request), seat_busy (somebody else's).
 -- seat_ids: the seats of the reservation, or those that are taken, busy or unknown.
-CREATE OR REPLACE FUNCTION reservations_hold_v1(
+-- seat_versions: where it is held, what each of these seats' version is now.
+CREATE OR REPLACE FUNCTION reservations_hold_v2(
     p_schedule_id uuid,
     p_seat_ids text[],
     p_user_ids uuid[],
@@ -33,7 +34,7 @@ CREATE OR REPLACE FUNCTION reservations_hold_v1(
     p_fingerprints bytea[]
 ) RETURNS TABLE (
     ord integer, outcome text, reservation_id uuid, created_at timestamptz, expires_at timestamptz,
-    amount_minor bigint, currency text, seat_ids text[]
+    amount_minor bigint, currency text, seat_ids text[], seat_versions bigint[]
 )
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -49,6 +50,7 @@ DECLARE
     seat_is text[] := array_fill('unknown'::text, ARRAY[cardinality(p_seat_ids)]);
     seat_place tid[] := array_fill(NULL::tid, ARRAY[cardinality(p_seat_ids)]);
     seat_version bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
+    seat_after bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
     seat_price bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
     user_locked boolean[];
     user_seats bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_user_ids)]);
@@ -82,7 +84,7 @@ BEGIN
      WHERE s.schedule_id = p_schedule_id;
     IF NOT FOUND THEN
         RETURN QUERY SELECT i, 'schedule_not_found', NULL::uuid, NULL::timestamptz, NULL::timestamptz,
-                            NULL::bigint, NULL::text, NULL::text[]
+                            NULL::bigint, NULL::text, NULL::text[], NULL::bigint[]
                        FROM generate_series(1, commands) i;
         RETURN;
     END IF;
@@ -104,14 +106,15 @@ BEGIN
     LOOP
         outcomes[hit.at] := hit.outcome;
         RETURN QUERY SELECT hit.at, hit.outcome, hit.reservation_id, hit.created_at,
-                            hit.expires_at, hit.amount_minor, hit.currency, hit.seat_ids;
+                            hit.expires_at, hit.amount_minor, hit.currency, hit.seat_ids, NULL::bigint[];
     END LOOP;
 
     FOR hit IN
-        SELECT b.at, l.place, l.version, l.price_minor
+        SELECT b.at, l.place, l.version, l.after, l.price_minor
           FROM unnest(p_seat_ids) WITH ORDINALITY b (id, at)
          CROSS JOIN LATERAL (
-               SELECT s.ctid AS place, s.version, s.price_minor
+               SELECT s.ctid AS place, s.version, s.price_minor,
+                      s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END AS after
                  FROM seats s
                 WHERE s.schedule_id = p_schedule_id
                   AND s.seat_id = b.id
@@ -121,6 +124,7 @@ BEGIN
         seat_is[hit.at] := 'free';
         seat_place[hit.at] := hit.place;
         seat_version[hit.at] := hit.version;
+        seat_after[hit.at] := hit.after;
         seat_price[hit.at] := hit.price_minor;
     END LOOP;
 
@@ -207,10 +211,12 @@ BEGIN
             RETURN QUERY SELECT i, verdict, p_reservation_ids[i], decided_at, hold_until, total,
                                 schedule.currency,
                                 ARRAY(SELECT p_seat_ids[w.at]
+                                        FROM unnest(wanted) WITH ORDINALITY w (at, n) ORDER BY w.n),
+                                ARRAY(SELECT seat_after[w.at]
                                         FROM unnest(wanted) WITH ORDINALITY w (at, n) ORDER BY w.n);
         ELSE
             RETURN QUERY SELECT i, verdict, NULL::uuid, NULL::timestamptz, NULL::timestamptz,
-                                NULL::bigint, NULL::text, bad;
+                                NULL::bigint, NULL::text, bad, NULL::bigint[];
         END IF;
     END LOOP;
 
@@ -233,7 +239,7 @@ BEGIN
            reservation_id = p_reservation_ids[w.i],
            user_id = p_user_ids[p_user_at[w.i]],
            expires_at = hold_until,
-           version = s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END
+           version = seat_after[w.at]
       FROM unnest(won_seats, won_by) w (at, i)
      WHERE s.ctid = seat_place[w.at]
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
@@ -261,12 +267,14 @@ $$;
 -- Give held seats back. p_request_ids tell, after a lost answer, whether it was this request that did.
 -- outcome: released, reservation_not_found (also another person's), not_held. `key` is the
 -- idempotency key of the hold: with the person it makes the owner token of the seat lock.
-CREATE OR REPLACE FUNCTION reservations_release_v1(
+-- seat_versions: where it is released, what each seat's version is now; 0 for a seat that somebody has
+-- taken over meanwhile.
+CREATE OR REPLACE FUNCTION reservations_release_v2(
     p_schedule_id uuid,
     p_request_ids uuid[],
     p_user_ids uuid[],
     p_reservation_ids uuid[]
-) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text)
+) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text, seat_versions bigint[])
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -323,7 +331,16 @@ BEGIN
            CASE WHEN r.reservation_id IS NULL THEN 'reservation_not_found'
                 WHEN r.closed_by = c.request_id THEN 'released'
                 ELSE 'not_held' END,
-           r.seat_ids, r.idempotency_key
+           r.seat_ids, r.idempotency_key,
+           CASE WHEN r.closed_by = c.request_id THEN ARRAY(
+               SELECT coalesce(s.version, 0)
+                 FROM unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
+                 LEFT JOIN LATERAL (
+                      SELECT s.version FROM seats s
+                       WHERE s.schedule_id = p_schedule_id AND s.seat_id = t.seat_id
+                         AND s.state = 'AVAILABLE'
+                      OFFSET 0) s ON true
+                ORDER BY t.n) END
       FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
            WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
       LEFT JOIN LATERAL (

@@ -1,14 +1,16 @@
 -- name: hold
 -- Decide a batch of holds of one schedule.
-SELECT ord, outcome, reservation_id, created_at, expires_at, amount_minor, currency, seat_ids
-  FROM reservations_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT ord, outcome, reservation_id, created_at, expires_at, amount_minor, currency, seat_ids,
+       seat_versions
+  FROM reservations_hold_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)
  ORDER BY ord;
 
 -- name: find_holds_by_key
 -- What holds with these keys did, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
        CASE WHEN r.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
-       r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
+       r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids,
+       NULL::bigint[] AS seat_versions
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
   JOIN reservations r
@@ -17,11 +19,12 @@ SELECT c.ord::integer AS ord,
 
 -- name: release
 -- Decide a batch of releases of one schedule.
-SELECT ord, outcome, seat_ids, key FROM reservations_release_v1($1, $2, $3, $4) ORDER BY ord;
+SELECT ord, outcome, seat_ids, key, seat_versions FROM reservations_release_v2($1, $2, $3, $4) ORDER BY ord;
 
 -- name: find_releases
 -- Which of these release requests took effect, for requests whose answer was lost.
-SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key
+SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key,
+       NULL::bigint[] AS seat_versions
   FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY c (reservation_id, request_id, ord)
   JOIN reservations r
     ON r.schedule_id = $1 AND r.reservation_id = c.reservation_id AND r.closed_by = c.request_id

@@ -59,20 +59,29 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HoldOutcome:
-    """The database's word on a hold; `seat_ids` names the seats that were in the way."""
+    """The database's word on a hold; `seat_ids` names the seats that were in the way.
+
+    `seat_versions`, of a hold that was made just now: the new version of each of its seats.
+    """
 
     name: str
     held: Held | None = None
     seat_ids: tuple[str, ...] = ()
+    seat_versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOutcome:
-    """The database's word on a release."""
+    """The database's word on a release.
+
+    `seat_versions`, of a release that was made just now: the new version of each seat, 0 for one that
+    belongs to somebody else again.
+    """
 
     name: str
     seat_ids: tuple[str, ...] = ()
     key: str = ""
+    seat_versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +212,16 @@ def _hold_outcome(row: Record) -> HoldOutcome:
         row["currency"],
         seat_ids,
     )
-    return HoldOutcome(row["outcome"], held)
+    return HoldOutcome(row["outcome"], held, (), tuple(row["seat_versions"] or ()))
 
 
 def _release_outcome(row: Record) -> ReleaseOutcome:
-    return ReleaseOutcome(row["outcome"], tuple(row["seat_ids"] or ()), row["key"] or "")
+    return ReleaseOutcome(
+        row["outcome"],
+        tuple(row["seat_ids"] or ()),
+        row["key"] or "",
+        tuple(row["seat_versions"] or ()),
+    )
 
 
 def _reservation(row: Record) -> Reservation:
