@@ -29,22 +29,23 @@ SELECT payments_charge_v1(
     ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002']::uuid[],
     ARRAY[50000, 7000], ARRAY['c1', 'c2'], ARRAY['\x01', '\x02']::bytea[], 1000000);
 
-SELECT reservations_hold_v1(
+SELECT reservations_hold_v2(
     '00000000-0000-7000-8000-0000000000aa',
-    ARRAY['S01', 'S02', 'S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09', 'S10'],
-    ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002',
-          '00000000-0000-7000-8000-000000000003']::uuid[],
     ARRAY['00000000-0000-7000-8000-0000000000b1', '00000000-0000-7000-8000-0000000000b2',
           '00000000-0000-7000-8000-0000000000b3', '00000000-0000-7000-8000-0000000000b4',
           '00000000-0000-7000-8000-0000000000b5', '00000000-0000-7000-8000-0000000000b6',
           '00000000-0000-7000-8000-0000000000b8', '00000000-0000-7000-8000-0000000000b9']::uuid[],
-    ARRAY[1, 2, 3, 1, 2, 3, 1, 3],
-    ARRAY[1, 3, 4, 6, 7, 8, 9, 10, 11],
-    ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002',
+          '00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000001',
+          '00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000003',
+          '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000003']::uuid[],
     ARRAY['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k8', 'k9'],
-    ARRAY['\x01', '\x02', '\x03', '\x04', '\x05', '\x06', '\x08', '\x09']::bytea[]);
+    ARRAY['\x01', '\x02', '\x03', '\x04', '\x05', '\x06', '\x08', '\x09']::bytea[],
+    ARRAY['S01', 'S02', 'S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09', 'S10'],
+    ARRAY[2, 1, 2, 1, 1, 1, 1, 1], ARRAY[2, 3, 5, 6, 7, 8, 9, 10], ARRAY[1, 1, 2, 3, 3, 4, 5, 6, 7, 8],
+    false);
 
-SELECT payments_pay_v1(
+SELECT payments_pay_v2(
     '00000000-0000-7000-8000-0000000000aa',
     ARRAY['00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e8',
           '00000000-0000-7000-8000-0000000000e9']::uuid[],
@@ -55,9 +56,9 @@ SELECT payments_pay_v1(
     ARRAY['00000000-0000-7000-8000-0000000000b1', '00000000-0000-7000-8000-0000000000b8',
           '00000000-0000-7000-8000-0000000000b9']::uuid[],
     ARRAY['wallet', 'wallet', 'card'], ARRAY[NULL, NULL, 'outside-1'], ARRAY[NULL, NULL, 10000],
-    ARRAY['p1', 'p8', 'p9'], ARRAY['\x01', '\x08', '\x09']::bytea[]);
+    ARRAY['p1', 'p8', 'p9'], ARRAY['\x01', '\x08', '\x09']::bytea[], false);
 
-SELECT reservations_release_v1(
+SELECT reservations_release_v2(
     '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000a5']::uuid[],
     ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
     ARRAY['00000000-0000-7000-8000-0000000000b5']::uuid[]);
@@ -66,14 +67,19 @@ SELECT reservations_release_v1(
 UPDATE reservations SET created_at = created_at - interval '2 days',
                         expires_at = expires_at - interval '2 days' WHERE idempotency_key = 'k4';
 UPDATE seats SET expires_at = expires_at - interval '2 days' WHERE seat_id = 'S06';
-SELECT reservations_expire_v1('00000000-0000-7000-8000-0000000000aa', 100);
+INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+SELECT schedule_id, expires_at, reservation_id, ARRAY[reservation_id]
+  FROM reservations WHERE idempotency_key = 'k4';
+SELECT reservations_expire_v2('00000000-0000-7000-8000-0000000000aa', 100);
 
 -- And for two others, which nobody sweeps; one is taken over.
 UPDATE reservations SET created_at = created_at - interval '2 days',
                         expires_at = expires_at - interval '2 days' WHERE idempotency_key IN ('k3', 'k6');
 UPDATE seats SET expires_at = expires_at - interval '2 days' WHERE seat_id IN ('S04', 'S05', 'S08');
-SELECT reservations_hold_v1(
-    '00000000-0000-7000-8000-0000000000aa', ARRAY['S08'],
-    ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
-    ARRAY['00000000-0000-7000-8000-0000000000b7']::uuid[],
-    ARRAY[1], ARRAY[1, 2], ARRAY[1], ARRAY['k7'], ARRAY['\x07']::bytea[]);
+INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+SELECT schedule_id, expires_at, reservation_id, ARRAY[reservation_id]
+  FROM reservations WHERE idempotency_key IN ('k3', 'k6');
+SELECT reservations_hold_v2(
+    '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000b7']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000002']::uuid[], ARRAY['k7'], ARRAY['\x07']::bytea[],
+    ARRAY['S08'], ARRAY[1], ARRAY[1], ARRAY[1], true);

@@ -175,9 +175,9 @@ DELETE FROM payments WHERE idempotency_key = 'p8';
 -- Two payments for one reservation.
 ALTER TABLE payments DROP CONSTRAINT payments_once_per_reservation;
 INSERT INTO payments (schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
-                      currency, idempotency_key, fingerprint)
+                      currency, idempotency_key, fingerprint, ticket_ids)
 SELECT schedule_id, gen_random_uuid(), reservation_id, user_id, amount_minor, created_at, method,
-       currency, 'p8-again', fingerprint
+       currency, 'p8-again', fingerprint, ticket_ids
   FROM payments WHERE idempotency_key = 'p8';
 
 -- name: confirmed_reservation_is_paid_once__amount
@@ -278,10 +278,12 @@ SET LOCAL session_replication_role = origin;
 
 -- name: payment_has_its_transfer__twice
 -- A payment that took the money twice.
-INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
-SELECT user_id, '00000000-0000-7000-8000-0000000000ff', kind, amount_minor, currency, schedule_id,
-       payment_id, created_at
-  FROM transfers WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
+WITH transfer AS (
+    INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
+    SELECT user_id, '00000000-0000-7000-8000-0000000000ff', kind, amount_minor, currency, schedule_id,
+           payment_id, created_at
+      FROM transfers WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9'
+)
 INSERT INTO ledger_entries (user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
 SELECT user_id, '00000000-0000-7000-8000-0000000000ff', leg, account, schedule_id, amount_minor, currency
   FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000f9';
@@ -363,17 +365,22 @@ UPDATE schedules SET ticket_limit = 2;
 
 -- name: event_has_its_cause__held
 -- A hold that never was.
-UPDATE outbox SET subject_id = gen_random_uuid() WHERE topic = 'reservation.held';
+UPDATE outbox SET subject_ids[1] = gen_random_uuid() WHERE topic = 'reservation.held';
 
 -- name: event_has_its_cause__status
 -- The expiry of a hold that is still one.
-UPDATE outbox SET topic = 'reservation.expired'
- WHERE topic = 'reservation.held' AND subject_id = '00000000-0000-7000-8000-0000000000b2';
+INSERT INTO outbox (scope_id, topic, created_at, subject_ids, user_ids, seat_ids, seats_to)
+SELECT schedule_id, 'reservation.expired', created_at, ARRAY[reservation_id], ARRAY[user_id], seat_ids,
+       ARRAY[1]
+  FROM reservations WHERE idempotency_key = 'k2';
 
 -- name: event_has_its_cause__confirmed
 -- The confirmation of a hold that was not paid.
-UPDATE outbox SET topic = 'reservation.confirmed'
- WHERE topic = 'reservation.held' AND subject_id = '00000000-0000-7000-8000-0000000000b2';
+INSERT INTO outbox (scope_id, topic, created_at, subject_ids, user_ids, amounts_minor, currency, seat_ids,
+                    seats_to)
+SELECT schedule_id, 'reservation.confirmed', created_at, ARRAY[reservation_id], ARRAY[user_id],
+       ARRAY[amount_minor], currency, seat_ids, ARRAY[1]
+  FROM reservations WHERE idempotency_key = 'k2';
 
 -- name: event_has_its_cause__cancelled
 -- The cancellation of a hold that expired.
@@ -381,19 +388,44 @@ UPDATE outbox SET topic = 'reservation.cancelled' WHERE topic = 'reservation.exp
 
 -- name: event_has_its_cause__payment
 -- A payment that never was.
-UPDATE outbox SET subject_id = gen_random_uuid() WHERE topic = 'payment.succeeded';
+UPDATE outbox SET subject_ids[1] = gen_random_uuid() WHERE topic = 'payment.succeeded';
 
 -- name: event_has_its_cause__person
 -- A payment of another person.
-UPDATE outbox SET user_id = '00000000-0000-7000-8000-000000000002' WHERE topic = 'payment.succeeded';
+UPDATE outbox SET user_ids[1] = '00000000-0000-7000-8000-000000000002' WHERE topic = 'payment.succeeded';
 
 -- name: event_has_its_cause__charge
 -- A charge of another amount.
-UPDATE outbox SET payload = jsonb_set(payload, '{amount}', '1') WHERE topic = 'wallet.charged';
+UPDATE outbox SET amounts_minor[1] = 1 WHERE topic = 'wallet.charged';
+
+-- name: event_has_its_cause__seats
+-- An event whose seats are its neighbour's.
+UPDATE outbox SET seats_to[1] = 1 WHERE topic = 'reservation.held' AND cardinality(seats_to) > 1;
 
 -- name: event_has_its_cause__topic
 -- A topic that nobody knows.
 UPDATE outbox SET topic = 'reservation.lost' WHERE topic = 'reservation.cancelled';
+
+-- name: hold_will_be_found_when_it_lapses__forgotten
+-- A hold that no sweeper would ever close.
+UPDATE lapsing_holds
+   SET reservation_ids = array_remove(reservation_ids, '00000000-0000-7000-8000-0000000000b2');
+
+-- name: hold_will_be_found_when_it_lapses__too_late
+-- Holds that are looked at after their time only.
+UPDATE lapsing_holds SET expires_at = expires_at + interval '1 hour';
+
+-- name: payment_names_its_tickets__another
+-- A payment that names a ticket which was never issued.
+UPDATE payments SET ticket_ids[1] = gen_random_uuid() WHERE idempotency_key = 'p1';
+
+-- name: payment_names_its_tickets__swapped
+-- A payment that gives each seat the other one's ticket.
+UPDATE payments SET ticket_ids = ARRAY[ticket_ids[2], ticket_ids[1]] WHERE idempotency_key = 'p1';
+
+-- name: payment_names_its_tickets__none
+-- A payment that names no ticket.
+UPDATE payments SET ticket_ids = '{}' WHERE idempotency_key = 'p8';
 
 -- name: idempotency_key_is_used_once__hold
 -- One key, two holds.
@@ -408,10 +440,12 @@ UPDATE payments SET idempotency_key = 'p1' WHERE idempotency_key = 'p8';
 -- name: idempotency_key_is_used_once__charge
 -- One key, two charges.
 DROP INDEX transfers_key_unique;
-INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
-SELECT user_id, '00000000-0000-7000-8000-0000000000ff', kind, amount_minor, currency, idempotency_key,
-       fingerprint, created_at
-  FROM transfers WHERE idempotency_key = 'c1';
+WITH transfer AS (
+    INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
+    SELECT user_id, '00000000-0000-7000-8000-0000000000ff', kind, amount_minor, currency, idempotency_key,
+           fingerprint, created_at
+      FROM transfers WHERE idempotency_key = 'c1'
+)
 INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
 SELECT user_id, '00000000-0000-7000-8000-0000000000ff', leg, account, amount_minor, currency
   FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';

@@ -198,7 +198,7 @@ async def test_a_broken_report_for_people_and_for_programs(
     )
     assert "  1×  " in lines[at]
     assert "seat_id=S01" in lines[at + 1]
-    assert lines[-1] == f"2 of {len(report.checks)} invariants are broken."
+    assert lines[-1] == f"3 of {len(report.checks)} invariants are broken."
 
     told = msgspec.json.decode(as_json(report))
     assert told["ok"] is False

@@ -28,24 +28,25 @@ _SCHEDULE = UUID("00000000-0000-7000-8000-0000000000aa")
 _PEOPLE = [UUID(f"00000000-0000-7000-8000-00000000000{i}") for i in range(10)]
 
 _HOLD = """
-    SELECT outcome FROM reservations_hold_v1(
-        $1, ARRAY[$2::text], ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[1], ARRAY[1, 2], ARRAY[1],
-        ARRAY[$4::text], ARRAY['\\x00'::bytea])
+    SELECT coalesce(outcomes[1], 'held') AS outcome FROM reservations_hold_v2(
+        $1, ARRAY[$4::uuid], ARRAY[$3::uuid], ARRAY[$4::text], ARRAY['\\x00'::bytea],
+        ARRAY[$2::text], ARRAY[1], ARRAY[1], ARRAY[1], true)
 """
 _CHARGE = """
     SELECT outcome FROM payments_charge_v1(
         ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[10], ARRAY[$1::text], ARRAY['\\x00'::bytea], 1000000)
 """
 _PAY = """
-    SELECT outcome FROM payments_pay_v1(
+    SELECT outcomes FROM payments_pay_v2(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
-        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY[$3::text], ARRAY['\\x00'::bytea])
+        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY[$3::text], ARRAY['\\x00'::bytea],
+        true)
 """
 _RELEASE = """
-    SELECT outcome FROM reservations_release_v1(
+    SELECT outcome FROM reservations_release_v2(
         $1, ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid])
 """
-_EXPIRE = "SELECT * FROM reservations_expire_v1($1, 5)"
+_EXPIRE = "SELECT * FROM reservations_expire_v2($1, 5)"
 _TAKEN_OVER = """
     SELECT count(*) AS n FROM reservations r JOIN seats s
         ON s.schedule_id = r.schedule_id AND s.seat_id = ANY (r.seat_ids)

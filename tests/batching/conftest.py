@@ -71,7 +71,7 @@ class Sale:
     async def events(self) -> int:
         """Return how many holds were announced."""
         rows = await self.db.fetch(
-            "SELECT FROM outbox WHERE scope_id = $1 AND topic = 'reservation.held'",
+            "SELECT unnest(subject_ids) FROM outbox WHERE scope_id = $1 AND topic = 'reservation.held'",
             self.schedule_id,
         )
         return len(rows)

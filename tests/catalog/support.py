@@ -12,6 +12,7 @@ from boxoffice.catalog.service import Catalog, OnSale
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
+from boxoffice.reservations.store import HoldCommand, ReservationStore
 from boxoffice.settings import Settings
 
 CONCERT = NewConcert(title="봄의 노래", artist="Ensemble", venue="Hall 1", description="")
@@ -80,23 +81,10 @@ class Shop:
 
     async def hold(self, schedule_id: UUID, seat_ids: Sequence[str], user_id: UUID) -> UUID:
         """Hold seats with the function that the shop itself uses; return the reservation."""
-        count = len(seat_ids)
-        (row,) = await self.db.fetch(
-            """SELECT outcome, reservation_id
-                 FROM reservations_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
-            schedule_id,
-            sorted(seat_ids),
-            [user_id],
-            [new_id()],
-            [1],
-            [1, count + 1],
-            list(range(1, count + 1)),
-            [str(new_id())],
-            [b"fingerprint"],
-        )
-        assert row["outcome"] == "held"
-        reservation_id: UUID = row["reservation_id"]
-        return reservation_id
+        command = HoldCommand(user_id, str(new_id()), b"fingerprint", new_id(), tuple(seat_ids))
+        [outcome] = await ReservationStore(self.db).hold(schedule_id, [command])
+        assert outcome.name == "held"
+        return command.reservation_id
 
     async def lapse(self, schedule_id: UUID, reservation_id: UUID) -> None:
         """Let the time of a hold pass without waiting for it."""
@@ -107,6 +95,12 @@ class Shop:
                 schedule_id,
                 reservation_id,
             )
+        await self.db.fetch(
+            "UPDATE lapsing_holds SET expires_at = clock_timestamp()"
+            " WHERE schedule_id = $1 AND $2 = ANY (reservation_ids)",
+            schedule_id,
+            reservation_id,
+        )
 
 
 def seat(number: int, **changed: Any) -> NewSeat:

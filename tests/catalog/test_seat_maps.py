@@ -98,11 +98,11 @@ async def test_the_version_grows_with_every_visible_change_and_never_goes_back(s
     await look(changed=True)
     assert seen[-1][1] == [HELD, AVAILABLE, HELD]
     # The sweeper tidies the seat that nobody took over: nothing that anybody sees has changed.
-    await shop.db.fetch("SELECT * FROM reservations_expire_v1($1, 10)", sold.schedule_id)
+    await shop.db.fetch("SELECT * FROM reservations_expire_v2($1, 10)", sold.schedule_id)
     await look(changed=False)
 
     await shop.db.fetch(
-        "SELECT * FROM reservations_release_v1($1, $2, $3, $4)",
+        "SELECT * FROM reservations_release_v2($1, $2, $3, $4)",
         sold.schedule_id,
         [uuid4()],
         [second],

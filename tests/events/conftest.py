@@ -16,15 +16,16 @@ from boxoffice.settings import Settings
 
 SCHEDULE = UUID("00000000-0000-7000-8000-0000000000aa")
 
-Write = Callable[[int], Awaitable[list[int]]]
+Write = Callable[..., Awaitable[list[int]]]
 Read = Callable[[], Awaitable[list[dict[str, str]]]]
 
 _INSERT = """
-    INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-    SELECT $1, 'reservation.cancelled', gen_random_uuid(), gen_random_uuid(),
-           '{"seat_ids": ["A-1-1", "A-1-2"]}', clock_timestamp()
-      FROM generate_series(1, $2)
-    RETURNING event_id
+    INSERT INTO outbox (scope_id, topic, subject_ids, user_ids, seats_to, seat_ids, created_at)
+    SELECT $1, 'reservation.cancelled', ids, ids, ARRAY(SELECT 2 * i FROM generate_series(1, $3) i),
+           ARRAY(SELECT 'A-1-' || i FROM generate_series(1, 2 * $3) i), clock_timestamp()
+      FROM generate_series(1, $2) i,
+           LATERAL (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, $3) WHERE i > 0) x (ids)
+    RETURNING batch_id
 """
 
 
@@ -44,10 +45,11 @@ def valkey_of_stream() -> str:
 
 @pytest.fixture
 def write(db: Database) -> Write:
-    """Put so many events into the outbox and return their ids."""
+    """Put so many rows of so many events into the outbox and return the ids of the events."""
 
-    async def insert(count: int) -> list[int]:
-        return [row["event_id"] for row in await db.fetch(_INSERT, SCHEDULE, count)]
+    async def insert(rows: int, events: int = 1) -> list[int]:
+        made = await db.fetch(_INSERT, SCHEDULE, rows, events)
+        return [(row["batch_id"] << 16) + at for row in made for at in range(1, events + 1)]
 
     return insert
 

@@ -75,6 +75,38 @@ async def test_a_round_delivers_the_oldest_in_order_and_forgets_them(
     assert await waiting(db) == 0
 
 
+async def test_a_row_is_told_event_by_event(
+    db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
+) -> None:
+    """Rows stay whole: as many as fit, or one that does not fit, in parts that the stream takes."""
+    relay = Relay(db, valkey, msgspec.structs.replace(settings, relay_batch_max=3))
+    written = await write(2, 2) + await write(1, 7)
+
+    assert [await relay.relay_once() for _ in range(4)] == [2, 2, 7, 0]
+    entries = await read()
+    assert ids(entries) == written == sorted(set(written))
+    seats = [msgspec.json.decode(entry["data"])["seat_ids"] for entry in entries]
+    assert seats[:2] == [["A-1-1", "A-1-2"], ["A-1-3", "A-1-4"]]
+    assert seats[-1] == ["A-1-13", "A-1-14"]
+    assert len({entry["data"] for entry in entries}) == len(entries)
+
+
+async def test_a_row_that_was_told_in_part_is_told_again(
+    db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
+) -> None:
+    relay = Relay(db, valkey, msgspec.structs.replace(settings, relay_batch_max=2))
+    written = await write(1, 3)
+    async with db.connection() as connection:
+        await connection.execute(_REFUSE_DELETE)
+    with pytest.raises(asyncpg.RaiseError, match="crashed here"):
+        await relay.relay_once()
+    await db.fetch("DROP TRIGGER refuse_delete ON outbox")
+    assert await relay.relay_once() == 3
+    entries = await read()
+    assert ids(entries) == written + written
+    assert entries[:3] == entries[3:], "every event has the id that it had"
+
+
 async def test_a_crash_between_publishing_and_forgetting_delivers_again(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
@@ -126,7 +158,9 @@ async def test_topics_of_a_later_release_wait_for_it(
 ) -> None:
     relay = Relay(db, valkey, settings)
     [later, known] = await write(2)
-    await db.fetch("UPDATE outbox SET topic = 'reservation.upgraded' WHERE event_id = $1", later)
+    await db.fetch(
+        "UPDATE outbox SET topic = 'reservation.upgraded' WHERE batch_id = $1", later >> 16
+    )
 
     assert await relay.relay_once() == 1
     assert ids(await read()) == [known]

@@ -15,9 +15,15 @@ from boxoffice.platform.postgres import Database, Record
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
 
 _TRANSFER = """
-    INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key,
-                           fingerprint, created_at)
-    VALUES ($1, $2, 'charge', 100, 'KRW', 'forged', 'f', clock_timestamp())
+    WITH transfer AS (
+        INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key,
+                               fingerprint, created_at)
+        VALUES ($1, $2, 'charge', 100, 'KRW', 'forged', 'f', clock_timestamp())
+    )
+    INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+    SELECT $1, $2, leg, account, amount_minor, currency
+      FROM unnest($3::text[], $4::bigint[], $5::text[])
+           WITH ORDINALITY e (account, amount_minor, currency, leg)
 """
 _ENTRY = """
     INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
@@ -30,11 +36,8 @@ Entry = tuple[str, int, str]
 async def _transfer(
     connection: "asyncpg.Connection[Record]", person: UUID, *entries: Entry
 ) -> None:
-    transfer_id = new_id()
-    async with connection.transaction():
-        await connection.execute(_TRANSFER, person, transfer_id)
-        for leg, entry in enumerate(entries, start=1):
-            await connection.execute(_ENTRY, person, transfer_id, leg, *entry)
+    columns = [list(column) for column in zip(*entries, strict=True)] or [[], [], []]
+    await connection.execute(_TRANSFER, person, new_id(), *columns)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +50,13 @@ async def _transfer(
         [("wallet", 100, "KRW"), ("cash", -100, "KRW"), ("income", 1, "KRW")],
     ],
 )
-async def test_a_transfer_that_is_not_balanced_is_refused_at_commit(
+async def test_a_transfer_that_is_not_balanced_is_refused(
     hall: Hall, other: "asyncpg.Connection[Record]", entries: list[Entry]
 ) -> None:
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
+    refused = pytest.raises(
+        asyncpg.IntegrityConstraintViolationError, match=r"is not balanced|has no entries"
+    )
+    with refused:
         await _transfer(other, hall.people[0], *entries)
     assert len(await PaymentStore(hall.db).entries(hall.people[0], None, 10)) == 1
 
@@ -75,6 +81,30 @@ async def test_a_finished_transfer_takes_no_further_single_entry(
     [entry] = await PaymentStore(hall.db).entries(hall.people[0], None, 10)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
         await other.execute(_ENTRY, hall.people[0], entry.transfer_id, 3, "income", 1, "KRW")
+
+
+async def test_a_balanced_addition_is_of_the_transfers_own_currency(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    [entry] = await PaymentStore(hall.db).entries(hall.people[0], None, 10)
+    query = """
+        INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+        VALUES ($1, $2, 3, 'income', 1, $3), ($1, $2, 4, 'cash', -1, $3)
+    """
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
+        await other.execute(query, hall.people[0], entry.transfer_id, "USD")
+    await other.execute(query, hall.people[0], entry.transfer_id, "KRW")
+
+
+async def test_entries_of_no_transfer_are_refused(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    query = """
+        INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+        VALUES ($1, $2, 1, 'wallet', 1, 'KRW'), ($1, $2, 2, 'cash', -1, 'KRW')
+    """
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="is not balanced"):
+        await other.execute(query, hall.people[0], new_id())
 
 
 @pytest.mark.parametrize("table", ["transfers", "ledger_entries"])

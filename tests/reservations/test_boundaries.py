@@ -10,9 +10,10 @@ from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
 _PAY = """
-    SELECT outcome FROM payments_pay_v1(
+    SELECT coalesce(outcomes[1], 'paid') FROM payments_pay_v2(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
-        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea])
+        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea],
+        true)
 """
 _LAPSED = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
 _TAKE_OVER = """
@@ -66,7 +67,7 @@ async def test_a_late_sweep_and_the_payment_of_the_new_owner_do_not_wait_in_a_ci
         taken_over = await other.fetch(_TAKE_OVER, hall.schedule_id, hall.people[1])
         assert len(taken_over) == 2
         sweep = asyncio.create_task(
-            third.fetchval("SELECT reservations_expire_v1($1, 10)", hall.schedule_id)
+            third.fetchval("SELECT closed FROM reservations_expire_v2($1, 10)", hall.schedule_id)
         )
         await until(lambda: _waiters(other, 1))
         payment = asyncio.create_task(_lock_in_order(hall, "S001", "S002"))

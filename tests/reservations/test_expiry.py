@@ -68,7 +68,9 @@ async def test_two_sweepers_share_the_work_and_tell_nothing_twice(db: Database) 
     shares = await asyncio.gather(sweep(), sweep())
     assert sum(shares) == 200
     assert all(shares), "each had something to do"
-    query = "SELECT count(*), count(DISTINCT subject_id) FROM outbox WHERE topic = $1"
+    query = (
+        "SELECT count(*), count(DISTINCT id) FROM outbox, unnest(subject_ids) id WHERE topic = $1"
+    )
     [told] = await db.fetch(query, "reservation.expired")
     assert tuple(told) == (200, 200)
     assert not await broken(db, hall.schedule_id)
@@ -144,7 +146,7 @@ async def test_the_role_survives_what_it_did_not_expect(db: Database, settings: 
     hall = await open_hall(db)
     lapsed = await hall.held(hall.people[0], "S001")
     await hall.lapse(lapsed)
-    await db.fetch("ALTER TABLE reservations RENAME TO elsewhere")
+    await db.fetch("ALTER TABLE lapsing_holds RENAME TO elsewhere")
     stop = asyncio.Event()
     with structlog.testing.capture_logs() as logs:
         role = asyncio.create_task(sweeper.run(settings, stop))
@@ -156,7 +158,7 @@ async def test_the_role_survives_what_it_did_not_expect(db: Database, settings: 
             ]
 
         await until(failed_twice)
-        await db.fetch("ALTER TABLE elsewhere RENAME TO reservations")
+        await db.fetch("ALTER TABLE elsewhere RENAME TO lapsing_holds")
 
         async def closed() -> bool:
             return await hall.status(lapsed) == "EXPIRED"
@@ -270,3 +272,47 @@ async def test_a_payment_that_waited_past_the_end_comes_too_late(
         await until(lambda: other.fetchval(lapsed, reservation))
     assert (await payment).name == "hold_expired"
     assert await hall.balance(buyer) == 10_000
+
+
+async def test_holds_that_were_paid_in_time_do_not_keep_the_lapsed_waiting(db: Database) -> None:
+    """Rows of the sweeper's list whose holds have all ended cost it no turn of their own."""
+    hall = await open_hall(db, people=8, balance_minor=1_000)
+    held = [
+        await hall.held(one, seat) for one, seat in zip(hall.people, hall.seat_ids, strict=False)
+    ]
+    for one, reservation in list(zip(hall.people, held, strict=True))[:7]:
+        assert (await hall.pay(one, reservation)).name == "paid"
+    await hall.lapse(held[7])
+    await db.fetch(
+        "UPDATE lapsing_holds SET expires_at = expires_at - interval '2 days'"
+        " WHERE schedule_id = $1 AND NOT $2 = ANY (reservation_ids)",
+        hall.schedule_id,
+        held[7],
+    )
+    assert await sweeper.sweep_once(ReservationStore(db), 2) == 1
+    assert await hall.status(held[7]) == "EXPIRED"
+    query = "SELECT FROM lapsing_holds WHERE schedule_id = $1"
+    assert not await db.fetch(query, hall.schedule_id)
+
+
+async def test_what_a_sweep_cannot_close_now_stays_on_its_list(
+    db: Database, other: "asyncpg.Connection[Record]"
+) -> None:
+    hall = await open_hall(db)
+    outcomes = await hall.decide(*(hall.wish(hall.people[0], seat) for seat in hall.seat_ids[:3]))
+    held = [one.held.reservation_id for one in outcomes if one.held is not None]
+    await db.fetch(
+        "UPDATE lapsing_holds SET expires_at = clock_timestamp() WHERE schedule_id = $1",
+        hall.schedule_id,
+    )
+    # On the list too early: its own time has not come.
+    assert await hall.expire() == 0
+    await hall.lapse(*held)
+    async with other.transaction():
+        lock = "SELECT 1 FROM reservations WHERE reservation_id = $1 FOR NO KEY UPDATE"
+        await other.execute(lock, held[1])
+        assert await hall.expire() == 2
+        assert await hall.expire() == 0
+    assert await hall.expire() == 1
+    assert {await hall.status(one) for one in held} == {"EXPIRED"}
+    assert not await broken(db, hall.schedule_id)

@@ -79,27 +79,25 @@ async def test_nothing_is_sold_twice_lost_or_locked_for_good(
 # What the guards are, as the functions have them, and what the control has instead: its holds pause
 # between the look and the write, and its payments take whatever is not on sale.
 _HOLD_GUARDS = {
-    "    IF 'unknown' = ANY (seat_is) THEN": """    PERFORM pg_sleep(0.003);
-    IF 'unknown' = ANY (seat_is) THEN""",
+    "    IF (p_apart AND": """    PERFORM pg_sleep(0.003);
+    IF (p_apart AND""",
     "FOR UPDATE OF s SKIP LOCKED": "",
-    """     WHERE s.ctid = seat_place[w.at]
+    """     WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
-       AND s.seat_id IS NOT DISTINCT FROM p_seat_ids[w.at]
-       AND s.version = seat_version[w.at]
+       AND s.seat_id IS NOT DISTINCT FROM w.seat_id
+       AND s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END = w.version
        AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));""": """
-     WHERE s.schedule_id = p_schedule_id AND s.seat_id = p_seat_ids[w.at];""",
+     WHERE s.schedule_id = p_schedule_id AND s.seat_id = w.seat_id;""",
 }
 _PAY_GUARDS = {
-    """            WHEN (held ->> command.reservation_id::text)::bigint IS DISTINCT FROM command.seats
-                THEN 'hold_expired'
-""": "",
     """              AND s.reservation_id = w.reservation_id
               AND s.state = 'HELD'
 """: "",
-    """           AND s.reservation_id = w.reservation_id
-           AND s.user_id = p_user_ids[winners[array_position(paid_now, w.reservation_id)]]
-           AND s.state = 'HELD';""": "           AND s.state <> 'AVAILABLE';",
-    "IF changed IS DISTINCT FROM expected THEN": "IF false THEN",
+    """       AND s.reservation_id = p_reservation_ids[w.command]
+       AND s.user_id = p_user_ids[w.command]
+       AND s.version + 2 = w.version
+       AND s.state = 'HELD';""": "       AND s.state <> 'AVAILABLE';",
+    "IF changed <> cardinality(seat_ids) THEN": "IF false THEN",
 }
 
 

@@ -284,6 +284,12 @@ class Shop(RuleBasedStateMachine):
                 reservation_id,
                 past,
             )
+            await connection.execute(
+                "INSERT INTO lapsing_holds"
+                " SELECT schedule_id, expires_at, reservation_id, ARRAY[reservation_id]"
+                " FROM reservations WHERE reservation_id = $1",
+                reservation_id,
+            )
         await connection.close()
         # The seat lock would refuse the seats for some seconds more; more than that has passed.
         keys = [f"{{{self.schedule_id}}}:seat:{seat}" for seat in SEATS]

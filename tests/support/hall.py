@@ -52,10 +52,16 @@ _PEOPLE = """
     INSERT INTO wallets (user_id, currency) SELECT id, 'KRW' FROM unnest($1::uuid[]) id
 """
 _LAPSE = """
-    WITH aged AS (
+    WITH before AS (
+        DELETE FROM lapsing_holds WHERE schedule_id = $1 AND reservation_ids <@ $2
+    ), aged AS (
         UPDATE reservations
            SET created_at = created_at - interval '1 day', expires_at = expires_at - interval '1 day'
          WHERE schedule_id = $1 AND reservation_id = ANY ($2)
+        RETURNING schedule_id, expires_at, reservation_id
+    ), due AS (
+        INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+        SELECT schedule_id, expires_at, reservation_id, ARRAY[reservation_id] FROM aged
     )
     UPDATE seats SET expires_at = expires_at - interval '1 day'
      WHERE schedule_id = $1 AND reservation_id = ANY ($2)
@@ -101,7 +107,7 @@ class Hall:
 
     async def expire(self, count: int = 1_000) -> int:
         """Close lapsed holds of this schedule."""
-        return await ReservationStore(self.db).expire(self.schedule_id, count)
+        return (await ReservationStore(self.db).expire(self.schedule_id, count)).closed
 
     def bill(
         self, person: UUID, reservation_id: UUID, *, key: str = "", fingerprint: bytes = b"f"
@@ -146,7 +152,7 @@ class Hall:
 
     async def topics(self, subject_id: UUID) -> list[str]:
         """Return the events about a reservation or payment, oldest first."""
-        query = "SELECT topic FROM outbox WHERE subject_id = $1 ORDER BY event_id"
+        query = "SELECT topic FROM outbox WHERE $1 = ANY (subject_ids) ORDER BY batch_id"
         return [row["topic"] for row in await self.db.fetch(query, subject_id)]
 
     async def balance(self, person: UUID) -> int:

@@ -91,6 +91,5 @@ class Hammer:
             self.outcomes[charged.name] += 1
 
     async def _expire(self, pod: Database, rng: random.Random) -> None:
-        self.outcomes["expired"] += await ReservationStore(pod).expire(
-            self._hall.schedule_id, rng.randint(1, 9)
-        )
+        swept = await ReservationStore(pod).expire(self._hall.schedule_id, rng.randint(1, 9))
+        self.outcomes["expired"] += swept.closed

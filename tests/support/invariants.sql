@@ -78,5 +78,6 @@ SELECT r.reservation_id
    AND ARRAY['reservation.held']
            || CASE r.status WHEN 'HELD' THEN '{}'::text[]
                             ELSE ARRAY['reservation.' || lower(r.status)] END
-       IS DISTINCT FROM (SELECT array_agg(o.topic ORDER BY o.event_id) FROM outbox o
-                          WHERE o.scope_id = $1 AND o.subject_id = r.reservation_id);
+       IS DISTINCT FROM (SELECT array_agg(o.topic ORDER BY o.batch_id) FROM outbox o
+                          CROSS JOIN LATERAL unnest(o.subject_ids) e (subject_id)
+                          WHERE o.scope_id = $1 AND e.subject_id = r.reservation_id);

@@ -396,10 +396,14 @@ HAVING sum(cardinality(r.seat_ids)) > c.ticket_limit
 
 -- name: event_has_its_cause
 -- Every event in the outbox tells of a reservation in a status that can follow, of a payment or of a
--- charge, with the same person and amount.
-SELECT count(*) OVER () AS violations, o.event_id, o.topic, o.scope_id, o.subject_id, o.user_id,
+-- charge, with the same person, seats, amount and currency.
+SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.subject_id, o.user_id,
        r.status AS reservation_status
-  FROM outbox o
+  FROM (SELECT b.batch_id, b.topic, b.scope_id, b.currency, b.expires_at, e.*,
+               b.seat_ids[coalesce(b.seats_to[e.at - 1], 0) + 1:b.seats_to[e.at]] AS seat_ids
+          FROM outbox b
+         CROSS JOIN LATERAL unnest(b.subject_ids, b.user_ids, b.reservation_ids, b.amounts_minor)
+                    WITH ORDINALITY e (subject_id, user_id, reservation_id, amount_minor, at)) o
   LEFT JOIN reservations r
     ON o.topic LIKE 'reservation.%'
    AND r.schedule_id = o.scope_id
@@ -412,21 +416,52 @@ SELECT count(*) OVER () AS violations, o.event_id, o.topic, o.scope_id, o.subjec
    AND p.user_id = o.user_id
   LEFT JOIN transfers t
     ON o.topic = 'wallet.charged'
-   AND t.user_id = o.scope_id
    AND t.transfer_id = o.subject_id
    AND t.user_id = o.user_id
  WHERE (CASE o.topic
-        WHEN 'reservation.held' THEN (o.payload ->> 'amount')::bigint = r.amount_minor
+        WHEN 'reservation.held' THEN
+            o.amount_minor = r.amount_minor AND o.currency = r.currency
+            AND o.seat_ids = r.seat_ids AND o.expires_at IS NOT NULL
         WHEN 'reservation.confirmed' THEN
-            r.status = 'CONFIRMED' AND (o.payload ->> 'amount')::bigint = r.amount_minor
-        WHEN 'reservation.expired' THEN r.status = 'EXPIRED'
-        WHEN 'reservation.cancelled' THEN r.status = 'CANCELLED'
+            r.status = 'CONFIRMED' AND o.amount_minor = r.amount_minor AND o.currency = r.currency
+            AND o.seat_ids = r.seat_ids
+        WHEN 'reservation.expired' THEN r.status = 'EXPIRED' AND o.seat_ids = r.seat_ids
+        WHEN 'reservation.cancelled' THEN r.status = 'CANCELLED' AND o.seat_ids = r.seat_ids
         WHEN 'payment.succeeded' THEN
-            (o.payload ->> 'amount')::bigint = p.amount_minor
-            AND (o.payload ->> 'reservation')::uuid = p.reservation_id
+            o.amount_minor = p.amount_minor AND o.currency = p.currency
+            AND o.reservation_id = p.reservation_id
         WHEN 'wallet.charged' THEN
-            t.kind = 'charge' AND (o.payload ->> 'amount')::bigint = t.amount_minor
+            t.kind = 'charge' AND o.amount_minor = t.amount_minor AND o.currency = t.currency
         END) IS NOT TRUE
+ LIMIT 20;
+
+-- name: hold_will_be_found_when_it_lapses
+-- The sweeper has every hold on its list, under the time at which it lapses or an earlier one.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.expires_at
+  FROM reservations r
+  LEFT JOIN (SELECT h.schedule_id, l.reservation_id, min(h.expires_at) AS due_at
+               FROM lapsing_holds h
+              CROSS JOIN LATERAL unnest(h.reservation_ids) l (reservation_id)
+              GROUP BY h.schedule_id, l.reservation_id) h
+    ON h.schedule_id = r.schedule_id
+   AND h.reservation_id = r.reservation_id
+ WHERE r.status = 'HELD' AND (h.due_at <= r.expires_at) IS NOT TRUE
+ LIMIT 20;
+
+-- name: payment_names_its_tickets
+-- A payment names its tickets, each once, in the order of its reservation's seats.
+SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.ticket_ids, t.ticket_ids AS issued
+  FROM payments p
+  LEFT JOIN reservations r
+    ON r.schedule_id = p.schedule_id
+   AND r.reservation_id = p.reservation_id
+  LEFT JOIN (SELECT t.schedule_id, t.payment_id, array_agg(t.ticket_id ORDER BY t.position) AS ticket_ids,
+                    array_agg(t.seat_id ORDER BY t.position) AS seat_ids
+               FROM tickets t
+              GROUP BY t.schedule_id, t.payment_id) t
+    ON t.schedule_id = p.schedule_id
+   AND t.payment_id = p.payment_id
+ WHERE (p.ticket_ids = t.ticket_ids AND r.seat_ids = t.seat_ids) IS NOT TRUE
  LIMIT 20;
 
 -- name: idempotency_key_is_used_once
@@ -502,7 +537,7 @@ SELECT count(*) OVER () AS violations, g.*
         ('payments', 'payments_pkey', 'schedule_id, payment_id', NULL),
         ('payments', 'payments_once_per_reservation', 'reservation_id, schedule_id', NULL),
         ('payments', 'payments_key_unique', 'user_id, schedule_id, idempotency_key', NULL),
-        ('outbox', 'outbox_pkey', 'event_id, scope_id', NULL)
+        ('outbox', 'outbox_pkey', 'batch_id, scope_id', NULL)
        ) g (table_name, index_name, columns, predicate)
  WHERE NOT EXISTS (
        SELECT FROM pg_index i
@@ -523,8 +558,6 @@ SELECT count(*) OVER () AS violations, g.*
         ('wallets', 'wallets_never_negative', 'CHECK ((balance_minor >= 0))'),
         ('transfers', 'transfers_amount_positive', 'CHECK ((amount_minor > 0))'),
         ('ledger_entries', 'ledger_entries_moves_something', 'CHECK ((amount_minor <> 0))'),
-        ('ledger_entries', 'ledger_entries_of_transfer',
-         'FOREIGN KEY (user_id, transfer_id) REFERENCES transfers(user_id, transfer_id)'),
         ('reservations', 'reservations_has_seats', 'CHECK ((cardinality(seat_ids) > 0))'),
         ('reservations', 'reservations_amount_not_negative', 'CHECK ((amount_minor >= 0))'),
         ('reservations', 'reservations_status_known', NULL),
@@ -546,8 +579,8 @@ SELECT count(*) OVER () AS violations, g.*
 -- The triggers that keep the ledger balanced and append-only are there, fire, and call their function.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
-        ('transfers', 'transfers_balanced', 'ledger_balanced'),
-        ('ledger_entries', 'ledger_entries_balanced', 'ledger_balanced'),
+        ('transfers', 'transfers_have_entries', 'transfers_have_entries'),
+        ('ledger_entries', 'ledger_entries_balanced', 'ledger_entries_balanced'),
         ('transfers', 'transfers_append_only', 'ledger_append_only'),
         ('ledger_entries', 'ledger_entries_append_only', 'ledger_append_only')
        ) g (table_name, trigger_name, function_name)

@@ -1,4 +1,4 @@
-"""Pure: from a row of the outbox to the message that others read."""
+"""Pure: from an event of the outbox to the message that others read."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +9,12 @@ import msgspec
 from boxoffice.events.topics import TOPICS, Scope
 from boxoffice.platform.ids import ScopedId
 
+# An event's id is the id of its row of the outbox, and in its last bits the place in it.
+_PLACE_BITS = 16
+
 
 class Event(msgspec.Struct, frozen=True):
-    """A row of the outbox; ids are the inner ones."""
+    """An event of the outbox; ids are the inner ones."""
 
     event_id: int
     scope_id: UUID
@@ -20,6 +23,11 @@ class Event(msgspec.Struct, frozen=True):
     user_id: UUID
     payload: str
     created_at: datetime
+
+    @property
+    def batch_id(self) -> int:
+        """The row of the outbox that carries it, with others of its batch."""
+        return self.event_id >> _PLACE_BITS
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -4,10 +4,11 @@ A crash after the publishing and before the forgetting delivers twice; consumers
 its `event_id`.
 """
 
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from boxoffice.events.lease import Lease
-from boxoffice.events.rules import present
+from boxoffice.events.rules import Event, present
 from boxoffice.events.store import LeaseStore, OutboxStore
 from boxoffice.events.stream import EventStream, Fenced
 from boxoffice.platform import telemetry
@@ -38,11 +39,11 @@ class Relay:
 
     @property
     def batch_size(self) -> int:
-        """How many events the next round takes at most."""
+        """How many events the next round takes, and hands over at once, at most."""
         return self._batch_size
 
     async def relay_once(self) -> int:
-        """Deliver the oldest batch; return its size, 0 where there is none or another relay leads.
+        """Deliver the oldest events; return how many, 0 where there are none or another relay leads.
 
         Raises `ValkeyAway`, `Fenced`, `Unavailable` or an error of the driver; the events stay.
         """
@@ -53,7 +54,8 @@ class Relay:
         if not events:
             return 0
         try:
-            await self._stream.publish([present(event) for event in events], token)
+            for part in _parts(events, self._batch_size):
+                await self._stream.publish([present(event) for event in part], token)
         except ValkeyAway:
             # A batch that is too large for the deadline would fail for ever.
             self._batch_size = max(1, self._batch_size // 2)
@@ -62,10 +64,16 @@ class Relay:
             self._lease.forget()
             raise
         self._batch_size = min(self._batch_max, self._batch_size * 2)
-        await self._outbox.delete([event.event_id for event in events])
+        await self._outbox.delete(events)
         telemetry.EVENTS_RELAYED.inc(len(events))
         return len(events)
 
     async def release(self) -> None:
         """Give the lease back, so that another relay takes over at once."""
         await self._lease.release()
+
+
+def _parts(events: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:
+    """Yield the events in parts: a row of the outbox may have more than the stream takes at once."""
+    for start in range(0, len(events), size):
+        yield events[start : start + size]

@@ -1,6 +1,6 @@
 """The outbox and the lease of the relay, in PostgreSQL. Errors of the driver pass through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from uuid import UUID
 
 from boxoffice.events.rules import Event
@@ -19,13 +19,17 @@ class OutboxStore:
         self._database = database
 
     async def oldest(self, count_max: int) -> list[Event]:
-        """Return the oldest events, at most `count_max`, in the order of their ids."""
+        """Return the oldest events in the order of their ids, whole rows of the outbox.
+
+        They are at most `count_max`, or those of one row.
+        """
         rows = await self._database.fetch(_QUERIES["oldest"], count_max, _TOPICS)
         return [Event(**row) for row in rows]
 
-    async def delete(self, event_ids: Sequence[int]) -> None:
-        """Forget these events; ids that are gone already are no error."""
-        await self._database.fetch(_QUERIES["delete"], list(event_ids))
+    async def delete(self, events: Iterable[Event]) -> None:
+        """Forget the rows of these events; rows that are gone already are no error."""
+        rows = {event.batch_id for event in events}
+        await self._database.fetch(_QUERIES["delete"], sorted(rows))
 
 
 class LeaseStore:

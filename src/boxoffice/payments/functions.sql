@@ -3,9 +3,13 @@
 
 -- Pay reservations of one schedule. Per command: who pays which reservation under which key. A method
 -- other than 'wallet' was captured by an outside provider already, and p_captured_minor says how much.
--- outcome: paid, replayed, key_reused, reservation_not_found, already_paid, hold_expired, not_held,
--- insufficient_balance, currency_differs, captured_differs.
-CREATE OR REPLACE FUNCTION payments_pay_v1(
+-- No (person, key) appears twice; p_apart says that no person and no reservation does.
+-- outcomes: paid, replayed, key_reused, reservation_not_found, already_paid, hold_expired, not_held,
+-- insufficient_balance, currency_differs, captured_differs. Null: all are paid.
+-- amounts_minor, currencies, seats_to: of each command that is paid, in order; its seats, tickets and the
+-- seats' new versions stand one command's after the other's, the last one at seats_to.
+-- What a replayed command made does not change any more, and is looked up by its key.
+CREATE OR REPLACE FUNCTION payments_pay_v2(
     p_schedule_id uuid,
     p_payment_ids uuid[],
     p_transfer_ids uuid[],
@@ -15,10 +19,16 @@ CREATE OR REPLACE FUNCTION payments_pay_v1(
     p_provider_references text[],
     p_captured_minor bigint[],
     p_keys text[],
-    p_fingerprints bytea[]
-) RETURNS TABLE (
-    ord integer, outcome text, payment_id uuid, reservation_id uuid, amount_minor bigint, currency text,
-    method text, created_at timestamptz, ticket_ids uuid[], seat_ids text[]
+    p_fingerprints bytea[],
+    p_apart boolean,
+    OUT outcomes text[],
+    OUT created_at timestamptz,
+    OUT amounts_minor bigint[],
+    OUT currencies text[],
+    OUT seats_to integer[],
+    OUT seat_ids text[],
+    OUT seat_versions bigint[],
+    OUT ticket_ids uuid[]
 )
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -28,236 +38,263 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    commands CONSTANT integer := cardinality(p_payment_ids);
-    outcomes text[] := array_fill(NULL::text, ARRAY[commands]);
-    payments_made uuid[] := array_fill(NULL::uuid, ARRAY[commands]);
-    paid_now uuid[] := '{}';
-    winners integer[] := '{}';
-    balances jsonb;
-    held jsonb;
-    seat_places tid[];
-    seat_reservations uuid[];
-    reservation_places tid[] := '{}';
-    command record;
-    balance bigint;
-    verdict text;
+    lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
     decided_at timestamptz;
-    expected bigint;
+    -- Per command; null where the reservation is not this person's.
+    places tid[];
+    statuses text[];
+    ends_at timestamptz[];
+    seat_counts integer[];
+    -- Per wanted seat, one command's after the other's; null places where it is not the reservation's.
+    seat_by integer[];
+    seat_places tid[];
+    -- Commands of which a seat was taken over.
+    lost integer[];
+    -- Per command; null in `earlier` where the key is new, else whether the request is the same.
+    wallet_places tid[];
+    balances_minor bigint[];
+    wallet_currencies text[];
+    earlier boolean[];
+    winners integer[];
+    paid_already uuid[] := '{}';
     changed bigint;
 BEGIN
     -- The lock of a hold: else a hold that is decided while this payment is open, and after the paid
     -- hold's time, would not count its seats against the ticket limit.
     PERFORM pg_advisory_xact_lock(person.lock)
-       FROM (SELECT DISTINCT uuid_hash_extended(u.id, uuid_hash_extended(p_schedule_id, 0)) AS lock
+       FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
                FROM unnest(p_user_ids) u (id)
               ORDER BY lock) person;
 
-    PERFORM 1
-       FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id) ORDER BY c.id) c
-      CROSS JOIN LATERAL (
-            SELECT FROM reservations r
-             WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
-               FOR NO KEY UPDATE) l;
+    SELECT array_agg(l.place ORDER BY c.at), array_agg(l.status ORDER BY c.at),
+           array_agg(l.expires_at ORDER BY c.at), array_agg(l.amount_minor ORDER BY c.at),
+           array_agg(l.currency ORDER BY c.at), array_agg(l.seats ORDER BY c.at)
+      INTO places, statuses, ends_at, amounts_minor, currencies, seat_counts
+      FROM (SELECT c.reservation_id, c.user_id, c.at
+              FROM unnest(p_reservation_ids, p_user_ids)
+                   WITH ORDINALITY c (reservation_id, user_id, at)
+             ORDER BY c.reservation_id) c
+      LEFT JOIN LATERAL (
+           SELECT r.ctid AS place, r.status, r.expires_at, r.amount_minor, r.currency,
+                  cardinality(r.seat_ids) AS seats
+             FROM reservations r
+            WHERE r.schedule_id = p_schedule_id
+              AND r.reservation_id = c.reservation_id
+              AND r.user_id = c.user_id
+              FOR NO KEY UPDATE) l ON true;
 
     -- Seats that are still these reservations' own; whoever takes over a lapsed hold is waited for.
-    SELECT array_agg(l.place), array_agg(w.reservation_id) INTO seat_places, seat_reservations
-      FROM (SELECT c.id AS reservation_id, t.seat_id
-              FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id)) c
+    SELECT array_agg(w.seat_id ORDER BY w.at, w.n), array_agg(w.at ORDER BY w.at, w.n),
+           array_agg(l.place ORDER BY w.at, w.n), array_agg(l.version_after ORDER BY w.at, w.n)
+      INTO seat_ids, seat_by, seat_places, seat_versions
+      FROM (SELECT c.at::integer AS at, c.reservation_id, t.seat_id, t.n
+              FROM unnest(places, p_reservation_ids) WITH ORDINALITY c (place, reservation_id, at)
              CROSS JOIN LATERAL (
                    SELECT r.seat_ids FROM reservations r
-                    WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+                    WHERE r.ctid = c.place AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
                    OFFSET 0) r
-             CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
+             CROSS JOIN LATERAL unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
              ORDER BY t.seat_id) w
-     CROSS JOIN LATERAL (
-           SELECT s.ctid AS place
+      LEFT JOIN LATERAL (
+           SELECT s.ctid AS place,
+                  -- Two versions: whoever looks between the end of the hold and this commit sees the
+                  -- seat free, and counts that as the first.
+                  s.version + 2 AS version_after
              FROM seats s
             WHERE s.schedule_id = p_schedule_id
               AND s.seat_id = w.seat_id
               AND s.reservation_id = w.reservation_id
               AND s.state = 'HELD'
-              FOR NO KEY UPDATE) l;
-    SELECT coalesce(jsonb_object_agg(h.reservation_id, h.seats), '{}') INTO held
-      FROM (SELECT w.reservation_id, count(*) AS seats
-              FROM unnest(seat_reservations) w (reservation_id)
-             GROUP BY w.reservation_id) h;
+              FOR NO KEY UPDATE) l ON true;
 
-    SELECT coalesce(jsonb_object_agg(l.user_id, l.balance_minor), '{}') INTO balances
-      FROM (SELECT w.user_id, w.balance_minor FROM wallets w
-             WHERE w.user_id = ANY (p_user_ids)
-             ORDER BY w.user_id FOR NO KEY UPDATE) l;
+    SELECT array_agg(l.place ORDER BY c.at), array_agg(l.balance_minor ORDER BY c.at),
+           array_agg(l.currency ORDER BY c.at), array_agg(p.same ORDER BY c.at)
+      INTO wallet_places, balances_minor, wallet_currencies, earlier
+      FROM (SELECT c.user_id, c.key, c.fingerprint, c.at
+              FROM unnest(p_user_ids, p_keys, p_fingerprints)
+                   WITH ORDINALITY c (user_id, key, fingerprint, at)
+             ORDER BY c.user_id) c
+      LEFT JOIN LATERAL (
+           SELECT w.ctid AS place, w.balance_minor, w.currency
+             FROM wallets w
+            WHERE w.user_id = c.user_id
+              FOR NO KEY UPDATE) l ON true
+      LEFT JOIN LATERAL (
+           SELECT p.fingerprint = c.fingerprint AS same
+             FROM payments p
+            WHERE p.schedule_id = p_schedule_id
+              AND p.user_id = c.user_id
+              AND p.idempotency_key = c.key
+           OFFSET 0) p ON true;
 
     -- Taken after the last wait: whoever waited past the end of the hold comes too late.
     decided_at := clock_timestamp();
 
-    FOR command IN
-        SELECT c.ord::integer AS ord, c.user_id, c.reservation_id, c.method, c.captured_minor,
-               p.payment_id AS earlier, p.fingerprint = c.fingerprint AS same,
-               r.place IS NOT NULL AS known, r.place, r.status, r.amount_minor, r.currency,
-               r.expires_at, cardinality(r.seat_ids) AS seats, w.currency AS wallet_currency
-          FROM unnest(p_user_ids, p_reservation_ids, p_methods, p_captured_minor, p_keys, p_fingerprints)
-               WITH ORDINALITY c (user_id, reservation_id, method, captured_minor, key, fingerprint, ord)
-          LEFT JOIN LATERAL (
-               SELECT r.ctid AS place, r.status, r.amount_minor, r.currency, r.expires_at, r.seat_ids
-                 FROM reservations r
-                WHERE r.schedule_id = p_schedule_id
-                  AND r.reservation_id = c.reservation_id
-                  AND r.user_id = c.user_id
-               OFFSET 0) r ON true
-          LEFT JOIN LATERAL (
-               SELECT p.payment_id, p.fingerprint
-                 FROM payments p
-                WHERE p.schedule_id = p_schedule_id
-                  AND p.user_id = c.user_id
-                  AND p.idempotency_key = c.key
-               OFFSET 0) p ON true
-          LEFT JOIN wallets w ON w.user_id = c.user_id
-         ORDER BY c.ord
-    LOOP
-        balance := (balances ->> command.user_id::text)::bigint;
-        verdict := CASE
-            WHEN command.earlier IS NOT NULL AND command.same THEN 'replayed'
-            WHEN command.earlier IS NOT NULL THEN 'key_reused'
-            WHEN NOT command.known THEN 'reservation_not_found'
-            WHEN command.status = 'CONFIRMED' OR command.reservation_id = ANY (paid_now)
-                THEN 'already_paid'
-            WHEN command.status = 'CANCELLED' THEN 'not_held'
-            WHEN command.status = 'EXPIRED' OR command.expires_at <= decided_at
-                THEN 'hold_expired'
-            WHEN (held ->> command.reservation_id::text)::bigint IS DISTINCT FROM command.seats
-                THEN 'hold_expired'
-            WHEN command.method <> 'wallet' AND command.captured_minor IS DISTINCT FROM command.amount_minor
-                THEN 'captured_differs'
-            WHEN command.method = 'wallet' AND command.wallet_currency IS DISTINCT FROM command.currency
-                THEN 'currency_differs'
-            WHEN command.method = 'wallet' AND balance < command.amount_minor
-                THEN 'insufficient_balance'
-            ELSE 'paid' END;
-        outcomes[command.ord] := verdict;
-        IF verdict = 'replayed' THEN
-            payments_made[command.ord] := command.earlier;
-        ELSIF verdict = 'paid' THEN
-            payments_made[command.ord] := p_payment_ids[command.ord];
-            winners := winners || command.ord;
-            paid_now := paid_now || command.reservation_id;
-            reservation_places := reservation_places || command.place;
-            IF command.method = 'wallet' THEN
-                balances := jsonb_set(balances, ARRAY[command.user_id::text],
-                                      to_jsonb(balance - command.amount_minor));
+    IF array_position(seat_places, NULL) IS NOT NULL THEN
+        SELECT array_agg(s.command) INTO lost
+          FROM unnest(seat_by, seat_places) s (command, place) WHERE s.place IS NULL;
+    END IF;
+    SELECT array_agg(
+               CASE WHEN c.same THEN 'replayed'
+                    WHEN NOT c.same THEN 'key_reused'
+                    WHEN c.status IS NULL THEN 'reservation_not_found'
+                    WHEN c.status = 'CONFIRMED' THEN 'already_paid'
+                    WHEN c.status = 'CANCELLED' THEN 'not_held'
+                    WHEN c.status = 'EXPIRED' OR c.ends_at <= decided_at OR c.at = ANY (lost)
+                        THEN 'hold_expired'
+                    WHEN c.method <> 'wallet' AND c.captured_minor IS DISTINCT FROM c.amount_minor
+                        THEN 'captured_differs'
+                    WHEN c.method = 'wallet' AND c.wallet_currency IS DISTINCT FROM c.currency
+                        THEN 'currency_differs'
+                    WHEN c.method = 'wallet' AND c.balance_minor < c.amount_minor
+                        THEN 'insufficient_balance'
+                    ELSE 'paid' END)
+      INTO outcomes
+      FROM unnest(earlier, statuses, ends_at, p_methods, p_captured_minor, amounts_minor, currencies,
+                  wallet_currencies, balances_minor)
+           WITH ORDINALITY c (same, status, ends_at, method, captured_minor, amount_minor, currency,
+                              wallet_currency, balance_minor, at);
+
+    IF NOT p_apart THEN
+        -- What the earlier ones of the batch leave to the later ones.
+        FOR i IN 1..cardinality(outcomes) LOOP
+            CONTINUE WHEN outcomes[i] NOT IN (
+                'paid', 'captured_differs', 'currency_differs', 'insufficient_balance');
+            IF p_reservation_ids[i] = ANY (paid_already) THEN
+                outcomes[i] := 'already_paid';
+            ELSIF outcomes[i] = 'paid' THEN
+                IF p_methods[i] = 'wallet' AND amounts_minor[i] > balances_minor[i] - (
+                       SELECT coalesce(sum(amounts_minor[w.at]), 0)
+                         FROM unnest(array_positions(outcomes[:i - 1], 'paid')) w (at)
+                        WHERE p_user_ids[w.at] = p_user_ids[i] AND p_methods[w.at] = 'wallet')
+                THEN
+                    outcomes[i] := 'insufficient_balance';
+                ELSE
+                    paid_already := paid_already || p_reservation_ids[i];
+                END IF;
             END IF;
-        END IF;
-    END LOOP;
-
-    IF cardinality(winners) > 0 THEN
-        -- A free seat moves no money and has no transfer.
-        WITH paid AS MATERIALIZED (
-            SELECT w.i, p_user_ids[w.i] AS user_id, r.reservation_id, r.amount_minor, r.currency,
-                   r.seat_ids
-              FROM unnest(winners) w (i)
-             CROSS JOIN LATERAL (
-                   SELECT r.reservation_id, r.amount_minor, r.currency, r.seat_ids
-                     FROM reservations r
-                    WHERE r.schedule_id = p_schedule_id
-                      AND r.reservation_id = p_reservation_ids[w.i]
-                   OFFSET 0) r
-        ), payment AS (
-            INSERT INTO payments (
-                schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
-                provider_reference, currency, idempotency_key, fingerprint)
-            SELECT p_schedule_id, p_payment_ids[i], r.reservation_id, r.user_id, r.amount_minor,
-                   decided_at, p_methods[i], p_provider_references[i], r.currency, p_keys[i],
-                   p_fingerprints[i]
-              FROM paid r
-        ), transfer AS (
-            INSERT INTO transfers (
-                user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
-            SELECT r.user_id, p_transfer_ids[i], 'payment', r.amount_minor, r.currency, p_schedule_id,
-                   p_payment_ids[i], decided_at
-              FROM paid r
-             WHERE r.amount_minor > 0
-        ), entry AS (
-            INSERT INTO ledger_entries (
-                user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
-            SELECT r.user_id, p_transfer_ids[i], l.leg,
-                   CASE WHEN l.leg = 2 THEN 'income' WHEN p_methods[i] = 'wallet' THEN 'wallet'
-                        ELSE 'cash' END,
-                   p_schedule_id, CASE l.leg WHEN 1 THEN -r.amount_minor ELSE r.amount_minor END,
-                   r.currency
-              FROM paid r
-             CROSS JOIN (VALUES (1), (2)) l (leg)
-             WHERE r.amount_minor > 0
-        ), wallet AS (
-            UPDATE wallets w
-               SET balance_minor = w.balance_minor - spent.amount_minor, version = w.version + 1
-              FROM (SELECT r.user_id, sum(r.amount_minor) AS amount_minor
-                      FROM paid r
-                     WHERE p_methods[r.i] = 'wallet'
-                     GROUP BY r.user_id) spent
-             WHERE w.user_id = spent.user_id AND spent.amount_minor > 0
-        ), ticket AS (
-            INSERT INTO tickets (
-                schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position,
-                issued_at)
-            SELECT p_schedule_id, gen_random_uuid(), r.reservation_id, p_payment_ids[i], r.user_id,
-                   t.seat_id, t.position, decided_at
-              FROM paid r
-             CROSS JOIN LATERAL unnest(r.seat_ids) WITH ORDINALITY t (seat_id, position)
-        )
-        INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-        SELECT p_schedule_id, e.topic,
-               CASE e.topic WHEN 'payment.succeeded' THEN p_payment_ids[i] ELSE r.reservation_id END,
-               r.user_id,
-               jsonb_build_object('reservation', r.reservation_id, 'seat_ids', r.seat_ids,
-                                  'amount', r.amount_minor, 'currency', r.currency),
-               decided_at
-          FROM paid r
-         CROSS JOIN (VALUES ('payment.succeeded'), ('reservation.confirmed')) e (topic);
-
-        -- Two versions: whoever looks between the end of the hold and this commit sees the seat free,
-        -- and counts that as the first.
-        UPDATE seats s
-           SET state = 'SOLD', expires_at = NULL, version = s.version + 2
-          FROM unnest(seat_places, seat_reservations) w (place, reservation_id)
-         WHERE w.reservation_id = ANY (paid_now)
-           AND s.ctid = w.place
-           AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
-           AND s.reservation_id = w.reservation_id
-           AND s.user_id = p_user_ids[winners[array_position(paid_now, w.reservation_id)]]
-           AND s.state = 'HELD';
-        GET DIAGNOSTICS changed = ROW_COUNT;
-
-        WITH confirmed AS (
-            UPDATE reservations r SET status = 'CONFIRMED', closed_at = decided_at
-              FROM unnest(reservation_places, paid_now) w (place, reservation_id)
-             WHERE r.ctid = w.place
-               AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
-               AND r.reservation_id IS NOT DISTINCT FROM w.reservation_id
-               AND r.status = 'HELD'
-            RETURNING cardinality(r.seat_ids) AS seats
-        )
-        SELECT sum(c.seats) INTO expected FROM confirmed c;
-        IF changed IS DISTINCT FROM expected THEN
-            RAISE EXCEPTION 'sold % seats of %', changed, expected
-                USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
-        END IF;
+        END LOOP;
     END IF;
 
-    RETURN QUERY
-    SELECT c.ord::integer, outcomes[c.ord], p.payment_id, p.reservation_id, p.amount_minor, p.currency,
-           p.method, p.created_at,
-           ARRAY(SELECT t.ticket_id FROM tickets t
-                  WHERE t.schedule_id = p_schedule_id AND t.payment_id = p.payment_id
-                  ORDER BY t.position),
-           ARRAY(SELECT t.seat_id FROM tickets t
-                  WHERE t.schedule_id = p_schedule_id AND t.payment_id = p.payment_id
-                  ORDER BY t.position)
-      FROM unnest(payments_made) WITH ORDINALITY c (payment_id, ord)
-      LEFT JOIN LATERAL (
-           SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at
-             FROM payments p
-            WHERE p.schedule_id = p_schedule_id AND p.payment_id = c.payment_id
-           OFFSET 0) p ON true
-     ORDER BY c.ord;
+    winners := array_positions(outcomes, 'paid');
+    IF coalesce(cardinality(winners), 0) = 0 THEN
+        RETURN;
+    ELSIF cardinality(winners) = cardinality(outcomes) THEN
+        outcomes := NULL;
+    ELSE
+        -- From here on, the arrays are the winners'.
+        SELECT array_agg(p_payment_ids[w.i]), array_agg(p_transfer_ids[w.i]), array_agg(p_user_ids[w.i]),
+               array_agg(p_reservation_ids[w.i]), array_agg(p_methods[w.i]),
+               array_agg(p_provider_references[w.i]), array_agg(p_keys[w.i]),
+               array_agg(p_fingerprints[w.i]), array_agg(places[w.i]), array_agg(amounts_minor[w.i]),
+               array_agg(currencies[w.i]), array_agg(seat_counts[w.i]), array_agg(wallet_places[w.i])
+          INTO p_payment_ids, p_transfer_ids, p_user_ids, p_reservation_ids, p_methods,
+               p_provider_references, p_keys, p_fingerprints, places, amounts_minor, currencies,
+               seat_counts, wallet_places
+          FROM unnest(winners) w (i);
+        SELECT array_agg(s.seat_id), array_agg(s.place), array_agg(s.version),
+               array_agg(array_position(winners, s.command))
+          INTO seat_ids, seat_places, seat_versions, seat_by
+          FROM unnest(seat_ids, seat_places, seat_versions, seat_by) s (seat_id, place, version, command)
+         WHERE s.command = ANY (winners);
+    END IF;
+
+    seats_to := seat_by;
+    IF cardinality(seat_ids) > cardinality(p_payment_ids) THEN
+        SELECT array_agg(x.seats_to) INTO seats_to
+          FROM (SELECT (sum(c.seats) OVER (ORDER BY c.at))::integer AS seats_to
+                  FROM unnest(seat_counts) WITH ORDINALITY c (seats, at)) x;
+    END IF;
+    SELECT array_agg(gen_random_uuid()) INTO ticket_ids FROM unnest(seat_ids);
+
+    INSERT INTO payments (
+        schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
+        provider_reference, currency, idempotency_key, fingerprint, ticket_ids)
+    SELECT p_schedule_id, c.payment_id, c.reservation_id, c.user_id, c.amount_minor, decided_at,
+           c.method, c.provider_reference, c.currency, c.key, c.fingerprint,
+           ticket_ids[c.seats_to - c.seats + 1:c.seats_to]
+      FROM unnest(p_payment_ids, p_reservation_ids, p_user_ids, amounts_minor, p_methods,
+                  p_provider_references, currencies, p_keys, p_fingerprints, seat_counts, seats_to)
+           c (payment_id, reservation_id, user_id, amount_minor, method, provider_reference, currency,
+              key, fingerprint, seats, seats_to);
+
+    INSERT INTO tickets (
+        schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position, issued_at)
+    SELECT p_schedule_id, s.ticket_id, p_reservation_ids[s.command], p_payment_ids[s.command],
+           p_user_ids[s.command], s.seat_id,
+           s.at - (seats_to[s.command] - seat_counts[s.command]), decided_at
+      FROM unnest(ticket_ids, seat_ids, seat_by)
+           WITH ORDINALITY s (ticket_id, seat_id, command, at);
+
+    -- A transfer and its entries are one statement: the ledger's triggers look at the end of each. A free
+    -- seat moves no money and has no transfer.
+    WITH transfer AS (
+        INSERT INTO transfers (
+            user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
+        SELECT c.user_id, c.transfer_id, 'payment', c.amount_minor, c.currency, p_schedule_id,
+               c.payment_id, decided_at
+          FROM unnest(p_user_ids, p_transfer_ids, amounts_minor, currencies, p_payment_ids)
+               c (user_id, transfer_id, amount_minor, currency, payment_id)
+         WHERE c.amount_minor > 0
+    )
+    INSERT INTO ledger_entries (user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
+    SELECT c.user_id, c.transfer_id, l.leg,
+           CASE WHEN l.leg = 2 THEN 'income' WHEN c.method = 'wallet' THEN 'wallet' ELSE 'cash' END,
+           p_schedule_id, CASE l.leg WHEN 1 THEN -c.amount_minor ELSE c.amount_minor END, c.currency
+      FROM unnest(p_user_ids, p_transfer_ids, amounts_minor, currencies, p_methods)
+           c (user_id, transfer_id, amount_minor, currency, method)
+     CROSS JOIN (VALUES (1), (2)) l (leg)
+     WHERE c.amount_minor > 0;
+
+    UPDATE wallets w
+       SET balance_minor = w.balance_minor - spent.amount_minor, version = w.version + 1
+      FROM (SELECT c.place, c.user_id, sum(c.amount_minor)::bigint AS amount_minor
+              FROM unnest(wallet_places, p_user_ids, amounts_minor, p_methods)
+                   c (place, user_id, amount_minor, method)
+             WHERE c.method = 'wallet' AND c.amount_minor > 0
+             GROUP BY c.place, c.user_id) spent
+     WHERE w.ctid = spent.place
+       AND w.user_id IS NOT DISTINCT FROM spent.user_id;
+
+    UPDATE seats s
+       SET state = 'SOLD', expires_at = NULL, version = w.version
+      FROM unnest(seat_places, seat_ids, seat_versions, seat_by) w (place, seat_id, version, command)
+     WHERE s.ctid = w.place
+       AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND s.seat_id IS NOT DISTINCT FROM w.seat_id
+       AND s.reservation_id = p_reservation_ids[w.command]
+       AND s.user_id = p_user_ids[w.command]
+       AND s.version + 2 = w.version
+       AND s.state = 'HELD';
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(seat_ids) THEN
+        RAISE EXCEPTION 'sold % seats of %', changed, cardinality(seat_ids)
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
+    END IF;
+
+    UPDATE reservations r SET status = 'CONFIRMED', closed_at = decided_at
+      FROM unnest(places, p_reservation_ids, seat_counts) w (place, reservation_id, seats)
+     WHERE r.ctid = w.place
+       AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND r.reservation_id IS NOT DISTINCT FROM w.reservation_id
+       AND cardinality(r.seat_ids) = w.seats
+       AND r.status = 'HELD';
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(p_reservation_ids) THEN
+        RAISE EXCEPTION 'confirmed % reservations of %', changed, cardinality(p_reservation_ids)
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'reservation_guard';
+    END IF;
+
+    INSERT INTO outbox (
+        scope_id, topic, created_at, subject_ids, user_ids, reservation_ids, seat_ids, seats_to,
+        amounts_minor, currency)
+    SELECT p_schedule_id, e.topic, decided_at, e.subject_ids, p_user_ids, e.reservation_ids, seat_ids,
+           seats_to, amounts_minor, currencies[1]
+      FROM (VALUES ('payment.succeeded', p_payment_ids, p_reservation_ids),
+                   ('reservation.confirmed', p_reservation_ids, NULL))
+           e (topic, subject_ids, reservation_ids);
+
+    created_at := decided_at;
 END;
 $$;
 
@@ -325,18 +362,19 @@ BEGIN
     END LOOP;
 
     IF cardinality(winners) > 0 THEN
-        INSERT INTO transfers (
-            user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint,
-            balance_after_minor, created_at)
-        SELECT p_user_ids[c.i], p_transfer_ids[c.i], 'charge', p_amounts_minor[c.i], w.currency,
-               p_keys[c.i], p_fingerprints[c.i], c.balance_after, decided_at
-          FROM unnest(winners, balances_after) c (i, balance_after)
-          JOIN wallets w ON w.user_id = p_user_ids[c.i];
-
+        WITH transfer AS (
+            INSERT INTO transfers (
+                user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint,
+                balance_after_minor, created_at)
+            SELECT p_user_ids[c.i], p_transfer_ids[c.i], 'charge', p_amounts_minor[c.i], w.currency,
+                   p_keys[c.i], p_fingerprints[c.i], c.balance_after, decided_at
+              FROM unnest(winners, balances_after) c (i, balance_after)
+              JOIN wallets w ON w.user_id = p_user_ids[c.i]
+            RETURNING user_id, transfer_id, amount_minor, currency
+        )
         INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
         SELECT t.user_id, t.transfer_id, l.leg, l.account, l.sign * t.amount_minor, t.currency
-          FROM unnest(winners) i
-          JOIN transfers t ON t.user_id = p_user_ids[i] AND t.transfer_id = p_transfer_ids[i]
+          FROM transfer t
          CROSS JOIN (VALUES (1, 'wallet', 1), (2, 'cash', -1)) l (leg, account, sign);
 
         UPDATE wallets w
@@ -345,11 +383,13 @@ BEGIN
                   FROM unnest(winners) i GROUP BY p_user_ids[i]) charged
          WHERE w.user_id = charged.user_id;
 
-        INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-        SELECT t.user_id, 'wallet.charged', t.transfer_id, t.user_id,
-               jsonb_build_object('amount', t.amount_minor, 'currency', t.currency), decided_at
+        INSERT INTO outbox (
+            scope_id, topic, created_at, subject_ids, user_ids, amounts_minor, currency)
+        SELECT (array_agg(t.user_id))[1], 'wallet.charged', decided_at, array_agg(t.transfer_id),
+               array_agg(t.user_id), array_agg(t.amount_minor), t.currency
           FROM unnest(winners) i
-          JOIN transfers t ON t.user_id = p_user_ids[i] AND t.transfer_id = p_transfer_ids[i];
+          JOIN transfers t ON t.user_id = p_user_ids[i] AND t.transfer_id = p_transfer_ids[i]
+         GROUP BY t.currency;
     END IF;
 
     RETURN QUERY

@@ -1,36 +1,26 @@
 -- name: pay
--- Decide a batch of payments of one schedule.
-SELECT ord, outcome, payment_id, reservation_id, amount_minor, currency, method, created_at, ticket_ids,
-       seat_ids
-  FROM payments_pay_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
- ORDER BY ord;
+-- Decide a batch of payments of one schedule; one row for the whole batch.
+SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat_versions, ticket_ids
+  FROM payments_pay_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: find_payments_by_key
 -- What payments with these keys did, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
        CASE WHEN p.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
-       ARRAY(SELECT t.ticket_id FROM tickets t
-              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
-              ORDER BY t.position) AS ticket_ids,
-       ARRAY(SELECT t.seat_id FROM tickets t
-              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
-              ORDER BY t.position) AS seat_ids
+       p.ticket_ids, r.seat_ids
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
   JOIN payments p ON p.schedule_id = $1 AND p.user_id = c.user_id AND p.idempotency_key = c.key
+  JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
  ORDER BY c.ord;
 
 -- name: get
 -- One payment of one person, with its tickets in the order of the seats.
 SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
-       ARRAY(SELECT t.ticket_id FROM tickets t
-              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
-              ORDER BY t.position) AS ticket_ids,
-       ARRAY(SELECT t.seat_id FROM tickets t
-              WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id
-              ORDER BY t.position) AS seat_ids
+       p.ticket_ids, r.seat_ids
   FROM payments p
+  JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
 
 -- name: payable

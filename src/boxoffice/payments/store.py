@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record, column
@@ -48,8 +50,7 @@ class ChargeCommand:
         return self.user_id, self.key
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(msgspec.Struct, frozen=True, gc=False):
     """A payment and the tickets that it issued, in the order of the reservation's seats."""
 
     payment_id: UUID
@@ -62,12 +63,15 @@ class Payment:
     seat_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PayOutcome:
-    """The database's word on a payment."""
+class PayOutcome(msgspec.Struct, frozen=True, gc=False):
+    """The database's word on a payment.
+
+    `seat_versions`, of a payment that was made just now: the new version of each of its seats.
+    """
 
     name: str
     payment: Payment | None = None
+    seat_versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class PaymentStore:
 
     async def pay(self, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        rows = await self._db.fetch(
+        (row,) = await self._db.fetch(
             _QUERIES["pay"],
             schedule_id,
             [command.payment_id for command in commands],
@@ -141,8 +145,15 @@ class PaymentStore:
             [command.captured_minor for command in commands],
             [command.key for command in commands],
             [command.fingerprint for command in commands],
+            _apart(commands),
         )
-        return [_pay_outcome(row) for row in rows]
+        outcomes = _pay_outcomes(commands, row)
+        again = [at for at, outcome in enumerate(outcomes) if outcome.name == "replayed"]
+        if again:
+            found = await self.find_payments(schedule_id, [commands[at] for at in again])
+            for at, outcome in zip(again, found, strict=True):
+                outcomes[at] = outcome or outcomes[at]
+        return outcomes
 
     async def find_payments(
         self, schedule_id: UUID, commands: Sequence[PayCommand]
@@ -213,8 +224,39 @@ class PaymentStore:
             await connection.execute(_QUERIES["seed_charges"], user_ids, transfer_ids, amount_minor)
 
 
+def _apart(commands: Sequence[PayCommand]) -> bool:
+    """Return whether no two commands are of one person or about one reservation."""
+    people = {command.user_id for command in commands}
+    reservations = {command.reservation_id for command in commands}
+    return len(people) == len(reservations) == len(commands)
+
+
+def _pay_outcomes(commands: Sequence[PayCommand], row: Record) -> list[PayOutcome]:
+    names, created_at, amounts, currencies, seats_to, seats, versions, tickets = row
+    outcomes = []
+    paid = start = 0
+    for at, command in enumerate(commands):
+        if names is not None and names[at] != "paid":
+            outcomes.append(PayOutcome(names[at]))
+            continue
+        end = seats_to[paid]
+        payment = Payment(
+            command.payment_id,
+            command.reservation_id,
+            amounts[paid],
+            currencies[paid],
+            command.method,
+            created_at,
+            tuple(tickets[start:end]),
+            tuple(seats[start:end]),
+        )
+        outcomes.append(PayOutcome("paid", payment, tuple(versions[start:end])))
+        paid, start = paid + 1, end
+    return outcomes
+
+
 def _pay_outcome(row: Record) -> PayOutcome:
-    return PayOutcome(row["outcome"], None if row["payment_id"] is None else _payment(row))
+    return PayOutcome(row["outcome"], _payment(row))
 
 
 def _payment(row: Record) -> Payment:

@@ -14,26 +14,34 @@
 -- while the lock is held. The schedule is compared by IS NOT DISTINCT FROM beside a place, which no
 -- index serves. With nothing left to choose, the settings of the functions spare the planning.
 
--- Hold seats. The worker sends the distinct seats and people of the batch once, sorted, and each
--- command points into them: command i wants p_seat_ids[p_seat_at[k]] for k from p_seat_from[i] to
--- p_seat_from[i + 1] - 1, for p_user_ids[p_user_at[i]]. No (person, key) appears twice in a batch.
--- outcome: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
+-- Hold seats. Per command: the reservation to make, the person, the idempotency key and the fingerprint
+-- of the request. The seats stand in p_seat_ids, one command's after the other's: command i wants
+-- p_seat_counts[i] of them, the last one at p_seats_to[i], and p_wanted_by names the command of each.
+-- No (person, key) appears twice; p_apart says that no person and no seat does.
+-- outcomes: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
 -- seat_taken, ticket_limit; or somebody whose outcome is open is in the way, and it is to be asked again:
--- person_busy (the same person's own request), seat_busy (somebody else's).
--- seat_ids: the seats of the reservation, or those that are taken, busy or unknown.
-CREATE OR REPLACE FUNCTION reservations_hold_v1(
+-- person_busy (the same person's own request), seat_busy (somebody else's). Null: all are held.
+-- amounts_minor: of each command that is held, in order. seat_versions: the new versions of its seats.
+-- in_the_way, beside p_seat_ids: whether the seat is why its command was refused; null: none is.
+-- What a replayed command made does not change any more, and is looked up by its key.
+CREATE OR REPLACE FUNCTION reservations_hold_v2(
     p_schedule_id uuid,
-    p_seat_ids text[],
-    p_user_ids uuid[],
     p_reservation_ids uuid[],
-    p_user_at integer[],
-    p_seat_from integer[],
-    p_seat_at integer[],
+    p_user_ids uuid[],
     p_keys text[],
-    p_fingerprints bytea[]
-) RETURNS TABLE (
-    ord integer, outcome text, reservation_id uuid, created_at timestamptz, expires_at timestamptz,
-    amount_minor bigint, currency text, seat_ids text[]
+    p_fingerprints bytea[],
+    p_seat_ids text[],
+    p_seat_counts integer[],
+    p_seats_to integer[],
+    p_wanted_by integer[],
+    p_apart boolean,
+    OUT outcomes text[],
+    OUT created_at timestamptz,
+    OUT expires_at timestamptz,
+    OUT currency text,
+    OUT amounts_minor bigint[],
+    OUT seat_versions bigint[],
+    OUT in_the_way boolean[]
 )
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -41,232 +49,269 @@ SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
-#variable_conflict use_variable
+#variable_conflict use_column
 DECLARE
-    commands CONSTANT integer := cardinality(p_reservation_ids);
-    outcomes text[] := array_fill(NULL::text, ARRAY[commands]);
-    -- Per seat of the batch: 'free', 'taken', 'locked' (outcome open elsewhere) or 'unknown'.
-    seat_is text[] := array_fill('unknown'::text, ARRAY[cardinality(p_seat_ids)]);
-    seat_place tid[] := array_fill(NULL::tid, ARRAY[cardinality(p_seat_ids)]);
-    seat_version bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
-    seat_price bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_seat_ids)]);
-    user_locked boolean[];
-    user_seats bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_user_ids)]);
-    schedule record;
-    hit record;
+    lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
     decided_at timestamptz;
     hold_until timestamptz;
-    wanted integer[];
-    bad text[];
-    total bigint;
-    verdict text;
-    winners integer[] := '{}';
-    winner_totals bigint[] := '{}';
-    won_seats integer[] := '{}';
-    won_by integer[] := '{}';
+    schedule record;
+    -- Per command: whether its person's lock is ours, and how many seats the person has already.
+    person_ours boolean[];
+    person_seats bigint[];
+    earlier bigint;
+    within_limit boolean;
+    -- Per wanted seat; null where the seat is not free or not to be had now.
+    seat_places tid[];
+    prices_minor bigint[];
+    free bigint;
+    winners integer[];
     changed bigint;
 BEGIN
     -- One person's requests for one schedule are decided one after the other, on all pods: the
     -- ticket limit and the idempotency key rest on it.
-    SELECT array_agg(
-               pg_try_advisory_xact_lock(uuid_hash_extended(u.id, uuid_hash_extended(p_schedule_id, 0)))
-               ORDER BY u.at)
-      INTO user_locked
-      FROM unnest(p_user_ids) WITH ORDINALITY u (id, at);
+    SELECT array_agg(pg_try_advisory_xact_lock(uuid_hash_extended(u.id, lock_seed)))
+      INTO person_ours
+      FROM unnest(p_user_ids) u (id);
 
     decided_at := clock_timestamp();
 
-    SELECT s.status, s.sale_opens_at, s.sale_closes_at, s.hold_ttl_s, s.ticket_limit, s.currency
+    SELECT s.status = 'OPEN' AND decided_at >= s.sale_opens_at
+           AND (decided_at >= s.sale_closes_at) IS NOT TRUE AS on_sale,
+           s.hold_ttl_s, s.ticket_limit, s.currency
       INTO schedule
       FROM schedules s
      WHERE s.schedule_id = p_schedule_id;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT i, 'schedule_not_found', NULL::uuid, NULL::timestamptz, NULL::timestamptz,
-                            NULL::bigint, NULL::text, NULL::text[]
-                       FROM generate_series(1, commands) i;
+        outcomes := array_fill('schedule_not_found'::text, ARRAY[cardinality(p_reservation_ids)]);
         RETURN;
     END IF;
     hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
 
-    FOR hit IN
-        SELECT k.at::integer AS at,
-               CASE WHEN r.fingerprint = k.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
-               r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
-          FROM unnest(p_keys, p_fingerprints, p_user_at) WITH ORDINALITY k (key, fingerprint, user_at, at)
-         CROSS JOIN LATERAL (
-               SELECT r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency,
-                      r.seat_ids, r.fingerprint
-                 FROM reservations r
-                WHERE r.schedule_id = p_schedule_id
-                  AND r.user_id = p_user_ids[k.user_at]
-                  AND r.idempotency_key = k.key
-               OFFSET 0) r
-    LOOP
-        outcomes[hit.at] := hit.outcome;
-        RETURN QUERY SELECT hit.at, hit.outcome, hit.reservation_id, hit.created_at,
-                            hit.expires_at, hit.amount_minor, hit.currency, hit.seat_ids;
-    END LOOP;
+    SELECT array_agg(coalesce(e.seats, 0)), sum(e.reservations),
+           bool_and(c.seats > 0 AND c.seats + coalesce(e.seats, 0) <= schedule.ticket_limit)
+      INTO person_seats, earlier, within_limit
+      FROM unnest(p_user_ids, p_seat_counts) c (user_id, seats)
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS reservations,
+                  sum(cardinality(r.seat_ids)) FILTER (
+                      WHERE r.status = 'CONFIRMED'
+                         OR (r.status = 'HELD' AND r.expires_at > decided_at)) AS seats
+             FROM reservations r
+            WHERE r.schedule_id = p_schedule_id
+              AND r.user_id = c.user_id) e;
 
-    FOR hit IN
-        SELECT b.at, l.place, l.version, l.price_minor
-          FROM unnest(p_seat_ids) WITH ORDINALITY b (id, at)
-         CROSS JOIN LATERAL (
-               SELECT s.ctid AS place, s.version, s.price_minor
-                 FROM seats s
-                WHERE s.schedule_id = p_schedule_id
-                  AND s.seat_id = b.id
-                  AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
-                  FOR UPDATE OF s SKIP LOCKED) l
-    LOOP
-        seat_is[hit.at] := 'free';
-        seat_place[hit.at] := hit.place;
-        seat_version[hit.at] := hit.version;
-        seat_price[hit.at] := hit.price_minor;
-    END LOOP;
+    SELECT array_agg(l.place), array_agg(l.version_after), array_agg(l.price_minor), count(l.place)
+      INTO seat_places, seat_versions, prices_minor, free
+      FROM unnest(p_seat_ids) w (seat_id)
+      LEFT JOIN LATERAL (
+           SELECT s.ctid AS place, s.price_minor,
+                  s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END AS version_after
+             FROM seats s
+            WHERE s.schedule_id = p_schedule_id
+              AND s.seat_id = w.seat_id
+              AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
+              FOR UPDATE OF s SKIP LOCKED) l ON true;
 
-    IF 'unknown' = ANY (seat_is) THEN
-        FOR hit IN
-            SELECT b.at, l.open
-              FROM unnest(p_seat_ids, seat_is) WITH ORDINALITY b (id, was, at)
-             CROSS JOIN LATERAL (
-                   SELECT s.state = 'AVAILABLE'
-                          OR (s.state = 'HELD' AND s.expires_at <= decided_at) AS open
-                     FROM seats s
-                    WHERE s.schedule_id = p_schedule_id AND s.seat_id = b.id
-                   OFFSET 0) l
-             WHERE b.was = 'unknown'
-        LOOP
-            seat_is[hit.at] := CASE WHEN hit.open THEN 'locked' ELSE 'taken' END;
-        END LOOP;
+    IF (p_apart AND schedule.on_sale AND within_limit AND earlier = 0
+            AND free = cardinality(p_seat_ids) AND true = ALL (person_ours)) IS NOT TRUE THEN
+        -- Somebody is in somebody's way; else all get what they want.
+        SELECT d.outcomes, d.winners, d.in_the_way INTO outcomes, winners, in_the_way
+          FROM reservations_decide_holds_v2(
+                   p_schedule_id, p_user_ids, p_keys, p_fingerprints, p_seat_ids, p_seat_counts,
+                   p_seats_to, p_wanted_by, person_ours, person_seats, earlier > 0, seat_places,
+                   decided_at, schedule.on_sale, schedule.ticket_limit) d;
+        IF cardinality(winners) = 0 THEN
+            RETURN;
+        END IF;
+
+        -- From here on, the arrays are the winners'.
+        SELECT array_agg(w.seat_id), array_agg(w.place), array_agg(w.version), array_agg(w.price_minor),
+               array_agg(array_position(winners, w.command))
+          INTO p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by
+          FROM unnest(p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by)
+               w (seat_id, place, version, price_minor, command)
+         WHERE w.command = ANY (winners);
+        SELECT array_agg(p_reservation_ids[w.i]), array_agg(p_user_ids[w.i]), array_agg(p_keys[w.i]),
+               array_agg(p_fingerprints[w.i]), array_agg(p_seat_counts[w.i]), array_agg(w.seats_to)
+          INTO p_reservation_ids, p_user_ids, p_keys, p_fingerprints, p_seat_counts, p_seats_to
+          FROM (SELECT i, (sum(p_seat_counts[i]) OVER (ORDER BY i))::integer AS seats_to
+                  FROM unnest(winners) i) w;
     END IF;
 
-    FOR hit IN
-        SELECT u.at, l.seats
-          FROM unnest(p_user_ids) WITH ORDINALITY u (id, at)
+    amounts_minor := prices_minor;
+    IF cardinality(p_seat_ids) > cardinality(p_reservation_ids) THEN
+        SELECT array_agg(a.minor) INTO amounts_minor
+          FROM unnest(p_seat_counts, p_seats_to) c (seats, seats_to)
          CROSS JOIN LATERAL (
-               SELECT sum(cardinality(r.seat_ids)) AS seats
-                 FROM reservations r
-                WHERE r.schedule_id = p_schedule_id
-                  AND r.user_id = u.id
-                  AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > decided_at))) l
-         WHERE l.seats IS NOT NULL
-    LOOP
-        user_seats[hit.at] := hit.seats;
-    END LOOP;
-
-    FOR i IN 1..commands LOOP
-        CONTINUE WHEN outcomes[i] IS NOT NULL;
-        wanted := p_seat_at[p_seat_from[i]:p_seat_from[i + 1] - 1];
-        bad := NULL;
-        total := 0;
-        verdict := 'held';
-        IF NOT user_locked[p_user_at[i]] THEN
-            verdict := 'person_busy';
-        ELSIF schedule.status <> 'OPEN' OR decided_at < schedule.sale_opens_at
-              OR decided_at >= schedule.sale_closes_at THEN
-            verdict := 'not_on_sale';
-        ELSIF cardinality(wanted) = 0 THEN
-            verdict := 'no_seats';
-        ELSE
-            FOR k IN 1..cardinality(wanted) LOOP
-                CASE seat_is[wanted[k]]
-                    WHEN 'free' THEN
-                        total := total + seat_price[wanted[k]];
-                    WHEN 'unknown' THEN
-                        bad := CASE WHEN verdict = 'seat_not_found' THEN bad END
-                               || p_seat_ids[wanted[k]];
-                        verdict := 'seat_not_found';
-                    WHEN 'taken' THEN
-                        IF verdict <> 'seat_not_found' THEN
-                            bad := CASE WHEN verdict = 'seat_taken' THEN bad END
-                                   || p_seat_ids[wanted[k]];
-                            verdict := 'seat_taken';
-                        END IF;
-                    ELSE
-                        IF verdict IN ('held', 'seat_busy') THEN
-                            bad := bad || p_seat_ids[wanted[k]];
-                            verdict := 'seat_busy';
-                        END IF;
-                END CASE;
-            END LOOP;
-            IF verdict = 'held'
-               AND user_seats[p_user_at[i]] + cardinality(wanted) > schedule.ticket_limit THEN
-                verdict := 'ticket_limit';
-            END IF;
-        END IF;
-        outcomes[i] := verdict;
-        IF verdict = 'held' THEN
-            user_seats[p_user_at[i]] := user_seats[p_user_at[i]] + cardinality(wanted);
-            winners := winners || i;
-            winner_totals := winner_totals || total;
-            FOR k IN 1..cardinality(wanted) LOOP
-                seat_is[wanted[k]] := 'taken';
-                won_seats := won_seats || wanted[k];
-                won_by := won_by || i;
-            END LOOP;
-            RETURN QUERY SELECT i, verdict, p_reservation_ids[i], decided_at, hold_until, total,
-                                schedule.currency,
-                                ARRAY(SELECT p_seat_ids[w.at]
-                                        FROM unnest(wanted) WITH ORDINALITY w (at, n) ORDER BY w.n);
-        ELSE
-            RETURN QUERY SELECT i, verdict, NULL::uuid, NULL::timestamptz, NULL::timestamptz,
-                                NULL::bigint, NULL::text, bad;
-        END IF;
-    END LOOP;
-
-    IF cardinality(winners) = 0 THEN
-        RETURN;
+               SELECT sum(p.minor)::bigint AS minor
+                 FROM unnest(prices_minor[c.seats_to - c.seats + 1:c.seats_to]) p (minor)) a;
     END IF;
 
     INSERT INTO reservations (
         schedule_id, reservation_id, user_id, created_at, expires_at, amount_minor, currency, seat_ids,
         idempotency_key, fingerprint)
-    SELECT p_schedule_id, p_reservation_ids[w.i], p_user_ids[p_user_at[w.i]], decided_at, hold_until,
-           w.total, schedule.currency,
-           ARRAY(SELECT p_seat_ids[p_seat_at[k]]
-                   FROM generate_series(p_seat_from[w.i], p_seat_from[w.i + 1] - 1) k ORDER BY k),
-           p_keys[w.i], p_fingerprints[w.i]
-      FROM unnest(winners, winner_totals) w (i, total);
+    SELECT p_schedule_id, c.reservation_id, c.user_id, decided_at, hold_until, c.amount_minor,
+           schedule.currency, p_seat_ids[c.seats_to - c.seats + 1:c.seats_to], c.key, c.fingerprint
+      FROM unnest(p_reservation_ids, p_user_ids, amounts_minor, p_seat_counts, p_seats_to, p_keys,
+                  p_fingerprints)
+           c (reservation_id, user_id, amount_minor, seats, seats_to, key, fingerprint);
 
     UPDATE seats s
        SET state = 'HELD',
-           reservation_id = p_reservation_ids[w.i],
-           user_id = p_user_ids[p_user_at[w.i]],
+           reservation_id = p_reservation_ids[w.command],
+           user_id = p_user_ids[w.command],
            expires_at = hold_until,
-           version = s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END
-      FROM unnest(won_seats, won_by) w (at, i)
-     WHERE s.ctid = seat_place[w.at]
+           version = w.version
+      FROM unnest(seat_places, p_seat_ids, seat_versions, p_wanted_by)
+           w (place, seat_id, version, command)
+     WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
-       AND s.seat_id IS NOT DISTINCT FROM p_seat_ids[w.at]
-       AND s.version = seat_version[w.at]
+       AND s.seat_id IS NOT DISTINCT FROM w.seat_id
+       AND s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END = w.version
        AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));
     GET DIAGNOSTICS changed = ROW_COUNT;
-    IF changed <> cardinality(won_seats) THEN
-        RAISE EXCEPTION 'held % seats of %', changed, cardinality(won_seats)
+    IF changed <> cardinality(p_seat_ids) THEN
+        RAISE EXCEPTION 'held % seats of %', changed, cardinality(p_seat_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
     END IF;
 
-    INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-    SELECT p_schedule_id, 'reservation.held', p_reservation_ids[w.i], p_user_ids[p_user_at[w.i]],
-           jsonb_build_object(
-               'seat_ids', ARRAY(SELECT p_seat_ids[p_seat_at[k]]
-                                   FROM generate_series(p_seat_from[w.i], p_seat_from[w.i + 1] - 1) k
-                                  ORDER BY k),
-               'amount', w.total, 'currency', schedule.currency, 'expires_at', hold_until),
-           decided_at
-      FROM unnest(winners, winner_totals) w (i, total);
+    INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+    VALUES (p_schedule_id, hold_until, p_reservation_ids[1], p_reservation_ids);
+
+    INSERT INTO outbox (
+        scope_id, topic, created_at, subject_ids, user_ids, seat_ids, seats_to, amounts_minor, currency,
+        expires_at)
+    VALUES (p_schedule_id, 'reservation.held', decided_at, p_reservation_ids, p_user_ids, p_seat_ids,
+            p_seats_to, amounts_minor, schedule.currency, hold_until);
+
+    created_at := decided_at;
+    expires_at := hold_until;
+    currency := schedule.currency;
+END;
+$$;
+
+-- Decide holds that are in each other's way or in somebody else's, one after the other in the order of
+-- their arrival: each gets all of its seats or none. The arrays are those of reservations_hold_v2, whose
+-- transaction has the people's locks and has locked the seats at seat_places; p_known tells whether any
+-- of the people has been here before.
+CREATE OR REPLACE FUNCTION reservations_decide_holds_v2(
+    p_schedule_id uuid,
+    p_user_ids uuid[],
+    p_keys text[],
+    p_fingerprints bytea[],
+    p_seat_ids text[],
+    p_seat_counts integer[],
+    p_seats_to integer[],
+    p_wanted_by integer[],
+    p_person_ours boolean[],
+    p_person_seats bigint[],
+    p_known boolean,
+    p_seat_places tid[],
+    p_decided_at timestamptz,
+    p_on_sale boolean,
+    p_ticket_limit integer,
+    OUT outcomes text[],
+    OUT winners integer[],
+    OUT in_the_way boolean[]
+)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+    -- Per wanted seat: 'free', 'taken', 'locked' (outcome open elsewhere) or 'unknown'.
+    seat_is text[];
+    won_seats text[] := '{}';
+    won_by integer[] := '{}';
+    winning_users uuid[] := '{}';
+    own text[];
+    total bigint;
+BEGIN
+    seat_is := array_fill('free'::text, ARRAY[cardinality(p_seat_ids)]);
+    IF array_position(p_seat_places, NULL) IS NOT NULL THEN
+        SELECT array_agg(CASE WHEN w.place IS NOT NULL THEN 'free' WHEN l.open THEN 'locked'
+                              WHEN NOT l.open THEN 'taken' ELSE 'unknown' END)
+          INTO seat_is
+          FROM unnest(p_seat_ids, p_seat_places) w (seat_id, place)
+          LEFT JOIN LATERAL (
+               SELECT s.state = 'AVAILABLE'
+                      OR (s.state = 'HELD' AND s.expires_at <= p_decided_at) AS open
+                 FROM seats s
+                WHERE w.place IS NULL AND s.schedule_id = p_schedule_id AND s.seat_id = w.seat_id
+               OFFSET 0) l ON true;
+    END IF;
+
+    -- What is certain whatever becomes of the others; null is open.
+    SELECT array_agg(
+               CASE WHEN r.same THEN 'replayed'
+                    WHEN NOT r.same THEN 'key_reused'
+                    WHEN NOT c.ours THEN 'person_busy'
+                    WHEN NOT p_on_sale THEN 'not_on_sale'
+                    WHEN c.seats = 0 THEN 'no_seats'
+                    WHEN 'unknown' = ANY (w.seat_is) THEN 'seat_not_found'
+                    WHEN 'taken' = ANY (w.seat_is) THEN 'seat_taken'
+                    WHEN 'locked' = ANY (w.seat_is) THEN 'seat_busy' END)
+      INTO outcomes
+      FROM unnest(p_user_ids, p_keys, p_fingerprints, p_person_ours, p_seat_counts, p_seats_to)
+           c (user_id, key, fingerprint, ours, seats, seats_to)
+     CROSS JOIN LATERAL (
+           SELECT seat_is[c.seats_to - c.seats + 1:c.seats_to] AS seat_is OFFSET 0) w
+      LEFT JOIN LATERAL (
+           SELECT r.fingerprint = c.fingerprint AS same
+             FROM reservations r
+            WHERE p_known
+              AND r.schedule_id = p_schedule_id
+              AND r.user_id = c.user_id
+              AND r.idempotency_key = c.key
+           OFFSET 0) r ON true;
+
+    winners := '{}';
+    FOR i IN 1..cardinality(p_user_ids) LOOP
+        CONTINUE WHEN outcomes[i] IS NOT NULL;
+        own := p_seat_ids[p_seats_to[i] - p_seat_counts[i] + 1:p_seats_to[i]];
+        IF own && won_seats THEN
+            outcomes[i] := 'seat_taken';
+            CONTINUE;
+        END IF;
+        total := p_person_seats[i] + p_seat_counts[i];
+        IF p_user_ids[i] = ANY (winning_users) THEN
+            total := total + (SELECT sum(p_seat_counts[w.command]) FROM unnest(winners) w (command)
+                               WHERE p_user_ids[w.command] = p_user_ids[i]);
+        END IF;
+        IF total > p_ticket_limit THEN
+            outcomes[i] := 'ticket_limit';
+        ELSE
+            outcomes[i] := 'held';
+            winners := winners || i;
+            winning_users := winning_users || p_user_ids[i];
+            won_seats := won_seats || own;
+            won_by := won_by || array_fill(i, ARRAY[p_seat_counts[i]]);
+        END IF;
+    END LOOP;
+
+    SELECT array_agg(CASE outcomes[w.command]
+                     WHEN 'seat_not_found' THEN w.seat_is = 'unknown'
+                     WHEN 'seat_busy' THEN w.seat_is = 'locked'
+                     WHEN 'seat_taken' THEN
+                         w.seat_is = 'taken'
+                         OR (w.seat_is = 'free'
+                             AND won_by[array_position(won_seats, w.seat_id)] < w.command)
+                     ELSE false END)
+      INTO in_the_way
+      FROM unnest(p_seat_ids, p_wanted_by, seat_is) w (seat_id, command, seat_is);
 END;
 $$;
 
 -- Give held seats back. p_request_ids tell, after a lost answer, whether it was this request that did.
 -- outcome: released, reservation_not_found (also another person's), not_held. `key` is the
 -- idempotency key of the hold: with the person it makes the owner token of the seat lock.
-CREATE OR REPLACE FUNCTION reservations_release_v1(
+-- seat_versions: where it is released, what each seat's version is now; 0 for a seat that somebody has
+-- taken over meanwhile.
+CREATE OR REPLACE FUNCTION reservations_release_v2(
     p_schedule_id uuid,
     p_request_ids uuid[],
     p_user_ids uuid[],
     p_reservation_ids uuid[]
-) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text)
+) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text, seat_versions bigint[])
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -307,23 +352,31 @@ BEGIN
            AND r.reservation_id IS NOT DISTINCT FROM first.reservation_id
            AND r.user_id IS NOT DISTINCT FROM first.user_id
            AND r.status = 'HELD' AND r.expires_at > decided_at
-        RETURNING r.reservation_id, r.user_id, r.seat_ids
-    ), told AS (
-        INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-        SELECT p_schedule_id, 'reservation.cancelled', x.reservation_id, x.user_id,
-               jsonb_build_object('seat_ids', x.seat_ids), decided_at
-          FROM closed x
+        RETURNING r.reservation_id
     )
     SELECT array_agg(x.reservation_id) INTO released FROM closed x;
 
-    PERFORM reservations_free_seats_v1(p_schedule_id, released);
+    IF released IS NOT NULL THEN
+        PERFORM reservations_free_seats_v1(p_schedule_id, released);
+        PERFORM reservations_tell_v1(p_schedule_id, 'reservation.cancelled', released, decided_at);
+    END IF;
 
     RETURN QUERY
     SELECT c.ord::integer,
            CASE WHEN r.reservation_id IS NULL THEN 'reservation_not_found'
                 WHEN r.closed_by = c.request_id THEN 'released'
                 ELSE 'not_held' END,
-           r.seat_ids, r.idempotency_key
+           r.seat_ids, r.idempotency_key,
+           CASE WHEN r.closed_by = c.request_id THEN ARRAY(
+               SELECT coalesce(s.version, 0)
+                 FROM unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
+                 LEFT JOIN LATERAL (
+                      SELECT s.version FROM seats s
+                       WHERE s.schedule_id = p_schedule_id
+                         AND s.seat_id = t.seat_id
+                         AND s.state = 'AVAILABLE'
+                      OFFSET 0) s ON true
+                ORDER BY t.n) END
       FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
            WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
       LEFT JOIN LATERAL (
@@ -385,10 +438,43 @@ BEGIN
 END;
 $$;
 
--- Close at most p_limit lapsed holds of one schedule and tidy their seats; returns how many. Selling
--- does not wait for it: a lapsed hold counts as free already.
-CREATE OR REPLACE FUNCTION reservations_expire_v1(p_schedule_id uuid, p_limit integer)
-RETURNS integer
+-- Tell that these reservations were closed, all of them in one row of the outbox.
+CREATE OR REPLACE FUNCTION reservations_tell_v1(
+    p_schedule_id uuid, p_topic text, p_reservation_ids uuid[], p_told_at timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    WITH closed AS MATERIALIZED (
+        SELECT c.at, r.reservation_id, r.user_id, r.seat_ids,
+               (sum(cardinality(r.seat_ids)) OVER (ORDER BY c.at))::integer AS seats_to
+          FROM unnest(p_reservation_ids) WITH ORDINALITY c (id, at)
+         CROSS JOIN LATERAL (
+               SELECT r.reservation_id, r.user_id, r.seat_ids FROM reservations r
+                WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+               OFFSET 0) r
+    )
+    INSERT INTO outbox (scope_id, topic, created_at, subject_ids, user_ids, seats_to, seat_ids)
+    SELECT p_schedule_id, p_topic, p_told_at,
+           array_agg(x.reservation_id ORDER BY x.at), array_agg(x.user_id ORDER BY x.at),
+           array_agg(x.seats_to ORDER BY x.at),
+           (SELECT array_agg(t.seat_id ORDER BY y.at, t.n)
+              FROM closed y
+             CROSS JOIN LATERAL unnest(y.seat_ids) WITH ORDINALITY t (seat_id, n))
+      FROM closed x;
+END;
+$$;
+
+-- Close lapsed holds of one schedule and tidy their seats, the oldest first: at most p_limit of them, out
+-- of the rows of `lapsing_holds` that are due. Selling does not wait for it: a lapsed hold counts as free
+-- already. What cannot be closed now, because somebody has it locked, stays for the next time.
+-- closed: how many. more: whether it stopped at the limit, and calling again gets further.
+CREATE OR REPLACE FUNCTION reservations_expire_v2(
+    p_schedule_id uuid, p_limit integer, OUT closed integer, OUT more boolean)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -397,32 +483,71 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
     decided_at CONSTANT timestamptz := clock_timestamp();
+    due record;
+    due_places tid[] := '{}';
+    due_ids uuid[] := '{}';
     places tid[];
     lapsed uuid[];
+    kept bigint;
 BEGIN
-    SELECT array_agg(x.place), array_agg(x.reservation_id) INTO places, lapsed
-      FROM (SELECT r.ctid AS place, r.reservation_id FROM reservations r
-             WHERE r.schedule_id = p_schedule_id AND r.status = 'HELD' AND r.expires_at <= decided_at
-             ORDER BY r.expires_at LIMIT p_limit
-               FOR NO KEY UPDATE SKIP LOCKED) x;
-    IF lapsed IS NULL THEN
-        RETURN 0;
-    END IF;
+    FOR due IN
+        SELECT h.ctid AS place, h.reservation_ids
+          FROM lapsing_holds h
+         WHERE h.schedule_id = p_schedule_id AND h.expires_at <= decided_at
+         ORDER BY h.expires_at LIMIT p_limit
+           FOR UPDATE SKIP LOCKED
+    LOOP
+        due_places := due_places || due.place;
+        due_ids := due_ids || due.reservation_ids;
+        EXIT WHEN cardinality(due_ids) >= p_limit;
+    END LOOP;
 
-    WITH closed AS (
+    SELECT array_agg(x.place), array_agg(x.reservation_id) INTO places, lapsed
+      FROM (SELECT l.place, l.reservation_id
+              FROM (SELECT c.id FROM unnest(due_ids) WITH ORDINALITY c (id, at)
+                     GROUP BY c.id ORDER BY min(c.at)) c
+             CROSS JOIN LATERAL (
+                   SELECT r.ctid AS place, r.reservation_id
+                     FROM reservations r
+                    WHERE r.schedule_id = p_schedule_id
+                      AND r.reservation_id = c.id
+                      AND r.status = 'HELD'
+                      AND r.expires_at <= decided_at
+                      FOR NO KEY UPDATE SKIP LOCKED) l
+             LIMIT p_limit) x;
+    closed := coalesce(cardinality(lapsed), 0);
+    IF closed > 0 THEN
         UPDATE reservations r SET status = 'EXPIRED', closed_at = decided_at
           FROM unnest(places) w (place)
          WHERE r.ctid = w.place
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
-           AND r.status = 'HELD'
-        RETURNING r.reservation_id, r.user_id, r.seat_ids
-    )
-    INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
-    SELECT p_schedule_id, 'reservation.expired', x.reservation_id, x.user_id,
-           jsonb_build_object('seat_ids', x.seat_ids), decided_at
-      FROM closed x;
+           AND r.status = 'HELD';
+        PERFORM reservations_free_seats_v1(p_schedule_id, lapsed);
+        PERFORM reservations_tell_v1(p_schedule_id, 'reservation.expired', lapsed, decided_at);
+    END IF;
 
-    PERFORM reservations_free_seats_v1(p_schedule_id, lapsed);
-    RETURN cardinality(lapsed);
+    DELETE FROM lapsing_holds h
+     USING unnest(due_places) w (place)
+     WHERE h.ctid = w.place AND h.schedule_id IS NOT DISTINCT FROM p_schedule_id;
+
+    WITH left_over AS (
+        SELECT r.expires_at, r.reservation_id
+          FROM unnest(due_ids) c (id)
+         CROSS JOIN LATERAL (
+               SELECT r.expires_at, r.reservation_id
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.reservation_id = c.id
+                  AND r.status = 'HELD'
+               OFFSET 0) r
+    ), put_back AS (
+        INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+        SELECT p_schedule_id, x.expires_at, (array_agg(x.reservation_id))[1],
+               array_agg(x.reservation_id)
+          FROM left_over x
+         GROUP BY x.expires_at
+    )
+    SELECT count(*) INTO kept FROM left_over x;
+    more := cardinality(due_ids) >= p_limit AND kept < cardinality(due_ids);
 END;
 $$;

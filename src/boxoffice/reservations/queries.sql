@@ -1,8 +1,7 @@
 -- name: hold
--- Decide a batch of holds of one schedule.
-SELECT ord, outcome, reservation_id, created_at, expires_at, amount_minor, currency, seat_ids
-  FROM reservations_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)
- ORDER BY ord;
+-- Decide a batch of holds of one schedule; one row for the whole batch.
+SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions, in_the_way
+  FROM reservations_hold_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: find_holds_by_key
 -- What holds with these keys did, for requests whose answer was lost.
@@ -17,11 +16,12 @@ SELECT c.ord::integer AS ord,
 
 -- name: release
 -- Decide a batch of releases of one schedule.
-SELECT ord, outcome, seat_ids, key FROM reservations_release_v1($1, $2, $3, $4) ORDER BY ord;
+SELECT ord, outcome, seat_ids, key, seat_versions FROM reservations_release_v2($1, $2, $3, $4) ORDER BY ord;
 
 -- name: find_releases
 -- Which of these release requests took effect, for requests whose answer was lost.
-SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key
+SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key,
+       NULL::bigint[] AS seat_versions
   FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY c (reservation_id, request_id, ord)
   JOIN reservations r
     ON r.schedule_id = $1 AND r.reservation_id = c.reservation_id AND r.closed_by = c.request_id
@@ -49,25 +49,24 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
 
 -- name: lapsed_schedules
 -- Schedules that have lapsed holds nobody has tidied yet, the longest waiting first. It steps from
--- schedule to schedule along the index of holds and reads only the oldest hold of each.
+-- schedule to schedule along the key of `lapsing_holds` and reads only the oldest row of each.
 WITH RECURSIVE oldest AS (
-    (SELECT r.schedule_id, r.expires_at
-       FROM reservations r
-      WHERE r.status = 'HELD'
-      ORDER BY r.schedule_id, r.expires_at
+    (SELECT h.schedule_id, h.expires_at
+       FROM lapsing_holds h
+      ORDER BY h.schedule_id, h.expires_at
       LIMIT 1)
     UNION ALL
     SELECT n.schedule_id, n.expires_at
       FROM oldest o
      CROSS JOIN LATERAL (
-           SELECT r.schedule_id, r.expires_at
-             FROM reservations r
-            WHERE r.status = 'HELD' AND r.schedule_id > o.schedule_id
-            ORDER BY r.schedule_id, r.expires_at
+           SELECT h.schedule_id, h.expires_at
+             FROM lapsing_holds h
+            WHERE h.schedule_id > o.schedule_id
+            ORDER BY h.schedule_id, h.expires_at
             LIMIT 1) n
 )
 SELECT o.schedule_id FROM oldest o WHERE o.expires_at <= clock_timestamp() ORDER BY o.expires_at;
 
 -- name: expire
--- Close lapsed holds of one schedule; returns how many.
-SELECT reservations_expire_v1($1, $2) AS closed;
+-- Close lapsed holds of one schedule; how many, and whether there is more to do at once.
+SELECT closed, more FROM reservations_expire_v2($1, $2);

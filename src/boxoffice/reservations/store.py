@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate, compress
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database, Record
 
 _QUERIES = sqlfiles.load("boxoffice.reservations")
+_EARLIER = ("replayed", "key_reused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,7 @@ class ReleaseCommand:
     fingerprint = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A reservation as it was made."""
 
     reservation_id: UUID
@@ -57,22 +60,29 @@ class Held:
         return (self.expires_at - self.created_at).total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class HoldOutcome:
-    """The database's word on a hold; `seat_ids` names the seats that were in the way."""
+class HoldOutcome(msgspec.Struct, frozen=True, gc=False):
+    """The database's word on a hold; `seat_ids` names the seats that were in the way.
+
+    `seat_versions`, of a hold that was made just now: the new version of each of its seats.
+    """
 
     name: str
     held: Held | None = None
     seat_ids: tuple[str, ...] = ()
+    seat_versions: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseOutcome:
-    """The database's word on a release."""
+class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
+    """The database's word on a release.
+
+    `seat_versions`, of a release that was made just now: the new version of each seat, 0 for one that
+    belongs to somebody else again.
+    """
 
     name: str
     seat_ids: tuple[str, ...] = ()
     key: str = ""
+    seat_versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,14 @@ class Reservation:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many lapsed holds were closed, and whether there is more to look at right now."""
+
+    closed: int
+    more: bool
+
+
 class ReservationStore:
     """The reservations of all schedules."""
 
@@ -99,8 +117,14 @@ class ReservationStore:
 
     async def hold(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> list[HoldOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        rows = await self._db.fetch(_QUERIES["hold"], schedule_id, *_columns(commands))
-        return [_hold_outcome(row) for row in rows]
+        (row,) = await self._db.fetch(_QUERIES["hold"], schedule_id, *_columns(commands))
+        outcomes = _hold_outcomes(commands, row)
+        again = [at for at, outcome in enumerate(outcomes) if outcome.name in _EARLIER]
+        if again:
+            found = await self.find_holds(schedule_id, [commands[at] for at in again])
+            for at, outcome in zip(again, found, strict=True):
+                outcomes[at] = outcome or outcomes[at]
+        return outcomes
 
     async def find_holds(
         self, schedule_id: UUID, commands: Sequence[HoldCommand]
@@ -160,35 +184,52 @@ class ReservationStore:
         """Return the schedules that have lapsed holds, the longest waiting first."""
         return [row["schedule_id"] for row in await self._db.read(_QUERIES["lapsed_schedules"])]
 
-    async def expire(self, schedule_id: UUID, count: int) -> int:
-        """Close at most `count` lapsed holds of one schedule, the oldest first; return how many.
+    async def expire(self, schedule_id: UUID, count: int) -> Swept:
+        """Close at most `count` lapsed holds of one schedule, the oldest first.
 
         Driver errors pass through: where the answer is lost, the next call closes what is left.
         """
         (row,) = await self._db.fetch(_QUERIES["expire"], schedule_id, count)
-        return int(row["closed"])
+        return Swept(**row)
 
 
-def _columns(commands: Sequence[HoldCommand]) -> tuple[list[Any], ...]:
-    """Return the arrays that the hold function takes; see `functions.sql`."""
-    seats = sorted({seat for command in commands for seat in command.seat_ids})
-    people = sorted({command.user_id for command in commands})
-    seat_at = {seat: at for at, seat in enumerate(seats, start=1)}
-    user_at = {user: at for at, user in enumerate(people, start=1)}
-    wanted = [seat_at[seat] for command in commands for seat in command.seat_ids]
-    starts = [1]
-    for command in commands:
-        starts.append(starts[-1] + len(command.seat_ids))
+def _columns(commands: Sequence[HoldCommand]) -> tuple[Any, ...]:
+    """Return what the hold function takes; see `functions.sql`."""
+    people = [command.user_id for command in commands]
+    seats = [seat for command in commands for seat in command.seat_ids]
+    counts = [len(command.seat_ids) for command in commands]
     return (
-        seats,
-        people,
         [command.reservation_id for command in commands],
-        [user_at[command.user_id] for command in commands],
-        starts,
-        wanted,
+        people,
         [command.key for command in commands],
         [command.fingerprint for command in commands],
+        seats,
+        counts,
+        list(accumulate(counts)),
+        [at for at, count in enumerate(counts, start=1) for _ in range(count)],
+        len(set(seats)) == len(seats) and len(set(people)) == len(people),
     )
+
+
+def _hold_outcomes(commands: Sequence[HoldCommand], row: Record) -> list[HoldOutcome]:
+    names, created_at, expires_at, currency, amounts, versions, in_the_way = row
+    outcomes = []
+    start = won = held = 0
+    for at, command in enumerate(commands):
+        seats = command.seat_ids
+        end = start + len(seats)
+        if names is None or names[at] == "held":
+            made = Held(
+                command.reservation_id, created_at, expires_at, amounts[held], currency, seats
+            )
+            won_to = won + len(seats)
+            outcomes.append(HoldOutcome("held", made, (), tuple(versions[won:won_to])))
+            held, won = held + 1, won_to
+        else:
+            blocking = compress(seats, in_the_way[start:end]) if in_the_way else ()
+            outcomes.append(HoldOutcome(names[at], None, tuple(blocking)))
+        start = end
+    return outcomes
 
 
 def _hold_outcome(row: Record) -> HoldOutcome:
@@ -207,7 +248,12 @@ def _hold_outcome(row: Record) -> HoldOutcome:
 
 
 def _release_outcome(row: Record) -> ReleaseOutcome:
-    return ReleaseOutcome(row["outcome"], tuple(row["seat_ids"] or ()), row["key"] or "")
+    return ReleaseOutcome(
+        row["outcome"],
+        tuple(row["seat_ids"] or ()),
+        row["key"] or "",
+        tuple(row["seat_versions"] or ()),
+    )
 
 
 def _reservation(row: Record) -> Reservation:
