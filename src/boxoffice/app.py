@@ -17,7 +17,9 @@ from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
 from boxoffice.catalog import routes as catalog_routes
+from boxoffice.catalog.notices import Notices
 from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.seat_news import SeatNews
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.http import health, openapi, problems
@@ -34,6 +36,7 @@ from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
@@ -52,6 +55,7 @@ class Application:
     accounts: Accounts
     catalog: Catalog
     seat_maps: SeatMaps
+    notices: Notices
     reservations: Reservations
     payments: Payments
     group_commit: GroupCommit
@@ -96,22 +100,23 @@ async def open_application(
         await servers.clock.synchronize()
         application = _compose(settings, servers, providers or {})
         await application.accounts.ensure_key()
-        async with _refreshing(servers.clock, application.accounts):
+        async with _refreshing(servers.clock, application):
             try:
                 yield application
             finally:
-                await _drain(settings, servers)
+                await _drain(settings, servers, application.notices)
     finally:
         await servers.valkey.close()
         await servers.db.close()
 
 
 @asynccontextmanager
-async def _refreshing(clock: DatabaseClock, accounts: Accounts) -> AsyncIterator[None]:
+async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIterator[None]:
     """Keep what a process knows by heart up to date for as long as it runs."""
     tasks = [
         asyncio.create_task(clock.keep_synchronized()),
-        asyncio.create_task(accounts.tokens.keep_fresh()),
+        asyncio.create_task(application.accounts.tokens.keep_fresh()),
+        asyncio.create_task(application.notices.run()),
     ]
     try:
         yield
@@ -119,15 +124,16 @@ async def _refreshing(clock: DatabaseClock, accounts: Accounts) -> AsyncIterator
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        accounts.close()
+        application.accounts.close()
 
 
-async def _drain(settings: Settings, servers: _Servers) -> None:
+async def _drain(settings: Settings, servers: _Servers, notices: Notices) -> None:
     """Let what was begun come to its end, within the time that a process has for it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.drain_timeout_ms / 1000):
             await servers.group_commit.close()
             await servers.background.finish()
+            await notices.finish()
 
 
 def _compose(
@@ -135,10 +141,13 @@ def _compose(
 ) -> Application:
     accounts = _accounts(settings, servers)
     catalog_store = CatalogStore(servers.db)
-    seat_maps = SeatMaps(settings, catalog_store)
+    clock = servers.clock
+    seat_maps = SeatMaps(settings, catalog_store, now=clock.now, uncertainty_s=clock.uncertainty_s)
+    notices = Notices(servers.valkey, seat_maps)
+    news = SeatNews(seat_maps, notices)
     catalog = Catalog(settings, catalog_store, seat_maps)
-    reservations = _reservations(settings, servers, seat_maps)
-    payments = _payments(settings, servers, providers, seat_maps)
+    reservations = _reservations(settings, servers, seat_maps, news)
+    payments = _payments(settings, servers, providers, seat_maps, news)
     gate = _gate(settings, accounts)
     routes = [
         *account_routes.routes(accounts, gate),
@@ -154,6 +163,7 @@ def _compose(
         accounts,
         catalog,
         seat_maps,
+        notices,
         reservations,
         payments,
         servers.group_commit,
@@ -167,16 +177,19 @@ def _accounts(settings: Settings, servers: _Servers) -> Accounts:
     return Accounts(settings, store, tokens, servers.valkey)
 
 
-def _reservations(settings: Settings, servers: _Servers, seat_maps: SeatMaps) -> Reservations:
+def _reservations(
+    settings: Settings, servers: _Servers, seat_maps: SeatMaps, news: SeatNews
+) -> Reservations:
     store = ReservationStore(servers.db)
     seat_lock = SeatLock(
         servers.valkey, settings.seat_lock_ttl_ms, settings.seat_lock_key_ttl_s * 1000
     )
+    switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: news.has_peers)
     return Reservations(
         store,
         servers.group_commit,
-        HoldDecider(store, seat_lock, servers.background),
-        ReleaseDecider(store, seat_lock),
+        HoldDecider(store, seat_lock, servers.background, news, switch),
+        ReleaseDecider(store, seat_lock, news, switch),
         seat_maps,
         HoldLimits(settings.seats_per_hold_max),
     )
@@ -187,12 +200,13 @@ def _payments(
     servers: _Servers,
     providers: Mapping[str, PaymentProvider],
     seat_maps: SeatMaps,
+    news: SeatNews,
 ) -> Payments:
     store = PaymentStore(servers.db)
     return Payments(
         store,
         servers.group_commit,
-        PayDecider(store),
+        PayDecider(store, news),
         ChargeDecider(store, settings.wallet_balance_max_minor),
         providers,
         settings.wallet_charge_max_minor,

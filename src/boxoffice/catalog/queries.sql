@@ -60,7 +60,7 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
 -- name: seat_states
 -- Everything that a process keeps about the seats of a schedule, in one snapshot: per seat, in the
 -- seats' order, a byte for the state, the end of the hold (seconds since 1970 as a double, 0 for none)
--- and the version; the last four bytes of the id of everybody who ever had a reservation here; when it
+-- and the version; the last eight bytes of the id of everybody who ever had a reservation here; when it
 -- is on sale. A hold that has lapsed is told as held: the reader sees its end.
 -- The inner query is sorted once for all aggregates, and OFFSET 0 keeps it apart, so that narrow rows
 -- are sorted: a large hall fits in memory. Casting a state to "char" leaves its first letter.
@@ -92,7 +92,7 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
         ) x
  ) n
  CROSS JOIN LATERAL (
-      SELECT coalesce(string_agg(substr(uuid_send(r.user_id), 13), ''::bytea), ''::bytea) AS people
+      SELECT coalesce(string_agg(substr(uuid_send(r.user_id), 9), ''::bytea), ''::bytea) AS people
         FROM reservations r
        WHERE r.schedule_id = s.schedule_id
  ) p

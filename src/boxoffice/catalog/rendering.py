@@ -67,15 +67,11 @@ def cut(layout: Layout) -> Pieces:
     return Pieces(head, parts, digest.hexdigest())
 
 
-def _befores(
-    layout: Layout, start: int, encode: Callable[[object], bytes]
-) -> Iterator[bytes]:
+def _befores(layout: Layout, start: int, encode: Callable[[object], bytes]) -> Iterator[bytes]:
     for at in range(start, min(start + _PART, len(layout.seats))):
         seat = layout.seats[at]
         price = Money(seat.price_minor, layout.currency)
-        shape = _SeatShape(
-            seat.seat_id, seat.section, seat.row, seat.number, seat.grade, price
-        )
+        shape = _SeatShape(seat.seat_id, seat.section, seat.row, seat.number, seat.grade, price)
         lead = b'"},' if at else b""
         yield b'%b%b,"status":"' % (lead, encode(shape)[:-1])
 
@@ -111,15 +107,20 @@ class RenderedMap:
         return await self._gzip.get()
 
     @property
-    def is_made(self) -> bool:
-        """Whether there is something that can be sent at once."""
-        return self._body.is_made or self._gzip.is_made
+    def has_body(self) -> bool:
+        """Whether the plain form is there."""
+        return self._body.is_made
+
+    @property
+    def has_gzip(self) -> bool:
+        """Whether the compressed form is there."""
+        return self._gzip.is_made
 
     async def make_like(self, other: "RenderedMap") -> None:
         """Make in advance what people asked `other` for."""
-        if other._gzip.is_made:
+        if other.has_gzip:
             await self.gzip()
-        if other._body.is_made:
+        if other.has_body:
             await self.body()
 
     async def _encode(self) -> bytes:

@@ -69,7 +69,7 @@ class SeatStates:
     status: bytes
 
 
-class _LayoutOutdated(Exception):  # noqa: N818 — not an error: it is read again
+class _LayoutOutdated(Exception):
     """Seats were added to a draft since its layout was read."""
 
 
@@ -100,7 +100,8 @@ class _Sheet:
         rest_s = max(rest_s, last.took_s * _RENDER_SHARE)
         if not self.is_due and at - self.rendered_at < rest_s:
             return last
-        if self.is_due or len(self.layout.seats) <= INLINE_SEATS_MAX or not last.is_made:
+        is_small = len(self.layout.seats) <= INLINE_SEATS_MAX
+        if self.is_due or is_small or not (last.has_body or last.has_gzip):
             return self._renew(live, now, at)
         return self._renew_in_advance(last, live, now, at)
 
@@ -136,10 +137,10 @@ class _Sheet:
 class SeatMaps:
     """Layouts, live states and encoded seat maps of the schedules that are asked for.
 
-    What it says about a seat is good for showing and for refusing, never for accepting. It follows this
-    process's own decisions and other pods' notices, and is verified by a reading every `seats_verify_ms`
-    while notices come in, every `seats_cache_ms` while they do not. A schedule of a concert that is not
-    published does not exist here.
+    What it says about a seat is good for showing and for refusing, never for accepting. It follows
+    this process's own decisions and other pods' notices, and a reading verifies it every
+    `seats_verify_ms` while notices come in, every `seats_cache_ms` while they do not. A schedule of a
+    concert that is not published does not exist here.
 
     `clock` counts monotonic seconds, `now` is the database's time in seconds since the epoch, and
     `uncertainty_s` says how wrong `now` may be.
@@ -209,8 +210,8 @@ class SeatMaps:
     async def rendered(self, schedule_id: UUID) -> RenderedMap:
         """Return the encoded seat map; raise `ScheduleNotFound`.
 
-        While a schedule sells its map is encoded at most every `seats_cache_ms`, and of a large one less
-        often than that: everybody gets the last one meanwhile, and `version` tells.
+        While a schedule sells its map is encoded at most every `seats_cache_ms`, that of a large one
+        less often: everybody gets the last one meanwhile, and `version` tells.
         """
         sheet, live = await self._watched(schedule_id, None)
         return sheet.show(live, self._now(), self._clock(), self._rest_s)
@@ -232,24 +233,35 @@ class SeatMaps:
             telemetry.SEAT_CACHE.labels("refused").inc()
         return taken
 
-    def seats_left(
-        self, schedule_id: UUID, user_id: UUID, grade: str | None
-    ) -> SeatStates | None:
-        """Return the states where they may refuse "the best seats" to this person, fresh from memory.
+    def is_sold_out(self, schedule_id: UUID, user_id: UUID) -> bool:
+        """Say whether surely no seat is free, and this process may say so to this person."""
+        live = self._settled(schedule_id, user_id)
+        if live is None or live.free:
+            return False
+        telemetry.SEAT_CACHE.labels("refused").inc()
+        return True
 
-        None as with `taken`.
-        """
+    def left_for(self, schedule_id: UUID, user_id: UUID) -> SeatStates | None:
+        """Return the states of this moment, where this process may refuse on them; None as `taken`."""
+        live = self._settled(schedule_id, user_id)
+        if live is None:
+            return None
+        return SeatStates(live.version, self._clock(), live.shown(self._now()))
+
+    def _settled(self, schedule_id: UUID, user_id: UUID) -> LiveStates | None:
         known = self._known(schedule_id, user_id)
         if known is None:
             return None
         _, live = known
-        # A hold that ends within the clock's uncertainty counts as free here: it is not refused.
-        status = live.shown(self._now() + self._uncertainty_s())
-        return SeatStates(live.version, self._clock(), status)
+        now = self._now()
+        live.lapse(now)
+        # A hold that ends within the clock's uncertainty may be free already.
+        return None if live.next_lapse_at <= now + self._uncertainty_s() else live
 
     def knows_as_new(self, schedule_id: UUID, user_id: UUID) -> bool:
         """Say whether this person has surely never had a reservation in the schedule."""
-        return self._stranger(schedule_id, user_id) is not None
+        live = self._believed(schedule_id)
+        return live is not None and person_bits(user_id.int) not in live[1].people
 
     def shows_free(self, schedule_id: UUID, seat_ids: Iterable[str]) -> list[str]:
         """Return which of the seats are believed to be free at this moment."""
@@ -273,12 +285,13 @@ class SeatMaps:
                 sheet.watch.doubt()  # a first reading may be under way, from before the change
             return
         live = sheet.watch.live
+        gaps = live.gaps
         try:
             for change in changes:
                 live.apply(change)
         except (IndexError, OverflowError):
-            sheet.watch.doubt()
-        if not live.complete:
+            gaps = -1
+        if live.gaps != gaps:
             sheet.watch.doubt()
 
     def position(self, schedule_id: UUID, seat_ids: Sequence[str]) -> list[int] | None:
@@ -327,19 +340,22 @@ class SeatMaps:
         """Return what may refuse something to this person, if anything may."""
         if not self._refuses:
             return None
-        known = self._stranger(schedule_id, user_id)
-        if known is None or not known[1].sale.surely_on(self._now(), self._uncertainty_s()):
+        known = self._believed(schedule_id)
+        if known is None:
+            telemetry.SEAT_CACHE.labels("unknown").inc()
+            return None
+        if person_bits(user_id.int) in known[1].people:
+            telemetry.SEAT_CACHE.labels("known_person").inc()
+            return None
+        if not known[1].sale.surely_on(self._now(), self._uncertainty_s()):
             return None
         return known
 
-    def _stranger(self, schedule_id: UUID, user_id: UUID) -> tuple[Layout, LiveStates] | None:
+    def _believed(self, schedule_id: UUID) -> tuple[Layout, LiveStates] | None:
+        """Return what is known of a schedule, if it is young enough and nobody can be missing."""
         sheet = self._sheets.peek(schedule_id)
         live = sheet.watch.usable() if sheet else None
-        if sheet is None or live is None or not live.complete:
-            telemetry.SEAT_CACHE.labels("unknown").inc()
-            return None
-        if person_bits(user_id.int) in live.people:
-            telemetry.SEAT_CACHE.labels("known_person").inc()
+        if sheet is None or live is None:
             return None
         return sheet.layout, live
 

@@ -24,6 +24,8 @@ _STEPS = {
 }
 _PEOPLE_BITS_PER_SEAT = 64
 _PEOPLE_BITS_MAX = 1 << 32
+# The random part at the end of a UUIDv7 (RFC 9562, section 5.7).
+_TAIL = (1 << 62) - 1
 # Positions that are compared at once when a reading is taken over.
 _PART = 256
 _LAPSES_SPARE = 1_024
@@ -67,20 +69,23 @@ class Reading(NamedTuple):
 
 
 class People:
-    """Everybody who has had a reservation, in one bit each: it may know a stranger, and forgets nobody."""
+    """Everybody who has had a reservation, as two bits each (a Bloom filter): it forgets nobody, and
+    takes one stranger in a thousand for somebody it knows while there are no more people than seats.
+    """
 
     def __init__(self, bits: bytearray) -> None:
         self._bits = bits
         self._mask = len(bits) * 8 - 1
 
     def __contains__(self, person: int) -> bool:
-        at = person & self._mask
-        return bool(self._bits[at >> 3] >> (at & 7) & 1)
+        bits, mask = self._bits, self._mask
+        one, two = person & mask, person >> 32 & mask
+        return bool(bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & 1)
 
     def add(self, person: int) -> None:
         """Remember somebody."""
-        at = person & self._mask
-        self._bits[at >> 3] |= 1 << (at & 7)
+        for at in (person & self._mask, person >> 32 & self._mask):
+            self._bits[at >> 3] |= 1 << (at & 7)
 
     def include(self, bits: bytearray) -> None:
         """Remember everybody of a reading, which has as many bits."""
@@ -99,9 +104,9 @@ def reading_of(
 ) -> Reading:
     """Unpack a reading: numbers as PostgreSQL sends them, the most significant byte first.
 
-    `expires_at` are doubles, `versions` have eight bytes, `people` are the last four of each id.
+    `expires_at` are doubles, `versions` have eight bytes, `people` are the last eight of each id.
     """
-    tails = _numbers("I", people)
+    tails = _numbers("Q", people)
     return Reading(
         now,
         states,
@@ -121,7 +126,7 @@ def _numbers(kind: str, packed: bytes) -> "array[Any]":
 
 def person_bits(user_id: int) -> int:
     """Return the random tail of a person's id, given as a number."""
-    return user_id & (_PEOPLE_BITS_MAX - 1)
+    return user_id & _TAIL
 
 
 def people_of(seats: int, tails: Iterable[int]) -> bytearray:
@@ -132,12 +137,12 @@ def people_of(seats: int, tails: Iterable[int]) -> bytearray:
     bits = bytearray(size // 8)
     people = People(bits)
     for tail in tails:
-        people.add(tail)
+        people.add(tail & _TAIL)
     return bits
 
 
 class _Lapses:
-    """Ends of holds in the order of time; holds of one schedule last equally long, so most come last."""
+    """Ends of holds by time; holds of one schedule last equally long, so that most come in at the end."""
 
     def __init__(self) -> None:
         self._times = array("d")
@@ -177,8 +182,8 @@ class LiveStates:
     """The states of all seats of a schedule, what they add up to, and who has been there.
 
     `version` grows with every visible change, the lapse of a hold included: it is the sum of the
-    seats' versions and of the holds that have lapsed and are not tidied. `complete` says that nobody's
-    reservation before the newest known change can be unknown. `changes` counts what has become visible.
+    seats' versions and of the holds that have lapsed and are not tidied. `gaps` counts the changes
+    behind which somebody's unknown reservation may hide. `changes` counts what has become visible.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -190,17 +195,21 @@ class LiveStates:
         self._fill_lapses()
         self._since: dict[int, Change] = {}
         self._reading = False
-        self._gap = False
         self.people = People(reading.people)
         self.sale = reading.sale
         self.version = sum(self._versions)
         self.free = self._shown.count(AVAILABLE)
-        self.complete = True
+        self.gaps = 0
         self.changes = 0
         self.lapse(reading.now)
 
     def __len__(self) -> int:
         return len(self._states)
+
+    @property
+    def next_lapse_at(self) -> float:
+        """Before this moment no hold lapses, in seconds since the epoch."""
+        return self._lapses.next_at
 
     def shown(self, now: float) -> bytes:
         """Return one byte per seat as people see it at `now`: a lapsed hold is available."""
@@ -228,8 +237,7 @@ class LiveStates:
         if step <= 0:
             return False
         if step not in _STEPS.get((self._states[change.position], change.state), ()):
-            self.complete = False
-            self._gap = True
+            self.gaps += 1
         if self._reading:
             self._since[change.position] = change
         self._set(*change[:4])
@@ -248,7 +256,6 @@ class LiveStates:
     def begin_reading(self) -> None:
         """Remember from now on what changes, until `take_over` or the next call."""
         self._reading = True
-        self._gap = False
         self._since = {}
 
     def take_over(self, reading: Reading) -> None:
@@ -262,7 +269,6 @@ class LiveStates:
                 self._set(*change[:4])
         self.people.include(reading.people)
         self.sale = reading.sale
-        self.complete = not self._gap
         self.lapse(reading.now)
 
     def _set(self, at: int, state: int, expires_at: float, version: int) -> None:

@@ -76,6 +76,8 @@ class Watch:
             live = self.usable()
             if live is not None:
                 return live
+            if self.live is not None and self._clock() - self._read_at < self._took_s * _READ_SHARE:
+                return self.live  # in doubt, and read a moment ago: good enough to be shown
             max_age_s = self._limit_s()
         # Clocks tick: a reading that started in the tick of this call may have started before it.
         after = max(self._clock() - max_age_s, self._doubted_at)

@@ -50,7 +50,9 @@ SEAT_READ_SECONDS = Histogram(
     "boxoffice_seat_read_seconds", "Time to read a schedule's seats.", buckets=_SECONDS
 )
 SEAT_NOTICES = Counter(
-    "boxoffice_seat_notices_total", "Change notices between pods, by what became of them.", ("result",)
+    "boxoffice_seat_notices_total",
+    "Change notices between pods, by what became of them.",
+    ("result",),
 )
 EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
 HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the sweeper closed.")
