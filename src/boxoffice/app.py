@@ -56,6 +56,7 @@ class Application:
     catalog: Catalog
     seat_maps: SeatMaps
     notices: Notices
+    clock: DatabaseClock
     reservations: Reservations
     payments: Payments
     group_commit: GroupCommit
@@ -164,6 +165,7 @@ def _compose(
         catalog,
         seat_maps,
         notices,
+        clock,
         reservations,
         payments,
         servers.group_commit,

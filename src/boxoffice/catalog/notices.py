@@ -6,6 +6,7 @@ reads the database again. A sender that hears nobody else tells nobody.
 """
 
 import asyncio
+import contextlib
 import math
 import secrets
 import struct
@@ -82,12 +83,19 @@ class Notices:
         self._waiting: dict[UUID, list[Change | None]] = {}
         self._waiting_count = 0
         self._sending = asyncio.Lock()
+        # A sign of life is wanted before its time.
+        self._wanted = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
 
     @property
     def has_peers(self) -> bool:
         """Whether other processes listen and have been heard of late."""
         return bool(self._peers)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what is published comes in here."""
+        return self._is_heard
 
     def post(self, schedule_id: UUID, changes: Sequence[Change]) -> None:
         """Tell the others soon; nobody waits for it. No changes: let them read the schedule again."""
@@ -128,6 +136,8 @@ class Notices:
         _, schedule, sender, number = _HEAD.unpack_from(message)
         if sender == self._me:
             self._heard_me_at = self._clock()
+            if not self._is_heard:
+                self.check()
             return
         self._note_peer(sender, number)
         if schedule == _NO_SCHEDULE:
@@ -167,6 +177,8 @@ class Notices:
         if peer is None or number != peer.number + 1:
             telemetry.SEAT_NOTICES.labels("missed").inc()
             self._seat_maps.doubt_all()
+        if peer is None:
+            self._wanted.set()  # a newcomer is to know of this process soon
         self._peers[sender] = _Peer(number, self._clock())
 
     def _not_understood(self, message: bytes) -> None:
@@ -206,13 +218,16 @@ class Notices:
         while True:
             await self._send(None, ())
             self.check()
-            await asyncio.sleep(_BEAT_S)
+            self._wanted.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), _BEAT_S)
 
     async def _listen(self) -> None:
         backoff_s = _BACKOFF_FIRST_S
         while True:
             try:
                 async with self._valkey.subscribed(CHANNEL, _SILENCE_S) as messages:
+                    self._wanted.set()
                     async for message in messages:
                         backoff_s = _BACKOFF_FIRST_S
                         self.hear(message)
