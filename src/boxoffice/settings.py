@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seats_cache_ms: Milliseconds = 250
     seats_verify_ms: Milliseconds = 1_000
     catalog_cache_entries_max: Count = 256
-    # Seats of all the schedules whose maps a process keeps; each takes about a kilobyte.
+    # Seats of all the schedules that a process keeps; each takes about 200 bytes, twice with its map.
     seats_cached_max: Count = 200_000
     schedules_per_concert_max: Count = 100
 

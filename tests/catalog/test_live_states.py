@@ -1,5 +1,6 @@
 """The live states, pure: any interleaving of readings, own changes and notices ends in the truth."""
 
+import random
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -216,8 +217,6 @@ def test_a_damaged_change_raises_and_numbers_come_as_postgres_sends_them() -> No
 
 
 def test_few_strangers_are_taken_for_somebody_known() -> None:
-    import random
-
     rng = random.Random(1)
     known = [rng.getrandbits(62) for _ in range(1_000)]
     people = People(people_of(1_000, known))

@@ -79,6 +79,7 @@ class Notices:
         self._peers: dict[bytes, _Peer] = {}
         self._heard_me_at = -math.inf
         self._is_heard = False
+        self._has_lost = False
         # None among a schedule's changes: the others are to read it again.
         self._waiting: dict[UUID, list[Change | None]] = {}
         self._waiting_count = 0
@@ -170,7 +171,11 @@ class Notices:
             self._seat_maps.listening(is_heard)
             # What was said in the meantime was not heard.
             self._seat_maps.doubt_all()
-            telemetry.log.info("seat_notices_heard" if is_heard else "seat_notices_lost")
+            if not is_heard:
+                self._has_lost = True
+                telemetry.log.warning("seat_notices_lost")
+            elif self._has_lost:
+                telemetry.log.info("seat_notices_heard")
 
     def _note_peer(self, sender: bytes, number: int) -> None:
         peer = self._peers.get(sender)

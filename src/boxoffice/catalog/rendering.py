@@ -1,23 +1,24 @@
-"""The JSON of a seat map: cut once per layout, joined and compressed once per version, part by part."""
+"""The JSON of a seat map: cut once per layout, joined and compressed once per version, part by part,
+and of a part in which no seat has changed not even that.
+"""
 
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 import msgspec
 
+from boxoffice.catalog import gzip_parts
 from boxoffice.catalog.cache import Once
 from boxoffice.catalog.layouts import Layout, compute
 from boxoffice.platform.values import Money
 
 _NAMES = (b"AVAILABLE", b"HELD", b"SOLD", b"BLOCKED")
-# A map changes many times a second while it sells: the quickest level already takes nine tenths off.
-_GZIP_LEVEL = 1
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS
-# Seats that are in memory as separate pieces at one time.
-_PART = 2_000
+# Seats that are in memory as separate pieces at one time, and that are compressed as one.
+_PART = 1_000
 # Stands between two pieces of a part; JSON has it escaped.
 _CUT = b"\0"
 
@@ -44,14 +45,44 @@ class Pieces:
 
     def joined(self, version: int, status: bytes) -> Iterator[bytes]:
         """Yield the JSON with one name per byte of `status`."""
-        yield b'%b,"version":%d,"seats":[' % (self.head, version)
+        yield self.opening(version)
         for at, part in enumerate(self.parts):
-            befores = part.split(_CUT)
-            pieces = [b""] * (2 * len(befores))
-            pieces[0::2] = befores
-            pieces[1::2] = map(_NAMES.__getitem__, status[at * _PART : at * _PART + len(befores)])
-            yield b"".join(pieces)
-        yield b'"}]}' if self.parts else b"]}"
+            yield _joined(part, status[at * _PART : (at + 1) * _PART])
+        yield self.closing
+
+    def opening(self, version: int) -> bytes:
+        """Return what stands before the first seat."""
+        return b'%b,"version":%d,"seats":[' % (self.head, version)
+
+    @property
+    def closing(self) -> bytes:
+        """What stands after the last status."""
+        return b'"}]}' if self.parts else b"]}"
+
+
+def _joined(part: bytes, status: bytes) -> bytes:
+    pieces = [b""] * (2 * len(status))
+    pieces[0::2] = part.split(_CUT)
+    pieces[1::2] = map(_NAMES.__getitem__, status)
+    return b"".join(pieces)
+
+
+class Packer:
+    """The compressed parts of a layout's map as they were made last, each with the states in it."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[bytes, gzip_parts.Part]] = {}
+
+    def stream(self, pieces: Pieces, version: int, status: bytes) -> bytes:
+        """Return the compressed JSON; may run in several threads at once."""
+        parts = [gzip_parts.pack(pieces.opening(version))]
+        for at, part in enumerate(pieces.parts):
+            states = status[at * _PART : (at + 1) * _PART]
+            made = self._made.get(at)
+            if made is None or made[0] != states:
+                made = self._made[at] = states, gzip_parts.pack(_joined(part, states))
+            parts.append(made[1])
+        return gzip_parts.stream([*parts, gzip_parts.pack(pieces.closing)])
 
 
 def cut(layout: Layout) -> Pieces:
@@ -82,11 +113,13 @@ class RenderedMap:
     `took_s` is how long that has taken so far, in seconds.
     """
 
-    def __init__(self, pieces: "Once[Pieces]", version: int, status: bytes) -> None:
+    def __init__(self, pieces: "Once[Pieces]", packer: Packer, version: int, status: bytes) -> None:
         self.version = version
         self.status = status
         self.took_s = 0.0
         self._pieces = pieces
+        self._packer = packer
+        self._tag = ""
         self._body = Once(self._encode)
         self._gzip = Once(self._compress)
 
@@ -95,8 +128,10 @@ class RenderedMap:
 
         Two processes that have heard of different changes may count the same version.
         """
-        pieces = await self._pieces.get()
-        return f"{pieces.tag}-{self.version}-{zlib.crc32(self.status):08x}"
+        if not self._tag:
+            pieces = await self._pieces.get()
+            self._tag = f"{pieces.tag}-{self.version}-{zlib.crc32(self.status):08x}"
+        return self._tag
 
     async def body(self) -> bytes:
         """Return the JSON."""
@@ -132,13 +167,8 @@ class RenderedMap:
 
     async def _compress(self) -> bytes:
         pieces = await self._pieces.get()
-        return await compute(len(self.status), lambda: self._timed(lambda: self._gzipped(pieces)))
-
-    def _gzipped(self, pieces: Pieces) -> bytes:
-        # No time stamp goes into the header, so equal bodies have equal bytes on every pod.
-        compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
-        packed = [compressor.compress(part) for part in pieces.joined(self.version, self.status)]
-        return b"".join((*packed, compressor.flush()))
+        work = partial(self._packer.stream, pieces, self.version, self.status)
+        return await compute(len(self.status), lambda: self._timed(work))
 
     def _timed(self, work: Callable[[], bytes]) -> bytes:
         began = time.monotonic()

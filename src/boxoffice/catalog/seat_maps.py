@@ -19,7 +19,7 @@ from boxoffice.catalog.layouts import (
     packed,
     positions,
 )
-from boxoffice.catalog.rendering import Pieces, RenderedMap, cut
+from boxoffice.catalog.rendering import Packer, Pieces, RenderedMap, cut
 from boxoffice.catalog.seat_states import (
     AVAILABLE,
     BLOCKED,
@@ -51,6 +51,9 @@ __all__ = [
     "compute",
 ]
 
+_REFUSED, _UNKNOWN, _KNOWN_PERSON = (
+    telemetry.SEAT_CACHE.labels(result) for result in ("refused", "unknown", "known_person")
+)
 _READS_MAX = 3
 # A map is encoded for at most one part in so many of the time, however large it is.
 _RENDER_SHARE = 10
@@ -79,6 +82,7 @@ class _Sheet:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.pieces: Once[Pieces] = Once(self._cut)
+        self.packer = Packer()
         self.watch: Watch
         self.states: SeatStates | None = None
         self.states_at = -1
@@ -111,7 +115,7 @@ class _Sheet:
         status = live.shown(now)
         last = self.rendered
         if last is None or last.version != live.version or last.status != status:
-            last = self.rendered = RenderedMap(self.pieces, live.version, status)
+            last = self.rendered = RenderedMap(self.pieces, self.packer, live.version, status)
         return last
 
     def _renew_in_advance(
@@ -230,7 +234,7 @@ class SeatMaps:
         index = layout.index
         taken = [one for one in seat_ids if live.is_taken(index[one], surely_before)]
         if taken:
-            telemetry.SEAT_CACHE.labels("refused").inc()
+            _REFUSED.inc()
         return taken
 
     def is_sold_out(self, schedule_id: UUID, user_id: UUID) -> bool:
@@ -238,7 +242,7 @@ class SeatMaps:
         live = self._settled(schedule_id, user_id)
         if live is None or live.free:
             return False
-        telemetry.SEAT_CACHE.labels("refused").inc()
+        _REFUSED.inc()
         return True
 
     def left_for(self, schedule_id: UUID, user_id: UUID) -> SeatStates | None:
@@ -342,10 +346,10 @@ class SeatMaps:
             return None
         known = self._believed(schedule_id)
         if known is None:
-            telemetry.SEAT_CACHE.labels("unknown").inc()
+            _UNKNOWN.inc()
             return None
         if person_bits(user_id.int) in known[1].people:
-            telemetry.SEAT_CACHE.labels("known_person").inc()
+            _KNOWN_PERSON.inc()
             return None
         if not known[1].sale.surely_on(self._now(), self._uncertainty_s()):
             return None

@@ -142,7 +142,7 @@ def people_of(seats: int, tails: Iterable[int]) -> bytearray:
 
 
 class _Lapses:
-    """Ends of holds by time; holds of one schedule last equally long, so that most come in at the end."""
+    """Ends of holds by time; holds of one schedule last equally long, so most come in at the end."""
 
     def __init__(self) -> None:
         self._times = array("d")

@@ -46,6 +46,8 @@ class Watch:
         self._doubted_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._began_at = -math.inf
+        self._due_at = -math.inf
+        self._believed_until = -math.inf
         self.live: LiveStates | None = None
 
     @property
@@ -56,16 +58,14 @@ class Watch:
     def doubt(self) -> None:
         """Believe nothing until there is a reading that begins after now: something was missed."""
         self._doubted_at = self._clock()
+        self._due_at = self._believed_until = -math.inf
 
     def usable(self) -> LiveStates | None:
         """Return the states where they may be believed, without waiting; else a reading is started."""
-        age = self._age_s()
-        limit = self._limit_s()
-        if age >= limit:
-            self._start_where_due()
-        # While notices come in, a reading only verifies what is known: nobody waits for it.
-        grace = 2 if self._listening() else 1
-        return self.live if age < limit * grace else None
+        now = self._clock()
+        if now >= self._due_at:
+            self._start_where_due(now)
+        return self.live if now < self._believed_until else None
 
     async def fresh(self, max_age_s: float | None = None) -> LiveStates:
         """Return states that may be believed, read at most `max_age_s` before this call.
@@ -91,18 +91,13 @@ class Watch:
                 await asyncio.shield(self._task)
         return self.live
 
-    def _age_s(self) -> float:
-        if self._read_at <= self._doubted_at:
-            return math.inf
-        return self._clock() - self._read_at
-
     def _limit_s(self) -> float:
         wanted = self._ages.heard_s if self._listening() else self._ages.unheard_s
         return max(wanted, self._took_s * _READ_SHARE)
 
-    def _start_where_due(self) -> None:
+    def _start_where_due(self, now: float) -> None:
         """Start a reading, unless the last one began so recently that it would be too much."""
-        if self._task is None and self._clock() - self._read_at >= self._took_s * _READ_SHARE:
+        if self._task is None and now - self._read_at >= self._took_s * _READ_SHARE:
             self._start()
 
     def _start(self) -> None:
@@ -121,6 +116,11 @@ class Watch:
             self.live.take_over(reading)
         self._read_at = began_at
         self._took_s = self._clock() - began_at
+        if began_at > self._doubted_at:
+            # While notices come in, a reading only verifies what is known: nobody waits for it.
+            grace = 2 if self._listening() else 1
+            self._due_at = began_at + self._limit_s()
+            self._believed_until = began_at + self._limit_s() * grace
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._task = None
