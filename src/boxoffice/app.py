@@ -183,9 +183,7 @@ def _reservations(
     settings: Settings, servers: _Servers, seat_maps: SeatMaps, news: SeatNews
 ) -> Reservations:
     store = ReservationStore(servers.db)
-    seat_lock = SeatLock(
-        servers.valkey, settings.seat_lock_ttl_ms, settings.seat_lock_key_ttl_s * 1000
-    )
+    seat_lock = SeatLock(servers.valkey, settings.seat_lock_ttl_ms)
     switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: news.has_peers)
     return Reservations(
         store,

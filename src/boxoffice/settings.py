@@ -80,7 +80,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seat_lock: Literal["auto", "always", "off"] = "auto"
     seat_lock_hot_ms: Milliseconds = 5_000
     seat_lock_ttl_ms: Annotated[int, Meta(ge=100, le=10_000)] = 9_000
-    seat_lock_key_ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
     hold_ttl_default_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     seats_per_hold_max: Annotated[int, Meta(ge=1, le=64)] = 10
     ticket_limit_default: Annotated[int, Meta(ge=1, le=1000)] = 10

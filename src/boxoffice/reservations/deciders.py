@@ -161,8 +161,6 @@ class HoldDecider:
         """Return what an interrupted batch did."""
         outcomes = await self._store.find_holds(key, commands)
         found = [pair for pair in zip(commands, outcomes, strict=True) if pair[1] is not None]
-        if not self._switch.is_off:
-            self._settle(key, [Ending(_claim(one).owner, (), made=True) for one, _ in found])
         if self._news is not None and found:
             facts = [Fact(one.user_id, HELD, one.seat_ids, ()) for one, _ in found]
             self._news.tell(key, facts)
@@ -202,7 +200,7 @@ def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
     taken_ms = 0
     if outcome.name == "held" and outcome.held is not None:
         taken_ms = SeatLock.taken_ms(outcome.held.ttl_s)
-    return Ending(claim.owner, claim.seat_ids, taken_ms, made=outcome.held is not None)
+    return Ending(claim.owner, claim.seat_ids, taken_ms)
 
 
 class ReleaseDecider:
@@ -256,8 +254,5 @@ class ReleaseDecider:
             await self._news.tell_first(schedule_id, facts)
         if not self._switch.is_off:
             # Also while nothing is claimed here: another pod may have, a moment ago.
-            endings = [
-                Ending(rules.lock_owner(c.user_id, o.key), o.seat_ids, made=True)
-                for c, o in released
-            ]
+            endings = [Ending(rules.lock_owner(c.user_id, o.key), o.seat_ids) for c, o in released]
             await self._seat_lock.settle(schedule_id, endings)
