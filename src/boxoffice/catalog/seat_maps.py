@@ -85,7 +85,6 @@ class _Sheet:
         self.packer = Packer()
         self.watch: Watch
         self.states: SeatStates | None = None
-        self.states_at = -1
         self.rendered: RenderedMap | None = None
         self.rendered_at = -math.inf
         # Somebody was promised to see the newest: the next one who looks does.
@@ -133,9 +132,12 @@ class _Sheet:
 
     def _made(self, making: "asyncio.Task[None]") -> None:
         self._making = None
-        if not making.cancelled() and making.exception() is None:
-            self.rendered = self._next
-        self._next = None
+        made, self._next = self._next, None
+        if making.cancelled() or making.exception() is not None or made is None:
+            return
+        # Somebody who was to see the newest may have had a newer one meanwhile.
+        if self.rendered is None or made.version > self.rendered.version:
+            self.rendered = made
 
 
 class SeatMaps:

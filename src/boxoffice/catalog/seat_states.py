@@ -295,13 +295,19 @@ class LiveStates:
 
     def _differences(self, reading: Reading) -> Iterator[int]:
         """Yield where the reading says something else; equal parts are compared in one go."""
-        before = [self._states, self._expires_at.tobytes(), self._versions.tobytes()]
-        after = [reading.states, reading.expires_at.tobytes(), reading.versions.tobytes()]
+        pairs = [
+            (memoryview(old).cast("B"), memoryview(new).cast("B"), memoryview(old).itemsize)
+            for old, new in (
+                (self._states, reading.states),
+                (self._expires_at, reading.expires_at),
+                (self._versions, reading.versions),
+            )
+        ]
         for start in range(0, len(self._states), _PART):
+            end = start + _PART
             if any(
-                old[start * size : (start + _PART) * size]
-                != new[start * size : (start + _PART) * size]
-                for old, new, size in zip(before, after, (1, 8, 8), strict=True)
+                old[start * size : end * size].tobytes() != new[start * size : end * size].tobytes()
+                for old, new, size in pairs
             ):
                 yield from self._differences_in(reading, start)
 

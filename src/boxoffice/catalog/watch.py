@@ -13,6 +13,8 @@ from boxoffice.catalog.seat_states import LiveStates, Reading
 
 # A schedule is read for at most one part in so many of the time, however large it is.
 _READ_SHARE = 20
+# Nor does one begin sooner than this after another that failed, or whose news were doubted at once.
+_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Watch:
 
     def _start_where_due(self, now: float) -> None:
         """Start a reading, unless the last one began so recently that it would be too much."""
-        if self._task is None and now - self._read_at >= self._took_s * _READ_SHARE:
+        if self._task is None and now - self._began_at >= max(self._took_s * _READ_SHARE, _PAUSE_S):
             self._start()
 
     def _start(self) -> None:
