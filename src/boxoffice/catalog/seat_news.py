@@ -63,10 +63,11 @@ class SeatNews:
         return self._seat_maps.shows_free(schedule_id, seat_ids)
 
     def _take(self, schedule_id: UUID, facts: Iterable[Fact]) -> list[Change] | None:
-        """Apply facts; return what to tell, nothing in it where others must look themselves."""
+        """Apply facts; return what to tell: an empty list where others must look themselves, None
+        where there is nothing to tell.
+        """
         changes: list[Change] = []
         is_known = True
-        facts = list(facts)
         for fact in facts:
             at = self._seat_maps.position(schedule_id, fact.seat_ids)
             if at is None or len(fact.versions) != len(at):
@@ -78,7 +79,8 @@ class SeatNews:
                 for position, version in zip(at, fact.versions, strict=True)
                 if version
             ]
-        self._seat_maps.apply(schedule_id, changes)
+        if changes:
+            self._seat_maps.apply(schedule_id, changes)
         if not is_known:
             self._seat_maps.doubt(schedule_id)
             return []
