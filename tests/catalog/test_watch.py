@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from boxoffice.catalog.seat_states import Reading, Sale, people_of
+from boxoffice.catalog.seat_states import Reading, Sale
 from boxoffice.catalog.watch import Ages, Watch
 
 SALE = Sale(True, 0.0, float("inf"))
@@ -31,8 +31,8 @@ class Source:
         self.now_s += self.takes_s
         if self.fails:
             raise OSError("away")
-        bits = people_of(1, [])
-        return Reading(self.now_s, b"\0", array("d", [0.0]), array("q", [1]), bits, SALE)
+        nobody = array("Q")
+        return Reading(self.now_s, b"\0", array("d", [0.0]), array("q", [1]), nobody, SALE)
 
 
 @pytest.fixture

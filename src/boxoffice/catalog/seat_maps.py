@@ -387,7 +387,7 @@ class SeatMaps:
         if schedule is None:
             raise ScheduleNotFound
         sheet = _Sheet(await self._load_layout(schedule_id, schedule))
-        read = partial(self._read, sheet.layout)
+        read = partial(self._read, sheet)
         sheet.watch = Watch(read, self._ages, lambda: self._listening, self._clock)
         return sheet
 
@@ -396,22 +396,24 @@ class SeatMaps:
         index = await compute(len(seats), lambda: positions(seats.ids))
         return Layout(schedule_id, schedule.currency, seats, index, schedule.status != "DRAFT")
 
-    async def _read(self, layout: Layout) -> Reading:
+    async def _read(self, sheet: _Sheet) -> Reading:
         began = time.monotonic()
-        row = await self._store.seat_states(layout.schedule_id)
-        if row is None or row.seats != len(layout.seats):
+        row = await self._store.seat_states(sheet.layout.schedule_id)
+        if row is None or row.seats != len(sheet.layout.seats):
             raise _LayoutOutdated
-        reading = await compute(row.seats, lambda: _unpacked(row))
+        before = sheet.watch.live.people_told if sheet.watch.live else b""
+        reading = await compute(row.seats, lambda: _unpacked(row, before))
         telemetry.SEAT_READ_SECONDS.observe(time.monotonic() - began)
         return reading
 
 
-def _unpacked(row: StatesRow) -> Reading:
+def _unpacked(row: StatesRow, people_before: bytes) -> Reading:
     return reading_of(
         now=row.now,
         states=row.states,
         expires_at=row.expires_at,
         versions=row.versions,
         people=row.people,
+        people_before=people_before,
         sale=Sale(row.is_open, row.opens_at, row.closes_at),
     )

@@ -26,6 +26,8 @@ _PEOPLE_BITS_PER_SEAT = 64
 _PEOPLE_BITS_MAX = 1 << 32
 # The random part at the end of a UUIDv7 (RFC 9562, section 5.7).
 _TAIL = (1 << 62) - 1
+# Bytes of people that are compared at once.
+_PEOPLE_PART = 2_048
 # Positions that are compared at once when a reading is taken over.
 _PART = 256
 _LAPSES_SPARE = 1_024
@@ -58,14 +60,19 @@ class Sale(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One reading of the database: every seat, everybody who ever had a reservation, the sale."""
+    """One reading of the database: every seat, who has had a reservation, and the sale.
+
+    `people` are those of `people_told`, the last eight bytes of each id, whom the reading before that
+    was taken over did not name in the same place.
+    """
 
     now: float
     states: bytes
     expires_at: "array[float]"
     versions: "array[int]"
-    people: bytearray
+    people: "array[int]"
     sale: Sale
+    people_told: bytes = b""
 
 
 class People:
@@ -73,24 +80,25 @@ class People:
     takes one stranger in a thousand for somebody it knows while there are no more people than seats.
     """
 
-    def __init__(self, bits: bytearray) -> None:
-        self._bits = bits
-        self._mask = len(bits) * 8 - 1
+    def __init__(self, seats: int) -> None:
+        size = 64
+        while size < min(seats * _PEOPLE_BITS_PER_SEAT, _PEOPLE_BITS_MAX):
+            size *= 2
+        self._bits = bytearray(size // 8)
+        self._mask = size - 1
 
     def __contains__(self, person: int) -> bool:
         bits, mask = self._bits, self._mask
         one, two = person & mask, person >> 32 & mask
         return bool(bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & 1)
 
-    def add(self, person: int) -> None:
-        """Remember somebody."""
-        for at in (person & self._mask, person >> 32 & self._mask):
-            self._bits[at >> 3] |= 1 << (at & 7)
-
-    def include(self, bits: bytearray) -> None:
-        """Remember everybody of a reading, which has as many bits."""
-        both = int.from_bytes(self._bits, "little") | int.from_bytes(bits, "little")
-        self._bits[:] = both.to_bytes(len(bits), "little")
+    def include(self, people: Iterable[int]) -> None:
+        """Remember these people."""
+        bits, mask = self._bits, self._mask
+        for person in people:
+            one, two = person & mask, person >> 32 & mask
+            bits[one >> 3] |= 1 << (one & 7)
+            bits[two >> 3] |= 1 << (two & 7)
 
 
 def reading_of(
@@ -100,20 +108,32 @@ def reading_of(
     expires_at: bytes,
     versions: bytes,
     people: bytes,
+    people_before: bytes = b"",
     sale: Sale,
 ) -> Reading:
     """Unpack a reading: numbers as PostgreSQL sends them, the most significant byte first.
 
-    `expires_at` are doubles, `versions` have eight bytes, `people` are the last eight of each id.
+    `expires_at` are doubles, `versions` have eight bytes, `people` are the last eight of each id;
+    `people_before` are those of the reading before, which are left out where they stand in one place.
     """
-    tails = _numbers("Q", people)
     return Reading(
         now,
         states,
         _numbers("d", expires_at),
         _numbers("q", versions),
-        people_of(len(states), tails),
+        array("Q", [tail & _TAIL for tail in _numbers("Q", _changed(people, people_before))]),
         sale,
+        people,
+    )
+
+
+def _changed(people: bytes, before: bytes) -> bytes:
+    """Return the parts of `people` that differ: most of it stays as it was from reading to reading."""
+    parts = range(0, len(people), _PEOPLE_PART)
+    return b"".join(
+        people[at : at + _PEOPLE_PART]
+        for at in parts
+        if people[at : at + _PEOPLE_PART] != before[at : at + _PEOPLE_PART]
     )
 
 
@@ -127,18 +147,6 @@ def _numbers(kind: str, packed: bytes) -> "array[Any]":
 def person_bits(user_id: int) -> int:
     """Return the random tail of a person's id, given as a number."""
     return user_id & _TAIL
-
-
-def people_of(seats: int, tails: Iterable[int]) -> bytearray:
-    """Return the bits of `People` for a schedule of `seats` seats."""
-    size = 64
-    while size < min(seats * _PEOPLE_BITS_PER_SEAT, _PEOPLE_BITS_MAX):
-        size *= 2
-    bits = bytearray(size // 8)
-    people = People(bits)
-    for tail in tails:
-        people.add(tail & _TAIL)
-    return bits
 
 
 class _Lapses:
@@ -195,7 +203,9 @@ class LiveStates:
         self._fill_lapses()
         self._since: dict[int, Change] = {}
         self._reading = False
-        self.people = People(reading.people)
+        self.people = People(len(reading.states))
+        self.people.include(reading.people)
+        self.people_told = reading.people_told
         self.sale = reading.sale
         self.version = sum(self._versions)
         self.free = self._shown.count(AVAILABLE)
@@ -232,7 +242,7 @@ class LiveStates:
 
         Raises `IndexError` for a seat that does not exist.
         """
-        self.people.add(change.person)
+        self.people.include((change.person,))
         step = change.version - self._versions[change.position]
         if step <= 0:
             return False
@@ -268,6 +278,7 @@ class LiveStates:
             if change.version > self._versions[change.position]:
                 self._set(*change[:4])
         self.people.include(reading.people)
+        self.people_told = reading.people_told
         self.sale = reading.sale
         self.lapse(reading.now)
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from boxoffice.catalog.layouts import compute
 from boxoffice.catalog.seat_states import LiveStates, Reading
 
 # A schedule is read for at most one part in so many of the time, however large it is.
@@ -113,7 +114,7 @@ class Watch:
         began_at = self._began_at
         reading = await self._read()
         if self.live is None:
-            self.live = LiveStates(reading)
+            self.live = await compute(len(reading.states), lambda: LiveStates(reading))
         else:
             self.live.take_over(reading)
         self._read_at = began_at
