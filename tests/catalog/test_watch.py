@@ -87,6 +87,18 @@ async def test_a_large_hall_is_read_for_a_twentieth_of_the_time(
     assert 5 <= source.readings <= 11
 
 
+async def test_a_hall_that_is_not_eager_is_read_once_somebody_wants_it(source: Source) -> None:
+    watch = Watch(source.read, Ages(0.25, 1.0), lambda: source.listening, source.clock, eager=False)
+    assert watch.usable() is None
+    await _turn()
+    assert source.readings == 0
+    watch.want()
+    assert watch.usable() is None
+    await _turn()
+    assert watch.usable() is watch.live is not None
+    assert source.readings == 1
+
+
 async def test_a_database_that_is_away_is_not_stormed(source: Source, watch: Watch) -> None:
     await watch.fresh()
     source.fails = True

@@ -59,6 +59,10 @@ class Pod:
 
     async def submit(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
         await self.maps.states(hall.schedule_id, max_age_s=0)
+        return await self.decide(hall, command)
+
+    async def decide(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
+        """Submit a command in its place in the order, without a look at the seats first."""
         return await self._group_commit.submit(self.holds, hall.schedule_id, command)
 
     async def release(self, hall: Hall, person: int, outcome: HoldOutcome) -> ReleaseOutcome:
@@ -134,9 +138,9 @@ async def test_a_seat_of_an_open_transaction_is_asked_for_until_it_is_decided(
 
 async def test_who_loses_against_a_winner_that_fails_is_not_refused(hall: Hall, pod: Pod) -> None:
     """The first one's claim was in the way, but it wanted more than a person may have."""
-    outcomes = await asyncio.gather(
-        pod.hold(hall, 0, *hall.seat_ids[:11]), pod.hold(hall, 1, "S001")
-    )
+    await pod.maps.states(hall.schedule_id)
+    wishes = [hall.wish(hall.people[0], *hall.seat_ids[:11]), hall.wish(hall.people[1], "S001")]
+    outcomes = await asyncio.gather(*(pod.decide(hall, wish) for wish in wishes))
     assert [one.name for one in outcomes] == ["ticket_limit", "held"]
 
 

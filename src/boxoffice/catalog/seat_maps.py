@@ -55,6 +55,8 @@ _REFUSED, _UNKNOWN, _KNOWN_PERSON = (
     telemetry.SEAT_CACHE.labels(result) for result in ("refused", "unknown", "known_person")
 )
 _READS_MAX = 3
+# A larger hall is read for refusals only once the database has refused somebody there.
+_EAGER_SEATS_MAX = 100_000
 # A map is encoded for at most one part in so many of the time, however large it is.
 _RENDER_SHARE = 10
 
@@ -270,8 +272,11 @@ class SeatMaps:
         return live is not None and person_bits(user_id.int) not in live[1].people
 
     def shows_free(self, schedule_id: UUID, seat_ids: Iterable[str]) -> list[str]:
-        """Return which of the seats are believed to be free at this moment."""
+        """Return which of the seats that the database has refused were believed to be free."""
         sheet = self._sheets.peek(schedule_id)
+        seat_ids = list(seat_ids)
+        if sheet is not None and seat_ids:
+            sheet.watch.want()
         live = sheet.watch.usable() if sheet else None
         if sheet is None or live is None:
             return []
@@ -388,7 +393,13 @@ class SeatMaps:
             raise ScheduleNotFound
         sheet = _Sheet(await self._load_layout(schedule_id, schedule))
         read = partial(self._read, sheet)
-        sheet.watch = Watch(read, self._ages, lambda: self._listening, self._clock)
+        sheet.watch = Watch(
+            read,
+            self._ages,
+            lambda: self._listening,
+            self._clock,
+            eager=len(sheet.layout.seats) <= _EAGER_SEATS_MAX,
+        )
         return sheet
 
     async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:

@@ -30,7 +30,8 @@ class Watch:
     """The live states of one schedule; `clock` is monotonic, in seconds.
 
     At most one reading is under way at a time, and those who want one that began before they asked
-    share it.
+    share it. A hall that is not `eager` is not read for those who would not wait, before somebody has
+    wanted it: while nobody is refused anything there, nothing is gained by it.
     """
 
     def __init__(
@@ -39,11 +40,14 @@ class Watch:
         ages: Ages,
         listening: Callable[[], bool],
         clock: Callable[[], float],
+        *,
+        eager: bool = True,
     ) -> None:
         self._read = read
         self._ages = ages
         self._listening = listening
         self._clock = clock
+        self._is_wanted = eager
         self._read_at = -math.inf
         self._took_s = 0.0
         self._doubted_at = -math.inf
@@ -63,10 +67,14 @@ class Watch:
         self._doubted_at = self._clock()
         self._due_at = self._believed_until = -math.inf
 
+    def want(self) -> None:
+        """Have the schedule read from now on: somebody was refused something there."""
+        self._is_wanted = True
+
     def usable(self) -> LiveStates | None:
         """Return the states where they may be believed, without waiting; else a reading is started."""
         now = self._clock()
-        if now >= self._due_at:
+        if now >= self._due_at and (self._is_wanted or self.live is not None):
             self._start_where_due(now)
         return self.live if now < self._believed_until else None
 
