@@ -17,7 +17,9 @@ from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
 from boxoffice.catalog import routes as catalog_routes
+from boxoffice.catalog.notices import Notices
 from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.seat_news import SeatNews
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.http import health, openapi, problems
@@ -36,6 +38,7 @@ from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
@@ -55,6 +58,8 @@ class Application:
     accounts: Accounts
     catalog: Catalog
     seat_maps: SeatMaps
+    notices: Notices
+    clock: DatabaseClock
     reservations: Reservations
     payments: Payments
     group_commit: GroupCommit
@@ -99,11 +104,11 @@ async def open_application(
         await servers.clock.synchronize()
         application = _compose(settings, servers, providers or {})
         await application.accounts.ensure_key()
-        async with _refreshing(servers.clock, application.accounts):
+        async with _refreshing(servers.clock, application):
             try:
                 yield application
             finally:
-                await _drain(settings, servers)
+                await _drain(settings, servers, application.notices)
                 application.lane.journal.write()
     finally:
         await servers.valkey.close()
@@ -111,11 +116,12 @@ async def open_application(
 
 
 @asynccontextmanager
-async def _refreshing(clock: DatabaseClock, accounts: Accounts) -> AsyncIterator[None]:
+async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIterator[None]:
     """Keep what a process knows by heart up to date for as long as it runs."""
     tasks = [
         asyncio.create_task(clock.keep_synchronized()),
-        asyncio.create_task(accounts.tokens.keep_fresh()),
+        asyncio.create_task(application.accounts.tokens.keep_fresh()),
+        asyncio.create_task(application.notices.run()),
     ]
     try:
         yield
@@ -123,15 +129,16 @@ async def _refreshing(clock: DatabaseClock, accounts: Accounts) -> AsyncIterator
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        accounts.close()
+        application.accounts.close()
 
 
-async def _drain(settings: Settings, servers: _Servers) -> None:
+async def _drain(settings: Settings, servers: _Servers, notices: Notices) -> None:
     """Let what was begun come to its end, within the time that a process has for it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.drain_timeout_ms / 1000):
             await servers.group_commit.close()
             await servers.background.finish()
+            await notices.finish()
 
 
 def _compose(
@@ -139,10 +146,13 @@ def _compose(
 ) -> Application:
     accounts = _accounts(settings, servers)
     catalog_store = CatalogStore(servers.db)
-    seat_maps = SeatMaps(settings, catalog_store)
+    clock = servers.clock
+    seat_maps = SeatMaps(settings, catalog_store, now=clock.now, uncertainty_s=clock.uncertainty_s)
+    notices = Notices(servers.valkey, seat_maps)
+    news = SeatNews(seat_maps, notices)
     catalog = Catalog(settings, catalog_store, seat_maps)
-    reservations = _reservations(settings, servers, seat_maps)
-    payments = _payments(settings, servers, providers, seat_maps)
+    reservations = _reservations(settings, servers, seat_maps, news)
+    payments = _payments(settings, servers, providers, seat_maps, news)
     gate = _gate(settings, accounts)
     routes = [
         *account_routes.routes(accounts, gate),
@@ -159,6 +169,8 @@ def _compose(
         accounts,
         catalog,
         seat_maps,
+        notices,
+        clock,
         reservations,
         payments,
         servers.group_commit,
@@ -172,16 +184,17 @@ def _accounts(settings: Settings, servers: _Servers) -> Accounts:
     return Accounts(settings, store, tokens, servers.valkey)
 
 
-def _reservations(settings: Settings, servers: _Servers, seat_maps: SeatMaps) -> Reservations:
+def _reservations(
+    settings: Settings, servers: _Servers, seat_maps: SeatMaps, news: SeatNews
+) -> Reservations:
     store = ReservationStore(servers.db)
-    seat_lock = SeatLock(
-        servers.valkey, settings.seat_lock_ttl_ms, settings.seat_lock_key_ttl_s * 1000
-    )
+    seat_lock = SeatLock(servers.valkey, settings.seat_lock_ttl_ms)
+    switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: news.has_peers)
     return Reservations(
         store,
         servers.group_commit,
-        HoldDecider(store, seat_lock, servers.background),
-        ReleaseDecider(store, seat_lock),
+        HoldDecider(store, seat_lock, servers.background, news, switch),
+        ReleaseDecider(store, seat_lock, news, switch),
         seat_maps,
         HoldLimits(settings.seats_per_hold_max),
     )
@@ -192,12 +205,13 @@ def _payments(
     servers: _Servers,
     providers: Mapping[str, PaymentProvider],
     seat_maps: SeatMaps,
+    news: SeatNews,
 ) -> Payments:
     store = PaymentStore(servers.db)
     return Payments(
         store,
         servers.group_commit,
-        PayDecider(store),
+        PayDecider(store, news),
         ChargeDecider(store, settings.wallet_balance_max_minor),
         providers,
         settings.wallet_charge_max_minor,

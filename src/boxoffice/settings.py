@@ -75,8 +75,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     breaker_open_ms: Milliseconds = 1_000
 
     # Reservations
+    # Whether seats that are known to be gone are refused from memory.
+    seat_cache: bool = True
+    seat_lock: Literal["auto", "always", "off"] = "auto"
+    seat_lock_hot_ms: Milliseconds = 5_000
     seat_lock_ttl_ms: Annotated[int, Meta(ge=100, le=10_000)] = 9_000
-    seat_lock_key_ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
     hold_ttl_default_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     seats_per_hold_max: Annotated[int, Meta(ge=1, le=64)] = 10
     ticket_limit_default: Annotated[int, Meta(ge=1, le=1000)] = 10
@@ -87,8 +90,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seats_per_schedule_max: Count = 100_000
     catalog_cache_ms: Milliseconds = 1_000
     seats_cache_ms: Milliseconds = 250
+    seats_verify_ms: Milliseconds = 1_000
     catalog_cache_entries_max: Count = 256
-    # Seats of all the schedules whose maps a process keeps; each takes about a kilobyte.
+    # Seats of all the schedules that a process keeps; each takes about 200 bytes, twice with its map.
     seats_cached_max: Count = 200_000
     schedules_per_concert_max: Count = 100
 

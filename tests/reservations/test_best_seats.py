@@ -9,7 +9,9 @@ import pytest
 
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
+from boxoffice.catalog.notices import Notices
 from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.seat_news import SeatNews
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import (
     IdempotencyKeyReused,
@@ -47,12 +49,14 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     """The service of one pod."""
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
+    seat_maps = SeatMaps(settings, CatalogStore(db))
+    news = SeatNews(seat_maps, Notices(valkey, seat_maps))
     yield Reservations(
         ReservationStore(db),
         group_commit,
-        HoldDecider(ReservationStore(db), seat_lock, background),
-        ReleaseDecider(ReservationStore(db), seat_lock),
-        SeatMaps(settings, CatalogStore(db)),
+        HoldDecider(ReservationStore(db), seat_lock, background, news),
+        ReleaseDecider(ReservationStore(db), seat_lock, news),
+        seat_maps,
         Limits(seats_per_hold_max=10),
     )
     await group_commit.close()

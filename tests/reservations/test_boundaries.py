@@ -4,8 +4,10 @@ import asyncio
 
 import asyncpg
 
+from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.platform.postgres import Database, Record
+from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
@@ -42,16 +44,16 @@ async def test_a_payment_that_is_open_past_the_hold_counts_against_the_ticket_li
 
 
 async def test_the_version_of_a_map_grows_when_a_payment_ends_after_the_hold(
-    db: Database, other: "asyncpg.Connection[Record]"
+    db: Database, settings: Settings, other: "asyncpg.Connection[Record]"
 ) -> None:
     hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
     first = await hall.held(hall.people[0], "S001")
-    catalog = CatalogStore(db)
+    maps = SeatMaps(settings, CatalogStore(db))
     async with other.transaction():
         assert await other.fetchval(_PAY, hall.schedule_id, hall.people[0], first) == "paid"
         await until(lambda: other.fetchval(_LAPSED, first))
-        lapsed = await catalog.seat_states(hall.schedule_id)
-    sold = await catalog.seat_states(hall.schedule_id)
+        lapsed = await maps.states(hall.schedule_id, max_age_s=0)
+    sold = await maps.states(hall.schedule_id, max_age_s=0)
     assert (lapsed.status[0], sold.status[0]) == (0, 2)
     assert sold.version > lapsed.version
 

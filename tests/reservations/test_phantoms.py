@@ -10,6 +10,10 @@ import msgspec
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
+from boxoffice.catalog.notices import Notices
+from boxoffice.catalog.seat_maps import SeatMaps
+from boxoffice.catalog.seat_news import SeatNews
+from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import Overloaded
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record
@@ -39,19 +43,26 @@ def settings(settings: Settings) -> Settings:
 
 
 class Pod:
-    """The parts of one process that decide holds and releases."""
+    """The parts of one process that decide holds and releases, and who has been there before."""
 
     def __init__(self, db: Database, valkey: Valkey, limits: Limits | None = None) -> None:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
         self._group_commit = GroupCommit(limits or Limits())
-        self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background)
-        self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock)
+        self.maps = SeatMaps(Settings(), CatalogStore(db))
+        news = SeatNews(self.maps, Notices(valkey, self.maps))
+        self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background, news)
+        self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock, news)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
         return await self.submit(hall, hall.wish(hall.people[person], *seat_ids, key=key))
 
     async def submit(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
+        await self.maps.states(hall.schedule_id, max_age_s=0)
+        return await self.decide(hall, command)
+
+    async def decide(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
+        """Submit a command in its place in the order, without a look at the seats first."""
         return await self._group_commit.submit(self.holds, hall.schedule_id, command)
 
     async def release(self, hall: Hall, person: int, outcome: HoldOutcome) -> ReleaseOutcome:
@@ -127,9 +138,9 @@ async def test_a_seat_of_an_open_transaction_is_asked_for_until_it_is_decided(
 
 async def test_who_loses_against_a_winner_that_fails_is_not_refused(hall: Hall, pod: Pod) -> None:
     """The first one's claim was in the way, but it wanted more than a person may have."""
-    outcomes = await asyncio.gather(
-        pod.hold(hall, 0, *hall.seat_ids[:11]), pod.hold(hall, 1, "S001")
-    )
+    await pod.maps.states(hall.schedule_id)
+    wishes = [hall.wish(hall.people[0], *hall.seat_ids[:11]), hall.wish(hall.people[1], "S001")]
+    outcomes = await asyncio.gather(*(pod.decide(hall, wish) for wish in wishes))
     assert [one.name for one in outcomes] == ["ticket_limit", "held"]
 
 

@@ -150,37 +150,6 @@ async def test_a_word_that_was_long_on_its_way_ends_with_its_hold(
     assert await _value(valkey, schedule, "B") is None, "its time is over already"
 
 
-async def test_a_key_that_made_a_hold_passes_whoever_has_the_seats_now(
-    lock: SeatLock, valkey: Valkey, schedule: UUID
-) -> None:
-    await lock.claim(schedule, [Claim("old", ["A"])])
-    await lock.settle(schedule, [Ending("old", ["A"], made=True)])
-    await lock.claim(schedule, [Claim("new", ["A", "B"]), Claim("open", ["C"])])
-    await lock.settle(schedule, [Ending("new", ["A", "B"], 99_000)])
-    assert await _answers(
-        lock, schedule, Claim("old", ["A", "D"]), Claim("you", ["A", "E"]), Claim("old", ["C"])
-    ) == [Answer.CLEAR, Answer.TAKEN, Answer.CLEAR]
-    values = {seat: await _value(valkey, schedule, seat) for seat in "ABCDE"}
-    assert values == {"A": "C:new", "B": "C:new", "C": "P:open", "D": None, "E": None}
-
-
-async def test_a_key_is_marked_though_its_seat_cannot_be_and_the_mark_lapses(
-    valkey: Valkey, schedule: UUID
-) -> None:
-    lock = SeatLock(valkey, TTL_MS, 60_000)
-    await lock.claim(schedule, [Claim("new", ["A"])])
-    await lock.settle(schedule, [Ending("late", ["A", "B"], 99_000, made=True)])
-    assert [await _value(valkey, schedule, seat) for seat in "AB"] == ["P:new", None]
-    assert await _answers(lock, schedule, Claim("late", ["A"])) == [Answer.CLEAR]
-    marker = f"{{{schedule}}}:key:late"
-    assert 0 < int(await valkey.command("PTTL", marker)) <= 60_000
-    await lock.settle(schedule, [Ending("new", ["A"])])
-    assert await valkey.command("EXISTS", f"{{{schedule}}}:key:new") == 0, "it made no hold"
-    assert await valkey.command("CLUSTER", "KEYSLOT", marker) == await valkey.command(
-        "CLUSTER", "KEYSLOT", _key(schedule, "A")
-    )
-
-
 async def test_keys_of_a_schedule_share_a_slot(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:

@@ -96,6 +96,10 @@ class Cache(Generic[K, V]):
         entry = self._entries.get(key)
         return entry.value if entry is not None else None
 
+    def values(self) -> list[V]:
+        """Return every value that is kept, however old it is."""
+        return [entry.value for entry in self._entries.values()]
+
     def invalidate(self, key: K) -> None:
         """Forget `key`; a load that is under way is handed to those who wait for it, and not kept."""
         self._drop(key)
@@ -186,15 +190,24 @@ class Once(Generic[V]):
     def __init__(self, make: Callable[[], Awaitable[V]]) -> None:
         self._make = make
         self._task: asyncio.Task[V] | None = None
+        self._value: V | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the value is there."""
+        return self._value is not None
 
     async def get(self) -> V:
-        """Return the value."""
+        """Return the value; at once, without giving way to anybody, where it is there."""
+        if self._value is not None:
+            return self._value
         if self._task is None or (self._task.done() and self._failed(self._task)):
             self._task = asyncio.create_task(self._run())
         return await asyncio.shield(self._task)
 
     async def _run(self) -> V:
-        return await self._make()
+        self._value = await self._make()
+        return self._value
 
     @staticmethod
     def _failed(task: "asyncio.Task[V]") -> bool:

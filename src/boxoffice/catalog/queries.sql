@@ -58,29 +58,45 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
  ORDER BY s.ordinal;
 
 -- name: seat_states
--- One byte per seat in the seats' order, and the version of the whole: it grows with every visible
--- change, a hold that lapses included, and never goes back (a take-over counts two in the seat).
--- OFFSET 0 keeps the inner query apart, so that narrow rows are sorted: a large hall fits in memory.
--- Casting a state to "char" leaves its first letter.
-WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
-SELECT count(*) AS seats,
-       (coalesce(sum(x.version), 0) + count(*) FILTER (WHERE x.lapsed))::bigint AS version,
-       coalesce(string_agg(
-           CASE
-               WHEN x.lapsed THEN '\x00'::bytea
-               WHEN x.state = 'A' THEN '\x00'::bytea
-               WHEN x.state = 'H' THEN '\x01'::bytea
-               WHEN x.state = 'S' THEN '\x02'::bytea
-               ELSE '\x03'::bytea
-           END, ''::bytea ORDER BY x.ordinal), ''::bytea) AS status
-  FROM (
-      SELECT s.ordinal, s.version, s.state::"char" AS state,
-             s.state = 'HELD' AND s.expires_at <= m.at AS lapsed
-        FROM seats s
-       CROSS JOIN moment m
-       WHERE s.schedule_id = $1
-      OFFSET 0
-  ) x;
+-- Everything that a process keeps about the seats of a schedule, in one snapshot: per seat, in the
+-- seats' order, a byte for the state, the end of the hold (seconds since 1970 as a double, 0 for none)
+-- and the version; the last eight bytes of the id of everybody who ever had a reservation here; when it
+-- is on sale. A hold that has lapsed is told as held: the reader sees its end.
+-- The inner query is sorted once for all aggregates, and OFFSET 0 keeps it apart, so that narrow rows
+-- are sorted: a large hall fits in memory. Casting a state to "char" leaves its first letter.
+WITH moment AS MATERIALIZED (SELECT date_part('epoch', clock_timestamp()) AS at)
+SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
+       s.status = 'OPEN' AS is_open,
+       date_part('epoch', s.sale_opens_at) AS opens_at,
+       date_part('epoch', coalesce(s.sale_closes_at, 'infinity')) AS closes_at
+  FROM schedules s
+ CROSS JOIN moment m
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS seats,
+             coalesce(string_agg(
+                 CASE x.state
+                     WHEN 'A' THEN '\x00'::bytea
+                     WHEN 'H' THEN '\x01'::bytea
+                     WHEN 'S' THEN '\x02'::bytea
+                     ELSE '\x03'::bytea
+                 END, ''::bytea), ''::bytea) AS states,
+             coalesce(string_agg(float8send(x.expires_at), ''::bytea), ''::bytea) AS expires_at,
+             coalesce(string_agg(int8send(x.version), ''::bytea), ''::bytea) AS versions
+        FROM (
+            SELECT x.version, x.state::"char" AS state,
+                   coalesce(date_part('epoch', x.expires_at), 0) AS expires_at
+              FROM seats x
+             WHERE x.schedule_id = s.schedule_id
+             ORDER BY x.ordinal
+            OFFSET 0
+        ) x
+ ) n
+ CROSS JOIN LATERAL (
+      SELECT coalesce(string_agg(substr(uuid_send(r.user_id), 9), ''::bytea), ''::bytea) AS people
+        FROM reservations r
+       WHERE r.schedule_id = s.schedule_id
+ ) p
+ WHERE s.schedule_id = $1;
 
 -- name: concert_of_organizer
 -- The status of a concert, if it is this organizer's.

@@ -1,67 +1,72 @@
-"""Seat maps in memory: where the seats are, in what state they were a moment ago, and the answer to
-those who ask, encoded once per version.
+"""Seat maps in memory: where the seats are, in what state they are, who may be refused without asking,
+and the answer to those who look, encoded once per version.
 """
 
 import asyncio
 import math
 import time
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
-import msgspec
-
 from boxoffice.catalog.cache import Cache, Once
-from boxoffice.catalog.store import CatalogStore
+from boxoffice.catalog.layouts import (
+    INLINE_SEATS_MAX,
+    Layout,
+    Seat,
+    compute,
+    packed,
+    positions,
+)
+from boxoffice.catalog.rendering import Packer, Pieces, RenderedMap, cut
+from boxoffice.catalog.seat_states import (
+    AVAILABLE,
+    BLOCKED,
+    HELD,
+    SOLD,
+    Change,
+    LiveStates,
+    Reading,
+    Sale,
+    person_bits,
+    reading_of,
+)
+from boxoffice.catalog.store import CatalogStore, PublicSchedule, StatesRow
+from boxoffice.catalog.watch import Ages, Watch
 from boxoffice.errors import IntegrityError, ScheduleNotFound
-from boxoffice.platform.postgres import Record
-from boxoffice.platform.values import Money
+from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
-AVAILABLE, HELD, SOLD, BLOCKED = range(4)
-_NAMES = (b"AVAILABLE", b"HELD", b"SOLD", b"BLOCKED")
+__all__ = [
+    "AVAILABLE",
+    "BLOCKED",
+    "HELD",
+    "SOLD",
+    "Layout",
+    "RenderedMap",
+    "Seat",
+    "SeatMaps",
+    "SeatStates",
+    "compute",
+]
 
-T = TypeVar("T")
-
-# Above this many seats the work goes to a thread: below it the way there takes longer than the work.
-_INLINE_SEATS_MAX = 3_000
-# A map changes many times a second while it sells: the quickest level already takes nine tenths off.
-_GZIP_LEVEL = 1
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_REFUSED, _UNKNOWN, _KNOWN_PERSON = (
+    telemetry.SEAT_CACHE.labels(result) for result in ("refused", "unknown", "known_person")
+)
 _READS_MAX = 3
-
-
-class Seat(msgspec.Struct, frozen=True, gc=False):
-    """A seat without its state; `price_minor` in minor units of the layout's currency."""
-
-    seat_id: str
-    section: str
-    row: str
-    number: int
-    grade: str
-    price_minor: int
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """The seats of a schedule in their order, and the position of each id."""
-
-    schedule_id: UUID
-    currency: str
-    seats: tuple[Seat, ...]
-    index: dict[str, int]
-    # Whether the seats are final, as they are once the schedule has been opened.
-    final: bool
+# A larger hall is read for refusals only once the database has refused somebody there.
+_EAGER_SEATS_MAX = 100_000
+# A map is encoded for at most one part in so many of the time, however large it is.
+_RENDER_SHARE = 10
 
 
 @dataclass(frozen=True, eq=False)
 class SeatStates:
     """One byte per seat in the order of the layout: AVAILABLE, HELD, SOLD or BLOCKED.
 
-    `version` grows with every visible change; `read_at` is when the read began, in monotonic seconds.
+    `version` grows with every visible change; `read_at` is when this was looked at, in monotonic
+    seconds.
     """
 
     version: int
@@ -69,86 +74,84 @@ class SeatStates:
     status: bytes
 
 
-class _SeatShape(msgspec.Struct):
-    seat_id: str
-    section: str
-    row: str
-    number: int
-    grade: str
-    price: Money
-
-
-class RenderedMap:
-    """The JSON of a seat map at one version; `tag` names its bytes."""
-
-    def __init__(self, sheet: "_Sheet", version: int, status: bytes) -> None:
-        self._sheet = sheet
-        self._version = version
-        self._status = status
-        self._body = Once(self._encode)
-        self._gzip = Once(self._compress)
-
-    async def tag(self) -> str:
-        """Return a name that no other content has: the layout's own, and the version."""
-        pieces = await self._sheet.pieces.get()
-        return f"{pieces.tag}-{self._version}"
-
-    async def body(self) -> bytes:
-        """Return the JSON."""
-        return await self._body.get()
-
-    async def gzip(self) -> bytes:
-        """Return the JSON compressed (RFC 1952)."""
-        return await self._gzip.get()
-
-    async def _encode(self) -> bytes:
-        pieces = await self._sheet.pieces.get()
-        return await compute(len(self._status), lambda: pieces.join(self._version, self._status))
-
-    async def _compress(self) -> bytes:
-        body = await self.body()
-        return await compute(len(self._status), lambda: _gzipped(body))
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """The parts of a map's JSON that do not change: what stands before each status."""
-
-    head: bytes
-    befores: Sequence[bytes]
-    tag: str
-
-    def join(self, version: int, status: bytes) -> bytes:
-        parts = [b""] * (2 * len(status))
-        parts[0::2] = self.befores
-        parts[1::2] = map(_NAMES.__getitem__, status)
-        head = b'%b,"version":%d,"seats":[' % (self.head, version)
-        return b"".join((head, *parts, b'"}]}' if parts else b"]}"))
+class _LayoutOutdated(Exception):
+    """Seats were added to a draft since its layout was read."""
 
 
 class _Sheet:
-    """A layout with the constant parts of its JSON, which are made when first needed."""
+    """A schedule as it is kept: its layout, its states, and what was last shown of both."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.pieces = Once(self._cut)
+        self.pieces: Once[Pieces] = Once(self._cut)
+        self.packer = Packer()
+        self.watch: Watch
+        self.states: SeatStates | None = None
+        self.rendered: RenderedMap | None = None
+        self.rendered_at = -math.inf
+        # Somebody was promised to see the newest: the next one who looks does.
+        self.is_due = True
+        self._next: RenderedMap | None = None
+        self._making: asyncio.Task[None] | None = None
 
-    async def _cut(self) -> _Pieces:
-        return await compute(len(self.layout.seats), lambda: _pieces(self.layout))
+    async def _cut(self) -> Pieces:
+        return await compute(len(self.layout.seats), lambda: cut(self.layout))
 
+    def show(self, live: LiveStates, now: float, at: float, rest_s: float) -> RenderedMap:
+        """Return the map of these states, or the last one where that is younger than `rest_s`."""
+        last = self.rendered
+        if last is None:
+            return self._renew(live, now, at)
+        rest_s = max(rest_s, last.took_s * _RENDER_SHARE)
+        if not self.is_due and at - self.rendered_at < rest_s:
+            return last
+        is_small = len(self.layout.seats) <= INLINE_SEATS_MAX
+        if self.is_due or is_small or not (last.has_body or last.has_gzip):
+            return self._renew(live, now, at)
+        return self._renew_in_advance(last, live, now, at)
 
-@dataclass(frozen=True)
-class _Snapshot:
-    sheet: _Sheet
-    states: SeatStates
-    rendered: RenderedMap = field(repr=False)
+    def _renew(self, live: LiveStates, now: float, at: float) -> RenderedMap:
+        self.is_due = False
+        self.rendered_at = at
+        status = live.shown(now)
+        last = self.rendered
+        if last is None or last.version != live.version or last.status != status:
+            last = self.rendered = RenderedMap(self.pieces, self.packer, live.version, status)
+        return last
+
+    def _renew_in_advance(
+        self, last: RenderedMap, live: LiveStates, now: float, at: float
+    ) -> RenderedMap:
+        """Go on showing the last map of a large hall while the next one is being made."""
+        if self._making is None:
+            made = self._renew(live, now, at)
+            if made is last:
+                return last
+            self.rendered, self._next = last, made
+            self._making = asyncio.create_task(made.make_like(last))
+            self._making.add_done_callback(self._made)
+        return last
+
+    def _made(self, making: "asyncio.Task[None]") -> None:
+        self._making = None
+        made, self._next = self._next, None
+        if making.cancelled() or making.exception() is not None or made is None:
+            return
+        # Somebody who was to see the newest may have had a newer one meanwhile.
+        if self.rendered is None or made.version > self.rendered.version:
+            self.rendered = made
 
 
 class SeatMaps:
-    """Layouts, seat states and encoded seat maps of the schedules that are asked for.
+    """Layouts, live states and encoded seat maps of the schedules that are asked for.
 
-    What it says about a seat is as old as `seats_cache_ms`: good for showing and for refusing, never
-    for accepting. A schedule of a concert that is not published does not exist here.
+    What it says about a seat is good for showing and for refusing, never for accepting. It follows
+    this process's own decisions and other pods' notices, and a reading verifies it every
+    `seats_verify_ms` while notices come in, every `seats_cache_ms` while they do not. A schedule of a
+    concert that is not published does not exist here.
+
+    `clock` counts monotonic seconds, `now` is the database's time in seconds since the epoch, and
+    `uncertainty_s` says how wrong `now` may be.
     """
 
     def __init__(
@@ -156,23 +159,23 @@ class SeatMaps:
         settings: Settings,
         store: CatalogStore,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        now: Callable[[], float] = time.time,
+        uncertainty_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._now = now
+        self._uncertainty_s = uncertainty_s
+        self._refuses = settings.seat_cache
+        self._listening = False
         draft_ttl_s = settings.catalog_cache_ms / 1000
-        states_ttl_s = settings.seats_cache_ms / 1000
+        self._rest_s = settings.seats_cache_ms / 1000
+        self._ages = Ages(self._rest_s, max(settings.seats_verify_ms / 1000, self._rest_s))
         self._sheets: Cache[UUID, _Sheet] = Cache(
             self._load_sheet,
             ttl_s=lambda sheet: math.inf if sheet.layout.final else draft_ttl_s,
             weigh=lambda sheet: 1 + len(sheet.layout.seats),
-            absent_ttl_s=draft_ttl_s,
-            weight_max=settings.seats_cached_max,
-            clock=clock,
-        )
-        self._snapshots: Cache[UUID, _Snapshot] = Cache(
-            self._load_snapshot,
-            ttl_s=lambda _snapshot: states_ttl_s,
-            weigh=lambda snapshot: 1 + len(snapshot.states.status),
             absent_ttl_s=draft_ttl_s,
             weight_max=settings.seats_cached_max,
             clock=clock,
@@ -197,98 +200,231 @@ class SeatMaps:
         self, schedule_id: UUID, *, max_age_s: float | None = None
     ) -> tuple[Layout, SeatStates]:
         """Return `states` with the layout that they belong to; raise `ScheduleNotFound`."""
-        snapshot = await self._snapshots.get(schedule_id, max_age_s)
-        return snapshot.sheet.layout, snapshot.states
+        sheet, live = await self._watched(schedule_id, max_age_s)
+        now = self._clock()
+        states = sheet.states
+        if states is None or max_age_s is not None or now - states.read_at >= self._rest_s:
+            status = live.shown(self._now())
+            states = sheet.states = SeatStates(live.version, now, status)
+        return sheet.layout, states
 
     async def states(self, schedule_id: UUID, *, max_age_s: float | None = None) -> SeatStates:
         """Return the states of the seats, read at most `max_age_s` ago (0: after this call).
 
         Raises `ScheduleNotFound`.
         """
-        return (await self._snapshots.get(schedule_id, max_age_s)).states
+        return (await self.reading(schedule_id, max_age_s=max_age_s))[1]
 
     async def rendered(self, schedule_id: UUID) -> RenderedMap:
-        """Return the encoded seat map; raise `ScheduleNotFound`."""
-        return (await self._snapshots.get(schedule_id)).rendered
+        """Return the encoded seat map; raise `ScheduleNotFound`.
+
+        While a schedule sells its map is encoded at most every `seats_cache_ms`, that of a large one
+        less often: everybody gets the last one meanwhile, and `version` tells.
+        """
+        sheet, live = await self._watched(schedule_id, None)
+        return sheet.show(live, self._now(), self._clock(), self._rest_s)
+
+    def taken(self, schedule_id: UUID, seat_ids: Sequence[str], user_id: UUID) -> list[str] | None:
+        """Return which of the seats are surely taken at this moment, without asking anybody.
+
+        None where it is not known, or where it is not for this process to say: on somebody who may have
+        had a reservation here only the database decides, because it may be a repetition.
+        """
+        known = self._known(schedule_id, user_id)
+        if known is None:
+            return None
+        layout, live = known
+        surely_before = self._now() + self._uncertainty_s()
+        index = layout.index
+        taken = [one for one in seat_ids if live.is_taken(index[one], surely_before)]
+        if taken:
+            _REFUSED.inc()
+        return taken
+
+    def is_sold_out(self, schedule_id: UUID, user_id: UUID) -> bool:
+        """Say whether surely no seat is free, and this process may say so to this person."""
+        live = self._settled(schedule_id, user_id)
+        if live is None or live.free:
+            return False
+        _REFUSED.inc()
+        return True
+
+    def left_for(self, schedule_id: UUID, user_id: UUID) -> SeatStates | None:
+        """Return the states of this moment, where this process may refuse on them; None as `taken`."""
+        live = self._settled(schedule_id, user_id)
+        if live is None:
+            return None
+        return SeatStates(live.version, self._clock(), live.shown(self._now()))
+
+    def _settled(self, schedule_id: UUID, user_id: UUID) -> LiveStates | None:
+        known = self._known(schedule_id, user_id)
+        if known is None:
+            return None
+        _, live = known
+        now = self._now()
+        live.lapse(now)
+        # A hold that ends within the clock's uncertainty may be free already.
+        return None if live.next_lapse_at <= now + self._uncertainty_s() else live
+
+    def knows_as_new(self, schedule_id: UUID, user_id: UUID) -> bool:
+        """Say whether this person has surely never had a reservation in the schedule."""
+        live = self._believed(schedule_id)
+        return live is not None and person_bits(user_id.int) not in live[1].people
+
+    def shows_free(self, schedule_id: UUID, seat_ids: Iterable[str]) -> list[str]:
+        """Return which of the seats that the database has refused were believed to be free."""
+        sheet = self._sheets.peek(schedule_id)
+        seat_ids = list(seat_ids)
+        if sheet is not None and seat_ids:
+            sheet.watch.want()
+        live = sheet.watch.usable() if sheet else None
+        if sheet is None or live is None:
+            return []
+        live.lapse(self._now())
+        index = sheet.layout.index
+        return [one for one in seat_ids if one in index and live.is_free(index[one])]
+
+    def listening(self, heard: bool) -> None:
+        """Say whether other pods' notices come in."""
+        self._listening = heard
+
+    def apply(self, schedule_id: UUID, changes: Iterable[Change]) -> None:
+        """Take changes over, those that are newer than what is known, if the schedule is kept here."""
+        sheet = self._sheets.peek(schedule_id)
+        if sheet is None or sheet.watch.live is None:
+            if sheet is not None:
+                sheet.watch.doubt()  # a first reading may be under way, from before the change
+            return
+        live = sheet.watch.live
+        gaps = live.gaps
+        try:
+            for change in changes:
+                live.apply(change)
+        except (IndexError, OverflowError):
+            gaps = -1
+        if live.gaps != gaps:
+            sheet.watch.doubt()
+
+    def position(self, schedule_id: UUID, seat_ids: Sequence[str]) -> list[int] | None:
+        """Return where the seats stand in the layout; None where it is not known."""
+        sheet = self._sheets.peek(schedule_id)
+        if sheet is None:
+            return None
+        found = [sheet.layout.index.get(one, -1) for one in seat_ids]
+        return None if -1 in found else found
+
+    def doubt(self, schedule_id: UUID) -> None:
+        """Believe nothing of a schedule until it has been read again."""
+        sheet = self._sheets.peek(schedule_id)
+        if sheet is not None:
+            sheet.watch.doubt()
+
+    def doubt_all(self) -> None:
+        """Believe nothing until it has been read again: notices were missed."""
+        for sheet in self._kept():
+            sheet.watch.doubt()
+
+    def show_now(self, schedule_id: UUID) -> None:
+        """Have the next one who looks at the map see what is known now."""
+        sheet = self._sheets.peek(schedule_id)
+        if sheet is not None:
+            sheet.is_due = True
+            sheet.states = None
 
     def forget(self, schedule_id: UUID) -> None:
         """Forget layout and states: the seats or the status of the schedule were changed."""
         self._sheets.invalidate(schedule_id)
-        self._snapshots.invalidate(schedule_id)
 
     def forget_absent(self) -> None:
         """Forget which schedules do not exist: those of a concert do from its publication on."""
         self._sheets.forget_absent()
-        self._snapshots.forget_absent()
 
     def forget_states(self, schedule_id: UUID) -> None:
-        """Forget the states: a seat of the schedule was changed."""
-        self._snapshots.invalidate(schedule_id)
+        """Read the states again before they are shown: a seat was changed, nobody knows how."""
+        self.doubt(schedule_id)
+        self.show_now(schedule_id)
+
+    def _kept(self) -> Iterator[_Sheet]:
+        return iter(self._sheets.values())
+
+    def _known(self, schedule_id: UUID, user_id: UUID) -> tuple[Layout, LiveStates] | None:
+        """Return what may refuse something to this person, if anything may."""
+        if not self._refuses:
+            return None
+        known = self._believed(schedule_id)
+        if known is None:
+            _UNKNOWN.inc()
+            return None
+        if person_bits(user_id.int) in known[1].people:
+            _KNOWN_PERSON.inc()
+            return None
+        if not known[1].sale.surely_on(self._now(), self._uncertainty_s()):
+            return None
+        return known
+
+    def _believed(self, schedule_id: UUID) -> tuple[Layout, LiveStates] | None:
+        """Return what is known of a schedule, if it is young enough and nobody can be missing."""
+        sheet = self._sheets.peek(schedule_id)
+        live = sheet.watch.usable() if sheet else None
+        if sheet is None or live is None:
+            return None
+        return sheet.layout, live
+
+    async def _watched(
+        self, schedule_id: UUID, max_age_s: float | None
+    ) -> tuple[_Sheet, LiveStates]:
+        for _ in range(_READS_MAX):
+            sheet = await self._sheets.get(schedule_id)
+            try:
+                live = await sheet.watch.fresh(max_age_s)
+            except _LayoutOutdated:
+                if self._sheets.peek(schedule_id) is sheet:
+                    self._sheets.invalidate(schedule_id)
+                continue
+            if max_age_s is not None:
+                sheet.is_due = True
+            return sheet, live
+        raise IntegrityError(f"the seats of schedule {schedule_id} do not stand still")
 
     async def _load_sheet(self, schedule_id: UUID) -> _Sheet:
         # The status is read first: seats that are read after a status other than DRAFT are final.
         schedule = await self._store.public_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
-        rows = await self._store.seats(schedule_id)
-        final = schedule.status != "DRAFT"
-        return await compute(
-            len(rows), lambda: _Sheet(_layout(schedule_id, schedule.currency, rows, final=final))
+        sheet = _Sheet(await self._load_layout(schedule_id, schedule))
+        read = partial(self._read, sheet)
+        sheet.watch = Watch(
+            read,
+            self._ages,
+            lambda: self._listening,
+            self._clock,
+            eager=len(sheet.layout.seats) <= _EAGER_SEATS_MAX,
         )
+        return sheet
 
-    async def _load_snapshot(self, schedule_id: UUID) -> _Snapshot:
-        for _ in range(_READS_MAX):
-            sheet = await self._sheets.get(schedule_id)
-            read_at = self._clock()
-            row = await self._store.seat_states(schedule_id)
-            if row.seats == len(sheet.layout.seats):
-                states = SeatStates(row.version, read_at, row.status)
-                return self._snapshot(sheet, states)
-            # Seats were added to a draft since its layout was read.
-            self._sheets.invalidate(schedule_id)
-        raise IntegrityError(f"the seats of schedule {schedule_id} do not stand still")
+    async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:
+        seats = await packed(self._store.seats(schedule_id))
+        index = await compute(len(seats), lambda: positions(seats.ids))
+        return Layout(schedule_id, schedule.currency, seats, index, schedule.status != "DRAFT")
 
-    def _snapshot(self, sheet: _Sheet, states: SeatStates) -> _Snapshot:
-        before = self._snapshots.peek(sheet.layout.schedule_id)
-        if before and before.sheet is sheet and before.states.version == states.version:
-            return _Snapshot(sheet, states, before.rendered)
-        return _Snapshot(sheet, states, RenderedMap(sheet, states.version, states.status))
+    async def _read(self, sheet: _Sheet) -> Reading:
+        began = time.monotonic()
+        row = await self._store.seat_states(sheet.layout.schedule_id)
+        if row is None or row.seats != len(sheet.layout.seats):
+            raise _LayoutOutdated
+        before = sheet.watch.live.people_told if sheet.watch.live else b""
+        reading = await compute(row.seats, lambda: _unpacked(row, before))
+        telemetry.SEAT_READ_SECONDS.observe(time.monotonic() - began)
+        return reading
 
 
-async def compute(seats: int, work: Callable[[], T]) -> T:
-    """Return what `work` returns; where it is about many seats, the event loop goes on meanwhile."""
-    if seats <= _INLINE_SEATS_MAX:
-        return work()
-    return await asyncio.to_thread(work)
-
-
-def _layout(schedule_id: UUID, currency: str, rows: Sequence[Record], *, final: bool) -> Layout:
-    seats = tuple(Seat(*row) for row in rows)
-    index = {seat.seat_id: position for position, seat in enumerate(seats)}
-    return Layout(schedule_id, currency, seats, index, final)
-
-
-def _pieces(layout: Layout) -> _Pieces:
-    encode = msgspec.json.Encoder().encode
-    befores = []
-    lead = b""
-    for seat in layout.seats:
-        shape = _SeatShape(
-            seat.seat_id,
-            seat.section,
-            seat.row,
-            seat.number,
-            seat.grade,
-            Money(seat.price_minor, layout.currency),
-        )
-        befores.append(b'%b%b,"status":"' % (lead, encode(shape)[:-1]))
-        lead = b'"},'
-    head = encode({"schedule_id": layout.schedule_id, "currency": layout.currency})[:-1]
-    tag = blake2b(b"".join((head, *befores)), digest_size=8).hexdigest()
-    return _Pieces(head, befores, tag)
-
-
-def _gzipped(body: bytes) -> bytes:
-    # No time stamp goes into the header, so equal bodies have equal bytes on every pod.
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
-    return compressor.compress(body) + compressor.flush()
+def _unpacked(row: StatesRow, people_before: bytes) -> Reading:
+    return reading_of(
+        now=row.now,
+        states=row.states,
+        expires_at=row.expires_at,
+        versions=row.versions,
+        people=row.people,
+        people_before=people_before,
+        sale=Sale(row.is_open, row.opens_at, row.closes_at),
+    )

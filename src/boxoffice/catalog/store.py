@@ -29,11 +29,17 @@ class PublicSchedule(NamedTuple):
 
 
 class StatesRow(NamedTuple):
-    """The states of `seats` seats, one byte each, and the version of the whole."""
+    """One reading of a schedule's seats; `seat_states.reading_of` unpacks it."""
 
     seats: int
-    version: int
-    status: bytes
+    now: float
+    states: bytes
+    expires_at: bytes
+    versions: bytes
+    people: bytes
+    is_open: bool
+    opens_at: float
+    closes_at: float
 
 
 class OwnSchedule(NamedTuple):
@@ -71,14 +77,14 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["public_schedule"], schedule_id)
         return PublicSchedule(*row) if row else None
 
-    async def seats(self, schedule_id: UUID) -> list[Record]:
-        """Return id, section, row, number, grade and price of each seat, in the order of the seats."""
-        return await self._db.read(_SQL["seats_of_schedule"], schedule_id)
+    def seats(self, schedule_id: UUID) -> AsyncIterator[list[Record]]:
+        """Yield id, section, row, number, grade and price of each seat, in the order of the seats."""
+        return self._db.stream(_SQL["seats_of_schedule"], schedule_id)
 
-    async def seat_states(self, schedule_id: UUID) -> StatesRow:
-        """Return the state of every seat in the order of `seats`."""
-        (row,) = await self._db.read(_SQL["seat_states"], schedule_id)
-        return StatesRow(*row)
+    async def seat_states(self, schedule_id: UUID) -> StatesRow | None:
+        """Return the state of every seat in the order of `seats`; None without a schedule."""
+        row = await self._db.read_one(_SQL["seat_states"], schedule_id)
+        return StatesRow(*row) if row else None
 
     async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> str | None:
         """Return the status of a concert of this organizer."""

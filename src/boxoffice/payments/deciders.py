@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from boxoffice.batching import Pending, Verdict
+from boxoffice.catalog.seat_maps import SOLD
+from boxoffice.catalog.seat_news import Fact, SeatNews
 from boxoffice.payments.store import (
     ChargeCommand,
     ChargeOutcome,
@@ -14,24 +16,40 @@ from boxoffice.payments.store import (
 
 
 class PayDecider:
-    """Decides payments of one schedule."""
+    """Decides payments of one schedule; `news` hears of each before its caller does."""
 
     kind = "pay"
 
-    def __init__(self, store: PaymentStore) -> None:
+    def __init__(self, store: PaymentStore, news: SeatNews | None = None) -> None:
         self._store = store
+        self._news = news
 
     async def decide(
         self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
     ) -> Sequence[Verdict[PayOutcome]]:
         """Return an outcome per command, in order."""
-        return await self._store.pay(key, [pending.command for pending in batch])
+        commands = [pending.command for pending in batch]
+        outcomes = await self._store.pay(key, commands)
+        if self._news is not None:
+            self._news.tell(key, _facts(commands, outcomes))
+        return outcomes
 
     async def look_up(
         self, key: UUID, commands: Sequence[PayCommand]
     ) -> Sequence[PayOutcome | None]:
         """Return what an interrupted batch did."""
-        return await self._store.find_payments(key, commands)
+        outcomes = await self._store.find_payments(key, commands)
+        if self._news is not None and any(outcome is not None for outcome in outcomes):
+            self._news.doubt(key)
+        return outcomes
+
+
+def _facts(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> list[Fact]:
+    return [
+        Fact(command.user_id, SOLD, outcome.payment.seat_ids, outcome.seat_versions)
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if outcome.name == "paid" and outcome.payment is not None
+    ]
 
 
 class ChargeDecider:

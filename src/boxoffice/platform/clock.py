@@ -5,6 +5,7 @@ database's clock, and counts on from there.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -12,6 +13,8 @@ from boxoffice.platform.telemetry import log
 
 # The answer may be wrong by half its round trip; the offset of before is better than a late one.
 _ROUND_TRIP_MAX_S = 1.0
+# Two clocks drift apart by less than this per second between two measurements; quartz does a quarter.
+_DRIFT = 0.000_2
 
 
 class DatabaseClock:
@@ -21,10 +24,18 @@ class DatabaseClock:
         self._ask = ask
         self._refresh_s = refresh_s
         self._offset_s = time.time() - time.monotonic()
+        self._error_s = math.inf
+        self._measured_at = 0.0
 
     def now(self) -> float:
         """Return the database's time; a wall clock that jumps on this machine changes nothing."""
         return time.monotonic() + self._offset_s
+
+    def uncertainty_s(self) -> float:
+        """Return how far `now` may be off, either way: half the round trip of the last measurement and
+        what the clocks may have drifted since; infinite before the first one.
+        """
+        return self._error_s + (time.monotonic() - self._measured_at) * _DRIFT
 
     async def synchronize(self) -> None:
         """Measure the offset; half the round trip is assumed for the way back.
@@ -38,6 +49,8 @@ class DatabaseClock:
             log.warning("clock_measurement_dropped", round_trip_s=round(after - before, 3))
             return
         self._offset_s = told - (before + after) / 2
+        self._error_s = (after - before) / 2
+        self._measured_at = after
 
     async def keep_synchronized(self) -> None:
         """Measure again and again until cancelled; while the database is away the last offset holds."""

@@ -23,6 +23,8 @@ _CLIENT_GRACE_S = CLIENT_GRACE_MS / 1000
 # The driver would otherwise replace a connection now and then, and all its prepared plans with it.
 _QUERIES_PER_CONNECTION_MAX = 1 << 62
 _FOR_EVER_S = 0
+# Rows of a long answer that are in memory at one time.
+_STREAMED_ROWS = 4_000
 
 
 class Failure(Enum):
@@ -157,6 +159,21 @@ class Database:
         """Run a statement that changes nothing and return its first row, if any."""
         rows = await self.read(query, *args)
         return rows[0] if rows else None
+
+    async def stream(self, query: str, *args: object) -> AsyncIterator[list[Record]]:
+        """Yield the rows of a statement that changes nothing in parts, so that many fit into memory.
+
+        Raises what `read` raises.
+        """
+        try:
+            async with self._place_beside_batches(), self.transaction() as connection:
+                cursor = await connection.cursor(query, *args)
+                while rows := await cursor.fetch(_STREAMED_ROWS):
+                    yield rows
+        except _DRIVER_ERRORS as error:
+            if classify(error) is Failure.REFUSED:
+                raise
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
 
     async def now_s(self) -> float:
         """Return the database's time in seconds since the Unix epoch; raise `Unavailable`."""

@@ -59,6 +59,19 @@ BATCH_QUEUE = Gauge(
 )
 VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")
 SEAT_LOCK = Counter("boxoffice_seat_lock_total", "Seat lock decisions by result.", ("result",))
+SEAT_CACHE = Counter(
+    "boxoffice_seat_cache_total",
+    "What the seat cache said to holds: refused, or why the database was asked.",
+    ("result",),
+)
+SEAT_READ_SECONDS = Histogram(
+    "boxoffice_seat_read_seconds", "Time to read a schedule's seats.", buckets=_SECONDS
+)
+SEAT_NOTICES = Counter(
+    "boxoffice_seat_notices_total",
+    "Change notices between pods, by what became of them.",
+    ("result",),
+)
 EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
 HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the sweeper closed.")
 

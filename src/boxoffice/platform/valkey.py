@@ -4,8 +4,10 @@ Nothing here is the truth for anything. Callers catch `ValkeyAway` and go on wit
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any
 
@@ -17,6 +19,8 @@ from redis.exceptions import NoScriptError, RedisError
 from boxoffice.errors import BoxofficeError
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
+
+_SUBSCRIPTIONS_MAX = 4
 
 
 class ValkeyAway(BoxofficeError):
@@ -82,6 +86,13 @@ class Valkey:
             retry=Retry(NoBackoff(), 0),
         )
         self._client = Redis(connection_pool=pool)
+        # A subscription waits for as long as nothing is said: its deadline is its own.
+        self._listener: Redis = Redis.from_url(
+            settings.valkey_url,
+            max_connections=_SUBSCRIPTIONS_MAX,
+            socket_connect_timeout=self._timeout_s,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     @property
     def spared(self) -> bool:
@@ -91,6 +102,7 @@ class Valkey:
     async def close(self) -> None:
         """Drop every connection."""
         await self._client.aclose(close_connection_pool=True)
+        await self._listener.aclose(close_connection_pool=True)
 
     async def run(
         self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]
@@ -101,6 +113,26 @@ class Valkey:
     async def command(self, *words: str | bytes | float) -> Any:
         """Send one command and return its reply."""
         return await self._within_deadline(self._send(*words))
+
+    @asynccontextmanager
+    async def subscribed(
+        self, channel: str, silence_s: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Lend the messages of a channel from now on; raise `ValkeyAway` when the subscription ends.
+
+        It ends with the connection, and when nothing has come for `silence_s`. One message is in memory
+        at a time; a server that has to keep too many for us ends it too.
+        """
+        pubsub = self._listener.pubsub(ignore_subscribe_messages=True)
+        try:
+            async with asyncio.timeout(silence_s):
+                await pubsub.subscribe(channel)
+            yield _messages(pubsub, silence_s)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise ValkeyAway(str(error)) from error
+        finally:
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def _evaluate(self, script: Script, words: Sequence[str | bytes | int]) -> Any:
         try:
@@ -125,3 +157,14 @@ class Valkey:
             raise ValkeyAway(str(error)) from error
         self._breaker.succeeded()
         return reply
+
+
+async def _messages(pubsub: Any, silence_s: float) -> AsyncIterator[bytes]:
+    until = time.monotonic() + silence_s
+    while True:
+        message = await pubsub.get_message(timeout=max(0.001, until - time.monotonic()))
+        if message is not None:
+            until = time.monotonic() + silence_s
+            yield message["data"]
+        elif time.monotonic() >= until:
+            raise ValkeyAway(f"nothing was heard for {silence_s} s")

@@ -1,4 +1,4 @@
-"""How a batch of holds or releases is decided: seat lock, one transaction, seat lock."""
+"""How a batch of holds or releases is decided: one transaction, and who hears of it."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -7,8 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from boxoffice.batching import Pending, Retry, Verdict
+from boxoffice.catalog.seat_maps import AVAILABLE, HELD
+from boxoffice.catalog.seat_news import Fact, SeatNews
 from boxoffice.errors import SeatTaken
 from boxoffice.reservations import rules
+from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,
@@ -41,37 +44,72 @@ class Background:
 
 
 class HoldDecider:
-    """Decides holds of one schedule; what the seat lock refuses never reaches PostgreSQL."""
+    """Decides holds of one schedule; what the seat lock refuses never reaches PostgreSQL.
+
+    `news` hears of every hold before its caller does; `switch` says when the lock is asked at all.
+    """
 
     kind = "hold"
 
     def __init__(
-        self, store: ReservationStore, seat_lock: SeatLock, background: Background
+        self,
+        store: ReservationStore,
+        seat_lock: SeatLock,
+        background: Background,
+        news: SeatNews | None = None,
+        switch: LockSwitch | None = None,
     ) -> None:
         self._store = store
         self._seat_lock = seat_lock
         self._background = background
+        self._news = news
+        self._switch = switch or LockSwitch()
 
     async def decide(
         self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Verdict[HoldOutcome]]:
         """Return a verdict per command, in order."""
-        claims = [_claim(pending.command) for pending in batch]
-        claimed = await self._seat_lock.claim(key, claims)
-        verdicts: dict[int, Verdict[HoldOutcome]] = {}
-        to_ask: list[int] = []
-        for at, (pending, one) in enumerate(zip(batch, claimed, strict=True)):
+        claims = self._claims(key, [pending.command for pending in batch])
+        refused = await self._refused(key, batch, claims) if claims else {}
+        to_ask = [at for at in range(len(batch)) if at not in refused]
+        if not to_ask:
+            return [refused[at] for at in range(len(batch))]
+        commands = [batch[at].command for at in to_ask]
+        asked = [claims[at] for at in to_ask if at in claims]
+        outcomes = iter(await self._ask(key, commands, asked))
+        return [refused[at] if at in refused else next(outcomes) for at in range(len(batch))]
+
+    def _claims(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> dict[int, Claim]:
+        """Return what is to be claimed, by place in the batch.
+
+        Who may have had a hold here goes straight to PostgreSQL: it may be a repetition, which is
+        answered whoever has the seats by now.
+        """
+        if not self._switch.claims(schedule_id):
+            return {}
+        return {
+            at: _claim(command)
+            for at, command in enumerate(commands)
+            if self._news is None or self._news.knows_as_new(schedule_id, command.user_id)
+        }
+
+    async def _refused(
+        self,
+        schedule_id: UUID,
+        batch: Sequence[Pending[HoldCommand, HoldOutcome]],
+        claims: dict[int, Claim],
+    ) -> dict[int, Verdict[HoldOutcome]]:
+        """Claim, and return the verdicts of those who need not ask PostgreSQL now."""
+        claimed = await self._seat_lock.claim(schedule_id, list(claims.values()))
+        refused: dict[int, Verdict[HoldOutcome]] = {}
+        for at, one in zip(claims, claimed, strict=True):
             if one.answer is Answer.TAKEN:
-                verdicts[at] = HoldOutcome("seat_taken", None, tuple(one.taken))
-            elif one.answer is Answer.BUSY and pending.attempts < _ATTEMPTS_BEFORE_DATABASE:
-                verdicts[at] = Retry("seat_lock")
-            else:
-                to_ask.append(at)
-        if to_ask:
-            commands = [batch[at].command for at in to_ask]
-            outcomes = await self._ask(key, commands, [claims[at] for at in to_ask])
-            verdicts.update(zip(to_ask, outcomes, strict=True))
-        return [verdicts[at] for at in range(len(batch))]
+                refused[at] = HoldOutcome("seat_taken", None, tuple(one.taken))
+            elif one.answer is Answer.BUSY and batch[at].attempts < _ATTEMPTS_BEFORE_DATABASE:
+                refused[at] = Retry("seat_lock")
+        if refused:
+            self._switch.collided(schedule_id)
+        return refused
 
     async def _ask(
         self, schedule_id: UUID, commands: Sequence[HoldCommand], claims: Sequence[Claim]
@@ -81,25 +119,66 @@ class HoldDecider:
         except Exception:
             self._settle(schedule_id, [Ending(claim.owner, claim.seat_ids) for claim in claims])
             raise
-        pairs = zip(claims, outcomes, strict=True)
-        self._settle(schedule_id, [_ending(claim, outcome) for claim, outcome in pairs])
+        self._hear(schedule_id, commands, outcomes)
+        if claims:
+            ended = {_claim(c).owner: o for c, o in zip(commands, outcomes, strict=True)}
+            self._settle(schedule_id, [_ending(claim, ended[claim.owner]) for claim in claims])
         return [_verdict(outcome) for outcome in outcomes]
 
+    def _hear(
+        self,
+        schedule_id: UUID,
+        commands: Sequence[HoldCommand],
+        outcomes: Sequence[HoldOutcome],
+    ) -> None:
+        if self._news is None:
+            return
+        if self._collided(self._news, schedule_id, outcomes):
+            self._switch.collided(schedule_id)
+        self._news.tell(schedule_id, _facts(commands, outcomes))
+
+    @staticmethod
+    def _collided(news: SeatNews, schedule_id: UUID, outcomes: Sequence[HoldOutcome]) -> bool:
+        """Say whether another process was faster, as far as this one can tell."""
+        if any(outcome.name == "seat_busy" for outcome in outcomes):
+            return True
+        won = {
+            seat
+            for one in outcomes
+            if one.name == "held" and one.held
+            for seat in one.held.seat_ids
+        }
+        lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
+        return bool(news.shows_free(schedule_id, [seat for seat in lost if seat not in won]))
+
     def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
-        self._background.start(self._seat_lock.settle(schedule_id, endings))
+        if endings:
+            self._background.start(self._seat_lock.settle(schedule_id, endings))
 
     async def look_up(
         self, key: UUID, commands: Sequence[HoldCommand]
     ) -> Sequence[HoldOutcome | None]:
         """Return what an interrupted batch did."""
         outcomes = await self._store.find_holds(key, commands)
-        made = [
-            Ending(_claim(command).owner, (), made=True)
-            for command, outcome in zip(commands, outcomes, strict=True)
-            if outcome is not None
-        ]
-        self._settle(key, made)
+        found = [pair for pair in zip(commands, outcomes, strict=True) if pair[1] is not None]
+        if self._news is not None and found:
+            facts = [Fact(one.user_id, HELD, one.seat_ids, ()) for one, _ in found]
+            self._news.tell(key, facts)
         return outcomes
+
+
+def _facts(commands: Sequence[HoldCommand], outcomes: Sequence[HoldOutcome]) -> list[Fact]:
+    return [
+        Fact(
+            command.user_id,
+            HELD,
+            outcome.held.seat_ids,
+            outcome.seat_versions,
+            outcome.held.expires_at.timestamp(),
+        )
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if outcome.name == "held" and outcome.held is not None
+    ]
 
 
 def _verdict(outcome: HoldOutcome) -> Verdict[HoldOutcome]:
@@ -121,17 +200,25 @@ def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
     taken_ms = 0
     if outcome.name == "held" and outcome.held is not None:
         taken_ms = SeatLock.taken_ms(outcome.held.ttl_s)
-    return Ending(claim.owner, claim.seat_ids, taken_ms, made=outcome.held is not None)
+    return Ending(claim.owner, claim.seat_ids, taken_ms)
 
 
 class ReleaseDecider:
-    """Decides releases of one schedule, and tells the seat lock that the seats are free."""
+    """Decides releases of one schedule; `news` and the seat lock hear of them before the callers."""
 
     kind = "release"
 
-    def __init__(self, store: ReservationStore, seat_lock: SeatLock) -> None:
+    def __init__(
+        self,
+        store: ReservationStore,
+        seat_lock: SeatLock,
+        news: SeatNews | None = None,
+        switch: LockSwitch | None = None,
+    ) -> None:
         self._store = store
         self._seat_lock = seat_lock
+        self._news = news
+        self._switch = switch or LockSwitch()
 
     async def decide(
         self, key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
@@ -156,10 +243,16 @@ class ReleaseDecider:
         commands: Sequence[ReleaseCommand],
         outcomes: Sequence[ReleaseOutcome],
     ) -> None:
-        # Before the answer, so that whoever hears of the release finds the seats free everywhere.
-        endings = [
-            Ending(rules.lock_owner(command.user_id, outcome.key), outcome.seat_ids, made=True)
+        """Before the answer, so that whoever hears of the release finds the seats free everywhere."""
+        released = [
+            (command, outcome)
             for command, outcome in zip(commands, outcomes, strict=True)
             if outcome.name == "released"
         ]
-        await self._seat_lock.settle(schedule_id, endings)
+        if self._news is not None and released:
+            facts = [Fact(c.user_id, AVAILABLE, o.seat_ids, o.seat_versions) for c, o in released]
+            await self._news.tell_first(schedule_id, facts)
+        if not self._switch.is_off:
+            # Also while nothing is claimed here: another pod may have, a moment ago.
+            endings = [Ending(rules.lock_owner(c.user_id, o.key), o.seat_ids) for c, o in released]
+            await self._seat_lock.settle(schedule_id, endings)

@@ -47,15 +47,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a claim ended: its seats are known to be taken until `taken_ms` after it, 0 if free.
-
-    `made` says that the owner's idempotency key has made a hold, whatever became of it.
-    """
+    """How a claim ended: its seats are known to be taken until `taken_ms` after it, 0 if free."""
 
     owner: str
     seat_ids: Sequence[str]
     taken_ms: int = 0
-    made: bool = False
 
 
 CLEAR = Claimed(Answer.CLEAR)
@@ -65,10 +61,9 @@ BUSY = Claimed(Answer.BUSY)
 class SeatLock:
     """The lock of every schedule; no call of it ever raises or takes longer than Valkey's deadline."""
 
-    def __init__(self, valkey: Valkey, ttl_ms: int, key_ttl_ms: int = 3_600_000) -> None:
+    def __init__(self, valkey: Valkey, ttl_ms: int) -> None:
         self._valkey = valkey
         self._ttl_ms = ttl_ms
-        self._key_ttl_ms = key_ttl_ms
 
     async def claim(self, schedule_id: UUID, claims: Sequence[Claim]) -> list[Claimed]:
         """Claim the seats of a batch, all or nothing per request; `CLEAR` also where Valkey is away."""
@@ -79,9 +74,8 @@ class SeatLock:
         args: list[str | int] = [self._ttl_ms, len(claims)]
         for claim in claims:
             args += [claim.owner, len(claim.seat_ids), *(index[seat] for seat in claim.seat_ids)]
-        keys = [*_keys(schedule_id, seats), *(_marker(schedule_id, one.owner) for one in claims)]
         try:
-            answers = await self._valkey.run(_CLAIM, keys, args)
+            answers = await self._valkey.run(_CLAIM, _keys(schedule_id, seats), args)
         except ValkeyAway:
             telemetry.SEAT_LOCK.labels("away").inc(len(claims))
             return [CLEAR] * len(claims)
@@ -92,19 +86,15 @@ class SeatLock:
 
     async def settle(self, schedule_id: UUID, endings: Iterable[Ending]) -> None:
         """Mark what was committed and give up the rest; a lost word lapses by itself."""
-        markers: list[str] = []
         seats: list[str] = []
         ends: list[str | int] = []
         for ending in endings:
-            if ending.made:
-                markers.append(_marker(schedule_id, ending.owner))
             seats += _keys(schedule_id, ending.seat_ids)
             ends += [ending.owner, ending.taken_ms] * len(ending.seat_ids)
-        if not markers and not seats:
+        if not seats:
             return
-        args = [self._ttl_ms, self._key_ttl_ms, len(markers), *ends]
         try:
-            await self._valkey.run(_SETTLE, [*markers, *seats], args)
+            await self._valkey.run(_SETTLE, seats, [self._ttl_ms, *ends])
         except ValkeyAway:
             telemetry.SEAT_LOCK.labels("unsettled").inc(len(seats))
 
@@ -116,10 +106,6 @@ class SeatLock:
 
 def _keys(schedule_id: UUID, seat_ids: Sequence[str]) -> list[str]:
     return [f"{{{schedule_id}}}:seat:{seat_id}" for seat_id in seat_ids]
-
-
-def _marker(schedule_id: UUID, owner: str) -> str:
-    return f"{{{schedule_id}}}:key:{owner}"
 
 
 def _claimed(answer: int | list[int], seats: Sequence[str]) -> Claimed:

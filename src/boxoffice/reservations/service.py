@@ -91,13 +91,17 @@ class Reservations:
     ) -> Held:
         """Hold exactly these seats, all or none.
 
-        Raises the refusals of API.md; the same key and seats return the same hold.
+        Raises the refusals of API.md; the same key and seats return the same hold. Seats that are known
+        to be gone are refused from memory, without giving way to anybody.
         """
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
         layout = await self._seat_maps.layout_with(schedule_id, seat_ids)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
             raise SeatNotFound(seat_ids=unknown)
+        taken = self._seat_maps.taken(schedule_id, seat_ids, user_id)
+        if taken:
+            raise SeatTaken(seat_ids=taken)
         fingerprint = fingerprint_of("seats", *seat_ids)
         return _held(await self._decide(user_id, schedule_id, key, fingerprint, seat_ids))
 
@@ -106,10 +110,14 @@ class Reservations:
     ) -> Held:
         """Hold the best `quantity` adjacent seats, of `grade` where one is given.
 
-        Raises `SoldOut` or `NoAdjacentSeats` only after a look at the database that began after the
-        request; `SeatTaken` where others were faster every time.
+        Raises `SoldOut` or `NoAdjacentSeats` from memory to those who have never had a hold here, to
+        others only after a look at the database that began after the request; `SeatTaken` where others
+        were faster every time.
         """
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
+        await self._seat_maps.layout(schedule_id)
+        if self._seat_maps.is_sold_out(schedule_id, user_id):
+            raise SoldOut
         fingerprint = fingerprint_of("best", str(quantity), grade or "")
         outcome = HoldOutcome("seat_taken")
         faster = 0
@@ -123,6 +131,7 @@ class Reservations:
             choice = board.choose(quantity, grade, skip)
             if not choice:
                 if attempt == 0:
+                    self._refuse_from_memory(chase, schedule_id, user_id, quantity, grade)
                     continue
                 choice = board.choose(quantity, grade, picked=True)
                 if choice and attempt < _BEST_ATTEMPTS - 1:
@@ -140,6 +149,20 @@ class Reservations:
                 break
             faster += 1
         return _held(outcome)
+
+    def _refuse_from_memory(
+        self, chase: Chase, schedule_id: UUID, user_id: UUID, quantity: int, grade: str | None
+    ) -> None:
+        """Refuse where this process knows that nothing is left and may say so."""
+        left = self._seat_maps.left_for(schedule_id, user_id)
+        if left is None:
+            return
+        board = chase.board(left.status, left.read_at)
+        if board.choose(quantity, grade, picked=True):
+            return
+        if seats_left := board.seats_left(grade):
+            raise NoAdjacentSeats(seats_left=seats_left)
+        raise SoldOut
 
     async def _decide(
         self,
@@ -181,7 +204,7 @@ class Reservations:
         outcome = await self._group_commit.submit(self._releases, reservation.schedule_id, command)
         if outcome.name != "released":
             _refuse(outcome.name, ())
-        self._seat_maps.forget_states(reservation.schedule_id)
+        self._seat_maps.show_now(reservation.schedule_id)
 
     async def layout(self, schedule_id: UUID, seat_ids: Sequence[str]) -> Layout:
         """Return the seats of a schedule, `seat_ids` among them, to describe a reservation with."""

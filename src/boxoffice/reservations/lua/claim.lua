@@ -1,7 +1,6 @@
 -- Claim the seats of a batch for the requests that want them, all or nothing per request.
 --
 -- KEYS  the distinct seats of the batch: {schedule_id}:seat:<seat_id>
---       then per request the marker of its idempotency key: {schedule_id}:key:<owner>
 -- ARGV  1 how long a claim lives, in milliseconds
 --       2 the number of requests, then per request
 --         its owner token, the number of its seats, and the index in KEYS of each
@@ -10,14 +9,14 @@
 -- Requests of the same batch do not refuse each other: PostgreSQL decides among them, so that a loser
 -- is not refused for a winner that fails for another reason.
 --
--- A request whose key is marked has had its seats before, and PostgreSQL is to repeat its answer: it
--- goes on, whoever has the seats by now, and claims none that it does not find free altogether.
+-- Only requests of people who have never had a reservation here are to be claimed for: a repetition is
+-- answered by PostgreSQL, whoever has the seats by now.
 --
 -- Returns per request: 0 go on, 1 somebody's outcome is open, or the list of taken indexes in KEYS.
 
 local ttl_ms = ARGV[1]
 local requests = tonumber(ARGV[2])
-local seats = #KEYS - requests
+local seats = #KEYS
 
 -- Lua's stack holds a few thousand values at once.
 local held = {}
@@ -48,11 +47,7 @@ for request = 1, requests do
     end
   end
   if #taken > 0 or busy then
-    if redis.call('EXISTS', KEYS[seats + request]) == 1 then
-      answers[request] = 0
-    else
-      answers[request] = #taken > 0 and taken or 1
-    end
+    answers[request] = #taken > 0 and taken or 1
   else
     answers[request] = 0
     for i = at + 2, at + 1 + count do

@@ -1,31 +1,23 @@
 -- Tell the seat lock how transactions ended. Everything about a seat is compare-and-set on the owner
 -- token, so that a late word about an old claim never touches a newer one.
 --
--- KEYS  the markers of idempotency keys that made a hold: {schedule_id}:key:<owner>
---       then one seat each, possibly repeated: {schedule_id}:seat:<seat_id>
+-- KEYS  one seat each, possibly repeated: {schedule_id}:seat:<seat_id>
 -- ARGV  1 how long a claim lives, in milliseconds
---       2 how long a marker lives, in milliseconds
---       3 the number of markers
 --       then per seat its owner token, and the milliseconds, counted from the claim, for which the seat
 --       is known to be taken; 0 where the claim, or the committed hold, is given up
 --
 -- The claim's own clock runs on: a word that was long on its way, as it is when Valkey is paused, makes
--- no seat look taken past its time. A marker is true for ever, so it is written in any case.
+-- no seat look taken past its time.
 --
 -- Returns how many seats were changed.
 
 local claim_ms = tonumber(ARGV[1])
-local marker_ms = ARGV[2]
-local markers = tonumber(ARGV[3])
-for i = 1, markers do
-  redis.call('SET', KEYS[i], '', 'PX', marker_ms)
-end
 
 local changed = 0
-for seat = 1, #KEYS - markers do
-  local key = KEYS[markers + seat]
-  local owner = ARGV[2 + 2 * seat]
-  local taken_ms = tonumber(ARGV[3 + 2 * seat])
+for seat = 1, #KEYS do
+  local key = KEYS[seat]
+  local owner = ARGV[2 * seat]
+  local taken_ms = tonumber(ARGV[1 + 2 * seat])
   local value = redis.call('GET', key)
   if value and string.sub(value, 3) == owner then
     if taken_ms <= 0 then

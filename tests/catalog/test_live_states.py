@@ -1,0 +1,245 @@
+"""The live states, pure: any interleaving of readings, own changes and notices ends in the truth."""
+
+import random
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxoffice.catalog.seat_states import (
+    AVAILABLE,
+    HELD,
+    SOLD,
+    Change,
+    LiveStates,
+    People,
+    Reading,
+    Sale,
+    person_bits,
+    reading_of,
+)
+
+SALE = Sale(True, 0.0, float("inf"))
+SEATS = 3
+TTL_S = 10.0
+
+
+@dataclass
+class Truth:
+    """What the database would say: the transitions of the shop, with a version for each."""
+
+    now: float = 100.0
+    states: list[int] = field(default_factory=lambda: [AVAILABLE] * SEATS)
+    expires_at: list[float] = field(default_factory=lambda: [0.0] * SEATS)
+    versions: list[int] = field(default_factory=lambda: [1] * SEATS)
+    holders: list[int] = field(default_factory=lambda: [0] * SEATS)
+    people: list[int] = field(default_factory=list)
+
+    def act(self, seat: int, person: int) -> Change | None:
+        """Hold a free seat; else pay it or give it back, as its holder."""
+        lapsed = self.states[seat] == HELD and self.expires_at[seat] <= self.now
+        if self.states[seat] == SOLD:
+            return None
+        if self.states[seat] == AVAILABLE or lapsed:
+            self.people.append(person)
+            self.holders[seat] = person
+            return self._set(seat, HELD, self.now + TTL_S, 2 if lapsed else 1)
+        if person % 2:
+            return self._set(seat, SOLD, 0.0, 2)
+        return self._set(seat, AVAILABLE, 0.0, 1)
+
+    def tidy(self, seat: int) -> None:
+        """What the sweeper does, which tells nobody."""
+        if self.states[seat] == HELD and self.expires_at[seat] <= self.now:
+            self._set(seat, AVAILABLE, 0.0, 1)
+
+    def reading(self) -> Reading:
+        return Reading(
+            self.now,
+            bytes(self.states),
+            array("d", self.expires_at),
+            array("q", self.versions),
+            array("Q", map(person_bits, self.people)),
+            SALE,
+        )
+
+    def shown(self) -> tuple[int, bytes]:
+        lapsed = [
+            state == HELD and end <= self.now
+            for state, end in zip(self.states, self.expires_at, strict=True)
+        ]
+        status = bytes(
+            AVAILABLE if gone else state for state, gone in zip(self.states, lapsed, strict=True)
+        )
+        return sum(self.versions) + sum(lapsed), status
+
+    def _set(self, seat: int, state: int, expires_at: float, step: int) -> Change:
+        self.states[seat], self.expires_at[seat] = state, expires_at
+        self.versions[seat] += step
+        return Change(seat, state, expires_at, self.versions[seat], self.holders[seat])
+
+
+def _seen(live: LiveStates, now: float) -> tuple[int, bytes]:
+    live.lapse(now)
+    return live.version, live.shown(now)
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("act"), st.integers(0, SEATS - 1), st.integers(1, 1 << 62)),
+        st.tuples(st.just("tidy"), st.integers(0, SEATS - 1), st.just(0)),
+        st.tuples(st.just("wait"), st.integers(1, 11), st.just(0)),
+        # Tell the change at this place of those that are waiting, and keep it, so it may come twice.
+        st.tuples(st.just("tell"), st.integers(0, 20), st.booleans()),
+        st.tuples(st.sampled_from(["snapshot", "take_over"]), st.just(0), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@given(ACTIONS)
+def test_any_interleaving_ends_in_the_truth(actions: Sequence[tuple[str, int, int]]) -> None:
+    truth = Truth()
+    live = LiveStates(truth.reading())
+    waiting: list[Change] = []
+    snapshot: Reading | None = None
+    highest = live.version
+    for name, at, more in actions:
+        if name == "act":
+            change = truth.act(at, more)
+            waiting += [change] if change else []
+        elif name == "tidy":
+            truth.tidy(at)
+        elif name == "wait":
+            truth.now += at
+        elif name == "tell" and waiting:
+            change = waiting[at % len(waiting)] if more else waiting.pop(at % len(waiting))
+            live.apply(change)
+        elif name == "snapshot":
+            live.begin_reading()
+            snapshot = truth.reading()
+        elif name == "take_over" and snapshot:
+            live.take_over(snapshot)
+            snapshot = None
+        version, shown = _seen(live, truth.now)
+        assert version >= highest, "the version never goes back"
+        assert live.free == shown.count(AVAILABLE)
+        highest = version
+    for change in waiting:
+        live.apply(change)
+    # What the sweeper did told nobody, and it changed nothing that anybody sees.
+    assert _seen(live, truth.now) == truth.shown()
+    live.begin_reading()
+    live.take_over(truth.reading())
+    assert _seen(live, truth.now) == truth.shown()
+    assert all(person_bits(one) in live.people for one in truth.people)
+
+
+@given(ACTIONS)
+def test_nobody_can_be_missing_where_no_gap_is_seen(
+    actions: Sequence[tuple[str, int, int]],
+) -> None:
+    """Some changes are never heard of: then either a gap is seen, or no taken seat hides a holder."""
+    truth = Truth()
+    live = LiveStates(truth.reading())
+    holders: list[set[int]] = [set() for _ in range(SEATS)]
+    for at, (name, seat, more) in enumerate(actions):
+        if name == "wait":
+            truth.now += seat
+        elif name == "tidy":
+            truth.tidy(seat)
+        elif name == "act" and (change := truth.act(seat, more)):
+            holders[seat].add(truth.holders[seat])
+            if at % 3 == 0:
+                continue  # lost
+            live.apply(change)
+            if not live.gaps:
+                assert all(person_bits(one) in live.people for one in holders[seat])
+
+
+def test_a_reading_that_would_undo_changes_does_not_and_without_the_guard_would() -> None:
+    truth = Truth()
+    live, unguarded = LiveStates(truth.reading()), LiveStates(truth.reading())
+    live.begin_reading()
+    old = truth.reading()
+    change = truth.act(0, 8)
+    assert change is not None
+    for one in (live, unguarded):
+        one.apply(change)
+        one.take_over(old)
+    assert live.shown(truth.now)[0] == HELD
+    assert unguarded.shown(truth.now)[0] == AVAILABLE, "nobody said that a reading had begun"
+
+
+def test_a_hold_lapses_at_its_time_and_counts_once() -> None:
+    truth = Truth()
+    live = LiveStates(truth.reading())
+    change = truth.act(1, 8)
+    assert change is not None
+    live.apply(change)
+    version, end = live.version, change.expires_at
+    assert live.next_lapse_at == end
+    assert _seen(live, end - 0.001) == (version, bytes([0, HELD, 0]))
+    assert live.is_taken(1, end - 0.001)
+    assert not live.is_taken(1, end)
+    assert _seen(live, end) == _seen(live, end + 5) == (version + 1, bytes(3))
+
+
+def test_the_queue_of_lapses_stays_bounded() -> None:
+    truth = Truth()
+    live = LiveStates(truth.reading())
+    for at in range(10_000):
+        truth.now += 0.000_1
+        for _ in range(2):
+            if change := truth.act(at % SEATS, 8):
+                live.apply(change)
+    assert len(live._lapses) < 2_000
+
+
+def test_a_damaged_change_raises_and_numbers_come_as_postgres_sends_them() -> None:
+    live = LiveStates(Truth().reading())
+    with pytest.raises(IndexError):
+        live.apply(Change(SEATS, HELD, 1.0, 2, 8))
+    packed = reading_of(
+        now=1.0,
+        states=b"\1",
+        expires_at=bytes.fromhex("3ff8000000000000"),
+        versions=bytes.fromhex("0000000000000102"),
+        people=bytes.fromhex("8000000000000007"),
+        sale=SALE,
+    )
+    assert (packed.expires_at[0], packed.versions[0]) == (1.5, 258)
+    assert list(packed.people) == [7]
+
+
+@given(
+    st.lists(st.integers(0, 1 << 61), max_size=900), st.lists(st.integers(0, 1 << 61), max_size=900)
+)
+def test_whom_a_reading_leaves_out_stood_in_the_one_before(
+    before: list[int], after: list[int]
+) -> None:
+    def packed(people: list[int]) -> bytes:
+        return b"".join(one.to_bytes(8, "big") for one in people)
+
+    reading = reading_of(
+        now=1.0,
+        states=b"",
+        expires_at=b"",
+        versions=b"",
+        people=packed(after),
+        people_before=packed(before),
+        sale=SALE,
+    )
+    assert set(after) <= {*before, *reading.people}
+
+
+def test_few_strangers_are_taken_for_somebody_known() -> None:
+    rng = random.Random(1)
+    known = [rng.getrandbits(62) for _ in range(1_000)]
+    people = People(1_000)
+    people.include(known)
+    assert all(one in people for one in known)
+    assert sum(rng.getrandbits(62) in people for _ in range(20_000)) < 100

@@ -1,0 +1,206 @@
+"""Notices between processes: what comes twice, late, damaged or never."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from boxoffice.catalog.notices import CHANNEL, Notices
+from boxoffice.catalog.seat_maps import AVAILABLE, HELD, SeatMaps
+from boxoffice.catalog.seat_news import Fact, SeatNews
+from boxoffice.catalog.seat_states import Change
+from boxoffice.catalog.store import CatalogStore, StatesRow
+from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.settings import Settings
+from tests.support.waiting import until
+
+from .support import Shop
+
+FAR = 4_000_000_000.0
+
+
+class Tape:
+    """A Valkey that only remembers what was published."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.away = False
+
+    async def command(self, *words: Any) -> int:
+        if self.away:
+            raise ValkeyAway("away")
+        assert words[:2] == ("PUBLISH", CHANNEL)
+        self.messages.append(words[2])
+        return 1
+
+
+class Side:
+    """One process: its maps and its notices, on a tape."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.tape = Tape()
+        self.maps = shop.seat_maps
+        self.notices = Notices(self.tape, shop.seat_maps)  # type: ignore[arg-type]
+        self.news = SeatNews(shop.seat_maps, self.notices)
+
+    async def greet(self, other: "Side") -> None:
+        await self.notices._send(None, ())
+        other.notices.hear(self.tape.messages.pop())
+
+
+@pytest.fixture
+async def sides(make_shop: Callable[[], Shop]) -> tuple[Side, Side, UUID]:
+    """A seller and a listener who know each other and a schedule of three seats."""
+    shops = make_shop(), make_shop()
+    sold = await shops[0].on_sale(3)
+    seller, listener = Side(shops[0]), Side(shops[1])
+    await seller.greet(listener)
+    await listener.greet(seller)
+    for side in (seller, listener):
+        await side.maps.states(sold.schedule_id, max_age_s=0)
+    return seller, listener, sold.schedule_id
+
+
+def _fact(state: int, version: int, seat: str = "1-1-1", person: UUID | None = None) -> Fact:
+    return Fact(person or uuid4(), state, [seat], [version], FAR if state == HELD else 0.0)
+
+
+async def _status(side: Side, schedule_id: UUID) -> bytes:
+    side.maps.show_now(schedule_id)
+    return (await side.maps.states(schedule_id)).status
+
+
+async def _sell(seller: Side, schedule_id: UUID) -> list[bytes]:
+    for fact in (_fact(HELD, 2), _fact(AVAILABLE, 3), _fact(HELD, 4), _fact(HELD, 2, "1-1-2")):
+        seller.news.tell(schedule_id, [fact])
+        await seller.notices.finish()
+    return seller.tape.messages
+
+
+async def test_what_comes_late_or_twice_changes_nothing(sides: tuple[Side, Side, UUID]) -> None:
+    seller, listener, schedule_id = sides
+    messages = await _sell(seller, schedule_id)
+    assert len(messages) == 4
+    for message in [*reversed(messages), *messages]:
+        listener.notices.hear(message)
+    assert await _status(listener, schedule_id) == bytes([HELD, HELD, AVAILABLE])
+    assert await _status(seller, schedule_id) == bytes([HELD, HELD, AVAILABLE])
+
+
+async def test_a_lost_notice_is_noticed_with_the_next(sides: tuple[Side, Side, UUID]) -> None:
+    seller, listener, schedule_id = sides
+    stranger = uuid4()
+    messages = await _sell(seller, schedule_id)
+    listener.notices.hear(messages[0])
+    assert listener.maps._believed(schedule_id) is not None
+    listener.notices.hear(messages[2])
+    assert listener.maps.taken(schedule_id, ["1-1-1"], stranger) is None, "to be read first"
+
+
+async def test_what_was_not_sent_is_noticed_too(sides: tuple[Side, Side, UUID]) -> None:
+    seller, listener, schedule_id = sides
+    seller.tape.away = True
+    await _sell(seller, schedule_id)
+    seller.tape.away = False
+    await seller.greet(listener)
+    assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None
+
+
+@pytest.mark.parametrize("damage", ["other format", "cut", "garbage", "state", "seat", "short"])
+async def test_a_message_that_cannot_be_read_has_the_schedule_read(
+    sides: tuple[Side, Side, UUID], damage: str
+) -> None:
+    seller, listener, schedule_id = sides
+    changes = {
+        "state": Change(0, 9, 0.0, 2, 8),
+        "seat": Change(77, HELD, FAR, 2, 8),
+    }
+    await seller.notices.deliver(schedule_id, [changes.get(damage, Change(0, HELD, FAR, 2, 8))])
+    message = seller.tape.messages.pop()
+    message = {
+        "other format": b"\x09" + message[1:],
+        "cut": message[:-1],
+        "garbage": message + b"\xff",
+        "short": b"\x01\x02",
+    }.get(damage, message)
+    listener.notices.hear(message)
+    assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None
+    assert await _status(listener, schedule_id) == bytes(3), "and nothing else has happened"
+    # What is read after it is believed again.
+    await listener.maps.states(schedule_id, max_age_s=0)
+    assert listener.maps._believed(schedule_id) is not None
+
+
+async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
+    sides: tuple[Side, Side, UUID], make_shop: Callable[[], Shop]
+) -> None:
+    seller, listener, schedule_id = sides
+    lonely = Side(make_shop())
+    lonely.notices.post(schedule_id, [Change(0, HELD, FAR, 2, 8)])
+    await lonely.notices.finish()
+    assert lonely.tape.messages == []
+    seller.notices.post(schedule_id, [Change(0, HELD, FAR, 2, 8)] * 30_000)
+    await seller.notices.finish()
+    assert seller.tape.messages == []
+    await seller.greet(listener)
+    assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap tells"
+
+
+class Gated(CatalogStore):
+    """A store whose readings arrive late."""
+
+    gate = asyncio.Event()
+    read = asyncio.Event()
+
+    async def seat_states(self, schedule_id: UUID) -> StatesRow | None:
+        row = await super().seat_states(schedule_id)
+        self.read.set()
+        await self.gate.wait()
+        return row
+
+
+async def test_a_reading_undoes_nothing_that_came_after_it_began(
+    shop: Shop, settings: Settings
+) -> None:
+    sold = await shop.on_sale(3)
+    store = Gated(shop.db)
+    store.gate, store.read = asyncio.Event(), asyncio.Event()
+    maps = SeatMaps(settings, store, shop.clock)
+    store.gate.set()
+    await maps.states(sold.schedule_id)
+    store.gate.clear()
+    store.read.clear()
+    late = asyncio.create_task(maps.states(sold.schedule_id, max_age_s=0))
+    await store.read.wait()
+    # The row that was read says that the seat is free; meanwhile somebody gets it.
+    await shop.hold(sold.schedule_id, ["1-1-1"], person := uuid4())
+    maps.apply(sold.schedule_id, [Change(0, HELD, FAR, 2, person.int & ((1 << 62) - 1))])
+    store.gate.set()
+    assert (await late).status == bytes([HELD, 0, 0])
+    assert maps.knows_as_new(sold.schedule_id, uuid4())
+    assert not maps.knows_as_new(sold.schedule_id, person)
+
+
+async def test_a_real_subscription_hears_and_its_end_is_noticed(
+    valkey: Valkey, make_shop: Callable[[], Shop]
+) -> None:
+    shops = make_shop(), make_shop()
+    both = [Notices(valkey, shop.seat_maps) for shop in shops]
+    running = [asyncio.create_task(one.run()) for one in both]
+
+    async def acquainted() -> bool:
+        return all(one.has_peers and one.is_heard for one in both)
+
+    await until(acquainted, 3.0)
+    await valkey.command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    async def lost() -> bool:
+        return not all(one.is_heard for one in both)
+
+    await until(lost, 3.0)
+    await until(acquainted, 5.0)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,136 @@
+"""How often a schedule is read, and how old what is believed may be: a clock that is told the time."""
+
+import asyncio
+import time
+from array import array
+
+import pytest
+
+from boxoffice.catalog.seat_states import Reading, Sale
+from boxoffice.catalog.watch import Ages, Watch
+
+SALE = Sale(True, 0.0, float("inf"))
+
+
+class Source:
+    """Readings of one seat that take as long as they are told to, or fail."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.takes_s = 0.001
+        self.readings = 0
+        self.fails = False
+        self.listening = False
+
+    def clock(self) -> float:
+        return self.now_s
+
+    async def read(self) -> Reading:
+        self.readings += 1
+        await asyncio.sleep(0)
+        self.now_s += self.takes_s
+        if self.fails:
+            raise OSError("away")
+        nobody = array("Q")
+        return Reading(self.now_s, b"\0", array("d", [0.0]), array("q", [1]), nobody, SALE)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def watch(source: Source) -> Watch:
+    return Watch(source.read, Ages(0.25, 1.0), lambda: source.listening, source.clock)
+
+
+async def _turn() -> None:
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+async def test_without_notices_nothing_old_is_believed(source: Source, watch: Watch) -> None:
+    await watch.fresh()
+    source.now_s += 0.2
+    assert watch.usable() is watch.live
+    source.now_s += 0.1
+    assert watch.usable() is None
+    await _turn()
+    assert watch.usable() is watch.live
+    assert source.readings == 2
+
+
+async def test_with_notices_a_reading_verifies_and_nobody_waits(
+    source: Source, watch: Watch
+) -> None:
+    source.listening = True
+    await watch.fresh()
+    source.now_s += 1.1
+    assert watch.usable() is watch.live, "it is verified meanwhile"
+    await _turn()
+    assert source.readings == 2
+    source.fails = True
+    source.now_s += 2.1
+    assert watch.usable() is None, "it could not be verified for too long"
+
+
+async def test_a_large_hall_is_read_for_a_twentieth_of_the_time(
+    source: Source, watch: Watch
+) -> None:
+    source.takes_s = 0.5
+    await watch.fresh()
+    for _ in range(1_000):
+        source.now_s += 0.1
+        watch.usable()
+        await _turn()
+    assert 5 <= source.readings <= 11
+
+
+async def test_a_hall_that_is_not_eager_is_read_once_somebody_wants_it(source: Source) -> None:
+    watch = Watch(source.read, Ages(0.25, 1.0), lambda: source.listening, source.clock, eager=False)
+    assert watch.usable() is None
+    await _turn()
+    assert source.readings == 0
+    watch.want()
+    assert watch.usable() is None
+    await _turn()
+    assert watch.usable() is watch.live is not None
+    assert source.readings == 1
+
+
+async def test_a_database_that_is_away_is_not_stormed(source: Source, watch: Watch) -> None:
+    await watch.fresh()
+    source.fails = True
+    source.takes_s = 0.0
+    source.now_s += 10
+    for _ in range(1_000):
+        source.now_s += 0.001
+        assert watch.usable() is None
+        await _turn()
+    assert source.readings <= 22
+    with pytest.raises(OSError, match="away"):
+        await watch.fresh()
+
+
+async def test_a_doubt_outlives_the_reading_that_is_under_way(source: Source, watch: Watch) -> None:
+    await watch.fresh()
+    source.now_s += 0.3
+    assert watch.usable() is None
+    watch.doubt()
+    await _turn()
+    assert watch.usable() is None, "what was read began before the doubt"
+    source.now_s += 0.1
+    watch.usable()
+    await _turn()
+    assert watch.usable() is watch.live
+
+
+async def test_what_is_believed_costs_no_turn_of_the_loop(source: Source, watch: Watch) -> None:
+    await watch.fresh()
+    began = time.perf_counter()
+    for _ in range(1_000):
+        work = watch.fresh()
+        with pytest.raises(StopIteration):
+            work.send(None)
+    assert time.perf_counter() - began < 1
