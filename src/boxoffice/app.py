@@ -252,6 +252,8 @@ def _batch_limits(settings: Settings) -> BatchLimits:
     return BatchLimits(
         batch_max=settings.batch_max,
         batches_in_flight=settings.batches_in_flight,
+        beside_min=settings.batch_beside_min,
+        beside_after_s=settings.batch_beside_after_ms / 1000,
         queue_max=settings.batch_queue_max,
         retry_for_s=settings.batch_retry_for_ms / 1000,
         settle_for_s=settings.outcome_settle_for_ms / 1000,

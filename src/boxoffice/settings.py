@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # Group commit
     batch_max: Annotated[int, Meta(ge=1, le=512)] = 64
     batches_in_flight: Annotated[int, Meta(ge=1, le=32)] = 2
+    batch_beside_min: Annotated[int, Meta(ge=1, le=512)] = 32
+    batch_beside_after_ms: Milliseconds = 5
     batch_queue_max: Count = 2_000
     batch_retry_for_ms: Milliseconds = 1_500
     batch_isolate_for_ms: Milliseconds = 4_000

@@ -1,5 +1,7 @@
 """Lanes take turns, and a lane without commands is forgotten."""
 
+import asyncio
+
 from boxoffice.batching import GroupCommit, Limits
 from tests.batching.scripted import Desk, Scripted, Wish, everybody, until
 
@@ -16,6 +18,67 @@ async def test_a_busy_lane_does_not_starve_the_others() -> None:
         order.append("".join(call.names))
         call.accept()
     assert order == ["ab", "g", "h", "cd", "ef"]
+    await everybody(tasks)
+
+
+FOR_EVER_S = 3_600.0
+
+
+async def test_a_few_wait_for_the_batch_before_them_to_come_back() -> None:
+    desk = Desk(beside_min=3, beside_after_s=FOR_EVER_S)
+    first = desk.ask("a")
+    call = await desk.decider.next()
+    later = desk.ask("b c")
+    await until(lambda: desk.waiting() == ["b", "c"])
+    await asyncio.sleep(0.01)
+    assert desk.decider.is_quiet
+    call.accept()
+    call = await desk.decider.next()
+    assert call.names == ["b", "c"]
+    call.accept()
+    assert await everybody(first + later) == ["did a", "did b", "did c"]
+    assert desk.has_forgotten_everything
+
+
+async def test_many_go_beside_it_and_so_do_other_lanes() -> None:
+    desk = Desk(beside_min=3, beside_after_s=FOR_EVER_S, batches_in_flight=3)
+    tasks = desk.ask("a")
+    calls = [await desk.decider.next()]
+    tasks += desk.ask("b c")
+    tasks += desk.ask("z", "other")
+    calls.append(await desk.decider.next())
+    assert calls[-1].names == ["z"]
+    tasks += desk.ask("d")
+    calls.append(await desk.decider.next())
+    assert calls[-1].names == ["b", "c", "d"]
+    for call in calls:
+        call.accept()
+    await everybody(tasks)
+    assert desk.has_forgotten_everything
+
+
+async def test_nobody_waits_for_a_batch_that_stays_away() -> None:
+    desk = Desk(beside_min=3, beside_after_s=0.02)
+    tasks = desk.ask("a")
+    away = await desk.decider.next()
+    tasks += desk.ask("b")
+    call = await desk.decider.next()
+    assert call.names == ["b"]
+    for one in (call, away):
+        one.accept()
+    await everybody(tasks)
+    assert desk.has_forgotten_everything
+
+
+async def test_a_full_batch_is_enough_whatever_the_setting_says() -> None:
+    desk = Desk(batch_max=2, beside_min=500, beside_after_s=FOR_EVER_S)
+    tasks = desk.ask("a")
+    away = await desk.decider.next()
+    tasks += desk.ask("b c")
+    call = await desk.decider.next()
+    assert call.names == ["b", "c"]
+    for one in (call, away):
+        one.accept()
     await everybody(tasks)
 
 

@@ -1,8 +1,9 @@
 """One transaction decides a batch of commands: one round trip, one commit, one fsync.
 
-There is no timer. A batch starts as soon as a slot is free and takes what has arrived, in arrival
-order; a lone command waits for nothing. Commands of one lane (a decider and its key, such as a
-schedule) share batches, and lanes take turns.
+A batch starts as soon as a slot is free and takes what has arrived, in arrival order; a lone command
+waits for nothing. Commands of one lane (a decider and its key, such as a schedule) share batches, and
+lanes take turns. Only where a lane's last batch has just gone to the database, and few commands have
+come since, they wait for it to come back, for `beside_after_s` at the most.
 """
 
 import asyncio
@@ -79,6 +80,8 @@ class Decider(Protocol[K_contra, C, O]):
 class Limits:
     """The bounds of one worker's group commit.
 
+    A lane's next batch goes to the database beside its last one when it has `beside_min` commands, or
+    when the last one has been there for `beside_after_s`.
     `queue_max` counts everybody who waits and every command without an outcome. `retry_for_s` runs
     from a command's first failed try; `settle_for_s` bounds the search for a lost answer, and
     `isolate_for_s` the time in which the commands of a failed batch are tried alone.
@@ -86,6 +89,8 @@ class Limits:
 
     batch_max: int = 64
     batches_in_flight: int = 2
+    beside_min: int = 32
+    beside_after_s: float = 0.005
     queue_max: int = 2_000
     retry_for_s: float = 1.5
     settle_for_s: float = 4.0
@@ -116,6 +121,10 @@ class _Lane(Generic[C, O]):
     waiting: deque[Pending[C, O]] = field(default_factory=deque)
     queued: bool = False
 
+    @property
+    def name(self) -> "tuple[str, Hashable]":
+        return self.decider.kind, self.key
+
 
 class GroupCommit:
     """Collects commands into batches; `submit` returns when the command's transaction is durable."""
@@ -135,6 +144,8 @@ class GroupCommit:
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}
         self._in_flight: set[asyncio.Task[None]] = set()
+        # Of these the ones that have only just gone to the database, with the names of their lanes.
+        self._just_left: dict[asyncio.Task[None], tuple[str, Hashable]] = {}
         self._starting = False
         self._count = 0
         self._closing = False
@@ -225,13 +236,37 @@ class GroupCommit:
 
     def _start_batches(self) -> None:
         self._starting = False
+        passed: list[_Lane[Any, Any]] = []
         while self._turns and len(self._in_flight) < self._limits.batches_in_flight:
             lane = self._turns.popleft()
-            batch = self._take(lane)
-            # A batch belongs to many requests, so it must not log as the one that started it.
-            task = asyncio.get_running_loop().create_task(self._run(lane, batch), context=Context())
-            self._in_flight.add(task)
-            task.add_done_callback(self._finished)
+            if self._waits_for_more(lane):
+                passed.append(lane)
+            else:
+                self._start(lane)
+        self._turns.extendleft(reversed(passed))
+
+    def _waits_for_more(self, lane: _Lane[Any, Any]) -> bool:
+        """Say whether a lane is better off with one larger batch, once its last one is back.
+
+        Half of what a small batch costs is the same for a large one. It is not a matter of time: where
+        the last batch stays away for longer than usual, the next one goes beside it.
+        """
+        enough = min(self._limits.beside_min, self._limits.batch_max)
+        return len(lane.waiting) < enough and lane.name in self._just_left.values()
+
+    def _start(self, lane: _Lane[Any, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        batch = self._take(lane)
+        # A batch belongs to many requests, so it must not log as the one that started it.
+        task = loop.create_task(self._run(lane, batch), context=Context())
+        self._in_flight.add(task)
+        self._just_left[task] = lane.name
+        timer = loop.call_later(self._limits.beside_after_s, self._stays_away, task)
+        task.add_done_callback(partial(self._finished, timer))
+
+    def _stays_away(self, task: "asyncio.Task[None]") -> None:
+        self._just_left.pop(task, None)
+        self._start_batches()
 
     def _take(self, lane: _Lane[C, O]) -> list[Pending[C, O]]:
         size = min(len(lane.waiting), self._limits.batch_max)
@@ -243,7 +278,9 @@ class GroupCommit:
             del self._lanes[lane.decider.kind, lane.key]
         return batch
 
-    def _finished(self, task: "asyncio.Task[None]") -> None:
+    def _finished(self, timer: asyncio.TimerHandle, task: "asyncio.Task[None]") -> None:
+        timer.cancel()
+        self._just_left.pop(task, None)
         self._in_flight.discard(task)
         self._start_batches()
 

@@ -91,6 +91,7 @@ class Lane:
                 self._add(template, method, resource)
         # Few targets are hot, and these are asked for again and again: ids are read once.
         self._known: dict[tuple[bytes, bytes], Way] = {}
+        self._to_send: list[tuple[Run, bytes]] = []
         self._common: Sequence[tuple[bytes, bytes]] = ()
         self._status_lines: dict[int, bytes] = {}
 
@@ -128,6 +129,20 @@ class Lane:
             line = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % pair for pair in self._common])
             self._status_lines[status] = line
         return line
+
+    def send_soon(self, run: "Run", answer: bytes) -> None:
+        """Send `answer` at the end of this turn of the event loop, with the others of this turn.
+
+        One by one, each would wake the other end, or the network's, before the next is made.
+        """
+        if not self._to_send:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._to_send.append((run, answer))
+
+    def _send(self) -> None:
+        to_send, self._to_send = self._to_send, []
+        for run, answer in to_send:
+            run.send(answer)
 
     def _look_up(self, method: bytes, target: bytes) -> Way | None:
         segments = target.decode("latin-1").split("/")
@@ -297,23 +312,27 @@ class Run:
         self, status: int, code: str, raw: bytes, body: bytes | None = None, kind: bytes = _JSON
     ) -> None:
         request_id, journal, way = self._request_id, self._lane.journal, self._way
-        self.response_started = self.response_complete = True
+        self.response_started = True
         journal.in_flight.count -= 1
         what = way.kinds.get((status, code))
         if what is None:
             what = way.kinds[status, code] = Kind(self.method, way.template, status, code)
         journal.answered(what, request_id, self._started_at)
-        if self.disconnected:
-            return
         if body is not None:
             raw += b"content-type: %b\r\ncontent-length: %d\r\n" % (kind, len(body))
         if not self.keep_alive:
             raw += b"connection: close\r\n"
-        self._write(
+        self._lane.send_soon(
+            self,
             b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n%b\r\n%b"
             % (self._lane.status_line(status), request_id.encode(), raw, body or b""),
-            self.keep_alive,
         )
+
+    def send(self, answer: bytes) -> None:
+        """Send the answer, which ends the request; whoever has hung up gets none."""
+        self.response_complete = True
+        if not self.disconnected:
+            self._write(answer, self.keep_alive)
 
 
 @lru_cache(maxsize=64)
