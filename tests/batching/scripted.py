@@ -120,7 +120,7 @@ class Desk:
 
 def traces(group: GroupCommit) -> list[object]:
     """Return whatever a group commit still remembers of its commands."""
-    places = (group._lanes, group._turns, group._by_identity, group._just_left)
+    places = (group._lanes, group._turns, group._by_identity)
     return [group.count] * bool(group.count) + [place for place in places if place]
 
 
