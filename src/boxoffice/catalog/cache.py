@@ -91,6 +91,14 @@ class Cache(Generic[K, V]):
             # This load is too old for the caller; everybody in this place shares the one after it.
             await asyncio.wait([load.task])
 
+    def at_hand(self, key: K) -> V | None:
+        """Return the value that `get` would return without loading anything, None where it would."""
+        entry = self._entries.get(key)
+        if entry is None or entry.until <= self._clock():
+            return None
+        self._entries.move_to_end(key)
+        return entry.value
+
     def peek(self, key: K) -> V | None:
         """Return the value that was stored last, however old it is."""
         entry = self._entries.get(key)

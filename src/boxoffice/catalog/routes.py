@@ -42,15 +42,8 @@ from boxoffice.errors import (
     SeatMapLocked,
 )
 from boxoffice.http import body as bodies
-from boxoffice.http.operation import (
-    Call,
-    FixedHeaders,
-    Gate,
-    PathId,
-    RawBody,
-    Reply,
-    operation,
-)
+from boxoffice.http.headers import FixedHeaders
+from boxoffice.http.operation import Call, Gate, PathId, RawBody, Reply, operation
 from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.platform.values import Label, Line, Paragraph, ShortLine
@@ -200,6 +193,9 @@ class Seats:
             etag=f'"{tag}-gzip"',
             headers=self._gzip_headers,
         )
+
+
+_seat_map_reader: bodies.Reader[SeatMapBody] = bodies.Reader(SeatMapBody, {"seats": SeatMapInvalid})
 
 
 class AdminConcerts:
@@ -423,7 +419,7 @@ def _place(cursor: str) -> Place | None:
 
 def _parse_json(raw: bytes, seats_max: int) -> list[NewSeat]:
     try:
-        seat_map = bodies.decode(raw, SeatMapBody, {"seats": SeatMapInvalid})
+        seat_map = _seat_map_reader.read(raw)
     except Invalid as problem:
         raise _with_index(problem) from problem
     return rules.seats_of(seat_map.seats, seats_max)

@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 _REFUSED, _UNKNOWN, _KNOWN_PERSON = (
-    telemetry.SEAT_CACHE.labels(result) for result in ("refused", "unknown", "known_person")
+    telemetry.Tally(telemetry.SEAT_CACHE.labels(result))
+    for result in ("refused", "unknown", "known_person")
 )
 _READS_MAX = 3
 # A larger hall is read for refusals only once the database has refused somebody there.
@@ -191,7 +192,8 @@ class SeatMaps:
         A layout that may have grown on another process is read anew where it lacks one of `seat_ids`,
         so that a seat which existed before this call is in it.
         """
-        layout = await self.layout(schedule_id)
+        sheet = self._sheets.at_hand(schedule_id)
+        layout = sheet.layout if sheet else await self.layout(schedule_id)
         if layout.final or layout.index.keys() >= set(seat_ids):
             return layout
         return (await self._sheets.get(schedule_id, 0)).layout
@@ -238,7 +240,7 @@ class SeatMaps:
         index = layout.index
         taken = [one for one in seat_ids if live.is_taken(index[one], surely_before)]
         if taken:
-            _REFUSED.inc()
+            _REFUSED.count += 1
         return taken
 
     def is_sold_out(self, schedule_id: UUID, user_id: UUID) -> bool:
@@ -246,7 +248,7 @@ class SeatMaps:
         live = self._settled(schedule_id, user_id)
         if live is None or live.free:
             return False
-        _REFUSED.inc()
+        _REFUSED.count += 1
         return True
 
     def left_for(self, schedule_id: UUID, user_id: UUID) -> SeatStates | None:
@@ -353,10 +355,10 @@ class SeatMaps:
             return None
         known = self._believed(schedule_id)
         if known is None:
-            _UNKNOWN.inc()
+            _UNKNOWN.count += 1
             return None
         if person_bits(user_id.int) in known[1].people:
-            _KNOWN_PERSON.inc()
+            _KNOWN_PERSON.count += 1
             return None
         if not known[1].sale.surely_on(self._now(), self._uncertainty_s()):
             return None

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Hashable, Mapping
-from functools import lru_cache
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, get_origin
 
 import falcon.asgi
 import msgspec
@@ -70,26 +69,41 @@ def require_type(req: Headed, media_types: tuple[str, ...]) -> None:
         raise MediaTypeUnsupported(f"This call takes {' or '.join(media_types)}.")
 
 
-def decode(raw: bytes, kind: type[B], invalid: Mapping[str, type[Problem]] | None = None) -> B:
-    """Return `raw` as a `kind`.
+class Reader(Generic[B]):
+    """Reads bodies of one kind; `invalid` names the problem of a member that has one of its own."""
 
-    Raises `BadRequest` for what is not JSON (RFC 8259) or repeats a member, and `Invalid`, or the
-    problem that `invalid` names for the offending member, for JSON of another shape.
-    """
-    try:
-        body: B = _decoder(cast("Hashable", kind)).decode(raw)
-    except msgspec.ValidationError as error:
-        _require_well_formed(raw)
-        raise _invalid(error, invalid or {}) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
-    _refuse_repeated_members(raw, body)
-    return body
+    def __init__(self, kind: Any, invalid: Mapping[str, type[Problem]] | None = None) -> None:
+        self._decode: Callable[[bytes], B] = msgspec.json.Decoder(kind).decode
+        self._invalid = invalid or {}
+        self._defaults = _defaults(kind)
 
+    def read(self, raw: bytes) -> B:
+        """Return `raw` as what this reader reads.
 
-@lru_cache(maxsize=256)
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+        Raises `BadRequest` for what is not JSON (RFC 8259) or repeats a member, and `Invalid`, or the
+        problem that `invalid` names for the offending member, for JSON of another shape.
+        """
+        try:
+            body = self._decode(raw)
+        except msgspec.ValidationError as error:
+            _require_well_formed(raw)
+            raise _invalid(error, self._invalid) from error
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
+        # The decoder keeps the last of two members with one name. Every member brings a colon, so a
+        # body with no more colons than members that were set has no repetition; the others are read
+        # again.
+        if raw.count(b":") > self._members_set(body):
+            json.loads(raw, object_pairs_hook=_unrepeated)
+        return body
+
+    def _members_set(self, body: B) -> int:
+        """Return how many members were set at the least: one that is its default may not have been."""
+        members_set = 0
+        for name, default in self._defaults:
+            if getattr(body, name) is not default:
+                members_set += 1
+        return members_set
 
 
 def _require_well_formed(raw: bytes) -> None:
@@ -112,25 +126,12 @@ def _invalid(error: msgspec.ValidationError, named: Mapping[str, type[Problem]])
     return problem(f"{message}.", errors=[{"path": path or "$", "message": message}])
 
 
-def _refuse_repeated_members(raw: bytes, body: object) -> None:
-    # The decoder keeps the last of two members with one name. Every member brings a colon, so a body
-    # with no more colons than members that were set has no repetition; the others are read again.
-    if raw.count(b":") <= _members_set(body):
-        return
-    json.loads(raw, object_pairs_hook=_unrepeated)
-
-
-def _members_set(body: object) -> int:
-    """Return how many members were set at the least: one that is its default may have been left out."""
-    if not isinstance(body, msgspec.Struct):
-        return 0
-    defaults = _defaults(type(body))
-    return sum(getattr(body, name) is not default for name, default in defaults)
-
-
-@lru_cache(maxsize=256)
-def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
-    members = msgspec.structs.fields(kind)
+def _defaults(kind: Any) -> tuple[tuple[str, object], ...]:
+    """Return the members of a type with their defaults, none for a type that has no members."""
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if not (isinstance(plain, type) and issubclass(plain, msgspec.Struct)):
+        return ()
+    members = msgspec.structs.fields(plain)
     made_anew = msgspec.NODEFAULT
     return tuple((one.name, one.default) for one in members if one.default_factory is made_anew)
 

@@ -71,6 +71,7 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        telemetry.tell_tallies()
         answers, self._waiting = self._waiting, []
         _count(answers)
         if self._log_requests:

@@ -21,11 +21,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from boxoffice.errors import BodyTooSlow, Problem
 from boxoffice.http import body as bodies
 from boxoffice.http import problems
+from boxoffice.http.headers import NO_STORE, raw_headers
 from boxoffice.http.journal import Journal, Kind
 from boxoffice.http.middleware import request_id_of
 from boxoffice.http.operation import (
     Call,
-    FixedHeaders,
     Gate,
     Operation,
     Reply,
@@ -33,7 +33,6 @@ from boxoffice.http.operation import (
     matches,
     out_of_time,
     path_ids,
-    raw_headers,
     take_body,
 )
 
@@ -41,7 +40,6 @@ _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5
 _JSON = bodies.JSON_TYPE.encode()
 _PROBLEM = problems.MEDIA_TYPE.encode()
-_NO_STORE = FixedHeaders({"Cache-Control": "no-store"}).raw
 _SPECIAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 Head = Mapping[bytes, bytes]
@@ -298,13 +296,15 @@ class Run:
                 self._answer(304, "ok", raw)
                 return
         if not op.cached:
-            raw += _NO_STORE
+            raw += NO_STORE.raw
         self._answer(op.success, "ok", raw, reply.body)
 
     def _refuse(self, refusal: problems.Rendered) -> None:
-        headers = dict(refusal.headers)
-        if headers.pop("Connection", None):
+        headers = refusal.headers
+        if "Connection" in headers:
+            # `_answer` says so too.
             self.keep_alive = False
+            headers = {name: value for name, value in headers.items() if name != "Connection"}
         raw = raw_headers(headers)
         self._answer(refusal.status, refusal.code, raw, refusal.body, _PROBLEM)
 

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import falcon.asgi
@@ -95,6 +96,11 @@ class Operation:
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
 
+    @cached_property
+    def reader(self) -> bodies.Reader[Any]:
+        """What reads its body."""
+        return bodies.Reader(self.body, self.invalid)
+
 
 @dataclass(slots=True)
 class Call(Generic[B, Q]):
@@ -107,25 +113,6 @@ class Call(Generic[B, Q]):
     key: str = ""
     raw: bytes = b""
     ids: dict[str, Any] = field(default_factory=dict)
-
-
-class FixedHeaders(dict[str, str]):
-    """Headers that many answers have in common; `raw` is how they stand in an answer."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(headers)
-        self.raw = raw_headers(dict(headers))
-
-
-def raw_headers(headers: Mapping[str, str] | None) -> bytes:
-    """Return header lines, each with its line end; the values are our own and have none."""
-    if not headers:
-        return b""
-    if isinstance(headers, FixedHeaders):
-        return headers.raw
-    return "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]).encode(
-        "latin-1"
-    )
 
 
 @dataclass(slots=True)
@@ -220,7 +207,7 @@ def begin(
 
 def take_body(op: Operation, call: Call[Any, Any], raw: bytes) -> None:
     """Decode the body of an operation that has one."""
-    call.body = bodies.decode(raw, op.body, op.invalid)
+    call.body = op.reader.read(raw)
 
 
 async def _read_body(

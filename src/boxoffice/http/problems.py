@@ -18,6 +18,7 @@ from boxoffice.errors import (
     Unauthenticated,
     Unavailable,
 )
+from boxoffice.http.headers import NO_STORE
 from boxoffice.http.statuses import STATUSES
 from boxoffice.platform import telemetry
 
@@ -63,17 +64,16 @@ def render_bug(error: BaseException, request_id: str) -> Rendered:
 
 
 def _headers(problem: Problem) -> Mapping[str, str]:
-    headers = {"Cache-Control": "no-store"}
     if isinstance(problem, BodyTooSlow):
         # The rest of the body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
-        headers["Connection"] = "close"
-    elif isinstance(problem, Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    elif isinstance(problem, Unavailable):
-        headers["Retry-After"] = str(problem.retry_after_s)
-    elif isinstance(problem, TooMany):
-        headers["Retry-After"] = str(problem.extra.get("retry_after_s", 1))
-    return headers
+        return {**NO_STORE, "Connection": "close"}
+    if isinstance(problem, Unauthenticated):
+        return {**NO_STORE, "WWW-Authenticate": "Bearer"}
+    if isinstance(problem, Unavailable):
+        return {**NO_STORE, "Retry-After": str(problem.retry_after_s)}
+    if isinstance(problem, TooMany):
+        return {**NO_STORE, "Retry-After": str(problem.extra.get("retry_after_s", 1))}
+    return NO_STORE
 
 
 def _body(

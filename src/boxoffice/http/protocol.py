@@ -36,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _reading_head = True
     _reading_body = False
     _idle_since_s = 0.0
+    _version = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
@@ -76,7 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._received_bytes + self._segment_bytes > self.limits.header_max_bytes:
             self._weigh()
         self._received_bytes = 0
-        if self.parser.get_http_version() not in _VERSIONS:
+        self._version = self.parser.get_http_version()
+        if self._version not in _VERSIONS:
             # The parser turns this into its own error and stops.
             raise ValueError("no such version of HTTP")
         self._reading_body = True
@@ -219,6 +221,13 @@ class LaneProtocol(BoundedProtocol):
         self.url = url
         for name, value in headers:
             HttpToolsProtocol.on_header(self, name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body; the lane has seen to it that there is not too much of it."""
+        if self._run is None:
+            super().on_body(body)
+        else:
+            self._run.body += body
 
     def on_message_complete(self) -> None:
         """Let the handler begin."""
