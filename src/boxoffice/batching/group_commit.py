@@ -23,6 +23,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from boxoffice.errors import Draining, IntegrityError, OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Failure, classify
+from boxoffice.platform.waiter import Waiter
 
 K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
@@ -459,7 +460,7 @@ class GroupCommit:
 
 
 async def _outcome_of(pending: Pending[Any, O]) -> O:
-    waiter: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+    waiter: Waiter[O] = Waiter(loop=asyncio.get_running_loop())
     pending.waiters.append(waiter)
     return await waiter
 

@@ -5,15 +5,16 @@ request is of the plainest kind (HTTP/1.1, no query, nothing to negotiate), the 
 operation right here, with the same steps as the framework's way: `begin`, `take_body`, the handler,
 `problems`. Whatever is special takes the framework's way, and nobody can tell the difference.
 
-The first step of a handler runs at once, and many end with it: they were answered from memory. One that
-waits for something goes on in a task of its own.
+A handler is stepped by hand. Many end with the first step: they were answered from memory. While one
+waits for nothing but its batch, the batch's end is its next step. Only one that waits for anything else
+goes on in a task of its own.
 """
 
 import asyncio
 import time
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -35,6 +36,7 @@ from boxoffice.http.operation import (
     path_ids,
     take_body,
 )
+from boxoffice.platform.waiter import Waiter
 
 _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5
@@ -43,6 +45,7 @@ _PROBLEM = problems.MEDIA_TYPE.encode()
 _SPECIAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 Head = Mapping[bytes, bytes]
+Work = Coroutine[Any, Any, Reply]
 # Sends an answer; says whether the connection is to be kept.
 Write = Callable[[bytes, bool], None]
 
@@ -52,7 +55,7 @@ class Way(NamedTuple):
 
     op: Operation
     template: str
-    handler: Callable[[Any, Call[Any, Any]], Coroutine[Any, Any, Reply]]
+    handler: Callable[[Any, Call[Any, Any]], Work]
     resource: Any
     gate: Gate
     ids: dict[str, Any]
@@ -160,33 +163,33 @@ class Lane:
 
 
 class Deadlines:
-    """Cancels what takes too long; all have the same time, so the oldest comes first."""
+    """Ends what takes too long; all have the same time, so the oldest comes first."""
 
     def __init__(self) -> None:
-        self._open: dict[asyncio.Task[None], float] = {}
+        self._open: dict[Run, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, task: "asyncio.Task[None]", timeout_s: float) -> None:
-        """Give `task` so much time, give or take the half second between two looks."""
+    def add(self, run: "Run", timeout_s: float) -> None:
+        """Give `run` so much time, give or take the half second between two looks."""
         loop = asyncio.get_running_loop()
-        self._open[task] = loop.time() + timeout_s
-        task.add_done_callback(self._forget)
+        self._open[run] = loop.time() + timeout_s
         if self._timer is None:
             self._timer = loop.call_later(_DEADLINES_EVERY_S, self._look, loop)
 
-    def _forget(self, task: "asyncio.Task[None]") -> None:
-        self._open.pop(task, None)
+    def forget(self, run: "Run") -> None:
+        """It has come to its end."""
+        self._open.pop(run, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         late = []
-        for task, due in self._open.items():
+        for run, due in self._open.items():
             if due > now:
                 break
-            late.append(task)
-        for task in late:
-            del self._open[task]
-            task.cancel()
+            late.append(run)
+        for run in late:
+            del self._open[run]
+            run.cancel()
         again = bool(self._open)
         self._timer = loop.call_later(_DEADLINES_EVERY_S, self._look, loop) if again else None
 
@@ -202,7 +205,7 @@ class Run:
     """One request on the swift lane; it takes the place of uvicorn's cycle on its connection."""
 
     __slots__ = (
-        "_client", "_head", "_lane", "_request_id", "_started_at", "_way", "_write", "body",
+        "_awaited", "_client", "_head", "_lane", "_request_id", "_started_at", "_way", "_write", "body",
         "disconnected", "keep_alive", "method", "response_complete", "response_started", "task",
     )  # fmt: skip
     message_event = _Unheard()
@@ -224,6 +227,7 @@ class Run:
         self.response_started = False
         self.response_complete = False
         self.task: asyncio.Task[None] | None = None
+        self._awaited: Waiter[Any] | None = None
         self._lane = lane
         self._way = way
         self._head = head
@@ -245,20 +249,69 @@ class Run:
         return None if value is None else value.decode("latin-1")
 
     def start(self) -> None:
-        """Take the first step of the handler; the rest of it, if there is one, gets a task."""
+        """Let the handler begin, unless the body came too late."""
+        if self.response_started:
+            return
         way = self._way
         try:
             work = way.handler(way.resource, self._call())
-            first = work.send(None)
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._step(work)
+            if not self.response_started:
+                self._lane.deadlines.add(self, way.gate.request_timeout_s)
+
+    def cancel(self) -> None:
+        """End the waiting; what was to be done may be done all the same."""
+        if self.task is not None:
+            self.task.cancel()
+        elif self._awaited is not None:
+            self._awaited.cancel()
+
+    def _step(self, work: Work, _awaited: object = None) -> None:
+        """Let the handler go on until it waits or ends.
+
+        While it waits for nothing but the group commit it needs no task. Once it waits for anything
+        else it has one, for good.
+        """
+        try:
+            awaited = work.send(None)
         except StopIteration as end:
-            self._reply(end.value)
-        except Problem as problem:
-            self._refuse(problems.render(problem, self._request_id))
+            self._finished(end.value)
+        except BaseException as error:
+            self._failed(error)
+        else:
+            if isinstance(awaited, Waiter):
+                self._awaited = awaited
+                awaited.adopt(partial(self._step, work))
+            else:
+                self.task = asyncio.get_running_loop().create_task(self._go_on(work, awaited))
+
+    async def _go_on(self, work: Work, awaited: Any) -> None:
+        try:
+            reply = await _resumed(work, awaited)
+        except BaseException as error:
+            self._failed(error)
+        else:
+            self._finished(reply)
+
+    def _finished(self, reply: Reply) -> None:
+        try:
+            self._reply(reply)
         except Exception as error:
             self._refuse(problems.render_bug(error, self._request_id))
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, Problem):
+            self._refuse(problems.render(error, self._request_id))
+        elif isinstance(error, asyncio.CancelledError):
+            late = out_of_time(self.method, handled=True)
+            self._refuse(problems.render(late, self._request_id))
+        elif isinstance(error, Exception):
+            self._refuse(problems.render_bug(error, self._request_id))
         else:
-            self.task = asyncio.get_running_loop().create_task(self._go_on(work, first))
-            self._lane.deadlines.add(self.task, way.gate.request_timeout_s)
+            raise error
 
     def give_up(self) -> None:
         """Answer a request whose body did not arrive in time."""
@@ -273,19 +326,6 @@ class Run:
                 bodies.require_json(self)
             take_body(way.op, call, bytes(self.body))
         return call
-
-    async def _go_on(self, work: Coroutine[Any, Any, Reply], first: Any) -> None:
-        try:
-            reply = await _resumed(work, first)
-        except Problem as problem:
-            self._refuse(problems.render(problem, self._request_id))
-        except asyncio.CancelledError:
-            late = out_of_time(self.method, handled=True)
-            self._refuse(problems.render(late, self._request_id))
-        except Exception as error:
-            self._refuse(problems.render_bug(error, self._request_id))
-        else:
-            self._reply(reply)
 
     def _reply(self, reply: Reply) -> None:
         op = self._way.op
@@ -313,6 +353,7 @@ class Run:
     ) -> None:
         request_id, journal, way = self._request_id, self._lane.journal, self._way
         self.response_started = True
+        self._lane.deadlines.forget(self)
         journal.in_flight.count -= 1
         what = way.kinds.get((status, code))
         if what is None:
@@ -341,7 +382,7 @@ def _wire_name(name: str) -> bytes:
 
 
 @types.coroutine
-def _resumed(work: Coroutine[Any, Any, Reply], first: Any) -> Generator[Any, Any, Reply]:
+def _resumed(work: Work, first: Any) -> Generator[Any, Any, Reply]:
     """Go on with a coroutine that has taken its first step and waits for `first`."""
     while True:
         try:

@@ -79,7 +79,7 @@ class Operation:
     """The declaration of one call.
 
     A `swift` one is mostly answered from memory or by the group commit: it may take the swift lane
-    (`http/lane.py`), where its handler runs outside a task until it first waits for something.
+    (`http/lane.py`), where its handler runs outside a task until it waits for anything but its batch.
     """
 
     summary: str
