@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from boxoffice.errors import BodyTooSlow, Problem
@@ -36,6 +37,7 @@ from boxoffice.http.operation import (
     raw_headers,
     take_body,
 )
+from boxoffice.platform import telemetry
 
 _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5
@@ -60,6 +62,11 @@ class Way(NamedTuple):
     ids: dict[str, Any]
     query: Any
     kinds: dict[tuple[int, str], Kind]
+
+    @property
+    def body_max_bytes(self) -> int:
+        """How long a body may be; past uvicorn's limit it stops reading until somebody takes a part."""
+        return min(self.gate.body_max_bytes, HIGH_WATER_LIMIT)
 
 
 class _Route(NamedTuple):
@@ -112,7 +119,7 @@ class Lane:
         length = head.get(b"content-length")
         if way.op.body is None:
             return way if length in (None, b"0") else None
-        if length is None or not length.isdigit() or int(length) > way.gate.body_max_bytes:
+        if length is None or not length.isdigit() or int(length) > way.body_max_bytes:
             return None
         return way
 
@@ -142,7 +149,10 @@ class Lane:
     def _send(self) -> None:
         to_send, self._to_send = self._to_send, []
         for run, answer in to_send:
-            run.send(answer)
+            try:
+                run.send(answer)
+            except Exception as error:  # the others get their answers whatever becomes of this one
+                telemetry.log.error("answer_not_sent", exc_info=error)
 
     def _look_up(self, method: bytes, target: bytes) -> Way | None:
         segments = target.decode("latin-1").split("/")
@@ -234,7 +244,6 @@ class Run:
         self._started_at = time.perf_counter()
         given = head.get(b"x-request-id")
         self._request_id = request_id_of(None if given is None else given.decode("latin-1"))
-        lane.journal.in_flight.count += 1
 
     @property
     def remote_addr(self) -> str:
@@ -248,23 +257,27 @@ class Run:
 
     def start(self) -> None:
         """Take the first step of the handler; the rest of it, if there is one, gets a task."""
-        way = self._way
+        self._lane.journal.in_flight.count += 1
         try:
-            work = way.handler(way.resource, self._call())
-            first = work.send(None)
-        except StopIteration as end:
-            self._reply(end.value)
-        except Problem as problem:
-            self._refuse(problems.render(problem, self._request_id))
-        except Exception as error:
-            self._refuse(problems.render_bug(error, self._request_id))
-        else:
-            self.task = asyncio.get_running_loop().create_task(self._go_on(work, first))
-            self._lane.deadlines.add(self.task, way.gate.request_timeout_s)
+            self._begin()
+        except (Exception, asyncio.CancelledError) as error:
+            self._fail(error)
 
     def give_up(self) -> None:
         """Answer a request whose body did not arrive in time."""
-        self._refuse(problems.render(BodyTooSlow(), self._request_id))
+        self._lane.journal.in_flight.count += 1
+        self._fail(BodyTooSlow())
+
+    def _begin(self) -> None:
+        way = self._way
+        work = way.handler(way.resource, self._call())
+        try:
+            first = work.send(None)
+        except StopIteration as end:
+            self._reply(end.value)
+            return
+        self.task = asyncio.get_running_loop().create_task(self._go_on(work, first))
+        self._lane.deadlines.add(self.task, way.gate.request_timeout_s)
 
     def _call(self) -> Call[Any, Any]:
         way = self._way
@@ -278,16 +291,18 @@ class Run:
 
     async def _go_on(self, work: Coroutine[Any, Any, Reply], first: Any) -> None:
         try:
-            reply = await _resumed(work, first)
-        except Problem as problem:
-            self._refuse(problems.render(problem, self._request_id))
-        except asyncio.CancelledError:
-            late = out_of_time(self.method, handled=True)
-            self._refuse(problems.render(late, self._request_id))
-        except Exception as error:
-            self._refuse(problems.render_bug(error, self._request_id))
+            self._reply(await _resumed(work, first))
+        except (Exception, asyncio.CancelledError) as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Answer with what `error` stands for; also where an answer was there and could not be encoded."""
+        if isinstance(error, asyncio.CancelledError | TimeoutError):
+            error = out_of_time(self.method, handled=True)
+        if isinstance(error, Problem):
+            self._refuse(problems.render(error, self._request_id))
         else:
-            self._reply(reply)
+            self._refuse(problems.render_bug(error, self._request_id))
 
     def _reply(self, reply: Reply) -> None:
         op = self._way.op
