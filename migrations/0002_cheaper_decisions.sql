@@ -64,6 +64,11 @@ CREATE TABLE outbox (
     CONSTRAINT outbox_side_by_side CHECK (cardinality(user_ids) = cardinality(subject_ids))
 ) WITH (toast_tuple_target = 8160);
 
+-- An event's id has the row's in its upper bits: listeners must not take a new event for an old one.
+SELECT setval(pg_get_serial_sequence('outbox', 'batch_id'),
+              (pg_sequence_last_value(pg_get_serial_sequence('outbox_before', 'event_id')) >> 16) + 1,
+              false);
+
 INSERT INTO outbox (
     scope_id, topic, created_at, subject_ids, user_ids, reservation_ids, seat_ids, seats_to,
     amounts_minor, currency, expires_at)

@@ -1,12 +1,18 @@
 """Migrations wait for each other, fail in a sentence, and a start notices what is missing."""
 
 import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import msgspec
 import pytest
 
 from boxoffice.errors import BoxofficeError, SettingsInvalid
+from boxoffice.events.rules import Event, present
+from boxoffice.events.store import OutboxStore
 from boxoffice.platform import migrations
 from boxoffice.platform.migrations import migrate, numbered, require_current
 from boxoffice.platform.postgres import Database
@@ -90,3 +96,57 @@ async def test_a_server_that_goes_away_is_a_sentence(settings: Settings, db: Dat
         with pytest.raises(BoxofficeError, match="the migration"):
             await waiting
         await connection.close()
+
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_OLD_EVENT = """INSERT INTO outbox (scope_id, topic, subject_id, user_id, payload, created_at)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING event_id"""
+
+
+async def _back_to(settings: Settings, migration: migrations.Migration) -> None:
+    """Leave the database as it was when `migration` was the last one, without a row."""
+    connection = await asyncpg.connect(settings.database_url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+    await connection.execute(migrations._QUERIES["create_tables"])
+    for one in numbered():
+        if one.version <= migration.version:
+            await connection.execute(f"BEGIN; {one.statements}; COMMIT")
+            await connection.execute(migrations._QUERIES["record"], one.version)
+    await connection.close()
+
+
+async def test_events_that_wait_are_told_alike_and_under_new_ids(
+    settings: Settings, db: Database
+) -> None:
+    await _back_to(settings, numbered()[0])
+    await db.fetch("ALTER TABLE outbox ALTER COLUMN event_id RESTART WITH 200000")
+    schedule, subject, person, reservation = (uuid4() for _ in range(4))
+    payloads: dict[str, dict[str, Any]] = {
+        "reservation.held": {
+            "seat_ids": ["A-1", "A-2"],
+            "amount": 5,
+            "currency": "KRW",
+            "expires_at": "2026-01-01T00:05:00+00:00",
+        },
+        "payment.succeeded": {
+            "reservation": str(reservation),
+            "seat_ids": ["A-1"],
+            "amount": 5,
+            "currency": "KRW",
+        },
+        "reservation.cancelled": {"seat_ids": ["A-1"]},
+        "wallet.charged": {"amount": 5, "currency": "KRW"},
+    }
+    told = []
+    for topic, payload in payloads.items():
+        text = json.dumps(payload)
+        [row] = await db.fetch(_OLD_EVENT, schedule, topic, subject, person, text, _AT)
+        event_id = row["event_id"]
+        told.append(Event(event_id, schedule, topic, subject, person, text, _AT))
+    assert await migrate(settings) > 0
+    await require_current(db)
+    waiting = await OutboxStore(db).oldest(100)
+    assert min(event.event_id for event in waiting) > told[-1].event_id
+    for before, after in zip(map(present, told), map(present, waiting), strict=True):
+        assert (before.topic, before.created_at) == (after.topic, after.created_at)
+        assert json.loads(before.data) == json.loads(after.data)

@@ -55,7 +55,7 @@ class Journal:
         self.in_flight = in_flight
         self._log_requests = log_requests
         self._waiting: list[Answer] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     def answered(self, kind: Kind, request_id: str, started_at: float) -> None:
         """Tell of an answer to a request that was begun at `started_at` (`time.perf_counter`)."""
@@ -63,8 +63,10 @@ class Journal:
         self._waiting.append(Answer(kind, request_id, seconds, time.time()))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_WRITE_AFTER_S, self.write)
-        elif len(self._waiting) >= _WAITING_MAX:
-            self.write()
+        elif len(self._waiting) == _WAITING_MAX:
+            # Not from in here: an answer is not to be lost because its line cannot be written.
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_soon(self.write)
 
     def write(self) -> None:
         """Count and log the answers that wait; to be called before metrics are read, and at the end."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from boxoffice.errors import BodyTooSlow, Problem
@@ -36,6 +37,7 @@ from boxoffice.http.operation import (
     path_ids,
     take_body,
 )
+from boxoffice.platform import telemetry
 from boxoffice.platform.waiter import Waiter
 
 _TARGETS_MAX = 4_096
@@ -61,6 +63,11 @@ class Way(NamedTuple):
     ids: dict[str, Any]
     query: Any
     kinds: dict[tuple[int, str], Kind]
+
+    @property
+    def body_max_bytes(self) -> int:
+        """How long a body may be; past uvicorn's limit it stops reading until somebody takes a part."""
+        return min(self.gate.body_max_bytes, HIGH_WATER_LIMIT)
 
 
 class _Route(NamedTuple):
@@ -113,7 +120,7 @@ class Lane:
         length = head.get(b"content-length")
         if way.op.body is None:
             return way if length in (None, b"0") else None
-        if length is None or not length.isdigit() or int(length) > way.gate.body_max_bytes:
+        if length is None or not length.isdigit() or int(length) > way.body_max_bytes:
             return None
         return way
 
@@ -143,7 +150,10 @@ class Lane:
     def _send(self) -> None:
         to_send, self._to_send = self._to_send, []
         for run, answer in to_send:
-            run.send(answer)
+            try:
+                run.send(answer)
+            except Exception as error:  # the others get their answers whatever becomes of this one
+                telemetry.log.error("answer_not_sent", exc_info=error)
 
     def _look_up(self, method: bytes, target: bytes) -> Way | None:
         segments = target.decode("latin-1").split("/")
@@ -236,7 +246,6 @@ class Run:
         self._started_at = time.perf_counter()
         given = head.get(b"x-request-id")
         self._request_id = request_id_of(None if given is None else given.decode("latin-1"))
-        lane.journal.in_flight.count += 1
 
     @property
     def remote_addr(self) -> str:
@@ -252,15 +261,16 @@ class Run:
         """Let the handler begin, unless the body came too late."""
         if self.response_started:
             return
+        self._lane.journal.in_flight.count += 1
         way = self._way
         try:
             work = way.handler(way.resource, self._call())
         except Exception as error:
-            self._failed(error)
-        else:
-            self._step(work)
-            if not self.response_started:
-                self._lane.deadlines.add(self, way.gate.request_timeout_s)
+            self._fail(error)
+            return
+        self._step(work)
+        if not self.response_started:
+            self._lane.deadlines.add(self, way.gate.request_timeout_s)
 
     def cancel(self) -> None:
         """End the waiting; what was to be done may be done all the same."""
@@ -278,9 +288,9 @@ class Run:
         try:
             awaited = work.send(None)
         except StopIteration as end:
-            self._finished(end.value)
-        except BaseException as error:
-            self._failed(error)
+            self._finish(end.value)
+        except (Exception, asyncio.CancelledError) as error:
+            self._fail(error)
         else:
             if isinstance(awaited, Waiter):
                 self._awaited = awaited
@@ -291,31 +301,30 @@ class Run:
     async def _go_on(self, work: Work, awaited: Any) -> None:
         try:
             reply = await _resumed(work, awaited)
-        except BaseException as error:
-            self._failed(error)
+        except (Exception, asyncio.CancelledError) as error:
+            self._fail(error)
         else:
-            self._finished(reply)
+            self._finish(reply)
 
-    def _finished(self, reply: Reply) -> None:
+    def _finish(self, reply: Reply) -> None:
         try:
             self._reply(reply)
         except Exception as error:
-            self._refuse(problems.render_bug(error, self._request_id))
+            self._fail(error)
 
-    def _failed(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
+        """Answer with what `error` stands for; also where an answer could not be encoded."""
+        if isinstance(error, asyncio.CancelledError | TimeoutError):
+            error = out_of_time(self.method, handled=True)
         if isinstance(error, Problem):
             self._refuse(problems.render(error, self._request_id))
-        elif isinstance(error, asyncio.CancelledError):
-            late = out_of_time(self.method, handled=True)
-            self._refuse(problems.render(late, self._request_id))
-        elif isinstance(error, Exception):
-            self._refuse(problems.render_bug(error, self._request_id))
         else:
-            raise error
+            self._refuse(problems.render_bug(error, self._request_id))
 
     def give_up(self) -> None:
         """Answer a request whose body did not arrive in time."""
-        self._refuse(problems.render(BodyTooSlow(), self._request_id))
+        self._lane.journal.in_flight.count += 1
+        self._fail(BodyTooSlow())
 
     def _call(self) -> Call[Any, Any]:
         way = self._way

@@ -29,8 +29,10 @@ class BoundedProtocol(HttpToolsProtocol):
     limits: ClassVar[Settings]
 
     _timer: asyncio.TimerHandle | None = None
-    # What came of a head before this segment, this segment, and the head where it was weighed.
+    # What came of a head before this segment, the segment that it shares with what came before it,
+    # this segment, and the head where it was weighed.
     _received_bytes = 0
+    _begun_in_bytes = 0
     _segment_bytes = 0
     _head_bytes = 0
     _reading_head = True
@@ -57,6 +59,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._reading_head and self._received_bytes > self.limits.header_max_bytes:
             # All of it belonged to the head, which is not at its end yet.
             self._refuse(_HEAD_TOO_LARGE)
+        if self._reading_head and not self._received_bytes:
+            self._begun_in_bytes = len(data)
         if self._timer is None:
             self._watch()
 
@@ -74,9 +78,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end_head(self) -> None:
         self._disarm()
-        if self._received_bytes + self._segment_bytes > self.limits.header_max_bytes:
+        most_bytes = self._begun_in_bytes + self._received_bytes + self._segment_bytes
+        if most_bytes > self.limits.header_max_bytes:
             self._weigh()
-        self._received_bytes = 0
+        self._received_bytes = self._begun_in_bytes = 0
         self._version = self.parser.get_http_version()
         if self._version not in _VERSIONS:
             # The parser turns this into its own error and stops.
@@ -251,6 +256,8 @@ class LaneProtocol(BoundedProtocol):
             run.give_up()
 
     def _write(self, answer: bytes, keep_alive: bool) -> None:
+        if self.transport.is_closing():
+            return  # For a later request; only its own cycle was told.
         self.transport.write(answer)
         if not keep_alive:
             self.transport.close()
