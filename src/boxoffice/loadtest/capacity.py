@@ -1,0 +1,170 @@
+"""What the staircase and the fits say: the knee, the cost of the mix, and what is not concluded. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from boxoffice.loadtest import fit
+from boxoffice.loadtest.model import (
+    API,
+    GENERATOR,
+    POSTGRES,
+    VALKEY,
+    Estimate,
+    Fit,
+    Inference,
+    Knee,
+    Refusal,
+    Step,
+    Window,
+)
+from boxoffice.loadtest.rules import holds
+
+STEPS_MIN = 4
+WINDOWS_MIN = 10
+# A run that fails more often than this says what a broken shop costs, not what a working one does.
+FAILURES_MAX = 0.01
+# From here on a machine has nothing left to give.
+BUSY_FULL = 0.92
+# k6 with more than this of all cores is itself what the machine does.
+GENERATOR_MAX = 0.85
+# A component that uses this much of one core per process is at its own end.
+PROCESS_FULL = 0.85
+
+
+def knee(
+    steps: Sequence[Step], cores: int, api_processes: int, api_share: float = 1.0
+) -> Knee | Refusal:
+    """Return the most that was sustained, and what set the limit.
+
+    Refused where no stair held. A knee behind which the generator or the machine gave way first is a
+    lower bound for the shop.
+    """
+    if len(steps) < STEPS_MIN:
+        return Refusal(
+            what="knee", why="few_steps", details={"steps": len(steps), "min": STEPS_MIN}
+        )
+    held = [one for one in steps if holds(one)]
+    if not held:
+        return Refusal(what="knee", why="none_held", details={"lowest": steps[0].offered_per_s})
+    best = max(held, key=lambda one: one.answers_per_s)
+    broken = [one for one in steps if not holds(one) and one.offered_per_s > best.offered_per_s]
+    first = min(broken, key=lambda one: one.offered_per_s) if broken else None
+    if first is None:
+        return Knee(
+            sustained_per_s=best.answers_per_s, broke_at_per_s=None, limited_by="not_reached",
+            is_lower_bound=True,
+        )  # fmt: skip
+    if is_generator_full(first, cores):
+        return Refusal(
+            what="knee",
+            why="generator_full",
+            details={
+                "share": round(100 * first.cores.get(GENERATOR, 0.0) / cores),
+                "sustained": round(best.answers_per_s),
+            },
+        )
+    limit = limited_by(first, cores, api_processes, api_share)
+    return Knee(
+        sustained_per_s=max(best.answers_per_s, first.answers_per_s),
+        broke_at_per_s=first.offered_per_s,
+        limited_by=limit,
+        is_lower_bound=limit in ("machine", "generator"),
+    )
+
+
+def is_generator_full(step: Step, cores: int) -> bool:
+    """Whether k6 itself had no more to give, so that the stair says nothing about the shop."""
+    return step.cores.get(GENERATOR, 0.0) >= GENERATOR_MAX * cores
+
+
+def limited_by(step: Step, cores: int, api_processes: int, api_share: float) -> str:
+    """Say what was used up on a stair that did not hold."""
+    api = step.cores.get(API, 0.0)
+    if api >= PROCESS_FULL * api_share * api_processes:
+        return API
+    if step.cores.get(VALKEY, 0.0) >= PROCESS_FULL:
+        return VALKEY
+    if step.busy is not None and step.busy >= BUSY_FULL:
+        return "machine"
+    if step.cores.get(POSTGRES, 0.0) >= PROCESS_FULL * cores:
+        return POSTGRES
+    return "waiting"
+
+
+def mix_of(counts: Sequence[dict[str, int]]) -> dict[str, float]:
+    """Return the share of each kind of request."""
+    summed: Counter[str] = Counter()
+    for one in counts:
+        summed.update(one)
+    total = sum(summed.values())
+    return {kind: count / total for kind, count in summed.items()} if total else {}
+
+
+def infer(
+    steps: Sequence[Step],
+    windows: Sequence[Window],
+    cores: int,
+    api_processes: int,
+    failures: tuple[int, int],
+) -> Inference:
+    """Draw the conclusions that the measurement carries, and refuse the others with a reason."""
+    refusals = list(_unfit(windows, failures))
+    mix = mix_of([one.counts for one in steps if not is_generator_full(one, cores)])
+    found = knee(steps, cores, api_processes) if steps else Refusal(what="knee", why="no_steps")
+    if isinstance(found, Refusal):
+        refusals.append(found)
+    reached = found if isinstance(found, Knee) else None
+    if any(one.what == "costs" for one in refusals) or not mix:
+        return Inference(
+            knee=None if _has_failures(failures) else reached, mix=mix, refusals=refusals
+        )
+    fits = {name: fit.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
+    cost = fit.cost_of(API, windows, mix)
+    if cost.value <= 0 or cost.low <= 0:
+        refusals.append(Refusal(what="per_core", why="wide_interval"))
+    wal = fit.fit("wal", windows, [one.wal_bytes for one in windows])
+    requests = sum(sum(one.counts.values()) for one in windows)
+    commands = sum(one.valkey_commands for one in windows)
+    return Inference(
+        fits=fits,
+        knee=reached,
+        mix=mix,
+        cost_of_mix_s=cost,
+        per_core_per_s=inverse(cost),
+        wal_per_hold_bytes=_seen(wal, "hold"),
+        wal_per_pay_bytes=_seen(wal, "pay"),
+        valkey_per_request=commands / requests if requests else None,
+        refusals=refusals,
+    )
+
+
+def _seen(one: Fit, kind: str) -> Estimate | None:
+    """Return what a kind costs; a counter that was never read costs nothing that is known."""
+    found = one.per_request.get(kind)
+    return found if found is not None and found.value > 0 else None
+
+
+def _has_failures(failures: tuple[int, int]) -> bool:
+    answers, failed = failures
+    return answers > 0 and failed / answers > FAILURES_MAX
+
+
+def _unfit(windows: Sequence[Window], failures: tuple[int, int]) -> list[Refusal]:
+    """Return why no costs may be drawn from this run, if something speaks against it."""
+    found = []
+    if _has_failures(failures):
+        share = round(100 * failures[1] / failures[0], 2)
+        found.append(Refusal(what="costs", why="failures", details={"percent": share}))
+    if len(windows) < WINDOWS_MIN:
+        details: dict[str, float | str] = {"windows": len(windows), "min": WINDOWS_MIN}
+        found.append(Refusal(what="costs", why="few_windows", details=details))
+    elif not any(one.cpu_s.get(API) for one in windows):
+        found.append(Refusal(what="costs", why="not_sampled"))
+    return found
+
+
+def inverse(cost: Estimate) -> Estimate | None:
+    """Return requests per second and core of a cost in seconds; None where it could be nothing."""
+    if cost.value <= 0 or cost.low <= 0:
+        return None
+    return Estimate(value=1 / cost.value, low=1 / cost.high, high=1 / cost.low)

@@ -1,0 +1,111 @@
+"""Which scenarios are played, for how long, and on how many seats. Pure."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from boxoffice.loadtest.model import Sale
+
+ALL = ("lookup", "reserve", "pay", "onsale", "spike", "steps", "soak")
+BY_DEFAULT = ALL[:-1]
+FOR_RUNNING = ("lookup", "onsale", "steps")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    out: Path
+    lang: str = "en"
+    is_quick: bool = False
+    url: str = ""
+    tokens: Path | None = None
+    schedule_id: UUID | None = None
+    scenarios: tuple[str, ...] = ()
+    people: int = 4_000
+    seats: int = 1_000
+    rate: float = 1.0
+    workers: int = 2
+    soak_s: float = 900.0
+    check: bool | None = None
+    share: float = 0.3
+    target_per_s: float = 88.0
+    peak_per_s: float | None = None
+    sale: Sale | None = None
+    baseline: Path | None = None
+    data_dir: Path | None = None
+    command: str = ""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The scenarios in the order in which they are played."""
+        names = self.scenarios or (FOR_RUNNING if self.url else BY_DEFAULT)
+        return tuple(name for name in ALL if name in names)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the forecast is put to the test; by default in the full run of the embedded shop."""
+        return self.check if self.check is not None else not (self.is_quick or self.url)
+
+
+@dataclass(frozen=True)
+class Play:
+    """One scenario: how long its arrivals go on, and what it sells."""
+
+    name: str
+    seconds: float
+    seats: int
+    env: dict[str, str] = field(default_factory=dict)
+
+
+_SECONDS = {"lookup": 15, "reserve": 15, "pay": 15, "onsale": 24, "spike": 18}
+_QUICK_SECONDS = {"lookup": 5, "reserve": 6, "pay": 5, "onsale": 7, "spike": 6}
+# A house that does not sell out under the staircase.
+STAIRCASE_SEATS = 20_000
+_PAY_SEATS = 5_000
+
+
+def play_of(name: str, options: Options) -> Play:
+    """Return how one scenario is played."""
+    seconds = (_QUICK_SECONDS if options.is_quick else _SECONDS).get(name, 0)
+    seats = {"pay": _PAY_SEATS, "soak": _PAY_SEATS}.get(name, options.seats)
+    if name == "soak":
+        seconds = round(options.soak_s)
+    return Play(name, seconds, seats)
+
+
+@dataclass(frozen=True)
+class Staircase:
+    """How the stairs are climbed: up by `factor` until one does not hold, then in between."""
+
+    first_per_s: float
+    factor: float
+    seconds: float
+    between: int
+    steps_max: int
+
+
+def staircase(options: Options) -> Staircase:
+    """Return the stairs of a full or of a quick run."""
+    if options.is_quick:
+        return Staircase(150 * options.rate, 1.8, 4.0, 1, 6)
+    return Staircase(100 * options.rate, 1.6, 8.0, 2, 11)
+
+
+def next_rate(stairs: Staircase, climbed: list[tuple[float, bool]]) -> float | None:
+    """Return the arrivals per second of the next stair, given (rate, whether it held) of those before.
+
+    None when the place where it breaks is known well enough.
+    """
+    if not climbed:
+        return stairs.first_per_s
+    if len(climbed) >= stairs.steps_max:
+        return None
+    held = max((rate for rate, ok in climbed if ok), default=0.0)
+    broken = min((rate for rate, ok in climbed if not ok and rate > held), default=None)
+    if broken is None:
+        return max(rate for rate, _ in climbed) * stairs.factor
+    first_break = next(number for number, (_, ok) in enumerate(climbed) if not ok)
+    if len(climbed) - first_break - 1 >= stairs.between:
+        return None
+    return (held + broken) / 2 if held else broken / 2
