@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint format audit lock clean
+.PHONY: help run test bench loadtest lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +21,9 @@ test: $(DEV_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
 
 bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --rows a,b --runs N"
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+loadtest: $(LOADTEST_STAMP) ## play an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
+	@exec $(BIN)/boxoffice loadtest $(LOADTEST_ARGS)
 
 lint: $(DEV_STAMP) ## formatting, lint rules, strict types, and the migrations' own linter
 	@$(BIN)/ruff format --check .
@@ -42,6 +46,9 @@ clean: ## remove the virtual environment and the caches; the shop's data in .box
 
 $(RUN_STAMP): requirements/run.lock pyproject.toml scripts/bootstrap
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) run
+
+$(LOADTEST_STAMP): $(RUN_STAMP) requirements/loadtest.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) loadtest
 
 $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) dev

@@ -7,8 +7,10 @@ from boxoffice.loadtest import fit
 from boxoffice.loadtest.model import (
     API,
     GENERATOR,
+    OTHERS,
     POSTGRES,
     VALKEY,
+    WRITES,
     Estimate,
     Fit,
     Inference,
@@ -27,6 +29,8 @@ FAILURES_MAX = 0.01
 BUSY_FULL = 0.92
 # k6 with more than this of all cores is itself what the machine does.
 GENERATOR_MAX = 0.85
+# Above this, what other programs do is part of the result.
+OTHERS_MAX = 0.1
 # A component that uses this much of one core per process is at its own end.
 PROCESS_FULL = 0.85
 
@@ -68,7 +72,7 @@ def knee(
         sustained_per_s=max(best.answers_per_s, first.answers_per_s),
         broke_at_per_s=first.offered_per_s,
         limited_by=limit,
-        is_lower_bound=limit in ("machine", "generator"),
+        is_lower_bound=limit in ("machine", OTHERS),
     )
 
 
@@ -85,10 +89,25 @@ def limited_by(step: Step, cores: int, api_processes: int, api_share: float) -> 
     if step.cores.get(VALKEY, 0.0) >= PROCESS_FULL:
         return VALKEY
     if step.busy is not None and step.busy >= BUSY_FULL:
-        return "machine"
+        return OTHERS if step.cores.get(OTHERS, 0.0) >= OTHERS_MAX * cores else "machine"
     if step.cores.get(POSTGRES, 0.0) >= PROCESS_FULL * cores:
         return POSTGRES
     return "waiting"
+
+
+def transactions_per_write(steps: Sequence[Step]) -> float:
+    """Return the transactions per hold, payment or release where they are shared best.
+
+    That is on the busiest stairs: the more requests arrive at once, the more of them one transaction
+    decides. Stairs with less than half of the top throughput do not count.
+    """
+    top = max((one.answers_per_s for one in steps), default=0.0)
+    found = []
+    for one in steps:
+        writes = sum(one.counts.get(kind, 0) for kind in WRITES) / one.seconds
+        if writes and one.transactions and one.answers_per_s >= top / 2:
+            found.append(one.transactions / writes)
+    return min(found, default=0.0)
 
 
 def mix_of(counts: Sequence[dict[str, int]]) -> dict[str, float]:
@@ -119,7 +138,9 @@ def infer(
             knee=None if _has_failures(failures) else reached, mix=mix, refusals=refusals
         )
     fits = {name: fit.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
-    cost = fit.cost_of(API, windows, mix)
+    per_write = transactions_per_write(steps)
+    writes = sum(mix.get(kind, 0.0) for kind in WRITES)
+    cost = fit.cost_of(API, windows, mix, per_write * writes)
     if cost.value <= 0 or cost.low <= 0:
         refusals.append(Refusal(what="per_core", why="wide_interval"))
     wal = fit.fit("wal", windows, [one.wal_bytes for one in windows])
@@ -129,6 +150,7 @@ def infer(
         fits=fits,
         knee=reached,
         mix=mix,
+        transactions_per_write=per_write,
         cost_of_mix_s=cost,
         per_core_per_s=inverse(cost),
         wal_per_hold_bytes=_seen(wal, "hold"),

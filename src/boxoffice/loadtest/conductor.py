@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.loadtest import api_record, comparison, installation, k6, rules, store
+from boxoffice.loadtest import api_record, comparison, installation, k6, processes, rules, store
 from boxoffice.loadtest.comparison import Stored
 from boxoffice.loadtest.installation import Installation
-from boxoffice.loadtest.model import Finding, Scenario, Step, Window
+from boxoffice.loadtest.model import OTHERS, Finding, Scenario, Step, Window
 from boxoffice.loadtest.plan import Play
 from boxoffice.loadtest.records import Record, merged, percentile
 from boxoffice.loadtest.sampler import Sampler
@@ -21,7 +21,7 @@ from boxoffice.settings import Settings
 
 # The first moments of a scenario belong to connections and caches.
 _LEAD_S = 0.5
-_WINDOW_S = 2.0
+_WINDOW_S = 3.0
 # By the API's clock, which has whole seconds, one scenario must not look like part of the next.
 _CLOCK_STEP_S = 2.1
 # A sample is late by up to its interval.
@@ -184,9 +184,10 @@ class Conductor:
             failures=sum(one.is_failure for one in played.record.answers),
             dropped=played.summary.dropped,
             seconds=seconds,
-            cores=rules.mean_cores(inside),
+            cores={**rules.mean_cores(inside), OTHERS: rules.others(inside, processes.cores())},
             busy=sum(busy) / len(busy) if busy else None,
             counts=rules.counts_of(answers),
+            transactions=rules.transactions(inside) / max(1e-9, sum(s.seconds for s in inside)),
         )
 
     def _keep(

@@ -98,8 +98,15 @@ def kinds_in(windows: Sequence[Window]) -> list[str]:
 
 
 def design(windows: Sequence[Window], kinds: Sequence[str]) -> list[list[float]]:
-    """Return one row per window: its seconds, and how many requests of each kind it had."""
-    return [[one.seconds, *(float(one.counts.get(kind, 0)) for kind in kinds)] for one in windows]
+    """Return one row per window: its seconds, its requests of each kind, and its transactions.
+
+    A group commit does the work of a transaction once for many requests; without a column of their
+    own, the requests of a quiet minute would look dearer than those of a busy one.
+    """
+    return [
+        [one.seconds, *(float(one.counts.get(kind, 0)) for kind in kinds), one.transactions]
+        for one in windows
+    ]
 
 
 def fit(component: str, windows: Sequence[Window], targets: Sequence[float] | None = None) -> Fit:
@@ -111,7 +118,8 @@ def fit(component: str, windows: Sequence[Window], targets: Sequence[float] | No
     return Fit(
         component=component,
         idle=found[0],
-        per_request=dict(zip(kinds, found[1:], strict=True)),
+        per_request=dict(zip(kinds, found[1:-1], strict=True)),
+        per_transaction=found[-1] if any(one.transactions for one in windows) else None,
         windows=len(windows),
         error_share=_error_share(rows, used, [one.value for one in found]),
     )
@@ -129,12 +137,18 @@ def _error_share(rows: Sequence[Row], used: Sequence[float], found: Row) -> floa
     return sum(misses) / total
 
 
-def cost_of(component: str, windows: Sequence[Window], mix: dict[str, float]) -> Estimate:
-    """Return the CPU seconds of one request of a mix (shares that sum to one), without the idle part."""
+def cost_of(
+    component: str, windows: Sequence[Window], mix: dict[str, float], transactions: float
+) -> Estimate:
+    """Return the CPU seconds of one request of a mix, without the idle part.
+
+    `mix` has shares that sum to one, `transactions` how many belong to one request.
+    """
     kinds = kinds_in(windows)
 
     def price(found: list[float]) -> list[float]:
-        return [sum(mix.get(kind, 0.0) * x for kind, x in zip(kinds, found[1:], strict=True))]
+        requests = sum(mix.get(kind, 0.0) * x for kind, x in zip(kinds, found[1:-1], strict=True))
+        return [requests + transactions * found[-1]]
 
     used = [one.cpu_s.get(component, 0.0) for one in windows]
     return jackknife(design(windows, kinds), used, price)[0]

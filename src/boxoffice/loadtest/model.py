@@ -10,6 +10,10 @@ FORMAT = 1
 KINDS = ("lookup", "seats", "hold", "refused", "pay", "release")
 # The components whose CPU is accounted for, as the sampler names them.
 API, POSTGRES, VALKEY, GENERATOR = "api", "postgres", "valkey", "generator"
+# Programs that have nothing to do with the test.
+OTHERS = "others"
+# The kinds that PostgreSQL decides, many in one transaction.
+WRITES = ("hold", "refused", "pay", "release")
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     counts: dict[str, int]
     cpu_s: dict[str, float]
+    transactions: float = 0.0
     wal_bytes: float = 0.0
     valkey_commands: float = 0.0
 
@@ -61,6 +66,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     cores: dict[str, float]
     busy: float | None
     counts: dict[str, int]
+    transactions: float = 0.0
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,11 +154,15 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """CPU seconds of one component: per second at rest, and per request of each kind."""
+    """CPU seconds of one component: per second at rest, per request of each kind, per transaction.
+
+    What a transaction costs is shared by all the requests that it decided.
+    """
 
     component: str
     idle: Estimate
     per_request: dict[str, Estimate]
+    per_transaction: Estimate | None
     windows: int
     error_share: float
 
@@ -180,6 +190,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     fits: dict[str, Fit] = {}
     knee: Knee | None = None
     mix: dict[str, float] = {}
+    transactions_per_write: float = 0.0
     cost_of_mix_s: Estimate | None = None
     per_core_per_s: Estimate | None = None
     wal_per_hold_bytes: Estimate | None = None

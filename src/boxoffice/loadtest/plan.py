@@ -95,17 +95,24 @@ def staircase(options: Options) -> Staircase:
 def next_rate(stairs: Staircase, climbed: list[tuple[float, bool]]) -> float | None:
     """Return the arrivals per second of the next stair, given (rate, whether it held) of those before.
 
-    None when the place where it breaks is known well enough.
+    A stair that does not hold is tried once more, because a machine stumbles now and then. None when
+    the place where it breaks is known well enough.
     """
     if not climbed:
         return stairs.first_per_s
+    last, is_held = climbed[-1]
     if len(climbed) >= stairs.steps_max:
         return None
+    if not is_held and [rate for rate, _ in climbed].count(last) == 1:
+        return last
     held = max((rate for rate, ok in climbed if ok), default=0.0)
-    broken = min((rate for rate, ok in climbed if not ok and rate > held), default=None)
-    if broken is None:
-        return max(rate for rate, _ in climbed) * stairs.factor
-    first_break = next(number for number, (_, ok) in enumerate(climbed) if not ok)
-    if len(climbed) - first_break - 1 >= stairs.between:
-        return None
-    return (held + broken) / 2 if held else broken / 2
+    rates = list(dict.fromkeys(rate for rate, _ in climbed))
+    broken = [rate for rate in rates if rate > held]
+    if not broken:
+        return round(held * stairs.factor)
+    tried_since = len(rates) - 1 - rates.index(_first_broken(rates, climbed))
+    return None if tried_since >= stairs.between else round((held + min(broken)) / 2)
+
+
+def _first_broken(rates: list[float], climbed: list[tuple[float, bool]]) -> float:
+    return next(rate for rate in rates if (rate, True) not in climbed)

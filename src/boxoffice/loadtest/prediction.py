@@ -1,6 +1,6 @@
 """Puts the forecast to the test: one API process, held to a stated share of a core."""
 
-from boxoffice.loadtest import quota, rules
+from boxoffice.loadtest import quota
 from boxoffice.loadtest.capacity import BUSY_FULL, is_generator_full
 from boxoffice.loadtest.conductor import Conductor, Rates
 from boxoffice.loadtest.model import (
@@ -20,7 +20,7 @@ LIMIT = 0.15
 _SHARES = (0.4, 0.75, 0.9, 1.05, 1.25, 1.5)
 _STEP_S = 7.0
 # A process that used less of its share than this was not at its end.
-_FULL = 0.8
+_FULL = 0.88
 
 
 def foretell(inference: Inference, share: float, processes: int) -> Estimate | Refusal:
@@ -55,13 +55,13 @@ def judge(
     climbed: Scenario, held: quota.Held, foretold: Estimate, cores: int
 ) -> Prediction | Refusal:
     """Compare the forecast with the most that was answered while the process was at its end."""
-    full = [step for step in climbed.steps if _is_at_its_end(step, held.share)]
+    full = [step for step in climbed.steps if step.cores.get(API, 0.0) >= _FULL * held.share]
     if not full:
-        return Refusal(what="prediction", why="not_saturated", details=_last(climbed))
+        is_machine = any((step.busy or 0) >= BUSY_FULL for step in climbed.steps)
+        why = "machine_full" if is_machine else "not_saturated"
+        return Refusal(what="prediction", why=why, details=_last(climbed))
     if any(is_generator_full(step, cores) for step in full):
         return Refusal(what="prediction", why="generator_full", details=_last(climbed))
-    if held.way != quota.QUOTA and any((step.busy or 0) >= BUSY_FULL for step in full):
-        return Refusal(what="prediction", why="machine_full", details=_last(climbed))
     measured = max(step.answers_per_s for step in full)
     return Prediction(
         share=held.share,
@@ -72,11 +72,6 @@ def judge(
         limit=LIMIT,
         steps=climbed.steps,
     )
-
-
-def _is_at_its_end(step: Step, share: float) -> bool:
-    is_full = step.cores.get(API, 0.0) >= _FULL * share
-    return is_full and (not rules.holds(step) or step.cores.get(API, 0.0) >= 0.9 * share)
 
 
 def _last(climbed: Scenario) -> dict[str, float | str]:

@@ -21,8 +21,10 @@ SELECT s.concert_id, s.hold_ttl_s, s.ticket_limit,
 
 -- name: counters
 -- What the server has done since it started, and what it is doing right now.
-SELECT (SELECT sum(xact_commit) FROM pg_stat_database)::bigint AS commits,
-       (SELECT sum(xact_rollback) FROM pg_stat_database)::bigint AS rollbacks,
+SELECT (SELECT xact_commit FROM pg_stat_database
+         WHERE datname = current_database()) AS commits,
+       (SELECT xact_rollback FROM pg_stat_database
+         WHERE datname = current_database()) AS rollbacks,
        (SELECT wal_bytes FROM pg_stat_wal)::bigint AS wal_bytes,
        (SELECT count(*) FROM pg_stat_activity
          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS connections,

@@ -124,6 +124,7 @@ def _window(sample: Sample, answers: Sequence[Answer]) -> Window:
         seconds=sample.seconds,
         counts=dict(Counter(answer.kind for answer in answers)),
         cpu_s={name: cores_of(sample, name) * sample.seconds for name in COMPONENTS},
+        transactions=transactions((sample,)),
         wal_bytes=sample.database.get("wal_bytes", 0.0) * sample.seconds,
         valkey_commands=sample.valkey.get("commands", 0.0) * sample.seconds,
     )
@@ -140,6 +141,7 @@ def _joined(parts: Sequence[Window]) -> Window:
         seconds=sum(part.seconds for part in parts),
         counts=dict(counts),
         cpu_s={name: float(used) for name, used in cpu_s.items()},
+        transactions=sum(part.transactions for part in parts),
         wal_bytes=sum(part.wal_bytes for part in parts),
         valkey_commands=sum(part.valkey_commands for part in parts),
     )
@@ -172,6 +174,22 @@ def mean_cores(samples: Sequence[Sample]) -> dict[str, float]:
         name: sum(cores_of(one, name) * one.seconds for one in samples) / seconds
         for name in COMPONENTS
     }
+
+
+def others(samples: Sequence[Sample], cores: int) -> float:
+    """Return the cores that programs used which have nothing to do with this test, on average."""
+    seconds = sum(one.seconds for one in samples if one.busy is not None)
+    used = sum(
+        max(0.0, (one.busy or 0.0) * cores - sum(one.cores.values())) * one.seconds
+        for one in samples
+        if one.busy is not None
+    )
+    return used / seconds if seconds else 0.0
+
+
+def transactions(samples: Iterable[Sample]) -> float:
+    """Return how many transactions PostgreSQL committed."""
+    return sum(one.database.get("commits", 0.0) * one.seconds for one in samples)
 
 
 def counts_of(answers: Iterable[Answer]) -> dict[str, int]:

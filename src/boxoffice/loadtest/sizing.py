@@ -10,6 +10,7 @@ from boxoffice.loadtest.model import (
     API,
     POSTGRES,
     VALKEY,
+    WRITES,
     Estimate,
     Inference,
     Load,
@@ -240,8 +241,12 @@ def demand(journey: Scenario, sale: Sale) -> dict[str, float]:
 def _cores(inference: Inference, component: str, per_kind: dict[str, float]) -> float:
     one = inference.fits[component]
     costs = one.per_request
-    return one.idle.high + sum(
-        rate * costs[kind].high for kind, rate in per_kind.items() if kind in costs
+    shared = one.per_transaction.high if one.per_transaction else 0.0
+    writes = sum(per_kind.get(kind, 0.0) for kind in WRITES)
+    return (
+        one.idle.high
+        + sum(rate * costs[kind].high for kind, rate in per_kind.items() if kind in costs)
+        + writes * inference.transactions_per_write * shared
     )
 
 
