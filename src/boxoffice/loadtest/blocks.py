@@ -1,5 +1,6 @@
 """What a report is made of, before it becomes HTML or Markdown."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -63,6 +64,14 @@ def number(value: float, digits: int | None = None) -> str:
     if digits is None:
         digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}"
+
+
+def shown(details: Mapping[str, float | str]) -> dict[str, str]:
+    """Write what goes into a sentence: whole numbers without a fraction."""
+    return {
+        name: value if isinstance(value, str) else number(value, 0 if value == int(value) else 2)
+        for name, value in details.items()
+    }
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""What the staircase and the fits say: the knee, the cost of the mix, and what is not concluded. Pure."""
+"""What the staircase and the fits say: the knee, the cost of the mix, and the refusals. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -15,6 +15,7 @@ _DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 4", "12 4", "5 2 1 2")
 _WIDTH, _HEIGHT = 640, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
 _MARKS = 7
+_SVG = "http://www.w3.org/2000/svg"  # a name, not an address that is asked
 _POINTS_MAX = 240
 
 
@@ -24,9 +25,9 @@ def svg(chart: Chart) -> str:
     if not points:
         return ""
     frame = _Frame(points)
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg" '
-        f'aria-label="{escape(chart.title)}">',
+        f'<svg {size} role="img" xmlns="{_SVG}" aria-label="{escape(chart.title)}">',
         f"<title>{escape(chart.title)}</title>",
         *_grid(frame, chart.x_name),
         *(line for number_, one in enumerate(chart.series) for line in _line(frame, number_, one)),

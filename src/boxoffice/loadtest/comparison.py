@@ -1,8 +1,9 @@
 """Whether the client's record and the database say the same, in both directions. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from boxoffice.loadtest.model import Finding
 from boxoffice.loadtest.records import HeldByClient, Record
@@ -178,16 +179,13 @@ def _no_seat_twice(record: Record, stored: Stored, found: _Findings) -> None:
         holds.sort(key=lambda one: one.answered_ms)
         if sum(one.reservation_id in paid for one in holds) > 1:
             found.add("seat_sold_twice", seat)
-        for before, after in zip(holds, holds[1:], strict=False):
+        for before, after in pairwise(holds):
             if after.answered_ms + _CLOCK_SLACK_MS < ended[before.reservation_id]:
                 found.add("seat_held_twice", seat)
-    sold: dict[str, int] = defaultdict(int)
-    for kept in stored.holds:
-        for seat in kept.seats if kept.status == "CONFIRMED" else ():
-            sold[seat] += 1
-    for seat, times in sold.items():
-        if times > 1:
-            found.add("seat_sold_twice", seat)
+    sold = Counter(
+        seat for kept in stored.holds if kept.status == "CONFIRMED" for seat in kept.seats
+    )
+    found.found["seat_sold_twice"] += [seat for seat, times in sold.items() if times > 1]
 
 
 def _ends(record: Record, stored: Stored) -> dict[str, float]:

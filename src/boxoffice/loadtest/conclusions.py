@@ -1,4 +1,4 @@
-"""What follows: knee, costs, deployment, the expected sale, the forecast and the limits, as blocks. Pure."""
+"""What follows: knee, costs, deployment, forecast and limits, as blocks. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +13,7 @@ from boxoffice.loadtest.blocks import (
     Table,
     number,
     percent,
+    shown,
 )
 from boxoffice.loadtest.model import (
     API,
@@ -105,13 +106,13 @@ def costs(run: Run, t: Texts) -> Iterator[Block]:
         return
     yield Heading(2, t("section.costs"))
     yield Paragraph(t("costs.text", windows=inference.fits[API].windows))
-    shown = [name for name in (API, POSTGRES, VALKEY, GENERATOR) if name in inference.fits]
+    there = [name for name in (API, POSTGRES, VALKEY, GENERATOR) if name in inference.fits]
     kinds = list(inference.fits[API].per_request)
-    columns = [t("col.kind"), *(t(f"component.{name}") for name in shown)]
-    rows = [[t(f"kind.{kind}"), *(_cost(inference.fits[n], kind) for n in shown)] for kind in kinds]
-    rows.append([t("costs.transaction"), *(_shared(inference.fits[n]) for n in shown)])
-    rows.append([t("costs.idle"), *(_range(inference.fits[n].idle, 1, 3) for n in shown)])
-    rows.append([t("costs.misfit"), *(percent(inference.fits[n].error_share) for n in shown)])
+    columns = [t("col.kind"), *(t(f"component.{name}") for name in there)]
+    rows = [[t(f"kind.{kind}"), *(_cost(inference.fits[n], kind) for n in there)] for kind in kinds]
+    rows.append([t("costs.transaction"), *(_shared(inference.fits[n]) for n in there)])
+    rows.append([t("costs.idle"), *(_range(inference.fits[n].idle, 1, 3) for n in there)])
+    rows.append([t("costs.misfit"), *(percent(inference.fits[n].error_share) for n in there)])
     yield Table(columns, rows, frozenset(range(1, len(columns))))
     yield from _mix(run, t)
     yield from _memory_charts(run, t)
@@ -148,7 +149,7 @@ def _mix(run: Run, t: Texts) -> Iterator[Block]:
                 rate=number(rate.value, 0),
                 rate_low=number(rate.low, 0),
                 rate_high=number(rate.high, 0),
-            )  # fmt: skip
+            )
         )
     if inference.valkey_per_request is not None:
         yield Paragraph(
@@ -259,7 +260,7 @@ def sale(run: Run, t: Texts) -> Iterator[Block]:
             seats=number(one.sale.seats, 0),
             seconds=number(one.sale.sell_out_s, 0),
             peak=number(one.peak_per_s, 0),
-        )  # fmt: skip
+        )
     )
     yield Paragraph(
         t(
@@ -267,7 +268,7 @@ def sale(run: Run, t: Texts) -> Iterator[Block]:
             pods=number(one.pods, 0),
             cores=number(one.cores, 1),
             memory=number(one.memory_mib / 1024, 1),
-        )  # fmt: skip
+        )
     )
     known = [load for load in one.loads if load.share is not None]
     tight = max(known, key=lambda load: load.share or 0.0, default=None)
@@ -344,9 +345,9 @@ def _compared(run: Run, before: Run, t: Texts) -> Iterator[list[str]]:
 def _change(name: str, was: float | None, now: float | None) -> list[str]:
     if was is None and now is None:
         return []
-    shown = ["–" if one is None else number(one) for one in (was, now)]
+    both = ["–" if one is None else number(one) for one in (was, now)]
     change = "–" if was is None or now is None or not was else f"{100 * (now / was - 1):+.0f} %"
-    return [name, *shown, change]
+    return [name, *both, change]
 
 
 def limits(run: Run, t: Texts) -> Iterator[Block]:
@@ -365,4 +366,4 @@ def _refusals(run: Run) -> list[Refusal]:
 
 def because(one: Refusal, t: Texts) -> str:
     """Say why a conclusion is not drawn."""
-    return t(f"because.{one.why}", **one.details)
+    return t(f"because.{one.why}", **shown(one.details))

@@ -13,9 +13,13 @@ from boxoffice.loadtest.model import KINDS, Estimate, Fit, Line, Window
 Row = Sequence[float]
 _SWEEPS_MAX = 2_000
 _TOLERANCE = 1e-12
+_PIVOT_MIN = 1e-9
 # Student's t for 95 %, by degrees of freedom; above the last one it is the normal distribution's.
-_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13,
-        2.12, 2.11, 2.10, 2.09, 2.09, 2.08, 2.07, 2.07, 2.06, 2.06, 2.06, 2.05, 2.05, 2.05, 2.04)  # fmt: skip
+_T95 = (
+    *(12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23),
+    *(2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09, 2.09),
+    *(2.08, 2.07, 2.07, 2.06, 2.06, 2.06, 2.05, 2.05, 2.05, 2.04),
+)
 # A kind with fewer requests than this has no cost of its own.
 KIND_MIN = 30
 _GROUPS_MAX = 20
@@ -32,15 +36,45 @@ def nonnegative(rows: Sequence[Row], targets: Sequence[float]) -> list[float]:
     Franc, Hlaváč and Navara, *Sequential Coordinate-Wise Algorithm for the Non-negative Least Squares
     Problem*, 2005.
     """
-    if not rows:
-        return []
-    size = len(rows[0])
+    gram, linear, scales = _normal(rows, targets)
+    return [x / scale for x, scale in zip(_descend(gram, linear), scales, strict=True)]
+
+
+def unconstrained(rows: Sequence[Row], targets: Sequence[float]) -> list[float]:
+    """Return the x of least squares, whatever its signs; a column of nothing gets 0."""
+    gram, linear, scales = _normal(rows, targets)
+    return [x / scale for x, scale in zip(_solve(gram, linear), scales, strict=True)]
+
+
+def _normal(
+    rows: Sequence[Row], targets: Sequence[float]
+) -> tuple[list[list[float]], list[float], list[float]]:
+    """Return the normal equations, and the lengths of the columns by which they are scaled."""
+    size = len(rows[0]) if rows else 0
     # Columns of one length converge alike, whether they count seconds or thousands of requests.
     scales = [math.sqrt(sum(row[j] ** 2 for row in rows)) or 1.0 for j in range(size)]
     scaled = [[row[j] / scales[j] for j in range(size)] for row in rows]
     gram = [[sum(row[i] * row[j] for row in scaled) for j in range(size)] for i in range(size)]
     linear = [sum(row[j] * y for row, y in zip(scaled, targets, strict=True)) for j in range(size)]
-    return [value / scale for value, scale in zip(_descend(gram, linear), scales, strict=True)]
+    return gram, linear, scales
+
+
+def _solve(gram: Sequence[Row], linear: Row) -> list[float]:
+    """Solve by elimination; the columns have length 1, so a pivot near 0 is a column that repeats."""
+    size = len(linear)
+    table = [[*gram[i], linear[i]] for i in range(size)]
+    for j in range(size):
+        best = max(range(j, size), key=lambda i: abs(table[i][j]))
+        table[j], table[best] = table[best], table[j]
+        if abs(table[j][j]) < _PIVOT_MIN:
+            continue
+        for i in range(size):
+            if i != j:
+                share = table[i][j] / table[j][j]
+                table[i] = [x - share * y for x, y in zip(table[i], table[j], strict=True)]
+    return [
+        table[j][size] / table[j][j] if abs(table[j][j]) >= _PIVOT_MIN else 0.0 for j in range(size)
+    ]
 
 
 def _descend(gram: Sequence[Row], linear: Row) -> list[float]:
@@ -65,29 +99,39 @@ def jackknife(
     targets: Sequence[float],
     statistic: Callable[[list[float]], Sequence[float]],
 ) -> list[Estimate]:
-    """Return what `statistic` makes of the fit, with 95 % intervals.
+    """Return what `statistic` makes of the fit without negative costs, with 95 % intervals.
 
     The delete-a-group jackknife (Kott, *The Delete-a-Group Jackknife*, 2001): the fit is repeated
     without each group of windows in turn, and the scatter of the results tells how much they rest on
-    single ones. Groups take every n-th window, so that each has some of every load.
+    single ones. Groups take every n-th window, so that each has some of every load. The intervals are
+    those of the fit that may go below zero: of a cost that is held at zero the other one would say that
+    it is known exactly.
     """
-    whole = statistic(nonnegative(rows, targets))
+    best = statistic(nonnegative(rows, targets))
     groups = min(_GROUPS_MAX, len(rows))
     if groups < 3:
-        return [Estimate(value=value, low=0.0, high=math.inf) for value in whole]
+        return [Estimate(value=value, low=0.0, high=math.inf) for value in best]
+    free = statistic(unconstrained(rows, targets))
     parts = []
     for group in range(groups):
         kept = [i for i in range(len(rows)) if i % groups != group]
-        parts.append(statistic(nonnegative([rows[i] for i in kept], [targets[i] for i in kept])))
-    return [_interval(value, [part[j] for part in parts]) for j, value in enumerate(whole)]
+        parts.append(statistic(unconstrained([rows[i] for i in kept], [targets[i] for i in kept])))
+    widths = [_width([part[j] for part in parts]) for j in range(len(best))]
+    return [
+        Estimate(
+            value=value,
+            low=max(0.0, min(value, centre - width)),
+            high=max(value, centre + width),
+        )
+        for value, centre, width in zip(best, free, widths, strict=True)
+    ]
 
 
-def _interval(value: float, parts: Sequence[float]) -> Estimate:
+def _width(parts: Sequence[float]) -> float:
     count = len(parts)
     mean = sum(parts) / count
     error = math.sqrt((count - 1) / count * sum((part - mean) ** 2 for part in parts))
-    width = t95(count - 1) * error
-    return Estimate(value=value, low=max(0.0, value - width), high=value + width)
+    return t95(count - 1) * error
 
 
 def kinds_in(windows: Sequence[Window]) -> list[str]:

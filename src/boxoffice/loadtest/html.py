@@ -7,6 +7,9 @@ from importlib.resources import files
 from boxoffice.loadtest import charts
 from boxoffice.loadtest.blocks import Block, Bullets, Chart, Heading, Paragraph, Table
 
+# A verdict must not rest on its colour.
+_SIGNS = {"good": "✓ ", "bad": "✗ "}
+
 
 def render(blocks: Iterable[Block], title: str, lang: str) -> str:
     """Return the whole file."""
@@ -37,7 +40,8 @@ def _table(table: Table) -> str:
         f"<th{_side(table, place)}>{escape(name)}</th>" for place, name in enumerate(table.columns)
     )
     rows = "".join(_row(table, place) for place in range(len(table.rows)))
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'<div class="table"><table>{inner}</table></div>'
 
 
 def _row(table: Table, place: int) -> str:
@@ -47,9 +51,9 @@ def _row(table: Table, place: int) -> str:
         attributes = _side(table, column)
         if column == table.outcome and tone:
             attributes = f' class="outcome {tone}"'
-        cells.append(
-            f'<td{attributes} data-name="{escape(table.columns[column])}">{escape(text)}</td>'
-        )
+        sign = _SIGNS.get(tone, "") if column == table.outcome else ""
+        name = escape(table.columns[column])
+        cells.append(f'<td{attributes} data-name="{name}">{sign}{escape(text)}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 

@@ -1,4 +1,4 @@
-"""What connections and hot schedules cost in memory: a few of each are added, and the memory is read."""
+"""What connections and hot schedules cost in memory: some are added, and the memory is read."""
 
 import contextlib
 import socket

@@ -59,7 +59,7 @@ class Play:
 
 
 _SECONDS = {"lookup": 15, "reserve": 15, "pay": 15, "onsale": 24, "spike": 18}
-_QUICK_SECONDS = {"lookup": 5, "reserve": 6, "pay": 5, "onsale": 7, "spike": 6}
+_QUICK_SECONDS = {"lookup": 4, "reserve": 5, "pay": 4, "onsale": 6, "spike": 6}
 # A house that does not sell out under the staircase.
 STAIRCASE_SEATS = 20_000
 _PAY_SEATS = 5_000
@@ -88,7 +88,7 @@ class Staircase:
 def staircase(options: Options) -> Staircase:
     """Return the stairs of a full or of a quick run."""
     if options.is_quick:
-        return Staircase(150 * options.rate, 1.8, 4.0, 1, 6)
+        return Staircase(150 * options.rate, 1.8, 4.0, 1, 5)
     return Staircase(100 * options.rate, 1.6, 8.0, 2, 11)
 
 

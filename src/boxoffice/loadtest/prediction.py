@@ -10,7 +10,6 @@ from boxoffice.loadtest.model import (
     Prediction,
     Refusal,
     Scenario,
-    Step,
 )
 from boxoffice.loadtest.plan import STAIRCASE_SEATS
 from boxoffice.loadtest.sampler import Sampler

@@ -1,4 +1,4 @@
-"""What processes use, from the kernel's own accounts in /proc. Linux only; elsewhere nothing is seen."""
+"""What processes use, from the kernel's accounts in /proc: on Linux; elsewhere nothing is seen."""
 
 import os
 import time

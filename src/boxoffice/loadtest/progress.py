@@ -1,5 +1,7 @@
 """Shows whoever waits what is going on."""
 
+from typing import Self
+
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -16,7 +18,7 @@ class Progress:
         self._task = self._bar.add_task("", counts="", visible=False)
         self._named = ""
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         if self.console.is_terminal:
             self._bar.start()
         return self

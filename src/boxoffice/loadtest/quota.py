@@ -1,4 +1,4 @@
-"""Holds processes to a share of a core: a quota of the kernel where we may set one, else an affinity."""
+"""Holds processes to a share of a core: by a quota of the kernel, else by an affinity."""
 
 import contextlib
 import os

@@ -1,6 +1,6 @@
 """The client's own record: the lines that the scenarios print. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -180,9 +180,9 @@ def percentile(ordered: list[float], percent: float) -> float:
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
-def by_second(answers: Iterable[Answer], started_ms: float) -> Iterator[tuple[int, list[Answer]]]:
-    """Yield the answers by the second in which they came, counted from the start."""
+def by_second(answers: Iterable[Answer], started_ms: float) -> list[tuple[int, list[Answer]]]:
+    """Return the answers by the second in which they came, counted from the start."""
     seconds: dict[int, list[Answer]] = {}
     for answer in answers:
         seconds.setdefault(int((answer.ended_ms - started_ms) // 1000), []).append(answer)
-    yield from sorted(seconds.items())
+    return sorted(seconds.items())

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -44,7 +44,7 @@ class Sampler:
         self.samples: list[Sample] = []
         self.failures: list[str] = []
 
-    def __enter__(self) -> "Sampler":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -145,7 +145,8 @@ class _Counters:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await self.reader.counters()
-        except Exception:  # noqa: BLE001 — whatever happens to a counter must not end the sampling
+        except Exception:
+            # Whatever happens to a counter must not end the sampling.
             return {}
 
     async def cache(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ from boxoffice.loadtest.blocks import (
     Table,
     number,
     percent,
+    shown,
 )
 from boxoffice.loadtest.model import GENERATOR, Run, Sample, Scenario, Verdict
 from boxoffice.loadtest.records import REJECTIONS
@@ -93,7 +94,7 @@ def results(run: Run, t: Texts) -> Iterator[Block]:
             one.measured,
             one.target,
             t(f"outcome.{one.outcome}"),
-            t(f"remark.{one.remark}", **one.details),
+            t(f"remark.{one.remark}", **shown(one.details)),
         ]
         for one in run.verdicts
     ]
@@ -199,7 +200,7 @@ def _codes(one: Scenario, t: Texts) -> Table:
 
 def meaning(code: str, t: Texts) -> str:
     """Say what an answer means."""
-    key = f"code.{code.split()[0]}"
+    key = f"code.{code.split(maxsplit=1)[0]}"
     return t(key) if t.has(key) else t("code.other")
 
 
@@ -228,19 +229,21 @@ def _over_time(one: Scenario, t: Texts) -> Iterator[Chart]:
 def resources(run: Run, t: Texts) -> Iterator[Block]:
     """Show what each component used."""
     yield Heading(2, t("section.resources"))
-    seen = [name for name in _SHOWN if any(rules.memory_of(one, name) for one in run.samples)]
-    if not seen:
+    visible = [name for name in _SHOWN if any(rules.memory_of(one, name) for one in run.samples)]
+    if not visible:
         yield Paragraph(t("unseen.processes"), "note")
     else:
         columns = [
             t(f"col.{name}") for name in ("component", "mean_cores", "peak_cores", "peak_mib")
         ]
-        yield Table(columns, [_used(run.samples, name, t) for name in seen], frozenset({1, 2, 3}))
-        shown = [name for name in _CHARTED if name in seen]
+        yield Table(
+            columns, [_used(run.samples, name, t) for name in visible], frozenset({1, 2, 3})
+        )
+        charted = [name for name in _CHARTED if name in visible]
         for key, read in (("cores", rules.cores_of), ("memory", rules.memory_of)):
             lines = [
                 Series(t(f"component.{name}"), [(one.at_s, read(one, name)) for one in run.samples])
-                for name in shown
+                for name in charted
             ]
             yield Chart(t(f"chart.{key}"), t("chart.seconds"), lines)
     counters = list(_counters(run.samples, t))
@@ -256,7 +259,7 @@ def _used(samples: Sequence[Sample], name: str, t: Texts) -> list[str]:
 
 
 def _counters(samples: Sequence[Sample], t: Texts) -> Iterator[list[str]]:
-    shown = (
+    known = (
         ("database", "commits", "counter.commits", 1),
         ("database", "wal_bytes", "counter.wal", 1024),
         ("database", "connections", "counter.connections", 1),
@@ -264,7 +267,7 @@ def _counters(samples: Sequence[Sample], t: Texts) -> Iterator[list[str]]:
         ("valkey", "commands", "counter.valkey", 1),
         ("valkey", "connections", "counter.valkey_connections", 1),
     )
-    for server, name, key, unit in shown:
+    for server, name, key, unit in known:
         values = [getattr(one, server)[name] for one in samples if name in getattr(one, server)]
         if values:
             yield [t(key), number(max(values) / unit, 0)]

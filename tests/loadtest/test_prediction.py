@@ -1,0 +1,64 @@
+"""What is foretold, and how it is judged."""
+
+import pytest
+
+from boxoffice.loadtest import prediction, quota
+from boxoffice.loadtest.model import Estimate, Inference, Prediction, Refusal, Step
+from tests.loadtest import samples
+
+FORETOLD = Estimate(value=500.0, low=450.0, high=550.0)
+HELD = quota.Held(quota.QUOTA, 0.3)
+
+
+def _judge(*steps: Step) -> Prediction | Refusal:
+    return prediction.judge(samples.scenario("check", steps=list(steps)), HELD, FORETOLD, cores=2)
+
+
+def test_the_forecast_is_what_is_left_of_the_share_by_the_cost() -> None:
+    found = prediction.foretell(samples.inference(), 0.3, 2)
+    assert isinstance(found, Estimate)
+    cost_s = 0.4 * 100e-6 + 0.1 * 300e-6 + 0.5 * 200e-6 + 0.6 * 0.5 * 500e-6
+    assert found.value == pytest.approx((0.3 - samples.IDLE_CORES / 2) / cost_s, rel=1e-3)
+
+
+def test_nothing_is_foretold_without_costs_or_where_idling_takes_the_share() -> None:
+    for found in (
+        prediction.foretell(Inference(), 0.3, 2),
+        prediction.foretell(samples.inference(), 0.02, 2),
+    ):
+        assert isinstance(found, Refusal)
+
+
+def test_the_measurement_is_the_most_that_the_process_gave_at_its_end() -> None:
+    full = {"api": 0.29, "generator": 0.4}
+    found = _judge(
+        samples.step(200, cores={"api": 0.1}),
+        samples.step(500, answers_per_s=480, cores=full),
+        samples.broken(700, 470, cores=full),
+    )
+    assert isinstance(found, Prediction)
+    assert found.measured_per_s == 480
+    assert found.error == pytest.approx(500 / 480 - 1)
+    assert found.is_within
+
+
+def test_a_miss_is_a_miss() -> None:
+    found = _judge(samples.broken(700, 400, cores={"api": 0.3}))
+    assert isinstance(found, Prediction)
+    assert not found.is_within
+
+
+@pytest.mark.parametrize(
+    ("cores", "busy", "why"),
+    [
+        ({"api": 0.1}, 0.5, "not_saturated"),
+        ({"api": 0.1}, 1.0, "machine_full"),
+        ({"api": 0.3, "generator": 1.8}, 1.0, "generator_full"),
+    ],
+)
+def test_a_test_that_did_not_test_it_is_refused(
+    cores: dict[str, float], busy: float, why: str
+) -> None:
+    found = _judge(samples.step(700, cores=cores, busy=busy, dropped=3_000))
+    assert isinstance(found, Refusal)
+    assert found.why == why
