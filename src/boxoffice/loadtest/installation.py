@@ -116,8 +116,8 @@ def clock(base_url: str) -> datetime:
 
 def check_url(url: str) -> str:
     """Return the address without a closing slash; raise `TargetUnfit` where it is none."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
     except ValueError:

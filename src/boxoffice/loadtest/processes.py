@@ -47,6 +47,12 @@ def usage(top: int, children: Mapping[int, list[int]]) -> Usage:
     return Usage(sum(map(_cpu_s, pids)) + _reaped_s(top), private + shared)
 
 
+def own_usage() -> Usage:
+    """Return what this process uses, without what it has started."""
+    private, shared = _memory_mib(os.getpid())
+    return Usage(_cpu_s(os.getpid()), private + shared)
+
+
 def _below(top: int, children: Mapping[int, list[int]]) -> Iterable[int]:
     waiting = [top]
     while waiting:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -106,7 +107,9 @@ class Sampler:
         memory: dict[str, float] = {}
         for name, pids in self._pids().items():
             for number, pid in enumerate(pids, start=1):
-                seen = processes.usage(pid, children)
+                # Everything that is measured was started by us, so ours alone counts.
+                ours = pid == os.getpid()
+                seen = processes.own_usage() if ours else processes.usage(pid, children)
                 # A process that was not there before has used all of its CPU since.
                 used = max(0.0, seen.cpu_s - self._last_cpu.get(pid, 0.0))
                 self._last_cpu[pid] = seen.cpu_s
