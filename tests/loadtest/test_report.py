@@ -54,7 +54,7 @@ def test_every_sentence_is_used_somewhere() -> None:
     unused = [
         key for key in load("en").sentences if f'"{key}"' not in code and not key.startswith(made)
     ]
-    assert unused == ["lang_name"] or not unused
+    assert not unused
 
 
 def test_every_kind_of_thing_has_its_sentence() -> None:
@@ -139,7 +139,7 @@ def test_a_baseline_shows_what_changed() -> None:
     before = samples.run(started_at="2026-11-01T00:00:00+00:00")
     text = report.as_markdown(samples.run(), "en", before)
     assert "Against the run of 2026-11-01T00:00:00+00:00" in text
-    assert "| Knee, answers per second | 900 | 900 | +0 % |" in text
+    assert "| Knee, answers per second | 800 | 800 | +0 % |" in text
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:

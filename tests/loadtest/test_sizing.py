@@ -26,7 +26,28 @@ def test_replicas(peak: float, pod: float, wanted: tuple[int, int]) -> None:
 
 def test_memory_of_a_pod_grows_with_connections_and_hot_seats() -> None:
     # 70 MiB at rest, 1,024 connections of 10 KiB, 2,048 seats of 1 KiB.
-    assert sizing.memory_of_pod(samples.memory(), 1_024, 2_048) == pytest.approx(82.0)
+    assert sizing.memory_of_pod(samples.memory(), 1_024, 2_048, 1 / 1024) == pytest.approx(82.0)
+
+
+def test_a_hall_that_sells_may_take_more_than_one_that_is_looked_at() -> None:
+    looked_at = sizing.hot_seat_mib(samples.run(), samples.memory(), 2)
+    assert looked_at == pytest.approx(1 / 1024)
+    large = samples.scenario("steps", seats_total=10_240, started_s=1.0, seconds=10.0)
+    seen = [
+        samples.sample(float(n), memory_mib={"api-1": 70.0 + n, "api-2": 70.0 + n})
+        for n in range(2, 12)
+    ]
+    run = samples.run(scenarios=[large], samples=seen)
+    # 9 MiB more in each process, for 10,240 seats.
+    assert sizing.hot_seat_mib(run, samples.memory(), 2) == pytest.approx(9 / 10_240, rel=0.2)
+    assert sizing.peak_process_mib(run) == 81.0
+
+
+def test_the_limit_is_above_what_a_process_had() -> None:
+    seen = [samples.sample(1.0, memory_mib={"api-1": 900.0, "api-2": 70.0})]
+    spec = sizing.sized(samples.run(samples=seen), None, None, 2).spec
+    assert spec is not None
+    assert spec.memory_limit_mib >= 1_440
 
 
 def test_a_pool_has_room_for_twice_the_batches_and_for_reads() -> None:

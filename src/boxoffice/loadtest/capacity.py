@@ -69,7 +69,7 @@ def knee(
         )
     limit = limited_by(first, cores, api_processes, api_share)
     return Knee(
-        sustained_per_s=max(best.answers_per_s, first.answers_per_s),
+        sustained_per_s=best.answers_per_s,
         broke_at_per_s=first.offered_per_s,
         limited_by=limit,
         is_lower_bound=limit in ("machine", OTHERS),

@@ -57,12 +57,16 @@ class _Frame:
     """Where values lie on the paper."""
 
     def __init__(self, points: Sequence[tuple[float, float]]) -> None:
-        self.x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points))
+        self._low = min(x for x, _ in points)
+        self._high = max(x for x, _ in points)
+        around = ticks(self._low, self._high)
+        # The lines fill the width: a tick beyond their end would leave paper empty.
+        self.x_ticks = [value for value in around if self._low <= value <= self._high] or around
         self.y_ticks = ticks(0.0, max(y for _, y in points) or 1.0)
 
     def x(self, value: float) -> float:
-        low, high = self.x_ticks[0], self.x_ticks[-1]
-        share = (value - low) / (high - low) if high > low else 0.5
+        width = self._high - self._low
+        share = (value - self._low) / width if width > 0 else 0.5
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
 
     def y(self, value: float) -> float:
@@ -90,7 +94,8 @@ def _grid(frame: _Frame, x_name: str) -> Iterator[str]:
     for value in frame.x_ticks:
         x = frame.x(value)
         yield f'<line x1="{x}" y1="{bottom}" x2="{x}" y2="{bottom + 4}" class="axis"/>'
-        yield f'<text x="{x}" y="{bottom + 17}" text-anchor="middle">{_label(value)}</text>'
+        anchor = "end" if x > _WIDTH - _RIGHT - 12 else "middle"
+        yield f'<text x="{x}" y="{bottom + 17}" text-anchor="{anchor}">{_label(value)}</text>'
     yield f'<line x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}" class="axis"/>'
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     yield f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>'

@@ -203,13 +203,12 @@ def spec(run: Run, t: Texts) -> Iterator[Block]:
         )
     )
     per_connection = memory.by_connection.high * _KIB if memory.by_connection else 0.0
-    per_seat = memory.by_hot_seat.high * _KIB if memory.by_hot_seat else 0.0
     formula = t(
         "spec.memory.formula",
         rest=number(memory.at_rest_mib / memory.processes, 0),
         per_connection=number(max(0.0, per_connection), 1),
         connections=number(one.connections_per_pod, 0),
-        per_seat=number(max(0.0, per_seat), 2),
+        per_seat=number(one.hot_seat_kib, 2),
         seats=number(one.hot_schedules * _SEATS_HOT, 0),
     )
     busy = t("unknown") if one.busy_connections is None else number(one.busy_connections)

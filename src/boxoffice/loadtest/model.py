@@ -233,6 +233,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit_mib: int
     connections_per_pod: int
     hot_schedules: int
+    hot_seat_kib: float
     replicas_min: int
     replicas_max: int
     hpa_target_percent: int

@@ -128,7 +128,7 @@ def why(one: Scenario, t: Texts) -> Iterator[str]:
         dropped=number(one.dropped, 0), answers=number(one.answers, 0), failures=one.failures,
     )  # fmt: skip
     if one.acknowledged.get("holds"):
-        yield t("why.done", **one.acknowledged)
+        yield t("why.done", **shown(one.acknowledged))
         yield _seats(one, t)
     holds = next((route for route in one.routes if route.what == "hold"), None)
     if holds is not None and holds.rejections:

@@ -37,7 +37,9 @@ _REPLICAS_MIN = 2
 # People come in a burst: the busiest second of a sale has so many times its mean.
 PEAK_TO_MEAN = 2.0
 _GIB_PER_S = 1.25e9  # ten gigabits
-_MIB = 1 << 20
+_KIB = 1024.0
+# Below this many seats, what a scenario adds to the memory says little about its seats.
+_LARGE_HALL = 10_000
 
 
 def sized(run: Run, peak_per_s: float | None, sale: Sale | None, processes: int) -> Run:
@@ -69,7 +71,9 @@ def _spec(
         return Refusal(what="spec", why="no_memory")
     peak, origin = _peak(run.inference, peak_per_s, forecast, rate)
     pod_per_s = pod_capacity(run.inference, processes)
-    held = memory_of_pod(run.memory, _CONNECTIONS_PER_POD, _HOT_SCHEDULES * _SEATS_PER_SCHEDULE)
+    per_seat = hot_seat_mib(run, run.memory, processes)
+    hot_seats = _HOT_SCHEDULES * _SEATS_PER_SCHEDULE
+    held = memory_of_pod(run.memory, _CONNECTIONS_PER_POD, hot_seats, per_seat)
     least, most = replicas(peak, pod_per_s)
     busy = busy_connections(run.scenarios, run.samples, processes)
     pool = pool_per_pod(busy)
@@ -80,9 +84,8 @@ def _spec(
         cpu_request_m=_up(1000 * _POD_CORES, _ROUND_CPU_M),
         cpu_limit_m=_up(1000 * (_POD_CORES + _HASHING_CORES), _ROUND_CPU_M),
         memory_request_mib=_up(held * _MEMORY_HEADROOM, _ROUND_MIB),
-        memory_limit_mib=_up(
-            max(held, run.memory.peak_mib / run.memory.processes) * _MEMORY_LIMIT, _ROUND_MIB
-        ),
+        memory_limit_mib=_up(max(held, peak_process_mib(run)) * _MEMORY_LIMIT, _ROUND_MIB),
+        hot_seat_kib=per_seat * _KIB,
         connections_per_pod=_CONNECTIONS_PER_POD,
         hot_schedules=_HOT_SCHEDULES,
         replicas_min=least,
@@ -129,13 +132,40 @@ def replicas(peak_per_s: float, pod_per_s: float) -> tuple[int, int]:
     return least, most
 
 
-def memory_of_pod(probe: MemoryProbe, connections: int, hot_seats: int) -> float:
+def memory_of_pod(
+    probe: MemoryProbe, connections: int, hot_seats: int, hot_seat_mib_: float
+) -> float:
     """Return the MiB of one process with so many connections and hot seats, by the upper slopes."""
     at_rest = probe.at_rest_mib / probe.processes
-    # The probe counts a seat once for each process that keeps it, so one pod has each once.
     per_connection = max(0.0, probe.by_connection.high) if probe.by_connection else 0.0
-    per_seat = max(0.0, probe.by_hot_seat.high) if probe.by_hot_seat else 0.0
-    return at_rest + per_connection * connections + per_seat * hot_seats
+    return at_rest + per_connection * connections + hot_seat_mib_ * hot_seats
+
+
+def hot_seat_mib(run: Run, probe: MemoryProbe, processes: int) -> float:
+    """Return what a seat of a busy schedule takes in each process, at the most.
+
+    A hall that is only looked at takes less than one that sells, whose map changes all the time: so
+    what the scenarios added counts as well, where their hall was large enough to tell.
+    """
+    # The probe counts a seat once for each process that keeps it, so one pod has each once.
+    found = [max(0.0, probe.by_hot_seat.high) if probe.by_hot_seat else 0.0]
+    for one in run.scenarios:
+        inside = rules.within(run.samples, one.started_s, one.started_s + one.seconds)
+        memory = [rules.memory_of(sample, API) for sample in inside]
+        if len(memory) > 1 and one.seats_total >= _LARGE_HALL and one.name != rules.CHECK:
+            found.append((max(memory) - memory[0]) / (one.seats_total * processes))
+    return max(found)
+
+
+def peak_process_mib(run: Run) -> float:
+    """Return the most memory that one API process had."""
+    seen = [
+        mib
+        for one in run.samples
+        for name, mib in one.memory_mib.items()
+        if name == API or name.startswith(f"{API}-")
+    ]
+    return max(seen, default=0.0)
 
 
 def busy_connections(
@@ -198,7 +228,8 @@ def _forecast(run: Run, sale: Sale | None, processes: int) -> SaleForecast | Ref
     pods = max(_REPLICAS_MIN, math.ceil(cores[API] / (_POD_CORES * _FULLNESS)) + 1)
     memory = 0.0
     if run.memory is not None:
-        each = memory_of_pod(run.memory, math.ceil(sale.users / pods), sale.seats)
+        per_seat = hot_seat_mib(run, run.memory, processes)
+        each = memory_of_pod(run.memory, math.ceil(sale.users / pods), sale.seats, per_seat)
         memory = each * _MEMORY_HEADROOM * pods
     loads = _loads(run, journey, sale, per_kind, cores, pods, processes)
     tight = max((one for one in loads if one.share), key=lambda one: one.share or 0, default=None)
@@ -287,8 +318,3 @@ def _wal(inference: Inference, per_kind: dict[str, float]) -> float:
     return per_kind.get("hold", 0.0) * (hold.value if hold else 0.0) + per_kind.get("pay", 0.0) * (
         pay.value if pay else 0.0
     )
-
-
-def peak_memory(samples: Sequence[Sample], component: str) -> float:
-    """Return the most memory in MiB that a component had."""
-    return max((rules.memory_of(one, component) for one in samples), default=0.0)
