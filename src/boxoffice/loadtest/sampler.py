@@ -9,12 +9,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from boxoffice.errors import BoxofficeError
 from boxoffice.loadtest import processes, store
 from boxoffice.loadtest.model import Sample
+from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.settings import Settings
 
 INTERVAL_S = 1.0
@@ -75,10 +73,8 @@ class Sampler:
                 except BoxofficeError as error:
                     self.failures.append(str(error))
             if self._settings is not None and self._settings.valkey_url:
-                counters.valkey = Redis.from_url(
-                    self._settings.valkey_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=2
-                )
-                stack.push_async_callback(counters.valkey.aclose)
+                counters.valkey = Valkey(self._settings)
+                stack.push_async_callback(counters.valkey.close)
             yield counters
 
     async def _look(self, counters: "_Counters", *, is_kept: bool) -> None:
@@ -140,7 +136,7 @@ class _Counters:
     """The connections to both servers; one that fails says nothing, and is asked again."""
 
     reader: store.Reader | None = None
-    valkey: "Redis | None" = None
+    valkey: Valkey | None = None
 
     async def database(self) -> dict[str, float]:
         if self.reader is None:
@@ -156,8 +152,8 @@ class _Counters:
         if self.valkey is None:
             return {}
         try:
-            told: dict[str, Any] = await self.valkey.info("all")
-        except (RedisError, OSError):
+            told: Mapping[str, Any] = await self.valkey.command("INFO", "all")
+        except ValkeyAway:
             return {}
         return {
             "commands": float(told.get("total_commands_processed", 0)),
