@@ -42,7 +42,7 @@ let journal = [];
 let seeded = false;
 
 // The options of a scenario: open arrivals, and the thresholds that each one has to meet.
-export function options(executor, more = {}) {
+export function options({ planned, ...executor }, more = {}) {
   const scenario = {
     preAllocatedVUs: Math.ceil(VUS / 2),
     maxVUs: VUS,
@@ -56,6 +56,8 @@ export function options(executor, more = {}) {
       http_req_failed: ['rate<0.0001'],
       http_req_duration: ['p(95)<500'],
       integrity: ['rate==1'],
+      // Throughput: nearly everybody who was to come has come.
+      dropped_iterations: [`count<=${Math.floor(0.05 * planned)}`],
       ...more,
     },
     // The tags decide how much of the generator's own CPU a request takes.
@@ -65,23 +67,24 @@ export function options(executor, more = {}) {
   };
 }
 
+const scaled = (rate) => Math.max(1, Math.round(rate * RATE));
+
 export const constant = (rate, duration = DURATION_S) => ({
   executor: 'constant-arrival-rate',
-  rate: Math.max(1, Math.round(rate * RATE)),
+  rate: scaled(rate),
   duration: `${duration}s`,
+  planned: scaled(rate) * duration,
 });
 
 // Stages are [rate, seconds]; each begins at once.
 export const staircase = (stages) => ({
   executor: 'ramping-arrival-rate',
-  startRate: Math.max(1, Math.round(stages[0][0] * RATE)),
-  stages: stages.flatMap(([rate, seconds]) => {
-    const target = Math.max(1, Math.round(rate * RATE));
-    return [
-      { target, duration: '0s' },
-      { target, duration: `${seconds}s` },
-    ];
-  }),
+  startRate: scaled(stages[0][0]),
+  stages: stages.flatMap(([rate, seconds]) => [
+    { target: scaled(rate), duration: '0s' },
+    { target: scaled(rate), duration: `${seconds}s` },
+  ]),
+  planned: stages.reduce((sum, [rate, seconds]) => sum + scaled(rate) * seconds, 0),
 });
 
 // Learns the seats of the schedule once, before anybody arrives.
