@@ -29,21 +29,33 @@ def test_nothing_is_foretold_without_costs_or_where_idling_takes_the_share() -> 
         assert isinstance(found, Refusal)
 
 
-def test_the_measurement_is_the_most_that_the_process_gave_at_its_end() -> None:
+def test_the_measurement_lies_where_a_twentieth_is_dropped() -> None:
     full = {"api": 0.29, "generator": 0.4}
     found = _judge(
         samples.step(200, cores={"api": 0.1}),
-        samples.step(500, answers_per_s=480, cores=full),
-        samples.broken(700, 470, cores=full),
+        samples.step(500, answers_per_s=490, cores=full),
+        # A tenth is dropped: half of the way between both stairs.
+        samples.step(600, answers_per_s=510, dropped=600, cores=full),
     )
     assert isinstance(found, Prediction)
-    assert found.measured_per_s == 480
-    assert found.error == pytest.approx(500 / 480 - 1)
+    assert found.measured_per_s == pytest.approx(500)
+    assert found.error == pytest.approx(0)
     assert found.is_within
 
 
+def test_a_stair_that_is_only_too_slow_ends_at_the_one_before() -> None:
+    full = {"api": 0.29}
+    found = _judge(
+        samples.step(500, answers_per_s=490, cores=full),
+        samples.step(600, p95_ms=900.0, cores=full),
+    )
+    assert isinstance(found, Prediction)
+    assert found.measured_per_s == 490
+
+
 def test_a_miss_is_a_miss() -> None:
-    found = _judge(samples.broken(700, 400, cores={"api": 0.3}))
+    full = {"api": 0.3}
+    found = _judge(samples.step(390, cores=full), samples.broken(700, 400, cores=full))
     assert isinstance(found, Prediction)
     assert not found.is_within
 
@@ -59,6 +71,13 @@ def test_a_miss_is_a_miss() -> None:
 def test_a_test_that_did_not_test_it_is_refused(
     cores: dict[str, float], busy: float, why: str
 ) -> None:
-    found = _judge(samples.step(700, cores=cores, busy=busy, dropped=3_000))
+    broken = samples.step(700, cores=cores, busy=busy, dropped=3_000)
+    found = _judge(samples.step(300), broken)
     assert isinstance(found, Refusal)
     assert found.why == why
+
+
+def test_a_process_that_kept_up_to_the_end_was_not_tested() -> None:
+    found = _judge(samples.step(300), samples.step(700, cores={"api": 0.3}))
+    assert isinstance(found, Refusal)
+    assert found.why == "not_saturated"

@@ -1,6 +1,9 @@
 """Puts the forecast to the test: one API process, held to a stated share of a core."""
 
-from boxoffice.loadtest import quota
+from collections.abc import Sequence
+from itertools import pairwise
+
+from boxoffice.loadtest import quota, rules
 from boxoffice.loadtest.capacity import BUSY_FULL, is_generator_full
 from boxoffice.loadtest.conductor import Conductor, Rates
 from boxoffice.loadtest.model import (
@@ -10,13 +13,14 @@ from boxoffice.loadtest.model import (
     Prediction,
     Refusal,
     Scenario,
+    Step,
 )
 from boxoffice.loadtest.plan import STAIRCASE_SEATS
 from boxoffice.loadtest.sampler import Sampler
 
 LIMIT = 0.15
-# Of what is foretold; the first one warms the process up, and the last two are too much.
-_SHARES = (0.4, 0.75, 0.9, 1.05, 1.25, 1.5)
+# Of what is foretold; the first one warms the process up, and the last ones are too much.
+_SHARES = (0.4, 0.7, 0.82, 0.94, 1.06, 1.18, 1.3, 1.5)
 _STEP_S = 7.0
 # A process that used less of its share than this was not at its end.
 _FULL = 0.88
@@ -53,15 +57,16 @@ def _given(rates: list[float]) -> Rates:
 def judge(
     climbed: Scenario, held: quota.Held, foretold: Estimate, cores: int
 ) -> Prediction | Refusal:
-    """Compare the forecast with the most that was answered while the process was at its end."""
-    full = [step for step in climbed.steps if step.cores.get(API, 0.0) >= _FULL * held.share]
-    if not full:
+    """Compare the forecast with the throughput at which the held process stopped keeping up."""
+    crossing = _crossing(climbed.steps)
+    if crossing is None or crossing[1].cores.get(API, 0.0) < _FULL * held.share:
         is_machine = any((step.busy or 0) >= BUSY_FULL for step in climbed.steps)
-        why = "machine_full" if is_machine else "not_saturated"
+        why = "machine_full" if crossing and is_machine else "not_saturated"
         return Refusal(what="prediction", why=why, details=_last(climbed))
-    if any(is_generator_full(step, cores) for step in full):
+    held_step, broken = crossing
+    if is_generator_full(broken, cores):
         return Refusal(what="prediction", why="generator_full", details=_last(climbed))
-    measured = max(step.answers_per_s for step in full)
+    measured = _between(held_step, broken)
     return Prediction(
         share=held.share,
         held_by=held.way,
@@ -71,6 +76,28 @@ def judge(
         limit=LIMIT,
         steps=climbed.steps,
     )
+
+
+def _crossing(steps: Sequence[Step]) -> tuple[Step, Step] | None:
+    """Return the last stair that held and the one after it; None where there is no such pair."""
+    for before, after in reversed(list(pairwise(steps))):
+        if rules.holds(before) and not rules.holds(after):
+            return before, after
+    return None
+
+
+def _between(held_step: Step, broken: Step) -> float:
+    """Return the answers per second at which just as many visits are dropped as a stair may drop.
+
+    Between two stairs the share that is dropped is taken to rise along a straight line. Where the
+    broken one dropped few and was too slow instead, the one that held counts.
+    """
+    allowed = 1 - rules.STARTED_MIN
+    low, high = (one.dropped / (one.offered_per_s * one.seconds) for one in (held_step, broken))
+    if high <= allowed:
+        return held_step.answers_per_s
+    way = (allowed - low) / (high - low)
+    return held_step.answers_per_s + way * (broken.answers_per_s - held_step.answers_per_s)
 
 
 def _last(climbed: Scenario) -> dict[str, float | str]:

@@ -44,7 +44,8 @@ let seeded = false;
 // The options of a scenario: open arrivals, and the thresholds that each one has to meet.
 export function options({ planned, ...executor }, more = {}) {
   const scenario = {
-    preAllocatedVUs: Math.ceil(VUS / 2),
+    // A visitor who is made only when needed comes too late.
+    preAllocatedVUs: VUS,
     maxVUs: VUS,
     timeUnit: '1s',
     gracefulStop: '20s',
