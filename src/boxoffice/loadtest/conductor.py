@@ -77,6 +77,14 @@ class Conductor:
         """Return the topmost process of each component."""
         return {**self.one.pids(), "generator": list(self.generator)}
 
+    def rest(self, seconds: float, sampler: Sampler) -> None:
+        """Let nobody come for a while, and keep what the processes use by themselves."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.stopped is None:
+            time.sleep(0.05)
+            self.stopped = self.asked_to_stop()
+        self.windows += rules.windows([], sampler.samples, self.clock.epoch_s, min(2.0, seconds))
+
     def play(self, play: Play, sampler: Sampler) -> None:
         """Play one scenario and keep what came of it, also where it was stopped."""
         terms = self.one.stage(play.seats)

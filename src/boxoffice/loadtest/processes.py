@@ -128,5 +128,8 @@ def processor() -> str:
 
 
 def memory_gib() -> float:
-    """Return the machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES / (1 << 30)
+    """Return the machine's memory; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES / (1 << 30)
+    except (OSError, ValueError):
+        return 0.0

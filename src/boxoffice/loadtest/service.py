@@ -5,8 +5,7 @@ import os
 import platform
 import secrets
 import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,11 +28,12 @@ from boxoffice.loadtest import (
     rules,
     sizing,
 )
-from boxoffice.loadtest.conductor import Clock, Conductor, Rates
+from boxoffice.loadtest.conductor import Clock, Conductor
 from boxoffice.loadtest.errors import TargetUnfit
 from boxoffice.loadtest.installation import Embedded, Installation
 from boxoffice.loadtest.model import (
     AuditCheck,
+    Estimate,
     Inference,
     MemoryProbe,
     Prediction,
@@ -41,6 +41,7 @@ from boxoffice.loadtest.model import (
     Run,
     Sample,
     Scenario,
+    Step,
 )
 from boxoffice.loadtest.plan import Options
 from boxoffice.loadtest.progress import Progress
@@ -88,6 +89,7 @@ class _Gathered:
 
     clock: Clock
     run_id: str
+    environment: dict[str, str]
     samples: list[Sample] = field(default_factory=list)
     scenarios: list[Scenario] = field(default_factory=list)
     inference: Inference = field(default_factory=Inference)
@@ -95,12 +97,16 @@ class _Gathered:
     audit: list[AuditCheck] | None = None
     prediction: Prediction | None = None
     refusals: list[Refusal] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
     not_sampled: list[str] = field(default_factory=list)
     target: str = "embedded"
     stopped: str | None = None
     api_processes: int = 1
-    max_connections: float | None = None
+
+    def take(self, conductor: Conductor, sampler: Sampler) -> None:
+        """Take what came of some scenarios, also where they were stopped."""
+        self.scenarios += conductor.scenarios
+        self.samples += sampler.samples
+        self.stopped = self.stopped or conductor.stopped
 
 
 def run(options: Options, settings: Settings | None, console: Console) -> Run:
@@ -110,19 +116,17 @@ def run(options: Options, settings: Settings | None, console: Console) -> Run:
     stopped: `Run.stopped` says why.
     """
     binary = k6.find()
-    generator = k6.version(binary)
+    gathered = _Gathered(Clock(), f"lt{secrets.token_hex(4)}", about(k6.version(binary)))
     raw = options.out / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    stop = Stop()
-    gathered = _Gathered(Clock(), f"lt{secrets.token_hex(4)}")
-    gathered.environment = about(generator)
     progress = Progress(console)
-    with stop.listening(), progress:
+    session = _Session(options, binary, raw, Stop(), progress, gathered)
+    with session.stop.listening(), progress:
         try:
             if options.url:
-                _running(options, settings, binary, raw, gathered, stop, progress)
+                session.test_running(settings)
             else:
-                _embedded(options, binary, raw, gathered, stop, progress)
+                session.test_embedded()
         except KeyboardInterrupt:
             gathered.stopped = "interrupted"
         except BoxofficeError as error:
@@ -132,137 +136,134 @@ def run(options: Options, settings: Settings | None, console: Console) -> Run:
     return finish(options, gathered)
 
 
-def _running(
-    options: Options, settings: Settings | None, binary: Path, raw: Path, gathered: _Gathered,
-    stop: Stop, progress: Progress,
-) -> None:  # fmt: skip
-    if options.tokens is None or options.schedule_id is None:
-        raise TargetUnfit(
-            "--url needs --tokens FILE and --schedule ID: "
-            "`boxoffice seed --tokens FILE` against the same database prints and writes them"
-        )
-    one = installation.running(options.url, options.tokens, options.schedule_id, settings)
-    gathered.target = one.base_url
-    _play_all(options, one, binary, raw, gathered, stop, progress)
+@dataclass
+class _Session:
+    """What the parts of one load test share."""
 
+    options: Options
+    binary: Path
+    raw: Path
+    stop: Stop
+    progress: Progress
+    gathered: _Gathered
 
-def _embedded(
-    options: Options, binary: Path, raw: Path, gathered: _Gathered, stop: Stop, progress: Progress
-) -> None:
-    data_dir = options.data_dir or raw / "servers"
-    made = installation.embedded(raw, data_dir, options.people, progress.console, progress.say)
-    with made as shop:
-        gathered.environment |= {"workers": str(options.workers)}
-        with shop.serving(options.workers) as (one, _):
-            _play_all(options, one, binary, raw, gathered, stop, progress)
-        if options.is_checked and gathered.stopped is None:
-            _check(options, shop, binary, raw, gathered, stop, progress)
-        if gathered.stopped is None or gathered.scenarios:
-            gathered.audit = _audit(shop.settings, progress)
-
-
-def _play_all(
-    options: Options, one: Installation, binary: Path, raw: Path, gathered: _Gathered, stop: Stop,
-    progress: Progress,
-) -> None:  # fmt: skip
-    gathered.environment |= one.environment
-    gathered.not_sampled = one.not_sampled
-    gathered.api_processes = max(1, len(one.pids().get("api", [])))
-    conductor = _conductor(options, one, binary, raw, gathered, stop, progress)
-    with Sampler(one.settings, conductor.pids, gathered.clock.began) as sampler:
-        # What the processes do by themselves is part of what is fitted.
-        _rest(conductor, sampler, _QUICK_REST_S if options.is_quick else _REST_S)
-        try:
-            if one.is_embedded:
-                progress.say("measuring memory")
-                gathered.memory = _memory(options, one)
-            for name in options.chosen:
-                if conductor.stopped is None:
-                    _play(options, conductor, name, sampler)
-        finally:
-            gathered.scenarios += conductor.scenarios
-            gathered.stopped = gathered.stopped or conductor.stopped
-            gathered.samples += sampler.samples
-    _conclude(conductor, gathered)
-    if not one.is_embedded and one.settings is not None:
-        gathered.audit = _audit(one.settings, progress)
-
-
-def _conductor(
-    options: Options, one: Installation, binary: Path, raw: Path, gathered: _Gathered, stop: Stop,
-    progress: Progress,
-) -> Conductor:  # fmt: skip
-    return Conductor(
-        one=one,
-        binary=binary,
-        folder=raw,
-        clock=gathered.clock,
-        run_id=gathered.run_id,
-        rate=options.rate,
-        show=progress.show,
-        asked_to_stop=stop.reason,
-    )
-
-
-def _rest(conductor: Conductor, sampler: Sampler, seconds: float) -> None:
-    time.sleep(seconds)
-    conductor.windows += rules.windows(
-        [], sampler.samples, conductor.clock.epoch_s, min(2.0, seconds)
-    )
-
-
-def _play(options: Options, conductor: Conductor, name: str, sampler: Sampler) -> None:
-    if name != rules.STAIRCASE:
-        conductor.play(plan.play_of(name, options), sampler)
-        return
-    stairs = plan.staircase(options)
-    rates: Rates = lambda steps: plan.next_rate(  # noqa: E731
-        stairs, [(step.offered_per_s, rules.holds(step)) for step in steps]
-    )
-    conductor.climb(name, rates, stairs.seconds, plan.STAIRCASE_SEATS, sampler)
-
-
-def _memory(options: Options, one: Installation) -> MemoryProbe | None:
-    connections = _QUICK_CONNECTIONS if options.is_quick else _CONNECTIONS
-    schedules = _QUICK_HOT_SCHEDULES if options.is_quick else _HOT_SCHEDULES
-    return memory.probe(one, connections, schedules, _HOT_SEATS)
-
-
-def _conclude(conductor: Conductor, gathered: _Gathered) -> None:
-    steps = [step for one in gathered.scenarios for step in one.steps]
-    counted = [rules.judged(one) for one in gathered.scenarios]
-    failures = (sum(one for one, _ in counted), sum(two for _, two in counted))
-    gathered.inference = capacity.infer(
-        steps, conductor.windows, processes.cores(), gathered.api_processes, failures
-    )
-
-
-def _check(
-    options: Options, shop: Embedded, binary: Path, raw: Path, gathered: _Gathered, stop: Stop,
-    progress: Progress,
-) -> None:  # fmt: skip
-    with shop.serving(1) as (one, api), quota.held(api.pids(), options.share) as held:
-        foretold = prediction.foretell(gathered.inference, held.share, gathered.api_processes)
-        if isinstance(foretold, Refusal):
-            gathered.refusals.append(foretold)
-            return
-        progress.say(f"checking the forecast: {foretold.value:,.0f} /s of {held.share:g} cores")
-        conductor = _conductor(options, one, binary, raw, gathered, stop, progress)
-        with Sampler(one.settings, conductor.pids, gathered.clock.began) as sampler:
-            found = prediction.check(
-                conductor, sampler, held, foretold, _answers_per_visit(gathered), processes.cores()
+    def test_running(self, settings: Settings | None) -> None:
+        """Test an installation that runs already."""
+        asked = self.options
+        if asked.tokens is None or asked.schedule_id is None:
+            raise TargetUnfit(
+                "--url needs --tokens FILE and --schedule ID: "
+                "`boxoffice seed --tokens FILE` against the same database prints and writes them"
             )
-        gathered.samples += sampler.samples
-        gathered.scenarios += conductor.scenarios
-        gathered.stopped = conductor.stopped
+        one = installation.running(asked.url, asked.tokens, asked.schedule_id, settings)
+        self.gathered.target = one.base_url
+        self._play_all(one)
+        if one.settings is not None:
+            self.gathered.audit = _audit(one.settings, self.progress)
+
+    def test_embedded(self) -> None:
+        """Test an installation of our own, from its start to its end."""
+        data_dir = self.options.data_dir or self.raw / "servers"
+        console, say = self.progress.console, self.progress.say
+        with installation.embedded(self.raw, data_dir, self.options.people, console, say) as shop:
+            self.gathered.environment["workers"] = str(self.options.workers)
+            with shop.serving(self.options.workers) as (one, _):
+                self._play_all(one)
+            if self.options.is_checked and self.gathered.stopped is None:
+                self._check(shop)
+            self.gathered.audit = _audit(shop.settings, self.progress)
+
+    def _play_all(self, one: Installation) -> None:
+        gathered, is_quick = self.gathered, self.options.is_quick
+        gathered.environment |= one.environment
+        gathered.not_sampled = one.not_sampled
+        gathered.api_processes = max(1, len(one.pids().get("api", [])))
+        conductor = self._conductor(one)
+        with Sampler(one.settings, conductor.pids, gathered.clock.began) as sampler:
+            # What the processes do by themselves is part of what is fitted.
+            conductor.rest(_QUICK_REST_S if is_quick else _REST_S, sampler)
+            try:
+                if one.is_embedded and conductor.stopped is None:
+                    self.progress.say("measuring memory")
+                    gathered.memory = _memory(one, is_quick=is_quick)
+                for name in self.options.chosen:
+                    conductor.stopped = conductor.stopped or self.stop.reason()
+                    if conductor.stopped is None:
+                        self._play(conductor, name, sampler)
+            finally:
+                gathered.take(conductor, sampler)
+        gathered.inference = _conclude(conductor, gathered)
+
+    def _conductor(self, one: Installation) -> Conductor:
+        return Conductor(
+            one=one,
+            binary=self.binary,
+            folder=self.raw,
+            clock=self.gathered.clock,
+            run_id=self.gathered.run_id,
+            rate=self.options.rate,
+            show=self.progress.show,
+            asked_to_stop=self.stop.reason,
+        )
+
+    def _play(self, conductor: Conductor, name: str, sampler: Sampler) -> None:
+        if name != rules.STAIRCASE:
+            conductor.play(plan.play_of(name, self.options), sampler)
+            return
+        stairs = plan.staircase(self.options)
+
+        def rates(steps: list[Step]) -> float | None:
+            climbed = [(step.offered_per_s, rules.holds(step)) for step in steps]
+            return plan.next_rate(stairs, climbed)
+
+        conductor.climb(name, rates, stairs.seconds, plan.STAIRCASE_SEATS, sampler)
+
+    def _check(self, shop: Embedded) -> None:
+        """Start one process, hold it, and put the forecast to the test."""
+        gathered, share = self.gathered, self.options.share
+        with shop.serving(1) as (one, api), quota.held(api.pids(), share) as held:
+            foretold = prediction.foretell(gathered.inference, held.share, gathered.api_processes)
+            found = self._put_to_the_test(one, held, foretold)
         if isinstance(found, Refusal):
             gathered.refusals.append(found)
         else:
             gathered.prediction = found
 
+    def _put_to_the_test(
+        self, one: Installation, held: quota.Held, foretold: Estimate | Refusal
+    ) -> Prediction | Refusal:
+        if isinstance(foretold, Refusal):
+            return foretold
+        told = f"{foretold.value:,.0f} /s of {held.share:g} cores"
+        self.progress.say(f"checking the forecast: {told}")
+        conductor = self._conductor(one)
+        per_visit = _answers_per_visit(self.gathered.scenarios)
+        with Sampler(one.settings, conductor.pids, self.gathered.clock.began) as sampler:
+            try:
+                return prediction.check(
+                    conductor, sampler, held, foretold, per_visit, processes.cores()
+                )
+            finally:
+                self.gathered.take(conductor, sampler)
 
-def _answers_per_visit(gathered: _Gathered) -> float:
-    steps = [one for one in gathered.scenarios if one.name == rules.STAIRCASE]
+
+def _memory(one: Installation, *, is_quick: bool) -> MemoryProbe | None:
+    connections = _QUICK_CONNECTIONS if is_quick else _CONNECTIONS
+    schedules = _QUICK_HOT_SCHEDULES if is_quick else _HOT_SCHEDULES
+    return memory.probe(one, connections, schedules, _HOT_SEATS)
+
+
+def _conclude(conductor: Conductor, gathered: _Gathered) -> Inference:
+    steps = [step for one in gathered.scenarios for step in one.steps]
+    counted = [rules.judged(one) for one in gathered.scenarios]
+    failures = (sum(one for one, _ in counted), sum(two for _, two in counted))
+    return capacity.infer(
+        steps, conductor.windows, processes.cores(), gathered.api_processes, failures
+    )
+
+
+def _answers_per_visit(scenarios: Sequence[Scenario]) -> float:
+    steps = [one for one in scenarios if one.name == rules.STAIRCASE]
     visits = sum(one.visits for one in steps)
     return sum(one.answers for one in steps) / visits if visits else 1.0
 
