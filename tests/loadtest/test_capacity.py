@@ -27,6 +27,11 @@ def test_answers_that_are_too_slow_break_a_stair_too() -> None:
     assert found.broke_at_per_s == 1600
 
 
+def test_visits_that_come_late_without_being_dropped_break_a_stair_too() -> None:
+    found = knee_of(capacity.knee([*GOOD, step(1600, started_per_s=1500.0)], 4, 2))
+    assert found.broke_at_per_s == 1600
+
+
 def test_a_staircase_that_never_breaks_gives_a_lower_bound() -> None:
     found = knee_of(capacity.knee(GOOD, 4, 2))
     assert (found.sustained_per_s, found.broke_at_per_s) == (800, None)

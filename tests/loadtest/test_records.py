@@ -5,7 +5,7 @@ from boxoffice.loadtest.tail import Tail
 from tests.loadtest import samples
 
 LINES = [
-    b'["start",1000]',
+    b'["start",1000,9]',
     b'[3,["concerts",1010,2.5,200,"",548],["seats",1020,3,304,""]]',
     b'[3,["hold",1100,5,409,"seat_taken"],["hold",1200,6,201,"","k1","r1",["A-1","A-2"]]]',
     b'[3,["pay",1300,7,201,"","k2","r1","p1",200]]',
@@ -17,7 +17,8 @@ LINES = [
 
 def test_a_record_keeps_what_was_promised_and_what_was_lost() -> None:
     found = records.parse(LINES)
-    assert (found.started_ms, found.visits, len(found.answers)) == (1000, 6, 9)
+    assert (found.started_ms, found.planned, found.visits) == (1000, 9, 6)
+    assert len(found.answers) == 9
     assert [(one.reservation_id, one.person, one.seats) for one in found.holds] == [
         ("r1", 3, ("A-1", "A-2"))
     ]

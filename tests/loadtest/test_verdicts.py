@@ -79,7 +79,7 @@ def test_refusals_do_not_count_against_reliability() -> None:
 @pytest.mark.parametrize(
     ("change", "metric"),
     [
-        ({"dropped": 10}, "arrivals.onsale"),
+        ({"planned": 4}, "arrivals.onsale"),
         ({"integrity_failures": 1}, "integrity"),
         ({"reported_requests": 7}, "recorded"),
     ],

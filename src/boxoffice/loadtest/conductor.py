@@ -211,7 +211,7 @@ class Conductor:
             name=name,
             started_s=round(played[0].started_s, 2),
             seconds=round(played[-1].ended_s - played[0].started_s, 2),
-            planned=record.visits + sum(one.summary.dropped for one in played),
+            planned=record.planned,
             visits=record.visits,
             dropped=sum(one.summary.dropped for one in played),
             routes=rules.routes(record.answers),

@@ -87,13 +87,13 @@ def _crossing(steps: Sequence[Step]) -> tuple[Step, Step] | None:
 
 
 def _between(held_step: Step, broken: Step) -> float:
-    """Return the answers per second at which just as many visits are dropped as a stair may drop.
+    """Return the answers per second at which just as many visits are missing as a stair may miss.
 
-    Between two stairs the share that is dropped is taken to rise along a straight line. Where the
-    broken one dropped few and was too slow instead, the one that held counts.
+    Between two stairs the share that is missing is taken to rise along a straight line. Where the
+    broken one missed few and was too slow instead, the one that held counts.
     """
     allowed = 1 - rules.STARTED_MIN
-    low, high = (one.dropped / (one.offered_per_s * one.seconds) for one in (held_step, broken))
+    low, high = (1 - one.started_per_s / one.offered_per_s for one in (held_step, broken))
     if high <= allowed:
         return held_step.answers_per_s
     way = (allowed - low) / (high - low)

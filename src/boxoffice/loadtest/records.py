@@ -69,6 +69,7 @@ class Record:
     """What the client was told, of one scenario."""
 
     started_ms: float | None = None
+    planned: int = 0
     visits: int = 0
     answers: list[Answer] = field(default_factory=list)
     holds: list[HeldByClient] = field(default_factory=list)
@@ -109,6 +110,7 @@ def merged(records: Iterable[Record]) -> Record:
         if whole.started_ms is None:
             whole.started_ms = one.started_ms
         whole.visits += one.visits
+        whole.planned += one.planned
         whole.unreadable += one.unreadable
         for name in ("answers", "holds", "payments", "lookup_bytes"):
             getattr(whole, name).extend(getattr(one, name))
@@ -122,7 +124,7 @@ def merged(records: Iterable[Record]) -> Record:
 def _take(record: Record, line: list[Any]) -> None:
     person, *entries = line
     if person == "start":
-        record.started_ms = float(entries[0])
+        record.started_ms, record.planned = float(entries[0]), int(entries[1])
         return
     record.visits += 1
     for entry in entries:

@@ -38,11 +38,13 @@ const integrity = new Rate('integrity');
 const rejected = new Counter('rejected');
 
 const etags = {};
+let expected = 0;
 let journal = [];
 let seeded = false;
 
 // The options of a scenario: open arrivals, and the thresholds that each one has to meet.
 export function options({ planned, ...executor }, more = {}) {
+  expected = Math.round(planned);
   const scenario = {
     // A visitor who is made only when needed comes too late.
     preAllocatedVUs: VUS,
@@ -108,7 +110,7 @@ export function visit(walk) {
   seeded = true;
   const number = exec.scenario.iterationInTest;
   if (number === 0) {
-    console.log(JSON.stringify(['start', exec.scenario.startTime]));
+    console.log(JSON.stringify(['start', exec.scenario.startTime, expected]));
   }
   const person = (number + Number(__ENV.OFFSET || 0)) % people.length;
   journal = [];
