@@ -49,6 +49,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     cpu_s: dict[str, float]
     transactions: float = 0.0
+    wakeups: float = 0.0
     wal_bytes: float = 0.0
     valkey_commands: float = 0.0
 
@@ -120,6 +121,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     cores: dict[str, float]
     memory_mib: dict[str, float]
     busy: float | None
+    wakeups: float = 0.0
     database: dict[str, float] = {}
     valkey: dict[str, float] = {}
 

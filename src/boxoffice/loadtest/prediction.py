@@ -1,11 +1,10 @@
 """Puts the forecast to the test: one API process, held to a stated share of a core."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from boxoffice.loadtest import quota, rules
 from boxoffice.loadtest.capacity import BUSY_FULL, is_generator_full
-from boxoffice.loadtest.conductor import Conductor, Rates
+from boxoffice.loadtest.conductor import Conductor
 from boxoffice.loadtest.model import (
     API,
     Estimate,
@@ -15,13 +14,12 @@ from boxoffice.loadtest.model import (
     Scenario,
     Step,
 )
-from boxoffice.loadtest.plan import STAIRCASE_SEATS
+from boxoffice.loadtest.plan import STAIRCASE_SEATS, Staircase
 from boxoffice.loadtest.sampler import Sampler
 
 LIMIT = 0.15
-# Of what is foretold; the first one warms the process up, and the last ones are too much.
-_SHARES = (0.4, 0.7, 0.82, 0.94, 1.06, 1.18, 1.3, 1.5)
-_STEP_S = 7.0
+# From well below what is foretold up until a stair breaks, and once in between.
+_FIRST, _FACTOR, _STEP_S, _BETWEEN, _STEPS_MAX = 0.6, 1.15, 7.0, 1, 12
 # A process that used less of its share than this was not at its end.
 _FULL = 0.88
 
@@ -43,15 +41,14 @@ def check(
     answers_per_visit: float, cores: int,
 ) -> Prediction | Refusal:  # fmt: skip
     """Measure what the held process gives, and say how far the forecast was off."""
-    rates = [share * foretold.value / max(1.0, answers_per_visit) for share in _SHARES]
-    climbed = conductor.climb("check", _given(rates), _STEP_S, STAIRCASE_SEATS, sampler)
+    first = _FIRST * foretold.value / max(1.0, answers_per_visit)
+    stairs = Staircase(first, _FACTOR, _STEP_S, _BETWEEN, _STEPS_MAX)
+    climbed = conductor.climb(
+        rules.CHECK, rules.climbing(stairs), _STEP_S, STAIRCASE_SEATS, sampler
+    )
     if conductor.stopped:
         return Refusal(what="prediction", why="stopped")
     return judge(climbed, held, foretold, cores)
-
-
-def _given(rates: list[float]) -> Rates:
-    return lambda steps: rates[len(steps)] if len(steps) < len(rates) else None
 
 
 def judge(
@@ -79,11 +76,16 @@ def judge(
 
 
 def _crossing(steps: Sequence[Step]) -> tuple[Step, Step] | None:
-    """Return the last stair that held and the one after it; None where there is no such pair."""
-    for before, after in reversed(list(pairwise(steps))):
-        if rules.holds(before) and not rules.holds(after):
-            return before, after
-    return None
+    """Return the highest stair that held and the lowest above it that did not; None without both."""
+    held = max((one for one in steps if rules.holds(one)), key=_offered, default=None)
+    if held is None:
+        return None
+    broken = [one for one in steps if one.offered_per_s > held.offered_per_s]
+    return (held, min(broken, key=_offered)) if broken else None
+
+
+def _offered(step: Step) -> float:
+    return step.offered_per_s
 
 
 def _between(held_step: Step, broken: Step) -> float:

@@ -47,6 +47,17 @@ def usage(top: int, children: Mapping[int, list[int]]) -> Usage:
     return Usage(sum(map(_cpu_s, pids)) + _reaped_s(top), private + shared)
 
 
+def wakeups(pid: int) -> int:
+    """Return how often the main thread of a process has waited and been woken in its life."""
+    try:
+        for line in (_PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
 def own_usage() -> Usage:
     """Return what this process uses, without what it has started."""
     private, shared = _memory_mib(os.getpid())

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from boxoffice.loadtest.model import (
     API,
@@ -21,6 +21,7 @@ from boxoffice.loadtest.model import (
     Verdict,
     Window,
 )
+from boxoffice.loadtest.plan import Staircase, next_rate
 from boxoffice.loadtest.records import Answer, Record, by_second, percentile
 
 PASS, FAIL, NOTE = "PASS", "FAIL", "NOTE"
@@ -127,6 +128,7 @@ def _window(sample: Sample, answers: Sequence[Answer]) -> Window:
         counts=dict(Counter(answer.kind for answer in answers)),
         cpu_s={name: cores_of(sample, name) * sample.seconds for name in COMPONENTS},
         transactions=transactions((sample,)),
+        wakeups=sample.wakeups * sample.seconds,
         wal_bytes=sample.database.get("wal_bytes", 0.0) * sample.seconds,
         valkey_commands=sample.valkey.get("commands", 0.0) * sample.seconds,
     )
@@ -144,6 +146,7 @@ def _joined(parts: Sequence[Window]) -> Window:
         counts=dict(counts),
         cpu_s={name: float(used) for name, used in cpu_s.items()},
         transactions=sum(part.transactions for part in parts),
+        wakeups=sum(part.wakeups for part in parts),
         wal_bytes=sum(part.wal_bytes for part in parts),
         valkey_commands=sum(part.valkey_commands for part in parts),
     )
@@ -249,6 +252,15 @@ def holds(step: Step) -> bool:
     """
     is_begun = step.started_per_s >= STARTED_MIN * step.offered_per_s
     return step.offered_per_s > 0 and is_begun and step.p95_ms <= P95_MAX_MS
+
+
+def climbing(stairs: Staircase) -> Callable[[list[Step]], float | None]:
+    """Return what tells the next stair of a staircase, given those climbed so far."""
+
+    def rates(steps: list[Step]) -> float | None:
+        return next_rate(stairs, [(step.offered_per_s, holds(step)) for step in steps])
+
+    return rates
 
 
 def _reliability(scenarios: Sequence[Scenario]) -> Verdict:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.loadtest import processes, store
-from boxoffice.loadtest.model import Sample
+from boxoffice.loadtest.model import API, Sample
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.settings import Settings
 
@@ -37,6 +37,7 @@ class Sampler:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._last_cpu: dict[int, float] = {}
+        self._last_wakeups: dict[int, int] = {}
         self._last_machine: tuple[float, float] | None = None
         self._last_rates: dict[str, float] = {}
         self._last_at = time.monotonic()
@@ -82,13 +83,14 @@ class Sampler:
         now = time.monotonic()
         seconds, self._last_at = now - self._last_at, now
         cores, memory = self._usage(seconds)
-        busy = self._busy()
+        busy, wakeups = self._busy(), self._wakeups()
         sample = Sample(
             at_s=round(now - self._began, 3),
             seconds=round(seconds, 4),
             cores=cores,
             memory_mib=memory,
             busy=busy,
+            wakeups=round(wakeups / seconds, 2) if seconds else 0.0,
             database=self._as_rates("database", database, seconds),
             valkey=self._as_rates("valkey", valkey, seconds),
         )
@@ -113,6 +115,17 @@ class Sampler:
                 cores[label] = round(used / seconds, 5) if seconds else 0.0
                 memory[label] = round(seen.memory_mib, 2)
         return cores, memory
+
+    def _wakeups(self) -> int:
+        """Return how often the API processes were woken since the last look."""
+        if not processes.is_supported():
+            return 0
+        found = 0
+        for pid in self._pids().get(API, []):
+            now = processes.wakeups(pid)
+            found += max(0, now - self._last_wakeups.get(pid, now))
+            self._last_wakeups[pid] = now
+        return found
 
     def _busy(self) -> float | None:
         now, before = processes.machine_cpu_s() if processes.is_supported() else None, None

@@ -41,7 +41,6 @@ from boxoffice.loadtest.model import (
     Run,
     Sample,
     Scenario,
-    Step,
 )
 from boxoffice.loadtest.plan import Options
 from boxoffice.loadtest.progress import Progress
@@ -211,12 +210,7 @@ class _Session:
             conductor.play(plan.play_of(name, self.options), sampler)
             return
         stairs = plan.staircase(self.options)
-
-        def rates(steps: list[Step]) -> float | None:
-            climbed = [(step.offered_per_s, rules.holds(step)) for step in steps]
-            return plan.next_rate(stairs, climbed)
-
-        conductor.climb(name, rates, stairs.seconds, plan.STAIRCASE_SEATS, sampler)
+        conductor.climb(name, rules.climbing(stairs), stairs.seconds, plan.STAIRCASE_SEATS, sampler)
 
     def _check(self, shop: Embedded) -> None:
         """Start one process, hold it, and put the forecast to the test."""
