@@ -23,18 +23,22 @@ from boxoffice.loadtest.records import Answer, HeldByClient, PaidByClient, Recor
 USERS = [f"user-{number}" for number in range(10)]
 # What a request costs the API in the made-up runs, in seconds.
 COSTS = {"lookup": 100e-6, "seats": 150e-6, "hold": 300e-6, "refused": 200e-6, "pay": 250e-6}
-IDLE_CORES, TRANSACTION_S = 0.05, 500e-6
+IDLE_CORES, TRANSACTION_S, WAKEUP_S = 0.05, 500e-6, 50e-6
 
 
-def window(counts: dict[str, int], transactions: int, seconds: float = 3.0) -> Window:
+def window(
+    counts: dict[str, int], transactions: int, wakeups: int = 100, seconds: float = 3.0
+) -> Window:
     """Return a window whose CPU is exactly what `COSTS` say."""
     used = IDLE_CORES * seconds + transactions * TRANSACTION_S
+    used += wakeups * WAKEUP_S
     used += sum(COSTS[kind] * count for kind, count in counts.items())
     return Window(
         seconds=seconds,
         counts=counts,
         cpu_s={"api": used, "postgres": used / 2, "valkey": used / 10, "generator": used},
         transactions=transactions,
+        wakeups=wakeups,
         wal_bytes=1_200.0 * counts.get("hold", 0) + 3_700.0 * counts.get("pay", 0),
         valkey_commands=2.0 * sum(counts.values()),
     )
@@ -52,7 +56,7 @@ def windows(count: int = 24) -> list[Window]:
             "refused": load * (1 + (number // 3) % 3),
             "pay": 15 + 11 * (number % 4),
         }
-        found.append(window(counts, 60 + 13 * (number % 7)))
+        found.append(window(counts, 60 + 13 * (number % 7), 100 + 90 * (number % 11)))
     return found
 
 

@@ -17,7 +17,13 @@ def test_costs_that_are_exact_are_found_exactly() -> None:
     assert found.idle.value == pytest.approx(samples.IDLE_CORES, rel=1e-3)
     assert found.per_transaction is not None
     assert found.per_transaction.value == pytest.approx(samples.TRANSACTION_S, rel=1e-3)
+    assert found.per_wakeup is not None
+    assert found.per_wakeup.value == pytest.approx(samples.WAKEUP_S, rel=1e-3)
     assert found.error_share < 1e-4
+
+
+def test_the_wakeups_of_the_api_cost_nobody_else() -> None:
+    assert fit.fit("postgres", samples.windows()).per_wakeup is None
 
 
 def _noisy(seed: int) -> list[Window]:

@@ -95,6 +95,25 @@ def limited_by(step: Step, cores: int, api_processes: int, api_share: float) -> 
     return "waiting"
 
 
+def cost_at_knee(steps: Sequence[Step], reached: Knee | None, idle: float) -> Estimate | None:
+    """Return the CPU seconds of one request around the knee: what was used, by what was answered.
+
+    Only where the API itself gave way; elsewhere it had time to spare, and its cost there is not that
+    at its end. The interval reaches from the last stair that held to the cheapest beyond it.
+    """
+    if reached is None or reached.limited_by != API:
+        return None
+    costs = [
+        (one.cores[API] - idle) / one.answers_per_s
+        for one in steps
+        if one.answers_per_s >= reached.sustained_per_s and one.cores.get(API, 0.0) > idle
+    ]
+    if not costs:
+        return None
+    at_knee = max(costs)
+    return Estimate(value=(at_knee + min(costs)) / 2, low=min(costs), high=at_knee)
+
+
 def transactions_per_write(steps: Sequence[Step]) -> float:
     """Return the transactions per hold, payment or release where they are shared best.
 
@@ -125,11 +144,19 @@ def infer(
     cores: int,
     api_processes: int,
     failures: tuple[int, int],
+    held_to: float | None = None,
 ) -> Inference:
-    """Draw the conclusions that the measurement carries, and refuse the others with a reason."""
+    """Draw the conclusions that the measurement carries, and refuse the others with a reason.
+
+    `held_to` is the share of a core that each API process was held to on the stairs.
+    """
     refusals = list(_unfit(windows, failures))
     mix = mix_of([one.counts for one in steps if not is_generator_full(one, cores)])
-    found = knee(steps, cores, api_processes) if steps else Refusal(what="knee", why="no_steps")
+    found = (
+        knee(steps, cores, api_processes, held_to or 1.0)
+        if steps
+        else Refusal(what="knee", why="no_steps")
+    )
     if isinstance(found, Refusal):
         refusals.append(found)
     reached = found if isinstance(found, Knee) else None
@@ -140,7 +167,9 @@ def infer(
     fits = {name: fit.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
     per_write = transactions_per_write(steps)
     writes = sum(mix.get(kind, 0.0) for kind in WRITES)
-    cost = fit.cost_of(API, windows, mix, per_write * writes)
+    cost = cost_at_knee(steps, reached, fits[API].idle.value) or fit.cost_of(
+        API, windows, mix, per_write * writes
+    )
     if cost.value <= 0 or cost.low <= 0:
         refusals.append(Refusal(what="per_core", why="wide_interval"))
     wal = fit.fit("wal", windows, [one.wal_bytes for one in windows])
@@ -151,6 +180,7 @@ def infer(
         knee=reached,
         mix=mix,
         transactions_per_write=per_write,
+        held_to=held_to,
         cost_of_mix_s=cost,
         per_core_per_s=inverse(cost),
         wal_per_hold_bytes=_seen(wal, "hold"),

@@ -62,6 +62,8 @@ def staircase(run: Run, t: Texts) -> Iterator[Block]:
             for one in run.inference.refusals
             if one.what == "knee"
         )
+    if run.inference.held_to is not None:
+        yield Paragraph(t("knee.held", share=f"{run.inference.held_to:g}"))
     yield stairs(steps, t)
     yield from _stair_charts(steps, t)
 
@@ -111,6 +113,7 @@ def costs(run: Run, t: Texts) -> Iterator[Block]:
     columns = [t("col.kind"), *(t(f"component.{name}") for name in there)]
     rows = [[t(f"kind.{kind}"), *(_cost(inference.fits[n], kind) for n in there)] for kind in kinds]
     rows.append([t("costs.transaction"), *(_shared(inference.fits[n]) for n in there)])
+    rows.append([t("costs.wakeup"), *(_woken(inference.fits[n]) for n in there)])
     rows.append([t("costs.idle"), *(_range(inference.fits[n].idle, 1, 3) for n in there)])
     rows.append([t("costs.misfit"), *(percent(inference.fits[n].error_share) for n in there)])
     yield Table(columns, rows, frozenset(range(1, len(columns))))
@@ -124,6 +127,10 @@ def _cost(fit: Fit, kind: str) -> str:
 
 def _shared(fit: Fit) -> str:
     return _range(fit.per_transaction, _US, 0) if fit.per_transaction else "–"
+
+
+def _woken(fit: Fit) -> str:
+    return _range(fit.per_wakeup, _US, 0) if fit.per_wakeup else "–"
 
 
 def _range(one: Estimate, factor: float, digits: int) -> str:

@@ -8,7 +8,7 @@ CPU, requests and time are measured; the demands are what is looked for, and non
 import math
 from collections.abc import Callable, Sequence
 
-from boxoffice.loadtest.model import KINDS, Estimate, Fit, Line, Window
+from boxoffice.loadtest.model import API, KINDS, Estimate, Fit, Line, Window
 
 Row = Sequence[float]
 _SWEEPS_MAX = 2_000
@@ -141,14 +141,22 @@ def kinds_in(windows: Sequence[Window]) -> list[str]:
     ]
 
 
-def design(windows: Sequence[Window], kinds: Sequence[str]) -> list[list[float]]:
-    """Return one row per window: its seconds, its requests of each kind, and its transactions.
+def design(
+    windows: Sequence[Window], kinds: Sequence[str], component: str = API
+) -> list[list[float]]:
+    """Return one row per window: seconds, requests of each kind, transactions, and wake-ups.
 
-    A group commit does the work of a transaction once for many requests; without a column of their
-    own, the requests of a quiet minute would look dearer than those of a busy one.
+    A group commit does the work of a transaction once for many requests, and an event loop that has
+    much to do waits less often. Without columns of their own, the requests of a quiet minute would look
+    dearer than those of a busy one. The wake-ups are the API's, so the others' column is empty.
     """
     return [
-        [one.seconds, *(float(one.counts.get(kind, 0)) for kind in kinds), one.transactions]
+        [
+            one.seconds,
+            *(float(one.counts.get(kind, 0)) for kind in kinds),
+            one.transactions,
+            one.wakeups if component == API else 0.0,
+        ]
         for one in windows
     ]
 
@@ -156,14 +164,15 @@ def design(windows: Sequence[Window], kinds: Sequence[str]) -> list[list[float]]
 def fit(component: str, windows: Sequence[Window], targets: Sequence[float] | None = None) -> Fit:
     """Fit one component's CPU (or what `targets` gives per window) to the requests."""
     kinds = kinds_in(windows)
-    rows = design(windows, kinds)
+    rows = design(windows, kinds, component)
     used = [one.cpu_s.get(component, 0.0) for one in windows] if targets is None else list(targets)
     found = jackknife(rows, used, list)
     return Fit(
         component=component,
         idle=found[0],
-        per_request=dict(zip(kinds, found[1:-1], strict=True)),
-        per_transaction=found[-1] if any(one.transactions for one in windows) else None,
+        per_request=dict(zip(kinds, found[1:-2], strict=True)),
+        per_transaction=found[-2] if any(row[-2] for row in rows) else None,
+        per_wakeup=found[-1] if any(row[-1] for row in rows) else None,
         windows=len(windows),
         error_share=_error_share(rows, used, [one.value for one in found]),
     )
@@ -184,18 +193,19 @@ def _error_share(rows: Sequence[Row], used: Sequence[float], found: Row) -> floa
 def cost_of(
     component: str, windows: Sequence[Window], mix: dict[str, float], transactions: float
 ) -> Estimate:
-    """Return the CPU seconds of one request of a mix, without the idle part.
+    """Return the CPU seconds of one request of a mix, in a process that has no time to wait.
 
-    `mix` has shares that sum to one, `transactions` how many belong to one request.
+    `mix` has shares that sum to one, `transactions` how many belong to one request. What a process does
+    by itself is not in it, nor are wake-ups: at the end of its core there are hardly any.
     """
     kinds = kinds_in(windows)
 
     def price(found: list[float]) -> list[float]:
-        requests = sum(mix.get(kind, 0.0) * x for kind, x in zip(kinds, found[1:-1], strict=True))
-        return [requests + transactions * found[-1]]
+        requests = sum(mix.get(kind, 0.0) * x for kind, x in zip(kinds, found[1:-2], strict=True))
+        return [requests + transactions * found[-2]]
 
     used = [one.cpu_s.get(component, 0.0) for one in windows]
-    return jackknife(design(windows, kinds), used, price)[0]
+    return jackknife(design(windows, kinds, component), used, price)[0]
 
 
 def line(points: Sequence[tuple[float, float]]) -> Line | None:

@@ -158,13 +158,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
     """CPU seconds of one component: per second at rest, per request of each kind, per transaction.
 
-    What a transaction costs is shared by all the requests that it decided.
+    What a transaction costs is shared by all the requests that it decided, and so is a wake-up.
     """
 
     component: str
     idle: Estimate
     per_request: dict[str, Estimate]
     per_transaction: Estimate | None
+    per_wakeup: Estimate | None
     windows: int
     error_share: float
 
@@ -193,6 +194,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     knee: Knee | None = None
     mix: dict[str, float] = {}
     transactions_per_write: float = 0.0
+    held_to: float | None = None
     cost_of_mix_s: Estimate | None = None
     per_core_per_s: Estimate | None = None
     wal_per_hold_bytes: Estimate | None = None

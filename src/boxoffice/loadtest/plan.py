@@ -92,6 +92,18 @@ def staircase(options: Options) -> Staircase:
     return Staircase(100 * options.rate, 1.6, 8.0, 2, 11)
 
 
+# Of all cores: k6 takes as much for a request as the API, and PostgreSQL wants some too.
+_API_PART = 0.2
+
+
+def share_in_staircase(cores: int, processes: int) -> float:
+    """Return the share of a core that each API process gets on the stairs, 1 being all of it.
+
+    What is to give way first is the API, not k6 and not the machine: so on a small one it is held.
+    """
+    return min(1.0, _API_PART * cores / processes)
+
+
 def next_rate(stairs: Staircase, climbed: list[tuple[float, bool]]) -> float | None:
     """Return the arrivals per second of the next stair, given (rate, whether it held) of those before.
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,20 +23,15 @@ class Held:
 
 @contextmanager
 def held(pids: Sequence[int], share: float) -> Iterator[Held]:
-    """Hold processes to `share` of a core until the block is left.
+    """Hold each of the processes to `share` of a core until the block is left.
 
-    Where the kernel gives no quota, they get one core for themselves as far as affinity goes, and
-    the share that is told is 1: nobody is told of a quota that was not set.
+    Where the kernel gives no quota, they get one core as far as affinity goes, and the share that is
+    told is 1: nobody is told of a quota that was not set.
     """
-    group = _group()
-    if group is not None and _limit(group, pids, share):
-        try:
+    with ExitStack() as stack:
+        if all(_is_held(stack, pid, share) for pid in pids):
             yield Held(QUOTA, share)
-        finally:
-            _free(group, pids)
-        return
-    if group is not None:
-        _free(group, pids)
+            return
     former = _pin(pids)
     try:
         yield Held(AFFINITY if former else NOTHING, 1.0)
@@ -46,13 +41,27 @@ def held(pids: Sequence[int], share: float) -> Iterator[Held]:
                 os.sched_setaffinity(pid, cores)
 
 
-def _group() -> Path | None:
-    """Make a control group of our own, of version 2 or of version 1; None where we may not."""
-    own = f"boxoffice-loadtest-{os.getpid()}"
-    parents = (_ROOT, _ROOT / "unified", _ROOT / "cpu")
-    for parent in parents:
+def is_possible() -> bool:
+    """Whether the kernel lets us set a quota."""
+    group = _group(os.getpid())
+    if group is not None:
+        _free(group, os.getpid())
+    return group is not None
+
+
+def _is_held(stack: ExitStack, pid: int, share: float) -> bool:
+    group = _group(pid)
+    if group is None:
+        return False
+    stack.callback(_free, group, pid)
+    return _limit(group, pid, share)
+
+
+def _group(pid: int) -> Path | None:
+    """Make a control group for a process, of version 2 or of version 1; None where we may not."""
+    for parent in (_ROOT, _ROOT / "unified", _ROOT / "cpu"):
         with contextlib.suppress(OSError):
-            group = parent / own
+            group = parent / f"boxoffice-loadtest-{pid}"
             group.mkdir()
             if (group / "cpu.max").exists() or (group / "cpu.cfs_quota_us").exists():
                 return group
@@ -60,7 +69,7 @@ def _group() -> Path | None:
     return None
 
 
-def _limit(group: Path, pids: Sequence[int], share: float) -> bool:
+def _limit(group: Path, pid: int, share: float) -> bool:
     allowed_us = int(share * _PERIOD_US)
     try:
         if (group / "cpu.max").exists():
@@ -68,18 +77,16 @@ def _limit(group: Path, pids: Sequence[int], share: float) -> bool:
         else:
             (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
             (group / "cpu.cfs_quota_us").write_text(str(allowed_us))
-        for pid in pids:
-            (group / "cgroup.procs").write_text(str(pid))
+        (group / "cgroup.procs").write_text(str(pid))
     except OSError:
         return False
     return True
 
 
-def _free(group: Path, pids: Sequence[int]) -> None:
-    """Put the processes back where they were, and take the group away."""
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            (group.parent / "cgroup.procs").write_text(str(pid))
+def _free(group: Path, pid: int) -> None:
+    """Put the process back where it was, and take the group away."""
+    with contextlib.suppress(OSError):
+        (group.parent / "cgroup.procs").write_text(str(pid))
     with contextlib.suppress(OSError):
         group.rmdir()
 

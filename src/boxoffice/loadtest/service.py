@@ -6,7 +6,7 @@ import platform
 import secrets
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +100,7 @@ class _Gathered:
     target: str = "embedded"
     stopped: str | None = None
     api_processes: int = 1
+    held_to: float | None = None
 
     def take(self, conductor: Conductor, sampler: Sampler) -> None:
         """Take what came of some scenarios, also where they were stopped."""
@@ -210,6 +211,16 @@ class _Session:
             conductor.play(plan.play_of(name, self.options), sampler)
             return
         stairs = plan.staircase(self.options)
+        share = plan.share_in_staircase(processes.cores(), self.gathered.api_processes)
+        with ExitStack() as stack:
+            if conductor.one.is_embedded and share < 1 and quota.is_possible():
+                stack.enter_context(quota.held(conductor.one.pids()["api"], share))
+                self.gathered.held_to = share
+            self._climb(conductor, name, stairs, sampler)
+
+    def _climb(
+        self, conductor: Conductor, name: str, stairs: plan.Staircase, sampler: Sampler
+    ) -> None:
         conductor.climb(name, rules.climbing(stairs), stairs.seconds, plan.STAIRCASE_SEATS, sampler)
 
     def _check(self, shop: Embedded) -> None:
@@ -252,7 +263,12 @@ def _conclude(conductor: Conductor, gathered: _Gathered) -> Inference:
     counted = [rules.judged(one) for one in gathered.scenarios]
     failures = (sum(one for one, _ in counted), sum(two for _, two in counted))
     return capacity.infer(
-        steps, conductor.windows, processes.cores(), gathered.api_processes, failures
+        steps,
+        conductor.windows,
+        processes.cores(),
+        gathered.api_processes,
+        failures,
+        gathered.held_to,
     )
 
 
