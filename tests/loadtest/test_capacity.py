@@ -109,6 +109,24 @@ def test_requests_per_core_are_the_inverse_of_the_cost() -> None:
     assert found.per_core_per_s.low <= found.per_core_per_s.value <= found.per_core_per_s.high
 
 
+def test_where_the_api_gave_way_the_cost_is_that_of_the_knee() -> None:
+    held = {"api": 0.41, "generator": 0.5}
+    last = [
+        step(800, cores=held),
+        broken(1600, 900, cores={"api": 0.4, "generator": 0.5}),
+        broken(1700, 850, cores={"api": 0.4, "generator": 0.5}),
+    ]
+    found = capacity.infer([step(100), step(200), *last], windows(), 4, 2, FINE, held_to=0.2)
+    assert found.knee is not None
+    assert (found.knee.limited_by, found.held_to) == ("api", 0.2)
+    assert found.cost_of_mix_s is not None
+    # What it uses at rest, 0.05 cores in these windows, is not a cost of requests.
+    at_knee, beyond = (0.41 - 0.05) / 800, (0.4 - 0.05) / 900
+    assert found.cost_of_mix_s.low == pytest.approx(beyond, rel=1e-3)
+    assert found.cost_of_mix_s.high == pytest.approx(at_knee, rel=1e-3)
+    assert found.cost_of_mix_s.value == pytest.approx((at_knee + beyond) / 2, rel=1e-3)
+
+
 def test_what_a_hold_and_a_payment_write_is_found() -> None:
     found = inference()
     assert found.wal_per_hold_bytes is not None

@@ -52,3 +52,10 @@ def test_the_forecast_is_tested_in_a_full_run_of_our_own() -> None:
     assert not Options(out=Path(), is_quick=True).is_checked
     assert not Options(out=Path(), url="http://x").is_checked
     assert Options(out=Path(), is_quick=True, check=True).is_checked
+
+
+@pytest.mark.parametrize(
+    ("cores", "processes", "share"), [(2, 2, 0.2), (8, 2, 0.8), (16, 2, 1.0), (4, 1, 0.8)]
+)
+def test_on_a_small_machine_the_api_gets_a_fifth(cores: int, processes: int, share: float) -> None:
+    assert plan.share_in_staircase(cores, processes) == pytest.approx(share)

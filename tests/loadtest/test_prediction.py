@@ -14,17 +14,30 @@ def _judge(*steps: Step) -> Prediction | Refusal:
     return prediction.judge(samples.scenario("check", steps=list(steps)), HELD, FORETOLD, cores=2)
 
 
+STEPS = [
+    samples.step(100, transactions=900.0, wakeups=900.0),
+    samples.step(800, transactions=100.0, wakeups=50.0),
+    samples.broken(1600, 900, transactions=60.0, wakeups=30.0),
+]
+
+
 def test_the_forecast_is_what_is_left_of_the_share_by_the_cost() -> None:
-    found = prediction.foretell(samples.inference(), 0.3, 2)
+    found = prediction.foretell(samples.inference(), samples.windows(), STEPS, 0.3, 2)
     assert isinstance(found, Estimate)
-    cost_s = 0.4 * 100e-6 + 0.1 * 300e-6 + 0.5 * 200e-6 + 0.6 * 0.5 * 500e-6
-    assert found.value == pytest.approx((0.3 - samples.IDLE_CORES / 2) / cost_s, rel=1e-3)
+    # Around the knee each of two processes had 40 transactions and 20 wake-ups in a second.
+    left = 0.3 - samples.IDLE_CORES / 2 - 40 * samples.TRANSACTION_S - 20 * samples.WAKEUP_S
+    each = sum(
+        samples.inference().mix[kind] * samples.COSTS[kind] for kind in samples.inference().mix
+    )
+    assert found.value == pytest.approx(left / each, rel=1e-3)
 
 
 def test_nothing_is_foretold_without_costs_or_where_idling_takes_the_share() -> None:
+    windows = samples.windows()
     for found in (
-        prediction.foretell(Inference(), 0.3, 2),
-        prediction.foretell(samples.inference(), 0.02, 2),
+        prediction.foretell(Inference(), windows, STEPS, 0.3, 2),
+        prediction.foretell(samples.inference(), windows, [], 0.3, 2),
+        prediction.foretell(samples.inference(), windows, STEPS, 0.03, 2),
     ):
         assert isinstance(found, Refusal)
 

@@ -68,7 +68,7 @@ def test_a_share_is_kept_where_the_kernel_gives_a_quota_and_else_not_claimed(bus
 
 
 def test_without_any_means_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, busy: int) -> None:
-    monkeypatch.setattr(quota, "_group", lambda: None)
+    monkeypatch.setattr(quota, "_group", lambda pid: None)
     with quota.held([busy], 0.3) as held:
         assert (held.way, held.share) == (quota.AFFINITY, 1.0)
         assert len(os.sched_getaffinity(busy)) == 1

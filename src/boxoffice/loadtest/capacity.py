@@ -95,6 +95,19 @@ def limited_by(step: Step, cores: int, api_processes: int, api_share: float) -> 
     return "waiting"
 
 
+def around_knee(steps: Sequence[Step]) -> list[Step]:
+    """Return the highest stair that held and the lowest above it; fewer where there are none."""
+    held = max((one for one in steps if holds(one)), key=_offered, default=None)
+    if held is None:
+        return []
+    above = [one for one in steps if one.offered_per_s > held.offered_per_s]
+    return [held, min(above, key=_offered)] if above else [held]
+
+
+def _offered(step: Step) -> float:
+    return step.offered_per_s
+
+
 def cost_at_knee(steps: Sequence[Step], reached: Knee | None, idle: float) -> Estimate | None:
     """Return the CPU seconds of one request around the knee: what was used, by what was answered.
 

@@ -196,6 +196,7 @@ class Conductor:
             busy=sum(busy) / len(busy) if busy else None,
             counts=rules.counts_of(answers),
             transactions=rules.transactions(inside) / max(1e-9, sum(s.seconds for s in inside)),
+            wakeups=sum(s.wakeups for s in inside) / max(1, len(inside)),
         )
 
     def _keep(

@@ -68,6 +68,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     busy: float | None
     counts: dict[str, int]
     transactions: float = 0.0
+    wakeups: float = 0.0
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from boxoffice.loadtest import quota, rules
+from boxoffice.loadtest import capacity, fit, quota, rules
 from boxoffice.loadtest.capacity import BUSY_FULL, is_generator_full
 from boxoffice.loadtest.conductor import Conductor
 from boxoffice.loadtest.model import (
@@ -13,6 +13,7 @@ from boxoffice.loadtest.model import (
     Refusal,
     Scenario,
     Step,
+    Window,
 )
 from boxoffice.loadtest.plan import STAIRCASE_SEATS, Staircase
 from boxoffice.loadtest.sampler import Sampler
@@ -24,16 +25,36 @@ _FIRST, _FACTOR, _STEP_S, _BETWEEN, _STEPS_MAX = 0.6, 1.15, 7.0, 1, 12
 _FULL = 0.88
 
 
-def foretell(inference: Inference, share: float, processes: int) -> Estimate | Refusal:
-    """Return the answers per second that one process with so many cores will give."""
-    cost, api = inference.cost_of_mix_s, inference.fits.get(API)
-    if cost is None or api is None or inference.per_core_per_s is None:
+def foretell(
+    inference: Inference,
+    windows: Sequence[Window],
+    steps: Sequence[Step],
+    share: float,
+    processes: int,
+) -> Estimate | Refusal:
+    """Return the answers per second that one process with so much of a core will give.
+
+    A process at its end has as many transactions and wake-ups in a second as each had around the knee,
+    however many requests share them; what is left of its share, it has for the requests themselves.
+    """
+    near = capacity.around_knee(steps)
+    if not inference.fits or not near:
         return Refusal(what="prediction", why="no_costs")
-    # What a process does by itself is not there for requests.
-    left = share - api.idle.value / processes
-    if left <= 0:
+    mix = inference.mix
+    kinds = fit.kinds_in(windows)
+    transactions = sum(one.transactions for one in near) / len(near) / processes
+    wakeups = sum(one.wakeups for one in near) / len(near) / processes
+
+    def answers_per_s(found: list[float]) -> list[float]:
+        each = sum(mix.get(kind, 0.0) * x for kind, x in zip(kinds, found[1:-2], strict=True))
+        left = share - found[0] / processes - transactions * found[-2] - wakeups * found[-1]
+        return [left / each if each > 0 else 0.0]
+
+    used = [one.cpu_s.get(API, 0.0) for one in windows]
+    [estimate] = fit.jackknife(fit.design(windows, kinds), used, answers_per_s)
+    if estimate.value <= 0:
         return Refusal(what="prediction", why="no_costs")
-    return Estimate(value=left / cost.value, low=left / cost.high, high=left / cost.low)
+    return estimate
 
 
 def check(
@@ -55,12 +76,12 @@ def judge(
     climbed: Scenario, held: quota.Held, foretold: Estimate, cores: int
 ) -> Prediction | Refusal:
     """Compare the forecast with the throughput at which the held process stopped keeping up."""
-    crossing = _crossing(climbed.steps)
-    if crossing is None or crossing[1].cores.get(API, 0.0) < _FULL * held.share:
+    near = capacity.around_knee(climbed.steps)
+    if len(near) < 2 or near[1].cores.get(API, 0.0) < _FULL * held.share:
         is_machine = any((step.busy or 0) >= BUSY_FULL for step in climbed.steps)
-        why = "machine_full" if crossing and is_machine else "not_saturated"
+        why = "machine_full" if len(near) > 1 and is_machine else "not_saturated"
         return Refusal(what="prediction", why=why, details=_last(climbed))
-    held_step, broken = crossing
+    held_step, broken = near
     if is_generator_full(broken, cores):
         return Refusal(what="prediction", why="generator_full", details=_last(climbed))
     measured = _between(held_step, broken)
@@ -73,19 +94,6 @@ def judge(
         limit=LIMIT,
         steps=climbed.steps,
     )
-
-
-def _crossing(steps: Sequence[Step]) -> tuple[Step, Step] | None:
-    """Return the highest stair that held and the lowest above it that did not; None without both."""
-    held = max((one for one in steps if rules.holds(one)), key=_offered, default=None)
-    if held is None:
-        return None
-    broken = [one for one in steps if one.offered_per_s > held.offered_per_s]
-    return (held, min(broken, key=_offered)) if broken else None
-
-
-def _offered(step: Step) -> float:
-    return step.offered_per_s
 
 
 def _between(held_step: Step, broken: Step) -> float:

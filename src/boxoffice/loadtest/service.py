@@ -41,6 +41,7 @@ from boxoffice.loadtest.model import (
     Run,
     Sample,
     Scenario,
+    Window,
 )
 from boxoffice.loadtest.plan import Options
 from boxoffice.loadtest.progress import Progress
@@ -91,6 +92,7 @@ class _Gathered:
     environment: dict[str, str]
     samples: list[Sample] = field(default_factory=list)
     scenarios: list[Scenario] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
     inference: Inference = field(default_factory=Inference)
     memory: MemoryProbe | None = None
     audit: list[AuditCheck] | None = None
@@ -105,6 +107,7 @@ class _Gathered:
     def take(self, conductor: Conductor, sampler: Sampler) -> None:
         """Take what came of some scenarios, also where they were stopped."""
         self.scenarios += conductor.scenarios
+        self.windows += conductor.windows
         self.samples += sampler.samples
         self.stopped = self.stopped or conductor.stopped
 
@@ -227,7 +230,13 @@ class _Session:
         """Start one process, hold it, and put the forecast to the test."""
         gathered, share = self.gathered, self.options.share
         with shop.serving(1) as (one, api), quota.held(api.pids(), share) as held:
-            foretold = prediction.foretell(gathered.inference, held.share, gathered.api_processes)
+            foretold = prediction.foretell(
+                gathered.inference,
+                gathered.windows,
+                [step for one in gathered.scenarios for step in one.steps],
+                held.share,
+                gathered.api_processes,
+            )
             found = self._put_to_the_test(one, held, foretold)
         if isinstance(found, Refusal):
             gathered.refusals.append(found)
