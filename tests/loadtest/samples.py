@@ -206,7 +206,7 @@ def prediction(error: float = 0.05) -> Prediction:
 
 def run(**more: Any) -> Run:
     """Return a whole run that passed."""
-    from boxoffice.loadtest import rules  # noqa: PLC0415 — what is tested
+    from boxoffice.loadtest import verdicts  # noqa: PLC0415 — what is tested
 
     scenarios = [scenario(), scenario("steps", steps=[step(100), broken(1600, 900)])]
     found = inference()
@@ -226,7 +226,9 @@ def run(**more: Any) -> Run:
         "memory": memory(),
         "inference": found,
         "prediction": prediction(),
-        "verdicts": rules.verdicts(scenarios, audit(), found, prediction(), 88.0, is_whole=False),
+        "verdicts": verdicts.verdicts(
+            scenarios, audit(), found, prediction(), 88.0, is_whole=False
+        ),
     }
     return Run(**{**values, **more})
 

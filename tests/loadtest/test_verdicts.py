@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from boxoffice.loadtest import rules
+from boxoffice.loadtest import rules, verdicts
 from boxoffice.loadtest.comparison import StoredHold, compare
 from boxoffice.loadtest.model import AuditCheck, Inference, Scenario
 from boxoffice.loadtest.records import Answer, HeldByClient, Record
@@ -13,7 +13,7 @@ from tests.loadtest import samples
 
 
 def _verdicts(*scenarios: Scenario, **more: Any) -> dict[str, str]:
-    found = rules.verdicts(
+    found = verdicts.verdicts(
         scenarios,
         more.get("audit", samples.audit()),
         more.get("inference", samples.inference()),
@@ -117,9 +117,9 @@ def test_a_forecast_that_misses_fails() -> None:
 def test_beyond_the_knee_a_staircase_may_fail() -> None:
     bad = samples.broken(1600, 900, failures=500)
     held = samples.step(100)
-    assert rules.judged(samples.scenario("steps", steps=[held, bad])) == (1000, 0)
+    assert verdicts.judged(samples.scenario("steps", steps=[held, bad])) == (1000, 0)
     failing = samples.step(100, failures=3)
-    assert rules.judged(samples.scenario("steps", steps=[failing])) == (1000, 3)
+    assert verdicts.judged(samples.scenario("steps", steps=[failing])) == (1000, 3)
 
 
 def test_a_stopped_run_never_passes() -> None:
@@ -130,5 +130,5 @@ def test_a_single_failure_is_never_rounded_away() -> None:
     record = samples.record()
     record.answers = [Answer("hold", 1_000_000.0, 5.0, 201, "")] * 99_999
     record.answers.append(Answer("hold", 1_000_000.0, 5.0, 500, ""))
-    [verdict, *_] = rules.verdicts([_of(record)], samples.audit(), Inference(), None, 1.0)
+    [verdict, *_] = verdicts.verdicts([_of(record)], samples.audit(), Inference(), None, 1.0)
     assert (verdict.measured, verdict.outcome) == ("99.999 %", "PASS")

@@ -39,7 +39,7 @@ FORBIDDEN: list[tuple[str, set[str]]] = [
     (r"(roles|app|seeding)\.py", {"boxoffice.embedded"}),
     # It looks at the shop from outside, as a buyer does, and what it concludes it can be asked about.
     (r"loadtest/.*\.py", {"boxoffice.catalog", "boxoffice.reservations", "boxoffice.payments"}),
-    (r"loadtest/(records|comparison|fit|capacity|sizing|plan|manifests)\.py", IO),
+    (r"loadtest/(rules|verdicts|records|comparison|fit|capacity|sizing|plan|manifests)\.py", IO),
     (r"loadtest/(blocks|charts|html|markdown|sections|conclusions|report)\.py", IO),
     (r"audit/.*\.py", {f"boxoffice.{room}" for room in ROOMS if room != "audit"}),
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from boxoffice.loadtest import (
     quota,
     rules,
     sizing,
+    verdicts,
 )
 from boxoffice.loadtest.conductor import Clock, Conductor
 from boxoffice.loadtest.errors import TargetUnfit
@@ -269,7 +270,7 @@ def _memory(one: Installation, *, is_quick: bool) -> MemoryProbe | None:
 
 def _conclude(conductor: Conductor, gathered: _Gathered) -> Inference:
     steps = [step for one in gathered.scenarios for step in one.steps]
-    counted = [rules.judged(one) for one in gathered.scenarios]
+    counted = [verdicts.judged(one) for one in gathered.scenarios]
     failures = (sum(one for one, _ in counted), sum(two for _, two in counted))
     return capacity.infer(
         steps,
@@ -328,7 +329,7 @@ def finish(options: Options, gathered: _Gathered) -> Run:
         inference=gathered.inference,
         prediction=gathered.prediction,
         refusals=gathered.refusals,
-        verdicts=rules.verdicts(
+        verdicts=verdicts.verdicts(
             gathered.scenarios,
             gathered.audit,
             gathered.inference,
