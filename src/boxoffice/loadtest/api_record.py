@@ -6,9 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from boxoffice.loadtest.asking import ask
 from boxoffice.loadtest.comparison import Stored, StoredHold, StoredPayment
 from boxoffice.loadtest.errors import TargetUnfit
-from boxoffice.loadtest.installation import Person, ask
+from boxoffice.loadtest.installation import Person
 from boxoffice.loadtest.records import Record
 from boxoffice.loadtest.store import ScheduleTerms
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from boxoffice.loadtest import fit
 from boxoffice.loadtest.model import (
     API,
@@ -165,41 +167,49 @@ def infer(
     """
     refusals = list(_unfit(windows, failures))
     mix = mix_of([one.counts for one in steps if not is_generator_full(one, cores)])
-    found = (
-        knee(steps, cores, api_processes, held_to or 1.0)
-        if steps
-        else Refusal(what="knee", why="no_steps")
+    reached = _reached(steps, cores, api_processes, held_to)
+    if isinstance(reached, Refusal):
+        refusals.append(reached)
+    found = Inference(
+        knee=reached if isinstance(reached, Knee) and not _has_failures(failures) else None,
+        mix=mix,
+        held_to=held_to,
+        refusals=refusals,
     )
-    if isinstance(found, Refusal):
-        refusals.append(found)
-    reached = found if isinstance(found, Knee) else None
     if any(one.what == "costs" for one in refusals) or not mix:
-        return Inference(
-            knee=None if _has_failures(failures) else reached, mix=mix, refusals=refusals
-        )
+        return found
+    return _priced(found, steps, windows)
+
+
+def _reached(
+    steps: Sequence[Step], cores: int, api_processes: int, held_to: float | None
+) -> Knee | Refusal:
+    if not steps:
+        return Refusal(what="knee", why="no_steps")
+    return knee(steps, cores, api_processes, held_to or 1.0)
+
+
+def _priced(found: Inference, steps: Sequence[Step], windows: Sequence[Window]) -> Inference:
+    """Add the costs to what was concluded so far."""
     fits = {name: fit.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
     per_write = transactions_per_write(steps)
-    writes = sum(mix.get(kind, 0.0) for kind in WRITES)
-    cost = cost_at_knee(steps, reached, fits[API].idle.value) or fit.cost_of(
-        API, windows, mix, per_write * writes
-    )
-    if cost.value <= 0 or cost.low <= 0:
-        refusals.append(Refusal(what="per_core", why="wide_interval"))
+    writes = sum(found.mix.get(kind, 0.0) for kind in WRITES)
+    cost = cost_at_knee(steps, found.knee, fits[API].idle.value)
+    cost = cost or fit.cost_of(API, windows, found.mix, per_write * writes)
+    vague = [Refusal(what="per_core", why="wide_interval")] if cost.low <= 0 else []
     wal = fit.fit("wal", windows, [one.wal_bytes for one in windows])
     requests = sum(sum(one.counts.values()) for one in windows)
     commands = sum(one.valkey_commands for one in windows)
-    return Inference(
+    return msgspec.structs.replace(
+        found,
         fits=fits,
-        knee=reached,
-        mix=mix,
         transactions_per_write=per_write,
-        held_to=held_to,
         cost_of_mix_s=cost,
         per_core_per_s=inverse(cost),
         wal_per_hold_bytes=_seen(wal, "hold"),
         wal_per_pay_bytes=_seen(wal, "pay"),
         valkey_per_request=commands / requests if requests else None,
-        refusals=refusals,
+        refusals=[*found.refusals, *vague],
     )
 
 

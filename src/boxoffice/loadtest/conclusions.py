@@ -25,8 +25,10 @@ from boxoffice.loadtest.model import (
     Fit,
     Line,
     Load,
+    MemoryProbe,
     Refusal,
     Run,
+    Spec,
     Step,
 )
 from boxoffice.loadtest.texts import Texts
@@ -209,6 +211,14 @@ def spec(run: Run, t: Texts) -> Iterator[Block]:
             confidence=t(f"confidence.{one.confidence}"),
         )
     )
+    rows = _figures(one, memory, t)
+    yield Table([t("col.what"), t("col.value"), t("col.formula")], rows)
+    yield Paragraph(t("spec.files", files="kubernetes.yaml, values.yaml"))
+    yield Paragraph(_validated(run.manifests, t))
+
+
+def _figures(one: Spec, memory: MemoryProbe, t: Texts) -> list[list[str]]:
+    """Return each figure with its formula and inputs."""
     per_connection = memory.by_connection.high * _KIB if memory.by_connection else 0.0
     formula = t(
         "spec.memory.formula",
@@ -219,7 +229,7 @@ def spec(run: Run, t: Texts) -> Iterator[Block]:
         seats=number(one.hot_schedules * _SEATS_HOT, 0),
     )
     busy = t("unknown") if one.busy_connections is None else number(one.busy_connections)
-    rows = [
+    return [
         [t("spec.pod"), f"{number(one.pod_per_s, 0)} /s", t("spec.pod.formula")],
         [t("spec.cpu"), f"{one.cpu_request_m}m / {one.cpu_limit_m}m", t("spec.cpu.formula")],
         [t("spec.memory"), f"{one.memory_request_mib}Mi / {one.memory_limit_mib}Mi", formula],
@@ -240,9 +250,6 @@ def spec(run: Run, t: Texts) -> Iterator[Block]:
             t("spec.valkey.formula"),
         ],
     ]
-    yield Table([t("col.what"), t("col.value"), t("col.formula")], rows)
-    yield Paragraph(t("spec.files", files="kubernetes.yaml, values.yaml"))
-    yield Paragraph(_validated(run.manifests, t))
 
 
 def _validated(manifests: str, t: Texts) -> str:

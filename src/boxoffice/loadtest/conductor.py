@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.loadtest import api_record, comparison, installation, k6, processes, rules, store
+from boxoffice.loadtest import api_record, asking, comparison, k6, processes, rules, store
 from boxoffice.loadtest.comparison import Stored
 from boxoffice.loadtest.installation import Installation
 from boxoffice.loadtest.model import OTHERS, Finding, Scenario, Step, Window
@@ -89,7 +89,7 @@ class Conductor:
         """Play one scenario and keep what came of it, also where it was stopped."""
         terms = self.one.stage(play.seats)
         since = self._mark()
-        counted = installation.batches(self.one.base_url)
+        counted = asking.batches(self.one.base_url)
         job = self._job(play.name, play.name, play.name, terms, play.seconds)
         played = self._run(job)
         self._settle()
@@ -102,7 +102,7 @@ class Conductor:
         """Climb a staircase, one k6 for each stair; `rates` tells the next one."""
         terms = self.one.stage(seats)
         since = self._mark()
-        counted = installation.batches(self.one.base_url)
+        counted = asking.batches(self.one.base_url)
         played: list[Played] = []
         steps: list[Step] = []
         offset = 0
@@ -121,7 +121,7 @@ class Conductor:
         if self.one.settings is not None:
             return None
         time.sleep(_CLOCK_STEP_S)
-        return installation.clock(self.one.base_url)
+        return asking.clock(self.one.base_url)
 
     def _job(
         self, script: str, group: str, name: str, terms: ScheduleTerms, seconds: float
@@ -206,7 +206,7 @@ class Conductor:
         record = merged(one.record for one in played)
         stopped = any(one.stopped for one in played)
         findings = self._compare(name, record, terms, since, interrupted=stopped)
-        now = installation.batches(self.one.base_url) if not stopped else {}
+        now = asking.batches(self.one.base_url) if not stopped else {}
         total = terms.seats or seats
         made = Scenario(
             name=name,

@@ -1,9 +1,7 @@
 """What the load test is pointed at: an installation of its own, or one that runs already."""
 
 import asyncio
-import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,12 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -26,6 +19,7 @@ from rich.console import Console
 from boxoffice import seeding
 from boxoffice.embedded import EmbeddedServers
 from boxoffice.loadtest import processes, store
+from boxoffice.loadtest.asking import ask, check_url, code_of
 from boxoffice.loadtest.errors import LoadtestError, TargetUnfit
 from boxoffice.loadtest.store import ScheduleTerms
 from boxoffice.platform.migrations import migrate
@@ -34,7 +28,6 @@ from boxoffice.settings import Settings
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 60.0
-_HTTP_TIMEOUT_S = 20.0
 _DAY_S = 86_400
 _BALANCE_MINOR = 1_000_000_000
 _HOLD_TTL_S = 3_600
@@ -72,59 +65,6 @@ def read_people(file: Path) -> People:
     if not persons:
         raise TargetUnfit(f"{file} has no tokens")
     return People(file, persons)
-
-
-@dataclass
-class Reply:
-    """An answer to one of our own questions, outside any measurement."""
-
-    status: int
-    body: Any
-    date: str = ""
-
-
-def ask(base_url: str, method: str, path: str, *, token: str = "", **more: Any) -> Reply:
-    """Ask once; `key` and `body` may be given. Raises `TargetUnfit` where nobody answers."""
-    parts = urlsplit(base_url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_HTTP_TIMEOUT_S)
-    headers = {"Accept": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    if "key" in more:
-        headers["Idempotency-Key"] = more["key"]
-    body = msgspec.json.encode(more["body"]) if "body" in more else None
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    try:
-        connection.request(method, parts.path.rstrip("/") + path, body=body, headers=headers)
-        answer = connection.getresponse()
-        raw, date = answer.read(), answer.getheader("Date", "")
-    except (OSError, HTTPException) as error:
-        raise TargetUnfit(f"{base_url} does not answer: {error}") from error
-    finally:
-        connection.close()
-    with contextlib.suppress(msgspec.DecodeError):
-        return Reply(answer.status, msgspec.json.decode(raw) if raw else None, date)
-    return Reply(answer.status, raw.decode(errors="replace"), date)
-
-
-def clock(base_url: str) -> datetime:
-    """Return the time by the installation's clock, in whole seconds."""
-    return parsedate_to_datetime(ask(base_url, "GET", "/healthz").date)
-
-
-def check_url(url: str) -> str:
-    """Return the address without a closing slash; raise `TargetUnfit` where it is none."""
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise TargetUnfit(f"{url!r} is not an address like http://127.0.0.1:8000")
-    return url.rstrip("/")
 
 
 @dataclass
@@ -344,7 +284,7 @@ def running(url: str, tokens: Path, schedule_id: UUID, settings: Settings | None
 def _terms(base_url: str, schedule_id: UUID, settings: Settings | None) -> ScheduleTerms:
     shown = ask(base_url, "GET", f"/v1/schedules/{schedule_id}/seats")
     if shown.status != 200:
-        raise TargetUnfit(f"{base_url} has no schedule {schedule_id} ({_code(shown)})")
+        raise TargetUnfit(f"{base_url} has no schedule {schedule_id} ({code_of(shown)})")
     seats = len(shown.body["seats"])
     if settings is not None and settings.database_url:
         return asyncio.run(_stored_terms(settings, schedule_id))
@@ -387,31 +327,7 @@ def probe(base_url: str, person: Person, schedule_id: UUID) -> None:
         "sold_out": f"schedule {schedule_id} is sold out: seed a fresh one",
         "ticket_limit": "the first person of the tokens file has as many tickets as one may have",
     }
-    fallback = f"a hold is refused: {made.status} {_code(made)}"
+    fallback = f"a hold is refused: {made.status} {code_of(made)}"
     if made.status == 401:
         fallback = "the tokens are not valid there: seed them against the same database"
-    raise TargetUnfit(why.get(_code(made), fallback))
-
-
-def _code(reply: Reply) -> str:
-    if isinstance(reply.body, dict):
-        return str(reply.body.get("code", reply.status))
-    return str(reply.status)
-
-
-_METRIC = re.compile(r"boxoffice_batch_(commands|seconds)_(sum|count)\{kind=\"(\w+)\"\} (\S+)$")
-
-
-def batches(base_url: str) -> dict[str, float]:
-    """Return the counters of the group commit, by `commands_sum.hold` and the like."""
-    try:
-        told = ask(base_url, "GET", "/metrics")
-    except TargetUnfit:
-        return {}
-    found: dict[str, float] = {}
-    for line in str(told.body).splitlines() if told.status == 200 else ():
-        match = _METRIC.match(line)
-        if match:
-            name = f"{match[1]}_{match[2]}.{match[3]}"
-            found[name] = found.get(name, 0.0) + float(match[4])
-    return found
+    raise TargetUnfit(why.get(code_of(made), fallback))

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from boxoffice.loadtest import fit, processes
-from boxoffice.loadtest.installation import Installation, ask
+from boxoffice.loadtest.asking import ask
+from boxoffice.loadtest.installation import Installation
 from boxoffice.loadtest.model import MemoryProbe
 
 _SETTLE_S = 0.6
