@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from boxoffice.loadtest import rules, verdicts
@@ -112,6 +113,13 @@ def test_a_comparison_that_was_not_made_proves_nothing() -> None:
 def test_a_forecast_that_misses_fails() -> None:
     assert _failed(samples.scenario(), prediction=samples.prediction(0.16)) == {"prediction"}
     assert _failed(samples.scenario(), prediction=samples.prediction(-0.15)) == set()
+
+
+def test_a_miss_on_a_machine_that_others_used_is_a_note() -> None:
+    disturbed = msgspec.structs.replace(samples.prediction(0.3), disturbance=0.4)
+    assert _verdicts(samples.scenario(), prediction=disturbed)["prediction"] == "NOTE"
+    within = msgspec.structs.replace(samples.prediction(0.1), disturbance=0.4)
+    assert _verdicts(samples.scenario(), prediction=within)["prediction"] == "PASS"
 
 
 def test_beyond_the_knee_a_staircase_may_fail() -> None:

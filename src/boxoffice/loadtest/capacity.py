@@ -106,6 +106,11 @@ def around_knee(steps: Sequence[Step]) -> list[Step]:
     return [held, min(above, key=_offered)] if above else [held]
 
 
+def disturbance(steps: Sequence[Step], cores: int) -> float:
+    """Return the share of the machine that other programs took around the knee."""
+    return max((one.cores.get(OTHERS, 0.0) / cores for one in around_knee(steps)), default=0.0)
+
+
 def _offered(step: Step) -> float:
     return step.offered_per_s
 

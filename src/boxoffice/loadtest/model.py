@@ -264,7 +264,10 @@ class SaleForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """What was foretold for one held process, and what it did."""
+    """What was foretold for one held process, and what it did.
+
+    `disturbance` is the share of the machine that other programs took around either knee.
+    """
 
     share: float
     held_by: str
@@ -273,6 +276,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     error: float
     limit: float
     steps: list[Step]
+    disturbance: float = 0.0
 
     @property
     def is_within(self) -> bool:

@@ -93,6 +93,7 @@ def judge(
         error=foretold.value / measured - 1,
         limit=LIMIT,
         steps=climbed.steps,
+        disturbance=capacity.disturbance(climbed.steps, cores),
     )
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+import msgspec
 from rich.console import Console
 
 from boxoffice.audit import audit
@@ -231,10 +232,11 @@ class _Session:
         """Start one process, hold it, and put the forecast to the test."""
         gathered, share = self.gathered, self.options.share
         with shop.serving(1) as (one, api), quota.held(api.pids(), share) as held:
+            steps = [step for one in gathered.scenarios for step in one.steps]
             foretold = prediction.foretell(
                 gathered.inference,
                 gathered.windows,
-                [step for one in gathered.scenarios for step in one.steps],
+                steps,
                 held.share,
                 gathered.api_processes,
             )
@@ -242,7 +244,10 @@ class _Session:
         if isinstance(found, Refusal):
             gathered.refusals.append(found)
         else:
-            gathered.prediction = found
+            before = capacity.disturbance(steps, processes.cores())
+            gathered.prediction = msgspec.structs.replace(
+                found, disturbance=max(before, found.disturbance)
+            )
 
     def _put_to_the_test(
         self, one: Installation, held: quota.Held, foretold: Estimate | Refusal
