@@ -21,7 +21,6 @@ from boxoffice.settings import Settings
 
 # The first moments of a scenario belong to connections and caches.
 _LEAD_S = 0.5
-_WINDOW_S = 3.0
 # By the API's clock, which has whole seconds, one scenario must not look like part of the next.
 _CLOCK_STEP_S = 2.1
 # A sample is late by up to its interval.
@@ -68,6 +67,7 @@ class Conductor:
     rate: float
     show: Show
     asked_to_stop: Callable[[], str | None]
+    window_s: float
     generator: list[int] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     scenarios: list[Scenario] = field(default_factory=list)
@@ -175,7 +175,9 @@ class Conductor:
     def _keep_windows(self, played: Sequence[Played], sampler: Sampler) -> None:
         for one in played:
             inside = rules.within(sampler.samples, one.started_s + _LEAD_S, one.ended_s)
-            self.windows += rules.windows(one.record.answers, inside, self.clock.epoch_s, _WINDOW_S)
+            self.windows += rules.windows(
+                one.record.answers, inside, self.clock.epoch_s, self.window_s
+            )
 
     def _step(self, rate: float, seconds: float, played: Played, sampler: Sampler) -> Step:
         """Describe a stair by what happened while people arrived."""

@@ -51,6 +51,8 @@ from boxoffice.loadtest.sampler import Sampler
 from boxoffice.settings import Settings
 
 _REST_S, _QUICK_REST_S = 4.0, 1.0
+# PostgreSQL tells of its commits with up to a second's delay, so longer windows fit better.
+_WINDOW_S, _QUICK_WINDOW_S = 3.0, 2.0
 _CONNECTIONS, _QUICK_CONNECTIONS = (0, 200, 400, 600, 800), (0, 100, 200)
 _HOT_SCHEDULES, _QUICK_HOT_SCHEDULES = 5, 3
 _HOT_SEATS = 2_000
@@ -209,6 +211,7 @@ class _Session:
             rate=self.options.rate,
             show=self.progress.show,
             asked_to_stop=self.stop.reason,
+            window_s=_QUICK_WINDOW_S if self.options.is_quick else _WINDOW_S,
         )
 
     def _play(self, conductor: Conductor, name: str, sampler: Sampler) -> None:
