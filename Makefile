@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-servers lint format audit lock clean
+.PHONY: help run test bench bench-servers loadtest lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +24,9 @@ bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json 
 
 bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH_ARGS="--quick --parts cost,drain,slow"
 	@$(BIN)/python -m bench.servers $(BENCH_ARGS)
+
+loadtest: $(LOADTEST_STAMP) ## play an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
+	@exec $(BIN)/boxoffice loadtest $(LOADTEST_ARGS)
 
 lint: $(DEV_STAMP) ## formatting, lint rules, strict types, and the migrations' own linter
 	@$(BIN)/ruff format --check .
@@ -45,6 +49,9 @@ clean: ## remove the virtual environment and the caches; the shop's data in .box
 
 $(RUN_STAMP): requirements/run.lock pyproject.toml scripts/bootstrap
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) run
+
+$(LOADTEST_STAMP): $(RUN_STAMP) requirements/loadtest.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) loadtest
 
 $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) dev

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from boxoffice.errors import BoxofficeError
+from boxoffice.loadtest.command import loadtest
 from boxoffice.settings import Settings, load
 
 app = typer.Typer(
@@ -27,6 +28,8 @@ DATA_DIR = Path(".boxoffice")
 DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
 Port = Annotated[int | None, typer.Option(help="The port to serve on.")]
 Workers = Annotated[int | None, typer.Option(help="How many API processes share the port.")]
+
+app.command()(loadtest)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from boxoffice.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "boxoffice"
-ROOMS = ("catalog", "accounts", "reservations", "payments", "events", "audit")
+ROOMS = ("catalog", "accounts", "reservations", "payments", "events", "audit", "loadtest")
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 IO = {
@@ -37,6 +37,10 @@ FORBIDDEN: list[tuple[str, set[str]]] = [
                                          | {"boxoffice.app", "boxoffice.embedded"}),
     (r"(platform|embedded)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
     (r"(roles|app|seeding)\.py", {"boxoffice.embedded"}),
+    # It looks at the shop from outside, as a buyer does, and what it concludes it can be asked about.
+    (r"loadtest/.*\.py", {"boxoffice.catalog", "boxoffice.reservations", "boxoffice.payments"}),
+    (r"loadtest/(rules|verdicts|records|comparison|fit|capacity|sizing|plan|manifests)\.py", IO),
+    (r"loadtest/(blocks|charts|html|markdown|sections|conclusions|report)\.py", IO),
     (r"audit/.*\.py", {f"boxoffice.{room}" for room in ROOMS if room != "audit"}),
 ]  # fmt: skip
 

@@ -1,0 +1,79 @@
+"""What a report is made of, before it becomes HTML or Markdown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; level 1 is the title."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph; `tone` is empty, `good`, `bad` or `note`."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; columns in `numeric` are set flush right. `outcome` is the column of verdicts."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    numeric: frozenset[int] = frozenset()
+    outcome: int | None = None
+    tones: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a chart."""
+
+    name: str
+    points: list[tuple[float, float]]
+    is_dots: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over a common axis."""
+
+    title: str
+    x_name: str
+    series: list[Series]
+
+
+Block = Heading | Paragraph | Bullets | Table | Chart
+
+
+def number(value: float, digits: int | None = None) -> str:
+    """Write a number as people read it: three significant places, thousands apart."""
+    if digits is None:
+        digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
+def shown(details: Mapping[str, float | str]) -> dict[str, str]:
+    """Write what goes into a sentence: whole numbers without a fraction."""
+    return {
+        name: value if isinstance(value, str) else number(value, 0 if value == int(value) else 2)
+        for name, value in details.items()
+    }
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share as a percentage."""
+    return f"{100 * share:.{digits}f} %"

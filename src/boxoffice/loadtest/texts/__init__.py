@@ -1,0 +1,34 @@
+"""Every sentence of the report, in each language under the same keys."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+LANGUAGES = ("en", "ko")
+
+
+class Texts:
+    """The sentences of one language; an unknown key raises `KeyError`."""
+
+    def __init__(self, lang: str, sentences: Mapping[str, str]) -> None:
+        self.lang = lang
+        self.sentences = sentences
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Return a sentence with the values in their places."""
+        return self.sentences[key].format(**values)
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a sentence."""
+        return key in self.sentences
+
+
+@cache
+def load(lang: str) -> Texts:
+    """Return the sentences of a language; raise `ValueError` for one that there is not."""
+    if lang not in LANGUAGES:
+        raise ValueError(f"there are no texts in {lang!r}")
+    raw = (files(__name__) / f"{lang}.json").read_bytes()
+    return Texts(lang, msgspec.json.decode(raw, type=dict[str, str]))

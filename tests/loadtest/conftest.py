@@ -1,0 +1,150 @@
+"""A shop with a schedule on sale, and the command as users call it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from boxoffice.loadtest.model import Run, from_json
+from boxoffice.settings import Settings
+from tests.support.shop import Field, Pod, dying_with_us, sow
+
+TIMEOUT_S = 150.0
+
+
+@dataclass
+class Ended:
+    """How the command ended, and what it said."""
+
+    code: int
+    said: str
+    out: Path
+
+    @property
+    def run(self) -> Run:
+        """What stands in its report."""
+        return from_json((self.out / "report.json").read_bytes())
+
+    @property
+    def failed(self) -> set[str]:
+        """The metrics that do not hold."""
+        return {one.metric for one in self.run.verdicts if one.outcome == "FAIL"}
+
+
+@dataclass
+class Command:
+    """`boxoffice loadtest` in a process of its own."""
+
+    out: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def start(self, *args: str) -> "subprocess.Popen[bytes]":
+        """Start it; what it says goes to a file."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("BOXOFFICE_")}
+        argv = [sys.executable, "-m", "boxoffice", "loadtest", f"--out={self.out}", *args]
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                dying_with_us(argv), env={**env, **self.env}, stdout=log, stderr=log
+            )
+
+    def end(self, process: "subprocess.Popen[bytes]") -> Ended:
+        """Wait for its end; fail where it leaves something running."""
+        try:
+            code = process.wait(TIMEOUT_S)
+        finally:
+            process.kill()
+            process.wait()
+        left = [one for one in psutil.process_iter(["cmdline"]) if self._is_ours(one)]
+        assert not left
+        return Ended(code, self._log.read_text(errors="replace"), self.out)
+
+    def __call__(self, *args: str) -> Ended:
+        """Run it to its end."""
+        return self.end(self.start(*args))
+
+    def wait_for(self, text: str, process: "subprocess.Popen[bytes]") -> None:
+        """Return when it has said something."""
+        until = time.monotonic() + 60
+        while text not in self._log.read_text(errors="replace"):
+            assert process.poll() is None, self._log.read_text(errors="replace")
+            assert time.monotonic() < until, self._log.read_text(errors="replace")
+            time.sleep(0.05)
+
+    def wait_for_answers(self, name: str, process: "subprocess.Popen[bytes]") -> None:
+        """Return when the client's record of a scenario has begun."""
+        record = self.out / "raw" / f"{name}.record"
+        until = time.monotonic() + 60
+        while not record.exists() or record.stat().st_size < 2_000:
+            assert process.poll() is None, self._log.read_text(errors="replace")
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    @property
+    def _log(self) -> Path:
+        return self.out.with_suffix(".log")
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        return any(str(self.out) in part for part in process.info["cmdline"] or ())
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """The command, with a report folder of its own."""
+    return Command(tmp_path / "report")
+
+
+@dataclass
+class OnSale:
+    """A pod that sells, and the options that point the command at it."""
+
+    pod: Pod
+    field: Field
+    settings: Settings
+    tokens: Path
+
+    def options(self, url: str = "") -> list[str]:
+        """Return the options of a short test against it."""
+        return [
+            "--quick",
+            f"--url={url or self.pod.url}",
+            f"--tokens={self.tokens}",
+            f"--schedule={self.field.schedule_id}",
+        ]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The addresses of its servers."""
+        return {
+            "BOXOFFICE_DATABASE_URL": self.settings.database_url,
+            "BOXOFFICE_VALKEY_URL": self.settings.valkey_url,
+        }
+
+
+Opening = Callable[..., OnSale]
+
+
+@pytest.fixture
+def open_shop(settings: Settings, tmp_path: Path) -> Iterator[Opening]:
+    """Open a shop; settings of the pod may be given."""
+    opened: list[Pod] = []
+
+    def open_it(seats: int = 400, **overrides: object) -> OnSale:
+        # Money for everything, so that nothing is refused for want of it.
+        sown = asyncio.run(sow(settings, tmp_path, seats=seats, users=300, ticket_limit=1000))
+        pod = Pod(settings, **overrides).wait_until_ready()
+        opened.append(pod)
+        return OnSale(pod, sown, settings, tmp_path / "tokens.jsonl")
+
+    yield open_it
+    for pod in opened:
+        if pod.process.poll() is None:
+            pod.process.send_signal(signal.SIGTERM)
+            pod.stop()
