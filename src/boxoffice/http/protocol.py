@@ -101,6 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or not acceptable HTTP."""
+        if self._answers_first():
+            return
         if self._head_bytes > self.limits.header_max_bytes:
             self._refuse(_HEAD_TOO_LARGE)
             return
@@ -162,7 +164,24 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(b"408 Request Timeout")
 
+    def _answers_first(self) -> bool:
+        """Where an earlier request waits for its answer, let the connection end with that one.
+
+        A refusal in its place would be taken for its answer.
+        """
+        if self._reading_body and self.pipeline:
+            self.transport.close()  # What is refused stands in the line itself.
+            return True
+        if self._reading_body or self.cycle is None or self.cycle.response_complete:
+            return False
+        self._disarm()
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
+        return True
+
     def _refuse(self, status: bytes) -> None:
+        if self._answers_first():
+            return
         self._disarm()
         if not self.transport.is_closing():
             self.transport.write(_REFUSAL % status)
