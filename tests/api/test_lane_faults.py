@@ -21,7 +21,10 @@ from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
 ASK = b"GET /%b HTTP/1.1\r\nHost: shop\r\n\r\n"
-MAKE = b"POST /slow HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+MAKE = (
+    b"POST /slow HTTP/1.1\r\nHost: shop\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+)
 
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 

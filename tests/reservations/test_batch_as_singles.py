@@ -1,119 +1,136 @@
 """A batch is decided as its commands would be one after the other: random batches, both ways."""
 
 import random
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
 
+from boxoffice.payments.store import PayCommand, PayOutcome
 from boxoffice.platform.postgres import Database
-from boxoffice.reservations.store import HoldCommand
+from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 
 _ROUNDS = 12
 _BATCH_MAX = 12
+_PEOPLE = 6
 
-# A person's and a reservation's places stand for them, so that two halls can be compared.
+# People and reservations by their places, so that two halls can be given the same.
 Wish = tuple[int, str, tuple[str, ...]]
 Bill = tuple[int, int, str]
 
 
-def _wishes(random_: random.Random, hall: Hall, used: list[Wish]) -> list[Wish]:
-    wishes: list[Wish] = []
-    for _ in range(random_.randint(1, _BATCH_MAX)):
-        person = random_.randrange(len(hall.people))
-        seats = [*hall.seat_ids, "nowhere"] if random_.random() < 0.1 else hall.seat_ids
-        wish = (person, f"{random_.random()}", tuple(random_.sample(seats, random_.randint(0, 3))))
-        if used and random_.random() < 0.2:
-            earlier = random_.choice(used)
-            wish = earlier if random_.random() < 0.7 else (earlier[0], earlier[1], wish[2])
-        if all(wish[:2] != other[:2] for other in wishes):  # the group commit parts twins
-            wishes.append(wish)
-    return wishes
+@dataclass
+class Play:
+    """What happens in two halls alike: `together` in batches, `alone` command by command."""
+
+    random: random.Random
+    together: Hall
+    alone: Hall
+    wishes: list[Wish] = field(default_factory=list)
+    bills: list[Bill] = field(default_factory=list)
+    # Of each hold that was made: who, and the reservations in the one hall and in the other.
+    made: list[tuple[int, UUID, UUID]] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+
+    def wish(self) -> Wish:
+        """Make a wish up; one in five has a key that was used."""
+        seats = [*self.together.seat_ids, "nowhere"]
+        own = tuple(self.random.sample(seats, self.random.randint(0, 3)))
+        if self.wishes and self.random.random() < 0.2:
+            person, key, before = self.random.choice(self.wishes)
+            return person, key, before if self.random.random() < 0.7 else own
+        return self.random.randrange(_PEOPLE), f"{self.random.random()}", own
+
+    def bill(self) -> Bill:
+        """Make a bill up; one in ten is somebody else's, and one in five has a key that was used."""
+        at = self.random.randrange(len(self.made))
+        if self.bills and self.random.random() < 0.2:
+            payer, before, key = self.random.choice(self.bills)
+            return payer, before if self.random.random() < 0.7 else at, key
+        own = self.random.random() < 0.9
+        payer = self.made[at][0] if own else self.random.randrange(_PEOPLE)
+        return payer, at, f"{self.random.random()}"
+
+    async def hold(self) -> None:
+        """Decide a batch of holds in both halls."""
+        drawn = [self.wish() for _ in range(self.random.randint(1, _BATCH_MAX))]
+        wishes = list({wish[:2]: wish for wish in drawn}.values())  # no twins in a batch
+        batch = await self.together.decide(*(_hold(self.together, wish) for wish in wishes))
+        for wish, one in zip(wishes, batch, strict=True):
+            [other] = await self.alone.decide(_hold(self.alone, wish))
+            assert _shown_hold(one) == _shown_hold(other), wish
+            if one.name == "held" and one.held is not None and other.held is not None:
+                self.open.add(len(self.made))
+                self.made.append((wish[0], one.held.reservation_id, other.held.reservation_id))
+                self.wishes.append(wish)
+
+    async def pay(self) -> None:
+        """Decide a batch of payments in both halls."""
+        drawn = [self.bill() for _ in range(self.random.randint(1, _BATCH_MAX))]
+        bills = list({(bill[0], bill[2]): bill for bill in drawn}.values())
+        batch = await self.together.settle(*(self._pay(self.together, bill) for bill in bills))
+        for bill, one in zip(bills, batch, strict=True):
+            [other] = await self.alone.settle(self._pay(self.alone, bill))
+            assert _shown_payment(one) == _shown_payment(other), bill
+            if one.name == "paid":
+                self.open.discard(bill[1])
+                self.bills.append(bill)
+
+    async def lapse(self, *, sweep: bool) -> None:
+        """Let some holds lapse in both halls."""
+        lapsed = [at for at in sorted(self.open) if self.random.random() < 0.15]
+        self.open -= set(lapsed)
+        for hall in (self.together, self.alone):
+            await hall.lapse(*(self._reservation(hall, at) for at in lapsed))
+            if sweep:
+                await hall.expire()
+
+    def _pay(self, hall: Hall, bill: Bill) -> PayCommand:
+        payer, at, key = bill
+        reservation = self._reservation(hall, at)
+        return hall.bill(hall.people[payer], reservation, key=key, fingerprint=b"%d" % at)
+
+    def _reservation(self, hall: Hall, at: int) -> UUID:
+        _, together, alone = self.made[at]
+        return together if hall is self.together else alone
 
 
-def _command(hall: Hall, wish: Wish) -> HoldCommand:
+def _hold(hall: Hall, wish: Wish) -> HoldCommand:
     person, key, seats = wish
     return hall.wish(hall.people[person], *seats, key=key, fingerprint="/".join(seats).encode())
+
+
+def _shown_hold(outcome: HoldOutcome) -> tuple[object, ...]:
+    held = outcome.held and (outcome.held.seat_ids, outcome.held.amount_minor)
+    return outcome.name, sorted(outcome.seat_ids), outcome.seat_versions, held
+
+
+def _shown_payment(outcome: PayOutcome) -> tuple[object, ...]:
+    paid = outcome.payment
+    what = paid and (paid.seat_ids, paid.amount_minor, len(paid.ticket_ids), paid.method)
+    return outcome.name, outcome.seat_versions, what
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_batch_is_decided_as_its_commands_alone(db: Database, seed: int) -> None:
     print("seed", seed)
-    random_ = random.Random(seed)  # noqa: S311 — a repeatable test
     halls = [
-        await open_hall(db, seats=14, people=6, ticket_limit=5, balance_minor=4_000)
+        await open_hall(db, seats=14, people=_PEOPLE, ticket_limit=5, balance_minor=4_000)
         for _ in range(2)
     ]
-    together, alone = halls
-    used: list[Wish] = []
-    reservations: list[list[tuple[UUID, UUID]]] = [[], []]
-    bills_used: list[Bill] = []
-    open_: set[int] = set()
+    play = Play(random.Random(seed), halls[0], halls[1])
     for _ in range(_ROUNDS):
-        wishes = _wishes(random_, together, used)
-        batch = await together.decide(*(_command(together, wish) for wish in wishes))
-        singles = [(await alone.decide(_command(alone, wish)))[0] for wish in wishes]
-        for wish, one, other in zip(wishes, batch, singles, strict=True):
-            assert (one.name, sorted(one.seat_ids)) == (other.name, sorted(other.seat_ids)), wish
-            assert one.seat_versions == other.seat_versions
-            if one.name != "held":
-                continue
-            used.append(wish)
-            open_.add(len(reservations[0]))
-            assert one.held is not None and other.held is not None
-            assert one.held.seat_ids == other.held.seat_ids
-            assert one.held.amount_minor == other.held.amount_minor
-            for hall, outcome, made in zip(halls, (one, other), reservations, strict=True):
-                assert outcome.held is not None
-                made.append((hall.people[wish[0]], outcome.held.reservation_id))
-        lapsed = [at for at in sorted(open_) if random_.random() < 0.15]
-        open_ -= set(lapsed)
-        for hall, made in zip(halls, reservations, strict=True):
-            await hall.lapse(*(made[at][1] for at in lapsed))
-            if seed % 2:
-                await hall.expire()
-        bills = _bills(random_, len(reservations[0]), bills_used)
-        commands = [
-            [
-                hall.bill(*_payer(hall, made, bill), key=bill[2], fingerprint=b"%d" % bill[1])
-                for bill in bills
-            ]
-            for hall, made in zip(halls, reservations, strict=True)
-        ]
-        paid = await together.settle(*commands[0]) if bills else []
-        paid_alone = [(await alone.settle(command))[0] for command in commands[1]]
-        for bill, sum_, single in zip(bills, paid, paid_alone, strict=True):
-            assert sum_.name == single.name, bill
-            assert sum_.seat_versions == single.seat_versions
-            if sum_.payment is not None and single.payment is not None:
-                assert sum_.payment.seat_ids == single.payment.seat_ids
-                assert sum_.payment.amount_minor == single.payment.amount_minor
-                assert len(sum_.payment.ticket_ids) == len(sum_.payment.seat_ids)
-                bills_used.append(bill)
-                open_.discard(bill[1])
-        for person, twin in zip(together.people, alone.people, strict=True):
-            assert await together.balance(person) == await alone.balance(twin)
+        await play.hold()
+        await play.lapse(sweep=bool(seed % 2))
+        if play.made:
+            await play.pay()
+    assert play.wishes
+    assert play.bills
+    for one, other in zip(halls[0].people, halls[1].people, strict=True):
+        assert await halls[0].balance(one) == await halls[1].balance(other)
     for hall in halls:
         # Holds that `lapse` has aged one after the other share the same yesterday.
         found = await broken(db, hall.schedule_id)
         assert found.keys() <= {"seat_was_promised_twice"}
-
-
-def _bills(random_: random.Random, reservations: int, used: list[Bill]) -> list[Bill]:
-    bills: list[Bill] = []
-    for _ in range(random_.randint(0, _BATCH_MAX) if reservations else 0):
-        stranger = random_.randrange(6) if random_.random() < 0.1 else -1
-        bill = (stranger, random_.randrange(reservations), f"{random_.random()}")
-        if used and random_.random() < 0.2:
-            earlier = random_.choice(used)
-            bill = earlier if random_.random() < 0.7 else (earlier[0], bill[1], earlier[2])
-        bills.append(bill)
-    # The group commit parts twins.
-    return list({bill[2]: bill for bill in bills}.values())
-
-
-def _payer(hall: Hall, made: list[tuple[UUID, UUID]], bill: Bill) -> tuple[UUID, UUID]:
-    stranger, at, _ = bill
-    owner, reservation_id = made[at]
-    return (owner if stranger < 0 else hall.people[stranger]), reservation_id

@@ -296,7 +296,7 @@ class Run:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        """Answer with what `error` stands for; also where an answer was there and could not be encoded."""
+        """Answer with what `error` stands for, an answer that could not be encoded included."""
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             error = out_of_time(self.method, handled=True)
         if isinstance(error, Problem):
