@@ -265,10 +265,12 @@ class LaneProtocol(BoundedProtocol):
             self._disarm()
             run.give_up()
 
-    def _write(self, answer: bytes, keep_alive: bool) -> None:
+    def _write(self, answer: bytes, rest: bytes, keep_alive: bool) -> None:
         if self.transport.is_closing():
             return  # For a later request; only its own cycle was told.
         self.transport.write(answer)
+        if rest:
+            self.transport.write(rest)
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()
