@@ -1,5 +1,6 @@
 """The swift lane and the framework's way give the same answers, and answers come in order."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import pytest
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, TokenInvalid
 from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane
+from boxoffice.http.lane import Lane, Run
 from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
 from boxoffice.platform.ids import parse_uuid
 
@@ -230,6 +231,30 @@ def test_made_up_targets_are_not_all_remembered(lane: Lane) -> None:
     for _ in range(10_000):
         assert lane.find(b"GET", f"/things/{uuid4()}".encode(), {}) is not None
     assert len(lane._known) <= 4_096
+
+
+MAP = b"x" * 100_000
+
+
+class _Large(_Thing):
+    @operation("Look", swift=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
+    async def on_get(self, call: Call[Any, Any]) -> Reply:
+        return Reply(encoded=MAP)
+
+
+async def test_a_large_answer_is_not_copied_for_everybody() -> None:
+    """Whoever does not read it keeps it in memory: one for all of them."""
+    lane = Lane([("/things/{thing_id}", _Large())], Journal(InFlight(), log_requests=False))
+    way = lane.find(b"GET", f"/things/{uuid4()}".encode(), {})
+    assert way is not None
+    sent: list[bytes] = []
+    run = Run(lane, way, b"GET", {}, True, None, lambda *parts: sent.extend(parts[:2]))
+    run.start()
+    await asyncio.sleep(0)
+    head, body = sent
+    assert b"content-length: 100000\r\n" in head
+    assert head.endswith(b"\r\n\r\n")
+    assert body is MAP
 
 
 def test_an_unknown_schedule_is_not_found(buyer: Person, sale: Sale) -> None:

@@ -36,7 +36,7 @@ def _nobody(_token: str) -> Caller:
 class Slow:
     """Answers when it is let go, with whatever it is told to."""
 
-    gate = Gate(_nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=1)
+    gate = Gate(_nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5)
 
     def __init__(self) -> None:
         self.let_go = asyncio.Event()
@@ -127,6 +127,41 @@ async def test_who_breaks_a_connection_takes_nobody_else_along() -> None:
         assert await answer(reader) == 200
         breaker.close()
         writer.close()
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(2):
+        return await reader.read()
+
+
+@on_the_loop
+async def test_what_comes_after_a_request_is_not_answered_in_its_place() -> None:
+    behind = [b"no request\r\n\r\n", b"GET /slow HTTP/9.9\r\n\r\n", b"GET /slow HT"]
+    for ways in (ASK % b"slow", ASK % b"slow" + ASK % b"elsewhere"):
+        for broken in behind:
+            async with shop(header_timeout_ms=100) as served:
+                reader, writer = await served.send(ways + broken)
+                await asyncio.sleep(0.2)
+                served.slow.let_go.set()
+                assert await answer(reader) == 200
+                rest = await _rest(reader)
+                assert rest.count(b"HTTP/1.1 204") == rest.count(b"HTTP/1.1")
+                assert rest.count(b"HTTP/1.1 204") == ways.count(b"elsewhere")
+                writer.close()
+
+
+@on_the_loop
+async def test_a_later_body_that_is_broken_is_not_answered_in_its_place() -> None:
+    chunked = MAKE.replace(b"Content-Length: 9", b"Transfer-Encoding: chunked")
+    async with shop(body_timeout_ms=100) as served:
+        for later in (MAKE, chunked + b"no length\r\n"):
+            reader, writer = await served.send(ASK % b"slow" + later)
+            assert await _rest(reader) == b""
+            writer.close()
+        other, writing = await served.send(ASK % b"slow")
+        served.slow.let_go.set()
+        assert await answer(other) == 200
+        writing.close()
 
 
 @on_the_loop

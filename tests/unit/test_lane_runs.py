@@ -43,7 +43,15 @@ class Desk:
         self.work = work
         way = self.lane.find(b"POST", b"/thing", {})
         assert way is not None
-        run = Run(self.lane, way, b"POST", {}, True, None, lambda raw, _: self.sent.append(raw))
+        run = Run(
+            self.lane,
+            way,
+            b"POST",
+            {},
+            True,
+            None,
+            lambda raw, rest, _: self.sent.append(raw + rest),
+        )
         run.start()
         return run
 

@@ -7,7 +7,8 @@ of its answer.
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from select import PIPE_BUF
 from typing import NamedTuple
 
 import msgspec
@@ -97,9 +98,24 @@ def _log(answers: Sequence[Answer]) -> None:
     if out is None:
         for answer in answers:
             telemetry.log.info("request", **_fields(answer))
-    elif answers:
-        out.write(b"".join(_lines(answers)))
+        return
+    for part in _parts(_lines(answers)):
+        out.write(part)
         out.flush()
+
+
+def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Join lines into parts that a pipe takes in one piece, or several workers' lines would mix."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) > PIPE_BUF:
+            yield b"".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    if part:
+        yield b"".join(part)
 
 
 def _fields(answer: Answer) -> dict[str, object]:

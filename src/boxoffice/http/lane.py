@@ -42,14 +42,16 @@ from boxoffice.platform.waiter import Waiter
 
 _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5
+# A larger body is sent as it is: a copy for everybody who reads slowly would fill the memory.
+_COPIED_MAX_BYTES = 16_384
 _JSON = bodies.JSON_TYPE.encode()
 _PROBLEM = problems.MEDIA_TYPE.encode()
 _SPECIAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 Head = Mapping[bytes, bytes]
 Work = Coroutine[Any, Any, Reply]
-# Sends an answer; says whether the connection is to be kept.
-Write = Callable[[bytes, bool], None]
+# Sends an answer, in two parts where the second is large; says whether the connection is to be kept.
+Write = Callable[[bytes, bytes, bool], None]
 
 
 class Way(NamedTuple):
@@ -99,7 +101,7 @@ class Lane:
                 self._add(template, method, resource)
         # Few targets are hot, and these are asked for again and again: ids are read once.
         self._known: dict[tuple[bytes, bytes], Way] = {}
-        self._to_send: list[tuple[Run, bytes]] = []
+        self._to_send: list[tuple[Run, bytes, bytes]] = []
         self._common: Sequence[tuple[bytes, bytes]] = ()
         self._status_lines: dict[int, bytes] = {}
 
@@ -138,20 +140,20 @@ class Lane:
             self._status_lines[status] = line
         return line
 
-    def send_soon(self, run: "Run", answer: bytes) -> None:
-        """Send `answer` at the end of this turn of the event loop, with the others of this turn.
+    def send_soon(self, run: "Run", answer: bytes, rest: bytes) -> None:
+        """Send `answer` and `rest` at the end of this turn of the event loop, with the others of it.
 
         One by one, each would wake the other end, or the network's, before the next is made.
         """
         if not self._to_send:
             asyncio.get_running_loop().call_soon(self._send)
-        self._to_send.append((run, answer))
+        self._to_send.append((run, answer, rest))
 
     def _send(self) -> None:
         to_send, self._to_send = self._to_send, []
-        for run, answer in to_send:
+        for run, answer, rest in to_send:
             try:
-                run.send(answer)
+                run.send(answer, rest)
             except Exception as error:  # the others get their answers whatever becomes of this one
                 telemetry.log.error("answer_not_sent", exc_info=error)
 
@@ -372,17 +374,21 @@ class Run:
             raw += b"content-type: %b\r\ncontent-length: %d\r\n" % (kind, len(body))
         if not self.keep_alive:
             raw += b"connection: close\r\n"
-        self._lane.send_soon(
-            self,
-            b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n%b\r\n%b"
-            % (self._lane.status_line(status), request_id.encode(), raw, body or b""),
+        body = body or b""
+        copied, rest = (body, b"") if len(body) <= _COPIED_MAX_BYTES else (b"", body)
+        answer = b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n%b\r\n%b" % (
+            self._lane.status_line(status),
+            request_id.encode(),
+            raw,
+            copied,
         )
+        self._lane.send_soon(self, answer, rest)
 
-    def send(self, answer: bytes) -> None:
+    def send(self, answer: bytes, rest: bytes) -> None:
         """Send the answer, which ends the request; whoever has hung up gets none."""
         self.response_complete = True
         if not self.disconnected:
-            self._write(answer, self.keep_alive)
+            self._write(answer, rest, self.keep_alive)
 
 
 @lru_cache(maxsize=64)

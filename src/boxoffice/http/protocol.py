@@ -103,6 +103,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or not acceptable HTTP."""
+        if self._answers_first():
+            return
         if self._head_bytes > self.limits.header_max_bytes:
             self._refuse(_HEAD_TOO_LARGE)
             return
@@ -164,7 +166,24 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(b"408 Request Timeout")
 
+    def _answers_first(self) -> bool:
+        """Where an earlier request waits for its answer, let the connection end with that one.
+
+        A refusal in its place would be taken for its answer.
+        """
+        if self._reading_body and self.pipeline:
+            self.transport.close()  # What is refused stands in the line itself.
+            return True
+        if self._reading_body or self.cycle is None or self.cycle.response_complete:
+            return False
+        self._disarm()
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
+        return True
+
     def _refuse(self, status: bytes) -> None:
+        if self._answers_first():
+            return
         self._disarm()
         if not self.transport.is_closing():
             self.transport.write(_REFUSAL % status)
@@ -255,10 +274,12 @@ class LaneProtocol(BoundedProtocol):
             self._disarm()
             run.give_up()
 
-    def _write(self, answer: bytes, keep_alive: bool) -> None:
+    def _write(self, answer: bytes, rest: bytes, keep_alive: bool) -> None:
         if self.transport.is_closing():
             return  # For a later request; only its own cycle was told.
         self.transport.write(answer)
+        if rest:
+            self.transport.write(rest)
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()

@@ -1,5 +1,5 @@
 -- The decisions of the reservations room. Each takes one schedule and a batch of commands in arrival
--- order, decides all of them in one transaction and returns one row per command. Names carry a
+-- order, decides all of them in one transaction and returns an outcome per command. Names carry a
 -- version, so that pods of two releases can run side by side: change the signature or the meaning,
 -- and it is a new version.
 
