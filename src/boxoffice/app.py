@@ -32,6 +32,7 @@ from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
+from boxoffice.platform import telemetry
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.migrations import require_current
 from boxoffice.platform.postgres import Database
@@ -46,6 +47,8 @@ from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
 VERSION = version("boxoffice")
+# What a process keeps up to date has this long to stop.
+_END_WITHIN_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -119,17 +122,24 @@ async def open_application(
 async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIterator[None]:
     """Keep what a process knows by heart up to date for as long as it runs."""
     tasks = [
-        asyncio.create_task(clock.keep_synchronized()),
-        asyncio.create_task(application.accounts.tokens.keep_fresh()),
-        asyncio.create_task(application.notices.run()),
+        asyncio.create_task(clock.keep_synchronized(), name="clock"),
+        asyncio.create_task(application.accounts.tokens.keep_fresh(), name="token_keys"),
+        asyncio.create_task(application.notices.run(), name="seat_notices"),
     ]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         application.accounts.close()
+
+
+async def _end(tasks: "list[asyncio.Task[None]]") -> None:
+    """Cancel `tasks`; one that does not end keeps no process from stopping."""
+    for task in tasks:
+        task.cancel()
+    _, left = await asyncio.wait(tasks, timeout=_END_WITHIN_S)
+    if left:
+        telemetry.log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in left))
 
 
 async def _drain(settings: Settings, servers: _Servers, notices: Notices) -> None:

@@ -224,8 +224,10 @@ class Notices:
             await self._send(None, ())
             self.check()
             self._wanted.clear()
+            # Not `wait_for`: where the event comes with a cancellation, it returns and goes on.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), _BEAT_S)
+                async with asyncio.timeout(_BEAT_S):
+                    await self._wanted.wait()
 
     async def _listen(self) -> None:
         backoff_s = _BACKOFF_FIRST_S
