@@ -56,7 +56,7 @@ SELECT payments_pay_v2(
     ARRAY['00000000-0000-7000-8000-0000000000b1', '00000000-0000-7000-8000-0000000000b8',
           '00000000-0000-7000-8000-0000000000b9']::uuid[],
     ARRAY['wallet', 'wallet', 'card'], ARRAY[NULL, NULL, 'outside-1'], ARRAY[NULL, NULL, 10000],
-    ARRAY['p1', 'p8', 'p9'], ARRAY['\x01', '\x08', '\x09']::bytea[], '{}', false);
+    ARRAY['p1', 'p8', 'p9'], ARRAY['\x01', '\x08', '\x09']::bytea[], false);
 
 SELECT reservations_release_v2(
     '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000a5']::uuid[],

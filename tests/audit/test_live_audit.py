@@ -40,7 +40,7 @@ _PAY = """
     SELECT outcomes FROM payments_pay_v2(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
         ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY[$3::text], ARRAY['\\x00'::bytea],
-        '{}', true)
+        true)
 """
 _RELEASE = """
     SELECT outcome FROM reservations_release_v2(

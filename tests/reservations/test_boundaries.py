@@ -15,7 +15,7 @@ _PAY = """
     SELECT coalesce(outcomes[1], 'paid') FROM payments_pay_v2(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
         ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea],
-        '{}', true)
+        true)
 """
 _LAPSED = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
 _TAKE_OVER = """

@@ -19,7 +19,7 @@ from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.fingerprint import fingerprint_of
-from boxoffice.platform.ids import ScopedId, new_id, new_random_id, parse_scoped, parse_uuid
+from boxoffice.platform.ids import ScopedId, new_id, parse_scoped, parse_uuid
 from boxoffice.platform.migrations import numbered
 from boxoffice.platform.postgres import Failure, classify
 from boxoffice.platform.valkey import Breaker
@@ -49,12 +49,6 @@ def test_every_other_spelling_of_an_id_is_refused() -> None:
     plain = str(new_id())
     for spelling in (plain.upper(), "{" + plain + "}", plain.replace("-", ""), plain + "\n"):
         assert parse_uuid(spelling) is None
-
-
-def test_random_ids_are_uuids_of_version_four() -> None:
-    made = [new_random_id() for _ in range(1000)]
-    assert {one.version for one in made} == {4}
-    assert len(set(made)) == 1000
 
 
 def test_new_ids_are_uuids_of_version_seven_in_order() -> None:

@@ -3,8 +3,7 @@
 
 -- Pay reservations of one schedule. Per command: who pays which reservation under which key. A method
 -- other than 'wallet' was captured by an outside provider already, and p_captured_minor says how much.
--- No (person, key) appears twice; p_apart says that no person and no reservation does. p_ticket_ids are
--- for the tickets, in any order; where they do not suffice, the database makes more.
+-- No (person, key) appears twice; p_apart says that no person and no reservation does.
 -- outcomes: paid, replayed, key_reused, reservation_not_found, already_paid, hold_expired, not_held,
 -- insufficient_balance, currency_differs, captured_differs. Null: all are paid.
 -- amounts_minor, currencies, seats_to: of each command that is paid, in order; its seats, tickets and the
@@ -21,7 +20,6 @@ CREATE OR REPLACE FUNCTION payments_pay_v2(
     p_captured_minor bigint[],
     p_keys text[],
     p_fingerprints bytea[],
-    p_ticket_ids uuid[],
     p_apart boolean,
     OUT outcomes text[],
     OUT created_at timestamptz,
@@ -208,11 +206,7 @@ BEGIN
           FROM (SELECT (sum(c.seats) OVER (ORDER BY c.at))::integer AS seats_to
                   FROM unnest(seat_counts) WITH ORDINALITY c (seats, at)) x;
     END IF;
-    ticket_ids := p_ticket_ids;
-    IF cardinality(seat_ids) <> cardinality(p_ticket_ids) THEN
-        SELECT array_agg(coalesce(p_ticket_ids[s.at], gen_random_uuid())) INTO ticket_ids
-          FROM unnest(seat_ids) WITH ORDINALITY s (seat_id, at);
-    END IF;
+    SELECT array_agg(gen_random_uuid()) INTO ticket_ids FROM unnest(seat_ids);
 
     INSERT INTO payments (
         schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,

@@ -1,7 +1,7 @@
 -- name: pay
 -- Decide a batch of payments of one schedule; one row for the whole batch.
 SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat_versions, ticket_ids
-  FROM payments_pay_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+  FROM payments_pay_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: find_payments_by_key
 -- What payments with these keys did, for requests whose answer was lost.

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.platform import sqlfiles
-from boxoffice.platform.ids import new_id, new_random_id
+from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record, column
 
 _QUERIES = sqlfiles.load("boxoffice.payments")
@@ -145,7 +145,6 @@ class PaymentStore:
             [command.captured_minor for command in commands],
             [command.key for command in commands],
             [command.fingerprint for command in commands],
-            [new_random_id() for _ in commands],
             _apart(commands),
         )
         outcomes = _pay_outcomes(commands, row)

@@ -8,7 +8,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 from uuid import UUID
 
-import uuid_utils
 from uuid_utils.compat import uuid7
 
 _PUBLIC_LENGTH = 43
@@ -29,11 +28,6 @@ class ScopedId(NamedTuple):
 def new_id() -> UUID:
     """Return a new UUIDv7 (RFC 9562); its time part is for locality and decides nothing."""
     return uuid7()
-
-
-def new_random_id() -> uuid_utils.UUID:
-    """Return a new random UUID (version 4, RFC 9562), to be sent: a tenth of what a `UUID` costs."""
-    return uuid_utils.uuid4()
 
 
 def parse_uuid(text: str) -> UUID | None:
