@@ -122,8 +122,9 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT p.fingerprint = c.fingerprint AS same
              FROM payments p
-            WHERE p.schedule_id = p_schedule_id
-              AND p.user_id = c.user_id
+            WHERE p.user_id = c.user_id
+              AND (p.user_id, p.schedule_id)
+                  BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
               AND p.idempotency_key = c.key
            OFFSET 0) p ON true;
 
