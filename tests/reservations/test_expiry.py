@@ -188,6 +188,8 @@ async def _run_after(hall: Hall, buyer: UUID, seat: str, at: float) -> str:
     await asyncio.sleep(max(0.0, at - time.monotonic()))
     while True:
         name = (await hall.hold(buyer, seat)).name
+        if name.endswith("_busy"):
+            continue  # no outcome: somebody's transaction is open, and the group commit asks again
         if name == "held" or (await hall.seat(seat))["state"] == "SOLD":
             return name
 

@@ -221,12 +221,10 @@ class LaneProtocol(BoundedProtocol):
             self._run = self.cycle = run  # type: ignore[assignment]
 
     def _lane_run(self) -> Run | None:
-        parser, flow, cycle = self.parser, self.flow, self.cycle
-        if cycle is not None and not cycle.response_complete:
-            return (
-                None  # Answers go out in the order of the requests: the application's way keeps it.
-            )
-        if flow.write_paused or parser.get_http_version() != "1.1":
+        parser = self.parser
+        if self.cycle is not None and not self.cycle.response_complete:
+            return None  # Answers go out in the order of the requests, and uvicorn keeps it.
+        if self.flow.write_paused or self._version != "1.1":
             return None
         head = dict(self.headers)
         if len(head) != len(self.headers):
