@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     request_timeout_ms: Milliseconds = 12_000
     header_timeout_ms: Milliseconds = 10_000
     body_timeout_ms: Milliseconds = 8_000
+    write_timeout_ms: Milliseconds = 30_000
     keep_alive_ms: Milliseconds = 75_000
     connections_max: Count = 20_000
     backlog_max: Count = 4_096

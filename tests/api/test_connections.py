@@ -1,6 +1,7 @@
 """What is wrong below the level of a request: slow, oversized and broken senders."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from .conftest import Running, Start, new_database, running
 
 HEAD_TIMEOUT_S = 0.6
 BODY_TIMEOUT_S = 0.4
+WRITE_TIMEOUT_S = 0.7
+# More than a connection of loopback keeps on its way, and than the server's own buffer.
+UNREAD_MIN_BYTES = 12_000_000
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,7 @@ def hasty(
     limits = {
         "header_timeout_ms": str(round(HEAD_TIMEOUT_S * 1000)),
         "body_timeout_ms": str(round(BODY_TIMEOUT_S * 1000)),
+        "write_timeout_ms": str(round(WRITE_TIMEOUT_S * 1000)),
     }
     with (
         new_database(servers.database_url, template) as database_url,
@@ -212,6 +217,74 @@ def test_a_caller_that_hangs_up_in_its_body_is_no_failure(hasty: Running) -> Non
     assert hasty.api.get("/healthz").status == 200
 
 
+def ended(api: Api) -> dict[str, float]:
+    """Return how many connections have been ended, by reason."""
+    text = api.get("/metrics").raw.decode()
+    lines = re.findall(
+        r'^boxoffice_connections_ended_total\{reason="(\w+)"\} (\S+)$', text, re.MULTILINE
+    )
+    return {reason: float(number) for reason, number in lines}
+
+
+def asked_again_and_again(api: Api) -> bytes:
+    """Requests whose answers are too much for what lies between the ends of a connection."""
+    answer_bytes = len(api.get("/openapi.json").raw)
+    one = b"GET /openapi.json HTTP/1.1\r\nHost: shop\r\n\r\n"
+    return one * (UNREAD_MIN_BYTES // answer_bytes)
+
+
+def cut_off(hasty: Running, after: float) -> bool:
+    """Wait until one more connection was cut for its answer than `after`."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if ended(hasty.api).get("answer_not_taken", 0) > after:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("last", [b"", b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"])
+def test_who_never_takes_the_answer_is_cut_off(hasty: Running, last: bytes) -> None:
+    before = ended(hasty.api).get("answer_not_taken", 0)
+    with connected(hasty.api) as sock:
+        sock.sendall(asked_again_and_again(hasty.api) + last)
+        assert cut_off(hasty, before)
+        assert len(received(sock)) < UNREAD_MIN_BYTES
+
+
+def test_who_takes_the_answer_is_not_cut_off(hasty: Running) -> None:
+    # The control of the test above: as much, and for longer than the deadline, but it is taken.
+    before = ended(hasty.api).get("answer_not_taken", 0)
+    last = b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+    started = time.monotonic()
+    size = 0
+    with connected(hasty.api) as sock:
+        sock.sendall(asked_again_and_again(hasty.api) + last)
+        while part := sock.recv(UNREAD_MIN_BYTES // 40):
+            size += len(part)
+            time.sleep(WRITE_TIMEOUT_S / 20)
+    assert time.monotonic() - started > WRITE_TIMEOUT_S
+    assert size > UNREAD_MIN_BYTES * 0.9
+    assert ended(hasty.api).get("answer_not_taken", 0) == before
+
+
+def test_what_is_refused_below_a_request_is_counted(hasty: Running) -> None:
+    before = ended(hasty.api)
+    wrong = {
+        "head_too_large": b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
+        "not_http": b"hello\r\n\r\n",
+        "request_too_slow": b"GET /healthz HTTP/1.1\r\n",
+    }
+    for raw in wrong.values():
+        with connected(hasty.api) as sock:
+            sock.sendall(raw)
+            received(sock)
+    after = ended(hasty.api)
+    assert {reason: after[reason] - before.get(reason, 0) for reason in wrong} == dict.fromkeys(
+        wrong, 1
+    )
+
+
 def test_too_many_connections_are_refused_with_a_time(start: Start) -> None:
     api = start(connections_max="3").api
     with ExitStack() as taken:
@@ -219,6 +292,7 @@ def test_too_many_connections_are_refused_with_a_time(start: Start) -> None:
             taken.enter_context(connected(api))
         with connected(api) as sock:
             answer = parsed(received(sock))
+    assert ended(api)["too_many_connections"] == 1
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) >= 1
 

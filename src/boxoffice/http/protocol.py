@@ -6,29 +6,41 @@
 import asyncio
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from boxoffice.http.lane import Lane, Run
+from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
 # The refusal of a slow body goes out before the connection is closed.
 _BODY_GRACE_S = 1.0
 _VERSIONS = ("1.0", "1.1")
 _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
+_TOO_SLOW = b"408 Request Timeout"
+_TOO_MANY = b"503 Service Unavailable\r\nRetry-After: 1"
+_REASONS = {
+    _HEAD_TOO_LARGE: "head_too_large",
+    _TOO_SLOW: "request_too_slow",
+    _TOO_MANY: "too_many_connections",
+}
 _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines for heads and bodies, and limits of size and connections.
+    """uvicorn's protocol with deadlines for heads, bodies and answers, and with limits.
 
-    Without them a client that sends a byte a second keeps a connection for ever. Handlers have a
-    deadline for the body that they read; this one is for the others: for a body that is not begun, for
-    one that nobody reads, and for one that goes on after it was refused.
+    Without them a client that sends or takes a byte a second keeps a connection for ever. Handlers
+    have a deadline for the body that they read; this one is for the others: for a body that is not
+    begun, for one that nobody reads, and for one that goes on after it was refused.
     """
 
     limits: ClassVar[Settings]
 
     _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+    # What the application answers now; `cycle` is the last request that was read.
+    _answering: RequestResponseCycle | None = None
     # What came of a head before this segment, the segment that it shares with what came before it,
     # this segment, and the head where it was weighed.
     _received_bytes = 0
@@ -44,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take a connection, or refuse it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections_max:
-            self._refuse(b"503 Service Unavailable\r\nRetry-After: 1")
+            self._refuse(_TOO_MANY)
             return
         self._start_head_clock()
 
@@ -109,12 +121,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_HEAD_TOO_LARGE)
             return
         self._disarm()
+        telemetry.CONNECTIONS_ENDED.labels("not_http").inc()
         super().send_400_response(msg)
+        self._start_write_clock()
 
     def on_response_complete(self) -> None:
         """Begin the next request, or let the connection wait for one."""
         self._idle_since_s = self.loop.time()
-        if self.pipeline or self.timeout_keep_alive_task is None or self.transport.is_closing():
+        if self.transport.is_closing():
+            self._start_write_clock()
+            super().on_response_complete()
+        elif self.pipeline or self.timeout_keep_alive_task is None:
             super().on_response_complete()
         else:
             self.server_state.total_requests += 1
@@ -135,10 +152,49 @@ class BoundedProtocol(HttpToolsProtocol):
             )
         else:
             super().timeout_keep_alive_handler()
+            self._start_write_clock()
+
+    def pause_writing(self) -> None:
+        """Give the client its time to take what is there."""
+        super().pause_writing()
+        self._start_write_clock()
+
+    def resume_writing(self) -> None:
+        """Stop that clock, except for a connection that ends with what is left."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_write_clock()
+
+    def _start_write_clock(self) -> None:
+        """End the connection, whatever is left to be written, unless the client takes it in time.
+
+        Closing does not do that: a transport closes when it has written everything.
+        """
+        if self._write_timer is None:
+            wait_s = self.limits.write_timeout_ms / 1000
+            self._write_timer = self.loop.call_later(wait_s, self._give_answer_up)
+
+    def _stop_write_clock(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _give_answer_up(self) -> None:
+        self._write_timer = None
+        telemetry.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
+        self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clocks."""
+        """Forget the clocks, and tell the application, also where it answers an earlier request."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         self._disarm()
+        self._stop_write_clock()
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -151,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_head_clock(self) -> None:
         self._timer = self.loop.call_later(
-            self.limits.header_timeout_ms / 1000, self._refuse, b"408 Request Timeout"
+            self.limits.header_timeout_ms / 1000, self._refuse, _TOO_SLOW
         )
 
     def _disarm(self) -> None:
@@ -162,9 +218,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _give_body_up(self) -> None:
         if self.cycle.response_started:
-            self.transport.close()
+            self._close()
         else:
-            self._refuse(b"408 Request Timeout")
+            self._refuse(_TOO_SLOW)
 
     def _answers_first(self) -> bool:
         """Where an earlier request waits for its answer, let the connection end with that one.
@@ -172,7 +228,7 @@ class BoundedProtocol(HttpToolsProtocol):
         A refusal in its place would be taken for its answer.
         """
         if self._reading_body and self.pipeline:
-            self.transport.close()  # What is refused stands in the line itself.
+            self._close()  # What is refused stands in the line itself.
             return True
         if self._reading_body or self.cycle is None or self.cycle.response_complete:
             return False
@@ -186,8 +242,13 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._disarm()
         if not self.transport.is_closing():
+            telemetry.CONNECTIONS_ENDED.labels(_REASONS[status]).inc()
             self.transport.write(_REFUSAL % status)
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._start_write_clock()
 
 
 class LaneProtocol(BoundedProtocol):

@@ -63,6 +63,11 @@ REQUESTS = Counter(
 REQUEST_SECONDS = Timings(
     "boxoffice_request_seconds", "Time to answer, by route.", ("route",), buckets=_SECONDS
 )
+CONNECTIONS_ENDED = Counter(
+    "boxoffice_connections_ended_total",
+    "Connections that were ended below the level of a request, by reason.",
+    ("reason",),
+)
 BATCH_COMMANDS = Histogram(
     "boxoffice_batch_commands",
     "Commands decided by one transaction.",
