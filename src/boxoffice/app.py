@@ -27,6 +27,7 @@ from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.lane import Lane
 from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
+from boxoffice.http.streams import Streams, limits_of
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
@@ -57,6 +58,7 @@ class Application:
 
     asgi: "falcon.asgi.App[Any, Any]"
     lane: Lane
+    streams: Streams
     in_flight: InFlight
     accounts: Accounts
     catalog: Catalog
@@ -164,6 +166,7 @@ def _compose(
     reservations = _reservations(settings, servers, seat_maps, news)
     payments = _payments(settings, servers, providers, seat_maps, news)
     gate = _gate(settings, accounts)
+    streams = Streams(limits_of(settings))
     routes = [
         *account_routes.routes(accounts, gate),
         *catalog_routes.routes(catalog, seat_maps, gate, settings),
@@ -175,6 +178,7 @@ def _compose(
     return Application(
         asgi_application(routes, journal, document),
         Lane(routes, journal),
+        streams,
         journal.in_flight,
         accounts,
         catalog,

@@ -82,6 +82,11 @@ class MethodNotAllowed(BadRequest):
     title = "This resource has no such method."
 
 
+class LastEventIdInvalid(BadRequest):
+    code = "last_event_id_invalid"
+    title = "A Last-Event-ID is 1 to 128 visible ASCII characters."
+
+
 class CursorInvalid(BadRequest):
     code = "cursor_invalid"
     title = "The cursor is not one that this service handed out."

@@ -15,6 +15,7 @@ from boxoffice.app import open_application
 from boxoffice.http.server import listen
 from boxoffice.http.server import serve as serve_http
 from boxoffice.platform import telemetry
+from boxoffice.platform.files import raise_file_limit
 from boxoffice.platform.processes import ProcessGroup
 from boxoffice.platform.worker_metrics import forget_process
 from boxoffice.settings import Settings
@@ -22,6 +23,8 @@ from boxoffice.settings import Settings
 # The collector looks for cycles after so many new objects. Its own default of 700 is a few requests.
 _COLLECT_EVERY = 20_000
 
+# Files that a process has open beside its clients' connections.
+_OTHER_FILES = 256
 # Loading and taking apart, beside the drain.
 _STOP_GRACE_S = 5.0
 
@@ -29,6 +32,7 @@ _STOP_GRACE_S = 5.0
 def serve(settings: Settings, fd: int | None = None) -> None:
     """Serve in this process, on a socket of its own or on the one that the parent listens on."""
     telemetry.configure_logs(settings)
+    _allow_connections(settings)
     sock = listen(settings) if fd is None else socket.socket(fileno=fd)
     with sock:
         uvloop.run(_serve(settings, sock))
@@ -43,7 +47,21 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
             telemetry.log.info("serving", host=host, port=port)
 
         await serve_http(
-            application.asgi, settings, application.in_flight, sock, announce, application.lane
+            application.asgi,
+            settings,
+            application.in_flight,
+            sock,
+            announce,
+            application.lane,
+            application.streams,
+        )
+
+
+def _allow_connections(settings: Settings) -> None:
+    files_max = raise_file_limit(settings.connections_max + _OTHER_FILES)
+    if 0 <= files_max < settings.connections_max:
+        telemetry.log.warning(
+            "file_limit_low", files_max=files_max, connections_max=settings.connections_max
         )
 
 

@@ -51,6 +51,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drain_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     drain_timeout_ms: Milliseconds = 15_000
 
+    # Event streams
+    streams_max: Count = 10_000
+    streams_per_client_max: Count = 500
+    stream_lifetime_ms: Milliseconds = 1_800_000
+    stream_heartbeat_ms: Milliseconds = 15_000
+    stream_unread_timeout_ms: Milliseconds = 45_000
+    stream_retry_ms: Milliseconds = 2_000
+    stream_buffer_max_bytes: Bytes = 262_144
+    stream_socket_buffer_bytes: Bytes = 65_536
+
     # PostgreSQL
     db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
     db_pooler: Literal["none", "transaction"] = "none"

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from boxoffice.errors import BodyTooSlow, Problem
+from boxoffice.errors import BodyTooSlow, IntegrityError, Problem
 from boxoffice.http import body as bodies
 from boxoffice.http import problems
 from boxoffice.http.headers import NO_STORE, raw_headers
@@ -37,6 +37,7 @@ from boxoffice.http.operation import (
     path_ids,
     take_body,
 )
+from boxoffice.http.streams import Stream
 from boxoffice.platform import telemetry
 from boxoffice.platform.waiter import Waiter
 
@@ -49,9 +50,11 @@ _PROBLEM = problems.MEDIA_TYPE.encode()
 _SPECIAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 Head = Mapping[bytes, bytes]
-Work = Coroutine[Any, Any, Reply]
+Work = Coroutine[Any, Any, Reply | Stream]
 # Sends an answer, in two parts where the second is large; says whether the connection is to be kept.
 Write = Callable[[bytes, bytes, bool], None]
+# Gives the connection to a stream: the stream, the request's id, and the client's address.
+BeginStream = Callable[[Stream, str, str], None]
 
 
 class Way(NamedTuple):
@@ -119,6 +122,10 @@ class Lane:
         way = self._known.get((method, target)) or self._look_up(method, target)
         if way is None or not _SPECIAL.isdisjoint(head):
             return None
+        if way.op.events and b"x-forwarded-for" in head:
+            return (
+                None  # Streams count for a client, and the framework knows whom a proxy speaks for.
+            )
         length = head.get(b"content-length")
         if way.op.body is None:
             return way if length in (None, b"0") else None
@@ -217,8 +224,9 @@ class Run:
     """One request on the swift lane; it takes the place of uvicorn's cycle on its connection."""
 
     __slots__ = (
-        "_awaited", "_client", "_head", "_lane", "_request_id", "_started_at", "_way", "_write", "body",
-        "disconnected", "keep_alive", "method", "response_complete", "response_started", "task",
+        "_awaited", "_begin_stream", "_client", "_head", "_lane", "_request_id", "_started_at",
+        "_way", "_write", "body", "disconnected", "keep_alive", "method", "response_complete",
+        "response_started", "task",
     )  # fmt: skip
     message_event = _Unheard()
 
@@ -231,6 +239,7 @@ class Run:
         keep_alive: bool,
         client: Any,
         write: Write,
+        begin_stream: BeginStream | None = None,
     ) -> None:
         self.method = method.decode("ascii")
         self.keep_alive = keep_alive
@@ -245,6 +254,7 @@ class Run:
         self._head = head
         self._client = client
         self._write = write
+        self._begin_stream = begin_stream
         self._started_at = time.perf_counter()
         given = head.get(b"x-request-id")
         self._request_id = request_id_of(None if given is None else given.decode("latin-1"))
@@ -308,9 +318,12 @@ class Run:
         else:
             self._finish(reply)
 
-    def _finish(self, reply: Reply) -> None:
+    def _finish(self, reply: Reply | Stream) -> None:
         try:
-            self._reply(reply)
+            if isinstance(reply, Stream):
+                self._stream(reply)
+            else:
+                self._reply(reply)
         except Exception as error:
             self._fail(error)
 
@@ -350,6 +363,12 @@ class Run:
             raw += NO_STORE.raw
         self._answer(op.success, "ok", raw, reply.body)
 
+    def _stream(self, stream: Stream) -> None:
+        if self._begin_stream is None:
+            raise IntegrityError("the connection was not asked whether it can stream")
+        self._begin_stream(stream, self._request_id, self.remote_addr)
+        self._account(self._way.op.success, "ok")
+
     def _refuse(self, refusal: problems.Rendered) -> None:
         headers = refusal.headers
         if "Connection" in headers:
@@ -362,14 +381,7 @@ class Run:
     def _answer(
         self, status: int, code: str, raw: bytes, body: bytes | None = None, kind: bytes = _JSON
     ) -> None:
-        request_id, journal, way = self._request_id, self._lane.journal, self._way
-        self.response_started = True
-        self._lane.deadlines.forget(self)
-        journal.in_flight.count -= 1
-        what = way.kinds.get((status, code))
-        if what is None:
-            what = way.kinds[status, code] = Kind(self.method, way.template, status, code)
-        journal.answered(what, request_id, self._started_at)
+        self._account(status, code)
         if body is not None:
             raw += b"content-type: %b\r\ncontent-length: %d\r\n" % (kind, len(body))
         if not self.keep_alive:
@@ -378,11 +390,22 @@ class Run:
         copied, rest = (body, b"") if len(body) <= _COPIED_MAX_BYTES else (b"", body)
         answer = b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n%b\r\n%b" % (
             self._lane.status_line(status),
-            request_id.encode(),
+            self._request_id.encode(),
             raw,
             copied,
         )
         self._lane.send_soon(self, answer, rest)
+
+    def _account(self, status: int, code: str) -> None:
+        """Note that there is an answer, and which."""
+        journal, way = self._lane.journal, self._way
+        self.response_started = True
+        self._lane.deadlines.forget(self)
+        journal.in_flight.count -= 1
+        what = way.kinds.get((status, code))
+        if what is None:
+            what = way.kinds[status, code] = Kind(self.method, way.template, status, code)
+        journal.answered(what, self._request_id, self._started_at)
 
     def send(self, answer: bytes, rest: bytes) -> None:
         """Send the answer, which ends the request; whoever has hung up gets none."""
@@ -397,7 +420,7 @@ def _wire_name(name: str) -> bytes:
 
 
 @types.coroutine
-def _resumed(work: Work, first: Any) -> Generator[Any, Any, Reply]:
+def _resumed(work: Work, first: Any) -> Generator[Any, Any, Reply | Stream]:
     """Go on with a coroutine that has taken its first step and waits for `first`."""
     while True:
         try:

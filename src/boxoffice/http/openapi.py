@@ -20,17 +20,19 @@ from boxoffice.errors import (
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
     Invalid,
+    LastEventIdInvalid,
     MediaTypeUnsupported,
     OutcomeUnknown,
     Overloaded,
     Problem,
     TokenExpired,
     TokenInvalid,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
 from boxoffice.http import body as bodies
-from boxoffice.http import problems
+from boxoffice.http import problems, streams
 from boxoffice.http.operation import READS, Operation, RawBody
 from boxoffice.http.statuses import STATUSES
 
@@ -76,7 +78,7 @@ def _operations(routes: Iterable[Route]) -> Iterable[tuple[str, str, str, Operat
 
 def _types(op: Operation) -> list[Any]:
     raw = op.raw_body.schema if op.raw_body else None
-    return [kind for kind in (op.body, raw, op.returns) if kind is not None]
+    return [kind for kind in (op.body, raw, op.returns, *op.events.values()) if kind is not None]
 
 
 def _schemas(ops: list[Operation]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
@@ -157,6 +159,18 @@ def _headers(op: Operation) -> list[dict[str, Any]]:
                 },
             }
         )  # fmt: skip
+    if op.events:
+        headers.append(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "description": "The id of the caller's last event: the stream goes on there.",
+                "schema": {
+                    "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$",
+                },
+            }
+        )  # fmt: skip
     if op.cached:
         headers.append(
             {
@@ -203,6 +217,10 @@ def _responses(op: Operation, method: str, schemas: dict[Any, dict[str, Any]]) -
 
 def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     described: dict[str, Any] = {"description": _MEANINGS[op.success]}
+    if op.events:
+        named = {name: schemas[kind] for name, kind in op.events.items()}
+        described["content"] = {streams.MEDIA_TYPE: {"schema": {"type": "string"}}}
+        described["x-events"] = named
     if op.returns is not None:
         described["content"] = {"application/json": {"schema": schemas[op.returns]}}
     if op.cached:
@@ -229,4 +247,6 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
         implied += [BadRequest, Invalid, BodyTooLarge, BodyTooSlow, MediaTypeUnsupported]
     if op.query is not None:
         implied.append(Invalid)
+    if op.events:
+        implied += [LastEventIdInvalid, TooMany]
     return implied

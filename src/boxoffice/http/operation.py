@@ -18,6 +18,7 @@ from boxoffice.errors import (
     Forbidden,
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
+    IntegrityError,
     Invalid,
     NotFound,
     OutcomeUnknown,
@@ -26,11 +27,14 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.http import body as bodies
+from boxoffice.http.streams import Stream, last_event_id
 
 B = TypeVar("B")
 Q = TypeVar("Q")
 
 READS = frozenset({"GET", "HEAD"})
+# The extension of a request's scope by which its connection is given to a stream.
+STREAMING = "boxoffice.stream"
 
 _KEY = re.compile(r"[!-~]{1,128}")
 _encode = msgspec.json.Encoder().encode
@@ -80,6 +84,7 @@ class Operation:
 
     A `swift` one is mostly answered from memory or by the group commit: it may take the swift lane
     (`http/lane.py`), where its handler runs outside a task until it waits for anything but its batch.
+    One with `events` (types of data by the events' names) answers with a `Stream`.
     """
 
     summary: str
@@ -93,6 +98,7 @@ class Operation:
     keyed: bool = False
     cached: bool = False
     swift: bool = False
+    events: Mapping[str, Any] = field(default_factory=dict)
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
 
@@ -111,6 +117,7 @@ class Call(Generic[B, Q]):
     body: B = None  # type: ignore[assignment]
     query: Q = None  # type: ignore[assignment]
     key: str = ""
+    last_event_id: str = ""
     raw: bytes = b""
     ids: dict[str, Any] = field(default_factory=dict)
 
@@ -142,7 +149,7 @@ class Gate:
     request_timeout_s: float
 
 
-Handler = Callable[[Any, Call[Any, Any]], Awaitable[Reply]]
+Handler = Callable[[Any, Call[Any, Any]], Awaitable[Reply | Stream]]
 Responder = Callable[..., Awaitable[None]]
 
 
@@ -167,7 +174,10 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
                     reply = await handler(resource, call)
             except TimeoutError:
                 raise out_of_time(req.method, handled=call is not None) from None
-            _present(op, req, resp, reply)
+            if isinstance(reply, Stream):
+                _begin_stream(req, reply)
+            else:
+                _present(op, req, resp, reply)
 
         responder.operation = op  # type: ignore[attr-defined]
         responder.handler = handler  # type: ignore[attr-defined]
@@ -202,6 +212,8 @@ def begin(
     call.ids = ids()
     if op.keyed:
         call.key = _idempotency_key(req)
+    if op.events:
+        call.last_event_id = last_event_id(req.get_header("Last-Event-ID"))
     return call
 
 
@@ -274,6 +286,14 @@ def _present(
         resp.data = body
     if not op.cached and op.success != 204:
         resp.set_header("Cache-Control", "no-store")
+
+
+def _begin_stream(req: falcon.asgi.Request, stream: Stream) -> None:
+    """Give the connection to the stream; what the framework answers from here on goes nowhere."""
+    begin_stream = req.scope.get("extensions", {}).get(STREAMING)
+    if begin_stream is None:
+        raise IntegrityError("event streams are served by boxoffice.http.server alone")
+    begin_stream(stream, req.context.request_id, req.remote_addr)
 
 
 def matches(header: str | None, etag: str) -> bool:

@@ -4,12 +4,15 @@
 """
 
 import asyncio
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from boxoffice.http.lane import Lane, Run
+from boxoffice.http.operation import STREAMING
+from boxoffice.http.streams import Stream, Subscriber, head
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
@@ -25,6 +28,31 @@ _REASONS = {
     _TOO_MANY: "too_many_connections",
 }
 _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class _StreamCycle:
+    """Stands in for uvicorn's cycle where a connection belongs to a stream: one for all of them.
+
+    It never ends, so uvicorn takes no other request up, and it remembers nothing that it is told.
+    """
+
+    response_started = True
+    response_complete = False
+    disconnected = False
+    body = b""
+
+    class message_event:  # noqa: N801 — uvicorn's name
+        """Wakes nobody."""
+
+        @staticmethod
+        def set() -> None:
+            """Nobody waits."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Forget what uvicorn notes: that is about requests with an end."""
+
+
+_STREAM_CYCLE: Any = _StreamCycle()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -51,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _reading_body = False
     _idle_since_s = 0.0
     _version = ""
+    _subscriber: Subscriber | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
@@ -155,9 +184,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_write_clock()
 
     def pause_writing(self) -> None:
-        """Give the client its time to take what is there."""
+        """Give the client its time to take what is there; a stream does not wait for it."""
         super().pause_writing()
-        self._start_write_clock()
+        if self._subscriber is None:
+            self._start_write_clock()
+        else:
+            self._subscriber.drop()
 
     def resume_writing(self) -> None:
         """Stop that clock, except for a connection that ends with what is left."""
@@ -186,6 +218,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
+        extensions = {STREAMING: partial(self._stream_instead, cycle)}
+        cycle.scope["extensions"] = extensions  # type: ignore[typeddict-item]
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -197,6 +231,31 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_write_clock()
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
+        if self._subscriber is not None:
+            self._subscriber.lost()
+
+    def _stream_instead(
+        self, cycle: RequestResponseCycle, stream: Stream, request_id: str, client: str
+    ) -> None:
+        self._begin_stream(stream, request_id, client)
+        # Whatever the application answers now is for nobody.
+        cycle.disconnected = True
+
+    def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
+        """Give the connection to a stream, for the rest of its life; raise what `Streams.open` does."""
+        if self.transport.is_closing():
+            return
+        answer_head = head(self.server_state.default_headers, request_id)
+        streams = stream.channel.streams
+        self._subscriber = streams.open(stream, self.transport, answer_head, client)
+        self.cycle = _STREAM_CYCLE
+        self._answering = None
+        self.pipeline.clear()  # what was asked after it has no place before the connection's end
+        self.flow.resume_reading()  # or nobody would notice that the other end hangs up
+        self.headers = []
+        self.scope = None  # type: ignore[assignment]
+        if self.flow.write_paused:
+            self._subscriber.drop()
 
     def _watch(self) -> None:
         if self._reading_head:
@@ -287,16 +346,23 @@ class LaneProtocol(BoundedProtocol):
             return None  # Answers go out in the order of the requests, and uvicorn keeps it.
         if self.flow.write_paused or self._version != "1.1":
             return None
-        head = dict(self.headers)
-        if len(head) != len(self.headers):
+        fields = dict(self.headers)
+        if len(fields) != len(self.headers):
             return None
         method = parser.get_method()
-        way = self.lane.find(method, self.url, head)
+        way = self.lane.find(method, self.url, fields)
         if way is None:
             return None
         self.lane.use_common(self.server_state.default_headers)
         keep_alive = parser.should_keep_alive()
-        return Run(self.lane, way, method, head, keep_alive, self.client, self._write)
+        begin_stream = self._begin_stream if way.op.events else None
+        return Run(
+            self.lane, way, method, fields, keep_alive, self.client, self._write, begin_stream
+        )
+
+    def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
+        super()._begin_stream(stream, request_id, client)
+        self._run = None
 
     def _tell_application(self) -> None:
         url, headers = self.url, self.headers

@@ -13,6 +13,7 @@ from boxoffice.errors import CannotListen
 from boxoffice.http.journal import InFlight
 from boxoffice.http.lane import Lane
 from boxoffice.http.protocol import protocol
+from boxoffice.http.streams import Streams
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
@@ -21,6 +22,17 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Server(uvicorn.Server):
     """uvicorn without its signal handling: the drain below decides when it stops."""
+
+    streams: Streams | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, end the event streams, and let requests come to their end."""
+        for server in self.servers:
+            server.close()
+        if self.streams is not None:
+            # Only now: who comes back is to find another process.
+            self.streams.drain()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -57,11 +69,13 @@ async def serve(
     sock: socket.socket,
     announce: Callable[[], None] = lambda: None,
     lane: Lane | None = None,
+    streams: Streams | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: readiness goes first, requests in flight finish.
 
-    After `drain_delay_ms`, in which load balancers notice, no connection is accepted; requests still
-    open after `drain_timeout_ms` are cut. What has a `lane` takes it past the application.
+    After `drain_delay_ms`, in which load balancers notice, no connection is accepted, and `streams`
+    end; requests still open after `drain_timeout_ms` are cut. What has a `lane` takes it past the
+    application.
     """
     config = uvicorn.Config(
         app,
@@ -76,6 +90,7 @@ async def serve(
         timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
     )
     server = Server(config)
+    server.streams = streams
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:

@@ -101,6 +101,15 @@ SEAT_NOTICES = Counter(
     "Change notices between pods, by what became of them.",
     ("result",),
 )
+STREAMS_OPEN = Gauge(
+    "boxoffice_streams_open", "Open event streams.", ("topic",), multiprocess_mode="livesum"
+)
+STREAM_EVENTS = Counter(
+    "boxoffice_stream_events_total", "Events sent to streams, one for each stream.", ("topic",)
+)
+STREAMS_ENDED = Counter(
+    "boxoffice_streams_ended_total", "Event streams that ended, by reason.", ("topic", "reason")
+)
 EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
 HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the sweeper closed.")
 

@@ -1,0 +1,368 @@
+"""Event streams (`text/event-stream`, WHATWG HTML, section 9.2): a connection each, and no task.
+
+A handler answers with a `Stream`. From then on its connection belongs to a `Subscriber` of a
+`Channel`: what is sent to the channel is encoded once and written to all of its subscribers, a part of
+them in each turn of the event loop, so that other requests are served between. Nothing waits for a
+reader. One that is too slow is closed, and comes back with `Last-Event-ID` like one whose network
+failed.
+"""
+
+import asyncio
+import contextlib
+import random
+import re
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
+from boxoffice.platform import telemetry
+from boxoffice.platform.waiter import Waiter
+from boxoffice.settings import Settings
+
+MEDIA_TYPE = "text/event-stream"
+
+# Writing to so many takes one or two milliseconds; for so long do others wait.
+_PART = 256
+# Messages that wait to be written; a topic that goes on sending past it loses its subscribers.
+_WAITING_MAX = 256
+_TICK_S = 1.0
+# Who has not read the end of a stream by then is cut: a drain does not wait for slow readers.
+_END_WITHIN_S = 1.0
+_ID = re.compile(r"[!-~]{1,128}")
+_COMMENT = b":\n\n"
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\n%bcontent-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-store\r\nx-accel-buffering: no\r\nx-content-type-options: nosniff\r\n"
+    b"x-request-id: %b\r\nconnection: close\r\n\r\n"
+)
+
+
+def head(common: Iterable[tuple[bytes, bytes]], request_id: str) -> bytes:
+    """Return the head of a stream; it names no length, so it ends with its connection."""
+    fixed = b"".join([b"%b: %b\r\n" % pair for pair in common])
+    return _HEAD % (fixed, request_id.encode())
+
+
+def event(name: str, data: bytes, event_id: str = "") -> bytes:
+    """Encode an event; `data` is one line, as JSON is. Without an id the reader keeps the last one."""
+    if b"\n" in data or b"\r" in data:
+        raise IntegrityError("the data of an event is one line")
+    lead = f"id: {event_id}\n" if event_id else ""
+    return f"event: {name}\n{lead}data: ".encode() + data + b"\n\n"
+
+
+def last_event_id(header: str | None) -> str:
+    """Return a `Last-Event-ID`, empty without one; raise `LastEventIdInvalid` for what is none."""
+    if not header:
+        return ""
+    if not _ID.fullmatch(header):
+        raise LastEventIdInvalid
+    return header
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What streams may take of a process: the settings that begin with `stream`."""
+
+    streams_max: int
+    per_client_max: int
+    buffer_max_bytes: int
+    socket_buffer_bytes: int
+    lifetime_s: float
+    heartbeat_s: float
+    unread_timeout_ms: int
+    retry_ms: int
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits that the settings say."""
+    return Limits(
+        streams_max=settings.streams_max,
+        per_client_max=settings.streams_per_client_max,
+        buffer_max_bytes=settings.stream_buffer_max_bytes,
+        socket_buffer_bytes=settings.stream_socket_buffer_bytes,
+        lifetime_s=settings.stream_lifetime_ms / 1000,
+        heartbeat_s=settings.stream_heartbeat_ms / 1000,
+        unread_timeout_ms=settings.stream_unread_timeout_ms,
+        retry_ms=settings.stream_retry_ms,
+    )
+
+
+class Subscriber:
+    """One open stream of a channel."""
+
+    __slots__ = ("_channel", "_on_end", "_transport", "client", "ends_at", "is_over")
+
+    def __init__(
+        self,
+        channel: "Channel",
+        transport: asyncio.Transport,
+        client: str,
+        on_end: Callable[[], None] | None,
+    ) -> None:
+        self.client = client
+        self.ends_at = 0.0
+        self.is_over = False
+        self._channel = channel
+        self._transport = transport
+        self._on_end = on_end
+
+    def send(self, message: bytes) -> None:
+        """Send an encoded event to this one alone; it may overtake what the channel is writing."""
+        if not self.is_over:
+            self._channel.tally.count += 1
+            self._transport.write(message)
+
+    def write(self, message: bytes) -> None:
+        """Write what was counted before; a full buffer makes the connection call `drop`."""
+        if not self.is_over:
+            self._transport.write(message)
+
+    def end(self, reason: str) -> None:
+        """End the stream politely: what was written still arrives."""
+        if self._finish(reason):
+            self._transport.close()
+
+    def drop(self) -> None:
+        """End the stream of somebody who reads too slowly, and forget what they have not read."""
+        if self._finish("slow"):
+            self._transport.abort()
+
+    def cut(self) -> None:
+        """Close the connection of a stream that has ended, read or not."""
+        self._transport.abort()
+
+    def lost(self) -> None:
+        """Hear that the connection is gone."""
+        self._finish("left")
+
+    def _finish(self, reason: str) -> bool:
+        if self.is_over:
+            return False
+        self.is_over = True
+        self._channel.forget(self, reason)
+        if self._on_end is not None:
+            self._on_end()
+        return True
+
+
+class Channel:
+    """A topic: everybody who subscribes gets what is sent from then on, in its order.
+
+    `topic` is its name in the metrics; `on_empty` hears when the last subscriber has gone.
+    """
+
+    def __init__(
+        self, streams: "Streams", topic: str, on_empty: Callable[[], None] | None = None
+    ) -> None:
+        self.streams = streams
+        self.tally = streams.tally(topic)
+        self.topic = topic
+        self.sent_at = 0.0
+        self._on_empty = on_empty
+        self._members: dict[Subscriber, None] = {}
+        self._waiting: deque[tuple[bytes, list[Subscriber]]] = deque()
+        self._at = 0
+        self._sent: Waiter[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def send(self, message: bytes) -> None:
+        """Have `message` (see `event`) written to everybody who is subscribed at this moment."""
+        if not self._members:
+            return
+        if len(self._waiting) >= _WAITING_MAX:
+            self.end("slow")
+            return
+        self.tally.count += len(self._members)
+        self._post(message)
+
+    def beat(self) -> None:
+        """Send the sign of life, a comment that no reader sees."""
+        self._post(_COMMENT)
+
+    async def sent(self) -> None:
+        """Return when everything is written; who waits for it cannot send faster than that."""
+        while self._waiting:
+            if self._sent is None:
+                self._sent = Waiter()
+            await asyncio.shield(self._sent)
+
+    def end(self, reason: str = "ended") -> None:
+        """End the streams of all subscribers."""
+        for subscriber in list(self._members):
+            subscriber.end(reason)
+
+    def admit(self, subscriber: Subscriber) -> None:
+        """Let `subscriber` have what is sent from now on."""
+        self._members[subscriber] = None
+
+    def forget(self, subscriber: Subscriber, reason: str) -> None:
+        """Hear of the end of a subscriber's stream."""
+        self._members.pop(subscriber, None)
+        self.streams.forget(subscriber, self, reason)
+        if not self._members and self._on_empty is not None:
+            self._on_empty()
+
+    def _post(self, message: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self.sent_at = loop.time()
+        if not self._waiting:
+            loop.call_soon(self._write_part)
+        # Who comes later has seen this message's effect already.
+        self._waiting.append((message, list(self._members)))
+
+    def _write_part(self) -> None:
+        message, members = self._waiting[0]
+        for subscriber in members[self._at : self._at + _PART]:
+            try:
+                subscriber.write(message)
+            except Exception as error:  # the others get theirs whatever becomes of this one
+                telemetry.log.error("event_not_written", exc_info=error)
+                subscriber.drop()
+        self._at += _PART
+        if self._at >= len(members):
+            self._at = 0
+            self._waiting.popleft()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._write_part)
+        elif self._sent is not None:
+            sent, self._sent = self._sent, None
+            sent.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The answer of a handler that opens a stream.
+
+    `first` is called when the subscription begins and returns what this reader gets before anything
+    that is sent from then on. `client` is whom the stream counts for, the address where it is empty.
+    `opened` gets the subscriber, for messages of its own; `closed` is called once, at the end.
+    """
+
+    channel: Channel
+    first: Callable[[], bytes]
+    client: str = ""
+    opened: Callable[[Subscriber], None] | None = None
+    closed: Callable[[], None] | None = None
+
+
+class Streams:
+    """All streams of a process: how many there may be, their signs of life and their ends."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: dict[Subscriber, Channel] = {}
+        self._by_client: dict[str, int] = {}
+        self._tallies: dict[str, telemetry.Tally] = {}
+        self._is_draining = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick_s = min(_TICK_S, limits.lifetime_s / 4, limits.heartbeat_s / 4)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def tally(self, topic: str) -> telemetry.Tally:
+        """Return what counts the events of a topic."""
+        if topic not in self._tallies:
+            self._tallies[topic] = telemetry.Tally(telemetry.STREAM_EVENTS.labels(topic))
+        return self._tallies[topic]
+
+    def open(
+        self, stream: Stream, transport: asyncio.Transport, answer_head: bytes, client: str
+    ) -> Subscriber:
+        """Begin a stream on a connection that nobody else writes to any more.
+
+        Raises `Draining`, `Overloaded` or `TooMany`; then nothing was written.
+        """
+        client = stream.client or client
+        self._check(client)
+        channel = stream.channel
+        subscriber = Subscriber(channel, transport, client, stream.closed)
+        first = b"%bretry: %d\n\n%b" % (answer_head, self._retry_ms(), stream.first())
+        self._bound(transport, len(first))
+        self._remember(subscriber, channel)
+        subscriber.send(first)
+        channel.admit(subscriber)
+        if stream.opened is not None:
+            stream.opened(subscriber)
+        return subscriber
+
+    def forget(self, subscriber: Subscriber, channel: Channel, reason: str) -> None:
+        """Hear of the end of a stream."""
+        if self._open.pop(subscriber, None) is None:
+            return
+        left = self._by_client[subscriber.client] - 1
+        if left:
+            self._by_client[subscriber.client] = left
+        else:
+            del self._by_client[subscriber.client]
+        telemetry.STREAMS_OPEN.labels(channel.topic).dec()
+        telemetry.STREAMS_ENDED.labels(channel.topic, reason).inc()
+
+    def drain(self) -> None:
+        """End all streams, and begin no more."""
+        self._is_draining = True
+        ended = list(self._open)
+        for subscriber in ended:
+            subscriber.end("drained")
+        if ended:
+            asyncio.get_running_loop().call_later(_END_WITHIN_S, _cut, ended)
+
+    def _check(self, client: str) -> None:
+        limits = self._limits
+        if self._is_draining:
+            raise Draining
+        if len(self._open) >= limits.streams_max:
+            raise Overloaded("This process has as many open streams as it may have.")
+        if self._by_client.get(client, 0) >= limits.per_client_max:
+            raise TooMany(
+                f"One client may have {limits.per_client_max} open streams.",
+                retry_after_s=max(1, limits.retry_ms // 1000),
+            )
+
+    def _retry_ms(self) -> int:
+        """Return when to come back; spread, because a process ends all of its streams at once."""
+        wanted_ms = self._limits.retry_ms
+        return random.randint(wanted_ms // 2, wanted_ms * 3 // 2)  # noqa: S311 — no secret
+
+    def _bound(self, transport: asyncio.Transport, first_bytes: int) -> None:
+        """Bound what waits for a slow reader, here and in the kernel, and for how long."""
+        limits = self._limits
+        transport.set_write_buffer_limits(high=limits.buffer_max_bytes + first_bytes)
+        sock = transport.get_extra_info("socket")
+        if sock is None:
+            return
+        with contextlib.suppress(OSError):  # hung up just now
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.socket_buffer_bytes)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limits.unread_timeout_ms)
+
+    def _remember(self, subscriber: Subscriber, channel: Channel) -> None:
+        loop = asyncio.get_running_loop()
+        # Streams that were opened together do not end together.
+        share = random.uniform(0.75, 1)  # noqa: S311 — no secret
+        subscriber.ends_at = loop.time() + self._limits.lifetime_s * share
+        self._open[subscriber] = channel
+        self._by_client[subscriber.client] = self._by_client.get(subscriber.client, 0) + 1
+        telemetry.STREAMS_OPEN.labels(channel.topic).inc()
+        if self._timer is None:
+            self._timer = loop.call_later(self._tick_s, self._tick)
+
+    def _tick(self) -> None:
+        """Give signs of life where nothing was sent for a while, and end what has lived long enough."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for channel in set(self._open.values()):
+            if now - channel.sent_at >= self._limits.heartbeat_s:
+                channel.beat()
+        for subscriber in [one for one in self._open if one.ends_at <= now]:
+            subscriber.end("lifetime")
+        self._timer = loop.call_later(self._tick_s, self._tick) if self._open else None
+
+
+def _cut(subscribers: Iterable[Subscriber]) -> None:
+    for subscriber in subscribers:
+        subscriber.cut()
