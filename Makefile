@@ -8,7 +8,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-servers loadtest lint format audit lock clean
+.PHONY: help run test bench bench-servers faults loadtest lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json 
 
 bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH_ARGS="--quick --parts cost,drain,slow"
 	@$(BIN)/python -m bench.servers $(BENCH_ARGS)
+
+faults: $(DEV_STAMP) ## break every part of the shop while it sells; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
+	@exec $(BIN)/python -m faults $(FAULT_ARGS)
 
 loadtest: $(LOADTEST_STAMP) ## play an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
 	@exec $(BIN)/boxoffice loadtest $(LOADTEST_ARGS)

@@ -21,8 +21,8 @@ from boxoffice.reservations.deciders import Background, HoldDecider
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from boxoffice.settings import Settings
+from faults.proxy import Proxy
 from tests.batching.conftest import Sale
-from tests.batching.proxy import Proxy
 
 TIMEOUT_S = 10.0
 
@@ -146,19 +146,18 @@ async def test_a_connection_killed_before_the_commit_is_decided_once(
 async def test_a_connection_cut_after_the_commit_is_settled_by_looking_up(
     sale: Sale, valkey: Valkey, settings: Settings
 ) -> None:
-    proxy = Proxy()
-    async with proxy.listen(settings.database_url):
+    async with Proxy.of_postgres(settings.database_url).listening() as proxy:
         db = Database(msgspec.structs.replace(settings, database_url=proxy.url))
         await db.open()
         try:
             async with window(db, valkey, sale.schedule_id) as (pod, watched):
                 await pod.hold(wish("S40"))  # prepares the statement, which is a round trip too
-                proxy.cut_the_next_answer()
+                cut = proxy.cut_the_next_answer()
                 wishes = [wish(f"S{number}", f"S{number + 1}") for number in (1, 3, 5)]
                 outcomes = await pod.hold(*wishes)
         finally:
             await db.close()
-    assert (proxy.cuts, watched.look_ups, len(watched.batches)) == (1, 1, 2)
+    assert (cut.sprung.is_set(), watched.look_ups, len(watched.batches)) == (True, 1, 2)
     assert names(outcomes) == ["replayed"] * 3
     for outcome, asked in zip(outcomes, wishes, strict=True):
         assert isinstance(outcome, HoldOutcome)

@@ -8,7 +8,8 @@ import pytest
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from tests.support.shop import Crowd, Pod, pods, sow, truth
+from faults.field import sow
+from tests.support.shop import Crowd, Pod, pods, truth
 
 SEATS = 600
 KILL_AFTER_HOLDS = 150

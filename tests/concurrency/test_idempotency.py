@@ -8,7 +8,8 @@ import msgspec
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from tests.support.shop import Crowd, Field, Person, pods, sow
+from faults.field import Field, Person, sow
+from tests.support.shop import Crowd, pods
 
 TIMES = 50
 

@@ -11,7 +11,8 @@ from boxoffice.audit import audit
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.platform.sqlfiles import read
 from boxoffice.settings import Settings
-from tests.support.shop import Crowd, Field, Record, Truth, pods, sow, truth
+from faults.field import Field, sow
+from tests.support.shop import Crowd, Record, Truth, pods, truth
 
 SEATS = 1_000
 PEOPLE = 4_000

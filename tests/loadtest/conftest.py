@@ -15,7 +15,8 @@ import pytest
 
 from boxoffice.loadtest.model import Run, from_json
 from boxoffice.settings import Settings
-from tests.support.shop import Field, Pod, dying_with_us, sow
+from faults.field import Field, sow
+from tests.support.shop import Pod, dying_with_us
 
 TIMEOUT_S = 150.0
 

@@ -18,50 +18,13 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 import msgspec
-from rich.console import Console
 
-from boxoffice import seeding
 from boxoffice.platform.processes import launch_command
 from boxoffice.settings import Settings
+from faults.field import Person
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody who can log in nowhere but has a token and money."""
-
-    user_id: str
-    access_token: str
-
-    def headers(self, key: str = "") -> dict[str, str]:
-        """Return the headers of a call of this person, under an idempotency key where one is given."""
-        named = {"Idempotency-Key": key} if key else {}
-        return {"Authorization": f"Bearer {self.access_token}", **named}
-
-
-@dataclass(frozen=True)
-class Field:
-    """A schedule on sale, its seats in order, and people who want them."""
-
-    schedule_id: str
-    seat_ids: Sequence[str]
-    people: Sequence[Person]
-
-
-async def sow(settings: Settings, tmp_path: Path, *, seats: int, users: int, **plan: int) -> Field:
-    """Seed a field as `boxoffice seed` does."""
-    tokens = tmp_path / "tokens.jsonl"
-    wish = seeding.Plan(seats, users, balance_minor=5_000_000, **plan)
-    made = await seeding.seed(settings, wish, tokens, Console(quiet=True))
-    people = [msgspec.json.decode(line, type=Person) for line in tokens.read_bytes().splitlines()]
-    connection = await asyncpg.connect(settings.database_url)
-    rows = await connection.fetch(
-        "SELECT seat_id FROM seats WHERE schedule_id = $1 ORDER BY ordinal", made.schedule_id
-    )
-    await connection.close()
-    return Field(str(made.schedule_id), [row["seat_id"] for row in rows], people)
 
 
 class Pod:

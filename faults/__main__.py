@@ -1,0 +1,114 @@
+"""`python -m faults`: break every part of the shop while it sells, and print what that did."""
+
+import asyncio
+import random
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from bench import machine
+from faults import scoreboard
+from faults.matrix import AnyRow, share_of, trials_of
+from faults.rows import ALL
+from faults.runner import Runner, chosen
+from faults.scoreboard import Result, Verdict
+from faults.world import world
+
+_INTERRUPTED_EXIT_CODE = 130
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+progress = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def main(
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same faults.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="About how long; fewer trials per row.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Only these rows, with commas between.")] = "",
+    json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A few trials of each row.")] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="Only list the rows.")] = False,
+) -> None:
+    """Kill, stop, starve and confuse every part of the shop while it sells."""
+    rows = _rows(only)
+    if show_list:
+        _list(rows)
+        return
+    seed = random.randrange(2**32) if seed is None else seed
+    share = share_of(rows, minutes)
+    plan = [(row, trials_of(row, share, is_quick=quick)) for row in rows]
+    about = machine.about("faults")
+    results: list[Result] = []
+    is_whole = asyncio.run(_play(plan, seed, results))
+    about["load after"] = machine.load_average()
+    console = Console()
+    if not console.is_terminal:
+        console.width = 150
+    scoreboard.show(console, results, seed=seed)
+    if json is not None:
+        written = msgspec.json.encode(scoreboard.document(about, results, seed=seed))
+        json.write_bytes(msgspec.json.format(written))
+    if not is_whole:
+        sys.exit(_INTERRUPTED_EXIT_CODE)
+    sys.exit(any(one.verdict is Verdict.FAIL for one in results))
+
+
+async def _play(plan: list[tuple[AnyRow, int]], seed: int, results: list[Result]) -> bool:
+    """Play the rows; false where Ctrl-C or SIGTERM ended it before the last one."""
+    playing = asyncio.ensure_future(_play_all(plan, seed, results))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, playing.cancel)
+    try:
+        await playing
+    except asyncio.CancelledError:
+        progress.print("… interrupted; everything is stopped", style="dim")
+        return False
+    return True
+
+
+async def _play_all(plan: list[tuple[AnyRow, int]], seed: int, results: list[Result]) -> None:
+    with tempfile.TemporaryDirectory(
+        prefix="boxoffice-faults-", ignore_cleanup_errors=True
+    ) as folder:
+        async with world(Path(folder), _say) as one:
+            runner = Runner(one, seed, _say)
+            _say(f"seed {seed}")
+            for row, trials in plan:
+                results.append(await runner.play(row, trials))
+                last = results[-1]
+                _say(f"{row.name}: {last.verdict.value} in {last.took_s:.0f} s")
+
+
+def _rows(only: str) -> list[AnyRow]:
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    try:
+        return chosen(ALL, names)
+    except KeyError as error:
+        known = ", ".join(row.name for row in ALL)
+        raise typer.BadParameter(f"{error.args[0]} is not one of {known}") from None
+
+
+def _list(rows: list[AnyRow]) -> None:
+    console = Console(highlight=False)
+    for row in rows:
+        about = f"({row.part.value}, {row.trials} trials): {row.does} → {row.expects}"
+        console.print(f"{row.name} {about}", markup=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    progress.print(f"… {text}", style="dim", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,88 @@
+"""Reads the database for the judges: the comparison with the record, the audit, the seat history."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.audit import audit
+from boxoffice.loadtest.model import Finding
+from boxoffice.loadtest.store import reading
+from boxoffice.platform import sqlfiles
+from boxoffice.settings import Settings
+from faults import linear
+from faults.compare import LOST, SOLD_TWICE, Stored, StoredCharge, compare
+from faults.field import Field
+from faults.record import Record
+
+_SQL = sqlfiles.load("faults")
+# The audit's statements about money.
+_MONEY = ("transfer_", "entry_", "payment_", "wallet_")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the judges found: counts, and a sentence for each kind of thing that is broken."""
+
+    lost: int
+    sold_twice: int
+    imbalance: int
+    broken: Sequence[str]
+    took_s: float
+
+
+async def check(settings: Settings, field: Field, record: Record, tag: str) -> Checked:
+    """Judge what happened in a field; nobody may be selling there any more."""
+    began_s = time.monotonic()
+    user_ids = [person.user_id for person in field.people]
+    findings = compare(record, await _stored(settings, field, tag), user_ids)
+    violations = linear.check(record.history(user_ids, field.hold_ttl_s))
+    report = await audit(settings)
+    broken = [_sentence(one) for one in findings if one.is_broken]
+    broken += [f"audit: {one.name} {one.violations} times" for one in report.broken]
+    broken += [f"history: seat {one.seat} {one.reason}" for one in violations[:10]]
+    return Checked(
+        lost=_count(findings, LOST),
+        sold_twice=max(_count(findings, SOLD_TWICE), len(violations)),
+        imbalance=sum(one.violations for one in report.broken if one.name.startswith(_MONEY)),
+        broken=broken,
+        took_s=time.monotonic() - began_s,
+    )
+
+
+async def audit_now(settings: Settings) -> list[str]:
+    """Return what the audit finds broken at this moment, while the sale goes on."""
+    report = await audit(settings)
+    return [f"audit: {one.name} {one.violations} times" for one in report.broken]
+
+
+async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
+    async with reading(settings) as reader:
+        # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.
+        shop = await reader.stored(UUID(field.schedule_id), "", field.hold_ttl_s)
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        people = [UUID(person.user_id) for person in field.people]
+        rows = await connection.fetch(_SQL["charges"], people, tag)
+    finally:
+        await connection.close()
+    charges = [
+        StoredCharge(
+            str(row["transfer_id"]),
+            str(row["user_id"]),
+            row["amount_minor"],
+            row["idempotency_key"],
+        )
+        for row in rows
+    ]
+    return Stored(shop, charges)
+
+
+def _count(findings: Sequence[Finding], kinds: Sequence[str]) -> int:
+    return sum(one.count for one in findings if one.kind in kinds)
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.kind} {finding.count} times: {', '.join(map(str, finding.samples[:3]))}"

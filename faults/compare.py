@@ -1,0 +1,113 @@
+"""The clients' record against the database, in both directions. Pure.
+
+Holds, payments and releases are compared as the load test compares its own; charges and wallets are
+added here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from boxoffice.loadtest import comparison, records
+from boxoffice.loadtest.model import Finding
+from faults.record import Record
+
+# What counts as lost: somebody was promised it, and it is not there.
+LOST = (
+    "phantom_hold",
+    "phantom_payment",
+    "phantom_charge",
+    "paid_not_confirmed",
+    "release_not_done",
+)
+SOLD_TWICE = ("seat_held_twice", "seat_sold_twice")
+_SAMPLES_MAX = 10
+
+
+@dataclass(frozen=True)
+class StoredCharge:
+    """A charge as the database has it."""
+
+    charge_id: str
+    user_id: str
+    amount_minor: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the database has of one field."""
+
+    shop: comparison.Stored
+    charges: Sequence[StoredCharge]
+
+
+def compare(record: Record, stored: Stored, user_ids: Sequence[str]) -> list[Finding]:
+    """Return every kind of disagreement with its count, those without one included.
+
+    `user_ids` are the people by position. A hold, payment or charge that nobody was told of is broken
+    unless its call is still unsettled.
+    """
+    return [
+        *comparison.compare(as_load_test_record(record), stored.shop, user_ids),
+        _finding("phantom_charge", _phantom_charges(record, stored, user_ids)),
+        _finding("unexplained_charge", _unexplained_charges(record, stored)),
+        _finding("charged_twice", _charged_twice(stored)),
+        _finding("unsettled", [f"{one.what} {one.key}" for one in record.unsettled.values()]),
+    ]
+
+
+def as_load_test_record(record: Record) -> records.Record:
+    """Return the record in the load test's words; its milliseconds are of the same clock."""
+    unsettled = record.unsettled.values()
+    return records.Record(
+        holds=[
+            records.HeldByClient(
+                one.reservation_id,
+                one.person,
+                one.seats,
+                one.key,
+                one.begin_s * 1000,
+                one.end_s * 1000,
+            )
+            for one in record.holds
+        ],
+        payments=[
+            records.PaidByClient(
+                one.payment_id,
+                one.reservation_id,
+                one.person,
+                one.amount_minor,
+                one.key,
+                one.end_s * 1000,
+            )
+            for one in record.payments
+        ],
+        releases={one.reservation_id: one.begin_s * 1000 for one in record.releases},
+        lost={one.key: one.what for one in unsettled if one.what in ("hold", "pay")},
+        lost_releases={one.reservation_id for one in unsettled if one.what == "release"},
+    )
+
+
+def _phantom_charges(record: Record, stored: Stored, user_ids: Sequence[str]) -> Iterator[str]:
+    there = {(one.charge_id, one.user_id, one.amount_minor, one.key) for one in stored.charges}
+    for one in record.charges:
+        if (one.charge_id, user_ids[one.person], one.amount_minor, one.key) not in there:
+            yield f"{one.charge_id} {one.key}"
+
+
+def _unexplained_charges(record: Record, stored: Stored) -> Iterator[str]:
+    told = {one.charge_id for one in record.charges}
+    for one in stored.charges:
+        if one.charge_id not in told and one.key not in record.unsettled:
+            yield f"{one.charge_id} {one.key}"
+
+
+def _charged_twice(stored: Stored) -> list[str]:
+    times = Counter(one.key for one in stored.charges)
+    return [key for key, count in times.items() if count > 1]
+
+
+def _finding(kind: str, samples: Iterator[str] | list[str]) -> Finding:
+    found = list(samples)
+    return Finding(kind=kind, count=len(found), samples=found[:_SAMPLES_MAX], is_broken=bool(found))

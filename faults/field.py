@@ -1,0 +1,67 @@
+"""What is sold and who buys it: a schedule on sale, and people with money and access tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from rich.console import Console
+
+from boxoffice import seeding
+from boxoffice.platform import sqlfiles
+from boxoffice.settings import Settings
+
+_SQL = sqlfiles.load("faults")
+BALANCE_MINOR = 5_000_000
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who can log in nowhere but has a token and money."""
+
+    user_id: str
+    access_token: str
+
+    def headers(self, key: str = "") -> dict[str, str]:
+        """Return the headers of a call of this person, under an idempotency key where one is given."""
+        named = {"Idempotency-Key": key} if key else {}
+        return {"Authorization": f"Bearer {self.access_token}", **named}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A schedule on sale, its seats in order, people who want them, and for how long a hold holds."""
+
+    schedule_id: str
+    concert_id: str
+    seat_ids: Sequence[str]
+    people: Sequence[Person]
+    hold_ttl_s: float
+
+
+async def sow(
+    settings: Settings,
+    folder: Path,
+    *,
+    seats: int,
+    users: int,
+    balance_minor: int = BALANCE_MINOR,
+    **plan: int,
+) -> Field:
+    """Seed a field as `boxoffice seed` does; `plan` may have `hold_ttl_s` and `ticket_limit`.
+
+    The tokens are written to a file in `folder`.
+    """
+    tokens = folder / "tokens.jsonl"
+    wish = seeding.Plan(seats, users, balance_minor, **plan)
+    made = await seeding.seed(settings, wish, tokens, Console(quiet=True))
+    people = [msgspec.json.decode(line, type=Person) for line in tokens.read_bytes().splitlines()]
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        rows = await connection.fetch(_SQL["seat_ids"], made.schedule_id)
+    finally:
+        await connection.close()
+    ttl_s = float(plan.get("hold_ttl_s", settings.hold_ttl_default_s))
+    seat_ids = [row["seat_id"] for row in rows]
+    return Field(str(made.schedule_id), str(made.concert_id), seat_ids, people, ttl_s)

@@ -1,0 +1,512 @@
+"""People who buy while things break: seeded, at an even pace, and writing down what they are told.
+
+Visits begin at an even pace whether or not those before have ended (an open load), well below what the
+shop can do, so that the gap that a fault makes can be measured. A visitor who gets no answer, or a 503,
+asks again under the same key, elsewhere if need be, and does not give up before a minute is over.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+import msgspec
+
+from faults.field import Field
+from faults.record import (
+    Attempt,
+    Charged,
+    Ending,
+    Held,
+    Paid,
+    Record,
+    Refused,
+    Released,
+    Unsettled,
+    Window,
+)
+
+_CHARGE_MINOR = 10_000
+_SEATS_MAX = 3
+# How many of the seats that are next somebody may choose from, and how often somebody wants others'.
+_WINDOW_SEATS = 40
+_RIVALS = 0.15
+_GONE_MAX = 200
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_LAST_S = 1.0
+_RETRY_AFTER_MAX_S = 5.0
+_PROBE_EVERY_S = 0.1
+_PROBE_PATIENCE_S = 0.5
+
+
+class Endpoint(Protocol):
+    """One API process as its buyers see it."""
+
+    @property
+    def name(self) -> str:
+        """What the record calls it."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much is asked for, and how patient people are.
+
+    `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `charges` and
+    `looks`: shares of the visits that put money into the wallet or look at the seats first.
+    """
+
+    visits_per_s: float = 25.0
+    pays: float = 0.6
+    releases: float = 0.25
+    charges: float = 0.15
+    looks: float = 0.1
+    patience_s: float = 5.0
+    call_deadline_s: float = 60.0
+    visits_under_way_max: int = 400
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The last word on a call."""
+
+    status: int
+    body: Any
+    begin_s: float
+    end_s: float
+
+    @property
+    def code(self) -> str:
+        """The refusal's code, empty for a success."""
+        return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one person, repeated as it is until it is answered."""
+
+    what: str
+    method: str
+    path: str
+    person: int
+    key: str = ""
+    body: Any = None
+    seats: tuple[str, ...] = ()
+    reservation_id: str = ""
+
+
+class Balancer:
+    """Knows which processes say that they are ready, as a load balancer does, and chooses one."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._endpoints = endpoints
+        self._ready = {one.url for one in endpoints}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._retired: list[aiohttp.ClientSession] = []
+
+    def choose(self, turn: int) -> Endpoint:
+        """Return the process of this turn, or the next one that is ready."""
+        count = len(self._endpoints)
+        in_turn = [self._endpoints[(turn + step) % count] for step in range(count)]
+        return next((one for one in in_turn if one.url in self._ready), in_turn[0])
+
+    def session(self, endpoint: Endpoint) -> aiohttp.ClientSession:
+        """Return the keep-alive connections to a process."""
+        session = self._sessions.get(endpoint.url)
+        if session is None:
+            session = new_session()
+            self._sessions[endpoint.url] = session
+        return session
+
+    def unreached(self, endpoint: Endpoint) -> None:
+        """Take a process out until it says that it is ready."""
+        self._ready.discard(endpoint.url)
+
+    async def watch(self) -> None:
+        """Ask every process again and again, until cancelled."""
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=_PROBE_PATIENCE_S)
+        ) as session:
+            await asyncio.gather(*(self._watch(session, one) for one in self._endpoints))
+
+    async def _watch(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
+        while True:
+            is_ready = False
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(f"{endpoint.url}/readyz") as answer:
+                    is_ready = answer.status == 200
+            if is_ready:
+                self._ready.add(endpoint.url)
+            elif endpoint.url in self._ready:
+                self._ready.discard(endpoint.url)
+                self._let_go(endpoint)
+            await asyncio.sleep(_PROBE_EVERY_S)
+
+    def _let_go(self, endpoint: Endpoint) -> None:
+        # No connection to a process on its way out is used again; what is under way on it goes on.
+        session = self._sessions.pop(endpoint.url, None)
+        if session is not None:
+            self._retired.append(session)
+
+    async def close(self) -> None:
+        """Hang up."""
+        for session in (*self._sessions.values(), *self._retired):
+            await session.close()
+
+
+def new_session() -> aiohttp.ClientSession:
+    """Return a client that repeats nothing by itself: a repetition in silence would hide a cut."""
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    session._retry_connection = False  # noqa: SLF001 — the library has no public switch
+    return session
+
+
+class Load:
+    """The people of one field, and their record."""
+
+    def __init__(
+        self, field: Field, endpoints: Sequence[Endpoint], rng: random.Random, pace: Pace, tag: str
+    ) -> None:
+        self.field = field
+        self.record = Record()
+        self.pace = pace
+        self.tag = tag
+        self._rng = rng
+        self._balancer = Balancer(endpoints)
+        self._idle = list(range(len(field.people)))
+        self._next_seat = 0
+        self._gone: list[str] = []
+        self._numbers = 0
+        self._visits: set[asyncio.Task[None]] = set()
+        self._later: list[Call] = []
+
+    # -- What rows use ---------------------------------------------------------------------------
+
+    @contextmanager
+    def fault(self, name: str, *, grace_s: float) -> Iterator[None]:
+        """Excuse failures from here until `grace_s` after the block, and no longer."""
+        begin_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.record.windows.append(Window(name, begin_s, time.monotonic() + grace_s))
+
+    async def next_sale(self, at_s: float, *, within_s: float = 60.0) -> float:
+        """Return how long after `at_s` (monotonic) a sale that began since then was acknowledged.
+
+        Where none comes within `within_s`, that is what is returned.
+        """
+        while (found_s := self.record.next_sale_s(at_s)) is None:
+            if time.monotonic() > at_s + within_s:
+                return within_s
+            await asyncio.sleep(0.005)
+        return found_s
+
+    async def sell_for(self, seconds: float) -> float:
+        """Let the sale go on and return the sales per second of that time."""
+        begin_s = time.monotonic()
+        await asyncio.sleep(seconds)
+        end_s = time.monotonic()
+        return self.record.sales_between(begin_s, end_s) / (end_s - begin_s)
+
+    async def call(self, call: Call) -> Answer | None:
+        """Make a call until it is answered for good; None where it was not within the deadline."""
+        begin_s = time.monotonic()
+        attempt, pause_s = 0, _BACKOFF_FIRST_S
+        while time.monotonic() < begin_s + self.pace.call_deadline_s:
+            answer, retry_after_s = await self._attempt(call, call.person + attempt, begin_s)
+            if answer is not None:
+                return answer
+            attempt += 1
+            await asyncio.sleep(retry_after_s or pause_s * self._rng.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, _BACKOFF_LAST_S)
+        return None
+
+    async def post(self, what: str, person: int, path: str, key: str, body: Any) -> Answer | None:
+        """Make one POST of one's own, until it is answered, and write nothing but attempts down."""
+        return await self.call(Call(what, "POST", path, person, key, body))
+
+    def new_key(self, what: str) -> str:
+        """Return an idempotency key that nobody has used."""
+        self._numbers += 1
+        return f"{self.tag}-{what}-{self._numbers}"
+
+    # -- The sale --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def selling(self) -> AsyncIterator["Load"]:
+        """Sell until the block is left, then settle what is open."""
+        watching = asyncio.create_task(self._balancer.watch())
+        arriving = asyncio.create_task(self._arrive())
+        try:
+            yield self
+            arriving.cancel()
+            await asyncio.gather(arriving, return_exceptions=True)
+            await self.settle()
+        finally:
+            for task in (watching, arriving, *self._visits):
+                task.cancel()
+            await asyncio.gather(watching, arriving, *self._visits, return_exceptions=True)
+            await self._balancer.close()
+
+    async def settle(self) -> None:
+        """Wait for those who are buying, then ask again for every call whose outcome is open."""
+        while self._visits:
+            await asyncio.wait(list(self._visits))
+        later, self._later = self._later, []
+        for call in later:
+            await self._conclude(call)
+
+    async def _arrive(self) -> None:
+        due_s = time.monotonic()
+        while True:
+            due_s += 1 / self.pace.visits_per_s
+            await asyncio.sleep(due_s - time.monotonic())
+            if not self._idle or len(self._visits) >= self.pace.visits_under_way_max:
+                self.record.skipped += 1
+                continue
+            person = self._idle.pop(self._rng.randrange(len(self._idle)))
+            task = asyncio.create_task(self._visit(person))
+            self._visits.add(task)
+            task.add_done_callback(self._visits.discard)
+
+    async def _visit(self, person: int) -> None:
+        try:
+            if self._rng.random() < self.pace.looks:
+                await self._look(person)
+            if self._rng.random() < self.pace.charges:
+                await self._charge(person)
+            held = await self._hold(person)
+            if held is not None:
+                await self._after(person, held)
+        finally:
+            self._idle.append(person)
+
+    async def _after(self, person: int, held: Held) -> None:
+        draw = self._rng.random()
+        if draw < self.pace.pays:
+            await self.pay(person, held)
+        elif draw < self.pace.pays + self.pace.releases:
+            await self.release(person, held)
+
+    async def _look(self, person: int) -> None:
+        schedule_id, concert_id = self.field.schedule_id, self.field.concert_id
+        await self.call(Call("schedules", "GET", f"/v1/concerts/{concert_id}/schedules", person))
+        await self.call(Call("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
+
+    async def _charge(self, person: int) -> None:
+        await self._conclude(
+            Call(
+                "charge",
+                "POST",
+                "/v1/me/wallet/charges",
+                person,
+                self.new_key("charge"),
+                {"amount": _CHARGE_MINOR},
+            )
+        )
+
+    async def _hold(self, person: int) -> Held | None:
+        return await self.hold(person, self._wish())
+
+    async def hold(self, person: int, seats: Sequence[str]) -> Held | None:
+        """Hold seats under a new key, and write down what comes of it."""
+        call = Call(
+            "hold",
+            "POST",
+            f"/v1/schedules/{self.field.schedule_id}/reservations",
+            person,
+            self.new_key("hold"),
+            {"seat_ids": list(seats)},
+            tuple(seats),
+        )
+        before = len(self.record.holds)
+        await self._conclude(call)
+        mine = self.record.holds[before:]
+        return next((one for one in mine if one.key == call.key), None)
+
+    async def pay(self, person: int, held: Held) -> None:
+        """Pay a hold from the wallet, and write down what comes of it."""
+        await self._conclude(
+            Call(
+                "pay",
+                "POST",
+                "/v1/payments",
+                person,
+                self.new_key("pay"),
+                {"reservation_id": held.reservation_id, "method": "wallet"},
+                held.seats,
+                held.reservation_id,
+            )
+        )
+
+    async def release(self, person: int, held: Held) -> None:
+        """Give a hold back, and write down what comes of it."""
+        await self._conclude(
+            Call(
+                "release",
+                "DELETE",
+                f"/v1/reservations/{held.reservation_id}",
+                person,
+                key="",
+                seats=held.seats,
+                reservation_id=held.reservation_id,
+            )
+        )
+
+    def _wish(self) -> tuple[str, ...]:
+        """Choose seats: mostly new ones, at times some that somebody else has just asked for."""
+        count = self._rng.randint(1, _SEATS_MAX)
+        if self._gone and self._rng.random() < _RIVALS:
+            return tuple(self._rng.sample(self._gone, min(count, len(self._gone))))
+        seat_ids = self.field.seat_ids
+        start = self._next_seat
+        self._next_seat += count
+        chosen = [seat_ids[(start + step) % len(seat_ids)] for step in range(count)]
+        self._gone = (self._gone + chosen)[-_GONE_MAX:]
+        return tuple(chosen)
+
+    # -- One call --------------------------------------------------------------------------------
+
+    async def _conclude(self, call: Call) -> None:
+        """Make a call and write down what it did, or that nobody knows."""
+        mark = call.key or f"{call.what} {call.reservation_id}"
+        begin_s = time.monotonic()
+        open_since = self.record.unsettled.get(mark)
+        self.record.unsettled[mark] = open_since or Unsettled(
+            call.what, call.key, call.person, call.seats, call.reservation_id, begin_s
+        )
+        answer = await self.call(call)
+        if answer is None:
+            self._later.append(call)
+            return
+        begin_s = self.record.unsettled[mark].begin_s
+        if call.what == "release" and answer.code == "not_held":
+            answer = await self._look_at_release(call, answer)
+        if answer is not None and self._note(call, answer, begin_s):
+            del self.record.unsettled[mark]
+
+    async def _look_at_release(self, call: Call, answer: Answer) -> Answer | None:
+        """Say whether a release whose first answer may have been lost was the one that did it."""
+        path = f"/v1/reservations/{call.reservation_id}"
+        found = await self.call(Call("look", "GET", path, call.person))
+        if found is None or found.status != 200:
+            return None
+        is_done = found.body["status"] == "CANCELLED"
+        return Answer(204, None, answer.begin_s, answer.end_s) if is_done else answer
+
+    def _note(self, call: Call, answer: Answer, begin_s: float) -> bool:
+        """Write an answer down; false where it does not say what became of the call."""
+        if 200 <= answer.status < 300:
+            self._note_success(call, answer, begin_s)
+            return True
+        if answer.code in ("seat_taken", "hold_expired"):
+            seats = tuple(answer.body.get("seat_ids") or call.seats)
+            self.record.refusals.append(
+                Refused(call.person, seats, call.reservation_id, answer.code, begin_s, answer.end_s)
+            )
+        return answer.status < 500
+
+    def _note_success(self, call: Call, answer: Answer, begin_s: float) -> None:
+        body, person, end_s = answer.body, call.person, answer.end_s
+        if call.what == "hold":
+            seats = tuple(seat["seat_id"] for seat in body["seats"])
+            self.record.holds.append(
+                Held(
+                    body["reservation_id"], person, seats, body["amount"], call.key, begin_s, end_s
+                )
+            )
+        elif call.what == "pay":
+            self.record.payments.append(
+                Paid(
+                    body["payment_id"],
+                    body["reservation_id"],
+                    person,
+                    body["amount"],
+                    call.key,
+                    begin_s,
+                    end_s,
+                )
+            )
+        elif call.what == "charge":
+            self.record.charges.append(
+                Charged(body["charge_id"], person, body["amount"], call.key, begin_s, end_s)
+            )
+        elif call.what == "release":
+            self.record.releases.append(Released(call.reservation_id, person, begin_s, end_s))
+
+    async def _attempt(
+        self, call: Call, turn: int, first_s: float
+    ) -> tuple[Answer | None, float | None]:
+        """Ask once; return the last word if it is one, else how long to wait where that was said."""
+        endpoint = self._balancer.choose(turn)
+        begin_s = time.monotonic()
+        try:
+            async with self._balancer.session(endpoint).request(
+                call.method,
+                endpoint.url + call.path,
+                json=call.body,
+                headers=self.field.people[call.person].headers(call.key),
+                timeout=aiohttp.ClientTimeout(total=self.pace.patience_s),
+            ) as answer:
+                raw = await answer.read()
+                status, headers = answer.status, answer.headers
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._note_attempt(call, endpoint, begin_s, _ending(error))
+            if isinstance(error, aiohttp.ClientConnectorError):
+                self._balancer.unreached(endpoint)
+            return None, None
+        body = _decoded(raw, headers)
+        retry_after = headers.get("Retry-After")
+        code = str(body.get("code", "")) if isinstance(body, dict) else ""
+        self._note_attempt(
+            call, endpoint, begin_s, Ending.ANSWERED, status, code, is_told=retry_after is not None
+        )
+        if status >= 500 or code == "idempotency_in_flight":
+            wait_s = float(retry_after) if retry_after else None
+            return None, min(wait_s, _RETRY_AFTER_MAX_S) if wait_s else None
+        return Answer(status, body, first_s, time.monotonic()), None
+
+    def _note_attempt(
+        self,
+        call: Call,
+        endpoint: Endpoint,
+        begin_s: float,
+        ending: Ending,
+        status: int = 0,
+        code: str = "",
+        *,
+        is_told: bool = False,
+    ) -> None:
+        self.record.attempts.append(
+            Attempt(
+                call.what,
+                call.key,
+                endpoint.name,
+                begin_s,
+                time.monotonic(),
+                ending,
+                status,
+                code,
+                has_retry_after=is_told,
+            )
+        )
+
+
+def _ending(error: Exception) -> Ending:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Ending.UNREACHED
+    return Ending.SILENT if isinstance(error, TimeoutError) else Ending.CUT
+
+
+def _decoded(raw: bytes, headers: Mapping[str, str]) -> Any:
+    is_json = "json" in headers.get("Content-Type", "")
+    return msgspec.json.decode(raw) if raw and is_json else None

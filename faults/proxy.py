@@ -1,0 +1,289 @@
+"""A line between the shop and a server that can be cut, held back, slowed, and trapped.
+
+A trap waits for a certain statement and springs when it is asked or when its answer is there, which
+for PostgreSQL means: when the transaction has ended. So a process can be killed in the one moment that
+a test is about, without a hook in the product.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+_CHUNK_BYTES = 65_536
+
+
+class Moment(Enum):
+    """When a trap springs; what it springs on goes no further, and its line is cut."""
+
+    ASKED = "asked"  # the server never hears of it
+    HALF_ASKED = "half asked"  # the server gets a part of it
+    ANSWERED = "answered"  # the server has done it, and the client never hears of it
+
+
+def _nothing() -> None:
+    """Only cut the line."""
+
+
+@dataclass
+class Trap:
+    """Springs once, on the first statement or command that contains `text`."""
+
+    text: bytes
+    moment: Moment
+    action: Callable[[], None] = _nothing
+    sprung: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def spring(self) -> None:
+        """Do what the trap is for."""
+        self.sprung.set()
+        self.action()
+
+
+class Wire(Protocol):
+    """What a proxy understands of what passes."""
+
+    def asked(self, data: bytes) -> list[bytes]:
+        """Return the statements that begin in these bytes of the client."""
+
+    def is_answered(self, data: bytes) -> bool:
+        """Say whether an answer ends in these bytes of the server."""
+
+
+class PlainWire:
+    """Every piece is a command or an answer; enough for Valkey, whose commands are short."""
+
+    def asked(self, data: bytes) -> list[bytes]:
+        """Return the piece."""
+        return [data]
+
+    def is_answered(self, data: bytes) -> bool:
+        """Return true."""
+        return bool(data)
+
+
+class PostgresWire:
+    """Follows the messages of PostgreSQL's protocol 3.0 without TLS.
+
+    See "Message Formats" in PostgreSQL's documentation: a message is a letter, a length that counts
+    itself, and a body; the very first one of a client has no letter. A statement is named when it is
+    parsed and asked for by its name.
+    """
+
+    def __init__(self) -> None:
+        self._statements: dict[bytes, bytes] = {}
+        self._from_client = _Messages(has_greeting=True)
+        self._from_server = _Messages(has_greeting=False)
+
+    def asked(self, data: bytes) -> list[bytes]:
+        """Return the texts of the statements that are bound or sent in these bytes."""
+        texts = []
+        for letter, body in self._from_client.feed(data):
+            if letter == b"P":
+                name, text, _ = body.split(b"\0", 2)
+                self._statements[name] = text
+            elif letter == b"B":
+                _, name, _ = body.split(b"\0", 2)
+                texts.append(self._statements.get(name, b""))
+            elif letter == b"Q":
+                texts.append(body)
+        return texts
+
+    def is_answered(self, data: bytes) -> bool:
+        """Say whether the server has become ready for the next query: the transaction has ended."""
+        return any(letter == b"Z" for letter, _ in list(self._from_server.feed(data)))
+
+
+class _Messages:
+    def __init__(self, *, has_greeting: bool) -> None:
+        self._rest = bytearray()
+        self._has_greeting = has_greeting
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the messages that are whole by now."""
+        rest = self._rest
+        rest += data
+        whole: list[tuple[bytes, bytes]] = []
+        while True:
+            start = 0 if self._has_greeting else 1
+            if len(rest) < start + 4:
+                return whole
+            end = start + int.from_bytes(rest[start : start + 4])
+            if len(rest) < end:
+                return whole
+            if not self._has_greeting:
+                whole.append((bytes(rest[:1]), bytes(rest[start + 4 : end])))
+            self._has_greeting = False
+            del rest[:end]
+
+
+class _Line:
+    """One connection of the client, and ours to the server on its behalf."""
+
+    def __init__(
+        self, client: asyncio.StreamWriter, server: asyncio.StreamWriter, wire: Wire
+    ) -> None:
+        self.client = client
+        self.server = server
+        self.wire = wire
+        self.awaited: Trap | None = None
+
+    def cut(self) -> None:
+        """End both sides at once."""
+        self.client.transport.abort()
+        self.server.transport.abort()
+
+
+class Proxy:
+    """Stands in front of one server and passes everything on, until told otherwise."""
+
+    def __init__(self, url: str, wire: Callable[[], Wire]) -> None:
+        self._target = urlsplit(url)
+        self._wire = wire
+        self._lines: set[_Line] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._traps: list[Trap] = []
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._server: asyncio.Server | None = None
+        self.url = ""
+        self.delay_s = 0.0
+        self.refuses = False
+
+    @classmethod
+    def of_postgres(cls, database_url: str) -> "Proxy":
+        """Return one for PostgreSQL; its `url` asks for no TLS, which it could not follow."""
+        return cls(
+            urlunsplit(urlsplit(database_url)._replace(query="sslmode=disable")), PostgresWire
+        )
+
+    @classmethod
+    def of_valkey(cls, valkey_url: str) -> "Proxy":
+        """Return one for Valkey."""
+        return cls(valkey_url, PlainWire)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Proxy"]:
+        """Stand there until the block is left."""
+        await self.open()
+        try:
+            yield self
+        finally:
+            await self.close()
+
+    async def open(self) -> None:
+        """Listen on a free port; `url` then is the way through."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        credentials = self._target.netloc.rpartition("@")[0]
+        self.url = urlunsplit(self._target._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
+
+    async def close(self) -> None:
+        """Hang up and listen no more."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Cut every line that there is."""
+        for line in list(self._lines):
+            line.cut()
+
+    def hold_back(self) -> None:
+        """Pass nothing on, in either direction, until `let_go`; the lines stay open."""
+        self._passing.clear()
+
+    def let_go(self) -> None:
+        """Pass on what was held back, and everything after it."""
+        self._passing.set()
+
+    def set_trap(self, trap: Trap) -> Trap:
+        """Arm a trap and return it."""
+        self._traps.append(trap)
+        return trap
+
+    def drop_traps(self) -> None:
+        """Disarm those that have not sprung."""
+        self._traps.clear()
+
+    def cut_the_next_answer(self, text: bytes = b"") -> Trap:
+        """Swallow the next answer to a statement that contains `text`, and hang up."""
+        return self.set_trap(Trap(text, Moment.ANSWERED))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.transport.abort()
+            return
+        try:
+            answers, server = await asyncio.open_connection(
+                self._target.hostname, self._target.port
+            )
+        except OSError:
+            writer.transport.abort()
+            return
+        line = _Line(writer, server, self._wire())
+        self._lines.add(line)
+        for carrying in (self._carry_questions(line, reader), self._carry_answers(line, answers)):
+            task = asyncio.create_task(carrying)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry_questions(self, line: _Line, reader: asyncio.StreamReader) -> None:
+        async with self._ending(line):
+            while data := await reader.read(_CHUNK_BYTES):
+                await self._wait()
+                trap = self._trap_for(line.wire.asked(data))
+                if trap is None or trap.moment is Moment.ANSWERED:
+                    line.awaited = trap or line.awaited
+                    line.server.write(data)
+                    await line.server.drain()
+                    continue
+                if trap.moment is Moment.HALF_ASKED:
+                    line.server.write(data[: len(data) // 2])
+                    await line.server.drain()
+                trap.spring()
+                return
+
+    async def _carry_answers(self, line: _Line, reader: asyncio.StreamReader) -> None:
+        async with self._ending(line):
+            while data := await reader.read(_CHUNK_BYTES):
+                await self._wait()
+                is_answered = line.wire.is_answered(data)
+                if line.awaited is None:
+                    line.client.write(data)
+                    await line.client.drain()
+                elif is_answered:
+                    line.awaited.spring()
+                    return
+
+    async def _wait(self) -> None:
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        await self._passing.wait()
+
+    @asynccontextmanager
+    async def _ending(self, line: _Line) -> AsyncIterator[None]:
+        """Cut both ways when one has ended."""
+        try:
+            with contextlib.suppress(ConnectionError):
+                yield
+        finally:
+            self._lines.discard(line)
+            # What was written before may still be on its way; a half-open line ends with it.
+            for writer in (line.client, line.server):
+                writer.close()
+
+    def _trap_for(self, texts: list[bytes]) -> Trap | None:
+        for trap in self._traps:
+            if any(trap.text in text for text in texts):
+                self._traps.remove(trap)
+                return trap
+        return None

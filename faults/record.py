@@ -1,0 +1,272 @@
+"""The client's own record: what was acknowledged to whom and when, and how everything else ended. Pure.
+
+Times are monotonic seconds of the one process that plays all clients.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import inf
+from typing import TypeAlias
+
+# What the business refuses; it is a correct answer.
+_REFUSALS = frozenset({402, 409, 410})
+
+
+# Operation, person, seats, reservation, begin and end.
+_Told: TypeAlias = tuple["Operation", int, Sequence[str], str, float, float]
+
+
+class Ending(StrEnum):
+    """How an attempt ended."""
+
+    ANSWERED = "answered"
+    CUT = "cut"  # the connection ended before the answer did
+    UNREACHED = "unreached"  # no connection came about: nothing was sent
+    SILENT = "silent"  # the client lost its patience
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to one API process, and how it ended."""
+
+    what: str
+    key: str
+    endpoint: str
+    begin_s: float
+    end_s: float
+    ending: Ending
+    status: int = 0
+    code: str = ""
+    has_retry_after: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Return how it ended in a word or two: `201`, `409 seat_taken`, `cut`."""
+        if self.ending is not Ending.ANSWERED:
+            return self.ending.value
+        return f"{self.status} {self.code}".strip()
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether it is a success or a refusal that the business means."""
+        is_answered = self.ending is Ending.ANSWERED
+        return is_answered and (200 <= self.status < 400 or self.status in _REFUSALS)
+
+    @property
+    def is_excusable(self) -> bool:
+        """Whether a fault under way excuses it: a 503 that says when to come back, or no answer."""
+        if self.ending is not Ending.ANSWERED:
+            return True
+        return self.status == 503 and self.has_retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold that was acknowledged; `person` is a position in the field's people."""
+
+    reservation_id: str
+    person: int
+    seats: tuple[str, ...]
+    amount_minor: int
+    key: str
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A payment that was acknowledged."""
+
+    payment_id: str
+    reservation_id: str
+    person: int
+    amount_minor: int
+    key: str
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A release that was acknowledged."""
+
+    reservation_id: str
+    person: int
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A charge of a wallet that was acknowledged."""
+
+    charge_id: str
+    person: int
+    amount_minor: int
+    key: str
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Seats that were said to be taken, or a hold that was said to have lapsed."""
+
+    person: int
+    seats: tuple[str, ...]
+    reservation_id: str
+    code: str
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A call whose outcome is open: it took effect at some time after `begin_s`, or never."""
+
+    what: str
+    key: str
+    person: int
+    seats: tuple[str, ...]
+    reservation_id: str
+    begin_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time in which a fault excuses failures."""
+
+    name: str
+    begin_s: float
+    end_s: float
+
+
+class Operation(StrEnum):
+    """What somebody did with a seat, or was told of it."""
+
+    HELD = "held"
+    RELEASED = "released"
+    PAID = "paid"
+    EXPIRED = "expired"  # was told that the hold has lapsed
+    REFUSED = "refused"  # was told that the seat is taken
+
+
+@dataclass(frozen=True, slots=True)
+class SeatEvent:
+    """One operation on one seat, somewhere between its two times.
+
+    `end_s` is infinite and `is_known` false where no answer ever came: it may have happened at any
+    time after `begin_s`, or not at all. `version` is the seat's where the client was told of it.
+    """
+
+    seat: str
+    person: str
+    operation: Operation
+    begin_s: float
+    end_s: float
+    version: int | None = None
+    reservation_id: str = ""
+    is_known: bool = True
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened to the seats of one schedule, in no order; a hold lapses after `hold_ttl_s`."""
+
+    events: Sequence[SeatEvent]
+    hold_ttl_s: float
+
+
+@dataclass
+class Record:
+    """Everything that the clients of one field saw."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    holds: list[Held] = field(default_factory=list)
+    payments: list[Paid] = field(default_factory=list)
+    releases: list[Released] = field(default_factory=list)
+    charges: list[Charged] = field(default_factory=list)
+    refusals: list[Refused] = field(default_factory=list)
+    unsettled: dict[str, Unsettled] = field(default_factory=dict)
+    windows: list[Window] = field(default_factory=list)
+    skipped: int = 0
+
+    @property
+    def acknowledged(self) -> int:
+        """How many effects were acknowledged."""
+        return len(self.holds) + len(self.payments) + len(self.releases) + len(self.charges)
+
+    def next_sale_s(self, at_s: float) -> float | None:
+        """Return how long after `at_s` the first sale that had begun since then was acknowledged."""
+        sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
+        ends = (one.end_s for one in sales if one.begin_s >= at_s)
+        first_s = min(ends, default=None)
+        return None if first_s is None else first_s - at_s
+
+    def sales_between(self, begin_s: float, end_s: float) -> int:
+        """Return how many holds and payments were acknowledged in that time."""
+        sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
+        return sum(begin_s <= one.end_s < end_s for one in sales)
+
+    def failures(self) -> Counter[str]:
+        """Return what was neither a success nor a refusal of the business, by kind."""
+        return Counter(one.kind for one in self.attempts if not one.is_fine)
+
+    def inexcusable(self) -> list[Attempt]:
+        """Return the failures that no fault excuses: of a kind that none does, or outside of any."""
+        failed = (one for one in self.attempts if not one.is_fine)
+        return [one for one in failed if not (one.is_excusable and self._is_in_a_window(one))]
+
+    def retried_to_an_answer(self) -> int:
+        """Return how many calls got no answer at first and a fine one in the end."""
+        lost = {one.key for one in self.attempts if one.ending in (Ending.CUT, Ending.SILENT)}
+        return len({one.key for one in self.attempts if one.is_fine} & lost - {""})
+
+    def history(self, people: Sequence[str], hold_ttl_s: float) -> History:
+        """Return what happened to the seats; `people` are the ids by position."""
+        events = [
+            SeatEvent(
+                seat, people[person], operation, begin_s, end_s, None, reservation_id, end_s < inf
+            )
+            for operation, person, seats, reservation_id, begin_s, end_s in self._operations()
+            for seat in seats
+        ]
+        return History(events, hold_ttl_s)
+
+    def _operations(self) -> Iterator[_Told]:
+        seats = {one.reservation_id: one.seats for one in self.holds}
+        for held in self.holds:
+            yield _told(Operation.HELD, held, held.seats)
+        for paid in self.payments:
+            yield _told(Operation.PAID, paid, seats.get(paid.reservation_id, ()))
+        for released in self.releases:
+            yield _told(Operation.RELEASED, released, seats.get(released.reservation_id, ()))
+        for refused in self.refusals:
+            operation = _REFUSED.get(refused.code, Operation.REFUSED)
+            yield _told(operation, refused, refused.seats)
+        for one in self.unsettled.values():
+            if one.what in _UNSETTLED:
+                operation = _UNSETTLED[one.what]
+                yield operation, one.person, one.seats, one.reservation_id, one.begin_s, inf
+
+    def _is_in_a_window(self, one: Attempt) -> bool:
+        return any(
+            one.begin_s <= window.end_s and one.end_s >= window.begin_s for window in self.windows
+        )
+
+
+def _told(
+    operation: Operation, one: Held | Paid | Released | Refused, seats: Sequence[str]
+) -> _Told:
+    return operation, one.person, seats, one.reservation_id, one.begin_s, one.end_s
+
+
+_UNSETTLED = {"hold": Operation.HELD, "pay": Operation.PAID, "release": Operation.RELEASED}
+_REFUSED = {"hold_expired": Operation.EXPIRED}
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Return the smallest value that `percent` of the values do not exceed (nearest rank)."""
+    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]

@@ -1,0 +1,13 @@
+"""The rows by part; a new module is added to `ALL`."""
+
+from faults.matrix import AnyRow
+from faults.rows import api, clients, clock, money, postgres, valkey
+
+ALL: tuple[AnyRow, ...] = (
+    *api.ROWS,
+    *postgres.ROWS,
+    *valkey.ROWS,
+    *clients.ROWS,
+    *money.ROWS,
+    *clock.ROWS,
+)

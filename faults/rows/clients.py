@@ -1,0 +1,5 @@
+"""What clients do to the shop."""
+
+from faults.matrix import AnyRow
+
+ROWS: tuple[AnyRow, ...] = ()

@@ -1,0 +1,5 @@
+"""What is done to money."""
+
+from faults.matrix import AnyRow
+
+ROWS: tuple[AnyRow, ...] = ()

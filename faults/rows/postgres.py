@@ -1,0 +1,5 @@
+"""What is done to PostgreSQL."""
+
+from faults.matrix import AnyRow
+
+ROWS: tuple[AnyRow, ...] = ()

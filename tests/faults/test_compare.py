@@ -1,0 +1,127 @@
+"""The comparison finds whatever is planted in a record or a database that agree; and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from boxoffice.loadtest import comparison
+from boxoffice.loadtest.comparison import StoredHold, StoredPayment
+from faults import linear
+from faults.compare import LOST, SOLD_TWICE, Stored, StoredCharge, compare
+from faults.record import Charged, Held, Paid, Record, Released, Unsettled
+
+PEOPLE = ["ann", "bob"]
+
+
+def record() -> Record:
+    """Ann bought A1, Bob held B1 and gave it back, and put money into his wallet."""
+    return Record(
+        holds=[
+            Held("r1", 0, ("A1",), 100, "h1", 1.0, 1.1),
+            Held("r2", 1, ("B1",), 100, "h2", 1.0, 1.1),
+        ],
+        payments=[Paid("p1", "r1", 0, 100, "y1", 2.0, 2.1)],
+        releases=[Released("r2", 1, 3.0, 3.1)],
+        charges=[Charged("c1", 1, 10, "c1", 4.0, 4.1)],
+    )
+
+
+def stored() -> Stored:
+    """What the database has after that."""
+    holds = [
+        StoredHold("r1", "ann", ("A1",), "CONFIRMED", "h1"),
+        StoredHold("r2", "bob", ("B1",), "CANCELLED", "h2"),
+    ]
+    payments = [StoredPayment("p1", "r1", "ann", 100, "y1")]
+    charges = [StoredCharge("c1", "bob", 10, "c1")]
+    return Stored(comparison.Stored(holds, payments, 5.0), charges)
+
+
+def broken(told: Record, there: Stored) -> set[str]:
+    """Return the kinds that are broken."""
+    return {one.kind for one in compare(told, there, PEOPLE) if one.is_broken}
+
+
+def without(there: Stored, what: str) -> Stored:
+    """Return a database that has lost all of one kind."""
+    emptied = {
+        "holds": replace(there, shop=replace(there.shop, holds=[])),
+        "payments": replace(there, shop=replace(there.shop, payments=[])),
+        "charges": replace(there, charges=[]),
+    }
+    return emptied[what]
+
+
+def test_a_record_that_agrees_is_not_broken() -> None:
+    assert broken(record(), stored()) == set()
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [("holds", "phantom_hold"), ("payments", "phantom_payment"), ("charges", "phantom_charge")],
+)
+def test_what_was_acknowledged_and_is_not_there_is_lost(what: str, kind: str) -> None:
+    found = broken(record(), without(stored(), what))
+    assert kind in found
+    assert kind in LOST
+
+
+def test_a_release_that_was_not_done_is_lost() -> None:
+    there = stored()
+    holds = [
+        replace(one, status="EXPIRED") for one in there.shop.holds if one.status != "CONFIRMED"
+    ]
+    there = replace(there, shop=replace(there.shop, holds=[there.shop.holds[0], *holds]))
+    assert broken(record(), there) == {"release_not_done"}
+
+
+Change = Callable[[Record], None]
+
+
+@pytest.mark.parametrize(
+    ("forget", "kind"),
+    [
+        (lambda told: told.holds.pop(), "unexplained_hold"),
+        (lambda told: told.payments.pop(), "unexplained_payment"),
+        (lambda told: told.charges.pop(), "unexplained_charge"),
+    ],
+)
+def test_what_nobody_was_told_of_is_found(forget: Change, kind: str) -> None:
+    told = record()
+    forget(told)
+    assert kind in broken(told, stored())
+
+
+def test_a_lost_answer_explains_what_it_did_and_is_itself_unsettled() -> None:
+    told = record()
+    lost = told.charges.pop()
+    told.unsettled[lost.key] = Unsettled("charge", lost.key, 1, (), "", 4.0)
+    assert broken(told, stored()) == {"unsettled"}
+
+
+def test_a_charge_that_was_made_twice_is_found() -> None:
+    there = stored()
+    twice = replace(there, charges=[*there.charges, StoredCharge("c2", "bob", 10, "c1")])
+    assert "charged_twice" in broken(record(), twice)
+
+
+def test_a_seat_that_is_sold_twice_is_found_by_both_checkers() -> None:
+    told = record()
+    told.holds.append(Held("r3", 1, ("A1",), 100, "h3", 1.2, 1.3))
+    told.payments.append(Paid("p3", "r3", 1, 100, "y3", 2.2, 2.3))
+    there = stored()
+    holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "CONFIRMED", "h3")]
+    payments = [*there.shop.payments, StoredPayment("p3", "r3", "bob", 100, "y3")]
+    there = replace(there, shop=replace(there.shop, holds=holds, payments=payments))
+    assert broken(told, there) & set(SOLD_TWICE)
+    assert [one.seat for one in linear.check(told.history(PEOPLE, 5.0))] == ["A1"]
+
+
+def test_a_seat_is_held_twice_where_the_first_hold_cannot_have_lapsed() -> None:
+    told = record()
+    told.holds.append(Held("r3", 1, ("A1",), 100, "h3", 1.2, 1.3))
+    there = stored()
+    holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "HELD", "h3")]
+    there = replace(there, shop=replace(there.shop, holds=holds))
+    assert broken(told, there) == {"seat_held_twice"}

@@ -1,0 +1,89 @@
+"""What the record says about its own attempts."""
+
+from dataclasses import replace
+from math import inf
+
+from faults.record import (
+    Attempt,
+    Ending,
+    Held,
+    Operation,
+    Paid,
+    Record,
+    Refused,
+    Unsettled,
+    Window,
+    percentile,
+)
+
+FINE = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.ANSWERED, 201)
+TAKEN = replace(FINE, key="k2", status=409, code="seat_taken")
+AWAY = replace(FINE, key="k3", status=503, code="unavailable", has_retry_after=True)
+RUDE = replace(AWAY, has_retry_after=False)
+BUG = replace(FINE, key="k4", status=500, code="internal", has_retry_after=True)
+CUT = replace(FINE, key="k1", ending=Ending.CUT, status=0)
+STRANGE = replace(FINE, key="k5", status=401, code="token_invalid")
+
+
+def test_successes_and_refusals_of_the_business_are_no_failures() -> None:
+    assert not Record(attempts=[FINE, TAKEN]).failures()
+
+
+def test_outside_of_a_fault_nothing_is_excused() -> None:
+    record = Record(attempts=[FINE, AWAY, RUDE, BUG, CUT, STRANGE])
+    record.windows.append(Window("later", 5.0, 6.0))
+    assert record.inexcusable() == [AWAY, RUDE, BUG, CUT, STRANGE]
+
+
+def test_during_a_fault_a_503_with_retry_after_and_a_cut_are_excused_and_nothing_else() -> None:
+    record = Record(attempts=[FINE, AWAY, RUDE, BUG, CUT, STRANGE])
+    record.windows.append(Window("kill", 1.05, 2.0))
+    assert record.inexcusable() == [RUDE, BUG, STRANGE]
+
+
+def test_the_next_sale_must_have_begun_after_the_fault() -> None:
+    record = Record(
+        holds=[
+            Held("r1", 0, ("A1",), 1, "h1", 0.9, 1.5),
+            Held("r2", 0, ("A2",), 1, "h2", 1.2, 1.9),
+        ],
+        payments=[Paid("p1", "r1", 0, 1, "y1", 1.6, 1.7)],
+    )
+    assert record.next_sale_s(1.0) == 1.7 - 1.0
+    assert record.next_sale_s(2.0) is None
+    assert record.sales_between(1.4, 1.8) == 2
+
+
+def test_a_call_that_was_cut_and_then_answered_is_counted_once() -> None:
+    assert Record(attempts=[CUT, CUT, FINE, TAKEN]).retried_to_an_answer() == 1
+    assert Record(attempts=[CUT, AWAY]).retried_to_an_answer() == 0
+
+
+def test_the_history_has_every_seat_and_says_what_is_unknown() -> None:
+    record = Record(
+        holds=[Held("r1", 0, ("A1", "A2"), 1, "h1", 1.0, 1.1)],
+        payments=[Paid("p1", "r1", 0, 1, "y1", 2.0, 2.1)],
+        refusals=[
+            Refused(1, ("A1",), "", "seat_taken", 1.5, 1.6),
+            Refused(1, ("B1",), "r9", "hold_expired", 1.7, 1.8),
+        ],
+        unsettled={"h2": Unsettled("hold", "h2", 1, ("B2",), "", 3.0)},
+    )
+    history = record.history(["ann", "bob"], 5.0)
+    assert history.hold_ttl_s == 5.0
+    told = {(one.seat, one.person, one.operation, one.end_s) for one in history.events}
+    assert told == {
+        ("A1", "ann", Operation.HELD, 1.1),
+        ("A2", "ann", Operation.HELD, 1.1),
+        ("A1", "ann", Operation.PAID, 2.1),
+        ("A2", "ann", Operation.PAID, 2.1),
+        ("A1", "bob", Operation.REFUSED, 1.6),
+        ("B1", "bob", Operation.EXPIRED, 1.8),
+        ("B2", "bob", Operation.HELD, inf),
+    }
+    assert [one.seat for one in history.events if not one.is_known] == ["B2"]
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    assert percentile([1.0, 2.0, 3.0], 50) == 2.0
+    assert percentile([1.0, 2.0, 3.0], 99) == 3.0

@@ -1,0 +1,62 @@
+"""`python -m faults` end to end: a kill under load passes, ends by itself and leaves nothing behind."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from faults.rows import ALL
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 150
+ROWS = ("api_sigkill",)
+
+
+def ours() -> set[int]:
+    """Return the processes of this project that some fault suite started and that still run."""
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any("boxoffice-faults-" in word for word in words):
+            found.add(process.pid)
+    return found
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a short run writes."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    written = tmp_path_factory.mktemp("faults") / "faults.json"
+    argv = [sys.executable, "-m", "faults", "--quick", f"--seed={seed}"]
+    argv += [f"--only={','.join(ROWS)}", f"--json={written}"]
+    before = ours()
+    ended = subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout[-3000:]
+    assert ours() <= before
+    return msgspec.json.decode(written.read_bytes())
+
+
+def test_what_was_promised_is_there_after_every_fault(document: Any) -> None:
+    assert [row["name"] for row in document["rows"]] == list(ROWS)
+    for row in document["rows"]:
+        assert row["verdict"] == "pass", row
+        assert row["trials"] == next(one.quick_trials for one in ALL if one.name == row["name"])
+        assert row["acknowledged"] > 20, row
+        assert row["requests"] > row["acknowledged"]
+
+
+def test_an_unknown_row_is_refused_by_name() -> None:
+    argv = [sys.executable, "-m", "faults", "--only=no_such_row"]
+    ended = subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert ended.returncode == 2
+    assert "no_such_row is not one of" in " ".join(ended.stderr.replace("│", " ").split())
