@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+BROWSER_STAMP := $(VENV)/.installed-browser
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
@@ -16,7 +17,7 @@ help: ## list the commands
 run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sale; Ctrl-C stops everything
 	@exec $(BIN)/boxoffice up
 
-test: $(DEV_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
+test: $(DEV_STAMP) $(BROWSER_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
 bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --rows a,b --locks --runs N"
@@ -58,3 +59,6 @@ $(LOADTEST_STAMP): $(RUN_STAMP) requirements/loadtest.lock
 
 $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) dev
+
+$(BROWSER_STAMP): $(RUN_STAMP) scripts/browser
+	@scripts/browser $@

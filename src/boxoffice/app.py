@@ -46,6 +46,7 @@ from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
+from boxoffice.web import routes as web_routes
 
 VERSION = version("boxoffice")
 # What a process keeps up to date has this long to stop.
@@ -172,6 +173,7 @@ def _compose(
         *catalog_routes.routes(catalog, seat_maps, gate, settings),
         *reservation_routes.routes(reservations, gate),
         *payment_routes.routes(payments, seat_maps, gate),
+        *web_routes.routes(gate, clock.now),
     ]
     journal = Journal(InFlight(), log_requests=settings.log_requests)
     document = openapi.document(routes, VERSION)
@@ -259,6 +261,7 @@ def asgi_application(
     for template, resource in routes:
         app.add_route(template, resource)
     health.install(app, journal, document)
+    web_routes.install(app)
     return app
 
 

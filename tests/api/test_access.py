@@ -40,6 +40,7 @@ MATRIX = {
     "GET /v1/me/wallet": Rule(401, 200, 200, 200),
     "GET /v1/me/wallet/entries": Rule(401, 200, 200, 200),
     "POST /v1/me/wallet/charges": Rule(401, 422, 422, 422),
+    "GET /v1/clock": Rule(None, 200, 200, 200),
     "POST /v1/admin/concerts": Rule(401, 403, 403, 422),
     "POST /v1/admin/concerts/{concert_id}/schedules": Rule(401, 403, 403, 422),
     "POST /v1/admin/concerts/{concert_id}/publish": Rule(401, 403, 403, 409),

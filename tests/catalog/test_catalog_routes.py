@@ -10,9 +10,10 @@ import falcon.testing
 import msgspec
 import pytest
 
-from boxoffice.catalog.routes import SeatMapBody, accepts_gzip, routes
+from boxoffice.catalog.routes import SeatMapBody, routes
 from boxoffice.catalog.rules import hall
 from boxoffice.http import openapi
+from boxoffice.http.headers import accepts_gzip
 from boxoffice.http.operation import Gate
 
 from .support import Shop

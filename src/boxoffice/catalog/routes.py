@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 from math import ceil
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -42,7 +41,7 @@ from boxoffice.errors import (
     SeatMapLocked,
 )
 from boxoffice.http import body as bodies
-from boxoffice.http.headers import FixedHeaders
+from boxoffice.http.headers import FixedHeaders, accepts_gzip
 from boxoffice.http.operation import Call, Gate, PathId, RawBody, Reply, operation
 from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import parse_uuid
@@ -381,17 +380,6 @@ def routes(
         ("/v1/admin/schedules/{schedule_id}/open", AdminOpen(service, gate)),
         ("/v1/admin/schedules/{schedule_id}/close", AdminClose(service, gate)),
     ]
-
-
-@lru_cache(maxsize=256)
-def accepts_gzip(header: str | None) -> bool:
-    """Say whether an Accept-Encoding header (RFC 9110, section 12.5.3) allows gzip."""
-    weights: dict[str, str] = {}
-    for item in (header or "").lower().split(","):
-        coding, _, parameter = item.partition(";")
-        weights[coding.strip()] = parameter.replace(" ", "").removeprefix("q=")
-    weight = weights.get("gzip", weights.get("*", "0"))
-    return weight.strip("0.") != "" or weight == ""
 
 
 def _reply(lookup: Lookup[T], present: Callable[[T], Any], headers: FixedHeaders) -> Reply:

@@ -1,6 +1,7 @@
 """Headers of answers, and how they stand in one."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 
 class FixedHeaders(dict[str, str]):
@@ -22,3 +23,14 @@ def raw_headers(headers: Mapping[str, str] | None) -> bytes:
 
 
 NO_STORE = FixedHeaders({"Cache-Control": "no-store"})
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(header: str | None) -> bool:
+    """Say whether an Accept-Encoding header (RFC 9110, section 12.5.3) allows gzip."""
+    weights: dict[str, str] = {}
+    for item in (header or "").lower().split(","):
+        coding, _, parameter = item.partition(";")
+        weights[coding.strip()] = parameter.replace(" ", "").removeprefix("q=")
+    weight = weights.get("gzip", weights.get("*", "0"))
+    return weight.strip("0.") != "" or weight == ""

@@ -1,0 +1,122 @@
+"""The files of the pages, read once and named by the hash of all of them.
+
+One hash for the whole tree, as a folder in the address: modules name each other by relative addresses,
+so nothing has to be rewritten, and the modules of two releases are never mixed.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from string import Template
+from typing import NamedTuple
+
+MEDIA_TYPES = {
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+# The address of every file starts so; what follows is the hash, and then the path in `static/`.
+PREFIX = "/assets"
+ENTRY = "js/main.js"
+# It names no release: it is what helps a page whose own release is gone.
+BOOT = "boot.js"
+
+_COMPRESSION = 9
+_IMPORT = re.compile(r"""^(?:import|export)\b[^"'()]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
+
+
+class Asset(NamedTuple):
+    """A file as it is sent."""
+
+    media_type: str
+    plain: bytes
+    gzip: bytes
+
+
+class Assets:
+    """Every file of a tree, the hash that names them, and the page that loads them."""
+
+    def __init__(self, root: Traversable) -> None:
+        self._files = {path: _asset(path, file) for path, file in _walk(root.joinpath("static"))}
+        self.hash = _hash(self._files)
+        self.boot = _asset(BOOT, root.joinpath(BOOT))
+        self.shell = _packed("text/html; charset=utf-8", self._fill(root.joinpath("shell.html")))
+
+    def find(self, tree: str, path: str) -> Asset | None:
+        """Return the file at `path` of the tree with this hash, None where there is none."""
+        return self._files.get(path) if tree == self.hash else None
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of all files, sorted."""
+        return sorted(self._files)
+
+    def modules(self, entry: str) -> list[str]:
+        """Return the paths of the modules that `entry` needs before it can start, itself included."""
+        found: dict[str, None] = {}
+        waiting = [entry]
+        while waiting:
+            path = waiting.pop(0)
+            if path not in found:
+                found[path] = None
+                waiting += imports(path, self._files[path].plain.decode())
+        return list(found)
+
+    def _fill(self, shell: Traversable) -> bytes:
+        base = f"{PREFIX}/{self.hash}"
+        styles = [path for path in self.paths if path.endswith(".css")]
+        lines = [f'<link rel="stylesheet" href="{base}/{path}">' for path in styles]
+        lines += [
+            f'<link rel="modulepreload" href="{base}/{path}">' for path in self.modules(ENTRY)
+        ]
+        text = Template(shell.read_text(encoding="utf-8"))
+        return text.substitute(
+            base=base, boot=f"{PREFIX}/{BOOT}", entry=f"{base}/{ENTRY}", links="\n    ".join(lines)
+        ).encode()
+
+
+def load() -> Assets:
+    """Return the files of this installation."""
+    return Assets(files("boxoffice.web"))
+
+
+def imports(path: str, text: str) -> list[str]:
+    """Return the paths of the modules that the module at `path` imports at its start."""
+    return [_joined(path, relative) for relative in _IMPORT.findall(text)]
+
+
+def _joined(path: str, relative: str) -> str:
+    parts = path.split("/")[:-1]
+    for step in relative.split("/"):
+        if step == "..":
+            parts.pop()
+        elif step != ".":
+            parts.append(step)
+    return "/".join(parts)
+
+
+def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        elif entry.name.rpartition(".")[2] in MEDIA_TYPES:
+            yield f"{prefix}{entry.name}", entry
+
+
+def _asset(path: str, file: Traversable) -> Asset:
+    return _packed(MEDIA_TYPES[path.rpartition(".")[2]], file.read_bytes())
+
+
+def _packed(media_type: str, content: bytes) -> Asset:
+    return Asset(media_type, content, gzip.compress(content, _COMPRESSION, mtime=0))
+
+
+def _hash(found: dict[str, Asset]) -> str:
+    digest = blake2b(digest_size=8)
+    for path in sorted(found):
+        content = found[path].plain
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()

@@ -1,0 +1,148 @@
+"""The pages over HTTP, and the clock that their countdowns go by."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import falcon
+import falcon.asgi
+import msgspec
+
+from boxoffice.errors import NotFound
+from boxoffice.http.headers import accepts_gzip
+from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.web import assets
+from boxoffice.web.assets import Asset, Assets
+
+_YEAR_S = 31_536_000
+
+# Where the shell is served: the router in `static/js/main.js` knows what to show there.
+PAGES = (
+    "/",
+    "/concerts/{concert_id}",
+    "/schedules/{schedule_id}",
+    "/schedules/{schedule_id}/queue",
+    "/reservations/{reservation_id}",
+    "/login",
+    "/signup",
+    "/me",
+    "/organizer",
+    "/organizer/{rest:path}",
+)
+
+# Scripts and styles come from here and are files; nothing is evaluated, and nobody else is asked.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+_PAGE_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+_BOOT_HEADERS = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "same-origin"}
+_ASSET_HEADERS = {
+    "Cache-Control": f"public, max-age={_YEAR_S}, immutable",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class ClockOut(msgspec.Struct):
+    """The time by which the shop decides."""
+
+    now: datetime
+
+
+class Clock:
+    """`/v1/clock`."""
+
+    def __init__(self, gate: Gate, now_s: Callable[[], float]) -> None:
+        self.gate = gate
+        self._now_s = now_s
+
+    @operation("Ask for the time", returns=ClockOut, swift=True)
+    async def on_get(self, _call: Call[None, None]) -> Reply:
+        """By the database's clock: for countdowns on machines whose own clock is wrong."""
+        return Reply(ClockOut(datetime.fromtimestamp(self._now_s(), UTC)))
+
+
+class Shell:
+    """The one HTML page; its scripts look at the address."""
+
+    def __init__(self, found: Assets) -> None:
+        self._shell = found.shell
+
+    async def on_get(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str
+    ) -> None:
+        """Return it, never from a cache without asking."""
+        _send(req, resp, self._shell, _PAGE_HEADERS)
+
+    on_head = on_get
+
+
+class Files:
+    """`/assets/{tree}/{path}`: a file of this release, for ever; of another one, nothing."""
+
+    def __init__(self, found: Assets) -> None:
+        self._found = found
+
+    async def on_get(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, tree: str, path: str
+    ) -> None:
+        """Return it; a page of another release asks for the shell again (`boot.js`)."""
+        asset = self._found.find(tree, path)
+        if asset is None:
+            raise NotFound
+        _send(req, resp, asset, _ASSET_HEADERS)
+
+    on_head = on_get
+
+    async def on_get_boot(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Return what starts a page."""
+        _send(req, resp, self._found.boot, _BOOT_HEADERS)
+
+    on_head_boot = on_get_boot
+
+
+def _send(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, asset: Asset, headers: dict[str, str]
+) -> None:
+    resp.content_type = asset.media_type
+    resp.set_header("Vary", "Accept-Encoding")
+    for name, value in headers.items():
+        resp.set_header(name, value)
+    if accepts_gzip(req.get_header("Accept-Encoding")):
+        resp.set_header("Content-Encoding", "gzip")
+        resp.data = asset.gzip
+    else:
+        resp.data = asset.plain
+
+
+def routes(gate: Gate, now_s: Callable[[], float]) -> list[tuple[str, object]]:
+    """Return the resources of this room that are part of the API, by URI template."""
+    return [("/v1/clock", Clock(gate, now_s))]
+
+
+def install(app: "falcon.asgi.App[Any, Any]") -> None:
+    """Serve the pages and their files."""
+    found = assets.load()
+    shell, served = Shell(found), Files(found)
+    for template in PAGES:
+        app.add_route(template, shell)
+    app.add_route(f"{assets.PREFIX}/{assets.BOOT}", served, suffix="boot")
+    app.add_route(assets.PREFIX + "/{tree}/{path:path}", served)

@@ -1,0 +1,146 @@
+// Calls to the shop. What comes back is a value or a `Problem`; what may be tried again safely is.
+
+import { session } from "./session.js";
+
+const TIMEOUT_MS = 15_000;
+const TRIES_MAX = 5;
+const PAUSE_MS = 400;
+const PAUSE_MAX_MS = 5_000;
+
+/** A refusal or a failure: `code` is the API's, or `no_answer` where there was none. */
+export class Problem extends Error {
+  constructor(status, code, body = {}, retryAfterS = 0) {
+    super(code);
+    this.status = status;
+    this.code = code;
+    this.body = body;
+    this.retryAfterS = retryAfterS;
+  }
+
+  /** Whether the shop could not decide, so that asking again may help. */
+  get isTemporary() {
+    return this.status === 0 || this.status === 503 || this.status === 502 || this.status === 504;
+  }
+}
+
+/** Returns a fresh Idempotency-Key. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Calls `method path` and returns the decoded answer (null for none).
+ *
+ * `body` is sent as JSON, `raw` with its `type` as it is; `key` is the Idempotency-Key; `headers` are
+ * added. Reads and keyed writes are sent again while the shop cannot decide, `tries` times at the most.
+ * Where the session has ended, whoever has registered with the session is asked to log in, once.
+ */
+export async function call(method, path, options = {}) {
+  const repeatable = method === "GET" || Boolean(options.key);
+  const tries = options.tries ?? (repeatable ? TRIES_MAX : 1);
+  let renewed = false;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await once(method, path, options);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 401 && isAboutSession(error.code) && !options.anonymous && !renewed) {
+        renewed = true;
+        if (await session.renew(error.code)) continue;
+      }
+      if (!error.isTemporary || attempt >= tries || options.signal?.aborted) throw error;
+      options.onRetry?.(error, attempt);
+      await pause(error.retryAfterS * 1000 || Math.min(PAUSE_MS * 2 ** attempt, PAUSE_MAX_MS), options.signal);
+    }
+  }
+}
+
+function isAboutSession(code) {
+  return code === "unauthenticated" || code === "token_invalid" || code === "token_expired";
+}
+
+/** GET; see `call`. */
+export function get(path, options) {
+  return call("GET", path, options);
+}
+
+/** POST; see `call`. */
+export function post(path, body, options = {}) {
+  return call("POST", path, { ...options, body });
+}
+
+/** DELETE; see `call`. */
+export function remove(path, options) {
+  return call("DELETE", path, options);
+}
+
+/** Returns every item of a paged list, up to `itemsMax`. */
+export async function all(path, options = {}, itemsMax = 1_000) {
+  const items = [];
+  let cursor = "";
+  do {
+    const query = new URLSearchParams({ limit: "100", ...(cursor && { cursor }) });
+    const page = await get(`${path}?${query}`, options);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor && items.length < itemsMax);
+  return items;
+}
+
+async function once(method, path, options) {
+  const signals = [AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)];
+  if (options.signal) signals.push(options.signal);
+  let response;
+  let text;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: headers(options),
+      body: options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
+      signal: AbortSignal.any(signals),
+      credentials: "omit",
+    });
+    text = await response.text();
+  } catch (error) {
+    if (options.signal?.aborted) throw options.signal.reason;
+    throw new Problem(0, "no_answer", { detail: String(error) });
+  }
+  return read(response, text);
+}
+
+function headers({ key, body, type, headers: more, anonymous }) {
+  const all = { Accept: "application/json", ...more };
+  if (body !== undefined) all["Content-Type"] = "application/json";
+  if (type) all["Content-Type"] = type;
+  if (key) all["Idempotency-Key"] = key;
+  if (session.token && !anonymous) all.Authorization = `Bearer ${session.token}`;
+  return all;
+}
+
+function read(response, text) {
+  let value = null;
+  try {
+    value = text ? JSON.parse(text) : null;
+  } catch {
+    // Something between us and the shop answered in its own words.
+    if (response.ok) throw new Problem(0, "no_answer");
+  }
+  if (response.ok) return value;
+  const retryAfterS = Number(response.headers.get("Retry-After")) || 0;
+  throw new Problem(response.status, value?.code ?? (response.status >= 500 ? "unavailable" : "unknown"),
+    value ?? {}, retryAfterS);
+}
+
+/** Waits; ends early, with the signal's reason, where the signal is given. */
+export function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const stop = () => { clearTimeout(timer); reject(signal.reason); };
+    const timer = setTimeout(() => { signal?.removeEventListener("abort", stop); resolve(); }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}

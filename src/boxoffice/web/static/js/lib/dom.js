@@ -1,0 +1,54 @@
+// Elements without markup: text is always text, so a title that holds a script shows it and runs nothing.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * Makes an element. `props`: `class`, `on…` listeners, `dataset`, booleans and attributes by their names.
+ * `children`: elements, texts, or (nested) lists of them; null, undefined and false are left out.
+ */
+export function h(tag, props = {}, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+
+/** Makes an SVG element in the same way. */
+export function svg(tag, props = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), props, children);
+}
+
+function fill(element, props, children) {
+  for (const [name, value] of Object.entries(props ?? {})) set(element, name, value);
+  element.append(...flat(children));
+  return element;
+}
+
+function set(element, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+  else if (name === "dataset") Object.assign(element.dataset, value);
+  else if (name === "value") element.value = value;
+  else element.setAttribute(name, value === true ? "" : String(value));
+}
+
+function flat(children) {
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+}
+
+/** Puts `children` in the place of what `element` has; nothing happens to children that stay. */
+export function put(element, ...children) {
+  element.replaceChildren(...flat(children));
+  return element;
+}
+
+/** A picture of the set in `lib/icons.js`' style: one path in a 24-unit square, for the eye only. */
+export function icon(path) {
+  return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" },
+    svg("path", { d: path }));
+}
+
+let ids = 0;
+
+/** An id that no other element of this page has. */
+export function uniqueId(prefix) {
+  ids += 1;
+  return `${prefix}-${ids}`;
+}

@@ -1,0 +1,86 @@
+// Addresses and pages. A page is a function `(context) => {title, view, close?}`, or a promise of that;
+// `context` has `params`, `query`, `signal` (ends when the page is left), `go(path)` and `refresh()`.
+
+export class Router {
+  #routes = [];
+  #outlet;
+  #leaving = null;
+  #close = null;
+  #present;
+  #failed;
+
+  /** `present(page)` shows a page, `failed(error)` returns one for an error. */
+  constructor({ present, failed }) {
+    this.#present = present;
+    this.#failed = failed;
+    addEventListener("popstate", () => this.refresh());
+    document.addEventListener("click", (event) => this.#onClick(event));
+  }
+
+  /** Adds a route: `template` like `/concerts/{concert_id}`; `load` returns (a promise of) the page's function. */
+  add(template, load) {
+    const names = [];
+    const pattern = template.replace(/\{(\w+)\}/g, (_, name) => {
+      names.push(name);
+      return "([^/]+)";
+    }).replace(/\/\*$/, "(?:/.*)?");
+    this.#routes.push({ pattern: new RegExp(`^${pattern}$`), names, load });
+  }
+
+  /** Goes to `path`, which begins with a slash. */
+  go(path, { replace = false } = {}) {
+    if (replace) history.replaceState(null, "", path);
+    else history.pushState(null, "", path);
+    return this.refresh({ moved: true });
+  }
+
+  /** Shows the page of the current address anew. */
+  async refresh({ moved = false } = {}) {
+    this.#leaving?.abort(new DOMException("left", "AbortError"));
+    this.#close?.();
+    this.#close = null;
+    const leaving = new AbortController();
+    this.#leaving = leaving;
+    const page = await this.#open(leaving.signal);
+    if (leaving.signal.aborted) {
+      page?.close?.();
+      return;
+    }
+    this.#close = page.close ?? null;
+    this.#present(page, { moved });
+  }
+
+  async #open(signal) {
+    const context = {
+      signal,
+      params: {},
+      query: new URLSearchParams(location.search),
+      go: (path, options) => this.go(path, options),
+      refresh: () => this.refresh(),
+    };
+    try {
+      for (const { pattern, names, load } of this.#routes) {
+        const match = pattern.exec(location.pathname);
+        if (!match) continue;
+        context.params = Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(match[at + 1])]));
+        return await (await load())(context);
+      }
+      return await this.#failed(null, context);
+    } catch (error) {
+      if (signal.aborted) return null;
+      return this.#failed(error, context);
+    }
+  }
+
+  #onClick(event) {
+    const link = event.target.closest?.("a[href]");
+    const special = event.defaultPrevented || event.button || event.metaKey || event.ctrlKey
+      || event.shiftKey || event.altKey;
+    if (!link || special || link.target || link.hasAttribute("download")) return;
+    const to = new URL(link.href);
+    const isHere = to.origin === location.origin && this.#routes.some(({ pattern }) => pattern.test(to.pathname));
+    if (!isHere || (to.hash && to.pathname === location.pathname)) return;
+    event.preventDefault();
+    this.go(to.pathname + to.search);
+  }
+}

@@ -1,0 +1,56 @@
+// Signing up and logging in.
+
+import { h } from "../lib/dom.js";
+import { Problem, post } from "../lib/api.js";
+import { t } from "../lib/i18n.js";
+import { Field, form } from "../parts/forms.js";
+import { logIn, loginForm } from "../parts/login.js";
+
+const PASSWORD_MIN = 8;
+
+// Only to pages of this shop.
+function after(query) {
+  const to = query.get("to") ?? "/";
+  return /^\/(?![\/\\])/.test(to) ? to : "/";
+}
+
+/** The login page; `?to=` says where to go afterwards. */
+export function login({ query, go }) {
+  const to = after(query);
+  const view = h("section", { class: "card narrow" },
+    h("h1", {}, t("account.logIn")),
+    loginForm(() => go(to, { replace: true })),
+    h("p", {}, h("a", { href: `/signup?to=${encodeURIComponent(to)}` }, t("account.toSignUp"))));
+  return { title: t("account.logIn"), view };
+}
+
+/** The sign-up page. */
+export function signup({ query, go }) {
+  const to = after(query);
+  const fields = {
+    name: new Field({ label: t("account.name"), required: true, autocomplete: "name", maxlength: 200 }),
+    email: new Field({ label: t("account.email"), type: "email", required: true, autocomplete: "username", maxlength: 254 }),
+    password: new Field({ label: t("account.password"), hint: t("account.passwordHint", { n: PASSWORD_MIN }), type: "password", required: true, autocomplete: "new-password", minlength: PASSWORD_MIN }),
+  };
+  const submit = async ({ name, email, password }) => {
+    await signUp(name.trim(), email.trim(), password);
+    go(to, { replace: true });
+  };
+  const view = h("section", { class: "card narrow" },
+    h("h1", {}, t("account.signUp")),
+    form({ fields, label: t("account.signUp"), submit }),
+    h("p", {}, h("a", { href: `/login?to=${encodeURIComponent(to)}` }, t("account.toLogIn"))));
+  return { title: t("account.signUp"), view };
+}
+
+async function signUp(name, email, password) {
+  try {
+    await post("/v1/users", { name, email, password }, { anonymous: true });
+  } catch (error) {
+    // The answer may have been lost after the account was made: then the login works.
+    if (!(error instanceof Problem) || !(error.isTemporary || error.code === "email_taken")) throw error;
+    await logIn(email, password).catch(() => { throw error; });
+    return;
+  }
+  await logIn(email, password);
+}

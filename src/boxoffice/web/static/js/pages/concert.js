@@ -1,0 +1,80 @@
+// One concert and its performances: when, for how much, how many seats are left, and since or until when
+// they are sold.
+
+import { get } from "../lib/api.js";
+import { countDown, secondsUntil, synchronize } from "../lib/clock.js";
+import { h, icon, put } from "../lib/dom.js";
+import { countdown, date, dateTime, moneyRange, t } from "../lib/i18n.js";
+import { ICONS } from "../parts/icons.js";
+import { poster } from "../parts/poster.js";
+
+const AGAIN_MS = 5_000;
+
+/** The page of a concert. */
+export async function concert({ params, signal }) {
+  const path = `/v1/concerts/${params.concert_id}`;
+  const [one, schedules] = await Promise.all([
+    get(path, { signal, anonymous: true }),
+    get(`${path}/schedules`, { signal, anonymous: true }),
+    synchronize(),
+  ]);
+  const list = h("ul", { class: "schedules" });
+  const show = (items) => put(list, items.length ? items.map((item) => schedule(item, signal, again)) : h("li", {}, t("concert.noSchedules")));
+  const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(() => {});
+  show(schedules.items);
+  const timer = setInterval(() => { if (document.visibilityState === "visible") again(); }, AGAIN_MS);
+  return { title: one.title, view: [head(one), h("h2", {}, t("concert.schedules")), list], close: () => clearInterval(timer) };
+}
+
+function head(one) {
+  return h("div", { class: "concert-head" },
+    poster(one.concert_id, one.title),
+    h("div", {},
+      h("h1", {}, one.title),
+      h("p", { class: "artist" }, one.artist),
+      h("p", { class: "fact" }, icon(ICONS.place), one.venue),
+      one.description && h("p", { class: "description" }, one.description)));
+}
+
+function schedule(item, signal, again) {
+  const state = stateOf(item);
+  const note = h("p", { class: "sale-note" });
+  const parts = [
+    h("div", { class: "schedule-when" },
+      h("h3", {}, h("time", { datetime: item.starts_at }, dateTime(item.starts_at))),
+      h("p", { class: "quiet" }, moneyRange(item.price_min, item.price_max))),
+    h("div", { class: "schedule-state" }, left(item), note),
+    button(item, state),
+  ];
+  if (state === "soon") wait(item, note, signal, again);
+  else if (state === "open" && item.sale_closes_at) put(note, t("concert.until", { when: dateTime(item.sale_closes_at) }));
+  else if (state === "closed") put(note, t("concert.closed"));
+  return h("li", { class: `schedule card ${state}` }, parts);
+}
+
+// Only how it is shown; what can be bought the shop decides when somebody asks.
+function stateOf(item) {
+  if (item.on_sale) return item.seats_available > 0 ? "open" : "gone";
+  return item.status !== "CLOSED" && secondsUntil(item.sale_opens_at) > 0 ? "soon" : "closed";
+}
+
+function left(item) {
+  const share = item.seats_total ? item.seats_available / item.seats_total : 0;
+  return [
+    h("p", { class: "left" }, item.seats_available > 0
+      ? t("concert.left", { n: item.seats_available, total: item.seats_total }) : t("concert.soldOut")),
+    h("meter", { class: "meter", min: 0, max: 1, low: 0.1, value: share, "aria-label": t("concert.leftLabel") }),
+  ];
+}
+
+function wait(item, note, signal, again) {
+  const clock = h("span", { class: "clock", role: "timer" });
+  put(note, t("concert.opens", { when: dateTime(item.sale_opens_at) }), " ", clock);
+  countDown(item.sale_opens_at, signal, (seconds) => put(clock, countdown(seconds)), again);
+}
+
+function button(item, state) {
+  const label = { open: "concert.choose", gone: "concert.look", soon: "concert.look", closed: "concert.look" }[state];
+  const name = t("concert.chooseFor", { what: t(label), when: date(item.starts_at) });
+  return h("a", { class: state === "open" ? "button primary" : "button", href: `/schedules/${item.schedule_id}?concert=${item.concert_id}`, "aria-label": name }, t(label));
+}

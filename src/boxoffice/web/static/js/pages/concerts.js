@@ -1,0 +1,61 @@
+// What is on: every concert, with a search.
+
+import { all } from "../lib/api.js";
+import { h, icon, put } from "../lib/dom.js";
+import { date, t } from "../lib/i18n.js";
+import { keptHere } from "../lib/keep.js";
+import { ICONS } from "../parts/icons.js";
+import { poster } from "../parts/poster.js";
+
+/** The list of concerts. */
+export async function concerts({ signal }) {
+  const items = await all("/v1/concerts", { signal, anonymous: true });
+  const results = h("ul", { class: "concerts" });
+  const count = h("p", { class: "quiet", role: "status" });
+  const search = searchField((text) => show(text));
+
+  function show(text) {
+    const found = items.filter((item) => matches(item, text));
+    put(results, found.map(card));
+    put(count, items.length === 0 ? t("concerts.none") : t("concerts.found", { n: found.length }));
+  }
+
+  show(search.value);
+  const view = [
+    h("div", { class: "hero" }, h("h1", {}, t("concerts.title")), h("p", {}, t("concerts.lead"))),
+    h("div", { class: "search", role: "search" }, icon(ICONS.search), search),
+    count, results,
+  ];
+  return { title: t("concerts.title"), view };
+}
+
+function searchField(show) {
+  return h("input", {
+    type: "search", class: "input", "aria-label": t("concerts.search"), placeholder: t("concerts.search"),
+    value: keptHere.get("search") ?? "",
+    oninput: (event) => { keptHere.set("search", event.target.value); show(event.target.value); },
+  });
+}
+
+function matches(item, text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const where = `${item.title} ${item.artist} ${item.venue} ${dates(item)}`.toLowerCase();
+  return words.every((word) => where.includes(word));
+}
+
+function card(item) {
+  return h("li", {},
+    h("a", { class: "concert card", href: `/concerts/${item.concert_id}` },
+      poster(item.concert_id, item.title),
+      h("div", { class: "concert-text" },
+        h("h2", {}, item.title),
+        h("p", { class: "artist" }, item.artist),
+        h("p", { class: "fact" }, icon(ICONS.calendar), dates(item)),
+        h("p", { class: "fact" }, icon(ICONS.place), item.venue))));
+}
+
+function dates({ first_starts_at: first, last_starts_at: last }) {
+  if (!first) return t("concerts.noDate");
+  const [from, to] = [date(first), date(last)];
+  return from === to ? from : `${from} – ${to}`;
+}

@@ -1,0 +1,89 @@
+// Forms: a labelled field with its own error, and one that says what the shop did not accept.
+
+import { h, put, uniqueId } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { reference, sentence } from "./problem.js";
+
+/** A labelled input; `field.input`, `field.view`, and `field.complain(text)`, empty for no complaint. */
+export class Field {
+  constructor({ label, hint, ...attributes }) {
+    const id = uniqueId("field");
+    this.#error = h("p", { class: "field-error", id: `${id}-error` });
+    this.input = h(attributes.rows ? "textarea" : "input", {
+      id, class: "input", "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error`, ...attributes,
+    });
+    this.input.addEventListener("input", () => this.complain(""));
+    this.view = h("div", { class: "field" },
+      h("label", { for: id }, label),
+      hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
+      this.input,
+      this.#error);
+  }
+
+  #error;
+
+  get value() {
+    return this.input.value;
+  }
+
+  complain(text) {
+    this.#error.textContent = text;
+    if (text) this.input.setAttribute("aria-invalid", "true");
+    else this.input.removeAttribute("aria-invalid");
+  }
+
+  /** Complains where the browser's own check does; says whether all is well. */
+  check() {
+    const { validity } = this.input;
+    if (validity.valid) return true;
+    if (validity.valueMissing) this.complain(t("field.missing"));
+    else if (validity.tooShort) this.complain(t("field.short", { n: this.input.minLength }));
+    else if (validity.typeMismatch || validity.patternMismatch) this.complain(t("field.pattern"));
+    else this.complain(this.input.validationMessage);
+    return false;
+  }
+}
+
+/**
+ * A form of fields whose `submit(values)` may refuse by throwing: then it says so, by the field where the
+ * shop named one, and can be sent again. While it is being sent its button waits.
+ */
+export function form({ fields, label, submit, children = [], busyLabel }) {
+  const failed = h("p", { class: "form-error", role: "alert" });
+  const button = h("button", { type: "submit", class: "button primary" }, label);
+  const onsubmit = async (event) => {
+    event.preventDefault();
+    if (button.getAttribute("aria-disabled")) return;
+    put(failed);
+    const wrong = Object.values(fields).filter((field) => !field.check());
+    if (wrong.length) {
+      wrong[0].input.focus();
+      return;
+    }
+    busy(button, true, busyLabel ?? t("busy"));
+    try {
+      await submit(Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])));
+    } catch (error) {
+      if (!blame(fields, error)) put(failed, sentence(error), " ", reference(error));
+    } finally {
+      busy(button, false, label);
+    }
+  };
+  return h("form", { class: "form", novalidate: true, onsubmit },
+    Object.values(fields).map((field) => field.view), children, failed,
+    h("div", { class: "actions" }, button));
+}
+
+function busy(button, isBusy, label) {
+  put(button, label);
+  // A disabled button would lose the focus.
+  if (isBusy) button.setAttribute("aria-disabled", "true");
+  else button.removeAttribute("aria-disabled");
+}
+
+function blame(fields, error) {
+  const named = (error.body?.errors ?? []).filter(({ path }) => path?.replace("$.", "") in fields);
+  for (const { path, message } of named) fields[path.replace("$.", "")].complain(message);
+  if (named.length) fields[named[0].path.replace("$.", "")].input.focus();
+  return named.length > 0;
+}

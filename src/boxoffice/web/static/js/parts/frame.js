@@ -1,0 +1,58 @@
+// What stands around every page: the head with the ways to go and the language, and the foot.
+
+import { h, icon, put } from "../lib/dom.js";
+import { currentLanguage, LANGUAGES, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
+import { ICONS } from "./icons.js";
+
+export class Frame {
+  #onLanguage;
+  #head = h("header", { class: "head" });
+  #main = h("main", { id: "page", tabindex: "-1" });
+  #foot = h("footer", { class: "foot" });
+  view = h("div", { class: "frame" });
+
+  /** `onLanguage(code)` is called when somebody chooses another language. */
+  constructor({ onLanguage }) {
+    this.#onLanguage = onLanguage;
+    this.redraw();
+  }
+
+  /** Draws head and foot anew, for another language or another person. */
+  redraw() {
+    put(this.#head, this.#brand(), this.#ways());
+    put(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
+    const skip = h("a", { class: "skip", href: "#page" }, t("skip"));
+    if (!this.view.contains(this.#main)) put(this.view, skip, this.#head, this.#main, this.#foot);
+    else this.view.firstElementChild.replaceWith(skip);
+  }
+
+  /** Shows a page; one that somebody went to gets the focus, so that a screen reader begins there. */
+  present({ title, view, wide = false }, { moved }) {
+    document.title = title ? `${title} · boxoffice` : "boxoffice";
+    this.#main.classList.toggle("wide", wide);
+    put(this.#main, view);
+    if (!moved) return;
+    scrollTo(0, 0);
+    this.#main.focus({ preventScroll: true });
+  }
+
+  #brand() {
+    return h("a", { class: "brand", href: "/" }, icon(ICONS.ticket), h("span", {}, "boxoffice"));
+  }
+
+  #ways() {
+    const isOrganizer = session.role === "organizer";
+    return h("nav", { class: "ways", "aria-label": t("nav") },
+      isOrganizer && h("a", { href: "/organizer" }, t("nav.console")),
+      session.isOpen ? h("a", { href: "/me" }, t("nav.me")) : h("a", { href: "/login" }, t("nav.login")),
+      this.#languages());
+  }
+
+  #languages() {
+    const other = Object.keys(LANGUAGES).find((code) => code !== currentLanguage());
+    return h("button", {
+      type: "button", class: "language", lang: other, onclick: () => this.#onLanguage(other),
+    }, LANGUAGES[other]);
+  }
+}

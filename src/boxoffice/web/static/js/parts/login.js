@@ -1,0 +1,42 @@
+// Logging in, on a page of its own or in the middle of something.
+
+import { h } from "../lib/dom.js";
+import { post } from "../lib/api.js";
+import { t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
+import { ask } from "./dialog.js";
+import { Field, form } from "./forms.js";
+
+/** Exchanges e-mail and password for a session; raises the shop's refusal. */
+export async function logIn(email, password) {
+  const { access_token: token } = await post("/v1/sessions", { email, password }, { anonymous: true, tries: 2 });
+  session.open(token, email);
+}
+
+/** Returns a login form that calls `done()` when it has worked. */
+export function loginForm(done) {
+  const fields = {
+    email: new Field({ label: t("account.email"), type: "email", required: true, autocomplete: "username", value: session.email, maxlength: 254 }),
+    password: new Field({ label: t("account.password"), type: "password", required: true, autocomplete: "current-password" }),
+  };
+  return form({
+    fields,
+    label: t("account.logIn"),
+    submit: async ({ email, password }) => { await logIn(email.trim(), password); done(); },
+  });
+}
+
+/** Asks for a login in place, because of the refusal `code`; returns whether somebody has logged in. */
+export async function askToLogIn(code) {
+  const was = session.email;
+  const why = code === "token_expired" ? t("account.expired") : t("account.needed");
+  const done = await ask(t("account.logIn"), (close) => [
+    h("p", {}, why),
+    loginForm(() => close(true)),
+    h("p", { class: "small" }, h("a", { href: `/signup?to=${encodeURIComponent(location.pathname)}`, onclick: () => close(null) }, t("account.toSignUp"))),
+  ]);
+  if (!done) return false;
+  // What was begun belongs to somebody else.
+  if (was && was !== session.email) location.reload();
+  return true;
+}

@@ -1,0 +1,18 @@
+// What went wrong in words, and what to do about it.
+
+import { Problem } from "../lib/api.js";
+import { hasText, t } from "../lib/i18n.js";
+
+/** Returns a sentence for an error of `lib/api.js`, in the reader's language where the code is known. */
+export function sentence(error) {
+  if (!(error instanceof Problem)) return t("problem.bug");
+  const key = `problem.${error.code}`;
+  if (hasText(key)) return t(key, error.body);
+  return error.body?.detail ?? t("problem.bug");
+}
+
+/** Returns the request's id for whoever asks about it, or an empty text. */
+export function reference(error) {
+  const id = error?.body?.request_id;
+  return id ? t("problem.reference", { id }) : "";
+}
