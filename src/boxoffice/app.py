@@ -28,6 +28,9 @@ from boxoffice.http.lane import Lane
 from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
 from boxoffice.http.streams import Streams, limits_of
+from boxoffice.logbook import routes as logbook_routes
+from boxoffice.logbook.service import Logbook
+from boxoffice.logbook.store import LogbookStore
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.deciders import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
@@ -174,6 +177,7 @@ def _compose(
         *reservation_routes.routes(reservations, gate),
         *payment_routes.routes(payments, seat_maps, gate),
         *web_routes.routes(gate, clock.now),
+        *logbook_routes.routes(Logbook(LogbookStore(servers.db)), gate),
     ]
     journal = Journal(InFlight(), log_requests=settings.log_requests)
     document = openapi.document(routes, VERSION)

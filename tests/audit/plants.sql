@@ -518,6 +518,10 @@ ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_balanced;
 -- The ledger can be rewritten.
 DROP TRIGGER transfers_append_only ON transfers;
 
+-- name: guarding_triggers_are_enabled__logbook
+-- What organizers did can be unwritten.
+ALTER TABLE logbook DISABLE TRIGGER logbook_append_only;
+
 -- name: guarding_triggers_are_enabled__other_function
 -- The trigger is there by name and does nothing.
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';

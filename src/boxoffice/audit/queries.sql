@@ -576,13 +576,15 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: guarding_triggers_are_enabled
--- The triggers that keep the ledger balanced and append-only are there, fire, and call their function.
+-- The triggers that keep the ledger balanced, and it and the logbook append-only, are there, fire, and
+-- call their function.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('transfers', 'transfers_have_entries', 'transfers_have_entries'),
         ('ledger_entries', 'ledger_entries_balanced', 'ledger_entries_balanced'),
         ('transfers', 'transfers_append_only', 'ledger_append_only'),
-        ('ledger_entries', 'ledger_entries_append_only', 'ledger_append_only')
+        ('ledger_entries', 'ledger_entries_append_only', 'ledger_append_only'),
+        ('logbook', 'logbook_append_only', 'logbook_append_only')
        ) g (table_name, trigger_name, function_name)
  WHERE NOT EXISTS (
        SELECT FROM pg_trigger t

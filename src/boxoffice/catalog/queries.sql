@@ -21,7 +21,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  WHERE c.concert_id = $1 AND c.status = 'PUBLISHED';
 
 -- name: schedules_of_concert
--- Every schedule of a concert with its seats counted; a lapsed hold counts as available.
+-- Every schedule of a concert, or its schedule $2, with its seats counted; a lapsed hold counts as
+-- available.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit,
@@ -40,7 +41,7 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
         FROM seats x
        WHERE x.schedule_id = s.schedule_id
   ) n
- WHERE s.concert_id = $1
+ WHERE s.concert_id = $1 AND ($2::uuid IS NULL OR s.schedule_id = $2)
  ORDER BY s.starts_at, s.schedule_id;
 
 -- name: public_schedule
@@ -97,6 +98,33 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
        WHERE r.schedule_id = s.schedule_id
  ) p
  WHERE s.schedule_id = $1;
+
+-- name: concerts_of_organizer
+-- A page of an organizer's concerts, newest first, from a place ($2, $3) on; null for the first page.
+SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
+       s.schedules_total, s.schedules_open
+  FROM concerts c
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open
+        FROM schedules s
+       WHERE s.concert_id = c.concert_id
+  ) s
+ WHERE c.organizer_id = $1
+   AND ($2::timestamptz IS NULL OR (c.created_at, c.concert_id) < ($2::timestamptz, $3::uuid))
+ ORDER BY c.created_at DESC, c.concert_id DESC
+ LIMIT $4;
+
+-- name: own_concert
+-- One concert of an organizer, draft or not.
+SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
+       s.schedules_total, s.schedules_open
+  FROM concerts c
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open
+        FROM schedules s
+       WHERE s.concert_id = c.concert_id
+  ) s
+ WHERE c.organizer_id = $1 AND c.concert_id = $2;
 
 -- name: concert_of_organizer
 -- The status of a concert, if it is this organizer's.

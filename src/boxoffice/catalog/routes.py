@@ -19,6 +19,9 @@ from boxoffice.catalog.service import Catalog, Lookup, Place
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
+    OwnConcert,
+    OwnConcertInFull,
+    OwnSchedule,
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
@@ -68,9 +71,9 @@ T = TypeVar("T")
 
 
 class Cursor(NamedTuple):
-    """The place of a concert in the list; the time in microseconds since 1970, up to the year 2200."""
+    """The place of a concert in a list; its time in microseconds since 1970, up to the year 2200."""
 
-    published_at_us: Annotated[int, Meta(ge=0, le=7_258_118_400_000_000)]
+    at_us: Annotated[int, Meta(ge=0, le=7_258_118_400_000_000)]
     concert_id: UUID
 
 
@@ -205,6 +208,21 @@ class AdminConcerts:
         self._service = service
 
     @operation(
+        "List my concerts",
+        role="organizer",
+        query=PageQuery,
+        returns=Page[OwnConcert],
+        problems=[CursorInvalid],
+    )
+    async def on_get(self, call: Call[None, PageQuery]) -> Reply:
+        """Those of the calling organizer, drafts too, the newest first."""
+        limit = call.query.limit
+        found = await self._service.own_concerts(
+            call.caller.user_id, limit + 1, _place(call.query.cursor)
+        )
+        return Reply(page(found, limit, lambda concert: concert, _made_before))
+
+    @operation(
         "Create a concert",
         201,
         role="organizer",
@@ -221,7 +239,38 @@ class AdminConcerts:
             venue=given.venue,
             description=given.description,
         )
-        return Reply(await self._service.create_concert(call.caller.user_id, concert))
+        made = await self._service.create_concert(
+            call.caller.user_id, concert, request_id=call.request_id
+        )
+        return Reply(made)
+
+
+class AdminConcert:
+    """`/v1/admin/concerts/{concert_id}`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Look at my concert", path=_CONCERT, role="organizer", returns=OwnConcertInFull)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """With its schedules and their seats counted, as they are now."""
+        concert_id = call.ids["concert_id"]
+        return Reply(await self._service.own_concert(call.caller.user_id, concert_id))
+
+
+class AdminSchedule:
+    """`/v1/admin/schedules/{schedule_id}`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Look at my schedule", path=_SCHEDULE, role="organizer", returns=OwnSchedule)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """With its concert, and its seats counted as they are now."""
+        schedule_id = call.ids["schedule_id"]
+        return Reply(await self._service.own_schedule(call.caller.user_id, schedule_id))
 
 
 class AdminSchedules:
@@ -245,7 +294,10 @@ class AdminSchedules:
         """It has no seats yet, and is not on sale until it is opened."""
         schedule = self._with_defaults(call.body)
         concert_id = call.ids["concert_id"]
-        return Reply(await self._service.create_schedule(call.caller.user_id, concert_id, schedule))
+        made = await self._service.create_schedule(
+            call.caller.user_id, concert_id, schedule, request_id=call.request_id
+        )
+        return Reply(made)
 
     def _with_defaults(self, given: ScheduleBody) -> NewSchedule:
         settings = self._settings
@@ -275,7 +327,10 @@ class AdminPublish:
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """It needs a schedule with seats."""
-        return Reply(await self._service.publish(call.caller.user_id, call.ids["concert_id"]))
+        published = await self._service.publish(
+            call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
+        )
+        return Reply(published)
 
 
 class AdminOpen:
@@ -294,7 +349,10 @@ class AdminOpen:
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """Seats are sold from `sale_opens_at` on; the seat map is final. Opening again is no error."""
-        return Reply(await self._service.open(call.caller.user_id, call.ids["schedule_id"]))
+        state = await self._service.open(
+            call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
+        )
+        return Reply(state)
 
 
 class AdminClose:
@@ -313,7 +371,10 @@ class AdminClose:
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """Nothing more is held; what is held can be paid. A closed sale can be opened again."""
-        return Reply(await self._service.close(call.caller.user_id, call.ids["schedule_id"]))
+        state = await self._service.close(
+            call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
+        )
+        return Reply(state)
 
 
 def _seat_upload(service: Catalog, gate: Gate, settings: Settings) -> object:
@@ -351,7 +412,10 @@ def _seat_upload(service: Catalog, gate: Gate, settings: Settings) -> object:
             # A large map takes long enough to hold everybody else up.
             seats = await asyncio.to_thread(read, call.raw, settings.seats_per_schedule_max)
             schedule_id = call.ids["schedule_id"]
-            return Reply(await service.add_seats(call.caller.user_id, schedule_id, seats))
+            added = await service.add_seats(
+                call.caller.user_id, schedule_id, seats, request_id=call.request_id
+            )
+            return Reply(added)
 
     return AdminSeats()
 
@@ -374,6 +438,8 @@ def routes(
         ("/v1/concerts/{concert_id}/schedules", Schedules(service, gate, lookup)),
         ("/v1/schedules/{schedule_id}/seats", Seats(seat_maps, gate, seat_map)),
         ("/v1/admin/concerts", AdminConcerts(service, gate)),
+        ("/v1/admin/concerts/{concert_id}", AdminConcert(service, gate)),
+        ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, gate)),
         ("/v1/admin/concerts/{concert_id}/schedules", AdminSchedules(service, gate, settings)),
         ("/v1/admin/concerts/{concert_id}/publish", AdminPublish(service, gate)),
         ("/v1/admin/schedules/{schedule_id}/seats", _seat_upload(service, gate, settings)),
@@ -398,11 +464,15 @@ def _after(item: ConcertItem) -> object:
     return Cursor((item.published_at - _EPOCH) // _MICROSECOND, item.concert_id)
 
 
+def _made_before(concert: OwnConcert) -> object:
+    return Cursor((concert.created_at - _EPOCH) // _MICROSECOND, concert.concert_id)
+
+
 def _place(cursor: str) -> Place | None:
     place = decode_cursor(cursor, Cursor)
     if place is None:
         return None
-    return _EPOCH + place.published_at_us * _MICROSECOND, place.concert_id
+    return _EPOCH + place.at_us * _MICROSECOND, place.concert_id
 
 
 def _parse_json(raw: bytes, seats_max: int) -> list[NewSeat]:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from boxoffice.catalog import rules, store
 from boxoffice.catalog.cache import Cache
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
@@ -14,11 +16,14 @@ from boxoffice.catalog.store import CatalogStore, OwnSchedule
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
+    OwnConcert,
+    OwnConcertInFull,
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
     SeatsAdded,
 )
+from boxoffice.catalog.views import OwnSchedule as OwnScheduleInFull
 from boxoffice.errors import (
     AlreadyPublished,
     ConcertNotFound,
@@ -32,6 +37,7 @@ from boxoffice.errors import (
     SeatMapInvalid,
     SeatMapLocked,
 )
+from boxoffice.logbook import Entry, record
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import Settings
 
@@ -57,6 +63,28 @@ class Lookup(Generic[T]):
     def __init__(self, found: T) -> None:
         self.found = found
         self.shown: tuple[bytes, str] | None = None
+
+
+class _Deed(NamedTuple):
+    """What an organizer does to a concert of their own, to be told in the logbook."""
+
+    organizer_id: UUID
+    request_id: str
+    concert_id: UUID
+    schedule_id: UUID | None = None
+
+    async def record(self, connection: store.Connection, action: str, **details: object) -> None:
+        """Write it into the logbook, in the transaction that does it."""
+        entry = Entry(
+            organizer_id=self.organizer_id,
+            actor_id=self.organizer_id,
+            action=action,
+            request_id=self.request_id,
+            concert_id=self.concert_id,
+            schedule_id=self.schedule_id,
+            details=details,
+        )
+        await record(connection, entry)
 
 
 class OnSale(NamedTuple):
@@ -99,12 +127,46 @@ class Catalog:
         """Return the schedules of a published concert; raise `ConcertNotFound`."""
         return await self._schedules.get(concert_id)
 
-    async def create_concert(self, organizer_id: UUID, concert: NewConcert) -> Concert:
+    async def own_concerts(
+        self, organizer_id: UUID, limit: int, before: Place | None
+    ) -> list[OwnConcert]:
+        """Return up to `limit` concerts of this organizer, newest first, from the place `before` on."""
+        return await self._store.own_concerts(organizer_id, before, limit)
+
+    async def own_concert(self, organizer_id: UUID, concert_id: UUID) -> OwnConcertInFull:
+        """Return a concert of this organizer with its schedules; raise `ConcertNotFound`."""
+        concert = await self._store.own_concert(organizer_id, concert_id)
+        if concert is None:
+            raise ConcertNotFound
+        schedules = await self._store.schedules(concert_id)
+        return OwnConcertInFull(**msgspec.structs.asdict(concert), schedules=schedules)
+
+    async def own_schedule(self, organizer_id: UUID, schedule_id: UUID) -> OwnScheduleInFull:
+        """Return a schedule of this organizer with its concert; raise `ScheduleNotFound`."""
+        own = await self._own(organizer_id, schedule_id)
+        concert = await self._store.own_concert(organizer_id, own.concert_id)
+        schedules = await self._store.schedules(own.concert_id, schedule_id)
+        if concert is None or not schedules:
+            raise ScheduleNotFound
+        return OwnScheduleInFull(**msgspec.structs.asdict(schedules[0]), concert=concert)
+
+    async def create_concert(
+        self, organizer_id: UUID, concert: NewConcert, *, request_id: str = ""
+    ) -> Concert:
         """Add a draft, which the public does not see."""
-        return await self._store.insert_concert(new_id(), organizer_id, concert)
+        async with self._store.transaction() as connection:
+            made = await store.insert_concert(connection, new_id(), organizer_id, concert)
+            deed = _Deed(organizer_id, request_id, made.concert_id)
+            await deed.record(connection, "concert.created", title=made.title)
+        return made
 
     async def create_schedule(
-        self, organizer_id: UUID, concert_id: UUID, schedule: NewSchedule
+        self,
+        organizer_id: UUID,
+        concert_id: UUID,
+        schedule: NewSchedule,
+        *,
+        request_id: str = "",
     ) -> Schedule:
         """Add a performance without seats; raise `Invalid`, `ConcertNotFound` or `ScheduleLimit`."""
         schedule = rules.acceptable(schedule)
@@ -118,11 +180,18 @@ class Catalog:
             if await store.count_schedules(connection, concert_id) >= schedules_max:
                 raise ScheduleLimit(f"A concert may have {schedules_max} schedules.")
             made = await store.insert_schedule(connection, new_id(), concert_id, schedule)
+            deed = _Deed(organizer_id, request_id, concert_id, made.schedule_id)
+            await deed.record(connection, "schedule.created", **_terms(made))
         self._forget_concert(concert_id)
         return made
 
     async def add_seats(
-        self, organizer_id: UUID, schedule_id: UUID, seats: list[NewSeat]
+        self,
+        organizer_id: UUID,
+        schedule_id: UUID,
+        seats: list[NewSeat],
+        *,
+        request_id: str = "",
     ) -> SeatsAdded:
         """Add all of `seats` or none.
 
@@ -143,17 +212,30 @@ class Catalog:
                 part = seats[at : at + _INSERT_MAX]
                 await store.insert_seats(connection, schedule_id, before + at, part)
             await store.analyze_seats(connection)
+            deed = _Deed(organizer_id, request_id, schedule.concert_id, schedule_id)
+            await deed.record(
+                connection,
+                "seats.imported",
+                seats_added=len(seats),
+                seats_total=before + len(seats),
+            )
         self._forget_schedule(schedule.concert_id, schedule_id)
         return SeatsAdded(
             schedule_id=schedule_id, seats_added=len(seats), seats_total=before + len(seats)
         )
 
-    async def publish(self, organizer_id: UUID, concert_id: UUID) -> Concert:
+    async def publish(
+        self, organizer_id: UUID, concert_id: UUID, *, request_id: str = ""
+    ) -> Concert:
         """Show a draft to the public.
 
         Raises `ConcertNotFound`, `AlreadyPublished`, and `NotPublishable` where no schedule has seats.
         """
-        concert = await self._store.publish(concert_id, organizer_id)
+        async with self._store.transaction() as connection:
+            concert = await store.publish(connection, concert_id, organizer_id)
+            if concert is not None:
+                deed = _Deed(organizer_id, request_id, concert_id)
+                await deed.record(connection, "concert.published", title=concert.title)
         if concert is None:
             status = await self._store.concert_status(concert_id, organizer_id)
             if status is None:
@@ -163,12 +245,18 @@ class Catalog:
         self._seat_maps.forget_absent()
         return concert
 
-    async def open(self, organizer_id: UUID, schedule_id: UUID) -> ScheduleState:
+    async def open(
+        self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
+    ) -> ScheduleState:
         """Put a schedule on sale, also one that is; its seats are final from now on.
 
         Raises `ScheduleNotFound`, and `ScheduleNotOpenable` without seats or in a draft concert.
         """
-        concert_id = await self._store.open(schedule_id, organizer_id)
+        async with self._store.transaction() as connection:
+            concert_id = await store.open_sale(connection, schedule_id, organizer_id)
+            if concert_id is not None:
+                deed = _Deed(organizer_id, request_id, concert_id, schedule_id)
+                await deed.record(connection, "schedule.opened")
         if concert_id is None:
             schedule = await self._own(organizer_id, schedule_id)
             if schedule.status != "OPEN":
@@ -177,12 +265,18 @@ class Catalog:
         self._forget_schedule(concert_id, schedule_id)
         return ScheduleState(schedule_id=schedule_id, status="OPEN")
 
-    async def close(self, organizer_id: UUID, schedule_id: UUID) -> ScheduleState:
+    async def close(
+        self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
+    ) -> ScheduleState:
         """Take a schedule off sale, also one that is off sale; what is held can still be paid.
 
         Raises `ScheduleNotFound`, and `NotOnSale` for one that was never opened.
         """
-        concert_id = await self._store.close(schedule_id, organizer_id)
+        async with self._store.transaction() as connection:
+            concert_id = await store.close_sale(connection, schedule_id, organizer_id)
+            if concert_id is not None:
+                deed = _Deed(organizer_id, request_id, concert_id, schedule_id)
+                await deed.record(connection, "schedule.closed")
         if concert_id is None:
             schedule = await self._own(organizer_id, schedule_id)
             if schedule.status != "CLOSED":
@@ -249,6 +343,11 @@ class Catalog:
     def _forget_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
         self._forget_concert(concert_id)
         self._seat_maps.forget(schedule_id)
+
+
+def _terms(schedule: Schedule) -> dict[str, object]:
+    names = ("starts_at", "sale_opens_at", "sale_closes_at", "hold_ttl_s", "ticket_limit")
+    return {name: getattr(schedule, name) for name in names}
 
 
 async def _refuse_repeated(

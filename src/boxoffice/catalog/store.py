@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
-from boxoffice.catalog.views import Concert, ConcertItem, Schedule, ScheduleOnOffer
+from boxoffice.catalog.views import Concert, ConcertItem, OwnConcert, Schedule, ScheduleOnOffer
 from boxoffice.errors import SeatExists
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database, Record, column
@@ -67,9 +67,11 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["published_concert"], concert_id)
         return Concert(**row) if row else None
 
-    async def schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
-        """Return every schedule of a concert with its seats counted."""
-        rows = await self._db.read(_SQL["schedules_of_concert"], concert_id)
+    async def schedules(
+        self, concert_id: UUID, schedule_id: UUID | None = None
+    ) -> list[ScheduleOnOffer]:
+        """Return every schedule of a concert, or one of them, with its seats counted."""
+        rows = await self._db.read(_SQL["schedules_of_concert"], concert_id, schedule_id)
         return [_on_offer(dict(row)) for row in rows]
 
     async def public_schedule(self, schedule_id: UUID) -> PublicSchedule | None:
@@ -96,40 +98,19 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["schedule_of_organizer"], schedule_id, organizer_id)
         return OwnSchedule(*row) if row else None
 
-    async def insert_concert(
-        self, concert_id: UUID, organizer_id: UUID, concert: NewConcert
-    ) -> Concert:
-        """Add a draft."""
-        async with self.transaction() as connection:
-            (row,) = await connection.fetch(
-                _SQL["insert_concert"],
-                concert_id,
-                organizer_id,
-                concert.title,
-                concert.artist,
-                concert.venue,
-                concert.description,
-            )
-        return Concert(**row)
+    async def own_concerts(
+        self, organizer_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[OwnConcert]:
+        """Return up to `limit` concerts of this organizer, made before the place `before`."""
+        rows = await self._db.read(
+            _SQL["concerts_of_organizer"], organizer_id, *(before or (None, None)), limit
+        )
+        return [OwnConcert(**row) for row in rows]
 
-    async def publish(self, concert_id: UUID, organizer_id: UUID) -> Concert | None:
-        """Make a draft with seats visible; None where there was none to publish."""
-        async with self.transaction() as connection:
-            row = await connection.fetchrow(_SQL["publish_concert"], concert_id, organizer_id)
-        return Concert(**row) if row else None
-
-    async def open(self, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
-        """Put a schedule on sale; return its concert, or None where nothing changed."""
-        return await self._switch("open_schedule", schedule_id, organizer_id)
-
-    async def close(self, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
-        """Take a schedule off sale; return its concert, or None where nothing changed."""
-        return await self._switch("close_schedule", schedule_id, organizer_id)
-
-    async def _switch(self, statement: str, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
-        async with self.transaction() as connection:
-            row = await connection.fetchrow(_SQL[statement], schedule_id, organizer_id)
-        return row["concert_id"] if row else None
+    async def own_concert(self, organizer_id: UUID, concert_id: UUID) -> OwnConcert | None:
+        """Return a concert of this organizer, draft or not."""
+        row = await self._db.read_one(_SQL["own_concert"], organizer_id, concert_id)
+        return OwnConcert(**row) if row else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -144,6 +125,40 @@ class CatalogStore:
             if error.constraint_name in _SEAT_CONSTRAINTS:
                 raise SeatExists from error
             raise
+
+
+async def insert_concert(
+    connection: Connection, concert_id: UUID, organizer_id: UUID, concert: NewConcert
+) -> Concert:
+    """Add a draft."""
+    (row,) = await connection.fetch(
+        _SQL["insert_concert"],
+        concert_id,
+        organizer_id,
+        concert.title,
+        concert.artist,
+        concert.venue,
+        concert.description,
+    )
+    return Concert(**row)
+
+
+async def publish(connection: Connection, concert_id: UUID, organizer_id: UUID) -> Concert | None:
+    """Make a draft with seats visible; None where there was none to publish."""
+    row = await connection.fetchrow(_SQL["publish_concert"], concert_id, organizer_id)
+    return Concert(**row) if row else None
+
+
+async def open_sale(connection: Connection, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+    """Put a schedule on sale; return its concert, or None where nothing changed."""
+    row = await connection.fetchrow(_SQL["open_schedule"], schedule_id, organizer_id)
+    return row["concert_id"] if row else None
+
+
+async def close_sale(connection: Connection, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+    """Take a schedule off sale; return its concert, or None where nothing changed."""
+    row = await connection.fetchrow(_SQL["close_schedule"], schedule_id, organizer_id)
+    return row["concert_id"] if row else None
 
 
 async def lock_concert(connection: Connection, concert_id: UUID, organizer_id: UUID) -> bool:

@@ -37,6 +37,14 @@ class Concert(msgspec.Struct, frozen=True, kw_only=True):
     published_at: datetime | None
 
 
+class OwnConcert(Concert, frozen=True, kw_only=True):
+    """A concert as its organizer sees it, with its schedules counted."""
+
+    created_at: datetime
+    schedules_total: int
+    schedules_open: int
+
+
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """A performance and the terms of its sale; `hold_ttl_s` is the time of a hold in seconds."""
 
@@ -59,6 +67,18 @@ class ScheduleOnOffer(Schedule, frozen=True, kw_only=True):
     seats_available: int
     price_min: Money | None
     price_max: Money | None
+
+
+class OwnConcertInFull(OwnConcert, frozen=True, kw_only=True):
+    """A concert as its organizer sees it, with its schedules, the earliest first."""
+
+    schedules: list[ScheduleOnOffer]
+
+
+class OwnSchedule(ScheduleOnOffer, frozen=True, kw_only=True):
+    """A schedule as its organizer sees it, with its concert."""
+
+    concert: OwnConcert
 
 
 class Seat(msgspec.Struct, frozen=True):

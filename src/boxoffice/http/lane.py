@@ -345,6 +345,7 @@ class Run:
         way = self._way
         call = begin(way.op, way.gate, self, lambda: way.ids)
         call.query = way.query
+        call.request_id = self._request_id
         if way.op.body is not None:
             if self._head.get(b"content-type") != _JSON:
                 bodies.require_json(self)

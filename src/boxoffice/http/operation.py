@@ -119,6 +119,7 @@ class Call(Generic[B, Q]):
     key: str = ""
     last_event_id: str = ""
     raw: bytes = b""
+    request_id: str = ""
     ids: dict[str, Any] = field(default_factory=dict)
 
 
@@ -169,6 +170,7 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
             try:
                 async with asyncio.timeout(gate.request_timeout_s):
                     started = begin(op, gate, req, lambda: path_ids(op, params))
+                    started.request_id = req.context.request_id
                     await _read_body(op, gate, req, started)
                     call = started
                     reply = await handler(resource, call)
