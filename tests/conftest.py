@@ -23,7 +23,8 @@ from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 
-_TEMPLATE = "boxoffice_template"
+# Test runs that share a server have a template each.
+_TEMPLATE = os.environ.get("BOXOFFICE_TEST_TEMPLATE", "boxoffice_template")
 
 # A runner in the background may hand these down as ignored; the processes that the tests start would
 # inherit that, and no test of Ctrl-C could pass.

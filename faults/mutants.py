@@ -1,0 +1,128 @@
+"""A copy of the source tree in which guards are taken away, and the tests that have to notice.
+
+The tree itself is never touched. The copy has sources, migrations and tests; a trial changes one or a few
+files in it, runs the tests that were named, and puts the files back.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from faults.guards import ROOT, Removal, without
+
+TRIAL_TIMEOUT_S = 240.0
+_COPIED = ("src", "migrations", "tests", "bench", "faults", "pyproject.toml", "scripts", "docs")
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".hypothesis")
+# Bytecode is told apart by whole seconds and size: each change gets a second of its own.
+_LATER_S = 10
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+# What pytest exits with where all tests passed, and where some failed.
+_GREEN, _RED = 0, 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the tests said about one removal; `red` names the first that failed, if one did."""
+
+    name: str
+    red: str
+    seconds: float
+    printed: str = ""
+
+    @property
+    def noticed(self) -> bool:
+        """Whether a test failed."""
+        return bool(self.red)
+
+
+class TrialBroken(RuntimeError):
+    """The tests did not come to a verdict: nothing ran, or it did not end in time."""
+
+
+@contextmanager
+def copied_tree(parent: Path | None = None) -> Iterator["Tree"]:
+    """Copy the tree, and forget the copy in the end."""
+    with tempfile.TemporaryDirectory(prefix="boxoffice-guards-", dir=parent) as home:
+        for name in _COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, Path(home, name), ignore=_IGNORED)
+            else:
+                shutil.copy2(source, Path(home, name))
+        yield Tree(Path(home))
+
+
+class Tree:
+    """The copy. `servers` are the variables that name the servers for the tests; else they bring theirs."""
+
+    def __init__(self, home: Path, servers: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.servers = dict(servers or {})
+        self._changed_at = time.time()
+
+    def trial(self, removals: Sequence[Removal], tests: Sequence[str], name: str = "") -> Trial:
+        """Run `tests` without the guards of `removals`; raise `TrialBroken` without a verdict."""
+        with self._without(removals):
+            return self._run(tests, name or (removals[-1].name if removals else "unchanged"))
+
+    @contextmanager
+    def _without(self, removals: Sequence[Removal]) -> Iterator[None]:
+        before = {one.file: (ROOT / one.file).read_text(encoding="utf-8") for one in removals}
+        after = dict(before)
+        for one in removals:
+            after[one.file] = without(after[one.file], one)
+        try:
+            self._write(after)
+            yield
+        finally:
+            self._write(before)
+
+    def _write(self, texts: Mapping[str, str]) -> None:
+        self._changed_at += _LATER_S
+        for file, text in texts.items():
+            path = self.home / file
+            path.write_text(text, encoding="utf-8")
+            os.utime(path, (self._changed_at, self._changed_at))
+
+    def _run(self, tests: Sequence[str], name: str) -> Trial:
+        started_at = time.monotonic()
+        code, printed = self._pytest([word for test in tests for word in test.split()], name)
+        seconds = time.monotonic() - started_at
+        failed = _FAILED.findall(printed)
+        if code not in (_GREEN, _RED) or (code == _RED) != bool(failed):
+            raise TrialBroken(f"{name}: no verdict\n{printed[-4000:]}")
+        return Trial(name, failed[0] if failed else "", seconds, printed)
+
+    def _pytest(self, arguments: Sequence[str], name: str) -> tuple[int, str]:
+        options = ("-x", "-q", "-p", "no:cacheprovider", "--no-header", "-rfE")
+        env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+        env |= self.servers
+        # The copy stands before whatever is installed.
+        env["PYTHONPATH"] = os.pathsep.join((str(self.home / "src"), str(self.home)))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *options, "-o", "addopts=", *arguments],
+            cwd=self.home,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            printed, _ = process.communicate(timeout=TRIAL_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise TrialBroken(f"{name}: no end within {TRIAL_TIMEOUT_S:.0f} s") from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return process.returncode, printed
