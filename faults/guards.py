@@ -19,7 +19,7 @@ _DECIDES = re.compile(
     r"\b(WHERE|AND|OR|IF|ELSIF|WHEN|ON|HAVING|BETWEEN|EXCEPT|FILTER|FOR UPDATE|FOR NO KEY UPDATE|SKIP LOCKED"
     r"|RAISE|LIMIT|DISTINCT|ROW_COUNT|ON CONFLICT|if|elseif|while|or|and)\b|pg_(try_)?advisory"
 )
-_COMMENT = re.compile(r"\s*--")
+_SAYS_NOTHING = re.compile(r"\s*(--|END IF;|CREATE OR REPLACE FUNCTION)")
 _PARTS = {
     ".sql": re.compile(
         r"^(?:CREATE OR REPLACE FUNCTION (?P<function>\w+)|-- name: *(?P<name>\w+))", re.MULTILINE
@@ -181,7 +181,7 @@ def undeclared(file: str, text: str, listing: Listing) -> list[str]:
 
 
 def _decides(line: str) -> bool:
-    return bool(_DECIDES.search(line)) and not _COMMENT.match(line)
+    return bool(_DECIDES.search(line)) and not _SAYS_NOTHING.match(line)
 
 
 def _lines_of(text: str, start: int, end: int, old: str) -> set[int]:

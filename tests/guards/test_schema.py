@@ -1,0 +1,112 @@
+"""Every guard of the schema, read from the live catalog, refuses what it is for; without it, nobody does.
+
+The guard is taken away inside a transaction that is rolled back, so that each refusal is its own control.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from boxoffice.platform import sqlfiles
+from tests.conftest import Servers
+from tests.support.database import copied_database
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+_HERE = Path(__file__).parent
+_NORMAL_RUN = (_HERE.parent / "audit" / "normal_run.sql").read_text(encoding="utf-8")
+_REFUSED = sqlfiles.parse((_HERE / "refusals.sql").read_text(encoding="utf-8"), "refusals.sql")
+_CATALOG = sqlfiles.parse((_HERE / "catalog.sql").read_text(encoding="utf-8"), "catalog.sql")
+
+# What the triggers call their refusals.
+_TOLD_BY = {
+    "transfers_have_entries": "ledger_balanced",
+    "ledger_entries_balanced": "ledger_balanced",
+    "transfers_append_only": "ledger_append_only",
+    "ledger_entries_append_only": "ledger_append_only",
+}
+# Whatever else is missing somewhere, the program that reads it would fall over it.
+_MAY_BE_NULL = """
+    concerts.published_at ledger_entries.schedule_id outbox.amounts_minor outbox.currency
+    outbox.expires_at outbox.reservation_ids outbox.seat_ids outbox.seats_to
+    payments.provider_reference reservations.closed_at reservations.closed_by schedules.sale_closes_at
+    seats.expires_at seats.reservation_id seats.user_id token_keys.verifies_until
+    transfers.balance_after_minor transfers.fingerprint transfers.idempotency_key transfers.payment_id
+    transfers.schedule_id
+""".split()
+
+
+@pytest.fixture(scope="module")
+def sold_url(servers: Servers, template: str) -> Iterator[str]:
+    """The address of a database after a normal run, which all refusals share."""
+
+    async def sell(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(_NORMAL_RUN)
+        await connection.close()
+
+    with copied_database(servers.database_url, template) as url:
+        asyncio.run(sell(url))
+        yield url
+
+
+@pytest.fixture
+async def shop(sold_url: str) -> "AsyncIterator[Connection]":
+    """A connection in a transaction that is rolled back."""
+    connection = await asyncpg.connect(sold_url)
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+async def _refusal(shop: "Connection", statement: str) -> str:
+    """Return which guard refused a statement; nothing where it passed."""
+    savepoint = shop.transaction()
+    await savepoint.start()
+    try:
+        await shop.execute(statement)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        return str(error.constraint_name)
+    finally:
+        await savepoint.rollback()
+    return ""
+
+
+async def _guards(shop: "Connection") -> dict[str, str]:
+    return {row["name"]: row["removal"] for row in await shop.fetch(_CATALOG["guards"])}
+
+
+@pytest.mark.parametrize("refused", list(_REFUSED))
+async def test_a_guard_refuses_and_without_it_nobody_does(refused: str, shop: "Connection") -> None:
+    name, _, _ = refused.partition("__")
+    told = _TOLD_BY.get(name, name)
+    removal = (await _guards(shop))[name]
+    assert await _refusal(shop, _REFUSED[refused]) == told
+    await shop.execute(removal)
+    assert await _refusal(shop, _REFUSED[refused]) != told
+
+
+async def test_every_guard_in_the_catalog_has_something_that_it_refuses(shop: "Connection") -> None:
+    guards = set(await _guards(shop))
+    print(f"{len(guards)} guards, {len(_REFUSED)} refusals")
+    assert {refused.partition("__")[0] for refused in _REFUSED} == guards
+
+
+async def test_only_what_may_be_missing_may_be_null(shop: "Connection") -> None:
+    assert [row["name"] for row in await shop.fetch(_CATALOG["nullable"])] == sorted(_MAY_BE_NULL)
+    never = await shop.fetch(_CATALOG["never_null"])
+    assert never
+    for row in never:
+        savepoint = shop.transaction()
+        await savepoint.start()
+        await shop.execute(row["removal"])
+        nullable = {one["name"] for one in await shop.fetch(_CATALOG["nullable"])}
+        await savepoint.rollback()
+        assert nullable - set(_MAY_BE_NULL) == {row["name"]}
