@@ -82,9 +82,7 @@ def event(told: Told, operation: Operation, begin_s: float, end_s: float, hold: 
 
 def without(told: Told, operation: Operation, hold: str) -> Sequence[SeatEvent]:
     """Return a seat's events without one operation of one hold."""
-    return [
-        one for one in told.events if (one.operation, one.reservation_id) != (operation, hold)
-    ]
+    return [one for one in told.events if (one.operation, one.reservation_id) != (operation, hold)]
 
 
 def seats(rng: random.Random, count: int, holds: int) -> Iterator[Told]:

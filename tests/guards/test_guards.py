@@ -1,0 +1,143 @@
+"""The list of guards fits the source, leaves nothing out, and a sample of it is put to the proof."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from boxoffice.audit import store
+from faults.guards import (
+    ROOT,
+    GuardsUnclear,
+    Listing,
+    Part,
+    Removal,
+    declared,
+    misfits,
+    removals,
+    span,
+    undeclared,
+    without,
+)
+from faults.mutants import Tree, TrialBroken, copied_tree
+from tests.conftest import Servers
+
+FUNCTIONS = sorted(ROOT.glob("src/boxoffice/*/functions.sql"))
+SCRIPTS = sorted(ROOT.glob("src/boxoffice/*/lua/*.lua"))
+
+# One of each kind; `make faults` takes all of them away, one after the other.
+SAMPLE = [
+    "hold: only free seats",
+    "decide: a seat is won once in a batch",
+    "pay: nothing after its end",
+    "pay: there is enough in the wallet",
+    "charge: a repetition is replayed",
+    "token: the signature of our own spelling",
+    "audit: one_live_ticket_per_seat",
+]
+
+
+def _texts(listing: Listing) -> dict[str, str]:
+    files = {part.file for part in listing.part}
+    return {file: (ROOT / file).read_text(encoding="utf-8") for file in files}
+
+
+def test_every_guard_is_in_the_source_once() -> None:
+    listing = declared()
+    assert misfits(listing, _texts(listing)) == []
+    known = removals(listing, store.names())
+    guards = [name for name in known if not name.startswith("audit: ")]
+    print(f"{len(guards)} guards and {len(store.names())} checks of the audit")
+    assert len(known) == len(guards) + len(store.names())
+
+
+def test_every_guard_names_tests_that_exist() -> None:
+    wanted = {word.partition("::")[0] for one in removals(declared()).values() for word in one.red}
+    assert [path for path in wanted if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "path", [*FUNCTIONS, *SCRIPTS], ids=lambda path: f"{path.parent}/{path.name}"
+)
+def test_every_line_that_decides_is_a_guard_or_says_why_not(path: Path) -> None:
+    file = path.relative_to(ROOT).as_posix()
+    assert undeclared(file, path.read_text(encoding="utf-8"), declared()) == []
+
+
+def test_a_new_condition_is_noticed() -> None:
+    """The control of the one before."""
+    file = "src/boxoffice/reservations/functions.sql"
+    text = (ROOT / file).read_text(encoding="utf-8")
+    more = text.replace(
+        "    IF closed > 0 THEN\n", "    IF closed > 7 THEN\n    IF closed > 0 THEN\n"
+    )
+    [line] = undeclared(file, more, declared())
+    assert line.endswith("IF closed > 7 THEN")
+    assert len(undeclared(file, text, Listing(part=()))) > 100
+
+
+def test_what_is_not_there_or_there_twice_is_unclear() -> None:
+    removal = Removal("g", "x.sql", "", "AND a", "", ("tests",))
+    with pytest.raises(GuardsUnclear, match="0 times"):
+        without("WHERE b", removal)
+    with pytest.raises(GuardsUnclear, match="2 times"):
+        without("WHERE b AND a AND a", removal)
+    assert without("WHERE b AND a;", removal) == "WHERE b ;"
+    with pytest.raises(GuardsUnclear, match="0 parts"):
+        span("-- name: one\n", "x.sql", "other")
+
+
+def test_a_list_that_says_nothing_useful_is_refused() -> None:
+    def listing(*guards: dict[str, object]) -> Listing:
+        part = {"file": "x.sql", "guard": list(guards)}
+        return msgspec.convert({"part": [part]}, Listing)
+
+    one: dict[str, object] = {"name": "a", "old": "x", "red": ["tests"]}
+    assert set(removals(listing(one))) == {"a"}
+    with pytest.raises(GuardsUnclear, match="two guards"):
+        removals(listing(one, one))
+    with pytest.raises(GuardsUnclear, match="nobody notices"):
+        removals(listing({"name": "a", "old": "x"}))
+    with pytest.raises(GuardsUnclear, match="stands behind"):
+        removals(listing({**one, "behind": ["b"]}))
+
+
+def test_the_audits_checks_are_guards_of_their_own() -> None:
+    [removal] = removals(Listing(part=()), ["wallet_is_not_negative"]).values()
+    text = (ROOT / removal.file).read_text(encoding="utf-8")
+    assert without(text, removal).count("LIMIT 0") == 1
+
+
+@pytest.fixture(scope="module")
+def tree(servers: Servers) -> Iterator[Tree]:
+    """A copy of the tree whose tests use this run's servers, with a template of their own."""
+    with copied_tree() as copy:
+        copy.servers = {
+            "BOXOFFICE_TEST_DATABASE_URL": servers.database_url,
+            "BOXOFFICE_TEST_VALKEY_URL": servers.valkey_url,
+            "BOXOFFICE_TEST_TEMPLATE": "boxoffice_template_of_guards",
+        }
+        yield copy
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_guard_that_is_taken_away_is_missed(name: str, tree: Tree) -> None:
+    known = removals(declared(), store.names())
+    trial = tree.trial([known[name]], known[name].red)
+    assert trial.noticed, trial.printed
+    print(f"{name}: {trial.red} in {trial.seconds:.1f} s")
+
+
+def test_with_every_guard_in_place_the_same_tests_are_green(tree: Tree) -> None:
+    known = removals(declared(), store.names())
+    tests = sorted({test for name in SAMPLE for test in known[name].red if " " not in test})
+    trial = tree.trial([], tests)
+    assert not trial.noticed, trial.printed
+
+
+def test_tests_that_do_not_run_are_no_verdict(tree: Tree) -> None:
+    with pytest.raises(TrialBroken):
+        tree.trial([], ["tests/nowhere"])
+    with pytest.raises(TrialBroken):
+        tree.trial([], ["tests/reservations/test_hold.py -k nothing_of_that_name"])
