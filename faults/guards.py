@@ -1,7 +1,7 @@
 """The guards of the shop, as `guards.toml` declares them: what each one is, and how it is taken away.
 
-A guard is a piece of text that decides: a condition of a statement, a lock, a comparison. Taking it away
-is one replacement in one file, unique within its part of the file. Pure but for `declared`.
+A guard is a piece of text that decides: a condition of a statement, a lock, a comparison. Taking it
+away is one replacement in one file, unique within its part of the file. Pure but for `declared`.
 """
 
 import re
@@ -16,8 +16,9 @@ FILE = Path(__file__).with_name("guards.toml")
 
 # A line of SQL or Lua with one of these decides something.
 _DECIDES = re.compile(
-    r"\b(WHERE|AND|OR|IF|ELSIF|WHEN|ON|HAVING|BETWEEN|EXCEPT|FILTER|FOR UPDATE|FOR NO KEY UPDATE|SKIP LOCKED"
-    r"|RAISE|LIMIT|DISTINCT|ROW_COUNT|ON CONFLICT|if|elseif|while|or|and)\b|pg_(try_)?advisory"
+    r"\b(WHERE|AND|OR|IF|ELSIF|WHEN|ON|HAVING|BETWEEN|EXCEPT|FILTER|FOR UPDATE|FOR NO KEY UPDATE"
+    r"|SKIP LOCKED|RAISE|LIMIT|DISTINCT|ROW_COUNT|ON CONFLICT|if|elseif|while|or|and)\b"
+    r"|pg_(try_)?advisory"
 )
 _SAYS_NOTHING = re.compile(r"\s*(--|END IF;|CREATE OR REPLACE FUNCTION)")
 _PARTS = {
@@ -150,7 +151,7 @@ def without(text: str, removal: Removal) -> str:
 
 
 def span(text: str, file: str, part: str) -> tuple[int, int]:
-    """Return where a part of a file begins and ends; raise `GuardsUnclear` where it is not there once."""
+    """Return where a part of a file begins and ends; raise `GuardsUnclear` unless it is there once."""
     if not part:
         return 0, len(text)
     heads = [(next(filter(None, one.groups())), one.start()) for one in _heads(text, file)]
@@ -166,13 +167,13 @@ def _heads(text: str, file: str) -> list[re.Match[str]]:
 
 
 def undeclared(file: str, text: str, listing: Listing) -> list[str]:
-    """Return the lines of a file that decide something and are neither a guard nor declared to be none."""
+    """Return the lines of a file that decide and are neither a guard nor declared to be none."""
     covered: set[int] = set()
     for part in listing.part:
         if part.file == file:
             start, end = span(text, file, part.part)
-            for one in (*part.guard, *part.no_guard):
-                covered |= _lines_of(text, start, end, one.old)
+            for old in (one.old for some in (part.guard, part.no_guard) for one in some):
+                covered |= _lines_of(text, start, end, old)
     return [
         f"{file}:{number}: {line.strip()}"
         for number, line in enumerate(text.splitlines(), start=1)
@@ -201,10 +202,7 @@ def misfits(listing: Listing, texts: Mapping[str, str]) -> list[str]:
     for part in listing.part:
         text = texts[part.file]
         start, end = span(text, part.file, part.part)
-        for guard in part.guard:
-            if text.count(guard.old, start, end) != 1:
-                wrong.append(f"{part.part or part.file}: {guard.name}")
-        for none in part.no_guard:
-            if none.old not in text[start:end]:
-                wrong.append(f"{part.part or part.file}: no guard {none.old!r}")
+        lost = [one.name for one in part.guard if text.count(one.old, start, end) != 1]
+        lost += [one.old for one in part.no_guard if one.old not in text[start:end]]
+        wrong += [f"{part.part or part.file}: {one!r}" for one in lost]
     return wrong

@@ -1,16 +1,16 @@
 """Whether what the clients were told about each seat can be true of one seat. Pure.
 
-Linearizability (Herlihy and Wing, 1990): each operation took effect at one moment between its two times,
-and there is one order of those moments in which a single seat would have answered just so. Seats are
-independent of each other, so each is checked by itself (Horn and Kroening, 2015). The search goes along
-the times and keeps every state that the seat may be in by then, with what has taken effect already; what
+Linearizability (Herlihy and Wing, 1990): each operation took effect at one moment between its two
+times, and there is one order of those moments in which a single seat would have answered just so. Seats
+are independent of each other, so each is checked by itself (Horn and Kroening, 2015). The search goes
+along the times and keeps every state that the seat may be in by then, with what has taken effect; what
 has not is placed no sooner than an answer forces it (Lowe, 2017).
 
 What is particular to a seat:
 
 - A hold lapses by itself, its time to live after it was made, and nobody is told.
-- A refusal may know no better for a while: a seat that was given back may be refused to others until the
-  news has arrived everywhere (decision 0013), but never past the end of the hold that was given back.
+- A refusal may know no better for a while: a seat that was given back may be refused to others until
+  the news has arrived everywhere (decision 0013), but never past the end of the hold that it was.
 - Whoever waited as long as a busy seat is asked for was refused because of the wait, not of the seat.
 """
 
@@ -23,14 +23,14 @@ from typing import NamedTuple, TypeAlias
 
 from faults.record import History, Operation, SeatEvent
 
-# How long a seat that was given back may be refused: the mark of a pod that died between its release and
-# its word about it lives as long as a claim (`seat_lock_ttl_ms`); caches know within 2 s.
+# How long a seat that was given back may be refused: the mark of a pod that died between its release
+# and its word about it lives as long as a claim (`seat_lock_ttl_ms`); caches know within 2 s.
 STALE_S = 10.0
 # How long a seat is asked for that somebody has locked (`batch_retry_for_ms`), less what a round takes.
 BUSY_S = 1.2
 # Between the end of a hold by the database's clock and by the clients'.
 SLACK_S = 0.1
-# A seat with more outcomes open than this many states tell apart is not decided, and the verdict says so.
+# A seat that may have become what it is in more ways is not decided, and the verdict says so.
 STATES_MAX = 20_000
 
 
@@ -97,8 +97,8 @@ def check(
 ) -> list[Violation]:
     """Return the seats whose history cannot be, the first contradiction of each, sorted by seat.
 
-    `stale_s` bounds how long a seat that was given back may be refused, `busy_s` is how long one that is
-    locked is asked for, and `slack_s` is what the end of a hold may differ by from clock to clock.
+    `stale_s` bounds how long a seat that was given back may be refused, `busy_s` is how long one that
+    is locked is asked for, and `slack_s` is what the end of a hold may differ by between clocks.
     """
     seats: dict[str, list[SeatEvent]] = defaultdict(list)
     for event in history.events:

@@ -1,6 +1,6 @@
 """A copy of the source tree in which guards are taken away, and the tests that have to notice.
 
-The tree itself is never touched. The copy has sources, migrations and tests; a trial changes one or a few
+The tree itself is never touched. The copy has sources, migrations and tests; a trial changes a few
 files in it, runs the tests that were named, and puts the files back.
 """
 
@@ -62,7 +62,7 @@ def copied_tree(parent: Path | None = None) -> Iterator["Tree"]:
 
 
 class Tree:
-    """The copy. `servers` are the variables that name the servers for the tests; else they bring theirs."""
+    """The copy. `servers` are the variables that name servers for the tests; else they bring theirs."""
 
     def __init__(self, home: Path, servers: Mapping[str, str] | None = None) -> None:
         self.home = home

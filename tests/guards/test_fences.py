@@ -1,7 +1,7 @@
 """What changes under a decision between its look and its write is noticed, whatever it is.
 
-Rows are locked in between, so nobody else can; a trigger inside the same transaction can, and stands for a
-bug that nobody has thought of. Nothing may be left of the decision.
+Rows are locked in between, so nobody else can; a trigger inside the same transaction can, and stands
+for a bug that nobody has thought of. Nothing may be left of the decision.
 """
 
 import asyncpg
@@ -14,15 +14,20 @@ from tests.support.invariants import broken
 _LATER = "clock_timestamp() + interval '1 hour'"
 
 
-async def _meddle(db: Database, table: str, statement: str) -> None:
-    """Have `statement` run inside each transaction that writes into `table`, just before it does."""
+async def _meddle(db: Database, into: str, changed: str = "", change: str = "") -> None:
+    """Have rows of `changed` changed inside each transaction that writes into a table, just before it.
+
+    Of seats, it is S001. Without a change, the meddler only looks.
+    """
+    one = " WHERE seat_id = 'S001'" if changed == "seats" else ""
+    statement = f"UPDATE {changed} SET {change}{one}" if change else "PERFORM 1"  # noqa: S608 — our own words
     async with db.connection() as connection:
         await connection.execute(
             "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS"
             f" $$ BEGIN {statement}; RETURN NULL; END $$"
         )
         await connection.execute(
-            f"CREATE TRIGGER meddler BEFORE INSERT ON {table}"
+            f"CREATE TRIGGER meddler BEFORE INSERT ON {into}"
             " FOR EACH STATEMENT EXECUTE FUNCTION meddle()"
         )
 
@@ -47,7 +52,7 @@ async def hall(db: Database) -> Hall:
 )
 async def test_a_seat_that_changes_under_a_hold_is_not_held(hall: Hall, change: str) -> None:
     buyer = hall.people[0]
-    await _meddle(hall.db, "reservations", f"UPDATE seats SET {change} WHERE seat_id = 'S001'")
+    await _meddle(hall.db, "reservations", "seats", change)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
         await hall.hold(buyer, "S001", "S002")
     assert refusal.value.constraint_name == "seat_guard"
@@ -61,9 +66,7 @@ async def test_a_seat_that_changes_under_a_hold_is_not_held(hall: Hall, change: 
 async def test_a_lapsed_seat_whose_end_moves_is_not_taken_over(hall: Hall) -> None:
     first, second, *_ = hall.people
     await hall.lapse(await hall.held(first, "S001"))
-    await _meddle(
-        hall.db, "reservations", f"UPDATE seats SET expires_at = {_LATER} WHERE seat_id = 'S001'"
-    )
+    await _meddle(hall.db, "reservations", "seats", f"expires_at = {_LATER}")
     with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
         await hall.hold(second, "S001")
     assert refusal.value.constraint_name == "seat_guard"
@@ -83,7 +86,7 @@ async def test_a_lapsed_seat_whose_end_moves_is_not_taken_over(hall: Hall) -> No
 async def test_a_seat_that_changes_under_a_payment_is_not_sold(hall: Hall, change: str) -> None:
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001", "S002")
-    await _meddle(hall.db, "payments", f"UPDATE seats SET {change} WHERE seat_id = 'S001'")
+    await _meddle(hall.db, "payments", "seats", change)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
         await hall.pay(buyer, reservation)
     assert refusal.value.constraint_name == "seat_guard"
@@ -107,7 +110,7 @@ async def test_a_reservation_that_changes_under_its_payment_is_not_paid(
 ) -> None:
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001", "S002")
-    await _meddle(hall.db, "payments", f"UPDATE reservations SET {change}")
+    await _meddle(hall.db, "payments", "reservations", change)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
         await hall.pay(buyer, reservation)
     assert refusal.value.constraint_name == "reservation_guard"
@@ -131,8 +134,8 @@ async def test_a_sold_seat_is_neither_freed_nor_sold_whatever_its_reservation_sa
 async def test_without_a_meddler_nothing_is_refused(hall: Hall) -> None:
     """The control: it is the change that is refused, and not the trigger."""
     buyer = hall.people[0]
-    await _meddle(hall.db, "reservations", "PERFORM 1")
+    await _meddle(hall.db, "reservations")
     reservation = await hall.held(buyer, "S001")
     await _stop_meddling(hall.db)
-    await _meddle(hall.db, "payments", "PERFORM 1")
+    await _meddle(hall.db, "payments")
     assert (await hall.pay(buyer, reservation)).name == "paid"

@@ -11,7 +11,6 @@ from faults.guards import (
     ROOT,
     GuardsUnclear,
     Listing,
-    Part,
     Removal,
     declared,
     misfits,

@@ -171,6 +171,22 @@ async def test_the_limit_counts_what_is_held_and_paid_but_not_what_has_lapsed(
     assert not await broken(hall.db, hall.schedule_id)
 
 
+async def test_a_newcomers_single_wish_is_within_the_limit_too(db: Database) -> None:
+    hall = await open_hall(db, ticket_limit=2)
+    assert (await hall.hold(hall.people[0], "S001", "S002", "S003")).name == "ticket_limit"
+    assert (await hall.seat("S001"))["state"] == "AVAILABLE"
+    assert (await hall.hold(hall.people[0], "S001", "S002")).name == "held"
+
+
+async def test_the_limit_is_of_one_person_in_one_schedule(db: Database) -> None:
+    here, there = await open_hall(db, ticket_limit=1), await open_hall(db, ticket_limit=1)
+    buyer, neighbour, *_ = here.people
+    await there.held(buyer, "S001")
+    assert (await here.hold(buyer, "S001")).name == "held"
+    assert (await here.hold(neighbour, "S002")).name == "held"
+    assert (await here.hold(buyer, "S003")).name == "ticket_limit"
+
+
 @pytest.mark.parametrize(("price_minor", "total"), [(0, 0), (9_000_000_000_000, 108 * 10**12)])
 async def test_sums_from_nothing_to_the_most(db: Database, price_minor: int, total: int) -> None:
     hall = await open_hall(db, price_minor=price_minor, ticket_limit=1000)
