@@ -353,3 +353,54 @@ INSERT INTO schema_migrations SELECT * FROM schema_migrations;
 -- name: schema_functions_pkey
 -- Two texts of one room's functions.
 INSERT INTO schema_functions SELECT * FROM schema_functions;
+
+-- name: logbook_pkey
+-- One entry, twice.
+INSERT INTO logbook (organizer_id, entry_id, actor_id, action, request_id, details)
+OVERRIDING SYSTEM VALUE
+SELECT user_id, 1, user_id, 'sale.opened', '', '{}' FROM users, generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: logbook_action_is_named
+-- A deed that nobody can look for.
+INSERT INTO logbook (organizer_id, actor_id, action, request_id, details)
+SELECT user_id, user_id, 'Opened!', '', '{}' FROM users WHERE role = 'organizer';
+
+-- name: logbook_details_bounded
+-- A story.
+INSERT INTO logbook (organizer_id, actor_id, action, request_id, details)
+SELECT user_id, user_id, 'sale.opened', '', to_jsonb(repeat('x', 16400)) FROM users WHERE role = 'organizer';
+
+-- name: logbook_append_only__update
+-- An entry that is rewritten.
+UPDATE logbook SET action = 'sale.closed';
+
+-- name: logbook_append_only__delete
+-- An entry that is forgotten.
+DELETE FROM logbook;
+
+-- name: logbook_append_only__truncate
+-- All entries, forgotten.
+TRUNCATE logbook;
+
+-- name: audit_runs_pkey
+-- One audit, twice.
+INSERT INTO audit_runs (run_id, started_at, finished_at, failure)
+OVERRIDING SYSTEM VALUE
+SELECT 1, clock_timestamp(), clock_timestamp(), 'x' FROM generate_series(1, 2);
+
+-- name: audit_runs_finished_agrees__result
+-- An audit that has ended without saying how.
+INSERT INTO audit_runs (started_at, finished_at) VALUES (clock_timestamp(), clock_timestamp());
+
+-- name: audit_runs_finished_agrees__start
+-- An audit that has ended and never began.
+INSERT INTO audit_runs (finished_at, failure) VALUES (clock_timestamp(), 'x');
+
+-- name: audit_runs_finished_agrees__verdict
+-- A verdict without its checks.
+INSERT INTO audit_runs (started_at, finished_at, ok, failure)
+VALUES (clock_timestamp(), clock_timestamp(), true, 'x');
+
+-- name: audit_runs_one_wish
+-- Two wishes at one time.
+INSERT INTO audit_runs (asked_by) SELECT NULL::uuid FROM generate_series(1, 2);

@@ -32,8 +32,10 @@ _TOLD_BY = {
 }
 # Whatever else is missing somewhere, the program that reads it would fall over it.
 _MAY_BE_NULL = {
+    "audit_runs": ("asked_by", "checks", "failure", "finished_at", "ok", "started_at"),
     "concerts": ("published_at",),
     "ledger_entries": ("schedule_id",),
+    "logbook": ("concert_id", "schedule_id"),
     "outbox": (
         "amounts_minor",
         "currency",
