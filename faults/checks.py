@@ -58,6 +58,15 @@ async def audit_now(settings: Settings) -> list[str]:
     return [f"audit: {one.name} {one.violations} times" for one in report.broken]
 
 
+async def left_undone(settings: Settings) -> dict[str, int]:
+    """Return how many events wait for the relay, and how many lapsed holds for the sweeper."""
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        return dict(await connection.fetchrow(_SQL["left_undone"]) or {})
+    finally:
+        await connection.close()
+
+
 async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
     async with reading(settings) as reader:
         # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.

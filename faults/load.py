@@ -191,9 +191,9 @@ class Load:
     # -- What rows use ---------------------------------------------------------------------------
 
     @contextmanager
-    def fault(self, name: str, *, grace_s: float) -> Iterator[None]:
-        """Excuse failures from here until `grace_s` after the block, and no longer."""
-        begin_s = time.monotonic()
+    def fault(self, name: str, *, grace_s: float, since_s: float | None = None) -> Iterator[None]:
+        """Excuse failures from here, or `since_s`, until `grace_s` after the block, and no longer."""
+        begin_s = time.monotonic() if since_s is None else since_s
         try:
             yield
         finally:
@@ -284,7 +284,7 @@ class Load:
                 await self._look(person)
             if self._rng.random() < self.pace.charges:
                 await self._charge(person)
-            held = await self._hold(person)
+            held = await self.hold_next(person)
             if held is not None:
                 await self._after(person, held)
         finally:
@@ -314,7 +314,8 @@ class Load:
             )
         )
 
-    async def _hold(self, person: int) -> Held | None:
+    async def hold_next(self, person: int) -> Held | None:
+        """Hold the seats that are next, as a visitor does."""
         return await self.hold(person, self._wish())
 
     async def hold(self, person: int, seats: Sequence[str]) -> Held | None:

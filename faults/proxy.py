@@ -18,8 +18,9 @@ _CHUNK_BYTES = 65_536
 
 
 class Moment(Enum):
-    """When a trap springs; what it springs on goes no further, and its line is cut."""
+    """When a trap springs; but for `SEEN`, what it springs on goes no further, and its line is cut."""
 
+    SEEN = "seen"  # and passed on as if nothing were
     ASKED = "asked"  # the server never hears of it
     HALF_ASKED = "half asked"  # the server gets a part of it
     ANSWERED = "answered"  # the server has done it, and the client never hears of it
@@ -241,6 +242,9 @@ class Proxy:
             while data := await reader.read(_CHUNK_BYTES):
                 await self._wait()
                 trap = self._trap_for(line.wire.asked(data))
+                if trap is not None and trap.moment is Moment.SEEN:
+                    trap.spring()
+                    trap = None
                 if trap is None or trap.moment is Moment.ANSWERED:
                     line.awaited = trap or line.awaited
                     line.server.write(data)

@@ -9,3 +9,9 @@ SELECT seat_id FROM seats WHERE schedule_id = $1 ORDER BY ordinal;
 SELECT transfer_id, user_id, amount_minor, idempotency_key
   FROM transfers
  WHERE kind = 'charge' AND user_id = ANY($1::uuid[]) AND idempotency_key LIKE $2 || '%';
+
+-- name: left_undone
+-- What the relay and the sweeper have not got to yet: events that wait, and holds that have lapsed.
+SELECT (SELECT count(*) FROM outbox) AS events,
+       (SELECT count(*) FROM reservations
+         WHERE status = 'HELD' AND expires_at < clock_timestamp()) AS holds;

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from math import inf
 from typing import TypeAlias
 
@@ -204,6 +205,11 @@ class Record:
         ends = (one.end_s for one in sales if one.begin_s >= at_s)
         first_s = min(ends, default=None)
         return None if first_s is None else first_s - at_s
+
+    def longest_gap_s(self) -> float:
+        """Return the longest time without the acknowledgement of a hold or payment; 0 of too few."""
+        ends_s = sorted([one.end_s for one in self.holds] + [one.end_s for one in self.payments])
+        return max((after - before for before, after in pairwise(ends_s)), default=0.0)
 
     def sales_between(self, begin_s: float, end_s: float) -> int:
         """Return how many holds and payments were acknowledged in that time."""

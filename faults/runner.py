@@ -116,6 +116,7 @@ def take_record(result: Result, record: Record) -> None:
     inexcusable = Counter(f"{one.what}: {one.kind}" for one in record.inexcusable())
     result.inexcusable = dict(Counter(result.inexcusable) + inexcusable)
     _note(result, "visits_skipped_count", record.skipped)
+    _note(result, "longest_gap_s", record.longest_gap_s())
     retried = result.figures.get("answered_after_a_retry_count", 0)
     result.figures["answered_after_a_retry_count"] = retried + record.retried_to_an_answer()
 

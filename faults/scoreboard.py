@@ -138,7 +138,7 @@ def _remarks(one: Result) -> list[str]:
     said += ["the sale took longer to go on than it may"] if one.trials and one.is_slow else []
     said += [f"excused: {_counted(one.failures)}"] if one.failures and not one.inexcusable else []
     if one.figures:
-        said.append(", ".join(f"{name} {figure:g}" for name, figure in one.figures.items()))
+        said.append(", ".join(f"{name} {figure:.4g}" for name, figure in one.figures.items()))
     return said
 
 

@@ -1,44 +1,424 @@
-"""What is done to API processes."""
+"""What is done to the processes of the shop: API, sweeper and relay."""
 
+import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from random import Random
+from uuid import UUID
 
-from faults.checks import audit_now
-from faults.load import Load
-from faults.matrix import AnyRow, Observations, Part, Row
-from faults.world import World
+import aiohttp
+import psutil
+
+from boxoffice.platform.sqlfiles import read
+from boxoffice.platform.valkey import Script
+from faults.checks import audit_now, left_undone
+from faults.load import Load, Pace
+from faults.matrix import AnyRow, Observations, Part, Play, Row
+from faults.proxy import Moment, Proxy, Trap
+from faults.world import Api, Layout, PartFailed, Process, World
 
 RECOVERY_MAX_S = 2.0
+_SPRUNG_WITHIN_S = 30.0
+_DONE_WITHIN_S = 30.0
+_HOLD_TTL_S = 3
+_DRAIN_DELAY_MS = 600
+_IN_FLIGHT = 30
+_STREAMS = 5
+
+# What the batches of each kind ask PostgreSQL, whatever the version of their function is.
+_STATEMENTS = {
+    "hold": b"reservations_hold_v",
+    "pay": b"payments_pay_v",
+    "release": b"reservations_release_v",
+    "charge": b"payments_charge_v",
+}
+_CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
 
 
 async def kill_at_random(world: World, load: Load, random: Random, trials: int) -> Observations:
     """Kill one API process at a time, at any moment, while the other one sells on."""
+    return await _kill(world, load, random, trials, lambda: [random.choice(world.api)])
+
+
+async def kill_all(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Kill all API processes at once: nothing sells before the supervisor has them back."""
+    return await _kill(world, load, random, trials, lambda: world.api)
+
+
+async def _kill(
+    world: World,
+    load: Load,
+    random: Random,
+    trials: int,
+    choose: Callable[[], Sequence[Process]],
+) -> Observations:
+    seen = Observations()
+    for _ in range(trials):
+        await load.sell_for(random.uniform(0.2, 1.0))
+        victims = choose()
+        with load.fault("kill", grace_s=RECOVERY_MAX_S):
+            at_s = time.monotonic()
+            for victim in victims:
+                victim.kill()
+            seen.recoveries_s.append(await load.next_sale(at_s))
+            await world.wait_until_ready()
+        _note_most(seen, "restart_max_s", time.monotonic() - at_s)
+        seen.trials += 1
+        seen.kills += len(victims)
+        seen.broken += await audit_now(world.settings)
+    return seen
+
+
+def killing_at(moment: Moment, kinds: Sequence[str]) -> Play:
+    """Return a row that kills a process at a moment of its talk with PostgreSQL, by kind in turn."""
+
+    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+        seen = Observations()
+        for number in range(trials):
+            victim = random.choice(world.api)
+            statement = _STATEMENTS[kinds[number % len(kinds)]]
+            await _kill_when(world, load, seen, victim, victim.lines.postgres, statement, moment)
+        return seen
+
+    return run
+
+
+async def kill_with_a_claim(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Kill a process that has claimed seats in Valkey and not yet asked PostgreSQL for them."""
+    seen = Observations()
+    for _ in range(trials):
+        victim = random.choice(world.api)
+        claimed = victim.lines.valkey.set_trap(Trap(_CLAIM.digest.encode(), Moment.SEEN))
+        if not await _is_sprung(claimed):
+            seen.broken.append(f"{victim.name} claimed no seat in {_SPRUNG_WITHIN_S:.0f} s")
+            return seen
+        await _kill_when(
+            world,
+            load,
+            seen,
+            victim,
+            victim.lines.postgres,
+            _STATEMENTS["hold"],
+            Moment.ASKED,
+        )
+    return seen
+
+
+async def kill_before_the_notice(
+    world: World, load: Load, random: Random, trials: int
+) -> Observations:
+    """Kill a process whose batch is committed, as it wants to tell the others."""
+    seen = Observations()
+    # A notice carries the id of its schedule; the beats in between do not.
+    schedule = UUID(load.field.schedule_id).bytes
+    for _ in range(trials):
+        victim = random.choice(world.api)
+        await _kill_when(world, load, seen, victim, victim.lines.valkey, schedule, Moment.ASKED)
+    return seen
+
+
+async def _kill_when(
+    world: World,
+    load: Load,
+    seen: Observations,
+    victim: Api,
+    line: Proxy,
+    text: bytes,
+    moment: Moment,
+) -> None:
+    killed_s = []
+
+    def kill() -> None:
+        killed_s.append(time.monotonic())
+        victim.kill()
+
+    trap = line.set_trap(Trap(text, moment, kill))
+    if not await _is_sprung(trap):
+        line.drop_traps()
+        seen.broken.append(f"{victim.name} did not ask for {text!r}")
+        return
+    with load.fault("kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0]):
+        seen.recoveries_s.append(await load.next_sale(killed_s[0]))
+        await world.wait_until_ready()
+    seen.trials += 1
+    seen.kills += 1
+    seen.broken += await audit_now(world.settings)
+
+
+async def _is_sprung(trap: Trap) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SPRUNG_WITHIN_S):
+            await trap.sprung.wait()
+    return trap.sprung.is_set()
+
+
+async def pause_past_the_hold(
+    world: World, load: Load, random: Random, trials: int
+) -> Observations:
+    """Stop a process for longer than its holds live, and let it go on with what it believed."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
         victim = random.choice(world.api)
-        with load.fault("api killed", grace_s=RECOVERY_MAX_S):
+        with load.fault("pause", grace_s=RECOVERY_MAX_S):
             at_s = time.monotonic()
-            victim.kill()
-            seen.recoveries_s.append(await load.next_sale(at_s))
+            victim.pause()
+            try:
+                seen.recoveries_s.append(await load.next_sale(at_s))
+                await load.sell_for(load.field.hold_ttl_s + random.uniform(0.5, 2.0))
+            finally:
+                victim.go_on()
             await world.wait_until_ready()
+        seen.trials += 1
+        seen.broken += await audit_now(world.settings)
+    return seen
+
+
+async def end_with_requests(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """SIGTERM while holds and streams are in flight; nothing excuses a cut here."""
+    seen = Observations()
+    for _ in range(trials):
+        await load.sell_for(random.uniform(0.2, 1.0))
+        victim = random.choice(world.api)
+        async with _streams(victim, load) as streams:
+            victim.lines.postgres.delay_s = 0.1
+            rush = [
+                asyncio.create_task(load.hold_next(random.randrange(len(load.field.people))))
+                for _ in range(_IN_FLIGHT)
+            ]
+            await asyncio.sleep(0.05)
+            at_s = time.monotonic()
+            took_s = await victim.stop()
+            victim.lines.postgres.delay_s = 0.0
+            await asyncio.gather(*rush)
+        seen.recoveries_s.append(await load.next_sale(at_s))
+        victim.start()
+        await world.wait_until_ready()
+        _note_most(seen, "stop_max_s", took_s)
+        _note_most(seen, "streams_open_count", streams)
+        seen.trials += 1
+        seen.broken += await audit_now(world.settings)
+    return seen
+
+
+@contextlib.asynccontextmanager
+async def _streams(victim: Api, load: Load) -> AsyncIterator[int]:
+    """Follow the seats of the schedule at one process; yields how many streams it has opened."""
+    url = f"{victim.url}/v1/schedules/{load.field.schedule_id}/seats/events"
+    async with aiohttp.ClientSession() as session:
+        answers = [await session.get(url) for _ in range(_STREAMS)]
+        yield sum(answer.status == 200 for answer in answers)
+
+
+async def roll(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Restart one process after the other, as a deployment does; nothing excuses a failure here."""
+    seen = Observations()
+    for number in range(trials):
+        await load.sell_for(random.uniform(0.3, 0.8))
+        one = world.api[number % len(world.api)]
+        at_s = time.monotonic()
+        _note_most(seen, "stop_max_s", await one.stop())
+        one.start()
+        await world.wait_until_ready()
+        seen.recoveries_s.append(await load.next_sale(at_s))
+        seen.trials += 1
+    failed = sum(load.record.failures().values())
+    seen.figures["failed_requests_count"] = failed
+    if failed:
+        seen.broken.append(f"{failed} requests failed")
+    seen.broken += await audit_now(world.settings)
+    return seen
+
+
+async def kill_a_worker_or_all(
+    world: World, load: Load, random: Random, trials: int
+) -> Observations:
+    """Kill one worker of a group that shares a port, or the parent of the group."""
+    seen = Observations()
+    for number in range(trials):
+        await load.sell_for(random.uniform(0.2, 1.0))
+        (group,) = world.api
+        workers = psutil.Process(group.pid).children()
+        with load.fault("kill", grace_s=RECOVERY_MAX_S):
+            at_s = time.monotonic()
+            if number % 2 or not workers:
+                group.kill()
+            else:
+                random.choice(workers).kill()
+            seen.recoveries_s.append(await load.next_sale(at_s))
+            await _until_all_workers_are_back(world, group)
+        _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
         seen.kills += 1
         seen.broken += await audit_now(world.settings)
     return seen
 
 
+async def _until_all_workers_are_back(world: World, group: Api) -> None:
+    await world.wait_until_ready()
+    deadline_s = time.monotonic() + _DONE_WITHIN_S
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(psutil.Error):
+            if len(psutil.Process(group.pid).children()) == 2:
+                return
+        await asyncio.sleep(0.02)
+    raise PartFailed(f"the workers of {group.name} did not come back: {group.said()}")
+
+
+async def kill_roles(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Kill a sweeper or a relay at a time; what they left undone is done in the end."""
+    roles = [*world.sweepers, *world.relays]
+    seen = await _kill(world, load, random, trials, lambda: [random.choice(roles)])
+    at_s = time.monotonic()
+    while (left := await left_undone(world.settings))["holds"] + left["events"] > _AT_ANY_TIME:
+        if time.monotonic() > at_s + _DONE_WITHIN_S:
+            seen.broken.append(f"left undone: {left}")
+            break
+        await asyncio.sleep(0.1)
+    seen.figures["done_again_after_s"] = time.monotonic() - at_s
+    return seen
+
+
+# While the sale goes on, some events and lapsed holds are always on their way.
+_AT_ANY_TIME = 60
+
+
+def _note_most(seen: Observations, name: str, figure: float) -> None:
+    seen.figures[name] = max(figure, seen.figures.get(name, 0.0))
+
+
+_PROXIED = Layout(is_proxied=True)
+_ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly one effect"
+_BUSY = Pace(pays=0.5, releases=0.35, charges=0.4)
+
 ROWS: tuple[AnyRow, ...] = (
     Row(
         name="api_sigkill",
         part=Part.API,
         does="SIGKILL of one of two API processes at a random moment; the supervisor restarts it",
-        expects="the other one sells on; whoever was cut off gets one effect under the same key",
+        expects=f"the other one sells on; {_ONE_EFFECT}",
         run=kill_at_random,
         trials=150,
         quick_trials=2,
         trial_s=2.5,
         round_trials=25,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_sigkill_both",
+        part=Part.API,
+        does="SIGKILL of both API processes at once",
+        expects=f"the supervisor has them back and selling; {_ONE_EFFECT}",
+        run=kill_all,
+        trials=20,
+        trial_s=4.0,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_sigkill_group",
+        part=Part.API,
+        does="SIGKILL of one of two workers that share a port, and of their parent, in turn",
+        expects=f"the parent, or the supervisor, has them back; {_ONE_EFFECT}",
+        run=kill_a_worker_or_all,
+        trials=20,
+        quick_trials=2,
+        trial_s=4.0,
+        layout=Layout(api=1, settings={"workers": 2}),
+    ),
+    Row(
+        name="api_kill_before_commit",
+        part=Part.API,
+        does="SIGKILL as the statement of a batch leaves the process; PostgreSQL never hears of it",
+        expects=_ONE_EFFECT,
+        run=killing_at(Moment.ASKED, ("hold", "pay", "release", "charge")),
+        trials=24,
+        quick_trials=1,
+        trial_s=3.0,
+        layout=_PROXIED,
+        pace=_BUSY,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_kill_after_commit",
+        part=Part.API,
+        does="SIGKILL after PostgreSQL has committed a batch and before the process hears of it",
+        expects=_ONE_EFFECT,
+        run=killing_at(Moment.ANSWERED, ("hold", "pay", "release", "charge")),
+        trials=24,
+        quick_trials=2,
+        trial_s=3.0,
+        layout=_PROXIED,
+        pace=_BUSY,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_kill_with_a_claim",
+        part=Part.API,
+        does="SIGKILL between the seat lock in Valkey and the commit, with the lock always on",
+        expects=f"the claim keeps nobody away for long; {_ONE_EFFECT}",
+        run=kill_with_a_claim,
+        trials=20,
+        trial_s=3.0,
+        layout=Layout(is_proxied=True, settings={"seat_lock": "always"}),
+        people=1_500,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_kill_before_notice",
+        part=Part.API,
+        does="SIGKILL after the commit, as the process wants to tell the others",
+        expects=f"the others find out by themselves; {_ONE_EFFECT}",
+        run=kill_before_the_notice,
+        trials=20,
+        trial_s=3.0,
+        layout=_PROXIED,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_sigstop",
+        part=Part.API,
+        does="SIGSTOP of an API process for longer than a hold lives, then SIGCONT",
+        expects="the other one sells on; what the stopped one believed does no harm",
+        run=pause_past_the_hold,
+        trials=10,
+        trial_s=7.0,
+        hold_ttl_s=_HOLD_TTL_S,
+        pace=Pace(patience_s=2.0),
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="api_sigterm",
+        part=Part.API,
+        does="SIGTERM with holds and event streams in flight",
+        expects="it ends in time with exit code 0; no answer is cut off, none is a 5xx",
+        run=end_with_requests,
+        trials=10,
+        trial_s=4.0,
+        layout=Layout(is_proxied=True, settings={"drain_delay_ms": _DRAIN_DELAY_MS}),
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="rolling_restart",
+        part=Part.API,
+        does="SIGTERM and start anew of two API processes in turn, behind a load balancer",
+        expects="no request fails",
+        run=roll,
+        trials=20,
+        quick_trials=2,
+        trial_s=4.0,
+        layout=Layout(settings={"drain_delay_ms": _DRAIN_DELAY_MS}),
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+    Row(
+        name="roles_sigkill",
+        part=Part.API,
+        does="SIGKILL of a sweeper or a relay at a random moment",
+        expects="buyers notice nothing; lapsed holds are closed and events delivered in the end",
+        run=kill_roles,
+        trials=30,
+        quick_trials=2,
+        trial_s=1.5,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
 )

@@ -52,6 +52,8 @@ def test_the_next_sale_must_have_begun_after_the_fault() -> None:
     assert record.next_sale_s(1.0) == 1.7 - 1.0
     assert record.next_sale_s(2.0) is None
     assert record.sales_between(1.4, 1.8) == 2
+    assert record.longest_gap_s() == 1.9 - 1.7
+    assert Record().longest_gap_s() == 0.0
 
 
 def test_a_call_that_was_cut_and_then_answered_is_counted_once() -> None:

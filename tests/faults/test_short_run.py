@@ -14,7 +14,7 @@ from faults.rows import ALL
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 150
-ROWS = ("api_sigkill",)
+ROWS = ("api_sigkill", "api_kill_after_commit")
 
 
 def ours() -> set[int]:
