@@ -1,10 +1,13 @@
 """`python -m faults` end to end: a kill under load passes, ends by itself and leaves nothing behind."""
 
+import os
 import random
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import psutil
@@ -17,13 +20,13 @@ TIMEOUT_S = 150
 ROWS = ("api_sigkill", "api_kill_after_commit")
 
 
-def ours() -> set[int]:
-    """Return the processes of this project that some fault suite started and that still run."""
-    found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if any("boxoffice-faults-" in word for word in words):
-            found.add(process.pid)
+def marked(mark: str) -> list[list[str]]:
+    """Return the command lines of the processes that have the mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("FAULTS_MARK") == mark:
+                found.append(process.cmdline())
     return found
 
 
@@ -35,12 +38,14 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     written = tmp_path_factory.mktemp("faults") / "faults.json"
     argv = [sys.executable, "-m", "faults", "--quick", f"--seed={seed}"]
     argv += [f"--only={','.join(ROWS)}", f"--json={written}"]
-    before = ours()
-    ended = subprocess.run(
-        argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout[-3000:]
-    assert ours() <= before
+    env = {**os.environ, "FAULTS_MARK": (mark := uuid4().hex)}
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        assert marked(mark), "the mark is not seen while it runs"
+        said, _ = running.communicate(timeout=TIMEOUT_S)
+    assert running.returncode == 0, said[-6000:]
+    assert marked(mark) == []
     return msgspec.json.decode(written.read_bytes())
 
 
