@@ -4,10 +4,8 @@ import gc
 import os
 import socket
 import sys
-import tempfile
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import uvloop
 
@@ -17,7 +15,7 @@ from boxoffice.http.server import serve as serve_http
 from boxoffice.platform import telemetry
 from boxoffice.platform.files import raise_file_limit
 from boxoffice.platform.processes import ProcessGroup
-from boxoffice.platform.worker_metrics import forget_process
+from boxoffice.platform.worker_metrics import forget_process, metrics_folder
 from boxoffice.settings import Settings
 
 # The collector looks for cycles after so many new objects. Its own default of 700 is a few requests.
@@ -88,20 +86,20 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
     waits in its socket.
     """
     stack = ExitStack()
-    metrics = stack.enter_context(tempfile.TemporaryDirectory(prefix="boxoffice-metrics-"))
+    metrics = stack.enter_context(metrics_folder())
     sockets = listen_group(settings)
     for number, sock in enumerate(sockets, start=1):
         stack.enter_context(sock)
         argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
         worker_env = {**env, "BOXOFFICE_WORKERS": "1"}
         if len(sockets) > 1:
-            worker_env["PROMETHEUS_MULTIPROC_DIR"] = metrics
+            worker_env["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         group.spawn(
             f"api-{number}",
             argv,
             env=worker_env,
             pass_fds=(sock.fileno(),),
-            on_end=partial(forget_process, Path(metrics)),
+            on_end=partial(forget_process, metrics),
         )
     return stack
 

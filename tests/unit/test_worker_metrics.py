@@ -62,3 +62,53 @@ def test_a_broken_file_costs_its_own_counts_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["", "gone"])
 def test_a_process_without_files_is_forgotten_too(tmp_path: Path, folder: str) -> None:
     forget_process(tmp_path / folder, 1)
+
+
+_GROUP = """
+import sys
+from boxoffice.platform.worker_metrics import metrics_folder
+with metrics_folder() as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def _group(temporary: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", _GROUP],
+        env={"TMPDIR": str(temporary)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _folder_of(group: "subprocess.Popen[str]") -> Path:
+    assert group.stdout is not None
+    return Path(group.stdout.readline().strip())
+
+
+def test_the_folder_of_a_killed_group_goes_with_the_next_start_and_that_of_a_living_one_stays(
+    tmp_path: Path,
+) -> None:
+    with _group(tmp_path) as killed, _group(tmp_path) as living:
+        abandoned, used = _folder_of(killed), _folder_of(living)
+        (abandoned / "counter_1.db").touch()
+        killed.kill()
+        killed.wait(10)
+        assert abandoned.exists()
+        with _group(tmp_path) as third:
+            own = _folder_of(third)
+            assert not abandoned.exists()
+            assert set(tmp_path.iterdir()) == {used, own}
+            third.communicate("")
+        living.communicate("")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_nobody_has_locked_yet_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "boxoffice-metrics-new").mkdir()
+    with _group(tmp_path) as group:
+        own = _folder_of(group)
+        assert set(tmp_path.iterdir()) == {own, tmp_path / "boxoffice-metrics-new"}
+        group.communicate("")

@@ -3,7 +3,13 @@
 `prometheus_client` gives each process files of its own, and sums over all that it finds.
 """
 
+import contextlib
+import fcntl
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import multiprocess
@@ -14,6 +20,39 @@ from boxoffice.platform import telemetry
 # The sum of the dead, in a file of the form that the collector reads: the kind comes first.
 _ENDED = "ended"
 _SUMMED = ("counter", "histogram")
+_PREFIX = "boxoffice-metrics-"
+_LOCK = "lock"
+
+
+@contextmanager
+def metrics_folder() -> Iterator[Path]:
+    """Lend a folder for the files of one group of workers; it goes when the block is left.
+
+    Folders that killed groups of the same user have left are removed first: who lives has a lock on its
+    own, and the system lets the lock go however its holder ends.
+    """
+    _remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
+        lock = os.open(Path(name, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(lock)
+
+
+def _remove_abandoned() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            # A folder without a lock is being made just now, or is of a release that had none.
+            lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def forget_process(folder: Path, pid: int) -> None:

@@ -93,5 +93,7 @@ def _wait_after_failure_s(settings: Settings, failures: int) -> float:
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    # Not `wait_for`: where the event comes with a cancellation, Python 3.11's returns and goes on.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), timeout=seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
