@@ -14,6 +14,8 @@ from boxoffice.accounts import routes as account_routes
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
+from boxoffice.audit import routes as audit_routes
+from boxoffice.audit.runs import AuditRuns
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
 from boxoffice.catalog import routes as catalog_routes
@@ -22,6 +24,14 @@ from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.seat_news import SeatNews
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
+from boxoffice.desk import routes as desk_routes
+from boxoffice.desk.service import Desk
+from boxoffice.desk.store import DeskStore
+from boxoffice.figures import routes as figures_routes
+from boxoffice.figures.counters import Counters
+from boxoffice.figures.meter import Meter
+from boxoffice.figures.service import LiveFigures
+from boxoffice.figures.store import FiguresStore
 from boxoffice.http import health, openapi, problems
 from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.lane import Lane
@@ -71,6 +81,7 @@ class Application:
     clock: DatabaseClock
     reservations: Reservations
     payments: Payments
+    figures: LiveFigures
     group_commit: GroupCommit
     document: dict[str, Any]
 
@@ -131,6 +142,7 @@ async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIt
         asyncio.create_task(clock.keep_synchronized(), name="clock"),
         asyncio.create_task(application.accounts.tokens.keep_fresh(), name="token_keys"),
         asyncio.create_task(application.notices.run(), name="seat_notices"),
+        asyncio.create_task(application.figures.run(), name="figures"),
     ]
     try:
         yield
@@ -170,6 +182,10 @@ def _compose(
     reservations = _reservations(settings, servers, seat_maps, news)
     payments = _payments(settings, servers, providers, seat_maps, news)
     gate = _gate(settings, accounts)
+    meter = Meter(clock.now, settings.figures_schedules_max)
+    figures = LiveFigures(
+        settings, FiguresStore(servers.db), Counters(servers.valkey), meter, clock.now
+    )
     streams = Streams(limits_of(settings))
     routes = [
         *account_routes.routes(accounts, gate),
@@ -177,9 +193,12 @@ def _compose(
         *reservation_routes.routes(reservations, gate),
         *payment_routes.routes(payments, seat_maps, gate),
         *web_routes.routes(gate, clock.now),
+        *figures_routes.routes(figures, gate),
+        *desk_routes.routes(Desk(DeskStore(servers.db)), gate),
+        *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), gate),
         *logbook_routes.routes(Logbook(LogbookStore(servers.db)), gate),
     ]
-    journal = Journal(InFlight(), log_requests=settings.log_requests)
+    journal = Journal(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
     document = openapi.document(routes, VERSION)
     return Application(
         asgi_application(routes, journal, document),
@@ -193,6 +212,7 @@ def _compose(
         clock,
         reservations,
         payments,
+        figures,
         servers.group_commit,
         document,
     )

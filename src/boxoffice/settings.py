@@ -101,6 +101,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     # Catalog
     seats_per_schedule_max: Count = 100_000
+    seat_maps_in_flight_max: Annotated[int, Meta(ge=1, le=64)] = 1
+    seat_map_errors_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
     catalog_cache_ms: Milliseconds = 1_000
     seats_cache_ms: Milliseconds = 250
     seats_verify_ms: Milliseconds = 1_000
@@ -108,6 +110,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # Seats of all the schedules that a process keeps; each takes about 200 bytes, twice with its map.
     seats_cached_max: Count = 200_000
     schedules_per_concert_max: Count = 100
+
+    # Live figures
+    figures_cache_ms: Milliseconds = 1_000
+    figures_schedules_max: Count = 64
 
     # Accounts
     access_token_ttl_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
@@ -129,6 +135,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     relay_lease_ms: Milliseconds = 5_000
     relay_stream: str = "boxoffice:events"
     relay_stream_max: Count = 100_000
+
+    # Audits
+    audit_interval_s: Annotated[int, Meta(ge=60, le=604_800)] = 3_600
+    audit_again_after_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    audit_statement_timeout_ms: Annotated[int, Meta(ge=1_000, le=3_600_000)] = 60_000
+    audit_runs_kept_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
 
     # Logs and metrics; the API serves its metrics itself, the other roles only where a port is given.
     role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0

@@ -70,7 +70,7 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings) -> None:
     if sys.stdout.isatty():
         env.setdefault("BOXOFFICE_LOG_FORMAT", "console")
     stack.enter_context(roles.spawn_workers(group, settings, env))
-    for role in ("sweep", "relay"):
+    for role in ("sweep", "relay", "auditor"):
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 
 

@@ -9,6 +9,10 @@ SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', '0'
        set_config('timezone', 'UTC', true), set_config('work_mem', $2, true),
        set_config('enable_nestloop', 'off', true);
 
+-- name: is_alone
+-- Whether this auditor may work: one at a time does, and its place is free with its transaction.
+SELECT pg_try_advisory_xact_lock(hashtextextended('boxoffice auditor', 0)) AS is_alone;
+
 -- name: taken_at
 -- The time, read after the snapshot was taken: by it, a hold that was lawfully taken over has lapsed.
 SELECT clock_timestamp() AS taken_at;

@@ -44,6 +44,11 @@ class Snapshot:
         self._connection = connection
         self._taken_at = taken_at
 
+    async def is_alone(self) -> bool:
+        """Take the place of the one auditor for this transaction; say whether it was free."""
+        alone: bool = await self._connection.fetchval(_SNAPSHOT["is_alone"])
+        return alone
+
     async def check(self, name: str) -> Check:
         """Run one check; raise `Unavailable` where the database does not finish it."""
         statement = _CHECKS[name]

@@ -26,6 +26,7 @@ from boxoffice.catalog.views import (
     ScheduleOnOffer,
     ScheduleState,
     SeatMap,
+    SeatMapPreview,
     SeatsAdded,
 )
 from boxoffice.errors import (
@@ -52,7 +53,7 @@ from boxoffice.platform.values import Label, Line, Paragraph, ShortLine
 from boxoffice.settings import Settings
 
 CONCERT_ID = PathId(parse_uuid, ConcertNotFound, "The id of a concert.")
-SCHEDULE_ID = PathId(parse_uuid, ScheduleNotFound, "The id of a schedule.")
+SCHEDULE_ID = PathId(parse_uuid, ScheduleNotFound, "The id of a schedule.", counted_apart=True)
 
 _CONCERT = {"concert_id": CONCERT_ID}
 _SCHEDULE = {"schedule_id": SCHEDULE_ID}
@@ -377,7 +378,9 @@ class AdminClose:
         return Reply(state)
 
 
-def _seat_upload(service: Catalog, gate: Gate, settings: Settings) -> object:
+def _seat_upload(
+    service: Catalog, gate: Gate, settings: Settings, at_a_time: asyncio.Semaphore
+) -> object:
     """Return the resource of `/v1/admin/schedules/{schedule_id}/seats`.
 
     The class is made here because the size of its body is a setting and part of its declaration.
@@ -409,15 +412,51 @@ def _seat_upload(service: Catalog, gate: Gate, settings: Settings) -> object:
             """
             is_csv = bodies.media_type(call.req) == _CSV_TYPE
             read = rules.parse_csv if is_csv else _parse_json
-            # A large map takes long enough to hold everybody else up.
-            seats = await asyncio.to_thread(read, call.raw, settings.seats_per_schedule_max)
-            schedule_id = call.ids["schedule_id"]
-            added = await service.add_seats(
-                call.caller.user_id, schedule_id, seats, request_id=call.request_id
-            )
+            async with at_a_time:
+                # A large map takes long enough to hold everybody else up.
+                seats = await asyncio.to_thread(read, call.raw, settings.seats_per_schedule_max)
+                added = await service.add_seats(
+                    call.caller.user_id, call.ids["schedule_id"], seats, request_id=call.request_id
+                )
             return Reply(added)
 
     return AdminSeats()
+
+
+def _seat_preview(
+    service: Catalog, gate: Gate, settings: Settings, at_a_time: asyncio.Semaphore
+) -> object:
+    """Return the resource of `/v1/admin/schedules/{schedule_id}/seats/preview`."""
+
+    class AdminSeatsPreview:
+        def __init__(self) -> None:
+            self.gate = gate
+
+        @operation(
+            "Look at a seat map before it is added",
+            path=_SCHEDULE,
+            role="organizer",
+            raw_body=RawBody(
+                (_CSV_TYPE,), settings.seat_map_max_bytes, SeatMapBody, {_CSV_TYPE: _CSV_EXAMPLE}
+            ),
+            returns=SeatMapPreview,
+            problems=[SeatMapLocked],
+        )
+        async def on_post(self, call: Call[None, None]) -> Reply:
+            """Says what the upload would bring, and what is wrong, line by line. Nothing is written."""
+            async with at_a_time:
+                checked = await asyncio.to_thread(
+                    rules.check_csv,
+                    call.raw,
+                    settings.seats_per_schedule_max,
+                    settings.seat_map_errors_max,
+                )
+                preview = await service.preview_seats(
+                    call.caller.user_id, call.ids["schedule_id"], checked
+                )
+            return Reply(preview)
+
+    return AdminSeatsPreview()
 
 
 def routes(
@@ -432,6 +471,8 @@ def routes(
     seat_map = FixedHeaders(
         {"Cache-Control": f"public, max-age=0, s-maxage={shared_s}", "Vary": "Accept-Encoding"}
     )
+    # A map of 100,000 seats takes tens of megabytes while it is read.
+    at_a_time = asyncio.Semaphore(settings.seat_maps_in_flight_max)
     return [
         ("/v1/concerts", Concerts(service, gate, lookup)),
         ("/v1/concerts/{concert_id}", OneConcert(service, gate, lookup)),
@@ -442,7 +483,14 @@ def routes(
         ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, gate)),
         ("/v1/admin/concerts/{concert_id}/schedules", AdminSchedules(service, gate, settings)),
         ("/v1/admin/concerts/{concert_id}/publish", AdminPublish(service, gate)),
-        ("/v1/admin/schedules/{schedule_id}/seats", _seat_upload(service, gate, settings)),
+        (
+            "/v1/admin/schedules/{schedule_id}/seats",
+            _seat_upload(service, gate, settings, at_a_time),
+        ),
+        (
+            "/v1/admin/schedules/{schedule_id}/seats/preview",
+            _seat_preview(service, gate, settings, at_a_time),
+        ),
         ("/v1/admin/schedules/{schedule_id}/open", AdminOpen(service, gate)),
         ("/v1/admin/schedules/{schedule_id}/close", AdminClose(service, gate)),
     ]

@@ -38,6 +38,18 @@ class NewSeat(msgspec.Struct, frozen=True, gc=False):
     price_minor: int
 
 
+class CheckedMap(msgspec.Struct):
+    """A seat map that was looked at: its good seats with their lines, and the errors with theirs.
+
+    `ended_early` says that the rest was not looked at.
+    """
+
+    seats: list[NewSeat] = msgspec.field(default_factory=list)
+    lines: list[int] = msgspec.field(default_factory=list)
+    errors: list[SeatMapInvalid] = msgspec.field(default_factory=list)
+    ended_early: bool = False
+
+
 class SeatEntry(Protocol):
     """A seat as a JSON seat map has it; `price` in minor units of the schedule's currency."""
 
@@ -105,9 +117,71 @@ def parse_csv(text: bytes | str, seats_max: int) -> list[NewSeat]:
     return _distinct(found, _LINE, seats_max)
 
 
+def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedMap":
+    """Return what `parse_csv` would make of a seat map, and what is wrong with it, line by line.
+
+    It goes on after a line at fault. It ends with the error `errors_max`, with one that spoils the rest
+    (a header, a quote that stays open), and with one seat too many.
+    """
+    checked = CheckedMap()
+    try:
+        rows = _csv_rows(_decoded(text))
+        header_line, header = next(rows, (1, []))
+        columns = _columns(header_line, header)
+        _check_rows(rows, columns, _Distinct(_LINE, seats_max), checked, errors_max)
+    except SeatMapInvalid as error:
+        checked.errors.append(error)
+        checked.ended_early = True
+    if not checked.seats and not checked.errors:
+        checked.errors.append(SeatMapInvalid("Line 1: there are no seats.", line=1))
+    return checked
+
+
+def _check_rows(
+    rows: Iterator[tuple[int, list[str]]],
+    columns: Sequence[str],
+    distinct: "_Distinct",
+    checked: "CheckedMap",
+    errors_max: int,
+) -> None:
+    for line, cells in rows:
+        distinct.require_room(line)
+        try:
+            seat = _csv_seat(line, _cells(line, columns, cells))
+            distinct.add(line, seat)
+        except SeatMapInvalid as error:
+            checked.errors.append(error)
+            if len(checked.errors) == errors_max:
+                checked.ended_early = True
+                return
+        else:
+            checked.seats.append(seat)
+            checked.lines.append(line)
+
+
 def seats_of(entries: Sequence[SeatEntry], seats_max: int) -> list[NewSeat]:
     """Return the seats of a JSON seat map in its order; raise `SeatMapInvalid` with `index`."""
     return _distinct(enumerate(map(_json_seat, range(len(entries)), entries)), _INDEX, seats_max)
+
+
+def in_sections(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int]]:
+    """Return how many rows and seats each section of `seats` has, in the order of the map."""
+    rows: dict[str, set[str]] = {}
+    counts: dict[str, int] = {}
+    for seat in seats:
+        rows.setdefault(seat.section, set()).add(seat.row)
+        counts[seat.section] = counts.get(seat.section, 0) + 1
+    return {section: (len(rows[section]), counts[section]) for section in rows}
+
+
+def in_grades(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int, int]]:
+    """Return how many seats each grade has, and its lowest and highest price in minor units."""
+    grades: dict[str, tuple[int, int, int]] = {}
+    for seat in seats:
+        price = seat.price_minor
+        count, low, high = grades.get(seat.grade, (0, price, price))
+        grades[seat.grade] = (count + 1, min(low, price), max(high, price))
+    return grades
 
 
 def acceptable(schedule: NewSchedule) -> NewSchedule:
@@ -255,18 +329,35 @@ def _whole(line: int, column: str, text: str, low: int, high: int) -> int:
     return value
 
 
+class _Distinct:
+    """The seats of a map so far: no id and no place comes twice, and there are not too many."""
+
+    def __init__(self, where: _Where, seats_max: int) -> None:
+        self._where = where
+        self._seats_max = seats_max
+        self._ids: dict[object, int] = {}
+        self._places: dict[object, int] = {}
+
+    def require_room(self, at: int) -> None:
+        """Raise `SeatMapInvalid` where the seat at `at` is one too many."""
+        if len(self._places) >= self._seats_max:
+            complaint = f"a schedule may have {self._seats_max} seats"
+            self._where.refuse(at, complaint, seats_max=self._seats_max)
+
+    def add(self, at: int, seat: NewSeat) -> None:
+        """Take the seat at `at`; raise `SeatMapInvalid` where an earlier one has its id or place."""
+        _once(self._where, at, self._ids, seat.seat_id, f"seat_id {_shown(seat.seat_id)}")
+        place = (seat.section, seat.row, seat.number)
+        what = f"section, row and number {_shown(' '.join(map(str, place)))}"
+        _once(self._where, at, self._places, place, what)
+
+
 def _distinct(found: Iterable[tuple[int, NewSeat]], where: _Where, seats_max: int) -> list[NewSeat]:
-    ids: dict[object, int] = {}
-    places: dict[object, int] = {}
+    distinct = _Distinct(where, seats_max)
     seats: list[NewSeat] = []
     for at, seat in found:
-        if len(seats) == seats_max:
-            where.refuse(at, f"a schedule may have {seats_max} seats", seats_max=seats_max)
-        _once(where, at, ids, seat.seat_id, f"seat_id {_shown(seat.seat_id)}")
-        place = (seat.section, seat.row, seat.number)
-        _once(
-            where, at, places, place, f"section, row and number {_shown(' '.join(map(str, place)))}"
-        )
+        distinct.require_room(at)
+        distinct.add(at, seat)
         seats.append(seat)
     if not seats:
         where.refuse(where.first, "there are no seats")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
+from itertools import islice
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -10,18 +11,22 @@ import msgspec
 
 from boxoffice.catalog import rules, store
 from boxoffice.catalog.cache import Cache
-from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat
 from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
+    GradePreview,
     OwnConcert,
     OwnConcertInFull,
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
+    SeatMapError,
+    SeatMapPreview,
     SeatsAdded,
+    SectionPreview,
 )
 from boxoffice.catalog.views import OwnSchedule as OwnScheduleInFull
 from boxoffice.errors import (
@@ -39,12 +44,15 @@ from boxoffice.errors import (
 )
 from boxoffice.logbook import Entry, record
 from boxoffice.platform.ids import new_id
+from boxoffice.platform.values import Money
 from boxoffice.settings import Settings
 
 # Seats that one statement inserts: few enough for the statement's deadline on a slow disk.
 _INSERT_MAX = 5_000
 # Seat ids that a refusal names.
 _NAMED_MAX = 20
+# Sections and grades that a preview shows.
+_SHOWN_MAX = 100
 
 Place: TypeAlias = tuple[datetime, UUID]
 
@@ -224,6 +232,36 @@ class Catalog:
             schedule_id=schedule_id, seats_added=len(seats), seats_total=before + len(seats)
         )
 
+    async def preview_seats(
+        self, organizer_id: UUID, schedule_id: UUID, checked: CheckedMap
+    ) -> SeatMapPreview:
+        """Return what adding the seats of `checked` would bring; nothing is written.
+
+        Raises `ScheduleNotFound`, and `SeatMapLocked` once it has been opened.
+        """
+        own = await self._own(organizer_id, schedule_id)
+        if own.status != "DRAFT":
+            raise SeatMapLocked
+        (schedule,) = await self._store.schedules(own.concert_id, schedule_id)
+        errors = [_seat_map_error(error) for error in checked.errors]
+        if schedule.seats_total:
+            errors += await self._in_the_way(schedule_id, checked)
+        seats_total = schedule.seats_total + len(checked.seats)
+        if seats_total > self._settings.seats_per_schedule_max:
+            message = f"A schedule may have {self._settings.seats_per_schedule_max} seats."
+            errors.append(SeatMapError(line=checked.lines[-1], message=message))
+        return _preview(schedule, checked, sorted(errors, key=lambda error: error.line))
+
+    async def _in_the_way(self, schedule_id: UUID, checked: CheckedMap) -> list[SeatMapError]:
+        known = await self._store.seats_in_the_way(schedule_id, checked.seats, _NAMED_MAX)
+        lines = dict(zip((seat.seat_id for seat in checked.seats), checked.lines, strict=True))
+        return [
+            SeatMapError(
+                line=lines[seat_id], message=f"The schedule has the seat '{seat_id}' already."
+            )
+            for seat_id in known
+        ]
+
     async def publish(
         self, organizer_id: UUID, concert_id: UUID, *, request_id: str = ""
     ) -> Concert:
@@ -345,6 +383,45 @@ class Catalog:
         self._seat_maps.forget(schedule_id)
 
 
+def _seat_map_error(error: SeatMapInvalid) -> SeatMapError:
+    line, column = error.extra.get("line"), error.extra.get("column")
+    return SeatMapError(
+        line=line if isinstance(line, int) else 1,
+        message=error.detail,
+        column=column if isinstance(column, str) else None,
+    )
+
+
+def _preview(
+    schedule: ScheduleOnOffer, checked: CheckedMap, errors: list[SeatMapError]
+) -> SeatMapPreview:
+    sections, grades = rules.in_sections(checked.seats), rules.in_grades(checked.seats)
+    currency = schedule.currency
+    return SeatMapPreview(
+        schedule_id=schedule.schedule_id,
+        acceptable=not errors,
+        seats_read=len(checked.seats),
+        seats_total=schedule.seats_total + len(checked.seats),
+        errors=errors,
+        ended_early=checked.ended_early,
+        sections=[
+            SectionPreview(section=section, rows=rows, seats=seats)
+            for section, (rows, seats) in islice(sections.items(), _SHOWN_MAX)
+        ],
+        sections_total=len(sections),
+        grades=[
+            GradePreview(
+                grade=grade,
+                seats=seats,
+                price_min=Money(low, currency),
+                price_max=Money(high, currency),
+            )
+            for grade, (seats, low, high) in islice(grades.items(), _SHOWN_MAX)
+        ],
+        grades_total=len(grades),
+    )
+
+
 def _terms(schedule: Schedule) -> dict[str, object]:
     names = ("starts_at", "sale_opens_at", "sale_closes_at", "hold_ttl_s", "ticket_limit")
     return {name: getattr(schedule, name) for name in names}
@@ -353,6 +430,6 @@ def _terms(schedule: Schedule) -> dict[str, object]:
 async def _refuse_repeated(
     connection: store.Connection, schedule_id: UUID, seats: list[NewSeat]
 ) -> None:
-    known = await store.seats_in_the_way(connection, schedule_id, seats, _NAMED_MAX)
+    known = await store.seats_in_the_way_of(connection, schedule_id, seats, _NAMED_MAX)
     if known:
         raise SeatExists(seat_ids=known)

@@ -112,6 +112,15 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["own_concert"], organizer_id, concert_id)
         return OwnConcert(**row) if row else None
 
+    async def seats_in_the_way(
+        self, schedule_id: UUID, seats: Sequence[NewSeat], limit: int
+    ) -> list[str]:
+        """Return the ids of up to `limit` of `seats` whose id or place the schedule has already."""
+        rows = await self._db.read(
+            _SQL["seats_in_the_way"], schedule_id, *_ids_and_places(seats), limit
+        )
+        return column(rows, "seat_id")
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction, for the functions of this module.
@@ -205,20 +214,23 @@ async def count_seats(connection: Connection, schedule_id: UUID) -> int:
     return seats
 
 
-async def seats_in_the_way(
+async def seats_in_the_way_of(
     connection: Connection, schedule_id: UUID, seats: Sequence[NewSeat], limit: int
 ) -> list[str]:
     """Return the ids of up to `limit` of `seats` whose id or place the schedule has already."""
     rows = await connection.fetch(
-        _SQL["seats_in_the_way"],
-        schedule_id,
+        _SQL["seats_in_the_way"], schedule_id, *_ids_and_places(seats), limit
+    )
+    return column(rows, "seat_id")
+
+
+def _ids_and_places(seats: Sequence[NewSeat]) -> tuple[list[Any], ...]:
+    return (
         [seat.seat_id for seat in seats],
         [seat.section for seat in seats],
         [seat.row for seat in seats],
         [seat.number for seat in seats],
-        limit,
     )
-    return column(rows, "seat_id")
 
 
 async def insert_seats(

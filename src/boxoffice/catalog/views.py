@@ -110,6 +110,50 @@ class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
     seats_total: int
 
 
+class SeatMapError(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one line of a CSV seat map; `column` where it is about one."""
+
+    line: int
+    message: str
+    column: str | None = None
+
+
+class SectionPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """A section of a seat map to be."""
+
+    section: str
+    rows: int
+    seats: int
+
+
+class GradePreview(msgspec.Struct, frozen=True, kw_only=True):
+    """A grade of a seat map to be."""
+
+    grade: str
+    seats: int
+    price_min: Money
+    price_max: Money
+
+
+class SeatMapPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What an upload of this seat map would bring; nothing was written.
+
+    It is `acceptable` where there are no `errors`. `ended_early` says that the rest of the file was not
+    looked at. `sections` and `grades` are of the good lines, the first ones where there are many.
+    """
+
+    schedule_id: UUID
+    acceptable: bool
+    seats_read: int
+    seats_total: int
+    errors: list[SeatMapError]
+    ended_early: bool
+    sections: list[SectionPreview]
+    sections_total: int
+    grades: list[GradePreview]
+    grades_total: int
+
+
 class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a schedule is on sale."""
 

@@ -7,7 +7,7 @@ of its answer.
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from select import PIPE_BUF
 from typing import NamedTuple
 
@@ -32,12 +32,26 @@ class InFlight:
 
 
 class Kind(NamedTuple):
-    """What answers may have in common."""
+    """What answers may have in common; `scope` is the id in the path by which they count apart."""
 
     method: str
     route: str
     status: int
     code: str
+    scope: str = ""
+
+    def told(self) -> dict[str, object]:
+        """Return what the log says of it."""
+        return {
+            "method": self.method,
+            "route": self.route,
+            "status": self.status,
+            "code": self.code,
+        }
+
+
+# Hears of so many answers of a kind, and how many of them took how long (`telemetry.FINE_SECONDS`).
+Listener = Callable[[Kind, int, Mapping[int, int]], None]
 
 
 class Answer(NamedTuple):
@@ -52,8 +66,11 @@ class Answer(NamedTuple):
 class Journal:
     """Keeps answers for a moment; `write` counts and logs them."""
 
-    def __init__(self, in_flight: InFlight, *, log_requests: bool) -> None:
+    def __init__(
+        self, in_flight: InFlight, *, log_requests: bool, listener: Listener | None = None
+    ) -> None:
         self.in_flight = in_flight
+        self._listener = listener
         self._log_requests = log_requests
         self._waiting: list[Answer] = []
         self._timer: asyncio.Handle | None = None
@@ -76,21 +93,21 @@ class Journal:
             self._timer = None
         telemetry.tell_tallies()
         answers, self._waiting = self._waiting, []
-        _count(answers)
+        _count(answers, self._listener)
         if self._log_requests:
             _log([answer for answer in answers if answer.kind.route not in _QUIET])
 
 
-def _count(answers: Iterable[Answer]) -> None:
-    counts: dict[Kind, int] = {}
-    times: dict[str, list[float]] = {}
+def _count(answers: Iterable[Answer], listener: Listener | None) -> None:
+    times: dict[Kind, list[float]] = {}
     for kind, _, seconds, _ in answers:
-        counts[kind] = counts.get(kind, 0) + 1
-        times.setdefault(kind.route, []).append(seconds)
-    for kind, number in counts.items():
-        telemetry.REQUESTS.labels(kind.method, kind.route, str(kind.status), kind.code).inc(number)
-    for route, seconds_of_route in times.items():
-        telemetry.REQUEST_SECONDS.labels(route).observe_all(seconds_of_route)
+        times.setdefault(kind, []).append(seconds)
+    for kind, seconds_of_kind in times.items():
+        count = len(seconds_of_kind)
+        telemetry.REQUESTS.labels(kind.method, kind.route, str(kind.status), kind.code).inc(count)
+        steps = telemetry.REQUEST_SECONDS.labels(kind.route).observe_all(seconds_of_kind)
+        if listener is not None:
+            listener(kind, count, steps)
 
 
 def _log(answers: Sequence[Answer]) -> None:
@@ -120,7 +137,7 @@ def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _fields(answer: Answer) -> dict[str, object]:
     ms = round(answer.seconds * 1000, 2)
-    return {"request_id": answer.request_id, **answer.kind._asdict(), "ms": ms}
+    return {"request_id": answer.request_id, **answer.kind.told(), "ms": ms}
 
 
 def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
@@ -130,7 +147,7 @@ def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
     for kind, request_id, took_s, at in answers:
         shared = kinds.get(kind)
         if shared is None:
-            shared = kinds[kind] = _encode(kind._asdict())[1:-1]
+            shared = kinds[kind] = _encode(kind.told())[1:-1]
         second = int(at)
         moment = seconds.get(second)
         if moment is None:

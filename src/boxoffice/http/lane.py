@@ -25,7 +25,7 @@ from boxoffice.http import body as bodies
 from boxoffice.http import problems
 from boxoffice.http.headers import NO_STORE, raw_headers
 from boxoffice.http.journal import Journal, Kind
-from boxoffice.http.middleware import request_id_of
+from boxoffice.http.middleware import counted_scope, request_id_of
 from boxoffice.http.operation import (
     Call,
     Gate,
@@ -35,6 +35,7 @@ from boxoffice.http.operation import (
     matches,
     out_of_time,
     path_ids,
+    scope_of,
     take_body,
 )
 from boxoffice.http.streams import Stream
@@ -68,6 +69,7 @@ class Way(NamedTuple):
     ids: dict[str, Any]
     query: Any
     kinds: dict[tuple[int, str], Kind]
+    scope: str = ""
 
     @property
     def body_max_bytes(self) -> int:
@@ -171,9 +173,12 @@ class Lane:
             if params is None:
                 continue
             try:
-                way = route.way._replace(ids=path_ids(route.way.op, params))
+                ids = path_ids(route.way.op, params)
             except Problem:
                 return None
+            way = route.way._replace(ids=ids)
+            if scope := scope_of(way.op, ids):
+                way = way._replace(scope=scope, kinds={})
             if len(self._known) >= _TARGETS_MAX:
                 self._known.clear()
             self._known[method, target] = way
@@ -405,7 +410,9 @@ class Run:
         journal.in_flight.count -= 1
         what = way.kinds.get((status, code))
         if what is None:
-            what = way.kinds[status, code] = Kind(self.method, way.template, status, code)
+            scope = counted_scope(status, way.scope)
+            what = Kind(self.method, way.template, status, code, scope)
+            way.kinds[status, code] = what
         journal.answered(what, self._request_id, self._started_at)
 
     def send(self, answer: bytes, rest: bytes) -> None:

@@ -13,6 +13,7 @@ from boxoffice.http.journal import Journal, Kind
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 # Unique on every pod, and a tenth of the price of a UUID.
 _PROCESS = token_hex(8)
+_NOT_FOUND = 404
 _numbers = count(1)
 
 
@@ -21,6 +22,14 @@ def request_id_of(given: str | None) -> str:
     if given and _REQUEST_ID.match(given):
         return given
     return f"{_PROCESS}-{next(_numbers):x}"
+
+
+def counted_scope(status: int, scope: str) -> str:
+    """Return by what an answer is counted apart.
+
+    Not by what is not there, or anybody could fill the memory.
+    """
+    return "" if status == _NOT_FOUND else scope
 
 
 class RequestLog:
@@ -35,6 +44,7 @@ class RequestLog:
         context.request_id = request_id_of(req.get_header("X-Request-Id"))
         context.started_at = time.perf_counter()
         resp.context.code = "ok"
+        resp.context.scope = ""
         self._journal.in_flight.count += 1
 
     async def process_response(
@@ -50,5 +60,11 @@ class RequestLog:
         resp.set_header("X-Request-Id", context.request_id)
         resp.set_header("X-Content-Type-Options", "nosniff")
         status = int(str(resp.status)[:3])
-        kind = Kind(req.method, req.uri_template or "unknown", status, resp.context.code)
+        kind = Kind(
+            req.method,
+            req.uri_template or "unknown",
+            status,
+            resp.context.code,
+            counted_scope(status, resp.context.scope),
+        )
         self._journal.answered(kind, context.request_id, context.started_at)

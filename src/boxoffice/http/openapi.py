@@ -41,7 +41,8 @@ Route = tuple[str, Any]
 _REF = "#/components/schemas/{name}"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _MEANINGS = {
-    200: "Done.", 201: "Made.", 204: "Done; no content.", 304: "Not changed since that ETag.",
+    200: "Done.", 201: "Made.", 202: "Noted.", 204: "Done; no content.",
+    304: "Not changed since that ETag.",
 }  # fmt: skip
 
 

@@ -61,11 +61,15 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class PathId:
-    """An id in a path: how to read it, and what to answer for one that nobody could have made."""
+    """An id in a path: how to read it, and what to answer for one that nobody could have made.
+
+    Answers to people are counted by the one that is `counted_apart`.
+    """
 
     parse: Callable[[str], Any]
     missing: type[NotFound]
     description: str
+    counted_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
                 async with asyncio.timeout(gate.request_timeout_s):
                     started = begin(op, gate, req, lambda: path_ids(op, params))
                     started.request_id = req.context.request_id
+                    resp.context.scope = scope_of(op, started.ids)
                     await _read_body(op, gate, req, started)
                     call = started
                     reply = await handler(resource, call)
@@ -202,6 +207,13 @@ def path_ids(op: Operation, params: Mapping[str, str]) -> dict[str, Any]:
     if not op.path:
         return {}
     return {name: _path_id(op.path[name], text) for name, text in params.items()}
+
+
+def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
+    """Return the id by which answers of `op` are counted apart, or empty."""
+    if op.role not in (None, "any"):
+        return ""  # Those who look at the figures are not to be in them.
+    return next((str(ids[name]) for name, path in op.path.items() if path.counted_apart), "")
 
 
 def begin(

@@ -30,6 +30,11 @@ def new_id() -> UUID:
     return uuid7()
 
 
+def first_id_since(at_s: float) -> UUID:
+    """Return the lowest UUIDv7 that was made at a time in seconds since 1970 or later."""
+    return UUID(int=max(0, int(at_s * 1000)) << 80)
+
+
 def parse_uuid(text: str) -> UUID | None:
     """Return the UUID whose canonical form is `text`, or None."""
     try:

@@ -1,0 +1,48 @@
+-- Every statement of the figures room. They read, and nobody buys less while they do.
+
+-- name: schedule
+-- What the figures of a schedule need to know of it; none where it is not this organizer's.
+SELECT s.status, s.currency, s.hold_ttl_s
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+ WHERE s.schedule_id = $1 AND c.organizer_id = $2;
+
+-- name: totals
+-- The seats of a schedule by state, a lapsed hold being available, and what was paid for them.
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
+SELECT n.available, n.held, n.sold, n.blocked, p.sales, p.revenue
+  FROM moment m
+ CROSS JOIN LATERAL (
+      SELECT count(*) FILTER (
+                 WHERE x.state = 'AVAILABLE' OR (x.state = 'HELD' AND x.expires_at <= m.at)
+             ) AS available,
+             count(*) FILTER (WHERE x.state = 'HELD' AND x.expires_at > m.at) AS held,
+             count(*) FILTER (WHERE x.state = 'SOLD') AS sold,
+             count(*) FILTER (WHERE x.state = 'BLOCKED') AS blocked
+        FROM seats x
+       WHERE x.schedule_id = $1
+ ) n
+ CROSS JOIN (
+      SELECT count(*) AS sales, coalesce(sum(p.amount_minor), 0)::bigint AS revenue
+        FROM payments p
+       WHERE p.schedule_id = $1
+ ) p;
+
+-- name: sold_by_step
+-- Holds and sales of a schedule since $2, by steps of $4 seconds since 1970. Reservations from the id $3
+-- on are read: ids are in the order of time, so that what is long over is not read again.
+WITH recent AS MATERIALIZED (
+    SELECT r.created_at, r.closed_at, r.status, r.amount_minor
+      FROM reservations r
+     WHERE r.schedule_id = $1 AND r.reservation_id >= $3
+)
+SELECT e.step, sum(e.holds) AS holds, sum(e.sales) AS sales, sum(e.revenue)::bigint AS revenue
+  FROM (SELECT floor(date_part('epoch', r.created_at) / $4)::bigint AS step, 1 AS holds, 0 AS sales,
+               0::bigint AS revenue
+          FROM recent r
+         WHERE r.created_at >= $2
+         UNION ALL
+        SELECT floor(date_part('epoch', r.closed_at) / $4)::bigint, 0, 1, r.amount_minor
+          FROM recent r
+         WHERE r.status = 'CONFIRMED' AND r.closed_at >= $2) e
+ GROUP BY e.step;

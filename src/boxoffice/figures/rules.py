@@ -1,0 +1,180 @@
+"""How figures are counted and what is made of them, from values alone.
+
+Time goes in steps of `STEP_S` seconds since 1970, by the database's clock, so that all pods agree.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from math import ceil
+
+import msgspec
+
+STEP_S = 5
+# Steps whose sums live under one key in Valkey.
+STEPS_PER_KEY = 60
+# A worker hands its sums over every second; then a step is complete.
+SETTLED_AFTER_S = 2.0
+WINDOW_MAX_S = 3_600
+WINDOW_MIN_S = 60
+OK = "ok"
+
+_CODE = "c:"
+_TIME = "t:"
+
+
+class Sums(msgspec.Struct):
+    """Answers of one step: by code, and by how long they took (step of the finer buckets)."""
+
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
+    times: dict[int, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def requests(self) -> int:
+        """How many answers there were."""
+        return sum(self.codes.values())
+
+    def add(self, code: str, count: int, times: Mapping[int, int]) -> None:
+        """Count answers with one code."""
+        self.codes[code] = self.codes.get(code, 0) + count
+        for at, number in times.items():
+            self.times[at] = self.times.get(at, 0) + number
+
+    def merge(self, other: "Sums") -> None:
+        """Count the answers of `other` too."""
+        for code, count in other.codes.items():
+            self.codes[code] = self.codes.get(code, 0) + count
+        for at, number in other.times.items():
+            self.times[at] = self.times.get(at, 0) + number
+
+    def fields(self) -> dict[str, int]:
+        """Return them as named counters, as Valkey keeps them."""
+        named = {f"{_CODE}{code}": count for code, count in self.codes.items()}
+        return named | {f"{_TIME}{at}": count for at, count in self.times.items()}
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the series; `requests`, `p95_ms` and `refusals` are None where nobody counted.
+
+    `requests` are per second; `refusals` by code; `holds`, `sales` and `revenue` (minor units) are of
+    this step. `p95_ms` is None too where nothing was asked.
+    """
+
+    at: datetime
+    requests: float | None
+    p95_ms: float | None
+    refusals: dict[str, int] | None
+    holds: int
+    sales: int
+    revenue: int
+
+
+class Sold(msgspec.Struct, frozen=True, kw_only=True):
+    """What was held and sold in one step; `revenue` in minor units."""
+
+    step: int
+    holds: int
+    sales: int
+    revenue: int
+
+
+def step_of(at_s: float) -> int:
+    """Return the step of a time in seconds since 1970."""
+    return int(at_s // STEP_S)
+
+
+def starts_at(step: int) -> datetime:
+    """Return when a step begins."""
+    return datetime.fromtimestamp(step * STEP_S, UTC)
+
+
+def window(now_s: float, window_s: int) -> range:
+    """Return the steps of the last `window_s` seconds that are over and handed over."""
+    end = step_of(now_s - SETTLED_AFTER_S)
+    return range(end - ceil(window_s / STEP_S), end)
+
+
+def key_of(step: int) -> int:
+    """Return the number of the key under which a step's sums live."""
+    return step // STEPS_PER_KEY
+
+
+def keys_of(steps: range) -> range:
+    """Return the numbers of the keys under which the sums of `steps` live."""
+    return range(key_of(steps.start), key_of(steps.stop - 1) + 1)
+
+
+def field_of(step: int, name: str) -> str:
+    """Return the name of a counter of a step within its key."""
+    return f"{step}:{name}"
+
+
+def sums_by_step(fields: Iterable[tuple[str, int]]) -> dict[int, Sums]:
+    """Return the sums by step that named counters stand for; what is not ours is left out."""
+    found: dict[int, Sums] = {}
+    for field, count in fields:
+        step, _, name = field.partition(":")
+        if not step.isdigit():
+            continue
+        sums = found.setdefault(int(step), Sums())
+        if name.startswith(_CODE):
+            sums.codes[name.removeprefix(_CODE)] = count
+        elif name.startswith(_TIME) and name.removeprefix(_TIME).isdigit():
+            sums.times[int(name.removeprefix(_TIME))] = count
+    return found
+
+
+def percentile_ms(
+    times: Mapping[int, int], bounds_s: Sequence[float], share: float
+) -> float | None:
+    """Return the time within which `share` of the answers came, in milliseconds; None without any.
+
+    `times` counts answers by bucket of `bounds_s` (upper bounds in seconds), and within one they are
+    taken to be spread evenly. What is above the last bound counts as that bound.
+    """
+    total = sum(times.values())
+    if total == 0:
+        return None
+    wanted, seen = share * total, 0
+    for at in sorted(times):
+        count = times[at]
+        if seen + count >= wanted:
+            if at >= len(bounds_s):
+                return bounds_s[-1] * 1000
+            low = bounds_s[at - 1] if at else 0.0
+            return (low + (bounds_s[at] - low) * (wanted - seen) / count) * 1000
+        seen += count
+    return bounds_s[-1] * 1000
+
+
+def series(
+    steps: range,
+    counted: Mapping[int, Sums] | None,
+    sold: Iterable[Sold],
+    bounds_s: Sequence[float],
+) -> list[Point]:
+    """Return one point per step; `counted` is None where nobody knows what was asked."""
+    sales = {one.step: one for one in sold}
+    return [
+        _point(
+            step, None if counted is None else counted.get(step, Sums()), sales.get(step), bounds_s
+        )
+        for step in steps
+    ]
+
+
+def _point(step: int, sums: Sums | None, sold: Sold | None, bounds_s: Sequence[float]) -> Point:
+    p95_ms = None if sums is None else percentile_ms(sums.times, bounds_s, 0.95)
+    return Point(
+        at=starts_at(step),
+        requests=None if sums is None else round(sums.requests / STEP_S, 2),
+        p95_ms=None if p95_ms is None else round(p95_ms, 2),
+        refusals=None if sums is None else refusals_of(sums),
+        holds=sold.holds if sold else 0,
+        sales=sold.sales if sold else 0,
+        revenue=sold.revenue if sold else 0,
+    )
+
+
+def refusals_of(sums: Sums) -> dict[str, int]:
+    """Return how often what was answered instead of success."""
+    return {code: count for code, count in sorted(sums.codes.items()) if code != OK}
