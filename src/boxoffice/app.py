@@ -27,6 +27,8 @@ from boxoffice.catalog.store import CatalogStore
 from boxoffice.desk import routes as desk_routes
 from boxoffice.desk.service import Desk
 from boxoffice.desk.store import DeskStore
+from boxoffice.events.lease import Lease
+from boxoffice.events.store import LeaseStore
 from boxoffice.figures import routes as figures_routes
 from boxoffice.figures.counters import Counters
 from boxoffice.figures.meter import Meter
@@ -48,9 +50,17 @@ from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform import telemetry
 from boxoffice.platform.clock import DatabaseClock
+from boxoffice.platform.ids import new_id
 from boxoffice.platform.migrations import require_current
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
+from boxoffice.queue import leader as queue_leader
+from boxoffice.queue import routes as queue_routes
+from boxoffice.queue.line import Line
+from boxoffice.queue.rooms import Rooms
+from boxoffice.queue.service import Parts, WaitingRoom
+from boxoffice.queue.store import QueueStore
+from boxoffice.queue.tickets import Tickets
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.lock_switch import LockSwitch
@@ -64,6 +74,15 @@ from boxoffice.web import routes as web_routes
 VERSION = version("boxoffice")
 # What a process keeps up to date has this long to stop.
 _END_WITHIN_S = 3.0
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The waiting room of this process: its use cases, what it knows by heart, and its leader."""
+
+    service: WaitingRoom
+    rooms: Rooms
+    leader: queue_leader.Leader
 
 
 @dataclass(frozen=True)
@@ -82,6 +101,7 @@ class Application:
     reservations: Reservations
     payments: Payments
     figures: LiveFigures
+    queue: Queue
     group_commit: GroupCommit
     document: dict[str, Any]
 
@@ -104,7 +124,7 @@ def _servers(settings: Settings) -> _Servers:
         db,
         Valkey(settings),
         DatabaseClock(db.now_s),
-        GroupCommit(_batch_limits(settings)),
+        GroupCommit(batch_limits(settings)),
         Background(),
     )
 
@@ -124,6 +144,7 @@ async def open_application(
         await servers.clock.synchronize()
         application = _compose(settings, servers, providers or {})
         await application.accounts.ensure_key()
+        await application.queue.rooms.read_rooms()
         async with _refreshing(servers.clock, application):
             try:
                 yield application
@@ -143,6 +164,8 @@ async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIt
         asyncio.create_task(application.accounts.tokens.keep_fresh(), name="token_keys"),
         asyncio.create_task(application.notices.run(), name="seat_notices"),
         asyncio.create_task(application.figures.run(), name="figures"),
+        asyncio.create_task(application.queue.rooms.keep_fresh(), name="queue_rooms"),
+        asyncio.create_task(application.queue.leader.run(), name="queue_leader"),
     ]
     try:
         yield
@@ -179,8 +202,9 @@ def _compose(
     notices = Notices(servers.valkey, seat_maps)
     news = SeatNews(seat_maps, notices)
     catalog = Catalog(settings, catalog_store, seat_maps)
-    reservations = _reservations(settings, servers, seat_maps, news)
-    payments = _payments(settings, servers, providers, seat_maps, news)
+    queue = _queue(settings, servers, accounts, seat_maps)
+    reservations = _reservations(settings, servers, seat_maps, news, queue.service)
+    payments = _payments(settings, servers, providers, seat_maps, news, queue.service)
     gate = _gate(settings, accounts)
     meter = Meter(clock.now, settings.figures_schedules_max)
     figures = LiveFigures(
@@ -197,6 +221,7 @@ def _compose(
         *desk_routes.routes(Desk(DeskStore(servers.db)), gate),
         *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), gate),
         *logbook_routes.routes(Logbook(LogbookStore(servers.db)), gate),
+        *queue_routes.routes(queue.service, gate),
     ]
     journal = Journal(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
     document = openapi.document(routes, VERSION)
@@ -213,6 +238,7 @@ def _compose(
         reservations,
         payments,
         figures,
+        queue,
         servers.group_commit,
         document,
     )
@@ -224,8 +250,30 @@ def _accounts(settings: Settings, servers: _Servers) -> Accounts:
     return Accounts(settings, store, tokens, servers.valkey)
 
 
+def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps: SeatMaps) -> Queue:
+    store = QueueStore(servers.db)
+    line = Line(servers.valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
+    rooms = Rooms(settings, store, line)
+    now = servers.clock.now
+    tickets = Tickets(
+        accounts.tokens,
+        now,
+        ticket_ttl_s=settings.queue_ticket_ttl_s,
+        cached_max=settings.queue_tickets_cached_max,
+    )
+    parts = Parts(store, line, rooms, tickets, servers.group_commit, now)
+    service = WaitingRoom(settings, parts, seat_maps.layout, servers.background.start)
+    lease = Lease(LeaseStore(servers.db, queue_leader.ROLE, new_id()), settings.queue_lease_ms)
+    leader = queue_leader.Leader(settings, lease, store, line, rooms, now, seat_maps.seats_left)
+    return Queue(service, rooms, leader)
+
+
 def _reservations(
-    settings: Settings, servers: _Servers, seat_maps: SeatMaps, news: SeatNews
+    settings: Settings,
+    servers: _Servers,
+    seat_maps: SeatMaps,
+    news: SeatNews,
+    queue: WaitingRoom,
 ) -> Reservations:
     store = ReservationStore(servers.db)
     seat_lock = SeatLock(servers.valkey, settings.seat_lock_ttl_ms)
@@ -237,6 +285,7 @@ def _reservations(
         ReleaseDecider(store, seat_lock, news, switch),
         seat_maps,
         HoldLimits(settings.seats_per_hold_max),
+        queue.check_pass,
     )
 
 
@@ -246,12 +295,13 @@ def _payments(
     providers: Mapping[str, PaymentProvider],
     seat_maps: SeatMaps,
     news: SeatNews,
+    queue: WaitingRoom,
 ) -> Payments:
     store = PaymentStore(servers.db)
     return Payments(
         store,
         servers.group_commit,
-        PayDecider(store, news),
+        PayDecider(store, news, queue.paid),
         ChargeDecider(store, settings.wallet_balance_max_minor),
         providers,
         settings.wallet_charge_max_minor,
@@ -289,7 +339,8 @@ def asgi_application(
     return app
 
 
-def _batch_limits(settings: Settings) -> BatchLimits:
+def batch_limits(settings: Settings) -> BatchLimits:
+    """Return the bounds of this process's group commit."""
     return BatchLimits(
         batch_max=settings.batch_max,
         batches_in_flight=settings.batches_in_flight,

@@ -107,6 +107,11 @@ class TokenExpired(Unauthenticated):
     title = "The access token has expired."
 
 
+class QueueTicketInvalid(Unauthenticated):
+    code = "queue_ticket_invalid"
+    title = "The queue ticket is missing, or not one of this schedule and person."
+
+
 class CredentialsInvalid(Unauthenticated):
     code = "credentials_invalid"
     title = "E-mail and password do not match."
@@ -115,6 +120,11 @@ class CredentialsInvalid(Unauthenticated):
 class Forbidden(Problem):
     code = "forbidden"
     title = "This call is for another role."
+
+
+class QueuePassRequired(Forbidden):
+    code = "queue_pass_required"
+    title = "This schedule has a waiting room: a valid Queue-Pass of this person is needed."
 
 
 class NotFound(Problem):
@@ -264,6 +274,21 @@ class ScheduleNotOpenable(Rejection):
 class ScheduleLimit(Rejection):
     code = "schedule_limit"
     title = "The concert has as many schedules as one may have."
+
+
+class QueueClosed(Rejection):
+    code = "queue_closed"
+    title = "Nobody can join this waiting room."
+
+
+class QueueDrawn(Rejection):
+    code = "queue_drawn"
+    title = "The order of this waiting room is settled already."
+
+
+class QueueTicketExpired(Rejection):
+    code = "queue_ticket_expired"
+    title = "This queue ticket has had its turn, or is out of date; join again."
 
 
 class IdempotencyInFlight(Rejection):

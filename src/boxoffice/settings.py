@@ -99,6 +99,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sweep_interval_ms: Milliseconds = 1_000
     sweep_batch_max: Annotated[int, Meta(ge=1, le=5_000)] = 200
 
+    # Waiting room: what an organizer does not say, and how it is run
+    queue_rate_default_per_s: Annotated[float, Meta(ge=0.01, le=100_000)] = 50.0
+    queue_inside_default_max: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    queue_inside_default_s: Annotated[int, Meta(ge=10, le=86_400)] = 600
+    queue_grace_default_s: Annotated[int, Meta(ge=3, le=3_600)] = 60
+    queue_ticket_ttl_s: Annotated[int, Meta(ge=60, le=604_800)] = 86_400
+    queue_tickets_cached_max: Count = 20_000
+    queue_rooms_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    queue_refresh_ms: Annotated[int, Meta(ge=10, le=900)] = 250
+    queue_beat_ms: Annotated[int, Meta(ge=10, le=900)] = 200
+    queue_beat_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    queue_lease_ms: Annotated[int, Meta(ge=300, le=60_000)] = 1_500
+    queue_numbers_ahead: Annotated[int, Meta(ge=100, le=1_000_000)] = 20_000
+    queue_line_ttl_s: Annotated[int, Meta(ge=600, le=31_536_000)] = 259_200
+    queue_account_requests_per_s_max: Count = 100
+    queue_address_requests_per_s_max: Count = 5_000
+
     # Catalog
     seats_per_schedule_max: Count = 100_000
     seat_maps_in_flight_max: Annotated[int, Meta(ge=1, le=64)] = 1

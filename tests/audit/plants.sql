@@ -550,3 +550,42 @@ SET LOCAL search_path = public, pg_catalog;
 -- name: sessions_are_durable__not_flushed
 -- A commit does not wait for the disk.
 SET LOCAL synchronous_commit = off;
+
+-- name: queue_numbers_in_bounds__not_reserved
+-- Somebody was let in with a number of their own.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+VALUES (gen_random_uuid(), 1, gen_random_uuid(), 1, 1, now(), now() + interval '1 hour', 1, 1);
+
+-- name: queue_numbers_in_bounds__twice
+-- Two people were let in with one number.
+ALTER TABLE queue_admissions DROP CONSTRAINT queue_admissions_pkey;
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, numbers_to)
+SELECT schedule_id, 'fifo', 1, 9, 9, 9, now(), decode(repeat('00', 32), 'hex'), 9 FROM schedules LIMIT 1;
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT r.schedule_id, 1, gen_random_uuid(), 1, 1, now(), now() + interval '1 hour', 1, 9
+  FROM queue_rooms r, generate_series(1, 2);
+
+-- name: queue_order_kept__not_called
+-- Somebody was let in before their turn.
+ALTER TABLE queue_admissions DROP CONSTRAINT queue_admissions_in_turn;
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+VALUES (gen_random_uuid(), 5, gen_random_uuid(), 5, 4, now(), now() + interval '1 hour', 1, 1);
+
+-- name: queue_order_kept__not_the_number
+-- Somebody stood elsewhere than their number says.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+VALUES (gen_random_uuid(), 5, gen_random_uuid(), 2, 4, now(), now() + interval '1 hour', 1, 1);
+
+-- name: queue_person_inside_once__again
+-- Somebody came in again before they were out.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT '00000000-0000-4000-8000-000000000001', n, '00000000-0000-4000-8000-000000000002', n, 9,
+       now() + n * interval '1 minute', now() + interval '1 hour', 1, 9
+  FROM generate_series(1, 2) n;
+
+-- name: queue_cap_kept__one_too_many
+-- Three are inside where two may be.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT '00000000-0000-4000-8000-000000000001', n, gen_random_uuid(), n, 9,
+       now() + n * interval '1 minute', now() + interval '1 hour', 2, 2
+  FROM generate_series(1, 3) n;

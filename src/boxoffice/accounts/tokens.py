@@ -12,6 +12,7 @@ tenth of the library's time, which everybody who has just come costs each proces
 import asyncio
 import contextlib
 import hmac
+import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -143,6 +144,38 @@ class TokenAuthority:
         }
         return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
 
+    def seal(self, purpose: bytes, payload: bytes, ttl_s: float) -> str:
+        """Return `payload` signed for one purpose, as text; raise `Unavailable` while no key is loaded.
+
+        It can be read by anybody. The key is one that lasts for `ttl_s` where there is one.
+        """
+        now = self._now()
+        try:
+            key = self._signing_key(now, ttl_s)
+        except Unavailable:
+            key = self._signing_key(now)
+        signed = f"{key.kid}.{urlsafe_b64encode(payload).rstrip(b'=').decode('ascii')}"
+        return f"{signed}.{_seal_of(key.secret, purpose, signed)}"
+
+    def unseal(self, purpose: bytes, text: str) -> tuple[bytes, float]:
+        """Return what was sealed for this purpose, and until when its key counts (it may be infinite).
+
+        Raises `TokenInvalid` for anything else.
+        """
+        if len(text) > TOKEN_CHARS_MAX or not text.isascii():
+            raise TokenInvalid
+        signed, _, seal = text.rpartition(".")
+        kid, _, payload = signed.partition(".")
+        key = self._keys.get(kid)
+        if key is None:
+            self._look_early.set()
+            raise TokenInvalid
+        spelt = _seal_of(key.secret, purpose, signed)
+        # The text before the seal is what was signed: there is one spelling of it.
+        if not hmac.compare_digest(spelt, seal) or not key.verifies_at(self._now()):
+            raise TokenInvalid
+        return _base64url(payload), math.inf if key.verifies_until is None else key.verifies_until
+
     async def refresh(self) -> None:
         """Read the keys now; an error passes through and leaves the last keys in force."""
         keys = {key.kid: key for key in await self._load_keys()}
@@ -197,9 +230,10 @@ class TokenAuthority:
             raise TokenInvalid
         return key
 
-    def _signing_key(self, now: float) -> TokenKey:
+    def _signing_key(self, now: float, ttl_s: float | None = None) -> TokenKey:
         # A token must not outlive its key, so a key that is being retired stops signing in time.
-        able = [key for key in self._keys.values() if key.verifies_at(now + self._ttl_s)]
+        until = now + (self._ttl_s if ttl_s is None else ttl_s)
+        able = [key for key in self._keys.values() if key.verifies_at(until)]
         if not able:
             raise Unavailable("There is no key to sign access tokens with.")
         spread = [key for key in able if key.created_at <= now - 2 * self._refresh_s]
@@ -210,6 +244,12 @@ class TokenAuthority:
 
 def _age(key: TokenKey) -> tuple[float, str]:
     return key.created_at, key.kid
+
+
+def _seal_of(secret: bytes, purpose: bytes, signed: str) -> str:
+    # A purpose never ends with what a sealed text begins with, and no JSON Web Token begins with one.
+    digest = hmac.digest(secret, purpose + b":" + signed.encode("ascii"), "sha256")
+    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def _header_of(key: TokenKey) -> str:

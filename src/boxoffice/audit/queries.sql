@@ -606,3 +606,61 @@ SELECT count(*) OVER () AS violations, g.*
        ) g (setting, value, expected)
  WHERE g.value <> ALL (g.expected)
  LIMIT 20;
+
+-- name: queue_numbers_in_bounds
+-- Nobody was let in with a number that was not reserved before, or twice with one number.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT a.schedule_id, a.number, a.user_id, 'not reserved' AS what
+          FROM queue_admissions a
+          LEFT JOIN queue_rooms r ON r.schedule_id = a.schedule_id
+         WHERE a.number < 1 OR a.number > coalesce(r.numbers_to, 0)
+         UNION ALL
+        SELECT a.schedule_id, a.number, (array_agg(a.user_id))[1], 'twice'
+          FROM queue_admissions a
+         GROUP BY a.schedule_id, a.number
+        HAVING count(*) > 1) x
+ LIMIT 20;
+
+-- name: queue_order_kept
+-- Nobody was let in before their place was called, no two had one place, and outside the lobby the
+-- number is the place.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT a.schedule_id, a.number, a.place, a.called, 'not called' AS what
+          FROM queue_admissions a
+         WHERE a.place > a.called
+         UNION ALL
+        SELECT a.schedule_id, min(a.number), a.place, max(a.called), 'one place'
+          FROM queue_admissions a
+         GROUP BY a.schedule_id, a.place
+        HAVING count(*) > 1
+         UNION ALL
+        SELECT a.schedule_id, a.number, a.place, a.called, 'not the number'
+          FROM queue_admissions a
+          LEFT JOIN queue_rooms r ON r.schedule_id = a.schedule_id
+         WHERE a.number > coalesce(r.lobby_size, 0) AND a.place <> a.number) x
+ LIMIT 20;
+
+-- name: queue_person_inside_once
+-- No person is inside twice at a time.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT a.schedule_id, a.user_id, a.number, a.admitted_at,
+               lag(least(a.ended_at, a.leaves_at)) OVER (
+                   PARTITION BY a.schedule_id, a.user_id ORDER BY a.admitted_at, a.number) AS before
+          FROM queue_admissions a) x
+ WHERE x.before > x.admitted_at
+ LIMIT 20;
+
+-- name: queue_cap_kept
+-- Whenever somebody was let in, no more people were inside than the cap allowed.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT m.schedule_id, m.number, m.at, m.inside_max,
+               sum(m.change) OVER (
+                   PARTITION BY m.schedule_id ORDER BY m.at, m.change, m.number
+                   ROWS UNBOUNDED PRECEDING) AS inside
+          FROM (SELECT a.schedule_id, a.number, a.admitted_at AS at, 1 AS change, a.inside_max
+                  FROM queue_admissions a
+                 UNION ALL
+                SELECT a.schedule_id, a.number, least(a.ended_at, a.leaves_at), -1, NULL
+                  FROM queue_admissions a) m) x
+ WHERE x.inside > x.inside_max
+ LIMIT 20;

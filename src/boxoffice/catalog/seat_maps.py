@@ -34,7 +34,7 @@ from boxoffice.catalog.seat_states import (
 )
 from boxoffice.catalog.store import CatalogStore, PublicSchedule, StatesRow
 from boxoffice.catalog.watch import Ages, Watch
-from boxoffice.errors import IntegrityError, ScheduleNotFound
+from boxoffice.errors import IntegrityError, ScheduleNotFound, Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
@@ -216,6 +216,14 @@ class SeatMaps:
         Raises `ScheduleNotFound`.
         """
         return (await self.reading(schedule_id, max_age_s=max_age_s))[1]
+
+    async def seats_left(self, schedule_id: UUID) -> int | None:
+        """Return how many seats are free, as they are shown; None where that cannot be said."""
+        try:
+            status = (await self.states(schedule_id)).status
+        except (ScheduleNotFound, Unavailable):
+            return None
+        return status.count(AVAILABLE) if status else None
 
     async def rendered(self, schedule_id: UUID) -> RenderedMap:
         """Return the encoded seat map; raise `ScheduleNotFound`.

@@ -147,7 +147,16 @@ def _path_parameters(op: Operation) -> list[dict[str, Any]]:
 
 
 def _headers(op: Operation) -> list[dict[str, Any]]:
-    headers = []
+    headers: list[dict[str, Any]] = [
+        {
+            "name": name.removesuffix("!"),
+            "in": "header",
+            "required": name.endswith("!"),
+            "description": description,
+            "schema": {"type": "string", "maxLength": 2048},
+        }
+        for name, description in op.headers.items()
+    ]
     if op.keyed:
         headers.append(
             {

@@ -100,6 +100,8 @@ class Operation:
     path: Mapping[str, PathId] = field(default_factory=dict)
     role: str | None = None
     keyed: bool = False
+    # What the handler reads itself: the header's name and what it says; a name with `!` is required.
+    headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
     swift: bool = False
     events: Mapping[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """How a batch of payments or charges is decided: one transaction each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from boxoffice.batching import Pending, Verdict
@@ -16,13 +16,21 @@ from boxoffice.payments.store import (
 
 
 class PayDecider:
-    """Decides payments of one schedule; `news` hears of each before its caller does."""
+    """Decides payments of one schedule; `news` hears of each before its caller does, and `on_paid` of
+    the people who have paid.
+    """
 
     kind = "pay"
 
-    def __init__(self, store: PaymentStore, news: SeatNews | None = None) -> None:
+    def __init__(
+        self,
+        store: PaymentStore,
+        news: SeatNews | None = None,
+        on_paid: Callable[[UUID, Sequence[UUID]], None] | None = None,
+    ) -> None:
         self._store = store
         self._news = news
+        self._on_paid = on_paid
 
     async def decide(
         self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
@@ -32,6 +40,8 @@ class PayDecider:
         outcomes = await self._store.pay(key, commands)
         if self._news is not None:
             self._news.tell(key, _facts(commands, outcomes))
+        if self._on_paid is not None:
+            self._on_paid(key, _payers(commands, outcomes))
         return outcomes
 
     async def look_up(
@@ -49,6 +59,14 @@ def _facts(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> li
         Fact(command.user_id, SOLD, outcome.payment.seat_ids, outcome.seat_versions)
         for command, outcome in zip(commands, outcomes, strict=True)
         if outcome.name == "paid" and outcome.payment is not None
+    ]
+
+
+def _payers(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> list[UUID]:
+    return [
+        command.user_id
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if outcome.name == "paid"
     ]
 
 

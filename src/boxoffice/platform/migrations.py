@@ -20,7 +20,12 @@ from boxoffice.errors import BoxofficeError, IntegrityError, SettingsInvalid
 from boxoffice.platform import postgres, sqlfiles
 from boxoffice.settings import Settings
 
-ROOMS_WITH_FUNCTIONS = ("boxoffice.reservations", "boxoffice.payments", "boxoffice.events")
+ROOMS_WITH_FUNCTIONS = (
+    "boxoffice.reservations",
+    "boxoffice.payments",
+    "boxoffice.events",
+    "boxoffice.queue",
+)
 
 _QUERIES = sqlfiles.load("boxoffice.platform", "migrations.sql")
 _LOCK_KEY = 0x626F786F66666963  # "boxoffic": one migration at a time, whoever starts it

@@ -129,6 +129,21 @@ STREAM_EVENTS = Counter(
 STREAMS_ENDED = Counter(
     "boxoffice_streams_ended_total", "Event streams that ended, by reason.", ("topic", "reason")
 )
+QUEUE_JOINS = Counter("boxoffice_queue_joins_total", "Answers to people who joined a waiting room.")
+QUEUE_ADMITTED = Counter("boxoffice_queue_admitted_total", "People let in from a waiting room.")
+QUEUE_OUT = Counter(
+    "boxoffice_queue_out_total", "People who were inside and are not any more, by why.", ("why",)
+)
+QUEUE_WAITING = Gauge(
+    "boxoffice_queue_waiting", "Numbers that are still to be called.", multiprocess_mode="livesum"
+)
+QUEUE_INSIDE = Gauge(
+    "boxoffice_queue_inside", "People inside from waiting rooms.", multiprocess_mode="livesum"
+)
+QUEUE_BEAT_SECONDS = Histogram(
+    "boxoffice_queue_beat_seconds", "Time of a leader's beat over all rooms.", buckets=_SECONDS
+)
+QUEUE_REBUILT = Counter("boxoffice_queue_rebuilt_total", "Lines that were made anew.")
 EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
 FIGURES_DROPPED = Counter(
     "boxoffice_figures_dropped_total", "Sums for the live figures that Valkey did not take."

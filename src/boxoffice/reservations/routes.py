@@ -17,6 +17,7 @@ from boxoffice.errors import (
     NotHeld,
     NotOnSale,
     OutcomeUnknown,
+    QueuePassRequired,
     ReservationNotFound,
     SeatNotFound,
     SeatTaken,
@@ -109,7 +110,16 @@ class _HoldCollection:
         body=HoldBody,
         returns=HeldOut,
         path={"schedule_id": SCHEDULE_ID},
-        problems=(SeatNotFound, SeatTaken, SoldOut, NoAdjacentSeats, NotOnSale, TicketLimit),
+        headers={"Queue-Pass": "The `queue_pass` of the waiting room, where there is one."},
+        problems=(
+            QueuePassRequired,
+            SeatNotFound,
+            SeatTaken,
+            SoldOut,
+            NoAdjacentSeats,
+            NotOnSale,
+            TicketLimit,
+        ),
     )
     async def on_post(self, call: Call[HoldRequest, Any]) -> Reply:
         """All or none: named seats, or the best adjacent ones."""
@@ -121,14 +131,17 @@ class _HoldCollection:
 
     async def _hold(self, call: Call[HoldRequest, Any], schedule_id: UUID) -> Held:
         wish, user_id = call.body, call.caller.user_id
+        queue_pass = call.req.get_header("Queue-Pass")
         if (wish.seat_ids is None) == (wish.quantity is None):
             raise Invalid("Give either seat_ids or quantity.")
         if wish.seat_ids is not None:
             if wish.grade is not None:
                 raise Invalid("A grade goes with quantity, not with seat_ids.")
-            return await self._service.hold(user_id, schedule_id, call.key, wish.seat_ids)
+            return await self._service.hold(
+                user_id, schedule_id, call.key, wish.seat_ids, queue_pass
+            )
         return await self._service.hold_best(
-            user_id, schedule_id, call.key, wish.quantity or 0, wish.grade
+            user_id, schedule_id, call.key, wish.quantity or 0, wish.grade, queue_pass
         )
 
 

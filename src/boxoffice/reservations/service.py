@@ -1,7 +1,7 @@
 """The use cases of reservations: hold, look at, list, release."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +65,14 @@ class Limits:
     seats_per_hold_max: int
 
 
+# Raises `QueuePassRequired` where a schedule has a waiting room and this is no pass of this person.
+PassCheck = Callable[[UUID, UUID, str | None], None]
+
+
+def _no_pass(_schedule_id: UUID, _user_id: UUID, _queue_pass: str | None) -> None:
+    """Nobody has to wait anywhere."""
+
+
 class Reservations:
     """Holds and what becomes of them; every write goes through the group commit."""
 
@@ -76,6 +84,7 @@ class Reservations:
         releases: ReleaseDecider,
         seat_maps: SeatMaps,
         limits: Limits,
+        check_pass: PassCheck = _no_pass,
     ) -> None:
         self._store = store
         self._group_commit = group_commit
@@ -83,11 +92,17 @@ class Reservations:
         self._releases = releases
         self._seat_maps = seat_maps
         self._limits = limits
+        self._check_pass = check_pass
         # Goes with its layout, which the catalog keeps as long as somebody asks for it.
         self._chases: WeakKeyDictionary[Layout, Once[Chase]] = WeakKeyDictionary()
 
     async def hold(
-        self, user_id: UUID, schedule_id: UUID, key: str, seat_ids: Sequence[str]
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        seat_ids: Sequence[str],
+        queue_pass: str | None = None,
     ) -> Held:
         """Hold exactly these seats, all or none.
 
@@ -95,6 +110,7 @@ class Reservations:
         to be gone are refused from memory, without giving way to anybody.
         """
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
+        self._check_pass(schedule_id, user_id, queue_pass)
         layout = await self._seat_maps.layout_with(schedule_id, seat_ids)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
@@ -106,7 +122,13 @@ class Reservations:
         return _held(await self._decide(user_id, schedule_id, key, fingerprint, seat_ids))
 
     async def hold_best(
-        self, user_id: UUID, schedule_id: UUID, key: str, quantity: int, grade: str | None
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        quantity: int,
+        grade: str | None,
+        queue_pass: str | None = None,
     ) -> Held:
         """Hold the best `quantity` adjacent seats, of `grade` where one is given.
 
@@ -115,6 +137,7 @@ class Reservations:
         were faster every time.
         """
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
+        self._check_pass(schedule_id, user_id, queue_pass)
         await self._seat_maps.layout(schedule_id)
         if self._seat_maps.is_sold_out(schedule_id, user_id):
             raise SoldOut

@@ -1,0 +1,110 @@
+-- The functions of the waiting room. Names carry a version, so that pods of two releases can run side by
+-- side: change the signature or the meaning, and it is a new version.
+
+-- Put people who were let in on record; whoever is on record already stays as they were.
+-- Returns per person, in order: whether the number is theirs, whether they are out again, and the end of
+-- their time inside. A number that somebody else was let in with is not theirs.
+CREATE OR REPLACE FUNCTION queue_admit_v1(
+    p_schedule_id uuid,
+    p_numbers bigint[],
+    p_user_ids uuid[],
+    p_places bigint[],
+    p_called bigint,
+    p_insides integer[],
+    p_insides_max integer[],
+    p_admitted_at timestamptz[],
+    p_leave_at timestamptz[],
+    p_now timestamptz
+) RETURNS TABLE (ord integer, is_theirs boolean, is_out boolean, leaves_at timestamptz)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO queue_admissions (
+           schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+    SELECT p_schedule_id, g.number, g.user_id, g.place, p_called, g.admitted_at, g.leave_at, g.inside,
+           g.inside_max
+      FROM unnest(p_numbers, p_user_ids, p_places, p_insides, p_insides_max, p_admitted_at, p_leave_at)
+           g (number, user_id, place, inside, inside_max, admitted_at, leave_at)
+     ORDER BY g.number
+        ON CONFLICT ON CONSTRAINT queue_admissions_pkey DO NOTHING;
+
+    RETURN QUERY
+    SELECT g.ord::integer, a.user_id = g.user_id,
+           a.ended_at IS NOT NULL OR a.leaves_at <= p_now, a.leaves_at
+      FROM unnest(p_numbers, p_user_ids) WITH ORDINALITY g (number, user_id, ord)
+     CROSS JOIN LATERAL (
+           SELECT a.user_id, a.ended_at, a.leaves_at
+             FROM queue_admissions a
+            WHERE a.schedule_id = p_schedule_id AND a.number = g.number
+           OFFSET 0) a
+     ORDER BY g.ord;
+END;
+$$;
+
+-- Note that people are not inside any more, by their numbers. Calling again changes nothing.
+CREATE OR REPLACE FUNCTION queue_end_v1(
+    p_schedule_id uuid, p_numbers bigint[], p_ended_at timestamptz[], p_ended_by text[])
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    UPDATE queue_admissions a
+       SET ended_at = g.ended_at, ended_by = g.ended_by
+      FROM (SELECT o.number, o.ended_at, o.ended_by, l.place
+              FROM unnest(p_numbers, p_ended_at, p_ended_by) o (number, ended_at, ended_by)
+             CROSS JOIN LATERAL (
+                   SELECT a.ctid AS place
+                     FROM queue_admissions a
+                    WHERE a.schedule_id = p_schedule_id AND a.number = o.number
+                      FOR NO KEY UPDATE) l
+             ORDER BY o.number) g
+     WHERE a.ctid = g.place
+       AND a.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND a.number = g.number
+       AND a.ended_at IS NULL;
+END;
+$$;
+
+-- Begin another epoch of a room whose line is lost: every number that may have been given out counts as
+-- given out, and those that perhaps were not are a gap. Everybody who was let in has been called.
+-- Returns false where a later leader was here.
+CREATE OR REPLACE FUNCTION queue_begin_epoch_v1(
+    p_schedule_id uuid, p_token bigint, p_numbers_ahead bigint)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    began_at CONSTANT timestamptz := clock_timestamp();
+    let_in bigint;
+    room record;
+BEGIN
+    SELECT r.epoch, r.joined, r.numbers_to INTO room
+      FROM queue_rooms r
+     WHERE r.schedule_id = p_schedule_id AND r.leader_token <= p_token
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF room.numbers_to > room.joined THEN
+        INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
+        VALUES (p_schedule_id, room.epoch, room.joined, room.numbers_to, began_at);
+    END IF;
+    SELECT max(a.called) INTO let_in FROM queue_admissions a WHERE a.schedule_id = p_schedule_id;
+    UPDATE queue_rooms r
+       SET epoch = r.epoch + 1,
+           leader_token = p_token,
+           joined = r.numbers_to,
+           numbers_to = r.numbers_to + p_numbers_ahead,
+           called = greatest(r.called, let_in)
+     WHERE r.schedule_id = p_schedule_id;
+    RETURN true;
+END;
+$$;

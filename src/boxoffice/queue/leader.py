@@ -1,0 +1,226 @@
+"""The leader of the waiting rooms: one process of all beats, several times a second.
+
+A beat purges and admits in one script, puts on record who is out, and checkpoints how far the line is.
+Places are free again only when it is on record who left them, so the cap holds by the record too.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from uuid import UUID
+
+from boxoffice.errors import Problem, Unavailable
+from boxoffice.events.lease import Lease
+from boxoffice.platform import telemetry
+from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.queue import rules
+from boxoffice.queue.line import PART_MAX, Beat, Line, LineFenced, LineLost, Orders
+from boxoffice.queue.rooms import Rooms
+from boxoffice.queue.rules import Allowance, Counters, Pace, Room
+from boxoffice.queue.store import QueueStore
+from boxoffice.settings import Settings
+
+ROLE = "queue"
+
+_AT_ONCE_MAX = 8
+_LOG_OUTAGE_EVERY = 25
+
+
+@dataclass(eq=False)
+class _Lead:
+    """What a leader remembers of a room from one beat to the next."""
+
+    numbers_to: int
+    joined: int = -1
+    called: int = -1
+    recorded: int = 0
+    waiting: int = 0
+    inside: int = 0
+    is_begun: bool = False
+    has_joined: bool = False
+    allowance: Allowance = field(default_factory=Allowance)
+    pace: Pace = field(default_factory=Pace)
+    # Places that nobody may have, as the line is still to hear.
+    nobody: list[int] = field(default_factory=list)
+
+
+class Leader:
+    """Leads every room while it holds the lease of the role.
+
+    `now` is the database's time in seconds since the epoch. `seats_left` says how many seats of a
+    schedule are free, None where that is not known.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        lease: Lease,
+        store: QueueStore,
+        line: Line,
+        rooms: Rooms,
+        now: Callable[[], float],
+        seats_left: Callable[[UUID], Awaitable[int | None]],
+    ) -> None:
+        self._lease = lease
+        self._store = store
+        self._line = line
+        self._rooms = rooms
+        self._now = now
+        self._seats_left = seats_left
+        self._beat_s = settings.queue_beat_ms / 1000
+        self._ahead = settings.queue_numbers_ahead
+        self._leads: dict[UUID, _Lead] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
+
+    async def run(self) -> None:
+        """Beat until cancelled; an outage is waited out."""
+        failures = 0
+        try:
+            while True:
+                await asyncio.sleep(self._beat_s)
+                try:
+                    await self.beat()
+                except Exception as error:  # the role outlives whatever one beat meets
+                    self._say(error, failures)
+                    failures += 1
+                else:
+                    failures = 0
+        finally:
+            await self._release()
+
+    async def beat(self) -> bool:
+        """Do one beat in every room; return whether this process leads.
+
+        Raises what the database raises where the lease cannot be asked for.
+        """
+        rooms = self._rooms.all()
+        token = await self._lease.keep() if rooms else None
+        if token is None:
+            self._leads.clear()
+            self._show()
+            return False
+        for schedule_id in self._leads.keys() - {room.schedule_id for room in rooms}:
+            del self._leads[schedule_id]
+        began_at = perf_counter()
+        await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
+        telemetry.QUEUE_BEAT_SECONDS.observe(perf_counter() - began_at)
+        self._show()
+        return True
+
+    async def _beat_one(self, room: Room, token: int) -> None:
+        """Beat in one room; what goes wrong there stays there."""
+        async with self._turns:
+            try:
+                await self._lead(room, token)
+            except LineFenced:
+                self._lease.forget()
+            except (ValkeyAway, Unavailable) as error:
+                telemetry.log.warning("queue_beat_failed", error=str(error))
+            except Exception as error:
+                telemetry.log.error(
+                    "queue_beat_failed", schedule_id=str(room.schedule_id), exc_info=error
+                )
+
+    async def _lead(self, room: Room, token: int) -> None:
+        lead = self._leads.get(room.schedule_id)
+        if lead is None:
+            lead = self._leads[room.schedule_id] = _Lead(room.numbers_to)
+        if room.is_lobby and lead.has_joined and self._now() >= room.opens_at:
+            room = await self._draw(room, lead, token)
+        orders = await self._orders(room, lead, token)
+        try:
+            beat = await self._line.beat(room, orders)
+        except LineLost:
+            await self._rebuild(room, lead, token)
+            return
+        await self._follow_up(room, lead, token, beat)
+
+    async def _orders(self, room: Room, lead: _Lead, token: int) -> Orders:
+        now = self._now()
+        is_sold_out = await self._seats_left(room.schedule_id) == 0
+        why = rules.notice(room, Counters(is_sold_out=is_sold_out), now)
+        if why is not None:
+            lead.pace = Pace()
+        part, lead.nobody = lead.nobody[:PART_MAX], lead.nobody[PART_MAX:]
+        return Orders(
+            token=token,
+            now_ms=int(now * 1000),
+            is_open=why is None and not part,
+            allowed=lead.allowance.may(now, room.rate_per_s),
+            numbers_to=lead.numbers_to,
+            recorded=lead.recorded,
+            rate_per_s=lead.pace.per_s(now, lead.called),
+            is_sold_out=is_sold_out,
+            nobody=part,
+        )
+
+    async def _follow_up(self, room: Room, lead: _Lead, token: int, beat: Beat) -> None:
+        lead.is_begun = False
+        lead.has_joined = True
+        lead.allowance.used(beat.called_now)
+        lead.pace.note(self._now(), beat.called)
+        lead.waiting, lead.inside = beat.joined - beat.called, beat.inside
+        if beat.out:
+            await self._store.end(room.schedule_id, beat.out)
+            newly = beat.out[max(0, lead.recorded - beat.let_go) :]
+            for one in newly:
+                telemetry.QUEUE_OUT.labels(one.why).inc()
+            lead.recorded = beat.let_go + len(beat.out)
+        numbers_to = lead.numbers_to
+        if numbers_to - beat.joined < self._ahead / 2:
+            numbers_to = beat.joined + self._ahead
+        seen = (beat.joined, beat.called, numbers_to)
+        if seen != (lead.joined, lead.called, lead.numbers_to):
+            held = await self._store.checkpoint(room.schedule_id, token, *seen)
+            if held is None:
+                raise LineFenced("another leader has taken over")
+            lead.joined, lead.called, lead.numbers_to = beat.joined, beat.called, held
+
+    async def _draw(self, room: Room, lead: _Lead, token: int) -> Room:
+        """Draw among everybody who has a number by now."""
+        await self._store.draw(room.schedule_id, token, lead.joined)
+        await self._rooms.read_rooms()
+        drawn = self._rooms.get(room.schedule_id) or room
+        if not drawn.is_lobby:
+            telemetry.log.info(
+                "queue_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
+            )
+            lead.nobody = list(rules.nobodies(drawn))
+        return drawn
+
+    async def _rebuild(self, room: Room, lead: _Lead, token: int) -> None:
+        """Make a lost line anew; who is inside stays, and old tickets keep their places."""
+        schedule_id = room.schedule_id
+        if not lead.is_begun:
+            if not await self._store.begin_epoch(schedule_id, token, self._ahead):
+                raise LineFenced("another leader has taken over")
+            lead.is_begun = True
+        await self._rooms.read_rooms()
+        begun = self._rooms.get(schedule_id)
+        if begun is None:
+            return
+        now_ms = int(self._now() * 1000)
+        insiders = await self._store.insiders(schedule_id, now_ms)
+        # Before the draw nobody knows which places those numbers will have.
+        nobody = [] if begun.is_lobby else list(rules.nobodies(begun))
+        await self._line.rebuild(begun, token, now_ms, insiders, nobody)
+        self._leads[schedule_id] = _Lead(begun.numbers_to, begun.joined, begun.called)
+        telemetry.QUEUE_REBUILT.inc()
+        telemetry.log.info("queue_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
+
+    def _show(self) -> None:
+        telemetry.QUEUE_WAITING.set(sum(lead.waiting for lead in self._leads.values()))
+        telemetry.QUEUE_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
+
+    async def _release(self) -> None:
+        try:
+            await self._lease.release()
+        except Exception as error:  # the lease runs out by itself
+            telemetry.log.warning("queue_lease_not_released", error=repr(error))
+
+    @staticmethod
+    def _say(error: Exception, failures: int) -> None:
+        if failures % _LOG_OUTAGE_EVERY == 0:
+            told = None if isinstance(error, Problem) else error
+            telemetry.log.warning("queue_beat_failed", error=repr(error), exc_info=told)

@@ -1,0 +1,113 @@
+-- One beat of the room, by whoever leads: out with those who are silent or out of time, and on with the
+-- line as far as there is room for.
+--
+-- KEYS[1…9] as in enter.lua
+-- ARGV[1]  fencing token of the leader
+-- ARGV[2]  now in milliseconds
+-- ARGV[3]  1 if people are let in now
+-- ARGV[4]  how many the rate allows to be called now
+-- ARGV[5]  cap on those who are inside
+-- ARGV[6]  time inside in milliseconds
+-- ARGV[7]  time in milliseconds in which one who is called must come, and after which one is silent
+-- ARGV[8]  numbers may be given out up to this one
+-- ARGV[9]  among how many the lobby was drawn; 0 for not yet
+-- ARGV[10] how many of those who are out are on record by now, since the line was made
+-- ARGV[11] milliseconds after which a line without a leader is forgotten
+-- ARGV[12] how many at most of anything in one beat
+-- ARGV[13] what else workers are to know, as they read it
+-- ARGV[14…] places that nobody may have; the caller bounds their number
+--
+-- Returns {joined, called, inside, pending, late, called now, how many of those who are out were let go
+-- of since the line was made, {those who are out by now: "number:ms:why"}},
+-- or {-1} as join.lua does, or {-2} where a later leader was here.
+
+local room = redis.call('HMGET', KEYS[1], 'run', 'token', 'joined', 'called', 'pending', 'now',
+    'let_go')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if room[1] ~= run then
+    return { -1 }
+end
+if tonumber(ARGV[1]) < tonumber(room[2]) then
+    return { -2 }
+end
+
+local joined, called, pending = tonumber(room[3]), tonumber(room[4]), tonumber(room[5])
+local now = math.max(tonumber(ARGV[2]), tonumber(room[6]))
+local cap, grace_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[12])
+-- How long one who came too late for a call is waited for between two questions.
+local late_ms = 15000
+
+local let_go = tonumber(room[7])
+local on_record = tonumber(ARGV[10]) - let_go
+if on_record > 0 then
+    redis.call('LTRIM', KEYS[9], on_record, -1)
+    let_go = let_go + on_record
+end
+
+for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, at_most)) do
+    local ends_at, number = string.match(redis.call('HGET', KEYS[4], account), '(%d+):(%d+)')
+    local why = tonumber(ends_at) <= now and 'time' or 'silent'
+    redis.call('ZREM', KEYS[3], account)
+    redis.call('HDEL', KEYS[4], account)
+    redis.call('HDEL', KEYS[2], account)
+    redis.call('RPUSH', KEYS[9], string.format('%s:%d:%s', number, now, why))
+end
+
+for _, call in ipairs(redis.call('ZRANGE', KEYS[5], 0, at_most - 1)) do
+    local last, deadline = string.match(call, ':(%d+):(%d+):')
+    local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
+    if left > 0 and tonumber(deadline) >= now then
+        break
+    end
+    pending = pending - left
+    redis.call('ZREM', KEYS[5], call)
+    redis.call('HDEL', KEYS[6], last)
+end
+
+for i = 14, #ARGV do
+    if tonumber(ARGV[i]) > called then
+        redis.call('SETBIT', KEYS[8], ARGV[i], 1)
+    end
+end
+
+redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now - late_ms)
+local late = redis.call('ZCARD', KEYS[7])
+local inside = redis.call('ZCARD', KEYS[3])
+local free = cap - inside - redis.call('LLEN', KEYS[9]) - pending - late
+local wanted = math.min(free, tonumber(ARGV[4]), at_most)
+local got, first = 0, called + 1
+if ARGV[3] == '1' and wanted > 0 then
+    -- Nobody stands where somebody has left, or where a lost line may have had nobody: such stretches
+    -- are stepped over, in steps that grow while there is nobody and shrink where there are too many.
+    local step = wanted
+    for _ = 1, 200 do
+        step = math.min(step, joined - called)
+        if step < 1 or got >= wanted then
+            break
+        end
+        local there = step - redis.call('BITCOUNT', KEYS[8], called + 1, called + step, 'BIT')
+        if got + there <= wanted then
+            got = got + there
+            called = called + step
+            step = there == 0 and step * 8 or wanted - got
+        else
+            step = math.floor(step / 2)
+        end
+    end
+    if got > 0 then
+        local call = string.format('%d:%d:%d:%d', first, called, now + grace_ms, cap)
+        redis.call('ZADD', KEYS[5], called, call)
+        redis.call('HSET', KEYS[6], called, got)
+        pending = pending + got
+    end
+end
+
+redis.call(
+    'HSET', KEYS[1], 'token', ARGV[1], 'now', now, 'called', called, 'pending', pending, 'cap', cap,
+    'inside_ms', ARGV[6], 'grace_ms', ARGV[7], 'limit', ARGV[8], 'drawn', ARGV[9], 'open', ARGV[3],
+    'inside', inside, 'told', ARGV[13], 'let_go', let_go)
+for i = 1, #KEYS do
+    redis.call('PEXPIRE', KEYS[i], ARGV[11])
+end
+local out = redis.call('LRANGE', KEYS[9], 0, at_most - 1)
+return { joined, called, inside, pending, late, got, let_go, out }

@@ -1,0 +1,103 @@
+-- Let in those whose turn it is, and note a sign of life of those who are inside.
+--
+-- KEYS[1]  the room
+-- KEYS[2]  the places: account to number
+-- KEYS[3]  who is inside: account by when it falls silent or its time ends, in milliseconds
+-- KEYS[4]  of those inside: "end of their time in ms:number:place:how many were inside with them:the cap
+--          then:when they came in ms"
+-- KEYS[5]  open calls: "first place:last place:deadline in ms:cap" by last place
+-- KEYS[6]  of open calls: last place to how many of them have not come yet
+-- KEYS[7]  who came after their call had lapsed: account by when it last asked
+-- KEYS[8]  the places that nobody has: one bit each
+-- KEYS[9]  those who are out again, as nobody else has heard yet
+-- ARGV[1]  now in milliseconds
+-- ARGV[2]  among how many the caller knows the lobby to have been drawn; 0 for not yet
+-- ARGV[3…] four per person, bounded by the caller: account, number, place, epoch of the ticket
+--
+-- Returns {called, now} and per person {word, …}, or -1 alone as join.lua does. The words:
+-- A let in and I was inside: until when without another sign of life, and what KEYS[4] says
+-- W has to wait; L is next, when somebody makes room
+-- P has another number: a
+-- S is spent: that number was inside, or was given back
+
+local room = redis.call(
+    'HMGET', KEYS[1], 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if room[1] ~= run then
+    return { -1 }
+end
+
+local epoch, called, cap = tonumber(room[2]), tonumber(room[3]), tonumber(room[4])
+local inside_ms, grace_ms = tonumber(room[5]), tonumber(room[6])
+local now = math.max(tonumber(ARGV[1]), tonumber(room[8]))
+local is_drawn = room[7] == ARGV[2]
+redis.call('HSET', KEYS[1], 'now', now)
+
+local function stay(account, word, packed)
+    local due = math.min(now + grace_ms, tonumber(string.match(packed, '%d+')))
+    redis.call('ZADD', KEYS[3], due, account)
+    return { word, due, packed }
+end
+
+-- Both return the cap that holds for who takes it, or nil.
+local function take_called(place)
+    local call = redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
+    if not call then
+        return nil
+    end
+    local first, last, deadline, own_cap = string.match(call, '(%d+):(%d+):(%d+):(%d+)')
+    local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
+    if place < tonumber(first) or tonumber(deadline) < now or left <= 0 then
+        return nil
+    end
+    redis.call('HINCRBY', KEYS[6], last, -1)
+    redis.call('HINCRBY', KEYS[1], 'pending', -1)
+    return tonumber(own_cap)
+end
+
+local function take_free()
+    local pending = tonumber(redis.call('HGET', KEYS[1], 'pending'))
+    local used = redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[9]) + pending
+    return room[9] == '1' and used < cap and cap or nil
+end
+
+local function enter(account, number, place)
+    if place > called or not is_drawn then
+        return { 'W' }
+    end
+    local own_cap = take_called(place) or take_free()
+    if not own_cap then
+        redis.call('ZADD', KEYS[7], now, account)
+        return { 'L' }
+    end
+    redis.call('ZREM', KEYS[7], account)
+    local inside = redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[9]) + 1
+    local packed = string.format(
+        '%d:%d:%d:%d:%d:%d', now + inside_ms, number, place, inside, own_cap, now)
+    redis.call('HSET', KEYS[4], account, packed)
+    return stay(account, 'A', packed)
+end
+
+local function decide(account, number, place, ticket_epoch)
+    local inside = redis.call('HGET', KEYS[4], account)
+    if inside then
+        return stay(account, 'I', inside)
+    end
+    local known = tonumber(redis.call('HGET', KEYS[2], account) or '0')
+    if known ~= number then
+        if ticket_epoch == epoch or (known > 0 and known < number) then
+            return known > 0 and { 'P', known } or { 'S' }
+        end
+        -- The line was lost since this ticket was signed: what it says is what was known.
+        redis.call('HSET', KEYS[2], account, number)
+        redis.call('SETBIT', KEYS[8], place, 0)
+    end
+    return enter(account, number, place)
+end
+
+local answer = { called, now }
+for i = 3, #ARGV, 4 do
+    answer[#answer + 1] = decide(
+        ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
+end
+return answer

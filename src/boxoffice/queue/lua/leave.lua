@@ -1,0 +1,49 @@
+-- Take people out of the line, or out of the shop.
+--
+-- KEYS[1…9] as in enter.lua
+-- ARGV[1]  now in milliseconds
+-- ARGV[2]  why: left or paid; who has paid leaves the shop, and not the line
+-- ARGV[3…] three per person, bounded by the caller: account, number, place (0 where nobody knows it yet)
+--
+-- Returns how many were inside, or -1 as join.lua does. Calling again changes nothing.
+
+local room = redis.call('HMGET', KEYS[1], 'run', 'called', 'now')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if room[1] ~= run then
+    return -1
+end
+
+local called, now = tonumber(room[2]), math.max(tonumber(ARGV[1]), tonumber(room[3]))
+redis.call('HSET', KEYS[1], 'now', now)
+
+local function leave_line(account, place)
+    redis.call('ZREM', KEYS[7], account)
+    redis.call('HDEL', KEYS[2], account)
+    if place > called then
+        redis.call('SETBIT', KEYS[8], place, 1)
+        return
+    end
+    local call = place > 0 and redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
+    local first, last = string.match(call or '', '(%d+):(%d+):')
+    if first and place >= tonumber(first) and tonumber(redis.call('HGET', KEYS[6], last) or '0') > 0 then
+        redis.call('HINCRBY', KEYS[6], last, -1)
+        redis.call('HINCRBY', KEYS[1], 'pending', -1)
+    end
+end
+
+local were_inside = 0
+for i = 3, #ARGV, 3 do
+    local account, number = ARGV[i], ARGV[i + 1]
+    local inside = redis.call('HGET', KEYS[4], account)
+    if inside then
+        local own = string.match(inside, ':(%d+):')
+        redis.call('ZREM', KEYS[3], account)
+        redis.call('HDEL', KEYS[4], account)
+        redis.call('HDEL', KEYS[2], account)
+        redis.call('RPUSH', KEYS[9], string.format('%s:%d:%s', own, now, ARGV[2]))
+        were_inside = were_inside + 1
+    elseif ARGV[2] == 'left' and redis.call('HGET', KEYS[2], account) == number then
+        leave_line(account, tonumber(ARGV[i + 2]))
+    end
+end
+return were_inside

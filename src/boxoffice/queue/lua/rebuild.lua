@@ -1,0 +1,55 @@
+-- Make a lost line anew from what PostgreSQL knows, in parts; it is there with the last one.
+--
+-- KEYS[1…9] as in enter.lua
+-- ARGV[1]  fencing token of the leader
+-- ARGV[2]  epoch
+-- ARGV[3]  which part: first, next or last
+-- ARGV[4]  the numbers that were given out at the most; the next one follows it
+-- ARGV[5]  numbers may be given out up to this one
+-- ARGV[6]  called
+-- ARGV[7]  among how many the lobby was drawn; 0 for not yet
+-- ARGV[8]  now in milliseconds
+-- ARGV[9]  milliseconds until one of those inside is silent
+-- ARGV[10] milliseconds after which a line without a leader is forgotten
+-- ARGV[11] n, how many of those inside follow
+-- ARGV[12…] three for each of them: account, number, and what KEYS[4] is to say; then the places that
+--          nobody may have. The caller bounds both.
+--
+-- Returns 0, -1 where the server has lost the first part meanwhile, or -2 where a later leader was here.
+
+local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
+if tonumber(ARGV[1]) < fence then
+    return -2
+end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local building = ARGV[2] .. ':' .. run
+if ARGV[3] == 'first' then
+    redis.call('UNLINK', unpack(KEYS))
+    redis.call('HSET', KEYS[1], 'token', ARGV[1], 'building', building)
+elseif redis.call('HGET', KEYS[1], 'building') ~= building then
+    return -1
+end
+
+local now, grace_ms = tonumber(ARGV[8]), tonumber(ARGV[9])
+local people_to = 11 + 3 * tonumber(ARGV[11])
+for i = 12, people_to, 3 do
+    redis.call('ZADD', KEYS[3], math.min(now + grace_ms, tonumber(string.match(ARGV[i + 2], '%d+'))), ARGV[i])
+    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 2])
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+end
+for i = people_to + 1, #ARGV do
+    redis.call('SETBIT', KEYS[8], ARGV[i], 1)
+end
+
+if ARGV[3] == 'last' then
+    redis.call('HDEL', KEYS[1], 'building')
+    redis.call(
+        'HSET', KEYS[1], 'run', run, 'epoch', ARGV[2], 'joined', ARGV[4], 'limit', ARGV[5],
+        'called', ARGV[6], 'drawn', ARGV[7], 'now', now, 'pending', 0, 'open', 0, 'cap', 0,
+        'inside_ms', 1, 'grace_ms', grace_ms, 'inside', redis.call('ZCARD', KEYS[3]), 'told', ':',
+        'let_go', 0)
+end
+for i = 1, #KEYS do
+    redis.call('PEXPIRE', KEYS[i], ARGV[10])
+end
+return 0

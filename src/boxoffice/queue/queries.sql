@@ -1,0 +1,94 @@
+-- Every statement of the waiting room.
+
+-- name: rooms
+-- The waiting rooms that are not switched off, at most $1.
+SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
+       r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
+       r.epoch, r.numbers_to, r.joined, r.called,
+       ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
+              WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps
+  FROM queue_rooms r
+ WHERE r.mode <> 'off'
+ ORDER BY r.schedule_id
+ LIMIT $1;
+
+-- name: room
+-- The waiting room of schedule $1, switched off or not.
+SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
+       r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
+       r.epoch, r.numbers_to, r.joined, r.called,
+       ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
+              WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps
+  FROM queue_rooms r
+ WHERE r.schedule_id = $1;
+
+-- name: lock_room
+-- Have the waiting room of schedule $1 to oneself until the end of the transaction.
+SELECT r.schedule_id FROM queue_rooms r WHERE r.schedule_id = $1 FOR NO KEY UPDATE;
+
+-- name: sale_of_organizer
+-- When the sale of schedule $1 opens, and its concert, if organizer $2 has it.
+SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.concert_id
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+ WHERE s.schedule_id = $1 AND c.organizer_id = $2;
+
+-- name: add_room
+-- A room for schedule $1 that is switched off, unless there is one: with mode, rate, cap, time inside,
+-- grace, opening and seed.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+VALUES ($1, 'off', $2, $3, $4, $5, to_timestamp($6), $7)
+ON CONFLICT ON CONSTRAINT queue_rooms_pkey DO NOTHING;
+
+-- name: set_room
+-- What the organizer wants of the room of schedule $1.
+UPDATE queue_rooms
+   SET mode = $2, is_paused = $3, is_closed = $4, rate_per_s = $5, inside_max = $6, inside_s = $7,
+       grace_s = $8, opens_at = to_timestamp($9)
+ WHERE schedule_id = $1;
+
+-- name: checkpoint
+-- What leader $2 of the room of schedule $1 has seen: $3 numbers given out, called up to $4; and up to
+-- which number $5 may be given out from now on. Says what holds, or nothing after a later leader.
+UPDATE queue_rooms
+   SET leader_token = $2, joined = greatest(joined, $3), called = greatest(called, $4),
+       numbers_to = greatest(numbers_to, $5)
+ WHERE schedule_id = $1 AND leader_token <= $2
+RETURNING numbers_to;
+
+-- name: draw
+-- Settle for leader $2 that the lobby of schedule $1 was drawn among $3; once.
+UPDATE queue_rooms
+   SET leader_token = $2, lobby_size = $3, joined = greatest(joined, $3)
+ WHERE schedule_id = $1 AND leader_token <= $2 AND lobby_size IS NULL AND mode = 'lobby'
+RETURNING lobby_size;
+
+-- name: begin_epoch
+-- Begin another epoch of the room of schedule $1 for leader $2, with $3 numbers to give out.
+SELECT queue_begin_epoch_v1($1, $2, $3) AS begun;
+
+-- name: admit
+-- Put people who were let in on record.
+SELECT ord, is_theirs, is_out, extract(epoch FROM leaves_at)::double precision AS leaves_at
+  FROM queue_admit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ ORDER BY ord;
+
+-- name: end
+-- Note that people are not inside any more.
+SELECT queue_end_v1($1, $2, $3, $4);
+
+-- name: insiders
+-- Who is inside schedule $1 by the record at time $2.
+SELECT a.user_id, a.number, a.place, a.inside, a.inside_max,
+       (extract(epoch FROM a.leaves_at) * 1000)::bigint AS ends_ms,
+       (extract(epoch FROM a.admitted_at) * 1000)::bigint AS admitted_ms
+  FROM queue_admissions a
+ WHERE a.schedule_id = $1 AND a.ended_at IS NULL AND a.leaves_at > $2
+ ORDER BY a.number;
+
+-- name: admissions
+-- The records of numbers $2 of schedule $1.
+SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
+       extract(epoch FROM a.leaves_at)::double precision AS leaves_at
+  FROM queue_admissions a
+ WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);

@@ -1,0 +1,164 @@
+"""Named SQL in, frozen types out: rooms, what of them outlives Valkey, and who was let in."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.queue.line import Insider, Out
+from boxoffice.queue.rules import Gap, Mode, Room
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
+
+_SQL = sqlfiles.load("boxoffice.queue")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Defaults(NamedTuple):
+    """What a room is when its organizer says nothing; the opening in seconds since the epoch."""
+
+    rate_per_s: float
+    inside_max: int
+    inside_s: int
+    grace_s: int
+    opens_at: float
+    seed: bytes
+
+
+class Sale(NamedTuple):
+    """A schedule as far as a waiting room asks; the opening in seconds since the epoch."""
+
+    opens_at: float
+    concert_id: UUID
+
+
+class Recorded(NamedTuple):
+    """What the record says of an admission; the end of the time inside in seconds since the epoch."""
+
+    is_theirs: bool
+    is_out: bool
+    leaves_at: float
+
+
+class QueueStore:
+    """Waiting rooms in PostgreSQL. Errors of the driver pass through where nothing else is said."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def rooms(self, at_most: int) -> list[Room]:
+        """Return the rooms that are not switched off; raise `Unavailable`."""
+        return [_room(row) for row in await self._db.read(_SQL["rooms"], at_most)]
+
+    async def room(self, schedule_id: UUID) -> Room | None:
+        """Return a room, switched off or not; raise `Unavailable`."""
+        row = await self._db.read_one(_SQL["room"], schedule_id)
+        return None if row is None else _room(row)
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """Lend a connection inside a transaction; raises what `Database.writing` does."""
+        return self._db.writing()
+
+    async def sale(self, schedule_id: UUID, organizer_id: UUID) -> Sale | None:
+        """Return the sale of this organizer's schedule, None where it is not theirs."""
+        row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organizer_id)
+        return None if row is None else Sale(row["opens_at"], row["concert_id"])
+
+    async def checkpoint(
+        self, schedule_id: UUID, token: int, joined: int, called: int, numbers_to: int
+    ) -> int | None:
+        """Note how far the line is; return up to which number may be given out, None when fenced."""
+        args = (schedule_id, token, joined, called, numbers_to)
+        rows = await self._db.fetch(_SQL["checkpoint"], *args)
+        return int(rows[0]["numbers_to"]) if rows else None
+
+    async def draw(self, schedule_id: UUID, token: int, lobby_size: int) -> None:
+        """Settle among how many the lobby is drawn; nothing where that is settled, or when fenced."""
+        await self._db.fetch(_SQL["draw"], schedule_id, token, lobby_size)
+
+    async def begin_epoch(self, schedule_id: UUID, token: int, numbers_ahead: int) -> bool:
+        """Begin another epoch; return False when fenced."""
+        (row,) = await self._db.fetch(_SQL["begin_epoch"], schedule_id, token, numbers_ahead)
+        return bool(row["begun"])
+
+    async def admit(
+        self, schedule_id: UUID, called: int, now_ms: int, admissions: Sequence[Insider]
+    ) -> list[Recorded]:
+        """Put `admissions` on record in one transaction; return what it says of each."""
+        rows = await self._db.fetch(
+            _SQL["admit"],
+            schedule_id,
+            [one.number for one in admissions],
+            [one.user_id for one in admissions],
+            [one.place for one in admissions],
+            called,
+            [one.inside for one in admissions],
+            [one.inside_max for one in admissions],
+            [_moment(one.admitted_ms) for one in admissions],
+            [_moment(one.ends_ms) for one in admissions],
+            _moment(now_ms),
+        )
+        return [Recorded(row["is_theirs"], row["is_out"], row["leaves_at"]) for row in rows]
+
+    async def end(self, schedule_id: UUID, out: Sequence[Out]) -> None:
+        """Note who is not inside any more."""
+        await self._db.fetch(
+            _SQL["end"],
+            schedule_id,
+            [one.number for one in out],
+            [_moment(one.at_ms) for one in out],
+            [one.why for one in out],
+        )
+
+    async def insiders(self, schedule_id: UUID, now_ms: int) -> list[Insider]:
+        """Return who is inside by the record; the cap bounds them."""
+        rows = await self._db.fetch(_SQL["insiders"], schedule_id, _moment(now_ms))
+        return [Insider(**row) for row in rows]
+
+    async def admissions(
+        self, schedule_id: UUID, numbers: Sequence[int]
+    ) -> dict[tuple[int, UUID], Recorded]:
+        """Return the records of these numbers, by number and person; raise `Unavailable`."""
+        rows = await self._db.read(_SQL["admissions"], schedule_id, list(numbers))
+        return {
+            (row["number"], row["user_id"]): Recorded(True, row["is_out"], row["leaves_at"])
+            for row in rows
+        }
+
+
+async def lock_room(connection: Connection, schedule_id: UUID, defaults: Defaults) -> Room:
+    """Return a room that nobody else changes before the transaction ends; it is made where none is."""
+    await connection.execute(_SQL["add_room"], schedule_id, *defaults)
+    await connection.fetch(_SQL["lock_room"], schedule_id)
+    (row,) = await connection.fetch(_SQL["room"], schedule_id)
+    return _room(row)
+
+
+async def set_room(connection: Connection, room: Room) -> None:
+    """Set what an organizer sets."""
+    await connection.execute(
+        _SQL["set_room"],
+        room.schedule_id,
+        room.mode,
+        room.is_paused,
+        room.is_closed,
+        room.rate_per_s,
+        room.inside_max,
+        room.inside_s,
+        room.grace_s,
+        room.opens_at,
+    )
+
+
+def _room(row: Record) -> Room:
+    gaps = tuple(Gap(*pair) for pair in row["gaps"])
+    return Room(**{**dict(row), "mode": Mode(row["mode"]), "gaps": gaps})
+
+
+def _moment(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)
