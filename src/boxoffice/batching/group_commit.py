@@ -359,8 +359,9 @@ class GroupCommit:
     async def _settle(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         """Learn what an interrupted transaction did; decide anew what it did not do.
 
-        The old transaction may still be running on the server. Its locks and its idempotency keys
-        then make the new one wait, retry or find what the old one did, so that only one takes effect.
+        Where a look-up cannot end the old transaction, it may still be running. Its locks and its
+        idempotency keys then make the new one wait, retry or find what the old one did, so that only
+        one takes effect.
         Until the new one has an outcome the command stays in doubt: nobody hears that nothing was done.
         """
         try:

@@ -159,7 +159,7 @@ class PaymentStore:
         self, schedule_id: UUID, commands: Sequence[PayCommand]
     ) -> list[PayOutcome | None]:
         """Return what earlier requests with these keys did, None where they did nothing."""
-        rows = await self._db.fetch(
+        rows = await self._db.look_up(
             _QUERIES["find_payments_by_key"],
             schedule_id,
             [command.user_id for command in commands],
@@ -198,7 +198,7 @@ class PaymentStore:
 
     async def find_charges(self, commands: Sequence[ChargeCommand]) -> list[ChargeOutcome | None]:
         """Return what earlier requests with these keys did, None where they did nothing."""
-        rows = await self._db.fetch(
+        rows = await self._db.look_up(
             _QUERIES["find_charges_by_key"],
             [command.user_id for command in commands],
             [command.key for command in commands],

@@ -14,6 +14,7 @@ import asyncpg
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform import sqlfiles
+from boxoffice.platform.sessions import Sessions
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
@@ -73,6 +74,8 @@ def classify(error: BaseException) -> Failure:
         return Failure.REFUSED
     if isinstance(error, _TRANSIENT):
         return Failure.TRANSIENT
+    if isinstance(error, OutcomeUnknown):
+        return Failure.UNKNOWN
     if isinstance(error, _UNAVAILABLE):
         return Failure.UNAVAILABLE
     if isinstance(error, _UNKNOWN):
@@ -90,6 +93,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: asyncpg.Pool[Record] | None = None
+        self._sessions = Sessions()
         self._beside_batches = asyncio.Semaphore(
             max(1, settings.db_pool_max - settings.batches_in_flight)
         )
@@ -105,10 +109,16 @@ class Database:
                 max_queries=_QUERIES_PER_CONNECTION_MAX,
                 max_inactive_connection_lifetime=_FOR_EVER_S,
                 reset=_keep,
+                init=self._introduce,
                 **connection_options(self._settings),
             )
         except _CANNOT_CONNECT as error:
             raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+    async def _introduce(self, connection: "asyncpg.Connection[Record]") -> None:
+        # Behind such a pooler a session is nobody's for longer than a transaction.
+        if self._settings.db_pooler != "transaction":
+            await self._sessions.introduce(connection)
 
     async def close(self) -> None:
         """Close every connection, by force where a server does not answer."""
@@ -137,10 +147,31 @@ class Database:
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Run one statement as one transaction and return its rows.
 
-        Driver errors pass through: `classify` says what they mean.
+        Driver errors pass through: `classify` says what they mean. After one that leaves the outcome
+        unknown, `look_up` tells it.
         """
         async with self.connection() as connection:
-            return await connection.fetch(query, *args)
+            session = self._sessions.of(connection)
+            try:
+                return await connection.fetch(query, *args)
+            except Exception as error:
+                if classify(error) is Failure.UNKNOWN:
+                    self._sessions.lose(session)
+                raise
+
+    async def look_up(self, query: str, *args: object) -> list[Record]:
+        """Run a statement that tells what `fetch` did whose answer was lost, and end what it left.
+
+        What is not found then will not happen any more, save behind a transaction pooler, where an
+        interrupted transaction cannot be named. Raises `OutcomeUnknown` where the server cannot tell
+        now, or one of them has not ended; driver errors pass through.
+        """
+        try:
+            async with self.connection() as connection:
+                await self._sessions.end_lost(connection)
+                return await connection.fetch(query, *args)
+        except _UNAVAILABLE as error:
+            raise OutcomeUnknown from error
 
     async def read(self, query: str, *args: object) -> list[Record]:
         """Run a statement that changes nothing.
@@ -148,8 +179,8 @@ class Database:
         Raises `Unavailable` where the server fails, and `Overloaded` where too many wait already.
         """
         try:
-            async with self._place_beside_batches():
-                return await self.fetch(query, *args)
+            async with self._place_beside_batches(), self.connection() as connection:
+                return await connection.fetch(query, *args)
         except _DRIVER_ERRORS as error:
             if classify(error) is Failure.REFUSED:
                 raise

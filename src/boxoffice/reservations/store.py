@@ -130,7 +130,7 @@ class ReservationStore:
         self, schedule_id: UUID, commands: Sequence[HoldCommand]
     ) -> list[HoldOutcome | None]:
         """Return what earlier requests with these keys did, None where they did nothing."""
-        rows = await self._db.fetch(
+        rows = await self._db.look_up(
             _QUERIES["find_holds_by_key"],
             schedule_id,
             [command.user_id for command in commands],
@@ -157,7 +157,7 @@ class ReservationStore:
         self, schedule_id: UUID, commands: Sequence[ReleaseCommand]
     ) -> list[ReleaseOutcome | None]:
         """Return which of `commands` took effect, None for the others."""
-        rows = await self._db.fetch(
+        rows = await self._db.look_up(
             _QUERIES["find_releases"],
             schedule_id,
             [command.reservation_id for command in commands],
