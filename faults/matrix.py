@@ -1,6 +1,7 @@
 """What a row of the matrix is, and what it hands back; `rows/` has them."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -77,6 +78,7 @@ class Row:
     seats: int = 6_000
     people: int = 300
     hold_ttl_s: int = 5
+    stage: Callable[[], AbstractAsyncContextManager[World]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ class Moment(Enum):
     SEEN = "seen"  # and passed on as if nothing were
     ASKED = "asked"  # the server never hears of it
     HALF_ASKED = "half asked"  # the server gets a part of it
+    DELIVERED = "delivered"  # the server has it, and may be at it
     ANSWERED = "answered"  # the server has done it, and the client never hears of it
 
 
@@ -250,8 +251,9 @@ class Proxy:
                     line.server.write(data)
                     await line.server.drain()
                     continue
-                if trap.moment is Moment.HALF_ASKED:
-                    line.server.write(data[: len(data) // 2])
+                if trap.moment is not Moment.ASKED:
+                    is_half = trap.moment is Moment.HALF_ASKED
+                    line.server.write(data[: len(data) // 2] if is_half else data)
                     await line.server.drain()
                 trap.spring()
                 return

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 from faults.checks import Checked, check
@@ -51,6 +52,12 @@ class Runner:
         if isinstance(row, Errand):
             self._say(f"{row.name}: {trials} trials")
             take(result, await row.run(Random(self._name(row, 0)), trials))
+            return
+        if row.stage is not None:
+            async with row.stage() as own:
+                runner = Runner(own, self._seed, self._say)
+                await runner._play(replace(row, stage=None), trials, result)
+                result.broken += own.trouble
             return
         for number, share in enumerate(rounds(trials, row.round_trials), start=1):
             self._say(f"{row.name}: round {number}, {share} trials")

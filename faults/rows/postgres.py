@@ -1,5 +1,471 @@
-"""What is done to PostgreSQL."""
+"""What is done to PostgreSQL, the only one who says who has a seat and who has paid."""
 
-from faults.matrix import AnyRow
+import asyncio
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
 
-ROWS: tuple[AnyRow, ...] = ()
+import asyncpg
+
+from faults.checks import audit_now
+from faults.load import Load
+from faults.matrix import AnyRow, Observations, Part, Play, Row
+from faults.outsiders import (
+    SQL,
+    Crowd,
+    fill,
+    passable,
+    put_log_elsewhere,
+    small_disk,
+    stranger,
+    wait_for,
+)
+from faults.proxy import Moment, Trap
+from faults.world import Layout, World, send, world
+
+RECOVERY_MAX_S = 5.0
+_SPRUNG_WITHIN_S = 20.0
+_BACK_WITHIN_S = 60.0
+# A statement of the client is given up after 6 s (BOXOFFICE_STATEMENT_TIMEOUT_MS and one second).
+_STOPPED_MIN_S, _STOPPED_MAX_S = 1.0, 9.0
+_LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
+_TAKEN_S = 3.0
+_FULL_S = 4.0
+_SMALL_DISK_MB = 192
+_DISK = "small"
+_DECISIONS = (
+    b"reservations_hold_v",
+    b"payments_pay_v",
+    b"reservations_release_v",
+    b"payments_charge",
+)
+# Small enough that a disk of `_SMALL_DISK_MB` holds what the server keeps for itself.
+_LITTLE_LOG = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers": "32MB"}
+
+# Makes one fault and returns the monotonic second from which the recovery counts.
+Strike = Callable[[World, Load, Random, Observations], Awaitable[float]]
+
+
+def striking(strike: Strike, *, excuses: bool = True) -> Play:
+    """Return a row's function: a fault, the next sale, and the audit, as often as asked.
+
+    `excuses`: whether clients may notice the fault.
+    """
+
+    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+        seen = Observations()
+        for _ in range(trials):
+            await load.sell_for(random.uniform(0.3, 1.0))
+            excused = load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S)
+            with excused if excuses else nullcontext():
+                at_s = await strike(world, load, random, seen)
+                seen.recoveries_s.append(await load.next_sale(at_s))
+            await wait_for(lambda: _answers(world), _BACK_WITHIN_S, "PostgreSQL is not back")
+            seen.trials += 1
+            seen.broken += await audit_now(world.settings)
+        return seen
+
+    return run
+
+
+async def _answers(world: World) -> bool:
+    try:
+        async with stranger(world.settings.database_url) as one:
+            await one.fetch(SQL["sessions_of_shop"])
+            return True
+    except (OSError, asyncpg.PostgresError):
+        return False
+
+
+async def _sessions(world: World) -> list[int]:
+    """Return the server's processes that work for the shop."""
+    async with stranger(world.settings.database_url) as one:
+        return [row["pid"] for row in await one.fetch(SQL["sessions_of_shop"])]
+
+
+# -- Kills and stops -----------------------------------------------------------------------------
+
+
+async def kill_postmaster(world: World, _load: Load, _random: Random, seen: Observations) -> float:
+    """Kill the first process; its children notice, and the supervisor starts it again."""
+    at_s = time.monotonic()
+    world.postgres.kill()
+    seen.kills += 1
+    return at_s
+
+
+async def kill_one(world: World, _load: Load, random: Random, seen: Observations) -> float:
+    """Kill one process that works for the shop; the server then ends all others and recovers."""
+    victims = [random.choice(await _sessions(world))]
+    at_s = time.monotonic()
+    send(victims, signal.SIGKILL)
+    seen.kills += 1
+    return at_s
+
+
+async def kill_all(world: World, _load: Load, _random: Random, seen: Observations) -> float:
+    """Kill every process of the server, the first one first."""
+    victims = world.postgres.pids()
+    at_s = time.monotonic()
+    send(victims, signal.SIGKILL)
+    seen.kills += len(victims)
+    return at_s
+
+
+async def stop_all(world: World, load: Load, random: Random, _seen: Observations) -> float:
+    """Stop every process of the server, at times for longer than anybody waits."""
+    world.postgres.pause()
+    await load.sell_for(random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S))
+    world.postgres.go_on()
+    return time.monotonic()
+
+
+async def stop_one(world: World, load: Load, random: Random, seen: Observations) -> float:
+    """Stop one process that works for the shop; the shop must not wait for it."""
+    victims = [random.choice(await _sessions(world))]
+    at_s = time.monotonic()
+    send(victims, signal.SIGSTOP)
+    try:
+        first_s = await load.next_sale(at_s)
+        await load.sell_for(max(0.0, random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S) - first_s))
+    finally:
+        send(victims, signal.SIGCONT)
+    seen.figures["next_sale_while_stopped_s"] = max(
+        first_s, seen.figures.get("next_sale_while_stopped_s", 0.0)
+    )
+    return time.monotonic()
+
+
+# -- Locks ---------------------------------------------------------------------------------------
+
+
+async def hold_locks(world: World, load: Load, random: Random, _seen: Observations) -> float:
+    """Hold the locks of all seats, of half of the wallets, or of the events, and let them go."""
+    people = [one.user_id for one in load.field.people[::2]]
+    statement, arguments = random.choice(
+        (
+            ("lock_seats", (load.field.schedule_id,)),
+            ("lock_wallets", (people,)),
+            ("lock_outbox", ()),
+        )
+    )
+    async with stranger(world.settings.database_url) as one:
+        async with one.transaction():
+            await one.fetch(SQL[statement], *arguments)
+            await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
+        return time.monotonic()
+
+
+async def make_deadlocks(world: World, load: Load, random: Random, seen: Observations) -> float:
+    """Take locks against the shop's order, and let the shop be the victim."""
+    people = [one.user_id for one in load.field.people]
+    async with stranger(world.settings.database_url) as one:
+        await _set_server(one, "detect_deadlocks_soon")
+        try:
+            await one.execute(SQL["report_deadlocks_late"])
+            before = await _deadlocks(one)
+            until_s = time.monotonic() + random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S)
+            while time.monotonic() < until_s:
+                async with one.transaction():
+                    await one.fetch(SQL["lock_wallets"], people)
+                    await asyncio.sleep(0.05)
+                    await one.fetch(SQL["lock_reservations"], load.field.schedule_id)
+            at_s = time.monotonic()
+            await asyncio.sleep(0.5)  # The server counts a little later.
+            _add(seen, "deadlocks_count", await _deadlocks(one) - before)
+        finally:
+            await _set_server(one, "detect_deadlocks_as_before")
+    return at_s
+
+
+async def _set_server(one: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
+    await one.execute(SQL[name])
+    await one.fetch(SQL["reload"])
+
+
+async def _deadlocks(one: "asyncpg.Connection[asyncpg.Record]") -> int:
+    [row] = await one.fetch(SQL["deadlocks"])
+    return int(row["deadlocks"])
+
+
+def tripping(name: str) -> Strike:
+    """Return a strike that makes statements of the shop fail by a trigger, and takes it away again."""
+
+    async def strike(world: World, load: Load, random: Random, _seen: Observations) -> float:
+        async with stranger(world.settings.database_url) as one:
+            try:
+                await one.execute(SQL[name])
+                await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
+            finally:
+                await one.execute(SQL["fail_no_more"])
+        return time.monotonic()
+
+    return strike
+
+
+# -- Lines ---------------------------------------------------------------------------------------
+
+
+def cutting(moment: Moment) -> Strike:
+    """Return a strike that cuts a line at a moment of a decision; the client must not notice."""
+
+    async def strike(world: World, _load: Load, random: Random, seen: Observations) -> float:
+        line = random.choice(world.api).lines.postgres
+        trap = line.set_trap(Trap(random.choice(_DECISIONS), moment))
+        try:
+            async with asyncio.timeout(_SPRUNG_WITHIN_S):
+                await trap.sprung.wait()
+        except TimeoutError:
+            seen.broken.append("nothing was asked that could be cut")
+        finally:
+            line.drop_traps()
+        return time.monotonic()
+
+    return strike
+
+
+async def take_connections(world: World, load: Load, _random: Random, seen: Observations) -> float:
+    """Take every connection that there is, also those of the shop, and give them back."""
+    crowd = Crowd(world.settings.database_url)
+    try:
+        left = await crowd.take_all(within_s=_BACK_WITHIN_S / 4)
+        _add(seen, "sessions_left_to_the_shop_count", left)
+        await load.sell_for(_TAKEN_S)
+    finally:
+        await crowd.let_go()
+    return time.monotonic()
+
+
+# -- Disks ---------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _with_a_small_disk(*, is_log: bool) -> AsyncIterator[World]:
+    """Run a world of its own: its tables, or its write-ahead log, on a disk that can be filled."""
+    with tempfile.TemporaryDirectory(
+        prefix="boxoffice-faults-", ignore_cleanup_errors=True
+    ) as name:
+        folder = passable(Path(name))
+        with small_disk(folder / _DISK, _SMALL_DISK_MB) as disk:
+            data_dir = (folder if is_log else disk) / "servers"
+            put_log_elsewhere(data_dir, disk if is_log else folder)
+            async with world(
+                folder, lambda _: None, data_dir=data_dir, postgres_options=_LITTLE_LOG
+            ) as one:
+                yield one
+
+
+async def fill_data(world: World, load: Load, _random: Random, seen: Observations) -> float:
+    """Fill the disk of the tables."""
+    with _full(world, load, seen):
+        await load.sell_for(_FULL_S)
+    return time.monotonic()
+
+
+async def fill_log(world: World, load: Load, _random: Random, seen: Observations) -> float:
+    """Fill the disk of the write-ahead log, at which PostgreSQL stops, and cannot start again."""
+    with _full(world, load, seen):
+        await _write_log(world, seen)
+        await load.sell_for(_FULL_S)
+    # That it could not come back is what the row is about.
+    world.trouble[:] = [one for one in world.trouble if not one.startswith("postgres")]
+    return time.monotonic()
+
+
+@contextmanager
+def _full(world: World, load: Load, seen: Observations) -> Iterator[None]:
+    before = len(load.record.attempts)
+    filler = fill(world.folder / _DISK)
+    try:
+        yield
+    finally:
+        filler.unlink()
+    refused = sum(one.status == 503 for one in load.record.attempts[before:])
+    if not refused:
+        seen.broken.append("nobody noticed that the disk was full")
+    _add(seen, "refused_503_count", refused)
+
+
+async def _write_log(world: World, seen: Observations) -> None:
+    """Write until there is no place left, which ends the server."""
+    try:
+        async with stranger(world.settings.database_url) as one:
+            for _ in range(_SMALL_DISK_MB):
+                await one.fetch(SQL["write_log"])
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return
+    seen.broken.append("the log's disk was not full")
+
+
+def _add(seen: Observations, name: str, figure: float) -> None:
+    """Of several trials, the largest counts."""
+    seen.figures[name] = max(figure, seen.figures.get(name, 0.0))
+
+
+# -- The table -----------------------------------------------------------------------------------
+
+
+def _row(
+    name: str, does: str, expects: str, strike: Strike, *, excuses: bool = True, **more: Any
+) -> Row:
+    return Row(
+        name=name,
+        part=Part.POSTGRES,
+        does=does,
+        expects=expects,
+        run=striking(strike, excuses=excuses),
+        recovery_p99_max_s=RECOVERY_MAX_S,
+        **more,
+    )
+
+
+_ONE_EFFECT = "503 with Retry-After until it is back; one effect under each key"
+_UNNOTICED = "no client notices: the outcome is looked up"
+_PROXIED = Layout(is_proxied=True)
+
+ROWS: tuple[AnyRow, ...] = (
+    _row(
+        "pg_postmaster_sigkill",
+        "SIGKILL of the first process of PostgreSQL; the supervisor starts it again",
+        _ONE_EFFECT,
+        kill_postmaster,
+        trials=40,
+        trial_s=3.0,
+        round_trials=20,
+    ),
+    _row(
+        "pg_backend_sigkill",
+        "SIGKILL of one process that works for the shop; PostgreSQL ends all and recovers",
+        _ONE_EFFECT,
+        kill_one,
+        trials=40,
+        trial_s=2.5,
+        round_trials=20,
+    ),
+    _row(
+        "pg_all_sigkill",
+        "SIGKILL of every process of PostgreSQL; the supervisor starts it again",
+        _ONE_EFFECT,
+        kill_all,
+        trials=20,
+        trial_s=3.0,
+        round_trials=20,
+    ),
+    _row(
+        "pg_sigstop",
+        "SIGSTOP of every process of PostgreSQL for 1 to 9 s, then SIGCONT",
+        "503 with Retry-After while it stands; nothing that was in its hands is lost or done twice",
+        stop_all,
+        trials=8,
+        trial_s=7.0,
+        round_trials=4,
+    ),
+    _row(
+        "pg_backend_sigstop",
+        "SIGSTOP of one process that works for the shop, for 1 to 9 s, then SIGCONT",
+        "the sale goes on beside it",
+        stop_one,
+        trials=8,
+        trial_s=7.0,
+        round_trials=4,
+    ),
+    _row(
+        "pg_locks_held",
+        "a stranger holds the locks of all seats, of half of the wallets, or of the events, 1 to 4 s",
+        "seats that are locked are refused as taken or with 503; all else goes on",
+        hold_locks,
+        trials=12,
+        trial_s=4.0,
+        round_trials=6,
+    ),
+    _row(
+        "pg_deadlock",
+        "a stranger takes locks against the shop's order, and the shop is the victim",
+        "tried again, or 503 with Retry-After",
+        make_deadlocks,
+        trials=8,
+        trial_s=4.5,
+        round_trials=4,
+    ),
+    _row(
+        "pg_serialization_failure",
+        "a third of the batches fail with serialization_failure at their last statement",
+        "tried again, or 503 with Retry-After",
+        tripping("fail_now_and_then"),
+        trials=8,
+        trial_s=4.0,
+        round_trials=4,
+    ),
+    _row(
+        "pg_statement_timeout",
+        "a tenth of the batches hangs, and runs into a statement timeout of 500 ms",
+        "tried again, or 503 with Retry-After",
+        tripping("stall_now_and_then"),
+        trials=8,
+        trial_s=4.0,
+        round_trials=4,
+        layout=Layout(settings={"statement_timeout_ms": 500, "lock_timeout_ms": 300}),
+    ),
+    _row(
+        "pg_answer_cut",
+        "the line is cut when a decision is committed and its answer is on its way",
+        _UNNOTICED,
+        cutting(Moment.ANSWERED),
+        trials=60,
+        trial_s=1.2,
+        layout=_PROXIED,
+        excuses=False,
+    ),
+    _row(
+        "pg_statement_cut",
+        "the line is cut when half of a decision's statement was sent",
+        _UNNOTICED,
+        cutting(Moment.HALF_ASKED),
+        trials=30,
+        trial_s=1.2,
+        layout=_PROXIED,
+        excuses=False,
+    ),
+    _row(
+        "pg_begun_cut",
+        "the line is cut when PostgreSQL has a decision's statement and is perhaps at it",
+        _UNNOTICED,
+        cutting(Moment.DELIVERED),
+        trials=60,
+        trial_s=1.2,
+        layout=_PROXIED,
+        excuses=False,
+    ),
+    _row(
+        "pg_connections_taken",
+        "a stranger takes every connection that the server gives, also those of the shop",
+        "503 with Retry-After where none is left",
+        take_connections,
+        trials=5,
+        trial_s=10.0,
+    ),
+    _row(
+        "pg_data_disk_full",
+        "the disk of the tables is full for 4 s",
+        "503 with Retry-After; when there is space again, the sale goes on",
+        fill_data,
+        trials=4,
+        trial_s=8.0,
+        stage=partial(_with_a_small_disk, is_log=False),
+    ),
+    _row(
+        "pg_log_disk_full",
+        "the disk of the write-ahead log is full for 4 s: PostgreSQL stops",
+        "503 with Retry-After; when there is space again, PostgreSQL recovers and the sale goes on",
+        fill_log,
+        trials=4,
+        trial_s=9.0,
+        stage=partial(_with_a_small_disk, is_log=True),
+    ),
+)

@@ -21,7 +21,7 @@ from boxoffice.reservations.deciders import Background, HoldDecider
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from boxoffice.settings import Settings
-from faults.proxy import Proxy
+from faults.proxy import Moment, Proxy, Trap
 from tests.batching.conftest import Sale
 
 TIMEOUT_S = 10.0
@@ -166,6 +166,29 @@ async def test_a_connection_cut_after_the_commit_is_settled_by_looking_up(
         assert outcome.held.seat_ids == asked.seat_ids
     assert await sale.seats_of_reservations() == sorted(["S40", *(f"S{n}" for n in range(1, 7))])
     assert await sale.events() == 4
+
+
+@pytest.mark.parametrize("moment", [Moment.ASKED, Moment.HALF_ASKED, Moment.DELIVERED])
+async def test_a_connection_cut_before_the_answer_is_decided_once(
+    sale: Sale, valkey: Valkey, settings: Settings, moment: Moment
+) -> None:
+    async with Proxy.of_postgres(settings.database_url).listening() as proxy:
+        db = Database(msgspec.structs.replace(settings, database_url=proxy.url))
+        await db.open()
+        try:
+            async with window(db, valkey, sale.schedule_id) as (pod, watched):
+                trap = proxy.set_trap(Trap(b"reservations_hold_v", moment))
+                wishes = [wish("S1"), wish("S2", "S3"), wish("S3")]
+                outcomes = await pod.hold(*wishes)
+        finally:
+            await db.close()
+    assert trap.sprung.is_set()
+    assert watched.look_ups >= 1
+    words = names(outcomes)
+    assert words[:2] in (["held", "held"], ["replayed", "replayed"])
+    assert words[2] == "seat_taken"
+    assert await sale.seats_of_reservations() == ["S1", "S2", "S3"]
+    assert await sale.events() == 2
 
 
 async def test_inside_a_batch_the_first_to_come_is_the_first_served(

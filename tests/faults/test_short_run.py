@@ -17,7 +17,13 @@ from faults.rows import ALL
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 150
-ROWS = ("api_sigkill", "api_kill_after_commit")
+ROWS = (
+    "api_sigkill",
+    "api_kill_after_commit",
+    "pg_backend_sigkill",
+    "pg_begun_cut",
+    "valkey_sigkill",
+)
 
 
 def marked(mark: str) -> list[list[str]]:
