@@ -6,7 +6,7 @@ from tests.loadtest import samples
 
 LINES = [
     b'["start",1000,9]',
-    b'[3,["concerts",1010,2.5,200,"",548],["seats",1020,3,304,""]]',
+    b'[3,["concerts",1010,2.5,200,"",548],["seats",1020,3,200,"",90]]',
     b'[3,["hold",1100,5,409,"seat_taken"],["hold",1200,6,201,"","k1","r1",["A-1","A-2"]]]',
     b'[3,["pay",1300,7,201,"","k2","r1","p1",200]]',
     b'[4,["hold",1400,8,503,"overloaded","k3"]]',
@@ -34,6 +34,11 @@ def test_refusals_are_not_failures() -> None:
     assert [one.status for one in found.answers if one.is_failure] == [503, 0, 0]
     kinds = {one.kind for one in found.answers}
     assert kinds == {"lookup", "seats", "refused", "hold", "pay", "release"}
+
+
+def test_a_map_that_is_not_sent_again_is_a_small_lookup() -> None:
+    found = records.parse([b'[3,["seats",1020,3,304,""],["seats",1030,3,200,"",150000]]'])
+    assert [one.kind for one in found.answers] == ["lookup", "seats"]
 
 
 def test_a_line_that_cannot_be_read_is_counted() -> None:
@@ -101,3 +106,9 @@ def test_a_tail_takes_in_whole_lines_and_notices_a_dead_target(tmp_path) -> None
             assert tail.is_target_gone == (number >= 8)
     tail.close()
     assert tail.record.visits == 11
+
+
+def test_when_visits_began_is_kept_so_that_a_crowd_at_the_start_can_be_left_out() -> None:
+    found = records.parse(LINES)
+    assert found.began_ms == [1010, 1100, 1300, 1400, 1500, 1600]
+    assert records.merged([found, found]).began_ms == 2 * found.began_ms

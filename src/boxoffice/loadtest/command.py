@@ -35,7 +35,7 @@ def loadtest(  # noqa: PLR0913 — each is an option of the command
     check: Annotated[
         bool | None, typer.Option(help="Put the forecast to the test; a full run does.")
     ] = None,
-    cpu_share: Annotated[float, typer.Option(min=0.05, max=1, help="Cores for that test.")] = 0.3,
+    cpu_share: Annotated[float, typer.Option(min=0.05, max=1, help="Cores for that test.")] = 0.2,
     target_rps: Annotated[float, typer.Option(min=1, help="The throughput to reach.")] = 88,
     peak_rps: Annotated[float | None, typer.Option(min=1, help="The peak to size for.")] = None,
     expect_users: Annotated[int, typer.Option(min=0, help="People of a sale to come.")] = 0,

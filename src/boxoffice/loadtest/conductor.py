@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.loadtest import api_record, asking, comparison, k6, processes, rules, store
+from boxoffice.loadtest import api_record, asking, comparison, k6, plan, processes, rules, store
 from boxoffice.loadtest.comparison import Stored
 from boxoffice.loadtest.installation import Installation
 from boxoffice.loadtest.model import OTHERS, Finding, Scenario, Step, Window
@@ -97,9 +97,12 @@ class Conductor:
         self._keep(play.name, [played], terms, since, [], counted, play.seats)
 
     def climb(
-        self, name: str, rates: Rates, seconds: float, seats: int, sampler: Sampler
+        self, name: str, rates: Rates, seconds: float, seats: int, visitors: int, sampler: Sampler
     ) -> Scenario:
-        """Climb a staircase, one k6 for each stair; `rates` tells the next one."""
+        """Climb a staircase, one k6 for each stair; `rates` tells the next one.
+
+        At most `visitors` are under way at once.
+        """
         terms = self.one.stage(seats)
         since = self._mark()
         counted = asking.batches(self.one.base_url)
@@ -108,7 +111,7 @@ class Conductor:
         offset = 0
         while not self.stopped and (rate := rates(steps)) is not None:
             job = self._job(rules.STAIRCASE, name, f"{name}-{len(played) + 1}", terms, seconds)
-            job.env.update(RATES=f"{rate:.0f}", OFFSET=str(offset), RATE="1")
+            job.env.update(RATES=f"{rate:.0f}", OFFSET=str(offset), RATE="1", VUS=str(visitors))
             played.append(self._run(job))
             offset += played[-1].record.visits
             self._settle()
@@ -180,20 +183,23 @@ class Conductor:
             )
 
     def _step(self, rate: float, seconds: float, played: Played, sampler: Sampler) -> Step:
-        """Describe a stair by what happened while people arrived."""
-        from_s, to_s = played.started_s, played.started_s + seconds
+        """Describe a stair by what happened while people arrived, without its first moments."""
+        to_s = played.started_s + seconds
         until_ms = (self.clock.epoch_s + to_s) * 1000
-        answers = [one for one in played.record.answers if one.ended_ms <= until_ms]
-        inside = rules.within(sampler.samples, from_s + _LEAD_S, to_s)
+        kept_s = plan.kept_s(seconds)
+        since_ms = until_ms - 1000 * kept_s
+        answers = [one for one in played.record.answers if since_ms < one.ended_ms <= until_ms]
+        begun = [one for one in played.record.began_ms if since_ms < one <= until_ms]
+        inside = rules.within(sampler.samples, to_s - kept_s, to_s)
         busy = [one.busy for one in inside if one.busy is not None]
         return Step(
             offered_per_s=rate,
-            started_per_s=played.record.visits / seconds,
-            answers_per_s=len(answers) / seconds,
-            p95_ms=percentile(sorted(one.took_ms for one in played.record.answers), 95),
+            started_per_s=len(begun) / kept_s,
+            answers_per_s=len(answers) / kept_s,
+            p95_ms=percentile(sorted(one.took_ms for one in answers), 95),
             failures=sum(one.is_failure for one in played.record.answers),
             dropped=played.summary.dropped,
-            seconds=seconds,
+            seconds=kept_s,
             cores={**rules.mean_cores(inside), OTHERS: rules.others(inside, processes.cores())},
             busy=sum(busy) / len(busy) if busy else None,
             counts=rules.counts_of(answers),

@@ -15,7 +15,7 @@ from boxoffice.loadtest.model import (
     Step,
     Window,
 )
-from boxoffice.loadtest.plan import STAIRCASE_SEATS, Staircase
+from boxoffice.loadtest.plan import STAIRCASE_SEATS, VISITORS_PER_PROCESS, Staircase
 from boxoffice.loadtest.sampler import Sampler
 
 LIMIT = 0.15
@@ -65,7 +65,12 @@ def check(
     first = _FIRST * foretold.value / max(1.0, answers_per_visit)
     stairs = Staircase(first, _FACTOR, _STEP_S, _BETWEEN, _STEPS_MAX)
     climbed = conductor.climb(
-        rules.CHECK, rules.climbing(stairs), _STEP_S, STAIRCASE_SEATS, sampler
+        rules.CHECK,
+        rules.climbing(stairs),
+        _STEP_S,
+        STAIRCASE_SEATS,
+        VISITORS_PER_PROCESS,
+        sampler,
     )
     if conductor.stopped:
         return Refusal(what="prediction", why="stopped")

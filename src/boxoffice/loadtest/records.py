@@ -36,10 +36,15 @@ class Answer(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Return the kind of request for the fit: a hold that is refused is work of another kind."""
+        """Return the kind of request for the fit, by the work that it makes.
+
+        A hold that is refused is another kind than one that is not, and a map that is not sent again is
+        a lookup like any other.
+        """
         if self.what == "hold":
             return "hold" if self.status == 201 else "refused"
-        return "lookup" if self.what in ("concerts", "schedules") else self.what
+        is_small = self.what in ("concerts", "schedules") or self.status == 304
+        return "lookup" if is_small else self.what
 
 
 class HeldByClient(NamedTuple):
@@ -71,6 +76,7 @@ class Record:
     started_ms: float | None = None
     planned: int = 0
     visits: int = 0
+    began_ms: list[float] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     holds: list[HeldByClient] = field(default_factory=list)
     payments: list[PaidByClient] = field(default_factory=list)
@@ -112,7 +118,7 @@ def merged(records: Iterable[Record]) -> Record:
         whole.visits += one.visits
         whole.planned += one.planned
         whole.unreadable += one.unreadable
-        for name in ("answers", "holds", "payments", "lookup_bytes"):
+        for name in ("began_ms", "answers", "holds", "payments", "lookup_bytes"):
             getattr(whole, name).extend(getattr(one, name))
         whole.releases.update(one.releases)
         whole.lost.update(one.lost)
@@ -127,6 +133,8 @@ def _take(record: Record, line: list[Any]) -> None:
         record.started_ms, record.planned = float(entries[0]), int(entries[1])
         return
     record.visits += 1
+    if entries:
+        record.began_ms.append(float(entries[0][1]))
     for entry in entries:
         what, sent_ms, took_ms, status, code, *more = entry
         answer = Answer(str(what), float(sent_ms), float(took_ms), int(status), str(code))

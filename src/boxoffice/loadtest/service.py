@@ -229,7 +229,10 @@ class _Session:
     def _climb(
         self, conductor: Conductor, name: str, stairs: plan.Staircase, sampler: Sampler
     ) -> None:
-        conductor.climb(name, rules.climbing(stairs), stairs.seconds, plan.STAIRCASE_SEATS, sampler)
+        visitors = plan.VISITORS_PER_PROCESS * self.gathered.api_processes
+        conductor.climb(
+            name, rules.climbing(stairs), stairs.seconds, plan.STAIRCASE_SEATS, visitors, sampler
+        )
 
     def _check(self, shop: Embedded) -> None:
         """Start one process, hold it, and put the forecast to the test."""

@@ -121,13 +121,13 @@ export function visit(walk) {
 const key = (what) => `${RUN}-${what}-${exec.vu.idInTest}-${exec.vu.iterationInInstance}-${journal.length}`;
 const isLost = (status) => status === 0 || status >= 500;
 
-function call(what, method, path, person, { body = null, idempotency = null, lookup = false } = {}) {
+function call(what, method, path, person, { body = null, idempotency = null, lookup = false, known = '' } = {}) {
   const headers = { Authorization: `Bearer ${people[person]}` };
   if (idempotency) headers['Idempotency-Key'] = idempotency;
   if (body) headers['Content-Type'] = 'application/json';
   if (lookup) {
     headers['Accept-Encoding'] = 'gzip';
-    if (etags[path]) headers['If-None-Match'] = etags[path];
+    if (known) headers['If-None-Match'] = known;
   }
   const started = Date.now();
   const answer = http.request(method, BASE + path, body && JSON.stringify(body), {
@@ -150,24 +150,28 @@ function codeOf(answer) {
   return found ? found[1] : '';
 }
 
-function look(what, path, person) {
-  const { answer, entry } = call(what, 'GET', path, person, { lookup: true });
+function look(what, path, person, isNew = false) {
+  const known = isNew ? '' : etags[path];
+  const { answer, entry } = call(what, 'GET', path, person, { lookup: true, known });
   if (answer.status === 200) {
     etags[path] = answer.headers['Etag'];
     entry.push(Number(answer.headers['Content-Length'] || 0));
   }
 }
 
-export const lookConcerts = (person) => look('concerts', '/v1/concerts', person);
-export const lookSchedules = (person) => look('schedules', `/v1/concerts/${CONCERT}/schedules`, person);
-export const lookSeats = (person) => look('seats', `/v1/schedules/${SCHEDULE}/seats`, person);
+// Who is new has nothing yet that a 304 could refer to.
+export const lookConcerts = (person, isNew) => look('concerts', '/v1/concerts', person, isNew);
+export const lookSchedules = (person, isNew) =>
+  look('schedules', `/v1/concerts/${CONCERT}/schedules`, person, isNew);
+export const lookSeats = (person, isNew) =>
+  look('seats', `/v1/schedules/${SCHEDULE}/seats`, person, isNew);
 
 // Looks something up, in the proportions of a sale: the list twice, the schedules once, the seats twice.
-export function lookAround(person) {
+export function lookAround(person, isNew = false) {
   const draw = Math.random() * 5;
-  if (draw < 2) lookConcerts(person);
-  else if (draw < 3 && CONCERT) lookSchedules(person);
-  else lookSeats(person);
+  if (draw < 2) lookConcerts(person, isNew);
+  else if (draw < 3 && CONCERT) lookSchedules(person, isNew);
+  else lookSeats(person, isNew);
 }
 
 // Holds named seats, or with a number the best ones; returns the hold or null.
