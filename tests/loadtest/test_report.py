@@ -135,6 +135,18 @@ def test_each_refusal_is_told_with_its_figures() -> None:
     assert "1,234 answers per second were sustained" in text
 
 
+def test_a_soak_tells_whether_memory_grows() -> None:
+    grown = [
+        samples.sample(float(at), memory_mib={"api-1": 70.0 + at / 60, "postgres": 200.0})
+        for at in range(1, 20)
+    ]
+    soaked = [samples.scenario("soak", seconds=18.0)]
+    text = report.as_markdown(samples.run(scenarios=soaked, samples=grown), "en")
+    assert "Memory of API: 60.0 MiB an hour (60.0 to 60.0)" in text
+    assert "Memory of PostgreSQL: 0.0 MiB an hour" in text
+    assert "MiB an hour" not in report.as_markdown(samples.run(samples=grown), "en")
+
+
 def test_a_baseline_shows_what_changed() -> None:
     before = samples.run(started_at="2026-11-01T00:00:00+00:00")
     text = report.as_markdown(samples.run(), "en", before)

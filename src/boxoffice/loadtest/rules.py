@@ -23,6 +23,8 @@ P95_MAX_MS = 500.0
 STARTED_MIN = 0.95
 # Whose end is looked for has no threshold for latency or failures beyond what it sustained.
 STAIRCASE, CHECK = "steps", "check"
+# The scenario whose length is what it is about.
+SOAK = "soak"
 COMPONENTS = (API, POSTGRES, VALKEY, GENERATOR)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from boxoffice.loadtest import rules
+from boxoffice.loadtest import fit, rules
 from boxoffice.loadtest.blocks import (
     Block,
     Bullets,
@@ -115,7 +115,7 @@ def scenarios(run: Run, t: Texts) -> Iterator[Block]:
     for one in run.scenarios:
         yield Heading(3, t(f"scenario.{one.name}"))
         yield Paragraph(t(f"about.{one.name}"))
-        yield Bullets(list(why(one, t)))
+        yield Bullets([*why(one, t), *_growth(one, run, t)])
         yield _routes(one, t)
         yield _codes(one, t)
         yield from _over_time(one, t)
@@ -143,6 +143,23 @@ def why(one: Scenario, t: Texts) -> Iterator[str]:
     broken = [name for name, holds_ in one.thresholds.items() if not holds_]
     if broken:
         yield t("why.thresholds", names=", ".join(broken))
+
+
+def _growth(one: Scenario, run: Run, t: Texts) -> Iterator[str]:
+    """Say what a soak is for: whether the memory of a component goes on growing.
+
+    The first tenth is left out: caches fill.
+    """
+    if one.name != rules.SOAK:
+        return
+    from_s = one.started_s + one.seconds / 10
+    samples = rules.within(run.samples, from_s, one.started_s + one.seconds)
+    for name in _SHOWN:
+        points = [(sample.at_s, rules.memory_of(sample, name)) for sample in samples]
+        grown = fit.line(points) if any(mib for _, mib in points) else None
+        if grown is not None:
+            low, slope, high = (number(3600 * x, 1) for x in (grown.low, grown.slope, grown.high))
+            yield t("why.growth", what=t(f"component.{name}"), mib=slope, low=low, high=high)
 
 
 def _seats(one: Scenario, t: Texts) -> str:
