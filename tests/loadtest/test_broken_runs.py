@@ -16,7 +16,7 @@ RESERVE = ("--scenarios=reserve", "--target-rps=10")
 def test_an_honest_shop_passes(open_shop: Opening, command: Command) -> None:
     shop = open_shop()
     command.env = shop.env
-    ended = command(*shop.options(), "--scenarios=onsale", "--target-rps=10")
+    ended = command(*shop.options(), "--scenarios=onsale", "--target-rps=10", "--rate=0.4")
     assert ended.code == 0, ended.said
     run = ended.run
     assert (run.stopped, ended.failed, run.not_sampled) == (None, set(), ["processes"])
@@ -34,7 +34,7 @@ def test_without_a_database_the_records_are_compared_through_the_api(
     open_shop: Opening, command: Command
 ) -> None:
     shop = open_shop()
-    ended = command(*shop.options(), "--scenarios=onsale", "--target-rps=10")
+    ended = command(*shop.options(), "--scenarios=onsale", "--target-rps=10", "--rate=0.4")
     assert ended.code == 0, ended.said
     run = ended.run
     assert run.not_sampled == ["processes", "database", "valkey"]
