@@ -1,0 +1,70 @@
+"""The judges of a real sale: they find nothing, until something is taken away or forgotten."""
+
+import random
+from pathlib import Path
+
+import asyncpg
+
+from boxoffice.platform.ids import parse_scoped
+from boxoffice.settings import Settings
+from faults.checks import check
+from faults.field import sow
+from faults.load import Load, Pace
+from tests.support.shop import Pod, pods
+from tests.support.waiting import until
+
+ENOUGH = 8
+TAG = "planted"
+
+
+class Endpoint:
+    """A pod under a name."""
+
+    def __init__(self, pod: Pod) -> None:
+        self.name = "api"
+        self.url = pod.url
+
+
+async def forget(settings: Settings, reservation_id: str) -> None:
+    """Take a reservation out of the database, as a lost write would."""
+    scoped = parse_scoped(reservation_id)
+    assert scoped is not None
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        done = await connection.execute(
+            "DELETE FROM reservations WHERE schedule_id = $1 AND reservation_id = $2",
+            scoped.schedule_id,
+            scoped.own_id,
+        )
+    finally:
+        await connection.close()
+    assert done == "DELETE 1"
+
+
+async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    field = await sow(settings, tmp_path, seats=400, users=60, hold_ttl_s=60, ticket_limit=1_000)
+    with pods(settings, 1) as (pod,):
+        load = Load(field, [Endpoint(pod)], random.Random(seed), Pace(visits_per_s=40), TAG)
+        async with load.selling():
+
+            async def has_enough() -> bool:
+                return min(len(load.record.payments), len(load.record.charges)) >= ENOUGH
+
+            await until(has_enough, within_s=60)
+        record = load.record
+        assert record.inexcusable() == []
+        found = await check(settings, field, record, TAG)
+        assert (found.broken, found.lost, found.sold_twice, found.imbalance) == ([], 0, 0, 0)
+
+        told = record.charges.pop()
+        found = await check(settings, field, record, TAG)
+        assert any("unexplained_charge 1 times" in one for one in found.broken), found
+        record.charges.append(told)
+
+        await forget(settings, record.payments[0].reservation_id)
+        found = await check(settings, field, record, TAG)
+        assert found.lost >= 1
+        assert any("phantom_hold 1 times" in one for one in found.broken), found
+        assert any(one.startswith("audit: ") for one in found.broken), found
