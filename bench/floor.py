@@ -12,7 +12,8 @@ import msgspec
 import uvloop
 
 from boxoffice.http.journal import InFlight
-from boxoffice.http.server import listen, serve
+from boxoffice.http.listening import listen
+from boxoffice.http.server import serve
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.values import Money
 from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut

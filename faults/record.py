@@ -206,9 +206,10 @@ class Record:
         first_s = min(ends, default=None)
         return None if first_s is None else first_s - at_s
 
-    def longest_gap_s(self) -> float:
-        """Return the longest time without the acknowledgement of a hold or payment; 0 of too few."""
-        ends_s = sorted([one.end_s for one in self.holds] + [one.end_s for one in self.payments])
+    def longest_gap_s(self, since_s: float = -inf) -> float:
+        """Return the longest time without the acknowledgement of a hold or payment since then."""
+        sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
+        ends_s = sorted(one.end_s for one in sales if one.end_s >= since_s)
         return max((after - before for before, after in pairwise(ends_s)), default=0.0)
 
     def sales_between(self, begin_s: float, end_s: float) -> int:

@@ -246,8 +246,10 @@ async def kill_a_worker_or_all(
                 group.kill()
             else:
                 random.choice(workers).kill()
-            seen.recoveries_s.append(await load.next_sale(at_s))
             await _until_all_workers_are_back(world, group)
+            await load.next_sale(time.monotonic())
+            # Workers whose parent is gone sell on for a moment, so the gap comes later.
+            seen.recoveries_s.append(load.record.longest_gap_s(at_s))
         _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
         seen.kills += 1
@@ -325,6 +327,7 @@ ROWS: tuple[AnyRow, ...] = (
         quick_trials=2,
         trial_s=4.0,
         layout=Layout(api=1, settings={"workers": 2}),
+        recovery_p99_max_s=RECOVERY_MAX_S,
     ),
     Row(
         name="api_kill_before_commit",

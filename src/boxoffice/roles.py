@@ -7,11 +7,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
-import uvloop
-
-from boxoffice.app import open_application
-from boxoffice.http.server import listen
-from boxoffice.http.server import serve as serve_http
+from boxoffice.http.listening import listen
 from boxoffice.platform import telemetry
 from boxoffice.platform.files import raise_file_limit
 from boxoffice.platform.processes import ProcessGroup
@@ -29,6 +25,9 @@ _STOP_GRACE_S = 5.0
 
 def serve(settings: Settings, fd: int | None = None) -> None:
     """Serve in this process, on a socket of its own or on the one that the parent listens on."""
+    # Not above: who supervises workers, and comes back after a kill, does without half a second of it.
+    import uvloop  # noqa: PLC0415 — costs time
+
     telemetry.configure_logs(settings)
     _allow_connections(settings)
     sock = listen(settings) if fd is None else socket.socket(fileno=fd)
@@ -37,6 +36,9 @@ def serve(settings: Settings, fd: int | None = None) -> None:
 
 
 async def _serve(settings: Settings, sock: socket.socket) -> None:
+    from boxoffice.app import open_application  # noqa: PLC0415 — costs time
+    from boxoffice.http.server import serve as serve_http  # noqa: PLC0415 — costs time
+
     async with open_application(settings) as application:
         host, port = sock.getsockname()[:2]
         _spare_what_stays()

@@ -95,7 +95,8 @@ def test_the_import_rules_can_fail() -> None:
 
 def test_a_deployment_loads_nothing_of_the_embedded_servers() -> None:
     program = (
-        "import sys, boxoffice.roles, boxoffice.reservations.sweeper, boxoffice.events.relay\n"
+        "import sys, boxoffice.app, boxoffice.roles, boxoffice.http.server\n"
+        "import boxoffice.reservations.sweeper, boxoffice.events.relay\n"
         "print(sorted(name for name in sys.modules if name.startswith('boxoffice.embedded')))"
     )
     ran = subprocess.run(
