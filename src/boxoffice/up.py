@@ -14,13 +14,14 @@ import msgspec
 from rich.console import Console
 
 from boxoffice import roles, seeding
-from boxoffice.embedded import EmbeddedServers
+from boxoffice.embedded import EmbeddedServers, ServerFailed
 from boxoffice.platform.migrations import migrate
 from boxoffice.platform.processes import ProcessGroup
 from boxoffice.settings import Settings
 
 PATIENCE_S = 30.0
 PROBE_TIMEOUT_S = 2.0
+REVIVE_PAUSE_S = 2.0
 
 
 def run(settings: Settings, data_dir: Path, console: Console) -> None:
@@ -50,10 +51,12 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
         say("starting the API, the sweeper and the relay")
         opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
 
+        attendant = None if servers is None else Attendant(servers, say)
+
         def look_after() -> None:
             opening.look()
-            if servers is not None and servers.poll():
-                servers.revive()
+            if attendant is not None:
+                attendant.look()
 
         group.run_until_stopped(on_tick=look_after)
         say("stopping")
@@ -104,6 +107,31 @@ class Opening:
                 f"not open: no API process is ready after {self._patience_s:.0f} s. "
                 "Their log tells why; trying on"
             )
+
+
+class Attendant:
+    """Starts dead servers again; one that cannot come back now is tried again a while later.
+
+    A full disk keeps PostgreSQL from starting, and people make room while the shop waits.
+    """
+
+    def __init__(
+        self, servers: EmbeddedServers, say: Callable[[str], None], pause_s: float = REVIVE_PAUSE_S
+    ) -> None:
+        self._servers = servers
+        self._say = say
+        self._pause_s = pause_s
+        self._again_at = 0.0
+
+    def look(self) -> None:
+        """Revive what has died, if it is time."""
+        if time.monotonic() < self._again_at or not self._servers.poll():
+            return
+        try:
+            self._servers.revive()
+        except ServerFailed as failure:
+            self._say(f"{failure}\nTrying again in {self._pause_s:.0f} s.")
+            self._again_at = time.monotonic() + self._pause_s
 
 
 def _is_served(settings: Settings) -> bool:

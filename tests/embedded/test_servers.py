@@ -25,6 +25,7 @@ from boxoffice.embedded import (
 )
 from boxoffice.embedded.child import LOG_MAX_BYTES, Log
 from boxoffice.embedded.home import free_port
+from boxoffice.up import Attendant
 
 from .conftest import Helper, ping, processes_naming, query, wait_for
 
@@ -194,6 +195,30 @@ def _spin(url: str) -> None:
     """Never waits for anything, so that it does not notice the end of the postmaster."""
     with pytest.raises((OSError, asyncpg.PostgresConnectionError)):
         query(url, "DO 'BEGIN LOOP END LOOP; END'")
+
+
+def test_a_server_that_cannot_start_is_tried_again_until_it_can(made_dir: Path) -> None:
+    told: list[str] = []
+    with EmbeddedServers(made_dir, say=quiet) as servers:
+        pid = servers.postgres.pid
+        assert pid is not None
+        needed = servers.postgres.data_dir / "global" / "pg_control"
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: servers.poll() == ("postgres",), "the end of the postmaster")
+        needed.rename(needed.with_name("away"))
+        attendant = Attendant(servers, told.append, pause_s=1.0)
+        attendant.look()
+        attendant.look()
+        assert len(told) == 1, "it pauses"
+        assert "PostgreSQL ended with code" in told[0]
+        needed.with_name("away").rename(needed)
+
+        def is_back() -> bool:
+            attendant.look()
+            return servers.poll() == ()
+
+        wait_for(is_back, "PostgreSQL")
+        assert query(servers.database_url, "SELECT 1") == 1
 
 
 def test_a_killed_valkey_is_revived_empty(made_dir: Path) -> None:
