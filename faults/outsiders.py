@@ -18,7 +18,7 @@ from boxoffice.platform import sqlfiles
 from faults.matrix import NotRun
 from faults.world import PartFailed
 
-SQL = sqlfiles.load("faults.rows")
+SQL = sqlfiles.load("faults", "outsiders.sql")
 
 _CONNECTIONS_MAX = 300
 _GRABBERS = 12
