@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BROWSER_STAMP := $(VENV)/.installed-browser
+FAKETIME_STAMP := $(VENV)/.installed-faketime
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json 
 bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH_ARGS="--quick --parts cost,drain,slow"
 	@$(BIN)/python -m bench.servers $(BENCH_ARGS)
 
-faults: $(DEV_STAMP) ## break every part of the shop while it sells; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
+faults: $(DEV_STAMP) $(FAKETIME_STAMP) ## break every part of the shop while it sells; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
 	@exec $(BIN)/python -m faults $(FAULT_ARGS)
 
 loadtest: $(LOADTEST_STAMP) ## play an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
@@ -62,3 +63,6 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 
 $(BROWSER_STAMP): $(RUN_STAMP) scripts/browser
 	@scripts/browser $@
+
+$(FAKETIME_STAMP): $(RUN_STAMP) scripts/faketime
+	@scripts/faketime $@

@@ -101,6 +101,8 @@ class Call:
     body: Any = None
     seats: tuple[str, ...] = ()
     reservation_id: str = ""
+    # Which process is asked first, counted on from the person's own.
+    turn: int = 0
 
 
 class Balancer:
@@ -222,7 +224,8 @@ class Load:
         begin_s = time.monotonic()
         attempt, pause_s = 0, _BACKOFF_FIRST_S
         while time.monotonic() < begin_s + self.pace.call_deadline_s:
-            answer, retry_after_s = await self._attempt(call, call.person + attempt, begin_s)
+            turn = call.person + call.turn + attempt
+            answer, retry_after_s = await self._attempt(call, turn, begin_s)
             if answer is not None:
                 return answer
             attempt += 1
@@ -263,7 +266,7 @@ class Load:
             await asyncio.wait(list(self._visits))
         later, self._later = self._later, []
         for call in later:
-            await self._conclude(call)
+            await self.conclude(call)
 
     async def _arrive(self) -> None:
         due_s = time.monotonic()
@@ -303,7 +306,7 @@ class Load:
         await self.call(Call("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
 
     async def _charge(self, person: int) -> None:
-        await self._conclude(
+        await self.conclude(
             Call(
                 "charge",
                 "POST",
@@ -316,11 +319,11 @@ class Load:
 
     async def hold_next(self, person: int) -> Held | None:
         """Hold the seats that are next, as a visitor does."""
-        return await self.hold(person, self._wish())
+        return await self.hold(person, self.wish())
 
-    async def hold(self, person: int, seats: Sequence[str]) -> Held | None:
-        """Hold seats under a new key, and write down what comes of it."""
-        call = Call(
+    def hold_call(self, person: int, seats: Sequence[str]) -> Call:
+        """Return the call that holds seats under a new key."""
+        return Call(
             "hold",
             "POST",
             f"/v1/schedules/{self.field.schedule_id}/reservations",
@@ -329,14 +332,18 @@ class Load:
             {"seat_ids": list(seats)},
             tuple(seats),
         )
+
+    async def hold(self, person: int, seats: Sequence[str]) -> Held | None:
+        """Hold seats under a new key, and write down what comes of it."""
+        call = self.hold_call(person, seats)
         before = len(self.record.holds)
-        await self._conclude(call)
+        await self.conclude(call)
         mine = self.record.holds[before:]
         return next((one for one in mine if one.key == call.key), None)
 
     async def pay(self, person: int, held: Held) -> None:
         """Pay a hold from the wallet, and write down what comes of it."""
-        await self._conclude(
+        await self.conclude(
             Call(
                 "pay",
                 "POST",
@@ -351,7 +358,7 @@ class Load:
 
     async def release(self, person: int, held: Held) -> None:
         """Give a hold back, and write down what comes of it."""
-        await self._conclude(
+        await self.conclude(
             Call(
                 "release",
                 "DELETE",
@@ -363,7 +370,7 @@ class Load:
             )
         )
 
-    def _wish(self) -> tuple[str, ...]:
+    def wish(self) -> tuple[str, ...]:
         """Choose seats: mostly new ones, at times some that somebody else has just asked for."""
         count = self._rng.randint(1, _SEATS_MAX)
         if self._gone and self._rng.random() < _RIVALS:
@@ -377,14 +384,24 @@ class Load:
 
     # -- One call --------------------------------------------------------------------------------
 
-    async def _conclude(self, call: Call) -> None:
-        """Make a call and write down what it did, or that nobody knows."""
-        mark = call.key or f"{call.what} {call.reservation_id}"
+    async def abandon(self, call: Call, after_s: float) -> None:
+        """Make a call, hang up after so many seconds, and write down that its outcome is open.
+
+        `conclude` with the same call settles it.
+        """
         begin_s = time.monotonic()
+        self.record.unsettled[_mark(call)] = _open(call, begin_s)
+        turn = call.person + call.turn
+        attempt = asyncio.create_task(self._attempt(call, turn, begin_s))
+        await asyncio.sleep(after_s)
+        attempt.cancel()
+        await asyncio.gather(attempt, return_exceptions=True)
+
+    async def conclude(self, call: Call) -> None:
+        """Make a call and write down what it did, or that nobody knows."""
+        mark = _mark(call)
         open_since = self.record.unsettled.get(mark)
-        self.record.unsettled[mark] = open_since or Unsettled(
-            call.what, call.key, call.person, call.seats, call.reservation_id, begin_s
-        )
+        self.record.unsettled[mark] = open_since or _open(call, time.monotonic())
         answer = await self.call(call)
         if answer is None:
             self._later.append(call)
@@ -500,6 +517,14 @@ class Load:
                 has_retry_after=is_told,
             )
         )
+
+
+def _mark(call: Call) -> str:
+    return call.key or f"{call.what} {call.reservation_id}"
+
+
+def _open(call: Call, begin_s: float) -> Unsettled:
+    return Unsettled(call.what, call.key, call.person, call.seats, call.reservation_id, begin_s)
 
 
 def _ending(error: Exception) -> Ending:

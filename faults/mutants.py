@@ -68,6 +68,12 @@ class Tree:
         self.home = home
         self.servers = dict(servers or {})
         self._changed_at = time.time()
+        self._running: subprocess.Popen[str] | None = None
+
+    def stop(self) -> None:
+        """End a trial that is under way in another thread; it raises `TrialBroken` there."""
+        if self._running is not None and self._running.poll() is None:
+            os.killpg(self._running.pid, signal.SIGKILL)
 
     def trial(self, removals: Sequence[Removal], tests: Sequence[str], name: str = "") -> Trial:
         """Run `tests` without the guards of `removals`; raise `TrialBroken` without a verdict."""
@@ -108,7 +114,7 @@ class Tree:
         env |= self.servers
         # The copy stands before whatever is installed.
         env["PYTHONPATH"] = os.pathsep.join((str(self.home / "src"), str(self.home)))
-        process = subprocess.Popen(
+        process = self._running = subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, "-o", "addopts=", *arguments],
             cwd=self.home,
             env=env,

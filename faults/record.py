@@ -53,7 +53,8 @@ class Attempt:
     def is_fine(self) -> bool:
         """Whether it is a success or a refusal that the business means."""
         is_answered = self.ending is Ending.ANSWERED
-        return is_answered and (200 <= self.status < 400 or self.status in _REFUSALS)
+        is_meant = self.status in _REFUSALS or self.code == "idempotency_key_reused"
+        return is_answered and (200 <= self.status < 400 or is_meant)
 
     @property
     def is_excusable(self) -> bool:

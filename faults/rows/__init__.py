@@ -1,7 +1,7 @@
 """The rows by part; a new module is added to `ALL`."""
 
 from faults.matrix import AnyRow
-from faults.rows import api, clients, clock, money, postgres, valkey
+from faults.rows import api, clients, clock, guards, money, postgres, valkey
 
 ALL: tuple[AnyRow, ...] = (
     *api.ROWS,
@@ -10,4 +10,5 @@ ALL: tuple[AnyRow, ...] = (
     *clients.ROWS,
     *money.ROWS,
     *clock.ROWS,
+    *guards.ROWS,
 )

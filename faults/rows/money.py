@@ -1,5 +1,280 @@
-"""What is done to money."""
+"""What is done to money: everybody wants it at the same moment, and nobody knows whether it went."""
 
-from faults.matrix import AnyRow
+import asyncio
+import time
+from collections.abc import Sequence
+from random import Random
 
-ROWS: tuple[AnyRow, ...] = ()
+from faults.load import Answer, Call, Load
+from faults.matrix import AnyRow, Observations, Part, Row
+from faults.record import Held, Paid
+from faults.world import Layout, World
+
+# A payment at the end of a hold is sent up to so long before it, and a rival's hold as long after.
+_EARLY_S = 0.030
+_LATE_S = 0.010
+_TTL_S = 2
+_AT_ONCE = 20
+_HANG_UP_WITHIN_S = 0.012
+_AMOUNT_MINOR = 777
+_MANY_TRIALS = 100
+# Sweepers that never rest.
+_BUSY_SWEEPERS = Layout(sweepers=2, settings={"sweep_interval_ms": 20})
+
+
+async def pay_at_the_end(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Pay holds at the very moment at which they end, while a rival takes their seats over."""
+    seen = Observations()
+    paid = late = 0
+    for begun in range(0, trials, _AT_ONCE):
+        count = min(_AT_ONCE, trials - begun)
+        people = random.sample(range(len(load.field.people)), 2 * count)
+        raced = await asyncio.gather(
+            *(_race_to_the_end(load, random, *people[2 * at : 2 * at + 2]) for at in range(count))
+        )
+        ids = {held.reservation_id for held in raced if held is not None}
+        paid += sum(one.reservation_id in ids for one in load.record.payments)
+        late += sum(one.reservation_id in ids for one in load.record.refusals)
+        seen.trials += len(ids)
+    seen.figures |= {"paid_in_time_count": paid, "came_too_late_count": late}
+    if paid + late != seen.trials:
+        seen.broken.append(f"{seen.trials - paid - late} payments had neither of the two outcomes")
+    if trials >= _MANY_TRIALS and not (paid and late):
+        seen.broken.append("nobody came both in time and too late: there was no race")
+    return seen
+
+
+async def _race_to_the_end(load: Load, random: Random, buyer: int, rival: int) -> Held | None:
+    held = await load.hold(buyer, load.wish())
+    if held is None:
+        return None
+    # It was made between question and answer; the end is as uncertain.
+    ends_s = random.uniform(held.begin_s, held.end_s) + load.field.hold_ttl_s
+    await asyncio.gather(
+        _at(ends_s - random.uniform(-_LATE_S, _EARLY_S), load.pay(buyer, held)),
+        _at(ends_s + random.uniform(-_LATE_S, _EARLY_S), load.hold(rival, held.seats)),
+    )
+    return held
+
+
+async def _at(moment_s: float, deed: object) -> None:
+    await asyncio.sleep(moment_s - time.monotonic())
+    await deed  # type: ignore[misc]
+
+
+async def pay_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Pay each hold four times at once, through both processes, under one key and under others."""
+    seen = Observations()
+    for _ in range(trials):
+        person = random.randrange(len(load.field.people))
+        held = await load.hold(person, load.wish())
+        if held is None:
+            continue
+        key = load.new_key("twice")
+        keys = [key, key, load.new_key("twice"), load.new_key("twice")]
+        begin_s = time.monotonic()
+        answers = await asyncio.gather(
+            *(load.call(_payment(held, one, turn)) for turn, one in enumerate(keys))
+        )
+        seen.trials += 1
+        seen.broken += _one_payment(load, held, keys, answers, begin_s)
+    return seen
+
+
+def _payment(held: Held, key: str, turn: int) -> Call:
+    return Call(
+        "pay",
+        "POST",
+        "/v1/payments",
+        held.person,
+        key,
+        {"reservation_id": held.reservation_id, "method": "wallet"},
+        held.seats,
+        held.reservation_id,
+        turn,
+    )
+
+
+def _one_payment(
+    load: Load, held: Held, keys: Sequence[str], answers: Sequence[Answer | None], begin_s: float
+) -> list[str]:
+    """Write the one payment down, and return what is wrong with the answers."""
+    paid = {
+        answer.body["payment_id"]: (key, answer)
+        for key, answer in zip(keys, answers, strict=True)
+        if answer is not None and answer.status == 201
+    }
+    codes = sorted(answer.code for answer in answers if answer is not None and answer.code)
+    if len(paid) != 1:
+        return [f"{len(paid)} payments of one hold: {codes}"]
+    [(payment_id, (key, answer))] = paid.items()
+    load.record.payments.append(
+        Paid(
+            payment_id,
+            held.reservation_id,
+            held.person,
+            answer.body["amount"],
+            key,
+            begin_s,
+            answer.end_s,
+        )
+    )
+    wrong = set(codes) - {"already_paid"}
+    if None in answers or wrong:
+        return [f"a payment beside the first was told {sorted(wrong) or 'nothing'}"]
+    if keys[0] == key and codes != ["already_paid", "already_paid"]:
+        return [f"the same key did not get the same payment: {codes}"]
+    return []
+
+
+async def charge_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Charge a wallet four times at once under one key, and once more with another amount."""
+    seen = Observations()
+    for _ in range(trials):
+        person, key = random.randrange(len(load.field.people)), load.new_key("charge")
+        calls = [_charge(person, key, _AMOUNT_MINOR, turn) for turn in range(4)]
+        await load.conclude(calls[0])
+        begin = len(load.record.charges)
+        answers = await asyncio.gather(
+            *(load.call(call) for call in calls),
+            load.call(_charge(person, key, _AMOUNT_MINOR + 1, 0)),
+        )
+        told = {answer.body.get("charge_id") for answer in answers[:4] if answer is not None}
+        if told != {load.record.charges[begin - 1].charge_id}:
+            seen.broken.append(f"one key made {len(told)} charges")
+        if answers[4] is None or answers[4].code != "idempotency_key_reused":
+            seen.broken.append("a key was used for another amount")
+        seen.trials += 1
+    return seen
+
+
+def _charge(person: int, key: str, amount_minor: int, turn: int) -> Call:
+    path = "/v1/me/wallet/charges"
+    return Call("charge", "POST", path, person, key, {"amount": amount_minor}, turn=turn)
+
+
+async def lose_the_answer(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Hang up in the middle of a charge, a hold and a payment, and ask again at the other process."""
+    seen = Observations()
+    for _ in range(trials):
+        person = random.randrange(len(load.field.people))
+        charge = _charge(person, load.new_key("charge"), _AMOUNT_MINOR, 0)
+        await _lose_and_repeat(load, random, charge)
+        held = await load.hold(person, load.wish())
+        if held is not None:
+            await _lose_and_repeat(load, random, _payment(held, load.new_key("pay"), 0))
+        seen.trials += 1
+    return seen
+
+
+async def _lose_and_repeat(load: Load, random: Random, call: Call) -> None:
+    for _ in range(random.randint(1, 3)):
+        await load.abandon(call, random.uniform(0, _HANG_UP_WITHIN_S))
+    await load.conclude(_elsewhere(call))
+
+
+def _elsewhere(call: Call) -> Call:
+    return Call(
+        call.what,
+        call.method,
+        call.path,
+        call.person,
+        call.key,
+        call.body,
+        call.seats,
+        call.reservation_id,
+        call.turn + 1,
+    )
+
+
+async def release_while_paying(
+    world: World, load: Load, random: Random, trials: int
+) -> Observations:
+    """Pay a hold and give it back at the same moment, each at its own process."""
+    seen = Observations()
+    paid = 0
+    for _ in range(trials):
+        person = random.randrange(len(load.field.people))
+        held = await load.hold(person, load.wish())
+        if held is None:
+            continue
+        now_s = time.monotonic()
+        await asyncio.gather(
+            _at(now_s + random.uniform(0, 0.004), load.pay(person, held)),
+            _at(now_s + random.uniform(0, 0.004), load.release(person, held)),
+        )
+        is_paid = any(one.reservation_id == held.reservation_id for one in load.record.payments)
+        is_back = any(one.reservation_id == held.reservation_id for one in load.record.releases)
+        if is_paid == is_back:
+            seen.broken.append("a hold was paid and given back, or neither")
+        paid += is_paid
+        seen.trials += 1
+    seen.figures["paid_count"] = paid
+    seen.figures["given_back_count"] = seen.trials - paid
+    return seen
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Row(
+        name="money_pay_at_the_end",
+        part=Part.MONEY,
+        does="holds are paid within milliseconds of their end, while others take the seats over and "
+        "two sweepers sweep without rest",
+        expects="in time or too late, and never both: one owner, one payment, nothing charged for "
+        "what was lost",
+        run=pay_at_the_end,
+        trials=2_000,
+        quick_trials=20,
+        trial_s=0.12,
+        round_trials=400,
+        hold_ttl_s=_TTL_S,
+        layout=_BUSY_SWEEPERS,
+    ),
+    Row(
+        name="money_double_pay",
+        part=Part.MONEY,
+        does="each hold is paid four times at once through two processes, twice under one key and "
+        "twice under others",
+        expects="one payment; the same key gets the same one, the others `already_paid`",
+        run=pay_twice,
+        trials=500,
+        quick_trials=10,
+        trial_s=0.06,
+        round_trials=250,
+    ),
+    Row(
+        name="money_double_charge",
+        part=Part.MONEY,
+        does="each charge is repeated four times at once through two processes, and once with "
+        "another amount",
+        expects="one charge; another amount under its key is refused",
+        run=charge_twice,
+        trials=500,
+        quick_trials=10,
+        trial_s=0.05,
+        round_trials=250,
+    ),
+    Row(
+        name="money_lost_answer",
+        part=Part.MONEY,
+        does="the client hangs up up to three times in the middle of a charge and of a payment, and "
+        "asks again at the other process",
+        expects="exactly one effect, and its answer",
+        run=lose_the_answer,
+        trials=500,
+        quick_trials=8,
+        trial_s=0.15,
+        round_trials=250,
+    ),
+    Row(
+        name="money_release_while_paying",
+        part=Part.MONEY,
+        does="each hold is paid and given back at the same moment, at two processes",
+        expects="one of both; a hold that was given back is not charged for",
+        run=release_while_paying,
+        trials=500,
+        quick_trials=10,
+        trial_s=0.06,
+        round_trials=250,
+    ),
+)

@@ -49,6 +49,7 @@ async def hall(db: Database) -> Hall:
         "state = 'BLOCKED'",
         "price_minor = price_minor + 1",
     ],
+    ids=["version", "state", "price"],
 )
 async def test_a_seat_that_changes_under_a_hold_is_not_held(hall: Hall, change: str) -> None:
     buyer = hall.people[0]
@@ -82,6 +83,7 @@ async def test_a_lapsed_seat_whose_end_moves_is_not_taken_over(hall: Hall) -> No
         "user_id = gen_random_uuid()",
         "grade = 'another'",
     ],
+    ids=["version", "state", "reservation", "person", "grade"],
 )
 async def test_a_seat_that_changes_under_a_payment_is_not_sold(hall: Hall, change: str) -> None:
     buyer = hall.people[0]
@@ -104,6 +106,7 @@ async def test_a_seat_that_changes_under_a_payment_is_not_sold(hall: Hall, chang
         "status = 'CANCELLED', closed_at = clock_timestamp()",
         "expires_at = expires_at + interval '1 second'",
     ],
+    ids=["seats", "status", "end"],
 )
 async def test_a_reservation_that_changes_under_its_payment_is_not_paid(
     hall: Hall, change: str

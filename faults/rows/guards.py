@@ -1,0 +1,108 @@
+"""What is done to the guards: each is taken away by itself, and somebody has to notice."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from boxoffice.audit import store
+from boxoffice.embedded import EmbeddedServers
+from faults.guards import Removal, declared, removals
+from faults.matrix import AnyRow, Errand, Observations, Part
+from faults.mutants import Tree, TrialBroken, copied_tree
+
+# Two at a time: a trial waits for its servers as often as it computes.
+_WORKERS = 2
+# The guards of the schema have a refusal and its control each.
+_SCHEMA = ("tests/guards/test_schema.py",)
+
+
+def _known() -> dict[str, Removal]:
+    return removals(declared(), store.names())
+
+
+async def take_each_away(random: Random, trials: int) -> Observations:
+    """Take away `trials` guards, chosen at random, one at a time, and see who goes red.
+
+    Of guards that stand behind others, the others are taken away first, and nobody may go red yet.
+    """
+    known = _known()
+    chosen = random.sample(sorted(known), min(trials, len(known)))
+    tests = {test.partition(" ")[0] for name in chosen for test in known[name].red}
+    seen = Observations()
+    with (
+        tempfile.TemporaryDirectory(prefix="boxoffice-guards-") as home,
+        EmbeddedServers(Path(home), say=lambda _: None) as servers,
+    ):
+        addresses = {
+            "BOXOFFICE_TEST_DATABASE_URL": servers.database_url,
+            "BOXOFFICE_TEST_VALKEY_URL": servers.valkey_url,
+        }
+        seen.broken += await _unchanged(addresses, sorted({*tests, *_SCHEMA}))
+        workers = (_work(at, addresses, chosen, known, seen) for at in range(_WORKERS))
+        await asyncio.gather(*workers)
+    seen.figures["guards_noticed_count"] = seen.trials - len(seen.broken)
+    seen.figures["guards_declared_count"] = len(known)
+    return seen
+
+
+async def _work(
+    number: int,
+    addresses: Mapping[str, str],
+    queue: list[str],
+    known: Mapping[str, Removal],
+    seen: Observations,
+) -> None:
+    with copied_tree() as tree:
+        name = f"boxoffice_template_{os.getpid()}_{number}"
+        tree.servers = {**addresses, "BOXOFFICE_TEST_TEMPLATE": name}
+        try:
+            while queue:
+                removal = known[queue.pop()]
+                masks = [known[name] for name in removal.behind]
+                seen.broken += await asyncio.to_thread(_missed, tree, removal, masks)
+                seen.trials += 1
+        finally:
+            tree.stop()
+
+
+async def _unchanged(addresses: Mapping[str, str], tests: Sequence[str]) -> list[str]:
+    """The control: with every guard in place, those who are to notice are green."""
+    with copied_tree() as tree:
+        tree.servers = dict(addresses)
+        try:
+            trial = await asyncio.to_thread(tree.trial, [], tests)
+        except TrialBroken as error:
+            return [str(error)[:500]]
+        finally:
+            tree.stop()
+    return [f"{trial.red} fails though every guard is in place"] if trial.red else []
+
+
+def _missed(tree: Tree, removal: Removal, masks: Sequence[Removal]) -> list[str]:
+    """Return what is wrong: nobody noticed, or somebody noticed too much."""
+    try:
+        if masks and (early := tree.trial(masks, removal.red)).red:
+            return [f"{removal.name!r} stands behind what {early.red} notices already"]
+        if not tree.trial([*masks, removal], removal.red).red:
+            return [f"nobody notices that {removal.name!r} is gone"]
+    except TrialBroken as error:
+        return [str(error)[:500]]
+    return []
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Errand(
+        name="guards",
+        part=Part.GUARDS,
+        does="each condition, lock, fence, fingerprint and check of the audit is taken away, one "
+        "at a time, in a copy of the source tree",
+        expects="a test or the audit notices, always",
+        run=take_each_away,
+        trials=len(_known()),
+        quick_trials=4,
+        trial_s=4.0,
+    ),
+)

@@ -1,0 +1,287 @@
+"""What a decision locks, in which order, and that it looks only after it has waited.
+
+Each test holds a lock from outside, has a decision run into it, and then looks at what it has or says.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.reservations.store import ReleaseCommand, ReservationStore
+from boxoffice.settings import Settings
+from tests.conftest import Servers
+from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
+from tests.support.waiting import until
+
+_WAITS = """
+    SELECT 1 FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'boxoffice'
+"""
+_RESERVATION = "SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE"
+_SEAT = "SELECT 1 FROM seats WHERE seat_id = $1 FOR UPDATE"
+_WALLET = "SELECT 1 FROM wallets WHERE user_id = $1 FOR UPDATE"
+_PERSON = "SELECT pg_advisory_xact_lock($1)"
+_LOCK_OF_PERSON = "SELECT uuid_hash_extended($1, uuid_hash_extended($2, 0)) AS lock"
+
+
+@pytest.fixture
+def settings(database_url: str, servers: Servers) -> Settings:
+    """Decisions that wait for long: a busy machine looks late."""
+    return Settings(
+        database_url=database_url,
+        valkey_url=servers.valkey_url,
+        log_level="error",
+        lock_timeout_ms=10_000,
+        batch_isolate_for_ms=12_000,
+        statement_timeout_ms=20_000,
+        request_timeout_ms=60_000,
+    )
+
+
+@pytest.fixture
+async def hall(db: Database) -> Hall:
+    """A hall of the test's own."""
+    return await open_hall(db, balance_minor=5_000)
+
+
+@pytest.fixture
+async def other(database_url: str) -> "AsyncIterator[asyncpg.Connection[Record]]":
+    """A connection that holds what the decision needs."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def third(database_url: str) -> "AsyncIterator[asyncpg.Connection[Record]]":
+    """A connection that looks whether something is locked."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def _is_free(third: "asyncpg.Connection[Record]", query: str, what: object) -> bool:
+    try:
+        async with third.transaction():
+            if query == _PERSON:
+                return bool(await third.fetchval("SELECT pg_try_advisory_xact_lock($1)", what))
+            await third.execute(query + " NOWAIT", what)
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _waiting(
+    other: "asyncpg.Connection[Record]",
+    query: str,
+    what: object,
+    db: Database,
+    decision: Callable[[], Awaitable[object]],
+) -> AsyncIterator["asyncio.Task[object]"]:
+    """Have a decision wait for a lock inside the block; it goes on after it."""
+    async with other.transaction():
+        await other.execute(query, what)
+        task: asyncio.Task[object] = asyncio.ensure_future(decision())
+        await until(lambda: db.fetch(_WAITS))
+        yield task
+    await task
+
+
+def _releases(hall: Hall, person: UUID, *reservations: UUID) -> Callable[[], Awaitable[object]]:
+    commands = [ReleaseCommand(person, one, new_id()) for one in reservations]
+    return lambda: ReservationStore(hall.db).release(hall.schedule_id, commands)
+
+
+async def test_releases_lock_reservations_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    low, high = sorted([await hall.held(buyer, "S001"), await hall.held(buyer, "S002")])
+    release = _releases(hall, buyer, high, low)
+    async with _waiting(other, _RESERVATION, low, hall.db, release):
+        assert await _is_free(third, _RESERVATION, high)
+
+
+async def test_releases_lock_seats_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S002", "S001", "S003")
+    async with _waiting(other, _SEAT, "S001", hall.db, _releases(hall, buyer, reservation)):
+        assert await _is_free(third, _SEAT, "S002")
+        assert await _is_free(third, _SEAT, "S003")
+
+
+async def test_payments_lock_people_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    locks: dict[int, UUID] = {}
+    for person in hall.people:
+        [row] = await hall.db.fetch(_LOCK_OF_PERSON, person, hall.schedule_id)
+        locks[row["lock"]] = person
+    low, *higher = sorted(locks)
+    bills = []
+    for lock, seat in zip([*reversed(higher), low], hall.seat_ids, strict=False):
+        bills.append(hall.bill(locks[lock], await hall.held(locks[lock], seat)))
+    async with _waiting(other, _PERSON, low, hall.db, lambda: hall.settle(*bills)):
+        assert all([await _is_free(third, _PERSON, lock) for lock in higher])
+
+
+async def test_payments_lock_reservations_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    low, high = sorted([await hall.held(buyer, "S001"), await hall.held(buyer, "S002")])
+    bills = [hall.bill(buyer, high), hall.bill(buyer, low)]
+    async with _waiting(other, _RESERVATION, low, hall.db, lambda: hall.settle(*bills)):
+        assert await _is_free(third, _RESERVATION, high)
+
+
+async def test_payments_lock_seats_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S002", "S001", "S003")
+    async with _waiting(other, _SEAT, "S001", hall.db, lambda: hall.pay(buyer, reservation)):
+        assert await _is_free(third, _SEAT, "S002")
+        assert await _is_free(third, _SEAT, "S003")
+
+
+async def test_payments_lock_wallets_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    low, high, *_ = hall.people
+    bills = [
+        hall.bill(high, await hall.held(high, "S001")),
+        hall.bill(low, await hall.held(low, "S002")),
+    ]
+    async with _waiting(other, _WALLET, low, hall.db, lambda: hall.settle(*bills)):
+        assert await _is_free(third, _WALLET, high)
+
+
+async def test_charges_lock_wallets_in_order(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    low, high, *_ = hall.people
+    commands = [ChargeCommand(one, f"k{one}", b"f", new_id(), 100) for one in (high, low)]
+    store = PaymentStore(hall.db)
+    async with _waiting(
+        other, _WALLET, low, hall.db, lambda: store.charge(commands, BALANCE_MAX_MINOR)
+    ):
+        assert await _is_free(third, _WALLET, high)
+
+
+async def _after(
+    hall: Hall, other: "asyncpg.Connection[Record]", change: str, decision: Awaitable[object]
+) -> object:
+    """Have a decision wait for an uncommitted change, commit it, and return what was decided."""
+    async with other.transaction():
+        await other.execute(change)
+        task = asyncio.ensure_future(decision)
+        await until(lambda: hall.db.fetch(_WAITS))
+    return await task
+
+
+async def test_a_payment_sees_what_became_of_its_reservation_while_it_waited(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    change = "UPDATE reservations SET status = 'CANCELLED', closed_at = clock_timestamp()"
+    paid = await _after(hall, other, change, hall.pay(buyer, reservation))
+    assert getattr(paid, "name", "") == "not_held"
+
+
+async def test_a_payment_sees_what_became_of_its_seat_while_it_waited(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    change = "UPDATE seats SET reservation_id = gen_random_uuid() WHERE seat_id = 'S001'"
+    paid = await _after(hall, other, change, hall.pay(buyer, reservation))
+    assert getattr(paid, "name", "") == "hold_expired"
+
+
+async def test_a_payment_sees_what_is_left_in_the_wallet_after_it_waited(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    paid = await _after(
+        hall, other, "UPDATE wallets SET balance_minor = 999", hall.pay(buyer, reservation)
+    )
+    assert getattr(paid, "name", "") == "insufficient_balance"
+
+
+async def test_a_charge_sees_what_is_in_the_wallet_after_it_waited(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    change = f"UPDATE wallets SET balance_minor = {BALANCE_MAX_MINOR}"  # noqa: S608 — a number
+    charged = await _after(hall, other, change, hall.charge(hall.people[0], 1))
+    assert getattr(charged, "name", "") == "wallet_limit"
+
+
+async def test_a_release_that_waited_past_the_end_comes_too_late(
+    db: Database, other: "asyncpg.Connection[Record]"
+) -> None:
+    hall = await open_hall(db, hold_ttl_s=1)
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    lapsed = "SELECT expires_at <= clock_timestamp() FROM reservations"
+    async with other.transaction():
+        await other.execute(_RESERVATION, reservation)
+        release = asyncio.create_task(hall.release(buyer, reservation))
+        await until(lambda: other.fetchval(lapsed))
+    assert (await release).name == "not_held"
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("status = 'EXPIRED', closed_at = clock_timestamp()", "hold_expired"),
+        ("status = 'CANCELLED', closed_at = clock_timestamp()", "not_held"),
+        ("status = 'CONFIRMED', closed_at = clock_timestamp()", "already_paid"),
+        ("expires_at = clock_timestamp()", "hold_expired"),
+    ],
+    ids=["expired", "cancelled", "confirmed", "lapsed"],
+)
+async def test_what_the_reservation_says_is_enough_to_refuse_a_payment(
+    hall: Hall, change: str, name: str
+) -> None:
+    """Whatever its seats say, which here are still held for it."""
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    await hall.db.fetch(f"UPDATE reservations SET {change}")  # noqa: S608 — our own words
+    assert (await hall.pay(buyer, reservation)).name == name
+    assert (await hall.seat("S001"))["state"] == "HELD"
+
+
+async def test_what_the_seat_says_is_enough_to_refuse_a_payment(hall: Hall) -> None:
+    """Whatever its reservation says, which here is held and within its time."""
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001", "S002")
+    await hall.db.fetch(
+        "UPDATE seats SET reservation_id = gen_random_uuid() WHERE seat_id = 'S001'"
+    )
+    assert (await hall.pay(buyer, reservation)).name == "hold_expired"
+    assert await hall.status(reservation) == "HELD"
+
+
+async def test_a_lapsed_seat_that_somebody_is_taking_over_is_neither_taken_nor_free(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    first, second, *_ = hall.people
+    await hall.lapse(await hall.held(first, "S001"))
+    async with other.transaction():
+        await other.execute(_SEAT, "S001")
+        outcome = await hall.hold(second, "S001")
+    assert (outcome.name, outcome.seat_ids) == ("seat_busy", ("S001",))
+    assert (await hall.hold(second, "S001")).name == "held"

@@ -1,0 +1,136 @@
+"""What a lost answer did is found by its own person, schedule, key and request, and by no other's."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.postgres import Database
+from boxoffice.reservations.store import ReleaseCommand, ReservationStore
+from boxoffice.settings import Settings
+from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
+
+
+@pytest.fixture
+async def hall(db: Database) -> Hall:
+    """A hall of the test's own."""
+    return await open_hall(db, balance_minor=5_000)
+
+
+async def test_a_hold_is_found_by_what_it_was_asked_under(hall: Hall, db: Database) -> None:
+    buyer, neighbour, *_ = hall.people
+    elsewhere = await open_hall(db)
+    wish = hall.wish(buyer, "S001", key="k")
+    await hall.decide(wish, hall.wish(buyer, "S002", key="other"))
+    store = ReservationStore(db)
+
+    [found] = await store.find_holds(hall.schedule_id, [wish])
+    assert found is not None
+    assert (found.name, found.held and found.held.seat_ids) == ("replayed", ("S001",))
+    [reused] = await store.find_holds(hall.schedule_id, [replace(wish, fingerprint=b"g")])
+    assert reused is not None
+    assert reused.name == "key_reused"
+    assert await store.find_holds(hall.schedule_id, [replace(wish, user_id=neighbour)]) == [None]
+    assert await store.find_holds(hall.schedule_id, [replace(wish, key="never")]) == [None]
+    assert await store.find_holds(elsewhere.schedule_id, [wish]) == [None]
+
+
+async def test_a_release_is_found_by_its_request(hall: Hall) -> None:
+    buyer = hall.people[0]
+    first, second = await hall.held(buyer, "S001"), await hall.held(buyer, "S002")
+    mine = ReleaseCommand(buyer, first, new_id())
+    store = ReservationStore(hall.db)
+    await store.release(hall.schedule_id, [mine])
+
+    [found] = await store.find_releases(hall.schedule_id, [mine])
+    assert found is not None
+    assert (found.name, found.seat_ids) == ("released", ("S001",))
+    assert await store.find_releases(hall.schedule_id, [replace(mine, request_id=new_id())]) == [
+        None
+    ]
+    assert await store.find_releases(hall.schedule_id, [replace(mine, reservation_id=second)]) == [
+        None
+    ]
+
+
+async def test_a_payment_is_found_by_what_it_was_asked_under(hall: Hall, db: Database) -> None:
+    buyer, neighbour, *_ = hall.people
+    elsewhere = await open_hall(db)
+    bill = hall.bill(buyer, await hall.held(buyer, "S001"), key="k")
+    another = hall.bill(buyer, await hall.held(buyer, "S002"), key="other")
+    await hall.settle(bill, another)
+    store = PaymentStore(db)
+
+    [found] = await store.find_payments(hall.schedule_id, [bill])
+    assert found is not None
+    assert (found.name, found.payment and found.payment.seat_ids) == ("replayed", ("S001",))
+    [reused] = await store.find_payments(hall.schedule_id, [replace(bill, fingerprint=b"g")])
+    assert reused is not None
+    assert reused.name == "key_reused"
+    assert await store.find_payments(hall.schedule_id, [replace(bill, user_id=neighbour)]) == [None]
+    assert await store.find_payments(hall.schedule_id, [replace(bill, key="never")]) == [None]
+    assert await store.find_payments(elsewhere.schedule_id, [bill]) == [None]
+
+
+async def test_a_charge_is_found_by_what_it_was_asked_under(hall: Hall) -> None:
+    buyer, neighbour, *_ = hall.people
+    charge = ChargeCommand(buyer, "k", b"f", new_id(), 100)
+    store = PaymentStore(hall.db)
+    await store.charge(
+        [charge, replace(charge, key="other", transfer_id=new_id())], BALANCE_MAX_MINOR
+    )
+
+    [found] = await store.find_charges([charge])
+    assert found is not None
+    assert (found.name, found.charge and found.charge.transfer_id) == (
+        "replayed",
+        charge.transfer_id,
+    )
+    [reused] = await store.find_charges([replace(charge, fingerprint=b"g")])
+    assert reused is not None
+    assert reused.name == "key_reused"
+    assert await store.find_charges([replace(charge, user_id=neighbour)]) == [None]
+    assert await store.find_charges([replace(charge, key="never")]) == [None]
+
+
+async def test_what_is_anothers_is_not_shown(hall: Hall) -> None:
+    buyer, neighbour, *_ = hall.people
+    reservation = await hall.held(buyer, "S001")
+    paid = (await hall.pay(buyer, reservation)).payment
+    assert paid is not None
+    held, paying = ReservationStore(hall.db), PaymentStore(hall.db)
+    for person, is_shown in ((buyer, True), (neighbour, False), (uuid4(), False)):
+        assert bool(await held.get(hall.schedule_id, reservation, person)) == is_shown
+        assert bool(await held.list_of_user(person, None, 10)) == is_shown
+        assert bool(await paying.get(hall.schedule_id, paid.payment_id, person)) == is_shown
+        assert bool(await paying.payable(hall.schedule_id, reservation, person)) == is_shown
+    assert len(await paying.entries(buyer, None, 10)) == 2, "its gift and its payment"
+    assert len(await paying.entries(neighbour, None, 10)) == 1, "its gift"
+    assert {entry.amount_minor for entry in await paying.entries(buyer, None, 10)} == {
+        5_000,
+        -1_000,
+    }
+    assert (await paying.wallet(buyer), await paying.wallet(uuid4())) == (
+        await paying.wallet(buyer),
+        None,
+    )
+    assert getattr(await paying.wallet(buyer), "balance_minor", 0) == 4_000
+
+
+async def test_a_session_asks_for_what_the_promises_rest_on(
+    db: Database, settings: Settings
+) -> None:
+    async def shown(name: str) -> str:
+        [row] = await db.fetch("SELECT current_setting($1) AS value", name)
+        return str(row["value"])
+
+    assert await shown("synchronous_commit") == "on"
+    for name, limit_ms in (
+        ("lock_timeout", settings.lock_timeout_ms),
+        ("statement_timeout", settings.statement_timeout_ms),
+        ("idle_in_transaction_session_timeout", settings.idle_in_transaction_timeout_ms),
+    ):
+        [row] = await db.fetch("SELECT setting FROM pg_settings WHERE name = $1", name)
+        assert int(row["setting"]) == limit_ms > 0, name
