@@ -1,14 +1,20 @@
 """What a lost answer did is found by its own person, schedule, key and request, and by no other's."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore, PayOutcome
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
-from boxoffice.reservations.store import ReleaseCommand, ReservationStore
+from boxoffice.reservations.store import (
+    HoldCommand,
+    HoldOutcome,
+    ReleaseCommand,
+    ReservationStore,
+)
 from boxoffice.settings import Settings
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
 
@@ -134,3 +140,64 @@ async def test_a_session_asks_for_what_the_promises_rest_on(
     ):
         [row] = await db.fetch("SELECT setting FROM pg_settings WHERE name = $1", name)
         assert int(row["setting"]) == limit_ms > 0, name
+
+
+class _HoldsWithoutMemory(ReservationStore):
+    """Its second look, at what a key had made, finds nothing: the function's own word stands."""
+
+    async def find_holds(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+    ) -> list[HoldOutcome | None]:
+        return [None] * len(commands)
+
+
+class _PaymentsWithoutMemory(PaymentStore):
+    """The same for payments."""
+
+    async def find_payments(
+        self, schedule_id: UUID, commands: Sequence[PayCommand]
+    ) -> list[PayOutcome | None]:
+        return [None] * len(commands)
+
+
+async def test_the_decision_of_a_hold_tells_repetitions_from_reused_and_from_others_keys(
+    hall: Hall, db: Database
+) -> None:
+    buyer, neighbour, *_ = hall.people
+    elsewhere = await open_hall(db)
+    await elsewhere.hold(buyer, "S001", key="e")
+    await hall.hold(buyer, "S001", key="k")
+    await hall.hold(neighbour, "S002", key="n")
+    wishes = [
+        hall.wish(buyer, "S001", key="k"),
+        hall.wish(buyer, "S003", key="k", fingerprint=b"g"),
+        hall.wish(neighbour, "S004", key="k"),
+        hall.wish(buyer, "S005", key="e"),
+        hall.wish(buyer, "S006", key="new"),
+    ]
+    store = _HoldsWithoutMemory(db)
+    for wish, name in zip(wishes, ("replayed", "key_reused", "held", "held", "held"), strict=True):
+        [outcome] = await store.hold(hall.schedule_id, [wish])
+        assert outcome.name == name, wish
+
+
+async def test_the_decision_of_a_payment_tells_repetitions_from_reused_and_from_others_keys(
+    hall: Hall, db: Database
+) -> None:
+    buyer, neighbour, *_ = hall.people
+    elsewhere = await open_hall(db)
+    await elsewhere.pay(buyer, await elsewhere.held(buyer, "S001"), key="e")
+    first = await hall.held(buyer, "S001")
+    await hall.pay(buyer, first, key="k")
+    await hall.pay(neighbour, await hall.held(neighbour, "S002"), key="n")
+    bills = [
+        hall.bill(buyer, first, key="k"),
+        hall.bill(buyer, first, key="k", fingerprint=b"g"),
+        hall.bill(neighbour, await hall.held(neighbour, "S003"), key="k"),
+        hall.bill(buyer, await hall.held(buyer, "S004"), key="e"),
+        hall.bill(buyer, await hall.held(buyer, "S005"), key="new"),
+    ]
+    store = _PaymentsWithoutMemory(db)
+    for bill, name in zip(bills, ("replayed", "key_reused", "paid", "paid", "paid"), strict=True):
+        [outcome] = await store.pay(hall.schedule_id, [bill])
+        assert outcome.name == name, bill

@@ -60,6 +60,18 @@ async def test_one_persons_requests_count_against_the_limit_in_their_order(db: D
     assert not await broken(db, hall.schedule_id)
 
 
+async def test_of_a_batch_only_ones_own_wins_count_against_the_limit(db: Database) -> None:
+    hall = await open_hall(db, ticket_limit=2)
+    one, other, *_ = hall.people
+    outcomes = await hall.decide(
+        *(
+            hall.wish(person, seat)
+            for person, seat in zip([one, other] * 3, hall.seat_ids, strict=False)
+        )
+    )
+    assert [outcome.name for outcome in outcomes] == ["held"] * 4 + ["ticket_limit"] * 2
+
+
 async def test_everything_at_once(db: Database) -> None:
     hall = await open_hall(db, people=8, ticket_limit=2)
     people = hall.people

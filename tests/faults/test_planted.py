@@ -1,0 +1,99 @@
+"""A shop whose guards are taken out sells twice under load, and the check of the histories says so."""
+
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from boxoffice.settings import Settings
+from faults.field import Field, sow
+from faults.guards import ROOT, declared, removals, without
+from faults.linear import Violation, check
+from faults.load import Load, Pace
+from faults.record import Record
+from tests.support.shop import pods
+
+# What keeps a seat from being sold twice, from the first lock to the last.
+GUARDS = (
+    "hold: only free seats",
+    "hold: seats are locked",
+    "hold: the version that was seen",
+    "hold: the state that was seen",
+    "hold: the rows that were changed are counted",
+    "pay: nothing that was taken over",
+    "pay: the seats that were changed are counted",
+)
+SELL_FOR_S = 2.0
+FOUND_WITHIN_S = 40.0
+# Few seats, and everybody pays.
+PACE = Pace(visits_per_s=40, pays=0.8, releases=0.1, charges=0, looks=0)
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    name: str
+    url: str
+
+
+async def _take_the_guards_away(settings: Settings) -> None:
+    known = removals(declared())
+    texts = {known[name].file: (ROOT / known[name].file).read_text("utf-8") for name in GUARDS}
+    for name in GUARDS:
+        texts[known[name].file] = without(texts[known[name].file], known[name])
+    connection = await asyncpg.connect(settings.database_url)
+    for text in texts.values():
+        await connection.execute(text)
+    await connection.execute("DROP INDEX tickets_one_live_per_seat")
+    await connection.close()
+
+
+async def _sold(settings: Settings, field: Field, seed: int, *, until_twice: bool) -> Record:
+    # Neither memory nor the seat lock hides what PostgreSQL would decide.
+    with pods(settings, 2, seat_cache=False, seat_lock="off") as serving:
+        endpoints = [_Endpoint(f"api-{at}", pod.url) for at, pod in enumerate(serving)]
+        load = Load(field, endpoints, random.Random(seed), PACE, f"planted-{seed}")
+        async with load.selling():
+            give_up_s = time.monotonic() + FOUND_WITHIN_S
+            await load.sell_for(SELL_FOR_S)
+            while until_twice and not _sold_twice(load.record) and time.monotonic() < give_up_s:
+                await load.sell_for(0.2)
+    return load.record
+
+
+def _sold_twice(record: Record) -> set[str]:
+    """Return the seats whose sale was acknowledged to more than one reservation."""
+    seats = {held.reservation_id: held.seats for held in record.holds}
+    sales = [seat for paid in record.payments for seat in seats[paid.reservation_id]]
+    return {seat for seat in sales if sales.count(seat) > 1}
+
+
+async def _checked(
+    settings: Settings, folder: Path, *, guarded: bool
+) -> tuple[Record, list[Violation]]:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    field = await sow(settings, folder, seats=12, users=80, hold_ttl_s=2, ticket_limit=1_000)
+    if not guarded:
+        await _take_the_guards_away(settings)
+    record = await _sold(settings, field, seed, until_twice=not guarded)
+    people = [person.user_id for person in field.people]
+    return record, check(record.history(people, field.hold_ttl_s))
+
+
+async def test_a_shop_without_guards_is_found_out(settings: Settings, tmp_path: Path) -> None:
+    record, found = await _checked(settings, tmp_path, guarded=False)
+    twice = _sold_twice(record)
+    assert twice, "nothing was sold twice"
+    assert twice <= {one.seat for one in found}
+
+
+async def test_the_same_shop_with_its_guards_is_believed(
+    settings: Settings, tmp_path: Path
+) -> None:
+    record, found = await _checked(settings, tmp_path, guarded=True)
+    assert record.payments
+    assert record.refusals
+    assert not _sold_twice(record)
+    assert found == []
