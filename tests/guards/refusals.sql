@@ -404,3 +404,94 @@ VALUES (clock_timestamp(), clock_timestamp(), true, 'x');
 -- name: audit_runs_one_wish
 -- Two wishes at one time.
 INSERT INTO audit_runs (asked_by) SELECT NULL::uuid FROM generate_series(1, 2);
+
+-- name: queue_rooms_pkey
+-- Two waiting rooms of one schedule.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea
+  FROM schedules, generate_series(1, 2);
+
+-- name: queue_rooms_mode_known
+-- A mode that nobody knows.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'raffle', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_rate_positive
+-- A line that does not move.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 0, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_limits_positive__nobody
+-- A room that lets nobody in.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 0, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_limits_positive__no_time
+-- No time inside.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 0, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_limits_positive__no_grace
+-- No time to come when called.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 1, 0, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_seed_long
+-- A draw that can be guessed.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 31)::bytea FROM schedules;
+
+-- name: queue_rooms_counters_agree__called
+-- Somebody was called whose number nobody has.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, called)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
+
+-- name: queue_rooms_counters_agree__joined
+-- More have joined than there are numbers.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, joined)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
+
+-- name: queue_rooms_counters_agree__lobby
+-- More were drawn among than there are numbers.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, lobby_size)
+SELECT schedule_id, 'lobby', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
+
+-- name: queue_gaps_pkey
+-- Two gaps of one epoch.
+INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
+SELECT schedule_id, 1, 1, 2, clock_timestamp() FROM schedules, generate_series(1, 2);
+
+-- name: queue_gaps_forward
+-- A gap that ends before it begins.
+INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
+SELECT schedule_id, 1, 2, 1, clock_timestamp() FROM schedules;
+
+-- name: queue_admissions_pkey
+-- Two people let in with one number.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1
+  FROM schedules, generate_series(1, 2);
+
+-- name: queue_admissions_in_turn
+-- Somebody who was let in before their turn.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT schedule_id, 1, gen_random_uuid(), 2, 1, clock_timestamp(), clock_timestamp(), 1, 1 FROM schedules;
+
+-- name: queue_admissions_within_cap
+-- One more than there is room for.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 2, 1 FROM schedules;
+
+-- name: queue_admissions_ended_agrees
+-- Somebody who is out, and nobody knows why.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
+                              ended_at)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp()
+  FROM schedules;
+
+-- name: queue_admissions_ended_by_known
+-- A reason that nobody knows.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
+                              ended_at, ended_by)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp(), 'mood'
+  FROM schedules;

@@ -22,8 +22,15 @@ from faults.guards import (
 from faults.mutants import Tree, TrialBroken, copied_tree
 from tests.conftest import Servers
 
-FUNCTIONS = sorted(ROOT.glob("src/boxoffice/*/functions.sql"))
-SCRIPTS = sorted(ROOT.glob("src/boxoffice/*/lua/*.lua"))
+# Who waits, and for how long: nothing there decides who has a seat or who has paid. What its own tests
+# notice is not tried here yet.
+NOT_LISTED = {"queue"}
+FILES = [
+    path
+    for pattern in ("functions.sql", "lua/*.lua")
+    for path in sorted(ROOT.glob(f"src/boxoffice/*/{pattern}"))
+    if path.relative_to(ROOT / "src" / "boxoffice").parts[0] not in NOT_LISTED
+]
 
 # One of each kind; `make faults` takes all of them away, one after the other.
 SAMPLE = [
@@ -56,9 +63,7 @@ def test_every_guard_names_tests_that_exist() -> None:
     assert [path for path in wanted if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize(
-    "path", [*FUNCTIONS, *SCRIPTS], ids=lambda path: f"{path.parent}/{path.name}"
-)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]))
 def test_every_line_that_decides_is_a_guard_or_says_why_not(path: Path) -> None:
     file = path.relative_to(ROOT).as_posix()
     assert undeclared(file, path.read_text(encoding="utf-8"), declared()) == []

@@ -45,6 +45,8 @@ _MAY_BE_NULL = {
         "seats_to",
     ),
     "payments": ("provider_reference",),
+    "queue_admissions": ("ended_at", "ended_by"),
+    "queue_rooms": ("lobby_size",),
     "reservations": ("closed_at", "closed_by"),
     "schedules": ("sale_closes_at",),
     "seats": ("expires_at", "reservation_id", "user_id"),
