@@ -285,3 +285,14 @@ async def test_a_lapsed_seat_that_somebody_is_taking_over_is_neither_taken_nor_f
         outcome = await hall.hold(second, "S001")
     assert (outcome.name, outcome.seat_ids) == ("seat_busy", ("S001",))
     assert (await hall.hold(second, "S001")).name == "held"
+
+
+async def test_a_release_tells_no_version_of_a_seat_that_is_anothers(hall: Hall) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001", "S002")
+    await hall.db.fetch(
+        "UPDATE seats SET reservation_id = gen_random_uuid() WHERE seat_id = 'S001'"
+    )
+    released = await hall.release(buyer, reservation)
+    assert (released.name, released.seat_versions) == ("released", (0, 3))
+    assert (await hall.seat("S001"))["state"] == "HELD"

@@ -201,3 +201,14 @@ async def test_the_decision_of_a_payment_tells_repetitions_from_reused_and_from_
     for bill, name in zip(bills, ("replayed", "key_reused", "paid", "paid", "paid"), strict=True):
         [outcome] = await store.pay(hall.schedule_id, [bill])
         assert outcome.name == name, bill
+
+
+async def test_a_reservation_is_paid_and_released_in_its_own_schedule_only(
+    hall: Hall, db: Database
+) -> None:
+    buyer = hall.people[0]
+    elsewhere = await open_hall(db)
+    there = await elsewhere.held(buyer, "S001")
+    assert (await hall.pay(buyer, there)).name == "reservation_not_found"
+    assert (await hall.release(buyer, there)).name == "reservation_not_found"
+    assert await elsewhere.status(there) == "HELD"
