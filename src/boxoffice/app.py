@@ -213,7 +213,7 @@ def _compose(
     streams = Streams(limits_of(settings))
     routes = [
         *account_routes.routes(accounts, gate),
-        *catalog_routes.routes(catalog, seat_maps, gate, settings),
+        *catalog_routes.routes(catalog, seat_maps, gate, settings, streams),
         *reservation_routes.routes(reservations, gate),
         *payment_routes.routes(payments, seat_maps, gate),
         *web_routes.routes(gate, clock.now),

@@ -17,6 +17,7 @@ from boxoffice.http import problems
 from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
+from boxoffice.http.streams import Streams, limits_of
 from boxoffice.platform.postgres import Database
 from boxoffice.settings import Settings
 
@@ -64,7 +65,8 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
         middleware=[RequestLog(Journal(InFlight(), log_requests=False))]
     )
     problems.install(app)
-    for template, resource in routes(shop.catalog, shop.seat_maps, gate, shop.settings):
+    streams = Streams(limits_of(shop.settings))
+    for template, resource in routes(shop.catalog, shop.seat_maps, gate, shop.settings, streams):
         app.add_route(template, resource)
     async with falcon.testing.ASGIConductor(app) as conductor:
         yield conductor

@@ -15,6 +15,7 @@ from boxoffice.catalog.rules import hall
 from boxoffice.http import openapi
 from boxoffice.http.headers import accepts_gzip
 from boxoffice.http.operation import Gate
+from boxoffice.http.streams import Streams, limits_of
 
 from .support import Shop
 
@@ -332,9 +333,11 @@ async def test_states_that_refuse(http: Http) -> None:
 
 async def test_the_routes_describe_themselves(shop: Shop) -> None:
     gate = Gate(lambda _: shop, 1, 1, 1)  # type: ignore[arg-type, return-value]
-    described = openapi.document(routes(shop.catalog, shop.seat_maps, gate, shop.settings), "0")
+    streams = Streams(limits_of(shop.settings))
+    made = routes(shop.catalog, shop.seat_maps, gate, shop.settings, streams)
+    described = openapi.document(made, "0")
     upload = described["paths"]["/v1/admin/schedules/{schedule_id}/seats"]["post"]
     assert set(upload["requestBody"]["content"]) == {"application/json", "text/csv"}
     assert {"401", "403", "404", "409", "413", "415", "422"} <= set(upload["responses"])
-    assert len(described["paths"]) == 13
+    assert len(described["paths"]) == 14
     assert msgspec.json.schema(SeatMapBody)

@@ -185,8 +185,20 @@ async def standing(settings: Settings, *, with_lane: bool = True) -> AsyncIterat
     """Run a stand until the block is left."""
     stand = Stand(settings)
     lane = stand.lane if with_lane else None
+    async with serving(stand.asgi, settings, lane, stand.streams) as (server, port):
+        stand.server, stand.port = server, port
+        yield stand
+        for reader in stand.readers:
+            await reader.close()
+
+
+@asynccontextmanager
+async def serving(
+    asgi: Any, settings: Settings, lane: Lane | None, streams: Streams
+) -> AsyncIterator[tuple[Server, int]]:
+    """Serve on a free port in this event loop until the block is left."""
     config = uvicorn.Config(
-        stand.asgi,
+        asgi,
         http=protocol(settings, lane),
         ws="none",
         lifespan="off",
@@ -194,15 +206,13 @@ async def standing(settings: Settings, *, with_lane: bool = True) -> AsyncIterat
         access_log=False,
         timeout_graceful_shutdown=10,
     )
-    stand.server = Server(config)
-    stand.server.streams = stand.streams
+    server = Server(config)
+    server.streams = streams
     with socket.create_server(("127.0.0.1", 0), backlog=512) as sock:
-        stand.port = sock.getsockname()[1]
-        running = asyncio.create_task(stand.server.serve(sockets=[sock]))
+        port = sock.getsockname()[1]
+        running = asyncio.create_task(server.serve(sockets=[sock]))
         try:
-            yield stand
+            yield server, port
         finally:
-            stand.stop()
-            for reader in stand.readers:
-                await reader.close()
+            server.should_exit = True
             await running

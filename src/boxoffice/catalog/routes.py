@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from math import ceil
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -14,6 +15,8 @@ from msgspec import Meta
 
 from boxoffice.catalog import rules
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.seat_feeds import Pace, SeatFeeds
+from boxoffice.catalog.seat_history import CHANGES, SALE, SNAPSHOT, Told
 from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog, Lookup, Place
 from boxoffice.catalog.views import (
@@ -22,12 +25,15 @@ from boxoffice.catalog.views import (
     OwnConcert,
     OwnConcertInFull,
     OwnSchedule,
+    SaleEvent,
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
     SeatMap,
     SeatMapPreview,
     SeatsAdded,
+    SeatsChange,
+    SeatsSnapshot,
 )
 from boxoffice.errors import (
     AlreadyPublished,
@@ -48,6 +54,7 @@ from boxoffice.http import body as bodies
 from boxoffice.http.headers import FixedHeaders, accepts_gzip
 from boxoffice.http.operation import Call, Gate, PathId, RawBody, Reply, operation
 from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.http.streams import Channel, Stream, Streams, event
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.platform.values import Label, Line, Paragraph, ShortLine
 from boxoffice.settings import Settings
@@ -195,6 +202,60 @@ class Seats:
             encoded=await rendered.gzip(),
             etag=f'"{tag}-gzip"',
             headers=self._gzip_headers,
+        )
+
+
+class _SeatChannel:
+    """Who watches a schedule, as its feed sees them: what is told is encoded once."""
+
+    def __init__(self, streams: Streams, on_empty: Callable[[], None]) -> None:
+        self.channel = Channel(streams, "seats", on_empty)
+        self._last: tuple[Told | None, bytes] = None, b""
+
+    def tell(self, events: Sequence[Told]) -> None:
+        """Tell everybody."""
+        for one in events:
+            self.channel.send(self.encoded(one))
+
+    async def told(self) -> None:
+        """Return when it is written."""
+        await self.channel.sent()
+
+    def end(self) -> None:
+        """End all streams."""
+        self.channel.end()
+
+    def encoded(self, told: Told) -> bytes:
+        """Return the event; a snapshot is encoded once for all who come while nothing changes."""
+        if self._last[0] is not told:
+            self._last = told, event(told.name, _encode(told.data), told.state)
+        return self._last[1]
+
+
+class SeatEvents:
+    """`/v1/schedules/{schedule_id}/seats/events`."""
+
+    def __init__(self, feeds: SeatFeeds[_SeatChannel], gate: Gate) -> None:
+        self.gate = gate
+        self._feeds = feeds
+
+    @operation(
+        "Follow the seats",
+        path=_SCHEDULE,
+        events={SNAPSHOT: SeatsSnapshot, CHANGES: SeatsChange, SALE: SaleEvent},
+        swift=True,
+    )
+    async def on_get(self, call: Call[None, None]) -> Stream:
+        """A stream that begins with every seat's status, or with what has changed since Last-Event-ID.
+
+        An event whose `seq` is not one more than that of the event before tells that one was missed.
+        """
+        feed = await self._feeds.of(call.ids["schedule_id"])
+        seats = feed.broadcast
+        return Stream(
+            seats.channel,
+            lambda: seats.encoded(feed.history.since(call.last_event_id)),
+            opened=lambda _subscriber: feed.start(),
         )
 
 
@@ -460,7 +521,7 @@ def _seat_preview(
 
 
 def routes(
-    service: Catalog, seat_maps: SeatMaps, gate: Gate, settings: Settings
+    service: Catalog, seat_maps: SeatMaps, gate: Gate, settings: Settings, streams: Streams
 ) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     fresh_s = ceil(settings.catalog_cache_ms / 1000)
@@ -473,11 +534,16 @@ def routes(
     )
     # A map of 100,000 seats takes tens of megabytes while it is read.
     at_a_time = asyncio.Semaphore(settings.seat_maps_in_flight_max)
+    pace = Pace(settings.seat_events_every_ms / 1000, settings.seats_cache_ms / 1000)
+    feeds = SeatFeeds(
+        seat_maps, pace, settings.seat_events_kept_max, partial(_SeatChannel, streams)
+    )
     return [
         ("/v1/concerts", Concerts(service, gate, lookup)),
         ("/v1/concerts/{concert_id}", OneConcert(service, gate, lookup)),
         ("/v1/concerts/{concert_id}/schedules", Schedules(service, gate, lookup)),
         ("/v1/schedules/{schedule_id}/seats", Seats(seat_maps, gate, seat_map)),
+        ("/v1/schedules/{schedule_id}/seats/events", SeatEvents(feeds, gate)),
         ("/v1/admin/concerts", AdminConcerts(service, gate)),
         ("/v1/admin/concerts/{concert_id}", AdminConcert(service, gate)),
         ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, gate)),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from boxoffice.catalog.cache import Cache, Once
@@ -73,6 +74,20 @@ class SeatStates:
     version: int
     read_at: float
     status: bytes
+
+
+class Glimpse(NamedTuple):
+    """What a schedule looks like at this moment: a byte per seat as in `SeatStates`.
+
+    `due_in_s` is the time until that changes by itself (a hold lapses, the sale opens or closes), and
+    `loading_s` what it took to read the layout, 0 where it was in memory.
+    """
+
+    version: int
+    status: bytes
+    on_sale: bool
+    due_in_s: float
+    loading_s: float
 
 
 class _LayoutOutdated(Exception):
@@ -170,6 +185,7 @@ class SeatMaps:
         self._uncertainty_s = uncertainty_s
         self._refuses = settings.seat_cache
         self._listening = False
+        self._followers: dict[UUID, Callable[[], None]] = {}
         draft_ttl_s = settings.catalog_cache_ms / 1000
         self._rest_s = settings.seats_cache_ms / 1000
         self._ages = Ages(self._rest_s, max(settings.seats_verify_ms / 1000, self._rest_s))
@@ -233,6 +249,26 @@ class SeatMaps:
         """
         sheet, live = await self._watched(schedule_id, None)
         return sheet.show(live, self._now(), self._clock(), self._rest_s)
+
+    async def glimpse(self, schedule_id: UUID) -> Glimpse:
+        """Return what is shown of a schedule at this moment; raise `ScheduleNotFound`."""
+        began = self._clock()
+        await self._sheets.get(schedule_id)
+        loading_s = self._clock() - began
+        _, live = await self._watched(schedule_id, None)
+        now = self._now()
+        status = live.shown(now)
+        due_at = min(live.next_lapse_at, live.sale.next_turn_at(now))
+        on_sale = live.sale.surely_on(now, 0)
+        return Glimpse(live.version, status, on_sale, due_at - now, loading_s)
+
+    def follow(self, schedule_id: UUID, wake: Callable[[], None]) -> None:
+        """Have `wake` called, one per schedule, when a glimpse of it may differ from the last one."""
+        self._followers[schedule_id] = wake
+
+    def unfollow(self, schedule_id: UUID) -> None:
+        """End `follow`."""
+        self._followers.pop(schedule_id, None)
 
     def taken(self, schedule_id: UUID, seat_ids: Sequence[str], user_id: UUID) -> list[str] | None:
         """Return which of the seats are surely taken at this moment, without asking anybody.
@@ -314,6 +350,7 @@ class SeatMaps:
             gaps = -1
         if live.gaps != gaps:
             sheet.watch.doubt()
+        self._wake(schedule_id)
 
     def position(self, schedule_id: UUID, seat_ids: Sequence[str]) -> list[int] | None:
         """Return where the seats stand in the layout; None where it is not known."""
@@ -328,11 +365,13 @@ class SeatMaps:
         sheet = self._sheets.peek(schedule_id)
         if sheet is not None:
             sheet.watch.doubt()
+        self._wake(schedule_id)
 
     def doubt_all(self) -> None:
         """Believe nothing until it has been read again: notices were missed."""
         for sheet in self._kept():
             sheet.watch.doubt()
+            self._wake(sheet.layout.schedule_id)
 
     def show_now(self, schedule_id: UUID) -> None:
         """Have the next one who looks at the map see what is known now."""
@@ -344,6 +383,7 @@ class SeatMaps:
     def forget(self, schedule_id: UUID) -> None:
         """Forget layout and states: the seats or the status of the schedule were changed."""
         self._sheets.invalidate(schedule_id)
+        self._wake(schedule_id)
 
     def forget_absent(self) -> None:
         """Forget which schedules do not exist: those of a concert do from its publication on."""
@@ -353,6 +393,11 @@ class SeatMaps:
         """Read the states again before they are shown: a seat was changed, nobody knows how."""
         self.doubt(schedule_id)
         self.show_now(schedule_id)
+
+    def _wake(self, schedule_id: UUID) -> None:
+        wake = self._followers.get(schedule_id)
+        if wake is not None:
+            wake()
 
     def _kept(self) -> Iterator[_Sheet]:
         return iter(self._sheets.values())
@@ -408,6 +453,7 @@ class SeatMaps:
             self._ages,
             lambda: self._listening,
             self._clock,
+            partial(self._wake, schedule_id),
             eager=len(sheet.layout.seats) <= _EAGER_SEATS_MAX,
         )
         return sheet

@@ -58,6 +58,11 @@ class Sale(NamedTuple):
         early, late = now - uncertainty_s, now + uncertainty_s
         return self.is_open and self.opens_at <= early and late < self.closes_at
 
+    def next_turn_at(self, now: float) -> float:
+        """Return when it opens or closes by itself, at a moment after `now`; infinite for never."""
+        turns = [at for at in (self.opens_at, self.closes_at) if at > now and self.is_open]
+        return min(turns, default=float("inf"))
+
 
 class Reading(NamedTuple):
     """One reading of the database: every seat, who has had a reservation, and the sale.

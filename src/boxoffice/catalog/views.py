@@ -1,10 +1,11 @@
 """What callers see of the catalog."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from boxoffice.platform.values import Money
 
@@ -100,6 +101,34 @@ class SeatMap(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     currency: str
     seats: list[Seat]
+
+
+class _SeatsTold(msgspec.Struct, frozen=True, kw_only=True):
+    seq: int
+    version: int
+    seats_available: int
+    on_sale: bool
+
+
+class SeatsSnapshot(_SeatsTold, frozen=True, kw_only=True):
+    """The state of every seat: in `states`, in the seat map's order, the first letter of each status.
+
+    The first event of a stream sets `seq`, which each later one raises by one.
+    """
+
+    states: Annotated[str, Meta(pattern="^[AHSB]*$")]
+
+
+class SeatsChange(_SeatsTold, frozen=True, kw_only=True):
+    """Which seats have another status now: in `seats`, their places in the seat map, counted from 0."""
+
+    seats: dict[SeatStatus, list[int]]
+
+
+class SaleEvent(_SeatsTold, frozen=True, kw_only=True):
+    """The last seat has gone or one is back, or the sale has begun or ended."""
+
+    sold_out: bool
 
 
 class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):

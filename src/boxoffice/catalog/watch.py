@@ -27,7 +27,7 @@ class Ages:
 
 
 class Watch:
-    """The live states of one schedule; `clock` is monotonic, in seconds.
+    """The live states of one schedule; `clock` is monotonic, in seconds; `has_read` hears of readings.
 
     At most one reading is under way at a time, and those who want one that began before they asked
     share it. A hall that is not `eager` is not read for those who would not wait, before somebody has
@@ -40,6 +40,7 @@ class Watch:
         ages: Ages,
         listening: Callable[[], bool],
         clock: Callable[[], float],
+        has_read: Callable[[], None] = lambda: None,
         *,
         eager: bool = True,
     ) -> None:
@@ -47,6 +48,7 @@ class Watch:
         self._ages = ages
         self._listening = listening
         self._clock = clock
+        self._has_read = has_read
         self._is_wanted = eager
         self._read_at = -math.inf
         self._took_s = 0.0
@@ -132,6 +134,7 @@ class Watch:
             grace = 2 if self._listening() else 1
             self._due_at = began_at + self._limit_s()
             self._believed_until = began_at + self._limit_s() * grace
+        self._has_read()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._task = None

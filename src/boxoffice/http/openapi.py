@@ -175,12 +175,10 @@ def _headers(op: Operation) -> list[dict[str, Any]]:
                 "name": "Last-Event-ID",
                 "in": "header",
                 "required": False,
-                "description": "The id of the caller's last event: the stream goes on there.",
-                "schema": {
-                    "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$",
-                },
+                "description": "The id of the caller's last event, from which the stream goes on.",
+                "schema": {"type": "string", "maxLength": 128, "pattern": "^[!-~]*$"},
             }
-        )  # fmt: skip
+        )
     if op.cached:
         headers.append(
             {
@@ -228,9 +226,7 @@ def _responses(op: Operation, method: str, schemas: dict[Any, dict[str, Any]]) -
 def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     described: dict[str, Any] = {"description": _MEANINGS[op.success]}
     if op.events:
-        named = {name: schemas[kind] for name, kind in op.events.items()}
-        described["content"] = {streams.MEDIA_TYPE: {"schema": {"type": "string"}}}
-        described["x-events"] = named
+        described["content"] = {streams.MEDIA_TYPE: {"schema": _event(op, schemas)}}
     if op.returns is not None:
         described["content"] = {"application/json": {"schema": schemas[op.returns]}}
     if op.cached:
@@ -238,6 +234,28 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
             "ETag": {"description": "Names this version.", "schema": {"type": "string"}}
         }
     return described
+
+
+def _event(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    """Describe one event of a stream: before OpenAPI 3.2 a stream's schema is that of its events."""
+    return {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {"id": {"type": "string"}},
+        "oneOf": [
+            {
+                "properties": {
+                    "event": {"const": name},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": bodies.JSON_TYPE,
+                        "contentSchema": schemas[kind],
+                    },
+                }
+            }
+            for name, kind in op.events.items()
+        ],
+    }
 
 
 def possible_problems(op: Operation, method: str) -> list[type[Problem]]:

@@ -1,0 +1,163 @@
+"""What watchers are told, pure: whoever follows it, or comes back, ends in the truth."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxoffice.catalog.seat_history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
+from boxoffice.catalog.seat_states import Sale
+from tests.support.watcher import Missed, Watcher
+
+SEATS = 40
+STATES = st.binary(min_size=SEATS, max_size=SEATS).map(lambda raw: bytes(one % 4 for one in raw))
+
+
+def heard(watcher: Watcher, told: Told) -> None:
+    data: Any = msgspec.json.decode(msgspec.json.encode(told.data))
+    watcher.hear(told.name, data, told.state)
+
+
+@given(st.binary(max_size=300), st.data())
+def test_differences_are_where_they_are(old: bytes, data: st.DataObject) -> None:
+    new = data.draw(st.binary(min_size=len(old), max_size=len(old)))
+    assert differences(old, new) == [at for at in range(len(old)) if old[at] != new[at]]
+
+
+@given(
+    st.lists(
+        st.tuples(STATES | st.none(), st.booleans(), st.integers(0, 2)), min_size=1, max_size=25
+    ),
+    st.integers(1, 8),
+)
+def test_whoever_follows_or_comes_back_ends_in_the_truth(
+    moments: Sequence[tuple[bytes | None, bool, int]], steps_max: int
+) -> None:
+    history = SeatHistory(steps_max)
+    truth, version = bytes(SEATS), 0
+    watching: list[Watcher] = []
+    away: list[Watcher] = []
+    for states, on_sale, what in moments:
+        truth, version = truth if states is None else states, version + what
+        for told in history.take(version, truth, on_sale=on_sale):
+            for watcher in watching:
+                heard(watcher, told)
+        if what == 0 and watching:
+            away.append(watching.pop(0).reconnected())
+        if what == 1:
+            watching.append(Watcher())
+            heard(watching[-1], history.since(""))
+        if what == 2 and away:
+            watching.append(away.pop(0))
+            heard(watching[-1], history.since(watching[-1].state))
+        for watcher in watching:
+            assert (watcher.states, watcher.on_sale) == (truth, on_sale)
+            assert watcher.seats_available == truth.count(0)
+            assert watcher.seq == history.seq
+    for watcher in away:
+        heard(watcher, history.since(watcher.state))
+        assert watcher.states == truth
+
+
+def told(history: SeatHistory, *moments: tuple[int, str, bool]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    letters = bytes.maketrans(b"AHSB", bytes(range(4)))
+    for version, states, on_sale in moments:
+        events = history.take(version, states.encode().translate(letters), on_sale=on_sale)
+        found += [(one.name, one.data) for one in events]
+    return found
+
+
+def test_the_aggregate_is_told_when_it_turns() -> None:
+    history = SeatHistory(10)
+    events = told(
+        history,
+        (1, "AH" + "S" * 20, False),
+        (1, "AH" + "S" * 20, True),
+        (2, "HH" + "S" * 20, True),
+        (3, "HS" + "S" * 20, True),
+        (4, "AS" + "S" * 20, True),
+        (5, "AS" + "S" * 20, False),
+    )
+    assert [name for name, _ in events] == [
+        SNAPSHOT, SALE, CHANGES, SALE, CHANGES, CHANGES, SALE, SALE,
+    ]  # fmt: skip
+    sales = [data for name, data in events if name == SALE]
+    assert [(one.on_sale, one.sold_out, one.seats_available) for one in sales] == [
+        (True, False, 1), (True, True, 0), (True, False, 1), (False, False, 1),
+    ]  # fmt: skip
+    assert [data.seq for _, data in events] == list(range(1, 9))
+
+
+def test_who_knows_a_state_from_elsewhere_is_told_the_change_alone() -> None:
+    here, there = SeatHistory(10), SeatHistory(10)
+    told(here, (5, "A" * 30, True), (6, "H" + "A" * 29, True))
+    # The other process has heard of both changes at once; the state is the same.
+    told(there, (4, "A" * 29 + "S", True), (6, "H" + "A" * 29, True), (9, "S" + "A" * 29, True))
+    known = here.snapshot().state
+    event = there.since(known)
+    assert (event.name, getattr(event.data, "seats", None)) == (CHANGES, {"SOLD": [0]})
+    # The same version with another content is another state.
+    assert there.since(known[:-1] + ("0" if known[-1] != "0" else "1")).name == SNAPSHOT
+    assert there.since("").name == SNAPSHOT
+    assert there.since("nonsense").name == SNAPSHOT
+
+
+def test_a_version_without_a_visible_change_is_known_and_not_told() -> None:
+    history = SeatHistory(10)
+    told(history, (5, "A" * 30, True))
+    before = history.snapshot().state
+    assert told(history, (7, "A" * 30, True)) == []
+    event = history.since(before)
+    assert (event.name, getattr(event.data, "seats", None)) == (CHANGES, {})
+    assert event.data.version == 7
+    assert event.state != before
+
+
+def test_many_changes_come_as_a_snapshot_and_so_do_new_seats() -> None:
+    history = SeatHistory(10)
+    events = told(history, (1, "A" * 60, True), (2, "H" * 60, True), (3, "H" * 61, True))
+    assert [name for name, _ in events] == [SNAPSHOT, SNAPSHOT, SALE, SNAPSHOT]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    print("seed 7")
+    rng = random.Random(7)
+    history = SeatHistory(100)
+    states = bytearray(50_000)
+    history.take(1, bytes(states), on_sale=True)
+    names = [history.snapshot().state]
+    for version in range(2, 400):
+        for _ in range(200):
+            states[rng.randrange(50_000)] = rng.randrange(4)
+        history.take(version, bytes(states), on_sale=True)
+        names.append(history.snapshot().state)
+    assert history._positions <= 50_000 // 6
+    assert len(history._steps) == len(history._at) <= 100
+    assert history.since(names[0]).name == SNAPSHOT
+    assert history.since(names[-3]).name == CHANGES
+
+
+def test_a_watcher_notices_what_it_missed() -> None:
+    # The control of every test that believes a watcher.
+    history = SeatHistory(10)
+    watcher = Watcher()
+    letters = bytes.maketrans(b"AHSB", bytes(range(4)))
+    history.take(1, b"A" * 30, on_sale=True)
+    heard(watcher, history.since(""))
+    history.take(2, (b"H" + b"A" * 29).translate(letters), on_sale=True)
+    [event] = history.take(3, (b"HH" + b"A" * 28).translate(letters), on_sale=True)
+    with pytest.raises(Missed):
+        heard(watcher, event)
+
+
+def test_a_sale_turns_at_its_times_while_it_is_open() -> None:
+    sale = Sale(True, 10.0, 20.0)
+    assert [sale.next_turn_at(now) for now in (5.0, 10.0, 15.0, 20.0)] == [
+        10.0, 20.0, 20.0, float("inf"),
+    ]  # fmt: skip
+    assert Sale(False, 10.0, 20.0).next_turn_at(5.0) == float("inf")
