@@ -39,7 +39,7 @@ def shop(
     with (
         new_database(servers.database_url, template) as database_url,
         # Schemathesis reads every answer to its end, and a stream has none before its life is over.
-        running(database_url, servers.valkey_url, log, stream_lifetime_ms="100") as server,
+        running(database_url, servers.valkey_url, log, stream_lifetime_ms="20") as server,
     ):
         yield server
 
