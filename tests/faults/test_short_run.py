@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -71,3 +72,22 @@ def test_an_unknown_row_is_refused_by_name() -> None:
     )
     assert ended.returncode == 2
     assert "no_such_row is not one of" in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def test_an_interrupted_run_says_so_and_leaves_nothing_running() -> None:
+    argv = [sys.executable, "-m", "faults", "--seed=1", "--only=api_sigkill"]
+    env = {**os.environ, "FAULTS_MARK": (mark := uuid4().hex)}
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        assert running.stdout is not None
+        said = ""
+        while "round 1" not in said:
+            line = running.stdout.readline()
+            assert line, said
+            said += line
+        running.send_signal(signal.SIGINT)
+        said += running.communicate(timeout=TIMEOUT_S)[0]
+    assert running.returncode == 130, said
+    assert "interrupted; everything is stopped" in said
+    assert marked(mark) == []
