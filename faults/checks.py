@@ -24,20 +24,27 @@ _MONEY = ("transfer_", "entry_", "payment_", "wallet_")
 
 @dataclass(frozen=True)
 class Checked:
-    """What the judges found: counts, and a sentence for each kind of thing that is broken."""
+    """What the judges found: counts, and a sentence for each kind of thing that is broken.
+
+    `late_holds`: made for somebody who had been refused meanwhile, where the row excuses that.
+    """
 
     lost: int
     sold_twice: int
     imbalance: int
     broken: Sequence[str]
+    late_holds: int
     took_s: float
 
 
-async def check(settings: Settings, field: Field, record: Record, tag: str) -> Checked:
+async def check(
+    settings: Settings, field: Field, record: Record, tag: str, *, excuses_late_holds: bool = False
+) -> Checked:
     """Judge what happened in a field; nobody may be selling there any more."""
     began_s = time.monotonic()
     user_ids = [person.user_id for person in field.people]
-    findings = compare(record, await _stored(settings, field, tag), user_ids)
+    stored = await _stored(settings, field, tag)
+    findings = compare(record, stored, user_ids, excuses_late_holds=excuses_late_holds)
     violations = linear.check(record.history(user_ids, field.hold_ttl_s))
     report = await audit(settings)
     broken = [_sentence(one) for one in findings if one.is_broken]
@@ -48,6 +55,7 @@ async def check(settings: Settings, field: Field, record: Record, tag: str) -> C
         sold_twice=max(_count(findings, SOLD_TWICE), len(violations)),
         imbalance=sum(one.violations for one in report.broken if one.name.startswith(_MONEY)),
         broken=broken,
+        late_holds=_count(findings, ("lost_hold",)),
         took_s=time.monotonic() - began_s,
     )
 

@@ -187,6 +187,7 @@ class Load:
         self._next_seat = 0
         self._gone: list[str] = []
         self._numbers = 0
+        self._silent: set[str] = set()
         self._visits: set[asyncio.Task[None]] = set()
         self._later: list[Call] = []
 
@@ -426,6 +427,8 @@ class Load:
         if 200 <= answer.status < 300:
             self._note_success(call, answer, begin_s)
             return True
+        if call.what == "hold" and call.key in self._silent:
+            self.record.late[call.key] = self.record.unsettled[call.key]
         if answer.code in ("seat_taken", "hold_expired"):
             seats = tuple(answer.body.get("seat_ids") or call.seats)
             self.record.refusals.append(
@@ -504,6 +507,8 @@ class Load:
         *,
         is_told: bool = False,
     ) -> None:
+        if ending is Ending.SILENT:
+            self._silent.add(call.key)
         self.record.attempts.append(
             Attempt(
                 call.what,

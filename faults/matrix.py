@@ -61,6 +61,8 @@ class Row:
     `run(world, load, random, trials)` makes so many faults; a long row is played in rounds of
     `round_trials`, each with a fresh schedule and fresh people, and each checked. `trial_s` is about
     how long one trial takes. `recovery_p99_max_s` bounds the time from a fault to the next sale.
+    `excuses_late_holds`: a stopped process may hold, when it goes on, what its buyer was refused
+    elsewhere meanwhile.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Row:
     seats: int = 6_000
     people: int = 300
     hold_ttl_s: int = 5
+    excuses_late_holds: bool = False
     stage: Callable[[], AbstractAsyncContextManager[World]] | None = None
 
 

@@ -192,6 +192,8 @@ class Record:
     charges: list[Charged] = field(default_factory=list)
     refusals: list[Refused] = field(default_factory=list)
     unsettled: dict[str, Unsettled] = field(default_factory=dict)
+    # Holds that were refused in the end, and one of whose attempts may still be in a stopped process.
+    late: dict[str, Unsettled] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
     skipped: int = 0
 
@@ -254,7 +256,7 @@ class Record:
         for refused in self.refusals:
             operation = _REFUSED.get(refused.code, Operation.REFUSED)
             yield _told(operation, refused, refused.seats)
-        for one in self.unsettled.values():
+        for one in (*self.unsettled.values(), *self.late.values()):
             if one.what in _UNSETTLED:
                 operation = _UNSETTLED[one.what]
                 yield operation, one.person, one.seats, one.reservation_id, one.begin_s, inf

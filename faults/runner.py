@@ -76,7 +76,10 @@ class Runner:
                 seen.broken.append("the sale did not go on")
         take(result, seen)
         take_record(result, load.record)
-        take_checks(result, await check(world.settings, field, load.record, name))
+        checked = await check(
+            world.settings, field, load.record, name, excuses_late_holds=row.excuses_late_holds
+        )
+        take_checks(result, checked)
         _note(result, "errors_logged_count", world.errors_logged() - logged)
 
     def _name(self, row: AnyRow, number: int) -> str:
@@ -134,6 +137,7 @@ def take_checks(result: Result, checked: Checked) -> None:
     result.sold_twice += checked.sold_twice
     result.imbalance += checked.imbalance
     result.broken += checked.broken
+    _note(result, "late_holds_count", checked.late_holds)
 
 
 def _note(result: Result, name: str, figure: float) -> None:

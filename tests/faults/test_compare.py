@@ -125,3 +125,19 @@ def test_a_seat_is_held_twice_where_the_first_hold_cannot_have_lapsed() -> None:
     holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "HELD", "h3")]
     there = replace(there, shop=replace(there.shop, holds=holds))
     assert broken(told, there) == {"seat_held_twice"}
+
+
+def test_a_late_hold_is_excused_only_where_the_row_says_so_and_only_with_its_reason() -> None:
+    told = record()
+    late = told.holds.pop(0)
+    told.payments.clear()
+    there = stored()
+    holds = [replace(there.shop.holds[0], status="HELD"), there.shop.holds[1]]
+    there = replace(there, shop=replace(there.shop, holds=holds, payments=[]))
+    found = compare(told, there, PEOPLE, excuses_late_holds=True)
+    assert {one.kind for one in found if one.is_broken} == {"unexplained_hold"}
+    told.late[late.key] = Unsettled("hold", late.key, 0, late.seats, "", 1.0)
+    assert broken(told, there) == {"unexplained_hold"}
+    found = compare(told, there, PEOPLE, excuses_late_holds=True)
+    assert {one.kind for one in found if one.is_broken} == set()
+    assert [one.count for one in found if one.kind == "lost_hold"] == [1]
