@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from bench.scenes import Sizes
 from bench.stage import stage
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
-_QUICK = Sizes(holds=800, open_s=3.0, huge=False)
+_QUICK = Sizes(holds=800, open_s=3.0, huge=False, watchers=500)
 _RUNS, _QUICK_RUNS = 5, 1
 _ALL = (*scenes.ROWS, *lock_rows.ROWS)
 
@@ -47,7 +48,7 @@ def main(
     """Measure what a request costs: a bare reply, the usual design, and the shop."""
     sizes = _QUICK if quick else _FULL
     if holds is not None:
-        sizes = Sizes(holds, min(sizes.open_s, holds / 200), sizes.huge)
+        sizes = replace(sizes, holds=holds, open_s=min(sizes.open_s, holds / 200))
     chosen = _chosen(rows, locks=locks, huge=sizes.huge)
     runs = runs or (_QUICK_RUNS if quick else _RUNS)
     started_at = time.monotonic()

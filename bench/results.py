@@ -14,7 +14,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """A row: medians over its runs; CPU in microseconds per request, memory of the largest process.
 
     `cpu_us_per_success` is for each answer 201, with what the refused ones cost. `memory_all_mib` is of
-    all processes of the application together, what they share counted once.
+    all processes of the application together, what they share counted once. `cpu_us_per_event` is the
+    application's for each event that arrived, with what its other work costs.
     """
 
     name: str
@@ -41,6 +42,10 @@ class Figures(msgspec.Struct, kw_only=True):
     sold_twice: int
     batch_mean: float
     batch_sizes: dict[str, int]
+    streams: int
+    events_per_s: float
+    cpu_us_per_event: float | None
+    stream_kib: float
     spread: dict[str, tuple[float, float]]
 
 
@@ -114,6 +119,12 @@ def _figures(name: str, samples: Sequence[Sample], floor: Mapping[int, float]) -
         sold_twice=round(median(sample.sold_twice for sample in samples)),
         batch_mean=middle(lambda sample: sample.batch_mean),
         batch_sizes=_sum(sample.batch_sizes for sample in samples),
+        streams=samples[0].streams,
+        events_per_s=middle(
+            lambda sample: sample.events / sum(sample.statuses.values()) * sample.rps
+        ),
+        cpu_us_per_event=_per_event(samples),
+        stream_kib=middle(lambda sample: sample.stream_kib),
         spread={
             "cpu_us_total": span(lambda sample: sample.total_us),
             "rps": span(lambda sample: sample.rps),
@@ -123,6 +134,15 @@ def _figures(name: str, samples: Sequence[Sample], floor: Mapping[int, float]) -
             ),
         },
     )
+
+
+def _per_event(samples: Sequence[Sample]) -> float | None:
+    us = [
+        sample.cpu_us["app"] * sum(sample.statuses.values()) / sample.events
+        for sample in samples
+        if sample.events
+    ]
+    return round(median(us), 3) if us else None
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -180,6 +200,12 @@ TARGETS: tuple[Target, ...] = (
         ("hot_map_60000",),
         lambda one: one.memory_mib,
         128.0,
+    ),
+    Target(
+        "memory of an open event stream, KiB",
+        ("seat_events",),
+        lambda one: one.stream_kib,
+        20.0,
     ),
 )
 

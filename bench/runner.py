@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from bench.meter import Meter
 from bench.processes import APP, USUAL, Batches, Server, running
 from bench.scenes import HUGE, Row, Scene, Sizes, Work
 from bench.stage import Hall, HallPlan, Stage
+from bench.watchers import Crowd, watching
 from boxoffice.audit import audit
 from boxoffice.platform import sqlfiles
 from boxoffice.settings import Settings
@@ -25,7 +26,10 @@ _USUAL_SQL = sqlfiles.load("bench.usual")
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of one row: CPU in microseconds per request, memory of the largest process per group."""
+    """One run of one row: CPU in microseconds per request, memory of the largest process per group.
+
+    `events` were delivered to all `streams` together, each of which took `stream_kib` of memory.
+    """
 
     round: int
     cpu_us: dict[str, float]
@@ -43,6 +47,9 @@ class Sample:
     sold_twice: int = 0
     batch_mean: float = 0.0
     batch_sizes: dict[str, int] = field(default_factory=dict)
+    streams: int = 0
+    events: int = 0
+    stream_kib: float = 0.0
 
     @property
     def total_us(self) -> float:
@@ -63,6 +70,37 @@ class Step:
     text: str
     done: int
     total: int
+
+
+@dataclass
+class Audience:
+    """Who watches a row, and the memory of each stream; `left` counts those that do not any more."""
+
+    streams: int
+    stream_kib: float
+    crowd: Crowd | None
+    left: int = 0
+
+    def events(self) -> int:
+        """Return how many events they have seen together."""
+        if self.crowd is None:
+            return 0
+        seen = self.crowd.count()
+        self.left = self.streams - seen.open
+        return seen.events
+
+
+@contextmanager
+def _audience(scene: Scene) -> Iterator[Audience]:
+    """Have people watch the first schedule of a scene."""
+    count, group = scene.sizes.watchers, scene.server.group
+    path = f"/v1/schedules/{scene.full.schedule_id}/seats/events"
+    # The map is read and the cache filled before, so that their memory is not the streams'.
+    with watching(scene.server.port, path, 1):
+        before_mib = group.held_mib()
+    with watching(scene.server.port, path, count) as crowd:
+        stream_kib = (group.held_mib() - before_mib) * 1024 / count
+        yield Audience(count, stream_kib, crowd)
 
 
 class Runner:
@@ -109,28 +147,43 @@ class Runner:
                 if row.relay:
                     relay_log = self._folder / "relay.log"
                     groups.append(beside.enter_context(relaying(settings, env, relay_log)))
-                work = row.build(Scene(self._sizes, self._halls[plan], server))
-                return self._measure(row, number, server, work, settings, Meter(groups))
+                scene = Scene(self._sizes, self._halls[plan], server)
+                work = row.build(scene)
+                audience = Audience(0, 0.0, None)
+                if row.is_watched:
+                    audience = beside.enter_context(_audience(scene))
+                meter = Meter(groups)
+                return self._measure(row, number, server, work, settings, meter, audience)
 
     def _measure(
-        self, row: Row, number: int, server: Server, work: Work, settings: Settings, meter: Meter
+        self,
+        row: Row,
+        number: int,
+        server: Server,
+        work: Work,
+        settings: Settings,
+        meter: Meter,
+        audience: "Audience",
     ) -> Sample:
         batches: list[Batches] = []
+        seen: list[int] = []
 
         def before() -> None:
             if row.server == APP:
                 batches.append(server.batches())
+            seen.append(audience.events())
             meter.start()
 
         def after() -> None:
             if row.relay:
                 wait_until_delivered(settings)
             meter.stop()
+            seen.append(audience.events())
             if row.server == APP:
                 batches.append(server.batches())
 
         sent = load.run(self._plan(server, work), before, after)
-        seen = batches[1].since(batches[0]) if batches else Batches(0, 0, {})
+        in_batches = batches[1].since(batches[0]) if batches else Batches(0, 0, {})
         audit, sold_twice = asyncio.run(_audit(settings, row))
         return Sample(
             round=number,
@@ -144,11 +197,14 @@ class Runner:
             statuses=sent.statuses,
             codes=sent.codes,
             audit=audit,
-            unexpected=_unexpected(row, sent),
+            unexpected=_unexpected(row, sent) + audience.left,
             memory_all_mib=server.group.held_mib(),
             sold_twice=sold_twice,
-            batch_mean=seen.mean,
-            batch_sizes=seen.sizes,
+            batch_mean=in_batches.mean,
+            batch_sizes=in_batches.sizes,
+            streams=audience.streams,
+            events=seen[1] - seen[0],
+            stream_kib=audience.stream_kib,
         )
 
     def _plan(self, server: Server, work: Work) -> load.Plan:

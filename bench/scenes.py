@@ -18,6 +18,9 @@ _FLOOR = 10
 REFUSED = 3
 SEED = 88
 SEED_RATE_PER_S = 88.0
+# Seats that are sold each second while people watch, and for how long.
+_WATCHED_RATE_PER_S = 200.0
+_WATCHED_S = 10.0
 SMALL, LARGE, HUGE = 1_000, 60_000, 1_000_000
 _CROWD = 1_000
 _PAIR = 2
@@ -32,6 +35,7 @@ class Sizes:
     holds: int
     open_s: float
     huge: bool
+    watchers: int = 5_000
 
     @property
     def warmup(self) -> int:
@@ -114,6 +118,7 @@ class Row:
 
     `env` is what its server gets beside addresses and workers. Where a row `may_oversell`, seats that
     were sold twice are its result and no failure. With `relay` it ends when all events are delivered.
+    Where it `is_watched`, many follow the seats of the first schedule meanwhile.
     """
 
     name: str
@@ -126,6 +131,7 @@ class Row:
     env: Mapping[str, str] = field(default_factory=dict)
     may_oversell: bool = False
     relay: bool = False
+    is_watched: bool = False
     about: str = ""
 
 
@@ -318,6 +324,15 @@ def hot_map(scene: Scene) -> Work:
     return _split(requests, scene.sizes, count)
 
 
+def watched(scene: Scene) -> Work:
+    """Seats of one large schedule, one by one, at a steady rate."""
+    work = accepted(scene)
+    count = max(1, int(_WATCHED_RATE_PER_S * min(scene.sizes.open_s, _WATCHED_S)))
+    return Work(work.requests, work.warmup, min(count, len(work.requests)), _WATCHED_RATE_PER_S)
+
+
+# One machine has one address.
+_MANY_STREAMS = {"BOXOFFICE_STREAMS_PER_CLIENT_MAX": "1000000"}
 SEATS_TAKEN = frozenset({"seat_taken"})
 
 ROWS: tuple[Row, ...] = (
@@ -354,6 +369,15 @@ ROWS: tuple[Row, ...] = (
         frozenset({"200", "201"}),
         seats=LARGE,
         about="map reads and holds",
+    ),
+    Row("seat_events_unwatched", watched, seats=LARGE, about="200 holds a second, nobody watches"),
+    Row(
+        "seat_events",
+        watched,
+        seats=LARGE,
+        env=_MANY_STREAMS,
+        is_watched=True,
+        about="the same, and thousands watch",
     ),
     Row("hold_1000000_seats", accepted, seats=HUGE, about="one schedule of 1,000,000"),
 )

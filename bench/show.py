@@ -59,6 +59,18 @@ def lock_table(rows: Sequence[Figures]) -> Table:
     return shown
 
 
+def stream_table(rows: Sequence[Figures]) -> Table:
+    """Return one line per row that is watched."""
+    shown = Table(title="event streams; CPU of the application with all else that it did; medians")
+    shown.add_column("row", no_wrap=True)
+    for name in ("streams", "events/s", "µs per event", "KiB per stream", "requests' p99 ms"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [f"{row.streams:,}", f"{row.events_per_s:,.0f}", f"{row.cpu_us_per_event or 0:.1f}"]
+        shown.add_row(row.name, *cells, f"{row.stream_kib:.1f}", f"{row.p99_ms:.1f}")
+    return shown
+
+
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     """Return one line per target."""
     shown = Table(title="targets")
@@ -84,4 +96,6 @@ def show(
     console.print(table(rows))
     if locks := [row for row in rows if row.name.startswith("lock_")]:
         console.print(lock_table(locks))
+    if watched := [row for row in rows if row.streams]:
+        console.print(stream_table(watched))
     console.print(verdict_table(verdicts))

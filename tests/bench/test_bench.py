@@ -20,7 +20,7 @@ TIMEOUT_S = 120
 # Every kind of preparation and of client once; the others differ in what they ask for.
 SHOP = ["usual", "hold_accepted", "hold_refused", "hold_sold_out", "pay", "seats_304", "open_88"]
 LOCKS = ["lock_none_rush", "lock_postgres_per_request_rush", "lock_valkey_per_request_rush"]
-NAMES = [*SHOP, "hold_accepted_relayed", *LOCKS]
+NAMES = [*SHOP, "hold_accepted_relayed", "seat_events", *LOCKS]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,14 @@ def test_the_audit_is_clean_after_every_row(rows: Mapping[str, Any]) -> None:
 
 def test_the_relay_is_counted_where_it_runs(rows: Mapping[str, Any]) -> None:
     assert [name for name, row in rows.items() if row["cpu_us_relay"]] == ["hold_accepted_relayed"]
+
+
+def test_events_reach_those_who_watch(rows: Mapping[str, Any]) -> None:
+    assert [name for name, row in rows.items() if row["streams"]] == ["seat_events"]
+    watched = rows["seat_events"]
+    assert watched["events_per_s"] > watched["streams"]
+    assert watched["cpu_us_per_event"] > 0
+    assert rows["hold_accepted"]["cpu_us_per_event"] is None
 
 
 def test_without_a_lock_seats_are_sold_twice_and_with_one_they_are_not(

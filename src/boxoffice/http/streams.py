@@ -282,9 +282,11 @@ class Streams:
         self._check(client)
         channel = stream.channel
         subscriber = Subscriber(channel, transport, client, stream.closed)
-        first = b"%bretry: %d\n\n%b" % (answer_head, self._retry_ms(), stream.first())
+        first = stream.first()
         self._bound(transport, len(first))
         self._remember(subscriber, channel)
+        subscriber.write(b"%bretry: %d\n\n" % (answer_head, self._retry_ms()))
+        # By itself, so that it is not copied for each of those who come at one time.
         subscriber.send(first)
         channel.admit(subscriber)
         if stream.opened is not None:
