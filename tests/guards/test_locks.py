@@ -293,6 +293,31 @@ async def test_a_release_tells_no_version_of_a_seat_that_is_anothers(hall: Hall)
     await hall.db.fetch(
         "UPDATE seats SET reservation_id = gen_random_uuid() WHERE seat_id = 'S001'"
     )
+    await open_hall(hall.db)  # with free seats of the same names
     released = await hall.release(buyer, reservation)
     assert (released.name, released.seat_versions) == ("released", (0, 3))
     assert (await hall.seat("S001"))["state"] == "HELD"
+
+
+async def test_a_sweeper_leaves_what_is_not_due_on_its_list_as_it_is(hall: Hall) -> None:
+    listed = "SELECT ctid::text, xmin::text FROM lapsing_holds"
+    await hall.held(hall.people[0], "S001")
+    before = await hall.db.fetch(listed)
+    assert await hall.expire() == 0
+    assert await hall.db.fetch(listed) == before
+
+
+async def test_a_sweeper_passes_over_what_another_has_in_hand(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    in_hand, due = await hall.held(buyer, "S001"), await hall.held(buyer, "S002")
+    await hall.lapse(in_hand)
+    await hall.lapse(due)
+    async with other.transaction():
+        await other.execute(
+            "SELECT 1 FROM lapsing_holds WHERE first_reservation_id = $1 FOR UPDATE", in_hand
+        )
+        assert await hall.expire() == 1
+        assert (await hall.status(in_hand), await hall.status(due)) == ("HELD", "EXPIRED")
+    assert await hall.expire() == 1
