@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from boxoffice.accounts.store import AccountStore
 from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore, PayOutcome
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
@@ -212,3 +213,13 @@ async def test_a_reservation_is_paid_and_released_in_its_own_schedule_only(
     assert (await hall.pay(buyer, there)).name == "reservation_not_found"
     assert (await hall.release(buyer, there)).name == "reservation_not_found"
     assert await elsewhere.status(there) == "HELD"
+
+
+async def test_keys_that_are_over_are_not_read(db: Database) -> None:
+    await db.fetch(
+        "INSERT INTO token_keys (kid, secret, verifies_until) VALUES"
+        " ('over', repeat('s', 32)::bytea, clock_timestamp()),"
+        " ('ending', repeat('s', 32)::bytea, clock_timestamp() + interval '1 day'),"
+        " ('signs', repeat('s', 32)::bytea, NULL)"
+    )
+    assert {key.kid for key in await AccountStore(db).keys()} == {"ending", "signs"}
