@@ -27,6 +27,8 @@ _LATER_S = 10
 # Loading only what the tests need takes half of the time of a trial.
 _PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+# A test that hangs ends the run in the middle.
+_HUNG = re.compile(r"^[+ ]*(Timeout)[+ ]*$", re.MULTILINE)
 # What pytest exits with where all tests passed, and where some failed.
 _GREEN, _RED = 0, 1
 
@@ -105,7 +107,7 @@ class Tree:
         started_at = time.monotonic()
         code, printed = self._pytest([word for test in tests for word in test.split()], name)
         seconds = time.monotonic() - started_at
-        failed = _FAILED.findall(printed)
+        failed = _FAILED.findall(printed) or _HUNG.findall(printed)
         if code not in (_GREEN, _RED) or (code == _RED) != bool(failed):
             raise TrialBroken(f"{name}: no verdict\n{printed[-4000:]}")
         return Trial(name, failed[0] if failed else "", seconds, printed)

@@ -321,3 +321,32 @@ async def test_a_sweeper_passes_over_what_another_has_in_hand(
         assert await hall.expire() == 1
         assert (await hall.status(in_hand), await hall.status(due)) == ("HELD", "EXPIRED")
     assert await hall.expire() == 1
+
+
+_AGE = """
+    WITH listed AS (UPDATE lapsing_holds SET expires_at = expires_at - interval '1 day'),
+         seated AS (UPDATE seats SET expires_at = expires_at - interval '1 day' WHERE state = 'HELD')
+    UPDATE reservations
+       SET expires_at = expires_at - interval '1 day', created_at = created_at - interval '1 day'
+"""
+
+
+async def test_a_sweeper_takes_no_more_of_its_list_than_it_was_asked_for(hall: Hall) -> None:
+    buyer = hall.people[0]
+    for first, second in (("S001", "S002"), ("S003", "S004")):
+        await hall.decide(hall.wish(buyer, first), hall.wish(buyer, second))
+    await hall.db.fetch(_AGE)
+    listed = "SELECT ctid::text, xmin::text FROM lapsing_holds ORDER BY expires_at"
+    _, later = await hall.db.fetch(listed)
+    assert await hall.expire(2) == 2
+    assert await hall.db.fetch(listed) == [later]
+
+
+async def test_a_sweeper_works_off_the_list_of_its_own_schedule(hall: Hall) -> None:
+    elsewhere = await open_hall(hall.db)
+    there = await elsewhere.held(elsewhere.people[0], "S001")
+    here = await hall.held(hall.people[0], "S001")
+    await elsewhere.lapse(there)
+    await hall.lapse(here)
+    assert await hall.expire(1) == 1
+    assert (await elsewhere.status(there), await hall.status(here)) == ("HELD", "EXPIRED")
