@@ -96,7 +96,7 @@ class _Where:
         self.first = first
 
     def refuse(self, at: int, complaint: str, **extra: object) -> NoReturn:
-        """Raise `SeatMapInvalid` about the place `at`."""
+        """Raise `SeatMapInvalid` about the place `at`; a `reason` in `extra` is a stable word."""
         raise SeatMapInvalid(f"{self.word} {at}: {complaint}.", **{self.member: at}, **extra)
 
 
@@ -133,7 +133,9 @@ def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedMap
         checked.errors.append(error)
         checked.ended_early = True
     if not checked.seats and not checked.errors:
-        checked.errors.append(SeatMapInvalid("Line 1: there are no seats.", line=1))
+        checked.errors.append(
+            SeatMapInvalid("Line 1: there are no seats.", line=1, reason="no_seats")
+        )
     return checked
 
 
@@ -232,7 +234,7 @@ def _decoded(text: bytes | str) -> str:
     decoded = decoded.removeprefix("\ufeff")
     head, nul, _ = decoded.partition("\x00")
     if nul:
-        _LINE.refuse(_line_of(head), "there is a NUL character")
+        _LINE.refuse(_line_of(head), "there is a NUL character", reason="control")
     return decoded
 
 
@@ -240,7 +242,9 @@ def _from_utf8(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        _LINE.refuse(_line_of(raw[: error.start].decode("utf-8")), "the text is not UTF-8")
+        _LINE.refuse(
+            _line_of(raw[: error.start].decode("utf-8")), "the text is not UTF-8", reason="not_utf8"
+        )
 
 
 def _line_of(before: str) -> int:
@@ -255,7 +259,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            _LINE.refuse(line, f"this is not CSV: {error}")
+            _LINE.refuse(line, f"this is not CSV: {error}", reason="not_csv")
         if cells is None:
             return
         cells = [cell.strip() for cell in cells]
@@ -266,18 +270,31 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
 def _columns(line: int, header: Sequence[str]) -> list[str]:
     for at, name in enumerate(header):
         if name not in _COLUMNS:
-            _LINE.refuse(line, f"there is no column {_shown(name)}", column=name[:TEXT_MAX])
+            _LINE.refuse(
+                line,
+                f"there is no column {_shown(name)}",
+                reason="column_unknown",
+                column=name[:TEXT_MAX],
+            )
         if name in header[:at]:
-            _LINE.refuse(line, f"the column '{name}' is there twice", column=name)
+            _LINE.refuse(
+                line, f"the column '{name}' is there twice", reason="column_twice", column=name
+            )
     for name in _REQUIRED:
         if name not in header:
-            _LINE.refuse(line, f"the column '{name}' is missing", column=name)
+            _LINE.refuse(
+                line, f"the column '{name}' is missing", reason="column_missing", column=name
+            )
     return list(header)
 
 
 def _cells(line: int, columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     if len(cells) != len(columns):
-        _LINE.refuse(line, f"there are {len(cells)} fields where the header has {len(columns)}")
+        _LINE.refuse(
+            line,
+            f"there are {len(cells)} fields where the header has {len(columns)}",
+            reason="fields",
+        )
     return dict(zip(columns, cells, strict=True))
 
 
@@ -305,27 +322,33 @@ def _seat(
     else:
         _text(where, at, "seat_id", seat_id, SEAT_ID_MAX)
         if _BLANK.search(seat_id):
-            where.refuse(at, f"the seat_id {_shown(seat_id)} has a blank", column="seat_id")
+            where.refuse(
+                at, f"the seat_id {_shown(seat_id)} has a blank", reason="blank", column="seat_id"
+            )
     return NewSeat(seat_id, section, row, number, grade, price_minor)
 
 
 def _text(where: _Where, at: int, column: str, text: str, length_max: int = TEXT_MAX) -> str:
     if not text or text.isspace():
-        where.refuse(at, f"{column} is empty", column=column)
+        where.refuse(at, f"{column} is empty", reason="empty", column=column)
     if len(text) > length_max:
-        where.refuse(at, f"{column} has more than {length_max} characters", column=column)
+        where.refuse(
+            at, f"{column} has more than {length_max} characters", reason="too_long", column=column
+        )
     if _FORBIDDEN.search(text):
-        where.refuse(at, f"{column} {_shown(text)} has a control character", column=column)
+        where.refuse(
+            at, f"{column} {_shown(text)} has a control character", reason="control", column=column
+        )
     return text
 
 
 def _whole(line: int, column: str, text: str, low: int, high: int) -> int:
     if not text:
-        _LINE.refuse(line, f"{column} is empty", column=column)
+        _LINE.refuse(line, f"{column} is empty", reason="empty", column=column)
     value = int(text) if _DIGITS.fullmatch(text) else -1
     if not low <= value <= high:
         complaint = f"{column} {_shown(text)} is not a whole number between {low} and {high}"
-        _LINE.refuse(line, complaint, column=column)
+        _LINE.refuse(line, complaint, reason="not_whole", column=column)
     return value
 
 
@@ -342,7 +365,7 @@ class _Distinct:
         """Raise `SeatMapInvalid` where the seat at `at` is one too many."""
         if len(self._places) >= self._seats_max:
             complaint = f"a schedule may have {self._seats_max} seats"
-            self._where.refuse(at, complaint, seats_max=self._seats_max)
+            self._where.refuse(at, complaint, reason="too_many", seats_max=self._seats_max)
 
     def add(self, at: int, seat: NewSeat) -> None:
         """Take the seat at `at`; raise `SeatMapInvalid` where an earlier one has its id or place."""
@@ -360,7 +383,7 @@ def _distinct(found: Iterable[tuple[int, NewSeat]], where: _Where, seats_max: in
         distinct.add(at, seat)
         seats.append(seat)
     if not seats:
-        where.refuse(where.first, "there are no seats")
+        where.refuse(where.first, "there are no seats", reason="no_seats")
     return seats
 
 
@@ -368,9 +391,8 @@ def _once(where: _Where, at: int, seen: dict[object, int], key: object, what: st
     first = seen.setdefault(key, at)
     if first != at:
         word = where.word.lower()
-        where.refuse(
-            at, f"{what} is there already, at {word} {first}", **{f"first_{where.member}": first}
-        )
+        complaint = f"{what} is there already, at {word} {first}"
+        where.refuse(at, complaint, reason="repeated", **{f"first_{where.member}": first})
 
 
 def _shown(text: str) -> str:

@@ -249,7 +249,7 @@ class Catalog:
         seats_total = schedule.seats_total + len(checked.seats)
         if seats_total > self._settings.seats_per_schedule_max:
             message = f"A schedule may have {self._settings.seats_per_schedule_max} seats."
-            errors.append(SeatMapError(line=checked.lines[-1], message=message))
+            errors.append(SeatMapError(line=checked.lines[-1], reason="too_many", message=message))
         return _preview(schedule, checked, sorted(errors, key=lambda error: error.line))
 
     async def _in_the_way(self, schedule_id: UUID, checked: CheckedMap) -> list[SeatMapError]:
@@ -257,7 +257,9 @@ class Catalog:
         lines = dict(zip((seat.seat_id for seat in checked.seats), checked.lines, strict=True))
         return [
             SeatMapError(
-                line=lines[seat_id], message=f"The schedule has the seat '{seat_id}' already."
+                line=lines[seat_id],
+                reason="exists",
+                message=f"The schedule has the seat '{seat_id}' already.",
             )
             for seat_id in known
         ]
@@ -384,12 +386,8 @@ class Catalog:
 
 
 def _seat_map_error(error: SeatMapInvalid) -> SeatMapError:
-    line, column = error.extra.get("line"), error.extra.get("column")
-    return SeatMapError(
-        line=line if isinstance(line, int) else 1,
-        message=error.detail,
-        column=column if isinstance(column, str) else None,
-    )
+    known = {name: error.extra.get(name) for name in SeatMapError.__struct_fields__}
+    return msgspec.convert({**known, "message": error.detail}, SeatMapError)
 
 
 def _preview(

@@ -140,11 +140,16 @@ class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatMapError(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with one line of a CSV seat map; `column` where it is about one."""
+    """What is wrong with one line of a CSV seat map, in a stable word and in words for people.
+
+    `column` where it is about one, `first_line` where an earlier line says the same.
+    """
 
     line: int
+    reason: str
     message: str
     column: str | None = None
+    first_line: int | None = None
 
 
 class SectionPreview(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,12 +1,64 @@
 // The organizer's console; it has texts of its own and comes when somebody goes there.
 
+import { Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { addTexts, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
+import { failure } from "../parts/failure.js";
+import { audit } from "./audit.js";
+import { concert, newConcert } from "./concert.js";
+import { history } from "./history.js";
+import { home } from "./home.js";
+import { live } from "./live.js";
+import { logbook, logbookOfSchedule } from "./logbook.js";
+import { queue } from "./queue.js";
+import { reservations } from "./reservations.js";
+import { seats } from "./seats.js";
 import { texts } from "./texts.js";
 
 addTexts(texts);
 
+const ID = "([^/]+)";
+const PAGES = [
+  ["", home],
+  ["/new", newConcert],
+  ["/logbook", logbook],
+  ["/audit", audit],
+  [`/concerts/${ID}`, concert],
+  [`/schedules/${ID}`, live],
+  [`/schedules/${ID}/seats`, seats],
+  [`/schedules/${ID}/queue`, queue],
+  [`/schedules/${ID}/reservations`, reservations],
+  [`/schedules/${ID}/logbook`, logbookOfSchedule],
+  [`/reservations/${ID}`, history],
+].map(([path, show]) => [new RegExp(`^/organizer${path}/?$`), show]);
+
 /** The page of every address below `/organizer`. */
-export function page() {
-  return { title: t("console.title"), view: h("h1", {}, t("console.title")) };
+export async function page(context) {
+  if (!session.isOpen) return loggedOut();
+  for (const [pattern, show] of PAGES) {
+    const match = pattern.exec(location.pathname);
+    if (match) return guarded(show, { ...context, id: match[1] });
+  }
+  return failure(null, context);
+}
+
+function loggedOut() {
+  const to = encodeURIComponent(location.pathname + location.search);
+  const view = h("section", { class: "card narrow" },
+    h("h1", {}, t("console.title")), h("p", {}, t("account.needed")),
+    h("div", { class: "actions" }, h("a", { class: "button primary", href: `/login?to=${to}` }, t("account.logIn"))));
+  return { title: t("console.title"), view };
+}
+
+async function guarded(show, context) {
+  try {
+    return await show(context);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 403) throw error;
+    const view = h("section", { class: "failure card" },
+      h("h1", {}, t("console.forbidden")), h("p", {}, t("console.forbiddenDetail")),
+      h("div", { class: "actions" }, h("a", { class: "button", href: "/" }, t("toConcerts"))));
+    return { title: t("console.forbidden"), view };
+  }
 }

@@ -1,9 +1,5 @@
-/** What the console says. */
-export const texts = {
-  ko: {
-    "console.title": "주최자 콘솔",
-  },
-  en: {
-    "console.title": "Organizer's console",
-  },
-};
+import { en } from "./texts-en.js";
+import { ko } from "./texts-ko.js";
+
+/** What the console says, by language. */
+export const texts = { ko, en };

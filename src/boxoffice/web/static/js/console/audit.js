@@ -1,0 +1,83 @@
+// The last audit of the shop, and the wish for another one.
+
+import { get, pause } from "../lib/api.js";
+import { h, put } from "../lib/dom.js";
+import { dateTime, number, t } from "../lib/i18n.js";
+import { announcer } from "../parts/announce.js";
+import { sentence } from "../parts/problem.js";
+import { deed } from "./deeds.js";
+import { crumbs, table } from "./parts.js";
+
+const AGAIN_MS = 2_000;
+
+/** The page of the audit. */
+export async function audit({ signal }) {
+  const result = h("div", { class: "board" });
+  const button = h("button", { type: "button", class: "button primary" }, t("audit.ask"));
+  const show = (found) => put(result, verdict(found), checks(found));
+  const first = await get("/v1/admin/audit", { signal });
+  show(first);
+  button.addEventListener("click", () => wish(button, show, signal));
+  if (first.asked_again_at) follow(show, signal);
+  const view = [
+    crumbs(),
+    h("div", { class: "console-head" },
+      h("div", {}, h("h1", {}, t("audit.title")), h("p", { class: "quiet" }, t("audit.lead"))),
+      h("div", { class: "actions" }, button)),
+    result,
+  ];
+  return { title: t("audit.title"), view };
+}
+
+async function wish(button, show, signal) {
+  if (button.getAttribute("aria-disabled")) return;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    const found = await deed("/v1/admin/audit", { signal });
+    show(found);
+    if (found.asked_again_at) await follow(show, signal);
+    else announcer.say(t("audit.fresh"));
+  } catch (error) {
+    if (!signal.aborted) announcer.say(sentence(error), "bad");
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}
+
+async function follow(show, signal) {
+  for (;;) {
+    await pause(AGAIN_MS, signal);
+    const found = await get("/v1/admin/audit", { signal }).catch(() => null);
+    if (signal.aborted) return;
+    if (!found) continue;
+    show(found);
+    if (!found.asked_again_at) return;
+  }
+}
+
+function verdict(found) {
+  const asked = found.asked_again_at && h("p", {}, t("audit.asked", { when: dateTime(found.asked_again_at) }));
+  if (!found.finished_at) return h("div", { class: "notice", role: "status" }, h("p", {}, t("audit.none")), asked);
+  const took = Math.round((new Date(found.finished_at) - new Date(found.started_at)) / 100) / 10;
+  const kind = found.ok ? "good" : "bad";
+  return h("div", { class: `notice ${kind}`, role: "status" },
+    h("p", {}, h("strong", {}, summary(found))),
+    found.failure && h("p", { class: "small" }, found.failure),
+    h("p", { class: "small" }, t("audit.when", { when: dateTime(found.finished_at), took })), asked);
+}
+
+function summary(found) {
+  if (found.ok === null) return t("audit.failed");
+  if (found.ok) return t("audit.ok", { n: found.invariants });
+  return t("audit.broken", { n: found.invariants, broken: found.broken });
+}
+
+function checks({ checks: list }) {
+  if (!list.length) return null;
+  const sorted = [...list].sort((one, other) => other.violations - one.violations);
+  const rows = sorted.map(({ name, description, violations }) => [
+    h("div", {}, h("div", {}, description), h("code", { class: "quiet small" }, name)),
+    h("span", { class: violations ? "broken number" : "number" }, number(violations))]);
+  return h("details", { class: "card", open: list.some(({ violations }) => violations > 0) },
+    h("summary", {}, t("audit.checks")), table([t("audit.check"), t("audit.violations")], rows, t("audit.checks")));
+}

@@ -1,0 +1,90 @@
+// One concert of the organizer: publish it, add schedules to it; and the form that makes one.
+
+import { get } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { dateTime, t } from "../lib/i18n.js";
+import { Field, form } from "../parts/forms.js";
+import { confirmed, deed } from "./deeds.js";
+import { chip, crumbs, moment } from "./parts.js";
+
+const HOLD_S = 300;
+const TICKETS = 4;
+
+/** The form for a new concert. */
+export function newConcert({ go }) {
+  const fields = {
+    title: new Field({ label: t("concertForm.name"), required: true, maxlength: 200 }),
+    artist: new Field({ label: t("concertForm.artist"), required: true, maxlength: 200 }),
+    venue: new Field({ label: t("concertForm.venue"), required: true, maxlength: 200 }),
+    description: new Field({ label: t("concertForm.description"), rows: 5, maxlength: 10_000 }),
+  };
+  const submit = async (values) => {
+    const made = await deed("/v1/admin/concerts", { body: values });
+    await go(`/organizer/concerts/${made.concert_id}`);
+  };
+  const view = [
+    crumbs(),
+    h("section", { class: "card console-form" },
+      h("h1", {}, t("concertForm.title")), form({ fields, label: t("concertForm.create"), submit })),
+  ];
+  return { title: t("concertForm.title"), view };
+}
+
+/** The page of one concert. */
+export async function concert({ id, signal, refresh, go }) {
+  const one = await get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal });
+  const view = [
+    crumbs(),
+    h("div", { class: "console-head" },
+      h("div", {},
+        h("h1", {}, one.title),
+        h("p", {}, `${one.artist} · ${one.venue} `, chip(one.status)),
+        one.description && h("p", { class: "description" }, one.description)),
+      h("div", { class: "actions" }, publishButton(one, refresh),
+        one.status === "PUBLISHED" && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
+    one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
+    h("details", { class: "card", open: one.schedules.length === 0 },
+      h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go)),
+  ];
+  return { title: one.title, view };
+}
+
+function publishButton(one, refresh) {
+  if (one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
+  return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
+    title: t("own.publishTitle"), detail: t("own.publishDetail"), label: t("own.publish"),
+    act: () => deed(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,
+  }) }, t("own.publish"));
+}
+
+function card(one) {
+  const left = one.seats_total
+    ? t("own.seats", { n: one.seats_available, total: one.seats_total }) : t("own.noSeats");
+  return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/schedules/${one.schedule_id}` },
+    h("div", {}, h("h2", {}, moment(one.starts_at)), h("p", { class: "quiet small" }, t("sale.opensAt", { when: dateTime(one.sale_opens_at) }))),
+    h("p", { class: "own-facts" }, chip(one.status), h("span", { class: "small" }, left))));
+}
+
+function scheduleForm(one, go) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const local = (label, required) => new Field({ label, type: "datetime-local", required, hint: t("scheduleForm.zone", { zone }) });
+  const fields = {
+    starts_at: local(t("scheduleForm.starts"), true),
+    sale_opens_at: local(t("scheduleForm.opens"), true),
+    sale_closes_at: local(t("scheduleForm.closes"), false),
+    hold_ttl_s: new Field({ label: t("scheduleForm.hold"), type: "number", min: 1, max: 86_400, value: HOLD_S, required: true, inputmode: "numeric" }),
+    ticket_limit: new Field({ label: t("scheduleForm.limit"), type: "number", min: 1, max: 1000, value: TICKETS, required: true, inputmode: "numeric" }),
+  };
+  const submit = async (values) => {
+    const body = {
+      starts_at: new Date(values.starts_at).toISOString(),
+      sale_opens_at: new Date(values.sale_opens_at).toISOString(),
+      sale_closes_at: values.sale_closes_at ? new Date(values.sale_closes_at).toISOString() : null,
+      hold_ttl_s: Number(values.hold_ttl_s),
+      ticket_limit: Number(values.ticket_limit),
+    };
+    const made = await deed(`/v1/admin/concerts/${one.concert_id}/schedules`, { body });
+    await go(`/organizer/schedules/${made.schedule_id}/seats`);
+  };
+  return form({ fields, label: t("scheduleForm.add"), submit });
+}

@@ -1,0 +1,38 @@
+// What organizers do. These calls have no Idempotency-Key: where the answer got lost, one has to look.
+
+import { call, Problem } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { announcer } from "../parts/announce.js";
+import { ask } from "../parts/dialog.js";
+import { reference, sentence } from "../parts/problem.js";
+
+const LOST = new Set(["no_answer", "outcome_unknown"]);
+
+/** POSTs; a lost answer is a `Problem` with the code `console_unsure`, everything else passes through. */
+export async function deed(path, options = {}) {
+  try {
+    return await call("POST", path, { tries: 1, ...options });
+  } catch (error) {
+    if (!(error instanceof Problem) || !LOST.has(error.code)) throw error;
+    throw new Problem(error.status, "console_unsure", error.body);
+  }
+}
+
+/** Asks for a yes, does `act()`, says how it went, and calls `done` in either case: to look again. */
+export async function confirmed({ title, detail, label, danger = false, act, said, done }) {
+  const yes = await ask(title, (close) => [
+    h("p", {}, detail),
+    h("div", { class: "actions" },
+      h("button", { type: "button", class: danger ? "button danger" : "button primary", onclick: () => close(true) }, label),
+      h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel"))),
+  ]);
+  if (!yes) return;
+  try {
+    await act();
+    announcer.say(said, "good");
+  } catch (error) {
+    announcer.say(`${sentence(error)} ${reference(error)}`.trim(), "bad");
+  }
+  done();
+}

@@ -1,0 +1,34 @@
+// The organizer's concerts.
+
+import { get } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { chip, growing } from "./parts.js";
+
+const LIMIT = 20;
+
+/** The list of the organizer's concerts, drafts too. */
+export async function home({ signal }) {
+  const load = (cursor) => get(`/v1/admin/concerts?${new URLSearchParams({ limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
+  const first = await load("");
+  const list = h("ul", { class: "own-concerts" });
+  const more = growing(first, load, (items) => items.map(card), list);
+  const view = [
+    h("div", { class: "console-head" },
+      h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "quiet" }, t("console.lead"))),
+      h("div", { class: "actions" },
+        h("a", { class: "button", href: "/organizer/logbook" }, t("console.logbook")),
+        h("a", { class: "button", href: "/organizer/audit" }, t("console.audit")),
+        h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
+    first.items.length ? list : h("p", { class: "card" }, t("console.none")),
+    more,
+  ];
+  return { title: t("console.title"), view };
+}
+
+function card(one) {
+  return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/concerts/${one.concert_id}` },
+    h("div", {}, h("h2", {}, one.title), h("p", { class: "quiet small" }, `${one.artist} · ${one.venue}`)),
+    h("p", { class: "own-facts" }, chip(one.status), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
+      one.schedules_open > 0 && h("span", { class: "small" }, t("own.open", { n: one.schedules_open })))));
+}

@@ -1,0 +1,58 @@
+// Who did what and when.
+
+import { get } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { date, dateTime, hasText, list, t, timeOfDay } from "../lib/i18n.js";
+import { crumbs, growing, lookUp, moment, scheduleHead } from "./parts.js";
+
+const LIMIT = 30;
+
+/** The logbook of everything that the organizer did. */
+export async function logbook({ signal }) {
+  const view = [
+    crumbs(),
+    h("div", { class: "console-head" }, h("div", {}, h("h1", {}, t("log.title")), h("p", { class: "quiet" }, t("log.lead")))),
+    await entries({}, signal),
+  ];
+  return { title: t("log.title"), view, wide: true };
+}
+
+/** The logbook of one schedule. */
+export async function logbookOfSchedule({ id, signal, refresh }) {
+  const [schedule, shown] = await Promise.all([lookUp(id, signal), entries({ schedule_id: id }, signal)]);
+  return { title: `${t("log.title")} · ${schedule.concert.title}`, view: [scheduleHead(schedule, "logbook", refresh), shown], wide: true };
+}
+
+async function entries(about, signal) {
+  const load = (cursor) => get(`/v1/admin/logbook?${new URLSearchParams({ ...about, limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
+  const first = await load("");
+  if (!first.items.length) return h("p", { class: "card" }, t("log.none"));
+  const body = h("tbody");
+  const more = growing(first, load, (items) => items.map(row), body);
+  const names = ["log.when", "log.what", "log.about", "log.who", "log.request"];
+  return [h("div", { class: "table-area", tabindex: "0", role: "region", "aria-label": t("log.title") },
+    h("table", { class: "table" }, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, t(name))))), body)), more];
+}
+
+function row(entry) {
+  return h("tr", {},
+    h("td", { "data-name": t("log.when") }, moment(entry.at, (at) => `${date(at)} ${timeOfDay(at)}`)),
+    h("td", { "data-name": t("log.what") }, said(entry)),
+    h("td", { "data-name": t("log.about") }, about(entry)),
+    h("td", { "data-name": t("log.who") }, entry.actor_name ?? entry.actor_id),
+    h("td", { "data-name": t("log.request") }, entry.request_id ? h("code", {}, entry.request_id) : t("log.command")));
+}
+
+function said({ action, details }) {
+  if (!hasText(`log.${action}`)) return action;
+  const changes = list(Object.entries(details).map(([name, value]) => `${name} ${value}`));
+  return t(`log.${action}`, { n: details.seats_added, changes });
+}
+
+function about(entry) {
+  if (entry.schedule_id) {
+    return h("a", { href: `/organizer/schedules/${entry.schedule_id}` }, entry.concert_title ?? "",
+      entry.starts_at && h("span", { class: "small" }, ` · ${dateTime(entry.starts_at)}`));
+  }
+  return entry.concert_id && h("a", { href: `/organizer/concerts/${entry.concert_id}` }, entry.concert_title ?? entry.concert_id);
+}

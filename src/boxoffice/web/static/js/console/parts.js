@@ -1,0 +1,109 @@
+// What several pages of the console are made of.
+
+import { get } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { dateTime, t } from "../lib/i18n.js";
+import { confirmed, deed } from "./deeds.js";
+
+/** The way back: pairs of an address and a name, from the outside in. */
+export function crumbs(...steps) {
+  const items = [["/organizer", t("console.title")], ...steps];
+  return h("nav", { class: "crumbs", "aria-label": t("console.where") },
+    h("ol", {}, items.map(([href, name]) => h("li", {}, h("a", { href }, name)))));
+}
+
+/** The state of a concert, a schedule or a reservation. */
+export function chip(status) {
+  return h("span", { class: `chip state-${status.toLowerCase()}` }, t(`status.${status}`));
+}
+
+/** A table; `rows` are lists of cells. It becomes a list of cards on a narrow screen, unless it is `dense`. */
+export function table(names, rows, label, kind = "") {
+  return h("div", { class: "table-area", tabindex: "0", role: "region", "aria-label": label },
+    h("table", { class: `table ${kind}` },
+      h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.map((cells) => h("tr", {},
+        cells.map((cell, at) => h("td", { "data-name": names[at] }, cell)))))));
+}
+
+/** Names and values beside each other. */
+export function facts(pairs) {
+  return h("dl", { class: "facts" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
+/** A moment by the second, as machines and people read it. */
+export function moment(at, show = dateTime) {
+  return h("time", { datetime: at }, show(at));
+}
+
+/** Looks a schedule up. */
+export function lookUp(id, signal) {
+  return get(`/v1/admin/schedules/${encodeURIComponent(id)}`, { signal });
+}
+
+/** The head of every page about one schedule: what it is, what can be done with it, and its parts. */
+export function scheduleHead(schedule, part, refresh) {
+  const { concert } = schedule;
+  return [
+    crumbs([`/organizer/concerts/${concert.concert_id}`, concert.title]),
+    h("div", { class: "console-head" },
+      h("div", {},
+        h("h1", {}, concert.title),
+        h("p", {}, moment(schedule.starts_at), " ", chip(schedule.status)),
+        h("p", { class: "quiet small" }, t("sale.opensAt", { when: dateTime(schedule.sale_opens_at) }),
+          schedule.sale_closes_at && ` · ${t("sale.closesAt", { when: dateTime(schedule.sale_closes_at) })}`)),
+      h("div", { class: "actions" }, saleButton(schedule, refresh))),
+    hint(schedule),
+    tabs(schedule, part),
+  ];
+}
+
+function tabs({ schedule_id: id }, part) {
+  const parts = [["live", ""], ["seats", "/seats"], ["queue", "/queue"], ["reservations", "/reservations"], ["logbook", "/logbook"]];
+  return h("nav", { class: "tabs", "aria-label": t("tabs") }, parts.map(([name, path]) => h("a", {
+    href: `/organizer/schedules/${id}${path}`, "aria-current": name === part ? "page" : null,
+  }, t(`tabs.${name}`))));
+}
+
+function hint(schedule) {
+  if (schedule.status === "OPEN") return null;
+  if (schedule.seats_total === 0) return h("p", { class: "notice" }, t("sale.seatsFirst"));
+  if (schedule.concert.status === "DRAFT") {
+    return h("p", { class: "notice" }, t("sale.publishFirst"), " ",
+      h("a", { href: `/organizer/concerts/${schedule.concert_id}` }, schedule.concert.title));
+  }
+  return null;
+}
+
+function saleButton(schedule, refresh) {
+  const path = `/v1/admin/schedules/${schedule.schedule_id}`;
+  if (schedule.status === "OPEN") {
+    return h("button", { type: "button", class: "button danger", onclick: () => confirmed({
+      title: t("sale.closeTitle"), detail: t("sale.closeDetail"), label: t("sale.close"), danger: true,
+      act: () => deed(`${path}/close`), said: t("sale.closed"), done: refresh,
+    }) }, t("sale.close"));
+  }
+  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT") return null;
+  return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
+    title: t("sale.openTitle"), detail: t("sale.openDetail", { when: dateTime(schedule.sale_opens_at) }),
+    label: t("sale.open"), act: () => deed(`${path}/open`), said: t("sale.opened"), done: refresh,
+  }) }, t("sale.open"));
+}
+
+/** A list that grows by pages; `show(items)` makes elements, `load(cursor)` returns a page. */
+export function growing(first, load, show, parent) {
+  parent.append(...show(first.items));
+  const more = h("button", { type: "button", class: "button" }, t("console.more"));
+  let cursor = first.next_cursor;
+  more.hidden = !cursor;
+  more.addEventListener("click", async () => {
+    const next = await load(cursor).catch(() => null);
+    if (!next) return;
+    const added = show(next.items);
+    parent.append(...added);
+    cursor = next.next_cursor;
+    more.hidden = !cursor;
+    added[0]?.querySelector("a")?.focus();
+  });
+  return more;
+}

@@ -1,0 +1,101 @@
+// The controls of a waiting room. What is changed here every process follows within a second.
+
+import { get, Problem } from "../lib/api.js";
+import { h, put } from "../lib/dom.js";
+import { number, t } from "../lib/i18n.js";
+import { announcer } from "../parts/announce.js";
+import { Field, form } from "../parts/forms.js";
+import { sentence } from "../parts/problem.js";
+import { confirmed, deed } from "./deeds.js";
+import { lookUp, scheduleHead } from "./parts.js";
+
+const EVERY_MS = 2_000;
+const MODES = ["off", "fifo", "lobby"];
+
+/** The page of a waiting room. */
+export async function queue({ id, signal, refresh }) {
+  const path = `/v1/admin/schedules/${encodeURIComponent(id)}/queue`;
+  const schedule = await lookUp(id, signal);
+  const room = await get(path, { signal }).catch((error) => {
+    if (error instanceof Problem && error.status === 404) return null;
+    throw error;
+  });
+  const view = [scheduleHead(schedule, "queue", refresh),
+    room ? controls(path, room, signal, refresh) : h("p", { class: "notice" }, t("queue.missing"))];
+  return { title: `${t("tabs.queue")} · ${schedule.concert.title}`, view, wide: true };
+}
+
+function controls(path, room, signal, refresh) {
+  const state = h("section", { class: "card", "aria-label": t("queue.title") });
+  const show = (now) => put(state, tiles(now), h("div", { class: "actions" }, switches(path, now, refresh)));
+  show(room);
+  keepReading(path, signal, (now) => put(state.firstElementChild, tiles(now).children));
+  return [state, h("section", { class: "card console-form" }, h("h2", {}, t("queue.title")), settings(path, room, show))];
+}
+
+async function keepReading(path, signal, show) {
+  while (!signal.aborted) {
+    await new Promise((resolve) => { setTimeout(resolve, EVERY_MS); });
+    if (signal.aborted || document.visibilityState !== "visible") continue;
+    const now = await get(path, { signal, tries: 1 }).catch(() => null);
+    if (now && !signal.aborted) show(now);
+  }
+}
+
+function tiles(room) {
+  const rate = room.measured_rate_per_s === null ? "–" : number(Math.round(room.measured_rate_per_s * 10) / 10);
+  return h("div", {},
+    room.mode !== "off" && room.notice && h("p", { class: "notice warn" }, t(`queue.notice.${room.notice}`)),
+    h("dl", { class: "tiles" }, [[t("live.waiting"), number(room.waiting)], [t("live.inside"), number(room.inside)]]
+      .map(([name, value]) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", { class: "number" }, value)))),
+    h("p", { class: "quiet small" }, t("queue.measured", { rate }), " · ", t("queue.called", { n: room.called })));
+}
+
+function switches(path, room, refresh) {
+  if (room.mode === "off") return null;
+  const change = (body) => async () => {
+    try {
+      await deed(path, { body });
+      announcer.say(t("queue.saved"), "good");
+    } catch (error) {
+      announcer.say(sentence(error), "bad");
+    }
+    refresh();
+  };
+  const close = () => confirmed({
+    title: t("queue.closeTitle"), detail: t("queue.closeDetail"), label: t("queue.close"), danger: true,
+    act: () => deed(path, { body: { closed: true } }), said: t("queue.saved"), done: refresh,
+  });
+  return [
+    h("button", { type: "button", class: "button", onclick: change({ paused: !room.paused }) }, room.paused ? t("queue.resume") : t("queue.pause")),
+    room.closed
+      ? h("button", { type: "button", class: "button", onclick: change({ closed: false }) }, t("queue.reopen"))
+      : h("button", { type: "button", class: "button danger", onclick: close }, t("queue.close")),
+  ];
+}
+
+function settings(path, room, show) {
+  const whole = { type: "number", required: true, inputmode: "numeric" };
+  const fields = {
+    rate_per_s: new Field({ label: t("queue.rate"), type: "number", min: 0.01, max: 100_000, step: "any", required: true, value: room.rate_per_s, inputmode: "decimal" }),
+    inside_max: new Field({ ...whole, label: t("queue.insideMax"), min: 1, max: 100_000, value: room.inside_max }),
+    inside_s: new Field({ ...whole, label: t("queue.insideS"), min: 3, max: 86_400, value: room.inside_s }),
+    grace_s: new Field({ ...whole, label: t("queue.grace"), min: 3, max: 3_600, value: room.grace_s }),
+    opens_at: new Field({ label: t("queue.opens"), type: "datetime-local", step: 1, required: true, value: local(room.opens_at) }),
+  };
+  const mode = h("fieldset", { class: "choices" }, h("legend", {}, t("queue.mode")), MODES.map((name) => h("label", {},
+    h("input", { type: "radio", name: "mode", value: name, checked: room.mode === name }), h("span", {}, t(`queue.mode.${name}`)))));
+  const submit = async (values) => {
+    const body = { mode: mode.querySelector("input:checked").value };
+    for (const name of ["rate_per_s", "inside_max", "inside_s", "grace_s"]) body[name] = Number(values[name]);
+    if (values.opens_at !== local(room.opens_at)) body.opens_at = new Date(values.opens_at).toISOString();
+    show(await deed(path, { body }));
+    announcer.say(t("queue.saved"), "good");
+  };
+  return form({ fields, label: t("queue.save"), submit, children: [mode] });
+}
+
+function local(at) {
+  const moment = new Date(at);
+  return new Date(moment - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}

@@ -1,0 +1,277 @@
+"""An organizer puts a concert on sale, watches it, and finds what was sold, in a real browser."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, Route, expect
+
+from tests.api.client import PASSWORD, Person, Sale
+from tests.api.client import expect as answered
+from tests.api.conftest import Running, draft, hold, on_sale
+from tests.web.conftest import Visit
+from tests.web.visitor import Visitor
+
+from .conftest import Enter
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+HEADER = "section,row,number,grade,price"
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+PHONE = {"width": 360, "height": 740}
+WIDE = {"width": 1280, "height": 900}
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def file(text: str) -> dict[str, Any]:
+    """A CSV file to choose."""
+    return {"name": "hall.csv", "mimeType": "text/csv", "buffer": text.encode()}
+
+
+async def choose(visitor: Visitor, text: str) -> None:
+    """Choose a CSV file."""
+    await visitor.page.get_by_label("CSV file").set_input_files(file(text))  # type: ignore[arg-type]
+
+
+async def agree(visitor: Visitor, name: str) -> None:
+    """Press a button, and the one of that name in the dialog that comes."""
+    await visitor.button(name).click()
+    await visitor.page.get_by_role("dialog").get_by_role("button", name=name).click()
+
+
+async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Person) -> None:
+    visitor = await visit(expected=["422"])
+    page = visitor.page
+    await visitor.open("/organizer")
+    await visitor.page.locator("main").get_by_role("link", name="Log in").click()
+    await visitor.log_in(organizer.email, PASSWORD)
+    await expect(visitor.heading("Organizer's console")).to_be_visible()
+
+    await visitor.link("New concert").click()
+    await visitor.button("Create the draft").click()
+    await expect(page.locator(".field-error:not(:empty)")).to_have_count(3)
+    await page.get_by_label("Title").fill(f"Spring {SCRIPT}")
+    await page.get_by_label("Artist").fill("The Encores")
+    await page.get_by_label("Venue").fill("Olympic Hall")
+    await visitor.button("Create the draft").click()
+    await expect(visitor.heading(f"Spring {SCRIPT}")).to_be_visible()
+
+    await page.get_by_label("Starts at").fill("2030-05-01T19:30")
+    await page.get_by_label("Sale opens at").fill("2024-05-01T12:00")
+    await page.get_by_label("Sale closes at").fill("2024-05-01T11:00")
+    await visitor.button("Add the schedule").click()
+    complaint = page.locator(".field", has_text="Sale closes at").locator(".field-error")
+    await expect(complaint).to_contain_text("close")
+    await page.get_by_label("Sale closes at").fill("")
+    await visitor.button("Add the schedule").click()
+
+    await expect(page.get_by_text("The schedule has 0 seats.")).to_be_visible()
+    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,x,VIP,9000\n\nA,1,1,VIP,{SCRIPT}\n")
+    await expect(page.get_by_text("2 lines are at fault")).to_be_visible()
+    lines = page.locator(".import-result tbody td:first-child")
+    assert await lines.all_text_contents() == ["3", "5"]
+    await expect(page.locator(".import-result code").last).to_contain_text(SCRIPT[:20])
+    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,2,VIP,9000\nB,1,1,R,5000\n")
+    await expect(page.get_by_text("3 seats can be added.")).to_be_visible()
+    await visitor.button("Add 3 seats").click()
+    await expect(page.get_by_text("The schedule has 3 seats.")).to_be_visible()
+    await expect(page.get_by_text("Publish the concert before you open the sale.")).to_be_visible()
+
+    schedule_id = page.url.split("/")[-2]
+    await page.locator(".notice").get_by_role("link").click()
+    await agree(visitor, "Publish")
+    await expect(page.get_by_text("Published", exact=True)).to_be_visible()
+    await page.goto(f"/organizer/schedules/{schedule_id}")
+    await agree(visitor, "Open the sale")
+    await expect(page.get_by_text("On sale", exact=True)).to_be_visible()
+
+    sale = Sale("", schedule_id)
+    held = hold(guest, sale, "A-1-1").json["reservation_id"]
+    answered(guest.api.keyed("/v1/payments", {"reservation_id": held, "method": "wallet"}), 201)
+    await expect(page.locator(".tile", has_text="Revenue")).to_contain_text("₩9,000")
+    await expect(page.locator(".tile", has_text="Sold")).to_contain_text("1")
+    await page.get_by_text("The figures as a table").click()
+    await expect(page.get_by_role("cell", name="₩9,000")).to_have_count(1)
+
+    await visitor.link("Reservations").click()
+    await page.get_by_label("E-mail").fill(guest.email.upper())
+    await visitor.button("Search").click()
+    await expect(page.get_by_text("1 reservation", exact=True)).to_be_visible()
+    await page.get_by_role("link", name=re.compile("History")).click()
+    await expect(page.locator(".events li")).to_have_count(5)
+    await expect(page.get_by_text("Ticket for A-1-1 issued")).to_be_visible()
+
+    await page.goto(f"/organizer/schedules/{schedule_id}/logbook")
+    told = await page.locator("tbody td:nth-child(2)").all_text_contents()
+    assert told == ["Sale opened", "3 seats imported", "Schedule added"]
+    await page.goto(f"/organizer/schedules/{schedule_id}")
+    await agree(visitor, "Close the sale")
+    await expect(page.get_by_text("Closed", exact=True)).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def sold(shop: Running, organizer: Person, guest: Person) -> tuple[Sale, str]:
+    """A sale in which something was sold, held and refused, and the id of a reservation."""
+    sale = on_sale(organizer, 60)
+    paid = hold(guest, sale, "A-1-1", "A-1-2").json["reservation_id"]
+    answered(guest.api.keyed("/v1/payments", {"reservation_id": paid, "method": "wallet"}), 201)
+    hold(guest, sale, "A-1-3")
+    answered(organizer.api.keyed(sale.holds, {"seat_ids": ["A-1-1"]}), 409, "seat_taken")
+    return sale, paid
+
+
+async def troubles(page: Page) -> list[str]:
+    """What axe finds that is serious or worse."""
+    found: Any = await Axe().run(page, options={"runOnly": {"type": "tag", "values": _TAGS}})
+    return [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in found.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("locale", "scheme", "viewport"),
+    [("en-US", "light", WIDE), ("ko-KR", "dark", PHONE)],
+    ids=["english-light-wide", "korean-dark-phone"],
+)
+async def test_every_page_is_accessible_and_fits(
+    enter: Enter,
+    organizer: Person,
+    sold: tuple[Sale, str],
+    locale: str,
+    scheme: str,
+    viewport: dict[str, int],
+) -> None:
+    sale, paid = sold
+    visitor = await enter(
+        organizer, "/organizer", locale=locale, color_scheme=scheme, viewport=viewport
+    )
+    schedule = f"/organizer/schedules/{sale.schedule_id}"
+    pages = {
+        "home": "/organizer",
+        "new": "/organizer/new",
+        "concert": f"/organizer/concerts/{sale.concert_id}",
+        "live": schedule,
+        "seats": f"/organizer/schedules/{draft(organizer, 3).schedule_id}/seats",
+        "queue": f"{schedule}/queue",
+        "reservations": f"{schedule}/reservations",
+        "history": f"/organizer/reservations/{paid}",
+        "logbook": "/organizer/logbook",
+        "audit": "/organizer/audit",
+    }
+    for name, path in pages.items():
+        await visitor.page.goto(path)
+        await expect(visitor.page.locator("main h1")).to_be_visible()
+        if name == "live":
+            await expect(visitor.page.locator(".refusals li").first).to_be_visible()
+        if name == "seats":
+            text = f"{HEADER}\nB,1,1,VIP,9000\nB,1,2,,9000\nB,1,3,VIP,-1\n"
+            await visitor.page.locator("#seat-map-file").set_input_files(file(text))  # type: ignore[arg-type]
+            await expect(visitor.page.locator(".import-result tbody tr")).to_have_count(2)
+        for summary in await visitor.page.locator("summary").all():
+            await summary.click()
+        await keep(visitor.page, f"{name}-{locale}-{scheme}-{viewport['width']}")
+        assert await visitor.overflow_px() <= 0, name
+        assert await troubles(visitor.page) == [], name
+
+
+async def keep(page: Page, name: str) -> None:
+    """Take a picture where `BOXOFFICE_TEST_SCREENSHOTS` names a folder."""
+    folder = os.environ.get("BOXOFFICE_TEST_SCREENSHOTS")
+    if folder:
+        await page.screenshot(path=Path(folder) / f"console-{name}.png", full_page=True)
+
+
+async def test_a_hundred_thousand_lines(enter: Enter, organizer: Person) -> None:
+    sale = draft(organizer, 0)
+    visitor = await enter(organizer, f"/organizer/schedules/{sale.schedule_id}/seats")
+    rows = (f"S{at // 5000},{at % 5000 // 50},{1 + at % 50},R,1000" for at in range(100_000))
+    await choose(visitor, "\n".join([HEADER, *rows]))
+    button = visitor.button("Add 100,000 seats")
+    await expect(button).to_be_visible(timeout=60_000)
+    await button.click()
+    total = visitor.page.get_by_text("The schedule has 100,000 seats.")
+    await expect(total).to_be_visible(timeout=60_000)
+
+
+async def test_a_lost_answer_is_looked_up(enter: Enter, organizer: Person) -> None:
+    sale = draft(organizer, 0)
+    path = f"/organizer/schedules/{sale.schedule_id}/seats"
+    visitor = await enter(organizer, path, expected=["ERR_"])
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await visitor.page.route(f"**/schedules/{sale.schedule_id}/seats", lose)
+    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\n")
+    await visitor.button("Add 1 seat").click()
+    await expect(visitor.page.get_by_text("The schedule has 1 seat.")).to_be_visible()
+    # Of a concert nothing tells whether it was made: the page says that one has to look.
+    await visitor.page.route("**/v1/admin/concerts", lambda route: route.abort())
+    await visitor.open("/organizer/new")
+    for label in ("Title", "Artist", "Venue"):
+        await visitor.page.get_by_label(label).fill("Lost")
+    await visitor.button("Create the draft").click()
+    await expect(visitor.page.get_by_text("look before you try again")).to_be_visible()
+    await expect(visitor.page.get_by_label("Title")).to_have_value("Lost")
+
+
+async def test_without_news_the_last_figures_stay(
+    enter: Enter, organizer: Person, sold: tuple[Sale, str]
+) -> None:
+    sale, _ = sold
+    visitor = await enter(
+        organizer, f"/organizer/schedules/{sale.schedule_id}", expected=["ERR_", "503"]
+    )
+    page = visitor.page
+    tile = page.locator(".tile", has_text="Sold")
+    await expect(tile).to_contain_text("2")
+    await page.route("**/figures*", lambda route: route.abort())
+    await expect(page.get_by_text("No news since")).to_be_visible()
+    await expect(tile).to_contain_text("2")
+    await page.unroute("**/figures*")
+    await expect(page.get_by_text("No news since")).to_be_hidden()
+
+
+async def test_the_waiting_room_is_controlled(enter: Enter, organizer: Person) -> None:
+    sale = on_sale(organizer, 10)
+    visitor = await enter(organizer, f"/organizer/schedules/{sale.schedule_id}/queue")
+    page = visitor.page
+    await page.get_by_label("In the order of arrival").check()
+    await page.get_by_label("People let in per second").fill("7.5")
+    await page.get_by_label("People inside at the most").fill("50")
+    await visitor.button("Save").click()
+    await expect(visitor.button("Pause")).to_be_visible()
+    await visitor.button("Pause").click()
+    await expect(page.get_by_text("Paused: nobody is let in")).to_be_visible()
+    room = answered(organizer.api.get(f"/v1/admin/schedules/{sale.schedule_id}/queue"), 200).json
+    assert (room["mode"], room["rate_per_s"], room["inside_max"]) == ("fifo", 7.5, 50)
+    await visitor.button("Go on").click()
+    await expect(visitor.button("Pause")).to_be_visible()
+    await visitor.link("Logbook").click()
+    await expect(page.get_by_text("Waiting room changed").first).to_be_visible()
+
+
+async def test_others_see_nothing(
+    enter: Enter, visit: Visit, stranger: Person, guest: Person, sold: tuple[Sale, str]
+) -> None:
+    sale, paid = sold
+    visitor = await enter(stranger, "/organizer", expected=["404"])
+    for path in (
+        f"/organizer/schedules/{sale.schedule_id}",
+        f"/organizer/concerts/{sale.concert_id}",
+        f"/organizer/reservations/{paid}",
+    ):
+        await visitor.page.goto(path)
+        await expect(visitor.heading("There is nothing here")).to_be_visible()
+    visitor = await enter(guest, "/organizer", expected=["403"])
+    await expect(visitor.heading("This page is for organizers")).to_be_visible()
+    nobody = await visit()
+    await nobody.open(f"/organizer/schedules/{sale.schedule_id}")
+    await expect(nobody.page.locator("main").get_by_role("link", name="Log in")).to_be_visible()
