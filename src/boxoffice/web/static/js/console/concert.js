@@ -67,9 +67,9 @@ function card(one) {
 
 function scheduleForm(one, go) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const local = (label, required) => new Field({ label, type: "datetime-local", required, hint: t("scheduleForm.zone", { zone }) });
+  const local = (label, required, hint) => new Field({ label, type: "datetime-local", required, hint });
   const fields = {
-    starts_at: local(t("scheduleForm.starts"), true),
+    starts_at: local(t("scheduleForm.starts"), true, t("scheduleForm.zone", { zone })),
     sale_opens_at: local(t("scheduleForm.opens"), true),
     sale_closes_at: local(t("scheduleForm.closes"), false),
     hold_ttl_s: new Field({ label: t("scheduleForm.hold"), type: "number", min: 1, max: 86_400, value: HOLD_S, required: true, inputmode: "numeric" }),

@@ -52,7 +52,7 @@ function said({ action, details }) {
 function about(entry) {
   if (entry.schedule_id) {
     return h("a", { href: `/organizer/schedules/${entry.schedule_id}` }, entry.concert_title ?? "",
-      entry.starts_at && h("span", { class: "small" }, ` · ${dateTime(entry.starts_at)}`));
+      entry.starts_at && h("span", { class: "small" }, dateTime(entry.starts_at)));
   }
   return entry.concert_id && h("a", { href: `/organizer/concerts/${entry.concert_id}` }, entry.concert_title ?? entry.concert_id);
 }

@@ -77,22 +77,40 @@ function switches(path, room, refresh) {
 function settings(path, room, show) {
   const whole = { type: "number", required: true, inputmode: "numeric" };
   const fields = {
+    mode: new Choice(t("queue.mode"), "mode", MODES.map((name) => [name, t(`queue.mode.${name}`)]), room.mode),
     rate_per_s: new Field({ label: t("queue.rate"), type: "number", min: 0.01, max: 100_000, step: "any", required: true, value: room.rate_per_s, inputmode: "decimal" }),
     inside_max: new Field({ ...whole, label: t("queue.insideMax"), min: 1, max: 100_000, value: room.inside_max }),
     inside_s: new Field({ ...whole, label: t("queue.insideS"), min: 3, max: 86_400, value: room.inside_s }),
     grace_s: new Field({ ...whole, label: t("queue.grace"), min: 3, max: 3_600, value: room.grace_s }),
     opens_at: new Field({ label: t("queue.opens"), type: "datetime-local", step: 1, required: true, value: local(room.opens_at) }),
   };
-  const mode = h("fieldset", { class: "choices" }, h("legend", {}, t("queue.mode")), MODES.map((name) => h("label", {},
-    h("input", { type: "radio", name: "mode", value: name, checked: room.mode === name }), h("span", {}, t(`queue.mode.${name}`)))));
   const submit = async (values) => {
-    const body = { mode: mode.querySelector("input:checked").value };
+    const body = { mode: values.mode };
     for (const name of ["rate_per_s", "inside_max", "inside_s", "grace_s"]) body[name] = Number(values[name]);
     if (values.opens_at !== local(room.opens_at)) body.opens_at = new Date(values.opens_at).toISOString();
     show(await deed(path, { body }));
     announcer.say(t("queue.saved"), "good");
   };
-  return form({ fields, label: t("queue.save"), submit, children: [mode] });
+  return form({ fields, label: t("queue.save"), submit });
+}
+
+/** One of several, in a form: what a `Field` is to a form, without anything that could be wrong. */
+class Choice {
+  constructor(label, name, options, chosen) {
+    this.view = h("fieldset", { class: "choices" }, h("legend", {}, label), options.map(([value, text]) => h("label", {},
+      h("input", { type: "radio", name, value, checked: value === chosen }), h("span", {}, text))));
+    this.input = this.view.querySelector("input");
+  }
+
+  get value() {
+    return this.view.querySelector("input:checked").value;
+  }
+
+  check() {
+    return true;
+  }
+
+  complain() {}
 }
 
 function local(at) {
