@@ -48,7 +48,7 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
             ProcessGroup(stop_timeout_s=roles.stop_timeout_s(settings), say=say)
         )
         _spawn(stack, group, settings)
-        say("starting the API, the sweeper and the relay")
+        say("starting the API, the sweeper, the relay and the auditor")
         opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
 
         attendant = None if servers is None else Attendant(servers, say)
