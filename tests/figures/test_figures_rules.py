@@ -79,6 +79,12 @@ def test_a_step_is_shown_once_it_is_handed_over() -> None:
     assert rules.window(boundary + rules.SETTLED_AFTER_S, 60) == range(988, 1000)
 
 
+def test_whatever_is_asked_for_few_windows_are_read() -> None:
+    asked = range(rules.WINDOW_MIN_S, rules.WINDOW_MAX_S + 1)
+    assert {rules.read_window(window_s) for window_s in asked} == set(rules.WINDOWS_S)
+    assert all(rules.read_window(window_s) >= window_s for window_s in asked)
+
+
 def test_what_nobody_counted_is_none_and_what_nobody_asked_is_zero() -> None:
     sold = [Sold(step=5, holds=2, sales=1, revenue=100)]
     [unknown] = rules.series(range(5, 6), None, sold, FINE_SECONDS)

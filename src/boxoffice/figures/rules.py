@@ -14,8 +14,9 @@ STEP_S = 5
 STEPS_PER_KEY = 60
 # A worker hands its sums over every second; then a step is complete.
 SETTLED_AFTER_S = 2.0
-WINDOW_MAX_S = 3_600
-WINDOW_MIN_S = 60
+# How far back figures are read; who asks for less gets the end of it, so that few readings serve all.
+WINDOWS_S = (60, 600, 3_600)
+WINDOW_MIN_S, WINDOW_MAX_S = WINDOWS_S[0], WINDOWS_S[-1]
 OK = "ok"
 
 _CODE = "c:"
@@ -87,10 +88,20 @@ def starts_at(step: int) -> datetime:
     return datetime.fromtimestamp(step * STEP_S, UTC)
 
 
+def read_window(window_s: int) -> int:
+    """Return the window that is read for one that is asked for, up to `WINDOW_MAX_S`."""
+    return next(read for read in WINDOWS_S if read >= window_s)
+
+
+def steps_in(window_s: int) -> int:
+    """Return how many steps a window has."""
+    return ceil(window_s / STEP_S)
+
+
 def window(now_s: float, window_s: int) -> range:
     """Return the steps of the last `window_s` seconds that are over and handed over."""
     end = step_of(now_s - SETTLED_AFTER_S)
-    return range(end - ceil(window_s / STEP_S), end)
+    return range(end - steps_in(window_s), end)
 
 
 def key_of(step: int) -> int:

@@ -72,7 +72,9 @@ class LiveFigures:
         schedule = await self._store.schedule(schedule_id, organizer_id)
         if schedule is None:
             raise ScheduleNotFound
-        return await self._read.get((schedule_id, window_s, schedule))
+        figures = await self._read.get((schedule_id, rules.read_window(window_s), schedule))
+        series = figures.series[-rules.steps_in(window_s) :]
+        return msgspec.structs.replace(figures, series=series)
 
     async def _load(self, key: tuple[UUID, int, OwnSchedule]) -> Figures:
         schedule_id, window_s, schedule = key
