@@ -1,0 +1,167 @@
+"""Who may call what: the rule of every operation, and requests about things that exist.
+
+A new operation gets a row in `MATRIX`, and in `BODIES` where it takes a body: one that the right caller
+could send, so that a wrong caller is refused for who they are and for nothing else.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from boxoffice.http.statuses import STATUSES
+
+from .client import PASSWORD, Answer, Api, Person, expect
+from .conftest import hold, on_sale, schedule_body, seat_bodies
+
+
+class Rule(NamedTuple):
+    """What each caller gets: the status of a success, or the code of a refusal.
+
+    `buyer` and `organizer` own what is asked for, `other` and `stranger` are another buyer and another
+    organizer. `is_open` operations look at nobody's token.
+    """
+
+    buyer: int | str
+    other: int | str
+    organizer: int | str
+    stranger: int | str
+    is_open: bool = False
+
+    @property
+    def callers(self) -> dict[str, int | str]:
+        """What each kind of person gets."""
+        named = self._asdict()
+        return {name: named[name] for name in ("buyer", "other", "organizer", "stranger")}
+
+    @property
+    def is_for_organizers(self) -> bool:
+        """Whether a role is asked for."""
+        return self.buyer == "forbidden"
+
+
+def everybody(answer: int | str) -> Rule:
+    """Return the rule of an operation that treats all alike and asks for no token."""
+    return Rule(answer, answer, answer, answer, is_open=True)
+
+
+def anybody(answer: int | str) -> Rule:
+    """Return the rule of an operation that all may call who have a token."""
+    return Rule(answer, answer, answer, answer)
+
+
+def owned(owner: int | str, others: str) -> Rule:
+    """Return the rule of an operation about what the buyer owns."""
+    return Rule(owner, others, others, others)
+
+
+def sellers(owner: int | str, stranger: int | str) -> Rule:
+    """Return the rule of an operation for organizers."""
+    return Rule("forbidden", "forbidden", owner, stranger)
+
+
+MATRIX = {
+    "POST /v1/users": everybody("email_taken"),
+    "POST /v1/sessions": everybody(201),
+    "GET /v1/clock": everybody(200),
+    "GET /v1/concerts": everybody(200),
+    "GET /v1/concerts/{concert_id}": everybody(200),
+    "GET /v1/concerts/{concert_id}/schedules": everybody(200),
+    "GET /v1/schedules/{schedule_id}/seats": everybody(200),
+    "POST /v1/schedules/{schedule_id}/queue": anybody("queue_closed"),
+    "GET /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
+    "DELETE /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
+    "GET /v1/schedules/{schedule_id}/queue/draw": everybody("not_found"),
+    "POST /v1/schedules/{schedule_id}/reservations": anybody("seat_not_found"),
+    "GET /v1/reservations/{reservation_id}": owned(200, "reservation_not_found"),
+    "DELETE /v1/reservations/{reservation_id}": owned("not_held", "reservation_not_found"),
+    "GET /v1/me/reservations": anybody(200),
+    "POST /v1/payments": owned("already_paid", "reservation_not_found"),
+    "GET /v1/payments/{payment_id}": owned(200, "payment_not_found"),
+    "GET /v1/me/wallet": anybody(200),
+    "GET /v1/me/wallet/entries": anybody(200),
+    "POST /v1/me/wallet/charges": anybody("amount_invalid"),
+    "GET /v1/admin/concerts": sellers(200, 200),
+    "GET /v1/admin/concerts/{concert_id}": sellers(200, "concert_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}": sellers(200, "schedule_not_found"),
+    "GET /v1/admin/logbook": sellers(200, 200),
+    "GET /v1/admin/schedules/{schedule_id}/figures": sellers(200, "schedule_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/reservations": sellers(200, "schedule_not_found"),
+    "GET /v1/admin/reservations/{reservation_id}": sellers(200, "reservation_not_found"),
+    "GET /v1/admin/audit": sellers(200, 200),
+    "POST /v1/admin/audit": sellers(202, 202),
+    "POST /v1/admin/schedules/{schedule_id}/seats/preview": sellers(
+        "unsupported_media_type", "unsupported_media_type"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
+    "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
+    "POST /v1/admin/concerts": sellers(201, 201),
+    "POST /v1/admin/concerts/{concert_id}/schedules": sellers(201, "concert_not_found"),
+    "POST /v1/admin/concerts/{concert_id}/publish": sellers(
+        "already_published", "concert_not_found"
+    ),
+    "POST /v1/admin/schedules/{schedule_id}/seats": sellers(
+        "seat_map_locked", "schedule_not_found"
+    ),
+    "POST /v1/admin/schedules/{schedule_id}/open": sellers(200, "schedule_not_found"),
+    "POST /v1/admin/schedules/{schedule_id}/close": sellers(200, "schedule_not_found"),
+}
+
+# What operators and their machines ask; it is no operation of the document.
+OPERATORS = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /docs",
+    "GET /docs/{name}",
+}
+
+Ask = Callable[[str, Api], Answer]
+
+
+def about(buyer: Person, organizer: Person) -> Ask:
+    """Return what calls an operation about things of these two."""
+    sale = on_sale(organizer, 3)
+    sold = hold(buyer, sale, "A-1-1").json["reservation_id"]
+    order = {"reservation_id": sold, "method": "wallet"}
+    paid = expect(buyer.api.keyed("/v1/payments", order), 201).json["payment_id"]
+    ids = {
+        "concert_id": sale.concert_id,
+        "schedule_id": sale.schedule_id,
+        "reservation_id": sold,
+        "payment_id": paid,
+        "name": "start.js",
+    }
+    login = {"email": buyer.email, "password": PASSWORD}
+    bodies: dict[str, object] = {
+        "POST /v1/users": {**login, "name": "Somebody"},
+        "POST /v1/sessions": login,
+        "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
+        "POST /v1/payments": order,
+        "POST /v1/me/wallet/charges": {"amount": 0},
+        "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
+        "POST /v1/admin/concerts/{concert_id}/schedules": schedule_body(),
+        "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
+    }
+
+    def ask(operation: str, caller: Api) -> Answer:
+        method, path = operation.format(**ids).split()
+        if method == "POST":
+            return caller.keyed(path, bodies.get(operation, {}))
+        return caller.call(method, path)
+
+    return ask
+
+
+def check(answer: Answer, wanted: int | str, what: object) -> None:
+    """Check that an answer is a success of this status, or the refusal with this code."""
+    status, code = (wanted, "") if isinstance(wanted, int) else (STATUSES[wanted], wanted)
+    assert (answer.status, answer.code) == (status, code), (what, answer)
+    if code:
+        expect(answer, status, code)
+
+
+def unauthenticated(answer: Answer, code: str, what: object) -> None:
+    """Check that an answer is a 401 that says how to do better (RFC 9110, section 11.6.1)."""
+    check(answer, code, what)
+    assert answer.status == 401, what
+    assert answer.headers["www-authenticate"].startswith("Bearer"), what
