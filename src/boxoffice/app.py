@@ -347,6 +347,7 @@ def batch_limits(settings: Settings) -> BatchLimits:
         beside_min=settings.batch_beside_min,
         beside_after_s=settings.batch_beside_after_ms / 1000,
         queue_max=settings.batch_queue_max,
+        wait_max_s=settings.batch_wait_max_ms / 1000,
         retry_for_s=settings.batch_retry_for_ms / 1000,
         settle_for_s=settings.outcome_settle_for_ms / 1000,
         isolate_for_s=settings.batch_isolate_for_ms / 1000,

@@ -77,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     batch_beside_min: Annotated[int, Meta(ge=1, le=512)] = 32
     batch_beside_after_ms: Milliseconds = 5
     batch_queue_max: Count = 2_000
+    batch_wait_max_ms: Milliseconds = 500
     batch_retry_for_ms: Milliseconds = 1_500
     batch_isolate_for_ms: Milliseconds = 4_000
     outcome_settle_for_ms: Milliseconds = 4_000

@@ -1,5 +1,7 @@
 """The queue is bounded, and whoever finds it full hears so at once."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -71,3 +73,57 @@ async def test_the_word_of_an_unavailable_decider_reaches_everybody() -> None:
     assert refusals[0] is not refusals[1]
     assert isinstance(refusals[0], Unavailable)
     assert refusals[0].extra == {"pool": "full"}
+
+
+async def line_of_slow_batches(desk: Desk, batch_s: float) -> "list[asyncio.Task[str]]":
+    """Let a batch of one take `batch_s`, and return four who wait in line behind the next."""
+    tasks = desk.ask("a b c d e")
+    first = await desk.decider.next()
+    desk.clock.now += batch_s
+    first.accept()
+    await tasks[0]
+    await desk.decider.next()
+    return tasks
+
+
+async def test_nobody_joins_a_line_in_which_they_would_wait_for_too_long() -> None:
+    desk = Desk(batch_max=1, batches_in_flight=1, wait_max_s=1.0)
+    tasks = await line_of_slow_batches(desk, 0.3)
+    # Four are there, and each takes 0.3 s.
+    with pytest.raises(Overloaded):
+        await desk.group.submit(desk.decider, "lane", Wish("f"))
+    for task in tasks:
+        task.cancel()
+
+
+async def test_a_faster_line_may_be_as_long() -> None:
+    # The control of the test above.
+    desk = Desk(batch_max=1, batches_in_flight=1, wait_max_s=1.0)
+    await line_of_slow_batches(desk, 0.2)
+    task = desk.ask("f")[0]
+    await until(lambda: desk.group.count == 5)
+    assert not task.done()
+
+
+async def test_who_is_next_shows_that_nothing_moves() -> None:
+    desk = Desk(batches_in_flight=1, wait_max_s=1.0)
+    await desk.occupy()
+    desk.ask("a")
+    await until(lambda: desk.waiting() == ["a"])
+    desk.clock.now += 0.9
+    desk.ask("b")
+    await until(lambda: desk.waiting() == ["a", "b"])
+    desk.clock.now += 0.2
+    with pytest.raises(Overloaded):
+        await desk.group.submit(desk.decider, "lane", Wish("c"))
+
+
+async def test_one_slow_batch_makes_no_line() -> None:
+    desk = Desk(batches_in_flight=2, wait_max_s=1.0)
+    slow = await desk.occupy()
+    desk.clock.now += 5.0
+    slow.accept()
+    for name in "abcd":
+        task = desk.ask(name)[0]
+        (await desk.decider.next()).accept()
+        assert await task == f"did {name}"

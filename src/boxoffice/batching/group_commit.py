@@ -20,6 +20,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from boxoffice.batching.pace import Pace
 from boxoffice.errors import Draining, IntegrityError, OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Failure, classify
@@ -83,7 +84,8 @@ class Limits:
 
     A lane's next batch goes to the database beside its last one when it has `beside_min` commands, or
     when the last one has been there for `beside_after_s`.
-    `queue_max` counts everybody who waits and every command without an outcome. `retry_for_s` runs
+    `queue_max` counts everybody who waits and every command without an outcome, and nobody joins a
+    line in which they would wait for longer than `wait_max_s`. `retry_for_s` runs
     from a command's first failed try; `settle_for_s` bounds the search for a lost answer, and
     `isolate_for_s` the time in which the commands of a failed batch are tried alone.
     """
@@ -93,6 +95,7 @@ class Limits:
     beside_min: int = 32
     beside_after_s: float = 0.005
     queue_max: int = 2_000
+    wait_max_s: float = math.inf
     retry_for_s: float = 1.5
     settle_for_s: float = 4.0
     isolate_for_s: float = 4.0
@@ -105,6 +108,8 @@ class Pending(Generic[C, O]):
     command: C
     number: int
     identity: Hashable | None = None
+    # Since when it waits for its next batch.
+    since: float = 0.0
     attempts: int = 0
     give_up_at: float = math.inf
     in_doubt: bool = False
@@ -141,6 +146,7 @@ class GroupCommit:
         self._clock = clock
         self._jitter = jitter
         self._numbers = count()
+        self._pace = Pace()
         self._lanes: dict[tuple[str, Hashable], _Lane[Any, Any]] = {}
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}
@@ -164,13 +170,13 @@ class GroupCommit:
 
         Raises:
             Draining: this process is shutting down; nothing was done.
-            Overloaded: the queue is full, or others stayed in the way for too long.
+            Overloaded: too many wait already, or others stayed in the way for too long.
             Unavailable: the database cannot decide now; nothing was done.
             OutcomeUnknown: the answer was lost, and it is not known what was done.
         """
         if self._closing:
             raise Draining
-        if self._count >= self._limits.queue_max:
+        if self._count >= self._limits.queue_max or self._wait_is_too_long():
             raise Overloaded
         identity = None if command.identity is None else (decider.kind, key, command.identity)
         while identity is not None and (twin := self._by_identity.get(identity)) is not None:
@@ -180,6 +186,12 @@ class GroupCommit:
             with contextlib.suppress(Exception):
                 await self._share(twin)
         return await _outcome_of(self._admit(decider, key, command, identity))
+
+    def _wait_is_too_long(self) -> bool:
+        if not self._turns:
+            return False
+        waited_s = self._clock() - self._turns[0].waiting[0].since
+        return self._pace.is_too_slow_for(self._count, waited_s, self._limits.wait_max_s)
 
     async def close(self) -> None:
         """Take no new command and return when every accepted one has its outcome."""
@@ -199,7 +211,7 @@ class GroupCommit:
     def _admit(
         self, decider: Decider[K, C, O], key: K, command: C, identity: Hashable | None
     ) -> Pending[C, O]:
-        pending: Pending[C, O] = Pending(command, next(self._numbers), identity)
+        pending: Pending[C, O] = Pending(command, next(self._numbers), identity, self._clock())
         self._count += 1
         if identity is not None:
             self._by_identity[identity] = pending
@@ -296,7 +308,9 @@ class GroupCommit:
             self._refuse(batch, OutcomeUnknown)
             raise
         finally:
-            telemetry.BATCH_SECONDS.labels(lane.decider.kind).observe(self._clock() - started_at)
+            ended_at = self._clock()
+            self._pace.ended(started_at, ended_at, len(batch))
+            telemetry.BATCH_SECONDS.labels(lane.decider.kind).observe(ended_at - started_at)
             telemetry.BATCH_QUEUE.set(self._count)
 
     async def _decide(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
@@ -430,6 +444,8 @@ class GroupCommit:
         batch = [pending for pending in batch if not pending.told]
         if not batch:
             return
+        for pending in batch:
+            pending.since = self._clock()
         lane = self._lane(old.decider, old.key)
         # Two batches may come back in the wrong order, so the head of the lane is not enough.
         lane.waiting = deque(sorted([*batch, *lane.waiting], key=_arrival))

@@ -1,0 +1,39 @@
+"""How fast commands come to their end, and so for how long one more would wait. Pure.
+
+A queue that is bounded by its length alone is too long for a database that is slow today, and too
+short for one that is fast. So its bound is a time, as in CoDel (RFC 8289).
+"""
+
+# Of how many commands the pace is the mean, roughly: a tenth of a second's worth under load.
+_MEMORY_COMMANDS = 512
+# Where whoever is next has not waited for this share of the bound, there is no line to speak of.
+_SHORT_WAIT = 0.1
+
+
+class Pace:
+    """Seconds per command, from the ends of batches while others wait."""
+
+    def __init__(self) -> None:
+        self.per_command_s = 0.0
+        self._last_end = 0.0
+
+    def ended(self, began: float, end: float, commands: int) -> None:
+        """Take in a batch of so many commands that was at the database from `began` to `end`.
+
+        Batches overlap: what counts for each is the time since the one that ended before it.
+        """
+        took_s = end - max(began, self._last_end)
+        self._last_end = end
+        weight = min(1.0, commands / _MEMORY_COMMANDS) if self.per_command_s else 1.0
+        self.per_command_s += weight * (took_s / commands - self.per_command_s)
+
+    def is_too_slow_for(self, waiting: int, next_has_waited_s: float, wait_max_s: float) -> bool:
+        """Say whether one more behind `waiting` commands would wait for longer than `wait_max_s`.
+
+        One batch that was slow, because somebody's lock was in its way, does not make a line: whoever
+        is next must have waited for a while, too.
+        """
+        if next_has_waited_s > wait_max_s:
+            return True
+        is_line = next_has_waited_s > wait_max_s * _SHORT_WAIT
+        return is_line and waiting * self.per_command_s > wait_max_s
