@@ -1,13 +1,14 @@
 """The rows by part; a new module is added to `ALL`."""
 
 from faults.matrix import AnyRow
-from faults.rows import api, clients, clock, guards, money, postgres, valkey
+from faults.rows import api, clients, clock, contract, guards, money, postgres, valkey
 
 ALL: tuple[AnyRow, ...] = (
     *api.ROWS,
     *postgres.ROWS,
     *valkey.ROWS,
     *clients.ROWS,
+    *contract.ROWS,
     *money.ROWS,
     *clock.ROWS,
     *guards.ROWS,

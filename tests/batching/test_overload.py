@@ -76,13 +76,16 @@ async def test_the_word_of_an_unavailable_decider_reaches_everybody() -> None:
 
 
 async def line_of_slow_batches(desk: Desk, batch_s: float) -> "list[asyncio.Task[str]]":
-    """Let a batch of one take `batch_s`, and return four who wait in line behind the next."""
-    tasks = desk.ask("a b c d e")
-    first = await desk.decider.next()
-    desk.clock.now += batch_s
-    first.accept()
-    await tasks[0]
+    """Let many batches of one take `batch_s` each, and then four come who have waited for a while."""
+    for at in range(100):
+        task = desk.ask(f"a{at}")[0]
+        call = await desk.decider.next()
+        desk.clock.now += batch_s
+        call.accept()
+        await task
+    tasks = desk.ask("b c d e")
     await desk.decider.next()
+    desk.clock.now += 0.2
     return tasks
 
 
@@ -106,7 +109,7 @@ async def test_a_faster_line_may_be_as_long() -> None:
 
 
 async def test_who_is_next_shows_that_nothing_moves() -> None:
-    desk = Desk(batches_in_flight=1, wait_max_s=1.0)
+    desk = Desk(batch_max=1, batches_in_flight=1, wait_max_s=1.0)
     await desk.occupy()
     desk.ask("a")
     await until(lambda: desk.waiting() == ["a"])
@@ -116,6 +119,16 @@ async def test_who_is_next_shows_that_nothing_moves() -> None:
     desk.clock.now += 0.2
     with pytest.raises(Overloaded):
         await desk.group.submit(desk.decider, "lane", Wish("c"))
+
+
+async def test_those_whom_the_next_batch_takes_make_no_line() -> None:
+    desk = Desk(batch_max=3, batches_in_flight=1, wait_max_s=1.0)
+    await desk.occupy()
+    desk.ask("a")
+    await until(lambda: desk.waiting() == ["a"])
+    desk.clock.now += 5.0
+    desk.ask("b")
+    await until(lambda: desk.waiting() == ["a", "b"])
 
 
 async def test_one_slow_batch_makes_no_line() -> None:

@@ -146,7 +146,7 @@ class GroupCommit:
         self._clock = clock
         self._jitter = jitter
         self._numbers = count()
-        self._pace = Pace()
+        self._pace = Pace(limits.batch_max * limits.batches_in_flight)
         self._lanes: dict[tuple[str, Hashable], _Lane[Any, Any]] = {}
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}

@@ -6,14 +6,20 @@ short for one that is fast. So its bound is a time, as in CoDel (RFC 8289).
 
 # Of how many commands the pace is the mean, roughly: a tenth of a second's worth under load.
 _MEMORY_COMMANDS = 512
+# And of how many batches at the most, so that a slow one is soon forgotten also where few come.
+_MEMORY_BATCHES = 16
 # Where whoever is next has not waited for this share of the bound, there is no line to speak of.
 _SHORT_WAIT = 0.1
 
 
 class Pace:
-    """Seconds per command, from the ends of batches while others wait."""
+    """Seconds per command, from the ends of batches while others wait.
 
-    def __init__(self) -> None:
+    Up to `line_min` commands are no line: the next batches take them all at once.
+    """
+
+    def __init__(self, line_min: int) -> None:
+        self._line_min = line_min
         self.per_command_s = 0.0
         self._last_end = 0.0
 
@@ -24,7 +30,7 @@ class Pace:
         """
         took_s = end - max(began, self._last_end)
         self._last_end = end
-        weight = min(1.0, commands / _MEMORY_COMMANDS) if self.per_command_s else 1.0
+        weight = max(1 / _MEMORY_BATCHES, min(1.0, commands / _MEMORY_COMMANDS))
         self.per_command_s += weight * (took_s / commands - self.per_command_s)
 
     def is_too_slow_for(self, waiting: int, next_has_waited_s: float, wait_max_s: float) -> bool:
@@ -33,6 +39,8 @@ class Pace:
         One batch that was slow, because somebody's lock was in its way, does not make a line: whoever
         is next must have waited for a while, too.
         """
+        if waiting <= self._line_min:
+            return False
         if next_has_waited_s > wait_max_s:
             return True
         is_line = next_has_waited_s > wait_max_s * _SHORT_WAIT

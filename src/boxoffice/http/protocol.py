@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from boxoffice.http.lane import Lane, Run
 from boxoffice.http.operation import STREAMING
 from boxoffice.http.streams import Stream, Subscriber, head
+from boxoffice.http.unsent import Unsent
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
@@ -64,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limits: ClassVar[Settings]
+    unsent: ClassVar[Unsent]
 
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -186,6 +188,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Give the client its time to take what is there; a stream does not wait for it."""
         super().pause_writing()
+        size_bytes = self.transport.get_write_buffer_size()
+        self.unsent.add(self, size_bytes, partial(self.loop.call_soon, self._give_answer_up))
         if self._subscriber is None:
             self._start_write_clock()
         else:
@@ -194,6 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Stop that clock, except for a connection that ends with what is left."""
         super().resume_writing()
+        self.unsent.remove(self)
         if not self.transport.is_closing():
             self._stop_write_clock()
 
@@ -212,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._write_timer = None
 
     def _give_answer_up(self) -> None:
-        self._write_timer = None
+        self._stop_write_clock()
         telemetry.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
         self.transport.abort()
 
@@ -229,6 +234,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._answering.message_event.set()
         self._disarm()
         self._stop_write_clock()
+        self.unsent.remove(self)
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
         if self._subscriber is not None:
@@ -413,4 +419,5 @@ class LaneProtocol(BoundedProtocol):
 def protocol(settings: Settings, lane: Lane | None) -> type[BoundedProtocol]:
     """Return the protocol with the limits of `settings`, and with a swift lane where there is one."""
     kind = BoundedProtocol if lane is None else LaneProtocol
-    return type(kind.__name__, (kind,), {"limits": settings, "lane": lane})
+    own = {"limits": settings, "lane": lane, "unsent": Unsent(settings.unsent_max_bytes)}
+    return type(kind.__name__, (kind,), own)

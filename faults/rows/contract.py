@@ -1,0 +1,58 @@
+"""What schemathesis makes of the description of the API: every check, every phase, nothing excluded."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from random import Random
+
+from faults.matrix import AnyRow, Errand, Observations, Part
+
+_TEST = "tests/api/test_schemathesis.py::test_schemathesis_finds_nothing"
+_EXAMPLES = 400
+_QUICK_EXAMPLES = 40
+_CASES_MIN = 10_000
+_TIMEOUT_S = 1_500
+_SAID_CHARS = 1_500
+
+
+async def ask_everything(random: Random, trials: int) -> Observations:
+    """Run schemathesis in a shop of its own; a trial is one example per operation."""
+    seed = random.randrange(2**31)
+    cases, said = await asyncio.to_thread(_run, trials, seed)
+    seen = Observations(trials=cases)
+    if said:
+        seen.broken.append(said)
+    if trials >= _EXAMPLES and cases < _CASES_MIN:
+        seen.broken.append(f"only {cases} cases, {_CASES_MIN} are wanted")
+    return seen
+
+
+def _run(examples: int, seed: int) -> tuple[int, str]:
+    """Return how many cases there were, and the end of what was said where something failed."""
+    env = os.environ | {"BOXOFFICE_TEST_EXAMPLES": str(examples), "BOXOFFICE_TEST_SEED": str(seed)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-s", _TEST],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    found = [line for line in done.stdout.splitlines() if line.startswith("schemathesis cases: ")]
+    cases = int(found[-1].rpartition(" ")[2]) if found else 0
+    return cases, "" if done.returncode == 0 else (done.stdout + done.stderr)[-_SAID_CHARS:]
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Errand(
+        name="schemathesis",
+        part=Part.CLIENTS,
+        does="11,000 requests that schemathesis makes out of the description of the API",
+        expects="every answer is as described; no check and no phase is left out",
+        run=ask_everything,
+        trials=_EXAMPLES,
+        quick_trials=_QUICK_EXAMPLES,
+        trial_s=0.7,
+    ),
+)
