@@ -16,6 +16,9 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if settings.send_buffer_bytes:
+        # Connections inherit it.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
     try:
         sock.bind((settings.host, settings.port))
         sock.listen(settings.backlog_max)
