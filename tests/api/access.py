@@ -69,7 +69,7 @@ MATRIX = {
     "POST /v1/schedules/{schedule_id}/queue": anybody("queue_closed"),
     "GET /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
     "DELETE /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
-    "GET /v1/schedules/{schedule_id}/queue/draw": everybody("not_found"),
+    "GET /v1/schedules/{schedule_id}/queue/draw": everybody("schedule_not_found"),
     "POST /v1/schedules/{schedule_id}/reservations": anybody("seat_not_found"),
     "GET /v1/reservations/{reservation_id}": owned(200, "reservation_not_found"),
     "DELETE /v1/reservations/{reservation_id}": owned("not_held", "reservation_not_found"),
@@ -89,7 +89,7 @@ MATRIX = {
     "GET /v1/admin/audit": sellers(200, 200),
     "POST /v1/admin/audit": sellers(202, 202),
     "POST /v1/admin/schedules/{schedule_id}/seats/preview": sellers(
-        "unsupported_media_type", "unsupported_media_type"
+        "media_type_unsupported", "media_type_unsupported"
     ),
     "GET /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
@@ -104,6 +104,9 @@ MATRIX = {
     "POST /v1/admin/schedules/{schedule_id}/open": sellers(200, "schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/close": sellers(200, "schedule_not_found"),
 }
+
+# Operations without an end: they take no token, and the document describes them apart.
+STREAMS = {"GET /v1/schedules/{schedule_id}/seats/events"}
 
 # What operators and their machines ask; it is no operation of the document.
 OPERATORS = {
