@@ -211,9 +211,9 @@ ROWS: tuple[AnyRow, ...] = (
         stop,
         trials=2,
         trial_s=48.0,
-        seats=20_000,
+        seats=40_000,
         people=2_000,
-        pace=Pace(visits_per_s=400.0, visits_under_way_max=48, releases=0.3, looks=0.0),
+        pace=Pace(visits_per_s=300.0, visits_under_way_max=48, releases=0.3, looks=0.0),
     ),
     _row(
         "valkey_slow",
