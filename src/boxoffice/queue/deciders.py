@@ -126,10 +126,10 @@ class EnterDecider:
         claims = [_claim(room, one.command) for one in batch]
         try:
             said = await self._line.enter(room, now_ms, claims)
+            self._rooms.note_called(key, said.called)
+            refused = await self._record(room, claims, said)
         except (ValkeyAway, LineLost):
             return await self._by_record(room, claims)
-        self._rooms.note_called(key, said.called)
-        refused = await self._record(room, claims, said)
         return [refused.get(at) or _entered(entry) for at, entry in enumerate(said.entries)]
 
     async def look_up(
@@ -150,17 +150,20 @@ class EnterDecider:
         """Put those on record who are inside and perhaps not yet; return what becomes of the refused.
 
         A number is let in once: who was out again before the line was lost is taken out once more.
+        Raises `LineLost` where another line was begun since this one was asked.
         """
         new = {
             at: entry.insider
             for at, entry in enumerate(said.entries)
-            if entry.insider and (room.schedule_id, *entry.insider[:2]) not in self._recorded
+            if entry.insider and not self._is_known(room.schedule_id, entry)
         }
         if not new:
             return {}
         found = await self._store.admit(
-            room.schedule_id, said.called, said.now_ms, list(new.values())
+            room.schedule_id, said.epoch, said.called, said.now_ms, list(new.values())
         )
+        if found is None:
+            raise LineLost("another epoch has begun")
         refused: dict[int, Entered] = {}
         for (at, one), recorded in zip(new.items(), found, strict=True):
             if recorded.is_theirs and not recorded.is_out:
@@ -172,6 +175,12 @@ class EnterDecider:
         if refused:
             await self._take_out(room, said.now_ms, [claims[at] for at in refused])
         return refused
+
+    def _is_known(self, schedule_id: UUID, entry: Entry) -> bool:
+        """Say whether this is a sign of life of somebody who is on record; who comes in never is."""
+        if entry.word == "A" or entry.insider is None:
+            return False
+        return (schedule_id, entry.insider.user_id, entry.insider.number) in self._recorded
 
     def _remember(self, schedule_id: UUID, one: Insider) -> None:
         self._recorded[schedule_id, one.user_id, one.number] = None

@@ -3,9 +3,12 @@
 
 -- Put people who were let in on record; whoever is on record already stays as they were.
 -- Returns per person, in order: whether the number is theirs, whether they are out again, and the end of
--- their time inside. A number that somebody else was let in with is not theirs.
+-- their time inside. A number that somebody else was let in with is not theirs; who is let in anew with
+-- their number, to another end, was out. Returns nothing where the epoch of their line is over: who is
+-- inside the next one was settled without them.
 CREATE OR REPLACE FUNCTION queue_admit_v1(
     p_schedule_id uuid,
+    p_epoch bigint,
     p_numbers bigint[],
     p_user_ids uuid[],
     p_places bigint[],
@@ -24,6 +27,14 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
+    -- Shared with other admissions and with the leader's checkpoints, and not with a new epoch.
+    PERFORM 1 FROM queue_rooms r
+      WHERE r.schedule_id = p_schedule_id AND r.epoch = p_epoch
+        FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
     INSERT INTO queue_admissions (
            schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
     SELECT p_schedule_id, g.number, g.user_id, g.place, p_called, g.admitted_at, g.leave_at, g.inside,
@@ -35,8 +46,8 @@ BEGIN
 
     RETURN QUERY
     SELECT g.ord::integer, a.user_id = g.user_id,
-           a.ended_at IS NOT NULL OR a.leaves_at <= p_now, a.leaves_at
-      FROM unnest(p_numbers, p_user_ids) WITH ORDINALITY g (number, user_id, ord)
+           a.ended_at IS NOT NULL OR a.leaves_at <= p_now OR a.leaves_at <> g.leave_at, a.leaves_at
+      FROM unnest(p_numbers, p_user_ids, p_leave_at) WITH ORDINALITY g (number, user_id, leave_at, ord)
      CROSS JOIN LATERAL (
            SELECT a.user_id, a.ended_at, a.leaves_at
              FROM queue_admissions a
@@ -89,7 +100,7 @@ BEGIN
     SELECT r.epoch, r.joined, r.numbers_to INTO room
       FROM queue_rooms r
      WHERE r.schedule_id = p_schedule_id AND r.leader_token <= p_token
-       FOR NO KEY UPDATE;
+       FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;

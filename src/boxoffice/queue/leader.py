@@ -71,6 +71,7 @@ class Leader:
         self._beat_s = settings.queue_beat_ms / 1000
         self._ahead = settings.queue_numbers_ahead
         self._leads: dict[UUID, _Lead] = {}
+        self._token: int | None = None
         self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
 
     async def run(self) -> None:
@@ -96,8 +97,11 @@ class Leader:
         """
         rooms = self._rooms.all()
         token = await self._lease.keep() if rooms else None
-        if token is None:
+        if token != self._token:
+            # Another process may have led since: what is remembered of the rooms is not so any more.
             self._leads.clear()
+            self._token = token
+        if token is None:
             self._show()
             return False
         for schedule_id in self._leads.keys() - {room.schedule_id for room in rooms}:

@@ -68,10 +68,13 @@ class Entry(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the line says to a batch of claims: up to which place was called, when, and to each."""
+    """What the line of an epoch says to a batch of claims: up to which place was called, when, and to
+    each.
+    """
 
     called: int
     now_ms: int
+    epoch: int
     entries: list[Entry]
 
 
@@ -129,9 +132,9 @@ class Line:
         args: list[str | bytes | int] = [now_ms, room.drawn]
         for claim in claims:
             args += (claim.user_id.bytes, claim.number, claim.place, claim.epoch)
-        called, at_ms, *entries = await self._run(_ENTER, keys_of(room.schedule_id), args)
+        called, at_ms, epoch, *entries = await self._run(_ENTER, keys_of(room.schedule_id), args)
         said = [_entry(claim.user_id, *one) for claim, one in zip(claims, entries, strict=True)]
-        return Answers(called, at_ms, said)
+        return Answers(called, at_ms, epoch, said)
 
     async def leave(self, schedule_id: UUID, now_ms: int, why: str, claims: Sequence[Claim]) -> int:
         """Take people out; return how many were inside."""
@@ -157,6 +160,7 @@ class Line:
             self._ttl_ms,
             self._beat_max,
             f"{int(orders.is_sold_out)}:{rate}",
+            room.epoch,
             *orders.nobody,
         ]
         *counts, out = await self._run(_ADMIT, keys_of(room.schedule_id), args)

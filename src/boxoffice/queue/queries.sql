@@ -68,9 +68,9 @@ RETURNING lobby_size;
 SELECT queue_begin_epoch_v1($1, $2, $3) AS begun;
 
 -- name: admit
--- Put people who were let in on record.
+-- Put people who were let in on record, unless the epoch of their line, $2, is over.
 SELECT ord, is_theirs, is_out, extract(epoch FROM leaves_at)::double precision AS leaves_at
-  FROM queue_admit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  FROM queue_admit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
  ORDER BY ord;
 
 -- name: end

@@ -87,12 +87,21 @@ class QueueStore:
         return bool(row["begun"])
 
     async def admit(
-        self, schedule_id: UUID, called: int, now_ms: int, admissions: Sequence[Insider]
-    ) -> list[Recorded]:
-        """Put `admissions` on record in one transaction; return what it says of each."""
+        self,
+        schedule_id: UUID,
+        epoch: int,
+        called: int,
+        now_ms: int,
+        admissions: Sequence[Insider],
+    ) -> list[Recorded] | None:
+        """Put `admissions` on record in one transaction; return what it says of each.
+
+        None where `epoch` is over: then nobody was let in.
+        """
         rows = await self._db.fetch(
             _SQL["admit"],
             schedule_id,
+            epoch,
             [one.number for one in admissions],
             [one.user_id for one in admissions],
             [one.place for one in admissions],
@@ -103,6 +112,8 @@ class QueueStore:
             [_moment(one.ends_ms) for one in admissions],
             _moment(now_ms),
         )
+        if admissions and not rows:
+            return None
         return [Recorded(row["is_theirs"], row["is_out"], row["leaves_at"]) for row in rows]
 
     async def end(self, schedule_id: UUID, out: Sequence[Out]) -> None:

@@ -15,16 +15,17 @@
 -- ARGV[11] milliseconds after which a line without a leader is forgotten
 -- ARGV[12] how many at most of anything in one beat
 -- ARGV[13] what else workers are to know, as they read it
--- ARGV[14…] places that nobody may have; the caller bounds their number
+-- ARGV[14] the epoch that has begun by PostgreSQL
+-- ARGV[15…] places that nobody may have; the caller bounds their number
 --
 -- Returns {joined, called, inside, pending, late, called now, how many of those who are out were let go
 -- of since the line was made, {those who are out by now: "number:ms:why"}},
--- or {-1} as join.lua does, or {-2} where a later leader was here.
+-- or {-1} as join.lua does, also where the line is one of an earlier epoch, or {-2} where a later leader was here.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'token', 'joined', 'called', 'pending', 'now',
-    'let_go')
+    'let_go', 'epoch', 'most')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-if room[1] ~= run then
+if room[1] ~= run or tonumber(room[8]) < tonumber(ARGV[14]) then
     return { -1 }
 end
 if tonumber(ARGV[1]) < tonumber(room[2]) then
@@ -64,7 +65,7 @@ for _, call in ipairs(redis.call('ZRANGE', KEYS[5], 0, at_most - 1)) do
     redis.call('HDEL', KEYS[6], last)
 end
 
-for i = 14, #ARGV do
+for i = 15, #ARGV do
     if tonumber(ARGV[i]) > called then
         redis.call('SETBIT', KEYS[8], ARGV[i], 1)
     end
@@ -73,7 +74,10 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now - late_ms)
 local late = redis.call('ZCARD', KEYS[7])
 local inside = redis.call('ZCARD', KEYS[3])
-local free = cap - inside - redis.call('LLEN', KEYS[9]) - pending - late
+local used = inside + redis.call('LLEN', KEYS[9]) + pending
+local free = cap - used - late
+-- The cap within which all of them were called or let in; a lower one holds once it is kept.
+local most = used <= cap and cap or math.max(cap, tonumber(room[9] or '0'))
 local wanted = math.min(free, tonumber(ARGV[4]), at_most)
 local got, first = 0, called + 1
 if ARGV[3] == '1' and wanted > 0 then
@@ -104,6 +108,7 @@ end
 
 redis.call(
     'HSET', KEYS[1], 'token', ARGV[1], 'now', now, 'called', called, 'pending', pending, 'cap', cap,
+    'most', most,
     'inside_ms', ARGV[6], 'grace_ms', ARGV[7], 'limit', ARGV[8], 'drawn', ARGV[9], 'open', ARGV[3],
     'inside', inside, 'told', ARGV[13], 'let_go', let_go)
 for i = 1, #KEYS do

@@ -14,14 +14,15 @@
 -- ARGV[2]  among how many the caller knows the lobby to have been drawn; 0 for not yet
 -- ARGV[3…] four per person, bounded by the caller: account, number, place, epoch of the ticket
 --
--- Returns {called, now} and per person {word, …}, or -1 alone as join.lua does. The words:
+-- Returns {called, now, epoch} and per person {word, …}, or -1 alone as join.lua does. The words:
 -- A let in and I was inside: until when without another sign of life, and what KEYS[4] says
 -- W has to wait; L is next, when somebody makes room
 -- P has another number: a
 -- S is spent: that number was inside, or was given back
 
 local room = redis.call(
-    'HMGET', KEYS[1], 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open')
+    'HMGET', KEYS[1], 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',
+    'most')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 if room[1] ~= run then
     return { -1 }
@@ -52,7 +53,8 @@ local function take_called(place)
     end
     redis.call('HINCRBY', KEYS[6], last, -1)
     redis.call('HINCRBY', KEYS[1], 'pending', -1)
-    return tonumber(own_cap)
+    -- Where the cap was raised since, those who were called later may be inside already.
+    return math.max(tonumber(own_cap), tonumber(room[10] or '0'))
 end
 
 local function take_free()
@@ -95,7 +97,7 @@ local function decide(account, number, place, ticket_epoch)
     return enter(account, number, place)
 end
 
-local answer = { called, now }
+local answer = { called, now, epoch }
 for i = 3, #ARGV, 4 do
     answer[#answer + 1] = decide(
         ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))

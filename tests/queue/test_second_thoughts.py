@@ -1,0 +1,115 @@
+"""What a room must outlive: a cap that is changed while people are called, leaders that were away, and
+admissions that are late.
+"""
+
+import msgspec
+import pytest
+
+from boxoffice.errors import QueueTicketExpired
+from boxoffice.queue.line import Claim
+from boxoffice.queue.rules import State
+from tests.queue.conftest import MakePod, Queue
+
+
+async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
+    queue: Queue,
+) -> None:
+    await queue.set(inside_max=2)
+    early = [await queue.join() for _ in range(2)]
+    await queue.beat(seconds=1)
+    await queue.set(inside_max=5)
+    late = [await queue.join() for _ in range(3)]
+    await queue.beat(seconds=1)
+
+    said = [await queue.ask(person) for person in [*late, *early]]
+    assert [one.state for one in said] == [State.ADMITTED] * 5
+
+
+async def test_a_leader_that_was_away_puts_everybody_on_record_who_is_out(
+    queue: Queue, make_pod: MakePod
+) -> None:
+    first = await queue.join()
+    await queue.beat(seconds=1)
+    assert (await queue.ask(first)).state is State.ADMITTED
+    await queue.leave(first)
+    await queue.beat()
+
+    other = await make_pod()
+    await queue.pod.lease.release()
+    await other.refresh(queue.schedule_id)
+    await queue.pod.valkey.command("FLUSHALL")
+    await other.beat(queue.schedule_id, 3)
+    await queue.pod.refresh(queue.schedule_id)
+    second = await queue.join()
+    queue.clock.pass_(1)
+    await other.beat(queue.schedule_id)
+    await queue.pod.refresh(queue.schedule_id)
+    assert (await queue.ask(second)).state is State.ADMITTED
+    await queue.leave(second)
+
+    await other.lease.release()
+    await queue.beat(2)
+    open_ones = await queue.pod.db.fetch(
+        "SELECT number FROM queue_admissions WHERE ended_at IS NULL"
+    )
+    assert open_ones == []
+
+
+async def test_what_a_replaced_leader_still_makes_of_an_empty_server_gives_no_number_twice(
+    queue: Queue, make_pod: MakePod
+) -> None:
+    paused = queue.pod
+    begun, token = queue.known, paused.lease.token
+    assert token is not None
+    other = await make_pod()
+    await paused.lease.release()
+    await other.refresh(queue.schedule_id)
+    await paused.valkey.command("FLUSHALL")
+    await other.beat(queue.schedule_id, 3)
+    given = [await queue.join(pod=other) for _ in range(3)]
+    numbers = {(await queue.ask(one, other)).number for one in given}
+    await other.beat(queue.schedule_id)
+
+    await paused.valkey.command("FLUSHALL")
+    # As far as it had come when it was stopped: the line of an epoch that is over.
+    stale = msgspec.structs.replace(begun, joined=begun.numbers_to - 1)
+    await paused.line.rebuild(stale, token, int(queue.clock() * 1000), [], [])
+    await other.beat(queue.schedule_id, 3)
+    newcomers = [await queue.join(pod=other) for _ in range(5)]
+    assert numbers.isdisjoint([(await queue.ask(one, other)).number for one in newcomers])
+
+
+async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue) -> None:
+    person = await queue.join()
+    await queue.beat(seconds=1)
+    ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
+    claim = Claim(person, ticket.number, ticket.number, ticket.epoch)
+    said = await queue.pod.line.enter(queue.known, int(queue.clock() * 1000), [claim])
+    insider = said.entries[0].insider
+    assert insider is not None
+    await queue.pod.valkey.command("FLUSHALL")
+    await queue.beat(2)
+
+    # The process that let them in was stopped until now.
+    late = queue.schedule_id, said.epoch, said.called, said.now_ms, [insider]
+    assert await queue.pod.store.admit(*late) is None
+    assert await queue.pod.store.insiders(queue.schedule_id, said.now_ms) == []
+    assert (await queue.ask(person)).state is State.ADMITTED
+
+
+async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_record_who_left(
+    queue: Queue,
+) -> None:
+    person = await queue.join()
+    old_ticket = queue.tickets[person]
+    await queue.beat(seconds=1)
+    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.pod.valkey.command("FLUSHALL")
+    await queue.beat(2)
+    assert (await queue.ask(person)).state is State.ADMITTED
+    queue.clock.pass_(1)
+    await queue.leave(person)
+
+    queue.tickets[person] = old_ticket
+    with pytest.raises(QueueTicketExpired):
+        await queue.ask(person)
