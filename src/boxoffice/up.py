@@ -148,9 +148,10 @@ def _welcome(console: Console, settings: Settings, demo: seeding.Demo, started: 
     base = f"http://{settings.host}:{settings.port}"
     console.print(f"\n[bold]boxoffice is open[/] after {seconds:.1f} s; Ctrl-C stops everything.\n")
     lines = {
+        "shop": f"{base}/",
+        "seats": f"{base}/schedules/{demo.schedule_id}",
+        "console": f"{base}/organizer",
         "API": f"{base}/docs",
-        "concerts": f"{base}/v1/concerts",
-        "seats": f"{base}/v1/schedules/{demo.schedule_id}/seats",
         "buyer": f"{demo.buyer_email}, password {demo.password}",
         "organizer": f"{demo.organizer_email}, password {demo.password}",
     }

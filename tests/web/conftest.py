@@ -1,16 +1,16 @@
 """A real browser on a real shop: Debian's Chromium, driven by Playwright."""
 
+import json
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from tests.api.client import Person
-from tests.api.conftest import Running, check_books, make_organizer, new_database, running
+from tests.api.conftest import Running, check_books, make_organizer, new_database, rich, running
 from tests.conftest import Servers
 from tests.web.visitor import Visitor
 
@@ -60,12 +60,15 @@ async def visit(browser: Browser, shop: Running) -> AsyncIterator[Visit]:
     """Opens the shop for one more visitor; at the end each is asked whether all was well.
 
     Options are those of a browser context, such as `locale` and `viewport`; `base_url` names another
-    shop, and `expected` the refusals that the visitor is to hear.
+    shop, `person` is who is logged in, and `expected` are the refusals that the visitor is to hear.
     """
     visitors: list[Visitor] = []
 
     async def begin(base_url: str = shop.api.url, **options: Any) -> Visitor:
         expected = options.pop("expected", ())
+        person: Person | None = options.pop("person", None)
+        if person is not None:
+            options["storage_state"] = logged_in(base_url, person.email, person.api.token)
         context = await browser.new_context(
             base_url=base_url,
             locale=options.pop("locale", "en-US"),
@@ -83,11 +86,16 @@ async def visit(browser: Browser, shop: Running) -> AsyncIterator[Visit]:
         visitor.check()
 
 
-@asynccontextmanager
-async def context_of(browser: Browser, **options: Any) -> AsyncIterator[BrowserContext]:
-    """A context of one's own, without the checks of a visitor."""
-    context = await browser.new_context(**options)
-    try:
-        yield context
-    finally:
-        await context.close()
+def logged_in(base_url: str, email: str, token: str) -> Any:
+    """What a browser keeps of somebody who has logged in."""
+    session = {
+        "name": "boxoffice.session",
+        "value": json.dumps({"token": token, "email": email}),
+    }
+    return {"cookies": [], "origins": [{"origin": base_url, "localStorage": [session]}]}
+
+
+@pytest.fixture
+def buyer(shop: Running) -> Person:
+    """Somebody with money, for this test alone."""
+    return rich(shop.api)

@@ -44,6 +44,19 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
  WHERE s.concert_id = $1 AND ($2::uuid IS NULL OR s.schedule_id = $2)
  ORDER BY s.starts_at, s.schedule_id;
 
+-- name: published_schedule
+-- One schedule of a published concert, with what is performed and how people wait for it.
+SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
+       s.currency, s.hold_ttl_s, s.ticket_limit,
+       s.status = 'OPEN' AND m.at >= s.sale_opens_at
+           AND (s.sale_closes_at IS NULL OR m.at < s.sale_closes_at) AS on_sale,
+       coalesce(q.mode, 'off') AS waiting_room, c.title, c.artist, c.venue
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN queue_rooms q ON q.schedule_id = s.schedule_id
+ CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) m
+ WHERE s.schedule_id = $1 AND c.status = 'PUBLISHED';
+
 -- name: public_schedule
 -- What a seat map needs to know of its schedule; none while the concert is a draft.
 SELECT s.currency, s.status

@@ -22,6 +22,7 @@ from boxoffice.catalog.service import Catalog, Lookup, Place
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
+    OneSchedule,
     OwnConcert,
     OwnConcertInFull,
     OwnSchedule,
@@ -179,6 +180,21 @@ class Schedules:
         """All of them in one page, the earliest first, with their seats counted."""
         lookup = await self._service.schedules(call.ids["concert_id"])
         return _reply(lookup, lambda found: Page(items=found), self._headers)
+
+
+class ScheduleResource:
+    """`/v1/schedules/{schedule_id}`."""
+
+    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
+        self.gate = gate
+        self._service = service
+        self._headers = headers
+
+    @operation("Look a schedule up", path=_SCHEDULE, returns=OneSchedule, cached=True, swift=True)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """With what is performed; how many seats are left its concert's list tells."""
+        lookup = await self._service.schedule(call.ids["schedule_id"])
+        return _reply(lookup, lambda found: found, self._headers)
 
 
 class Seats:
@@ -542,6 +558,7 @@ def routes(
         ("/v1/concerts", Concerts(service, gate, lookup)),
         ("/v1/concerts/{concert_id}", OneConcert(service, gate, lookup)),
         ("/v1/concerts/{concert_id}/schedules", Schedules(service, gate, lookup)),
+        ("/v1/schedules/{schedule_id}", ScheduleResource(service, gate, lookup)),
         ("/v1/schedules/{schedule_id}/seats", Seats(seat_maps, gate, seat_map)),
         ("/v1/schedules/{schedule_id}/seats/events", SeatEvents(feeds, gate)),
         ("/v1/admin/concerts", AdminConcerts(service, gate)),

@@ -18,6 +18,7 @@ from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
     GradePreview,
+    OneSchedule,
     OwnConcert,
     OwnConcertInFull,
     Schedule,
@@ -119,6 +120,7 @@ class Catalog:
         self._pages = self._cache(self._load_page)
         self._concerts = self._cache(self._load_concert)
         self._schedules = self._cache(self._load_schedules)
+        self._one_schedule = self._cache(self._load_schedule)
 
     async def concerts(self, limit: int, after: Place | None) -> Lookup[list[ConcertItem]]:
         """Return published concerts, newest first, from the place `after` on.
@@ -157,6 +159,10 @@ class Catalog:
         if concert is None or not schedules:
             raise ScheduleNotFound
         return OwnScheduleInFull(**msgspec.structs.asdict(schedules[0]), concert=concert)
+
+    async def schedule(self, schedule_id: UUID) -> Lookup[OneSchedule]:
+        """Return a schedule of a published concert; raise `ScheduleNotFound`."""
+        return await self._one_schedule.get(schedule_id)
 
     async def create_concert(
         self, organizer_id: UUID, concert: NewConcert, *, request_id: str = ""
@@ -364,6 +370,12 @@ class Catalog:
         await self._concerts.get(concert_id)
         return await self._store.schedules(concert_id)
 
+    async def _load_schedule(self, schedule_id: UUID) -> OneSchedule:
+        schedule = await self._store.published_schedule(schedule_id)
+        if schedule is None:
+            raise ScheduleNotFound
+        return schedule
+
     async def _own(self, organizer_id: UUID, schedule_id: UUID) -> OwnSchedule:
         schedule = await self._store.own_schedule(schedule_id, organizer_id)
         if schedule is None:
@@ -379,6 +391,8 @@ class Catalog:
         self._pages.clear()
         self._concerts.invalidate(concert_id)
         self._schedules.invalidate(concert_id)
+        # A draft that is published brings schedules that nobody could see.
+        self._one_schedule.clear()
 
     def _forget_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
         self._forget_concert(concert_id)

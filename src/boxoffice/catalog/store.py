@@ -9,7 +9,15 @@ from uuid import UUID
 import asyncpg
 
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
-from boxoffice.catalog.views import Concert, ConcertItem, OwnConcert, Schedule, ScheduleOnOffer
+from boxoffice.catalog.views import (
+    Concert,
+    ConcertItem,
+    ConcertOfSchedule,
+    OneSchedule,
+    OwnConcert,
+    Schedule,
+    ScheduleOnOffer,
+)
 from boxoffice.errors import SeatExists
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database, Record, column
@@ -73,6 +81,11 @@ class CatalogStore:
         """Return every schedule of a concert, or one of them, with its seats counted."""
         rows = await self._db.read(_SQL["schedules_of_concert"], concert_id, schedule_id)
         return [_on_offer(dict(row)) for row in rows]
+
+    async def published_schedule(self, schedule_id: UUID) -> OneSchedule | None:
+        """Return a schedule of a published concert with its concert."""
+        row = await self._db.read_one(_SQL["published_schedule"], schedule_id)
+        return _with_concert(dict(row)) if row else None
 
     async def public_schedule(self, schedule_id: UUID) -> PublicSchedule | None:
         """Return a schedule of a published concert."""
@@ -253,6 +266,16 @@ async def insert_seats(
 async def analyze_seats(connection: Connection) -> None:
     """Let the planner know what the table of seats looks like now; about 0.2 s for 65,000 seats."""
     await connection.execute(_SQL["analyze_seats"])
+
+
+def _with_concert(row: dict[str, Any]) -> OneSchedule:
+    concert = ConcertOfSchedule(
+        concert_id=row["concert_id"],
+        title=row.pop("title"),
+        artist=row.pop("artist"),
+        venue=row.pop("venue"),
+    )
+    return OneSchedule(**row, concert=concert)
 
 
 def _on_offer(row: dict[str, Any]) -> ScheduleOnOffer:

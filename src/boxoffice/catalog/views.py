@@ -11,6 +11,8 @@ from boxoffice.platform.values import Money
 
 ConcertStatus = Literal["DRAFT", "PUBLISHED"]
 ScheduleStatus = Literal["DRAFT", "OPEN", "CLOSED"]
+# How people wait before they may hold seats; "off" where they need not.
+WaitingRoom = Literal["off", "fifo", "lobby"]
 SeatStatus = Literal["AVAILABLE", "HELD", "SOLD", "BLOCKED"]
 
 
@@ -80,6 +82,23 @@ class OwnSchedule(ScheduleOnOffer, frozen=True, kw_only=True):
     """A schedule as its organizer sees it, with its concert."""
 
     concert: OwnConcert
+
+
+class ConcertOfSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is performed, in short."""
+
+    concert_id: UUID
+    title: str
+    artist: str
+    venue: str
+
+
+class OneSchedule(Schedule, frozen=True, kw_only=True):
+    """A performance and its concert; `on_sale` goes by the database's clock. Its seats have a map."""
+
+    on_sale: bool
+    waiting_room: WaitingRoom
+    concert: ConcertOfSchedule
 
 
 class Seat(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@
 (() => {
   const entry = document.currentScript.dataset.entry;
   const COUNT = "boxoffice.boot";
-  const TRIES_MAX = 4;
+  const TRIES_MAX = 3;
   const PAUSE_MS = 800;
   let failed = false;
 

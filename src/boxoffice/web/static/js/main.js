@@ -9,6 +9,7 @@ import { askToLogIn } from "./parts/login.js";
 import { failure } from "./parts/failure.js";
 import { announcer } from "./parts/announce.js";
 import { Frame } from "./parts/frame.js";
+import { stayInside } from "./parts/inside.js";
 import { texts } from "./texts/shop.js";
 import { concerts } from "./pages/concerts.js";
 import { concert } from "./pages/concert.js";
@@ -45,5 +46,6 @@ export async function start() {
   session.ask = askToLogIn;
   session.addEventListener("change", () => frame.redraw());
   synchronize();
+  stayInside();
   await router.refresh();
 }

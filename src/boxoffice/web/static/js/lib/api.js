@@ -3,7 +3,7 @@
 import { session } from "./session.js";
 
 const TIMEOUT_MS = 15_000;
-const TRIES_MAX = 5;
+const TRIES_MAX = 4;
 const PAUSE_MS = 400;
 const PAUSE_MAX_MS = 5_000;
 

@@ -2,9 +2,10 @@
 // they are sold.
 
 import { get } from "../lib/api.js";
-import { countDown, secondsUntil, synchronize } from "../lib/clock.js";
+import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, put } from "../lib/dom.js";
 import { countdown, date, dateTime, moneyRange, t } from "../lib/i18n.js";
+import { saleState } from "../lib/sale.js";
 import { ICONS } from "../parts/icons.js";
 import { poster } from "../parts/poster.js";
 
@@ -52,10 +53,9 @@ function schedule(item, signal, again) {
   return h("li", { class: `schedule card ${state}` }, parts);
 }
 
-// Only how it is shown; what can be bought the shop decides when somebody asks.
 function stateOf(item) {
-  if (item.on_sale) return item.seats_available > 0 ? "open" : "gone";
-  return item.status !== "CLOSED" && secondsUntil(item.sale_opens_at) > 0 ? "soon" : "closed";
+  const state = saleState(item);
+  return state === "open" && item.seats_available === 0 ? "gone" : state;
 }
 
 function left(item) {

@@ -1,6 +1,87 @@
-import { h } from "../lib/dom.js";
+// My page: money, reservations, tickets.
 
-/** My page. */
-export function me() {
-  return { title: "", view: h("h1", {}, "…") };
+import { get } from "../lib/api.js";
+import { h, icon, put } from "../lib/dom.js";
+import { dateTime, money, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
+import { seatName } from "../map/words.js";
+import { ICONS } from "../parts/icons.js";
+import { status } from "../parts/status.js";
+import { chargeForm, wallet } from "../parts/wallet.js";
+
+const PAGE = 20;
+
+/** The page of whoever is logged in. */
+export async function me({ signal, go }) {
+  if (!session.isOpen && !(await session.renew("unauthenticated"))) {
+    return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
+  }
+  const money_ = await walletCard(signal);
+  const [reservations, entries] = await Promise.all([
+    paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
+  ]);
+  const view = [
+    h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "quiet" }, session.email),
+      h("button", { type: "button", class: "button", onclick: () => { session.close(); go("/"); } }, t("account.logOut"))),
+    h("div", { class: "two" },
+      h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
+      h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries))),
+  ];
+  return { title: t("nav.me"), view };
+}
+
+async function walletCard(signal) {
+  const card = h("section", { class: "card stack" });
+  const draw = async () => {
+    const mine = await wallet(signal);
+    put(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(mine.balance, mine.currency)),
+      chargeForm({ currency: mine.currency, amount: 0, done: draw }));
+  };
+  await draw();
+  return card;
+}
+
+// A list that grows page by page. `item` returns an element, or a promise of one.
+async function paged(path, signal, item) {
+  const list = h("ul", { class: "rows" });
+  const more = h("button", { type: "button", class: "button", hidden: true }, t("me.more"));
+  let cursor = "";
+  const load = async () => {
+    const page = await get(`${path}?${new URLSearchParams({ limit: PAGE, ...(cursor && { cursor }) })}`, { signal });
+    list.append(...await Promise.all(page.items.map((one) => item(one, signal))));
+    cursor = page.next_cursor;
+    more.hidden = !cursor;
+  };
+  more.addEventListener("click", load);
+  await load();
+  if (!list.hasChildNodes()) list.append(h("li", { class: "quiet" }, t("me.none")));
+  return [list, more];
+}
+
+const schedules = new Map();
+
+// Several reservations are often of one evening.
+function scheduleOf(id, signal) {
+  if (!schedules.has(id)) {
+    schedules.set(id, get(`/v1/schedules/${id}`, { signal, anonymous: true }).catch(() => { schedules.delete(id); return null; }));
+  }
+  return schedules.get(id);
+}
+
+async function reservationItem(one, signal) {
+  const schedule = await scheduleOf(one.schedule_id, signal);
+  return h("li", {},
+    h("a", { class: "row-link", href: `/reservations/${one.reservation_id}` },
+      h("span", { class: "grow" },
+        h("strong", {}, schedule?.concert.title ?? t("reservation.title")),
+        h("span", { class: "quiet small" }, schedule ? dateTime(schedule.starts_at) : ""),
+        h("span", { class: "small" }, one.seats.map(seatName).join(" · "))),
+      h("span", { class: "row-end" }, status(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
+}
+
+function entryItem(one) {
+  const sign = one.amount > 0 ? "+" : "";
+  return h("li", { class: "row-link" },
+    h("span", { class: "grow" }, t(`wallet.kind.${one.kind}`), h("span", { class: "quiet small" }, dateTime(one.created_at))),
+    h("span", { class: "number" }, `${sign}${money(one.amount, one.currency)}`));
 }

@@ -1,6 +1,133 @@
-import { h } from "../lib/dom.js";
+// The waiting room: a place that survives a reload and a closed tab, how far it is, and the way in.
 
-/** The waiting room. */
-export function queue() {
-  return { title: "", view: h("h1", {}, "…") };
+import { call, get, pause, post, Problem } from "../lib/api.js";
+import { h, put } from "../lib/dom.js";
+import { countdown, dateTime, number, roughly, t } from "../lib/i18n.js";
+import { countDown } from "../lib/clock.js";
+import { session } from "../lib/session.js";
+import { announcer } from "../parts/announce.js";
+import { chime } from "../parts/chime.js";
+import { keepPlace, placeIn } from "../parts/pass.js";
+import { sentence } from "../parts/problem.js";
+
+const POLL_S = 3;
+
+/** The waiting room of a schedule. */
+export async function queue({ params, signal, go, refresh }) {
+  const id = params.schedule_id;
+  const schedule = await get(`/v1/schedules/${id}`, { signal, anonymous: true });
+  const status = h("div", { class: "queue-state", role: "status" });
+  const leave = h("button", { type: "button", class: "button", onclick: () => room.leave() }, t("queue.leave"));
+  const view = h("section", { class: "card queue" },
+    h("p", { class: "quiet" }, schedule.concert.title, " · ", dateTime(schedule.starts_at)),
+    h("h1", {}, t("queue.title")), status, h("p", { class: "hint" }, t("queue.hint")), h("div", { class: "actions" }, leave));
+  const room = new Room({ id, schedule, signal, go, refresh, status, leaveButton: leave });
+  if (session.isOpen || (await session.renew("unauthenticated"))) room.run();
+  else put(status, h("a", { class: "button primary", href: `/login?to=/schedules/${id}/queue` }, t("account.logIn")));
+  return { title: t("queue.title"), view };
+}
+
+class Room {
+  #path;
+  #title = document.title;
+
+  constructor(parts) {
+    Object.assign(this, parts);
+    this.#path = `/v1/schedules/${parts.id}/queue`;
+  }
+
+  /** Asks for the place until it is this person's turn, or until the page is left. */
+  async run() {
+    try {
+      await this.#join();
+      while (!this.signal.aborted) {
+        const standing = await this.#ask();
+        if (standing === null) return;
+        await pause(1000 * (standing.poll_after_s || POLL_S), this.signal);
+      }
+    } catch (error) {
+      if (this.signal.aborted) return;
+      if (!(error instanceof Problem)) throw error;
+      this.#over(error);
+    }
+  }
+
+  /** Gives the place up. */
+  async leave() {
+    const { ticket } = placeIn(this.id);
+    keepPlace(this.id, null);
+    if (ticket) await call("DELETE", this.#path, { headers: { "Queue-Ticket": ticket }, tries: 2 }).catch(() => {});
+    this.go(`/concerts/${this.schedule.concert.concert_id}`);
+  }
+
+  // The same person gets the same place: joining again after a lost answer, on another device or in
+  // another tab changes nothing.
+  async #join() {
+    if (placeIn(this.id).ticket && placeIn(this.id).email === session.email) return;
+    keepPlace(this.id, null);
+    const joined = await post(this.#path, undefined, { signal: this.signal, tries: 5 });
+    keepPlace(this.id, { ticket: joined.queue_ticket, email: session.email });
+    this.#show({ state: "WAITING", ...joined });
+  }
+
+  async #ask() {
+    try {
+      const standing = await get(this.#path, { signal: this.signal, headers: { "Queue-Ticket": placeIn(this.id).ticket } });
+      if (standing.queue_ticket) keepPlace(this.id, { ticket: standing.queue_ticket });
+      return this.#show(standing);
+    } catch (error) {
+      if (!(error instanceof Problem) || this.signal.aborted) throw error;
+      if (error.isTemporary || error.status === 429) {
+        put(this.status, h("p", {}, t("queue.noAnswer")));
+        return { poll_after_s: Math.max(POLL_S, error.retryAfterS) };
+      }
+      if (error.code === "queue_ticket_invalid" || error.code === "queue_ticket_expired") {
+        keepPlace(this.id, null);
+        throw error;
+      }
+      throw error;
+    }
+  }
+
+  #show(standing) {
+    if (standing.state === "ADMITTED") {
+      this.#admit(standing);
+      return null;
+    }
+    const isLobby = standing.state === "LOBBY";
+    put(this.status, isLobby ? this.#lobby() : this.#waiting(standing), standing.notice && h("p", { class: "notice warn" }, t(`queue.notice.${standing.notice}`)));
+    document.title = isLobby || standing.position === null ? this.#title : `${number(standing.position)} · ${t("queue.title")}`;
+    return standing;
+  }
+
+  #lobby() {
+    const clock = h("span", { class: "clock", role: "timer" });
+    countDown(this.schedule.sale_opens_at, this.signal, (left) => put(clock, countdown(left)));
+    return [h("p", { class: "queue-number" }, clock), h("p", {}, t("queue.lobby"))];
+  }
+
+  #waiting({ position, eta_s: eta }) {
+    return [
+      h("p", { class: "quiet" }, t("queue.position")),
+      h("p", { class: "queue-number number" }, position === null ? "…" : number(position)),
+      eta !== null && eta !== undefined && h("p", {}, t("queue.eta", { time: roughly(eta) })),
+    ];
+  }
+
+  #admit({ queue_pass: pass, expires_at: until }) {
+    keepPlace(this.id, { pass, until });
+    document.title = t("queue.turnTitle");
+    chime();
+    announcer.say(t("queue.turn"), "good");
+    this.go(`/schedules/${this.id}`, { replace: true });
+  }
+
+  #over(error) {
+    this.leaveButton.hidden = true;
+    const isClosed = error.code === "queue_closed";
+    put(this.status, h("p", {}, sentence(error)), h("div", { class: "actions" },
+      !isClosed && h("button", { type: "button", class: "button primary", onclick: () => this.refresh() }, t("queue.rejoin")),
+      h("a", { class: "button", href: `/schedules/${this.id}?look` }, t("concert.look")),
+      h("a", { class: "button", href: `/concerts/${this.schedule.concert.concert_id}` }, t("queue.otherDates"))));
+  }
 }

@@ -1,6 +1,162 @@
-import { h } from "../lib/dom.js";
+// Choosing seats: the map, the list beside it, and what becomes of a choice.
 
-/** The seat map. */
-export function seats() {
-  return { title: "", view: h("h1", {}, "…") };
+import { get, pause } from "../lib/api.js";
+import { countDown, synchronize } from "../lib/clock.js";
+import { h, icon, put } from "../lib/dom.js";
+import { countdown, dateTime, list as inWords, t } from "../lib/i18n.js";
+import { saleState } from "../lib/sale.js";
+import { Choice } from "../map/choice.js";
+import { follow } from "../map/live.js";
+import { legend } from "../map/legend.js";
+import { SeatList } from "../map/list.js";
+import { SeatMap } from "../map/map.js";
+import { Seats } from "../map/seats.js";
+import { names } from "../map/words.js";
+import { announcer } from "../parts/announce.js";
+import { Holding } from "../parts/holding.js";
+import { ICONS } from "../parts/icons.js";
+import { placeIn } from "../parts/pass.js";
+import { bestSeats, choicePanel } from "../parts/choosing.js";
+
+// What one request may ask for, whatever the schedule's own limit is.
+const SEATS_MAX = 10;
+const NEWS_MS = 2_500;
+
+/** The page of a schedule. */
+export async function seats({ params, query, signal, go, refresh }) {
+  const id = params.schedule_id;
+  const path = `/v1/schedules/${id}`;
+  const [schedule, map] = await Promise.all([
+    get(path, { signal, anonymous: true }), get(`${path}/seats`, { signal, anonymous: true }), synchronize(),
+  ]);
+  if (mustWait(schedule, query)) {
+    go(`/schedules/${id}/queue`, { replace: true });
+    return { title: "", view: null };
+  }
+  const found = new Seats(map);
+  const words = names(found);
+  const choice = new Choice(id, found, Math.min(schedule.ticket_limit, SEATS_MAX));
+  const drawing = new SeatMap(found, {
+    words: { label: t("seats.mapLabel"), stage: t("seats.stage"), section: (name) => t("seats.section", { name }) },
+    chosen: () => choice.seats,
+    lonely: () => choice.orphans,
+    toggle: (at) => toggle(at),
+    look: (at, place) => tip.show(at, place),
+    aspect: matchMedia("(max-width: 720px)").matches ? 0.75 : 1.5,
+  });
+  const beside = new SeatList(found, { isChosen: (at) => choice.has(at), toggle: (at) => toggle(at), name: (at) => words.whole(at, choice.has(at)) });
+  const tip = seatTip(words, choice);
+  const holding = new Holding({ id, seats: found, choice, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions) });
+  const keys = legend(found, (grade) => drawing.filter(grade));
+  const panel = choicePanel({ seats: found, choice, words, toggle: (at) => toggle(at), hold: () => holding.hold(choice.ids) });
+
+  function toggle(at) {
+    const refusal = choice.toggle(at);
+    if (refusal) announcer.say(t(refusal, { n: choice.max, seat: words.short(at) }), "bad");
+    else announcer.whisper(words.whole(at, choice.has(at)));
+    redraw([at]);
+  }
+
+  function redraw(positions) {
+    drawing.draw();
+    beside.touch(positions);
+    panel.redraw();
+  }
+
+  function changed(positions) {
+    const lost = choice.drop(positions.filter((at) => !found.isFree(at)));
+    drawing.touch(positions);
+    redraw([...positions, ...lost]);
+    keys.count();
+    soldOut.hidden = found.free() > 0;
+    // Seats that are being asked for are answered for; the map only sees that they are held.
+    if (lost.length && !holding.isBusy) announcer.say(t("seats.lost", { seats: inWords(lost.map((at) => words.short(at))), n: lost.length }), "bad");
+  }
+
+  const live = liveNote();
+  const soldOut = h("p", { class: "notice warn", role: "status", hidden: found.free() > 0 }, t("seats.soldOut"));
+  // The answers that a refreshed page is made of may be a second or two older than the news.
+  const sale = ({ on_sale: isOpen }) => { if (isOpen !== (saleState(schedule) === "open")) pause(NEWS_MS, signal).then(refresh, () => {}); };
+  follow(id, found, { signal, changed, sale, state: (state) => live.show(state), replaced: refresh });
+  holding.resume();
+
+  const view = [
+    head(schedule, signal, refresh), soldOut,
+    h("div", { class: "seats-page" },
+      h("div", { class: "map-panel card" },
+        h("div", { class: "map-box" }, drawing.view, tip.view, zoomButtons(drawing), live.view),
+        keys.view,
+        h("p", { class: "hint map-help" }, t("seats.help"))),
+      h("div", { class: "side" },
+        panel.view,
+        bestSeats({ seats: found, max: choice.max, hold: (wish) => holding.holdBest(wish) }),
+        h("section", { class: "card" }, h("h2", {}, t("seats.list")), beside.view))),
+  ];
+  return { title: schedule.concert.title, view, wide: true, close: () => drawing.close() };
+}
+
+// Who only wants to look is let (`?look`); whoever wants to buy waits first and chooses then.
+function mustWait(schedule, query) {
+  const isWaiting = schedule.waiting_room !== "off" && saleState(schedule) !== "closed";
+  return isWaiting && !query.has("look") && !placeIn(schedule.schedule_id).pass;
+}
+
+function head(schedule, signal, refresh) {
+  const note = h("p", { class: "notice warn", hidden: true });
+  const state = saleState(schedule);
+  if (state === "soon") {
+    const clock = h("span", { class: "clock", role: "timer" });
+    put(note, t("concert.opens", { when: dateTime(schedule.sale_opens_at) }), " ", clock);
+    note.hidden = false;
+    countDown(schedule.sale_opens_at, signal, (left) => put(clock, countdown(left)), refresh);
+  } else if (state === "closed") {
+    put(note, t("problem.not_on_sale"));
+    note.hidden = false;
+  }
+  return h("div", { class: "seats-head" },
+    h("a", { class: "back", href: `/concerts/${schedule.concert.concert_id}` }, t("seats.back")),
+    h("h1", {}, schedule.concert.title),
+    h("p", { class: "fact" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
+    h("p", { class: "fact" }, icon(ICONS.place), schedule.concert.venue),
+    note);
+}
+
+function zoomButtons(drawing) {
+  const button = (name, path, act) => h("button", { type: "button", class: "button icon-only", "aria-label": t(name), onclick: act }, icon(path));
+  return h("div", { class: "zoom" },
+    button("seats.zoomIn", ICONS.plus, () => { drawing.zoom(1.5); drawing.rest(); }),
+    button("seats.zoomOut", ICONS.minus, () => { drawing.zoom(1 / 1.5); drawing.rest(); }),
+    button("seats.zoomFit", ICONS.fit, () => drawing.fit()));
+}
+
+// What stands beside the pointer; for the keyboard it is said aloud.
+function seatTip(words, choice) {
+  const view = h("p", { class: "seat-tip", hidden: true, "aria-hidden": "true" });
+  return {
+    view,
+    show(at, place) {
+      view.hidden = at < 0 || !place;
+      if (at < 0) return;
+      const text = words.whole(at, choice.has(at));
+      if (!place) {
+        announcer.whisper(text);
+        return;
+      }
+      put(view, text);
+      const box = view.parentElement;
+      view.style.left = `${Math.min(place.x + 14, box.clientWidth - view.offsetWidth - 8)}px`;
+      view.style.top = `${Math.max(4, place.y - view.offsetHeight - 12)}px`;
+    },
+  };
+}
+
+function liveNote() {
+  const view = h("p", { class: "live-note" });
+  return {
+    view,
+    show(state) {
+      view.dataset.state = state;
+      put(view, t(`seats.live.${state}`));
+    },
+  };
 }

@@ -37,6 +37,9 @@ export async function askToLogIn(code) {
   ]);
   if (!done) return false;
   // What was begun belongs to somebody else.
-  if (was && was !== session.email) location.reload();
+  if (was && was !== session.email) {
+    location.reload();
+    return false;
+  }
   return true;
 }

@@ -6,11 +6,11 @@ import { svg } from "../lib/dom.js";
 export function poster(id, title) {
   const random = generator(`${id}${title}`);
   const hue = Math.floor(random() * 5);
-  const rings = Array.from({ length: 6 }, (_, at) => {
+  const rings = Array.from({ length: 7 }, (_, at) => {
     const radius = 16 + at * 14 + random() * 4;
-    const start = random() * Math.PI;
-    const length = Math.PI * (0.5 + random());
-    return svg("path", { class: `ring ring-${at % 3}`, d: arc(60, 96, radius, start, start + length) });
+    const start = random() * Math.PI * 0.4;
+    const end = Math.PI * (1 - random() * 0.4);
+    return svg("path", { class: `ring ring-${at % 3}`, d: arc(60, 96, radius, start, end) });
   });
   return svg("svg", { viewBox: "0 0 120 96", class: `poster poster-${hue}`, preserveAspectRatio: "xMidYMid slice", "aria-hidden": "true", focusable: "false" },
     svg("rect", { width: 120, height: 96 }), rings,

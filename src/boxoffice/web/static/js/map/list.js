@@ -1,0 +1,75 @@
+// The same seats as a list, for whoever cannot see or use the drawing: sections, then rows, then seats.
+// What is folded is not built, so that a large hall costs nothing.
+
+import { h, put } from "../lib/dom.js";
+import { moneyRange, t } from "../lib/i18n.js";
+import { STATES } from "./seats.js";
+
+export class SeatList {
+  #buttons = new Map();
+  #sections = [];
+
+  /** `isChosen(at)`, `toggle(at)`, and `name(at)`, the words for a seat. */
+  constructor(seats, { isChosen, toggle, name }) {
+    this.seats = seats;
+    this.isChosen = isChosen;
+    this.toggle = toggle;
+    this.name = name;
+    this.#sections = seats.sections.map((section) => this.#section(section));
+    this.view = h("div", { class: "seat-list" }, this.#sections.map((one) => one.view));
+  }
+
+  /** These seats look different now. */
+  touch(positions) {
+    const sections = new Set();
+    for (const at of positions) {
+      const button = this.#buttons.get(at);
+      if (button) this.#mark(button, at);
+      sections.add(this.seats.section[at]);
+    }
+    for (const at of sections) this.#sections[at].count();
+  }
+
+  #section(section) {
+    const left = h("span", { class: "quiet" });
+    const body = h("div", { class: "seat-rows" });
+    const positions = section.rows.flatMap((row) => row.seats);
+    const count = () => put(left, t("seats.freeCount", { n: positions.filter((at) => this.seats.isFree(at)).length }));
+    count();
+    const view = h("details", {
+      ontoggle: () => { if (view.open && !body.hasChildNodes()) put(body, section.rows.map((row) => this.#row(row))); },
+    }, h("summary", {}, h("strong", {}, t("seats.section", { name: section.name })), " ", left, " ", h("span", { class: "quiet" }, this.#prices(positions))), body);
+    return { view, count };
+  }
+
+  #prices(positions) {
+    const { currency, prices } = this.seats;
+    const all = positions.map((at) => prices[at]);
+    const [low, high] = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
+    return moneyRange({ amount: low, currency }, { amount: high, currency });
+  }
+
+  #row(row) {
+    const label = t("seats.row", { name: row.name });
+    return h("div", { class: "seat-row", role: "group", "aria-label": label },
+      h("span", { class: "seat-row-name" }, label),
+      row.seats.map((at) => this.#button(at)));
+  }
+
+  #button(at) {
+    const button = h("button", { type: "button", class: "seat", onclick: () => this.toggle(at) }, String(this.seats.numbers[at]));
+    this.#buttons.set(at, button);
+    this.#mark(button, at);
+    return button;
+  }
+
+  #mark(button, at) {
+    const isChosen = this.isChosen(at);
+    const isFree = this.seats.isFree(at);
+    button.className = `seat seat-${STATES[this.seats.status[at]].toLowerCase()} grade-${this.seats.grades[this.seats.grade[at]].color % 6}`;
+    button.setAttribute("aria-pressed", String(isChosen));
+    button.setAttribute("aria-label", this.name(at));
+    if (isFree || isChosen) button.removeAttribute("aria-disabled");
+    else button.setAttribute("aria-disabled", "true");
+  }
+}

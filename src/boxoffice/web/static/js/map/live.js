@@ -1,0 +1,132 @@
+// Keeps the seats as they are: told by the shop's stream of changes, and where that is cut, asked for again
+// and again until it is back.
+
+import { get } from "../lib/api.js";
+import { AVAILABLE, BLOCKED, HELD, SOLD, statusOf } from "./seats.js";
+
+const LETTERS = { A: AVAILABLE, H: HELD, S: SOLD, B: BLOCKED };
+const STATUS = { AVAILABLE, HELD, SOLD, BLOCKED };
+const BACK_MS = 1_000;
+const BACK_MAX_MS = 15_000;
+const ASK_MS = 4_000;
+// A browser opens few connections to one shop: a tab that nobody sees gives its stream back.
+const UNSEEN_MS = 20_000;
+// A large map costs both sides something: asked for that much more rarely.
+const ASK_MS_PER_SEAT = 0.5;
+
+/**
+ * Follows the seats of a schedule until `signal`. Calls `changed(positions)`, `state(name)` with `live`,
+ * `asking` or `lost`, and `replaced()` where the map has become another one.
+ */
+export function follow(scheduleId, seats, calls) {
+  const follower = new Follower(scheduleId, seats, calls);
+  calls.signal.addEventListener("abort", () => follower.stop(), { once: true });
+  document.addEventListener("visibilitychange", () => follower.seen(document.visibilityState === "visible"), { signal: calls.signal });
+  follower.connect();
+  return follower;
+}
+
+class Follower {
+  #source = null;
+  #seq = null;
+  #pause = BACK_MS;
+  #again = 0;
+  #asking = 0;
+  #unseen = 0;
+
+  constructor(scheduleId, seats, calls) {
+    this.path = `/v1/schedules/${scheduleId}/seats`;
+    this.seats = seats;
+    this.calls = calls;
+  }
+
+  /** Opens the stream; it begins with everything. */
+  connect() {
+    this.#source?.close();
+    this.#seq = null;
+    const source = new EventSource(`${this.path}/events`);
+    this.#source = source;
+    source.addEventListener("snapshot", (event) => this.#told(event, (data) => this.#snapshot(data)));
+    source.addEventListener("changes", (event) => this.#told(event, (data) => this.#changes(data)));
+    source.addEventListener("sale", (event) => this.#told(event, (data) => this.calls.sale?.(data)));
+    source.addEventListener("error", () => this.#cut());
+  }
+
+  /** Ends the stream and the asking. */
+  stop() {
+    this.#source?.close();
+    this.#source = null;
+    clearTimeout(this.#again);
+    clearTimeout(this.#asking);
+    clearTimeout(this.#unseen);
+    this.#asking = 0;
+  }
+
+  /** Whether somebody looks at the page. */
+  seen(isSeen) {
+    clearTimeout(this.#unseen);
+    if (!isSeen) this.#unseen = setTimeout(() => this.stop(), UNSEEN_MS);
+    else if (!this.#source) this.connect();
+  }
+
+  #told(event, take) {
+    const data = JSON.parse(event.data);
+    if (this.#seq !== null && data.seq !== this.#seq + 1) {
+      // Something was missed: from the beginning.
+      this.connect();
+      return;
+    }
+    this.#seq = data.seq;
+    this.#pause = BACK_MS;
+    clearTimeout(this.#asking);
+    this.#asking = 0;
+    this.calls.state("live");
+    this.seats.version = data.version;
+    take(data);
+  }
+
+  #snapshot({ states }) {
+    if (states.length !== this.seats.count) {
+      this.calls.replaced();
+      return;
+    }
+    this.#show(this.seats.replace(Uint8Array.from(states, (letter) => LETTERS[letter])));
+  }
+
+  #changes({ seats }) {
+    const changes = Object.entries(seats).flatMap(([name, positions]) => positions.map((at) => [at, STATUS[name]]));
+    this.#show(this.seats.apply(changes));
+  }
+
+  #show(changed) {
+    if (changed.length) this.calls.changed(changed);
+  }
+
+  // The browser comes back by itself, with the last event's id, unless it was refused.
+  #cut() {
+    this.#seq = null;
+    if (this.calls.signal.aborted) return;
+    this.calls.state("asking");
+    if (!this.#asking) this.#ask();
+    if (this.#source.readyState !== EventSource.CLOSED) return;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.connect(), this.#pause * (0.7 + 0.6 * Math.random()));
+    this.#pause = Math.min(2 * this.#pause, BACK_MAX_MS);
+  }
+
+  #ask() {
+    this.#asking = setTimeout(async () => {
+      try {
+        const map = await get(this.path, { signal: this.calls.signal, anonymous: true, tries: 1 });
+        if (!this.#asking) return;
+        if (map.seats.length !== this.seats.count) this.calls.replaced();
+        else this.#show(this.seats.replace(statusOf(map)));
+        this.calls.state("asking");
+      } catch {
+        if (this.calls.signal.aborted) return;
+        this.calls.state("lost");
+      }
+      if (this.#asking) this.#ask();
+    }, ASK_MS + this.seats.count * ASK_MS_PER_SEAT * 0.1);
+  }
+}

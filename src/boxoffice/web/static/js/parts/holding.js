@@ -1,0 +1,132 @@
+// Asking the shop for seats. The request has its key before it is sent and is kept until it is answered, so
+// that a lost answer, a reload or a second click never asks twice.
+
+import { newKey, post, Problem } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { list, money, t } from "../lib/i18n.js";
+import { kept } from "../lib/keep.js";
+import { session } from "../lib/session.js";
+import { nearest } from "../map/advice.js";
+import { HELD } from "../map/seats.js";
+import { announcer } from "./announce.js";
+import { ask } from "./dialog.js";
+import { sentence } from "./problem.js";
+import { passFor } from "./pass.js";
+
+// A request older than this is not asked for again by itself: nobody waits for it any more.
+const FRESH_MS = 600_000;
+
+export class Holding {
+  #name;
+  #waiting = null;
+  isBusy = false;
+
+  constructor({ id, seats, choice, words, hall, signal, go, onGone }) {
+    Object.assign(this, { id, seats, choice, words, hall, signal, go, onGone });
+    this.#name = `hold.${id}`;
+  }
+
+  /** Holds these seats. */
+  hold(seatIds) {
+    return this.#begin({ seat_ids: seatIds });
+  }
+
+  /** Holds the best ones of a kind: `{quantity, grade?}`. */
+  holdBest(wish) {
+    return this.#begin(wish);
+  }
+
+  /** Goes on with a request whose answer never came. */
+  async resume() {
+    const open = kept.get(this.#name);
+    if (!open) return;
+    const isMine = session.isOpen && open.email === session.email;
+    if (!isMine || Date.now() - open.at > FRESH_MS) kept.set(this.#name, null);
+    else await this.#settle(open);
+  }
+
+  async #begin(body) {
+    if (this.isBusy) return;
+    if (!session.isOpen && !(await session.renew("unauthenticated"))) return;
+    const open = { key: newKey(), body, email: session.email, at: Date.now() };
+    kept.set(this.#name, open);
+    await this.#settle(open);
+  }
+
+  async #settle(open) {
+    this.isBusy = true;
+    this.#say(t("holding.asking"));
+    try {
+      const held = await post(`/v1/schedules/${this.id}/reservations`, open.body, {
+        key: open.key, signal: this.signal, headers: passFor(this.id),
+        onRetry: () => this.#say(t("holding.again")),
+      });
+      kept.set(this.#name, null);
+      this.choice.choose([]);
+      this.go(`/reservations/${held.reservation_id}`);
+    } catch (error) {
+      if (this.signal.aborted) return;
+      await this.#refused(error, open);
+    } finally {
+      this.isBusy = false;
+      this.#say("");
+    }
+  }
+
+  async #refused(error, open) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.isTemporary) {
+      // Nobody knows what became of it; the key stays, so asking again is safe.
+      this.isBusy = false;
+      if (await this.#askAgain(error)) await this.#settle(open);
+      return;
+    }
+    kept.set(this.#name, null);
+    if (error.code === "seat_taken" && open.body.seat_ids) await this.#faster(error, open.body.seat_ids);
+    else if (error.code === "queue_pass_required") this.go(`/schedules/${this.id}/queue`);
+    else announcer.say(sentence(error), "bad");
+  }
+
+  #askAgain(error) {
+    return ask(t("holding.unknown"), (close) => [
+      h("p", {}, sentence(error)),
+      h("p", {}, t("holding.unknownDetail")),
+      h("div", { class: "actions" },
+        h("button", { type: "button", class: "button primary", onclick: () => close(true) }, t("holding.askAgain")),
+        h("button", { type: "button", class: "button", onclick: () => close(false) }, t("holding.later"))),
+    ]);
+  }
+
+  async #faster(error, wanted) {
+    const taken = (error.body.seat_ids ?? wanted).map((id) => this.seats.find(id)).filter((at) => at !== undefined);
+    const wish = wanted.map((id) => this.seats.find(id)).filter((at) => at !== undefined);
+    this.seats.apply(taken.map((at) => [at, HELD]));
+    this.onGone(taken);
+    const instead = nearest(this.seats, wish, (at) => ({ x: this.hall.x(at), y: this.hall.y(at) }));
+    if (await this.#offer(taken, instead)) {
+      this.choice.choose(instead);
+      this.onGone(instead);
+      this.isBusy = false;
+      await this.hold(instead.map((at) => this.seats.ids[at]));
+    }
+  }
+
+  #offer(taken, instead) {
+    const called = (positions) => list(positions.map((at) => this.words.short(at)));
+    const amount = instead.reduce((sum, at) => sum + this.seats.prices[at], 0);
+    return ask(t("faster.title"), (close) => [
+      h("p", {}, t("faster.taken", { seats: called(taken), n: taken.length })),
+      instead.length > 0 && h("p", {}, t("faster.instead", { seats: called(instead), price: money(amount, this.seats.currency) })),
+      instead.length === 0 && h("p", {}, t("faster.none")),
+      h("div", { class: "actions" },
+        instead.length > 0 && h("button", { type: "button", class: "button primary", onclick: () => close(true) }, t("faster.take")),
+        h("button", { type: "button", class: "button", onclick: () => close(false) }, t("faster.other"))),
+    ].filter(Boolean));
+  }
+
+  #say(text) {
+    this.#waiting?.remove();
+    this.#waiting = text ? h("div", { class: "veil", role: "status" }, h("p", {}, h("span", { class: "spinner" }), text)) : null;
+    if (this.#waiting) document.body.append(this.#waiting);
+  }
+}

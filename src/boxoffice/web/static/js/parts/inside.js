@@ -1,0 +1,34 @@
+// Signs of life of whoever was let in: a pass lasts as long as its owner is there, on whichever page.
+
+import { get, pause, Problem } from "../lib/api.js";
+import { t } from "../lib/i18n.js";
+import { kept } from "../lib/keep.js";
+import { session } from "../lib/session.js";
+import { announcer } from "./announce.js";
+import { keepPlace, placeIn } from "./pass.js";
+
+const AGAIN_S = 10;
+const PREFIX = "queue.";
+
+/** Gives them for as long as the page lives. */
+export async function stayInside() {
+  for (;;) {
+    const places = kept.names(PREFIX).map((name) => name.slice(PREFIX.length));
+    await Promise.all(places.map(sign));
+    await pause(AGAIN_S * 1000);
+  }
+}
+
+async function sign(scheduleId) {
+  const { ticket, pass, email } = placeIn(scheduleId);
+  if (!ticket || !pass || email !== session.email) return;
+  try {
+    const standing = await get(`/v1/schedules/${scheduleId}/queue`, { headers: { "Queue-Ticket": ticket }, tries: 1 });
+    keepPlace(scheduleId, { ...(standing.queue_ticket && { ticket: standing.queue_ticket }), pass: standing.queue_pass ?? null });
+    if (!standing.queue_pass) announcer.say(t("queue.over"), "bad");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    // Paid, left, or out of time: what to do next the shop says when something is asked for.
+    if (error.code === "queue_ticket_expired" || error.code === "queue_ticket_invalid") keepPlace(scheduleId, null);
+  }
+}

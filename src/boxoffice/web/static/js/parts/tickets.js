@@ -1,0 +1,41 @@
+// The tickets of a paid reservation, to show at the door and to print.
+
+import { get } from "../lib/api.js";
+import { h, icon, svg } from "../lib/dom.js";
+import { dateTime, money, t } from "../lib/i18n.js";
+import { seatName } from "../map/words.js";
+import { ICONS } from "./icons.js";
+
+const QUIET = 4;
+
+/** Returns the tickets of `one`, a reservation with a payment. */
+export async function tickets(one, schedule, signal) {
+  const path = `/v1/payments/${one.payment_id}`;
+  const [paid, codes] = await Promise.all([get(path, { signal }), get(`${path}/codes`, { signal })]);
+  const codeOf = new Map(codes.items.map((code) => [code.ticket_id, code]));
+  return h("div", { class: "stack" },
+    h("div", { class: "notice good no-print" }, h("p", {}, icon(ICONS.check), " ", t("tickets.paid", { amount: money(paid.amount, paid.currency), when: dateTime(paid.created_at) }))),
+    h("ul", { class: "tickets" }, paid.tickets.map((ticket) => h("li", {}, ticketCard(ticket, codeOf.get(ticket.ticket_id), schedule)))),
+    h("div", { class: "actions no-print" },
+      h("button", { type: "button", class: "button primary", onclick: () => print() }, icon(ICONS.print), t("tickets.print")),
+      h("a", { class: "button", href: "/me" }, t("nav.me"))));
+}
+
+function ticketCard(ticket, code, schedule) {
+  return h("article", { class: "ticket" },
+    h("div", { class: "ticket-text" },
+      h("p", { class: "ticket-grade" }, ticket.grade),
+      h("h2", {}, seatName(ticket)),
+      h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
+      h("p", { class: "quiet" }, dateTime(schedule.starts_at), h("br"), schedule.concert.venue),
+      h("p", { class: "ticket-id" }, ticket.ticket_id)),
+    h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));
+}
+
+// Dark on light in any scheme: readers want it so.
+function qr(rows, label) {
+  const size = rows.length + 2 * QUIET;
+  const path = rows.flatMap((row, y) => [...row.matchAll(/1+/g)].map((run) => `M${run.index + QUIET} ${y + QUIET}h${run[0].length}v1h-${run[0].length}z`)).join("");
+  return svg("svg", { viewBox: `0 0 ${size} ${size}`, class: "qr", role: "img", "aria-label": label, "shape-rendering": "crispEdges" },
+    svg("rect", { class: "qr-light", width: size, height: size }), svg("path", { class: "qr-dark", d: path }));
+}

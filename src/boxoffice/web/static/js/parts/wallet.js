@@ -1,0 +1,49 @@
+// The wallet: what is in it, and putting money in.
+
+import { get, newKey, post, Problem } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { decimals, money, t } from "../lib/i18n.js";
+import { kept } from "../lib/keep.js";
+import { session } from "../lib/session.js";
+import { announcer } from "./announce.js";
+import { Field, form } from "./forms.js";
+
+/** Returns this person's wallet: `{balance, currency}`. */
+export function wallet(signal) {
+  return get("/v1/me/wallet", { signal });
+}
+
+/** A form that charges the wallet; `amount` is proposed, in minor units; `done()` is called afterwards. */
+export function chargeForm({ currency, amount, done }) {
+  const unit = 10 ** decimals(currency);
+  const field = new Field({
+    label: t("wallet.amount", { currency }), type: "number", inputmode: "decimal", required: true, min: 1 / unit, step: 1 / unit,
+    value: amount > 0 ? String(Math.ceil(amount) / unit) : "",
+  });
+  return form({
+    fields: { amount: field },
+    label: t("wallet.charge"),
+    submit: async ({ amount: text }) => {
+      const minor = Math.round(Number(text) * unit);
+      const made = await charge(minor);
+      announcer.say(t("wallet.charged", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
+      await done();
+    },
+  });
+}
+
+// A charge of the same amount whose answer was lost is the same charge.
+async function charge(amount) {
+  const name = `charge.${session.email}`;
+  const open = kept.get(name);
+  const key = open?.amount === amount ? open.key : newKey();
+  kept.set(name, { key, amount });
+  try {
+    const made = await post("/v1/me/wallet/charges", { amount }, { key });
+    kept.set(name, null);
+    return made;
+  } catch (error) {
+    if (error instanceof Problem && !error.isTemporary) kept.set(name, null);
+    throw error;
+  }
+}
