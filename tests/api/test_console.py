@@ -260,7 +260,6 @@ def test_a_preview_names_every_line_at_fault(organizer: Person) -> None:
 
 
 BROKEN: dict[str, tuple[str | bytes, int, bool]] = {
-    "nothing": ("", 1, True),
     "header only": (f"{HEADER}\n", 1, False),
     "missing column": ("section,row\nA,1\n", 1, True),
     "open quote": (f'{HEADER}\nA,1,9,VIP,1\n"A,1,8,VIP,1\n', 3, True),
@@ -274,6 +273,11 @@ def test_a_broken_file_is_told_by_line(organizer: Person, name: str) -> None:
     shown = expect(preview(organizer, draft(organizer, 0), text), 200).json
     assert [error["line"] for error in shown["errors"]] == [line]
     assert (shown["acceptable"], shown["ended_early"]) == (False, ended_early)
+
+
+def test_an_empty_file_is_refused(organizer: Person) -> None:
+    problem = refused(preview(organizer, draft(organizer, 0), ""), "seat_map_invalid").json
+    assert (problem["line"], problem["reason"]) == (1, "no_seats")
 
 
 def test_errors_are_bounded(organizer: Person) -> None:

@@ -18,6 +18,7 @@ from .client import Person, Sale, expect
 from .conftest import (
     Running,
     check_books,
+    draft,
     hold,
     make_organizer,
     new_database,
@@ -65,6 +66,7 @@ def prepare(folder: Path, shop: Running) -> None:
     paid = expect(buyer.api.keyed("/v1/payments", order), 201).json["payment_id"]
     write(folder, "concerts", sale.concert_id)
     write(folder, "schedules", sale.schedule_id)
+    write(folder, "drafts", draft(organizer, 0).schedule_id)
     write(folder, "closing", on_sale(organizer, 1).schedule_id)
     write(folder, "reservations", *held)
     write(folder, "payments", paid)

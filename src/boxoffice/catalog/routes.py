@@ -517,10 +517,12 @@ def _seat_preview(
                 (_CSV_TYPE,), settings.seat_map_max_bytes, SeatMapBody, {_CSV_TYPE: _CSV_EXAMPLE}
             ),
             returns=SeatMapPreview,
-            problems=[SeatMapLocked],
+            problems=[SeatMapInvalid, SeatMapLocked],
         )
         async def on_post(self, call: Call[None, None]) -> Reply:
             """Says what the upload would bring, and what is wrong, line by line. Nothing is written."""
+            if not call.raw:
+                raise SeatMapInvalid("Line 1: the file is empty.", line=1, reason="no_seats")
             async with at_a_time:
                 checked = await asyncio.to_thread(
                     rules.check_csv,
