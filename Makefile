@@ -10,7 +10,7 @@ FAKETIME_STAMP := $(VENV)/.installed-faketime
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-servers faults loadtest lint format audit lock clean
+.PHONY: help run test bench bench-servers crowd faults loadtest lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH
 
 faults: $(DEV_STAMP) $(FAKETIME_STAMP) ## break every part of the shop while it sells; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
 	@exec $(BIN)/python -m faults $(FAULT_ARGS)
+
+crowd: $(DEV_STAMP) ## have a million people stand in the waiting room, and check it; CROWD_ARGS="--people N --seed N"
+	@$(BIN)/python -m bench.crowd $(CROWD_ARGS)
 
 loadtest: $(LOADTEST_STAMP) ## play an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
 	@exec $(BIN)/boxoffice loadtest $(LOADTEST_ARGS)

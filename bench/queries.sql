@@ -13,6 +13,14 @@ CREATE DATABASE {name} TEMPLATE {template};
 -- A database, whoever still uses it.
 DROP DATABASE IF EXISTS {name} WITH (FORCE);
 
+-- name: add_room
+-- A waiting room for every schedule, which opens long after the measurement.
+INSERT INTO queue_rooms (
+       schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 100, 100, 600, 60, clock_timestamp() + interval '1 day',
+       decode(repeat('5a', 32), 'hex')
+  FROM schedules;
+
 -- name: tidy
 -- Statistics and visibility as in a database that has been there for a while.
 VACUUM (ANALYZE);

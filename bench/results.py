@@ -187,6 +187,9 @@ TARGETS: tuple[Target, ...] = (
     Target("concerts_read, CPU × floor", ("concerts_read",), _ratio, 1.1),
     Target("seats_304, CPU × floor", ("seats_304",), _ratio, 1.1),
     Target("seats_read, CPU × floor", ("seats_read",), _ratio, 1.5),
+    Target("queue_poll, CPU × floor", ("queue_poll",), _ratio, 1.2),
+    Target("queue_poll_cold, CPU × floor", ("queue_poll_cold",), _ratio, 1.2),
+    Target("queue_join, CPU × floor", ("queue_join",), _ratio, 1.6),
     Target("p95 at 88 requests/s, ms", ("open_88",), lambda one: one.p95_ms, 5.0),
     Target("p99 at 88 requests/s, ms", ("open_88",), lambda one: one.p99_ms, 10.0),
     Target(

@@ -141,6 +141,8 @@ class Runner:
         plan = self._sizes.hall(row.seats)
         with self._stage.fresh(plan) as settings:
             env = {**self._stage.env(settings, row.workers), **row.env}
+            if row.has_room:
+                asyncio.run(self._stage.open_rooms(settings))
             log = self._folder / f"{row.name}.log"
             with running(row.server, env, log) as server, ExitStack() as beside:
                 groups = [server.group, *self._stage.groups]

@@ -1,6 +1,7 @@
 """The rows of the benchmark: who sends what to whom, and what must have happened before."""
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ _WATCHED_RATE_PER_S = 200.0
 _WATCHED_S = 10.0
 SMALL, LARGE, HUGE = 1_000, 60_000, 1_000_000
 _CROWD = 1_000
+_LINE_WITHIN_S = 20.0
 _PAIR = 2
 # Of rows of 25 seats: one of each row stays alone, and what is left near the end is not measured.
 _PAIRS_PER_SCHEDULE = 450
@@ -118,7 +120,8 @@ class Row:
 
     `env` is what its server gets beside addresses and workers. Where a row `may_oversell`, seats that
     were sold twice are its result and no failure. With `relay` it ends when all events are delivered.
-    Where it `is_watched`, many follow the seats of the first schedule meanwhile.
+    Where it `is_watched`, many follow the seats of the first schedule meanwhile; where it `has_room`
+    every schedule has a waiting room.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Row:
     may_oversell: bool = False
     relay: bool = False
     is_watched: bool = False
+    has_room: bool = False
     about: str = ""
 
 
@@ -333,6 +337,46 @@ def watched(scene: Scene) -> Work:
 
 # One machine has one address.
 _MANY_STREAMS = {"BOXOFFICE_STREAMS_PER_CLIENT_MAX": "1000000"}
+
+
+class _Joined(msgspec.Struct):
+    queue_ticket: str
+
+
+def _joined(scene: Scene, tokens: Sequence[str]) -> list[str]:
+    """Have people join, once the line is there, and return their tickets."""
+    schedule_id = scene.full.schedule_id
+    until = time.monotonic() + _LINE_WITHIN_S
+    while True:
+        try:
+            load.fire(scene.server.port, [wire.join(schedule_id, tokens[0])])
+            break
+        except load.LoadFailed:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+    bodies = load.fire(scene.server.port, [wire.join(schedule_id, token) for token in tokens])
+    return [msgspec.json.decode(body, type=_Joined).queue_ticket for body in bodies]
+
+
+def queue_poll(scene: Scene) -> Work:
+    """A thousand people ask for their places in the line again and again."""
+    schedule_id = scene.full.schedule_id
+    requests = [wire.ask_place(schedule_id, ticket) for ticket in _joined(scene, scene.others)]
+    sizes = scene.sizes
+    warmup = [requests[at % len(requests)] for at in range(sizes.warmup)]
+    return Work(requests, warmup, _CHEAP * sizes.holds)
+
+
+def queue_join(scene: Scene) -> Work:
+    """Somebody else joins every time."""
+    sizes = scene.sizes
+    _joined(scene, scene.others[:1])
+    requests = [wire.join(scene.full.schedule_id, token) for token in scene.buyers]
+    return _split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
+
+
+_QUEUE_ENV = {"BOXOFFICE_QUEUE_ADDRESS_REQUESTS_PER_S_MAX": "1000000"}
 SEATS_TAKEN = frozenset({"seat_taken"})
 
 ROWS: tuple[Row, ...] = (
@@ -362,6 +406,23 @@ ROWS: tuple[Row, ...] = (
         about="as hold_refused",
     ),
     Row("hold_accepted_relayed", accepted, relay=True, about="until every event is delivered"),
+    Row(
+        "queue_poll",
+        queue_poll,
+        frozenset({"200"}),
+        env=_QUEUE_ENV,
+        has_room=True,
+        about="one's place, by a ticket that is known",
+    ),
+    Row(
+        "queue_poll_cold",
+        queue_poll,
+        frozenset({"200"}),
+        env={**_QUEUE_ENV, "BOXOFFICE_QUEUE_TICKETS_CACHED_MAX": "1"},
+        has_room=True,
+        about="the same, each ticket seen for the first time",
+    ),
+    Row("queue_join", queue_join, env=_QUEUE_ENV, has_room=True, about="a place in the line"),
     Row("hold_60000_seats", accepted, seats=LARGE, about="one schedule of 60,000"),
     Row(
         "hot_map_60000",

@@ -5,12 +5,16 @@ rows start from the same rows, and prebuilt requests stay good.
 """
 
 import asyncio
+import os
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -28,6 +32,7 @@ from boxoffice.settings import Settings
 _SQL = sqlfiles.load("bench")
 _USUAL_SCHEMA = sqlfiles.read("bench.usual", "schema.sql")
 _RUN = "bench_run"
+_REVIVED_WITHIN_S = 30.0
 _BALANCE_MINOR = 5_000_000
 # Longer than any run of the benchmark: nothing lapses and no token ends while it is measured.
 _HOLD_TTL_S = 86_400
@@ -98,6 +103,22 @@ class Stage:
             "BOXOFFICE_WORKERS": str(workers),
         }
 
+    def kill_valkey(self) -> None:
+        """Kill Valkey and start it again, which is empty then."""
+        if self._servers.valkey.pid is None:
+            raise RuntimeError("the servers are not running")
+        os.kill(self._servers.valkey.pid, signal.SIGKILL)
+        until = time.monotonic() + _REVIVED_WITHIN_S
+        while not self._servers.revive():
+            if time.monotonic() > until:
+                raise RuntimeError("Valkey did not come back")
+            time.sleep(0.01)
+
+    def valkey_bytes(self) -> int:
+        """Return how much memory Valkey has in use."""
+        found: Any = self._valkey.info("memory")
+        return int(found["used_memory"])
+
     def promises(self) -> dict[str, str]:
         """Return the settings of PostgreSQL that durability rests on."""
         return asyncio.run(self._promises())
@@ -150,6 +171,14 @@ class Stage:
         self._valkey.flushall()
         await self._admin("drop_database", _RUN)
         await self._admin("copy_database", _RUN, plan.template)
+
+    async def open_rooms(self, settings: Settings) -> None:
+        """Give every schedule of a copy a waiting room."""
+        connection = await asyncpg.connect(settings.database_url)
+        try:
+            await connection.execute(_SQL["add_room"])
+        finally:
+            await connection.close()
 
     async def _admin(self, statement: str, name: str, template: str = "") -> None:
         connection = await asyncpg.connect(self._servers.database_url)

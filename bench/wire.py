@@ -12,6 +12,21 @@ _GET = (
     "{more}"
     "Authorization: Bearer {token}\r\n\r\n"
 )
+_ASK = (
+    "GET {path} HTTP/1.1\r\n"
+    "Host: 127.0.0.1\r\n"
+    "User-Agent: boxoffice-bench\r\n"
+    "Accept: application/json\r\n"
+    "Queue-Ticket: {ticket}\r\n\r\n"
+)
+_JOIN = (
+    "POST {path} HTTP/1.1\r\n"
+    "Host: 127.0.0.1\r\n"
+    "User-Agent: boxoffice-bench\r\n"
+    "Accept: application/json\r\n"
+    "Authorization: Bearer {token}\r\n"
+    "Content-Length: 0\r\n\r\n"
+)
 _POST = (
     "POST {path} HTTP/1.1\r\n"
     "Host: 127.0.0.1\r\n"
@@ -31,6 +46,16 @@ def get(path: str, token: str, *, gzip: bool = True, etag: str = "") -> bytes:
     if etag:
         more += f"If-None-Match: {etag}\r\n"
     return _GET.format(path=path, token=token, more=more).encode()
+
+
+def ask_place(schedule_id: str, ticket: str) -> bytes:
+    """Return a question for one's place in the waiting room."""
+    return _ASK.format(path=f"/v1/schedules/{schedule_id}/queue", ticket=ticket).encode()
+
+
+def join(schedule_id: str, token: str) -> bytes:
+    """Return a wish for a place in the waiting room."""
+    return _JOIN.format(path=f"/v1/schedules/{schedule_id}/queue", token=token).encode()
 
 
 def post(path: str, token: str, key: str, body: object) -> bytes:

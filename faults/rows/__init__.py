@@ -1,12 +1,13 @@
 """The rows by part; a new module is added to `ALL`."""
 
 from faults.matrix import AnyRow
-from faults.rows import api, clients, clock, contract, guards, money, postgres, valkey
+from faults.rows import api, clients, clock, contract, guards, money, postgres, queue, valkey
 
 ALL: tuple[AnyRow, ...] = (
     *api.ROWS,
     *postgres.ROWS,
     *valkey.ROWS,
+    *queue.ROWS,
     *clients.ROWS,
     *contract.ROWS,
     *money.ROWS,

@@ -56,6 +56,8 @@ from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.queue import leader as queue_leader
 from boxoffice.queue import routes as queue_routes
+from boxoffice.queue.followers import Followers
+from boxoffice.queue.journal import JoinJournal
 from boxoffice.queue.line import Line
 from boxoffice.queue.rooms import Rooms
 from boxoffice.queue.service import Parts, WaitingRoom
@@ -83,6 +85,7 @@ class Queue:
     service: WaitingRoom
     rooms: Rooms
     leader: queue_leader.Leader
+    journal: JoinJournal
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ async def open_application(
             try:
                 yield application
             finally:
-                await _drain(settings, servers, application.notices)
+                await _drain(settings, servers, application.notices, application.queue.journal)
                 application.lane.journal.write()
     finally:
         await servers.valkey.close()
@@ -166,6 +169,7 @@ async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIt
         asyncio.create_task(application.figures.run(), name="figures"),
         asyncio.create_task(application.queue.rooms.keep_fresh(), name="queue_rooms"),
         asyncio.create_task(application.queue.leader.run(), name="queue_leader"),
+        asyncio.create_task(application.queue.journal.run(), name="queue_journal"),
     ]
     try:
         yield
@@ -183,13 +187,18 @@ async def _end(tasks: "list[asyncio.Task[None]]") -> None:
         telemetry.log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in left))
 
 
-async def _drain(settings: Settings, servers: _Servers, notices: Notices) -> None:
+async def _drain(
+    settings: Settings, servers: _Servers, notices: Notices, journal: JoinJournal
+) -> None:
     """Let what was begun come to its end, within the time that a process has for it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.drain_timeout_ms / 1000):
             await servers.group_commit.close()
             await servers.background.finish()
             await notices.finish()
+            # Tickets say the same: a process that cannot write it stops all the same.
+            with contextlib.suppress(Exception):
+                await journal.flush()
 
 
 def _compose(
@@ -221,7 +230,7 @@ def _compose(
         *desk_routes.routes(Desk(DeskStore(servers.db)), gate),
         *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), gate),
         *logbook_routes.routes(Logbook(LogbookStore(servers.db)), gate),
-        *queue_routes.routes(queue.service, gate),
+        *queue_routes.routes(queue.service, Followers(streams, queue.rooms, clock.now), gate),
     ]
     journal = Journal(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
     document = openapi.document(routes, VERSION)
@@ -261,11 +270,12 @@ def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps:
         ticket_ttl_s=settings.queue_ticket_ttl_s,
         cached_max=settings.queue_tickets_cached_max,
     )
-    parts = Parts(store, line, rooms, tickets, servers.group_commit, now)
+    journal = JoinJournal(store)
+    parts = Parts(store, line, rooms, tickets, journal, servers.group_commit, now)
     service = WaitingRoom(settings, parts, seat_maps.layout, servers.background.start)
     lease = Lease(LeaseStore(servers.db, queue_leader.ROLE, new_id()), settings.queue_lease_ms)
     leader = queue_leader.Leader(settings, lease, store, line, rooms, now, seat_maps.seats_left)
-    return Queue(service, rooms, leader)
+    return Queue(service, rooms, leader, journal)
 
 
 def _reservations(

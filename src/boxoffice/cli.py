@@ -118,6 +118,10 @@ def seed(
     ] = 5_000_000,
     hold_ttl_s: Annotated[int | None, typer.Option(min=1, help="Hold time, in seconds.")] = None,
     ticket_limit: Annotated[int | None, typer.Option(min=1, help="Tickets per person.")] = None,
+    queue_rate_per_s: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Have a waiting room that calls so many per second."),
+    ] = None,
 ) -> None:
     """Make a published concert with an open schedule, and people who can pay.
 
@@ -125,7 +129,7 @@ def seed(
     """
     from boxoffice import seeding  # noqa: PLC0415 — costs time
 
-    plan = seeding.Plan(seats, users, balance, hold_ttl_s, ticket_limit)
+    plan = seeding.Plan(seats, users, balance, hold_ttl_s, ticket_limit, queue_rate_per_s)
     seeded = asyncio.run(seeding.seed(_addressed(), plan, tokens, progress))
     sys.stdout.write(msgspec.json.encode(seeded).decode() + "\n")
 

@@ -1,5 +1,6 @@
 """What a shop begins with: the demo of `boxoffice up`, and whole fields of buyers for load tests."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -20,11 +21,14 @@ from boxoffice.catalog.rules import NewConcert, NewSchedule
 from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database
+from boxoffice.queue.rules import Mode, RoomChange
 from boxoffice.settings import Settings
 
 _QUERIES = sqlfiles.load("boxoffice", "seeding.sql")
 
 _CHARGES_MAX = 2_000  # per transaction, well within the statement deadline
+
+_LINE_WITHIN_S = 20.0
 
 DEMO_SEATS = 1_000
 DEMO_PASSWORD = "encore-encore"  # noqa: S105 — printed at every start of the demo
@@ -42,6 +46,8 @@ class Plan:
     balance_minor: int
     hold_ttl_s: int | None = None
     ticket_limit: int | None = None
+    # With a rate the schedule has a waiting room, first come, first served.
+    queue_rate_per_s: float | None = None
 
 
 class Seeded(msgspec.Struct, frozen=True):
@@ -72,12 +78,27 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
             )
             await application.accounts.grant_role(email, ORGANIZER)
             made = await _put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
+            if plan.queue_rate_per_s is not None:
+                change = RoomChange(mode=Mode.FIFO, rate_per_s=plan.queue_rate_per_s)
+                await _open_room(application, organizer_id, made.schedule_id, change)
             advance(plan.seats)
         with _bar(console, "people", plan.users) as advance:
             user_ids = await people(application, plan.users, plan.balance_minor, tag, advance)
         if tokens is not None:
             _write_tokens(application, user_ids, tokens)
     return made
+
+
+async def _open_room(
+    application: Application, organizer_id: UUID, schedule_id: UUID, change: RoomChange
+) -> None:
+    """Open a waiting room, and return when its line is there; raise `TimeoutError` where it is not."""
+    queue = application.queue
+    await queue.service.configure(organizer_id, schedule_id, change)
+    async with asyncio.timeout(_LINE_WITHIN_S):
+        while not queue.rooms.has_counters(schedule_id):
+            await asyncio.sleep(0.05)
+            await queue.rooms.read_counters(schedule_id)
 
 
 async def people(

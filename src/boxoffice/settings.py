@@ -212,6 +212,14 @@ def _check_together(settings: Settings) -> None:
         raise SettingsInvalid(
             "BOXOFFICE_BODY_TIMEOUT_MS must be below BOXOFFICE_REQUEST_TIMEOUT_MS"
         )
+    if settings.queue_lease_ms < 3 * settings.queue_beat_ms:
+        raise SettingsInvalid(
+            "BOXOFFICE_QUEUE_LEASE_MS must be at least three times BOXOFFICE_QUEUE_BEAT_MS"
+        )
+    if settings.queue_grace_default_s > settings.queue_inside_default_s:
+        raise SettingsInvalid(
+            "BOXOFFICE_QUEUE_GRACE_DEFAULT_S must not be above BOXOFFICE_QUEUE_INSIDE_DEFAULT_S"
+        )
     if settings.lock_timeout_ms > settings.statement_timeout_ms:
         raise SettingsInvalid(
             "BOXOFFICE_LOCK_TIMEOUT_MS must not be above BOXOFFICE_STATEMENT_TIMEOUT_MS"

@@ -70,6 +70,7 @@ MATRIX = {
     "POST /v1/schedules/{schedule_id}/queue": anybody("queue_closed"),
     "GET /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
     "DELETE /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
+    "GET /v1/schedules/{schedule_id}/queue/events": everybody("queue_ticket_invalid"),
     "GET /v1/schedules/{schedule_id}/queue/draw": everybody("schedule_not_found"),
     "POST /v1/schedules/{schedule_id}/reservations": anybody("seat_not_found"),
     "GET /v1/reservations/{reservation_id}": owned(200, "reservation_not_found"),

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.streams.stand import Reader
 from tests.support.waiting import until
 
 from .client import Answer, Api, Person, Sale, expect
@@ -164,3 +165,33 @@ async def test_changes_act_at_once_and_a_closed_room_takes_nobody(
         return try_hold(buyer, sale, "A-1-3").status == 201
 
     await until(is_off, PATIENCE_S)
+
+
+async def test_a_stream_tells_the_place_the_line_and_the_turn(
+    api: Api, organizer: Person, sale: Sale
+) -> None:
+    expect(organizer.api.post(admin_of(sale), {"inside_max": 1}), 200)
+    first, second = rich(api), rich(api)
+    ahead = join(first, sale)["queue_ticket"]
+    await admitted(first, sale, ahead)
+    ticket = join(second, sale)["queue_ticket"]
+    stream = await Reader.connect(
+        api.port, room_of(sale) + "/events", more=f"Queue-Ticket: {ticket}\r\n"
+    )
+    assert stream.status == 200
+    standing = await stream.next()
+    assert standing is not None
+    assert standing.name == "standing"
+    assert standing.data["position"] == standing.data["place"] - standing.data["called"] == 1
+    expect(first.api.delete(room_of(sale), headers={"Queue-Ticket": ahead}), 204)
+    told: set[tuple[str, int | None]] = set()
+    # Which of the two comes first is not said.
+    while not {("turn", None), ("line", 2)} <= told:
+        one = await stream.next()
+        assert one is not None
+        told.add((one.name, one.data.get("called")))
+    assert (await admitted(second, sale, ticket))["number"] == 2
+    await stream.close()
+    refused = await Reader.connect(api.port, room_of(sale) + "/events")
+    assert refused.status == 401
+    await refused.close()

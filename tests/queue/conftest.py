@@ -17,6 +17,7 @@ from boxoffice.events.store import LeaseStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
+from boxoffice.queue.journal import JoinJournal
 from boxoffice.queue.leader import ROLE, Leader
 from boxoffice.queue.line import Line
 from boxoffice.queue.rooms import Rooms
@@ -58,6 +59,7 @@ class Pod:
     leader: Leader
     lease: Lease
     room: WaitingRoom
+    journal: JoinJournal
     clock: Callable[[], float]
     seats: dict[UUID, int | None]
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -91,7 +93,8 @@ async def build_pod(
     line = Line(valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
     rooms = Rooms(settings, store, line)
     tickets = Tickets(tokens, clock, ticket_ttl_s=settings.queue_ticket_ttl_s, cached_max=1_000)
-    parts = Parts(store, line, rooms, tickets, GroupCommit(batch_limits(settings)), clock)
+    journal = JoinJournal(store)
+    parts = Parts(store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings)), clock)
     tasks: list[asyncio.Task[None]] = []
 
     def start(work: Coroutine[Any, Any, None]) -> None:
@@ -106,7 +109,9 @@ async def build_pod(
     room = WaitingRoom(settings, parts, exists, start)
     lease = Lease(LeaseStore(db, ROLE, new_id()), settings.queue_lease_ms)
     leader = Leader(settings, lease, store, line, rooms, clock, seats_left)
-    return Pod(db, valkey, store, line, rooms, tickets, leader, lease, room, clock, seats, tasks)
+    return Pod(
+        db, valkey, store, line, rooms, tickets, leader, lease, room, journal, clock, seats, tasks
+    )
 
 
 async def _keys() -> list[TokenKey]:
@@ -123,7 +128,7 @@ async def close_pod(pod: Pod) -> None:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Deadlines that a busy machine does not miss."""
-    return msgspec.structs.replace(settings, valkey_timeout_ms=100, breaker_open_ms=50)
+    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000, breaker_open_ms=50)
 
 
 @pytest.fixture

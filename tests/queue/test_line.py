@@ -169,3 +169,21 @@ async def test_the_rate_bounds_how_many_are_called(queue: Queue) -> None:
     await queue.beat(10, seconds=0.2)
     states = [(await queue.ask(person)).state for person in people]
     assert 4 <= states.count(State.ADMITTED) <= 5
+
+
+async def test_a_pod_whose_clock_lags_behind_turns_nothing_back(
+    queue: Queue, make_pod: MakePod
+) -> None:
+    """The line has a clock of its own, which takes the latest time that anybody told."""
+    await queue.set(inside_s=100, grace_s=60)
+    person = await queue.join()
+    await queue.beat(seconds=1)
+    first = await queue.ask(person)
+    queue.clock.pass_(50)
+    later = await queue.ask(person)
+    other = await make_pod()
+    await other.refresh(queue.schedule_id)
+    queue.clock.pass_(-300)
+    lagging = await queue.ask(person, other)
+    assert lagging.leaves_at == first.leaves_at == later.leaves_at
+    assert lagging.pass_ends_at == later.pass_ends_at

@@ -29,6 +29,7 @@ from boxoffice.settings import Settings
 
 TOKEN_CHARS_MAX = 2_048
 EARLY_REFRESH_EVERY_S = 1.0
+_CHOSEN_FOR_S = 1.0
 
 _ALGORITHM = "HS256"
 _NAME = "boxoffice"
@@ -111,6 +112,8 @@ class TokenAuthority:
         self._by_header: dict[str, TokenKey] = {}
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self._look_early = asyncio.Event()
+        # The key that seals, and until when it need not be chosen anew.
+        self._sealing: tuple[TokenKey | None, float] = (None, 0.0)
 
     @property
     def ttl_s(self) -> int:
@@ -150,12 +153,18 @@ class TokenAuthority:
         It can be read by anybody. The key is one that lasts for `ttl_s` where there is one.
         """
         now = self._now()
-        try:
-            key = self._signing_key(now, ttl_s)
-        except Unavailable:
-            key = self._signing_key(now)
+        key, until = self._sealing
+        if key is None or now >= until:
+            key = self._sealing_key(now, ttl_s)
+            self._sealing = key, now + _CHOSEN_FOR_S
         signed = f"{key.kid}.{urlsafe_b64encode(payload).rstrip(b'=').decode('ascii')}"
         return f"{signed}.{_seal_of(key.secret, purpose, signed)}"
+
+    def _sealing_key(self, now: float, ttl_s: float) -> TokenKey:
+        try:
+            return self._signing_key(now, ttl_s)
+        except Unavailable:
+            return self._signing_key(now, 0.0)
 
     def unseal(self, purpose: bytes, text: str) -> tuple[bytes, float]:
         """Return what was sealed for this purpose, and until when its key counts (it may be infinite).
@@ -183,6 +192,7 @@ class TokenAuthority:
             # What was verified with a key that is gone, or has got an end, must be verified again.
             self._verified.clear()
             self._by_header = {_header_of(key): key for key in keys.values()}
+            self._sealing = (None, 0.0)
         self._keys = keys
 
     async def keep_fresh(self) -> None:

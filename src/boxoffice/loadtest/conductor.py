@@ -87,7 +87,7 @@ class Conductor:
 
     def play(self, play: Play, sampler: Sampler) -> None:
         """Play one scenario and keep what came of it, also where it was stopped."""
-        terms = self.one.stage(play.seats)
+        terms = self.one.stage(play.seats, play.has_room)
         since = self._mark()
         counted = asking.batches(self.one.base_url)
         job = self._job(play.name, play.name, play.name, terms, play.seconds)
@@ -103,7 +103,7 @@ class Conductor:
 
         At most `visitors` are under way at once.
         """
-        terms = self.one.stage(seats)
+        terms = self.one.stage(seats, False)
         since = self._mark()
         counted = asking.batches(self.one.base_url)
         played: list[Played] = []

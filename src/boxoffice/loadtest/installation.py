@@ -31,6 +31,8 @@ _STOP_TIMEOUT_S = 60.0
 _DAY_S = 86_400
 _BALANCE_MINOR = 1_000_000_000
 _HOLD_TTL_S = 3_600
+# Slower than people come in the scenario, so that a line forms.
+_ROOM_RATE_PER_S = 30.0
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class Installation:
     settings: Settings | None
     pids: Callable[[], dict[str, list[int]]]
     trouble: Callable[[], str | None]
-    stage: Callable[[int], ScheduleTerms]
+    stage: Callable[[int, bool], ScheduleTerms]
     not_sampled: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     is_embedded: bool = False
@@ -216,8 +218,15 @@ class Embedded:
             is_embedded=True,
         )
 
-    def _stage(self, seats: int) -> ScheduleTerms:
-        plan = seeding.Plan(seats, 0, 0, hold_ttl_s=_HOLD_TTL_S, ticket_limit=1000)
+    def _stage(self, seats: int, has_room: bool) -> ScheduleTerms:
+        plan = seeding.Plan(
+            seats,
+            0,
+            0,
+            hold_ttl_s=_HOLD_TTL_S,
+            ticket_limit=1000,
+            queue_rate_per_s=_ROOM_RATE_PER_S if has_room else None,
+        )
         made = asyncio.run(seeding.seed(self.settings, plan, None, Console(quiet=True)))
         return ScheduleTerms(made.schedule_id, made.concert_id, _HOLD_TTL_S, seats)
 
@@ -275,7 +284,7 @@ def running(url: str, tokens: Path, schedule_id: UUID, settings: Settings | None
         settings=settings if seen else None,
         pids=dict,
         trouble=lambda: None,
-        stage=lambda _: terms,
+        stage=lambda _seats, _has_room: terms,
         not_sampled=missing,
         environment=asyncio.run(_server(settings)) if settings is not None and seen else {},
     )

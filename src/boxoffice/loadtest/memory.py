@@ -69,7 +69,7 @@ def _schedules(
     """Make schedules hot one after the other; counted in seats times processes that keep them."""
     look: Callable[[str], object] = lambda path: ask(one.base_url, "GET", path)  # noqa: E731
     for number in range(1, schedules + 1):
-        terms = one.stage(seats)
+        terms = one.stage(seats, False)
         for _ in range(_LOOKS_PER_SCHEDULE):
             look(f"/v1/schedules/{terms.schedule_id}/seats")
         time.sleep(_SETTLE_S / 2)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from boxoffice.loadtest.model import Sale
 
-ALL = ("lookup", "reserve", "pay", "onsale", "spike", "steps", "soak")
-BY_DEFAULT = ALL[:-1]
+ALL = ("lookup", "reserve", "pay", "onsale", "spike", "steps", "queue", "soak")
+BY_DEFAULT = ALL[:-2]
 FOR_RUNNING = ("lookup", "onsale", "steps")
 
 
@@ -55,11 +55,12 @@ class Play:
     name: str
     seconds: float
     seats: int
+    has_room: bool = False
     env: dict[str, str] = field(default_factory=dict)
 
 
-_SECONDS = {"lookup": 15, "reserve": 15, "pay": 15, "onsale": 24, "spike": 18}
-_QUICK_SECONDS = {"lookup": 4, "reserve": 5, "pay": 4, "onsale": 6, "spike": 6}
+_SECONDS = {"lookup": 15, "reserve": 15, "pay": 15, "onsale": 24, "spike": 18, "queue": 24}
+_QUICK_SECONDS = {"lookup": 4, "reserve": 5, "pay": 4, "onsale": 6, "spike": 6, "queue": 8}
 # A house that does not sell out under the staircase.
 STAIRCASE_SEATS = 20_000
 _PAY_SEATS = 5_000
@@ -71,7 +72,7 @@ def play_of(name: str, options: Options) -> Play:
     seats = {"pay": _PAY_SEATS, "soak": _PAY_SEATS}.get(name, options.seats)
     if name == "soak":
         seconds = round(options.soak_s)
-    return Play(name, seconds, seats)
+    return Play(name, seconds, seats, has_room=name == "queue")
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,12 @@ class Answer(NamedTuple):
         """
         if self.what == "hold":
             return "hold" if self.status == 201 else "refused"
-        is_small = self.what in ("concerts", "schedules") or self.status == 304
+        is_small = self.what in _SMALL or self.status == 304
         return "lookup" if is_small else self.what
+
+
+# What is answered from memory with few bytes, or for a share of a batch that writes nothing.
+_SMALL = frozenset({"concerts", "schedules", "join", "place"})
 
 
 class HeldByClient(NamedTuple):

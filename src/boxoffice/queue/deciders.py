@@ -13,6 +13,7 @@ from boxoffice.batching import Pending, Retry, Verdict
 from boxoffice.errors import Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.queue.journal import JoinJournal
 from boxoffice.queue.line import Answers, Claim, Entry, Insider, Line, LineLost
 from boxoffice.queue.rooms import Rooms
 from boxoffice.queue.rules import Room
@@ -21,17 +22,12 @@ from boxoffice.queue.store import QueueStore, Recorded
 _RECORDED_MAX = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class JoinCommand:
-    """A wish to have a number."""
+class JoinCommand(NamedTuple):
+    """A wish to have a number; the script gives one account one, however often it asks."""
 
     user_id: UUID
+    identity: None = None
     fingerprint: bytes = b""
-
-    @property
-    def identity(self) -> UUID:
-        """One account is one wish, however often it asks."""
-        return self.user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +72,9 @@ class JoinDecider:
 
     kind = "queue_join"
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, journal: JoinJournal) -> None:
         self._line = line
+        self._journal = journal
 
     async def decide(
         self, key: UUID, batch: Sequence[Pending[JoinCommand, Joined]]
@@ -90,8 +87,15 @@ class JoinDecider:
             return [Retry("line_lost", Unavailable)] * len(batch)
         except ValkeyAway as error:
             raise Unavailable("The waiting room takes nobody at the moment; try again.") from error
+        given = [
+            (number, one.command.user_id.bytes)
+            for one, number in zip(batch, numbers, strict=True)
+            if number > 0
+        ]
+        if given:
+            self._journal.note(key, given)
         return [
-            Joined(epoch, number) if number else Retry("no_numbers", Unavailable)
+            Joined(epoch, abs(number)) if number else Retry("no_numbers", Unavailable)
             for number in numbers
         ]
 

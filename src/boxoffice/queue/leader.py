@@ -88,7 +88,7 @@ class Leader:
                 else:
                     failures = 0
         finally:
-            await self._release()
+            await self.release()
 
     async def beat(self) -> bool:
         """Do one beat in every room; return whether this process leads.
@@ -190,7 +190,7 @@ class Leader:
             telemetry.log.info(
                 "queue_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
             )
-            lead.nobody = list(rules.nobodies(drawn))
+            lead.nobody = await self._nobodies(drawn)
         return drawn
 
     async def _rebuild(self, room: Room, lead: _Lead, token: int) -> None:
@@ -207,17 +207,27 @@ class Leader:
         now_ms = int(self._now() * 1000)
         insiders = await self._store.insiders(schedule_id, now_ms)
         # Before the draw nobody knows which places those numbers will have.
-        nobody = [] if begun.is_lobby else list(rules.nobodies(begun))
-        await self._line.rebuild(begun, token, now_ms, insiders, nobody)
+        nobody = [] if begun.is_lobby else await self._nobodies(begun)
+        places = self._store.joins(schedule_id)
+        await self._line.rebuild(begun, token, now_ms, insiders, nobody, places)
         self._leads[schedule_id] = _Lead(begun.numbers_to, begun.joined, begun.called)
         telemetry.QUEUE_REBUILT.inc()
         telemetry.log.info("queue_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
+
+    async def _nobodies(self, room: Room) -> list[int]:
+        """Return the places in the gaps that nobody is known to have."""
+        if not room.gaps:
+            return []
+        after = min(gap.after for gap in room.gaps)
+        known = await self._store.given_above(room.schedule_id, after)
+        return list(rules.nobodies(room, known))
 
     def _show(self) -> None:
         telemetry.QUEUE_WAITING.set(sum(lead.waiting for lead in self._leads.values()))
         telemetry.QUEUE_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
 
-    async def _release(self) -> None:
+    async def release(self) -> None:
+        """Give the lease back, so that another process leads with its next beat."""
         try:
             await self._lease.release()
         except Exception as error:  # the lease runs out by itself

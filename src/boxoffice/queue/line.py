@@ -4,7 +4,7 @@ Every call raises `ValkeyAway` where Valkey does not answer, and `LineLost` wher
 that had the line: it has restarted, was emptied, or another one has taken its place.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,9 +13,9 @@ from boxoffice.platform import sqlfiles
 from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.queue.rules import Counters, Room
 
-_JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD = (
+_JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
     Script(name, sqlfiles.read("boxoffice.queue", f"lua/{name}.lua"))
-    for name in ("join", "enter", "leave", "admit", "rebuild")
+    for name in ("join", "enter", "leave", "admit", "rebuild", "restore")
 )
 _KEYS = ("room", "places", "inside", "ends", "calls", "left", "late", "nobody", "out")
 _LOST, _FENCED = -1, -2
@@ -29,6 +29,13 @@ class LineLost(BoxofficeError):
 
 class LineFenced(BoxofficeError):
     """A later leader has been here."""
+
+
+class Places(NamedTuple):
+    """Numbers that are on record, and the accounts that have them, 16 bytes each."""
+
+    numbers: list[int]
+    accounts: bytes
 
 
 class Claim(NamedTuple):
@@ -122,9 +129,16 @@ class Line:
         self._beat_max = beat_max
 
     async def join(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> tuple[int, list[int]]:
-        """Return the epoch and a number for each account, 0 where none is left to give now."""
+        """Return the epoch and a number for each account, 0 where none is left to give now.
+
+        It is negative where the account had it already.
+        """
         keys = keys_of(schedule_id)[:2]
-        epoch, *numbers = await self._run(_JOIN, keys, [user_id.bytes for user_id in user_ids])
+        accounts = b"".join([user_id.bytes for user_id in user_ids])
+        reply: bytes = await self._valkey.run(_JOIN, keys, [accounts])
+        if reply == b"lost":
+            raise LineLost("the line is not there as it was left")
+        epoch, *numbers = map(int, reply.split(b","))
         return epoch, numbers
 
     async def enter(self, room: Room, now_ms: int, claims: Sequence[Claim]) -> Answers:
@@ -187,6 +201,7 @@ class Line:
         now_ms: int,
         insiders: Sequence[Insider],
         nobody: Sequence[int],
+        places: AsyncIterator[Places] | None = None,
     ) -> None:
         """Make the line anew; nobody joins or enters before the last part is there."""
         await self._part("first", room, token, now_ms, (), ())
@@ -194,6 +209,10 @@ class Line:
             await self._part("next", room, token, now_ms, insiders[at : at + PART_MAX], ())
         for at in range(0, len(nobody), PART_MAX):
             await self._part("next", room, token, now_ms, (), nobody[at : at + PART_MAX])
+        keys = keys_of(room.schedule_id)[:2]
+        async for numbers, accounts in places or _nothing():
+            args: list[str | bytes | int] = [room.epoch, accounts, ",".join(map(str, numbers))]
+            await self._run(_RESTORE, keys, args)
         await self._part("last", room, token, now_ms, (), ())
 
     async def _part(
@@ -232,6 +251,12 @@ class Line:
         if answer[0] == _FENCED:
             raise LineFenced("another leader has taken over")
         return answer
+
+
+async def _nothing() -> AsyncIterator[Places]:
+    none: tuple[Places, ...] = ()
+    for one in none:
+        yield one
 
 
 def keys_of(schedule_id: UUID) -> list[str]:

@@ -92,3 +92,22 @@ SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
        extract(epoch FROM a.leaves_at)::double precision AS leaves_at
   FROM queue_admissions a
  WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);
+
+-- name: note_joins
+-- Who got which number in the room of schedule $1.
+INSERT INTO queue_joins (schedule_id, numbers, accounts) VALUES ($1, $2, $3);
+
+-- name: joins
+-- At most $3 rows of who got which number in the room of schedule $1, after row $2.
+SELECT j.join_id, j.numbers, j.accounts
+  FROM queue_joins j
+ WHERE j.schedule_id = $1 AND j.join_id > $2
+ ORDER BY j.join_id
+ LIMIT $3;
+
+-- name: given_above
+-- The numbers above $2 that are on record as given in the room of schedule $1.
+SELECT n.number
+  FROM queue_joins j
+ CROSS JOIN LATERAL unnest(j.numbers) n (number)
+ WHERE j.schedule_id = $1 AND n.number > $2;

@@ -28,7 +28,7 @@ _NOTHING = Counters()
 class Rooms:
     """The rooms that are not switched off; `clock` counts monotonic seconds.
 
-    `on_counters` hears of a room whenever its counters were read.
+    `on_news` hears of a room whenever its counters were read, and when it is switched off.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Rooms:
         self._counters: dict[UUID, Counters] = {}
         self._asked_at: dict[UUID, float] = {}
         self._reading = asyncio.Lock()
-        self.on_counters: Callable[[UUID], None] = _ignore
+        self.on_news: Callable[[UUID], None] = _ignore
 
     def get(self, schedule_id: UUID) -> Room | None:
         """Return a room, None where people need not wait."""
@@ -78,7 +78,9 @@ class Rooms:
             found = await self._store.rooms(self._rooms_max)
         if len(found) == self._rooms_max:
             telemetry.log.error("queue_rooms_too_many", rooms_max=self._rooms_max)
-        self._rooms = {room.schedule_id: room for room in found}
+        before, self._rooms = self._rooms, {room.schedule_id: room for room in found}
+        for schedule_id in before.keys() - self._rooms.keys():
+            self.on_news(schedule_id)
         for kept in (self._counters, self._asked_at):
             for schedule_id in kept.keys() - self._rooms.keys():
                 del kept[schedule_id]
@@ -94,7 +96,7 @@ class Rooms:
             return
         called = max(read.called, self._counters.get(schedule_id, _NOTHING).called)
         self._counters[schedule_id] = msgspec.structs.replace(read, called=called)
-        self.on_counters(schedule_id)
+        self.on_news(schedule_id)
 
     async def keep_fresh(self) -> None:
         """Read everything that is asked for again and again until cancelled."""

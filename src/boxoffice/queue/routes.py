@@ -19,7 +19,9 @@ from boxoffice.errors import (
     Unauthenticated,
 )
 from boxoffice.http.operation import Call, Gate, Reply, Request, operation
+from boxoffice.http.streams import Stream
 from boxoffice.queue import shuffle
+from boxoffice.queue.followers import EVENTS, Followers
 from boxoffice.queue.rules import Mode, Notice, RoomChange, State
 from boxoffice.queue.service import RoomView, Standing, WaitingRoom
 
@@ -154,6 +156,31 @@ class _Queue:
         return Reply()
 
 
+class _Events:
+    def __init__(self, service: WaitingRoom, followers: Followers, gate: Gate) -> None:
+        self._service = service
+        self._followers = followers
+        self.gate = gate
+
+    @operation(
+        "Follow one's place",
+        swift=True,
+        path=_SCHEDULE,
+        headers=_TICKET,
+        events=EVENTS,
+        problems=(QueueTicketInvalid, QueueTicketExpired, QueueClosed, TooMany),
+    )
+    async def on_get(self, call: Call[Any, Any]) -> Stream:
+        """Instead of asking again and again; `turn` says when to ask, and only asking lets one in."""
+        room, ticket = await self._service.follow(
+            call.ids["schedule_id"],
+            call.req.get_header("Queue-Ticket"),
+            _caller_id(self.gate, call.req),
+            call.req.remote_addr,
+        )
+        return self._followers.follow(room, ticket)
+
+
 class _Draw:
     def __init__(self, service: WaitingRoom, gate: Gate) -> None:
         self._service = service
@@ -203,10 +230,11 @@ class _AdminQueue:
         return Reply(_room(view))
 
 
-def routes(service: WaitingRoom, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: WaitingRoom, followers: Followers, gate: Gate) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
         ("/v1/schedules/{schedule_id}/queue", _Queue(service, gate)),
+        ("/v1/schedules/{schedule_id}/queue/events", _Events(service, followers, gate)),
         ("/v1/schedules/{schedule_id}/queue/draw", _Draw(service, gate)),
         ("/v1/admin/schedules/{schedule_id}/queue", _AdminQueue(service, gate)),
     ]

@@ -1,6 +1,6 @@
 """What can be said of a waiting room from values alone: places, estimates, and what may be set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 from uuid import UUID
@@ -170,6 +170,8 @@ def position(room: Room, counters: Counters, place: int) -> int:
     called = max(counters.called, 0)
     if place <= called:
         return 0
+    if not room.gaps:
+        return place - called
     ahead = place - called - _nobody(room.gaps, max(called, room.drawn), place)
     if called < room.drawn:
         # The draw has strewn the numbers of the lobby that nobody has all over it.
@@ -182,12 +184,15 @@ def _nobody(gaps: Iterable[Gap], after: int, before: int) -> int:
     return sum(max(0, min(gap.to, before - 1) - max(gap.after, after)) for gap in gaps)
 
 
-def nobodies(room: Room) -> Iterator[int]:
-    """Yield the places that perhaps nobody has and that are still to be called."""
+def nobodies(room: Room, known: Container[int]) -> Iterator[int]:
+    """Yield the places that perhaps nobody has and that are still to be called.
+
+    `known` are numbers of the gaps that somebody has all the same.
+    """
     for gap in room.gaps:
         for number in range(gap.after + 1, gap.to + 1):
             place = room.place_of(number)
-            if place > room.called:
+            if place > room.called and number not in known:
                 yield place
 
 

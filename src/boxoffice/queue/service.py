@@ -1,6 +1,7 @@
 """The use cases of the waiting room: join, ask for one's place, leave, and what an organizer sets."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from boxoffice.queue.deciders import (
     JoinCommand,
     JoinDecider,
 )
+from boxoffice.queue.journal import JoinJournal
 from boxoffice.queue.limits import AskLimits
 from boxoffice.queue.line import Claim, Line, LineLost
 from boxoffice.queue.rooms import Rooms
@@ -73,6 +75,7 @@ class Parts(NamedTuple):
     line: Line
     rooms: Rooms
     tickets: Tickets
+    journal: JoinJournal
     group_commit: GroupCommit
     now: Callable[[], float]
 
@@ -88,11 +91,12 @@ class WaitingRoom:
         in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._settings = settings
-        self._store, self._line, self._rooms, self._tickets, self._group_commit, self._now = parts
+        self._store, self._line, self._rooms, self._tickets = parts[:4]
+        self._group_commit, self._now = parts.group_commit, parts.now
         self._require_schedule = require_schedule
         self._in_background = in_background
         self._limits = AskLimits(settings)
-        self._joins = JoinDecider(parts.line)
+        self._joins = JoinDecider(parts.line, parts.journal)
         self._enters = EnterDecider(parts.line, parts.store, parts.rooms, parts.now)
 
     async def join(self, schedule_id: UUID, user_id: UUID, address: str) -> Standing:
@@ -111,9 +115,8 @@ class WaitingRoom:
         joined = await self._group_commit.submit(self._joins, schedule_id, JoinCommand(user_id))
         _JOINED.count += 1
         room = self._rooms.get(schedule_id) or room
-        standing = self._waiting(room, joined.number)
         ticket = self._tickets.ticket(schedule_id, user_id, joined.epoch, joined.number)
-        return standing._replace(queue_ticket=ticket)
+        return self._waiting(room, joined.number, ticket)
 
     async def standing(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
@@ -140,6 +143,21 @@ class WaitingRoom:
         if standing.queue_ticket is None and self._tickets.wants_renewal(ticket, room.epoch):
             standing = self._renewed(room, ticket, standing)
         return standing
+
+    async def follow(
+        self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
+    ) -> tuple[Room, Ticket]:
+        """Return whom a stream is for, and the room; raise as `standing`, or `QueueClosed`."""
+        ticket = self._ticket(schedule_id, text, caller_id)
+        self._limits.count(ticket.user_id, address)
+        room = self._rooms.get(schedule_id)
+        if room is None:
+            raise QueueClosed("This schedule has no waiting room at the moment.")
+        if not self._rooms.has_counters(schedule_id):
+            # A deadline needs a task (`http/lane.py`).
+            await asyncio.sleep(0)
+            await self._rooms.read_counters(schedule_id)
+        return room, ticket
 
     async def leave(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> None:
         """Give a place in the line, or inside, back; doing it again is no error."""
@@ -212,7 +230,9 @@ class WaitingRoom:
             room = rules.changed(before, change)
             await store.set_room(connection, room)
             await record(connection, deed)
-        await self._rooms.read_rooms()
+        # It is done; where reading fails, the next one of every process brings it.
+        with contextlib.suppress(Unavailable):
+            await self._rooms.read_rooms()
         return await self._view(room)
 
     async def _view(self, room: Room) -> RoomView:
@@ -259,7 +279,7 @@ class WaitingRoom:
             raise QueueTicketExpired
         return ticket
 
-    def _waiting(self, room: Room, number: int) -> Standing:
+    def _waiting(self, room: Room, number: int, ticket: str | None = None) -> Standing:
         """Say where a number stands as long as nobody says that it is inside."""
         counters = self._rooms.counters(room.schedule_id)
         now = self._now()
@@ -273,12 +293,13 @@ class WaitingRoom:
                 eta,
                 rules.poll_after_s(eta, room.grace_s),
                 why,
+                ticket,
                 room=room,
             )
         position = rules.position(room, counters, room.place_of(number))
         eta = rules.eta_s(room, counters, position, why, now)
         wait_s = rules.poll_after_s(eta, room.grace_s)
-        return Standing(State.WAITING, number, position, eta, wait_s, why, room=room)
+        return Standing(State.WAITING, number, position, eta, wait_s, why, ticket, room=room)
 
     async def _enter(self, ticket: Ticket) -> Entered:
         command = EnterCommand(ticket.user_id, ticket.number, ticket.epoch)

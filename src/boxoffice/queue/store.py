@@ -1,6 +1,6 @@
 """Named SQL in, frozen types out: rooms, what of them outlives Valkey, and who was let in."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
@@ -10,12 +10,13 @@ import asyncpg
 
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database, Record
-from boxoffice.queue.line import Insider, Out
+from boxoffice.queue.line import Insider, Out, Places
 from boxoffice.queue.rules import Gap, Mode, Room
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sqlfiles.load("boxoffice.queue")
+_JOINS_AT_ONCE = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -125,6 +126,25 @@ class QueueStore:
             [_moment(one.at_ms) for one in out],
             [one.why for one in out],
         )
+
+    async def note_joins(self, schedule_id: UUID, given: Sequence[tuple[int, bytes]]) -> None:
+        """Put numbers and their accounts on record."""
+        numbers = [number for number, _ in given]
+        accounts = b"".join([account for _, account in given])
+        await self._db.fetch(_SQL["note_joins"], schedule_id, numbers, accounts)
+
+    async def joins(self, schedule_id: UUID) -> AsyncIterator[Places]:
+        """Yield the places that are on record, as they were written."""
+        after = 0
+        while rows := await self._db.fetch(_SQL["joins"], schedule_id, after, _JOINS_AT_ONCE):
+            for row in rows:
+                yield Places(row["numbers"], row["accounts"])
+            after = rows[-1]["join_id"]
+
+    async def given_above(self, schedule_id: UUID, number: int) -> set[int]:
+        """Return the numbers above one that are on record as given."""
+        rows = await self._db.fetch(_SQL["given_above"], schedule_id, number)
+        return {row["number"] for row in rows}
 
     async def insiders(self, schedule_id: UUID, now_ms: int) -> list[Insider]:
         """Return who is inside by the record; the cap bounds them."""

@@ -75,13 +75,13 @@ class Tickets:
         """Return a pass that is good until `ends_at`."""
         ends_ms = int(ends_at * 1000)
         payload = _PASS_FIELDS.pack(schedule_id.bytes, user_id.bytes, number, ends_ms)
-        return self._sealer.seal(_PASS, payload, max(0.0, ends_at - self._now()))
+        return self._sealer.seal(_PASS, payload, self.ticket_ttl_s)
 
     def read_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:
         """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not looked at."""
         ticket = self._tickets.get(text or "")
         if ticket is None:
-            ticket = self._verify_ticket(text)
+            ticket = self._verify_ticket(text, schedule_id)
             _remember(self._tickets, text or "", ticket, self._cached_max)
         if ticket.schedule_id != schedule_id or self._now() >= ticket.key_until:
             raise QueueTicketInvalid
@@ -112,7 +112,7 @@ class Tickets:
             raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
         return found
 
-    def _verify_ticket(self, text: str | None) -> Ticket:
+    def _verify_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:
         if not text:
             raise QueueTicketInvalid("This call needs the header Queue-Ticket.")
         try:
@@ -120,8 +120,9 @@ class Tickets:
             schedule, user, epoch, number, issued_ms = _TICKET_FIELDS.unpack(payload)
         except (TokenInvalid, struct.error):
             raise QueueTicketInvalid from None
-        people = UUID(bytes=schedule), UUID(bytes=user)
-        return Ticket(*people, epoch, number, issued_ms / 1000, key_until)
+        if schedule != schedule_id.bytes:
+            raise QueueTicketInvalid
+        return Ticket(schedule_id, UUID(bytes=user), epoch, number, issued_ms / 1000, key_until)
 
     def _verify_pass(self, text: str) -> Pass:
         try:

@@ -121,8 +121,8 @@ export function visit(walk) {
 const key = (what) => `${RUN}-${what}-${exec.vu.idInTest}-${exec.vu.iterationInInstance}-${journal.length}`;
 const isLost = (status) => status === 0 || status >= 500;
 
-function call(what, method, path, person, { body = null, idempotency = null, lookup = false, known = '' } = {}) {
-  const headers = { Authorization: `Bearer ${people[person]}` };
+function call(what, method, path, person, { body = null, idempotency = null, lookup = false, known = '', more = {} } = {}) {
+  const headers = { Authorization: `Bearer ${people[person]}`, ...more };
   if (idempotency) headers['Idempotency-Key'] = idempotency;
   if (body) headers['Content-Type'] = 'application/json';
   if (lookup) {
@@ -175,11 +175,15 @@ export function lookAround(person, isNew = false) {
 }
 
 // Holds named seats, or with a number the best ones; returns the hold or null.
-export function hold(person, wish) {
+export function hold(person, wish, pass = '') {
   const idempotency = key('h');
   const body = typeof wish === 'number' ? { quantity: wish } : { seat_ids: wish };
   const path = `/v1/schedules/${SCHEDULE}/reservations`;
-  const { answer, entry } = call('hold', 'POST', path, person, { body, idempotency });
+  const { answer, entry } = call('hold', 'POST', path, person, {
+    body,
+    idempotency,
+    more: pass ? { 'Queue-Pass': pass } : {},
+  });
   if (answer.status !== 201) {
     if (isLost(answer.status)) entry.push(idempotency);
     return null;
@@ -205,6 +209,21 @@ export function pay(person, held, idempotency = key('p')) {
   const tickets = made ? made.tickets.map((ticket) => ticket.seat_id) : [];
   integrity.add(Boolean(made) && made.amount === held.amount && sameSeats(tickets, held.seats));
   return made && made.payment_id;
+}
+
+// Joins the waiting room; returns the ticket or ''.
+export function join(person) {
+  const { answer } = call('join', 'POST', `/v1/schedules/${SCHEDULE}/queue`, person);
+  const told = answer.status === 201 && parsed(answer);
+  integrity.add(answer.status !== 201 || Boolean(told && told.queue_ticket));
+  return told ? told.queue_ticket : '';
+}
+
+// Asks for one's place; returns what is told, or null.
+export function askPlace(person, ticket) {
+  const path = `/v1/schedules/${SCHEDULE}/queue`;
+  const { answer } = call('place', 'GET', path, person, { more: { 'Queue-Ticket': ticket } });
+  return answer.status === 200 ? parsed(answer) : null;
 }
 
 // Gives a hold of one's own back.

@@ -1,0 +1,198 @@
+"""Who follows a waiting room by an event stream instead of asking again and again.
+
+Everybody hears the same one message when the line moves, encoded once: how far it is. From it, and from
+the place that the first message tells, a reader makes the position. Whose turn it is hears that alone,
+and then asks once, which is what lets them in.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event
+from boxoffice.queue import rules
+from boxoffice.queue.rooms import Rooms
+from boxoffice.queue.rules import Counters, Notice, Room, State
+from boxoffice.queue.tickets import Ticket
+
+_TOPIC = "queue"
+_encode = msgspec.json.Encoder().encode
+
+
+class FollowedOut(msgspec.Struct, kw_only=True):
+    """Where one stands when the stream begins, and again after the draw; `place` is null before it."""
+
+    state: State
+    number: int
+    place: int | None
+    position: int | None
+    called: int
+    eta_s: int | None
+    notice: Notice | None
+
+
+class LineOut(msgspec.Struct, kw_only=True):
+    """How far the line is: one's position is one's place less `called`, 1 at the least."""
+
+    called: int
+    rate_per_s: float | None
+    notice: Notice | None
+
+
+class TurnOut(msgspec.Struct, kw_only=True):
+    """It is one's turn: ask for one's place now, within `come_within_s`."""
+
+    come_within_s: int
+
+
+EVENTS = {"standing": FollowedOut, "line": LineOut, "turn": TurnOut}
+
+
+@dataclass(eq=False)
+class _Reader:
+    ticket: Ticket
+    place: int
+    subscriber: Subscriber | None = None
+
+
+@dataclass(eq=False)
+class _Topic:
+    channel: Channel
+    told: tuple[object, ...] = ()
+    called: int = 0
+    drawn: int = 0
+    by_place: dict[int, dict[_Reader, None]] = field(default_factory=dict)
+
+    def add(self, reader: _Reader) -> None:
+        self.by_place.setdefault(reader.place, {})[reader] = None
+
+    def remove(self, reader: _Reader) -> None:
+        readers = self.by_place.get(reader.place, {})
+        readers.pop(reader, None)
+        if not readers:
+            self.by_place.pop(reader.place, None)
+
+
+class Followers:
+    """The followers of all rooms of this process; `now` is seconds since the epoch."""
+
+    def __init__(self, streams: Streams, rooms: Rooms, now: Callable[[], float]) -> None:
+        self._streams = streams
+        self._rooms = rooms
+        self._now = now
+        self._topics: dict[UUID, _Topic] = {}
+        rooms.on_news = self.tell
+
+    def follow(self, room: Room, ticket: Ticket) -> Stream:
+        """Return the stream of a ticket's owner."""
+        schedule_id = room.schedule_id
+        topic = self._topics.get(schedule_id)
+        if topic is None:
+            channel = Channel(self._streams, _TOPIC, lambda: self._forget(schedule_id))
+            topic = self._topics[schedule_id] = _Topic(channel)
+            topic.called = self._rooms.counters(schedule_id).called
+            topic.drawn = room.drawn
+        reader = _Reader(ticket, room.place_of(ticket.number))
+
+        def opened(subscriber: Subscriber) -> None:
+            reader.subscriber = subscriber
+            topic.add(reader)
+
+        return Stream(
+            topic.channel,
+            lambda: self._first(schedule_id, room, ticket),
+            f"user:{ticket.user_id}",
+            opened,
+            lambda: topic.remove(reader),
+        )
+
+    def tell(self, schedule_id: UUID) -> None:
+        """Tell the followers of a room what has changed since they were told last."""
+        topic = self._topics.get(schedule_id)
+        if topic is None:
+            return
+        room = self._rooms.get(schedule_id)
+        if room is None:
+            self._turn(topic, topic.by_place, 0)
+            topic.channel.end()
+            return
+        counters = self._rooms.counters(schedule_id)
+        if room.drawn != topic.drawn:
+            self._tell_places(topic, room, counters)
+        why = rules.notice(room, counters, self._now())
+        news = (counters.epoch, counters.called, why)
+        if news != topic.told:
+            topic.told = news
+            rate = counters.rate_per_s
+            line = LineOut(called=counters.called, rate_per_s=rate and round(rate, 2), notice=why)
+            topic.channel.send(event("line", _encode(line), _id(counters)))
+        if counters.called > topic.called and not room.is_lobby:
+            before, topic.called = topic.called, counters.called
+            self._turn(topic, _between(topic, before, counters.called), room.grace_s)
+
+    def _forget(self, schedule_id: UUID) -> None:
+        self._topics.pop(schedule_id, None)
+
+    def _first(self, schedule_id: UUID, room: Room, ticket: Ticket) -> bytes:
+        room = self._rooms.get(schedule_id) or room
+        counters = self._rooms.counters(schedule_id)
+        told = self._standing(room, counters, ticket)
+        first = event("standing", _encode(told), _id(counters))
+        if told.position == 0:
+            first += _turn(room.grace_s)
+        return first
+
+    def _standing(self, room: Room, counters: Counters, ticket: Ticket) -> FollowedOut:
+        now = self._now()
+        why = rules.notice(room, counters, now)
+        place = None if room.is_lobby else room.place_of(ticket.number)
+        position = None if place is None else rules.position(room, counters, place)
+        return FollowedOut(
+            state=State.LOBBY if room.is_lobby else State.WAITING,
+            number=ticket.number,
+            place=place,
+            position=position,
+            called=counters.called,
+            eta_s=rules.eta_s(room, counters, position or 0, why, now),
+            notice=why,
+        )
+
+    def _tell_places(self, topic: _Topic, room: Room, counters: Counters) -> None:
+        """Tell everybody the place that the draw gave them."""
+        readers = [reader for one in topic.by_place.values() for reader in one]
+        topic.drawn = room.drawn
+        topic.by_place = {}
+        for reader in readers:
+            reader.place = room.place_of(reader.ticket.number)
+            topic.add(reader)
+            told = self._standing(room, counters, reader.ticket)
+            _send(reader, event("standing", _encode(told), _id(counters)))
+
+    @staticmethod
+    def _turn(topic: _Topic, places: Iterable[int], come_within_s: int) -> None:
+        message = _turn(come_within_s)
+        for place in list(places):
+            for reader in list(topic.by_place.get(place, ())):
+                _send(reader, message)
+
+
+def _send(reader: _Reader, message: bytes) -> None:
+    if reader.subscriber is not None:
+        reader.subscriber.send(message)
+
+
+def _between(topic: _Topic, after: int, to: int) -> list[int]:
+    """Return the places of followers after one and up to another, whichever way is shorter."""
+    if to - after < len(topic.by_place):
+        return [place for place in range(after + 1, to + 1) if place in topic.by_place]
+    return [place for place in topic.by_place if after < place <= to]
+
+
+def _turn(come_within_s: int) -> bytes:
+    return event("turn", _encode(TurnOut(come_within_s=come_within_s)))
+
+
+def _id(counters: Counters) -> str:
+    return f"{counters.epoch}.{counters.called}"

@@ -1,0 +1,25 @@
+-- Put places that are on record back into a line that is being made anew; a better one stays.
+--
+-- KEYS[1]  the room
+-- KEYS[2]  the places: account to number
+-- ARGV[1]  epoch
+-- ARGV[2]  the accounts, 16 bytes each without anything between; their number is bounded by the caller
+-- ARGV[3]  their numbers, with commas between
+--
+-- Returns 0, or -1 where nobody is making this line any more.
+
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if redis.call('HGET', KEYS[1], 'building') ~= ARGV[1] .. ':' .. run then
+    return -1
+end
+
+local at = 1
+for number in string.gmatch(ARGV[3], '%d+') do
+    local account = string.sub(ARGV[2], at, at + 15)
+    local known = tonumber(redis.call('HGET', KEYS[2], account) or '0')
+    if known == 0 or known > tonumber(number) then
+        redis.call('HSET', KEYS[2], account, number)
+    end
+    at = at + 16
+end
+return 0
