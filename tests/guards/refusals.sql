@@ -466,6 +466,17 @@ SELECT schedule_id, 1, 1, 2, clock_timestamp() FROM schedules, generate_series(1
 INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
 SELECT schedule_id, 1, 2, 1, clock_timestamp() FROM schedules;
 
+-- name: queue_joins_pkey
+-- Two rows of a journal with one id.
+INSERT INTO queue_joins (schedule_id, join_id, numbers, accounts)
+OVERRIDING SYSTEM VALUE
+SELECT schedule_id, 1, '{1}', decode(repeat('00', 16), 'hex') FROM schedules, generate_series(1, 2);
+
+-- name: queue_joins_agree
+-- A number without its account.
+INSERT INTO queue_joins (schedule_id, numbers, accounts)
+SELECT schedule_id, '{1,2}', decode(repeat('00', 16), 'hex') FROM schedules;
+
 -- name: queue_admissions_pkey
 -- Two people let in with one number.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
