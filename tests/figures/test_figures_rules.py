@@ -110,3 +110,16 @@ def test_a_worker_keeps_a_bounded_number_of_schedules() -> None:
         if scope != SHOP:
             assert one.requests == 2 * asked.count(scope)
     assert meter.take() == {}
+
+
+def test_a_schedule_that_nobody_has_is_not_counted_apart() -> None:
+    meter = Meter(lambda: 1_000.0, 4)
+    for made_up in range(100):
+        for status, code in ((400, "invalid"), (401, "unauthenticated"), (429, "too_many")):
+            meter.hear(Kind("POST", "/v1/holds", status, code, f"made up {made_up}"), 1, {0: 1})
+    meter.hear(Kind("POST", "/v1/holds", 409, "seat_taken", "real"), 1, {0: 1})
+    meter.hear(Kind("POST", "/v1/holds", 401, "unauthenticated", "real"), 1, {0: 1})
+
+    sums = {scope: one.codes for (scope, _), one in meter.take().items()}
+    assert sums.keys() == {SHOP, "real"}
+    assert sums["real"] == {"seat_taken": 1, "unauthenticated": 1}

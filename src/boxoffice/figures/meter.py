@@ -1,9 +1,11 @@
 """What one worker has counted since it last handed its sums over.
 
 It hears from the journal, some answers at a time, and bounds what it keeps: of the schedules that are
-asked for, the first `schedules_max` per turn are counted apart.
+asked for, the first `schedules_max` per turn are counted apart. Only those that an answer has shown to
+exist are: any id can be asked for, and each that is counted takes memory in Valkey for an hour.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from boxoffice.figures.rules import Sums, step_of
@@ -13,6 +15,10 @@ from boxoffice.http.journal import Kind
 SHOP = "shop"
 
 _UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics", "unknown"})
+# Of what is not there nobody is told that it is so, and nothing is in the way of it.
+_REFUSED_FROM, _IN_THE_WAY = 400, 409
+# So many schedules are remembered to exist for each one that is counted.
+_REMEMBERED = 16
 
 
 class Meter:
@@ -22,6 +28,7 @@ class Meter:
         self._now_s = now_s
         self._schedules_max = schedules_max
         self._sums: dict[tuple[str, int], Sums] = {}
+        self._existing: OrderedDict[str, None] = OrderedDict()
 
     def hear(self, kind: Kind, count: int, times: Mapping[int, int]) -> None:
         """Count answers of one kind."""
@@ -29,13 +36,21 @@ class Meter:
             return
         step = step_of(self._now_s())
         self._add(SHOP, step, kind.code, count, times)
-        if kind.scope:
+        if kind.scope and self._exists(kind):
             self._add(kind.scope, step, kind.code, count, times)
 
     def take(self) -> dict[tuple[str, int], Sums]:
         """Return the sums since the last time, and begin anew."""
         sums, self._sums = self._sums, {}
         return sums
+
+    def _exists(self, kind: Kind) -> bool:
+        if kind.status < _REFUSED_FROM or kind.status == _IN_THE_WAY:
+            self._existing[kind.scope] = None
+            self._existing.move_to_end(kind.scope)
+            if len(self._existing) > _REMEMBERED * self._schedules_max:
+                self._existing.popitem(last=False)
+        return kind.scope in self._existing
 
     def _add(self, scope: str, step: int, code: str, count: int, times: Mapping[int, int]) -> None:
         sums = self._sums.get((scope, step))
