@@ -5,10 +5,13 @@ admissions that are late.
 import msgspec
 import pytest
 
-from boxoffice.errors import QueueTicketExpired
+from boxoffice.errors import Overloaded, QueueTicketExpired
+from boxoffice.platform.postgres import Database
 from boxoffice.queue.line import Claim
-from boxoffice.queue.rules import State
-from tests.queue.conftest import MakePod, Queue
+from boxoffice.queue.rules import Mode, RoomChange, State
+from boxoffice.settings import Settings
+from tests.queue.conftest import MakePod, Queue, build_pod, close_pod
+from tests.support.hall import open_hall
 
 
 async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
@@ -113,3 +116,34 @@ async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_reco
     queue.tickets[person] = old_ticket
     with pytest.raises(QueueTicketExpired):
         await queue.ask(person)
+
+
+async def test_no_room_is_opened_that_processes_would_not_know_of(
+    queue: Queue, db: Database, settings: Settings
+) -> None:
+    settings = msgspec.structs.replace(settings, queue_rooms_max=1)
+    pod = await build_pod(settings, queue.clock, {})
+    other = await open_hall(db, seats=4, people=2)
+    try:
+        with pytest.raises(Overloaded):
+            await pod.room.configure(
+                other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO)
+            )
+        await queue.set(mode=Mode.OFF)
+        await pod.room.configure(other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO))
+        assert pod.rooms.get(other.schedule_id) is not None
+    finally:
+        await close_pod(pod)
+
+
+async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
+    queue: Queue, db: Database
+) -> None:
+    async with db.writing() as connection:
+        await connection.execute(
+            "UPDATE schedules SET starts_at = clock_timestamp() - interval '2 days',"
+            " sale_closes_at = NULL WHERE schedule_id = $1",
+            queue.schedule_id,
+        )
+    await queue.pod.rooms.read_rooms()
+    assert queue.pod.rooms.get(queue.schedule_id) is None

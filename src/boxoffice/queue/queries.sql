@@ -1,16 +1,30 @@
 -- Every statement of the waiting room.
 
 -- name: rooms
--- The waiting rooms that are not switched off, at most $1.
+-- The waiting rooms that are open, at most $1: not switched off, and the performance was not days ago.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps
   FROM queue_rooms r
+  JOIN schedules s ON s.schedule_id = r.schedule_id
  WHERE r.mode <> 'off'
+   AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day'
  ORDER BY r.schedule_id
  LIMIT $1;
+
+-- name: lock_opening
+-- Open a waiting room alone until the end of the transaction, so that none is opened past the limit.
+SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0));
+
+-- name: rooms_open
+-- How many waiting rooms are open beside that of schedule $1.
+SELECT count(*) AS rooms
+  FROM queue_rooms r
+  JOIN schedules s ON s.schedule_id = r.schedule_id
+ WHERE r.mode <> 'off' AND r.schedule_id <> $1
+   AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day';
 
 -- name: room
 -- The waiting room of schedule $1, switched off or not.

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
+    Overloaded,
     QueueClosed,
     QueueTicketExpired,
     QueueTicketInvalid,
@@ -210,7 +211,8 @@ class WaitingRoom:
     ) -> RoomView:
         """Change a room, which exists from the first change on; other pods follow within a second.
 
-        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, and what `Database.writing` does.
+        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `Overloaded` where as many are open as may
+        be, and what `Database.writing` does.
         """
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
@@ -228,12 +230,20 @@ class WaitingRoom:
         async with self._store.transaction() as connection:
             before = await store.lock_room(connection, schedule_id, defaults)
             room = rules.changed(before, change)
+            if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
+                await self._require_room_left(connection, schedule_id)
             await store.set_room(connection, room)
             await record(connection, deed)
         # It is done; where reading fails, the next one of every process brings it.
         with contextlib.suppress(Unavailable):
             await self._rooms.read_rooms()
         return await self._view(room)
+
+    async def _require_room_left(self, connection: store.Connection, schedule_id: UUID) -> None:
+        """No process knows of more rooms, and who does not know of one asks nobody for a pass."""
+        rooms = await store.rooms_open(connection, schedule_id)
+        if rooms >= self._settings.queue_rooms_max:
+            raise Overloaded("As many waiting rooms are open as there may be.")
 
     async def _view(self, room: Room) -> RoomView:
         await self._rooms.read_counters(room.schedule_id)

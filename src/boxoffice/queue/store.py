@@ -53,7 +53,7 @@ class QueueStore:
         self._db = db
 
     async def rooms(self, at_most: int) -> list[Room]:
-        """Return the rooms that are not switched off; raise `Unavailable`."""
+        """Return up to `at_most` open rooms; raise `Unavailable`."""
         return [_room(row) for row in await self._db.read(_SQL["rooms"], at_most)]
 
     async def room(self, schedule_id: UUID) -> Room | None:
@@ -168,6 +168,14 @@ async def lock_room(connection: Connection, schedule_id: UUID, defaults: Default
     await connection.fetch(_SQL["lock_room"], schedule_id)
     (row,) = await connection.fetch(_SQL["room"], schedule_id)
     return _room(row)
+
+
+async def rooms_open(connection: Connection, schedule_id: UUID) -> int:
+    """Return how many rooms are open beside one; nobody opens any before the transaction ends."""
+    await connection.fetch(_SQL["lock_opening"])
+    (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id)
+    rooms: int = row["rooms"]
+    return rooms
 
 
 async def set_room(connection: Connection, room: Room) -> None:
