@@ -14,7 +14,7 @@ import pytest
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database, Record
-from boxoffice.reservations.store import ReleaseCommand, ReservationStore
+from boxoffice.reservations.store import ReleaseCommand, ReservationStore, Swept
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
@@ -350,3 +350,18 @@ async def test_a_sweeper_works_off_the_list_of_its_own_schedule(hall: Hall) -> N
     await hall.lapse(here)
     assert await hall.expire(1) == 1
     assert (await elsewhere.status(there), await hall.status(here)) == ("HELD", "EXPIRED")
+
+
+async def test_a_sweeper_closes_no_more_than_it_was_asked_for_and_says_whether_there_is_more(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer, store = hall.people[0], ReservationStore(hall.db)
+    # One batch, and so one row of the list.
+    await hall.decide(*(hall.wish(buyer, seat) for seat in hall.seat_ids[:3]))
+    await hall.db.fetch(_AGE)
+    assert await store.expire(hall.schedule_id, 2) == Swept(2, more=True)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM reservations FOR NO KEY UPDATE")
+        stuck = await store.expire(hall.schedule_id, 1)
+        assert stuck == Swept(0, more=False), "what is locked is not waited for in a circle"
+    assert await store.expire(hall.schedule_id, 2) == Swept(1, more=False)
