@@ -59,12 +59,13 @@ async def test_every_page_is_accessible_and_fits(
     order = {"reservation_id": paid, "method": "wallet"}
     answered(buyer.api.keyed("/v1/payments", order), 201)
     visitor = await visit(
-        person=buyer, locale=locale, color_scheme=scheme, viewport=viewport, expected=["404"]
+        person=buyer, locale=locale, color_scheme=scheme, viewport=viewport, expected=["404", "409"]
     )
     paths = [
         "/",
         f"/concerts/{sale.concert_id}",
         f"/schedules/{sale.schedule_id}",
+        f"/schedules/{sale.schedule_id}/queue",
         f"/reservations/{held}",
         f"/reservations/{paid}",
         "/me",
