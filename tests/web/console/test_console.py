@@ -105,8 +105,9 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     await expect(page.get_by_text("Ticket for A-1-1 issued")).to_be_visible()
 
     await page.goto(f"/organizer/schedules/{schedule_id}/logbook")
-    told = await page.locator("tbody td:nth-child(2)").all_text_contents()
-    assert told == ["Sale opened", "3 seats imported", "Schedule added"]
+    deeds = page.locator("tbody td:nth-child(2)")
+    await expect(deeds).to_have_count(3)
+    assert await deeds.all_text_contents() == ["Sale opened", "3 seats imported", "Schedule added"]
     await page.goto(f"/organizer/schedules/{schedule_id}")
     await agree(visitor, "Close the sale")
     await expect(page.get_by_text("Closed", exact=True)).to_be_visible()
