@@ -186,10 +186,14 @@ class WaitingRoom:
             # Silence frees them.
             telemetry.log.warning("queue_paid_not_told", error=str(error))
 
-    def check_pass(self, schedule_id: UUID, user_id: UUID, text: str | None) -> None:
-        """Raise `QueuePassRequired` unless this person may hold seats there; from memory."""
-        if self._rooms.get(schedule_id) is not None:
-            self._tickets.read_pass(text, schedule_id, user_id)
+    def check_pass(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
+        """Say whether this person may hold seats there, from memory; False where their pass is over.
+
+        Raises `QueuePassRequired` where it is none of theirs.
+        """
+        if self._rooms.get(schedule_id) is None:
+            return True
+        return not self._tickets.has_ended(self._tickets.own_pass(text, schedule_id, user_id))
 
     async def room(self, schedule_id: UUID) -> Room:
         """Return a room for whoever wants to check its draw; raise `ScheduleNotFound`."""

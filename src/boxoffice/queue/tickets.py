@@ -100,6 +100,17 @@ class Tickets:
 
     def read_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
         """Return a pass of this person here that is not over; raise `QueuePassRequired`."""
+        found = self.own_pass(text, schedule_id, user_id)
+        if self.has_ended(found):
+            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
+        return found
+
+    def has_ended(self, found: Pass) -> bool:
+        """Say whether a pass is over."""
+        return self._now() >= min(found.ends_at, found.key_until)
+
+    def own_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
+        """Return a pass of this person here, over or not; raise `QueuePassRequired`."""
         if not text:
             raise QueuePassRequired
         found = self._passes.get(text)
@@ -108,8 +119,6 @@ class Tickets:
             _remember(self._passes, text, found, self._cached_max)
         if (found.schedule_id, found.user_id) != (schedule_id, user_id):
             raise QueuePassRequired("This pass is somebody else's, or for another schedule.")
-        if self._now() >= min(found.ends_at, found.key_until):
-            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
         return found
 
     def _verify_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:

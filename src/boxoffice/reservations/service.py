@@ -19,6 +19,7 @@ from boxoffice.errors import (
     NotHeld,
     NotOnSale,
     Problem,
+    QueuePassRequired,
     ReservationNotFound,
     ScheduleNotFound,
     SeatNotFound,
@@ -65,12 +66,14 @@ class Limits:
     seats_per_hold_max: int
 
 
-# Raises `QueuePassRequired` where a schedule has a waiting room and this is no pass of this person.
-PassCheck = Callable[[UUID, UUID, str | None], None]
+# Raises `QueuePassRequired` where a schedule has a waiting room and this is no pass of this person;
+# says whether it lasts.
+PassCheck = Callable[[UUID, UUID, str | None], bool]
 
 
-def _no_pass(_schedule_id: UUID, _user_id: UUID, _queue_pass: str | None) -> None:
+def _no_pass(_schedule_id: UUID, _user_id: UUID, _queue_pass: str | None) -> bool:
     """Nobody has to wait anywhere."""
+    return True
 
 
 class Reservations:
@@ -110,7 +113,9 @@ class Reservations:
         to be gone are refused from memory, without giving way to anybody.
         """
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
-        self._check_pass(schedule_id, user_id, queue_pass)
+        fingerprint = fingerprint_of("seats", *seat_ids)
+        if not self._check_pass(schedule_id, user_id, queue_pass):
+            return await self._held_before(user_id, schedule_id, key, fingerprint)
         layout = await self._seat_maps.layout_with(schedule_id, seat_ids)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
@@ -118,7 +123,6 @@ class Reservations:
         taken = self._seat_maps.taken(schedule_id, seat_ids, user_id)
         if taken:
             raise SeatTaken(seat_ids=taken)
-        fingerprint = fingerprint_of("seats", *seat_ids)
         return _held(await self._decide(user_id, schedule_id, key, fingerprint, seat_ids))
 
     async def hold_best(
@@ -137,11 +141,12 @@ class Reservations:
         were faster every time.
         """
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
-        self._check_pass(schedule_id, user_id, queue_pass)
+        fingerprint = fingerprint_of("best", str(quantity), grade or "")
+        if not self._check_pass(schedule_id, user_id, queue_pass):
+            return await self._held_before(user_id, schedule_id, key, fingerprint)
         await self._seat_maps.layout(schedule_id)
         if self._seat_maps.is_sold_out(schedule_id, user_id):
             raise SoldOut
-        fingerprint = fingerprint_of("best", str(quantity), grade or "")
         outcome = HoldOutcome("seat_taken")
         faster = 0
         for attempt in range(_BEST_ATTEMPTS):
@@ -186,6 +191,18 @@ class Reservations:
         if seats_left := board.seats_left(grade):
             raise NoAdjacentSeats(seats_left=seats_left)
         raise SoldOut
+
+    async def _held_before(
+        self, user_id: UUID, schedule_id: UUID, key: str, fingerprint: bytes
+    ) -> Held:
+        """Answer a request again whose answer was lost, after the pass that it came in with."""
+        # A deadline needs a task (`http/lane.py`).
+        await asyncio.sleep(0)
+        command = HoldCommand(user_id, key, fingerprint, new_id(), ())
+        (outcome,) = await self._store.find_holds(schedule_id, [command])
+        if outcome is None:
+            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
+        return _held(outcome)
 
     async def _decide(
         self,
