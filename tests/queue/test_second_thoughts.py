@@ -2,12 +2,16 @@
 admissions that are late.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
 import msgspec
 import pytest
 
 from boxoffice.errors import Overloaded, QueueTicketExpired
 from boxoffice.platform.postgres import Database
-from boxoffice.queue.line import Claim
+from boxoffice.queue.line import Claim, Places
 from boxoffice.queue.rules import Mode, RoomChange, State
 from boxoffice.settings import Settings
 from tests.queue.conftest import MakePod, Queue, build_pod, close_pod
@@ -147,3 +151,53 @@ async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
         )
     await queue.pod.rooms.read_rooms()
     assert queue.pod.rooms.get(queue.schedule_id) is None
+
+
+async def test_who_stands_in_line_again_keeps_that_place_when_the_line_is_lost(
+    queue: Queue,
+) -> None:
+    await queue.set(inside_max=1)
+    person = await queue.join()
+    await queue.beat(seconds=1)
+    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.leave(person)
+    other = await queue.join()
+    await queue.beat(2, seconds=1)
+    assert (await queue.ask(other)).state is State.ADMITTED
+    await queue.join(person)
+    number = (await queue.ask(person)).number
+    await queue.pod.journal.flush()
+
+    await queue.pod.valkey.command("FLUSHALL")
+    await queue.beat(2)
+    again = await queue.ask(person)
+    assert (again.state, again.number) == (State.WAITING, number)
+    assert (await queue.ask(person)).number == number
+
+
+async def test_a_long_rebuilding_is_not_taken_over(
+    queue: Queue, make_pod: MakePod, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await make_pod()
+    await other.refresh(queue.schedule_id)
+    joins = queue.pod.store.joins
+    begun = asyncio.Event()
+
+    async def slow_joins(schedule_id: UUID) -> AsyncIterator[Places]:
+        begun.set()
+        await asyncio.sleep(1.5 * settings.queue_lease_ms / 1000)
+        async for places in joins(schedule_id):
+            yield places
+
+    monkeypatch.setattr(queue.pod.store, "joins", slow_joins)
+    await queue.pod.valkey.command("FLUSHALL")
+    beat = asyncio.create_task(queue.pod.leader.beat())
+    await begun.wait()
+    led = []
+    while not beat.done():
+        led.append(await other.leader.beat())
+        await asyncio.sleep(0.05)
+    assert led
+    assert not any(led)
+    await queue.beat()
+    assert queue.known.epoch == 2

@@ -107,10 +107,23 @@ class Leader:
         for schedule_id in self._leads.keys() - {room.schedule_id for room in rooms}:
             del self._leads[schedule_id]
         began_at = perf_counter()
-        await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
+        keeping = asyncio.create_task(self._keep_lease())
+        try:
+            await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
+        finally:
+            keeping.cancel()
         telemetry.QUEUE_BEAT_SECONDS.observe(perf_counter() - began_at)
         self._show()
         return True
+
+    async def _keep_lease(self) -> None:
+        """Renew the lease during a beat: to make a long line anew takes longer than it lasts."""
+        while True:
+            await asyncio.sleep(self._beat_s)
+            try:
+                await self._lease.keep()
+            except Exception as error:  # whoever has it now fences this beat
+                telemetry.log.warning("queue_lease_not_kept", error=repr(error))
 
     async def _beat_one(self, room: Room, token: int) -> None:
         """Beat in one room; what goes wrong there stays there."""

@@ -119,6 +119,10 @@ SELECT j.join_id, j.numbers, j.accounts
  ORDER BY j.join_id
  LIMIT $3;
 
+-- name: let_in
+-- Which of numbers $2 of schedule $1 were let in, and so are spent.
+SELECT a.number FROM queue_admissions a WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);
+
 -- name: given_above
 -- The numbers above $2 that are on record as given in the room of schedule $1.
 SELECT n.number

@@ -134,11 +134,17 @@ class QueueStore:
         await self._db.fetch(_SQL["note_joins"], schedule_id, numbers, accounts)
 
     async def joins(self, schedule_id: UUID) -> AsyncIterator[Places]:
-        """Yield the places that are on record, as they were written."""
+        """Yield the places that are on record, as they were written, without those that are spent.
+
+        Else somebody who was let in and stands in line again would have the spent number.
+        """
         after = 0
         while rows := await self._db.fetch(_SQL["joins"], schedule_id, after, _JOINS_AT_ONCE):
+            numbers = [number for row in rows for number in row["numbers"]]
+            let_in = await self._db.fetch(_SQL["let_in"], schedule_id, numbers)
+            spent = {row["number"] for row in let_in}
             for row in rows:
-                yield Places(row["numbers"], row["accounts"])
+                yield _without(spent, Places(row["numbers"], row["accounts"]))
             after = rows[-1]["join_id"]
 
     async def given_above(self, schedule_id: UUID, number: int) -> set[int]:
@@ -197,6 +203,14 @@ async def set_room(connection: Connection, room: Room) -> None:
 def _room(row: Record) -> Room:
     gaps = tuple(Gap(*pair) for pair in row["gaps"])
     return Room(**{**dict(row), "mode": Mode(row["mode"]), "gaps": gaps})
+
+
+def _without(spent: set[int], places: Places) -> Places:
+    if spent.isdisjoint(places.numbers):
+        return places
+    kept = [at for at, number in enumerate(places.numbers) if number not in spent]
+    accounts = b"".join([places.accounts[16 * at : 16 * at + 16] for at in kept])
+    return Places([places.numbers[at] for at in kept], accounts)
 
 
 def _moment(ms: int) -> datetime:
