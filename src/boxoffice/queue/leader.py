@@ -25,6 +25,7 @@ ROLE = "queue"
 
 _AT_ONCE_MAX = 8
 _LOG_OUTAGE_EVERY = 25
+_BEATS_AHEAD = 10
 
 
 @dataclass(eq=False)
@@ -184,9 +185,12 @@ class Leader:
             for one in newly:
                 telemetry.QUEUE_OUT.labels(one.why).inc()
             lead.recorded = beat.let_go + len(beat.out)
+        # Few, because so many at most count for nobody when the line is lost; more while many come.
+        came = beat.joined - lead.joined if lead.joined >= 0 else 0
+        ahead = max(self._ahead, _BEATS_AHEAD * came)
         numbers_to = lead.numbers_to
-        if numbers_to - beat.joined < self._ahead / 2:
-            numbers_to = beat.joined + self._ahead
+        if numbers_to - beat.joined < ahead / 2:
+            numbers_to = beat.joined + ahead
         seen = (beat.joined, beat.called, numbers_to)
         if seen != (lead.joined, lead.called, lead.numbers_to):
             held = await self._store.checkpoint(room.schedule_id, token, *seen)
