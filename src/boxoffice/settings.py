@@ -114,7 +114,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_beat_ms: Annotated[int, Meta(ge=10, le=900)] = 200
     queue_beat_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     queue_lease_ms: Annotated[int, Meta(ge=300, le=60_000)] = 1_500
-    queue_numbers_ahead: Annotated[int, Meta(ge=100, le=1_000_000)] = 2_000
+    queue_numbers_ahead: Annotated[int, Meta(ge=100, le=1_000_000)] = 10_000
     queue_line_ttl_s: Annotated[int, Meta(ge=600, le=31_536_000)] = 259_200
     queue_account_requests_per_s_max: Count = 100
     queue_address_requests_per_s_max: Count = 5_000

@@ -139,3 +139,9 @@ def test_the_pace_is_that_of_the_last_half_minute() -> None:
         pace.note(NOW + second, second * 5 if second < 50 else 250)
     assert pace.per_s(NOW + 99, 250) == 0
     assert rules.RATE_WINDOW_S == 30
+
+
+def test_places_that_follow_each_other_are_one_stretch() -> None:
+    assert rules.stretches([], 10) == []
+    assert rules.stretches([7, 8, 9, 20, 22, 23], 10) == ["7-9", "20-20", "22-23"]
+    assert rules.stretches(range(1, 8), 3) == ["1-3", "4-6", "7-7"]

@@ -11,6 +11,7 @@ from uuid import UUID
 from boxoffice.errors import BoxofficeError
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.valkey import Script, Valkey
+from boxoffice.queue import rules
 from boxoffice.queue.rules import Counters, Room
 
 _JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
@@ -21,6 +22,7 @@ _KEYS = ("room", "places", "inside", "ends", "calls", "left", "late", "nobody", 
 _LOST, _FENCED = -1, -2
 # A part of a rebuilding has to be well within the deadline of a call.
 PART_MAX = 2_000
+_PLACES_MAX = 20_000
 
 
 class LineLost(BoxofficeError):
@@ -207,8 +209,11 @@ class Line:
         await self._part("first", room, token, now_ms, (), ())
         for at in range(0, len(insiders), PART_MAX):
             await self._part("next", room, token, now_ms, insiders[at : at + PART_MAX], ())
-        for at in range(0, len(nobody), PART_MAX):
-            await self._part("next", room, token, now_ms, (), nobody[at : at + PART_MAX])
+        stretches = rules.stretches(nobody, PART_MAX)
+        # Few long ones or many short ones: about as many places in each part.
+        at_once = max(1, min(PART_MAX, _PLACES_MAX * len(stretches) // max(1, len(nobody))))
+        for at in range(0, len(stretches), at_once):
+            await self._part("next", room, token, now_ms, (), stretches[at : at + at_once])
         keys = keys_of(room.schedule_id)[:2]
         async for numbers, accounts in places or _nothing():
             args: list[str | bytes | int] = [room.epoch, accounts, ",".join(map(str, numbers))]
@@ -222,7 +227,7 @@ class Line:
         token: int,
         now_ms: int,
         insiders: Sequence[Insider],
-        nobody: Sequence[int],
+        nobody: Sequence[str],
     ) -> None:
         args: list[str | bytes | int] = [
             token,

@@ -196,6 +196,17 @@ def nobodies(room: Room, known: Container[int]) -> Iterator[int]:
                 yield place
 
 
+def stretches(places: Iterable[int], at_most: int) -> list[str]:
+    """Return places that follow each other as "first-last", each of `at_most` places."""
+    found: list[list[int]] = []
+    for place in places:
+        if found and found[-1][1] + 1 == place and place - found[-1][0] < at_most:
+            found[-1][1] = place
+        else:
+            found.append([place, place])
+    return [f"{first}-{last}" for first, last in found]
+
+
 def notice(room: Room, counters: Counters, now: float) -> Notice | None:
     """Return why nobody is let in now, the most final reason first."""
     if room.is_closed:

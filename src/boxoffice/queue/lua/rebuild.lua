@@ -12,8 +12,8 @@
 -- ARGV[9]  milliseconds until one of those inside is silent
 -- ARGV[10] milliseconds after which a line without a leader is forgotten
 -- ARGV[11] n, how many of those inside follow
--- ARGV[12…] three for each of them: account, number, and what KEYS[4] is to say; then the places that
---          nobody may have. The caller bounds both.
+-- ARGV[12…] three for each of them: account, number, and what KEYS[4] is to say; then stretches of
+--          places that nobody may have, "first-last". The caller bounds how many, and how long.
 --
 -- Returns 0, -1 where the server has lost the first part meanwhile, or -2 where a later leader was here.
 
@@ -38,7 +38,10 @@ for i = 12, people_to, 3 do
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 for i = people_to + 1, #ARGV do
-    redis.call('SETBIT', KEYS[8], ARGV[i], 1)
+    local first, last = string.match(ARGV[i], '(%d+)-(%d+)')
+    for place = tonumber(first), tonumber(last) do
+        redis.call('SETBIT', KEYS[8], place, 1)
+    end
 end
 
 if ARGV[3] == 'last' then
