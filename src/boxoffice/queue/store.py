@@ -17,6 +17,8 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sqlfiles.load("boxoffice.queue")
 _JOINS_AT_ONCE = 20
+# A row has at most as many, so a script has at most twice as many to put back.
+_PLACES_AT_ONCE = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -134,7 +136,7 @@ class QueueStore:
         await self._db.fetch(_SQL["note_joins"], schedule_id, numbers, accounts)
 
     async def joins(self, schedule_id: UUID) -> AsyncIterator[Places]:
-        """Yield the places that are on record, as they were written, without those that are spent.
+        """Yield the places that are on record in the order in which they were given, without the spent.
 
         Else somebody who was let in and stands in line again would have the spent number.
         """
@@ -143,8 +145,16 @@ class QueueStore:
             numbers = [number for row in rows for number in row["numbers"]]
             let_in = await self._db.fetch(_SQL["let_in"], schedule_id, numbers)
             spent = {row["number"] for row in let_in}
+            # A script puts about as many back as a row may have, however short the rows are.
+            part = Places([], b"")
             for row in rows:
-                yield _without(spent, Places(row["numbers"], row["accounts"]))
+                part.numbers.extend(row["numbers"])
+                part = Places(part.numbers, part.accounts + row["accounts"])
+                if len(part.numbers) >= _PLACES_AT_ONCE:
+                    yield _without(spent, part)
+                    part = Places([], b"")
+            if part.numbers:
+                yield _without(spent, part)
             after = rows[-1]["join_id"]
 
     async def given_above(self, schedule_id: UUID, number: int) -> set[int]:

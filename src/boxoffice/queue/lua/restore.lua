@@ -1,4 +1,5 @@
--- Put places that are on record back into a line that is being made anew; a better one stays.
+-- Put places that are on record back into a line that is being made anew, in the order in which they were
+-- given: the first one that an account had is the best, and stays.
 --
 -- KEYS[1]  the room
 -- KEYS[2]  the places: account to number
@@ -16,10 +17,7 @@ end
 local at = 1
 for number in string.gmatch(ARGV[3], '%d+') do
     local account = string.sub(ARGV[2], at, at + 15)
-    local known = tonumber(redis.call('HGET', KEYS[2], account) or '0')
-    if known == 0 or known > tonumber(number) then
-        redis.call('HSET', KEYS[2], account, number)
-    end
+    redis.call('HSETNX', KEYS[2], account, number)
     at = at + 16
 end
 return 0
