@@ -49,6 +49,14 @@ async def test_what_belongs_to_another_does_not_exist(hall: Hall) -> None:
     assert await hall.status(reservation) == "HELD"
 
 
+async def test_an_unknown_name_leaves_the_persons_own_hold_alone(hall: Hall) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    assert (await hall.release(buyer, uuid4())).name == "reservation_not_found"
+    assert await hall.status(reservation) == "HELD"
+    assert (await hall.seat("S001"))["reservation_id"] == reservation
+
+
 async def test_the_first_of_a_batch_releases(hall: Hall) -> None:
     buyer, stranger = hall.people[:2]
     reservation = await hall.held(buyer, "S001")
