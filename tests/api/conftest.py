@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -264,15 +265,48 @@ def sale(organizer: Person) -> Sale:
     return on_sale(organizer, 200)
 
 
+# A room that was just opened is there as soon as somebody leads it.
+_PATIENCE_S = 20.0
+
+
+def room_of(sale: Sale) -> str:
+    """The address of the waiting room of a sale."""
+    return f"/v1/schedules/{sale.schedule_id}/queue"
+
+
+def admin_of(sale: Sale) -> str:
+    """The address of the organizer's call."""
+    return f"/v1/admin/schedules/{sale.schedule_id}/queue"
+
+
+def open_room(organizer: Person, sale: Sale) -> None:
+    """Have people wait for a sale, in the order in which they come."""
+    expect(organizer.api.post(admin_of(sale), {"mode": "fifo"}), 200)
+
+
+def join(person: Person, sale: Sale) -> dict[str, Any]:
+    """Join, as soon as the room is there."""
+    until_s = time.monotonic() + _PATIENCE_S
+    while True:
+        answer = person.api.post(room_of(sale))
+        if answer.status != 503 or time.monotonic() > until_s:
+            return dict(expect(answer, 201).json)
+
+
+# Whoever leads a waiting room renews a lease all the time, whatever anybody asks for.
+_RENEWED = "leases"
+
+
 def fingerprint(database_url: str) -> dict[str, str]:
-    """Return a digest of every table's rows, to see that nothing was changed."""
+    """Return a digest of every table's rows but the leases', to see that nothing was changed."""
 
     async def read() -> dict[str, str]:
         connection = await asyncpg.connect(database_url)
         try:
             tables = await connection.fetch(
                 "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
-                " AND relnamespace = 'public'::regnamespace ORDER BY relname"
+                " AND relnamespace = 'public'::regnamespace AND relname <> $1 ORDER BY relname",
+                _RENEWED,
             )
             return {row["relname"]: await digest(connection, row["relname"]) for row in tables}
         finally:

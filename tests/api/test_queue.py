@@ -10,19 +10,9 @@ from tests.streams.stand import Reader
 from tests.support.waiting import until
 
 from .client import Answer, Api, Person, Sale, expect
-from .conftest import on_sale, rich
+from .conftest import admin_of, join, on_sale, rich, room_of
 
 PATIENCE_S = 20.0
-
-
-def room_of(sale: Sale) -> str:
-    """The address of the waiting room of a sale."""
-    return f"/v1/schedules/{sale.schedule_id}/queue"
-
-
-def admin_of(sale: Sale) -> str:
-    """The address of the organizer's call."""
-    return f"/v1/admin/schedules/{sale.schedule_id}/queue"
 
 
 @pytest.fixture
@@ -39,15 +29,6 @@ def sale(organizer: Person) -> Sale:
 def try_hold(person: Person, sale: Sale, seat_id: str) -> Answer:
     """Try to hold a seat without a pass."""
     return person.api.keyed(sale.holds, {"seat_ids": [seat_id]})
-
-
-def join(person: Person, sale: Sale) -> dict[str, Any]:
-    """Join, as soon as the room is there."""
-    until_s = time.monotonic() + PATIENCE_S
-    while True:
-        answer = person.api.post(room_of(sale))
-        if answer.status != 503 or time.monotonic() > until_s:
-            return dict(expect(answer, 201).json)
 
 
 def ask(api: Api, sale: Sale, ticket: str) -> Answer:

@@ -20,9 +20,11 @@ from .conftest import (
     check_books,
     draft,
     hold,
+    join,
     make_organizer,
     new_database,
     on_sale,
+    open_room,
     rich,
     running,
     undescribed,
@@ -71,6 +73,12 @@ def prepare(folder: Path, shop: Running) -> None:
     write(folder, "reservations", *held)
     write(folder, "payments", paid)
     write(folder, "seats", *sale.seat_ids)
+    # Who has left one room would find nothing to ask for there, so that there are two.
+    for room, tickets in (("rooms", "tickets"), ("left_rooms", "left_tickets")):
+        waited_for = on_sale(organizer, 3)
+        open_room(organizer, waited_for)
+        write(folder, room, waited_for.schedule_id)
+        write(folder, tickets, *(join(one, waited_for)["queue_ticket"] for one in (buyer, other)))
     configuration = CONFIG.read_text()
     if examples := os.environ.get("BOXOFFICE_TEST_EXAMPLES"):
         # The fault suite's long run: more cases, others each time, from a seed that it prints.
@@ -89,10 +97,15 @@ def _held(person: Person, sale: Sale, seat_id: str) -> str:
 
 
 def run(folder: Path, document: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run schemathesis with all its checks."""
+    """Run schemathesis with all its checks but one.
+
+    To give a hold back is no deletion: what became of it stays on record as CANCELLED, which
+    `use_after_free` takes for a mistake whenever it happens to look a released reservation up.
+    """
     argv = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG.name, "run", document,
-        "--checks", "all", "--continue-on-failure", "--no-color", *options,
+        "--checks", "all", "--exclude-checks", "use_after_free", "--continue-on-failure", "--no-color",
+        *options,
     ]  # fmt: skip
     return subprocess.run(
         argv, cwd=folder, capture_output=True, text=True, timeout=RUN_MAX_S, check=False

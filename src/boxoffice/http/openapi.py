@@ -153,7 +153,7 @@ def _headers(op: Operation) -> list[dict[str, Any]]:
             "in": "header",
             "required": name.endswith("!"),
             "description": description,
-            "schema": {"type": "string", "maxLength": 2048},
+            "schema": {"type": "string"},
         }
         for name, description in op.headers.items()
     ]
