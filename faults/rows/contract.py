@@ -1,4 +1,4 @@
-"""What schemathesis makes of the description of the API: every phase, every check but `use_after_free`."""
+"""What schemathesis makes of the description of the API: all phases, all checks but one."""
 
 import asyncio
 import os
@@ -49,7 +49,8 @@ ROWS: tuple[AnyRow, ...] = (
         name="schemathesis",
         part=Part.CLIENTS,
         does="11,000 requests that schemathesis makes out of the description of the API",
-        expects="every answer is as described; no phase is left out, and of the checks only `use_after_free`: what became of a hold that was given back stays on record",
+        expects="every answer is as described; no phase is left out, and of the checks only"
+        " `use_after_free`: what became of a hold that was given back stays on record",
         run=ask_everything,
         trials=_EXAMPLES,
         quick_trials=_QUICK_EXAMPLES,
