@@ -133,7 +133,8 @@ class Leader:
                 await self._lead(room, token)
             except LineFenced:
                 self._lease.forget()
-            except (ValkeyAway, Unavailable) as error:
+            except (ValkeyAway, Unavailable, LineLost) as error:
+                # Also a line that is lost again while it is made anew: the next beat makes it.
                 telemetry.log.warning("queue_beat_failed", error=str(error))
             except Exception as error:
                 telemetry.log.error(
