@@ -30,7 +30,8 @@ def change(seller: Person, sale: Sale, **room: object) -> None:
 async def test_through_the_waiting_room_to_a_hold(
     visit: Visit, seller: Person, sale: Sale, buyer: Person
 ) -> None:
-    change(seller, sale, mode="fifo", paused=True)
+    # While it is paused the page asks once in a third of the grace.
+    change(seller, sale, mode="fifo", paused=True, grace_s=15)
     # On a busy machine Valkey may miss its deadline; the page asks again.
     visitor = await visit(person=buyer, expected=["503"])
     await visitor.page.goto(f"/schedules/{sale.schedule_id}")
