@@ -33,7 +33,7 @@ from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.queue import rules
 from boxoffice.queue.deciders import EnterCommand, EnterDecider
 from boxoffice.queue.leader import ROLE, Leader
-from boxoffice.queue.line import Claim, Line, LineLost
+from boxoffice.queue.line import Claim, Line, LineLost, Places
 from boxoffice.queue.rooms import Rooms
 from boxoffice.queue.rules import Mode, Room, RoomChange
 from boxoffice.queue.store import Defaults, QueueStore, lock_room, set_room
@@ -141,14 +141,14 @@ class Crowd:
         took_s = 0.0
         for at in range(0, count, _BATCH):
             part = [uuid4() for _ in range(min(_BATCH, count - at))]
+            accounts = b"".join([user_id.bytes for user_id in part])
             began_at = time.perf_counter()
-            _, numbers = await self._line.join(self._schedule_id, part)
+            _, numbers = await self._line.join(self._schedule_id, accounts)
             while 0 in numbers:  # a crowd that never pauses is faster than the leader
                 await self.beat()
-                _, again = await self._line.join(self._schedule_id, part)
+                _, again = await self._line.join(self._schedule_id, accounts)
                 numbers = [abs(number) for number in again]
-            given = [(n, user_id.bytes) for n, user_id in zip(numbers, part, strict=True)]
-            await self._store.note_joins(self._schedule_id, given)
+            await self._store.note_joins(self._schedule_id, Places(numbers, accounts))
             took_s += time.perf_counter() - began_at
             expected = list(range(len(self.people), len(self.people) + len(part)))
             self.told.wrong_numbers += numbers != expected
@@ -165,7 +165,7 @@ class Crowd:
         while True:
             try:
                 await self.beat()
-                _, (number,) = await self._line.join(self._schedule_id, [uuid4()])
+                _, (number,) = await self._line.join(self._schedule_id, uuid4().bytes)
                 break
             except (ValkeyAway, LineLost):
                 await asyncio.sleep(_BEAT_S)

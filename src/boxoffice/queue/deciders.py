@@ -14,7 +14,7 @@ from boxoffice.errors import Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.queue.journal import JoinJournal
-from boxoffice.queue.line import Answers, Claim, Entry, Insider, Line, LineLost
+from boxoffice.queue.line import Answers, Claim, Entry, Insider, Line, LineLost, Places
 from boxoffice.queue.rooms import Rooms
 from boxoffice.queue.rules import Room
 from boxoffice.queue.store import QueueStore, Recorded
@@ -80,19 +80,16 @@ class JoinDecider:
         self, key: UUID, batch: Sequence[Pending[JoinCommand, Joined]]
     ) -> Sequence[Verdict[Joined]]:
         """Return a number per command, in order."""
+        accounts = b"".join([one.command.user_id.bytes for one in batch])
         try:
-            epoch, numbers = await self._line.join(key, [one.command.user_id for one in batch])
+            epoch, numbers = await self._line.join(key, accounts)
         except LineLost:
             # The leader makes the line anew, which takes a moment.
             return [Retry("line_lost", Unavailable)] * len(batch)
         except ValkeyAway as error:
             raise Unavailable("The waiting room takes nobody at the moment; try again.") from error
-        given = [
-            (number, one.command.user_id.bytes)
-            for one, number in zip(batch, numbers, strict=True)
-            if number > 0
-        ]
-        if given:
+        given = _given(numbers, accounts)
+        if given.numbers:
             self._journal.note(key, given)
         return [
             Joined(epoch, abs(number)) if number else Retry("no_numbers", Unavailable)
@@ -102,6 +99,15 @@ class JoinDecider:
     async def look_up(self, key: UUID, commands: Sequence[JoinCommand]) -> Sequence[Joined | None]:
         """Ask again: it does no harm."""
         return [None] * len(commands)
+
+
+def _given(numbers: list[int], accounts: bytes) -> Places:
+    """Return those of a batch who had no number before: mostly all of it."""
+    if min(numbers) > 0:
+        return Places(numbers, accounts)
+    new = [at for at, number in enumerate(numbers) if number > 0]
+    kept = b"".join([accounts[16 * at : 16 * at + 16] for at in new])
+    return Places([numbers[at] for at in new], kept)
 
 
 class EnterDecider:

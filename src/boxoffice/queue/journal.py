@@ -7,10 +7,12 @@ import asyncio
 from uuid import UUID
 
 from boxoffice.platform import telemetry
+from boxoffice.queue.line import Places
 from boxoffice.queue.store import QueueStore
 
 _EVERY_S = 0.1
-_ROW_MAX = 5_000
+# A batch more than that at the most.
+_ROW_MAX = 4_000
 # What waits while PostgreSQL is away; past it the oldest are given up.
 _WAITING_MAX = 200_000
 
@@ -20,16 +22,16 @@ class JoinJournal:
 
     def __init__(self, store: QueueStore) -> None:
         self._store = store
-        self._waiting: dict[UUID, list[tuple[int, bytes]]] = {}
+        self._waiting: dict[UUID, list[Places]] = {}
         self._count = 0
 
-    def note(self, schedule_id: UUID, given: list[tuple[int, bytes]]) -> None:
-        """Take numbers with their accounts, 16 bytes each."""
-        self._waiting.setdefault(schedule_id, []).extend(given)
-        self._count += len(given)
+    def note(self, schedule_id: UUID, given: Places) -> None:
+        """Take what a batch was given."""
         if self._count > _WAITING_MAX:
             telemetry.log.error("queue_joins_given_up", count=self._count)
             self._waiting, self._count = {}, 0
+        self._waiting.setdefault(schedule_id, []).append(given)
+        self._count += len(given.numbers)
 
     async def run(self) -> None:
         """Write again and again; what fails is written later."""
@@ -42,9 +44,29 @@ class JoinJournal:
 
     async def flush(self) -> None:
         """Write what waits; raise what the database raises, and keep it then."""
-        for schedule_id in list(self._waiting):
-            while given := self._waiting[schedule_id][:_ROW_MAX]:
-                await self._store.note_joins(schedule_id, given)
-                del self._waiting[schedule_id][: len(given)]
-                self._count -= len(given)
-            del self._waiting[schedule_id]
+        waiting, self._waiting, self._count = self._waiting, {}, 0
+        try:
+            for schedule_id, batches in waiting.items():
+                while batches:
+                    row = _first(batches)
+                    await self._store.note_joins(schedule_id, _joined(row))
+                    del batches[: len(row)]
+        finally:
+            for schedule_id, batches in waiting.items():
+                for given in batches:
+                    self.note(schedule_id, given)
+
+
+def _first(batches: list[Places]) -> list[Places]:
+    """Return the first batches, as many as make a row."""
+    count = 0
+    for at, given in enumerate(batches, start=1):
+        count += len(given.numbers)
+        if count >= _ROW_MAX:
+            return batches[:at]
+    return list(batches)
+
+
+def _joined(batches: list[Places]) -> Places:
+    numbers = [number for given in batches for number in given.numbers]
+    return Places(numbers, b"".join([given.accounts for given in batches]))

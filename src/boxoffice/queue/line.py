@@ -130,13 +130,12 @@ class Line:
         self._ttl_ms = line_ttl_s * 1000
         self._beat_max = beat_max
 
-    async def join(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> tuple[int, list[int]]:
-        """Return the epoch and a number for each account, 0 where none is left to give now.
+    async def join(self, schedule_id: UUID, accounts: bytes) -> tuple[int, list[int]]:
+        """Return the epoch and a number for each account of 16 bytes, 0 where none is left to give now.
 
         It is negative where the account had it already.
         """
         keys = keys_of(schedule_id)[:2]
-        accounts = b"".join([user_id.bytes for user_id in user_ids])
         reply: bytes = await self._valkey.run(_JOIN, keys, [accounts])
         if reply == b"lost":
             raise LineLost("the line is not there as it was left")

@@ -129,11 +129,9 @@ class QueueStore:
             [one.why for one in out],
         )
 
-    async def note_joins(self, schedule_id: UUID, given: Sequence[tuple[int, bytes]]) -> None:
+    async def note_joins(self, schedule_id: UUID, given: Places) -> None:
         """Put numbers and their accounts on record."""
-        numbers = [number for number, _ in given]
-        accounts = b"".join([account for _, account in given])
-        await self._db.fetch(_SQL["note_joins"], schedule_id, numbers, accounts)
+        await self._db.fetch(_SQL["note_joins"], schedule_id, given.numbers, given.accounts)
 
     async def joins(self, schedule_id: UUID) -> AsyncIterator[Places]:
         """Yield the places that are on record in the order in which they were given, without the spent.
