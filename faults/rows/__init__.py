@@ -1,7 +1,18 @@
 """The rows by part; a new module is added to `ALL`."""
 
 from faults.matrix import AnyRow
-from faults.rows import api, clients, clock, contract, guards, money, postgres, queue, valkey
+from faults.rows import (
+    api,
+    clients,
+    clock,
+    contract,
+    guards,
+    money,
+    overload,
+    postgres,
+    queue,
+    valkey,
+)
 
 ALL: tuple[AnyRow, ...] = (
     *api.ROWS,
@@ -10,6 +21,7 @@ ALL: tuple[AnyRow, ...] = (
     *queue.ROWS,
     *clients.ROWS,
     *contract.ROWS,
+    *overload.ROWS,
     *money.ROWS,
     *clock.ROWS,
     *guards.ROWS,
