@@ -24,8 +24,8 @@ _GROWTH_MAX_MIB = 50.0
 _SLOWER_MAX = 2.0
 # On a shared machine a handful of requests takes this long for no reason; below it nothing is slow.
 _NOTICEABLE_S = 0.05
-_BEFORE_S = 8.0
-_RUDE_S = 12.0
+_CALM_S = 6.0
+_RUDE_S = 10.0
 _LOOK_EVERY_S = 0.2
 _REPLAYS = 100
 _END_WITHIN_S = 30.0
@@ -89,35 +89,61 @@ def _p99_s(load: Load, begin_s: float, end_s: float) -> float:
     return percentile(ordered, 99) if ordered else 0.0
 
 
-async def _beside(world: World, load: Load, rude: Rudeness, wish: Wish) -> Observations:
-    """Let people buy, first among themselves and then beside rude clients, and compare."""
-    seen = Observations(trials=1)
+@dataclass(frozen=True)
+class _Trial:
+    """What people and a worker were like beside rude clients, and before and after them."""
+
+    growth_mib: float
+    calm_p99_s: float
+    beside_p99_s: float
+    told: Told
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the others noticed."""
+        return self.beside_p99_s > max(_SLOWER_MAX * self.calm_p99_s, _NOTICEABLE_S)
+
+
+async def _beside(world: World, load: Load, wish: Wish) -> _Trial:
+    """Let people buy among themselves, then beside rude clients, then among themselves again.
+
+    The machine may have become busier meanwhile: what counts as calm is the worse of both times.
+    """
+    url = f"{world.api[0].url}{wish.path}"
     began_s = time.monotonic()
-    await _take_maps(f"{world.api[0].url}{wish.path}", began_s + _BEFORE_S)
+    await _take_maps(url, began_s + _CALM_S)
     before_bytes = psutil.Process(world.api[0].pid).memory_info().rss
-    turned_s = time.monotonic()
+    rude_s = time.monotonic()
     playing = asyncio.create_task(_play_rude(wish))
     peak_bytes = await _peak_bytes(world.api[0].pid, playing)
     told = await playing
+    calm_s = time.monotonic()
+    await _take_maps(url, calm_s + _CALM_S)
+    calm_p99_s = max(_p99_s(load, began_s, rude_s), _p99_s(load, calm_s, time.monotonic()))
     growth_mib = (peak_bytes - before_bytes) / _MIB
-    before_p99_s = _p99_s(load, began_s, turned_s)
-    beside_p99_s = _p99_s(load, turned_s, time.monotonic())
+    return _Trial(growth_mib, calm_p99_s, _p99_s(load, rude_s, calm_s), told)
+
+
+def _judged(rude: Rudeness, played: list[_Trial]) -> Observations:
+    """Return what most of the trials say of the others' time, and all of them of the rest."""
+    seen = Observations(trials=len(played))
+    middle = sorted(played, key=lambda one: one.beside_p99_s)[(len(played) - 1) // 2]
     seen.figures = {
-        "memory_growth_mib": growth_mib,
-        "p99_before_ms": before_p99_s * 1000,
-        "p99_beside_ms": beside_p99_s * 1000,
-        "rude_turns_count": told.turns,
+        "memory_growth_mib": max(one.growth_mib for one in played),
+        "p99_calm_ms": middle.calm_p99_s * 1000,
+        "p99_beside_ms": middle.beside_p99_s * 1000,
+        "rude_turns_count": sum(one.told.turns for one in played),
     }
-    if growth_mib > _GROWTH_MAX_MIB:
-        seen.broken.append(f"a worker grew by {growth_mib:.0f} MiB beside {rude.kind}")
-    if beside_p99_s > max(_SLOWER_MAX * before_p99_s, _NOTICEABLE_S):
+    if seen.figures["memory_growth_mib"] > _GROWTH_MAX_MIB:
+        seen.broken.append(f"a worker grew by {seen.figures['memory_growth_mib']:.0f} MiB")
+    if 2 * sum(one.is_slow for one in played) > len(played):
         seen.broken.append(
-            f"p99 beside {rude.kind} is {beside_p99_s * 1000:.0f} ms, and was"
-            f" {before_p99_s * 1000:.0f} ms before"
+            f"p99 is {middle.beside_p99_s * 1000:.0f} ms, and {middle.calm_p99_s * 1000:.0f} ms"
+            " before and after"
         )
-    unexpected = set(told.answers) - set(rude.expected)
-    if unexpected or not told.turns:
-        seen.broken.append(f"{rude.kind} were told {told.answers} in {told.turns} turns")
+    for told in (one.told for one in played):
+        if set(told.answers) - set(rude.expected) or not told.turns:
+            seen.broken.append(f"rude clients were told {told.answers} in {told.turns} turns")
     return seen
 
 
@@ -130,7 +156,7 @@ def _row(rude: Rudeness, does: str, expects: str) -> Row:
         beside = await world.sow(seats=100, people=1, hold_ttl_s=3_600)
         token = beside.people[0].access_token
         hold = wire.hold(beside.schedule_id, token, "hang-up", beside.seat_ids[:1])
-        seen = Observations()
+        played = []
         for _ in range(trials):
             wish = Wish(
                 kind=rude.kind,
@@ -140,8 +166,8 @@ def _row(rude: Rudeness, does: str, expects: str) -> Row:
                 path=path,
                 hold=hold,
             )
-            seen.add(await _beside(world, load, rude, wish))
-        return seen
+            played.append(await _beside(world, load, wish))
+        return _judged(rude, played)
 
     return Row(
         name=f"clients_{rude.kind}",
@@ -149,8 +175,8 @@ def _row(rude: Rudeness, does: str, expects: str) -> Row:
         does=does,
         expects=f"{expects}; a worker grows by 50 MiB at most, the others' p99 at most doubles",
         run=run,
-        trials=2,
-        trial_s=_BEFORE_S + _RUDE_S + 3,
+        trials=3,
+        trial_s=2 * _CALM_S + _RUDE_S + 3,
         layout=Layout(api=1, settings=_DEADLINES),
         pace=Pace(visits_per_s=40.0, looks=0.0),
     )
