@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from boxoffice.catalog import store
-from boxoffice.catalog.rules import hall
+from boxoffice.catalog.rules import check_csv, hall
 from boxoffice.errors import (
     AlreadyPublished,
     ConcertNotFound,
@@ -196,6 +196,24 @@ async def test_the_number_of_seats_is_limited_over_all_uploads(
     with pytest.raises(SeatMapInvalid):
         await limited.add_seats(shop.organizer, made.schedule_id, [seat(n) for n in range(1, 4)])
     await limited.add_seats(shop.organizer, made.schedule_id, [seat(n) for n in range(1, 3)])
+
+
+async def test_a_map_without_a_good_seat_is_looked_at_where_the_limit_was_lowered(
+    make_shop: Callable[[], Shop],
+) -> None:
+    shop = make_shop()
+    limit = msgspec.structs.replace(shop.settings, seats_per_schedule_max=5)
+    made = await shop.draft(10)
+    limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
+    header = "section,row,number,grade,price\n"
+    broken = check_csv(header + "A,1,x,VIP,9\n", 5, 100)
+    shown = await limited.preview_seats(shop.organizer, made.schedule_id, broken)
+    assert [(one.line, one.reason) for one in shown.errors] == [
+        (2, broken.errors[0].extra["reason"])
+    ]
+    one_more = check_csv(header + "B,1,1,VIP,9\n", 5, 100)
+    shown = await limited.preview_seats(shop.organizer, made.schedule_id, one_more)
+    assert [(one.line, one.reason) for one in shown.errors] == [(2, "too_many")]
 
 
 async def test_the_number_of_schedules_is_limited(make_shop: Callable[[], Shop]) -> None:

@@ -253,7 +253,8 @@ class Catalog:
         if schedule.seats_total:
             errors += await self._in_the_way(schedule_id, checked)
         seats_total = schedule.seats_total + len(checked.seats)
-        if seats_total > self._settings.seats_per_schedule_max:
+        # A map that adds nothing has no line to blame for what a lowered limit makes of the others.
+        if checked.seats and seats_total > self._settings.seats_per_schedule_max:
             message = f"A schedule may have {self._settings.seats_per_schedule_max} seats."
             errors.append(SeatMapError(line=checked.lines[-1], reason="too_many", message=message))
         return _preview(schedule, checked, sorted(errors, key=lambda error: error.line))
