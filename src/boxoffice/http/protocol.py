@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from boxoffice.http.lane import Lane, Run
 from boxoffice.http.operation import STREAMING
+from boxoffice.http.proxies import client_of
 from boxoffice.http.streams import Stream, Subscriber, head
 from boxoffice.http.unsent import Unsent
 from boxoffice.platform import telemetry
@@ -362,9 +363,10 @@ class LaneProtocol(BoundedProtocol):
         self.lane.use_common(self.server_state.default_headers)
         keep_alive = parser.should_keep_alive()
         begin_stream = self._begin_stream if way.op.events else None
-        return Run(
-            self.lane, way, method, fields, keep_alive, self.client, self._write, begin_stream
-        )
+        client = self.client
+        if b"x-forwarded-for" in fields:
+            client = client_of(self.config, client, fields[b"x-forwarded-for"])
+        return Run(self.lane, way, method, fields, keep_alive, client, self._write, begin_stream)
 
     def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
         super()._begin_stream(stream, request_id, client)

@@ -1,0 +1,37 @@
+"""Whom a request is from: where a trusted proxy speaks for somebody, that one.
+
+The framework's way has uvicorn's middleware for it. The swift lane asks the same rules, so that a
+client has one address however its request is answered.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+Address = tuple[str, int]
+
+
+def client_of(config: Config, peer: Address | None, forwarded_for: bytes) -> Address | None:
+    """Return who a request is from that `peer` has sent with this `X-Forwarded-For`.
+
+    It is believed from the addresses in `FORWARDED_ALLOW_IPS`, as uvicorn reads it.
+    """
+    allowed = config.forwarded_allow_ips
+    trusted = _trusted(allowed if isinstance(allowed, str) else tuple(allowed))
+    if (peer[0] if peer else None) not in trusted:
+        return peer
+    host, port = trusted.get_trusted_client_address(forwarded_for.decode("latin-1"))
+    return (host, port) if host else peer
+
+
+@lru_cache(maxsize=8)
+def _trusted(allowed: str | Sequence[str]) -> Any:
+    hosts = allowed if isinstance(allowed, str) else list(allowed)
+    return ProxyHeadersMiddleware(_nobody, hosts).trusted_hosts
+
+
+async def _nobody(_scope: object, _receive: object, _send: object) -> None:
+    """Stand in for the application that the middleware would have behind it."""

@@ -1,0 +1,70 @@
+"""The swift lane's word on who a client is, against that of uvicorn's middleware."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from boxoffice.http.proxies import Address, client_of
+
+PEERS: list[Address | None] = [
+    ("127.0.0.1", 9),
+    ("192.0.2.7", 9),
+    ("10.1.2.3", 9),
+    ("::1", 9),
+    None,
+]
+ALLOWED: list[str | list[str]] = ["127.0.0.1,::1", "*", "10.0.0.0/8, 127.0.0.1", ["10.1.2.3"], ""]
+PARTS = [
+    "198.51.100.1",
+    "127.0.0.1",
+    "10.1.2.3",
+    "[2001:db8::1]:80",
+    "1.2.3.4:5",
+    "x",
+    "",
+    "é",
+    " ",
+]
+
+
+def config(allowed: str | list[str]) -> uvicorn.Config:
+    async def app(*_: object) -> None: ...
+
+    return uvicorn.Config(app, forwarded_allow_ips=allowed, log_config=None)
+
+
+def said_by_the_middleware(
+    allowed: str | list[str], peer: Address | None, header: bytes
+) -> Address | None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: object, _send: object) -> None:
+        seen.append(scope["client"])
+
+    scope: Any = {"type": "http", "client": peer, "headers": [(b"x-forwarded-for", header)]}
+    asyncio.run(ProxyHeadersMiddleware(app, allowed)(scope, None, None))  # type: ignore[arg-type]
+    (client,) = seen
+    found: Address | None = client
+    return found
+
+
+@pytest.mark.parametrize("allowed", ALLOWED, ids=str)
+def test_both_ways_name_the_same_client(allowed: str | list[str]) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    own = config(allowed)
+    for _ in range(60):
+        header = ",".join(rng.choices(PARTS, k=rng.randrange(1, 4))).encode("latin-1")
+        for peer in PEERS:
+            assert client_of(own, peer, header) == said_by_the_middleware(allowed, peer, header)
+
+
+def test_who_is_not_trusted_speaks_for_nobody() -> None:
+    own = config("127.0.0.1")
+    assert client_of(own, ("127.0.0.1", 9), b"198.51.100.1") == ("198.51.100.1", 0)
+    assert client_of(own, ("192.0.2.7", 9), b"198.51.100.1") == ("192.0.2.7", 9)
