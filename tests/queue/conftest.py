@@ -202,7 +202,8 @@ class Queue:
 
     async def leave(self, person: UUID) -> None:
         """Have somebody leave."""
-        await self.pod.room.leave(self.schedule_id, self.tickets[person], person)
+        ticket = self.tickets[person]
+        await self.pod.room.leave(self.schedule_id, ticket, person, "10.0.0.1")
 
     async def beat(self, times: int = 1, seconds: float = 0.0) -> None:
         """Beat so often, with so much time before each."""

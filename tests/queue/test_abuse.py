@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -102,7 +103,7 @@ async def test_a_foreign_ticket_is_no_ticket(queue: Queue) -> None:
     with pytest.raises(QueueTicketInvalid):
         await queue.pod.room.standing(uuid4(), queue.tickets[person], person, "a")
     with pytest.raises(QueueTicketInvalid):
-        await queue.pod.room.leave(queue.schedule_id, queue.tickets[person], uuid4())
+        await queue.pod.room.leave(queue.schedule_id, queue.tickets[person], uuid4(), "a")
 
 
 async def test_a_ticket_grows_old_and_is_renewed_before(queue: Queue) -> None:
@@ -150,6 +151,27 @@ def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
         limits.count(uuid4(), "a")
     clock.pass_(1)
     limits.count(person, "a")
+
+
+async def test_joining_asking_following_and_leaving_count_alike(
+    queue: Queue, settings: Settings
+) -> None:
+    person = await queue.join()
+    ticket = queue.tickets[person]
+    one = msgspec.structs.replace(settings, queue_account_requests_per_s_max=1)
+    room, schedule_id = queue.pod.room, queue.schedule_id
+    ways: dict[str, Callable[[], Awaitable[object]]] = {
+        "join": lambda: room.join(schedule_id, person, "a"),
+        "ask": lambda: room.standing(schedule_id, ticket, person, "a"),
+        "follow": lambda: room.follow(schedule_id, ticket, person, "a"),
+        "leave": lambda: room.leave(schedule_id, ticket, person, "a"),
+    }
+    for first in ways.values():
+        room._limits = AskLimits(one, queue.clock)
+        await first()
+        for way in ways.values():
+            with pytest.raises(TooMany):
+                await way()
 
 
 async def _crowd(queue: Queue, other: Any, seed: int) -> None:

@@ -144,7 +144,7 @@ class _Queue:
         204,
         path=_SCHEDULE,
         headers=_TICKET,
-        problems=(QueueTicketInvalid, QueueTicketExpired),
+        problems=(QueueTicketInvalid, QueueTicketExpired, TooMany),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
         """By the header Queue-Ticket; the place is free for the next one."""
@@ -152,6 +152,7 @@ class _Queue:
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
             _caller_id(self.gate, call.req),
+            call.req.remote_addr,
         )
         return Reply()
 

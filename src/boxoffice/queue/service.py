@@ -160,9 +160,15 @@ class WaitingRoom:
             await self._rooms.read_counters(schedule_id)
         return room, ticket
 
-    async def leave(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> None:
-        """Give a place in the line, or inside, back; doing it again is no error."""
+    async def leave(
+        self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
+    ) -> None:
+        """Give a place in the line, or inside, back; doing it again is no error.
+
+        Raises as `standing`, and `Unavailable` while Valkey is away.
+        """
         ticket = self._ticket(schedule_id, text, caller_id)
+        self._limits.count(ticket.user_id, address)
         room = self._rooms.get(schedule_id)
         if room is None:
             return
