@@ -22,14 +22,10 @@ from faults.guards import (
 from faults.mutants import Tree, TrialBroken, copied_tree
 from tests.conftest import Servers
 
-# Who waits, and for how long: nothing there decides who has a seat or who has paid. What its own tests
-# notice is not tried here yet.
-NOT_LISTED = {"queue"}
 FILES = [
     path
     for pattern in ("functions.sql", "lua/*.lua")
     for path in sorted(ROOT.glob(f"src/boxoffice/*/{pattern}"))
-    if path.relative_to(ROOT / "src" / "boxoffice").parts[0] not in NOT_LISTED
 ]
 
 # One of each kind; `make faults` takes all of them away, one after the other.

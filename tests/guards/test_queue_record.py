@@ -1,0 +1,378 @@
+"""What each condition of the waiting room's record decides: two rooms, and what is noted of both."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+import pytest
+
+from boxoffice.platform.postgres import Database, Record
+from boxoffice.queue.line import Insider, Out, Places
+from boxoffice.queue.rules import Gap, Mode, Room
+from boxoffice.queue.store import (
+    Defaults,
+    QueueStore,
+    Recorded,
+    lock_room,
+    rooms_open,
+    set_room,
+)
+from tests.support.hall import open_hall
+
+NOW_S = 1_800_000_000
+NOW_MS = 1000 * NOW_S
+TOKEN = 5
+AHEAD = 10
+# Long enough for what is not locked, on a busy machine too, and a wait that ends in any case.
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '300ms'"
+
+
+@pytest.fixture
+def store(db: Database) -> QueueStore:
+    """The record."""
+    return QueueStore(db)
+
+
+async def _open_room(store: QueueStore, db: Database, mode: Mode = Mode.FIFO) -> UUID:
+    hall = await open_hall(db, seats=1, people=1)
+    async with store.transaction() as connection:
+        room = await lock_room(connection, hall.schedule_id, _defaults())
+        await set_room(connection, msgspec.structs.replace(room, mode=mode))
+    assert await store.begin_epoch(hall.schedule_id, TOKEN, AHEAD)
+    return hall.schedule_id
+
+
+def _defaults() -> Defaults:
+    return Defaults(10.0, 5, 600, 60, NOW_S, b"s" * 32)
+
+
+@pytest.fixture
+async def other(store: QueueStore, db: Database) -> UUID:
+    """A room in which nothing is done; it was there first."""
+    return await _open_room(store, db)
+
+
+@pytest.fixture
+async def mine(store: QueueStore, db: Database, other: UUID) -> UUID:
+    """The room in which something is done, in its first epoch, with ten numbers to give out."""
+    assert other
+    return await _open_room(store, db)
+
+
+async def _room(store: QueueStore, schedule_id: UUID) -> Room:
+    room = await store.room(schedule_id)
+    assert room is not None
+    return room
+
+
+def _insider(number: int, ends_ms: int = NOW_MS + 600_000) -> Insider:
+    return Insider(uuid4(), number, number, 1, 5, ends_ms, NOW_MS)
+
+
+async def _admit(
+    store: QueueStore, schedule_id: UUID, *people: Insider, epoch: int = 1, called: int = 5
+) -> list[Recorded] | None:
+    return await store.admit(schedule_id, epoch, called, NOW_MS, people)
+
+
+async def _numbers(store: QueueStore, schedule_id: UUID) -> list[int]:
+    return [one.number for one in await store.insiders(schedule_id, NOW_MS)]
+
+
+# Admissions ----------------------------------------------------------------------------------------
+
+
+async def test_nobody_is_let_in_by_an_epoch_of_their_room_that_is_over(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    assert await store.begin_epoch(mine, TOKEN, AHEAD)
+    assert await _admit(store, mine, _insider(1), epoch=1) is None
+    assert await _numbers(store, mine) == []
+    assert await _admit(store, other, _insider(1), epoch=1) is not None
+    assert await _admit(store, mine, _insider(1), epoch=2) is not None
+
+
+async def test_an_admission_stays_as_it_was(store: QueueStore, mine: UUID, other: UUID) -> None:
+    one, two = _insider(1), _insider(2)
+    await _admit(store, other, _insider(1), _insider(2))
+    in_time = Recorded(is_theirs=True, is_out=False, leaves_at=one.ends_ms / 1000)
+    assert await _admit(store, mine, one, two) == [in_time, in_time]
+    assert await _admit(store, mine, one) == [in_time]
+
+    thief = one._replace(user_id=uuid4())
+    assert await _admit(store, mine, thief) == [in_time._replace(is_theirs=False)]
+    again = one._replace(ends_ms=one.ends_ms + 1_000)
+    assert await _admit(store, mine, again) == [in_time._replace(is_out=True)]
+    assert await _admit(store, mine, one, two) == [in_time, in_time]
+    await store.end(mine, [Out(1, NOW_MS, "left")])
+    assert await _admit(store, mine, one, two) == [in_time._replace(is_out=True), in_time]
+
+
+async def test_who_is_put_on_record_after_the_end_of_their_time_is_out(
+    store: QueueStore, mine: UUID
+) -> None:
+    found = await _admit(store, mine, _insider(1, NOW_MS), _insider(2, NOW_MS + 1))
+    assert found is not None
+    assert [one.is_out for one in found] == [True, False]
+
+
+async def test_who_is_out_is_so_once_and_alone(store: QueueStore, mine: UUID, other: UUID) -> None:
+    await _admit(store, other, _insider(1), _insider(2))
+    one, two = _insider(1), _insider(2)
+    await _admit(store, mine, one, two)
+    await store.end(mine, [Out(1, NOW_MS, "paid")])
+    await store.end(mine, [Out(1, NOW_MS + 1_000, "left")])
+    assert (await _numbers(store, mine), await _numbers(store, other)) == ([2], [1, 2])
+    rows = await store._db.fetch(
+        "SELECT ended_at, ended_by FROM queue_admissions ORDER BY ended_at"
+    )
+    assert tuple(rows[0]) == (datetime.fromtimestamp(NOW_S, UTC), "paid")
+
+
+async def test_inside_by_the_record_is_who_is_neither_out_nor_out_of_time(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    await _admit(store, other, _insider(1))
+    one, two, three = _insider(1), _insider(2, NOW_MS + 2_000), _insider(3)
+    await _admit(store, mine, one, two, three)
+    await store.end(mine, [Out(3, NOW_MS, "left")])
+    assert await store.insiders(mine, NOW_MS + 1_999) == [one, two]
+    assert await store.insiders(mine, NOW_MS + 2_000) == [one]
+
+
+async def test_the_records_of_numbers_are_those_of_one_room(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    one, two, three = (_insider(number) for number in (1, 2, 3))
+    await _admit(store, other, _insider(1))
+    await _admit(store, mine, one, two, three)
+    await store.end(mine, [Out(2, NOW_MS, "left")])
+    found = await store.admissions(mine, [1, 2, 7])
+    assert {key: record.is_out for key, record in found.items()} == {
+        (1, one.user_id): False,
+        (2, two.user_id): True,
+    }
+
+
+@asynccontextmanager
+async def _stranger(database_url: str) -> AsyncIterator["asyncpg.Connection[Record]"]:
+    """A transaction of somebody else, who does not wait for long."""
+    connection: asyncpg.Connection[Record] = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute(_LOCK_TIMEOUT)
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def test_an_epoch_does_not_begin_while_somebody_is_being_let_in(
+    store: QueueStore, mine: UUID, database_url: str
+) -> None:
+    """The look at the epoch locks it, until it is on record who was let in."""
+    one = _insider(1)
+    look = "SELECT 1 FROM queue_admit_v1($1, 1, $2, $3, $2, 5, $4, $4, $5, $5, $6)"
+    moment = datetime.fromtimestamp(NOW_S, UTC)
+    args = (mine, [one.number], [one.user_id], [1], [moment], moment)
+    begin = "SELECT queue_begin_epoch_v1($1, $2, $3)"
+    async with _stranger(database_url) as letting_in, _stranger(database_url) as beginning:
+        await letting_in.fetch(look, *args)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await beginning.fetch(begin, mine, TOKEN, AHEAD)
+    assert await store.begin_epoch(mine, TOKEN, AHEAD)
+
+
+# Epochs --------------------------------------------------------------------------------------------
+
+
+async def test_an_epoch_begins_in_one_room_and_only_for_its_leader(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    before = await _room(store, other)
+    assert await store.checkpoint(mine, TOKEN, 3, 2, 15) == 15
+    assert not await store.begin_epoch(mine, TOKEN - 1, AHEAD)
+    assert (await _room(store, mine)).epoch == 1
+    assert await store.begin_epoch(mine, TOKEN + 1, AHEAD)
+    room = await _room(store, mine)
+    assert (room.epoch, room.joined, room.numbers_to, room.called) == (2, 15, 25, 2)
+    assert room.gaps == (Gap(3, 15),)
+    assert await _room(store, other) == before
+    assert not await store.begin_epoch(mine, TOKEN, AHEAD)
+
+
+async def test_the_numbers_of_each_room_are_its_own(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    for schedule_id, joined in ((mine, 3), (other, 7)):
+        await store.checkpoint(schedule_id, TOKEN, joined, 0, 12)
+        await store.begin_epoch(schedule_id, TOKEN, AHEAD)
+    for schedule_id, joined in ((mine, 3), (other, 7)):
+        assert (await _room(store, schedule_id)).gaps == (Gap(joined, 12),)
+    assert {one.schedule_id: one.gaps for one in await store.rooms(9)} == {
+        mine: (Gap(3, 12),),
+        other: (Gap(7, 12),),
+    }
+
+
+async def test_where_every_number_was_given_out_there_is_no_gap(
+    store: QueueStore, mine: UUID
+) -> None:
+    await store.checkpoint(mine, TOKEN, 10, 0, 10)
+    await store.begin_epoch(mine, TOKEN, AHEAD)
+    assert (await _room(store, mine)).gaps == ()
+
+
+async def test_whoever_was_let_in_has_been_called(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    await store.checkpoint(mine, TOKEN, 9, 2, 10)
+    await _admit(store, other, _insider(1), called=9)
+    await _admit(store, mine, _insider(1), called=4)
+    await store.begin_epoch(mine, TOKEN, AHEAD)
+    assert (await _room(store, mine)).called == 4
+    await store.checkpoint(mine, TOKEN, 9, 6, 20)
+    await store.begin_epoch(mine, TOKEN, AHEAD)
+    assert (await _room(store, mine)).called == 6
+
+
+# Checkpoints and the draw --------------------------------------------------------------------------
+
+
+async def test_a_checkpoint_is_of_one_room_goes_only_forward_and_is_its_leaders(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    before = await _room(store, other)
+    assert await store.checkpoint(mine, TOKEN + 1, 5, 4, 20) == 20
+    assert await store.checkpoint(mine, TOKEN + 1, 1, 1, 1) == 20
+    room = await _room(store, mine)
+    assert (room.joined, room.called, room.numbers_to) == (5, 4, 20)
+    assert await store.checkpoint(mine, TOKEN, 6, 5, 30) is None
+    assert await _room(store, mine) == room
+    assert await _room(store, other) == before
+    assert await store.checkpoint(mine, TOKEN + 1, 6, 5, 30) == 30
+
+
+async def test_a_lobby_is_drawn_once_and_by_its_leader(
+    store: QueueStore, db: Database, mine: UUID
+) -> None:
+    lobby, second = [await _open_room(store, db, Mode.LOBBY) for _ in range(2)]
+    await store.draw(lobby, TOKEN - 1, 3)
+    assert (await _room(store, lobby)).lobby_size is None
+    await store.draw(lobby, TOKEN + 1, 4)
+    await store.draw(lobby, TOKEN + 1, 2)
+    room = await _room(store, lobby)
+    assert (room.lobby_size, room.joined) == (4, 4)
+    assert (await _room(store, second)).lobby_size is None
+    assert await store.checkpoint(lobby, TOKEN, 5, 5, 30) is None
+    await store.draw(mine, TOKEN, 4)
+    assert (await _room(store, mine)).lobby_size is None
+
+
+# Who got which number ------------------------------------------------------------------------------
+
+
+async def _noted(store: QueueStore, schedule_id: UUID, rows_max: int = 9) -> list[list[int]]:
+    """The numbers on record, in the parts in which they are read; not for ever."""
+    parts: list[list[int]] = []
+    async for places in store.joins(schedule_id):
+        parts.append(places.numbers)
+        if len(parts) > rows_max:
+            break
+    return parts
+
+
+async def test_numbers_on_record_are_read_once_each_without_the_spent(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    await store.note_joins(other, Places([2, 9], b"a" * 32))
+    for number in range(1, 25):
+        await store.note_joins(mine, Places([number], bytes([number]) * 16))
+    await _admit(store, other, _insider(3))
+    await _admit(store, mine, _insider(2))
+    parts = await _noted(store, mine)
+    assert parts == [[1, *range(3, 21)], [21, 22, 23, 24]]
+
+
+async def test_numbers_above_one_are_those_of_one_room(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    await store.note_joins(other, Places([9], b"a" * 16))
+    await store.note_joins(mine, Places([3, 4, 5], b"a" * 48))
+    assert await store.given_above(mine, 3) == {4, 5}
+
+
+# Rooms ---------------------------------------------------------------------------------------------
+
+
+async def _aged(db: Database, schedule_id: UUID) -> None:
+    await db.fetch(
+        "UPDATE schedules SET starts_at = clock_timestamp() - interval '2 days',"
+        " sale_closes_at = NULL WHERE schedule_id = $1",
+        schedule_id,
+    )
+
+
+async def _set(store: QueueStore, schedule_id: UUID, **changes: object) -> None:
+    async with store.transaction() as connection:
+        room = await lock_room(connection, schedule_id, _defaults())
+        await set_room(connection, msgspec.structs.replace(room, **changes))
+
+
+async def _beside(store: QueueStore, schedule_id: UUID) -> int:
+    async with store.transaction() as connection:
+        return await rooms_open(connection, schedule_id)
+
+
+async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come(
+    store: QueueStore, db: Database, mine: UUID, other: UUID
+) -> None:
+    off, past = [await _open_room(store, db) for _ in range(2)]
+    await _set(store, off, mode=Mode.OFF)
+    await _aged(db, past)
+    assert [one.schedule_id for one in await store.rooms(9)] == sorted([mine, other])
+    assert len(await store.rooms(1)) == 1
+    assert [await _beside(store, one) for one in (mine, off, past)] == [1, 2, 2]
+
+
+async def test_what_is_set_in_one_room_is_set_in_no_other(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    before = await _room(store, other)
+    await _set(store, mine, rate_per_s=99.0)
+    room = await _room(store, mine)
+    assert (room.mode, room.rate_per_s) == (Mode.FIFO, 99.0)
+    assert await _room(store, other) == before
+    assert await store.room(uuid4()) is None
+
+
+async def test_only_its_organizer_sees_a_sale(store: QueueStore, mine: UUID, other: UUID) -> None:
+    """The organizer of a hall has its id, and so has the concert."""
+    sale = await store.sale(mine, mine)
+    assert sale is not None
+    assert sale.concert_id == mine
+    assert await store.sale(mine, other) is None
+    assert await store.sale(uuid4(), mine) is None
+
+
+async def test_a_room_is_changed_by_one_at_a_time(
+    store: QueueStore, mine: UUID, other: UUID, database_url: str
+) -> None:
+    change = "UPDATE queue_rooms SET mode = mode WHERE schedule_id = '{}'"
+    async with store.transaction() as connection, _stranger(database_url) as stranger:
+        await lock_room(connection, mine, _defaults())
+        await stranger.fetch(change.format(other))
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await stranger.fetch(change.format(mine))
+
+
+async def test_rooms_are_opened_by_one_at_a_time(
+    store: QueueStore, mine: UUID, database_url: str
+) -> None:
+    alone = "SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0))"
+    async with store.transaction() as connection, _stranger(database_url) as stranger:
+        await rooms_open(connection, mine)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await stranger.fetch(alone)
