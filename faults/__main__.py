@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 
 from bench import machine
-from faults import scoreboard
+from faults import scoreboard, targets
 from faults.matrix import AnyRow, share_of, trials_of
+from faults.result import Result, Verdict
 from faults.rows import ALL
 from faults.runner import Runner, chosen
-from faults.scoreboard import Result, Verdict
 from faults.world import world
 
 _INTERRUPTED_EXIT_CODE = 130
@@ -49,18 +49,21 @@ def main(
     plan = [(row, trials_of(row, share, is_quick=quick)) for row in rows]
     about = machine.about("faults")
     results: list[Result] = []
-    is_whole = asyncio.run(_play(plan, seed, results))
+    is_finished = asyncio.run(_play(plan, seed, results))
+    is_whole = is_finished and plan == [(row, row.trials) for row in ALL]
+    reached = targets.lines(results, is_whole=is_whole)
     about["load after"] = machine.load_average()
     console = Console()
     if not console.is_terminal:
         console.width = 150
-    scoreboard.show(console, results, seed=seed)
+    scoreboard.show(console, results, reached, seed=seed, is_whole=is_whole)
     if json is not None:
-        written = msgspec.json.encode(scoreboard.document(about, results, seed=seed))
-        json.write_bytes(msgspec.json.format(written))
-    if not is_whole:
+        told = scoreboard.document(about, results, reached, seed=seed, is_whole=is_whole)
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
+    if not is_finished:
         sys.exit(_INTERRUPTED_EXIT_CODE)
-    sys.exit(any(one.verdict is Verdict.FAIL for one in results))
+    is_missed = any(one.status is targets.Status.MISSED for one in reached)
+    sys.exit(is_missed or any(one.verdict is Verdict.FAIL for one in results))
 
 
 async def _play(plan: list[tuple[AnyRow, int]], seed: int, results: list[Result]) -> bool:

@@ -13,7 +13,7 @@ from boxoffice.loadtest.store import reading
 from boxoffice.platform import sqlfiles
 from boxoffice.settings import Settings
 from faults import linear
-from faults.compare import LOST, SOLD_TWICE, Stored, StoredCharge, compare
+from faults.compare import DOUBLE_CHARGES, LOST, SOLD_TWICE, Stored, StoredCharge, compare
 from faults.field import Field
 from faults.record import Record
 
@@ -32,6 +32,7 @@ class Checked:
     lost: int
     sold_twice: int
     imbalance: int
+    double_charges: int
     broken: Sequence[str]
     late_holds: int
     took_s: float
@@ -54,6 +55,7 @@ async def check(
         lost=_count(findings, LOST),
         sold_twice=max(_count(findings, SOLD_TWICE), len(violations)),
         imbalance=sum(one.violations for one in report.broken if one.name.startswith(_MONEY)),
+        double_charges=_count(findings, DOUBLE_CHARGES),
         broken=broken,
         late_holds=_count(findings, ("lost_hold",)),
         took_s=time.monotonic() - began_s,

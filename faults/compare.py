@@ -21,6 +21,8 @@ LOST = (
     "release_not_done",
 )
 SOLD_TWICE = ("seat_held_twice", "seat_sold_twice")
+# Money that was taken, and that nobody was told of.
+DOUBLE_CHARGES = ("charged_twice", "unexplained_charge", "unexplained_payment")
 _SAMPLES_MAX = 10
 
 

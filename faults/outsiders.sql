@@ -82,3 +82,7 @@ SELECT pg_logical_emit_message(false, 'faults', repeat('x', 1000000));
 -- name: deadlocks
 -- How many deadlocks the server has found in this database so far.
 SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();
+
+-- name: let_tickets_be_sold_twice
+-- Drop the last guard of a seat, in a shop whose only purpose is to sell it twice.
+DROP INDEX tickets_one_live_per_seat;

@@ -36,8 +36,13 @@ class Wish(msgspec.Struct, kw_only=True):
 
 
 class Told(msgspec.Struct, kw_only=True):
-    """How often each kind of client got through its turn, was told a status, or was cut off."""
+    """How often each kind of client got through its turn, was told a status, or was cut off.
 
+    Times are monotonic seconds, which all processes of a machine share.
+    """
+
+    begin_s: float
+    end_s: float
     turns: int
     answers: dict[str, int]
     sent_bytes: int
@@ -46,8 +51,9 @@ class Told(msgspec.Struct, kw_only=True):
 class _Rude:
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
-        self.until_s = time.monotonic() + wish.seconds
-        self.told = Told(turns=0, answers={}, sent_bytes=0)
+        begin_s = time.monotonic()
+        self.until_s = begin_s + wish.seconds
+        self.told = Told(begin_s=begin_s, end_s=begin_s, turns=0, answers={}, sent_bytes=0)
         self.answers: Counter[str] = Counter()
 
     @property
@@ -59,6 +65,7 @@ class _Rude:
         turn = _KINDS[self.wish.kind]
         await asyncio.gather(*(self._again_and_again(turn, at) for at in range(self.wish.clients)))
         self.told.answers = dict(self.answers)
+        self.told.end_s = time.monotonic()
         return self.told
 
     async def _again_and_again(self, turn: "Turn", number: int) -> None:

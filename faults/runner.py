@@ -11,7 +11,7 @@ from faults.checks import Checked, check
 from faults.load import Load
 from faults.matrix import AnyRow, Errand, NotRun, Observations, Row
 from faults.record import Record
-from faults.scoreboard import Result
+from faults.result import Result
 from faults.world import PartFailed, World
 
 # What a row may take beyond the time that it is expected to, before it counts as stuck.
@@ -136,6 +136,7 @@ def take_checks(result: Result, checked: Checked) -> None:
     result.lost += checked.lost
     result.sold_twice += checked.sold_twice
     result.imbalance += checked.imbalance
+    result.double_charges += checked.double_charges
     result.broken += checked.broken
     _note(result, "late_holds_count", checked.late_holds)
 

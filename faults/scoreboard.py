@@ -2,85 +2,38 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 
 import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from faults.record import percentile
-
-
-class Verdict(StrEnum):
-    """What came of a row."""
-
-    PASS = "pass"  # noqa: S105 — it opens nothing
-    FAIL = "FAIL"
-    NOT_RUN = "not run"
-
-
-class Result(msgspec.Struct, kw_only=True):
-    """One row: `trials` faults, what they cost, and what broke.
-
-    `failures` counts by kind what was neither a success nor a refusal of the business; `inexcusable`
-    those of them that no fault excuses. Without a failure in N trials the rate may still be 3/N
-    (`bound`, at 95 %).
-    """
-
-    name: str
-    part: str
-    trials: int = 0
-    kills: int = 0
-    requests: int = 0
-    acknowledged: int = 0
-    lost: int = 0
-    sold_twice: int = 0
-    imbalance: int = 0
-    recoveries_s: list[float] = []
-    recovery_p99_max_s: float | None = None
-    failures: dict[str, int] = {}
-    inexcusable: dict[str, int] = {}
-    figures: dict[str, float] = {}
-    broken: list[str] = []
-    not_run: str = ""
-    took_s: float = 0.0
-
-    @property
-    def verdict(self) -> Verdict:
-        """Return whether everything that the row is held to was seen; nothing seen is no pass."""
-        if self.not_run:
-            return Verdict.NOT_RUN
-        if self.broken or self.lost or self.sold_twice or self.imbalance or self.inexcusable:
-            return Verdict.FAIL
-        return Verdict.PASS if self.trials and not self.is_slow else Verdict.FAIL
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether the sale took longer to go on than the row allows."""
-        limit_s = self.recovery_p99_max_s
-        if limit_s is None:
-            return False
-        return not self.recoveries_s or self.recovery_s(99) > limit_s
-
-    @property
-    def bound(self) -> float | None:
-        """Return 3/N, which bounds a rate of which nothing was seen; None without trials."""
-        return 3 / self.trials if self.trials else None
-
-    def recovery_s(self, percent: float) -> float:
-        """Return a percentile of the times from fault to sale; 0 of none."""
-        return percentile(sorted(self.recoveries_s), percent) if self.recoveries_s else 0.0
+from faults.result import Result
+from faults.targets import Line, closing
 
 
 def totals(results: Sequence[Result]) -> dict[str, int]:
     """Return what all rows together come to."""
-    names = ("trials", "kills", "requests", "acknowledged", "lost", "sold_twice", "imbalance")
+    names = (
+        "trials",
+        "kills",
+        "requests",
+        "acknowledged",
+        "lost",
+        "sold_twice",
+        "imbalance",
+        "double_charges",
+    )
     return {name: sum(getattr(one, name) for one in results) for name in names}
 
 
 def document(
-    about: Mapping[str, str], results: Sequence[Result], *, seed: int
+    about: Mapping[str, str],
+    results: Sequence[Result],
+    reached: Sequence[Line],
+    *,
+    seed: int,
+    is_whole: bool,
 ) -> Mapping[str, object]:
     """Return everything as one value for JSON."""
     rows = [
@@ -92,11 +45,25 @@ def document(
         }
         for one in results
     ]
-    return {"about": dict(about), "seed": seed, "rows": rows, "totals": totals(results)}
+    return {
+        "about": dict(about),
+        "seed": seed,
+        "is_whole": is_whole,
+        "rows": rows,
+        "totals": totals(results),
+        "targets": msgspec.to_builtins(list(reached)),
+    }
 
 
-def show(console: Console, results: Sequence[Result], *, seed: int) -> None:
-    """Print the table, what broke, and the sums."""
+def show(
+    console: Console,
+    results: Sequence[Result],
+    reached: Sequence[Line],
+    *,
+    seed: int,
+    is_whole: bool,
+) -> None:
+    """Print the table, what broke, the sums, and what the suite as a whole must reach."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("row", "N", "3/N", "kills", "told", "lost", "twice", "imbal."):
         table.add_column(name, justify="left" if name == "row" else "right")
@@ -110,6 +77,17 @@ def show(console: Console, results: Sequence[Result], *, seed: int) -> None:
         for sentence in _remarks(one):
             console.print(f"{one.name}: {sentence}", soft_wrap=True, markup=False)
     console.print(_closing(results, seed), markup=False, soft_wrap=True)
+    console.print(_targets_table(reached))
+    console.print(closing(reached, is_whole=is_whole), markup=False, soft_wrap=True)
+
+
+def _targets_table(reached: Sequence[Line]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="what it must reach")
+    for name in ("figure", "target", "measured", "N", "status"):
+        table.add_column(name, justify="right" if name == "N" else "left")
+    for one in reached:
+        table.add_row(one.figure, one.target, one.measured, one.n, one.status.value)
+    return table
 
 
 def _cells(one: Result) -> list[str]:

@@ -9,6 +9,7 @@ from faults.rows import (
     guards,
     money,
     overload,
+    planted,
     postgres,
     queue,
     valkey,
@@ -24,5 +25,6 @@ ALL: tuple[AnyRow, ...] = (
     *overload.ROWS,
     *money.ROWS,
     *clock.ROWS,
+    *planted.ROWS,
     *guards.ROWS,
 )

@@ -187,7 +187,7 @@ ROWS: tuple[AnyRow, ...] = (
         "jump while they sell; one is started so",
         expects="nothing: tokens, holds, their ends, keys and histories as ever, no failure",
         run=live_at_other_times,
-        trials=20,
+        trials=10,
         quick_trials=2,
         trial_s=5.0,
         round_trials=10,

@@ -127,9 +127,9 @@ ROWS: tuple[AnyRow, ...] = (
         does="SIGKILL of Valkey, which comes back empty, while people stand in a waiting room",
         expects="within 2 s somebody has a number again, above all others; everybody keeps theirs",
         run=_play,
-        trials=15,
-        trial_s=4.0,
-        round_trials=15,
+        trials=10,
+        trial_s=3.0,
+        round_trials=10,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
 )

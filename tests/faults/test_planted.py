@@ -5,26 +5,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from boxoffice.settings import Settings
 from faults.field import Field, sow
-from faults.guards import ROOT, declared, removals, without
 from faults.linear import Violation, check
 from faults.load import Load, Pace
 from faults.record import Record
+from faults.rows.planted import take_guards_away
 from tests.support.shop import pods
 
-# What keeps a seat from being sold twice, from the first lock to the last.
-GUARDS = (
-    "hold: only free seats",
-    "hold: seats are locked",
-    "hold: the version that was seen",
-    "hold: the state that was seen",
-    "hold: the rows that were changed are counted",
-    "pay: nothing that was taken over",
-    "pay: the seats that were changed are counted",
-)
 SELL_FOR_S = 2.0
 FOUND_WITHIN_S = 40.0
 # Few seats, and everybody pays.
@@ -35,18 +23,6 @@ PACE = Pace(visits_per_s=40, pays=0.8, releases=0.1, charges=0, looks=0)
 class _Endpoint:
     name: str
     url: str
-
-
-async def _take_the_guards_away(settings: Settings) -> None:
-    known = removals(declared())
-    texts = {known[name].file: (ROOT / known[name].file).read_text("utf-8") for name in GUARDS}
-    for name in GUARDS:
-        texts[known[name].file] = without(texts[known[name].file], known[name])
-    connection = await asyncpg.connect(settings.database_url)
-    for text in texts.values():
-        await connection.execute(text)
-    await connection.execute("DROP INDEX tickets_one_live_per_seat")
-    await connection.close()
 
 
 async def _sold(settings: Settings, field: Field, seed: int, *, until_twice: bool) -> Record:
@@ -76,7 +52,7 @@ async def _checked(
     print(f"seed {seed}")
     field = await sow(settings, folder, seats=12, users=80, hold_ttl_s=2, ticket_limit=1_000)
     if not guarded:
-        await _take_the_guards_away(settings)
+        await take_guards_away(settings)
     record = await _sold(settings, field, seed, until_twice=not guarded)
     people = [person.user_id for person in field.people]
     return record, check(record.history(people, field.hold_ttl_s))

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from faults.scoreboard import Result, Verdict, document, show
+from faults.result import Result, Verdict
+from faults.scoreboard import document, show
+from faults.targets import lines
 
 PASSED = Result(
     name="api_sigkill",
@@ -35,6 +37,7 @@ class Change:
         Change("lost", 1),
         Change("sold_twice", 1),
         Change("imbalance", 1),
+        Change("double_charges", 1),
         Change("broken", ["the sale did not go on"]),
         Change("inexcusable", {"hold: 500 internal": 1}),
         Change("recoveries_s", [2.5]),
@@ -59,17 +62,29 @@ def test_the_table_has_n_and_its_bound_and_every_reason() -> None:
     away = Result(name="disk_full", part="PostgreSQL", not_run="no tmpfs here")
     written = StringIO()
     console = Console(width=150, file=written)
-    show(console, [PASSED, failed, away], seed=7)
+    results = [PASSED, failed, away]
+    show(console, results, lines(results, is_whole=False), seed=7, is_whole=False)
     text = written.getvalue()
     for part in ("150", "0.02", "0.10/0.10/1.50", "phantom_hold 1 times: r1", "2 × x: 500"):
         assert part in text
     assert "disk_full: not run: no tmpfs here" in text
     assert "1 FAIL, 1 not run, 1 pass; seed 7; 300 kills, 1 of 8000" in text
+    assert "acknowledged holds and payments lost" in text
+    assert "A partial run" in text
 
 
 def test_the_document_says_what_the_table_says() -> None:
-    written = msgspec.json.decode(msgspec.json.encode(document({"machine": "m"}, [PASSED], seed=7)))
+    reached = lines([PASSED], is_whole=False)
+    written = msgspec.json.decode(
+        msgspec.json.encode(document({"machine": "m"}, [PASSED], reached, seed=7, is_whole=False))
+    )
     (row,) = written["rows"]
     assert (row["verdict"], row["bound"], row["recovery_s"]["p99"]) == ("pass", 0.02, 0.1)
     assert written["totals"]["kills"] == 150
-    assert written["seed"] == 7
+    assert (written["seed"], written["is_whole"]) == (7, False)
+    lost = written["targets"][0]
+    assert (lost["measured"], lost["n"], lost["status"]) == (
+        "0 of 4,000",
+        "150 kills",
+        "met, of too few",
+    )
