@@ -200,9 +200,9 @@ ROWS: tuple[AnyRow, ...] = (
         "SIGKILL of Valkey; the supervisor starts it again, empty",
         "nobody notices",
         striking(kill),
-        trials=40,
+        trials=50,
         trial_s=1.5,
-        round_trials=40,
+        round_trials=50,
     ),
     _row(
         "valkey_sigstop",
@@ -246,7 +246,7 @@ ROWS: tuple[AnyRow, ...] = (
         "somebody empties Valkey",
         "nobody notices",
         striking(flush),
-        trials=12,
+        trials=20,
         trial_s=1.5,
     ),
     _row(
