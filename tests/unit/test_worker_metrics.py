@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, multiprocess
 
-from boxoffice.platform.worker_metrics import forget_process
+from boxoffice.platform import worker_metrics
+from boxoffice.platform.worker_metrics import forget_process, metrics_folder
 
 _WORKER = """
 import os, sys
@@ -112,3 +116,32 @@ def test_a_folder_that_nobody_has_locked_yet_is_left_alone(tmp_path: Path) -> No
         own = _folder_of(group)
         assert set(tmp_path.iterdir()) == {own, tmp_path / "boxoffice-metrics-new"}
         group.communicate("")
+
+
+def test_a_folder_in_the_making_is_never_taken_for_an_abandoned_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another process that starts may look between any two lines: here one does so at each of them.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    looks: list[int] = []
+    remove = worker_metrics._remove_abandoned
+
+    def look(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename != worker_metrics.__file__ or frame.f_code is remove.__code__:
+            return None
+        if event == "line":
+            remove()
+            looks.append(frame.f_lineno)
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        with metrics_folder() as folder:
+            sys.settrace(before)
+            assert (folder / "lock").exists()
+            sys.settrace(look)
+    finally:
+        sys.settrace(before)
+    assert len(looks) > 4
+    assert not list(tmp_path.iterdir())

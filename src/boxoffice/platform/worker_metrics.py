@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from prometheus_client import multiprocess
@@ -32,13 +32,25 @@ def metrics_folder() -> Iterator[Path]:
     own, and the system lets the lock go however its holder ends.
     """
     _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
-        lock = os.open(Path(name, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield Path(name)
-        finally:
-            os.close(lock)
+    made = tempfile.TemporaryDirectory(prefix=_PREFIX)
+    with ExitStack() as stack:
+        # Left last, so that nobody else removes what is being removed here.
+        locked = stack.enter_context(_locked(Path(made.name)))
+        stack.enter_context(made)
+        yield locked
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """Lock `folder`; there is no moment at which it has the lock's file and the lock is free."""
+    unknown = folder / f"{_LOCK}.new"
+    lock = os.open(unknown, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unknown.rename(folder / _LOCK)
+        yield folder
+    finally:
+        os.close(lock)
 
 
 def _remove_abandoned() -> None:
