@@ -10,6 +10,7 @@ from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.queue.line import LineFenced, Orders, keys_of
 from boxoffice.queue.rules import State
 from tests.queue.conftest import MakePod, Queue
+from tests.support.waiting import until
 
 
 async def _empty(queue: Queue) -> None:
@@ -151,6 +152,31 @@ async def test_a_journal_keeps_what_it_could_not_write(
     await journal.flush()
     await journal.flush()
     rows = await queue.pod.db.fetch("SELECT numbers, accounts FROM queue_joins")
+    assert [(row["numbers"], row["accounts"]) for row in rows] == [([1], person.bytes)]
+
+
+async def test_a_process_that_stops_in_the_middle_of_a_writing_waits_for_it(queue: Queue) -> None:
+    journal, db = queue.pod.journal, queue.pod.db
+    person = await queue.join()
+    writer = asyncio.create_task(journal.run())
+
+    async def drain() -> None:
+        await journal.flush()
+        writer.cancel()
+
+    async def is_stuck() -> bool:
+        waiting = """SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'queue_joins'::regclass"""
+        return bool(await db.fetch(waiting))
+
+    async with db.transaction() as stranger:
+        await stranger.execute("LOCK TABLE queue_joins IN EXCLUSIVE MODE")
+        await until(is_stuck)
+        draining = asyncio.create_task(drain())
+        # Without waiting for the other writing it would be over, and would have ended that one.
+        await asyncio.wait([draining], timeout=0.3)
+    await draining
+    await asyncio.wait([writer])
+    rows = await db.fetch("SELECT numbers, accounts FROM queue_joins")
     assert [(row["numbers"], row["accounts"]) for row in rows] == [([1], person.bytes)]
 
 

@@ -24,6 +24,7 @@ class JoinJournal:
         self._store = store
         self._waiting: dict[UUID, list[Places]] = {}
         self._count = 0
+        self._writing = asyncio.Lock()
 
     def note(self, schedule_id: UUID, given: Places) -> None:
         """Take what a batch was given."""
@@ -43,7 +44,14 @@ class JoinJournal:
                 telemetry.log.warning("queue_joins_not_written", error=repr(error))
 
     async def flush(self) -> None:
-        """Write what waits; raise what the database raises, and keep it then."""
+        """Write what waits; raise what the database raises, and keep it then.
+
+        It returns after every writing that was begun before: who stops after it loses nothing.
+        """
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         waiting, self._waiting, self._count = self._waiting, {}, 0
         try:
             for schedule_id, batches in waiting.items():
