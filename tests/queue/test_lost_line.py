@@ -165,8 +165,8 @@ async def test_a_process_that_stops_in_the_middle_of_a_writing_waits_for_it(queu
         writer.cancel()
 
     async def is_stuck() -> bool:
-        waiting = """SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'queue_joins'::regclass"""
-        return bool(await db.fetch(waiting))
+        locks = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'queue_joins'::regclass"
+        return bool(await db.fetch(locks))
 
     async with db.transaction() as stranger:
         await stranger.execute("LOCK TABLE queue_joins IN EXCLUSIVE MODE")

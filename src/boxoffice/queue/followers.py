@@ -5,19 +5,24 @@ the place that the first message tells, a reader makes the position. Whose turn 
 and then asks once, which is what lets them in.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from uuid import UUID
 
 import msgspec
 
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event
+from boxoffice.platform import telemetry
 from boxoffice.queue import rules
 from boxoffice.queue.rooms import Rooms
 from boxoffice.queue.rules import Counters, Notice, Room, State
 from boxoffice.queue.tickets import Ticket
 
 _TOPIC = "queue"
+# Telling so many their places takes a millisecond or two; others wait for that in each turn of theirs.
+_PLACED_AT_ONCE = 32
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,11 +69,20 @@ class _Topic:
     called: int = 0
     drawn: int = 0
     by_place: dict[int, dict[_Reader, None]] = field(default_factory=dict)
+    # Who is still to hear what a draw gave them; until then they have no place.
+    to_place: dict[_Reader, None] = field(default_factory=dict)
+    is_placing: bool = False
+
+    def unplace(self) -> None:
+        """Take everybody's place away."""
+        self.to_place |= {reader: None for one in self.by_place.values() for reader in one}
+        self.by_place = {}
 
     def add(self, reader: _Reader) -> None:
         self.by_place.setdefault(reader.place, {})[reader] = None
 
     def remove(self, reader: _Reader) -> None:
+        self.to_place.pop(reader, None)
         readers = self.by_place.get(reader.place, {})
         readers.pop(reader, None)
         if not readers:
@@ -98,6 +112,8 @@ class Followers:
 
         def opened(subscriber: Subscriber) -> None:
             reader.subscriber = subscriber
+            # There may have been a draw since the ticket was read; `_first` knows of it too.
+            reader.place = (self._rooms.get(schedule_id) or room).place_of(ticket.number)
             topic.add(reader)
 
         return Stream(
@@ -109,18 +125,28 @@ class Followers:
         )
 
     def tell(self, schedule_id: UUID) -> None:
-        """Tell the followers of a room what has changed since they were told last."""
+        """Tell the followers of a room what has changed since they were told last.
+
+        After a draw everybody hears their own place first, some in each turn of the event loop.
+        """
         topic = self._topics.get(schedule_id)
         if topic is None:
             return
         room = self._rooms.get(schedule_id)
         if room is None:
-            self._turn(topic, topic.by_place, 0)
+            topic.unplace()
+            for reader in list(topic.to_place):
+                _send(reader, _turn(0))
             topic.channel.end()
             return
-        counters = self._rooms.counters(schedule_id)
         if room.drawn != topic.drawn:
-            self._tell_places(topic, room, counters)
+            topic.drawn = room.drawn
+            topic.unplace()
+            self._place_soon(schedule_id, topic)
+        if not topic.to_place:
+            self._tell_line(topic, room, self._rooms.counters(schedule_id))
+
+    def _tell_line(self, topic: _Topic, room: Room, counters: Counters) -> None:
         why = rules.notice(room, counters, self._now())
         news = (counters.epoch, counters.called, why)
         if news != topic.told:
@@ -159,16 +185,36 @@ class Followers:
             notice=why,
         )
 
-    def _tell_places(self, topic: _Topic, room: Room, counters: Counters) -> None:
-        """Tell everybody the place that the draw gave them."""
-        readers = [reader for one in topic.by_place.values() for reader in one]
-        topic.drawn = room.drawn
-        topic.by_place = {}
-        for reader in readers:
-            reader.place = room.place_of(reader.ticket.number)
-            topic.add(reader)
-            told = self._standing(room, counters, reader.ticket)
+    def _place_soon(self, schedule_id: UUID, topic: _Topic) -> None:
+        if not topic.is_placing:
+            topic.is_placing = True
+            asyncio.get_running_loop().call_soon(self._place_some, schedule_id, topic)
+
+    def _place_some(self, schedule_id: UUID, topic: _Topic) -> None:
+        """Tell some the place that the draw gave them; after the last one, how far the line is."""
+        topic.is_placing = False
+        room = self._rooms.get(schedule_id)
+        if room is not None:
+            counters = self._rooms.counters(schedule_id)
+            for reader in list(islice(topic.to_place, _PLACED_AT_ONCE)):
+                del topic.to_place[reader]
+                self._place(topic, room, counters, reader)
+            if topic.to_place:
+                self._place_soon(schedule_id, topic)
+                return
+        if self._topics.get(schedule_id) is topic:
+            self.tell(schedule_id)
+
+    def _place(self, topic: _Topic, room: Room, counters: Counters, reader: _Reader) -> None:
+        reader.place = room.place_of(reader.ticket.number)
+        topic.add(reader)
+        told = self._standing(room, counters, reader.ticket)
+        try:
             _send(reader, event("standing", _encode(told), _id(counters)))
+        except Exception as error:  # the others hear theirs whatever becomes of this one
+            telemetry.log.error("event_not_written", exc_info=error)
+            if reader.subscriber is not None:
+                reader.subscriber.drop()
 
     @staticmethod
     def _turn(topic: _Topic, places: Iterable[int], come_within_s: int) -> None:
