@@ -97,10 +97,11 @@ def run(plan: Plan) -> Flooded:
 
 
 class _Line(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One person on a keep-alive connection, with at most one request under way."""
 
-    def __init__(self, crowd: "_Crowd") -> None:
+    def __init__(self, crowd: "_Crowd", head: bytes) -> None:
         self._crowd = crowd
+        self.head = head
         self._got = bytearray()
         self._status = 0
         self._missing = -1
@@ -169,8 +170,9 @@ class _Crowd:
 
     async def _open(self) -> None:
         port = self._plan.ports[self.lines % len(self._plan.ports)]
+        head = self._heads[self.lines % len(self._heads)]
         self.lines += 1
-        _, line = await self._loop.create_connection(lambda: _Line(self), "127.0.0.1", port)
+        _, line = await self._loop.create_connection(lambda: _Line(self, head), "127.0.0.1", port)
         self._idle.append(line)
 
     # -- Sending ---------------------------------------------------------------------------------
@@ -183,11 +185,10 @@ class _Crowd:
         line.seat = self._free.popleft()
         line.sent_s = at_s
         body = self._bodies[line.seat]
-        head = self._heads[number % len(self._heads)]
         self.under_way += 1
         if at_s >= self._from_s:
             self.offered += 1
-        line.transport.write(head + _REST % (self._tag, number, len(body), body))
+        line.transport.write(line.head + _REST % (self._tag, number, len(body), body))
 
     def start(self) -> float:
         """Begin, and return when it is over."""

@@ -358,6 +358,8 @@ def batch_limits(settings: Settings) -> BatchLimits:
         beside_after_s=settings.batch_beside_after_ms / 1000,
         queue_max=settings.batch_queue_max,
         wait_max_s=settings.batch_wait_max_ms / 1000,
+        comeback_max_s=settings.comeback_max_s,
+        comeback_share_min=settings.comeback_share_min_percent / 100,
         retry_for_s=settings.batch_retry_for_ms / 1000,
         settle_for_s=settings.outcome_settle_for_ms / 1000,
         isolate_for_s=settings.batch_isolate_for_ms / 1000,

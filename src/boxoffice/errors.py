@@ -308,7 +308,10 @@ class Unavailable(Problem):
 
     code = "unavailable"
     title = "The service cannot decide this now; try again."
-    retry_after_s: ClassVar[int] = 1
+
+    def __init__(self, detail: str = "", /, *, retry_after_s: int = 1, **extra: object) -> None:
+        super().__init__(detail, **extra)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(Unavailable):

@@ -78,8 +78,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     batches_in_flight: Annotated[int, Meta(ge=1, le=32)] = 2
     batch_beside_min: Annotated[int, Meta(ge=1, le=512)] = 32
     batch_beside_after_ms: Milliseconds = 5
-    batch_queue_max: Count = 2_000
+    batch_queue_max: Count = 5_000
     batch_wait_max_ms: Milliseconds = 500
+    comeback_max_s: Annotated[int, Meta(ge=1, le=60)] = 10
+    comeback_share_min_percent: Annotated[int, Meta(ge=1, le=100)] = 10
     batch_retry_for_ms: Milliseconds = 1_500
     batch_isolate_for_ms: Milliseconds = 4_000
     outcome_settle_for_ms: Milliseconds = 4_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boxoffice.batching.pace import Pace
+from boxoffice.batching.pace import Comebacks, Pace
 
 
 def test_batches_that_overlap_share_their_time() -> None:
@@ -38,3 +38,44 @@ def test_what_counts_is_the_line_and_who_is_next(
     for at in range(500):
         pace.ended(at / 10, (at + 1) / 10, 1)
     assert pace.is_too_slow_for(waiting, waited_s, 1.0) is is_too_slow
+
+
+def comebacks_s(comebacks: Comebacks, since_s: float, count: int) -> list[int]:
+    """Refuse so many at that time, where eight commands a second are decided."""
+    return [comebacks.next_s(since_s, 0.125) for _ in range(count)]
+
+
+def test_comebacks_are_as_far_apart_as_there_is_room() -> None:
+    comebacks = Comebacks(latest_s=60.0, share_min=0.1)
+    told_s = comebacks_s(comebacks, 0.0, 80)
+    assert told_s == sorted(told_s)
+    # Eight in each second, in which eight are decided.
+    assert {told_s.count(second) for second in range(1, 11)} == {8}
+
+
+def test_the_longer_there_is_no_room_the_fewer_come_back_at_a_time() -> None:
+    comebacks = Comebacks(latest_s=1_000.0, share_min=0.1)
+    for second in range(100):
+        assert comebacks.next_s(float(second), 0.125) >= 1
+    told_s = comebacks_s(comebacks, 100.0, 100)
+    # A tenth of eight in each second.
+    assert told_s[-1] - told_s[0] == pytest.approx(99 / 0.8, abs=1)
+
+
+def test_nobody_is_sent_away_for_longer_than_the_latest_time() -> None:
+    comebacks = Comebacks(latest_s=5.0, share_min=0.1)
+    assert max(comebacks_s(comebacks, 0.0, 1_000)) == 5
+    # What was given out beyond it does not pile up.
+    assert comebacks_s(comebacks, 3.0, 1) == [3]
+
+
+def test_an_overload_that_is_over_is_forgotten() -> None:
+    comebacks = Comebacks(latest_s=5.0, share_min=0.1)
+    for second in range(20):
+        comebacks_s(comebacks, float(second), 10)
+    assert comebacks_s(comebacks, 19.0 + 5.1, 1) == [1]
+
+
+def test_before_the_first_batch_everybody_may_come_back_at_once() -> None:
+    comebacks = Comebacks(latest_s=5.0, share_min=0.1)
+    assert {comebacks.next_s(0.0, 0.0) for _ in range(100)} == {1}

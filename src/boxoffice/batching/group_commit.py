@@ -20,7 +20,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from boxoffice.batching.pace import Pace
+from boxoffice.batching.pace import Comebacks, Pace
 from boxoffice.errors import Draining, IntegrityError, OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Failure, classify
@@ -85,17 +85,21 @@ class Limits:
     A lane's next batch goes to the database beside its last one when it has `beside_min` commands, or
     when the last one has been there for `beside_after_s`.
     `queue_max` counts everybody who waits and every command without an outcome, and nobody joins a
-    line in which they would wait for longer than `wait_max_s`. `retry_for_s` runs
-    from a command's first failed try; `settle_for_s` bounds the search for a lost answer, and
-    `isolate_for_s` the time in which the commands of a failed batch are tried alone.
+    line in which they would wait for longer than `wait_max_s`. Whoever is refused is told to come back
+    within `comeback_max_s`, when there is room; where there never is any, `comeback_share_min` (0 to 1)
+    of what can be done is for them. `retry_for_s` runs from a command's first failed try;
+    `settle_for_s` bounds the search for a lost answer, and `isolate_for_s` the time in which the
+    commands of a failed batch are tried alone.
     """
 
     batch_max: int = 64
     batches_in_flight: int = 2
     beside_min: int = 32
     beside_after_s: float = 0.005
-    queue_max: int = 2_000
+    queue_max: int = 5_000
     wait_max_s: float = math.inf
+    comeback_max_s: float = 10.0
+    comeback_share_min: float = 0.1
     retry_for_s: float = 1.5
     settle_for_s: float = 4.0
     isolate_for_s: float = 4.0
@@ -147,6 +151,7 @@ class GroupCommit:
         self._jitter = jitter
         self._numbers = count()
         self._pace = Pace(limits.batch_max * limits.batches_in_flight)
+        self._comebacks = Comebacks(limits.comeback_max_s, limits.comeback_share_min)
         self._lanes: dict[tuple[str, Hashable], _Lane[Any, Any]] = {}
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}
@@ -170,14 +175,16 @@ class GroupCommit:
 
         Raises:
             Draining: this process is shutting down; nothing was done.
-            Overloaded: too many wait already, or others stayed in the way for too long.
+            Overloaded: too many wait already, or others stayed in the way for too long; its
+                `retry_after_s` says when there is room.
             Unavailable: the database cannot decide now; nothing was done.
             OutcomeUnknown: the answer was lost, and it is not known what was done.
         """
         if self._closing:
             raise Draining
         if self._count >= self._limits.queue_max or self._wait_is_too_long():
-            raise Overloaded
+            comeback_s = self._comebacks.next_s(self._clock(), self._pace.per_command_s)
+            raise Overloaded(retry_after_s=comeback_s)
         identity = None if command.identity is None else (decider.kind, key, command.identity)
         while identity is not None and (twin := self._by_identity.get(identity)) is not None:
             if twin.command.fingerprint == command.fingerprint:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from boxoffice.errors import BodyTooSlow, IntegrityError, Problem
+from boxoffice.errors import BodyTooSlow, IntegrityError, Overloaded, Problem
 from boxoffice.http import body as bodies
 from boxoffice.http import problems
 from boxoffice.http.headers import NO_STORE, raw_headers
@@ -226,8 +226,8 @@ class Run:
 
     __slots__ = (
         "_awaited", "_begin_stream", "_client", "_head", "_lane", "_request_id", "_started_at",
-        "_way", "_write", "body", "disconnected", "keep_alive", "method", "response_complete",
-        "response_started", "task",
+        "_way", "_write", "body", "comeback_at_s", "disconnected", "keep_alive", "method",
+        "response_complete", "response_started", "task",
     )  # fmt: skip
     message_event = _Unheard()
 
@@ -248,6 +248,8 @@ class Run:
         self.disconnected = False
         self.response_started = False
         self.response_complete = False
+        # At what time of the event loop whoever was refused is to come back.
+        self.comeback_at_s = 0.0
         self.task: asyncio.Task[None] | None = None
         self._awaited: Waiter[Any] | None = None
         self._lane = lane
@@ -264,6 +266,11 @@ class Run:
     def remote_addr(self) -> str:
         """The address of the client: of whoever is connected, or for whom a trusted proxy speaks."""
         return self._client[0] if self._client else "127.0.0.1"
+
+    @property
+    def errand(self) -> tuple[str, bytes]:
+        """What is asked for, and by whom in their own words."""
+        return self._way.template, self._head.get(b"authorization", b"")
 
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
@@ -332,6 +339,8 @@ class Run:
         """Answer with what `error` stands for; also where an answer could not be encoded."""
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             error = out_of_time(self.method, handled=True)
+        if isinstance(error, Overloaded):
+            self.comeback_at_s = asyncio.get_running_loop().time() + error.retry_after_s
         if isinstance(error, Problem):
             self._refuse(problems.render(error, self._request_id))
         else:

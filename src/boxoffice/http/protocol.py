@@ -20,6 +20,8 @@ from boxoffice.settings import Settings
 
 # The refusal of a slow body goes out before the connection is closed.
 _BODY_GRACE_S = 1.0
+# Of what is asked for too early, no more than this is kept until it is time.
+_KEPT_MAX_BYTES = 4_096
 _VERSIONS = ("1.0", "1.1")
 _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _TOO_SLOW = b"408 Request Timeout"
@@ -318,14 +320,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class LaneProtocol(BoundedProtocol):
-    """Answers plain requests for swift operations itself, and leaves the others to the application."""
+    """Answers plain requests for swift operations itself, and leaves the others to the application.
+
+    Whoever was told when to come back, and asks for the same on the same connection before that time,
+    waits for it there: to refuse them again and again would take the time in which others are served.
+    """
 
     lane: ClassVar[Lane]
 
     _run: Run | None = None
+    # Who was told to come back and for what, at what time of the event loop, and who came too early.
+    _told: tuple[str, bytes] = ("", b"")
+    _told_at_s = 0.0
+    _early: Run | None = None
+    _early_timer: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
         """Begin a head; what the application is told is made when it is to be told."""
+        if self._run is not None and self._run.comeback_at_s:
+            self._told, self._told_at_s = self._run.errand, self._run.comeback_at_s
         self._disarm()
         self._reading_head = True
         self._head_bytes = 0
@@ -387,17 +400,52 @@ class LaneProtocol(BoundedProtocol):
             self._run.body += body
 
     def on_message_complete(self) -> None:
-        """Let the handler begin."""
+        """Let the handler begin, now or when it is time."""
         run = self._run
         if run is None:
             super().on_message_complete()
             return
         self._disarm()
+        if self._told_at_s and self._is_too_early(run):
+            self._early = run
+            self._early_timer = self.loop.call_at(self._told_at_s, self._let_early_begin)
+        else:
+            self._begin(run)
+
+    def _is_too_early(self, run: Run) -> bool:
+        if self.loop.time() >= self._told_at_s:
+            self._told_at_s = 0.0
+            return False
+        return run.errand == self._told and len(run.body) <= _KEPT_MAX_BYTES
+
+    def _let_early_begin(self) -> None:
+        run = self._forget_early()
+        if run is not None:
+            self._begin(run)
+
+    def _forget_early(self) -> Run | None:
+        run, self._early = self._early, None
+        if self._early_timer is not None:
+            self._early_timer.cancel()
+            self._early_timer = None
+        return run
+
+    def _begin(self, run: Run) -> None:
         run.start()
         if run.task is not None:
             # uvicorn waits for these when it stops.
             self.tasks.add(run.task)
             run.task.add_done_callback(self.tasks.discard)
+
+    def shutdown(self) -> None:
+        """Let the connection end with the answer to what it waits for, which waits no longer."""
+        super().shutdown()
+        self._let_early_begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was asked for too early: nothing was done about it yet."""
+        self._forget_early()
+        super().connection_lost(exc)
 
     def _give_body_up(self) -> None:
         run = self._run

@@ -1,0 +1,226 @@
+"""Whoever is told when to come back, and comes too early, waits on their own connection until then."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from boxoffice.accounts.tokens import Caller
+from boxoffice.errors import Overloaded, TokenInvalid
+from boxoffice.http.journal import InFlight, Journal
+from boxoffice.http.lane import Lane
+from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.protocol import protocol
+from boxoffice.settings import Settings
+
+from .test_lane_faults import on_the_loop
+
+TOLD_S = 1
+ASK = (
+    b"POST /%b HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer %b\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+)
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+def _nobody(_token: str) -> Caller:
+    raise TokenInvalid
+
+
+class Full:
+    """Refuses those for whom there is no room, and remembers when somebody asked."""
+
+    gate = Gate(_nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5)
+
+    def __init__(self) -> None:
+        self.rooms = 0
+        self.asked_at_s: list[float] = []
+
+    @operation("Make", 201, swift=True, body=dict)
+    async def on_post(self, call: Call[Any, Any]) -> Reply:
+        self.asked_at_s.append(time.monotonic())
+        if not self.rooms:
+            raise Overloaded(retry_after_s=TOLD_S)
+        self.rooms -= 1
+        return Reply(call.body)
+
+
+class Shop:
+    """Two resources without room behind a real socket."""
+
+    def __init__(self, server: asyncio.Server, state: ServerState, full: Full) -> None:
+        self._port = server.sockets[0].getsockname()[1]
+        self.state = state
+        self.full = full
+
+    async def client(self, token: bytes = b"mine") -> "Client":
+        """Connect."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        return Client(reader, writer, token)
+
+
+class Client:
+    """A connection of somebody."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: bytes
+    ) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._token = token
+
+    def ask(self, what: bytes = b"full", *, token: bytes = b"", body: bytes = b"{}") -> None:
+        """Send a request."""
+        self.writer.write(ASK % (what, token or self._token, len(body), body))
+
+    async def told(self) -> tuple[int, bytes]:
+        """Return the status and the head of the next answer."""
+        async with asyncio.timeout(5):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            await self.reader.readexactly(int(_LENGTH.search(head)[1]))  # type: ignore[index]
+        return int(head.split()[1]), head.lower()
+
+    async def refused(self) -> None:
+        """Ask, and be told when to come back."""
+        self.ask()
+        status, head = await self.told()
+        assert (status, b"retry-after: 1" in head) == (503, True)
+
+
+@asynccontextmanager
+async def shop() -> AsyncIterator[Shop]:
+    settings = Settings(database_url="postgresql://", valkey_url="redis://")
+    full = Full()
+    lane = Lane([("/full", full), ("/beside", full)], Journal(InFlight(), log_requests=False))
+
+    async def elsewhere(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError("not on the swift lane")
+
+    config = uvicorn.Config(
+        elsewhere, http=protocol(settings, lane), ws="none", lifespan="off", log_config=None
+    )
+    config.load()
+    state, http = ServerState(), config.http_protocol_class
+    server = await asyncio.get_running_loop().create_server(
+        lambda: http(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
+        "127.0.0.1",
+        0,
+    )
+    async with server:
+        yield Shop(server, state, full)
+
+
+async def is_asked(shop: Shop, times: int) -> bool:
+    """Say whether the shop is asked so often within a third of the time that was told."""
+    until_s = time.monotonic() + TOLD_S / 3
+    while time.monotonic() < until_s:
+        if len(shop.full.asked_at_s) >= times:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@on_the_loop
+async def test_whoever_comes_too_early_is_heard_in_time() -> None:
+    async with shop() as served:
+        early = await served.client()
+        await early.refused()
+        early.ask()
+        assert not await is_asked(served, 2)
+        served.full.rooms = 1
+        assert (await early.told())[0] == 201
+        first_s, second_s = served.full.asked_at_s
+        assert second_s - first_s >= TOLD_S * 0.9
+        early.writer.close()
+
+
+@on_the_loop
+async def test_whoever_comes_in_time_is_heard_at_once() -> None:
+    async with shop() as served:
+        patient = await served.client()
+        await patient.refused()
+        await asyncio.sleep(TOLD_S)
+        patient.ask()
+        assert await is_asked(served, 2)
+        assert (await patient.told())[0] == 503
+        patient.writer.close()
+
+
+@on_the_loop
+async def test_nobody_else_waits() -> None:
+    async with shop() as served:
+        behind_a_proxy = await served.client()
+        await behind_a_proxy.refused()
+        # Somebody else on the same connection, and the same person elsewhere or for something else.
+        behind_a_proxy.ask(token=b"theirs")
+        assert await is_asked(served, 2)
+        assert (await behind_a_proxy.told())[0] == 503
+        other = await served.client()
+        other.ask()
+        assert await is_asked(served, 3)
+        assert (await other.told())[0] == 503
+        other.ask(b"beside")
+        assert await is_asked(served, 4)
+        for one in (behind_a_proxy, other):
+            one.writer.close()
+
+
+@on_the_loop
+async def test_of_whoever_hangs_up_nothing_is_done() -> None:
+    async with shop() as served:
+        gone = await served.client()
+        await gone.refused()
+        served.full.rooms = 1
+        gone.ask()
+        await gone.writer.drain()
+        assert not await is_asked(served, 2)
+        gone.writer.close()
+        await asyncio.sleep(TOLD_S)
+        assert len(served.full.asked_at_s) == 1
+        assert not served.state.connections
+
+
+@on_the_loop
+async def test_at_the_end_nobody_is_kept_waiting() -> None:
+    async with shop() as served:
+        early = await served.client()
+        await early.refused()
+        served.full.rooms = 1
+        early.ask()
+        assert not await is_asked(served, 2)
+        for connection in list(served.state.connections):
+            connection.shutdown()
+        status, head = await early.told()
+        assert (status, b"connection: close" in head) == (201, True)
+        assert await early.reader.read() == b""
+        early.writer.close()
+
+
+@on_the_loop
+async def test_what_is_large_is_not_kept() -> None:
+    async with shop() as served:
+        early = await served.client()
+        await early.refused()
+        early.ask(body=b'{"much":"%b"}' % (b"x" * 5_000))
+        assert await is_asked(served, 2)
+        assert (await early.told())[0] == 503
+        early.writer.close()
+
+
+@on_the_loop
+async def test_what_comes_behind_is_answered_behind() -> None:
+    async with shop() as served:
+        early = await served.client()
+        await early.refused()
+        served.full.rooms = 1
+        early.ask()
+        early.writer.write(b"GET /elsewhere HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+        assert (await early.told())[0] == 201
+        async with asyncio.timeout(5):
+            assert (await early.reader.read()).startswith(b"HTTP/1.1 500")
+        early.writer.close()
