@@ -23,8 +23,10 @@ from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 
-# Test runs that share a server have a template each.
-_TEMPLATE = os.environ.get("BOXOFFICE_TEST_TEMPLATE", "boxoffice_template")
+# Test runs that share a server have a template each. One that is named here is kept for the next run,
+# which brings it up to date.
+_KEPT = os.environ.get("BOXOFFICE_TEST_TEMPLATE", "")
+_TEMPLATE = _KEPT or "boxoffice_template"
 
 # A runner in the background may hand these down as ignored; the processes that the tests start would
 # inherit that, and no test of Ctrl-C could pass.
@@ -65,8 +67,10 @@ def template(servers: Servers) -> str:
 
     async def prepare() -> None:
         admin = await asyncpg.connect(servers.database_url)
-        await admin.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
-        await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
+        is_there = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+        if not _KEPT or not await admin.fetchval(is_there, _TEMPLATE):
+            await admin.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
+            await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
         await admin.close()
         await migrate(Settings(database_url=_with_database(servers.database_url, _TEMPLATE)))
 

@@ -11,11 +11,16 @@ import pytest
 
 from boxoffice.errors import Overloaded, QueueTicketExpired
 from boxoffice.platform.postgres import Database
-from boxoffice.queue.line import Claim, Places
+from boxoffice.queue.line import Claim, Places, keys_of
 from boxoffice.queue.rules import Mode, RoomChange, State
 from boxoffice.settings import Settings
 from tests.queue.conftest import MakePod, Queue, build_pod, close_pod
 from tests.support.hall import open_hall
+
+
+async def lose(queue: Queue) -> None:
+    """Empty Valkey of this line; other tests may have theirs there."""
+    await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
 
 
 async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
@@ -44,7 +49,7 @@ async def test_a_leader_that_was_away_puts_everybody_on_record_who_is_out(
     other = await make_pod()
     await queue.pod.lease.release()
     await other.refresh(queue.schedule_id)
-    await queue.pod.valkey.command("FLUSHALL")
+    await lose(queue)
     await other.beat(queue.schedule_id, 3)
     await queue.pod.refresh(queue.schedule_id)
     second = await queue.join()
@@ -71,13 +76,13 @@ async def test_what_a_replaced_leader_still_makes_of_an_empty_server_gives_no_nu
     other = await make_pod()
     await paused.lease.release()
     await other.refresh(queue.schedule_id)
-    await paused.valkey.command("FLUSHALL")
+    await lose(queue)
     await other.beat(queue.schedule_id, 3)
     given = [await queue.join(pod=other) for _ in range(3)]
     numbers = {(await queue.ask(one, other)).number for one in given}
     await other.beat(queue.schedule_id)
 
-    await paused.valkey.command("FLUSHALL")
+    await lose(queue)
     # As far as it had come when it was stopped: the line of an epoch that is over.
     stale = msgspec.structs.replace(begun, joined=begun.numbers_to - 1)
     await paused.line.rebuild(stale, token, int(queue.clock() * 1000), [], [])
@@ -94,7 +99,7 @@ async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue)
     said = await queue.pod.line.enter(queue.known, int(queue.clock() * 1000), [claim])
     insider = said.entries[0].insider
     assert insider is not None
-    await queue.pod.valkey.command("FLUSHALL")
+    await lose(queue)
     await queue.beat(2)
 
     # The process that let them in was stopped until now.
@@ -111,7 +116,7 @@ async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_reco
     old_ticket = queue.tickets[person]
     await queue.beat(seconds=1)
     assert (await queue.ask(person)).state is State.ADMITTED
-    await queue.pod.valkey.command("FLUSHALL")
+    await lose(queue)
     await queue.beat(2)
     assert (await queue.ask(person)).state is State.ADMITTED
     queue.clock.pass_(1)
@@ -168,7 +173,7 @@ async def test_who_stands_in_line_again_keeps_that_place_when_the_line_is_lost(
     number = (await queue.ask(person)).number
     await queue.pod.journal.flush()
 
-    await queue.pod.valkey.command("FLUSHALL")
+    await lose(queue)
     await queue.beat(2)
     again = await queue.ask(person)
     assert (again.state, again.number) == (State.WAITING, number)
@@ -190,7 +195,7 @@ async def test_a_long_rebuilding_is_not_taken_over(
             yield places
 
     monkeypatch.setattr(queue.pod.store, "joins", slow_joins)
-    await queue.pod.valkey.command("FLUSHALL")
+    await lose(queue)
     beat = asyncio.create_task(queue.pod.leader.beat())
     await begun.wait()
     led = []
