@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -76,6 +76,8 @@ from boxoffice.web import routes as web_routes
 VERSION = version("boxoffice")
 # What a process keeps up to date has this long to stop.
 _END_WITHIN_S = 3.0
+# What ended by a bug begins anew so much later.
+_AGAIN_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -162,20 +164,36 @@ async def open_application(
 @asynccontextmanager
 async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIterator[None]:
     """Keep what a process knows by heart up to date for as long as it runs."""
-    tasks = [
-        asyncio.create_task(clock.keep_synchronized(), name="clock"),
-        asyncio.create_task(application.accounts.tokens.keep_fresh(), name="token_keys"),
-        asyncio.create_task(application.notices.run(), name="seat_notices"),
-        asyncio.create_task(application.figures.run(), name="figures"),
-        asyncio.create_task(application.queue.rooms.keep_fresh(), name="queue_rooms"),
-        asyncio.create_task(application.queue.leader.run(), name="queue_leader"),
-        asyncio.create_task(application.queue.journal.run(), name="queue_journal"),
-    ]
+    work = {
+        "clock": clock.keep_synchronized,
+        "token_keys": application.accounts.tokens.keep_fresh,
+        "seat_notices": application.notices.run,
+        "figures": application.figures.run,
+        "queue_rooms": application.queue.rooms.keep_fresh,
+        "queue_leader": application.queue.leader.run,
+        "queue_journal": application.queue.journal.run,
+    }
+    tasks = [asyncio.create_task(keep(name, run), name=name) for name, run in work.items()]
     try:
         yield
     finally:
         await _end(tasks)
         application.accounts.close()
+
+
+async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run what is to run until it is cancelled; where a bug ends it, say so and begin it anew."""
+    while True:
+        try:
+            await run()
+        except Exception as error:
+            telemetry.log.error("task_failed", task=name, exc_info=error)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                return  # What went wrong while it was cancelled stands in the place of its end.
+        else:
+            telemetry.log.error("task_ended", task=name)
+        await asyncio.sleep(_AGAIN_AFTER_S)
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:

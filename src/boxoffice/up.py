@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,9 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
     """Start the servers, the schema, the demo and the roles; return after all have stopped."""
 
     def say(text: str) -> None:
-        console.print(f"… {text}", style="dim", soft_wrap=True)
+        # The shop does not close because its terminal did.
+        with suppress(OSError):
+            console.print(f"… {text}", style="dim", soft_wrap=True)
 
     # First of all, so that a taken port costs nobody the wait for the servers.
     roles.listen_group(msgspec.structs.replace(settings, workers=1))[0].close()
@@ -125,11 +127,12 @@ class Attendant:
 
     def look(self) -> None:
         """Revive what has died, if it is time."""
-        if time.monotonic() < self._again_at or not self._servers.poll():
+        if time.monotonic() < self._again_at:
             return
         try:
-            self._servers.revive()
-        except ServerFailed as failure:
+            if self._servers.poll():
+                self._servers.revive()
+        except (ServerFailed, OSError) as failure:
             self._say(f"{failure}\nTrying again in {self._pause_s:.0f} s.")
             self._again_at = time.monotonic() + self._pause_s
 

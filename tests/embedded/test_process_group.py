@@ -163,3 +163,31 @@ def test_who_spawned_a_child_hears_of_its_end(group: ProcessGroup) -> None:
     assert len(set(ended)) == len(ended) == 2
     assert not first or ended[0] == first
     assert not any(is_alive(pid) for pid in ended)
+
+
+def test_a_child_that_cannot_be_started_now_is_started_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with ProcessGroup(stop_timeout_s=5, say=said.append) as group:
+        group.spawn("one", ["sleep", "300"])
+        group.spawn("two", ["sleep", "301"])
+        first = group.pids()
+        # Children start in our folder: without one, as without memory, there is no starting any.
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        os.kill(first["one"], signal.SIGKILL)
+        ends_at = time.monotonic() + 30
+
+        def look() -> None:
+            if any("cannot be started" in line for line in said):
+                monkeypatch.chdir(tmp_path)
+            if (group.restarts()["one"] and "one" in group.pids()) or time.monotonic() > ends_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+                assert group.pids() == first | {"one": group.pids()["one"]}
+
+        group.run_until_stopped(on_tick=look)
+    assert any("cannot be started" in line for line in said), said
+    assert time.monotonic() < ends_at

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -221,6 +222,25 @@ def test_a_server_that_cannot_start_is_tried_again_until_it_can(made_dir: Path) 
         assert query(servers.database_url, "SELECT 1") == 1
 
 
+def test_a_server_whose_files_cannot_be_written_is_tried_again(made_dir: Path) -> None:
+    told: list[str] = []
+    with EmbeddedServers(made_dir, say=quiet) as servers:
+        pid = servers.valkey.pid
+        assert pid is not None
+        # Without its folder there is no writing its configuration, as on a full disk.
+        folder = servers.valkey.data_dir
+        folder.rename(folder.with_name("away"))
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: servers.poll() == ("valkey",), "the end of Valkey")
+        attendant = Attendant(servers, told.append, pause_s=0.0)
+        attendant.look()
+        assert "No such file" in told[0]
+        folder.with_name("away").rename(folder)
+        attendant.look()
+        assert servers.poll() == ()
+        assert ping(servers.valkey_url)
+
+
 def test_a_killed_valkey_is_revived_empty(made_dir: Path) -> None:
     with EmbeddedServers(made_dir, say=quiet) as servers:
         url, pid = servers.valkey_url, servers.valkey.pid
@@ -311,6 +331,21 @@ def test_a_full_log_is_moved_aside(tmp_path: Path) -> None:
     assert log.path.read_bytes() == b"after"
     assert log.tail() == "after"
     assert (tmp_path / "postgres.log.1").stat().st_size == LOG_MAX_BYTES
+
+
+def test_a_full_log_on_a_full_disk_is_emptied(tmp_path: Path) -> None:
+    log = Log(tmp_path / "postgres.log")
+    descriptor = log.open()
+    os.write(descriptor, b"x" * LOG_MAX_BYTES)
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_MAX_BYTES // 2, allowed[1]))
+    try:
+        log.bound()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    os.write(descriptor, b"after")
+    os.close(descriptor)
+    assert log.path.read_bytes() == b"after"
 
 
 def test_a_data_directory_may_have_any_name(open_folder: Path) -> None:

@@ -122,12 +122,10 @@ class Notices:
 
     async def run(self) -> None:
         """Listen and give signs of life until cancelled; a lost subscription is taken up again."""
-        beating = asyncio.create_task(self._beat())
-        try:
-            await self._listen()
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+        # Neither is of use without the other, so what ends one ends both.
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._beat())
+            both.create_task(self._listen())
 
     def hear(self, message: bytes) -> None:
         """Take a message over."""

@@ -50,13 +50,17 @@ class Log:
         return text[-LOG_TAIL_BYTES:].decode(errors="replace").strip() or "(it wrote nothing)"
 
     def bound(self) -> None:
-        """Move a full log aside; the server goes on appending to the emptied file."""
+        """Move a full log aside; the server goes on appending to the emptied file.
+
+        Where there is no space for that, the log is lost: a full disk is no reason for a full log.
+        """
         if not self.path.exists() or self.path.stat().st_size < LOG_MAX_BYTES:
             return
         earlier = self.path.with_suffix(".log.1")
         earlier.unlink(missing_ok=True)
-        shutil.copy2(self.path, earlier)
-        give_to_folder_owner(earlier)
+        with contextlib.suppress(OSError):
+            shutil.copy2(self.path, earlier)
+            give_to_folder_owner(earlier)
         os.truncate(self.path, 0)
         self._start_bytes = 0
 

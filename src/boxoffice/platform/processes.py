@@ -172,19 +172,25 @@ class ProcessGroup:
                 self._note_end(worker, _clear(worker))
                 worker.on_end(pid)
             if worker.retry_at_s is not None and time.monotonic() >= worker.retry_at_s:
-                worker.restarts += 1
-                self._start(worker)
+                self._start_again(worker)
+
+    def _start_again(self, worker: Worker) -> None:
+        """Start what has ended; the others go on where there is no process, memory or file for it."""
+        worker.restarts += 1
+        try:
+            self._start(worker)
+        except OSError as error:
+            self._plan(worker, f"cannot be started ({error})")
 
     def _note_end(self, worker: Worker, exit_code: int | None) -> None:
         """Plan the next start; the pause grows while the child keeps dying young."""
-        now_s = time.monotonic()
-        if now_s - worker.started_s >= STEADY_AFTER_S:
+        if time.monotonic() - worker.started_s >= STEADY_AFTER_S:
             worker.backoff_s = BACKOFF_FIRST_S
-        self._say(
-            f"{worker.name} ended with code {exit_code}; starting it again in "
-            f"{worker.backoff_s:.1f} s."
-        )
-        worker.retry_at_s = now_s + worker.backoff_s
+        self._plan(worker, f"ended with code {exit_code}")
+
+    def _plan(self, worker: Worker, why: str) -> None:
+        self._say(f"{worker.name} {why}; starting it again in {worker.backoff_s:.1f} s.")
+        worker.retry_at_s = time.monotonic() + worker.backoff_s
         worker.backoff_s = min(worker.backoff_s * 2, BACKOFF_MAX_S)
 
     def _tick(self, on_tick: Callable[[], None] | None) -> None:

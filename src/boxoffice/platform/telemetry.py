@@ -1,5 +1,6 @@
 """Logs and metrics. Log events have static names and carry their data in fields."""
 
+import io
 import logging
 import sys
 from bisect import bisect_left
@@ -149,6 +150,9 @@ FIGURES_DROPPED = Counter(
     "boxoffice_figures_dropped_total", "Sums for the live figures that Valkey did not take."
 )
 HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the sweeper closed.")
+LOG_LOST = Counter(
+    "boxoffice_log_lost_total", "Parts of the log that could not be written, and are lost."
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -157,12 +161,54 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 raw_lines: BinaryIO | None = None
 
 
+class _Lossy(io.RawIOBase):
+    """Writes to `out` what it takes, and loses the rest: nobody fails because nobody listens.
+
+    A log whose reader is gone or whose disk is full would otherwise end whatever has something to say:
+    a request, a drain, a task that was about to wait an outage out.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        super().__init__()
+        # Not through its buffer: what cannot be written would stay in the way of all that follows.
+        self._out: Any = getattr(out, "raw", out)
+        self._is_cut = False
+
+    def writable(self) -> bool:
+        """It always is."""
+        return True
+
+    def write(self, part: Any) -> int:
+        """Write `part`, or lose what is left of it; return its length in either case."""
+        whole = bytes(part)
+        left = b"\n" + whole if self._is_cut else whole
+        try:
+            while left:
+                # None where a pipe that does not block is full.
+                written: int = self._out.write(left) or 0
+                if not written:
+                    break
+                left = left[written:]
+                self._is_cut = bool(left)
+        except (OSError, ValueError):
+            pass  # ValueError: somebody has closed it.
+        if left:
+            LOG_LOST.inc()
+        return len(whole)
+
+
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send one line per event to `stream` (standard output): JSON, or text for people."""
+    """Send one line per event to `stream` (standard output): JSON, or text for people.
+
+    A line that cannot be written is lost, and counted.
+    """
     global raw_lines  # noqa: PLW0603 — like structlog's own configuration, one for the process
-    out = stream or sys.stdout
+    given = stream or sys.stdout
+    given.flush()
+    lines = io.BufferedWriter(_Lossy(given.buffer))
+    out = io.TextIOWrapper(lines, given.encoding, given.errors, write_through=True)
     level = _LEVELS[settings.log_level]
-    raw_lines = out.buffer if settings.log_format == "json" and level <= logging.INFO else None
+    raw_lines = lines if settings.log_format == "json" and level <= logging.INFO else None
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -175,9 +221,9 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_encode_json),
         ]
-        logger_factory = structlog.BytesLoggerFactory(file=out.buffer)
+        logger_factory = structlog.BytesLoggerFactory(file=lines)
     else:
-        rendering = [_console_renderer(out)]
+        rendering = [_console_renderer(is_colored=given.isatty())]
         logger_factory = structlog.PrintLoggerFactory(file=out)
     structlog.configure(
         processors=[*shared, *rendering],
@@ -188,10 +234,10 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     _configure_libraries(out, max(level, logging.WARNING), shared, rendering)
 
 
-def _console_renderer(out: TextIO) -> structlog.dev.ConsoleRenderer:
+def _console_renderer(*, is_colored: bool) -> structlog.dev.ConsoleRenderer:
     # The default shows local variables in tracebacks, and with them passwords.
     plain = structlog.dev.plain_traceback
-    return structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain)
+    return structlog.dev.ConsoleRenderer(colors=is_colored, exception_formatter=plain)
 
 
 def _configure_libraries(out: TextIO, level: int, shared: list[Any], rendering: list[Any]) -> None:
