@@ -10,7 +10,8 @@ import falcon.testing
 import msgspec
 import pytest
 
-from boxoffice.catalog.routes import SeatMapBody, routes
+from boxoffice.catalog.organizer_routes import SeatMapBody
+from boxoffice.catalog.routes import routes
 from boxoffice.catalog.rules import hall
 from boxoffice.http import openapi
 from boxoffice.http.headers import accepts_gzip

@@ -33,8 +33,8 @@ FORBIDDEN: list[tuple[str, set[str]]] = [
                                        "boxoffice.platform.valkey", "boxoffice.platform.telemetry"}),
     (r"(\w+)/service\.py", {"falcon", "uvicorn", "boxoffice.http", "asyncpg"}),
     (r"(\w+)/store\.py", {"falcon", "boxoffice.http", "boxoffice.batching"}),
-    (r"(\w+)/routes\.py", {"asyncpg", "redis", "boxoffice.platform.postgres",
-                          "boxoffice.platform.valkey"}),
+    (r"(\w+)/(\w+_)?routes\.py", {"asyncpg", "redis", "boxoffice.platform.postgres",
+                                 "boxoffice.platform.valkey"}),
     (r"(platform|batching|http)/.*\.py", {f"boxoffice.{room}" for room in ROOMS}
                                          | {"boxoffice.app", "boxoffice.embedded"}),
     (r"(platform|embedded)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),

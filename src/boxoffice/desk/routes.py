@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.accounts.rules import EMAIL_CHARS_MAX
-from boxoffice.catalog.routes import SCHEDULE_ID
+from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.desk.rules import Event, Found
 from boxoffice.desk.service import Desk, Wish
 from boxoffice.errors import CursorInvalid

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.catalog.routes import SCHEDULE_ID
+from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.figures import rules
 from boxoffice.figures.rules import Point
 from boxoffice.figures.service import Figures, LiveFigures, Traffic

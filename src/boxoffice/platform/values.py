@@ -1,5 +1,6 @@
-"""Values that every room speaks of: text that people type, and money."""
+"""Values that every room speaks of: text that people type, moments, and money."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -18,6 +19,8 @@ Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE)]
 ShortLine = Annotated[str, Meta(min_length=1, max_length=40, pattern=_LINE)]
 Paragraph = Annotated[str, Meta(max_length=10_000, pattern=_PARAGRAPH)]
 Label = Annotated[str, Meta(min_length=1, max_length=128, pattern=_LABEL)]
+# A time with its offset from UTC (RFC 3339).
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Money(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.catalog.routes import SCHEDULE_ID, Moment
+from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import (
     Invalid,
     OutcomeUnknown,
@@ -20,6 +20,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.operation import Call, Gate, Reply, Request, operation
 from boxoffice.http.streams import Stream
+from boxoffice.platform.values import Moment
 from boxoffice.queue import shuffle
 from boxoffice.queue.followers import EVENTS, Followers
 from boxoffice.queue.rules import Mode, Notice, RoomChange, State

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.catalog.routes import SCHEDULE_ID
+from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.catalog.seat_maps import Layout
 from boxoffice.errors import (
     CursorInvalid,

@@ -1,0 +1,391 @@
+"""What organizers do to the catalog over HTTP."""
+
+import asyncio
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.catalog import rules
+from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
+from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.service import Catalog
+from boxoffice.catalog.views import (
+    Concert,
+    OwnConcert,
+    OwnConcertInFull,
+    OwnSchedule,
+    Schedule,
+    ScheduleState,
+    SeatMapPreview,
+    SeatsAdded,
+)
+from boxoffice.errors import (
+    AlreadyPublished,
+    CursorInvalid,
+    Invalid,
+    NotOnSale,
+    NotPublishable,
+    OutcomeUnknown,
+    ScheduleLimit,
+    ScheduleNotOpenable,
+    SeatExists,
+    SeatMapInvalid,
+    SeatMapLocked,
+)
+from boxoffice.http import body as bodies
+from boxoffice.http.operation import Call, Gate, RawBody, Reply, operation
+from boxoffice.http.paging import Page, PageQuery, page
+from boxoffice.platform.values import Label, Line, Moment, Paragraph, ShortLine
+from boxoffice.settings import Settings
+
+_CSV_TYPE = "text/csv"
+_CSV_EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,110000\nA,1,2,VIP,110000\n"
+_SEAT_AT = re.compile(r"\[(\d+)\]")
+
+HoldTtl = Annotated[int, Meta(ge=1, le=86_400, description="How many seconds a hold lasts.")]
+TicketLimit = Annotated[int, Meta(ge=1, le=1000, description="Tickets that one person may have.")]
+
+
+class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A concert to be."""
+
+    title: Line
+    artist: Line
+    venue: Line
+    description: Paragraph = ""
+
+
+class ScheduleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A performance to be; the times have an offset from UTC (RFC 3339)."""
+
+    starts_at: Moment
+    sale_opens_at: Moment
+    sale_closes_at: Moment | None = None
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)] | None = None
+    hold_ttl_s: HoldTtl | None = None
+    ticket_limit: TicketLimit | None = None
+
+
+class SeatBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A seat to be; `price` in minor units of the schedule's currency."""
+
+    section: ShortLine
+    row: ShortLine
+    number: Annotated[int, Meta(ge=1, le=rules.NUMBER_MAX)]
+    grade: ShortLine
+    price: Annotated[int, Meta(ge=0, le=rules.PRICE_MAX_MINOR)]
+    seat_id: Label | None = None
+
+
+class SeatMapBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A seat map; without a `seat_id` a seat is called after its section, row and number."""
+
+    seats: Annotated[list[SeatBody], Meta(min_length=1)]
+
+
+_seat_map_reader: bodies.Reader[SeatMapBody] = bodies.Reader(SeatMapBody, {"seats": SeatMapInvalid})
+
+
+class AdminConcerts:
+    """`/v1/admin/concerts`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "List my concerts",
+        role="organizer",
+        query=PageQuery,
+        returns=Page[OwnConcert],
+        problems=[CursorInvalid],
+    )
+    async def on_get(self, call: Call[None, PageQuery]) -> Reply:
+        """Those of the calling organizer, drafts too, the newest first."""
+        limit = call.query.limit
+        found = await self._service.own_concerts(
+            call.caller.user_id, limit + 1, place_of(call.query.cursor)
+        )
+        return Reply(page(found, limit, lambda concert: concert, _made_before))
+
+    @operation(
+        "Create a concert",
+        201,
+        role="organizer",
+        body=ConcertBody,
+        returns=Concert,
+        problems=[OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[ConcertBody, None]) -> Reply:
+        """It is a draft, which only its organizer can change and nobody sees, until published."""
+        given = call.body
+        concert = NewConcert(
+            title=given.title,
+            artist=given.artist,
+            venue=given.venue,
+            description=given.description,
+        )
+        made = await self._service.create_concert(
+            call.caller.user_id, concert, request_id=call.request_id
+        )
+        return Reply(made)
+
+
+class AdminConcert:
+    """`/v1/admin/concerts/{concert_id}`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Look at my concert", path=CONCERT, role="organizer", returns=OwnConcertInFull)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """With its schedules and their seats counted, as they are now."""
+        concert_id = call.ids["concert_id"]
+        return Reply(await self._service.own_concert(call.caller.user_id, concert_id))
+
+
+class AdminSchedule:
+    """`/v1/admin/schedules/{schedule_id}`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Look at my schedule", path=SCHEDULE, role="organizer", returns=OwnSchedule)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """With its concert, and its seats counted as they are now."""
+        schedule_id = call.ids["schedule_id"]
+        return Reply(await self._service.own_schedule(call.caller.user_id, schedule_id))
+
+
+class AdminSchedules:
+    """`/v1/admin/concerts/{concert_id}/schedules`."""
+
+    def __init__(self, service: Catalog, gate: Gate, settings: Settings) -> None:
+        self.gate = gate
+        self._service = service
+        self._settings = settings
+
+    @operation(
+        "Add a schedule to a concert",
+        201,
+        path=CONCERT,
+        role="organizer",
+        body=ScheduleBody,
+        returns=Schedule,
+        problems=[ScheduleLimit, OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[ScheduleBody, None]) -> Reply:
+        """It has no seats yet, and is not on sale until it is opened."""
+        schedule = self._with_defaults(call.body)
+        concert_id = call.ids["concert_id"]
+        made = await self._service.create_schedule(
+            call.caller.user_id, concert_id, schedule, request_id=call.request_id
+        )
+        return Reply(made)
+
+    def _with_defaults(self, given: ScheduleBody) -> NewSchedule:
+        settings = self._settings
+        return NewSchedule(
+            starts_at=given.starts_at,
+            sale_opens_at=given.sale_opens_at,
+            sale_closes_at=given.sale_closes_at,
+            currency=given.currency or settings.currency,
+            hold_ttl_s=given.hold_ttl_s or settings.hold_ttl_default_s,
+            ticket_limit=given.ticket_limit or settings.ticket_limit_default,
+        )
+
+
+class AdminPublish:
+    """`/v1/admin/concerts/{concert_id}/publish`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Publish a concert",
+        path=CONCERT,
+        role="organizer",
+        returns=Concert,
+        problems=[AlreadyPublished, NotPublishable, OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[None, None]) -> Reply:
+        """It needs a schedule with seats."""
+        published = await self._service.publish(
+            call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
+        )
+        return Reply(published)
+
+
+class AdminOpen:
+    """`/v1/admin/schedules/{schedule_id}/open`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Open the sale",
+        path=SCHEDULE,
+        role="organizer",
+        returns=ScheduleState,
+        problems=[ScheduleNotOpenable, OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[None, None]) -> Reply:
+        """Seats are sold from `sale_opens_at` on; the seat map is final. Opening again is no error."""
+        state = await self._service.open(
+            call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
+        )
+        return Reply(state)
+
+
+class AdminClose:
+    """`/v1/admin/schedules/{schedule_id}/close`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Close the sale",
+        path=SCHEDULE,
+        role="organizer",
+        returns=ScheduleState,
+        problems=[NotOnSale, OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[None, None]) -> Reply:
+        """Nothing more is held; what is held can be paid. A closed sale can be opened again."""
+        state = await self._service.close(
+            call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
+        )
+        return Reply(state)
+
+
+def _seat_upload(
+    service: Catalog, gate: Gate, settings: Settings, at_a_time: asyncio.Semaphore
+) -> object:
+    """Return the resource of `/v1/admin/schedules/{schedule_id}/seats`.
+
+    The class is made here because the size of its body is a setting and part of its declaration.
+    """
+
+    class AdminSeats:
+        def __init__(self) -> None:
+            self.gate = gate
+
+        @operation(
+            "Add seats to a schedule",
+            201,
+            path=SCHEDULE,
+            role="organizer",
+            raw_body=RawBody(
+                (bodies.JSON_TYPE, _CSV_TYPE),
+                settings.seat_map_max_bytes,
+                SeatMapBody,
+                {_CSV_TYPE: _CSV_EXAMPLE},
+            ),
+            returns=SeatsAdded,
+            problems=[SeatMapInvalid, SeatMapLocked, SeatExists, OutcomeUnknown],
+        )
+        async def on_post(self, call: Call[None, None]) -> Reply:
+            """All of them or none, before the schedule is opened.
+
+            A CSV has a header with the columns section, row, number, grade, price (minor units) and
+            optionally seat_id; an error names its line.
+            """
+            is_csv = bodies.media_type(call.req) == _CSV_TYPE
+            read = rules.parse_csv if is_csv else _parse_json
+            async with at_a_time:
+                # A large map takes long enough to hold everybody else up.
+                seats = await asyncio.to_thread(read, call.raw, settings.seats_per_schedule_max)
+                added = await service.add_seats(
+                    call.caller.user_id, call.ids["schedule_id"], seats, request_id=call.request_id
+                )
+            return Reply(added)
+
+    return AdminSeats()
+
+
+def _seat_preview(
+    service: Catalog, gate: Gate, settings: Settings, at_a_time: asyncio.Semaphore
+) -> object:
+    """Return the resource of `/v1/admin/schedules/{schedule_id}/seats/preview`."""
+
+    class AdminSeatsPreview:
+        def __init__(self) -> None:
+            self.gate = gate
+
+        @operation(
+            "Look at a seat map before it is added",
+            path=SCHEDULE,
+            role="organizer",
+            raw_body=RawBody(
+                (_CSV_TYPE,), settings.seat_map_max_bytes, SeatMapBody, {_CSV_TYPE: _CSV_EXAMPLE}
+            ),
+            returns=SeatMapPreview,
+            problems=[SeatMapInvalid, SeatMapLocked],
+        )
+        async def on_post(self, call: Call[None, None]) -> Reply:
+            """Says what the upload would bring, and what is wrong, line by line. Nothing is written."""
+            if not call.raw:
+                raise SeatMapInvalid("Line 1: the file is empty.", line=1, reason="no_seats")
+            async with at_a_time:
+                checked = await asyncio.to_thread(
+                    rules.check_csv,
+                    call.raw,
+                    settings.seats_per_schedule_max,
+                    settings.seat_map_errors_max,
+                )
+                preview = await service.preview_seats(
+                    call.caller.user_id, call.ids["schedule_id"], checked
+                )
+            return Reply(preview)
+
+    return AdminSeatsPreview()
+
+
+def routes(service: Catalog, gate: Gate, settings: Settings) -> list[tuple[str, object]]:
+    """Return the resources of organizers by URI template."""
+    # A map of 100,000 seats takes tens of megabytes while it is read.
+    at_a_time = asyncio.Semaphore(settings.seat_maps_in_flight_max)
+    return [
+        ("/v1/admin/concerts", AdminConcerts(service, gate)),
+        ("/v1/admin/concerts/{concert_id}", AdminConcert(service, gate)),
+        ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, gate)),
+        ("/v1/admin/concerts/{concert_id}/schedules", AdminSchedules(service, gate, settings)),
+        ("/v1/admin/concerts/{concert_id}/publish", AdminPublish(service, gate)),
+        (
+            "/v1/admin/schedules/{schedule_id}/seats",
+            _seat_upload(service, gate, settings, at_a_time),
+        ),
+        (
+            "/v1/admin/schedules/{schedule_id}/seats/preview",
+            _seat_preview(service, gate, settings, at_a_time),
+        ),
+        ("/v1/admin/schedules/{schedule_id}/open", AdminOpen(service, gate)),
+        ("/v1/admin/schedules/{schedule_id}/close", AdminClose(service, gate)),
+    ]
+
+
+def _made_before(concert: OwnConcert) -> object:
+    return cursor_at(concert.created_at, concert.concert_id)
+
+
+def _parse_json(raw: bytes, seats_max: int) -> list[NewSeat]:
+    try:
+        seat_map = _seat_map_reader.read(raw)
+    except Invalid as problem:
+        raise _with_index(problem) from problem
+    return rules.seats_of(seat_map.seats, seats_max)
+
+
+def _with_index(problem: Invalid) -> Invalid:
+    at = _SEAT_AT.search(str(problem.extra.get("errors", "")))
+    if at is None:
+        return problem
+    index = int(at.group(1))
+    return SeatMapInvalid(f"Seat at index {index}: {problem.detail}", index=index, **problem.extra)
