@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import Overloaded, TokenInvalid
+from boxoffice.http import problems
 from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.lane import Lane
 from boxoffice.http.operation import Call, Gate, Reply, operation
@@ -123,6 +124,11 @@ async def is_asked(shop: Shop, times: int) -> bool:
             return True
         await asyncio.sleep(0.01)
     return False
+
+
+def test_the_header_says_what_the_refusal_says() -> None:
+    assert problems.render(Overloaded(retry_after_s=7), "id").headers["Retry-After"] == "7"
+    assert problems.render(Overloaded(), "id").headers["Retry-After"] == "1"
 
 
 @on_the_loop

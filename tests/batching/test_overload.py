@@ -93,8 +93,13 @@ async def test_nobody_joins_a_line_in_which_they_would_wait_for_too_long() -> No
     desk = Desk(batch_max=1, batches_in_flight=1, wait_max_s=1.0)
     tasks = await line_of_slow_batches(desk, 0.3)
     # Four are there, and each takes 0.3 s.
-    with pytest.raises(Overloaded):
-        await desk.group.submit(desk.decider, "lane", Wish("f"))
+    told_s = []
+    for name in "fghijklm":
+        with pytest.raises(Overloaded) as refused:
+            await desk.group.submit(desk.decider, "lane", Wish(name))
+        told_s.append(refused.value.retry_after_s)
+    # Those who come back are told to do so one after the other, as fast as commands are decided.
+    assert told_s == [1, 1, 1, 2, 2, 2, 3, 3]
     for task in tasks:
         task.cancel()
 
