@@ -63,6 +63,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=settings.backlog_max,
         timeout_keep_alive=max(1, settings.keep_alive_ms // 1000),
         timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
     )
