@@ -5,11 +5,13 @@ import contextlib
 import errno
 import os
 import shutil
+import struct
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -22,6 +24,9 @@ SQL = sqlfiles.load("faults", "outsiders.sql")
 
 _CONNECTIONS_MAX = 300
 _GRABBERS = 12
+_ASKED_WITHIN_S = 1.0
+_PROTOCOL_3_0 = 3 << 16
+_AUTHENTICATION = b"R"
 _MOUNT_WITHIN_S = 20.0
 _BLOCK_BYTES = 65_536
 
@@ -34,6 +39,28 @@ async def stranger(database_url: str) -> "AsyncIterator[asyncpg.Connection[async
         yield connection
     finally:
         await connection.close()
+
+
+async def asks_for_a_password(database_url: str) -> bool:
+    """Say whether PostgreSQL takes people in: it asks for a password, or says that it cannot yet.
+
+    A session would say the same, and cost the process that plays all buyers some 20 ms of computing for
+    the password: on a busy machine the look would take seconds, and be counted as the server's.
+    Message formats: https://www.postgresql.org/docs/18/protocol-message-formats.html
+    """
+    url = urlsplit(database_url)
+    words = b"user\0%b\0database\0%b\0\0" % ((url.username or "").encode(), url.path[1:].encode())
+    startup = struct.pack("!ii", 8 + len(words), _PROTOCOL_3_0) + words
+    try:
+        async with asyncio.timeout(_ASKED_WITHIN_S):
+            reader, writer = await asyncio.open_connection(url.hostname, url.port)
+            try:
+                writer.write(startup)
+                return await reader.read(1) == _AUTHENTICATION
+            finally:
+                writer.transport.abort()
+    except (OSError, TimeoutError):
+        return False
 
 
 class Crowd:

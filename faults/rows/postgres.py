@@ -20,6 +20,7 @@ from faults.matrix import AnyRow, Observations, Part, Play, Row
 from faults.outsiders import (
     SQL,
     Crowd,
+    asks_for_a_password,
     fill,
     passable,
     put_log_elsewhere,
@@ -78,12 +79,7 @@ def striking(strike: Strike, *, excuses: bool = True) -> Play:
 
 
 async def _answers(world: World) -> bool:
-    try:
-        async with stranger(world.settings.database_url) as one:
-            await one.fetch(SQL["sessions_of_shop"])
-            return True
-    except (OSError, asyncpg.PostgresError):
-        return False
+    return await asks_for_a_password(world.settings.database_url)
 
 
 async def _sessions(world: World) -> list[int]:

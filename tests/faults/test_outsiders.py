@@ -1,4 +1,4 @@
-"""A disk that is filled is full, and has space again afterwards."""
+"""A full disk is full, and has space again afterwards; a server that takes people in says so."""
 
 import contextlib
 import errno
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from boxoffice.embedded.home import free_port
+from boxoffice.settings import Settings
 from faults.matrix import NotRun
-from faults.outsiders import fill, small_disk
+from faults.outsiders import asks_for_a_password, fill, small_disk
 
 SIZE_MB = 4
 
@@ -26,3 +28,9 @@ def test_a_small_disk_is_full_until_the_filler_is_gone(tmp_path: Path) -> None:
         filler.unlink()
         (disk / "more").write_bytes(b"x" * 4096)
     assert not list((tmp_path / "small").iterdir()), "it is unmounted"
+
+
+async def test_a_server_that_asks_for_a_password_takes_people_in(settings: Settings) -> None:
+    assert await asks_for_a_password(settings.database_url)
+    nobody = f"postgresql://boxoffice:secret@127.0.0.1:{free_port(0)}/boxoffice"
+    assert not await asks_for_a_password(nobody)

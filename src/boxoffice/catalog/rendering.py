@@ -107,21 +107,55 @@ def _befores(layout: Layout, start: int, encode: Callable[[object], bytes]) -> I
         yield b'%b%b,"status":"' % (lead, encode(shape)[:-1])
 
 
+class _Rendering:
+    """Makes the forms of one version. It knows nothing of who keeps them: see `RenderedMap`."""
+
+    def __init__(self, pieces: "Once[Pieces]", packer: Packer, version: int, status: bytes) -> None:
+        self.took_s = 0.0
+        self._pieces = pieces
+        self._packer = packer
+        self._version = version
+        self._status = status
+
+    async def encode(self) -> bytes:
+        pieces = await self._pieces.get()
+        return await compute(
+            len(self._status),
+            lambda: self._timed(lambda: b"".join(pieces.joined(self._version, self._status))),
+        )
+
+    async def compress(self) -> bytes:
+        pieces = await self._pieces.get()
+        work = partial(self._packer.stream, pieces, self._version, self._status)
+        return await compute(len(self._status), lambda: self._timed(work))
+
+    def _timed(self, work: Callable[[], bytes]) -> bytes:
+        began = time.monotonic()
+        made = work()
+        self.took_s += time.monotonic() - began
+        return made
+
+
 class RenderedMap:
     """The JSON of a seat map at one version, plain and compressed, each made when first asked for.
 
-    `took_s` is how long that has taken so far, in seconds.
+    A version is forgotten as soon as nobody reads it any more: nothing in it leads back to it, or its
+    bodies would lie there until the garbage collector, which counts objects and not their size, comes.
     """
 
     def __init__(self, pieces: "Once[Pieces]", packer: Packer, version: int, status: bytes) -> None:
         self.version = version
         self.status = status
-        self.took_s = 0.0
         self._pieces = pieces
-        self._packer = packer
         self._tag = ""
-        self._body = Once(self._encode)
-        self._gzip = Once(self._compress)
+        self._rendering = _Rendering(pieces, packer, version, status)
+        self._body = Once(self._rendering.encode)
+        self._gzip = Once(self._rendering.compress)
+
+    @property
+    def took_s(self) -> float:
+        """How long making its forms has taken so far, in seconds."""
+        return self._rendering.took_s
 
     async def tag(self) -> str:
         """Return a name that no other content has: the layout's own, the version, and the states'.
@@ -157,21 +191,3 @@ class RenderedMap:
             await self.gzip()
         if other.has_body:
             await self.body()
-
-    async def _encode(self) -> bytes:
-        pieces = await self._pieces.get()
-        return await compute(
-            len(self.status),
-            lambda: self._timed(lambda: b"".join(pieces.joined(self.version, self.status))),
-        )
-
-    async def _compress(self) -> bytes:
-        pieces = await self._pieces.get()
-        work = partial(self._packer.stream, pieces, self.version, self.status)
-        return await compute(len(self.status), lambda: self._timed(work))
-
-    def _timed(self, work: Callable[[], bytes]) -> bytes:
-        began = time.monotonic()
-        made = work()
-        self.took_s += time.monotonic() - began
-        return made
