@@ -19,8 +19,8 @@ _COLLECT_EVERY = 20_000
 
 # Files that a process has open beside its clients' connections.
 _OTHER_FILES = 256
-# Loading and taking apart, beside the drain.
-_STOP_GRACE_S = 5.0
+# Loading and taking apart, beside the drain: with a database that stands still, the latter takes 5 s.
+_STOP_GRACE_S = 10.0
 
 
 def serve(settings: Settings, fd: int | None = None) -> None:

@@ -24,7 +24,7 @@ from boxoffice.app import open_application
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from tests.conftest import Servers
-from tests.support.shop import dying_with_us
+from tests.support.shop import STOP_TIMEOUT_S, dying_with_us
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
 
@@ -53,7 +53,7 @@ class Running:
         """Ask it to stop; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(STOP_TIMEOUT_S)
 
 
 Start = Callable[..., Running]

@@ -150,6 +150,20 @@ def test_a_drain_finishes_what_is_in_flight(start: Start) -> None:
     assert not [line for line in server.lines() if line["level"] == "error"]
 
 
+def test_what_a_drain_cuts_is_told_to_come_again(start: Start) -> None:
+    server = start(drain_timeout_ms="1000")
+    body = b'{"email": "late@example.test", "password": "12345678", "name": "A"}'
+    with begun(server.api, body) as late:
+        late.sendall(body[:10])
+        server.process.send_signal(signal.SIGTERM)
+        head, _, _ = late.recv(65_536).lower().partition(b"\r\n\r\n")
+        assert head.startswith(b"http/1.1 503")
+        assert b"retry-after:" in head
+    assert server.process.wait(20) == 0
+    (line,) = [line for line in server.requests() if line["status"] != 200]
+    assert (line["status"], line["code"]) == (503, "unavailable")
+
+
 def listens(api: Api) -> bool:
     """Say whether the server still takes connections."""
     try:

@@ -24,7 +24,8 @@ from boxoffice.settings import Settings
 from faults.field import Person
 
 START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 20.0
+# What a process may take, see docs/operations.md, Signals and drain.
+STOP_TIMEOUT_S = 40.0
 
 
 class Pod:

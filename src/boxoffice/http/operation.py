@@ -181,7 +181,8 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
                     await _read_body(op, gate, req, started)
                     call = started
                     reply = await handler(resource, call)
-            except TimeoutError:
+            except (TimeoutError, asyncio.CancelledError):
+                # The process ends, and cancels what is left: nobody else would answer it properly.
                 raise out_of_time(req.method, handled=call is not None) from None
             if isinstance(reply, Stream):
                 _begin_stream(req, reply)
