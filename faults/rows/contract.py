@@ -1,4 +1,4 @@
-"""What schemathesis makes of the description of the API: all phases, all checks but one."""
+"""What schemathesis makes of the description of the API: all phases, all checks."""
 
 import asyncio
 import os
@@ -9,11 +9,12 @@ from random import Random
 from faults.matrix import AnyRow, Errand, Observations, Part
 
 _TEST = "tests/api/test_schemathesis.py::test_schemathesis_finds_nothing"
-_EXAMPLES = 400
+# Some 11,500 cases: so many per operation, and what coverage and links add.
+_EXAMPLES = 220
 _QUICK_EXAMPLES = 40
 _CASES_MIN = 10_000
 _TIMEOUT_S = 1_500
-_SAID_CHARS = 1_500
+_SAID_CHARS = 6_000
 
 
 async def ask_everything(random: Random, trials: int) -> Observations:
@@ -32,7 +33,8 @@ def _run(examples: int, seed: int) -> tuple[int, str]:
     """Return how many cases there were, and the end of what was said where something failed."""
     env = os.environ | {"BOXOFFICE_TEST_EXAMPLES": str(examples), "BOXOFFICE_TEST_SEED": str(seed)}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-s", _TEST],
+        # Longer than a test may take in the suite.
+        [sys.executable, "-m", "pytest", "-q", "-s", f"--timeout={_TIMEOUT_S}", _TEST],
         env=env,
         capture_output=True,
         text=True,
@@ -48,12 +50,11 @@ ROWS: tuple[AnyRow, ...] = (
     Errand(
         name="schemathesis",
         part=Part.CLIENTS,
-        does="11,000 requests that schemathesis makes out of the description of the API",
-        expects="every answer is as described; no phase is left out, and of the checks only"
-        " `use_after_free`: what became of a hold that was given back stays on record",
+        does="at least 10,000 requests that schemathesis makes out of the description of the API",
+        expects="every answer is as described; no phase, no check and no operation is left out",
         run=ask_everything,
         trials=_EXAMPLES,
         quick_trials=_QUICK_EXAMPLES,
-        trial_s=0.7,
+        trial_s=1.0,
     ),
 )
