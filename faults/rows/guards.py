@@ -1,9 +1,9 @@
 """What is done to the guards: each is taken away by itself, and somebody has to notice."""
 
 import asyncio
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -32,32 +32,31 @@ async def take_each_away(random: Random, trials: int) -> Observations:
     chosen = random.sample(sorted(known), min(trials, len(known)))
     tests = {test.partition(" ")[0] for name in chosen for test in known[name].red}
     seen = Observations()
-    with (
-        tempfile.TemporaryDirectory(prefix="boxoffice-guards-") as home,
-        EmbeddedServers(Path(home), say=lambda _: None) as servers,
-    ):
-        addresses = {
-            "BOXOFFICE_TEST_DATABASE_URL": servers.database_url,
-            "BOXOFFICE_TEST_VALKEY_URL": servers.valkey_url,
-        }
-        seen.broken += await _unchanged(addresses, sorted({*tests, *_SCHEMA}))
-        workers = (_work(at, addresses, chosen, known, seen) for at in range(_WORKERS))
-        await asyncio.gather(*workers)
+    seen.broken += await _unchanged(sorted({*tests, *_SCHEMA}))
+    await asyncio.gather(*(_work(chosen, known, seen) for _ in range(_WORKERS)))
     seen.figures["guards_noticed_count"] = seen.trials - len(seen.broken)
     seen.figures["guards_declared_count"] = len(known)
     return seen
 
 
-async def _work(
-    number: int,
-    addresses: Mapping[str, str],
-    queue: list[str],
-    known: Mapping[str, Removal],
-    seen: Observations,
-) -> None:
-    with copied_tree() as tree:
-        name = f"boxoffice_template_{os.getpid()}_{number}"
-        tree.servers = {**addresses, "BOXOFFICE_TEST_TEMPLATE": name}
+@contextmanager
+def _served_tree() -> Iterator[Tree]:
+    """A copy of the tree with servers of its own: some tests pause theirs, or fill them up."""
+    with (
+        tempfile.TemporaryDirectory(prefix="boxoffice-guards-") as home,
+        EmbeddedServers(Path(home), say=lambda _: None) as servers,
+        copied_tree() as tree,
+    ):
+        tree.servers = {
+            "BOXOFFICE_TEST_DATABASE_URL": servers.database_url,
+            "BOXOFFICE_TEST_VALKEY_URL": servers.valkey_url,
+            "BOXOFFICE_TEST_TEMPLATE": "boxoffice_template_of_guards",
+        }
+        yield tree
+
+
+async def _work(queue: list[str], known: Mapping[str, Removal], seen: Observations) -> None:
+    with _served_tree() as tree:
         try:
             while queue:
                 removal = known[queue.pop()]
@@ -68,10 +67,9 @@ async def _work(
             tree.stop()
 
 
-async def _unchanged(addresses: Mapping[str, str], tests: Sequence[str]) -> list[str]:
+async def _unchanged(tests: Sequence[str]) -> list[str]:
     """The control: with every guard in place, those who are to notice are green."""
-    with copied_tree() as tree:
-        tree.servers = dict(addresses)
+    with _served_tree() as tree:
         try:
             trial = await asyncio.to_thread(tree.trial, [], tests)
         except TrialBroken as error:
