@@ -20,6 +20,8 @@ import uvloop
 _CONNECT_WITHIN_S = 5.0
 _DRIP_EVERY_S = 0.5
 _SPREAD_S = 2.0
+# Whoever was cut off comes back after a moment; how fast connections can be made, the storm asks.
+_BACK_AFTER_S = 0.5
 _PIECE = b"x" * 65_536
 _HEAD = b"POST /v1/users HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
 
@@ -84,6 +86,7 @@ class _Rude:
                 await turn(self, reader, writer)
             except OSError:
                 self.answers["cut"] += 1
+                await asyncio.sleep(_BACK_AFTER_S)
             finally:
                 writer.transport.abort()
 

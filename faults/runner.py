@@ -115,7 +115,8 @@ def take(result: Result, seen: Observations) -> None:
     result.recoveries_s += seen.recoveries_s
     result.broken += seen.broken
     for name, figure in seen.figures.items():
-        _note(result, name, figure)
+        # Also a nought: nothing grew, nothing failed.
+        result.figures[name] = max(figure, result.figures.get(name, figure))
 
 
 def take_record(result: Result, record: Record) -> None:
