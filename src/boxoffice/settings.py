@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_timeout_ms: Milliseconds = 8_000
     write_timeout_ms: Milliseconds = 10_000
     send_buffer_bytes: Annotated[int, Meta(ge=0, le=1 << 30)] = 262_144
-    unsent_max_bytes: Bytes = 12 * 1024 * 1024
+    unsent_max_bytes: Bytes = 8 * 1024 * 1024
     keep_alive_ms: Milliseconds = 75_000
     connections_max: Count = 20_000
     backlog_max: Count = 4_096
