@@ -25,6 +25,7 @@ _HOLD_TTL_S = 3
 _DRAIN_DELAY_MS = 600
 _IN_FLIGHT = 30
 _STREAMS = 5
+_STREAM_ENDS_WITHIN_S = 5.0
 
 # What the batches of each kind ask PostgreSQL, whatever the version of their function is.
 _STATEMENTS = {
@@ -192,23 +193,35 @@ async def end_with_requests(world: World, load: Load, random: Random, trials: in
             took_s = await victim.stop()
             victim.lines.postgres.delay_s = 0.0
             await asyncio.gather(*rush)
+            seen.broken += await _ended(streams)
         seen.recoveries_s.append(await load.next_sale(at_s))
         victim.start()
         await world.wait_until_ready()
         _note_most(seen, "stop_max_s", took_s)
-        _note_most(seen, "streams_open_count", streams)
+        _note_most(seen, "streams_open_count", len(streams))
         seen.trials += 1
         seen.broken += await audit_now(world.settings)
     return seen
 
 
 @contextlib.asynccontextmanager
-async def _streams(victim: Api, load: Load) -> AsyncIterator[int]:
-    """Follow the seats of the schedule at one process; yields how many streams it has opened."""
+async def _streams(victim: Api, load: Load) -> AsyncIterator[list[aiohttp.ClientResponse]]:
+    """Follow the seats of the schedule at one process, `_STREAMS` times."""
     url = f"{victim.url}/v1/schedules/{load.field.schedule_id}/seats/events"
     async with aiohttp.ClientSession() as session:
-        answers = [await session.get(url) for _ in range(_STREAMS)]
-        yield sum(answer.status == 200 for answer in answers)
+        yield [await session.get(url) for _ in range(_STREAMS)]
+
+
+async def _ended(streams: list[aiohttp.ClientResponse]) -> list[str]:
+    """Return what was wrong with streams of a process that has stopped: refused, or cut off."""
+    wrong = [f"a stream was answered {one.status}" for one in streams if one.status != 200]
+    for one in streams:
+        try:
+            async with asyncio.timeout(_STREAM_ENDS_WITHIN_S):
+                await one.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            wrong.append(f"a stream did not come to its end: {type(error).__name__}")
+    return wrong
 
 
 async def roll(world: World, load: Load, random: Random, trials: int) -> Observations:
