@@ -101,6 +101,6 @@ ROWS: tuple[AnyRow, ...] = (
         run=take_each_away,
         trials=len(_known()),
         quick_trials=4,
-        trial_s=2.4,
+        trial_s=0.6,
     ),
 )
