@@ -11,11 +11,11 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from boxoffice.accounts.tokens import Caller
-from boxoffice.errors import Overloaded, TokenInvalid
+from boxoffice.errors import NotFound, Overloaded, TokenInvalid
 from boxoffice.http import problems
 from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.lane import Lane
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
 from boxoffice.http.protocol import protocol
 from boxoffice.settings import Settings
 
@@ -49,6 +49,27 @@ class Full:
             raise Overloaded(retry_after_s=TOLD_S)
         self.rooms -= 1
         return Reply(call.body)
+
+    @operation("Look", swift=True)
+    async def on_get(self, _call: Call[Any, Any]) -> Reply:
+        self.asked_at_s.append(time.monotonic())
+        return Reply()
+
+
+class Numbered:
+    """One of those for each number in the path."""
+
+    gate = Full.gate
+
+    def __init__(self, full: Full) -> None:
+        self._full = full
+
+    @operation(
+        "Make", 201, swift=True, body=dict, path={"number": PathId(int, NotFound, "A number.")}
+    )
+    async def on_post(self, call: Call[Any, Any]) -> Reply:
+        self._full.asked_at_s.append(time.monotonic())
+        raise Overloaded(retry_after_s=TOLD_S)
 
 
 class Shop:
@@ -97,7 +118,8 @@ class Client:
 async def shop() -> AsyncIterator[Shop]:
     settings = Settings(database_url="postgresql://", valkey_url="redis://")
     full = Full()
-    lane = Lane([("/full", full), ("/beside", full)], Journal(InFlight(), log_requests=False))
+    routes = [("/full", full), ("/beside", full), ("/numbers/{number}", Numbered(full))]
+    lane = Lane(routes, Journal(InFlight(), log_requests=False))
 
     async def elsewhere(_scope: Any, _receive: Any, _send: Any) -> None:
         raise AssertionError("not on the swift lane")
@@ -177,6 +199,36 @@ async def test_nobody_else_waits() -> None:
 
 
 @on_the_loop
+async def test_for_anything_else_nobody_waits() -> None:
+    async with shop() as served:
+        client = await served.client()
+        client.ask(b"numbers/1")
+        assert (await client.told())[0] == 503
+        client.ask(b"numbers/2")
+        assert await is_asked(served, 2)
+        assert (await client.told())[0] == 503
+        client.ask()
+        assert (await client.told())[0] == 503
+        client.writer.write(
+            b"GET /full HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer mine\r\n\r\n"
+        )
+        assert await is_asked(served, 4)
+        client.writer.close()
+
+
+@on_the_loop
+async def test_those_without_a_name_are_not_taken_for_one_another() -> None:
+    nameless = ASK.replace(b"Authorization: Bearer %b\r\n", b"") % (b"full", 2, b"{}")
+    async with shop() as served:
+        behind_a_proxy = await served.client()
+        for times in (1, 2):
+            behind_a_proxy.writer.write(nameless)
+            assert await is_asked(served, times)
+            assert (await behind_a_proxy.told())[0] == 503
+        behind_a_proxy.writer.close()
+
+
+@on_the_loop
 async def test_of_whoever_hangs_up_nothing_is_done() -> None:
     async with shop() as served:
         gone = await served.client()
@@ -204,6 +256,23 @@ async def test_at_the_end_nobody_is_kept_waiting() -> None:
         status, head = await early.told()
         assert (status, b"connection: close" in head) == (201, True)
         assert await early.reader.read() == b""
+        early.writer.close()
+
+
+@on_the_loop
+async def test_at_the_end_a_body_that_comes_late_is_not_kept() -> None:
+    async with shop() as served:
+        early = await served.client()
+        await early.refused()
+        served.full.rooms = 1
+        whole = ASK % (b"full", b"mine", 2, b"{}")
+        early.writer.write(whole[:-1])
+        await asyncio.sleep(0.1)
+        for connection in list(served.state.connections):
+            connection.shutdown()
+        early.writer.write(whole[-1:])
+        assert await is_asked(served, 2)
+        assert (await early.told())[0] == 201
         early.writer.close()
 
 

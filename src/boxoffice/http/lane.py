@@ -51,6 +51,8 @@ _PROBLEM = problems.MEDIA_TYPE.encode()
 _SPECIAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 Head = Mapping[bytes, bytes]
+# What is asked for, and by whom: method, route, the ids in the path, and `Authorization`.
+Errand = tuple[str, str, Mapping[str, Any], bytes]
 Work = Coroutine[Any, Any, Reply | Stream]
 # Sends an answer, in two parts where the second is large; says whether the connection is to be kept.
 Write = Callable[[bytes, bytes, bool], None]
@@ -268,9 +270,10 @@ class Run:
         return self._client[0] if self._client else "127.0.0.1"
 
     @property
-    def errand(self) -> tuple[str, bytes]:
+    def errand(self) -> Errand:
         """What is asked for, and by whom in their own words."""
-        return self._way.template, self._head.get(b"authorization", b"")
+        way = self._way
+        return self.method, way.template, way.ids, self._head.get(b"authorization", b"")
 
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
@@ -339,7 +342,8 @@ class Run:
         """Answer with what `error` stands for; also where an answer could not be encoded."""
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             error = out_of_time(self.method, handled=True)
-        if isinstance(error, Overloaded):
+        if isinstance(error, Overloaded) and b"authorization" in self._head:
+            # Those who do not say who they are cannot be told from others behind the same proxy.
             self.comeback_at_s = asyncio.get_running_loop().time() + error.retry_after_s
         if isinstance(error, Problem):
             self._refuse(problems.render(error, self._request_id))

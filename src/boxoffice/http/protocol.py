@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from boxoffice.http.lane import Lane, Run
+from boxoffice.http.lane import Errand, Lane, Run
 from boxoffice.http.operation import STREAMING
 from boxoffice.http.proxies import client_of
 from boxoffice.http.streams import Stream, Subscriber, head
@@ -330,7 +330,7 @@ class LaneProtocol(BoundedProtocol):
 
     _run: Run | None = None
     # Who was told to come back and for what, at what time of the event loop, and who came too early.
-    _told: tuple[str, bytes] = ("", b"")
+    _told: Errand | None = None
     _told_at_s = 0.0
     _early: Run | None = None
     _early_timer: asyncio.TimerHandle | None = None
@@ -440,6 +440,7 @@ class LaneProtocol(BoundedProtocol):
     def shutdown(self) -> None:
         """Let the connection end with the answer to what it waits for, which waits no longer."""
         super().shutdown()
+        self._told_at_s = 0.0  # Nor does one whose body is still on its way.
         self._let_early_begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
