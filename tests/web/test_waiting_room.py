@@ -61,18 +61,17 @@ async def test_who_has_no_pass_is_led_to_the_waiting_room(
     visitor = await visit(person=sign_up(shop.api), expected=["403"])
     await visitor.open_seats(sale, "A-1-1")
     change(seller, sale, mode="fifo", paused=True)
-    held = f"/v1/schedules/{sale.schedule_id}/reservations"
-    await expect_refusal(seller, held)
+    await expect_refusal(seller, sale, "A-2-10")
     await visitor.button("Hold 1 seat").click()
     await visitor.page.wait_for_url(QUEUE)
     await visitor.button("Leave").click()
-    await expect(visitor.heading("봄의 노래")).to_be_visible()
+    await expect(visitor.title("봄의 노래")).to_be_visible()
 
 
-async def expect_refusal(seller: Person, path: str) -> None:
-    """Wait until the process has heard of the waiting room."""
+async def expect_refusal(seller: Person, sale: Sale, seat: str) -> None:
+    """Wait until the process has heard of the waiting room; ask for a seat that nobody else wants."""
     for _ in range(200):
-        answer = seller.api.keyed(path, {"quantity": 1})
+        answer = seller.api.keyed(sale.holds, {"seat_ids": [seat]})
         if answer.status == 403:
             return
         seller.api.delete(f"/v1/reservations/{answer.json['reservation_id']}")

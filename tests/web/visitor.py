@@ -72,6 +72,10 @@ class Visitor:
         """The heading that is called so."""
         return self.page.get_by_role("heading", name=name, exact=True)
 
+    def title(self, name: str) -> Locator:
+        """The heading of the page that is called so; a card in a list may bear the same name."""
+        return self.page.get_by_role("heading", name=name, exact=True, level=1)
+
     async def overflow_px(self) -> int:
         """By how many pixels the page is wider than the window."""
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -57,7 +57,7 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     await page.get_by_label("Artist").fill("The Encores")
     await page.get_by_label("Venue").fill("Olympic Hall")
     await visitor.button("Create the draft").click()
-    await expect(visitor.heading(f"Spring {SCRIPT}")).to_be_visible()
+    await expect(visitor.title(f"Spring {SCRIPT}")).to_be_visible()
 
     await page.get_by_label("Starts at").fill("2030-05-01T19:30")
     await page.get_by_label("Sale opens at").fill("2024-05-01T12:00")
