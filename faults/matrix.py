@@ -1,5 +1,6 @@
 """What a row of the matrix is, and what it hands back; `rows/` has them."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -30,9 +31,10 @@ class NotRun(Exception):
 class Observations:
     """What a row saw, beside what is checked after every row.
 
-    `trials` faults were made. `recoveries_s`: from each fault to the next sale. `kills`: how many
-    processes got SIGKILL. `broken`: sentences about what the row expected and did not see. `figures`
-    are figures of the row's own, by a name that ends in a unit; of several rounds the largest counts.
+    `trials` faults were made. `recoveries_s`: from each fault to the next sale. `kills`: how often
+    SIGKILL struck, however many processes it ended at once. `broken`: sentences about what the row
+    expected and did not see. `figures` are figures of the row's own, by a name that ends in a unit; of
+    several rounds the largest counts. `counts` are such figures too, and those of all rounds are added.
     """
 
     trials: int = 0
@@ -40,6 +42,7 @@ class Observations:
     kills: int = 0
     broken: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Observations") -> None:
         """Take what another round of the same row saw."""
@@ -47,6 +50,8 @@ class Observations:
         self.kills += other.kills
         self.recoveries_s += other.recoveries_s
         self.broken += other.broken
+        # Not `+=`, which drops a nought.
+        self.counts.update(other.counts)
         for name, figure in other.figures.items():
             self.figures[name] = max(figure, self.figures.get(name, figure))
 

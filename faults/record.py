@@ -4,7 +4,7 @@ Times are monotonic seconds of the one process that plays all clients.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -210,10 +210,20 @@ class Record:
         return None if first_s is None else first_s - at_s
 
     def longest_gap_s(self, since_s: float = -inf) -> float:
-        """Return the longest time without the acknowledgement of a hold or payment since then."""
+        """Return the longest time without the acknowledgement of a hold or payment since then.
+
+        The time until the first one counts too, where `since_s` is given.
+        """
         sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
         ends_s = sorted(one.end_s for one in sales if one.end_s >= since_s)
-        return max((after - before for before, after in pairwise(ends_s)), default=0.0)
+        times_s = [since_s, *ends_s] if since_s > -inf else ends_s
+        return max((after - before for before, after in pairwise(times_s)), default=0.0)
+
+    def under_way(self, at_s: float, endpoints: Collection[str]) -> int:
+        """Return how many requests to these processes were under way then, of those that have ended."""
+        return sum(
+            one.begin_s <= at_s < one.end_s and one.endpoint in endpoints for one in self.attempts
+        )
 
     def sales_between(self, begin_s: float, end_s: float) -> int:
         """Return how many holds and payments were acknowledged in that time."""

@@ -117,6 +117,8 @@ def take(result: Result, seen: Observations) -> None:
     for name, figure in seen.figures.items():
         # Also a nought: nothing grew, nothing failed.
         result.figures[name] = max(figure, result.figures.get(name, figure))
+    for name, count in seen.counts.items():
+        result.figures[name] = result.figures.get(name, 0) + count
 
 
 def take_record(result: Result, record: Record) -> None:

@@ -119,10 +119,11 @@ class Process:
         """Let it continue."""
         self.signal(signal.SIGCONT)
 
-    async def stop(self) -> float:
+    async def stop(self, *, may_be_killed: bool = False) -> float:
         """Ask it to end and return after how many seconds it has; it is not started again.
 
-        Raises `PartFailed` where it takes too long or ends with an error.
+        Raises `PartFailed` where it takes too long or ends otherwise than by itself with exit code 0;
+        with `may_be_killed`, somebody may have killed it before.
         """
         self.wanted = False
         began_s = time.monotonic()
@@ -135,7 +136,8 @@ class Process:
                     f"{self.name} did not stop in {_STOP_WITHIN_S:.0f} s: {self.said()}"
                 )
             await asyncio.sleep(_WATCH_EVERY_S)
-        if self._process is not None and self._process.returncode not in (0, -signal.SIGKILL):
+        fine = (0, -signal.SIGKILL) if may_be_killed else (0,)
+        if self._process is not None and self._process.returncode not in fine:
             raise PartFailed(f"{self.name} ended with {self._process.returncode}: {self.said()}")
         return time.monotonic() - began_s
 
@@ -348,7 +350,8 @@ class World:
     async def clear(self) -> None:
         """Stop every process of the shop."""
         processes = self.processes
-        stopping = [process.stop() for process in processes]
+        # Rows kill, and the supervisor may not have looked since.
+        stopping = [process.stop(may_be_killed=True) for process in processes]
         ended = await asyncio.gather(*stopping, return_exceptions=True)
         self.trouble += [str(one) for one in ended if isinstance(one, PartFailed)]
         for api in self.api:

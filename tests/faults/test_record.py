@@ -53,7 +53,16 @@ def test_the_next_sale_must_have_begun_after_the_fault() -> None:
     assert record.next_sale_s(2.0) is None
     assert record.sales_between(1.4, 1.8) == 2
     assert record.longest_gap_s() == 1.9 - 1.7
+    assert record.longest_gap_s(1.6) == 1.9 - 1.7
+    assert record.longest_gap_s(0.5) == 1.5 - 0.5, "until the first sale it is a gap too"
     assert Record().longest_gap_s() == 0.0
+
+
+def test_a_request_is_under_way_at_a_process_from_its_begin_to_its_end() -> None:
+    record = Record(attempts=[FINE, CUT, replace(FINE, endpoint="api-2")])
+    assert record.under_way(1.05, {"api-1"}) == 2
+    assert record.under_way(1.05, {"api-1", "api-2"}) == 3
+    assert record.under_way(0.95, {"api-1"}) == record.under_way(1.1, {"api-1"}) == 0
 
 
 def test_a_call_that_was_cut_and_then_answered_is_counted_once() -> None:
