@@ -61,7 +61,8 @@ class Pace:
     """How much is asked for, and how patient people are.
 
     `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `charges` and
-    `looks`: shares of the visits that put money into the wallet or look at the seats first.
+    `looks`: shares of the visits that put money into the wallet or look at the seats first. They wait
+    for an answer longer than the shop allows itself, so that whatever it has to say is heard.
     """
 
     visits_per_s: float = 25.0
@@ -69,7 +70,7 @@ class Pace:
     releases: float = 0.25
     charges: float = 0.15
     looks: float = 0.1
-    patience_s: float = 5.0
+    patience_s: float = 15.0
     call_deadline_s: float = 60.0
     visits_under_way_max: int = 400
 
@@ -194,13 +195,28 @@ class Load:
     # -- What rows use ---------------------------------------------------------------------------
 
     @contextmanager
-    def fault(self, name: str, *, grace_s: float, since_s: float | None = None) -> Iterator[None]:
-        """Excuse failures from here, or `since_s`, until `grace_s` after the block, and no longer."""
+    def fault(
+        self,
+        name: str,
+        *,
+        grace_s: float,
+        since_s: float | None = None,
+        struck: Sequence[str] | None = None,
+        is_mute: bool = False,
+    ) -> Iterator[None]:
+        """Excuse failures from here, or `since_s`, until what the fault struck sells again.
+
+        `struck` are the names of the endpoints, None for all. Each of them has to sell something that
+        was asked for after the block, and nothing is excused that begins `grace_s` after it, or later.
+        `is_mute`: the struck ones are stopped and cannot answer, which excuses their silence.
+        """
         begin_s = time.monotonic() if since_s is None else since_s
         try:
             yield
         finally:
-            self.record.windows.append(Window(name, begin_s, time.monotonic() + grace_s))
+            over_s = time.monotonic()
+            window = Window(name, begin_s, over_s, over_s + grace_s, struck, is_mute)
+            self.record.windows.append(window)
 
     async def next_sale(self, at_s: float, *, within_s: float = 60.0) -> float:
         """Return how long after `at_s` (monotonic) a sale that began since then was acknowledged.

@@ -5,7 +5,7 @@ Times are monotonic seconds of the one process that plays all clients.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from math import inf
@@ -13,7 +13,11 @@ from typing import TypeAlias
 
 # What the business refuses; it is a correct answer.
 _REFUSALS = frozenset({402, 409, 410})
-
+# What counts as a sale.
+_SALES = frozenset({"hold", "pay"})
+# How long a fault still excuses failures when those whom it struck have sold again: what was under way
+# on their other connections comes to its end.
+SETTLING_S = 0.3
 
 # Operation, person, seats, reservation, begin and end.
 _Told: TypeAlias = tuple["Operation", int, Sequence[str], str, float, float]
@@ -57,11 +61,17 @@ class Attempt:
         return is_answered and (200 <= self.status < 400 or is_meant)
 
     @property
+    def is_sale(self) -> bool:
+        """Whether it sold something, to somebody who was told so."""
+        is_answered = self.ending is Ending.ANSWERED
+        return is_answered and self.what in _SALES and 200 <= self.status < 300
+
+    @property
     def is_excusable(self) -> bool:
-        """Whether a fault under way excuses it: a 503 that says when to come back, or no answer."""
-        if self.ending is not Ending.ANSWERED:
-            return True
-        return self.status == 503 and self.has_retry_after
+        """Whether a fault under way excuses it: a 503 that says when to come back, or a cut."""
+        if self.ending is Ending.ANSWERED:
+            return self.status == 503 and self.has_retry_after
+        return self.ending is not Ending.SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +148,30 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time in which a fault excuses failures."""
+    """A fault, from `begin_s` until it was over, and what it excuses.
+
+    It excuses failures of the endpoints that it struck, of all where `struck` is None. For these it lasts
+    until each of them has sold something that was asked for after `over_s`, and `SETTLING_S` more, and
+    at the latest until `end_s`. Silence it excuses only where the struck ones were stopped, and so could
+    not say anything (`is_mute`).
+    """
 
     name: str
     begin_s: float
+    over_s: float
     end_s: float
+    struck: Collection[str] | None = None
+    is_mute: bool = False
+
+    def excuses(self, one: Attempt) -> bool:
+        """Say whether that failure is this fault's."""
+        is_of_a_kind = one.is_excusable or (self.is_mute and one.ending is Ending.SILENT)
+        return is_of_a_kind and self.covers(one)
+
+    def covers(self, one: Attempt) -> bool:
+        """Say whether that was under way at some time of this fault, at an endpoint that it struck."""
+        is_struck = self.struck is None or one.endpoint in self.struck
+        return is_struck and one.begin_s <= self.end_s and one.end_s >= self.begin_s
 
 
 class Operation(StrEnum):
@@ -236,8 +265,20 @@ class Record:
 
     def inexcusable(self) -> list[Attempt]:
         """Return the failures that no fault excuses: of a kind that none does, or outside of any."""
+        windows = self.closed_windows()
         failed = (one for one in self.attempts if not one.is_fine)
-        return [one for one in failed if not (one.is_excusable and self._is_in_a_window(one))]
+        return [one for one in failed if not any(window.excuses(one) for window in windows)]
+
+    def without_a_fault(self) -> int:
+        """Return how many attempts no fault would have excused, whatever had become of them."""
+        windows = self.closed_windows()
+        return sum(not any(window.covers(one) for window in windows) for one in self.attempts)
+
+    def closed_windows(self) -> list[Window]:
+        """Return the windows, each ended as early as those whom its fault struck had sold again."""
+        sales = sorted((one for one in self.attempts if one.is_sale), key=lambda one: one.end_s)
+        endpoints = {one.endpoint for one in self.attempts}
+        return [_closed(window, sales, endpoints) for window in self.windows]
 
     def retried_to_an_answer(self) -> int:
         """Return how many calls got no answer at first and a fine one in the end."""
@@ -271,10 +312,15 @@ class Record:
                 operation = _UNSETTLED[one.what]
                 yield operation, one.person, one.seats, one.reservation_id, one.begin_s, inf
 
-    def _is_in_a_window(self, one: Attempt) -> bool:
-        return any(
-            one.begin_s <= window.end_s and one.end_s >= window.begin_s for window in self.windows
-        )
+
+def _closed(window: Window, sales: Sequence[Attempt], endpoints: Collection[str]) -> Window:
+    """End a window `SETTLING_S` after the first sale of the last one struck; `sales` in their order."""
+    struck = endpoints if window.struck is None else window.struck
+    since = [one for one in sales if one.begin_s >= window.over_s and one.begin_s <= window.end_s]
+    firsts_s = [
+        next((one.end_s for one in since if one.endpoint == endpoint), inf) for endpoint in struck
+    ]
+    return replace(window, end_s=min(window.end_s, max(firsts_s, default=inf) + SETTLING_S))
 
 
 def _told(

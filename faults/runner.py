@@ -130,8 +130,8 @@ def take_record(result: Result, record: Record) -> None:
     result.inexcusable = dict(Counter(result.inexcusable) + inexcusable)
     _note(result, "visits_skipped_count", record.skipped)
     _note(result, "longest_gap_s", record.longest_gap_s())
-    retried = result.figures.get("answered_after_a_retry_count", 0)
-    result.figures["answered_after_a_retry_count"] = retried + record.retried_to_an_answer()
+    _sum(result, "answered_after_a_retry_count", record.retried_to_an_answer())
+    _sum(result, "requests_without_a_fault_count", record.without_a_fault())
 
 
 def take_checks(result: Result, checked: Checked) -> None:
@@ -147,6 +147,10 @@ def take_checks(result: Result, checked: Checked) -> None:
 def _note(result: Result, name: str, figure: float) -> None:
     if figure:
         result.figures[name] = max(figure, result.figures.get(name, figure))
+
+
+def _sum(result: Result, name: str, count: int) -> None:
+    result.figures[name] = result.figures.get(name, 0) + count
 
 
 def chosen(rows: Sequence[AnyRow], names: Sequence[str]) -> list[AnyRow]:

@@ -58,7 +58,8 @@ async def _kill(
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
         victims = choose()
-        with load.fault("kill", grace_s=RECOVERY_MAX_S):
+        struck = [victim.name for victim in victims]
+        with load.fault("kill", grace_s=RECOVERY_MAX_S, struck=struck):
             at_s = time.monotonic()
             for victim in victims:
                 victim.kill()
@@ -139,7 +140,9 @@ async def _kill_when(
         line.drop_traps()
         seen.broken.append(f"{victim.name} did not ask for {text!r}")
         return
-    with load.fault("kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0]):
+    with load.fault(
+        "kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0], struck=[victim.name]
+    ):
         seen.recoveries_s.append(await load.next_sale(killed_s[0]))
         await world.wait_until_ready()
     seen.trials += 1
@@ -162,7 +165,8 @@ async def pause_past_the_hold(
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
         victim = random.choice(world.api)
-        with load.fault("pause", grace_s=RECOVERY_MAX_S):
+        struck = [victim.name]
+        with load.fault("pause", grace_s=RECOVERY_MAX_S, struck=struck, is_mute=True):
             at_s = time.monotonic()
             victim.pause()
             try:

@@ -84,7 +84,7 @@ def _set(offsets_s: Sequence[int]) -> None:
 async def _start_one_anew(world: World, load: Load, random: Random) -> float:
     """A process whose clock is off from its first moment on."""
     victim = random.choice(world.api)
-    with load.fault("api killed", grace_s=_RECOVERY_MAX_S):
+    with load.fault("api killed", grace_s=_RECOVERY_MAX_S, struck=[victim.name]):
         at_s = time.monotonic()
         victim.kill()
         recovery_s = await load.next_sale(at_s)

@@ -3,7 +3,10 @@
 from dataclasses import replace
 from math import inf
 
+from boxoffice.settings import Settings
+from faults.load import Pace
 from faults.record import (
+    SETTLING_S,
     Attempt,
     Ending,
     Held,
@@ -22,6 +25,7 @@ AWAY = replace(FINE, key="k3", status=503, code="unavailable", has_retry_after=T
 RUDE = replace(AWAY, has_retry_after=False)
 BUG = replace(FINE, key="k4", status=500, code="internal", has_retry_after=True)
 CUT = replace(FINE, key="k1", ending=Ending.CUT, status=0)
+SILENT = replace(FINE, key="k6", ending=Ending.SILENT, status=0)
 STRANGE = replace(FINE, key="k5", status=401, code="token_invalid")
 
 
@@ -31,14 +35,66 @@ def test_successes_and_refusals_of_the_business_are_no_failures() -> None:
 
 def test_outside_of_a_fault_nothing_is_excused() -> None:
     record = Record(attempts=[FINE, AWAY, RUDE, BUG, CUT, STRANGE])
-    record.windows.append(Window("later", 5.0, 6.0))
+    record.windows.append(Window("later", 5.0, 5.5, 6.0))
     assert record.inexcusable() == [AWAY, RUDE, BUG, CUT, STRANGE]
 
 
 def test_during_a_fault_a_503_with_retry_after_and_a_cut_are_excused_and_nothing_else() -> None:
     record = Record(attempts=[FINE, AWAY, RUDE, BUG, CUT, STRANGE])
-    record.windows.append(Window("kill", 1.05, 2.0))
+    record.windows.append(Window("kill", 1.05, 1.5, 2.0))
     assert record.inexcusable() == [RUDE, BUG, STRANGE]
+
+
+def test_silence_is_excused_only_of_an_endpoint_that_is_stopped_itself() -> None:
+    others = replace(SILENT, endpoint="api-2")
+    record = Record(attempts=[SILENT, others])
+    record.windows.append(Window("kill", 1.05, 1.5, 2.0))
+    assert record.inexcusable() == [SILENT, others]
+    record.windows.append(Window("pause", 1.05, 1.5, 2.0, ["api-1"], is_mute=True))
+    assert record.inexcusable() == [others]
+
+
+def test_people_wait_longer_than_the_shop_allows_itself() -> None:
+    limit_ms = Settings(database_url="", valkey_url="").request_timeout_ms
+    assert Pace().patience_s > limit_ms / 1000 + 1
+
+
+def test_a_fault_excuses_only_those_whom_it_struck() -> None:
+    others = [replace(one, endpoint="api-2") for one in (AWAY, CUT)]
+    record = Record(attempts=[AWAY, CUT, *others])
+    record.windows.append(Window("kill", 1.05, 1.5, 2.0, ["api-1"]))
+    assert record.inexcusable() == others
+    record.windows.append(Window("kill of a sweeper", 1.05, 1.5, 2.0, ["sweep-1"]))
+    assert record.inexcusable() == others
+
+
+def at(begin_s: float, like: Attempt = FINE, endpoint: str = "api-1") -> Attempt:
+    """Return such an attempt at that time, a tenth of a second long."""
+    return replace(like, begin_s=begin_s, end_s=begin_s + 0.1, endpoint=endpoint)
+
+
+def test_a_fault_excuses_nothing_any_more_when_everybody_struck_has_sold_again() -> None:
+    early, late = at(2.3, AWAY), at(2.3 + SETTLING_S, AWAY)
+    sold = [at(2.0), at(2.1, endpoint="api-2")]
+    record = Record(attempts=[at(1.4), *sold, early, late])
+    record.windows.append(Window("PostgreSQL", 1.0, 1.5, 6.0))
+    assert record.inexcusable() == [late]
+    assert record.without_a_fault() == 1
+    record.attempts.remove(sold[1])
+    assert record.inexcusable() == [late], "only the endpoints that are there are waited for"
+    record.attempts.append(at(1.0, endpoint="api-2"))
+    assert record.inexcusable() == [], "one of two has not sold yet"
+    record.attempts.append(at(6.01, AWAY))
+    assert record.inexcusable() == [record.attempts[-1]], "nothing is excused for longer"
+
+
+def test_no_answer_but_a_sale_that_began_after_the_fault_ends_it() -> None:
+    late = at(3.0, AWAY)
+    looks = replace(at(2.0), what="seats", status=200)
+    taken = replace(at(2.0), status=409, code="seat_taken")
+    record = Record(attempts=[at(1.45), looks, taken, late])
+    record.windows.append(Window("kill", 1.0, 1.5, 6.0, ["api-1"]))
+    assert record.inexcusable() == []
 
 
 def test_the_next_sale_must_have_begun_after_the_fault() -> None:
