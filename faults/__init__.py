@@ -9,7 +9,7 @@ of its part and append a `Row` to that module's `ROWS`. The load is running when
 and is checked after it has returned: the record against the database both ways, the audit, the seat
 history, and every answer that was neither a success, a refusal of the business, nor excused by a fault
 under way. So a row only has to make its fault, inside `with load.fault(...)`, where it says whom it
-strikes, and to wait for the next sale; what else it expects it says in `Observations.broken`. A row that needs no shop on sale is an
-`Errand`. What cannot be had on this machine is `raise NotRun("why")`. Then give the row a line in
-docs/faults.md; a test compares the page with the table.
+strikes, and to wait for the next sale; what else it expects it says in `Observations.broken`. A row
+that needs no shop on sale is an `Errand`. What cannot be had on this machine is `raise NotRun("why")`.
+Then give the row a line in docs/faults.md; a test compares the page with the table.
 """
