@@ -140,9 +140,7 @@ async def _kill_when(
         line.drop_traps()
         seen.broken.append(f"{victim.name} did not ask for {text!r}")
         return
-    with load.fault(
-        "kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0], struck=[victim.name]
-    ):
+    with load.fault("kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0], struck=[victim.name]):
         seen.recoveries_s.append(await load.next_sale(killed_s[0]))
         await world.wait_until_ready()
     seen.trials += 1
