@@ -150,10 +150,10 @@ class Unsettled:
 class Window:
     """A fault, from `begin_s` until it was over, and what it excuses.
 
-    It excuses failures of the endpoints that it struck, of all where `struck` is None. For these it lasts
-    until each of them has sold something that was asked for after `over_s`, and `SETTLING_S` more, and
-    at the latest until `end_s`. Silence it excuses only where the struck ones were stopped, and so could
-    not say anything (`is_mute`).
+    It excuses failures of the endpoints that it struck, of all where `struck` is None. For these it
+    lasts until each of them has sold something that was asked for after `over_s`, and `SETTLING_S`
+    more, and at the latest until `end_s`. Silence it excuses only where the struck ones were stopped,
+    and so could not say anything (`is_mute`).
     """
 
     name: str
