@@ -1,31 +1,41 @@
 """Reads the database for the judges: the comparison with the record, the audit, the seat history."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
-from boxoffice.audit import audit
+from boxoffice.audit import Report, audit
 from boxoffice.loadtest.model import Finding
 from boxoffice.loadtest.store import reading
 from boxoffice.platform import sqlfiles
 from boxoffice.settings import Settings
 from faults import linear
-from faults.compare import DOUBLE_CHARGES, LOST, SOLD_TWICE, Stored, StoredCharge, compare
+from faults.compare import (
+    AUDIT_DOUBLE_CHARGES,
+    AUDIT_IMBALANCE,
+    AUDIT_LOST,
+    AUDIT_SOLD_TWICE,
+    DOUBLE_CHARGES,
+    LOST,
+    SOLD_TWICE,
+    Stored,
+    StoredCharge,
+    compare,
+)
 from faults.field import Field
 from faults.record import Record
 
 _SQL = sqlfiles.load("faults")
-# The audit's statements about money.
-_MONEY = ("transfer_", "entry_", "payment_", "wallet_")
 
 
 @dataclass(frozen=True)
 class Checked:
     """What the judges found: counts, and a sentence for each kind of thing that is broken.
 
+    What several judges count, they mostly count of the same; then the largest of their counts stands.
     `late_holds`: made for somebody who had been refused meanwhile, where the row excuses that.
     """
 
@@ -52,10 +62,14 @@ async def check(
     broken += [f"audit: {one.name} {one.violations} times" for one in report.broken]
     broken += [f"history: seat {one.seat} {one.reason}" for one in violations[:10]]
     return Checked(
-        lost=_count(findings, LOST),
-        sold_twice=max(_count(findings, SOLD_TWICE), len(violations)),
-        imbalance=sum(one.violations for one in report.broken if one.name.startswith(_MONEY)),
-        double_charges=_count(findings, DOUBLE_CHARGES),
+        lost=max(_count(findings, LOST), _audited(report, AUDIT_LOST)),
+        sold_twice=max(
+            _count(findings, SOLD_TWICE), len(violations), _audited(report, AUDIT_SOLD_TWICE)
+        ),
+        imbalance=_audited(report, AUDIT_IMBALANCE),
+        double_charges=max(
+            _count(findings, DOUBLE_CHARGES), _audited(report, AUDIT_DOUBLE_CHARGES)
+        ),
         broken=broken,
         late_holds=_count(findings, ("lost_hold",)),
         took_s=time.monotonic() - began_s,
@@ -101,6 +115,10 @@ async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
 
 def _count(findings: Sequence[Finding], kinds: Sequence[str]) -> int:
     return sum(one.count for one in findings if one.kind in kinds)
+
+
+def _audited(report: Report, names: Collection[str]) -> int:
+    return sum(one.violations for one in report.broken if one.name in names)
 
 
 def _sentence(finding: Finding) -> str:

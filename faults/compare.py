@@ -23,6 +23,62 @@ LOST = (
 SOLD_TWICE = ("seat_held_twice", "seat_sold_twice")
 # Money that was taken, and that nobody was told of.
 DOUBLE_CHARGES = ("charged_twice", "unexplained_charge", "unexplained_payment")
+# The audit's checks by what a violation of one is.
+AUDIT_SOLD_TWICE = frozenset(
+    {"one_live_ticket_per_seat", "one_row_per_seat", "one_live_reservation_per_seat"}
+)
+AUDIT_IMBALANCE = frozenset(
+    {
+        "reservation_amount_is_the_price",
+        "confirmed_reservation_is_paid_once",
+        "transfer_sums_to_zero",
+        "transfer_moves_between_its_accounts",
+        "entry_has_its_transfer",
+        "payment_has_its_transfer",
+        "payment_transfer_has_its_payment",
+        "wallet_is_not_negative",
+        "wallet_equals_its_entries",
+        "wallet_belongs_to_a_person",
+    }
+)
+AUDIT_DOUBLE_CHARGES = frozenset({"idempotency_key_is_used_once"})
+# A sale or a hold of which one half is there and the other is not.
+AUDIT_LOST = frozenset(
+    {
+        "sold_seat_has_its_sale",
+        "held_seat_has_its_hold",
+        "lapsed_seat_had_its_hold",
+        "free_seat_is_unclaimed",
+        "live_reservation_owns_its_seats",
+        "payment_confirmed_its_reservation",
+        "confirmed_reservation_has_its_tickets",
+        "live_ticket_has_its_sale",
+    }
+)
+# Broken, and none of these: shapes, times, limits, lists beside the truth, guards, the waiting room.
+AUDIT_OTHER = frozenset(
+    {
+        "states_are_known",
+        "reservation_lists_its_seats_once",
+        "hold_is_within_its_time",
+        "seat_is_not_held_beyond_its_hold",
+        "availability_recounts",
+        "nobody_is_above_the_ticket_limit",
+        "event_has_its_cause",
+        "hold_will_be_found_when_it_lapses",
+        "payment_names_its_tickets",
+        "schedule_exists",
+        "owner_exists",
+        "guarding_indexes_are_in_place",
+        "guarding_constraints_are_in_place",
+        "guarding_triggers_are_enabled",
+        "sessions_are_durable",
+        "queue_numbers_in_bounds",
+        "queue_order_kept",
+        "queue_person_inside_once",
+        "queue_cap_kept",
+    }
+)
 _SAMPLES_MAX = 10
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from random import Random
 
 from faults.load import Load, Pace
+from faults.result import worst
 from faults.world import Layout, World
 
 
@@ -34,7 +35,7 @@ class Observations:
     `trials` faults were made. `recoveries_s`: from each fault to the next sale. `kills`: how often
     SIGKILL struck, however many processes it ended at once. `broken`: sentences about what the row
     expected and did not see. `figures` are figures of the row's own, by a name that ends in a unit; of
-    several rounds the largest counts. `counts` are such figures too, and those of all rounds are added.
+    several rounds the worst counts. `counts` are such figures too, and those of all rounds are added.
     """
 
     trials: int = 0
@@ -53,7 +54,7 @@ class Observations:
         # Not `+=`, which drops a nought.
         self.counts.update(other.counts)
         for name, figure in other.figures.items():
-            self.figures[name] = max(figure, self.figures.get(name, figure))
+            self.figures[name] = worst(name, figure, self.figures.get(name, figure))
 
 
 Play = Callable[[World, Load, Random, int], Awaitable[Observations]]

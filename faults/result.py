@@ -6,6 +6,14 @@ import msgspec
 
 from faults.record import percentile
 
+# Figures of which more is better.
+_SHARES = ("_share", "_share_min", "_kept_percent")
+
+
+def worst(name: str, *figures: float) -> float:
+    """Return the worst of several figures of that name: the smallest share, the most of all else."""
+    return min(figures) if name.endswith(_SHARES) else max(figures)
+
 
 class Verdict(StrEnum):
     """What came of a row."""

@@ -11,7 +11,7 @@ from faults.checks import Checked, check
 from faults.load import Load
 from faults.matrix import AnyRow, Errand, NotRun, Observations, Row
 from faults.record import Record
-from faults.result import Result
+from faults.result import Result, worst
 from faults.world import PartFailed, World
 
 # What a row may take beyond the time that it is expected to, before it counts as stuck.
@@ -116,7 +116,7 @@ def take(result: Result, seen: Observations) -> None:
     result.broken += seen.broken
     for name, figure in seen.figures.items():
         # Also a nought: nothing grew, nothing failed.
-        result.figures[name] = max(figure, result.figures.get(name, figure))
+        result.figures[name] = worst(name, figure, result.figures.get(name, figure))
     for name, count in seen.counts.items():
         result.figures[name] = result.figures.get(name, 0) + count
 
@@ -146,7 +146,7 @@ def take_checks(result: Result, checked: Checked) -> None:
 
 def _note(result: Result, name: str, figure: float) -> None:
     if figure:
-        result.figures[name] = max(figure, result.figures.get(name, figure))
+        result.figures[name] = worst(name, figure, result.figures.get(name, figure))
 
 
 def _sum(result: Result, name: str, count: int) -> None:

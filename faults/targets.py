@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from faults.record import percentile
-from faults.result import Result
+from faults.result import Result, worst
 
 KILLS_MIN = 300
 PLANTED_MIN = 20
@@ -198,7 +198,7 @@ def _recovery(part: str) -> Target:
 def _figure(
     name: str, text: str, is_good: Callable[[float], bool], unit: str
 ) -> Callable[[Sequence[Result]], Measured]:
-    """Return how a figure of rows is measured; of several rows the largest counts, of none nothing."""
+    """Return how a figure of rows is measured; of several rows the worst counts, of none nothing."""
 
     def measure(results: Sequence[Result]) -> Measured:
         values = [one.figures.get(name) for one in results]
@@ -206,8 +206,8 @@ def _figure(
         count = _sum(results, "trials")
         if len(known) < len(values):
             return Measured("not measured", count, unit, is_good=False)
-        worst = max(known)
-        return Measured(text.format(worst), count, unit, is_good(worst))
+        figure = worst(name, *known)
+        return Measured(text.format(figure), count, unit, is_good(figure))
 
     return measure
 

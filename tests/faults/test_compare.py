@@ -5,10 +5,22 @@ from dataclasses import replace
 
 import pytest
 
+from boxoffice.audit import store
 from boxoffice.loadtest import comparison
 from boxoffice.loadtest.comparison import StoredHold, StoredPayment
 from faults import linear
-from faults.compare import LOST, SOLD_TWICE, Stored, StoredCharge, compare
+from faults.compare import (
+    AUDIT_DOUBLE_CHARGES,
+    AUDIT_IMBALANCE,
+    AUDIT_LOST,
+    AUDIT_OTHER,
+    AUDIT_SOLD_TWICE,
+    LOST,
+    SOLD_TWICE,
+    Stored,
+    StoredCharge,
+    compare,
+)
 from faults.record import Charged, Held, Paid, Record, Released, Unsettled
 
 PEOPLE = ["ann", "bob"]
@@ -141,3 +153,8 @@ def test_a_late_hold_is_excused_only_where_the_row_says_so_and_only_with_its_rea
     found = compare(told, there, PEOPLE, excuses_late_holds=True)
     assert {one.kind for one in found if one.is_broken} == set()
     assert [one.count for one in found if one.kind == "lost_hold"] == [1]
+
+
+def test_every_check_of_the_audit_shows_exactly_one_thing() -> None:
+    kinds = (AUDIT_SOLD_TWICE, AUDIT_IMBALANCE, AUDIT_DOUBLE_CHARGES, AUDIT_LOST, AUDIT_OTHER)
+    assert sorted(name for kind in kinds for name in kind) == sorted(store.names())

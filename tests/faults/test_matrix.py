@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from faults.matrix import trials_of
+from faults.matrix import Observations, trials_of
+from faults.result import Result
 from faults.rows import ALL
-from faults.runner import chosen, rounds
+from faults.runner import chosen, rounds, take
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -43,3 +44,23 @@ def test_rounds_have_all_trials_and_none_is_too_long(trials: int, size: int) -> 
 def test_an_unknown_row_is_named() -> None:
     with pytest.raises(KeyError, match="no_such_row"):
         chosen(ALL, ["no_such_row"])
+
+
+@pytest.mark.parametrize("rounds_seen", [(0.7, 0.95), (0.95, 0.7)])
+@pytest.mark.parametrize(
+    ("name", "worst"),
+    [
+        ("goodput_share", 0.7),
+        ("deaf_goodput_share_min", 0.7),
+        ("goodput_kept_percent", 0.7),
+        ("accepted_p99_ms", 0.95),
+    ],
+)
+def test_of_several_rounds_the_worst_figure_counts(
+    rounds_seen: tuple[float, float], name: str, worst: float
+) -> None:
+    result, both = Result(name="overload", part="clients"), Observations()
+    for figure in rounds_seen:
+        take(result, Observations(figures={name: figure}))
+        both.add(Observations(figures={name: figure}))
+    assert result.figures == both.figures == {name: worst}
