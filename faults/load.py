@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import aiohttp
@@ -33,8 +33,7 @@ from faults.record import (
 
 _CHARGE_MINOR = 10_000
 _SEATS_MAX = 3
-# How many of the seats that are next somebody may choose from, and how often somebody wants others'.
-_WINDOW_SEATS = 40
+# How often somebody wants seats that others have asked for, and how many of the last of these.
 _RIVALS = 0.15
 _GONE_MAX = 200
 _BACKOFF_FIRST_S = 0.05
@@ -104,6 +103,56 @@ class Call:
     reservation_id: str = ""
     # Which process is asked first, counted on from the person's own.
     turn: int = 0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one visitor comes for.
+
+    `person` is who comes, or the next one after them who is not there already; `draw`, in [0, 1), says
+    what becomes of the hold.
+    """
+
+    person: int
+    looks: bool
+    charges: bool
+    seats: tuple[str, ...]
+    draw: float
+
+
+class Wishes:
+    """What visitor after visitor wants: by seed and number, however long those before them took."""
+
+    def __init__(self, field: Field, pace: Pace, seed: int) -> None:
+        self._field = field
+        self._pace = pace
+        self._seed = seed
+        self._number = 0
+        self._next_seat = 0
+        self._gone: list[str] = []
+
+    def next(self) -> Wish:
+        """Return the wish of the next visitor."""
+        rng = random.Random(f"{self._seed}/{self._number}")
+        self._number += 1
+        return Wish(
+            person=rng.randrange(len(self._field.people)),
+            looks=rng.random() < self._pace.looks,
+            charges=rng.random() < self._pace.charges,
+            seats=self._choose(rng),
+            draw=rng.random(),
+        )
+
+    def _choose(self, rng: random.Random) -> tuple[str, ...]:
+        """Choose seats: mostly new ones, at times some that somebody before has asked for."""
+        count = rng.randint(1, _SEATS_MAX)
+        if self._gone and rng.random() < _RIVALS:
+            return tuple(rng.sample(self._gone, min(count, len(self._gone))))
+        seat_ids, start = self._field.seat_ids, self._next_seat
+        self._next_seat += count
+        chosen = [seat_ids[(start + step) % len(seat_ids)] for step in range(count)]
+        self._gone = (self._gone + chosen)[-_GONE_MAX:]
+        return tuple(chosen)
 
 
 class Balancer:
@@ -182,11 +231,12 @@ class Load:
         self.record = Record()
         self.pace = pace
         self.tag = tag
-        self._rng = rng
+        # Nobody's wish depends on when something else happened; how long somebody rests may.
+        self._jitter = rng
+        self._wishes = Wishes(field, pace, rng.getrandbits(64))
+        self._own_wishes = Wishes(_from_the_end(field), pace, rng.getrandbits(64))
         self._balancer = Balancer(endpoints)
-        self._idle = list(range(len(field.people)))
-        self._next_seat = 0
-        self._gone: list[str] = []
+        self._inside: set[int] = set()
         self._numbers = 0
         self._silent: set[str] = set()
         self._visits: set[asyncio.Task[None]] = set()
@@ -246,7 +296,7 @@ class Load:
             if answer is not None:
                 return answer
             attempt += 1
-            await asyncio.sleep(retry_after_s or pause_s * self._rng.uniform(0.5, 1.0))
+            await asyncio.sleep(retry_after_s or pause_s * self._jitter.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, _BACKOFF_LAST_S)
         return None
 
@@ -290,28 +340,36 @@ class Load:
         while True:
             due_s += 1 / self.pace.visits_per_s
             await asyncio.sleep(due_s - time.monotonic())
-            if not self._idle or len(self._visits) >= self.pace.visits_under_way_max:
+            # Also of those who do not get in, so that the next one's is the same.
+            wish = self._wishes.next()
+            person = self._free(wish.person)
+            if person is None or len(self._visits) >= self.pace.visits_under_way_max:
                 self.record.skipped += 1
                 continue
-            person = self._idle.pop(self._rng.randrange(len(self._idle)))
-            task = asyncio.create_task(self._visit(person))
+            self._inside.add(person)
+            task = asyncio.create_task(self._visit(person, wish))
             self._visits.add(task)
             task.add_done_callback(self._visits.discard)
 
-    async def _visit(self, person: int) -> None:
-        try:
-            if self._rng.random() < self.pace.looks:
-                await self._look(person)
-            if self._rng.random() < self.pace.charges:
-                await self._charge(person)
-            held = await self.hold_next(person)
-            if held is not None:
-                await self._after(person, held)
-        finally:
-            self._idle.append(person)
+    def _free(self, person: int) -> int | None:
+        """Return that person, or the next one who is not there already; None where all are."""
+        count = len(self.field.people)
+        in_turn = ((person + step) % count for step in range(count))
+        return next((one for one in in_turn if one not in self._inside), None)
 
-    async def _after(self, person: int, held: Held) -> None:
-        draw = self._rng.random()
+    async def _visit(self, person: int, wish: Wish) -> None:
+        try:
+            if wish.looks:
+                await self._look(person)
+            if wish.charges:
+                await self._charge(person)
+            held = await self.hold(person, wish.seats)
+            if held is not None:
+                await self._after(person, held, wish.draw)
+        finally:
+            self._inside.discard(person)
+
+    async def _after(self, person: int, held: Held, draw: float) -> None:
         if draw < self.pace.pays:
             await self.pay(person, held)
         elif draw < self.pace.pays + self.pace.releases:
@@ -335,7 +393,7 @@ class Load:
         )
 
     async def hold_next(self, person: int) -> Held | None:
-        """Hold the seats that are next, as a visitor does."""
+        """Hold seats of a wish of one's own, as a visitor does."""
         return await self.hold(person, self.wish())
 
     def hold_call(self, person: int, seats: Sequence[str]) -> Call:
@@ -388,16 +446,8 @@ class Load:
         )
 
     def wish(self) -> tuple[str, ...]:
-        """Choose seats: mostly new ones, at times some that somebody else has just asked for."""
-        count = self._rng.randint(1, _SEATS_MAX)
-        if self._gone and self._rng.random() < _RIVALS:
-            return tuple(self._rng.sample(self._gone, min(count, len(self._gone))))
-        seat_ids = self.field.seat_ids
-        start = self._next_seat
-        self._next_seat += count
-        chosen = [seat_ids[(start + step) % len(seat_ids)] for step in range(count)]
-        self._gone = (self._gone + chosen)[-_GONE_MAX:]
-        return tuple(chosen)
+        """Choose seats for somebody beside the visitors, who come to the seats from the other end."""
+        return self._own_wishes.next().seats
 
     # -- One call --------------------------------------------------------------------------------
 
@@ -538,6 +588,11 @@ class Load:
                 has_retry_after=is_told,
             )
         )
+
+
+def _from_the_end(field: Field) -> Field:
+    """Return the field with its seats from the last to the first."""
+    return replace(field, seat_ids=field.seat_ids[::-1])
 
 
 def _mark(call: Call) -> str:

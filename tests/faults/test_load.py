@@ -1,0 +1,93 @@
+"""The buyers' wishes: the same from the same seed, whatever the machine does in between."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from faults.field import Field, Person
+from faults.load import Load, Pace, Wish, Wishes
+
+FIELD = Field(
+    "schedule",
+    "concert",
+    [f"A{number}" for number in range(500)],
+    [Person(f"user-{number}", "token") for number in range(200)],
+    5.0,
+)
+PACE = Pace(visits_per_s=500, looks=0.5, charges=0.5)
+VISITS = 60
+WITHIN_S = 60.0
+
+
+class Shop:
+    """Answers everything after a while that is its own, and remembers which seats were wanted."""
+
+    name = "api"
+
+    def __init__(self, slowest_s: float) -> None:
+        self.url = ""
+        self.wanted: list[tuple[str, ...]] = []
+        self._slowest_s = slowest_s
+        self._whims = random.Random()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Refuse every seat; be content with everything else."""
+        await asyncio.sleep(self._whims.uniform(0, self._slowest_s))
+        if not request.path.endswith("/reservations"):
+            return web.json_response({"charge_id": "c", "amount": 1})
+        self.wanted.append(tuple((await request.json())["seat_ids"]))
+        return web.json_response({"code": "seat_taken"}, status=409)
+
+
+async def wanted(seed: int, slowest_s: float, *, rows_wish_too: bool) -> set[tuple[str, ...]]:
+    """Let buyers come to such a shop and return the seats that the first visitors asked for."""
+    shop = Shop(slowest_s)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", shop.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        shop.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        load = Load(FIELD, [shop], random.Random(seed), PACE, "wishes")
+        async with asyncio.timeout(WITHIN_S), load.selling():
+            while len(shop.wanted) < 2 * VISITS:
+                if rows_wish_too:
+                    load.wish()
+                await asyncio.sleep(0.01)
+    finally:
+        await runner.cleanup()
+    expected = [wish.seats for wish in first(seed)]
+    return set(shop.wanted) & set(expected)
+
+
+def first(seed: int) -> Sequence[Wish]:
+    """Return what the first visitors of that seed want."""
+    wishes = Wishes(FIELD, PACE, random.Random(seed).getrandbits(64))
+    return [wishes.next() for _ in range(VISITS)]
+
+
+async def test_the_same_seed_makes_the_same_wishes_whatever_happens_in_between() -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    expected = {wish.seats for wish in first(seed)}
+    assert await wanted(seed, 0.0, rows_wish_too=False) == expected
+    assert await wanted(seed, 0.15, rows_wish_too=True) == expected
+
+
+def test_another_seed_makes_other_wishes() -> None:
+    assert first(1) == first(1)
+    assert first(1) != first(2)
+
+
+def test_wishes_have_their_shares_and_their_rivals() -> None:
+    wishes = Wishes(FIELD, PACE, 7)
+    made = [wishes.next() for _ in range(150)]
+    assert 45 < sum(one.looks for one in made) < 105
+    assert 45 < sum(one.charges for one in made) < 105
+    times = Counter(seat for one in made for seat in one.seats)
+    assert 10 < sum(count > 1 for count in times.values()) < 100
+    assert len({one.person for one in made}) > 80
