@@ -21,6 +21,7 @@ _DECIDES = re.compile(
     r"|pg_(try_)?advisory"
 )
 _SAYS_NOTHING = re.compile(r"\s*(--|END IF;|CREATE OR REPLACE FUNCTION)")
+_PARAMETER = re.compile(r"\$\d+")
 _PARTS = {
     ".sql": re.compile(
         r"^(?:CREATE OR REPLACE FUNCTION (?P<function>\w+)|-- name: *(?P<name>\w+))", re.MULTILINE
@@ -139,7 +140,11 @@ def _of_check(check: str) -> Removal:
 
 
 def without(text: str, removal: Removal) -> str:
-    """Return the text of a file without the guard; raise `GuardsUnclear` unless it is there once."""
+    """Return the text of a file without the guard.
+
+    Raises `GuardsUnclear` unless it is there once, and where it would take a parameter of a statement
+    with it.
+    """
     start, end = span(text, removal.file, removal.part)
     body = text[start:end]
     if body.count(removal.old) != 1:
@@ -147,7 +152,11 @@ def without(text: str, removal: Removal) -> str:
             f"{removal.name!r} is {body.count(removal.old)} times in {removal.file} {removal.part}:"
             f" {removal.old!r}"
         )
-    return text[:start] + body.replace(removal.old, removal.new) + text[end:]
+    left = body.replace(removal.old, removal.new)
+    # The caller still sends it, and is refused by the driver: no guard's absence would be seen.
+    if lost := set(_PARAMETER.findall(body)) - set(_PARAMETER.findall(left)):
+        raise GuardsUnclear(f"{removal.name!r} takes {sorted(lost)} from {removal.part} with it")
+    return text[:start] + left + text[end:]
 
 
 def span(text: str, file: str, part: str) -> tuple[int, int]:

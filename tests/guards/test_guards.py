@@ -1,12 +1,15 @@
 """The list of guards fits the source, leaves nothing out, and a sample of it is put to the proof."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import asyncpg
 import msgspec
 import pytest
 
 from boxoffice.audit import store
+from boxoffice.platform.postgres import Database
+from boxoffice.platform.valkey import Valkey, ValkeyAway
 from faults.guards import (
     ROOT,
     GuardsUnclear,
@@ -19,7 +22,7 @@ from faults.guards import (
     undeclared,
     without,
 )
-from faults.mutants import Tree, TrialBroken, copied_tree
+from faults.mutants import Tree, TrialBroken, copied_tree, nonsense
 from tests.conftest import Servers
 
 # What looks and tells, and decides nothing about a seat, a person's place or money; a test of its own
@@ -101,6 +104,10 @@ def test_what_is_not_there_or_there_twice_is_unclear() -> None:
     with pytest.raises(GuardsUnclear, match="2 times"):
         without("WHERE b AND a AND a", removal)
     assert without("WHERE b AND a;", removal) == "WHERE b ;"
+    removal = Removal("g", "x.sql", "", "AND a = $2", "", ("tests",))
+    with pytest.raises(GuardsUnclear, match=r"\['\$2'\]"):
+        without("WHERE b = $1 AND a = $2;", removal)
+    assert without("WHERE b = $2 AND a = $2;", removal) == "WHERE b = $2 ;"
     with pytest.raises(GuardsUnclear, match="0 parts"):
         span("-- name: one\n", "x.sql", "other")
 
@@ -138,6 +145,39 @@ def tree(servers: Servers) -> Iterator[Tree]:
         yield copy
 
 
+def _without_one(removal: Removal, known: Mapping[str, Removal]) -> str:
+    """The text of a removal's part when it and those before it are gone."""
+    text = (ROOT / removal.file).read_text(encoding="utf-8")
+    for one in (*(known[name] for name in removal.behind), removal):
+        if one.file == removal.file:
+            text = without(text, one)
+    start, end = span(text, removal.file, removal.part)
+    return text[start:end]
+
+
+async def test_what_is_left_of_a_statement_or_a_script_is_one(db: Database, valkey: Valkey) -> None:
+    """A removal that breaks the text would be noticed by everybody, and prove nothing."""
+    known = removals(declared(), store.names())
+    texts = {name: _without_one(one, known) for name, one in known.items()}
+    for name, text in texts.items():
+        if (file := known[name].file).endswith(".lua"):
+            await valkey.command("SCRIPT", "LOAD", text)
+        elif file.endswith("queries.sql"):
+            async with db.connection() as connection:
+                await connection.prepare(text)
+
+
+async def test_a_broken_statement_and_a_broken_script_are_refused(
+    db: Database, valkey: Valkey
+) -> None:
+    """The control of the one before."""
+    with pytest.raises(ValkeyAway):
+        await valkey.command("SCRIPT", "LOAD", "return {")
+    async with db.connection() as connection:
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await connection.prepare("SELECT user_id FROM users WHERE no_such_column")
+
+
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_guard_that_is_taken_away_is_missed(name: str, tree: Tree) -> None:
     known = removals(declared(), store.names())
@@ -158,3 +198,43 @@ def test_tests_that_do_not_run_are_no_verdict(tree: Tree) -> None:
         tree.trial([], ["tests/nowhere"])
     with pytest.raises(TrialBroken):
         tree.trial([], ["tests/reservations/test_hold.py -k nothing_of_that_name"])
+
+
+_HOLD_SQL = "src/boxoffice/reservations/functions.sql"
+_HOLD = "reservations_hold_v2"
+_CLAIM_LUA = "src/boxoffice/reservations/lua/claim.lua"
+_HOLD_TESTS = ["tests/reservations/test_hold.py"]
+
+
+@pytest.mark.parametrize(
+    ("removal", "says"),
+    [
+        (
+            Removal("slip", _HOLD_SQL, _HOLD, "FOR UPDATE OF s", "FOR UPDATE OF", _HOLD_TESTS),
+            "PostgresSyntaxError",
+        ),
+        (
+            Removal("slip", _HOLD_SQL, _HOLD, "s.status = 'OPEN'", "s.state = 'OPEN'", _HOLD_TESTS),
+            "UndefinedColumnError",
+        ),
+        (Removal("slip", _CLAIM_LUA, "", "local mine = {}", "local mine = {", ()), "no script"),
+    ],
+)
+def test_a_broken_text_is_no_guard_that_is_missed(tree: Tree, removal: Removal, says: str) -> None:
+    """The control: these trials end red, or are never begun, and none of it is a guard's doing."""
+    with pytest.raises(TrialBroken, match=says):
+        tree.trial([removal], removal.red)
+
+
+def test_what_is_nonsense_and_what_is_a_finding() -> None:
+    assert nonsense(
+        "E       asyncpg.exceptions.UndefinedFunctionError: function f() does not exist"
+    )
+    assert nonsense("    | asyncpg.exceptions.PostgresSyntaxError: syntax error at end of input")
+    assert nonsense("E   NameError: name 'now' is not defined")
+    assert nonsense("E   redis.exceptions.ResponseError: Error compiling script (new function)")
+    # An audit in the end of a fixture, a constraint behind a guard, and a test that is about class 42.
+    assert not nonsense("ERROR tests/x.py::test - AssertionError: one_live_ticket_per_seat: 1")
+    assert not nonsense("E   asyncpg.exceptions.UniqueViolationError: duplicate key value")
+    assert not nonsense("E   asyncpg.exceptions.InsufficientPrivilegeError: permission denied")
+    assert not nonsense(">       with pytest.raises(asyncpg.UndefinedColumnError): ...")
