@@ -41,6 +41,23 @@ async def forget(settings: Settings, reservation_id: str) -> None:
     assert done == "DELETE 1"
 
 
+async def overprice(settings: Settings, reservation_id: str) -> None:
+    """Have a reservation cost more than its seats, and than what was paid for it."""
+    scoped = parse_scoped(reservation_id)
+    assert scoped is not None
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        done = await connection.execute(
+            "UPDATE reservations SET amount_minor = amount_minor + 1"
+            " WHERE schedule_id = $1 AND reservation_id = $2",
+            scoped.schedule_id,
+            scoped.own_id,
+        )
+    finally:
+        await connection.close()
+    assert done == "UPDATE 1"
+
+
 async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -62,6 +79,11 @@ async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_pa
         found = await check(settings, field, record, TAG)
         assert any("unexplained_charge 1 times" in one for one in found.broken), found
         record.charges.append(told)
+
+        await overprice(settings, record.payments[1].reservation_id)
+        found = await check(settings, field, record, TAG)
+        # Neither the price of its seats nor what was paid for it.
+        assert (found.imbalance, found.sold_twice, found.double_charges) == (2, 0, 0), found
 
         await forget(settings, record.payments[0].reservation_id)
         found = await check(settings, field, record, TAG)
