@@ -11,12 +11,11 @@ servers that it floods. Two kinds of people:
 
 import asyncio
 import gc
+import math
 import random
 import re
 import resource
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter, deque
 from pathlib import Path
@@ -27,8 +26,9 @@ import uvloop
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
-_TICK_S = 0.001
-_GRACE_S = 15.0
+_LOOK_EVERY_S = 0.001
+TICK_S = 0.1
+GRACE_S = 15.0
 _HOLD = (
     b"POST /v1/schedules/%b/reservations HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"
     b"Authorization: Bearer %b\r\nContent-Type: application/json\r\nIdempotency-Key: "
@@ -59,8 +59,13 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 class Flooded(msgspec.Struct, kw_only=True):
-    """What the people saw between the warm-up and the end; times in seconds."""
+    """What the people saw between the warm-up and the end; times in seconds.
 
+    `begin_s` is monotonic, which all processes of a machine share; `accepted_by_tick` and
+    `refused_by_tick` have how many holds were accepted and refused in each tenth of a second from then.
+    """
+
+    begin_s: float
     wall_s: float
     cpu_s: float
     offered: int
@@ -74,26 +79,40 @@ class Flooded(msgspec.Struct, kw_only=True):
     unanswered: int
     unsent: int
     connections: int
+    accepted_by_tick: list[int]
+    refused_by_tick: list[int]
+
+    @property
+    def offered_per_s(self) -> float:
+        """How many asked, or wanted to and found no connection, per second."""
+        return (self.offered + self.unsent) / self.wall_s
 
     @property
     def goodput_per_s(self) -> float:
         """Holds that were accepted, per second."""
         return self.accepted / self.wall_s
 
+    def between_per_s(self, begin_s: float, end_s: float) -> float:
+        """Holds that were accepted between two moments, per second, of the whole ticks between them."""
+        first, last = self._ticks(begin_s, end_s)
+        return sum(self.accepted_by_tick[first:last]) / ((last - first) * TICK_S)
+
+    def refused_between(self, begin_s: float, end_s: float) -> int:
+        """How many were refused between two moments, of the whole ticks between them."""
+        first, last = self._ticks(begin_s, end_s)
+        return sum(self.refused_by_tick[first:last])
+
+    def _ticks(self, begin_s: float, end_s: float) -> tuple[int, int]:
+        first = math.ceil((begin_s - self.begin_s) / TICK_S)
+        last = math.floor((end_s - self.begin_s) / TICK_S)
+        if not 0 <= first < last <= len(self.accepted_by_tick):
+            raise ValueError("the flood has nothing to say about that time")
+        return first, last
+
     @property
     def client_cores(self) -> float:
         """How much of a core the client took."""
         return self.cpu_s / self.wall_s
-
-
-def run(plan: Plan) -> Flooded:
-    """Flood, in a process of its own."""
-    with tempfile.TemporaryDirectory(prefix="boxoffice-flood-") as folder:
-        written, answer = Path(folder, "plan"), Path(folder, "flooded")
-        written.write_bytes(msgspec.msgpack.encode(plan))
-        argv = [sys.executable, "-m", "faults.flood", str(written), str(answer)]
-        subprocess.run(argv, check=True, timeout=plan.seconds + plan.warm_s + 4 * _GRACE_S)
-        return msgspec.msgpack.decode(answer.read_bytes(), type=Flooded)
 
 
 class _Line(asyncio.Protocol):
@@ -151,12 +170,14 @@ class _Crowd:
         self._idle: list[_Line] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._is_over = False
-        self._from_s = 0.0
+        self.from_s = 0.0
         self.lines = 0
         self.unsent = 0
         self.offered = 0
         self.under_way = 0
         self.accepted: list[float] = []
+        self.accepted_by_tick = [0] * math.ceil(plan.seconds / TICK_S)
+        self.refused_by_tick = list(self.accepted_by_tick)
         self.refused: list[float] = []
         self.statuses: Counter[str] = Counter()
         self.untold = 0
@@ -186,15 +207,15 @@ class _Crowd:
         line.sent_s = at_s
         body = self._bodies[line.seat]
         self.under_way += 1
-        if at_s >= self._from_s:
+        if at_s >= self.from_s:
             self.offered += 1
         line.transport.write(line.head + _REST % (self._tag, number, len(body), body))
 
     def start(self) -> float:
         """Begin, and return when it is over."""
         now = self._loop.time()
-        self._from_s = now + self._plan.warm_s
-        self._until_s = self._from_s + self._plan.seconds
+        self.from_s = now + self._plan.warm_s
+        self._until_s = self.from_s + self._plan.seconds
         if self._plan.rate_per_s:
             self._due_s = now
             self._arrive()
@@ -216,8 +237,8 @@ class _Crowd:
             elif self.lines < self._plan.connections_max:
                 self._open_soon()
             else:
-                self.unsent += now >= self._from_s
-        self._loop.call_later(_TICK_S, self._arrive)
+                self.unsent += now >= self.from_s
+        self._loop.call_later(_LOOK_EVERY_S, self._arrive)
 
     def _open_soon(self) -> None:
         task = self._loop.create_task(self._open_and_send())
@@ -247,7 +268,7 @@ class _Crowd:
         else:
             self._free.append(line.seat)
         line.seat = -1
-        if self._from_s <= now < self._until_s:
+        if self.from_s <= now < self._until_s:
             self._count(line, status, now)
         if not self._plan.rate_per_s:
             think_s = self._rng.expovariate(1 / self._plan.think_s)
@@ -263,10 +284,13 @@ class _Crowd:
 
     def _count(self, line: _Line, status: int, now: float) -> None:
         self.statuses[str(status)] += 1
+        at = min(int((now - self.from_s) / TICK_S), len(self.accepted_by_tick) - 1)
         if status == 201:
             self.accepted.append(now - line.sent_s)
+            self.accepted_by_tick[at] += 1
         elif status in _REFUSALS:
             self.refused.append(now - line.sent_s)
+            self.refused_by_tick[at] += 1
             self.untold += line.retry_after_s < 0
 
     def lost(self, line: _Line) -> None:
@@ -295,9 +319,10 @@ async def _flood(plan: Plan) -> Flooded:
     began_s, cpu_s = loop.time(), time.process_time()
     await asyncio.sleep(until_s - loop.time())
     wall_s, cpu_s = loop.time() - began_s, time.process_time() - cpu_s
-    done, _ = await asyncio.wait([crowd.finished], timeout=_GRACE_S)
+    done, _ = await asyncio.wait([crowd.finished], timeout=GRACE_S)
     accepted, refused = sorted(crowd.accepted), sorted(crowd.refused)
     return Flooded(
+        begin_s=crowd.from_s,
         wall_s=wall_s,
         cpu_s=cpu_s,
         offered=crowd.offered,
@@ -311,6 +336,8 @@ async def _flood(plan: Plan) -> Flooded:
         unanswered=0 if done else crowd.under_way,
         unsent=crowd.unsent,
         connections=crowd.lines,
+        accepted_by_tick=crowd.accepted_by_tick,
+        refused_by_tick=crowd.refused_by_tick,
     )
 
 

@@ -1,23 +1,24 @@
 """What clients do to the shop."""
 
 import asyncio
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import msgspec
 import psutil
 
 from bench import wire
+from boxoffice.loadtest.store import reading
+from faults import children
+from faults.field import Field
 from faults.load import Answer, Call, Load, Pace, new_session
 from faults.matrix import AnyRow, Observations, Part, Row
 from faults.record import Held, percentile
-from faults.rude import Told, Wish
+from faults.rude import CLOSED, CUT, OVER, Told, Wish
 from faults.targets import MEMORY_GROWTH_MAX_MB, SLOWER_MAX
 from faults.world import Layout, World
 
@@ -26,7 +27,9 @@ _MB = 1_000_000
 _RESOLUTION_S = 0.005
 _WARM_S = 2.0
 _CALM_S = 4.0
-_RUDE_S = 7.0
+_RUDE_S = 8.0
+# The last of them begins after 2 s: whom a deadline of 3 s passes is told well before the end.
+_PATIENCE_S = 5.5
 _SETTLED_AFTER_S = 0.5
 _LOOK_EVERY_S = 0.2
 _REPLAYS = 100
@@ -46,27 +49,36 @@ _BRISK = Pace(visits_per_s=80.0, pays=0.3, releases=0.5, looks=0.0)
 
 @dataclass(frozen=True)
 class Rudeness:
-    """One kind of rude clients, how many of them, and what all of them together must be told."""
+    """One kind of rude clients, how many of them, and what they must be told in every trial.
+
+    `at_least` says how often each answer has to come; what is in neither it nor `also` is wrong. A turn
+    that the end of the trial cuts short (at most one of each client) has no answer. What they hold
+    under their one key is held `holds` times.
+    """
 
     kind: str
     clients: int
-    expected: tuple[str, ...]
+    at_least: Mapping[str, int]
+    also: tuple[str, ...] = ()
+    holds: int = 0
+
+    def wrong(self, told: Told) -> list[str]:
+        """Return what is wrong with what they were told in a trial."""
+        rare = {
+            what: least
+            for what, least in self.at_least.items()
+            if told.answers.get(what, 0) < least
+        }
+        odd = set(told.answers) - {*self.at_least, *self.also, OVER}
+        found = [f"fewer rude clients than {rare} were told so: {told.answers}"] if rare else []
+        return found + ([f"rude clients were told {told.answers}"] if odd else [])
 
 
 async def _play_rude(wish: Wish) -> Told:
     """Let rude clients loose in a process of their own, so that their work delays nobody else's."""
-    return await asyncio.to_thread(_run_rude, wish)
-
-
-def _run_rude(wish: Wish) -> Told:
-    with tempfile.TemporaryDirectory(prefix="boxoffice-rude-") as folder:
-        written, answer = Path(folder, "wish"), Path(folder, "told")
-        written.write_bytes(msgspec.msgpack.encode(wish))
-        argv = [sys.executable, "-m", "faults.rude", str(written), str(answer)]
-        subprocess.run(
-            argv, check=True, stdin=subprocess.DEVNULL, timeout=wish.seconds + _END_WITHIN_S
-        )
-        return msgspec.msgpack.decode(answer.read_bytes(), type=Told)
+    within_s = wish.seconds + _END_WITHIN_S
+    told = await children.ask("faults.rude", msgspec.msgpack.encode(wish), within_s=within_s)
+    return msgspec.msgpack.decode(told, type=Told)
 
 
 async def _peak_bytes(pid: int, until: "asyncio.Task[Told]") -> int:
@@ -124,8 +136,12 @@ async def _stay_calm(load: Load, seen: _Times) -> None:
 async def _suffer(load: Load, pid: int, wish: Wish, seen: _Times) -> int:
     """Let people buy beside rude clients; return the most memory that their worker had, in bytes."""
     playing = asyncio.create_task(_play_rude(wish))
-    peak_bytes = await _peak_bytes(pid, playing)
-    told = await playing
+    try:
+        peak_bytes = await _peak_bytes(pid, playing)
+        told = await playing
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
     # From the first rude client on: what it takes to start their process is not theirs.
     seen.beside_s += _took_s(load, told.begin_s, told.end_s)
     seen.told.append(told)
@@ -159,30 +175,27 @@ def _judged(rude: Rudeness, played: _Times) -> Observations:
         seen.broken.append(f"a worker grew by {played.growth_mb:.0f} MB")
     if played.times > SLOWER_MAX:
         seen.broken.append(f"the others' p99 is {played.times:.1f} times what it was without them")
+    answers: Counter[str] = Counter()
     for told in played.told:
-        if set(told.answers) - set(rude.expected) or not told.turns:
-            seen.broken.append(f"rude clients were told {told.answers} in {told.turns} turns")
+        answers.update(told.answers)
+        seen.broken += rude.wrong(told)
+    seen.figures |= {f"told_{what}_count": float(count) for what, count in answers.items()}
     return seen
 
 
 def _row(rude: Rudeness, does: str, expects: str) -> Row:
     """Return the row of one kind of rude clients."""
 
-    async def run(world: World, load: Load, _random: Random, trials: int) -> Observations:
-        path = f"/v1/schedules/{load.field.schedule_id}/seats"
+    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
         # Somebody else's sale: what is held there is nobody's to remember.
         beside = await world.sow(seats=100, people=1, hold_ttl_s=3_600)
-        token = beside.people[0].access_token
-        hold = wire.hold(beside.schedule_id, token, "hang-up", beside.seat_ids[:1])
-        wish = Wish(
-            kind=rude.kind,
-            port=world.api[0].port,
-            clients=rude.clients,
-            seconds=_RUDE_S,
-            path=path,
-            hold=hold,
-        )
-        return _judged(rude, await _between(world, load, wish, trials))
+        wish = _wish(rude, world, load, beside, random)
+        seen = _judged(rude, await _between(world, load, wish, trials))
+        held = await _count_holds(world, beside)
+        seen.figures["held_count"] = float(held)
+        if held != rude.holds:
+            seen.broken.append(f"one key has {held} holds instead of {rude.holds}")
+        return seen
 
     return Row(
         name=f"clients_{rude.kind}",
@@ -195,6 +208,27 @@ def _row(rude: Rudeness, does: str, expects: str) -> Row:
         layout=Layout(api=1, settings=_DEADLINES),
         pace=_BRISK,
     )
+
+
+def _wish(rude: Rudeness, world: World, load: Load, beside: Field, random: Random) -> Wish:
+    token = beside.people[0].access_token
+    return Wish(
+        kind=rude.kind,
+        port=world.api[0].port,
+        clients=rude.clients,
+        seconds=_RUDE_S,
+        patience_s=_PATIENCE_S,
+        seed=random.randrange(2**31),
+        path=f"/v1/schedules/{load.field.schedule_id}/seats",
+        # Any seat: whoever gets a second one for the same key is seen.
+        hold=wire.hold_best(beside.schedule_id, token, "hang-up", 1),
+    )
+
+
+async def _count_holds(world: World, field: Field) -> int:
+    """Return how many reservations a sale has had."""
+    async with reading(world.settings) as reader:
+        return len((await reader.stored(UUID(field.schedule_id), "", field.hold_ttl_s)).holds)
 
 
 async def replay(_world: World, load: Load, random: Random, trials: int) -> Observations:
@@ -245,42 +279,57 @@ def _take_replays(
     return []
 
 
-ROWS: tuple[AnyRow, ...] = (
-    _row(
-        Rudeness("slow_heads", 300, ("408",)),
+RUDE: tuple[tuple[Rudeness, str, str], ...] = (
+    (
+        Rudeness("slow_heads", 300, {"408": 300}),
         "300 connections that send a byte of a head every half second",
         "each is told 408 at its deadline",
     ),
-    _row(
-        Rudeness("slow_bodies", 300, ("408",)),
+    (
+        Rudeness("slow_bodies", 300, {"408": 300}),
         "300 connections that send a byte of a body every half second",
         "each is told 408 at its deadline",
     ),
-    _row(
-        Rudeness("storm", 150, ("200",)),
+    (
+        Rudeness("storm", 150, {"200": 600}),
         "150 clients that connect anew for every request, some 300 connections a second",
         "all are answered",
     ),
-    _row(
-        Rudeness("hang_ups", 40, ()),
+    (
+        Rudeness(
+            "hang_ups",
+            40,
+            {"in_the_head": 40, "in_the_body": 40, "before_the_answer": 40},
+            also=("after_201", "after_409"),
+            holds=1,
+        ),
         "40 clients that reset their connection in the head, in the body or before the answer",
         "nobody else notices, and what they held is held once",
     ),
-    _row(
-        Rudeness("giant_bodies", 10, ("413", "closed", "cut")),
-        "10 clients that send bodies of a gigabyte, declared or in chunks",
+    (
+        Rudeness(
+            "giant_bodies",
+            10,
+            {"413_declared": 10, "413_chunked": 10},
+            also=tuple(f"{end}_{how}" for end in (CUT, CLOSED) for how in ("declared", "chunked")),
+        ),
+        "10 clients that send bodies of a gigabyte, declared or in chunks, until they are refused",
         "413, and the connection is closed",
     ),
-    _row(
-        Rudeness("deep_json", 20, ("400",)),
+    (
+        Rudeness("deep_json", 20, {"400": 20}),
         "20 clients that send JSON of 12,000 levels",
         "400",
     ),
-    _row(
-        Rudeness("never_read", 200, ("cut",)),
+    (
+        Rudeness("never_read", 200, {CUT: 200}),
         "200 connections that ask for seat maps and never read an answer",
         "each is cut when its answer was not taken in time",
     ),
+)
+
+ROWS: tuple[AnyRow, ...] = (
+    *(_row(*one) for one in RUDE),
     Row(
         name="clients_replays",
         part=Part.CLIENTS,

@@ -1,11 +1,11 @@
 """What schemathesis makes of the description of the API: all phases, all checks."""
 
-import asyncio
 import os
-import subprocess
+import signal
 import sys
 from random import Random
 
+from faults import children
 from faults.matrix import AnyRow, Errand, Observations, Part
 
 _TEST = "tests/api/test_schemathesis.py::test_schemathesis_finds_nothing"
@@ -14,13 +14,11 @@ _EXAMPLES = 220
 _QUICK_EXAMPLES = 40
 _CASES_MIN = 10_000
 _TIMEOUT_S = 1_500
-_SAID_CHARS = 6_000
 
 
 async def ask_everything(random: Random, trials: int) -> Observations:
     """Run schemathesis in a shop of its own; a trial is one example per operation."""
-    seed = random.randrange(2**31)
-    cases, said = await asyncio.to_thread(_run, trials, seed)
+    cases, said = await _run(trials, seed=random.randrange(2**31))
     seen = Observations(trials=cases)
     if said:
         seen.broken.append(said)
@@ -29,21 +27,20 @@ async def ask_everything(random: Random, trials: int) -> Observations:
     return seen
 
 
-def _run(examples: int, seed: int) -> tuple[int, str]:
+async def _run(examples: int, *, seed: int) -> tuple[int, str]:
     """Return how many cases there were, and the end of what was said where something failed."""
     env = os.environ | {"BOXOFFICE_TEST_EXAMPLES": str(examples), "BOXOFFICE_TEST_SEED": str(seed)}
-    done = subprocess.run(
+    ended = await children.run(
         # Longer than a test may take in the suite.
         [sys.executable, "-m", "pytest", "-q", "-s", f"--timeout={_TIMEOUT_S}", _TEST],
         env=env,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
+        within_s=_TIMEOUT_S,
+        # It puts its servers and folders away.
+        stop_signal=signal.SIGINT,
     )
-    found = [line for line in done.stdout.splitlines() if line.startswith("schemathesis cases: ")]
+    found = [line for line in ended.said.splitlines() if line.startswith("schemathesis cases: ")]
     cases = int(found[-1].rpartition(" ")[2]) if found else 0
-    return cases, "" if done.returncode == 0 else (done.stdout + done.stderr)[-_SAID_CHARS:]
+    return cases, "" if ended.code == 0 else ended.end_of_it
 
 
 ROWS: tuple[AnyRow, ...] = (

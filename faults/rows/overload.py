@@ -1,13 +1,11 @@
 """More than the shop can do: five times the load that saturates it."""
 
-import asyncio
 from dataclasses import dataclass
 from random import Random
 from statistics import mean, median
 
-from faults import flood
-from faults.field import Field
-from faults.flood import Flooded, Plan
+from faults.flood import Flooded
+from faults.flooding import WARM_S, Flooding, unexpected
 from faults.load import Load, Pace
 from faults.matrix import AnyRow, Observations, Part, Row
 from faults.world import Layout, World
@@ -16,47 +14,13 @@ _TIMES = 5
 # Half as many again as would do, so that the shop surely has no time left.
 _SATURATING_TIMES = 1.5
 _SECONDS = 5.0
-_WARM_S = 1.5
-_RESTLESS_PEOPLE = 256
 _THINK_S = 0.1
 _GOODPUT_MIN = 0.9
 _P99_MAX_S = 1.0
 _GRACE_S = 5.0
-_EXPECTED = {"201", "429", "503"}
+_EXPECTED = frozenset({"201", "503"})
 # More than can be held before the first holds lapse.
 _SEATS, _PEOPLE, _TTL_S = 60_000, 2_000, 4
-
-
-class _Flooding:
-    """Floods one schedule after the other of the same world, each time under new keys."""
-
-    def __init__(self, world: World, field: Field, random: Random) -> None:
-        self._ports = [api.port for api in world.api]
-        self._field = field
-        self._random = random
-
-    async def by(
-        self, people: int, *, think_s: float = _THINK_S, rate_per_s: float = 0.0
-    ) -> Flooded:
-        """Flood by so many people, or by as many deaf ones who come at a rate together."""
-        number = self._random.randrange(2**31)
-        plan = Plan(
-            ports=self._ports,
-            schedule_id=self._field.schedule_id,
-            seat_ids=list(self._field.seat_ids),
-            tokens=[person.access_token for person in self._field.people],
-            tag=f"flood-{number}",
-            seed=number,
-            seconds=_SECONDS,
-            warm_s=_WARM_S,
-            people=0 if rate_per_s else people,
-            think_s=think_s,
-            rate_per_s=rate_per_s,
-            connections_max=people,
-        )
-        flooded = await asyncio.to_thread(flood.run, plan)
-        await asyncio.sleep(_TTL_S)  # What was held lapses.
-        return flooded
 
 
 @dataclass(frozen=True)
@@ -89,6 +53,11 @@ class _Trial:
         return _share(self.deaf, self.between, self.after)
 
     @property
+    def restless_share(self) -> float:
+        """The goodput of five times the people, of that of people who never rest."""
+        return self.people.goodput_per_s / max(self.restless.goodput_per_s, 1.0)
+
+    @property
     def all_of_it(self) -> list[Flooded]:
         """Everything that was offered beyond what can be done."""
         return [*self.saturated, self.people, self.deaf]
@@ -107,18 +76,20 @@ async def five_times(world: World, load: Load, random: Random, trials: int) -> O
     played = []
     for _ in range(trials):
         field = await world.sow(seats=_SEATS, people=_PEOPLE, hold_ttl_s=_TTL_S)
-        flooding = _Flooding(world, field, random)
+        flooding = Flooding(world, field, random)
         with load.fault("overload", grace_s=_GRACE_S):
-            restless = await flooding.by(_RESTLESS_PEOPLE, think_s=0.001)
+            restless = await flooding.by_restless(seconds=_SECONDS)
             most_per_s = max(10.0, restless.goodput_per_s)
             enough, many = (
                 round(times * most_per_s * _THINK_S) for times in (_SATURATING_TIMES, _TIMES)
             )
-            before = await flooding.by(enough)
-            people = await flooding.by(many)
-            between = await flooding.by(enough)
-            deaf = await flooding.by(many, rate_per_s=_TIMES * most_per_s)
-            after = await flooding.by(enough)
+            before = await flooding.by(enough, seconds=_SECONDS, think_s=_THINK_S)
+            people = await flooding.by(many, seconds=_SECONDS, think_s=_THINK_S)
+            between = await flooding.by(enough, seconds=_SECONDS, think_s=_THINK_S)
+            deaf = await flooding.by(
+                many, seconds=_SECONDS, think_s=_THINK_S, rate_per_s=_TIMES * most_per_s
+            )
+            after = await flooding.by(enough, seconds=_SECONDS, think_s=_THINK_S)
         played.append(_Trial(restless, before, people, between, deaf, after))
     return _judged(played)
 
@@ -134,11 +105,17 @@ def _judged(played: list[_Trial]) -> Observations:
         "saturated_per_s": median(at.goodput_per_s for one in played for at in one.saturated),
         "goodput_share": median(shares),
         "goodput_share_min": min(shares),
+        "restless_share": median(one.restless_share for one in played),
+        "offered_per_s": median(one.people.offered_per_s for one in played),
+        "unsent_count": sum(one.people.unsent for one in played),
+        "accepted_count": sum(one.people.accepted for one in played),
         "accepted_p99_ms": p99_s * 1000,
         "refused_per_s": median(_refused_per_s(one.people) for one in played),
         "client_cores": median(one.people.client_cores for one in played),
         "deaf_goodput_share": median(deaf_shares),
         "deaf_goodput_share_min": min(deaf_shares),
+        "deaf_offered_per_s": median(one.offered_per_s for one in deaf),
+        "deaf_unsent_count": sum(one.unsent for one in deaf),
         "deaf_accepted_p99_ms": median(one.accepted_p99_s for one in deaf) * 1000,
         "deaf_refused_per_s": median(_refused_per_s(one) for one in deaf),
     }
@@ -149,20 +126,14 @@ def _judged(played: list[_Trial]) -> Observations:
     if p99_s > _P99_MAX_S:
         seen.broken.append(f"the p99 of accepted requests is {p99_s:.2f} s")
     for one in played:
-        seen.broken += [said for flooded in one.all_of_it for said in _unexpected(flooded)]
+        seen.broken += [
+            said for flooded in one.all_of_it for said in unexpected(flooded, _EXPECTED)
+        ]
     return seen
 
 
 def _refused_per_s(one: Flooded) -> float:
     return (sum(one.statuses.values()) - one.accepted) / one.wall_s
-
-
-def _unexpected(one: Flooded) -> list[str]:
-    """Return what people were told beside a success and a refusal that says when to come back."""
-    wrong = {status: count for status, count in one.statuses.items() if status not in _EXPECTED}
-    odd = {"without Retry-After": one.untold, "cut off": one.cut, "unanswered": one.unanswered}
-    wrong |= {what: count for what, count in odd.items() if count}
-    return [f"people were answered {wrong}"] if wrong else []
 
 
 ROWS: tuple[AnyRow, ...] = (
@@ -175,7 +146,7 @@ ROWS: tuple[AnyRow, ...] = (
         run=five_times,
         trials=3,
         round_trials=3,
-        trial_s=6 * (_SECONDS + _WARM_S + _TTL_S) + 20,
+        trial_s=6 * (_SECONDS + WARM_S + _TTL_S) + 20,
         layout=Layout(api=1, settings={"log_requests": "false"}),
         pace=Pace(visits_per_s=5.0),
         hold_ttl_s=60,

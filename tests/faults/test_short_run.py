@@ -5,16 +5,15 @@ import random
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-import psutil
 import pytest
 
 from faults.rows import ALL
+from tests.faults.processes import MARK, marked
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 150
@@ -27,16 +26,6 @@ ROWS = (
 )
 
 
-def marked(mark: str) -> list[list[str]]:
-    """Return the command lines of the processes that have the mark in their environment."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get("FAULTS_MARK") == mark:
-                found.append(process.cmdline())
-    return found
-
-
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a short run writes."""
@@ -45,7 +34,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     written = tmp_path_factory.mktemp("faults") / "faults.json"
     argv = [sys.executable, "-m", "faults", "--quick", f"--seed={seed}"]
     argv += [f"--only={','.join(ROWS)}", f"--json={written}"]
-    env = {**os.environ, "FAULTS_MARK": (mark := uuid4().hex)}
+    env = {**os.environ, MARK: (mark := uuid4().hex)}
     with subprocess.Popen(
         argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:
@@ -76,7 +65,7 @@ def test_an_unknown_row_is_refused_by_name() -> None:
 
 def test_an_interrupted_run_says_so_and_leaves_nothing_running() -> None:
     argv = [sys.executable, "-m", "faults", "--seed=1", "--only=api_sigkill"]
-    env = {**os.environ, "FAULTS_MARK": (mark := uuid4().hex)}
+    env = {**os.environ, MARK: (mark := uuid4().hex)}
     with subprocess.Popen(
         argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:

@@ -1,0 +1,76 @@
+"""Rude clients who are never told anything, or the wrong thing, are no pass."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from faults.rows.clients import RUDE, Rudeness
+from faults.rude import CUT, FORGOTTEN, OVER, UNREACHED, Told, Wish, play
+
+HOLD = b"POST /v1/schedules/none/reservations HTTP/1.1\r\nHost: shop\r\n\r\n{}"
+# Nobody answers them: whether they were heard is seen by what is held.
+SPOKEN_TO = [rude for rude, *_ in RUDE if rude.kind != "hang_ups"]
+
+
+def wish(kind: str, port: int) -> Wish:
+    """Return a wish to be rude for a moment, with little patience."""
+    return Wish(
+        kind=kind, port=port, clients=2, seconds=2.5, patience_s=0.4, seed=1, path="/", hold=HOLD
+    )
+
+
+def told(answers: dict[str, int]) -> Told:
+    """Return what clients were told in a trial."""
+    turns = sum(answers.values())
+    return Told(begin_s=0.0, end_s=1.0, turns=turns, answers=answers, sent_bytes=0)
+
+
+@pytest.fixture
+async def silent_port() -> AsyncIterator[int]:
+    """A server that takes everything and says nothing."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("rude", SPOKEN_TO, ids=lambda rude: rude.kind)
+async def test_silence_is_noticed(silent_port: int, rude: Rudeness) -> None:
+    heard = await play(wish(rude.kind, silent_port))
+    assert heard.turns == sum(heard.answers.values())
+    assert any(what.startswith(FORGOTTEN) for what in heard.answers), heard
+    assert rude.wrong(heard)
+
+
+async def test_nobody_there_is_noticed(unused_tcp_port: int) -> None:
+    heard = await play(wish("storm", unused_tcp_port))
+    assert set(heard.answers) == {UNREACHED}
+
+
+@pytest.mark.parametrize("rude", [one for one, *_ in RUDE], ids=lambda rude: rude.kind)
+def test_no_answers_are_wrong_for_every_kind(rude: Rudeness) -> None:
+    assert rude.wrong(told({}))
+    assert rude.wrong(told({OVER: rude.clients}))
+
+
+@pytest.mark.parametrize("rude", [one for one, *_ in RUDE], ids=lambda rude: rude.kind)
+def test_what_is_wanted_is_enough_and_one_less_is_not(rude: Rudeness) -> None:
+    wanted = dict(rude.at_least)
+    assert not rude.wrong(told(wanted | {OVER: 1}))
+    for what, least in wanted.items():
+        assert rude.wrong(told(wanted | {what: least - 1}))
+
+
+@pytest.mark.parametrize("odd", [FORGOTTEN, UNREACHED, CUT, "500"])
+def test_an_odd_answer_beside_all_others_is_wrong(odd: str) -> None:
+    slow = RUDE[0][0]
+    assert slow.wrong(told({"408": 1_000, odd: 1}))
