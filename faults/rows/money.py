@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
 from faults.load import Answer, Call, Load
 from faults.matrix import AnyRow, Observations, Part, Row
-from faults.record import Held, Paid
+from faults.record import Charged, Held, Paid
 from faults.world import Layout, World
 
 # A payment at the end of a hold is sent up to so long before it, and a rival's hold as long after.
@@ -16,7 +17,7 @@ _LATE_S = 0.010
 _TTL_S = 2
 _AT_ONCE = 20
 _HANG_UP_WITHIN_S = 0.012
-_AMOUNT_MINOR = 777
+_AMOUNT_MINOR, _OTHER_MINOR = 777, 778
 _MANY_TRIALS = 100
 # Sweepers that never rest.
 _BUSY_SWEEPERS = Layout(sweepers=2, settings={"sweep_interval_ms": 20})
@@ -128,24 +129,43 @@ def _one_payment(
 
 
 async def charge_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
-    """Charge a wallet four times at once under one key, and once more with another amount."""
+    """Charge a wallet four times at once under one key, and at the same moment with another amount."""
     seen = Observations()
     for _ in range(trials):
         person, key = random.randrange(len(load.field.people)), load.new_key("charge")
         calls = [_charge(person, key, _AMOUNT_MINOR, turn) for turn in range(4)]
-        await load.conclude(calls[0])
-        begin = len(load.record.charges)
-        answers = await asyncio.gather(
-            *(load.call(call) for call in calls),
-            load.call(_charge(person, key, _AMOUNT_MINOR + 1, 0)),
-        )
-        told = {answer.body.get("charge_id") for answer in answers[:4] if answer is not None}
-        if told != {load.record.charges[begin - 1].charge_id}:
-            seen.broken.append(f"one key made {len(told)} charges")
-        if answers[4] is None or answers[4].code != "idempotency_key_reused":
-            seen.broken.append("a key was used for another amount")
+        calls.insert(random.randrange(5), _charge(person, key, _OTHER_MINOR, random.randrange(2)))
+        begin_s = time.monotonic()
+        answers = await asyncio.gather(*(load.call(call) for call in calls))
         seen.trials += 1
+        seen.broken += _one_charge(load, calls, answers, begin_s)
+    others = [one for one in load.record.charges if one.amount_minor == _OTHER_MINOR]
+    seen.figures["other_amount_first_count"] = float(len(others))
     return seen
+
+
+def _one_charge(
+    load: Load, calls: Sequence[Call], answers: Sequence[Answer | None], begin_s: float
+) -> list[str]:
+    """Write the one charge down, and return what is wrong with the answers."""
+    done = {
+        answer.body["charge_id"]: (call, answer)
+        for call, answer in zip(calls, answers, strict=True)
+        if answer is not None and answer.status == 201
+    }
+    if len(done) != 1:
+        return [f"one key made {len(done)} charges"]
+    [(charge_id, (call, answer))] = done.items()
+    load.record.charges.append(
+        Charged(charge_id, call.person, answer.body["amount"], call.key, begin_s, answer.end_s)
+    )
+    told = [_told_of_charge(one) for one in answers]
+    wanted = ["201" if one.body == call.body else "idempotency_key_reused" for one in calls]
+    return [] if told == wanted else [f"charges under one key were told {told}, not {wanted}"]
+
+
+def _told_of_charge(answer: Answer | None) -> str:
+    return "nothing" if answer is None else answer.code or str(answer.status)
 
 
 def _charge(person: int, key: str, amount_minor: int, turn: int) -> Call:
@@ -154,23 +174,37 @@ def _charge(person: int, key: str, amount_minor: int, turn: int) -> Call:
 
 
 async def lose_the_answer(world: World, load: Load, random: Random, trials: int) -> Observations:
-    """Hang up in the middle of a charge, a hold and a payment, and ask again at the other process."""
+    """Hang up in the middle of a charge and of a payment, and ask again at the other process."""
     seen = Observations()
+    hung_up: Counter[bool] = Counter()
     for _ in range(trials):
         person = random.randrange(len(load.field.people))
         charge = _charge(person, load.new_key("charge"), _AMOUNT_MINOR, 0)
-        await _lose_and_repeat(load, random, charge)
+        hung_up.update(await _lose_and_repeat(load, random, charge))
         held = await load.hold(person, load.wish())
         if held is not None:
-            await _lose_and_repeat(load, random, _payment(held, load.new_key("pay"), 0))
+            pay = _payment(held, load.new_key("pay"), 0)
+            hung_up.update(await _lose_and_repeat(load, random, pay))
         seen.trials += 1
+    seen.figures |= {
+        "hung_up_before_the_answer_count": float(hung_up[True]),
+        "hung_up_after_it_count": float(hung_up[False]),
+    }
+    if not hung_up[True]:
+        seen.broken.append("nobody hung up before the answer: none was lost")
     return seen
 
 
-async def _lose_and_repeat(load: Load, random: Random, call: Call) -> None:
+async def _lose_and_repeat(load: Load, random: Random, call: Call) -> list[bool]:
+    """Hang up a few times, then ask again; say of each time whether it was before the answer."""
+    lost = []
     for _ in range(random.randint(1, 3)):
+        before = len(load.record.attempts)
         await load.abandon(call, random.uniform(0, _HANG_UP_WITHIN_S))
+        # Only what has come to its end is written down.
+        lost.append(all(one.key != call.key for one in load.record.attempts[before:]))
     await load.conclude(_elsewhere(call))
+    return lost
 
 
 def _elsewhere(call: Call) -> Call:
@@ -245,9 +279,9 @@ ROWS: tuple[AnyRow, ...] = (
     Row(
         name="money_double_charge",
         part=Part.MONEY,
-        does="each charge is repeated four times at once through two processes, and once with "
-        "another amount",
-        expects="one charge; another amount under its key is refused",
+        does="each charge is sent four times at once through two processes, and at the same moment "
+        "once with another amount",
+        expects="one charge, of the amount that came first; the other under its key is refused",
         run=charge_twice,
         trials=300,
         quick_trials=10,
