@@ -17,6 +17,8 @@ KILLS_MIN = 300
 PLANTED_MIN = 20
 ROLLING_RESTARTS_MIN = 20
 CASES_MIN = 10_000
+STOPS_MIN = 3
+OVERLOADS_MIN = 3
 GOODPUT_WITHOUT_VALKEY_MIN_PERCENT = 70.0
 GOODPUT_OVERLOADED_MIN = 0.9
 ACCEPTED_P99_MAX_MS = 1_000.0
@@ -196,7 +198,7 @@ def _recovery(part: str) -> Target:
 
 
 def _figure(
-    name: str, text: str, is_good: Callable[[float], bool], unit: str
+    name: str, text: str, is_good: Callable[[float], bool], unit: str, wanted: int = 1
 ) -> Callable[[Sequence[Result]], Measured]:
     """Return how a figure of rows is measured; of several rows the worst counts, of none nothing."""
 
@@ -207,7 +209,7 @@ def _figure(
         if len(known) < len(values):
             return Measured("not measured", count, unit, is_good=False)
         figure = worst(name, *known)
-        return Measured(text.format(figure), count, unit, is_good(figure))
+        return Measured(text.format(figure), count, unit, is_good(figure), wanted)
 
     return measure
 
@@ -272,6 +274,7 @@ TARGETS: tuple[Target, ...] = (
             "{:.0f} %",
             lambda percent: percent >= GOODPUT_WITHOUT_VALKEY_MIN_PERCENT,
             "stops",
+            STOPS_MIN,
         ),
     ),
     Target("answers that no fault excuses", "0", _has_buyers, _inexcusable),
@@ -279,14 +282,24 @@ TARGETS: tuple[Target, ...] = (
         "goodput at 5 × what saturates, against at saturation",
         f"≥ {GOODPUT_OVERLOADED_MIN:.0%}",
         _named("overload"),
-        _figure("goodput_share", "{:.0%}", lambda share: share >= GOODPUT_OVERLOADED_MIN, "trials"),
+        _figure(
+            "goodput_share",
+            "{:.0%}",
+            lambda share: share >= GOODPUT_OVERLOADED_MIN,
+            "trials",
+            OVERLOADS_MIN,
+        ),
     ),
     Target(
         "p99 of accepted requests at 5 × what saturates",
         f"≤ {ACCEPTED_P99_MAX_MS / 1000:g} s",
         _named("overload"),
         _figure(
-            "accepted_p99_ms", "{:.0f} ms", lambda p99_ms: p99_ms <= ACCEPTED_P99_MAX_MS, "trials"
+            "accepted_p99_ms",
+            "{:.0f} ms",
+            lambda p99_ms: p99_ms <= ACCEPTED_P99_MAX_MS,
+            "trials",
+            OVERLOADS_MIN,
         ),
     ),
     Target(

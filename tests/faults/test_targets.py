@@ -106,6 +106,7 @@ LATE_S = [0.1] * 90 + [6.0] * 10
         ("api_kill_with_a_claim", {"trials": 0}, "crash points"),
         ("valkey_sigstop", {"figures": {"goodput_kept_percent": 69.0}}, "with Valkey down"),
         ("valkey_sigstop", {"figures": {}}, "with Valkey down"),
+        ("valkey_sigstop", {"trials": 2}, "with Valkey down"),
         ("overload", {"figures": {"goodput_share": 0.89, "accepted_p99_ms": 1}}, "goodput at 5"),
         ("overload", {"figures": {"goodput_share": 1, "accepted_p99_ms": 1001}}, "p99 of accepted"),
         ("rolling_restart", {"figures": {"failed_requests_count": 1}}, "rolling restarts"),
@@ -140,6 +141,13 @@ def test_one_bad_figure_is_missed_and_no_other(
     missed = [one.figure for one in made if one.status is Status.MISSED]
     assert [figure in one for one in missed] == ([True] if figure else [])
     assert ("1 MISSED" in closing(made, is_whole=True)) == bool(figure)
+
+
+def test_one_comparison_of_overload_is_too_few_for_a_whole_run() -> None:
+    made = told(spoilt("overload", trials=1))
+    missed = [name for name, one in made.items() if one.status is Status.MISSED]
+    assert len(missed) == 2
+    assert all("5 × what saturates" in name for name in missed)
 
 
 def test_a_row_that_is_not_in_a_whole_run_is_not_run() -> None:
