@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -239,6 +240,7 @@ class Load:
         self._inside: set[int] = set()
         self._numbers = 0
         self._silent: set[str] = set()
+        self._under_way: Counter[str] = Counter()
         self._visits: set[asyncio.Task[None]] = set()
         self._later: list[Call] = []
 
@@ -278,6 +280,14 @@ class Load:
                 return within_s
             await asyncio.sleep(0.005)
         return found_s
+
+    async def until_asked(self, endpoints: Collection[str], *, within_s: float = 30.0) -> None:
+        """Return when a request to one of these processes is under way, or after `within_s`."""
+        until_s = time.monotonic() + within_s
+        while not any(self._under_way[name] for name in endpoints):
+            if time.monotonic() > until_s:
+                return
+            await asyncio.sleep(0.001)
 
     async def sell_for(self, seconds: float) -> float:
         """Let the sale go on and return the sales per second of that time."""
@@ -536,6 +546,7 @@ class Load:
         """Ask once; return the last word if it is one, else how long to wait where that was said."""
         endpoint = self._balancer.choose(turn)
         begin_s = time.monotonic()
+        self._under_way[endpoint.name] += 1
         try:
             async with self._balancer.session(endpoint).request(
                 call.method,
@@ -551,6 +562,8 @@ class Load:
             if isinstance(error, aiohttp.ClientConnectorError):
                 self._balancer.unreached(endpoint)
             return None, None
+        finally:
+            self._under_way[endpoint.name] -= 1
         body = _decoded(raw, headers)
         retry_after = headers.get("Retry-After")
         code = str(body.get("code", "")) if isinstance(body, dict) else ""

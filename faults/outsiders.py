@@ -1,7 +1,6 @@
 """Strangers at the shop's servers: they hold locks, take connections and fill disks."""
 
 import asyncio
-import contextlib
 import errno
 import os
 import shutil
@@ -24,6 +23,8 @@ SQL = sqlfiles.load("faults", "outsiders.sql")
 
 _CONNECTIONS_MAX = 300
 _GRABBERS = 12
+_GRABBED_FOR_S = 0.5
+_GRABBED_AGAIN_AFTER_S = 0.005
 _ASKED_WITHIN_S = 1.0
 _PROTOCOL_3_0 = 3 << 16
 _AUTHENTICATION = b"R"
@@ -81,7 +82,8 @@ class Crowd:
         until_s = asyncio.get_running_loop().time() + within_s
         while await self._left() and asyncio.get_running_loop().time() < until_s:
             await self._taken[0].fetch(SQL["end_sessions_of_shop"])
-            await asyncio.gather(*(self._take_free() for _ in range(_GRABBERS)))
+            # They end a moment later, and the shop wants their places back.
+            await asyncio.gather(*(self._take_free(_GRABBED_FOR_S) for _ in range(_GRABBERS)))
         return await self._left()
 
     async def let_go(self) -> None:
@@ -89,10 +91,16 @@ class Crowd:
         taken, self._taken = self._taken, []
         await asyncio.gather(*(one.close() for one in taken), return_exceptions=True)
 
-    async def _take_free(self) -> None:
-        with contextlib.suppress(asyncpg.TooManyConnectionsError):
-            while len(self._taken) < _CONNECTIONS_MAX:
+    async def _take_free(self, for_s: float = 0.0) -> None:
+        """Take what is free until nothing is, and what becomes free in that time."""
+        until_s = time.monotonic() + for_s
+        while len(self._taken) < _CONNECTIONS_MAX:
+            try:
                 self._taken.append(await asyncpg.connect(self._database_url))
+            except asyncpg.TooManyConnectionsError:
+                if time.monotonic() >= until_s:
+                    return
+                await asyncio.sleep(_GRABBED_AGAIN_AFTER_S)
 
     async def _left(self) -> int:
         return len(await self._taken[0].fetch(SQL["sessions_of_shop"]))

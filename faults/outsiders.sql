@@ -19,6 +19,16 @@ SELECT FROM reservations
 -- Keep everybody from writing events, and with that from deciding anything.
 LOCK TABLE outbox IN SHARE MODE;
 
+-- name: lock_reservations_whole
+-- Keep everybody from deciding anything, and from looking their holds up.
+LOCK TABLE reservations IN ACCESS EXCLUSIVE MODE;
+
+-- name: sessions_waiting
+-- How many sessions of the shop wait for a lock.
+SELECT count(*) AS sessions
+  FROM pg_stat_activity
+ WHERE application_name = 'boxoffice' AND datname = current_database() AND wait_event_type = 'Lock';
+
 -- name: sessions_of_shop
 -- The server's processes that work for the shop.
 SELECT pid FROM pg_stat_activity WHERE application_name = 'boxoffice' AND datname = current_database();
@@ -46,11 +56,13 @@ ALTER SYSTEM RESET deadlock_timeout;
 SELECT pg_reload_conf();
 
 -- name: fail_now_and_then
--- Make a third of the batches fail at their last statement, as a conflict of serializable
+-- Make every third of the batches fail at their last statement, as a conflict of serializable
 -- transactions would.
+CREATE SEQUENCE faults_asked;
 CREATE FUNCTION faults_fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF random() < 0.33 THEN
+    -- A sequence counts also what is rolled back.
+    IF nextval('faults_asked') % 3 = 0 THEN
         RAISE EXCEPTION 'could not serialize access' USING ERRCODE = 'serialization_failure';
     END IF;
     RETURN NULL;
@@ -59,10 +71,11 @@ $$;
 CREATE TRIGGER faults AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION faults_fail();
 
 -- name: stall_now_and_then
--- Make a tenth of the batches take longer than a statement may.
+-- Make every tenth of the batches take longer than a statement may.
+CREATE SEQUENCE faults_asked;
 CREATE FUNCTION faults_fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF random() < 0.1 THEN
+    IF nextval('faults_asked') % 10 = 0 THEN
         PERFORM pg_sleep(30);
     END IF;
     RETURN NULL;
@@ -74,14 +87,11 @@ CREATE TRIGGER faults AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION
 -- Take the trigger away; it waits for the batches that are under way.
 DROP TRIGGER IF EXISTS faults ON outbox;
 DROP FUNCTION IF EXISTS faults_fail();
+DROP SEQUENCE IF EXISTS faults_asked;
 
 -- name: write_log
 -- Fill the write-ahead log by a megabyte.
 SELECT pg_logical_emit_message(false, 'faults', repeat('x', 1000000));
-
--- name: deadlocks
--- How many deadlocks the server has found in this database so far.
-SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();
 
 -- name: let_tickets_be_sold_twice
 -- Drop the last guard of a seat, in a shop whose only purpose is to sell it twice.

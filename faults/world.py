@@ -7,6 +7,7 @@ port. Everything is started from the main thread, to which the kernel ties the l
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,8 @@ _WATCH_EVERY_S = 0.02
 _RESTART_AFTER_S = 0.2
 _SERVERS_WATCH_EVERY_S = 0.25
 _PROBE_S = 2.0
+# With the SQLSTATE, so that rows can count what PostgreSQL refused.
+_LOGGED = {"log_line_prefix": "%m [%p] %e %q%u@%d "}
 
 
 class PartFailed(Exception):
@@ -243,6 +246,16 @@ class Server:
         """Let all of them continue."""
         send(self.pids(), signal.SIGCONT)
 
+    def log_bytes(self) -> int:
+        """Return how long the server's log is by now."""
+        return self._servers.postgres.log.path.stat().st_size
+
+    def errors_since(self, log_bytes: int, sqlstate: str) -> int:
+        """Return how often PostgreSQL has refused something with that SQLSTATE after that length."""
+        with self._servers.postgres.log.path.open("rb") as log:
+            log.seek(log_bytes)
+            return errors_in(log.read(), sqlstate)
+
     async def revive(self) -> None:
         """Start again what has died, without keeping the clients waiting meanwhile."""
         if self.name == "valkey":
@@ -253,6 +266,11 @@ class Server:
         await asyncio.to_thread(postgres.prepare)
         postgres.begin()
         await asyncio.to_thread(postgres.wait_ready)
+
+
+def errors_in(log: bytes, sqlstate: str) -> int:
+    """Return how many errors of an SQLSTATE are in a log of PostgreSQL; details are no errors."""
+    return len(re.findall(rb"\] %b \S+ ERROR: " % sqlstate.encode(), log))
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
@@ -415,7 +433,9 @@ async def world(
     Call it in the main thread. When it is left, nothing of it runs any more.
     """
     servers = EmbeddedServers(
-        data_dir or folder / "servers", say=say, postgres_options=postgres_options
+        data_dir or folder / "servers",
+        say=say,
+        postgres_options=_LOGGED | dict(postgres_options or {}),
     )
     with servers:
         async with AsyncExitStack() as stack:

@@ -12,6 +12,7 @@ import psutil
 
 from boxoffice.platform.sqlfiles import read
 from boxoffice.platform.valkey import Script
+from faults.amid import judge, note_kill, somebody_asks
 from faults.checks import audit_now, left_undone
 from faults.load import Load, Pace
 from faults.matrix import AnyRow, Observations, Part, Play, Row
@@ -59,6 +60,7 @@ async def _kill(
         await load.sell_for(random.uniform(0.2, 1.0))
         victims = choose()
         struck = [victim.name for victim in victims]
+        await somebody_asks(load, random, struck)
         with load.fault("kill", grace_s=RECOVERY_MAX_S, struck=struck):
             at_s = time.monotonic()
             for victim in victims:
@@ -67,8 +69,9 @@ async def _kill(
             await world.wait_until_ready()
         _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
-        seen.kills += len(victims)
+        note_kill(seen, load, at_s, struck)
         seen.broken += await audit_now(world.settings)
+    judge(seen)
     return seen
 
 
@@ -256,6 +259,7 @@ async def kill_a_worker_or_all(
         await load.sell_for(random.uniform(0.2, 1.0))
         (group,) = world.api
         workers = psutil.Process(group.pid).children()
+        await somebody_asks(load, random, {group.name})
         with load.fault("kill", grace_s=RECOVERY_MAX_S):
             at_s = time.monotonic()
             if number % 2 or not workers:
@@ -268,8 +272,9 @@ async def kill_a_worker_or_all(
             seen.recoveries_s.append(load.record.longest_gap_s(at_s))
         _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
-        seen.kills += 1
+        note_kill(seen, load, at_s, {group.name})
         seen.broken += await audit_now(world.settings)
+    judge(seen)
     return seen
 
 
@@ -285,9 +290,32 @@ async def _until_all_workers_are_back(world: World, group: Api) -> None:
 
 
 async def kill_roles(world: World, load: Load, random: Random, trials: int) -> Observations:
-    """Kill a sweeper or a relay at a time; what they left undone is done in the end."""
-    roles = [*world.sweepers, *world.relays]
-    seen = await _kill(world, load, random, trials, lambda: [random.choice(roles)])
+    """Kill a sweeper or a relay at a time; no buyer notices, and nothing is left undone in the end."""
+    seen = Observations()
+    for _ in range(trials):
+        await load.sell_for(random.uniform(0.5, 1.5))
+        victim = random.choice([*world.sweepers, *world.relays])
+        restarts = victim.restarts
+        at_s = time.monotonic()
+        victim.kill()
+        seen.recoveries_s.append(await load.next_sale(at_s))
+        await _until_started_again(victim, restarts)
+        seen.trials += 1
+        seen.kills += 1
+        seen.broken += await audit_now(world.settings)
+    await _until_done(world, seen)
+    return seen
+
+
+async def _until_started_again(victim: Process, restarts: int) -> None:
+    deadline_s = time.monotonic() + _DONE_WITHIN_S
+    while victim.restarts == restarts or not victim.is_running:
+        if time.monotonic() > deadline_s:
+            raise PartFailed(f"{victim.name} was not started again: {victim.said()}")
+        await asyncio.sleep(0.02)
+
+
+async def _until_done(world: World, seen: Observations) -> None:
     at_s = time.monotonic()
     while (left := await left_undone(world.settings))["holds"] + left["events"] > _AT_ANY_TIME:
         if time.monotonic() > at_s + _DONE_WITHIN_S:
@@ -295,7 +323,6 @@ async def kill_roles(world: World, load: Load, random: Random, trials: int) -> O
             break
         await asyncio.sleep(0.1)
     seen.figures["done_again_after_s"] = time.monotonic() - at_s
-    return seen
 
 
 # While the sale goes on, some events and lapsed holds are always on their way.
@@ -308,41 +335,54 @@ def _note_most(seen: Observations, name: str, figure: float) -> None:
 
 _PROXIED = Layout(is_proxied=True)
 _ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly one effect"
+# So many ask that nearly every kill strikes a request.
+_CROWD = Pace(visits_per_s=60.0)
+_MANY_SEATS, _MANY_PEOPLE = 9_000, 600
 _BUSY = Pace(pays=0.5, releases=0.35, charges=0.4)
 
 ROWS: tuple[AnyRow, ...] = (
     Row(
         name="api_sigkill",
         part=Part.API,
-        does="SIGKILL of one of two API processes at a random moment; the supervisor restarts it",
+        does="SIGKILL of one of two API processes as it is asked; the supervisor restarts it",
         expects=f"the other one sells on; {_ONE_EFFECT}",
         run=kill_at_random,
         trials=80,
         quick_trials=2,
         trial_s=2.3,
-        round_trials=40,
+        round_trials=20,
+        pace=_CROWD,
+        seats=_MANY_SEATS,
+        people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
     Row(
         name="api_sigkill_both",
         part=Part.API,
-        does="SIGKILL of both API processes at once",
+        does="SIGKILL of both API processes at once, as they are asked",
         expects=f"the supervisor has them back and selling; {_ONE_EFFECT}",
         run=kill_all,
         trials=10,
         trial_s=3.5,
+        pace=_CROWD,
+        seats=_MANY_SEATS,
+        people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
     Row(
         name="api_sigkill_group",
         part=Part.API,
-        does="SIGKILL of one of two workers that share a port, and of their parent, in turn",
+        does="SIGKILL of one of two workers that share a port, and of their parent, in turn, as they "
+        "are asked",
         expects=f"the parent, or the supervisor, has them back; {_ONE_EFFECT}",
         run=kill_a_worker_or_all,
         trials=10,
         quick_trials=2,
         trial_s=3.0,
         layout=Layout(api=1, settings={"workers": 2}),
+        pace=_CROWD,
+        seats=_MANY_SEATS,
+        people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
     Row(
@@ -435,11 +475,11 @@ ROWS: tuple[AnyRow, ...] = (
         name="roles_sigkill",
         part=Part.API,
         does="SIGKILL of a sweeper or a relay at a random moment",
-        expects="buyers notice nothing; lapsed holds are closed and events delivered in the end",
+        expects="no buyer notices; lapsed holds are closed and events delivered in the end",
         run=kill_roles,
-        trials=30,
+        trials=40,
         quick_trials=2,
-        trial_s=1.5,
+        trial_s=2.0,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
 )

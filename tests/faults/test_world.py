@@ -1,4 +1,4 @@
-"""A process of the world that was asked to end says how it ended."""
+"""A process that was asked to end says how it ended, and PostgreSQL's log what it refused."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.processes import clean_environment
-from faults.world import PartFailed, Process
+from faults.world import PartFailed, Process, errors_in
 
 WITHIN_S = 60.0
 
@@ -48,3 +48,17 @@ async def test_a_process_that_ended_with_0_has_ended_by_itself(tmp_path: Path) -
     one.start()
     await until_ended(one)
     assert await one.stop() < WITHIN_S
+
+
+def test_an_error_of_the_log_is_counted_once_and_by_its_sqlstate() -> None:
+    log = b"""\
+2026-11-24 19:00:00.000 UTC [71] 40P01 boxoffice@boxoffice ERROR:  deadlock detected
+2026-11-24 19:00:00.000 UTC [71] 40P01 boxoffice@boxoffice DETAIL:  Process 71 waits.
+2026-11-24 19:00:00.000 UTC [71] 40P01 boxoffice@boxoffice STATEMENT:  SELECT 55P03
+2026-11-24 19:00:01.000 UTC [72] 55P03 boxoffice@boxoffice ERROR:  canceling statement
+2026-11-24 19:00:02.000 UTC [73] 00000 LOG:  checkpoint
+2026-11-24 19:00:03.000 UTC [71] 40P01 boxoffice@boxoffice ERROR:  deadlock detected
+"""
+    assert errors_in(log, "40P01") == 2
+    assert errors_in(log, "55P03") == 1
+    assert errors_in(log, "57014") == errors_in(log, "00000") == 0
