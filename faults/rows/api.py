@@ -336,7 +336,7 @@ def _note_most(seen: Observations, name: str, figure: float) -> None:
 _PROXIED = Layout(is_proxied=True)
 _ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly one effect"
 # So many ask that nearly every kill strikes a request.
-_CROWD = Pace(visits_per_s=60.0)
+_CROWD = Pace(visits_per_s=40.0)
 _MANY_SEATS, _MANY_PEOPLE = 9_000, 600
 _BUSY = Pace(pays=0.5, releases=0.35, charges=0.4)
 

@@ -449,7 +449,7 @@ _ONE_EFFECT = "503 with Retry-After until it is back; one effect under each key"
 _UNNOTICED = "no client notices: the outcome is looked up"
 _PROXIED = Layout(is_proxied=True)
 # So many ask that nearly every kill strikes a request.
-_CROWD: dict[str, Any] = {"pace": Pace(visits_per_s=60.0), "seats": 9_000, "people": 600}
+_CROWD: dict[str, Any] = {"pace": Pace(visits_per_s=40.0), "seats": 9_000, "people": 600}
 
 ROWS: tuple[AnyRow, ...] = (
     _row(
