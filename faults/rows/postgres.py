@@ -344,7 +344,7 @@ async def take_connections(world: World, load: Load, _random: Random, seen: Obse
     """Take every connection that there is, also those of the shop, and give them back."""
     crowd = Crowd(world.settings.database_url)
     try:
-        left = await crowd.take_all(within_s=_BACK_WITHIN_S / 4)
+        left = await crowd.take_all(within_s=_BACK_WITHIN_S)
         _add(seen, "sessions_left_to_the_shop_count", left)
         if left:
             seen.broken.append(f"the shop kept {left} sessions")
