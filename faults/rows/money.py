@@ -16,7 +16,9 @@ _EARLY_S = 0.030
 _LATE_S = 0.010
 _TTL_S = 2
 _AT_ONCE = 20
-_HANG_UP_WITHIN_S = 0.012
+# Long enough for a request to be sent, and about as long as an answer takes: quick ones and slow ones.
+_HANG_UP_AFTER_S = 0.0005
+_HANG_UP_WITHIN_S = (0.003, 0.012)
 _AMOUNT_MINOR, _OTHER_MINOR = 777, 778
 _MANY_TRIALS = 100
 # Sweepers that never rest.
@@ -200,7 +202,7 @@ async def _lose_and_repeat(load: Load, random: Random, call: Call) -> list[bool]
     lost = []
     for _ in range(random.randint(1, 3)):
         before = len(load.record.attempts)
-        await load.abandon(call, random.uniform(0, _HANG_UP_WITHIN_S))
+        await load.abandon(call, random.uniform(_HANG_UP_AFTER_S, random.choice(_HANG_UP_WITHIN_S)))
         # Only what has come to its end is written down.
         lost.append(all(one.key != call.key for one in load.record.attempts[before:]))
     await load.conclude(_elsewhere(call))
