@@ -9,13 +9,18 @@ from faults.matrix import Observations
 
 # About as long as an answer takes under the load of these rows.
 _ANSWER_S = 0.006
+_TRIES_MAX = 30
 _AMID = "kills_amid_requests_count"
 
 
 async def somebody_asks(load: Load, random: Random, endpoints: Collection[str]) -> None:
-    """Return at a random moment after one of these processes was asked something."""
-    await load.until_asked(endpoints)
-    await asyncio.sleep(random.uniform(0.0, _ANSWER_S))
+    """Return at a random moment of a request to one of these processes, where there are any."""
+    for _ in range(_TRIES_MAX):
+        await load.until_asked(endpoints)
+        await asyncio.sleep(random.uniform(0.0, _ANSWER_S))
+        # It may have been answered meanwhile.
+        if load.is_asked(endpoints):
+            return
 
 
 def note_kill(seen: Observations, load: Load, at_s: float, endpoints: Collection[str]) -> None:

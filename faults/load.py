@@ -281,10 +281,14 @@ class Load:
             await asyncio.sleep(0.005)
         return found_s
 
+    def is_asked(self, endpoints: Collection[str]) -> bool:
+        """Say whether a request to one of these processes is under way."""
+        return any(self._under_way[name] for name in endpoints)
+
     async def until_asked(self, endpoints: Collection[str], *, within_s: float = 30.0) -> None:
         """Return when a request to one of these processes is under way, or after `within_s`."""
         until_s = time.monotonic() + within_s
-        while not any(self._under_way[name] for name in endpoints):
+        while not self.is_asked(endpoints):
             if time.monotonic() > until_s:
                 return
             await asyncio.sleep(0.001)
