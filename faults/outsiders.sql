@@ -89,6 +89,10 @@ DROP TRIGGER IF EXISTS faults ON outbox;
 DROP FUNCTION IF EXISTS faults_fail();
 DROP SEQUENCE IF EXISTS faults_asked;
 
+-- name: write_a_word
+-- Commit something that touches no row.
+SELECT pg_logical_emit_message(true, 'faults', 'word');
+
 -- name: write_log
 -- Fill the write-ahead log by a megabyte.
 SELECT pg_logical_emit_message(false, 'faults', repeat('x', 1000000));

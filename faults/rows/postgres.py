@@ -40,6 +40,7 @@ _BACK_WITHIN_S = 60.0
 _STOPPED_MIN_S, _STOPPED_MAX_S = 1.0, 9.0
 # The shop itself gives a request up after 12 s (BOXOFFICE_REQUEST_TIMEOUT_MS).
 _LATE_MAX_S = 13.0
+_WRITTEN_WITHIN_S = 2.0
 _LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
 _DEADLOCKED_MAX_S = 15.0
 _TAKEN_S = 3.0
@@ -185,19 +186,50 @@ async def stop_one(world: World, load: Load, random: Random, trials: int) -> Obs
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.3, 1.0))
-        victims = [random.choice(await _sessions(world))]
-        at_s = time.monotonic()
-        send(victims, signal.SIGSTOP)
-        try:
-            first_s = await load.next_sale(at_s)
-            stopped_s = random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S)
-            await load.sell_for(max(0.0, stopped_s - first_s))
-        finally:
-            send(victims, signal.SIGCONT)
-        seen.recoveries_s.append(first_s)
+        seen.recoveries_s.append(await _stop_one(world, load, random, seen))
         seen.trials += 1
         seen.broken += await audit_now(world.settings)
     return seen
+
+
+async def _stop_one(world: World, load: Load, random: Random, seen: Observations) -> float:
+    victims = [random.choice(await _sessions(world))]
+    stopped_s = random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S)
+    at_s = time.monotonic()
+    send(victims, signal.SIGSTOP)
+    try:
+        first_s = await load.next_sale(at_s, within_s=stopped_s)
+        stands_still = first_s >= stopped_s and not await _writes_for_a_stranger(world)
+        await load.sell_for(max(0.0, stopped_s - first_s))
+    finally:
+        send(victims, signal.SIGCONT)
+    if stands_still:
+        return await _recover_from_a_standstill(load, seen, at_s)
+    if first_s >= stopped_s:
+        seen.broken.append("nothing was sold, and PostgreSQL wrote for a stranger")
+    return first_s
+
+
+async def _recover_from_a_standstill(load: Load, seen: Observations, at_s: float) -> float:
+    """Wait for the next sale after nobody could write anything, which is PostgreSQL's own."""
+    back_s = time.monotonic()
+    seen.counts["standstills_count"] += 1
+    with load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S, since_s=at_s):
+        return await load.next_sale(back_s)
+
+
+async def _writes_for_a_stranger(world: World) -> bool:
+    """Say whether somebody can commit something that has nothing to do with the shop."""
+    one = await asyncpg.connect(world.settings.database_url)
+    try:
+        async with asyncio.timeout(_WRITTEN_WITHIN_S):
+            await one.fetch(SQL["write_a_word"])
+    except TimeoutError:
+        return False
+    finally:
+        # A farewell would wait for the server.
+        one.terminate()
+    return True
 
 
 # -- Locks ---------------------------------------------------------------------------------------
@@ -501,7 +533,8 @@ ROWS: tuple[AnyRow, ...] = (
         part=Part.POSTGRES,
         does="SIGSTOP of one process that works for the shop, for 1 to 9 s, then SIGCONT",
         expects="the sale goes on beside it; what it has in its hands is answered late, and nothing "
-        "fails",
+        "fails. Where it was stopped with a lock of the write-ahead log, nobody can write, strangers "
+        "neither: 503 with Retry-After until it goes on",
         run=stop_one,
         pace=Pace(patience_s=_LATE_MAX_S),
         trials=6,

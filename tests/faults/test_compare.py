@@ -139,6 +139,15 @@ def test_a_seat_is_held_twice_where_the_first_hold_cannot_have_lapsed() -> None:
     assert broken(told, there) == {"seat_held_twice"}
 
 
+def test_a_seat_is_not_held_twice_where_the_answer_came_when_the_hold_had_lapsed() -> None:
+    told = record()
+    told.holds.append(Held("r3", 1, ("A1",), 100, "h3", -9.0, 1.3))
+    there = stored()
+    holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "EXPIRED", "h3")]
+    there = replace(there, shop=replace(there.shop, holds=holds))
+    assert broken(told, there) == set()
+
+
 def test_a_late_hold_is_excused_only_where_the_row_says_so_and_only_with_its_reason() -> None:
     told = record()
     late = told.holds.pop(0)

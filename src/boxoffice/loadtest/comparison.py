@@ -179,7 +179,9 @@ def _no_seat_twice(record: Record, stored: Stored, found: _Findings) -> None:
         holds.sort(key=lambda one: one.answered_ms)
         if sum(one.reservation_id in paid for one in holds) > 1:
             found.add("seat_sold_twice", seat)
-        for before, after in pairwise(holds):
+        # Where the answer came when the hold had lapsed, the seat was somebody's before, not then.
+        surely = [one for one in holds if one.answered_ms < ended[one.reservation_id]]
+        for before, after in pairwise(surely):
             if after.answered_ms + _CLOCK_SLACK_MS < ended[before.reservation_id]:
                 found.add("seat_held_twice", seat)
     sold = Counter(
