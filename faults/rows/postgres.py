@@ -220,15 +220,16 @@ async def _recover_from_a_standstill(load: Load, seen: Observations, at_s: float
 
 async def _writes_for_a_stranger(world: World) -> bool:
     """Say whether somebody can commit something that has nothing to do with the shop."""
-    one = await asyncpg.connect(world.settings.database_url)
     try:
         async with asyncio.timeout(_WRITTEN_WITHIN_S):
-            await one.fetch(SQL["write_a_word"])
+            one = await asyncpg.connect(world.settings.database_url)
+            try:
+                await one.fetch(SQL["write_a_word"])
+            finally:
+                # A farewell would wait for the server.
+                one.terminate()
     except TimeoutError:
         return False
-    finally:
-        # A farewell would wait for the server.
-        one.terminate()
     return True
 
 
