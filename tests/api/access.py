@@ -1,7 +1,7 @@
 """Who may call what: the rule of every operation, and requests about things that exist.
 
-A new operation gets a row in `MATRIX`, and in `BODIES` where it takes a body: one that the right caller
-could send, so that a wrong caller is refused for who they are and for nothing else.
+A new operation gets a row in `MATRIX`, and a body in `about` where it takes one: one that the right
+caller could send, so that a wrong caller is refused for who they are and for nothing else.
 """
 
 from collections.abc import Callable
@@ -91,8 +91,9 @@ MATRIX = {
     "GET /v1/admin/reservations/{reservation_id}": sellers(200, "reservation_not_found"),
     "GET /v1/admin/audit": sellers(200, 200),
     "POST /v1/admin/audit": sellers(202, 202),
+    # The map of a schedule that is on sale is its owner's to know, and to find locked.
     "POST /v1/admin/schedules/{schedule_id}/seats/preview": sellers(
-        "media_type_unsupported", "media_type_unsupported"
+        "seat_map_locked", "schedule_not_found"
     ),
     "GET /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
@@ -121,6 +122,8 @@ OPERATORS = {
     "GET /docs/{name}",
 }
 
+_SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"
+
 Ask = Callable[[str, Api], Answer]
 
 
@@ -148,9 +151,12 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "POST /v1/admin/concerts/{concert_id}/schedules": schedule_body(),
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
     }
+    preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
 
     def ask(operation: str, caller: Api) -> Answer:
         method, path = operation.format(**ids).split()
+        if operation == preview:
+            return caller.post(path, body=_SEAT_MAP, headers={"Content-Type": "text/csv"})
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
         return caller.call(method, path)

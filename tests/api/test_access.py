@@ -97,19 +97,31 @@ def test_operators_need_no_token(ask: Ask, api: Api, buyer: Person, operation: s
         assert ask(operation, caller).status == 200
 
 
-@pytest.mark.parametrize("operation", sorted(STREAMS))
-def test_streams_look_at_nobodys_token(api: Api, sale: Sale, operation: str) -> None:
+def head_of(operation: str, caller: Api, sale: Sale) -> tuple[int, str]:
+    """Return the status and the type of an answer without an end, which is not read."""
     path = operation.split()[1].format(schedule_id=sale.schedule_id)
-    for token in ("", "garbage"):
-        connection = http.client.HTTPConnection(api.host, api.port, timeout=20)
-        try:
-            sent = {"Authorization": f"Bearer {token}"} if token else {}
-            connection.request("GET", path, headers=sent)
-            answer = connection.getresponse()
-            shown = answer.status, answer.headers["content-type"].partition(";")[0]
-            assert shown == (200, "text/event-stream"), token
-        finally:
-            connection.close()
+    connection = http.client.HTTPConnection(caller.host, caller.port, timeout=20)
+    try:
+        sent = {"Authorization": f"Bearer {caller.token}"} if caller.token else {}
+        connection.request("GET", path, headers=sent)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["content-type"].partition(";")[0]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("operation", sorted(STREAMS))
+def test_streams_look_at_nobodys_token(
+    api: Api, people: People, bad_tokens: dict[str, tuple[str, str]], sale: Sale, operation: str
+) -> None:
+    callers = {"nobody": api, **{name: person.api for name, person in people.items()}}
+    callers |= {name: api.of(token) for name, (token, _) in bad_tokens.items()}
+    shown = {name: head_of(operation, caller, sale) for name, caller in callers.items()}
+    assert shown == dict.fromkeys(callers, (200, "text/event-stream"))
+    # The control: what is no schedule is 404, whoever asks.
+    nowhere = Sale("", "01890000-0000-7000-8000-000000000000")
+    for caller in callers.values():
+        assert head_of(operation, caller, nowhere) == (404, "application/problem+json")
 
 
 @pytest.mark.parametrize("operation", sorted(set(MATRIX) | OPERATORS))

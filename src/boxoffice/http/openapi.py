@@ -118,7 +118,7 @@ def _content(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
 
 def _raw_content(kind: str, raw: RawBody, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     is_json = kind == bodies.JSON_TYPE
-    schema = schemas[raw.schema] if is_json else {"type": "string", "minLength": 1}
+    schema = schemas[raw.schema] if is_json else raw.text
     example = raw.examples.get(kind)
     return {"schema": schema} if example is None else {"schema": schema, "example": example}
 

@@ -74,12 +74,16 @@ class PathId:
 
 @dataclass(frozen=True)
 class RawBody:
-    """A body that the handler reads itself, such as CSV; `examples` by media type."""
+    """A body that the handler reads itself, such as CSV; `examples` by media type.
+
+    `text` is the schema of what is no JSON: some text, unless any bytes whatever are answered alike.
+    """
 
     media_types: tuple[str, ...]
     max_bytes: int
     schema: type[Any]
-    examples: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    text: Mapping[str, Any] = field(default_factory=lambda: {"type": "string", "minLength": 1})
 
 
 @dataclass(frozen=True)
