@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from boxoffice.app import describe
 from tests.conftest import Servers
 
 from .client import Person, Sale, expect
@@ -157,6 +159,32 @@ def test_schemathesis_finds_nothing(shop: Running, folder: Path) -> None:
     assert [line for line in seen if line["status"] >= 500] == []
     assert unsuccessful(seen, document) == set()
     check_books(shop.database_url)
+
+
+def test_no_refusal_is_taken_for_granted_that_is_not_described() -> None:
+    document = describe()
+    rules = tomllib.loads(CONFIG.read_text())["operations"]
+    for rule in (one for one in rules if "checks" in one):
+        [(name, check)] = rule["checks"].items()
+        assert name == "positive_data_acceptance"
+        for operation in named(rule, document):
+            method, path = operation.split()
+            described = set(document["paths"][path][method.lower()]["responses"])
+            assert set(check["expected-statuses"]) - {"2xx"} <= described, operation
+    assert not [one for one in rules if "include-method" in one]
+
+
+def named(rule: dict[str, Any], document: dict[str, Any]) -> set[str]:
+    """Return the operations that a rule of the configuration is about, none of which is unknown."""
+    paths, names = listed(rule.get("include-path", [])), listed(rule.get("include-name", []))
+    found = {f"{method.upper()} {path}" for path in paths for method in document["paths"][path]}
+    assert found or names, rule
+    return found | set(names)
+
+
+def listed(value: str | list[str]) -> list[str]:
+    """Return one value, or several, as a list."""
+    return [value] if isinstance(value, str) else value
 
 
 def unsuccessful(requests: list[dict[str, Any]], document: dict[str, Any]) -> set[str]:
