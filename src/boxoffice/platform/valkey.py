@@ -100,9 +100,10 @@ class Valkey:
         return self._breaker.is_open
 
     async def close(self) -> None:
-        """Drop every connection."""
-        await self._client.aclose(close_connection_pool=True)
-        await self._listener.aclose(close_connection_pool=True)
+        """Drop every connection; one that does not close in time ends with the process."""
+        for client in (self._client, self._listener):
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await client.aclose(close_connection_pool=True)
 
     async def run(
         self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]

@@ -1,0 +1,25 @@
+"""A process that ends drops its lines to Valkey, also one that nobody reads any more."""
+
+import asyncio
+
+import msgspec
+
+from boxoffice.platform.valkey import Script, Valkey
+from boxoffice.settings import Settings
+from faults.proxy import Proxy
+
+# More than the buffers of a line take.
+MUCH_BYTES = 64_000_000
+SIZE = Script("size", "return #ARGV[1]")
+
+
+async def test_a_line_that_nobody_reads_does_not_spoil_the_end(settings: Settings) -> None:
+    async with Proxy.of_valkey(settings.valkey_url).listening() as proxy:
+        valkey = Valkey(msgspec.structs.replace(settings, valkey_url=proxy.url))
+        assert await valkey.run(SIZE, ["{a}"], ["one"]) == 3
+        proxy.hold_back()
+        asking = asyncio.create_task(valkey.run(SIZE, ["{a}"], [bytes(MUCH_BYTES)]))
+        await asyncio.sleep(0.02)
+        await valkey.close()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
