@@ -91,6 +91,8 @@ async def _play_all(plan: list[tuple[AnyRow, int]], seed: int, results: list[Res
                 results.append(await runner.play(row, trials))
                 last = results[-1]
                 _say(f"{row.name}: {last.verdict.value} in {last.took_s:.0f} s")
+                for sentence in scoreboard.trouble(last):
+                    _say(f"{row.name}: {sentence}")
 
 
 def _rows(only: str) -> list[AnyRow]:

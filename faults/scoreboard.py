@@ -109,11 +109,17 @@ def _cells(one: Result) -> list[str]:
     ]
 
 
-def _remarks(one: Result) -> list[str]:
+def trouble(one: Result) -> list[str]:
+    """Return what is wrong with a row, a sentence each."""
     said = [f"not run: {one.not_run}"] if one.not_run else []
     said += [f"broken: {sentence}" for sentence in one.broken]
     said += [f"inexcusable: {_counted(one.inexcusable)}"] if one.inexcusable else []
     said += ["the sale took longer to go on than it may"] if one.trials and one.is_slow else []
+    return said
+
+
+def _remarks(one: Result) -> list[str]:
+    said = trouble(one)
     said += [f"excused: {_counted(one.failures)}"] if one.failures and not one.inexcusable else []
     if one.figures:
         said.append(", ".join(f"{name} {figure:.4g}" for name, figure in one.figures.items()))

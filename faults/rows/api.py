@@ -263,10 +263,13 @@ async def kill_a_worker_or_all(
         with load.fault("kill", grace_s=RECOVERY_MAX_S):
             at_s = time.monotonic()
             if number % 2 or not workers:
+                gone = [group.pid, *(worker.pid for worker in workers)]
                 group.kill()
             else:
-                random.choice(workers).kill()
-            await _until_all_workers_are_back(world, group)
+                worker = random.choice(workers)
+                gone = [worker.pid]
+                worker.kill()
+            await _until_all_workers_are_back(world, group, gone)
             await load.next_sale(time.monotonic())
             # Workers whose parent is gone sell on for a moment, so the gap comes later.
             seen.recoveries_s.append(load.record.longest_gap_s(at_s))
@@ -278,15 +281,24 @@ async def kill_a_worker_or_all(
     return seen
 
 
-async def _until_all_workers_are_back(world: World, group: Api) -> None:
-    await world.wait_until_ready()
+async def _until_all_workers_are_back(world: World, group: Api, gone: Sequence[int]) -> None:
+    """Wait for others in the place of `gone`; what was just killed still counts as there."""
     deadline_s = time.monotonic() + _DONE_WITHIN_S
     while time.monotonic() < deadline_s:
         with contextlib.suppress(psutil.Error):
-            if len(psutil.Process(group.pid).children()) == 2:
+            workers = psutil.Process(group.pid).children()
+            if len(workers) == 2 and not any(_runs(pid) for pid in gone):
+                await world.wait_until_ready()
                 return
         await asyncio.sleep(0.02)
     raise PartFailed(f"the workers of {group.name} did not come back: {group.said()}")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def kill_roles(world: World, load: Load, random: Random, trials: int) -> Observations:
