@@ -1,8 +1,9 @@
 """`python -m faults`: kills, stops, starves and confuses every part of the shop while it sells.
 
 How it fits together: `matrix` is the table of rows, one module per part in `rows/`; `world` runs the
-installation; `load` buys in it and keeps `record`; `compare` and `linear` judge the record, purely;
-`checks` reads the database for them; `runner` plays the rows and `scoreboard` prints what they saw.
+installation; `load` buys in it, as `wishes` says and at the process that `balancer` chooses, and keeps
+`record`; `compare` and `linear` judge the record, purely; `checks` reads the database for them;
+`runner` plays the rows and `scoreboard` prints what they saw.
 
 How to add a row: write an async function `(world, load, random, trials) -> Observations` in the module
 of its part and append a `Row` to that module's `ROWS`. The load is running when the function is called

@@ -6,18 +6,18 @@ asks again under the same key, elsewhere if need be, and does not give up before
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import msgspec
 
+from faults.balancer import Balancer, Endpoint
 from faults.field import Field
 from faults.record import (
     Attempt,
@@ -31,48 +31,12 @@ from faults.record import (
     Unsettled,
     Window,
 )
+from faults.wishes import Pace, Wish, Wishes, from_the_end
 
 _CHARGE_MINOR = 10_000
-_SEATS_MAX = 3
-# How often somebody wants seats that others have asked for, and how many of the last of these.
-_RIVALS = 0.15
-_GONE_MAX = 200
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_LAST_S = 1.0
 _RETRY_AFTER_MAX_S = 5.0
-_PROBE_EVERY_S = 0.1
-_PROBE_PATIENCE_S = 0.5
-
-
-class Endpoint(Protocol):
-    """One API process as its buyers see it."""
-
-    @property
-    def name(self) -> str:
-        """What the record calls it."""
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How much is asked for, and how patient people are.
-
-    `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `charges` and
-    `looks`: shares of the visits that put money into the wallet or look at the seats first. They wait
-    for an answer longer than the shop allows itself, so that whatever it has to say is heard.
-    """
-
-    visits_per_s: float = 25.0
-    pays: float = 0.6
-    releases: float = 0.25
-    charges: float = 0.15
-    looks: float = 0.1
-    patience_s: float = 15.0
-    call_deadline_s: float = 60.0
-    visits_under_way_max: int = 400
 
 
 @dataclass(frozen=True)
@@ -106,122 +70,6 @@ class Call:
     turn: int = 0
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What one visitor comes for.
-
-    `person` is who comes, or the next one after them who is not there already; `draw`, in [0, 1), says
-    what becomes of the hold.
-    """
-
-    person: int
-    looks: bool
-    charges: bool
-    seats: tuple[str, ...]
-    draw: float
-
-
-class Wishes:
-    """What visitor after visitor wants: by seed and number, however long those before them took."""
-
-    def __init__(self, field: Field, pace: Pace, seed: int) -> None:
-        self._field = field
-        self._pace = pace
-        self._seed = seed
-        self._number = 0
-        self._next_seat = 0
-        self._gone: list[str] = []
-
-    def next(self) -> Wish:
-        """Return the wish of the next visitor."""
-        rng = random.Random(f"{self._seed}/{self._number}")
-        self._number += 1
-        return Wish(
-            person=rng.randrange(len(self._field.people)),
-            looks=rng.random() < self._pace.looks,
-            charges=rng.random() < self._pace.charges,
-            seats=self._choose(rng),
-            draw=rng.random(),
-        )
-
-    def _choose(self, rng: random.Random) -> tuple[str, ...]:
-        """Choose seats: mostly new ones, at times some that somebody before has asked for."""
-        count = rng.randint(1, _SEATS_MAX)
-        if self._gone and rng.random() < _RIVALS:
-            return tuple(rng.sample(self._gone, min(count, len(self._gone))))
-        seat_ids, start = self._field.seat_ids, self._next_seat
-        self._next_seat += count
-        chosen = [seat_ids[(start + step) % len(seat_ids)] for step in range(count)]
-        self._gone = (self._gone + chosen)[-_GONE_MAX:]
-        return tuple(chosen)
-
-
-class Balancer:
-    """Knows which processes say that they are ready, as a load balancer does, and chooses one."""
-
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        self._endpoints = endpoints
-        self._ready = {one.url for one in endpoints}
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
-        self._retired: list[aiohttp.ClientSession] = []
-
-    def choose(self, turn: int) -> Endpoint:
-        """Return the process of this turn, or the next one that is ready."""
-        count = len(self._endpoints)
-        in_turn = [self._endpoints[(turn + step) % count] for step in range(count)]
-        return next((one for one in in_turn if one.url in self._ready), in_turn[0])
-
-    def session(self, endpoint: Endpoint) -> aiohttp.ClientSession:
-        """Return the keep-alive connections to a process."""
-        session = self._sessions.get(endpoint.url)
-        if session is None:
-            session = new_session()
-            self._sessions[endpoint.url] = session
-        return session
-
-    def unreached(self, endpoint: Endpoint) -> None:
-        """Take a process out until it says that it is ready."""
-        self._ready.discard(endpoint.url)
-
-    async def watch(self) -> None:
-        """Ask every process again and again, until cancelled."""
-        async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=_PROBE_PATIENCE_S)
-        ) as session:
-            await asyncio.gather(*(self._watch(session, one) for one in self._endpoints))
-
-    async def _watch(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
-        while True:
-            is_ready = False
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.get(f"{endpoint.url}/readyz") as answer:
-                    is_ready = answer.status == 200
-            if is_ready:
-                self._ready.add(endpoint.url)
-            elif endpoint.url in self._ready:
-                self._ready.discard(endpoint.url)
-                self._let_go(endpoint)
-            await asyncio.sleep(_PROBE_EVERY_S)
-
-    def _let_go(self, endpoint: Endpoint) -> None:
-        # No connection to a process on its way out is used again; what is under way on it goes on.
-        session = self._sessions.pop(endpoint.url, None)
-        if session is not None:
-            self._retired.append(session)
-
-    async def close(self) -> None:
-        """Hang up."""
-        for session in (*self._sessions.values(), *self._retired):
-            await session.close()
-
-
-def new_session() -> aiohttp.ClientSession:
-    """Return a client that repeats nothing by itself: a repetition in silence would hide a cut."""
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-    session._retry_connection = False  # noqa: SLF001 — the library has no public switch
-    return session
-
-
 class Load:
     """The people of one field, and their record."""
 
@@ -235,7 +83,7 @@ class Load:
         # Nobody's wish depends on when something else happened; how long somebody rests may.
         self._jitter = rng
         self._wishes = Wishes(field, pace, rng.getrandbits(64))
-        self._own_wishes = Wishes(_from_the_end(field), pace, rng.getrandbits(64))
+        self._own_wishes = Wishes(from_the_end(field), pace, rng.getrandbits(64))
         self._balancer = Balancer(endpoints)
         self._inside: set[int] = set()
         self._numbers = 0
@@ -605,11 +453,6 @@ class Load:
                 has_retry_after=is_told,
             )
         )
-
-
-def _from_the_end(field: Field) -> Field:
-    """Return the field with its seats from the last to the first."""
-    return replace(field, seat_ids=field.seat_ids[::-1])
 
 
 def _mark(call: Call) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from faults.load import Load, Pace
+from faults.load import Load
 from faults.result import worst
+from faults.wishes import Pace
 from faults.world import Layout, World
 
 

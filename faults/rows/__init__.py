@@ -5,7 +5,9 @@ from faults.rows import (
     api,
     clients,
     clock,
+    contention,
     contract,
+    disks,
     guards,
     money,
     overload,
@@ -18,6 +20,8 @@ from faults.rows import (
 ALL: tuple[AnyRow, ...] = (
     *api.ROWS,
     *postgres.ROWS,
+    *contention.ROWS,
+    *disks.ROWS,
     *valkey.ROWS,
     *queue.ROWS,
     *clients.ROWS,

@@ -14,9 +14,10 @@ from boxoffice.platform.sqlfiles import read
 from boxoffice.platform.valkey import Script
 from faults.amid import judge, note_kill, somebody_asks
 from faults.checks import audit_now, left_undone
-from faults.load import Load, Pace
+from faults.load import Load
 from faults.matrix import AnyRow, Observations, Part, Play, Row
 from faults.proxy import Moment, Proxy, Trap
+from faults.wishes import Pace
 from faults.world import Api, Layout, PartFailed, Process, World
 
 RECOVERY_MAX_S = 2.0

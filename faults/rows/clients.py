@@ -15,12 +15,14 @@ import psutil
 from bench import wire
 from boxoffice.loadtest.store import reading
 from faults import children
+from faults.balancer import new_session
 from faults.field import Field
-from faults.load import Call, Load, Pace, new_session
+from faults.load import Call, Load
 from faults.matrix import AnyRow, Observations, Part, Row
 from faults.record import Held, percentile
 from faults.rude import CLOSED, CUT, OVER, Told, Wish
 from faults.targets import MEMORY_GROWTH_MAX_MB, SLOWER_MAX
+from faults.wishes import Pace
 from faults.world import Layout, World
 
 _MB = 1_000_000

@@ -6,8 +6,9 @@ from statistics import mean, median
 
 from faults.flood import Flooded
 from faults.flooding import WARM_S, Flooding, unexpected
-from faults.load import Load, Pace
+from faults.load import Load
 from faults.matrix import AnyRow, Observations, Part, Row
+from faults.wishes import Pace
 from faults.world import Layout, World
 
 _TIMES = 5

@@ -13,10 +13,11 @@ from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from faults.checks import Checked, check
 from faults.guards import ROOT, declared, removals, without
-from faults.load import Load, Pace
+from faults.load import Load
 from faults.matrix import AnyRow, Errand, Observations, Part
 from faults.outsiders import SQL
 from faults.record import Held
+from faults.wishes import Pace
 from faults.world import Layout, World, world
 
 # What keeps a seat from being sold twice, from the first lock to the last.

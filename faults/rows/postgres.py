@@ -2,13 +2,10 @@
 
 import asyncio
 import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,48 +14,32 @@ import psutil
 
 from faults.amid import judge, note_kill, somebody_asks
 from faults.checks import audit_now
-from faults.load import Call, Load, Pace
+from faults.load import Load
 from faults.matrix import AnyRow, Observations, Part, Play, Row
 from faults.outsiders import (
     SQL,
-    Crowd,
     asks_for_a_password,
-    fill,
-    passable,
-    put_log_elsewhere,
-    small_disk,
     stranger,
     wait_for,
 )
 from faults.proxy import Moment, Trap
-from faults.world import Layout, World, send, world
+from faults.wishes import Pace
+from faults.world import Layout, World, send
 
 RECOVERY_MAX_S = 5.0
 _SPRUNG_WITHIN_S = 20.0
-_BACK_WITHIN_S = 60.0
+BACK_WITHIN_S = 60.0
 # A statement of the client is given up after 6 s (BOXOFFICE_STATEMENT_TIMEOUT_MS and one second).
 _STOPPED_MIN_S, _STOPPED_MAX_S = 1.0, 9.0
 # The shop itself gives a request up after 12 s (BOXOFFICE_REQUEST_TIMEOUT_MS).
 _LATE_MAX_S = 13.0
 _WRITTEN_WITHIN_S = 2.0
-_LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
-_DEADLOCKED_MAX_S = 15.0
-_TAKEN_S = 3.0
-# Who waits for a connection is refused after a second, so that this happens within the shortest.
-_BUSY_MIN_S, _BUSY_MAX_S = 2.0, 4.0
-_POOL_MAX = 4
-_ASKERS = 60
-_FULL_S = 4.0
-_SMALL_DISK_MB = 192
-_DISK = "small"
 _DECISIONS = (
     b"reservations_hold_v",
     b"payments_pay_v",
     b"reservations_release_v",
     b"payments_charge",
 )
-# Small enough that a disk of `_SMALL_DISK_MB` holds what the server keeps for itself.
-_LITTLE_LOG = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers": "32MB"}
 
 # Makes one fault and returns the monotonic second from which the recovery counts.
 Strike = Callable[[World, Load, Random, Observations], Awaitable[float]]
@@ -86,12 +67,6 @@ class Proof:
             seen.broken.append(f"a trial made no error {self.sqlstate}")
 
 
-DEADLOCKS = Proof("deadlocks_count", "40P01")
-SERIALIZATION_FAILURES = Proof("serialization_failures_count", "40001")
-STATEMENT_TIMEOUTS = Proof("statement_timeouts_count", "57014")
-LOCK_TIMEOUTS = Proof("lock_timeouts_count", "55P03")
-
-
 def striking(
     strike: Strike, *, excuses: bool = True, kills: bool = False, proof: Proof | None = None
 ) -> Play:
@@ -109,7 +84,7 @@ def striking(
             log_bytes = world.postgres.log_bytes()
             with excused if excuses else nullcontext():
                 at_s = await strike(world, load, random, seen)
-                await wait_for(lambda: _answers(world), _BACK_WITHIN_S, "PostgreSQL is not back")
+                await wait_for(lambda: _answers(world), BACK_WITHIN_S, "PostgreSQL is not back")
                 back_s = time.monotonic()
                 # What outlives the first process for a moment may still sell; that is no recovery.
                 seen.recoveries_s.append(back_s - at_s + await load.next_sale(back_s))
@@ -156,7 +131,7 @@ async def kill_one(world: World, load: Load, random: Random, _seen: Observations
     await somebody_asks(load, random, _names(world))
     at_s = time.monotonic()
     send([random.choice(sessions)], signal.SIGKILL)
-    await wait_for(lambda: _have_ended(sessions), _BACK_WITHIN_S, "the server did not recover")
+    await wait_for(lambda: _have_ended(sessions), BACK_WITHIN_S, "the server did not recover")
     return at_s
 
 
@@ -233,127 +208,6 @@ async def _writes_for_a_stranger(world: World) -> bool:
     return True
 
 
-# -- Locks ---------------------------------------------------------------------------------------
-
-
-async def hold_locks(world: World, load: Load, random: Random, seen: Observations) -> float:
-    """Hold the locks of all seats, of half of the wallets, and of the events, in turn."""
-    people = [one.user_id for one in load.field.people[::2]]
-    kinds = (
-        ("lock_seats", (load.field.schedule_id,)),
-        ("lock_wallets", (people,)),
-        ("lock_outbox", ()),
-    )
-    statement, arguments = kinds[seen.trials % len(kinds)]
-    log_bytes = world.postgres.log_bytes()
-    async with stranger(world.settings.database_url) as one:
-        async with one.transaction():
-            await one.fetch(SQL[statement], *arguments)
-            locked_s = time.monotonic()
-            await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
-            unlocked_s = time.monotonic()
-        if statement == "lock_seats":
-            _check_nothing_was_held(load, seen, locked_s, unlocked_s)
-        else:
-            LOCK_TIMEOUTS.check(world, seen, log_bytes)
-        return unlocked_s
-
-
-def _check_nothing_was_held(
-    load: Load, seen: Observations, locked_s: float, unlocked_s: float
-) -> None:
-    held = sum(one.begin_s >= locked_s and one.end_s < unlocked_s for one in load.record.holds)
-    if held:
-        seen.broken.append(f"{held} holds of seats that a stranger had locked")
-
-
-async def exhaust_pools(world: World, load: Load, random: Random, seen: Observations) -> float:
-    """Have every connection of the shop's own pools wait for a lock, and more people ask."""
-    before = len(load.record.attempts)
-    async with (
-        stranger(world.settings.database_url) as one,
-        stranger(world.settings.database_url) as watcher,
-    ):
-        async with one.transaction():
-            await one.execute(SQL["lock_reservations_whole"])
-            askers = [
-                asyncio.create_task(load.call(Call("mine", "GET", "/v1/me/reservations", person)))
-                for person in random.sample(range(len(load.field.people)), _ASKERS)
-            ]
-            waiting = await _most_waiting(watcher, load, random.uniform(_BUSY_MIN_S, _BUSY_MAX_S))
-        unlocked_s = time.monotonic()
-    await asyncio.gather(*askers)
-    _note_exhaustion(world, load, seen, waiting, before)
-    return unlocked_s
-
-
-async def _most_waiting(
-    watcher: "asyncpg.Connection[asyncpg.Record]", load: Load, seconds: float
-) -> int:
-    """Return how many sessions of the shop waited for a lock at once in that time, at the most."""
-    until_s, most = time.monotonic() + seconds, 0
-    while time.monotonic() < until_s:
-        await load.sell_for(0.05)
-        [row] = await watcher.fetch(SQL["sessions_waiting"])
-        most = max(most, row["sessions"])
-    return most
-
-
-def _note_exhaustion(
-    world: World, load: Load, seen: Observations, waiting: int, before: int
-) -> None:
-    refused = sum(one.status == 503 for one in load.record.attempts[before:])
-    _add(seen, "connections_waiting_count", waiting)
-    seen.counts["refused_503_count"] += refused
-    if waiting < (wanted := len(world.api) * _POOL_MAX):
-        seen.broken.append(f"only {waiting} of {wanted} connections waited")
-    if not refused:
-        seen.broken.append("nobody was refused for want of a connection")
-
-
-async def make_deadlocks(world: World, load: Load, random: Random, _seen: Observations) -> float:
-    """Take locks against the shop's order, and let the shop be the victim."""
-    people = [one.user_id for one in load.field.people]
-    async with stranger(world.settings.database_url) as one:
-        await _set_server(one, "detect_deadlocks_soon")
-        try:
-            await one.execute(SQL["report_deadlocks_late"])
-            log_bytes = world.postgres.log_bytes()
-            begin_s = time.monotonic()
-            until_s = begin_s + random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S)
-            latest_s = begin_s + _DEADLOCKED_MAX_S
-            while time.monotonic() < until_s or (
-                time.monotonic() < latest_s and not DEADLOCKS.count(world, log_bytes)
-            ):
-                async with one.transaction():
-                    await one.fetch(SQL["lock_wallets"], people)
-                    await asyncio.sleep(0.05)
-                    await one.fetch(SQL["lock_reservations"], load.field.schedule_id)
-        finally:
-            await _set_server(one, "detect_deadlocks_as_before")
-    return time.monotonic()
-
-
-async def _set_server(one: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
-    await one.execute(SQL[name])
-    await one.fetch(SQL["reload"])
-
-
-def tripping(name: str) -> Strike:
-    """Return a strike that makes statements of the shop fail by a trigger, and takes it away again."""
-
-    async def strike(world: World, load: Load, random: Random, _seen: Observations) -> float:
-        async with stranger(world.settings.database_url) as one:
-            try:
-                await one.execute(SQL[name])
-                await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
-            finally:
-                await one.execute(SQL["fail_no_more"])
-        return time.monotonic()
-
-    return strike
-
-
 # -- Lines ---------------------------------------------------------------------------------------
 
 
@@ -375,90 +229,15 @@ def cutting(moment: Moment) -> Strike:
     return strike
 
 
-async def take_connections(world: World, load: Load, _random: Random, seen: Observations) -> float:
-    """Take every connection that there is, also those of the shop, and give them back."""
-    crowd = Crowd(world.settings.database_url)
-    try:
-        left = await crowd.take_all(within_s=_BACK_WITHIN_S)
-        _add(seen, "sessions_left_to_the_shop_count", left)
-        if left:
-            seen.broken.append(f"the shop kept {left} sessions")
-        await load.sell_for(_TAKEN_S)
-    finally:
-        await crowd.let_go()
-    return time.monotonic()
-
-
-# -- Disks ---------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _with_a_small_disk(*, is_log: bool) -> AsyncIterator[World]:
-    """Run a world of its own: its tables, or its write-ahead log, on a disk that can be filled."""
-    with tempfile.TemporaryDirectory(
-        prefix="boxoffice-faults-", ignore_cleanup_errors=True
-    ) as name:
-        folder = passable(Path(name))
-        with small_disk(folder / _DISK, _SMALL_DISK_MB) as disk:
-            data_dir = (folder if is_log else disk) / "servers"
-            put_log_elsewhere(data_dir, disk if is_log else folder)
-            async with world(
-                folder, lambda _: None, data_dir=data_dir, postgres_options=_LITTLE_LOG
-            ) as one:
-                yield one
-
-
-async def fill_data(world: World, load: Load, _random: Random, seen: Observations) -> float:
-    """Fill the disk of the tables."""
-    with _full(world, load, seen):
-        await load.sell_for(_FULL_S)
-    return time.monotonic()
-
-
-async def fill_log(world: World, load: Load, _random: Random, seen: Observations) -> float:
-    """Fill the disk of the write-ahead log, at which PostgreSQL stops, and cannot start again."""
-    with _full(world, load, seen):
-        await _write_log(world, seen)
-        await load.sell_for(_FULL_S)
-    # That it could not come back is what the row is about.
-    world.trouble[:] = [one for one in world.trouble if not one.startswith("postgres")]
-    return time.monotonic()
-
-
-@contextmanager
-def _full(world: World, load: Load, seen: Observations) -> Iterator[None]:
-    before = len(load.record.attempts)
-    filler = fill(world.folder / _DISK)
-    try:
-        yield
-    finally:
-        filler.unlink()
-    refused = sum(one.status == 503 for one in load.record.attempts[before:])
-    if not refused:
-        seen.broken.append("nobody noticed that the disk was full")
-    _add(seen, "refused_503_count", refused)
-
-
-async def _write_log(world: World, seen: Observations) -> None:
-    """Write until there is no place left, which ends the server."""
-    try:
-        async with stranger(world.settings.database_url) as one:
-            for _ in range(_SMALL_DISK_MB):
-                await one.fetch(SQL["write_log"])
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        return
-    seen.broken.append("the log's disk was not full")
-
-
-def _add(seen: Observations, name: str, figure: float) -> None:
-    """Of several trials, the largest counts."""
+def note_largest(seen: Observations, name: str, figure: float) -> None:
+    """Note a figure of which the largest of several trials counts."""
     seen.figures[name] = max(figure, seen.figures.get(name, 0.0))
 
 
 # -- The table -----------------------------------------------------------------------------------
 
 
-def _row(
+def row(
     name: str,
     does: str,
     expects: str,
@@ -469,6 +248,7 @@ def _row(
     proof: Proof | None = None,
     **more: Any,
 ) -> Row:
+    """Return a row of PostgreSQL that strikes, as `striking` says; `more` are fields of `Row`."""
     return Row(
         name=name,
         part=Part.POSTGRES,
@@ -487,7 +267,7 @@ _PROXIED = Layout(is_proxied=True)
 _CROWD: dict[str, Any] = {"pace": Pace(visits_per_s=40.0), "seats": 9_000, "people": 600}
 
 ROWS: tuple[AnyRow, ...] = (
-    _row(
+    row(
         "pg_postmaster_sigkill",
         "SIGKILL of the first process of PostgreSQL; the supervisor starts it again",
         _ONE_EFFECT,
@@ -498,7 +278,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=15,
         **_CROWD,
     ),
-    _row(
+    row(
         "pg_backend_sigkill",
         "SIGKILL of one process that works for the shop; PostgreSQL ends all and recovers",
         _ONE_EFFECT,
@@ -509,7 +289,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=15,
         **_CROWD,
     ),
-    _row(
+    row(
         "pg_all_sigkill",
         "SIGKILL of every process of PostgreSQL; the supervisor starts it again",
         _ONE_EFFECT,
@@ -520,7 +300,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=8,
         **_CROWD,
     ),
-    _row(
+    row(
         "pg_sigstop",
         "SIGSTOP of every process of PostgreSQL for 1 to 9 s, then SIGCONT",
         "503 with Retry-After while it stands; nothing that was in its hands is lost or done twice",
@@ -543,50 +323,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=6,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    _row(
-        "pg_locks_held",
-        "a stranger holds the locks of all seats, of half of the wallets, and of the events, in turn, "
-        "1 to 4 s",
-        "seats that are locked are refused as taken or with 503; who needs another lock meets the "
-        "lock timeout, and 503 with Retry-After; all else goes on",
-        hold_locks,
-        trials=9,
-        trial_s=4.0,
-        round_trials=9,
-    ),
-    _row(
-        "pg_deadlock",
-        "a stranger takes locks against the shop's order, and the shop is the victim",
-        "tried again, or 503 with Retry-After",
-        make_deadlocks,
-        proof=DEADLOCKS,
-        pace=Pace(visits_per_s=40.0, pays=0.8, releases=0.1),
-        trials=5,
-        trial_s=4.5,
-        round_trials=5,
-    ),
-    _row(
-        "pg_serialization_failure",
-        "every third batch fails with serialization_failure at their last statement",
-        "tried again, or 503 with Retry-After",
-        tripping("fail_now_and_then"),
-        proof=SERIALIZATION_FAILURES,
-        trials=5,
-        trial_s=4.0,
-        round_trials=5,
-    ),
-    _row(
-        "pg_statement_timeout",
-        "every tenth batch hangs, and runs into a statement timeout of 500 ms",
-        "tried again, or 503 with Retry-After",
-        tripping("stall_now_and_then"),
-        proof=STATEMENT_TIMEOUTS,
-        trials=5,
-        trial_s=4.0,
-        round_trials=5,
-        layout=Layout(settings={"statement_timeout_ms": 500, "lock_timeout_ms": 300}),
-    ),
-    _row(
+    row(
         "pg_answer_cut",
         "the line is cut when a decision is committed and its answer is on its way",
         _UNNOTICED,
@@ -596,7 +333,7 @@ ROWS: tuple[AnyRow, ...] = (
         layout=_PROXIED,
         excuses=False,
     ),
-    _row(
+    row(
         "pg_statement_cut",
         "the line is cut when half of a decision's statement was sent",
         _UNNOTICED,
@@ -606,7 +343,7 @@ ROWS: tuple[AnyRow, ...] = (
         layout=_PROXIED,
         excuses=False,
     ),
-    _row(
+    row(
         "pg_begun_cut",
         "the line is cut when PostgreSQL has a decision's statement and is perhaps at it",
         _UNNOTICED,
@@ -615,51 +352,5 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=1.2,
         layout=_PROXIED,
         excuses=False,
-    ),
-    _row(
-        "pg_connections_taken",
-        "a stranger takes every connection that the server gives, also those of the shop",
-        "503 with Retry-After where none is left",
-        take_connections,
-        trials=5,
-        trial_s=8.0,
-    ),
-    _row(
-        "pg_pool_exhausted",
-        "a stranger locks all reservations for 2 to 4 s, while so many ask for theirs that every "
-        "connection of the shop's own pools is waiting",
-        "who finds no connection within a second is told 503 with Retry-After; when the lock is gone, "
-        "the sale goes on",
-        exhaust_pools,
-        trials=5,
-        trial_s=5.0,
-        # Only the API processes have sessions, so that all can be counted.
-        layout=Layout(
-            sweepers=0,
-            relays=0,
-            settings={
-                "db_pool_max": _POOL_MAX,
-                "db_acquire_timeout_ms": 1_000,
-                "lock_timeout_ms": 2_000,
-            },
-        ),
-    ),
-    _row(
-        "pg_data_disk_full",
-        "the disk of the tables is full for 4 s",
-        "503 with Retry-After; when there is space again, the sale goes on",
-        fill_data,
-        trials=5,
-        trial_s=6.0,
-        stage=partial(_with_a_small_disk, is_log=False),
-    ),
-    _row(
-        "pg_log_disk_full",
-        "the disk of the write-ahead log is full for 4 s: PostgreSQL stops",
-        "503 with Retry-After; when there is space again, PostgreSQL recovers and the sale goes on",
-        fill_log,
-        trials=5,
-        trial_s=7.0,
-        stage=partial(_with_a_small_disk, is_log=True),
     ),
 )

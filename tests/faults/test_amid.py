@@ -4,9 +4,10 @@ import random
 
 from faults.amid import judge, note_kill
 from faults.field import Field
-from faults.load import Load, Pace
+from faults.load import Load
 from faults.matrix import Observations
 from faults.record import Attempt, Ending
+from faults.wishes import Pace
 
 CUT = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.CUT)
 

@@ -9,7 +9,8 @@ from boxoffice.platform.ids import parse_scoped
 from boxoffice.settings import Settings
 from faults.checks import check
 from faults.field import sow
-from faults.load import Load, Pace
+from faults.load import Load
+from faults.wishes import Pace
 from tests.support.shop import Pod, pods
 from tests.support.waiting import until
 

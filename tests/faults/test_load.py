@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from faults.field import Field, Person
-from faults.load import Load, Pace, Wish, Wishes
+from faults.load import Load
+from faults.wishes import Pace, Wish, Wishes
 
 FIELD = Field(
     "schedule",

@@ -8,9 +8,10 @@ from pathlib import Path
 from boxoffice.settings import Settings
 from faults.field import Field, sow
 from faults.linear import Violation, check
-from faults.load import Load, Pace
+from faults.load import Load
 from faults.record import Record
 from faults.rows.planted import take_guards_away
+from faults.wishes import Pace
 from tests.support.shop import pods
 
 SELL_FOR_S = 2.0
