@@ -323,13 +323,13 @@ def _seat_preview(
             "Look at a seat map before it is added",
             path=SCHEDULE,
             role="organizer",
-            # Whatever is sent gets an answer that says what is wrong with it: nothing is no valid body.
+            # Whatever is sent gets an answer that says what is wrong with it, unless nothing is sent.
             raw_body=RawBody(
                 (_CSV_TYPE,),
                 settings.seat_map_max_bytes,
                 SeatMapBody,
                 {_CSV_TYPE: _CSV_EXAMPLE},
-                text={},
+                text={"minLength": 1},
             ),
             returns=SeatMapPreview,
             problems=[SeatMapInvalid, SeatMapLocked],
