@@ -18,6 +18,11 @@ def test_the_page_has_every_row_and_no_other() -> None:
     assert sorted(told) == sorted(row.name for row in ALL)
 
 
+def test_every_row_has_its_measured_line_on_the_page() -> None:
+    told = re.findall(r"^\| `(\w+)` \(\d+\) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(row.name for row in ALL)
+
+
 def test_every_row_says_what_it_does_and_what_it_expects() -> None:
     assert len({row.name for row in ALL}) == len(ALL)
     for row in ALL:
