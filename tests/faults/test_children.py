@@ -63,7 +63,7 @@ async def test_a_command_that_takes_too_long_is_ended_though_it_will_not_listen(
 
 
 async def test_what_a_command_says_and_how_it_ends_is_told() -> None:
-    argv = [sys.executable, "-c", "import sys; print('x' * 200_000); sys.exit('no')"]
+    argv = [sys.executable, "-c", "import sys; print('x' * 200_000, flush=True); sys.exit('no')"]
     ended = await children.run(argv, within_s=60)
     assert ended.code == 1
     assert len(ended.said) > 200_000
