@@ -1,0 +1,31 @@
+"""Client addresses as keys of limits: one for everything that one subscriber can send from."""
+
+import ipaddress
+from functools import lru_cache
+
+# Longer than any address, also with a zone.
+_UNPARSABLE_MAX_CHARS = 64
+_SUBSCRIBER_PREFIX_BITS = 64
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@lru_cache(maxsize=8_192)
+def address_bucket(address: str) -> str:
+    """Return the key by which a client address is counted.
+
+    An IPv4 address is its own key, also where it arrives inside an IPv6 one (IPv4-mapped, RFC 4291,
+    section 2.5.5.2; NAT64, RFC 6052). An IPv6 address is counted by its /64, because a subscriber has
+    at least that much (RFC 6177). What is no address is its own key, cut to 64 characters.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:_UNPARSABLE_MAX_CHARS]
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    inner = parsed.ipv4_mapped
+    if inner is None and parsed in _NAT64:
+        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+    if inner is not None:
+        return str(inner)
+    return str(ipaddress.IPv6Network((int(parsed), _SUBSCRIBER_PREFIX_BITS), strict=False))
