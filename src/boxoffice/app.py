@@ -53,6 +53,7 @@ from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.migrations import require_current
 from boxoffice.platform.postgres import Database
+from boxoffice.platform.tasks import cancel_and_wait, raise_if_cancelled
 from boxoffice.platform.valkey import Valkey
 from boxoffice.queue import leader as queue_leader
 from boxoffice.queue import routes as queue_routes
@@ -138,27 +139,63 @@ def _servers(settings: Settings) -> _Servers:
 async def open_application(
     settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
 ) -> AsyncIterator[Application]:
-    """Connect, put the parts together, and take them apart again in the reverse order.
+    """Connect, put the parts together, keep them up to date, and take them apart in the reverse order.
 
-    Raises `SettingsInvalid` where the database lacks this release's schema, and what connecting raises.
+    For a process that serves. Raises `SettingsInvalid` where the database lacks this release's schema,
+    and what connecting raises.
     """
     servers = _servers(settings)
+    async with (
+        _composed(settings, servers, providers or {}) as application,
+        _refreshing(servers.clock, application),
+        _drained(settings, servers, application),
+    ):
+        yield application
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Application]:
+    """Connect and put the parts together for a command: nothing runs beside it, and it never leads.
+
+    What it knows by heart is from when it was opened. Raises what `open_application` raises.
+    """
+    servers = _servers(settings)
+    async with (
+        _composed(settings, servers, {}) as application,
+        _drained(settings, servers, application),
+    ):
+        yield application
+
+
+@asynccontextmanager
+async def _composed(
+    settings: Settings, servers: _Servers, providers: Mapping[str, PaymentProvider]
+) -> AsyncIterator[Application]:
     try:
         await servers.db.open()
         await require_current(servers.db)
         await servers.clock.synchronize()
-        application = _compose(settings, servers, providers or {})
+        application = _compose(settings, servers, providers)
         await application.accounts.ensure_key()
         await application.queue.rooms.read_rooms()
-        async with _refreshing(servers.clock, application):
-            try:
-                yield application
-            finally:
-                await _drain(settings, servers, application.notices, application.queue.journal)
-                application.lane.journal.write()
+        try:
+            yield application
+        finally:
+            application.accounts.close()
     finally:
         await servers.valkey.close()
         await servers.db.close()
+
+
+@asynccontextmanager
+async def _drained(
+    settings: Settings, servers: _Servers, application: Application
+) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await _drain(settings, servers, application.notices, application.queue.journal)
+        application.lane.journal.write()
 
 
 @asynccontextmanager
@@ -178,7 +215,6 @@ async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIt
         yield
     finally:
         await _end(tasks)
-        application.accounts.close()
 
 
 async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -188,19 +224,16 @@ async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
             await run()
         except Exception as error:
             telemetry.log.error("task_failed", task=name, exc_info=error)
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                return  # What went wrong while it was cancelled stands in the place of its end.
+            raise_if_cancelled()  # What went wrong meanwhile stands in the place of its end.
         else:
+            raise_if_cancelled()
             telemetry.log.error("task_ended", task=name)
         await asyncio.sleep(_AGAIN_AFTER_S)
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:
     """Cancel `tasks`; one that does not end keeps no process from stopping."""
-    for task in tasks:
-        task.cancel()
-    _, left = await asyncio.wait(tasks, timeout=_END_WITHIN_S)
+    left = await cancel_and_wait(tasks, _END_WITHIN_S)
     if left:
         telemetry.log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in left))
 

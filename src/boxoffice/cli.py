@@ -180,10 +180,10 @@ def audit(
 @app.command()
 def grant(email: str, role: Annotated[str, typer.Argument(help="buyer or organizer")]) -> None:
     """Give an account another role; tokens that it has keep the old one until they expire."""
-    from boxoffice.app import open_application  # noqa: PLC0415 — costs time
+    from boxoffice.app import open_services  # noqa: PLC0415 — costs time
 
     async def change() -> None:
-        async with open_application(_addressed()) as application:
+        async with open_services(_addressed()) as application:
             await application.accounts.grant_role(email, role)
 
     asyncio.run(change())
@@ -193,12 +193,12 @@ def grant(email: str, role: Annotated[str, typer.Argument(help="buyer or organiz
 @app.command()
 def rotate_keys() -> None:
     """Make a new key, which signs as soon as every process knows it; tokens of older ones stay good."""
-    from boxoffice.app import open_application  # noqa: PLC0415 — costs time
+    from boxoffice.app import open_services  # noqa: PLC0415 — costs time
 
     settings = _addressed()
 
     async def change() -> str:
-        async with open_application(settings) as application:
+        async with open_services(settings) as application:
             return await application.accounts.rotate_keys(
                 settings.access_token_ttl_s + 2 * settings.token_key_refresh_s
             )

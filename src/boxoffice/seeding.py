@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from boxoffice.accounts.rules import BUYER, ORGANIZER
-from boxoffice.app import Application, open_application
+from boxoffice.app import Application, open_services
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.rules import NewConcert, NewSchedule
 from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken
@@ -28,7 +28,8 @@ _QUERIES = sqlfiles.load("boxoffice", "seeding.sql")
 
 _CHARGES_MAX = 2_000  # per transaction, well within the statement deadline
 
-_LINE_WITHIN_S = 20.0
+# A process that serves leads a new room within two seconds.
+_LINE_WITHIN_S = 5.0
 
 DEMO_SEATS = 1_000
 DEMO_PASSWORD = "encore-encore"  # noqa: S105 — printed at every start of the demo
@@ -70,7 +71,7 @@ class Demo:
 async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Console) -> Seeded:
     """Make a concert on sale and people with money; write their access tokens to `tokens`."""
     tag = secrets.token_hex(4)
-    async with open_application(settings) as application:
+    async with open_services(settings) as application:
         with _bar(console, "seats", plan.seats) as advance:
             email = f"organizer-{tag}@example.test"
             organizer_id = await application.accounts.sign_up(
@@ -80,7 +81,7 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
             made = await _put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
             if plan.queue_rate_per_s is not None:
                 change = RoomChange(mode=Mode.FIFO, rate_per_s=plan.queue_rate_per_s)
-                await _open_room(application, organizer_id, made.schedule_id, change)
+                await _open_room(application, organizer_id, made.schedule_id, change, console)
             advance(plan.seats)
         with _bar(console, "people", plan.users) as advance:
             user_ids = await people(application, plan.users, plan.balance_minor, tag, advance)
@@ -90,15 +91,24 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
 
 
 async def _open_room(
-    application: Application, organizer_id: UUID, schedule_id: UUID, change: RoomChange
+    application: Application,
+    organizer_id: UUID,
+    schedule_id: UUID,
+    change: RoomChange,
+    console: Console,
 ) -> None:
-    """Open a waiting room, and return when its line is there; raise `TimeoutError` where it is not."""
+    """Open a waiting room, and return when a process that serves leads it, or say that none does."""
     queue = application.queue
     await queue.service.configure(organizer_id, schedule_id, change)
-    async with asyncio.timeout(_LINE_WITHIN_S):
-        while not queue.rooms.has_counters(schedule_id):
-            await asyncio.sleep(0.05)
-            await queue.rooms.read_counters(schedule_id)
+    try:
+        async with asyncio.timeout(_LINE_WITHIN_S):
+            while not queue.rooms.has_counters(schedule_id):
+                await asyncio.sleep(0.05)
+                await queue.rooms.read_counters(schedule_id)
+    except TimeoutError:
+        console.print(
+            "… the waiting room takes people in as soon as the API is served", style="dim"
+        )
 
 
 async def people(
@@ -139,7 +149,7 @@ async def _demo_schedule(settings: Settings) -> UUID | None:
 
 async def _make_demo(settings: Settings) -> UUID:
     plan = Plan(DEMO_SEATS, 0, DEMO_BALANCE_MINOR)
-    async with open_application(settings) as application:
+    async with open_services(settings) as application:
         organizer_id = await _demo_account(application, DEMO_ORGANIZER, "Organizer")
         await application.accounts.grant_role(DEMO_ORGANIZER, ORGANIZER)
         buyer_id = await _demo_account(application, DEMO_BUYER, "Demo Buyer")

@@ -6,7 +6,6 @@ turn of any auditor takes it up.
 """
 
 import asyncio
-import contextlib
 
 from boxoffice.audit import store
 from boxoffice.audit.report import Report
@@ -14,6 +13,7 @@ from boxoffice.audit.runs import AuditRuns
 from boxoffice.errors import Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Database
+from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.settings import Settings
 
 _LOOK_EVERY_S = 2.0
@@ -31,10 +31,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         turns = asyncio.create_task(_turns(AuditRuns(db, settings.audit_again_after_s), settings))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({turns, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (turns, stopping):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await cancel_and_wait((turns, stopping))
+        if not turns.cancelled():
+            turns.result()
     finally:
         await db.close()
 

@@ -97,7 +97,8 @@ class SeatFeed(Generic[B]):
 
     async def _run(self) -> None:
         backoff_s = _BACKOFF_FIRST_S
-        while True:
+        # A cancellation that something on the way has swallowed ends it with the next turn.
+        while self._task is asyncio.current_task():
             await self._rest()
             try:
                 await self.look()

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.platform import telemetry
+from boxoffice.platform.tasks import cancellations, raise_if_cancelled
 from boxoffice.settings import Settings
 
 _SUBSCRIPTIONS_MAX = 4
@@ -125,9 +126,11 @@ class Valkey:
         at a time; a server that has to keep too many for us ends it too.
         """
         pubsub = self._listener.pubsub(ignore_subscribe_messages=True)
+        before = cancellations()
         try:
             async with asyncio.timeout(silence_s):
                 await pubsub.subscribe(channel)
+            raise_if_cancelled(before)
             yield _messages(pubsub, silence_s)
         except (RedisError, OSError, TimeoutError) as error:
             raise ValkeyAway(str(error)) from error
@@ -149,6 +152,7 @@ class Valkey:
         if not self._breaker.admits(time.monotonic()):
             work.close()
             raise ValkeyAway("the circuit breaker is open")
+        before = cancellations()
         try:
             async with asyncio.timeout(self._timeout_s):
                 reply = await work
@@ -157,13 +161,16 @@ class Valkey:
             telemetry.VALKEY_FAILURES.inc()
             raise ValkeyAway(str(error)) from error
         self._breaker.succeeded()
+        raise_if_cancelled(before)
         return reply
 
 
 async def _messages(pubsub: Any, silence_s: float) -> AsyncIterator[bytes]:
     until = time.monotonic() + silence_s
+    before = cancellations()
     while True:
         message = await pubsub.get_message(timeout=max(0.001, until - time.monotonic()))
+        raise_if_cancelled(before)
         if message is not None:
             until = time.monotonic() + silence_s
             yield message["data"]

@@ -13,6 +13,7 @@ from uuid import UUID
 from boxoffice.errors import Problem, Unavailable
 from boxoffice.events.lease import Lease
 from boxoffice.platform import telemetry
+from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.queue import rules
 from boxoffice.queue.line import PART_MAX, Beat, Line, LineFenced, LineLost, Orders
@@ -112,7 +113,7 @@ class Leader:
         try:
             await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
         finally:
-            keeping.cancel()
+            await cancel_and_wait([keeping])
         telemetry.QUEUE_BEAT_SECONDS.observe(perf_counter() - began_at)
         self._show()
         return True
