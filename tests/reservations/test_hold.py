@@ -81,6 +81,9 @@ async def test_an_unknown_schedule_has_nothing(hall: Hall) -> None:
         ("sale_opens_at = clock_timestamp() + interval '1 hour'", "not_on_sale"),
         ("sale_closes_at = clock_timestamp()", "not_on_sale"),
         ("sale_closes_at = clock_timestamp() + interval '1 hour'", "held"),
+        ("starts_at = clock_timestamp()", "not_on_sale"),
+        ("starts_at = now(), sale_closes_at = now() + interval '1 hour'", "not_on_sale"),
+        ("starts_at = clock_timestamp() + interval '1 minute'", "held"),
     ],
 )
 async def test_only_what_is_on_sale_is_sold(hall: Hall, change: str, name: str) -> None:

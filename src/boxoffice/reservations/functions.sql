@@ -78,7 +78,7 @@ BEGIN
     decided_at := clock_timestamp();
 
     SELECT s.status = 'OPEN' AND decided_at >= s.sale_opens_at
-           AND (decided_at >= s.sale_closes_at) IS NOT TRUE AS on_sale,
+           AND decided_at < least(s.sale_closes_at, s.starts_at) AS on_sale,
            s.hold_ttl_s, s.ticket_limit, s.currency
       INTO schedule
       FROM schedules s
