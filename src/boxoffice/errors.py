@@ -167,6 +167,11 @@ class IdempotencyKeyReused(Invalid):
     title = "This Idempotency-Key was used with another request."
 
 
+class PasswordCommon(Invalid):
+    code = "password_common"
+    title = "This password is among the first that others would guess; choose another one."
+
+
 class AmountInvalid(Invalid):
     code = "amount_invalid"
     title = "The amount is not acceptable."

@@ -1,6 +1,7 @@
 """Sign-up and login over HTTP."""
 
-from typing import Any
+import unicodedata
+from typing import Any, Literal
 from uuid import uuid4
 
 import falcon.asgi
@@ -13,6 +14,7 @@ from boxoffice.http import openapi, problems
 from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
+from boxoffice.platform.postgres import Database
 
 App = falcon.asgi.App[Any, Any]
 
@@ -106,6 +108,28 @@ async def test_bad_sign_ups_are_422_and_name_the_member(app: App) -> None:
         answer = await sign_up(app, **changed)
         assert (answer.status_code, answer.json["code"]) == (422, "invalid"), changed
         assert [error["path"] for error in answer.json["errors"]] == [member], changed
+
+
+@pytest.mark.parametrize(("first", "then"), [("NFC", "NFD"), ("NFD", "NFC")])
+async def test_a_password_is_the_same_however_a_keyboard_composes_it(
+    app: App, first: Literal["NFC", "NFD"], then: Literal["NFC", "NFD"]
+) -> None:
+    email = f"{uuid4().hex}@example.test"
+    password = "열려라참깨힣" * 10 + "\u3000끝"
+    made = await sign_up(app, email=email, password=unicodedata.normalize(first, password))
+    assert made.status_code == 201
+    typed = unicodedata.normalize(then, password.replace("\u3000", " "))
+    session = await post(app, "/v1/sessions", email=email, password=typed)
+    assert session.status_code == 201
+
+
+async def test_a_common_password_is_422_and_named(app: App, db: Database) -> None:
+    email = f"{uuid4().hex}@example.test"
+    for password in ("PASSWORD1", "boxoffice", email):
+        answer = await sign_up(app, email=email, password=password)
+        assert (answer.status_code, answer.json["code"]) == (422, "password_common"), password
+        assert [error["path"] for error in answer.json["errors"]] == ["$.password"]
+    assert await db.read("SELECT FROM users") == []
 
 
 async def test_line_ends_that_a_pattern_lets_through_are_422(app: App) -> None:

@@ -1,8 +1,9 @@
 """Sign-up, login, roles, keys and seeding on a real PostgreSQL."""
 
 import asyncio
+import unicodedata
 from time import perf_counter
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -83,6 +84,18 @@ async def test_the_race_is_decided_by_the_constraint(
     tries = [accounts.sign_up("race@example.test", PASSWORD, "A") for _ in range(4)]
     await asyncio.gather(*tries)
     assert await count(db, "users") == 4
+
+
+async def test_a_hash_of_before_the_normal_form_verifies(accounts: Accounts, db: Database) -> None:
+    typed = unicodedata.normalize("NFD", "열려라\u3000참깨 8")
+    for stored in (unicodedata.normalize("NFC", typed), typed):
+        email = f"{uuid4().hex}@example.test"
+        await accounts.sign_up(email, PASSWORD, "A")
+        old_hash = await accounts._passwords.hash(stored)
+        await db.fetch("UPDATE users SET password_hash = $1 WHERE email = $2", old_hash, email)
+        await accounts.log_in(email, typed, HERE)
+        with pytest.raises(CredentialsInvalid):
+            await accounts.log_in(email, typed + "x", HERE)
 
 
 async def test_a_failed_login_does_not_tell_why(accounts: Accounts) -> None:

@@ -62,7 +62,7 @@ def full_disk() -> Iterator[int]:
 def test_a_log_that_nobody_takes_stops_nothing(
     log: Callable[[], AbstractContextManager[int]], servers: Servers, database_url: str
 ) -> None:
-    body = b'{"email": "late@example.test", "password": "12345678", "name": "A"}'
+    body = b'{"email": "late@example.test", "password": "open sesame 8", "name": "A"}'
     with log() as out, serving(database_url, servers.valkey_url, out) as (process, api):
         expect(api.get("/readyz"), 200)
         for _ in range(3):

@@ -124,7 +124,7 @@ def begun(api: Api, body: bytes) -> socket.socket:
 
 def test_a_drain_finishes_what_is_in_flight(start: Start) -> None:
     server = start(drain_delay_ms="1000", drain_timeout_ms="10000")
-    body = b'{"email": "late@example.test", "password": "12345678", "name": "A"}'
+    body = b'{"email": "late@example.test", "password": "open sesame 8", "name": "A"}'
     seen: list[Answer] = []
 
     def is_draining() -> bool:
@@ -152,7 +152,7 @@ def test_a_drain_finishes_what_is_in_flight(start: Start) -> None:
 
 def test_what_a_drain_cuts_is_told_to_come_again(start: Start) -> None:
     server = start(drain_timeout_ms="1000")
-    body = b'{"email": "late@example.test", "password": "12345678", "name": "A"}'
+    body = b'{"email": "late@example.test", "password": "open sesame 8", "name": "A"}'
     with begun(server.api, body) as late:
         late.sendall(body[:10])
         server.process.send_signal(signal.SIGTERM)

@@ -1,6 +1,9 @@
 -- name: insert_user
--- A new person; users_email_unique refuses a second account with the same address.
-INSERT INTO users (user_id, email, name, password_hash, role) VALUES ($1, $2, $3, $4, $5);
+-- A new person; no row where users_email_unique refuses a second account with the same address. A refusal
+-- that is no error: the server's log would have the address in its details.
+INSERT INTO users (user_id, email, name, password_hash, role) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+RETURNING user_id;
 
 -- name: insert_wallet
 -- The empty wallet of a new person.
@@ -41,11 +44,14 @@ UPDATE token_keys
 INSERT INTO token_keys (kid, secret) VALUES ($1, $2);
 
 -- name: seed_users
--- People for demonstrations and load tests, numbered from $4 and all with one password hash.
+-- People for demonstrations and load tests, numbered from $4 and all with one password hash; fewer rows
+-- where some of the addresses are taken.
 INSERT INTO users (user_id, email, name, password_hash)
 SELECT p.user_id, format('buyer-%s-%s@example.test', $4 + p.ord, $2::text),
        format('Buyer %s', $4 + p.ord), $3
-  FROM unnest($1::uuid[]) WITH ORDINALITY p (user_id, ord);
+  FROM unnest($1::uuid[]) WITH ORDINALITY p (user_id, ord)
+ON CONFLICT DO NOTHING
+RETURNING user_id;
 
 -- name: seed_wallets
 -- Their empty wallets.

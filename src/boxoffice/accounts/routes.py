@@ -7,20 +7,29 @@ from msgspec import Meta
 
 from boxoffice.accounts import rules
 from boxoffice.accounts.service import Accounts
-from boxoffice.errors import CredentialsInvalid, EmailTaken, OutcomeUnknown, TooMany
+from boxoffice.errors import (
+    CredentialsInvalid,
+    EmailTaken,
+    OutcomeUnknown,
+    PasswordCommon,
+    TooMany,
+)
 from boxoffice.http.operation import Call, Gate, Reply, operation
 from boxoffice.platform.values import Line
 
 Email = Annotated[str, Meta(max_length=rules.EMAIL_CHARS_MAX, pattern=rules.EMAIL_PATTERN)]
+# Its length counts in normal form, which the rules make and check.
 NewPassword = Annotated[
     str,
     Meta(
-        min_length=rules.PASSWORD_CHARS_MIN,
-        max_length=rules.PASSWORD_CHARS_MAX,
         pattern=rules.PASSWORD_PATTERN,
+        extra_json_schema={
+            "minLength": rules.PASSWORD_CHARS_MIN,
+            "maxLength": rules.PASSWORD_CHARS_MAX,
+        },
     ),
 ]
-Password = Annotated[str, Meta(max_length=rules.PASSWORD_CHARS_MAX)]
+Password = Annotated[str, Meta(max_length=rules.PASSWORD_TYPED_CHARS_MAX)]
 
 
 class SignUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +68,13 @@ class Users:
         self.gate = gate
         self._service = service
 
-    @operation("Sign up", 201, body=SignUp, returns=SignedUp, problems=(EmailTaken, OutcomeUnknown))
+    @operation(
+        "Sign up",
+        201,
+        body=SignUp,
+        returns=SignedUp,
+        problems=(EmailTaken, PasswordCommon, OutcomeUnknown),
+    )
     async def on_post(self, call: Call[SignUp, Any]) -> Reply:
         """Make an account with the role of a buyer and an empty wallet."""
         user_id = await self._service.sign_up(call.body.email, call.body.password, call.body.name)

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Container
 
-from boxoffice.errors import Invalid
+from boxoffice.errors import Invalid, PasswordCommon
 
 BUYER = "buyer"
 ORGANIZER = "organizer"
@@ -12,6 +13,9 @@ ROLES = (BUYER, ORGANIZER)
 EMAIL_CHARS_MAX = 254  # RFC 5321, section 4.5.3.1.3: a path of 256 octets, less its brackets
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 128
+# As it is typed: normalization composes up to four characters into one (Unicode's UAX #15), and what
+# is longer than this cannot come to 128.
+PASSWORD_TYPED_CHARS_MAX = 4 * PASSWORD_CHARS_MAX
 
 # "Valid e-mail address" of the WHATWG HTML standard: what a browser's e-mail field accepts.
 _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -20,6 +24,8 @@ _EMAIL = rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*"
 # For schemas, where blanks around an address are allowed because they will be trimmed.
 EMAIL_PATTERN = rf"^ *{_EMAIL} *$"
 PASSWORD_PATTERN = r"^[^\x00-\x1f\x7f]*$"  # noqa: S105 - a pattern, not a secret
+
+_SHOP = "boxoffice"
 
 _is_email = re.compile(_EMAIL).fullmatch
 _is_password = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*").fullmatch
@@ -40,22 +46,52 @@ def normal_email(text: str) -> str:
 def accepted_password(text: str) -> str:
     """Return a new password as it is to be hashed; raise `Invalid` for one that is not acceptable.
 
-    8 to 128 characters of any script, without control characters.
+    8 to 128 characters of any script in normal form, without control characters.
     """
-    if not PASSWORD_CHARS_MIN <= len(text) <= PASSWORD_CHARS_MAX or not _is_password(text):
-        raise Invalid(
+    password = normal_password(text[: PASSWORD_TYPED_CHARS_MAX + 1])
+    is_of_length = PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX
+    if not is_of_length or not _is_password(password):
+        message = (
             f"A password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"
             " and no control characters."
         )
-    return normal_password(text)
+        raise Invalid(message, errors=[{"path": "$.password", "message": message}])
+    return password
 
 
 def normal_password(text: str) -> str:
-    """Return the one spelling of a password (RFC 8265, section 4.2: Unicode form NFC).
+    """Return the one spelling of a password: OpaqueString of RFC 8265, section 4.2.2.
 
-    Keyboards differ in how they compose Hangul and accents, and people cannot see it.
+    Spaces of every kind become U+0020, and the text takes Unicode form NFC: keyboards differ in how
+    they compose Hangul and accents and in which space they type, and people cannot see it.
     """
-    return unicodedata.normalize("NFC", text)
+    spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in text)
+    return unicodedata.normalize("NFC", spaced)
+
+
+def password_spellings(text: str) -> tuple[str, ...]:
+    """Return what a typed password may have been hashed as, the normal form first.
+
+    The others are what earlier releases, and imports of hashes from elsewhere, made of the same keys.
+    """
+    return tuple(dict.fromkeys((normal_password(text), unicodedata.normalize("NFC", text), text)))
+
+
+def require_uncommon(password: str, email: str, name: str, common: Container[str]) -> None:
+    """Raise `PasswordCommon` for a new password that would be among the first guesses.
+
+    Those are the `common` ones (in lower case), this shop's name, and the person's own e-mail address
+    and name; case, width and spaces at the ends make no difference.
+    """
+    guess = _folded(password)
+    own = {_folded(word) for word in (email, email.partition("@")[0], name, _SHOP)}
+    if guess in common or guess in own:
+        message = PasswordCommon.title
+        raise PasswordCommon(message, errors=[{"path": "$.password", "message": message}])
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
 def known_role(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from boxoffice.accounts import rules
+from boxoffice.accounts.common import common_passwords
 from boxoffice.accounts.passwords import Passwords
 from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
@@ -37,11 +38,13 @@ class Accounts:
     async def sign_up(self, email: str, password: str, name: str) -> UUID:
         """Make a buyer with an empty wallet.
 
-        Raises `Invalid`, `EmailTaken`, `Overloaded`, and `OutcomeUnknown` where the answer of the
-        database was lost: `EmailTaken` at the next attempt, or a login, then says that it was done.
+        Raises `Invalid`, `PasswordCommon`, `EmailTaken`, `Overloaded`, and `OutcomeUnknown` where the
+        answer of the database was lost: `EmailTaken` at the next attempt, or a login, then says that it
+        was done.
         """
         email = rules.normal_email(email)
         password = rules.accepted_password(password)
+        rules.require_uncommon(password, email, name, common_passwords())
         password_hash = await self._passwords.hash(password)
         user_id = new_id()
         await self._store.add_user(user_id, email, name, password_hash, rules.BUYER, self._currency)
@@ -58,7 +61,7 @@ class Accounts:
         self._passwords.require_room()
         await self._throttle.count(email, client_address)
         try:
-            known = await self._identified(email, rules.normal_password(password))
+            known = await self._identified(email, password)
         except Unavailable:
             await self._throttle.forgive(email, client_address, succeeded=False)
             raise
@@ -70,16 +73,16 @@ class Accounts:
 
         Raises `CredentialsInvalid`.
         """
-        known = await self._identified(rules.normal_email(email), rules.normal_password(password))
+        known = await self._identified(rules.normal_email(email), password)
         return known.user_id
 
     async def _identified(self, email: str, password: str) -> Credentials:
         known = await self._store.credentials(email)
         password_hash = None if known is None else known.password_hash
-        matches = await self._passwords.matches(password_hash, password)
-        if known is None or not matches:
-            raise CredentialsInvalid
-        return known
+        for spelling in rules.password_spellings(password):
+            if await self._passwords.matches(password_hash, spelling) and known is not None:
+                return known
+        raise CredentialsInvalid
 
     async def grant_role(self, email: str, role: str) -> None:
         """Give a person a role, from their next login on; raise `Invalid` or `NotFound`."""

@@ -1,17 +1,13 @@
-"""The statements of this room: named SQL in, frozen types out, constraint names into errors."""
+"""The statements of this room: named SQL in, frozen types out."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from boxoffice.accounts.tokens import TokenKey
 from boxoffice.errors import EmailTaken
 from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres import Database
 
 _Q = sqlfiles.load("boxoffice.accounts")
 
@@ -38,8 +34,11 @@ class AccountStore:
         self, user_id: UUID, email: str, name: str, password_hash: str, role: str, currency: str
     ) -> None:
         """Add a person with an empty wallet; raise `EmailTaken`."""
-        async with self._writing() as connection:
-            await connection.execute(_Q["insert_user"], user_id, email, name, password_hash, role)
+        async with self._db.writing() as connection:
+            if not await connection.fetch(
+                _Q["insert_user"], user_id, email, name, password_hash, role
+            ):
+                raise EmailTaken
             await connection.execute(_Q["insert_wallet"], user_id, currency)
 
     async def credentials(self, email: str) -> Credentials | None:
@@ -49,7 +48,7 @@ class AccountStore:
 
     async def set_role(self, email: str, role: str) -> bool:
         """Change a person's role; say whether there is such a person."""
-        async with self._writing() as connection:
+        async with self._db.writing() as connection:
             return await connection.fetchval(_Q["set_role"], email, role) is not None
 
     async def keys(self) -> list[TokenKey]:
@@ -58,13 +57,13 @@ class AccountStore:
 
     async def add_first_key(self, kid: str, secret: bytes) -> None:
         """Add a key unless one signs already, whoever else tries at the same time."""
-        async with self._writing() as connection:
+        async with self._db.writing() as connection:
             await connection.execute(_Q["lock_keys"])
             await connection.execute(_Q["insert_first_key"], kid, secret)
 
     async def replace_keys(self, kid: str, secret: bytes, retire_after_s: float) -> None:
         """Add a key and let every other one verify for `retire_after_s` more at most."""
-        async with self._writing() as connection:
+        async with self._db.writing() as connection:
             await connection.execute(_Q["lock_keys"])
             await connection.execute(_Q["retire_keys"], retire_after_s)
             await connection.execute(_Q["insert_key"], kid, secret)
@@ -76,20 +75,8 @@ class AccountStore:
 
         Their addresses are `buyer-<number>-<tag>@example.test`. Raises `EmailTaken` for a used tag.
         """
-        async with self._writing() as connection:
-            await connection.execute(_Q["seed_users"], user_ids, tag, password_hash, first - 1)
+        async with self._db.writing() as connection:
+            made = await connection.fetch(_Q["seed_users"], user_ids, tag, password_hash, first - 1)
+            if len(made) < len(user_ids):
+                raise EmailTaken
             await connection.execute(_Q["seed_wallets"], user_ids, currency)
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
-        try:
-            async with self._db.writing() as connection:
-                yield connection
-        except asyncpg.UniqueViolationError as error:
-            raise _refusal(error) from error
-
-
-def _refusal(error: asyncpg.UniqueViolationError) -> Exception:
-    refusals: dict[Any, type[Exception]] = {"users_email_unique": EmailTaken}
-    kind = refusals.get(error.constraint_name)
-    return error if kind is None else kind()

@@ -51,6 +51,7 @@ STATUSES: dict[str, int] = {
     "queue_ticket_expired": 410,
     "invalid": 422,
     "idempotency_key_reused": 422,
+    "password_common": 422,
     "amount_invalid": 422,
     "payment_method_unknown": 422,
     "seat_map_invalid": 422,

@@ -2,7 +2,7 @@
 
 import { h, put, uniqueId } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { reference, sentence } from "./problem.js";
+import { ownSentence, reference, sentence } from "./problem.js";
 
 /** A labelled input; `field.input`, `field.view`, and `field.complain(text)`, empty for no complaint. */
 export class Field {
@@ -83,7 +83,9 @@ function busy(button, isBusy, label) {
 
 function blame(fields, error) {
   const named = (error.body?.errors ?? []).filter(({ path }) => path?.replace("$.", "") in fields);
-  for (const { path, message } of named) fields[path.replace("$.", "")].complain(message);
+  // In the reader's language where the refusal has a code of its own.
+  const own = ownSentence(error);
+  for (const { path, message } of named) fields[path.replace("$.", "")].complain(own || message);
   if (named.length) fields[named[0].path.replace("$.", "")].input.focus();
   return named.length > 0;
 }

@@ -11,6 +11,11 @@ export function sentence(error) {
   return error.body?.detail ?? t("problem.bug");
 }
 
+/** Returns the sentence for a refusal that has a code of its own, empty for the one that many share. */
+export function ownSentence(error) {
+  return error.code !== "invalid" && hasText(`problem.${error.code}`) ? sentence(error) : "";
+}
+
 /** Returns the request's id for whoever asks about it, or an empty text. */
 export function reference(error) {
   const id = error?.body?.request_id;

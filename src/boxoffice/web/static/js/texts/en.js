@@ -34,6 +34,7 @@ export const en = {
   "problem.internal": "Something broke on our side. It was noted; please try again.",
   "problem.too_many_requests": "Too many attempts. Please wait a moment.",
   "problem.credentials_invalid": "E-mail and password do not match.",
+  "problem.password_common": "This password is among the first that others would guess. Please choose another one.",
   "problem.email_taken": "There is an account with this e-mail address already.",
   "problem.unauthenticated": "Please log in.",
   "problem.token_invalid": "Please log in again.",

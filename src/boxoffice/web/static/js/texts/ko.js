@@ -34,6 +34,7 @@ export const ko = {
   "problem.internal": "서비스에 문제가 생겼습니다. 기록해 두었으니 다시 시도해 주세요.",
   "problem.too_many_requests": "시도가 너무 많습니다. 잠시 기다려 주세요.",
   "problem.credentials_invalid": "이메일 또는 비밀번호가 맞지 않습니다.",
+  "problem.password_common": "누구나 먼저 짐작해 볼 비밀번호입니다. 다른 비밀번호를 골라 주세요.",
   "problem.email_taken": "이미 가입된 이메일입니다.",
   "problem.unauthenticated": "로그인해 주세요.",
   "problem.token_invalid": "다시 로그인해 주세요.",
