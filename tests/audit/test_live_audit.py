@@ -19,7 +19,8 @@ _SHOP = """
       FROM users LIMIT 1;
     INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, status, currency,
                            hold_ttl_s, ticket_limit)
-    SELECT '00000000-0000-7000-8000-0000000000aa', concert_id, now(), now(), 'OPEN', 'KRW', 1, 1000
+    SELECT '00000000-0000-7000-8000-0000000000aa', concert_id, now() + interval '1 day', now(),
+           'OPEN', 'KRW', 1, 1000
       FROM concerts;
     INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
     SELECT schedule_id, 10, i, i, i::text, 'S', '1', 'R' FROM schedules, generate_series(1, 400) i;

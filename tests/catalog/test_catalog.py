@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -69,8 +69,16 @@ async def test_a_draft_is_invisible_until_it_is_published(shop: Shop) -> None:
     assert published.status == "PUBLISHED"
     assert (await shop.catalog.concert(made.concert_id)).found == published
     assert await listed(shop) == [made.concert_id]
+    # A schedule that was never opened reaches nobody, wherever its id is tried.
+    assert (await shop.catalog.schedules(made.concert_id)).found == []
+    with pytest.raises(ScheduleNotFound):
+        await shop.catalog.schedule(made.schedule_id)
+    with pytest.raises(ScheduleNotFound):
+        await shop.seat_maps.rendered(made.schedule_id)
+    await shop.catalog.open(shop.organizer, made.schedule_id)
     (found,) = (await shop.catalog.schedules(made.concert_id)).found
-    assert (found.status, found.on_sale) == ("DRAFT", False)
+    assert (found.status, found.on_sale) == ("OPEN", True)
+    assert await shop.seat_maps.rendered(made.schedule_id)
 
 
 async def test_another_organizer_finds_nothing(shop: Shop) -> None:
@@ -156,7 +164,8 @@ async def test_schedules_count_their_seats(shop: Shop) -> None:
     await shop.hold(sold.schedule_id, seat_ids[:3], uuid4())
     lapsed = await shop.hold(sold.schedule_id, seat_ids[3:5], uuid4())
     await shop.lapse(sold.schedule_id, lapsed)
-    first, second = (await shop.catalog.schedules(sold.concert_id)).found
+    own = await shop.catalog.own_concert(shop.organizer, sold.concert_id)
+    first, second = own.schedules
     assert (first.seats_total, first.seats_available) == (100, 97)
     assert (first.price_min, first.price_max) == (Money(88_000, "KRW"), Money(165_000, "KRW"))
     assert second.schedule_id == later.schedule_id
@@ -239,6 +248,32 @@ async def test_a_schedule_is_checked(shop: Shop) -> None:
         )
 
 
+async def test_a_concert_is_performed_once_at_an_instant(make_shop: Callable[[], Shop]) -> None:
+    """Also where the second one is added at the same time, or through another process."""
+    one, two = make_shop(), make_shop()
+    concert = (await one.catalog.create_concert(one.organizer, CONCERT)).concert_id
+    seoul = timezone(timedelta(hours=9))
+    evening = datetime(2031, 1, 1, 10, tzinfo=UTC)
+    same = [schedule(starts_at=evening), schedule(starts_at=evening.astimezone(seoul))]
+    results = await asyncio.gather(
+        *(
+            shop.catalog.create_schedule(shop.organizer, concert, given)
+            for shop in (one, two)
+            for given in same
+        ),
+        return_exceptions=True,
+    )
+    refused = [result for result in results if isinstance(result, Invalid)]
+    assert len(refused) == 3
+    for refusal in refused:
+        errors: Any = refusal.extra["errors"]
+        assert [error["path"] for error in errors] == ["$.starts_at"]
+    later = schedule(starts_at=evening + timedelta(minutes=1))
+    await two.catalog.create_schedule(two.organizer, concert, later)
+    other = (await one.catalog.create_concert(one.organizer, CONCERT)).concert_id
+    await one.catalog.create_schedule(one.organizer, other, same[0])
+
+
 async def test_no_seats_once_it_was_opened(shop: Shop) -> None:
     sold = await shop.on_sale(2)
     with pytest.raises(SeatMapLocked):
@@ -269,7 +304,7 @@ async def test_without_the_lock_seats_would_come_after_the_opening(shop: Shop) -
         await store.insert_seats(connection, made.schedule_id, 2, [seat(99)])
         await shop.catalog.open(shop.organizer, made.schedule_id)
         layout = await shop.seat_maps.layout(made.schedule_id)
-        assert (layout.final, len(layout.seats)) == (True, 2)
+        assert len(layout.seats) == 2
     assert await seat_count(shop, made.schedule_id) == 3
 
 
@@ -304,7 +339,6 @@ async def test_uploads_and_openings_that_race(shop: Shop) -> None:
     refused = [result for result in results if isinstance(result, SeatMapLocked)]
     assert all(not isinstance(result, Exception) for result in results if result not in refused)
     layout = await shop.seat_maps.layout(made.schedule_id)
-    assert layout.final
     assert len(layout.seats) == 11 - len(refused) == await seat_count(shop, made.schedule_id)
 
 
@@ -316,6 +350,7 @@ async def test_a_large_map_is_inserted_in_parts_that_are_one(shop: Shop) -> None
     assert await seat_count(shop, made.schedule_id) == 0
     await shop.catalog.add_seats(shop.organizer, made.schedule_id, seats)
     await shop.catalog.publish(shop.organizer, made.concert_id)
+    await shop.catalog.open(shop.organizer, made.schedule_id)
     layout = await shop.seat_maps.layout(made.schedule_id)
     assert [one.seat_id for one in layout.seats] == [one.seat_id for one in seats]
 
@@ -392,4 +427,5 @@ async def test_unknown_ids_cost_one_read_each_and_a_publication_is_seen_at_once(
     assert reads == 2
     await shop.catalog.publish(shop.organizer, made.concert_id)
     assert await shop.catalog.concert(made.concert_id)
+    await shop.catalog.open(shop.organizer, made.schedule_id)
     assert await shop.seat_maps.rendered(made.schedule_id)

@@ -61,6 +61,16 @@ UPDATE schedules SET concert_id = gen_random_uuid();
 -- An unknown status.
 UPDATE schedules SET status = 'PAUSED';
 
+-- name: schedules_opens_before_start
+-- A sale that opens when the performance begins.
+UPDATE schedules SET sale_opens_at = starts_at, sale_closes_at = NULL;
+
+-- name: schedules_one_per_instant
+-- Two performances of one concert at one instant.
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit)
+SELECT gen_random_uuid(), concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit
+  FROM schedules;
+
 -- name: schedules_sale_window
 -- A sale that closes when it opens.
 UPDATE schedules SET sale_closes_at = sale_opens_at;

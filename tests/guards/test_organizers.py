@@ -109,6 +109,9 @@ async def test_seats_are_counted_by_their_state_and_their_hall(
         ("sale_opens_at = clock_timestamp() + interval '1 hour'", False),
         ("sale_closes_at = clock_timestamp() + interval '1 hour'", True),
         ("sale_closes_at = clock_timestamp() - interval '1 hour'", False),
+        ("starts_at = clock_timestamp() - interval '1 hour'", False),
+        ("starts_at = now(), sale_closes_at = now() + interval '1 hour'", False),
+        ("starts_at = now() + interval '1 hour'", True),
     ],
 )
 async def test_on_sale_is_told_as_it_is(
@@ -120,6 +123,74 @@ async def test_on_sale_is_told_as_it_is(
     alone = await store.published_schedule(mine.schedule_id)
     assert alone is not None
     assert (listed.on_sale, alone.on_sale) == (is_on_sale, is_on_sale)
+
+
+@pytest.mark.parametrize(
+    ("change", "on_sale"),
+    [
+        ("status = 'OPEN'", 1),
+        ("status = 'CLOSED'", 0),
+        ("sale_opens_at = now() + interval '1 hour'", 0),
+        ("sale_closes_at = now() - interval '1 hour'", 0),
+        ("starts_at = now(), sale_closes_at = now() + interval '1 hour'", 0),
+    ],
+)
+async def test_what_is_on_sale_is_counted_as_it_is(
+    db: Database, mine: Hall, change: str, on_sale: int
+) -> None:
+    store, me = CatalogStore(db), mine.schedule_id
+    await _change(mine, "schedules", change)
+    [listed] = await store.own_concerts(me, None, 9)
+    alone = await store.own_concert(me, me)
+    assert alone is not None
+    assert (listed.schedules_on_sale, alone.schedules_on_sale) == (on_sale, on_sale)
+
+
+async def test_a_past_performance_and_a_draft_are_not_listed(
+    db: Database, mine: Hall, other: Hall
+) -> None:
+    """A direct address still shows what is past; of a draft there is nothing anywhere."""
+    store, here, there = CatalogStore(db), mine.schedule_id, other.schedule_id
+    second = uuid4()
+    await db.fetch(
+        "INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, currency,"
+        " hold_ttl_s, ticket_limit) SELECT $2, concert_id, starts_at + interval '1 day',"
+        " sale_opens_at, currency, hold_ttl_s, ticket_limit FROM schedules WHERE schedule_id = $1",
+        here,
+        second,
+    )
+
+    async def listed() -> list[UUID]:
+        return [one.concert_id for one in await store.published_concerts(None, 9)]
+
+    async def offered() -> list[UUID]:
+        return [one.schedule_id for one in await store.schedules(here, for_buyers=True)]
+
+    # The draft is not told of, and its organizer sees it.
+    assert await offered() == [here]
+    assert [one.schedule_id for one in await store.schedules(here)] == [here, second]
+    assert await store.published_schedule(second) is None
+    assert await store.public_schedule(second) is None
+    [_, told] = sorted(await store.published_concerts(None, 9), key=lambda one: one.title == "Mine")
+    assert told.first_starts_at == told.last_starts_at
+
+    await db.fetch("UPDATE schedules SET status = 'OPEN' WHERE schedule_id = $1", second)
+    assert await offered() == [here, second]
+    assert await store.public_schedule(second) is not None
+
+    # What has begun is not listed: its performance first, and its concert with the last one.
+    await _change(mine, "schedules", "starts_at = clock_timestamp() - interval '1 minute'")
+    assert await offered() == [second]
+    [concert] = [c for c in await store.published_concerts(None, 9) if c.concert_id == here]
+    assert concert.first_starts_at == concert.last_starts_at
+    assert set(await listed()) == {here, there}
+    await db.fetch("UPDATE schedules SET starts_at = now() WHERE schedule_id = $1", second)
+    assert await offered() == []
+    assert await listed() == [there]
+    assert await store.published_concert(here) is not None
+    past = await store.published_schedule(here)
+    assert past is not None
+    assert not past.on_sale
 
 
 async def test_a_reading_of_the_seats_is_of_one_hall(db: Database, mine: Hall, other: Hall) -> None:

@@ -315,28 +315,14 @@ async def test_while_nobody_watches_nothing_is_read(db: Database, settings: Sett
         assert reads() == before
 
 
-async def test_the_feed_of_a_draft_grows_with_its_seats(db: Database, settings: Settings) -> None:
-    hall = await open_hall(db)
-    await hall.change_schedule("status = 'DRAFT'")
-    fresh = msgspec.structs.replace(settings, catalog_cache_ms=100)
-    async with pods_of(fresh, 1) as [pod]:
-        page = await Page.open(pod, hall)
-        assert not page.watcher.on_sale
-        await db.fetch(
-            "INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section,"
-            " row_label, grade) VALUES ($1, 1, 13, 13, 'S013', 'S', '1', 'R')",
-            hall.schedule_id,
-        )
-        await page.sees(lambda one: len(one.states) == 13)
-        assert page.names[-1] == "snapshot"
-
-
 async def test_strangers_and_limits(db: Database, settings: Settings) -> None:
     few = msgspec.structs.replace(settings, streams_per_client_max=1)
-    hall = await open_hall(db)
+    hall, draft = await open_hall(db), await open_hall(db)
+    await draft.change_schedule("status = 'DRAFT'")
     async with pods_of(few, 1) as [pod]:
         for schedule, more, status, code in (
             (uuid4(), "", 404, "schedule_not_found"),
+            (draft.schedule_id, "", 404, "schedule_not_found"),
             ("nothing", "", 404, "schedule_not_found"),
             (hall.schedule_id, "Last-Event-ID: a b\r\n", 400, "last_event_id_invalid"),
         ):

@@ -13,6 +13,9 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")
 
+# For so long what was not found is not looked for again.
+ABSENT_TTL_S = 0.05
+
 
 class _Entry(Generic[V]):
     __slots__ = ("read_at", "until", "value", "weight")
@@ -38,7 +41,9 @@ class Cache(Generic[K, V]):
     `ttl_s` says how long a value may be served, counted from the start of its load (monotonic seconds).
     Callers who miss share one load, and loads of one key never overlap unless the key was invalidated.
     Keys that a load did not find (`NotFound`) are remembered for `absent_ttl_s`, `ABSENT_MAX` of them
-    apart from the values, so that made-up keys cost neither reads nor the place of what exists.
+    apart from the values, so that one made-up key asked for again and again costs few reads, and none
+    the place of what exists. It is short: another process may have made it meanwhile, and "there is no
+    such thing" is final to whoever hears it.
     """
 
     ABSENT_MAX = 10_000
@@ -50,7 +55,7 @@ class Cache(Generic[K, V]):
         ttl_s: Callable[[V], float],
         weight_max: int,
         weigh: Callable[[V], int] = lambda _value: 1,
-        absent_ttl_s: float = 0,
+        absent_ttl_s: float = ABSENT_TTL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load

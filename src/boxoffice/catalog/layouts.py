@@ -81,14 +81,15 @@ class PackedSeats(Sequence[Seat]):
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The seats of a schedule in their order, and the position of each id."""
+    """The seats of a schedule in their order, and the position of each id.
+
+    They are final: a schedule has no layout before it has been opened.
+    """
 
     schedule_id: UUID
     currency: str
     seats: Sequence[Seat]
     index: Mapping[str, int]
-    # Whether the seats are final, as they are once the schedule has been opened.
-    final: bool
 
 
 async def packed(rows: AsyncIterable[Sequence[Record]]) -> PackedSeats:

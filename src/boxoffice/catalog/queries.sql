@@ -1,15 +1,22 @@
 -- Every statement of the catalog room.
 
 -- name: published_concerts
--- A page of what the public sees, newest first, from a place ($1, $2) on; null for the first page.
+-- A page of what the public sees, newest first, from a place ($1, $2) on; null for the first page. A
+-- concert is listed while a performance is yet to begin; the times are those of such performances, of
+-- which a draft is not told.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_at, s.last_starts_at
   FROM concerts c
   LEFT JOIN LATERAL (
       SELECT min(s.starts_at) AS first_starts_at, max(s.starts_at) AS last_starts_at
         FROM schedules s
        WHERE s.concert_id = c.concert_id
+         AND s.status <> 'DRAFT'
+         AND s.starts_at > clock_timestamp()
   ) s ON true
  WHERE c.status = 'PUBLISHED'
+   AND EXISTS (
+       SELECT FROM schedules u
+        WHERE u.concert_id = c.concert_id AND u.starts_at > clock_timestamp())
    AND ($1::timestamptz IS NULL OR (c.published_at, c.concert_id) < ($1::timestamptz, $2::uuid))
  ORDER BY c.published_at DESC, c.concert_id DESC
  LIMIT $3;
@@ -22,12 +29,12 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 
 -- name: schedules_of_concert
 -- Every schedule of a concert, or its schedule $2, with its seats counted; a lapsed hold counts as
--- available.
+-- available. Where $3 is set, only what buyers are shown: no draft, and no performance that has begun.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit,
        s.status = 'OPEN' AND m.at >= s.sale_opens_at
-           AND (s.sale_closes_at IS NULL OR m.at < s.sale_closes_at) AS on_sale,
+           AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
        n.seats_total, n.seats_available, n.price_min_minor, n.price_max_minor
   FROM schedules s
  CROSS JOIN moment m
@@ -42,27 +49,29 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
        WHERE x.schedule_id = s.schedule_id
   ) n
  WHERE s.concert_id = $1 AND ($2::uuid IS NULL OR s.schedule_id = $2)
+   AND (NOT $3::boolean OR (s.status <> 'DRAFT' AND s.starts_at > m.at))
  ORDER BY s.starts_at, s.schedule_id;
 
 -- name: published_schedule
--- One schedule of a published concert, with what is performed and how people wait for it.
+-- One schedule of a published concert that is no draft, with what is performed and how people wait for
+-- it; also one whose performance has begun.
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit,
        s.status = 'OPEN' AND m.at >= s.sale_opens_at
-           AND (s.sale_closes_at IS NULL OR m.at < s.sale_closes_at) AS on_sale,
+           AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
        coalesce(q.mode, 'off') AS waiting_room, c.title, c.artist, c.venue
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
   LEFT JOIN queue_rooms q ON q.schedule_id = s.schedule_id
  CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) m
- WHERE s.schedule_id = $1 AND c.status = 'PUBLISHED';
+ WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
 
 -- name: public_schedule
--- What a seat map needs to know of its schedule; none while the concert is a draft.
-SELECT s.currency, s.status
+-- What a seat map needs to know of its schedule; none while it or its concert is a draft.
+SELECT s.currency
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
- WHERE s.schedule_id = $1 AND c.status = 'PUBLISHED';
+ WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
 
 -- name: seats_of_schedule
 -- The seats without their state, in their order.
@@ -82,7 +91,7 @@ WITH moment AS MATERIALIZED (SELECT date_part('epoch', clock_timestamp()) AS at)
 SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
        s.status = 'OPEN' AS is_open,
        date_part('epoch', s.sale_opens_at) AS opens_at,
-       date_part('epoch', coalesce(s.sale_closes_at, 'infinity')) AS closes_at
+       date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at
   FROM schedules s
  CROSS JOIN moment m
  CROSS JOIN LATERAL (
@@ -115,10 +124,12 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
 -- name: concerts_of_organizer
 -- A page of an organizer's concerts, newest first, from a place ($2, $3) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       s.schedules_total, s.schedules_open
+       s.schedules_total, s.schedules_open, s.schedules_on_sale
   FROM concerts c
  CROSS JOIN LATERAL (
-      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open
+      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
+             count(*) FILTER (WHERE s.status = 'OPEN' AND clock_timestamp() >= s.sale_opens_at
+                 AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)) AS schedules_on_sale
         FROM schedules s
        WHERE s.concert_id = c.concert_id
   ) s
@@ -130,10 +141,12 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 -- name: own_concert
 -- One concert of an organizer, draft or not.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       s.schedules_total, s.schedules_open
+       s.schedules_total, s.schedules_open, s.schedules_on_sale
   FROM concerts c
  CROSS JOIN LATERAL (
-      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open
+      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
+             count(*) FILTER (WHERE s.status = 'OPEN' AND clock_timestamp() >= s.sale_opens_at
+                 AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)) AS schedules_on_sale
         FROM schedules s
        WHERE s.concert_id = c.concert_id
   ) s

@@ -192,6 +192,8 @@ def acceptable(schedule: NewSchedule) -> NewSchedule:
         raise _invalid("currency", "A currency is three capital letters (ISO 4217)")
     starts_at = _utc("starts_at", schedule.starts_at)
     opens_at = _utc("sale_opens_at", schedule.sale_opens_at)
+    if opens_at >= starts_at:
+        raise _invalid("sale_opens_at", "The sale must open before the performance begins")
     closes_at = schedule.sale_closes_at
     if closes_at is not None:
         closes_at = _utc("sale_closes_at", closes_at)
@@ -200,6 +202,11 @@ def acceptable(schedule: NewSchedule) -> NewSchedule:
     return msgspec.structs.replace(
         schedule, starts_at=starts_at, sale_opens_at=opens_at, sale_closes_at=closes_at
     )
+
+
+def same_instant() -> Invalid:
+    """Return the refusal of a second schedule of one concert at one instant."""
+    return _invalid("starts_at", "The concert has a schedule at this time already")
 
 
 def hall(seats: int) -> list[NewSeat]:

@@ -91,7 +91,7 @@ class Glimpse(NamedTuple):
 
 
 class _LayoutOutdated(Exception):
-    """Seats were added to a draft since its layout was read."""
+    """The schedule has other seats than its layout: somebody has changed them by hand."""
 
 
 class _Sheet:
@@ -186,33 +186,20 @@ class SeatMaps:
         self._refuses = settings.seat_cache
         self._listening = False
         self._followers: dict[UUID, Callable[[], None]] = {}
-        draft_ttl_s = settings.catalog_cache_ms / 1000
         self._rest_s = settings.seats_cache_ms / 1000
         self._ages = Ages(self._rest_s, max(settings.seats_verify_ms / 1000, self._rest_s))
         self._sheets: Cache[UUID, _Sheet] = Cache(
             self._load_sheet,
-            ttl_s=lambda sheet: math.inf if sheet.layout.final else draft_ttl_s,
+            ttl_s=lambda _sheet: math.inf,
             weigh=lambda sheet: 1 + len(sheet.layout.seats),
-            absent_ttl_s=draft_ttl_s,
             weight_max=settings.seats_cached_max,
             clock=clock,
         )
 
     async def layout(self, schedule_id: UUID) -> Layout:
-        """Return where the seats are; raise `ScheduleNotFound`."""
-        return (await self._sheets.get(schedule_id)).layout
-
-    async def layout_with(self, schedule_id: UUID, seat_ids: Iterable[str]) -> Layout:
-        """Return where the seats are; raise `ScheduleNotFound`.
-
-        A layout that may have grown on another process is read anew where it lacks one of `seat_ids`,
-        so that a seat which existed before this call is in it.
-        """
+        """Return where the seats are; raise `ScheduleNotFound`, also for what was never opened."""
         sheet = self._sheets.at_hand(schedule_id)
-        layout = sheet.layout if sheet else await self.layout(schedule_id)
-        if layout.final or layout.index.keys() >= set(seat_ids):
-            return layout
-        return (await self._sheets.get(schedule_id, 0)).layout
+        return (sheet or await self._sheets.get(schedule_id)).layout
 
     async def reading(
         self, schedule_id: UUID, *, max_age_s: float | None = None
@@ -442,7 +429,7 @@ class SeatMaps:
         raise IntegrityError(f"the seats of schedule {schedule_id} do not stand still")
 
     async def _load_sheet(self, schedule_id: UUID) -> _Sheet:
-        # The status is read first: seats that are read after a status other than DRAFT are final.
+        # The schedule is read first: seats that are read after it was opened are final.
         schedule = await self._store.public_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
@@ -461,7 +448,7 @@ class SeatMaps:
     async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:
         seats = await packed(self._store.seats(schedule_id))
         index = await compute(len(seats), lambda: positions(seats.ids))
-        return Layout(schedule_id, schedule.currency, seats, index, schedule.status != "DRAFT")
+        return Layout(schedule_id, schedule.currency, seats, index)
 
     async def _read(self, sheet: _Sheet) -> Reading:
         began = time.monotonic()

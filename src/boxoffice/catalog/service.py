@@ -134,7 +134,10 @@ class Catalog:
         return await self._concerts.get(concert_id)
 
     async def schedules(self, concert_id: UUID) -> Lookup[list[ScheduleOnOffer]]:
-        """Return the schedules of a published concert; raise `ConcertNotFound`."""
+        """Return the schedules of a published concert that are no drafts and have not begun.
+
+        Raises `ConcertNotFound`.
+        """
         return await self._schedules.get(concert_id)
 
     async def own_concerts(
@@ -161,7 +164,7 @@ class Catalog:
         return OwnScheduleInFull(**msgspec.structs.asdict(schedules[0]), concert=concert)
 
     async def schedule(self, schedule_id: UUID) -> Lookup[OneSchedule]:
-        """Return a schedule of a published concert; raise `ScheduleNotFound`."""
+        """Return a schedule that is no draft, also a past one; raise `ScheduleNotFound`."""
         return await self._one_schedule.get(schedule_id)
 
     async def create_concert(
@@ -353,7 +356,6 @@ class Catalog:
             look_up,
             ttl_s=lambda _lookup: ttl_s,
             weight_max=self._settings.catalog_cache_entries_max,
-            absent_ttl_s=ttl_s,
             clock=self._clock,
         )
 
@@ -369,7 +371,7 @@ class Catalog:
 
     async def _load_schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
         await self._concerts.get(concert_id)
-        return await self._store.schedules(concert_id)
+        return await self._store.schedules(concert_id, for_buyers=True)
 
     async def _load_schedule(self, schedule_id: UUID) -> OneSchedule:
         schedule = await self._store.published_schedule(schedule_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat, same_instant
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
@@ -26,6 +26,7 @@ from boxoffice.platform.values import Money
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sqlfiles.load("boxoffice.catalog")
+_ONE_PER_INSTANT = "schedules_one_per_instant"
 _SEAT_CONSTRAINTS = frozenset({"seats_pkey", "seats_place_unique"})
 
 
@@ -33,7 +34,6 @@ class PublicSchedule(NamedTuple):
     """What a seat map needs to know of its schedule."""
 
     currency: str
-    status: str
 
 
 class StatesRow(NamedTuple):
@@ -76,19 +76,24 @@ class CatalogStore:
         return Concert(**row) if row else None
 
     async def schedules(
-        self, concert_id: UUID, schedule_id: UUID | None = None
+        self, concert_id: UUID, schedule_id: UUID | None = None, *, for_buyers: bool = False
     ) -> list[ScheduleOnOffer]:
-        """Return every schedule of a concert, or one of them, with its seats counted."""
-        rows = await self._db.read(_SQL["schedules_of_concert"], concert_id, schedule_id)
+        """Return every schedule of a concert, or one of them, with its seats counted.
+
+        `for_buyers` leaves out drafts and performances that have begun.
+        """
+        rows = await self._db.read(
+            _SQL["schedules_of_concert"], concert_id, schedule_id, for_buyers
+        )
         return [_on_offer(dict(row)) for row in rows]
 
     async def published_schedule(self, schedule_id: UUID) -> OneSchedule | None:
-        """Return a schedule of a published concert with its concert."""
+        """Return a schedule that is no draft, of a published concert, with its concert."""
         row = await self._db.read_one(_SQL["published_schedule"], schedule_id)
         return _with_concert(dict(row)) if row else None
 
     async def public_schedule(self, schedule_id: UUID) -> PublicSchedule | None:
-        """Return a schedule of a published concert."""
+        """Return a schedule that is no draft, of a published concert."""
         row = await self._db.read_one(_SQL["public_schedule"], schedule_id)
         return PublicSchedule(*row) if row else None
 
@@ -138,7 +143,8 @@ class CatalogStore:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction, for the functions of this module.
 
-        Raises `SeatExists`, `Unavailable`, and `OutcomeUnknown` where the commit was not answered.
+        Raises `SeatExists`, `Invalid` for a second schedule at one instant, `Unavailable`, and
+        `OutcomeUnknown` where the commit was not answered.
         """
         try:
             async with self._db.writing() as connection:
@@ -146,6 +152,8 @@ class CatalogStore:
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name in _SEAT_CONSTRAINTS:
                 raise SeatExists from error
+            if error.constraint_name == _ONE_PER_INSTANT:
+                raise same_instant() from error
             raise
 
 

@@ -17,7 +17,7 @@ SeatStatus = Literal["AVAILABLE", "HELD", "SOLD", "BLOCKED"]
 
 
 class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A concert in a list; the times are those of its first and last schedule."""
+    """A concert in a list; the times are those of its first and last performance yet to begin."""
 
     concert_id: UUID
     title: str
@@ -41,11 +41,16 @@ class Concert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnConcert(Concert, frozen=True, kw_only=True):
-    """A concert as its organizer sees it, with its schedules counted."""
+    """A concert as its organizer sees it, with its schedules counted.
+
+    An open schedule is on sale between the opening and the end of its sale, and not once the
+    performance has begun.
+    """
 
     created_at: datetime
     schedules_total: int
     schedules_open: int
+    schedules_on_sale: int
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

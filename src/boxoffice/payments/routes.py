@@ -146,7 +146,7 @@ class _PaymentCollection(_Resource):
             raise ReservationNotFound
         user_id, method = call.caller.user_id, call.body.method
         paid = await self._service.pay(user_id, reservation, call.key, method)
-        layout = await self._seat_maps.layout_with(reservation.schedule_id, paid.seat_ids)
+        layout = await self._seat_maps.layout(reservation.schedule_id)
         shown = present_payment(reservation.schedule_id, paid, layout)
         return Reply(shown, headers={"Location": f"/v1/payments/{shown.payment_id}"})
 
@@ -157,7 +157,7 @@ class _Payment(_Resource):
         """Another person's payment does not exist for the caller."""
         payment: ScopedId = call.ids["payment_id"]
         found = await self._service.get(call.caller.user_id, payment)
-        layout = await self._seat_maps.layout_with(payment.schedule_id, found.seat_ids)
+        layout = await self._seat_maps.layout(payment.schedule_id)
         return Reply(present_payment(payment.schedule_id, found, layout))
 
 

@@ -125,7 +125,7 @@ class _HoldCollection:
         """All or none: named seats, or the best adjacent ones."""
         schedule_id: UUID = call.ids["schedule_id"]
         held = await self._hold(call, schedule_id)
-        layout = await self._service.layout(schedule_id, held.seat_ids)
+        layout = await self._service.layout(schedule_id)
         shown = present_held(schedule_id, held, layout)
         return Reply(shown, headers={"Location": f"/v1/reservations/{shown.reservation_id}"})
 
@@ -159,7 +159,7 @@ class _Item:
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """Another person's reservation does not exist for the caller."""
         found = await self._service.get(call.caller.user_id, call.ids["reservation_id"])
-        layout = await self._service.layout(found.schedule_id, found.seat_ids)
+        layout = await self._service.layout(found.schedule_id)
         return Reply(present_reservation(found, layout))
 
     @operation(
@@ -192,10 +192,7 @@ class _Mine:
         before = decode_cursor(call.query.cursor, UUID)
         limit = call.query.limit
         found = await self._service.of_user(call.caller.user_id, before, limit + 1)
-        layouts = {
-            one.schedule_id: await self._service.layout(one.schedule_id, one.seat_ids)
-            for one in found
-        }
+        layouts = {one.schedule_id: await self._service.layout(one.schedule_id) for one in found}
         return Reply(
             page(
                 found,

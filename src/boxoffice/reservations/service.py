@@ -116,7 +116,7 @@ class Reservations:
         fingerprint = fingerprint_of("seats", *seat_ids)
         if not self._check_pass(schedule_id, user_id, queue_pass):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
-        layout = await self._seat_maps.layout_with(schedule_id, seat_ids)
+        layout = await self._seat_maps.layout(schedule_id)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
             raise SeatNotFound(seat_ids=unknown)
@@ -246,9 +246,9 @@ class Reservations:
             _refuse(outcome.name, ())
         self._seat_maps.show_now(reservation.schedule_id)
 
-    async def layout(self, schedule_id: UUID, seat_ids: Sequence[str]) -> Layout:
-        """Return the seats of a schedule, `seat_ids` among them, to describe a reservation with."""
-        return await self._seat_maps.layout_with(schedule_id, seat_ids)
+    async def layout(self, schedule_id: UUID) -> Layout:
+        """Return the seats of a schedule, to describe a reservation with."""
+        return await self._seat_maps.layout(schedule_id)
 
 
 async def _new_chase(seats: Sequence[Seat]) -> Chase:

@@ -1,0 +1,31 @@
+-- `schedules` has a row per performance, and nothing that sells writes into it: an index of it is made in
+-- an instant, in the transaction that forbids what it forbids.
+-- squawk-ignore-file require-concurrent-index-creation, constraint-missing-not-valid
+
+-- migrate:up
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
+
+-- When a performance may be sold -----------------------------------------------------------------
+-- A sale opens before its performance, and a concert is performed once at a time. What was entered
+-- before these rules stays as it is: such a schedule can still be closed, or sold to its end.
+
+ALTER TABLE schedules ADD COLUMN predates_rules boolean NOT NULL DEFAULT false;
+
+UPDATE schedules s
+   SET predates_rules = true
+  FROM (SELECT o.schedule_id,
+               row_number() OVER (
+                   PARTITION BY o.concert_id, o.starts_at ORDER BY o.created_at, o.schedule_id) AS nth
+          FROM schedules o) n
+ WHERE n.schedule_id = s.schedule_id AND (n.nth > 1 OR s.sale_opens_at >= s.starts_at);
+
+ALTER TABLE schedules ADD CONSTRAINT schedules_opens_before_start
+    CHECK (predates_rules OR sale_opens_at < starts_at);
+
+CREATE UNIQUE INDEX schedules_one_per_instant ON schedules (concert_id, starts_at)
+    WHERE NOT predates_rules;
+
+-- migrate:down
+-- Forward only: a later migration corrects an earlier one.
