@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_max_bytes: Bytes = 65_536
     seat_map_max_bytes: Bytes = 16 * 1024 * 1024
     header_max_bytes: Bytes = 32_768
+    header_fields_max: Annotated[int, Meta(ge=10, le=10_000)] = 128
+    pipelined_requests_max: Annotated[int, Meta(ge=1, le=1_000)] = 16
     request_timeout_ms: Milliseconds = 12_000
     header_timeout_ms: Milliseconds = 10_000
     body_timeout_ms: Milliseconds = 8_000

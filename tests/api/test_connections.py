@@ -91,7 +91,7 @@ def test_a_dripping_head_has_one_deadline(hasty: Running) -> None:
         started = time.monotonic()
         sock.settimeout(0.05)
         raw = b""
-        sock.sendall(b"GET /v1/concerts HTTP/1.1\r\nX: ")
+        sock.sendall(b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\nX: ")
         while not raw:
             try:
                 sock.sendall(b"x")
@@ -243,7 +243,9 @@ def cut_off(hasty: Running, after: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("last", [b"", b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"])
+@pytest.mark.parametrize(
+    "last", [b"", b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"]
+)
 def test_who_never_takes_the_answer_is_cut_off(hasty: Running, last: bytes) -> None:
     before = ended(hasty.api).get("answer_not_taken", 0)
     with connected(hasty.api) as sock:
@@ -271,9 +273,11 @@ def test_who_takes_the_answer_is_not_cut_off(hasty: Running) -> None:
 def test_what_is_refused_below_a_request_is_counted(hasty: Running) -> None:
     before = ended(hasty.api)
     wrong = {
-        "head_too_large": b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
+        "head_too_large": b"GET /healthz HTTP/1.1\r\nHost: shop\r\nX: "
+        + b"x" * 40_000
+        + b"\r\n\r\n",
         "not_http": b"hello\r\n\r\n",
-        "request_too_slow": b"GET /healthz HTTP/1.1\r\n",
+        "request_too_slow": b"GET /healthz HTTP/1.1\r\nHost: shop\r\n",
     }
     for raw in wrong.values():
         with connected(hasty.api) as sock:

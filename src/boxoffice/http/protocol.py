@@ -1,322 +1,19 @@
-"""HTTP/1.1 on one connection: uvicorn's protocol with what it does not have.
-
-`BoundedProtocol` adds deadlines and limits, `LaneProtocol` the swift lane.
-"""
+"""HTTP/1.1 on one connection: the swift lane, where its request is plain, and the framework."""
 
 import asyncio
-from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from boxoffice.http.bounds import BLANKS, BoundedProtocol
 from boxoffice.http.lane import Errand, Lane, Run
-from boxoffice.http.operation import STREAMING
 from boxoffice.http.proxies import client_of
-from boxoffice.http.streams import Stream, Subscriber, head
+from boxoffice.http.streams import Stream
 from boxoffice.http.unsent import Unsent
-from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
-# The refusal of a slow body goes out before the connection is closed.
-_BODY_GRACE_S = 1.0
 # Of what is asked for too early, no more than this is kept until it is time.
 _KEPT_MAX_BYTES = 4_096
-_VERSIONS = ("1.0", "1.1")
-_HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
-_TOO_SLOW = b"408 Request Timeout"
-_TOO_MANY = b"503 Service Unavailable\r\nRetry-After: 1"
-_REASONS = {
-    _HEAD_TOO_LARGE: "head_too_large",
-    _TOO_SLOW: "request_too_slow",
-    _TOO_MANY: "too_many_connections",
-}
-_REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-
-class _StreamCycle:
-    """Stands in for uvicorn's cycle where a connection belongs to a stream: one for all of them.
-
-    It never ends, so uvicorn takes no other request up, and it remembers nothing that it is told.
-    """
-
-    response_started = True
-    response_complete = False
-    disconnected = False
-    body = b""
-
-    class message_event:  # noqa: N801 — uvicorn's name
-        """Wakes nobody."""
-
-        @staticmethod
-        def set() -> None:
-            """Nobody waits."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Forget what uvicorn notes: that is about requests with an end."""
-
-
-_STREAM_CYCLE: Any = _StreamCycle()
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines for heads, bodies and answers, and with limits.
-
-    Without them a client that sends or takes a byte a second keeps a connection for ever. Handlers
-    have a deadline for the body that they read; this one is for the others: for a body that is not
-    begun, for one that nobody reads, and for one that goes on after it was refused.
-    """
-
-    limits: ClassVar[Settings]
-    unsent: ClassVar[Unsent]
-
-    _timer: asyncio.TimerHandle | None = None
-    _write_timer: asyncio.TimerHandle | None = None
-    # What the application answers now; `cycle` is the last request that was read.
-    _answering: RequestResponseCycle | None = None
-    # What came of a head before this segment, the segment that it shares with what came before it,
-    # this segment, and the head where it was weighed.
-    _received_bytes = 0
-    _begun_in_bytes = 0
-    _segment_bytes = 0
-    _head_bytes = 0
-    _reading_head = True
-    _reading_body = False
-    _idle_since_s = 0.0
-    _version = ""
-    _subscriber: Subscriber | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or refuse it where there are too many."""
-        super().connection_made(transport)
-        if len(self.connections) > self.limits.connections_max:
-            self._refuse(_TOO_MANY)
-            return
-        self._start_head_clock()
-
-    def data_received(self, data: bytes) -> None:
-        """Parse `data`, unless the head has grown out of bounds."""
-        self._segment_bytes = len(data)
-        if self._reading_head:
-            self._received_bytes += len(data)
-        if self.transport.is_closing():
-            return
-        super().data_received(data)
-        if self._reading_head and self._received_bytes > self.limits.header_max_bytes:
-            # All of it belonged to the head, which is not at its end yet.
-            self._refuse(_HEAD_TOO_LARGE)
-        if self._reading_head and not self._received_bytes:
-            self._begun_in_bytes = len(data)
-        if self._timer is None:
-            self._watch()
-
-    def on_message_begin(self) -> None:
-        """Begin a head; its clock is started when the rest of it has to be waited for."""
-        self._disarm()
-        self._reading_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Stop the clock of the head."""
-        self._end_head()
-        super().on_headers_complete()
-
-    def _end_head(self) -> None:
-        self._disarm()
-        most_bytes = self._begun_in_bytes + self._received_bytes + self._segment_bytes
-        if most_bytes > self.limits.header_max_bytes:
-            self._weigh()
-        self._received_bytes = self._begun_in_bytes = 0
-        self._version = self.parser.get_http_version()
-        if self._version not in _VERSIONS:
-            # The parser turns this into its own error and stops.
-            raise ValueError("no such version of HTTP")
-        self._reading_body = True
-
-    def _weigh(self) -> None:
-        """Weigh a head that may be too large; most are in a segment that is smaller than that."""
-        fields = sum(len(name) + len(value) for name, value in self.headers)
-        self._head_bytes = len(self.url) + fields
-        if self._head_bytes > self.limits.header_max_bytes:
-            # The parser turns this into its own error and stops.
-            raise ValueError("the head is too large")
-
-    def on_message_complete(self) -> None:
-        """Stop the clock of the body."""
-        self._disarm()
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, or not acceptable HTTP."""
-        if self._answers_first():
-            return
-        if self._head_bytes > self.limits.header_max_bytes:
-            self._refuse(_HEAD_TOO_LARGE)
-            return
-        self._disarm()
-        telemetry.CONNECTIONS_ENDED.labels("not_http").inc()
-        super().send_400_response(msg)
-        self._start_write_clock()
-
-    def on_response_complete(self) -> None:
-        """Begin the next request, or let the connection wait for one."""
-        self._idle_since_s = self.loop.time()
-        if self.transport.is_closing():
-            self._start_write_clock()
-            super().on_response_complete()
-        elif self.pipeline or self.timeout_keep_alive_task is None:
-            super().on_response_complete()
-        else:
-            self.server_state.total_requests += 1
-            self.flow.resume_reading()
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Let uvicorn's clock for idle connections run on: one for all, instead of one per answer."""
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close the connection if it has been idle for its time, else look again."""
-        self.timeout_keep_alive_task = None
-        if self._reading_head or self._reading_body or not self.cycle.response_complete:
-            return  # The end of that answer starts the clock.
-        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                left_s, self.timeout_keep_alive_handler
-            )
-        else:
-            super().timeout_keep_alive_handler()
-            self._start_write_clock()
-
-    def pause_writing(self) -> None:
-        """Give the client its time to take what is there; a stream does not wait for it."""
-        super().pause_writing()
-        size_bytes = self.transport.get_write_buffer_size()
-        self.unsent.add(self, size_bytes, partial(self.loop.call_soon, self._give_answer_up))
-        if self._subscriber is None:
-            self._start_write_clock()
-        else:
-            self._subscriber.drop()
-
-    def resume_writing(self) -> None:
-        """Stop that clock, except for a connection that ends with what is left."""
-        super().resume_writing()
-        self.unsent.remove(self)
-        if not self.transport.is_closing():
-            self._stop_write_clock()
-
-    def _start_write_clock(self) -> None:
-        """End the connection, whatever is left to be written, unless the client takes it in time.
-
-        Closing does not do that: a transport closes when it has written everything.
-        """
-        if self._write_timer is None:
-            wait_s = self.limits.write_timeout_ms / 1000
-            self._write_timer = self.loop.call_later(wait_s, self._give_answer_up)
-
-    def _stop_write_clock(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    def _give_answer_up(self) -> None:
-        self._stop_write_clock()
-        telemetry.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
-        self.transport.abort()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._answering = cycle
-        extensions = {STREAMING: partial(self._stream_instead, cycle)}
-        cycle.scope["extensions"] = extensions  # type: ignore[typeddict-item]
-        super()._start_asgi_task(cycle, app)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clocks, and tell the application, also where it answers an earlier request."""
-        if self._answering is not None:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        self._disarm()
-        self._stop_write_clock()
-        self.unsent.remove(self)
-        super()._unset_keepalive_if_required()
-        super().connection_lost(exc)
-        if self._subscriber is not None:
-            self._subscriber.lost()
-
-    def _stream_instead(
-        self, cycle: RequestResponseCycle, stream: Stream, request_id: str, client: str
-    ) -> None:
-        self._begin_stream(stream, request_id, client)
-        # Whatever the application answers now is for nobody.
-        cycle.disconnected = True
-
-    def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
-        """Give the connection to a stream, for the rest of its life; raise what `Streams.open` does."""
-        if self.transport.is_closing():
-            return
-        answer_head = head(self.server_state.default_headers, request_id)
-        streams = stream.channel.streams
-        self._subscriber = streams.open(stream, self.transport, answer_head, client)
-        self.cycle = _STREAM_CYCLE
-        self._answering = None
-        self.pipeline.clear()  # what was asked after it has no place before the connection's end
-        self.flow.resume_reading()  # or nobody would notice that the other end hangs up
-        self.headers = []
-        self.scope = None  # type: ignore[assignment]
-        if self.flow.write_paused:
-            self._subscriber.drop()
-
-    def _watch(self) -> None:
-        if self._reading_head:
-            self._start_head_clock()
-        elif self._reading_body:
-            wait_s = self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
-            self._timer = self.loop.call_later(wait_s, self._give_body_up)
-
-    def _start_head_clock(self) -> None:
-        self._timer = self.loop.call_later(
-            self.limits.header_timeout_ms / 1000, self._refuse, _TOO_SLOW
-        )
-
-    def _disarm(self) -> None:
-        self._reading_head = self._reading_body = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _give_body_up(self) -> None:
-        if self.cycle.response_started:
-            self._close()
-        else:
-            self._refuse(_TOO_SLOW)
-
-    def _answers_first(self) -> bool:
-        """Where an earlier request waits for its answer, let the connection end with that one.
-
-        A refusal in its place would be taken for its answer.
-        """
-        if self._reading_body and self.pipeline:
-            self._close()  # What is refused stands in the line itself.
-            return True
-        if self._reading_body or self.cycle is None or self.cycle.response_complete:
-            return False
-        self._disarm()
-        self.cycle.keep_alive = False
-        self.flow.pause_reading()
-        return True
-
-    def _refuse(self, status: bytes) -> None:
-        if self._answers_first():
-            return
-        self._disarm()
-        if not self.transport.is_closing():
-            telemetry.CONNECTIONS_ENDED.labels(_REASONS[status]).inc()
-            self.transport.write(_REFUSAL % status)
-            self._close()
-
-    def _close(self) -> None:
-        self.transport.close()
-        self._start_write_clock()
 
 
 class LaneProtocol(BoundedProtocol):
@@ -339,16 +36,15 @@ class LaneProtocol(BoundedProtocol):
         """Begin a head; what the application is told is made when it is to be told."""
         if self._run is not None and self._run.comeback_at_s:
             self._told, self._told_at_s = self._run.errand, self._run.comeback_at_s
-        self._disarm()
-        self._reading_head = True
-        self._head_bytes = 0
+        self._begin_head()
         self.url = b""
         self.headers = []
         self._run = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field."""
-        self.headers.append((name.lower(), value))
+        """Keep a field of the head."""
+        if self._reading_head:
+            self.headers.append((name.lower(), value.rstrip(BLANKS)))
 
     def on_headers_complete(self) -> None:
         """Take the request, or hand it to the application."""
@@ -356,30 +52,26 @@ class LaneProtocol(BoundedProtocol):
         run = self._lane_run()
         if run is None:
             self._tell_application()
-            HttpToolsProtocol.on_headers_complete(self)
+            self._hand_over()
         else:
             self._run = self.cycle = run  # type: ignore[assignment]
 
     def _lane_run(self) -> Run | None:
-        parser = self.parser
         if self.cycle is not None and not self.cycle.response_complete:
             return None  # Answers go out in the order of the requests, and uvicorn keeps it.
-        if self.flow.write_paused or self._version != "1.1":
+        if self.flow.write_paused or self._version != "1.1" or self._is_repeated:
             return None
-        fields = dict(self.headers)
-        if len(fields) != len(self.headers):
-            return None
-        method = parser.get_method()
+        fields, method = self._fields, self.parser.get_method()
         way = self.lane.find(method, self.url, fields)
         if way is None:
             return None
         self.lane.use_common(self.server_state.default_headers)
-        keep_alive = parser.should_keep_alive()
         begin_stream = self._begin_stream if way.op.events else None
         client = self.client
         if b"x-forwarded-for" in fields:
             client = client_of(self.config, client, fields[b"x-forwarded-for"])
-        return Run(self.lane, way, method, fields, keep_alive, client, self._write, begin_stream)
+        keep = not self._is_last
+        return Run(self.lane, way, method, fields, keep, client, self._write, begin_stream)
 
     def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
         super()._begin_stream(stream, request_id, client)
@@ -397,6 +89,7 @@ class LaneProtocol(BoundedProtocol):
         if self._run is None:
             super().on_body(body)
         else:
+            self._frame_bytes -= len(body)
             self._run.body += body
 
     def on_message_complete(self) -> None:

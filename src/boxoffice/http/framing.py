@@ -1,0 +1,69 @@
+"""Where a request begins and ends: what the parser lets through and RFC 9112 does not. Pure.
+
+The parser (llhttp) is strict about line ends, lengths and chunks. What is left to us: `Host`, transfer
+codings other than chunked, and how much of what was read may be parsed at a time.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+# So much is parsed at a time. A smaller one costs, a larger one lets more be kept than is needed.
+_PIECE_MAX_BYTES = 16_384
+# The parser wants CRLF, so every head ends in this; what follows it belongs to the next piece.
+_HEAD_END = b"\r\n\r\n"
+_BLANK_LINES = re.compile(rb"(?:\r\n)*")
+# uri-host [ ":" port ] (RFC 9110, section 7.2; RFC 3986, section 3.2.2); a reg-name may be empty.
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Za-z:.%_~-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+_CHUNKED = b"chunked"
+
+
+class HeadInvalid(ValueError):
+    """A head that has to be refused with 400."""
+
+
+def piece_end(data: bytes, begin: int) -> int:
+    """Return where to stop parsing: at the end of a head, or after a piece of 16 KiB.
+
+    So not more than two heads are in one piece, however small they are.
+    """
+    limit = min(len(data), begin + _PIECE_MAX_BYTES)
+    at = data.find(_HEAD_END, begin, limit)
+    if at < 0:
+        return limit
+    blank = _BLANK_LINES.match(data, at, limit)
+    return blank.end() if blank else limit
+
+
+def is_plain(version: str, fields: Mapping[bytes, bytes]) -> bool:
+    """Say whether a head, in which no field is repeated, is one that nothing is wrong with.
+
+    It is quicker than `check_head`, which says what is wrong with the others, if anything is.
+    """
+    return (
+        version == "1.1"
+        and b"transfer-encoding" not in fields
+        and host_is_valid(fields.get(b"host"))
+    )
+
+
+def check_head(version: str, fields: Fields) -> None:
+    """Raise `HeadInvalid` for a head that RFC 9112 has a server refuse (sections 3.2 and 6.1)."""
+    hosts = [value for name, value in fields if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version != "1.0"):
+        raise HeadInvalid("a request has one Host")
+    if hosts and not host_is_valid(hosts[0]):
+        raise HeadInvalid("no such Host can be")
+    for name, value in fields:
+        if name == b"transfer-encoding" and (version == "1.0" or value.lower() != _CHUNKED):
+            raise HeadInvalid("the only transfer coding is chunked")
+
+
+@lru_cache(maxsize=256)
+def host_is_valid(value: bytes | None) -> bool:
+    """Say whether this can be the value of `Host`; it may be empty, but not missing."""
+    return value is not None and _HOST.fullmatch(value) is not None
