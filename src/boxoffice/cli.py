@@ -152,7 +152,7 @@ def relay() -> None:
 
 @app.command()
 def auditor() -> None:
-    """Check every invariant now and then, and when an organizer wishes; keep the results."""
+    """Check every invariant now and then, and when an operator wishes; keep the results."""
     from boxoffice.audit import auditor as auditing  # noqa: PLC0415 — costs time
 
     _run_role(auditing.run)
@@ -178,7 +178,9 @@ def audit(
 
 
 @app.command()
-def grant(email: str, role: Annotated[str, typer.Argument(help="buyer or organizer")]) -> None:
+def grant(
+    email: str, role: Annotated[str, typer.Argument(help="buyer, organizer or operator")]
+) -> None:
     """Give an account another role; tokens that it has keep the old one until they expire."""
     from boxoffice.app import open_services  # noqa: PLC0415 — costs time
 

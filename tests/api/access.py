@@ -17,20 +17,23 @@ class Rule(NamedTuple):
     """What each caller gets: the status of a success, or the code of a refusal.
 
     `buyer` and `organizer` own what is asked for, `other` and `stranger` are another buyer and another
-    organizer. `is_open` operations look at nobody's token.
+    organizer, `operator` runs the shop. `is_open` operations look at nobody's token.
     """
 
     buyer: int | str
     other: int | str
     organizer: int | str
     stranger: int | str
+    operator: int | str
     is_open: bool = False
 
     @property
     def callers(self) -> dict[str, int | str]:
         """What each kind of person gets."""
         named = self._asdict()
-        return {name: named[name] for name in ("buyer", "other", "organizer", "stranger")}
+        return {
+            name: named[name] for name in ("buyer", "other", "organizer", "stranger", "operator")
+        }
 
     @property
     def is_for_organizers(self) -> bool:
@@ -40,22 +43,32 @@ class Rule(NamedTuple):
 
 def everybody(answer: int | str) -> Rule:
     """Return the rule of an operation that treats all alike and asks for no token."""
-    return Rule(answer, answer, answer, answer, is_open=True)
+    return Rule(answer, answer, answer, answer, answer, is_open=True)
 
 
 def anybody(answer: int | str) -> Rule:
     """Return the rule of an operation that all may call who have a token."""
-    return Rule(answer, answer, answer, answer)
+    return Rule(answer, answer, answer, answer, answer)
 
 
 def owned(owner: int | str, others: str) -> Rule:
     """Return the rule of an operation about what the buyer owns."""
-    return Rule(owner, others, others, others)
+    return Rule(owner, others, others, others, others)
 
 
-def sellers(owner: int | str, stranger: int | str) -> Rule:
-    """Return the rule of an operation for organizers."""
-    return Rule("forbidden", "forbidden", owner, stranger)
+def sellers(owner: int | str, stranger: int | str, operator: int | str = "forbidden") -> Rule:
+    """Return the rule of an operation for organizers, which changes something unless said otherwise."""
+    return Rule("forbidden", "forbidden", owner, stranger, operator)
+
+
+def looked_at(stranger: int | str = 200) -> Rule:
+    """Return the rule of a look at what an organizer has, which an operator may have too."""
+    return sellers(200, stranger, 200)
+
+
+def operators(answer: int | str) -> Rule:
+    """Return the rule of an operation that is about the whole shop."""
+    return Rule("forbidden", "forbidden", "forbidden", "forbidden", answer)
 
 
 MATRIX = {
@@ -82,20 +95,20 @@ MATRIX = {
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
     "POST /v1/me/wallet/charges": anybody("amount_invalid"),
-    "GET /v1/admin/concerts": sellers(200, 200),
-    "GET /v1/admin/concerts/{concert_id}": sellers(200, "concert_not_found"),
-    "GET /v1/admin/schedules/{schedule_id}": sellers(200, "schedule_not_found"),
-    "GET /v1/admin/logbook": sellers(200, 200),
-    "GET /v1/admin/schedules/{schedule_id}/figures": sellers(200, "schedule_not_found"),
-    "GET /v1/admin/schedules/{schedule_id}/reservations": sellers(200, "schedule_not_found"),
-    "GET /v1/admin/reservations/{reservation_id}": sellers(200, "reservation_not_found"),
-    "GET /v1/admin/audit": sellers(200, 200),
-    "POST /v1/admin/audit": sellers(202, 202),
+    "GET /v1/admin/concerts": looked_at(),
+    "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
+    "GET /v1/admin/logbook": looked_at(),
+    "GET /v1/admin/schedules/{schedule_id}/figures": looked_at("schedule_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/reservations": looked_at("schedule_not_found"),
+    "GET /v1/admin/reservations/{reservation_id}": looked_at("reservation_not_found"),
+    "GET /v1/admin/audit": operators(200),
+    "POST /v1/admin/audit": operators(202),
     # The map of a schedule that is on sale is its owner's to know, and to find locked.
     "POST /v1/admin/schedules/{schedule_id}/seats/preview": sellers(
         "seat_map_locked", "schedule_not_found"
     ),
-    "GET /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/queue": looked_at("schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
     "POST /v1/admin/concerts": sellers(201, 201),
     "POST /v1/admin/concerts/{concert_id}/schedules": sellers(201, "concert_not_found"),

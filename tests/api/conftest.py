@@ -183,14 +183,20 @@ def organizer(server: Running) -> Person:
     return make_organizer(server)
 
 
-def make_organizer(server: Running) -> Person:
-    """Make a person with the role of an organizer; roles are given by an operator only."""
-    person = sign_up(server.api, "Organizer")
+@pytest.fixture(scope="session")
+def operator(server: Running) -> Person:
+    """A person who runs the shop."""
+    return make_organizer(server, "operator")
+
+
+def make_organizer(server: Running, role: str = "organizer") -> Person:
+    """Make a person with the role of an organizer, or another; roles are given by a command only."""
+    person = sign_up(server.api, role.capitalize())
 
     async def grant() -> None:
         settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_application(settings) as application:
-            await application.accounts.grant_role(person.email, "organizer")
+            await application.accounts.grant_role(person.email, role)
 
     asyncio.run(grant())
     token = log_in(server.api, person.email)

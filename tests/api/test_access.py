@@ -21,9 +21,21 @@ People = dict[str, Person]
 
 
 @pytest.fixture(scope="module")
-def people(buyer: Person, other: Person, organizer: Person, second_organizer: Person) -> People:
+def people(
+    buyer: Person,
+    other: Person,
+    organizer: Person,
+    second_organizer: Person,
+    operator: Person,
+) -> People:
     """Everybody who may come along with a token."""
-    return {"buyer": buyer, "other": other, "organizer": organizer, "stranger": second_organizer}
+    return {
+        "buyer": buyer,
+        "other": other,
+        "organizer": organizer,
+        "stranger": second_organizer,
+        "operator": operator,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from boxoffice.figures.store import FiguresStore
 from boxoffice.logbook import Entry, record
 from boxoffice.logbook.store import LogbookStore
 from boxoffice.platform.postgres import Database, Record
+from boxoffice.queue.store import QueueStore
 from tests.support.hall import Hall, open_hall
 
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '300ms'"
@@ -141,9 +142,11 @@ async def test_what_is_on_sale_is_counted_as_it_is(
     store, me = CatalogStore(db), mine.schedule_id
     await _change(mine, "schedules", change)
     [listed] = await store.own_concerts(me, None, 9)
+    [of_all] = await store.own_concerts(None, None, 1)
     alone = await store.own_concert(me, me)
     assert alone is not None
-    assert (listed.schedules_on_sale, alone.schedules_on_sale) == (on_sale, on_sale)
+    told = [one.schedules_on_sale for one in (listed, of_all, alone)]
+    assert (of_all.concert_id, told) == (me, [on_sale] * 3)
 
 
 async def test_a_past_performance_and_a_draft_are_not_listed(
@@ -242,6 +245,30 @@ async def test_nobody_sees_another_organizers_concerts(
     desk = DeskStore(db)
     owns = [await desk.is_own(*one) for one in ((here, here), (here, there), (uuid4(), here))]
     assert owns == [True, False, False]
+
+
+async def test_an_operator_sees_everybodys_concerts(db: Database, mine: Hall, other: Hall) -> None:
+    store, here, there = CatalogStore(db), mine.schedule_id, other.schedule_id
+    await _change(other, "schedules", "status = 'CLOSED'")
+    await _change(mine, "users", "name = 'Me'")
+    await _change(other, "users", "name = 'Other'")
+    newest, oldest = await store.own_concerts(None, None, 9)
+    told = [
+        (one.concert_id, one.organizer_name, one.schedules_total, one.schedules_open)
+        for one in (newest, oldest)
+    ]
+    assert told == [(here, "Me", 1, 1), (there, "Other", 1, 0)]
+    assert await store.own_concerts(None, (newest.created_at, newest.concert_id), 9) == [oldest]
+    assert await store.own_concerts(None, None, 1) == [newest]
+    assert await store.own_concerts(there, None, 9) == [oldest]
+    assert await store.own_concert(None, there) == oldest
+    assert await store.own_concert(None, uuid4()) is None
+    assert await store.own_schedule(there, None) == OwnSchedule(there, "CLOSED")
+    assert await DeskStore(db).is_own(there, None)
+    rooms = QueueStore(db)
+    for ask in (FiguresStore(db).schedule, rooms.sale):
+        assert await ask(here, None) == await ask(here, here) is not None
+        assert await ask(uuid4(), None) is None
 
 
 async def _draft(hall: Hall) -> None:
@@ -476,3 +503,28 @@ async def test_a_logbook_is_an_organizers_own(db: Database, mine: Hall, other: H
     assert (told.concert_title, told.starts_at) == ("Mine", None)
     [told, _] = await LogbookStore(db).entries(here, None, None, None, 9)
     assert (told.concert_title, told.starts_at is None) == ("Title", False)
+
+
+async def test_an_operator_reads_everybodys_logbook(db: Database, mine: Hall, other: Hall) -> None:
+    here, there = mine.schedule_id, other.schedule_id
+    await _change(mine, "users", "name = 'Me'")
+    await _change(mine, "concerts", "title = 'Mine'")
+    await _change(other, "schedules", "starts_at = starts_at + interval '1 year'")
+    async with db.writing() as connection:
+        for whose in (there, here):
+            entry = Entry(
+                organizer_id=whose, actor_id=whose, action="sale.opened", request_id="r",
+                concert_id=whose, schedule_id=whose, details={},
+            )  # fmt: skip
+            await record(connection, entry)
+    store = LogbookStore(db)
+    newest, oldest = await store.entries(None, None, None, None, 9)
+    assert (newest.concert_id, newest.concert_title, newest.actor_name) == (here, "Mine", "Me")
+    assert (oldest.concert_id, oldest.actor_name == "Me") == (there, False)
+    assert newest.starts_at is not None
+    assert oldest.starts_at is not None
+    assert oldest.starts_at > newest.starts_at
+    assert await store.entries(None, newest.entry_id, None, None, 9) == [oldest]
+    assert await store.entries(None, None, here, None, 9) == [newest]
+    assert await store.entries(None, None, None, there, 9) == [oldest]
+    assert await store.entries(None, None, None, None, 1) == [newest]

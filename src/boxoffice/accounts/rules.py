@@ -3,12 +3,17 @@
 import re
 import unicodedata
 from collections.abc import Container
+from typing import Protocol
+from uuid import UUID
 
 from boxoffice.errors import Invalid, PasswordCommon
 
 BUYER = "buyer"
 ORGANIZER = "organizer"
-ROLES = (BUYER, ORGANIZER)
+OPERATOR = "operator"
+ROLES = (BUYER, ORGANIZER, OPERATOR)
+# Who may look at what organizers have; only organizers change it.
+SELLERS = (ORGANIZER, OPERATOR)
 
 EMAIL_CHARS_MAX = 254  # RFC 5321, section 4.5.3.1.3: a path of 256 octets, less its brackets
 PASSWORD_CHARS_MIN = 8
@@ -29,6 +34,20 @@ _SHOP = "boxoffice"
 
 _is_email = re.compile(_EMAIL).fullmatch
 _is_password = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*").fullmatch
+
+
+class Person(Protocol):
+    """Who calls, and as what."""
+
+    @property
+    def user_id(self) -> UUID: ...
+    @property
+    def role(self) -> str: ...
+
+
+def readable_by(caller: Person) -> UUID | None:
+    """Return whose concerts a caller may look at: their own, or None for everybody's."""
+    return None if caller.role == OPERATOR else caller.user_id
 
 
 def normal_email(text: str) -> str:
@@ -97,5 +116,5 @@ def _folded(text: str) -> str:
 def known_role(text: str) -> str:
     """Return the role of that name; raise `Invalid` where there is none."""
     if text not in ROLES:
-        raise Invalid(f"There is no role '{text}'; the roles are {' and '.join(ROLES)}.")
+        raise Invalid(f"There is no role '{text}'; the roles are {', '.join(ROLES)}.")
     return text

@@ -1,4 +1,4 @@
-"""The audit's last result over HTTP, for organizers."""
+"""The audit's last result over HTTP, for operators: it is about the whole shop."""
 
 from datetime import datetime
 
@@ -32,12 +32,12 @@ class AdminAudit:
         self.gate = gate
         self._runs = runs
 
-    @operation("Look at the last audit", role="organizer", returns=AuditOut)
+    @operation("Look at the last audit", role="operator", returns=AuditOut)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Every invariant of the shop, checked on the live database."""
         return Reply(_present(await self._runs.latest()))
 
-    @operation("Wish for an audit", 202, role="organizer", returns=AuditOut)
+    @operation("Wish for an audit", 202, role="operator", returns=AuditOut)
     async def on_post(self, call: Call[None, None]) -> Reply:
         """It runs soon, where an auditor does; a wish beside an open or a fresh one changes nothing."""
         await self._runs.ask(call.caller.user_id)

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.catalog import rules
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
@@ -97,16 +98,16 @@ class AdminConcerts:
 
     @operation(
         "List my concerts",
-        role="organizer",
+        role=SELLERS,
         query=PageQuery,
         returns=Page[OwnConcert],
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
-        """Those of the calling organizer, drafts too, the newest first."""
+        """The caller's own, drafts too, the newest first; an operator sees everybody's."""
         limit = call.query.limit
         found = await self._service.own_concerts(
-            call.caller.user_id, limit + 1, place_of(call.query.cursor)
+            readable_by(call.caller), limit + 1, place_of(call.query.cursor)
         )
         return Reply(page(found, limit, lambda concert: concert, _made_before))
 
@@ -140,11 +141,11 @@ class AdminConcert:
         self.gate = gate
         self._service = service
 
-    @operation("Look at my concert", path=CONCERT, role="organizer", returns=OwnConcertInFull)
+    @operation("Look at my concert", path=CONCERT, role=SELLERS, returns=OwnConcertInFull)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """With its schedules and their seats counted, as they are now."""
         concert_id = call.ids["concert_id"]
-        return Reply(await self._service.own_concert(call.caller.user_id, concert_id))
+        return Reply(await self._service.own_concert(readable_by(call.caller), concert_id))
 
 
 class AdminSchedule:
@@ -154,11 +155,11 @@ class AdminSchedule:
         self.gate = gate
         self._service = service
 
-    @operation("Look at my schedule", path=SCHEDULE, role="organizer", returns=OwnSchedule)
+    @operation("Look at my schedule", path=SCHEDULE, role=SELLERS, returns=OwnSchedule)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """With its concert, and its seats counted as they are now."""
         schedule_id = call.ids["schedule_id"]
-        return Reply(await self._service.own_schedule(call.caller.user_id, schedule_id))
+        return Reply(await self._service.own_schedule(readable_by(call.caller), schedule_id))
 
 
 class AdminSchedules:

@@ -124,8 +124,9 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
 -- name: concerts_of_organizer
 -- A page of an organizer's concerts, newest first, from a place ($2, $3) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       s.schedules_total, s.schedules_open, s.schedules_on_sale
+       u.name AS organizer_name, s.schedules_total, s.schedules_open, s.schedules_on_sale
   FROM concerts c
+  JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
       SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
              count(*) FILTER (WHERE s.status = 'OPEN' AND clock_timestamp() >= s.sale_opens_at
@@ -138,11 +139,12 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  ORDER BY c.created_at DESC, c.concert_id DESC
  LIMIT $4;
 
--- name: own_concert
--- One concert of an organizer, draft or not.
+-- name: concerts_of_shop
+-- A page of everybody's concerts, newest first, from a place ($1, $2) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       s.schedules_total, s.schedules_open, s.schedules_on_sale
+       u.name AS organizer_name, s.schedules_total, s.schedules_open, s.schedules_on_sale
   FROM concerts c
+  JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
       SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
              count(*) FILTER (WHERE s.status = 'OPEN' AND clock_timestamp() >= s.sale_opens_at
@@ -150,18 +152,35 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
         FROM schedules s
        WHERE s.concert_id = c.concert_id
   ) s
- WHERE c.organizer_id = $1 AND c.concert_id = $2;
+ WHERE ($1::timestamptz IS NULL OR (c.created_at, c.concert_id) < ($1::timestamptz, $2::uuid))
+ ORDER BY c.created_at DESC, c.concert_id DESC
+ LIMIT $3;
+
+-- name: own_concert
+-- One concert of an organizer, draft or not; without an organizer anybody's.
+SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
+       u.name AS organizer_name, s.schedules_total, s.schedules_open, s.schedules_on_sale
+  FROM concerts c
+  JOIN users u ON u.user_id = c.organizer_id
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
+             count(*) FILTER (WHERE s.status = 'OPEN' AND clock_timestamp() >= s.sale_opens_at
+                 AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)) AS schedules_on_sale
+        FROM schedules s
+       WHERE s.concert_id = c.concert_id
+  ) s
+ WHERE ($1::uuid IS NULL OR c.organizer_id = $1) AND c.concert_id = $2;
 
 -- name: concert_of_organizer
 -- The status of a concert, if it is this organizer's.
 SELECT c.status FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
 
 -- name: schedule_of_organizer
--- The status of a schedule and its concert, if they are this organizer's.
+-- The status of a schedule and its concert, if they are this organizer's, or anybody's without one.
 SELECT s.concert_id, s.status
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
- WHERE s.schedule_id = $1 AND c.organizer_id = $2;
+ WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: insert_concert
 -- A draft.

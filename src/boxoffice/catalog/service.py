@@ -141,12 +141,15 @@ class Catalog:
         return await self._schedules.get(concert_id)
 
     async def own_concerts(
-        self, organizer_id: UUID, limit: int, before: Place | None
+        self, organizer_id: UUID | None, limit: int, before: Place | None
     ) -> list[OwnConcert]:
-        """Return up to `limit` concerts of this organizer, newest first, from the place `before` on."""
+        """Return up to `limit` concerts of this organizer, newest first, from the place `before` on.
+
+        With None, here and below, they are everybody's: an operator looks.
+        """
         return await self._store.own_concerts(organizer_id, before, limit)
 
-    async def own_concert(self, organizer_id: UUID, concert_id: UUID) -> OwnConcertInFull:
+    async def own_concert(self, organizer_id: UUID | None, concert_id: UUID) -> OwnConcertInFull:
         """Return a concert of this organizer with its schedules; raise `ConcertNotFound`."""
         concert = await self._store.own_concert(organizer_id, concert_id)
         if concert is None:
@@ -154,7 +157,7 @@ class Catalog:
         schedules = await self._store.schedules(concert_id)
         return OwnConcertInFull(**msgspec.structs.asdict(concert), schedules=schedules)
 
-    async def own_schedule(self, organizer_id: UUID, schedule_id: UUID) -> OwnScheduleInFull:
+    async def own_schedule(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnScheduleInFull:
         """Return a schedule of this organizer with its concert; raise `ScheduleNotFound`."""
         own = await self._own(organizer_id, schedule_id)
         concert = await self._store.own_concert(organizer_id, own.concert_id)
@@ -379,7 +382,7 @@ class Catalog:
             raise ScheduleNotFound
         return schedule
 
-    async def _own(self, organizer_id: UUID, schedule_id: UUID) -> OwnSchedule:
+    async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnSchedule:
         schedule = await self._store.own_schedule(schedule_id, organizer_id)
         if schedule is None:
             raise ScheduleNotFound

@@ -111,21 +111,25 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["concert_of_organizer"], concert_id, organizer_id)
         return row["status"] if row else None
 
-    async def own_schedule(self, schedule_id: UUID, organizer_id: UUID) -> OwnSchedule | None:
-        """Return a schedule of this organizer."""
+    async def own_schedule(
+        self, schedule_id: UUID, organizer_id: UUID | None
+    ) -> OwnSchedule | None:
+        """Return a schedule of this organizer, here and below with None of anybody."""
         row = await self._db.read_one(_SQL["schedule_of_organizer"], schedule_id, organizer_id)
         return OwnSchedule(*row) if row else None
 
     async def own_concerts(
-        self, organizer_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+        self, organizer_id: UUID | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[OwnConcert]:
         """Return up to `limit` concerts of this organizer, made before the place `before`."""
-        rows = await self._db.read(
-            _SQL["concerts_of_organizer"], organizer_id, *(before or (None, None)), limit
-        )
+        asked = (*(before or (None, None)), limit)
+        if organizer_id is None:
+            rows = await self._db.read(_SQL["concerts_of_shop"], *asked)
+        else:
+            rows = await self._db.read(_SQL["concerts_of_organizer"], organizer_id, *asked)
         return [OwnConcert(**row) for row in rows]
 
-    async def own_concert(self, organizer_id: UUID, concert_id: UUID) -> OwnConcert | None:
+    async def own_concert(self, organizer_id: UUID | None, concert_id: UUID) -> OwnConcert | None:
         """Return a concert of this organizer, draft or not."""
         row = await self._db.read_one(_SQL["own_concert"], organizer_id, concert_id)
         return OwnConcert(**row) if row else None

@@ -48,6 +48,7 @@ class OwnConcert(Concert, frozen=True, kw_only=True):
     """
 
     created_at: datetime
+    organizer_name: str
     schedules_total: int
     schedules_open: int
     schedules_on_sale: int

@@ -1,11 +1,11 @@
 -- Every statement of the desk room. All of them read.
 
 -- name: own_schedule
--- Whether a schedule is this organizer's.
+-- Whether a schedule is this organizer's, or anybody's where none is given.
 SELECT s.schedule_id
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
- WHERE s.schedule_id = $1 AND c.organizer_id = $2;
+ WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: of_schedule
 -- Reservations of a schedule, newest first, before a place; of those that list a seat where one is

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import EMAIL_CHARS_MAX
+from boxoffice.accounts.rules import EMAIL_CHARS_MAX, SELLERS, readable_by
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.desk.rules import Event, Found
 from boxoffice.desk.service import Desk, Wish
@@ -63,7 +63,7 @@ class AdminReservations:
     @operation(
         "Find reservations",
         path={"schedule_id": SCHEDULE_ID},
-        role="organizer",
+        role=SELLERS,
         query=SearchQuery,
         returns=Page[FoundReservation],
         problems=[CursorInvalid],
@@ -77,7 +77,7 @@ class AdminReservations:
             seat_id=query.seat_id.strip(),
         )
         found = await self._service.find(
-            call.caller.user_id,
+            readable_by(call.caller),
             call.ids["schedule_id"],
             wish,
             decode_cursor(query.cursor, UUID),
@@ -96,12 +96,14 @@ class AdminReservation:
     @operation(
         "Look at the history of a reservation",
         path={"reservation_id": RESERVATION_ID},
-        role="organizer",
+        role=SELLERS,
         returns=ReservationHistory,
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Held, lapsed or given back, paid, tickets issued: with the times of the database."""
-        found, events = await self._service.history(call.caller.user_id, call.ids["reservation_id"])
+        found, events = await self._service.history(
+            readable_by(call.caller), call.ids["reservation_id"]
+        )
         shown = msgspec.structs.asdict(_present(found))
         return Reply(ReservationHistory(**shown, events=events))
 

@@ -20,13 +20,18 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desk:
-    """Organizers find what was reserved in their own schedules, and in nobody else's."""
+    """Organizers find what was reserved in their own schedules; None as one finds it in everybody's."""
 
     def __init__(self, store: DeskStore) -> None:
         self._store = store
 
     async def find(
-        self, organizer_id: UUID, schedule_id: UUID, wish: Wish, before: UUID | None, limit: int
+        self,
+        organizer_id: UUID | None,
+        schedule_id: UUID,
+        wish: Wish,
+        before: UUID | None,
+        limit: int,
     ) -> list[Found]:
         """Return up to `limit` reservations that have all that is wished for, newest first.
 
@@ -52,7 +57,7 @@ class Desk:
         return [] if wish.email and normal_email(wish.email) != found.email else [found]
 
     async def history(
-        self, organizer_id: UUID, reservation_id: ScopedId
+        self, organizer_id: UUID | None, reservation_id: ScopedId
     ) -> tuple[Found, list[Event]]:
         """Return a reservation and what became of it; raise `ReservationNotFound`."""
         schedule_id, own_id = reservation_id

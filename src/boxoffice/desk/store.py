@@ -16,8 +16,8 @@ class DeskStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def is_own(self, schedule_id: UUID, organizer_id: UUID) -> bool:
-        """Say whether a schedule is this organizer's."""
+    async def is_own(self, schedule_id: UUID, organizer_id: UUID | None) -> bool:
+        """Say whether a schedule is this organizer's, or with None whether it exists."""
         row = await self._db.read_one(_SQL["own_schedule"], schedule_id, organizer_id)
         return row is not None
 

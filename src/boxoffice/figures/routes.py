@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.figures import rules
 from boxoffice.figures.rules import Point
@@ -41,8 +42,9 @@ class FiguresOut(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a schedule.
 
     `sales` are payments, `revenue` what was paid. `shop` is of all calls of people to the whole shop in
-    the last step. `series` has a point for every `step_s` seconds; the calls that are counted in it are
-    those whose address names the schedule. What was asked is null where it is not known.
+    the last step; it is for operators, and null for an organizer. `series` has a point for every
+    `step_s` seconds; the calls that are counted in it are those whose address names the schedule. What
+    was asked is null where it is not known.
     """
 
     schedule_id: UUID
@@ -66,14 +68,15 @@ class AdminFigures:
     @operation(
         "Watch a sale",
         path={"schedule_id": SCHEDULE_ID},
-        role="organizer",
+        role=SELLERS,
         query=FiguresQuery,
         returns=FiguresOut,
     )
     async def on_get(self, call: Call[None, FiguresQuery]) -> Reply:
         """At most a second old, of a huge hall a few; true for all processes together."""
         schedule_id = call.ids["schedule_id"]
-        figures = await self._service.read(call.caller.user_id, schedule_id, call.query.window_s)
+        whose = readable_by(call.caller)
+        figures = await self._service.read(whose, schedule_id, call.query.window_s)
         return Reply(_present(schedule_id, figures))
 
 

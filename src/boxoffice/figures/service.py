@@ -67,14 +67,18 @@ class LiveFigures:
             clock=clock,
         )
 
-    async def read(self, organizer_id: UUID, schedule_id: UUID, window_s: int) -> Figures:
-        """Return the figures of a schedule of this organizer; raise `ScheduleNotFound`."""
+    async def read(self, organizer_id: UUID | None, schedule_id: UUID, window_s: int) -> Figures:
+        """Return the figures of a schedule of this organizer; raise `ScheduleNotFound`.
+
+        Those of the whole shop are for who asks as None, about anybody's schedule.
+        """
         schedule = await self._store.schedule(schedule_id, organizer_id)
         if schedule is None:
             raise ScheduleNotFound
         figures = await self._read.get((schedule_id, rules.read_window(window_s), schedule))
         series = figures.series[-rules.steps_in(window_s) :]
-        return msgspec.structs.replace(figures, series=series)
+        shop = figures.shop if organizer_id is None else None
+        return msgspec.structs.replace(figures, series=series, shop=shop)
 
     async def _load(self, key: tuple[UUID, int, OwnSchedule]) -> Figures:
         schedule_id, window_s, schedule = key

@@ -40,8 +40,8 @@ class FiguresStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def schedule(self, schedule_id: UUID, organizer_id: UUID) -> OwnSchedule | None:
-        """Return a schedule of this organizer."""
+    async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> OwnSchedule | None:
+        """Return a schedule of this organizer, with None of anybody."""
         row = await self._db.read_one(_SQL["schedule"], schedule_id, organizer_id)
         return None if row is None else OwnSchedule(**row)
 

@@ -265,7 +265,7 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
     implied += op.invalid.values()
     if op.role is not None:
         implied += [Unauthenticated, TokenInvalid, TokenExpired]
-    if op.role not in (None, "any"):
+    if op.roles:
         implied.append(Forbidden)
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]

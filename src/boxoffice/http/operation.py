@@ -102,7 +102,8 @@ class Operation:
     raw_body: RawBody | None = None
     query: Any = None
     path: Mapping[str, PathId] = field(default_factory=dict)
-    role: str | None = None
+    # The role that may call it, or several; "any" is everybody with a token.
+    role: str | tuple[str, ...] | None = None
     keyed: bool = False
     # What the handler reads itself: the header's name and what it says; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +112,13 @@ class Operation:
     events: Mapping[str, Any] = field(default_factory=dict)
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
+
+    @cached_property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that may call it, none where no particular one is asked for."""
+        if self.role in (None, "any"):
+            return ()
+        return (self.role,) if isinstance(self.role, str) else self.role or ()
 
     @cached_property
     def reader(self) -> bodies.Reader[Any]:
@@ -218,7 +226,7 @@ def path_ids(op: Operation, params: Mapping[str, str]) -> dict[str, Any]:
 
 def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
     """Return the id by which answers of `op` are counted apart, or empty."""
-    if op.role not in (None, "any"):
+    if op.roles:
         return ""  # Those who look at the figures are not to be in them.
     return next((str(ids[name]) for name, path in op.path.items() if path.counted_apart), "")
 
@@ -229,7 +237,7 @@ def begin(
     """Return the call of a request as far as its head goes; the body comes after it."""
     call: Call[Any, Any] = Call(req)
     if op.role is not None:
-        call.caller = _authenticate(op.role, gate, req)
+        call.caller = _authenticate(op.roles, gate, req)
     call.ids = ids()
     if op.keyed:
         call.key = _idempotency_key(req)
@@ -256,7 +264,7 @@ async def _read_body(
         call.raw = await bodies.read(req, op.raw_body.max_bytes, gate.body_timeout_s)
 
 
-def _authenticate(role: str, gate: Gate, req: Request) -> Principal:
+def _authenticate(roles: tuple[str, ...], gate: Gate, req: Request) -> Principal:
     header = req.get_header("Authorization")
     if not header:
         raise Unauthenticated
@@ -264,8 +272,9 @@ def _authenticate(role: str, gate: Gate, req: Request) -> Principal:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("The Authorization header must be 'Bearer' and an access token.")
     caller = gate.authenticate(token.strip())
-    if role not in ("any", caller.role):
-        raise Forbidden(f"This call is for the role '{role}'.")
+    if roles and caller.role not in roles:
+        named = " or ".join(f"'{role}'" for role in roles)
+        raise Forbidden(f"This call is for the role {named}.")
     return caller
 
 

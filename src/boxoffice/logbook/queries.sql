@@ -21,3 +21,18 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
    AND ($4::uuid IS NULL OR l.schedule_id = $4)
  ORDER BY l.entry_id DESC
  LIMIT $5;
+
+-- name: entries_of_shop
+-- What was done to everybody's concerts, newest first, before a place in that order; of one concert or
+-- schedule where one is given.
+SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
+       c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
+  FROM logbook l
+  LEFT JOIN users u ON u.user_id = l.actor_id
+  LEFT JOIN concerts c ON c.concert_id = l.concert_id
+  LEFT JOIN schedules s ON s.schedule_id = l.schedule_id
+ WHERE ($1::bigint IS NULL OR l.entry_id < $1)
+   AND ($2::uuid IS NULL OR l.concert_id = $2)
+   AND ($3::uuid IS NULL OR l.schedule_id = $3)
+ ORDER BY l.entry_id DESC
+ LIMIT $4;

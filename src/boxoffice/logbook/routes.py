@@ -1,4 +1,4 @@
-"""The logbook over HTTP, for organizers."""
+"""The logbook over HTTP, for organizers and operators."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.errors import CursorInvalid
 from boxoffice.http.operation import Call, Gate, Reply, operation
 from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
@@ -51,16 +52,18 @@ class AdminLogbook:
 
     @operation(
         "Read the logbook",
-        role="organizer",
+        role=SELLERS,
         query=LogbookQuery,
         returns=Page[LogbookEntry],
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, LogbookQuery]) -> Reply:
-        """What was done to the caller's concerts, the newest first. Nothing is ever taken out of it."""
+        """What was done to the caller's concerts, the newest first. Nothing is ever taken out of it.
+
+        An operator reads of everybody's."""
         query = call.query
         entries = await self._service.read(
-            call.caller.user_id,
+            readable_by(call.caller),
             decode_cursor(query.cursor, _Place),
             query.limit + 1,
             concert_id=query.concert_id,

@@ -6,14 +6,14 @@ from boxoffice.logbook.store import LogbookStore, Written
 
 
 class Logbook:
-    """Organizers read of their own concerts, and of nobody else's."""
+    """Organizers read of their own concerts; None as one reads of everybody's."""
 
     def __init__(self, store: LogbookStore) -> None:
         self._store = store
 
     async def read(
         self,
-        organizer_id: UUID,
+        organizer_id: UUID | None,
         before: int | None,
         limit: int,
         *,

@@ -36,16 +36,21 @@ class LogbookStore:
 
     async def entries(
         self,
-        organizer_id: UUID,
+        organizer_id: UUID | None,
         before: int | None,
         concert_id: UUID | None,
         schedule_id: UUID | None,
         limit: int,
     ) -> list[Written]:
-        """Return up to `limit` entries of this organizer, newest first, from before an entry on."""
-        rows = await self._db.read(
-            _SQL["entries"], organizer_id, before, concert_id, schedule_id, limit
-        )
+        """Return up to `limit` entries of this organizer, newest first, from before an entry on.
+
+        With None they are everybody's.
+        """
+        asked = (before, concert_id, schedule_id, limit)
+        if organizer_id is None:
+            rows = await self._db.read(_SQL["entries_of_shop"], *asked)
+        else:
+            rows = await self._db.read(_SQL["entries"], organizer_id, *asked)
         return [
             Written(**{**dict(row), "details": msgspec.json.decode(row["details"])}) for row in rows
         ]

@@ -41,11 +41,12 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
 SELECT r.schedule_id FROM queue_rooms r WHERE r.schedule_id = $1 FOR NO KEY UPDATE;
 
 -- name: sale_of_organizer
--- When the sale of schedule $1 opens, and its concert, if organizer $2 has it.
+-- When the sale of schedule $1 opens, and its concert, if organizer $2 has it; without one
+-- of anybody's.
 SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.concert_id
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
- WHERE s.schedule_id = $1 AND c.organizer_id = $2;
+ WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: add_room
 -- A room for schedule $1 that is switched off, unless there is one: with mode, rate, cap, time inside,

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import (
     Invalid,
@@ -208,10 +209,11 @@ class _AdminQueue:
         self._service = service
         self.gate = gate
 
-    @operation("Look at a waiting room", role="organizer", returns=RoomOut, path=_SCHEDULE)
+    @operation("Look at a waiting room", role=SELLERS, returns=RoomOut, path=_SCHEDULE)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """What is set and how it goes."""
-        return Reply(_room(await self._service.look(call.caller.user_id, call.ids["schedule_id"])))
+        view = await self._service.look(readable_by(call.caller), call.ids["schedule_id"])
+        return Reply(_room(view))
 
     @operation(
         "Change a waiting room",

@@ -208,8 +208,8 @@ class WaitingRoom:
             raise ScheduleNotFound("This schedule has no waiting room at the moment.")
         return room
 
-    async def look(self, organizer_id: UUID, schedule_id: UUID) -> RoomView:
-        """Show a room to its organizer; raise `ScheduleNotFound` for anybody else's."""
+    async def look(self, organizer_id: UUID | None, schedule_id: UUID) -> RoomView:
+        """Show a room to its organizer, or to None; raise `ScheduleNotFound` for anybody else's."""
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
             raise ScheduleNotFound

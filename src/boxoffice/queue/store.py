@@ -67,8 +67,8 @@ class QueueStore:
         """Lend a connection inside a transaction; raises what `Database.writing` does."""
         return self._db.writing()
 
-    async def sale(self, schedule_id: UUID, organizer_id: UUID) -> Sale | None:
-        """Return the sale of this organizer's schedule, None where it is not theirs."""
+    async def sale(self, schedule_id: UUID, organizer_id: UUID | None) -> Sale | None:
+        """Return the sale of this organizer's schedule, with None of anybody's; None without one."""
         row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organizer_id)
         return None if row is None else Sale(row["opens_at"], row["concert_id"])
 

@@ -3,6 +3,7 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
 import { Field, form } from "../parts/forms.js";
 import { confirmed, deed } from "./deeds.js";
 import { chip, crumbs, moment } from "./parts.js";
@@ -39,18 +40,19 @@ export async function concert({ id, signal, refresh, go }) {
       h("div", {},
         h("h1", {}, one.title),
         h("p", {}, `${one.artist} · ${one.venue} `, chip(one.status)),
+        session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name })),
         one.description && h("p", { class: "description" }, one.description)),
       h("div", { class: "actions" }, publishButton(one, refresh),
         one.status === "PUBLISHED" && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
-    h("details", { class: "card", open: one.schedules.length === 0 },
+    !session.isOperator && h("details", { class: "card", open: one.schedules.length === 0 },
       h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go)),
   ];
   return { title: one.title, view };
 }
 
 function publishButton(one, refresh) {
-  if (one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
+  if (session.isOperator || one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
   return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
     title: t("own.publishTitle"), detail: t("own.publishDetail"), label: t("own.publish"),
     act: () => deed(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,

@@ -3,6 +3,7 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
 import { chip, growing } from "./parts.js";
 
 const LIMIT = 20;
@@ -15,12 +16,13 @@ export async function home({ signal }) {
   const more = growing(first, load, (items) => items.map(card), list);
   const view = [
     h("div", { class: "console-head" },
-      h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "quiet" }, t("console.lead"))),
+      h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "quiet" }, t(session.isOperator ? "console.leadAll" : "console.lead"))),
       h("div", { class: "actions" },
         h("a", { class: "button", href: "/organizer/logbook" }, t("console.logbook")),
-        h("a", { class: "button", href: "/organizer/audit" }, t("console.audit")),
-        h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
-    first.items.length ? list : h("p", { class: "card" }, t("console.none")),
+        session.isOperator
+          ? h("a", { class: "button", href: "/organizer/audit" }, t("console.audit"))
+          : h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
+    first.items.length ? list : h("p", { class: "card" }, t(session.isOperator ? "console.noneAll" : "console.none")),
     more,
   ];
   return { title: t("console.title"), view };
@@ -28,7 +30,8 @@ export async function home({ signal }) {
 
 function card(one) {
   return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/concerts/${one.concert_id}` },
-    h("div", {}, h("h2", {}, one.title), h("p", { class: "quiet small" }, `${one.artist} · ${one.venue}`)),
+    h("div", {}, h("h2", {}, one.title), h("p", { class: "quiet small" }, `${one.artist} · ${one.venue}`),
+      session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name }))),
     h("p", { class: "own-facts" }, chip(one.status), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
       one.schedules_open > 0 && h("span", { class: "small" }, t("own.open", { n: one.schedules_open })))));
 }

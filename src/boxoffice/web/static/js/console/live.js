@@ -86,7 +86,7 @@ class Board {
     const times = series.map(({ at }) => at);
     for (const [chart, name] of this.#charts) chart.show(series.map((point) => point[name]), times);
     this.#showRefusals(series);
-    this.#say(shop ? "" : t("live.unknown"));
+    this.#say(series.some(({ requests }) => requests !== null) ? "" : t("live.unknown"));
     const speed = shop && t("live.shop", { requests: shop.requests, p95: shop.p95_ms === null ? "–" : Math.round(shop.p95_ms * 10) / 10 });
     put(this.#foot, t("live.at", { when: timeOfDay(figures.at) }), " ", speed);
     this.#showTable();

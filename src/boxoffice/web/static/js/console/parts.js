@@ -3,6 +3,7 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
 import { confirmed, deed } from "./deeds.js";
 
 /** The way back: pairs of an address and a name, from the outside in. */
@@ -59,14 +60,14 @@ export function scheduleHead(schedule, part, refresh) {
 }
 
 function tabs({ schedule_id: id }, part) {
-  const parts = [["live", ""], ["seats", "/seats"], ["queue", "/queue"], ["reservations", "/reservations"], ["logbook", "/logbook"]];
+  const parts = [["live", ""], ...(session.isOperator ? [] : [["seats", "/seats"]]), ["queue", "/queue"], ["reservations", "/reservations"], ["logbook", "/logbook"]];
   return h("nav", { class: "tabs", "aria-label": t("tabs") }, parts.map(([name, path]) => h("a", {
     href: `/organizer/schedules/${id}${path}`, "aria-current": name === part ? "page" : null,
   }, t(`tabs.${name}`))));
 }
 
 function hint(schedule) {
-  if (schedule.status === "OPEN") return null;
+  if (schedule.status === "OPEN" || session.isOperator) return null;
   if (schedule.seats_total === 0) return h("p", { class: "notice" }, t("sale.seatsFirst"));
   if (schedule.concert.status === "DRAFT") {
     return h("p", { class: "notice" }, t("sale.publishFirst"), " ",
@@ -76,6 +77,7 @@ function hint(schedule) {
 }
 
 function saleButton(schedule, refresh) {
+  if (session.isOperator) return null;
   const path = `/v1/admin/schedules/${schedule.schedule_id}`;
   if (schedule.status === "OPEN") {
     return h("button", { type: "button", class: "button danger", onclick: () => confirmed({

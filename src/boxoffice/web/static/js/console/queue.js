@@ -3,6 +3,7 @@
 import { get, Problem } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { number, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
 import { announcer } from "../parts/announce.js";
 import { Field, form } from "../parts/forms.js";
 import { sentence } from "../parts/problem.js";
@@ -30,6 +31,7 @@ function controls(path, room, signal, refresh) {
   const show = (now) => put(state, tiles(now), h("div", { class: "actions" }, switches(path, now, refresh)));
   show(room);
   keepReading(path, signal, (now) => put(state.firstElementChild, tiles(now).children));
+  if (session.isOperator) return state;
   return [state, h("section", { class: "card console-form" }, h("h2", {}, t("queue.title")), settings(path, room, show))];
 }
 
@@ -52,7 +54,7 @@ function tiles(room) {
 }
 
 function switches(path, room, refresh) {
-  if (room.mode === "off") return null;
+  if (room.mode === "off" || session.isOperator) return null;
   const change = (body) => async () => {
     try {
       await deed(path, { body });

@@ -3,6 +3,7 @@
 import { Problem, call } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { hasText, moneyRange, t } from "../lib/i18n.js";
+import { session } from "../lib/session.js";
 import { announcer } from "../parts/announce.js";
 import { reference, sentence } from "../parts/problem.js";
 import { deed } from "./deeds.js";
@@ -19,7 +20,7 @@ export async function seats({ id, signal, refresh }) {
   const view = [scheduleHead(schedule, "seats", refresh), h("section", { class: "card console-form" },
     h("h2", {}, t("import.title")),
     h("p", {}, t("import.total", { n: schedule.seats_total })),
-    schedule.status === "DRAFT" ? importer(schedule, signal, refresh) : locked(schedule))];
+    schedule.status === "DRAFT" && !session.isOperator ? importer(schedule, signal, refresh) : locked(schedule))];
   return { title: `${t("tabs.seats")} · ${schedule.concert.title}`, view, wide: true };
 }
 

@@ -38,6 +38,16 @@ class Session extends EventTarget {
     return claims(this.token).role ?? "";
   }
 
+  /** Whether they see what organizers have: organizers their own, operators everybody's. */
+  get isAtConsole() {
+    return this.role === "organizer" || this.isOperator;
+  }
+
+  /** Whether they run the shop: they look at all, and change nothing of an organizer's. */
+  get isOperator() {
+    return this.role === "operator";
+  }
+
   /** Remembers who has logged in. */
   open(token, email) {
     kept.set(NAME, { token, email });

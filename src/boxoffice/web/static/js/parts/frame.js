@@ -42,7 +42,7 @@ export class Frame {
   }
 
   #ways() {
-    const isOrganizer = session.role === "organizer";
+    const isOrganizer = session.isAtConsole;
     return h("nav", { class: "ways", "aria-label": t("nav") },
       isOrganizer && h("a", { href: "/organizer" }, t("nav.console")),
       session.isOpen ? h("a", { href: "/me" }, t("nav.me")) : h("a", { href: "/login" }, t("nav.login")),
