@@ -148,6 +148,8 @@ class BoundedProtocol(PipelinedProtocol):
 
     def _hand_over(self) -> None:
         """Hand the request to the application."""
+        if b"#" in self.url:
+            raise HeadInvalid("a target has no fragment")
         if self._version != "1.1":
             self.expect_100_continue = False  # They do not know it (RFC 9110, section 10.1.1).
         super().on_headers_complete()
