@@ -13,7 +13,7 @@ async def test_everything_accepted_gets_its_outcome_and_new_ones_are_refused() -
     desk = Desk(batch_max=1, batches_in_flight=1)
     tasks = desk.ask("a b")
     tasks.append(desk.send(Wish("c", identity="key")))
-    tasks.append(desk.send(Wish("d", identity="key", fingerprint=b"other")))
+    tasks.append(desk.send(Wish("d", identity="other")))
     call = await desk.decider.next()
     await until(lambda: desk.group.count == 4)
     closing = asyncio.create_task(desk.group.close())

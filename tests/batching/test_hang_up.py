@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from boxoffice.batching import Retry
-from boxoffice.errors import OutcomeUnknown
+from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown
 from tests.batching.scripted import Desk, Wish, everybody, until
 
 
@@ -82,14 +82,15 @@ async def test_the_second_of_two_twins() -> None:
     assert desk.has_forgotten_everything
 
 
-async def test_whoever_waits_for_another_request_with_the_same_identity() -> None:
+async def test_a_key_stays_taken_when_its_caller_has_gone() -> None:
     desk = Desk()
     first = desk.send(Wish("a", identity="key"))
-    other = desk.send(Wish("b", identity="key", fingerprint=b"other"))
     call = await desk.decider.next()
-    await hang_up(other)
+    await hang_up(first)
+    with pytest.raises(IdempotencyInFlight):
+        await desk.group.submit(desk.decider, "lane", Wish("b", "key", b"other"))
     call.accept()
-    assert await first == "did a"
+    await until(lambda: not desk.group.count)
     assert desk.has_forgotten_everything
     assert desk.decider.is_quiet
 

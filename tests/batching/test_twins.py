@@ -1,8 +1,10 @@
-"""One request sent twice is decided once; another request under its identity waits for it."""
+"""One request sent twice is decided once; another request under its identity is refused."""
 
 import asyncpg
+import pytest
 
-from tests.batching.scripted import Desk, Wish, everybody, until
+from boxoffice.errors import IdempotencyInFlight
+from tests.batching.scripted import Desk, Wish, everybody
 
 
 async def test_twins_share_the_outcome() -> None:
@@ -43,28 +45,43 @@ async def test_an_identity_counts_within_its_lane() -> None:
     assert await everybody(tasks) == ["did a", "did a"]
 
 
-async def test_another_request_waits_and_the_two_are_never_in_one_batch() -> None:
+async def test_another_request_is_refused_while_the_first_has_no_outcome() -> None:
     desk = Desk()
-    first = desk.send(Wish("a", identity="key"))
-    others = [desk.send(Wish(name, "key", name.encode())) for name in "bc"]
-    neighbour = desk.send(Wish("n"))
+    first, twin = (desk.send(Wish("a", identity="key")) for _ in range(2))
     call = await desk.decider.next()
-    assert call.names == ["a", "n"]
-    await until(lambda: desk.group.count == 4)
+    with pytest.raises(IdempotencyInFlight):
+        await desk.group.submit(desk.decider, "lane", Wish("b", "key", b"other"))
+    assert desk.group.count == 2, "it takes no place in the queue"
     call.accept()
-    for name in "bc":
-        call = await desk.decider.next()
-        assert call.names == [name]
-        call.accept()
-    assert await everybody([first, neighbour, *others]) == ["did a", "did n", "did b", "did c"]
+    assert await everybody([first, twin]) == ["did a", "did a"]
+    # Then it is decided, if only to hear that its key was used.
+    later = desk.send(Wish("b", "key", b"other"))
+    (await desk.decider.next()).accept()
+    assert await everybody([later]) == ["did b"]
     assert desk.has_forgotten_everything
 
 
-async def test_another_request_is_decided_although_the_first_was_refused() -> None:
-    desk = Desk()
-    tasks = [desk.send(Wish("a", "key")), desk.send(Wish("b", "key", b"other"))]
-    (await desk.decider.next()).fail(asyncpg.CheckViolationError("no"))
+async def test_a_thousand_other_requests_cost_nothing() -> None:
+    desk = Desk(queue_max=3)
+    first = desk.send(Wish("a", identity="key"))
+    call = await desk.decider.next()
+    others = [desk.send(Wish(f"o{at}", "key", b"%d" % at)) for at in range(1_000)]
+    refusals = await everybody(others)
+    assert {type(refusal) for refusal in refusals} == {IdempotencyInFlight}
+    assert desk.group.count == 1
+    neighbour = desk.send(Wish("n"))
     (await desk.decider.next()).accept()
-    refusal, outcome = await everybody(tasks)
+    call.accept()
+    assert await everybody([first, neighbour]) == ["did a", "did n"]
+    assert desk.decider.is_quiet
+
+
+async def test_another_request_is_decided_once_the_first_was_refused() -> None:
+    desk = Desk()
+    first = desk.send(Wish("a", "key"))
+    (await desk.decider.next()).fail(asyncpg.CheckViolationError("no"))
+    (refusal,) = await everybody([first])
     assert isinstance(refusal, asyncpg.CheckViolationError)
-    assert outcome == "did b"
+    second = desk.send(Wish("b", "key", b"other"))
+    (await desk.decider.next()).accept()
+    assert await everybody([second]) == ["did b"]

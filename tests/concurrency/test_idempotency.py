@@ -1,6 +1,7 @@
 """One request sent many times has one effect and one answer, on two pods and across restarts."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import asyncpg
@@ -86,6 +87,34 @@ async def _another_body_is_refused(
         status, raw = await crowd.post(path, person, key, body)
         code = msgspec.json.decode(raw)["code"]
         assert (status, code) == (422, "idempotency_key_reused"), (path, body)
+
+
+async def test_many_bodies_under_one_key_have_one_effect_and_are_in_nobodys_way(
+    settings: Settings, tmp_path: Path
+) -> None:
+    field = await sow(settings, tmp_path, seats=700, users=2)
+    one, other = field.people
+    holds = f"/v1/schedules/{field.schedule_id}/reservations"
+    told: Counter[tuple[int, str]] = Counter()
+    with pods(settings, 1) as serving:
+        async with Crowd([serving[0].url], field.schedule_id) as crowd:
+
+            async def ask(path: str, body: object) -> None:
+                status, raw = await crowd.post(path, one, "same", body)
+                told[status, msgspec.json.decode(raw).get("code", "")] += 1
+
+            asked = [ask(holds, {"seat_ids": [seat]}) for seat in field.seat_ids[:300]]
+            asked += [ask("/v1/me/wallet/charges", {"amount": 1 + n}) for n in range(300)]
+            neighbours = [crowd.hold(other, [seat]) for seat in field.seat_ids[600:605]]
+            _, *held = await asyncio.gather(asyncio.gather(*asked), *neighbours)
+    assert all(held), "the neighbours are served"
+    assert await _count(settings, "reservations", one.user_id) == 1
+    assert told.pop((201, "")) == 2, "a hold and a charge, which are two operations"
+    refused = {(409, "idempotency_in_flight"), (422, "idempotency_key_reused")}
+    assert set(told) <= refused
+    assert told[409, "idempotency_in_flight"] > 0
+    report = await audit(settings)
+    assert report.ok, report
 
 
 async def test_keys_belong_to_one_person(settings: Settings, tmp_path: Path) -> None:

@@ -124,8 +124,7 @@ def test_every_problem_has_one_code_and_one_status() -> None:
 
 def test_every_problem_can_be_answered_by_some_documented_call() -> None:
     text = str(describe()["paths"])
-    internal = {"draining", "method_not_allowed", "not_found", "idempotency_in_flight",
-                "outcome_unknown"}  # fmt: skip
+    internal = {"draining", "method_not_allowed", "not_found", "outcome_unknown"}
     missing = {code for code in STATUSES if f"`{code}`" not in text} - internal
     assert not missing
 

@@ -7,7 +7,6 @@ come since, they wait for it to come back, for `beside_after_s` at the most.
 """
 
 import asyncio
-import contextlib
 import copy
 import math
 import random
@@ -21,7 +20,14 @@ from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from boxoffice.batching.pace import Comebacks, Pace
-from boxoffice.errors import Draining, IntegrityError, OutcomeUnknown, Overloaded, Unavailable
+from boxoffice.errors import (
+    Draining,
+    IdempotencyInFlight,
+    IntegrityError,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+)
 from boxoffice.platform import telemetry
 from boxoffice.platform.postgres import Failure, classify
 from boxoffice.platform.waiter import Waiter
@@ -40,7 +46,7 @@ class Command(Protocol):
     """What a batch is made of.
 
     Two commands with one `identity` are one request sent twice: with equal `fingerprint`s they share
-    an outcome, otherwise the later one waits for the earlier one. None means: always its own.
+    an outcome, otherwise the later one is refused. None means: always its own.
     """
 
     @property
@@ -175,6 +181,7 @@ class GroupCommit:
 
         Raises:
             Draining: this process is shutting down; nothing was done.
+            IdempotencyInFlight: another request with its identity has no outcome yet; nothing was done.
             Overloaded: too many wait already, or others stayed in the way for too long; its
                 `retry_after_s` says when there is room.
             Unavailable: the database cannot decide now; nothing was done.
@@ -182,16 +189,17 @@ class GroupCommit:
         """
         if self._closing:
             raise Draining
+        identity = None if command.identity is None else (decider.kind, key, command.identity)
+        twin = None if identity is None else self._by_identity.get(identity)
+        if twin is not None and twin.command.fingerprint != command.fingerprint:
+            # It could only wait: what it may have depends on what the other one gets.
+            raise IdempotencyInFlight
         if self._count >= self._limits.queue_max or self._wait_is_too_long():
             comeback_s = self._comebacks.next_s(self._clock(), self._pace.per_command_s)
             raise Overloaded(retry_after_s=comeback_s)
-        identity = None if command.identity is None else (decider.kind, key, command.identity)
-        while identity is not None and (twin := self._by_identity.get(identity)) is not None:
-            if twin.command.fingerprint == command.fingerprint:
-                outcome: O = await self._share(twin)
-                return outcome
-            with contextlib.suppress(Exception):
-                await self._share(twin)
+        if twin is not None:
+            outcome: O = await self._share(twin)
+            return outcome
         return await _outcome_of(self._admit(decider, key, command, identity))
 
     def _wait_is_too_long(self) -> bool:

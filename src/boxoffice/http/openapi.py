@@ -16,6 +16,7 @@ from boxoffice.errors import (
     BodyTooSlow,
     Draining,
     Forbidden,
+    IdempotencyInFlight,
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
@@ -269,6 +270,7 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
         implied.append(Forbidden)
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]
+        implied.append(IdempotencyInFlight)
     if method.upper() not in READS:
         implied.append(OutcomeUnknown)
     if op.body is not None or op.raw_body is not None:

@@ -124,6 +124,7 @@ export const en = {
   "reason.token_expired": "Login expired",
   "reason.invalid": "Not acceptable",
   "reason.idempotency_key_reused": "Key used twice",
+  "reason.idempotency_in_flight": "Key in use",
   "reason.too_many_requests": "Too many requests",
 
   "import.title": "Import a seat map",

@@ -124,6 +124,7 @@ export const ko = {
   "reason.token_expired": "로그인 만료",
   "reason.invalid": "잘못된 요청",
   "reason.idempotency_key_reused": "요청 키 중복",
+  "reason.idempotency_in_flight": "처리 중인 요청 키",
   "reason.too_many_requests": "요청 과다",
 
   "import.title": "좌석 배치도 가져오기",
