@@ -150,3 +150,43 @@ async def test_events_that_wait_are_told_alike_and_under_new_ids(
     for before, after in zip(map(present, told), map(present, waiting), strict=True):
         assert (before.topic, before.created_at) == (after.topic, after.created_at)
         assert json.loads(before.data) == json.loads(after.data)
+
+
+_SCHEDULES = """
+INSERT INTO users (user_id, email, name, password_hash, role)
+VALUES ($1, 'o@example.org', 'O', '-', 'organizer');
+INSERT INTO concerts (concert_id, organizer_id, title, artist, venue)
+VALUES ($1, $1, 'T', 'A', 'V');
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, status, currency, hold_ttl_s,
+                       ticket_limit, created_at)
+SELECT o.id, $1, o.starts_at, o.opens_at, 'OPEN', 'KRW', 300, 4, o.starts_at + o.nth * interval '1 s'
+  FROM (VALUES ($2::uuid, 1, '2031-01-01Z'::timestamptz, '2030-01-01Z'::timestamptz),
+               ($3::uuid, 2, '2031-01-01Z', '2030-01-01Z'),
+               ($4::uuid, 3, '2031-02-01Z', '2031-02-01Z')) o (id, nth, starts_at, opens_at)
+"""
+
+
+async def test_schedules_from_before_the_rules_of_an_instant_stay_as_they_are(
+    settings: Settings, db: Database
+) -> None:
+    """They can still be closed; what is new keeps the rules beside them."""
+    before = next(one for one in numbered() if "schedules_one_per_instant" in one.statements)
+    await _back_to(settings, [one for one in numbered() if one.version < before.version][-1])
+    concert, first, second, late = (uuid4() for _ in range(4))
+    for statement in _SCHEDULES.split(";\n"):
+        ids = [concert, first, second, late][: 4 if "$2" in statement else 1]
+        await db.fetch(statement, *ids)
+    assert await migrate(settings) > 0
+    rows = await db.fetch("SELECT schedule_id FROM schedules WHERE predates_rules")
+    assert {row["schedule_id"] for row in rows} == {second, late}
+    await db.fetch("UPDATE schedules SET status = 'CLOSED'")
+    copy = (
+        "INSERT INTO schedules SELECT (jsonb_populate_record(s, $2)).*"
+        " FROM schedules s WHERE s.schedule_id = $1"
+    )
+    for change, broken in (
+        ({}, asyncpg.UniqueViolationError),
+        ({"starts_at": "2029-01-01Z"}, asyncpg.CheckViolationError),
+    ):
+        with pytest.raises(broken):
+            await db.fetch(copy, first, json.dumps({"schedule_id": str(uuid4()), **change}))
