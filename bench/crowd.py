@@ -95,7 +95,7 @@ class Crowd:
         self._enters = EnterDecider(self._line, self._store, self._rooms, self._now)
         lease = Lease(LeaseStore(self._db, ROLE, new_id()), 600_000)
         self._leader = Leader(
-            settings, lease, self._store, self._line, self._rooms, self._now, _seats_left
+            settings, lease, self._store, self._line, self._rooms, self._now, _seats_left, self._now
         )
         self._by_place: dict[int, int] = {}
         self._coming: list[int] = []

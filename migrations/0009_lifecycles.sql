@@ -27,5 +27,23 @@ ALTER TABLE schedules ADD CONSTRAINT schedules_opens_before_start
 CREATE UNIQUE INDEX schedules_one_per_instant ON schedules (concert_id, starts_at)
     WHERE NOT predates_rules;
 
+-- Who has left a waiting room --------------------------------------------------------------------
+-- Written in the transaction that ends their time inside, a row per beat, and read by every process several
+-- times a second: a pass whose owner has left holds nothing. `written_by` makes the reading complete. A
+-- transaction that an earlier reading did not see has an id that is not below that snapshot's oldest one,
+-- however long its commit took. `until_at` is when the last of their passes has ended anyhow.
+
+CREATE TABLE queue_leavers (
+    schedule_id uuid NOT NULL,
+    entry_id bigint GENERATED ALWAYS AS IDENTITY,
+    written_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    until_at timestamptz NOT NULL,
+    numbers bigint [] NOT NULL,
+    CONSTRAINT queue_leavers_pkey PRIMARY KEY (schedule_id, entry_id),
+    CONSTRAINT queue_leavers_names_somebody CHECK (cardinality(numbers) > 0)
+);
+
+CREATE INDEX queue_leavers_by_transaction ON queue_leavers (written_by, entry_id);
+
 -- migrate:down
 -- Forward only: a later migration corrects an earlier one.

@@ -346,7 +346,7 @@ def _reservations(
         ReleaseDecider(store, seat_lock, news, switch),
         seat_maps,
         HoldLimits(settings.seats_per_hold_max),
-        queue.check_pass,
+        queue,
     )
 
 

@@ -516,3 +516,13 @@ INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admit
                               ended_at, ended_by)
 SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp(), 'mood'
   FROM schedules;
+
+-- name: queue_leavers_pkey
+-- Two entries of a room with one id.
+INSERT INTO queue_leavers (schedule_id, entry_id, until_at, numbers)
+OVERRIDING SYSTEM VALUE
+SELECT schedule_id, 1, now(), '{1}' FROM schedules, generate_series(1, 2);
+
+-- name: queue_leavers_names_somebody
+-- Nobody who has left.
+INSERT INTO queue_leavers (schedule_id, until_at, numbers) SELECT schedule_id, now(), '{}' FROM schedules;

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -130,6 +130,34 @@ async def test_who_is_out_is_so_once_and_alone(store: QueueStore, mine: UUID, ot
         "SELECT ended_at, ended_by FROM queue_admissions ORDER BY ended_at"
     )
     assert tuple(rows[0]) == (datetime.fromtimestamp(NOW_S, UTC), "paid")
+    # Every process is told once, and of nobody else.
+    told = (await store.left(0, 9)).left
+    assert [(one.schedule_id, one.numbers) for one in told] == [(mine, [1])]
+
+
+async def test_who_has_left_is_read_once_and_forgotten(
+    store: QueueStore, db: Database, mine: UUID
+) -> None:
+    await _admit(store, mine, *[_insider(number) for number in range(1, 5)])
+    for number in (1, 2, 3):
+        await store.end(mine, [Out(number, NOW_MS, "left")])
+    page = await store.left(0, 2)
+    assert [one.numbers for one in page.left] == [[1], [2]]
+    page = await store.left(page.left[-1].written_by, 9)
+    assert [one.numbers for one in page.left] == [[2], [3]]
+    assert (await store.left(page.seen_to, 9)).left == []
+    await store.end(mine, [Out(4, NOW_MS, "left")])
+    assert [one.numbers for one in (await store.left(page.seen_to, 9)).left] == [[4]]
+
+    await store.forget_left()
+    assert len((await store.left(0, 9)).left) == 4
+    age = "UPDATE queue_leavers SET until_at = now() - $1::interval WHERE numbers = $2"
+    await db.fetch(age, timedelta(minutes=2), [1])
+    await db.fetch(age, timedelta(minutes=11), [2])
+    assert [one.numbers for one in (await store.left(0, 9)).left] == [[3], [4]]
+    await store.forget_left()
+    rows = await db.fetch("SELECT numbers FROM queue_leavers ORDER BY entry_id")
+    assert [row["numbers"] for row in rows] == [[1], [3], [4]]
 
 
 async def test_inside_by_the_record_is_who_is_neither_out_nor_out_of_time(
@@ -310,6 +338,7 @@ async def test_numbers_above_one_are_those_of_one_room(
 async def _aged(db: Database, schedule_id: UUID) -> None:
     await db.fetch(
         "UPDATE schedules SET starts_at = clock_timestamp() - interval '2 days',"
+        " sale_opens_at = clock_timestamp() - interval '3 days',"
         " sale_closes_at = NULL WHERE schedule_id = $1",
         schedule_id,
     )
@@ -335,6 +364,47 @@ async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come
     assert [one.schedule_id for one in await store.rooms(9)] == sorted([mine, other])
     assert len(await store.rooms(1)) == 1
     assert [await _beside(store, one) for one in (mine, off, past)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "told"),
+    [
+        ("schedules", "status = 'OPEN'", (True, False)),
+        ("schedules", "status = 'DRAFT'", (False, False)),
+        ("schedules", "status = 'CLOSED'", (True, True)),
+        ("concerts", "status = 'DRAFT', published_at = NULL", (False, False)),
+    ],
+)
+async def test_what_is_told_of_the_sale_of_a_room(
+    store: QueueStore,
+    db: Database,
+    mine: UUID,
+    other: UUID,
+    table: str,
+    change: str,
+    told: tuple[bool, bool],
+) -> None:
+    await db.fetch(f"UPDATE {table} SET {change} WHERE concert_id = $1", mine)  # noqa: S608
+    rooms = {one.schedule_id: one for one in await store.rooms(9)}
+    assert len(await store.rooms(9)) == 2
+    for schedule_id, expected in ((mine, told), (other, (True, False))):
+        for room in (rooms[schedule_id], await _room(store, schedule_id)):
+            assert (room.is_public, room.is_sale_closed) == expected
+
+
+@pytest.mark.parametrize("column", ["sale_closes_at", "starts_at"])
+async def test_the_end_of_the_sale_is_the_first_of_both(
+    store: QueueStore, db: Database, mine: UUID, column: str
+) -> None:
+    await db.fetch(
+        "UPDATE schedules SET starts_at = to_timestamp($2), sale_closes_at = to_timestamp($3)"
+        " WHERE schedule_id = $1",
+        mine,
+        NOW_S + 9.0 * (column == "sale_closes_at"),
+        NOW_S + 9.0 * (column == "starts_at"),
+    )
+    [listed] = [one for one in await store.rooms(9) if one.schedule_id == mine]
+    assert (listed.sale_ends_at, (await _room(store, mine)).sale_ends_at) == (NOW_S, NOW_S)
 
 
 async def test_what_is_set_in_one_room_is_set_in_no_other(

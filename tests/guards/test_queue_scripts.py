@@ -418,6 +418,9 @@ async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> Non
     assert await out(1) == [1, 2, 3]
     assert await out(1) == [1, 2, 3], "a beat whose answer was lost"
     assert await out(0) == [1, 2, 3], "a leader that knows less"
+    beat = await stand.beat(recorded=2, settled=1)
+    assert (beat.let_go, [one.number for one in beat.out]) == (1, [3]), "not known to all yet"
+    assert await out(2) == [2, 3]
     assert await out(3) == [3]
 
 

@@ -91,7 +91,7 @@ async def build_pod(
     await tokens.refresh()
     store = QueueStore(db)
     line = Line(valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
-    rooms = Rooms(settings, store, line)
+    rooms = Rooms(settings, store, line, clock)
     tickets = Tickets(tokens, clock, ticket_ttl_s=settings.queue_ticket_ttl_s, cached_max=1_000)
     journal = JoinJournal(store)
     parts = Parts(store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings)), clock)
@@ -108,7 +108,7 @@ async def build_pod(
 
     room = WaitingRoom(settings, parts, exists, start)
     lease = Lease(LeaseStore(db, ROLE, new_id()), settings.queue_lease_ms)
-    leader = Leader(settings, lease, store, line, rooms, clock, seats_left)
+    leader = Leader(settings, lease, store, line, rooms, clock, seats_left, clock)
     return Pod(
         db, valkey, store, line, rooms, tickets, leader, lease, room, journal, clock, seats, tasks
     )
@@ -140,7 +140,10 @@ def clock() -> Clock:
 @pytest.fixture
 async def hall(db: Database) -> Hall:
     """A schedule on sale."""
-    return await open_hall(db, seats=4, people=2)
+    made = await open_hall(db, seats=4, people=2)
+    # The clock that is turned is ahead of the database's.
+    await made.change_schedule("starts_at = '2040-01-01Z'")
+    return made
 
 
 MakePod = Callable[[], Awaitable[Pod]]

@@ -240,10 +240,14 @@ async def test_nobody_holds_without_a_pass_that_is_theirs(queue: Queue) -> None:
     person = await queue.join()
     await queue.beat(seconds=1)
     own = (await queue.ask(person)).queue_pass
-    check = queue.pod.room.check_pass
+    surely, check = queue.pod.room.surely_may_hold, queue.pod.room.may_hold
     for user_id, text in ((person, None), (person, queue.tickets[person]), (uuid4(), own)):
+        assert not surely(queue.schedule_id, user_id, text)
         with pytest.raises(QueuePassRequired):
-            check(queue.schedule_id, user_id, text)
-    assert check(queue.schedule_id, person, own)
+            await check(queue.schedule_id, user_id, text)
+    assert surely(queue.schedule_id, person, own)
+    assert await check(queue.schedule_id, person, own)
     queue.clock.pass_(60)
-    assert not check(queue.schedule_id, person, own)
+    await queue.pod.rooms.read_rooms()
+    assert not surely(queue.schedule_id, person, own)
+    assert not await check(queue.schedule_id, person, own)

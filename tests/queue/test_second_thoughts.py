@@ -100,7 +100,7 @@ async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue)
     insider = said.entries[0].insider
     assert insider is not None
     await lose(queue)
-    await queue.beat(2)
+    await queue.beat(3, seconds=1)
 
     # The process that let them in was stopped until now.
     late = queue.schedule_id, said.epoch, said.called, said.now_ms, [insider]
@@ -117,7 +117,7 @@ async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_reco
     await queue.beat(seconds=1)
     assert (await queue.ask(person)).state is State.ADMITTED
     await lose(queue)
-    await queue.beat(2)
+    await queue.beat(3, seconds=1)
     assert (await queue.ask(person)).state is State.ADMITTED
     queue.clock.pass_(1)
     await queue.leave(person)
@@ -151,6 +151,7 @@ async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
     async with db.writing() as connection:
         await connection.execute(
             "UPDATE schedules SET starts_at = clock_timestamp() - interval '2 days',"
+            " sale_opens_at = clock_timestamp() - interval '3 days',"
             " sale_closes_at = NULL WHERE schedule_id = $1",
             queue.schedule_id,
         )

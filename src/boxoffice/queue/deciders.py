@@ -160,7 +160,7 @@ class EnterDecider:
         """Put those on record who are inside and perhaps not yet; return what becomes of the refused.
 
         A number is let in once: who was out again before the line was lost is taken out once more.
-        Raises `LineLost` where another line was begun since this one was asked.
+        Raises `LineLost` where another line was begun since this one was asked, or the sale has ended.
         """
         new = {
             at: entry.insider
@@ -173,7 +173,7 @@ class EnterDecider:
             room.schedule_id, said.epoch, said.called, said.now_ms, list(new.values())
         )
         if found is None:
-            raise LineLost("another epoch has begun")
+            raise LineLost("another epoch has begun, or the sale has ended")
         refused: dict[int, Entered] = {}
         for (at, one), recorded in zip(new.items(), found, strict=True):
             if recorded.is_theirs and not recorded.is_out:

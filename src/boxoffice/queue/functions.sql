@@ -4,8 +4,8 @@
 -- Put people who were let in on record; whoever is on record already stays as they were.
 -- Returns per person, in order: whether the number is theirs, whether they are out again, and the end of
 -- their time inside. A number that somebody else was let in with is not theirs; who is let in anew with
--- their number, to another end, was out. Returns nothing where the epoch of their line is over: who is
--- inside the next one was settled without them.
+-- their number, to another end, was out. Returns nothing where the epoch of their line is over, since who is
+-- inside the next one was settled without them, and where the sale has ended.
 CREATE OR REPLACE FUNCTION queue_admit_v1(
     p_schedule_id uuid,
     p_epoch bigint,
@@ -34,6 +34,14 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    -- Shared with other admissions, and not with closing the sale: once that is answered, nobody comes in.
+    PERFORM 1 FROM schedules s
+      WHERE s.schedule_id = p_schedule_id AND s.status = 'OPEN'
+        AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)
+        FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
 
     INSERT INTO queue_admissions (
            schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
@@ -57,7 +65,8 @@ BEGIN
 END;
 $$;
 
--- Note that people are not inside any more, by their numbers. Calling again changes nothing.
+-- Note that people are not inside any more, by their numbers, and tell every process, which ends their
+-- passes. Calling again changes nothing. A pass lasts as long as its owner may stay, and an hour at most.
 CREATE OR REPLACE FUNCTION queue_end_v1(
     p_schedule_id uuid, p_numbers bigint[], p_ended_at timestamptz[], p_ended_by text[])
 RETURNS void
@@ -68,20 +77,27 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 BEGIN
-    UPDATE queue_admissions a
-       SET ended_at = g.ended_at, ended_by = g.ended_by
-      FROM (SELECT o.number, o.ended_at, o.ended_by, l.place
-              FROM unnest(p_numbers, p_ended_at, p_ended_by) o (number, ended_at, ended_by)
-             CROSS JOIN LATERAL (
-                   SELECT a.ctid AS place
-                     FROM queue_admissions a
-                    WHERE a.schedule_id = p_schedule_id AND a.number = o.number
-                      FOR NO KEY UPDATE) l
-             ORDER BY o.number) g
-     WHERE a.ctid = g.place
-       AND a.schedule_id IS NOT DISTINCT FROM p_schedule_id
-       AND a.number = g.number
-       AND a.ended_at IS NULL;
+    WITH ended AS (
+        UPDATE queue_admissions a
+           SET ended_at = g.ended_at, ended_by = g.ended_by
+          FROM (SELECT o.number, o.ended_at, o.ended_by, l.place
+                  FROM unnest(p_numbers, p_ended_at, p_ended_by) o (number, ended_at, ended_by)
+                 CROSS JOIN LATERAL (
+                       SELECT a.ctid AS place
+                         FROM queue_admissions a
+                        WHERE a.schedule_id = p_schedule_id AND a.number = o.number
+                          FOR NO KEY UPDATE) l
+                 ORDER BY o.number) g
+         WHERE a.ctid = g.place
+           AND a.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           AND a.number = g.number
+           AND a.ended_at IS NULL
+        RETURNING a.number, least(a.leaves_at, a.ended_at + interval '1 hour') AS until_at
+    )
+    INSERT INTO queue_leavers (schedule_id, until_at, numbers)
+    SELECT p_schedule_id, max(e.until_at), array_agg(e.number ORDER BY e.number)
+      FROM ended e
+    HAVING count(*) > 0;
 END;
 $$;
 

@@ -1,13 +1,16 @@
 """The leader of the waiting rooms: one process of all beats, several times a second.
 
 A beat purges and admits in one script, puts on record who is out, and checkpoints how far the line is.
-Places are free again only when it is on record who left them, so the cap holds by the record too.
+Places are free again only when it is on record who left them, so the cap holds by the record too, and
+when every worker knows, so that no pass of theirs holds anything any more (`rules.KNOWN_FOR_S`).
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from time import perf_counter
+from math import inf
+from time import monotonic, perf_counter
 from uuid import UUID
 
 from boxoffice.errors import Problem, Unavailable
@@ -27,6 +30,7 @@ ROLE = "queue"
 _AT_ONCE_MAX = 8
 _LOG_OUTAGE_EVERY = 25
 _BEATS_AHEAD = 10
+_FORGET_EVERY_S = 60.0
 
 
 @dataclass(eq=False)
@@ -37,6 +41,11 @@ class _Lead:
     joined: int = -1
     called: int = -1
     recorded: int = 0
+    # When every worker knows of how many who are out, and of how many they know by now.
+    settling: deque[tuple[float, int]] = field(default_factory=deque)
+    settled: int = 0
+    # A line that was made anew says nothing of who has left the one before.
+    closed_until: float = -inf
     waiting: int = 0
     inside: int = 0
     is_begun: bool = False
@@ -50,8 +59,8 @@ class _Lead:
 class Leader:
     """Leads every room while it holds the lease of the role.
 
-    `now` is the database's time in seconds since the epoch. `seats_left` says how many seats of a
-    schedule are free, None where that is not known.
+    `now` is the database's time in seconds since the epoch, and `clock` counts monotonic seconds.
+    `seats_left` says how many seats of a schedule are free, None where that is not known.
     """
 
     def __init__(
@@ -63,6 +72,7 @@ class Leader:
         rooms: Rooms,
         now: Callable[[], float],
         seats_left: Callable[[UUID], Awaitable[int | None]],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._lease = lease
         self._store = store
@@ -70,6 +80,8 @@ class Leader:
         self._rooms = rooms
         self._now = now
         self._seats_left = seats_left
+        self._clock = clock
+        self._forget_at = -inf
         self._beat_s = settings.queue_beat_ms / 1000
         self._ahead = settings.queue_numbers_ahead
         self._leads: dict[UUID, _Lead] = {}
@@ -116,7 +128,18 @@ class Leader:
             await cancel_and_wait([keeping])
         telemetry.QUEUE_BEAT_SECONDS.observe(perf_counter() - began_at)
         self._show()
+        await self._forget_left()
         return True
+
+    async def _forget_left(self) -> None:
+        """Forget now and then who has left so long ago that nobody asks any more."""
+        if self._clock() < self._forget_at:
+            return
+        self._forget_at = self._clock() + _FORGET_EVERY_S
+        try:
+            await self._store.forget_left()
+        except Unavailable as error:
+            telemetry.log.warning("queue_left_not_forgotten", error=str(error))
 
     async def _keep_lease(self) -> None:
         """Renew the lease during a beat: to make a long line anew takes longer than it lasts."""
@@ -146,7 +169,7 @@ class Leader:
         lead = self._leads.get(room.schedule_id)
         if lead is None:
             lead = self._leads[room.schedule_id] = _Lead(room.numbers_to)
-        if room.is_lobby and lead.has_joined and self._now() >= room.opens_at:
+        if room.is_lobby and room.is_public and lead.has_joined and self._now() >= room.opens_at:
             room = await self._draw(room, lead, token)
         orders = await self._orders(room, lead, token)
         try:
@@ -166,14 +189,21 @@ class Leader:
         return Orders(
             token=token,
             now_ms=int(now * 1000),
-            is_open=why is None and not part,
+            is_open=why is None and not part and self._clock() >= lead.closed_until,
             allowed=lead.allowance.may(now, room.rate_per_s),
             numbers_to=lead.numbers_to,
             recorded=lead.recorded,
+            settled=self._settled(lead),
             rate_per_s=lead.pace.per_s(now, lead.called),
             is_sold_out=is_sold_out,
             nobody=part,
         )
+
+    def _settled(self, lead: _Lead) -> int:
+        """Return of how many who are out every worker knows by now: their places are free."""
+        while lead.settling and lead.settling[0][0] <= self._clock():
+            lead.settled = lead.settling.popleft()[1]
+        return lead.settled
 
     async def _follow_up(self, room: Room, lead: _Lead, token: int, beat: Beat) -> None:
         lead.is_begun = False
@@ -183,10 +213,10 @@ class Leader:
         lead.waiting, lead.inside = beat.joined - beat.called, beat.inside
         if beat.out:
             await self._store.end(room.schedule_id, beat.out)
-            newly = beat.out[max(0, lead.recorded - beat.let_go) :]
-            for one in newly:
+            for one in beat.out:
                 telemetry.QUEUE_OUT.labels(one.why).inc()
-            lead.recorded = beat.let_go + len(beat.out)
+            lead.recorded = max(lead.recorded, beat.let_go) + len(beat.out)
+            lead.settling.append((self._clock() + rules.KNOWN_FOR_S, lead.recorded))
         # Few, because so many at most count for nobody when the line is lost; more while many come.
         came = beat.joined - lead.joined if lead.joined >= 0 else 0
         ahead = max(self._ahead, _BEATS_AHEAD * came)
@@ -229,7 +259,8 @@ class Leader:
         nobody = [] if begun.is_lobby else await self._nobodies(begun)
         places = self._store.joins(schedule_id)
         await self._line.rebuild(begun, token, now_ms, insiders, nobody, places)
-        self._leads[schedule_id] = _Lead(begun.numbers_to, begun.joined, begun.called)
+        self._leads[schedule_id] = made = _Lead(begun.numbers_to, begun.joined, begun.called)
+        made.closed_until = self._clock() + rules.KNOWN_FOR_S
         telemetry.QUEUE_REBUILT.inc()
         telemetry.log.info("queue_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
 

@@ -20,6 +20,8 @@ _JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
 )
 _KEYS = ("room", "places", "inside", "ends", "calls", "left", "late", "nobody", "out")
 _LOST, _FENCED = -1, -2
+# No line was drawn among so many: whoever is not inside has to wait.
+_NOBODY_ENTERS = -1
 # A part of a rebuilding has to be well within the deadline of a call.
 PART_MAX = 2_000
 _PLACES_MAX = 20_000
@@ -120,6 +122,8 @@ class Orders(NamedTuple):
     rate_per_s: float | None
     is_sold_out: bool
     nobody: Sequence[int] = ()
+    # Of how many of the recorded every process knows; None for all.
+    settled: int | None = None
 
 
 class Line:
@@ -143,8 +147,9 @@ class Line:
         return epoch, numbers
 
     async def enter(self, room: Room, now_ms: int, claims: Sequence[Claim]) -> Answers:
-        """Return what is said to each claim."""
-        args: list[str | bytes | int] = [now_ms, room.drawn]
+        """Return what is said to each claim; nobody new comes in where the sale has ended."""
+        drawn = _NOBODY_ENTERS if room.has_sale_ended(now_ms / 1000) else room.drawn
+        args: list[str | bytes | int] = [now_ms, drawn]
         for claim in claims:
             args += (claim.user_id.bytes, claim.number, claim.place, claim.epoch)
         called, at_ms, epoch, *entries = await self._run(_ENTER, keys_of(room.schedule_id), args)
@@ -171,11 +176,12 @@ class Line:
             room.grace_s * 1000,
             orders.numbers_to,
             room.drawn,
-            orders.recorded,
+            orders.recorded if orders.settled is None else orders.settled,
             self._ttl_ms,
             self._beat_max,
             f"{int(orders.is_sold_out)}:{rate}",
             room.epoch,
+            orders.recorded,
             *orders.nobody,
         ]
         *counts, out = await self._run(_ADMIT, keys_of(room.schedule_id), args)

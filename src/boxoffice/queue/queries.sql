@@ -6,13 +6,37 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
-              WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps
+              WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
+       s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AS is_public,
+       s.status = 'CLOSED' AS is_sale_closed,
+       extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
   JOIN schedules s ON s.schedule_id = r.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
  WHERE r.mode <> 'off'
    AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day'
  ORDER BY r.schedule_id
  LIMIT $1;
+
+-- name: left
+-- Who is not inside any more, by those transactions that an earlier reading may not have seen: $1 is what
+-- that one returned as seen_to, 0 for all. At most $2 rows, in the order of the transactions, without
+-- those whose passes have long ended; at least one row, which names nobody where nobody has left.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seen_to, l.schedule_id, l.numbers,
+       l.written_by::text::bigint AS written_by,
+       extract(epoch FROM l.until_at - clock_timestamp())::double precision AS passes_for_s
+  FROM (SELECT 1) one
+  LEFT JOIN LATERAL (
+       SELECT l.schedule_id, l.numbers, l.written_by, l.until_at
+         FROM queue_leavers l
+        WHERE l.written_by >= $1::bigint::text::xid8
+          AND l.until_at > clock_timestamp() - interval '1 minute'
+        ORDER BY l.written_by, l.entry_id
+        LIMIT $2) l ON true;
+
+-- name: forget_left
+-- Forget who has left so long ago that every pass of theirs has ended.
+DELETE FROM queue_leavers l WHERE l.until_at < clock_timestamp() - interval '10 minutes';
 
 -- name: lock_opening
 -- Open a waiting room alone until the end of the transaction, so that none is opened past the limit.
@@ -32,8 +56,13 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
-              WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps
+              WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
+       s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AS is_public,
+       s.status = 'CLOSED' AS is_sale_closed,
+       extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
+  JOIN schedules s ON s.schedule_id = r.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
  WHERE r.schedule_id = $1;
 
 -- name: lock_room

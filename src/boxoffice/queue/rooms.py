@@ -1,7 +1,9 @@
-"""What a worker knows of the waiting rooms by heart: what organizers have set, how far each line is.
+"""What a worker knows of the waiting rooms by heart: what organizers have set, how far each line is,
+and who has left.
 
-The settings come from PostgreSQL and the counters from Valkey, each read again several times a second.
-While Valkey is away the last counters stay: whoever waits is told the place that was last known.
+The settings and who has left come from PostgreSQL and the counters from Valkey, each read again several
+times a second. While Valkey is away the last counters stay: whoever waits is told the place that was
+last known.
 """
 
 import asyncio
@@ -14,8 +16,10 @@ import msgspec
 from boxoffice.errors import Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.queue.fresh_reads import FreshReads
+from boxoffice.queue.leavers import Leavers
 from boxoffice.queue.line import Line
-from boxoffice.queue.rules import Counters, Room
+from boxoffice.queue.rules import Counters, Mode, Room
 from boxoffice.queue.store import QueueStore
 from boxoffice.settings import Settings
 
@@ -47,11 +51,34 @@ class Rooms:
         self._counters: dict[UUID, Counters] = {}
         self._asked_at: dict[UUID, float] = {}
         self._reading = asyncio.Lock()
+        self._again = FreshReads(self._read_room, clock)
+        self.leavers = Leavers(store, clock)
         self.on_news: Callable[[UUID], None] = _ignore
 
     def get(self, schedule_id: UUID) -> Room | None:
-        """Return a room, None where people need not wait."""
+        """Return a room, None where people need not wait, as far as is known here."""
         return self._rooms.get(schedule_id)
+
+    async def read_again(self, schedule_id: UUID) -> Room | None:
+        """Return a room as it is after this call began, for whoever would hear a final no else.
+
+        None where people need not wait. Raises `Unavailable`.
+        """
+        return await self._again.get(schedule_id)
+
+    async def _read_room(self, schedule_id: UUID) -> Room | None:
+        """Read one room, and who has left all of them."""
+        async with self._reading:
+            room = await self._store.room(schedule_id)
+            await self.leavers.read()
+        if room is None or room.mode is Mode.OFF:
+            if self._rooms.pop(schedule_id, None) is not None:
+                self.on_news(schedule_id)
+            return None
+        self._rooms[schedule_id] = room
+        if self.has_counters(schedule_id):
+            self.on_news(schedule_id)
+        return room
 
     def all(self) -> list[Room]:
         """Return every room that is not switched off."""
@@ -76,10 +103,14 @@ class Rooms:
         """Read the settings now; raise `Unavailable` where PostgreSQL does not answer."""
         async with self._reading:
             found = await self._store.rooms(self._rooms_max)
+            await self.leavers.read()
         if len(found) == self._rooms_max:
             telemetry.log.error("queue_rooms_too_many", rooms_max=self._rooms_max)
         before, self._rooms = self._rooms, {room.schedule_id: room for room in found}
         for schedule_id in before.keys() - self._rooms.keys():
+            self.on_news(schedule_id)
+        # What was set, or that the sale has ended, people hear of without Valkey, too.
+        for schedule_id in self._counters.keys() & self._rooms.keys():
             self.on_news(schedule_id)
         for kept in (self._counters, self._asked_at):
             for schedule_id in kept.keys() - self._rooms.keys():

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Iterator
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,10 @@ _ASK_AFTER_PART = 4
 _ETA_MAX_S = 86_400
 # The years 2000 and 2100, in seconds since the epoch.
 _OPENS_FROM_S, _OPENS_TO_S = 946_684_800.0, 4_102_444_800.0
+# What a worker has read of a room is believed for so long. A place is filled that long after it was put
+# on record who left it: by then every worker knows, or reads before it believes a pass. One value for
+# all processes and releases, and above the longest `queue_refresh_ms`.
+KNOWN_FOR_S = 1.0
 # A rate is measured over so long; what is older says nothing about now.
 RATE_WINDOW_S = 30.0
 
@@ -44,6 +49,7 @@ class Notice(StrEnum):
     NOT_OPEN = "not_open"
     PAUSED = "paused"
     CLOSED = "closed"
+    SALE_ENDED = "sale_ended"
     SOLD_OUT = "sold_out"
 
 
@@ -58,7 +64,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """A waiting room as PostgreSQL has it; times in seconds since the epoch.
 
     No number above `numbers_to` was given out; at least `joined` were. `lobby_size` is None before the
-    draw, and 0 where there is nothing to draw.
+    draw, and 0 where there is nothing to draw. `sale_ends_at` is when the sale closes by itself or the
+    performance begins, and `is_public` says whether buyers know of the schedule.
     """
 
     schedule_id: UUID
@@ -77,6 +84,13 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     joined: int
     called: int
     gaps: tuple[Gap, ...] = ()
+    is_public: bool = True
+    is_sale_closed: bool = False
+    sale_ends_at: float = inf
+
+    def has_sale_ended(self, now: float) -> bool:
+        """Say whether nothing is sold there any more at `now`, unless the sale is opened again."""
+        return self.is_sale_closed or now >= self.sale_ends_at
 
     @property
     def is_lobby(self) -> bool:
@@ -209,13 +223,15 @@ def stretches(places: Iterable[int], at_most: int) -> list[str]:
 
 def notice(room: Room, counters: Counters, now: float) -> Notice | None:
     """Return why nobody is let in now, the most final reason first."""
+    if room.has_sale_ended(now):
+        return Notice.SALE_ENDED
     if room.is_closed:
         return Notice.CLOSED
     if counters.is_sold_out:
         return Notice.SOLD_OUT
     if room.is_paused:
         return Notice.PAUSED
-    if now < room.opens_at or room.is_lobby:
+    if now < room.opens_at or room.is_lobby or not room.is_public:
         return Notice.NOT_OPEN
     return None
 

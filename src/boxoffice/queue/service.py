@@ -11,6 +11,7 @@ from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     Overloaded,
     QueueClosed,
+    QueuePassRequired,
     QueueTicketExpired,
     QueueTicketInvalid,
     ScheduleNotFound,
@@ -33,7 +34,7 @@ from boxoffice.queue.line import Claim, Line, LineLost
 from boxoffice.queue.rooms import Rooms
 from boxoffice.queue.rules import Counters, Notice, Room, RoomChange, State
 from boxoffice.queue.store import Defaults, QueueStore
-from boxoffice.queue.tickets import Ticket, Tickets
+from boxoffice.queue.tickets import Pass, Ticket, Tickets
 from boxoffice.settings import Settings
 
 _JOINED = telemetry.Tally(telemetry.QUEUE_JOINS)
@@ -108,16 +109,35 @@ class WaitingRoom:
         """
         self._limits.count(user_id, address)
         room = self._rooms.get(schedule_id)
-        if room is None:
-            await self._require_schedule(schedule_id)
-            raise QueueClosed("This schedule has no waiting room at the moment.")
-        if room.is_closed:
-            raise QueueClosed
+        if room is None or self._is_shut(room):
+            room = await self._open_room(schedule_id)
         joined = await self._group_commit.submit(self._joins, schedule_id, JoinCommand(user_id))
         _JOINED.count += 1
         room = self._rooms.get(schedule_id) or room
         ticket = self._tickets.ticket(schedule_id, user_id, joined.epoch, joined.number)
         return self._waiting(room, joined.number, ticket)
+
+    def _is_shut(self, room: Room) -> bool:
+        """Say whether nobody may join."""
+        return room.is_closed or room.has_sale_ended(self._now()) or not room.is_public
+
+    async def _open_room(self, schedule_id: UUID) -> Room:
+        """Return a room that people may join, as it is now: what is known of it here said no."""
+        await self._require_schedule(schedule_id)
+        room = await self._rooms.read_again(schedule_id)
+        if room is None:
+            raise QueueClosed("This schedule has no waiting room at the moment.")
+        if not room.is_public:
+            raise ScheduleNotFound
+        if room.has_sale_ended(self._now()):
+            raise QueueClosed("The sale has ended.")
+        if room.is_closed:
+            raise QueueClosed
+        return room
+
+    async def _room(self, schedule_id: UUID) -> Room | None:
+        """Return a room, None where there is surely none at this moment."""
+        return self._rooms.get(schedule_id) or await self._rooms.read_again(schedule_id)
 
     async def standing(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
@@ -129,7 +149,7 @@ class WaitingRoom:
         """
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
-        room = self._rooms.get(schedule_id)
+        room = self._rooms.get(schedule_id) or await self._room(schedule_id)
         if room is None:
             return self._let_through(ticket)
         if not self._rooms.has_counters(schedule_id):
@@ -151,7 +171,7 @@ class WaitingRoom:
         """Return whom a stream is for, and the room; raise as `standing`, or `QueueClosed`."""
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
-        room = self._rooms.get(schedule_id)
+        room = await self._room(schedule_id)
         if room is None:
             raise QueueClosed("This schedule has no waiting room at the moment.")
         if not self._rooms.has_counters(schedule_id):
@@ -169,7 +189,7 @@ class WaitingRoom:
         """
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
-        room = self._rooms.get(schedule_id)
+        room = await self._room(schedule_id)
         if room is None:
             return
         place = 0 if room.is_lobby else room.place_of(ticket.number)
@@ -192,19 +212,37 @@ class WaitingRoom:
             # Silence frees them.
             telemetry.log.warning("queue_paid_not_told", error=str(error))
 
-    def check_pass(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
-        """Say whether this person may hold seats there, from memory; False where their pass is over.
+    def surely_may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
+        """Say whether this person may hold seats there, from memory; where not, `may_hold` says it.
 
-        Raises `QueuePassRequired` where it is none of theirs.
+        A pass counts while its owner is inside: who has left is known here, or was not long ago.
         """
         if self._rooms.get(schedule_id) is None:
             return True
-        return not self._tickets.has_ended(self._tickets.own_pass(text, schedule_id, user_id))
+        try:
+            found = self._tickets.own_pass(text, schedule_id, user_id)
+        except QueuePassRequired:
+            return False
+        return self._rooms.leavers.is_fresh and self._is_good(found)
+
+    async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
+        """Say whether this person may hold seats there, False where their pass is over.
+
+        Raises `QueuePassRequired` where it is none of theirs, and `Unavailable` where nobody knows who
+        is inside.
+        """
+        if await self._rooms.read_again(schedule_id) is None:
+            return True
+        return self._is_good(self._tickets.own_pass(text, schedule_id, user_id))
+
+    def _is_good(self, found: Pass) -> bool:
+        has_left = self._rooms.leavers.has_left(found.schedule_id, found.number)
+        return not has_left and not self._tickets.has_ended(found)
 
     async def room(self, schedule_id: UUID) -> Room:
         """Return a room for whoever wants to check its draw; raise `ScheduleNotFound`."""
-        room = self._rooms.get(schedule_id)
-        if room is None:
+        room = await self._room(schedule_id)
+        if room is None or not room.is_public:
             raise ScheduleNotFound("This schedule has no waiting room at the moment.")
         return room
 
@@ -334,6 +372,8 @@ class WaitingRoom:
         if entered.word != "inside":
             # Somebody who was called and is not let in yet is next.
             position = standing.position if standing.position is None else max(1, standing.position)
+            if standing.notice is Notice.SALE_ENDED:
+                return standing._replace(position=position)
             return standing._replace(
                 position=position, poll_after_s=min(standing.poll_after_s, _SOON_S)
             )

@@ -40,6 +40,22 @@ class Sale(NamedTuple):
     concert_id: UUID
 
 
+class Left(NamedTuple):
+    """Numbers that left a room in one transaction; `passes_for_s` is when their last pass ends."""
+
+    schedule_id: UUID
+    numbers: list[int]
+    written_by: int
+    passes_for_s: float
+
+
+class LeftPage(NamedTuple):
+    """Who has left, and what to ask the next reading with."""
+
+    seen_to: int
+    left: list[Left]
+
+
 class Recorded(NamedTuple):
     """What the record says of an admission; the end of the time inside in seconds since the epoch."""
 
@@ -62,6 +78,23 @@ class QueueStore:
         """Return a room, switched off or not; raise `Unavailable`."""
         row = await self._db.read_one(_SQL["room"], schedule_id)
         return None if row is None else _room(row)
+
+    async def left(self, after: int, at_most: int) -> LeftPage:
+        """Return who has left, by transactions that the reading that said `after` may not have seen.
+
+        Raises `Unavailable`.
+        """
+        rows = await self._db.read(_SQL["left"], after, at_most)
+        left = [
+            Left(row["schedule_id"], row["numbers"], row["written_by"], row["passes_for_s"])
+            for row in rows
+            if row["schedule_id"] is not None
+        ]
+        return LeftPage(rows[0]["seen_to"], left)
+
+    async def forget_left(self) -> None:
+        """Forget those of whom no pass can be good."""
+        await self._db.fetch(_SQL["forget_left"])
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection inside a transaction; raises what `Database.writing` does."""
@@ -99,7 +132,7 @@ class QueueStore:
     ) -> list[Recorded] | None:
         """Put `admissions` on record in one transaction; return what it says of each.
 
-        None where `epoch` is over: then nobody was let in.
+        None where `epoch` or the sale is over: then nobody was let in.
         """
         rows = await self._db.fetch(
             _SQL["admit"],

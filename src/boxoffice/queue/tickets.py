@@ -96,7 +96,7 @@ class Tickets:
         its key is being retired, or the line was lost since.
         """
         is_old = self._now() - ticket.issued_at > self.ticket_ttl_s / 2
-        return is_old or ticket.key_until != math.inf or ticket.epoch != epoch
+        return is_old or ticket.key_until != math.inf or ticket.epoch < epoch
 
     def read_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
         """Return a pass of this person here that is not over; raise `QueuePassRequired`."""

@@ -1,11 +1,11 @@
 """The use cases of reservations: hold, look at, list, release."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Never
+from typing import Never, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -66,14 +66,29 @@ class Limits:
     seats_per_hold_max: int
 
 
-# Raises `QueuePassRequired` where a schedule has a waiting room and this is no pass of this person;
-# says whether it lasts.
-PassCheck = Callable[[UUID, UUID, str | None], bool]
+class PassCheck(Protocol):
+    """Says who may hold seats of a schedule, by the pass that they bring."""
+
+    def surely_may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None, /) -> bool:
+        """Say so from memory; where not, `may_hold` says it."""
+        ...
+
+    async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None, /) -> bool:
+        """Say whether they may, False where their pass is over.
+
+        Raises `QueuePassRequired` where it is none of theirs.
+        """
+        ...
 
 
-def _no_pass(_schedule_id: UUID, _user_id: UUID, _queue_pass: str | None) -> bool:
+class _NoPasses:
     """Nobody has to wait anywhere."""
-    return True
+
+    def surely_may_hold(self, _schedule_id: UUID, _user_id: UUID, _text: str | None, /) -> bool:
+        return True
+
+    async def may_hold(self, _schedule_id: UUID, _user_id: UUID, _text: str | None, /) -> bool:
+        return True
 
 
 class Reservations:
@@ -87,7 +102,7 @@ class Reservations:
         releases: ReleaseDecider,
         seat_maps: SeatMaps,
         limits: Limits,
-        check_pass: PassCheck = _no_pass,
+        passes: PassCheck | None = None,
     ) -> None:
         self._store = store
         self._group_commit = group_commit
@@ -95,7 +110,7 @@ class Reservations:
         self._releases = releases
         self._seat_maps = seat_maps
         self._limits = limits
-        self._check_pass = check_pass
+        self._passes = passes or _NoPasses()
         # Goes with its layout, which the catalog keeps as long as somebody asks for it.
         self._chases: WeakKeyDictionary[Layout, Once[Chase]] = WeakKeyDictionary()
 
@@ -114,7 +129,8 @@ class Reservations:
         """
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
         fingerprint = fingerprint_of("seats", *seat_ids)
-        if not self._check_pass(schedule_id, user_id, queue_pass):
+        passes, asked = self._passes, (schedule_id, user_id, queue_pass)
+        if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
         layout = await self._seat_maps.layout(schedule_id)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
@@ -142,7 +158,8 @@ class Reservations:
         """
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
         fingerprint = fingerprint_of("best", str(quantity), grade or "")
-        if not self._check_pass(schedule_id, user_id, queue_pass):
+        passes, asked = self._passes, (schedule_id, user_id, queue_pass)
+        if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
         await self._seat_maps.layout(schedule_id)
         if self._seat_maps.is_sold_out(schedule_id, user_id):

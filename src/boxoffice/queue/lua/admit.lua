@@ -11,15 +11,16 @@
 -- ARGV[7]  time in milliseconds in which one who is called must come, and after which one is silent
 -- ARGV[8]  numbers may be given out up to this one
 -- ARGV[9]  among how many the lobby was drawn; 0 for not yet
--- ARGV[10] how many of those who are out are on record by now, since the line was made
+-- ARGV[10] of how many of those who are out every process knows by now, since the line was made
 -- ARGV[11] milliseconds after which a line without a leader is forgotten
 -- ARGV[12] how many at most of anything in one beat
 -- ARGV[13] what else workers are to know, as they read it
 -- ARGV[14] the epoch that has begun by PostgreSQL
--- ARGV[15…] places that nobody may have; the caller bounds their number
+-- ARGV[15] how many of those who are out are on record by now, since the line was made
+-- ARGV[16…] places that nobody may have; the caller bounds their number
 --
 -- Returns {joined, called, inside, pending, late, called now, how many of those who are out were let go
--- of since the line was made, {those who are out by now: "number:ms:why"}},
+-- of since the line was made, {those who are out and not on record: "number:ms:why"}},
 -- or {-1} as join.lua does, also where the line is one of an earlier epoch, or {-2} where a later leader was here.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'token', 'joined', 'called', 'pending', 'now',
@@ -39,10 +40,10 @@ local cap, grace_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(AR
 local late_ms = 15000
 
 local let_go = tonumber(room[7])
-local on_record = tonumber(ARGV[10]) - let_go
-if on_record > 0 then
-    redis.call('LTRIM', KEYS[9], on_record, -1)
-    let_go = let_go + on_record
+local known = tonumber(ARGV[10]) - let_go
+if known > 0 then
+    redis.call('LTRIM', KEYS[9], known, -1)
+    let_go = let_go + known
 end
 
 for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, at_most)) do
@@ -65,7 +66,7 @@ for _, call in ipairs(redis.call('ZRANGE', KEYS[5], 0, at_most - 1)) do
     redis.call('HDEL', KEYS[6], last)
 end
 
-for i = 15, #ARGV do
+for i = 16, #ARGV do
     if tonumber(ARGV[i]) > called then
         redis.call('SETBIT', KEYS[8], ARGV[i], 1)
     end
@@ -114,5 +115,6 @@ redis.call(
 for i = 1, #KEYS do
     redis.call('PEXPIRE', KEYS[i], ARGV[11])
 end
-local out = redis.call('LRANGE', KEYS[9], 0, at_most - 1)
+local on_record = math.max(0, tonumber(ARGV[15]) - let_go)
+local out = redis.call('LRANGE', KEYS[9], on_record, on_record + at_most - 1)
 return { joined, called, inside, pending, late, got, let_go, out }

@@ -11,7 +11,8 @@
 -- KEYS[8]  the places that nobody has: one bit each
 -- KEYS[9]  those who are out again, as nobody else has heard yet
 -- ARGV[1]  now in milliseconds
--- ARGV[2]  among how many the caller knows the lobby to have been drawn; 0 for not yet
+-- ARGV[2]  among how many the caller knows the lobby to have been drawn; 0 for not yet, -1 where nobody is
+--          to come in any more
 -- ARGV[3…] four per person, bounded by the caller: account, number, place, epoch of the ticket
 --
 -- Returns {called, now, epoch} and per person {word, …}, or -1 alone as join.lua does. The words:
