@@ -291,6 +291,11 @@ class QueueDrawn(Rejection):
     title = "The order of this waiting room is settled already."
 
 
+class QueueRoomLimit(Rejection):
+    code = "queue_room_limit"
+    title = "The organizer has as many waiting rooms open as one may have."
+
+
 class QueueTicketExpired(Rejection):
     code = "queue_ticket_expired"
     title = "This queue ticket has had its turn, or is out of date; join again."

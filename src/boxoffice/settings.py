@@ -114,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_ticket_ttl_s: Annotated[int, Meta(ge=60, le=604_800)] = 86_400
     queue_tickets_cached_max: Count = 20_000
     queue_rooms_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    queue_rooms_per_organizer_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
     queue_refresh_ms: Annotated[int, Meta(ge=10, le=900)] = 250
     queue_beat_ms: Annotated[int, Meta(ge=10, le=900)] = 200
     queue_beat_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000

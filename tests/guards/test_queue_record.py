@@ -350,9 +350,9 @@ async def _set(store: QueueStore, schedule_id: UUID, **changes: object) -> None:
         await set_room(connection, msgspec.structs.replace(room, **changes))
 
 
-async def _beside(store: QueueStore, schedule_id: UUID) -> int:
+async def _beside(store: QueueStore, schedule_id: UUID, organizer_id: UUID) -> tuple[int, int]:
     async with store.transaction() as connection:
-        return await rooms_open(connection, schedule_id)
+        return await rooms_open(connection, schedule_id, organizer_id)
 
 
 async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come(
@@ -363,7 +363,8 @@ async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come
     await _aged(db, past)
     assert [one.schedule_id for one in await store.rooms(9)] == sorted([mine, other])
     assert len(await store.rooms(1)) == 1
-    assert [await _beside(store, one) for one in (mine, off, past)] == [1, 2, 2]
+    beside = [await _beside(store, one, mine) for one in (mine, off, past)]
+    assert beside == [(1, 0), (2, 1), (2, 1)]
 
 
 @pytest.mark.parametrize(
@@ -443,6 +444,6 @@ async def test_rooms_are_opened_by_one_at_a_time(
 ) -> None:
     alone = "SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0))"
     async with store.transaction() as connection, _stranger(database_url) as stranger:
-        await rooms_open(connection, mine)
+        await rooms_open(connection, mine, mine)
         with pytest.raises(asyncpg.LockNotAvailableError):
             await stranger.fetch(alone)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from boxoffice.errors import Overloaded, QueueTicketExpired
+from boxoffice.errors import Overloaded, QueueRoomLimit, QueueTicketExpired
 from boxoffice.platform.postgres import Database
 from boxoffice.queue.line import Claim, Places, keys_of
 from boxoffice.queue.rules import Mode, RoomChange, State
@@ -141,6 +141,35 @@ async def test_no_room_is_opened_that_processes_would_not_know_of(
         await queue.set(mode=Mode.OFF)
         await pod.room.configure(other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO))
         assert pod.rooms.get(other.schedule_id) is not None
+    finally:
+        await close_pod(pod)
+
+
+async def test_an_organizer_leaves_rooms_for_the_others(
+    queue: Queue, db: Database, settings: Settings
+) -> None:
+    settings = msgspec.structs.replace(settings, queue_rooms_per_organizer_max=1)
+    pod = await build_pod(settings, queue.clock, {})
+    mine, theirs = [await open_hall(db, seats=1, people=1) for _ in range(2)]
+    await db.fetch(
+        "UPDATE concerts SET organizer_id = $1 WHERE concert_id = $2",
+        queue.organizer_id,
+        mine.schedule_id,
+    )
+    change = RoomChange(mode=Mode.FIFO)
+    try:
+        with pytest.raises(QueueRoomLimit):
+            await pod.room.configure(queue.organizer_id, mine.schedule_id, change)
+        # What is open may be changed, and others have rooms of their own.
+        await pod.room.configure(queue.organizer_id, queue.schedule_id, change)
+        await pod.room.configure(theirs.schedule_id, theirs.schedule_id, change)
+        await queue.set(mode=Mode.OFF)
+        racing = await asyncio.gather(
+            pod.room.configure(queue.organizer_id, mine.schedule_id, change),
+            pod.room.configure(queue.organizer_id, queue.schedule_id, change),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(one, QueueRoomLimit) for one in racing) == 1
     finally:
         await close_pod(pod)
 

@@ -46,6 +46,7 @@ STATUSES: dict[str, int] = {
     "schedule_limit": 409,
     "queue_closed": 409,
     "queue_drawn": 409,
+    "queue_room_limit": 409,
     "idempotency_in_flight": 409,
     "hold_expired": 410,
     "queue_ticket_expired": 410,

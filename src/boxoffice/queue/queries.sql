@@ -43,10 +43,11 @@ DELETE FROM queue_leavers l WHERE l.until_at < clock_timestamp() - interval '10 
 SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0));
 
 -- name: rooms_open
--- How many waiting rooms are open beside that of schedule $1.
-SELECT count(*) AS rooms
+-- How many waiting rooms are open beside that of schedule $1, and how many of them are organizer $2's.
+SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organizer_id = $2) AS own
   FROM queue_rooms r
   JOIN schedules s ON s.schedule_id = r.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
  WHERE r.mode <> 'off' AND r.schedule_id <> $1
    AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day';
 

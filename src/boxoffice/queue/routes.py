@@ -14,6 +14,7 @@ from boxoffice.errors import (
     OutcomeUnknown,
     QueueClosed,
     QueueDrawn,
+    QueueRoomLimit,
     QueueTicketExpired,
     QueueTicketInvalid,
     TooMany,
@@ -221,7 +222,7 @@ class _AdminQueue:
         body=RoomBody,
         returns=RoomOut,
         path=_SCHEDULE,
-        problems=(QueueDrawn, Invalid, OutcomeUnknown),
+        problems=(QueueDrawn, QueueRoomLimit, Invalid, OutcomeUnknown),
     )
     async def on_post(self, call: Call[RoomBody, Any]) -> Reply:
         """It exists from the first change on, switched off; every pod follows within a second."""

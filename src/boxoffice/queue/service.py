@@ -12,6 +12,7 @@ from boxoffice.errors import (
     Overloaded,
     QueueClosed,
     QueuePassRequired,
+    QueueRoomLimit,
     QueueTicketExpired,
     QueueTicketInvalid,
     ScheduleNotFound,
@@ -259,8 +260,9 @@ class WaitingRoom:
     ) -> RoomView:
         """Change a room, which exists from the first change on; other pods follow within a second.
 
-        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `Overloaded` where as many are open as may
-        be, and what `Database.writing` does.
+        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` where this organizer has as
+        many open as one may have, `Overloaded` where all together have, and what `Database.writing`
+        does.
         """
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
@@ -279,7 +281,7 @@ class WaitingRoom:
             before = await store.lock_room(connection, schedule_id, defaults)
             room = rules.changed(before, change)
             if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
-                await self._require_room_left(connection, schedule_id)
+                await self._require_room_left(connection, schedule_id, organizer_id)
             await store.set_room(connection, room)
             await record(connection, deed)
         # It is done; where reading fails, the next one of every process brings it.
@@ -287,9 +289,19 @@ class WaitingRoom:
             await self._rooms.read_rooms()
         return await self._view(room)
 
-    async def _require_room_left(self, connection: store.Connection, schedule_id: UUID) -> None:
-        """No process knows of more rooms, and who does not know of one asks nobody for a pass."""
-        rooms = await store.rooms_open(connection, schedule_id)
+    async def _require_room_left(
+        self, connection: store.Connection, schedule_id: UUID, organizer_id: UUID
+    ) -> None:
+        """No process knows of more rooms, and who does not know of one asks nobody for a pass.
+
+        No organizer has so many that none is left for the others.
+        """
+        rooms, own = await store.rooms_open(connection, schedule_id, organizer_id)
+        own_max = self._settings.queue_rooms_per_organizer_max
+        if own >= own_max:
+            raise QueueRoomLimit(
+                f"An organizer may have {own_max} waiting rooms open.", rooms_max=own_max
+            )
         if rooms >= self._settings.queue_rooms_max:
             raise Overloaded("As many waiting rooms are open as there may be.")
 

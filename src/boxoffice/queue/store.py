@@ -217,12 +217,16 @@ async def lock_room(connection: Connection, schedule_id: UUID, defaults: Default
     return _room(row)
 
 
-async def rooms_open(connection: Connection, schedule_id: UUID) -> int:
-    """Return how many rooms are open beside one; nobody opens any before the transaction ends."""
+async def rooms_open(
+    connection: Connection, schedule_id: UUID, organizer_id: UUID
+) -> tuple[int, int]:
+    """Return how many rooms are open beside one, and how many of them are an organizer's.
+
+    Nobody opens any before the transaction ends.
+    """
     await connection.fetch(_SQL["lock_opening"])
-    (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id)
-    rooms: int = row["rooms"]
-    return rooms
+    (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id, organizer_id)
+    return row["rooms"], row["own"]
 
 
 async def set_room(connection: Connection, room: Room) -> None:

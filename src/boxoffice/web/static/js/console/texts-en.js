@@ -24,6 +24,7 @@ export const en = {
   "problem.seat_exists": "The schedule has some of these seats already.",
   "problem.seat_map_invalid": "The seat map is not acceptable: {detail}",
   "problem.body_too_large": "The file is too large: at most {max_bytes} bytes.",
+  "problem.queue_room_limit": "You have as many waiting rooms open as one may have. Switch one off first.",
   "problem.queue_drawn": "The lobby has been drawn: that can no longer be changed.",
 
   "status.DRAFT": "Draft",

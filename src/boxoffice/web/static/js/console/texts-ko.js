@@ -24,6 +24,7 @@ export const ko = {
   "problem.seat_exists": "이미 있는 좌석이 들어 있습니다.",
   "problem.seat_map_invalid": "받아들일 수 없는 좌석 배치도입니다: {detail}",
   "problem.body_too_large": "파일이 너무 큽니다. 최대 {max_bytes}바이트입니다.",
+  "problem.queue_room_limit": "동시에 열 수 있는 대기실 수를 넘습니다. 먼저 다른 대기실을 끄세요.",
   "problem.queue_drawn": "로비 추첨이 끝나 더 이상 바꿀 수 없습니다.",
 
   "status.DRAFT": "초안",
