@@ -39,6 +39,7 @@ from boxoffice.http.journal import InFlight, Journal
 from boxoffice.http.lane import Lane
 from boxoffice.http.middleware import RequestLog
 from boxoffice.http.operation import Gate
+from boxoffice.http.routing import Router
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.logbook import routes as logbook_routes
 from boxoffice.logbook.service import Logbook
@@ -391,7 +392,9 @@ def asgi_application(
     document: dict[str, Any],
 ) -> "falcon.asgi.App[Any, Any]":
     """Return the ASGI application that serves `routes` and what operators ask for."""
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[RequestLog(journal)])
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
+        middleware=[RequestLog(journal)], router=Router()
+    )
     problems.install(app)
     for template, resource in routes:
         app.add_route(template, resource)

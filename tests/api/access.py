@@ -5,12 +5,24 @@ caller could send, so that a wrong caller is refused for who they are and for no
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import falcon.asgi
+from falcon.inspect import RouteInfo, inspect_compiled_router, inspect_routes, register_router
+
+from boxoffice.http.routing import Router
 from boxoffice.http.statuses import STATUSES
 
 from .client import PASSWORD, Answer, Api, Person, expect
 from .conftest import hold, on_sale, schedule_body, seat_bodies
+
+# Falcon looks only at routers of its own class itself.
+register_router(Router)(inspect_compiled_router)
+
+
+def served_by(app: "falcon.asgi.App[Any, Any]") -> list[RouteInfo]:
+    """Return every route of an application."""
+    return inspect_routes(app)
 
 
 class Rule(NamedTuple):

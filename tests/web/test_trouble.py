@@ -141,3 +141,16 @@ async def test_an_address_that_leads_nowhere(visit: Visit, shop: Running) -> Non
     await expect(visitor.heading("There is nothing here")).to_be_visible()
     await visitor.link("All concerts").click()
     await expect(visitor.heading("Concerts")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/v1/nowhere", "/concerts/%zz", "/concerts//"])
+async def test_an_address_that_leads_nowhere_shows_a_page(visit: Visit, path: str) -> None:
+    visitor = await visit(expected=["404"])
+    answer = await visitor.page.goto(path)
+    assert answer is not None
+    assert answer.status == 404
+    await expect(visitor.page.locator("main h1")).to_have_text("There is nothing here")
+    await visitor.page.locator("main").get_by_role("link").click()
+    await expect(visitor.page).to_have_url(re.compile(r":\d+/$"))
+    await expect(visitor.page.locator("main h1")).not_to_have_text("There is nothing here")
+    visitor.check()

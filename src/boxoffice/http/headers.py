@@ -28,9 +28,33 @@ NO_STORE = FixedHeaders({"Cache-Control": "no-store"})
 @lru_cache(maxsize=256)
 def accepts_gzip(header: str | None) -> bool:
     """Say whether an Accept-Encoding header (RFC 9110, section 12.5.3) allows gzip."""
-    weights: dict[str, str] = {}
+    weights = _weights(header)
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+@lru_cache(maxsize=256)
+def prefers_html(header: str | None) -> bool:
+    """Say whether an Accept header (RFC 9110, section 12.5.1) wants a page rather than JSON.
+
+    Browsers name `text/html` where they go somewhere; programs that take anything get JSON.
+    """
+    weights = _weights(header)
+    json = max((weight for name, weight in weights.items() if name.endswith("json")), default=0.0)
+    return weights.get("text/html", 0.0) > json
+
+
+def _weights(header: str | None) -> dict[str, float]:
+    """Return what a header asks for and how much; other parameters than `q` do not matter here."""
+    weights: dict[str, float] = {}
     for item in (header or "").lower().split(","):
-        coding, _, parameter = item.partition(";")
-        weights[coding.strip()] = parameter.replace(" ", "").removeprefix("q=")
-    weight = weights.get("gzip", weights.get("*", "0"))
-    return weight.strip("0.") != "" or weight == ""
+        name, *parameters = (part.strip() for part in item.split(";"))
+        weights[name] = next(map(_weight, parameters), 1.0)
+    return weights
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.replace(" ", "").partition("=")
+    try:
+        return float(value) if name == "q" else 1.0
+    except ValueError:
+        return 0.0

@@ -9,6 +9,7 @@ from typing import Any
 import falcon.asgi
 
 from boxoffice.http.journal import Journal, Kind
+from boxoffice.http.routing import path_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 # Unique on every pod, and a tenth of the price of a UUID.
@@ -39,13 +40,14 @@ class RequestLog:
         self._journal = journal
 
     async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Give the request its id."""
+        """Give the request its id, and the path by which it is routed."""
         context = req.context
         context.request_id = request_id_of(req.get_header("X-Request-Id"))
         context.started_at = time.perf_counter()
         resp.context.code = "ok"
         resp.context.scope = ""
         self._journal.in_flight.count += 1
+        req.path = path_of(req.scope["raw_path"])
 
     async def process_response(
         self,

@@ -6,10 +6,10 @@ disagree.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import falcon.asgi
 import msgspec
@@ -27,6 +27,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.http import body as bodies
+from boxoffice.http import streams
 from boxoffice.http.streams import Stream, last_event_id
 
 B = TypeVar("B")
@@ -197,7 +198,7 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
                 # The process ends, and cancels what is left: nobody else would answer it properly.
                 raise out_of_time(req.method, handled=call is not None) from None
             if isinstance(reply, Stream):
-                _begin_stream(req, reply)
+                _answer_with_stream(req, resp, reply)
             else:
                 _present(op, req, resp, reply)
 
@@ -318,8 +319,16 @@ def _present(
         resp.set_header("Cache-Control", "no-store")
 
 
-def _begin_stream(req: falcon.asgi.Request, stream: Stream) -> None:
+def _answer_with_stream(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, stream: Stream
+) -> None:
     """Give the connection to the stream; what the framework answers from here on goes nowhere."""
+    if req.method == "HEAD":
+        for name, value in streams.HEADERS.items():
+            resp.set_header(name, value)
+        # Nobody reads it; without it the framework would say that the length is 0.
+        resp.stream = cast("AsyncIterator[bytes]", iter(()))
+        return
     begin_stream = req.scope.get("extensions", {}).get(STREAMING)
     if begin_stream is None:
         raise IntegrityError("event streams are served by boxoffice.http.server alone")

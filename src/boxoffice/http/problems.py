@@ -104,7 +104,7 @@ def _write(resp: falcon.asgi.Response, rendered: Rendered) -> None:
 def install(app: falcon.asgi.App[Any, Any]) -> None:
     """Make every error of `app` an answer of one shape."""
     app.add_error_handler(Exception, _on_bug)
-    app.add_error_handler(falcon.HTTPError, _on_framework_error)
+    app.add_error_handler(falcon.HTTPError, on_framework_error)
     app.add_error_handler(Problem, _on_problem)
 
 
@@ -116,9 +116,10 @@ async def _on_problem(
     _write(resp, render(error, req.context.request_id))
 
 
-async def _on_framework_error(
+async def on_framework_error(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
+    """Answer with the problem that stands for what the framework says."""
     problem: Problem
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         problem = MethodNotAllowed()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
+from boxoffice.http.headers import FixedHeaders
 from boxoffice.platform import telemetry
 from boxoffice.platform.waiter import Waiter
 from boxoffice.settings import Settings
@@ -32,17 +33,25 @@ _TICK_S = 1.0
 _END_WITHIN_S = 1.0
 _ID = re.compile(r"[!-~]{1,128}")
 _COMMENT = b":\n\n"
-_HEAD = (
-    b"HTTP/1.1 200 OK\r\n%bcontent-type: text/event-stream; charset=utf-8\r\n"
-    b"cache-control: no-store\r\nx-accel-buffering: no\r\nx-content-type-options: nosniff\r\n"
-    b"x-request-id: %b\r\nconnection: close\r\n\r\n"
+# It names no length: a stream ends with its connection.
+HEADERS = FixedHeaders(
+    {
+        "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",
+        "Connection": "close",
+    }
 )
 
 
 def head(common: Iterable[tuple[bytes, bytes]], request_id: str) -> bytes:
-    """Return the head of a stream; it names no length, so it ends with its connection."""
+    """Return the head of a stream."""
     fixed = b"".join([b"%b: %b\r\n" % pair for pair in common])
-    return _HEAD % (fixed, request_id.encode())
+    return b"HTTP/1.1 200 OK\r\n%b%bx-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n" % (
+        fixed,
+        HEADERS.raw,
+        request_id.encode(),
+    )
 
 
 def event(name: str, data: bytes, event_id: str = "") -> bytes:

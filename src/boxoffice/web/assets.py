@@ -17,12 +17,22 @@ MEDIA_TYPES = {
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
+    "ico": "image/x-icon",
 }
 # The address of every file starts so; what follows is the hash, and then the path in `static/`.
 PREFIX = "/assets"
 ENTRY = "js/main.js"
 # It names no release: it is what helps a page whose own release is gone.
 BOOT = "boot.js"
+ICON = "favicon.ico"
+_NEEDS_SCRIPTS = (
+    "boxoffice needs JavaScript to show seats as they are this very moment. "
+    "좌석을 실시간으로 보여 드리려면 JavaScript가 필요합니다."
+)
+_LEADS_NOWHERE = (
+    'There is no page at this address. <a href="/">All concerts</a><br>'
+    '이 주소에는 페이지가 없습니다. <a href="/">전체 공연</a>'
+)
 
 _COMPRESSION = 9
 _IMPORT = re.compile(r"""^(?:import|export)\b[^"'()]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
@@ -43,7 +53,10 @@ class Assets:
         self._files = {path: _asset(path, file) for path, file in _walk(root.joinpath("static"))}
         self.hash = _hash(self._files)
         self.boot = _asset(BOOT, root.joinpath(BOOT))
-        self.shell = _packed("text/html; charset=utf-8", self._fill(root.joinpath("shell.html")))
+        self.icon = _asset(ICON, root.joinpath(ICON))
+        shell = Template(root.joinpath("shell.html").read_text(encoding="utf-8"))
+        self.shell = self._page(shell, _NEEDS_SCRIPTS)
+        self.nowhere = self._page(shell, _LEADS_NOWHERE)
 
     def find(self, tree: str, path: str) -> Asset | None:
         """Return the file at `path` of the tree with this hash, None where there is none."""
@@ -65,17 +78,22 @@ class Assets:
                 waiting += imports(path, self._files[path].plain.decode())
         return list(found)
 
-    def _fill(self, shell: Traversable) -> bytes:
+    def _page(self, shell: Template, without_scripts: str) -> Asset:
+        """Fill the shell; `without_scripts` is what people see whose browser runs none."""
         base = f"{PREFIX}/{self.hash}"
         styles = [path for path in self.paths if path.endswith(".css")]
         lines = [f'<link rel="stylesheet" href="{base}/{path}">' for path in styles]
         lines += [
             f'<link rel="modulepreload" href="{base}/{path}">' for path in self.modules(ENTRY)
         ]
-        text = Template(shell.read_text(encoding="utf-8"))
-        return text.substitute(
-            base=base, boot=f"{PREFIX}/{BOOT}", entry=f"{base}/{ENTRY}", links="\n    ".join(lines)
-        ).encode()
+        text = shell.substitute(
+            base=base,
+            boot=f"{PREFIX}/{BOOT}",
+            entry=f"{base}/{ENTRY}",
+            links="\n    ".join(lines),
+            without_scripts=without_scripts,
+        )
+        return _packed("text/html; charset=utf-8", text.encode())
 
 
 def load() -> Assets:

@@ -9,8 +9,9 @@ import falcon.asgi
 import msgspec
 
 from boxoffice.errors import NotFound
-from boxoffice.http.headers import accepts_gzip
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http import problems
+from boxoffice.http.headers import accepts_gzip, prefers_html
+from boxoffice.http.operation import READS, Call, Gate, Reply, operation
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
 
@@ -55,6 +56,7 @@ _PAGE_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _BOOT_HEADERS = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "same-origin"}
+_ICON_HEADERS = {"Cache-Control": f"public, max-age={_YEAR_S // 365}"}
 _ASSET_HEADERS = {
     "Cache-Control": f"public, max-age={_YEAR_S}, immutable",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -92,7 +94,36 @@ class Shell:
         """Return it, never from a cache without asking."""
         _send(req, resp, self._shell, _PAGE_HEADERS)
 
-    on_head = on_get
+
+class Icon:
+    """`/favicon.ico`: what browsers ask for that do not look at the page first."""
+
+    def __init__(self, found: Assets) -> None:
+        self._icon = found.icon
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Return it."""
+        _send(req, resp, self._icon, _ICON_HEADERS)
+
+
+class Nowhere:
+    """Addresses that lead nowhere: a page for people, a problem for programs."""
+
+    def __init__(self, found: Assets) -> None:
+        self._page = found.nowhere
+
+    async def answer(
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        error: Exception,
+        params: dict[str, Any],
+    ) -> None:
+        """Answer with 404."""
+        await problems.on_framework_error(req, resp, error, params)
+        if req.method in READS and prefers_html(req.get_header("Accept")):
+            _send(req, resp, self._page, _PAGE_HEADERS)
+        resp.set_header("Vary", "Accept, Accept-Encoding")
 
 
 class Files:
@@ -110,13 +141,9 @@ class Files:
             raise NotFound
         _send(req, resp, asset, _ASSET_HEADERS)
 
-    on_head = on_get
-
     async def on_get_boot(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Return what starts a page."""
         _send(req, resp, self._found.boot, _BOOT_HEADERS)
-
-    on_head_boot = on_get_boot
 
 
 def _send(
@@ -144,5 +171,7 @@ def install(app: "falcon.asgi.App[Any, Any]") -> None:
     shell, served = Shell(found), Files(found)
     for template in PAGES:
         app.add_route(template, shell)
+    app.add_route("/favicon.ico", Icon(found))
+    app.add_error_handler(falcon.HTTPRouteNotFound, Nowhere(found).answer)
     app.add_route(f"{assets.PREFIX}/{assets.BOOT}", served, suffix="boot")
     app.add_route(assets.PREFIX + "/{tree}/{path:path}", served)

@@ -61,8 +61,9 @@ export class Router {
     try {
       for (const { pattern, names, load } of this.#routes) {
         const match = pattern.exec(location.pathname);
-        if (!match) continue;
-        context.params = Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(match[at + 1])]));
+        const values = match && decoded(match.slice(1));
+        if (!values) continue;
+        context.params = Object.fromEntries(names.map((name, at) => [name, values[at]]));
         return await (await load())(context);
       }
       return await this.#failed(null, context);
@@ -82,5 +83,14 @@ export class Router {
     if (!isHere || (to.hash && to.pathname === location.pathname)) return;
     event.preventDefault();
     this.go(to.pathname + to.search);
+  }
+}
+
+/** Returns the parts of a path without their percent-encoding, null where that is broken. */
+function decoded(parts) {
+  try {
+    return parts.map(decodeURIComponent);
+  } catch {
+    return null;
   }
 }
