@@ -336,7 +336,10 @@ def watched(scene: Scene) -> Work:
 
 
 # One machine has one address.
-_MANY_STREAMS = {"BOXOFFICE_STREAMS_PER_CLIENT_MAX": "1000000"}
+_MANY_STREAMS = {
+    "BOXOFFICE_STREAMS_PER_CLIENT_MAX": "1000000",
+    "BOXOFFICE_STREAMS_PER_ADDRESS_MAX": "1000000",
+}
 
 
 class _Joined(msgspec.Struct):

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     unsent_max_bytes: Bytes = 8 * 1024 * 1024
     keep_alive_ms: Milliseconds = 75_000
     connections_max: Count = 20_000
+    connections_per_address_max: Count = 1_000
     backlog_max: Count = 4_096
     drain_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     drain_timeout_ms: Milliseconds = 15_000
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # Event streams
     streams_max: Count = 10_000
     streams_per_client_max: Count = 500
+    streams_per_address_max: Count = 1_000
     stream_lifetime_ms: Milliseconds = 1_800_000
     stream_heartbeat_ms: Milliseconds = 15_000
     stream_unread_timeout_ms: Milliseconds = 45_000

@@ -301,6 +301,30 @@ def test_too_many_connections_are_refused_with_a_time(start: Start) -> None:
     assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_one_address_has_its_share_of_the_connections(
+    start: Start, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    # Loopback is trusted to be a proxy unless told otherwise, and then it has everybody's.
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1" if trusted else "192.0.2.1")
+    api = start(connections_per_address_max="3").api
+    with ExitStack() as taken:
+        for _ in range(3):
+            taken.enter_context(connected(api))
+        if trusted:
+            assert api.get("/healthz").status == 200
+            return
+        with connected(api) as sock:
+            answer = parsed(received(sock))
+    assert answer.status == 429
+    assert int(answer.headers["retry-after"]) >= 1
+    until = time.monotonic() + 10
+    while time.monotonic() < until and ended(api).get("too_many_of_one_address") != 1:
+        time.sleep(0.05)
+    assert ended(api)["too_many_of_one_address"] == 1
+    assert api.get("/healthz").status == 200, "whoever goes makes room"
+
+
 def test_blank_lines_do_not_keep_a_connection(start: Start) -> None:
     api = start(keep_alive_ms="1000").api
     with connected(api) as sock:

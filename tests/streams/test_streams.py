@@ -170,6 +170,32 @@ async def test_limits_of_a_client_and_of_the_process(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
+async def test_the_limit_of_an_address_is_that_of_its_64(way: str) -> None:
+    few = msgspec.structs.replace(QUICK, streams_max=30, streams_per_address_max=2)
+    async with standing(few) as stand:
+
+        async def follow(address: str) -> Reader:
+            return await stand.follow(more=f"X-Forwarded-For: {address}\r\n{way}")
+
+        first = await follow("2001:db8:0:1::1")
+        assert (await follow("2001:db8:0:1:ffff::2")).status == 200
+        refused = await follow("2001:db8:0:1::3")
+        assert refused.status == 429
+        assert refused.headers["retry-after"] == "1"
+        assert "One address" in (await refused.body())["detail"]
+        for other in ("2001:db8:0:2::1", "192.0.2.1", "::ffff:192.0.2.1"):
+            assert (await follow(other)).status == 200
+        assert (await follow("192.0.2.1")).status == 429, "an address is one however it is spelt"
+        # Whoever goes makes room, and nothing is kept of addresses that have none.
+        await first.close()
+        await holds(lambda: len(stand.streams) == 4)
+        assert (await follow("2001:db8:0:1::4")).status == 200
+        for reader in stand.readers:
+            await reader.close()
+        await holds(lambda: len(stand.streams._by_address) == 0)
+
+
+@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
 async def test_a_malformed_id_is_refused_and_changes_nothing(stand: Stand, way: str) -> None:
     for wrong in ("a b", "ü", "x" * 129):
         refused = await stand.follow(last_event_id=wrong, more=way)

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from boxoffice.http.address_limit import AddressLimit
 from boxoffice.http.framing import HeadInvalid, check_head, is_plain
 from boxoffice.http.operation import STREAMING
 from boxoffice.http.pipelining import PipelinedProtocol
+from boxoffice.http.proxies import speaks_for_others
 from boxoffice.http.streams import Stream, Subscriber, head
 from boxoffice.http.unsent import Unsent
 from boxoffice.platform import telemetry
@@ -23,10 +25,12 @@ _VERSIONS = ("1.0", "1.1")
 _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _TOO_SLOW = b"408 Request Timeout"
 _TOO_MANY = b"503 Service Unavailable\r\nRetry-After: 1"
+_TOO_MANY_OF_ONE = b"429 Too Many Requests\r\nRetry-After: 1"
 _REASONS = {
     _HEAD_TOO_LARGE: "head_too_large",
     _TOO_SLOW: "request_too_slow",
     _TOO_MANY: "too_many_connections",
+    _TOO_MANY_OF_ONE: "too_many_of_one_address",
 }
 _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -65,6 +69,7 @@ class BoundedProtocol(PipelinedProtocol):
     """
 
     unsent: ClassVar[Unsent]
+    by_address: ClassVar[AddressLimit]
 
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -84,14 +89,29 @@ class BoundedProtocol(PipelinedProtocol):
     _refusal = b""
     _idle_since_s = 0.0
     _subscriber: Subscriber | None = None
+    # By what it is counted among the connections of its address.
+    _bucket: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections_max:
             self._refuse(_TOO_MANY)
-            return
-        self._start_head_clock()
+        elif self._counts_for_its_address():
+            self._start_head_clock()
+        else:
+            self._refuse(_TOO_MANY_OF_ONE)
+
+    def _counts_for_its_address(self) -> bool:
+        """Count a connection for its client, unless that has as many as it may; say whether.
+
+        Not behind a proxy that is believed, which has those of everybody.
+        """
+        if self.client is not None and not speaks_for_others(self.config, self.client):
+            if self.by_address.is_reached(self.client[0]):
+                return False
+            self._bucket = self.by_address.add(self.client[0])
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, and watch the time until the rest of its last request is there."""
@@ -293,6 +313,9 @@ class BoundedProtocol(PipelinedProtocol):
         if self._answering is not None:
             self._answering.disconnected = True
             self._answering.message_event.set()
+        if self._bucket is not None:
+            self.by_address.remove(self._bucket)
+            self._bucket = None
         self._disarm()
         self._unparsed = b""
         self._stop_write_clock()

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from boxoffice.http.address_limit import AddressLimit
 from boxoffice.http.bounds import BLANKS, BoundedProtocol
 from boxoffice.http.lane import Errand, Lane, Run
 from boxoffice.http.proxies import client_of
@@ -163,5 +164,10 @@ class LaneProtocol(BoundedProtocol):
 def protocol(settings: Settings, lane: Lane | None) -> type[BoundedProtocol]:
     """Return the protocol with the limits of `settings`, and with a swift lane where there is one."""
     kind = BoundedProtocol if lane is None else LaneProtocol
-    own = {"limits": settings, "lane": lane, "unsent": Unsent(settings.unsent_max_bytes)}
+    own = {
+        "limits": settings,
+        "lane": lane,
+        "unsent": Unsent(settings.unsent_max_bytes),
+        "by_address": AddressLimit(settings.connections_per_address_max),
+    }
     return type(kind.__name__, (kind,), own)

@@ -19,12 +19,21 @@ def client_of(config: Config, peer: Address | None, forwarded_for: bytes) -> Add
 
     It is believed from the addresses in `FORWARDED_ALLOW_IPS`, as uvicorn reads it.
     """
-    allowed = config.forwarded_allow_ips
-    trusted = _trusted(allowed if isinstance(allowed, str) else tuple(allowed))
+    trusted = _trusted_by(config)
     if (peer[0] if peer else None) not in trusted:
         return peer
     host, port = trusted.get_trusted_client_address(forwarded_for.decode("latin-1"))
     return (host, port) if host else peer
+
+
+def speaks_for_others(config: Config, peer: Address) -> bool:
+    """Say whether a peer is a proxy that is believed: what it sends is not one client's."""
+    return peer[0] in _trusted_by(config)
+
+
+def _trusted_by(config: Config) -> Any:
+    allowed = config.forwarded_allow_ips
+    return _trusted(allowed if isinstance(allowed, str) else tuple(allowed))
 
 
 @lru_cache(maxsize=8)

@@ -15,8 +15,10 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
+from boxoffice.http.address_limit import AddressLimit
 from boxoffice.http.headers import FixedHeaders
 from boxoffice.platform import telemetry
 from boxoffice.platform.waiter import Waiter
@@ -77,6 +79,7 @@ class Limits:
 
     streams_max: int
     per_client_max: int
+    per_address_max: int
     buffer_max_bytes: int
     socket_buffer_bytes: int
     lifetime_s: float
@@ -90,6 +93,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         streams_max=settings.streams_max,
         per_client_max=settings.streams_per_client_max,
+        per_address_max=settings.streams_per_address_max,
         buffer_max_bytes=settings.stream_buffer_max_bytes,
         socket_buffer_bytes=settings.stream_socket_buffer_bytes,
         lifetime_s=settings.stream_lifetime_ms / 1000,
@@ -102,7 +106,7 @@ def limits_of(settings: Settings) -> Limits:
 class Subscriber:
     """One open stream of a channel."""
 
-    __slots__ = ("_channel", "_on_end", "_transport", "client", "ends_at", "is_over")
+    __slots__ = ("_channel", "_on_end", "_transport", "bucket", "client", "ends_at", "is_over")
 
     def __init__(
         self,
@@ -112,6 +116,8 @@ class Subscriber:
         on_end: Callable[[], None] | None,
     ) -> None:
         self.client = client
+        # By what it is counted among the streams of its address.
+        self.bucket = ""
         self.ends_at = 0.0
         self.is_over = False
         self._channel = channel
@@ -266,6 +272,7 @@ class Streams:
         self._limits = limits
         self._open: dict[Subscriber, Channel] = {}
         self._by_client: dict[str, int] = {}
+        self._by_address = AddressLimit(limits.per_address_max)
         self._tallies: dict[str, telemetry.Tally] = {}
         self._is_draining = False
         self._timer: asyncio.TimerHandle | None = None
@@ -281,18 +288,19 @@ class Streams:
         return self._tallies[topic]
 
     def open(
-        self, stream: Stream, transport: asyncio.Transport, answer_head: bytes, client: str
+        self, stream: Stream, transport: asyncio.Transport, answer_head: bytes, address: str
     ) -> Subscriber:
-        """Begin a stream on a connection that nobody else writes to any more.
+        """Begin a stream on a connection that nobody else writes to any more, for a client's address.
 
         Raises `Draining`, `Overloaded` or `TooMany`; then nothing was written.
         """
-        client = stream.client or client
-        self._check(client)
+        client = stream.client or address
+        self._check(client, address)
         channel = stream.channel
         subscriber = Subscriber(channel, transport, client, stream.closed)
         first = stream.first()
         self._bound(transport, len(first))
+        subscriber.bucket = self._by_address.add(address)
         self._remember(subscriber, channel)
         subscriber.write(b"%bretry: %d\n\n" % (answer_head, self._retry_ms()))
         # By itself, so that it is not copied for each of those who come at one time.
@@ -306,6 +314,7 @@ class Streams:
         """Hear of the end of a stream."""
         if self._open.pop(subscriber, None) is None:
             return
+        self._by_address.remove(subscriber.bucket)
         left = self._by_client[subscriber.client] - 1
         if left:
             self._by_client[subscriber.client] = left
@@ -323,17 +332,19 @@ class Streams:
         if ended:
             asyncio.get_running_loop().call_later(_END_WITHIN_S, _cut, ended)
 
-    def _check(self, client: str) -> None:
+    def _check(self, client: str, address: str) -> None:
         limits = self._limits
         if self._is_draining:
             raise Draining
         if len(self._open) >= limits.streams_max:
             raise Overloaded("This process has as many open streams as it may have.")
         if self._by_client.get(client, 0) >= limits.per_client_max:
-            raise TooMany(
-                f"One client may have {limits.per_client_max} open streams.",
-                retry_after_s=max(1, limits.retry_ms // 1000),
-            )
+            self._refuse(f"One client may have {limits.per_client_max} open streams.")
+        if self._by_address.is_reached(address):
+            self._refuse(f"One address may have {limits.per_address_max} open streams.")
+
+    def _refuse(self, detail: str) -> NoReturn:
+        raise TooMany(detail, retry_after_s=max(1, self._limits.retry_ms // 1000))
 
     def _retry_ms(self) -> int:
         """Return when to come back; spread, because a process ends all of its streams at once."""
