@@ -1,9 +1,11 @@
 """The waiting room in a browser: a place that lasts, and the way in."""
 
+import os
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.api.client import Person, Sale, sign_up
 from tests.api.client import expect as answered
@@ -79,11 +81,82 @@ async def expect_refusal(seller: Person, sale: Sale, seat: str) -> None:
 
 
 async def test_a_lobby_counts_down_to_its_draw(visit: Visit, seller: Person, buyer: Person) -> None:
-    sale = on_sale(seller, 20, sale_opens_at="2035-01-01T00:00:00Z")
-    change(seller, sale, mode="lobby")
-    visitor = await visit(person=buyer)
+    """To the opening of its own doors, by one clock however often the page has asked."""
+    sale = on_sale(seller, 20)
+    opens_at = datetime.now(UTC) + timedelta(hours=2, minutes=30)
+    change(seller, sale, mode="lobby", opens_at=opens_at.isoformat(), grace_s=3, inside_s=60)
+    visitor = await visit(person=buyer, expected=["503"])
     await visitor.open(f"/schedules/{sale.schedule_id}/queue")
     await expect(visitor.page.get_by_text("random order")).to_be_visible()
-    await expect(visitor.page.locator(".queue-number")).to_have_text(
-        re.compile(r"days? \d+:\d\d:\d\d")
-    )
+    clock = visitor.page.locator(".queue-number .clock")
+    await expect(clock).to_have_text(re.compile(r"^2:(29|30):\d\d$"))
+    first = await clock.element_handle()
+    # It asks every second; what shows the time stays the same element, and it is the only one.
+    await visitor.page.wait_for_timeout(2_500)
+    again = await visitor.page.evaluate("(one) => document.querySelector('.clock') === one", first)
+    assert again
+    assert await visitor.page.locator(".clock").count() == 1
+    await keep(visitor.page, "lobby")
+
+    soon = datetime.now(UTC) + timedelta(seconds=4)
+    change(seller, sale, opens_at=soon.isoformat())
+    await visitor.page.wait_for_url(re.compile(rf"/schedules/{sale.schedule_id}$"))
+
+
+async def test_inside_it_says_how_long_one_may_stay(
+    visit: Visit, seller: Person, sale: Sale, shop: Running
+) -> None:
+    change(seller, sale, mode="fifo", inside_s=600, grace_s=60)
+    visitor = await visit(person=sign_up(shop.api), expected=["503"])
+    await visitor.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    await visitor.page.wait_for_url(re.compile(rf"/schedules/{sale.schedule_id}$"))
+    note = visitor.page.locator(".stay")
+    await expect(note).to_have_text(re.compile(r"You may choose seats until .*\b(10:00|9:\d\d)$"))
+    await visitor.page.reload()
+    await expect(note).to_be_visible()
+    await keep(visitor.page, "inside")
+
+
+async def test_who_waits_is_told_that_the_sale_has_ended(
+    visit: Visit, seller: Person, sale: Sale, shop: Running
+) -> None:
+    change(seller, sale, mode="fifo", rate_per_s=0.01, grace_s=3, inside_s=60)
+    first, late = sign_up(shop.api), sign_up(shop.api)
+    ahead = await visit(person=sign_up(shop.api), expected=["503"])
+    await ahead.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    visitor = await visit(person=first, expected=["503"])
+    await visitor.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    await expect(visitor.page.locator(".queue-number")).to_have_text(re.compile(r"^\d+$"))
+    path = f"/v1/admin/schedules/{sale.schedule_id}"
+    answered(seller.api.post(f"{path}/close"), 200)
+    told = visitor.page.locator(".queue-state").get_by_text("The sale has ended")
+    await expect(told).to_be_visible()
+    await expect(visitor.page.locator(".queue-number")).to_have_count(0)
+    await keep(visitor.page, "sale-ended")
+    joiner = await visit(person=late, expected=["409"])
+    await joiner.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    await expect(joiner.page.get_by_text("The sale has ended")).to_be_visible()
+    # It is opened again: who has the page open waits on.
+    answered(seller.api.post(f"{path}/open"), 200)
+    await expect(visitor.page.locator(".queue-number")).to_have_text(re.compile(r"^\d+$"))
+
+
+async def test_a_past_performance_is_shown_as_past_where_somebody_has_its_address(
+    visit: Visit, seller: Person
+) -> None:
+    starts = datetime.now(UTC) + timedelta(seconds=2)
+    sale = on_sale(seller, 20, starts_at=starts.isoformat())
+    visitor = await visit(expected=[])
+    await visitor.open(f"/schedules/{sale.schedule_id}")
+    await visitor.page.wait_for_timeout(2_500)
+    await visitor.page.reload()
+    await expect(visitor.page.get_by_text("This performance has begun")).to_be_visible()
+    await visitor.page.goto(f"/concerts/{sale.concert_id}")
+    await expect(visitor.page.get_by_text("There are no dates")).to_be_visible()
+
+
+async def keep(page: Page, name: str) -> None:
+    """Take a picture where `BOXOFFICE_TEST_SCREENSHOTS` names a folder."""
+    folder = os.environ.get("BOXOFFICE_TEST_SCREENSHOTS")
+    if folder:
+        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)

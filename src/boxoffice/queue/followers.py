@@ -8,6 +8,7 @@ and then asks once, which is what lets them in.
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
 
@@ -27,7 +28,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class FollowedOut(msgspec.Struct, kw_only=True):
-    """Where one stands when the stream begins, and again after the draw; `place` is null before it."""
+    """Where one stands when the stream begins, and again after the draw; `place` is null before it.
+
+    `opens_at`, before the doors open, is when they do.
+    """
 
     state: State
     number: int
@@ -36,6 +40,7 @@ class FollowedOut(msgspec.Struct, kw_only=True):
     called: int
     eta_s: int | None
     notice: Notice | None
+    opens_at: datetime | None = None
 
 
 class LineOut(msgspec.Struct, kw_only=True):
@@ -183,6 +188,7 @@ class Followers:
             called=counters.called,
             eta_s=rules.eta_s(room, counters, position or 0, why, now),
             notice=why,
+            opens_at=datetime.fromtimestamp(room.opens_at, UTC) if why is Notice.NOT_OPEN else None,
         )
 
     def _place_soon(self, schedule_id: UUID, topic: _Topic) -> None:

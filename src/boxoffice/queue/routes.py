@@ -33,7 +33,10 @@ _TICKET = {"Queue-Ticket!": "The `queue_ticket` that joining, or a later answer,
 
 
 class JoinedOut(msgspec.Struct, kw_only=True):
-    """A place in the line. In a lobby nobody has a position before the draw."""
+    """A place in the line. In a lobby nobody has a position before the draw.
+
+    `opens_at`, before the doors open, is when they do.
+    """
 
     queue_ticket: str
     state: State
@@ -43,10 +46,14 @@ class JoinedOut(msgspec.Struct, kw_only=True):
     poll_after_s: int
     notice: Notice | None = None
     draw_seed_hash: str | None = None
+    opens_at: datetime | None = None
 
 
 class StandingOut(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Where one stands. A `queue_ticket` in it takes the place of the old one."""
+    """Where one stands. A `queue_ticket` in it takes the place of the old one.
+
+    `opens_at`, before the doors open, is when they do; inside, `leaves_at` is how long one may stay.
+    """
 
     state: State
     number: int
@@ -59,6 +66,7 @@ class StandingOut(msgspec.Struct, kw_only=True, omit_defaults=True):
     queue_pass: str | None = None
     expires_at: datetime | None = None
     leaves_at: datetime | None = None
+    opens_at: datetime | None = None
 
 
 class DrawOut(msgspec.Struct, kw_only=True):
@@ -273,7 +281,14 @@ def _joined(standing: Standing) -> JoinedOut:
         poll_after_s=standing.poll_after_s,
         notice=standing.notice,
         draw_seed_hash=_seed_hash(standing),
+        opens_at=_opens_at(standing),
     )
+
+
+def _opens_at(standing: Standing) -> datetime | None:
+    if standing.room is None or standing.notice is not Notice.NOT_OPEN:
+        return None
+    return _moment(standing.room.opens_at)
 
 
 def _standing(standing: Standing) -> StandingOut:
@@ -286,6 +301,7 @@ def _standing(standing: Standing) -> StandingOut:
         notice=standing.notice,
         queue_ticket=standing.queue_ticket,
         draw_seed_hash=_seed_hash(standing),
+        opens_at=_opens_at(standing),
     )
     if standing.queue_pass is not None:
         out.queue_pass = standing.queue_pass

@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Route, expect
 
-from tests.api.client import PASSWORD, Person, Sale
+from tests.api.client import PASSWORD, Person, Sale, sign_up
 from tests.api.client import expect as answered
 from tests.api.conftest import Running, draft, hold, on_sale
 from tests.web.conftest import Visit
@@ -255,8 +256,52 @@ async def test_the_waiting_room_is_controlled(enter: Enter, organizer: Person) -
     assert (room["mode"], room["rate_per_s"], room["inside_max"]) == ("fifo", 7.5, 50)
     await visitor.button("Go on").click()
     await expect(visitor.button("Pause")).to_be_visible()
+    # It is read anew every two seconds, and then it shows numbers as well.
+    answered(sign_up(organizer.api).api.post(f"/v1/schedules/{sale.schedule_id}/queue"), 201)
+    tiles = page.locator(".tiles .number")
+    await expect(tiles).to_have_text([re.compile(r"^\d+$")] * 2)
+    await expect(page.get_by_text("1 called")).to_be_visible()
+    await expect(tiles).to_have_text([re.compile(r"^\d+$")] * 2)
+    assert "[object" not in await page.locator("main").inner_text()
     await visitor.link("Logbook").click()
     await expect(page.get_by_text("Waiting room changed").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ({}, "On sale"),
+        ({"sale_opens_at": timedelta(days=1)}, "Opens later"),
+        ({"sale_opens_at": timedelta(days=-2), "sale_closes_at": timedelta(days=-1)}, "Sale ended"),
+        ({"sale_opens_at": timedelta(days=-2), "starts_at": timedelta(days=-1)}, "Past"),
+    ],
+)
+async def test_on_sale_is_said_of_what_is(
+    enter: Enter, organizer: Person, terms: dict[str, timedelta], told: str
+) -> None:
+    now = datetime.now(UTC)
+    sale = on_sale(organizer, 3, **{name: (now + by).isoformat() for name, by in terms.items()})
+    visitor = await enter(organizer, f"/organizer/schedules/{sale.schedule_id}")
+    await expect(visitor.page.locator(".console-head .chip")).to_have_text(told)
+    await visitor.page.goto(f"/organizer/concerts/{sale.concert_id}")
+    await expect(visitor.page.locator(".own-concert .chip")).to_have_text(told)
+    await visitor.page.goto("/organizer")
+    card = visitor.page.locator(f'.own-concert[href$="{sale.concert_id}"]')
+    await expect(card.get_by_text("1 on sale")).to_have_count(int(told == "On sale"))
+
+
+async def test_what_is_wrong_with_a_schedule_is_said_at_its_field(
+    enter: Enter, organizer: Person
+) -> None:
+    sale = on_sale(organizer, 3)
+    visitor = await enter(organizer, f"/organizer/concerts/{sale.concert_id}", expected=["422"])
+    page = visitor.page
+    await page.get_by_text("Add a schedule").click()
+    await page.get_by_label("Starts at").fill("2031-01-01T19:00")
+    opens = page.get_by_label("Sale opens")
+    await opens.fill("2031-01-01T19:00")
+    await visitor.button("Add the schedule").click()
+    await expect(opens).to_have_attribute("aria-invalid", "true")
 
 
 async def test_others_see_nothing(

@@ -1,12 +1,13 @@
 // One concert of the organizer: publish it, add schedules to it; and the form that makes one.
 
 import { get } from "../lib/api.js";
+import { synchronize } from "../lib/clock.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { Field, form } from "../parts/forms.js";
 import { confirmed, deed } from "./deeds.js";
-import { chip, crumbs, moment } from "./parts.js";
+import { chip, crumbs, moment, saleChip } from "./parts.js";
 
 const HOLD_S = 300;
 const TICKETS = 4;
@@ -33,7 +34,7 @@ export function newConcert({ go }) {
 
 /** The page of one concert. */
 export async function concert({ id, signal, refresh, go }) {
-  const one = await get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal });
+  const [one] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), synchronize()]);
   const view = [
     crumbs(),
     h("div", { class: "console-head" },
@@ -64,7 +65,7 @@ function card(one) {
     ? t("own.seats", { n: one.seats_available, total: one.seats_total }) : t("own.noSeats");
   return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/schedules/${one.schedule_id}` },
     h("div", {}, h("h2", {}, moment(one.starts_at)), h("p", { class: "quiet small" }, t("sale.opensAt", { when: dateTime(one.sale_opens_at) }))),
-    h("p", { class: "own-facts" }, chip(one.status), h("span", { class: "small" }, left))));
+    h("p", { class: "own-facts" }, saleChip(one), h("span", { class: "small" }, left))));
 }
 
 function scheduleForm(one, go) {

@@ -33,5 +33,5 @@ function card(one) {
     h("div", {}, h("h2", {}, one.title), h("p", { class: "quiet small" }, `${one.artist} · ${one.venue}`),
       session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name }))),
     h("p", { class: "own-facts" }, chip(one.status), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
-      one.schedules_open > 0 && h("span", { class: "small" }, t("own.open", { n: one.schedules_open })))));
+      one.schedules_on_sale > 0 && h("span", { class: "small" }, t("own.open", { n: one.schedules_on_sale })))));
 }

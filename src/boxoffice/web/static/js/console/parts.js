@@ -1,10 +1,15 @@
 // What several pages of the console are made of.
 
 import { get } from "../lib/api.js";
-import { h } from "../lib/dom.js";
+import { synchronize } from "../lib/clock.js";
+import { h, put } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
+import { hasBegun, nextTurn, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
 import { confirmed, deed } from "./deeds.js";
+
+// Longer than anybody leaves a page open, and within what a timer can count.
+const LOOK_AHEAD_S = 86_400;
 
 /** The way back: pairs of an address and a name, from the outside in. */
 export function crumbs(...steps) {
@@ -16,6 +21,27 @@ export function crumbs(...steps) {
 /** The state of a concert, a schedule or a reservation. */
 export function chip(status) {
   return h("span", { class: `chip state-${status.toLowerCase()}` }, t(`status.${status}`));
+}
+
+/** Whether a schedule is on sale, now and as time passes. */
+export function saleChip(schedule) {
+  const view = h("span", { class: "chip" });
+  const show = () => {
+    const state = stateOf(schedule);
+    view.className = `chip state-${state.toLowerCase()}`;
+    put(view, t(`status.${state}`));
+    const turnS = nextTurn(schedule);
+    // A page that is left takes its chips along.
+    if (turnS < LOOK_AHEAD_S) setTimeout(() => { if (view.isConnected) show(); }, 1000 * turnS + 50);
+  };
+  show();
+  return view;
+}
+
+function stateOf(schedule) {
+  if (hasBegun(schedule)) return "PAST";
+  if (schedule.status !== "OPEN") return schedule.status;
+  return { soon: "SOON", open: "OPEN", closed: "ENDED" }[saleState(schedule)];
 }
 
 /** A table; `rows` are lists of cells. It becomes a list of cards on a narrow screen, unless it is `dense`. */
@@ -39,7 +65,8 @@ export function moment(at, show = dateTime) {
 
 /** Looks a schedule up. */
 export function lookUp(id, signal) {
-  return get(`/v1/admin/schedules/${encodeURIComponent(id)}`, { signal });
+  const path = `/v1/admin/schedules/${encodeURIComponent(id)}`;
+  return Promise.all([get(path, { signal }), synchronize()]).then(([schedule]) => schedule);
 }
 
 /** The head of every page about one schedule: what it is, what can be done with it, and its parts. */
@@ -50,7 +77,7 @@ export function scheduleHead(schedule, part, refresh) {
     h("div", { class: "console-head" },
       h("div", {},
         h("h1", {}, concert.title),
-        h("p", {}, moment(schedule.starts_at), " ", chip(schedule.status)),
+        h("p", {}, moment(schedule.starts_at), " ", saleChip(schedule)),
         h("p", { class: "quiet small" }, t("sale.opensAt", { when: dateTime(schedule.sale_opens_at) }),
           schedule.sale_closes_at && ` · ${t("sale.closesAt", { when: dateTime(schedule.sale_closes_at) })}`)),
       h("div", { class: "actions" }, saleButton(schedule, refresh))),
@@ -85,7 +112,7 @@ function saleButton(schedule, refresh) {
       act: () => deed(`${path}/close`), said: t("sale.closed"), done: refresh,
     }) }, t("sale.close"));
   }
-  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT") return null;
+  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT" || hasBegun(schedule)) return null;
   return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
     title: t("sale.openTitle"), detail: t("sale.openDetail", { when: dateTime(schedule.sale_opens_at) }),
     label: t("sale.open"), act: () => deed(`${path}/open`), said: t("sale.opened"), done: refresh,

@@ -30,7 +30,7 @@ function controls(path, room, signal, refresh) {
   const state = h("section", { class: "card", "aria-label": t("queue.title") });
   const show = (now) => put(state, tiles(now), h("div", { class: "actions" }, switches(path, now, refresh)));
   show(room);
-  keepReading(path, signal, (now) => put(state.firstElementChild, tiles(now).children));
+  keepReading(path, signal, (now) => state.firstElementChild.replaceWith(tiles(now)));
   if (session.isOperator) return state;
   return [state, h("section", { class: "card console-form" }, h("h2", {}, t("queue.title")), settings(path, room, show))];
 }

@@ -29,8 +29,10 @@ function set(element, name, value) {
   else element.setAttribute(name, value === true ? "" : String(value));
 }
 
+// What a page has already is no list of JavaScript's own, and would become the text "[object …]".
 function flat(children) {
-  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  const listed = children.map((child) => (child instanceof HTMLCollection || child instanceof NodeList ? [...child] : child));
+  return listed.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
 /** Puts `children` in the place of what `element` has; nothing happens to children that stay. */

@@ -5,7 +5,7 @@ import { get } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, put } from "../lib/dom.js";
 import { countdown, date, dateTime, moneyRange, t } from "../lib/i18n.js";
-import { saleState } from "../lib/sale.js";
+import { hasBegun, saleState } from "../lib/sale.js";
 import { ICONS } from "../parts/icons.js";
 import { poster } from "../parts/poster.js";
 
@@ -49,7 +49,7 @@ function schedule(item, signal, again) {
   ];
   if (state === "soon") wait(item, note, signal, again);
   else if (state === "open" && item.sale_closes_at) put(note, t("concert.until", { when: dateTime(item.sale_closes_at) }));
-  else if (state === "closed") put(note, t("concert.closed"));
+  else if (state === "closed") put(note, t(hasBegun(item) ? "concert.past" : "concert.closed"));
   return h("li", { class: `schedule card ${state}` }, parts);
 }
 

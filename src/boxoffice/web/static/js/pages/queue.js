@@ -3,19 +3,20 @@
 import { call, get, pause, post, Problem } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { countdown, dateTime, number, roughly, t } from "../lib/i18n.js";
-import { countDown } from "../lib/clock.js";
+import { countDown, synchronize } from "../lib/clock.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../parts/announce.js";
 import { chime } from "../parts/chime.js";
 import { keepPlace, placeIn } from "../parts/pass.js";
 import { sentence } from "../parts/problem.js";
+import { saleState } from "../lib/sale.js";
 
 const POLL_S = 3;
 
 /** The waiting room of a schedule. */
 export async function queue({ params, signal, go, refresh }) {
   const id = params.schedule_id;
-  const schedule = await get(`/v1/schedules/${id}`, { signal, anonymous: true });
+  const [schedule] = await Promise.all([get(`/v1/schedules/${id}`, { signal, anonymous: true }), synchronize()]);
   const status = h("div", { class: "queue-state", role: "status" });
   const leave = h("button", { type: "button", class: "button", onclick: () => room.leave() }, t("queue.leave"));
   const view = h("section", { class: "card queue" },
@@ -30,6 +31,7 @@ export async function queue({ params, signal, go, refresh }) {
 class Room {
   #path;
   #title = document.title;
+  #clock = null;
 
   constructor(parts) {
     Object.assign(this, parts);
@@ -94,28 +96,57 @@ class Room {
       this.#admit(standing);
       return null;
     }
+    if (standing.notice === "sale_ended") return this.#ended(standing);
     const isLobby = standing.state === "LOBBY";
-    put(this.status, isLobby ? this.#lobby() : this.#waiting(standing), standing.notice && h("p", { class: "notice warn" }, t(`queue.notice.${standing.notice}`)));
+    const opens = standing.opens_at && this.#opens(standing.opens_at);
+    put(this.status, isLobby ? this.#lobby(opens) : this.#waiting(standing, opens), standing.notice && h("p", { class: "notice warn" }, t(`queue.notice.${standing.notice}`)));
     document.title = isLobby || standing.position === null ? this.#title : `${number(standing.position)} · ${t("queue.title")}`;
     return standing;
   }
 
-  #lobby() {
-    const clock = h("span", { class: "clock", role: "timer" });
-    countDown(this.schedule.sale_opens_at, this.signal, (left) => put(clock, countdown(left)));
-    return [h("p", { class: "queue-number" }, clock), h("p", {}, t("queue.lobby"))];
+  // The doors are the waiting room's own: its organizer may open them before or after the sale.
+  #lobby(opens) {
+    return [opens && h("p", { class: "queue-number" }, opens), h("p", {}, t("queue.lobby"))];
   }
 
-  #waiting({ position, eta_s: eta }) {
+  /** Returns the clock that counts to the opening: one, however often the place is told. */
+  #opens(at) {
+    if (this.#clock?.at !== at) {
+      this.#clock?.stop.abort();
+      const view = h("span", { class: "clock", role: "timer" });
+      const stop = new AbortController();
+      this.signal.addEventListener("abort", () => stop.abort(), { once: true });
+      this.#clock = { at, view, stop };
+      const opened = () => put(view, h("span", { class: "queue-opening" }, t("queue.opening")));
+      countDown(at, stop.signal, (left) => put(view, countdown(left)), opened);
+    }
+    return this.#clock.view;
+  }
+
+  // Who waits is told that it is over; the page goes on asking, as the sale may be opened again.
+  #ended(standing) {
+    document.title = this.#title;
+    put(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());
+    return standing;
+  }
+
+  #elsewhere(first = null) {
+    return h("div", { class: "actions" }, first,
+      h("a", { class: "button", href: `/schedules/${this.id}?look` }, t("concert.look")),
+      h("a", { class: "button", href: `/concerts/${this.schedule.concert.concert_id}` }, t("queue.otherDates")));
+  }
+
+  #waiting({ position, eta_s: eta }, opens) {
+    const hasEta = eta !== null && eta !== undefined;
     return [
       h("p", { class: "quiet" }, t("queue.position")),
       h("p", { class: "queue-number number" }, position === null ? "…" : number(position)),
-      eta !== null && eta !== undefined && h("p", {}, t("queue.eta", { time: roughly(eta) })),
+      opens ? h("p", {}, opens) : hasEta && h("p", {}, t("queue.eta", { time: roughly(eta) })),
     ];
   }
 
-  #admit({ queue_pass: pass, expires_at: until }) {
-    keepPlace(this.id, { pass, until });
+  #admit({ queue_pass: pass, expires_at: until, leaves_at: leavesAt }) {
+    keepPlace(this.id, { pass, until, leavesAt });
     document.title = t("queue.turnTitle");
     chime();
     announcer.say(t("queue.turn"), "good");
@@ -125,9 +156,8 @@ class Room {
   #over(error) {
     this.leaveButton.hidden = true;
     const isClosed = error.code === "queue_closed";
-    put(this.status, h("p", {}, sentence(error)), h("div", { class: "actions" },
-      !isClosed && h("button", { type: "button", class: "button primary", onclick: () => this.refresh() }, t("queue.rejoin")),
-      h("a", { class: "button", href: `/schedules/${this.id}?look` }, t("concert.look")),
-      h("a", { class: "button", href: `/concerts/${this.schedule.concert.concert_id}` }, t("queue.otherDates"))));
+    const said = isClosed && saleState(this.schedule) === "closed" ? t("queue.notice.sale_ended") : sentence(error);
+    put(this.status, h("p", {}, said), this.#elsewhere(
+      !isClosed && h("button", { type: "button", class: "button primary", onclick: () => this.refresh() }, t("queue.rejoin"))));
   }
 }

@@ -4,7 +4,7 @@ import { get, pause } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, put } from "../lib/dom.js";
 import { countdown, dateTime, list as inWords, t } from "../lib/i18n.js";
-import { saleState } from "../lib/sale.js";
+import { hasBegun, saleState } from "../lib/sale.js";
 import { Choice } from "../map/choice.js";
 import { follow } from "../map/live.js";
 import { legend } from "../map/legend.js";
@@ -16,6 +16,7 @@ import { announcer } from "../parts/announce.js";
 import { Holding } from "../parts/holding.js";
 import { ICONS } from "../parts/icons.js";
 import { placeIn } from "../parts/pass.js";
+import { stayNote } from "../parts/stay.js";
 import { bestSeats, choicePanel } from "../parts/choosing.js";
 
 // What one request may ask for, whatever the schedule's own limit is.
@@ -81,7 +82,7 @@ export async function seats({ params, query, signal, go, refresh }) {
   holding.resume();
 
   const view = [
-    head(schedule, signal, refresh), soldOut,
+    head(schedule, signal, refresh), stayNote(id, signal), soldOut,
     h("div", { class: "seats-page" },
       h("div", { class: "map-panel card" },
         h("div", { class: "map-box" }, drawing.view, tip.view, zoomButtons(drawing), live.view),
@@ -110,7 +111,7 @@ function head(schedule, signal, refresh) {
     note.hidden = false;
     countDown(schedule.sale_opens_at, signal, (left) => put(clock, countdown(left)), refresh);
   } else if (state === "closed") {
-    put(note, t("problem.not_on_sale"));
+    put(note, t(hasBegun(schedule) ? "concert.past" : "problem.not_on_sale"));
     note.hidden = false;
   }
   return h("div", { class: "seats-head" },

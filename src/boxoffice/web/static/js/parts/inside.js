@@ -24,7 +24,7 @@ async function sign(scheduleId) {
   if (!ticket || !pass || email !== session.email) return;
   try {
     const standing = await get(`/v1/schedules/${scheduleId}/queue`, { headers: { "Queue-Ticket": ticket }, tries: 1 });
-    keepPlace(scheduleId, { ...(standing.queue_ticket && { ticket: standing.queue_ticket }), pass: standing.queue_pass ?? null });
+    keepPlace(scheduleId, { ...(standing.queue_ticket && { ticket: standing.queue_ticket }), pass: standing.queue_pass ?? null, leavesAt: standing.leaves_at ?? null });
     if (!standing.queue_pass) announcer.say(t("queue.over"), "bad");
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
