@@ -97,6 +97,7 @@ class Application:
     """One process's worth of the shop: the services for commands, the ASGI application for HTTP."""
 
     asgi: "falcon.asgi.App[Any, Any]"
+    metrics: "falcon.asgi.App[Any, Any]"
     lane: Lane
     streams: Streams
     in_flight: InFlight
@@ -287,7 +288,8 @@ def _compose(
     journal = Journal(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
     document = openapi.document(routes, VERSION)
     return Application(
-        asgi_application(routes, journal, document),
+        asgi_application(routes, journal, document, settings.metrics_token),
+        metrics_application(journal, settings.metrics_token),
         Lane(routes, journal),
         streams,
         journal.in_flight,
@@ -390,16 +392,30 @@ def asgi_application(
     routes: list[tuple[str, object]],
     journal: Journal,
     document: dict[str, Any],
+    metrics_token: str = "",
 ) -> "falcon.asgi.App[Any, Any]":
     """Return the ASGI application that serves `routes` and what operators ask for."""
+    app = _framework(journal)
+    for template, resource in routes:
+        app.add_route(template, resource)
+    health.install_metrics(app, journal, metrics_token, is_open=False)
+    health.install_document(app, document)
+    web_routes.install(app)
+    return app
+
+
+def metrics_application(journal: Journal, metrics_token: str) -> "falcon.asgi.App[Any, Any]":
+    """Return the ASGI application of the metrics' own port."""
+    app = _framework(journal)
+    health.install_metrics(app, journal, metrics_token, is_open=True)
+    return app
+
+
+def _framework(journal: Journal) -> "falcon.asgi.App[Any, Any]":
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
         middleware=[RequestLog(journal)], router=Router()
     )
     problems.install(app)
-    for template, resource in routes:
-        app.add_route(template, resource)
-    health.install(app, journal, document)
-    web_routes.install(app)
     return app
 
 

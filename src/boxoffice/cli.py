@@ -218,14 +218,13 @@ def openapi() -> None:
 
 def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run a role until SIGTERM or SIGINT; what it is doing then, it finishes."""
-    from prometheus_client import start_http_server  # noqa: PLC0415 — costs time
-
+    from boxoffice.platform.role_metrics import serve_metrics  # noqa: PLC0415 — costs time
     from boxoffice.platform.telemetry import configure_logs  # noqa: PLC0415 — costs time
 
     settings = _addressed()
     configure_logs(settings)
     if settings.role_metrics_port:
-        start_http_server(settings.role_metrics_port, settings.host)
+        serve_metrics(settings)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()

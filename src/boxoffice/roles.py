@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
-from boxoffice.http.listening import listen
+from boxoffice.http.listening import listen, listen_for_metrics
 from boxoffice.platform import telemetry
 from boxoffice.platform.files import raise_file_limit
 from boxoffice.platform.processes import ProcessGroup
@@ -30,12 +30,16 @@ def serve(settings: Settings, fd: int | None = None) -> None:
 
     telemetry.configure_logs(settings)
     _allow_connections(settings)
-    sock = listen(settings) if fd is None else socket.socket(fileno=fd)
-    with sock:
-        uvloop.run(_serve(settings, sock))
+    with ExitStack() as stack:
+        sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
+        metrics = None
+        if settings.metrics_port:
+            # One of several workers shares that port, too: each answers for all of them.
+            metrics = stack.enter_context(listen_for_metrics(settings, shared=fd is not None))
+        uvloop.run(_serve(settings, sock, metrics))
 
 
-async def _serve(settings: Settings, sock: socket.socket) -> None:
+async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket | None) -> None:
     from boxoffice.app import open_application  # noqa: PLC0415 — costs time
     from boxoffice.http.server import serve as serve_http  # noqa: PLC0415 — costs time
 
@@ -54,6 +58,7 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
             announce,
             application.lane,
             application.streams,
+            None if metrics is None else (application.metrics, metrics),
         )
 
 
@@ -90,6 +95,9 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
     stack = ExitStack()
     metrics = stack.enter_context(metrics_folder())
     sockets = listen_group(settings)
+    if settings.metrics_port:
+        # The workers share it, so they would not notice that a stranger has it.
+        listen_for_metrics(settings).close()
     for number, sock in enumerate(sockets, start=1):
         stack.enter_context(sock)
         argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]

@@ -172,6 +172,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_runs_kept_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
 
     # Logs and metrics; the API serves its metrics itself, the other roles only where a port is given.
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    metrics_token: Annotated[str, Meta(pattern="^([!-~]{16,256})?$")] = ""
     role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -211,6 +213,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsInvalid("BOXOFFICE_DATABASE_URL must start with postgresql://")
     if not re.match(r"((rediss?|unix)://|$)", settings.valkey_url):
         raise SettingsInvalid("BOXOFFICE_VALKEY_URL must start with redis://, rediss:// or unix://")
+    if settings.metrics_port == settings.port:
+        raise SettingsInvalid("BOXOFFICE_METRICS_PORT must not be BOXOFFICE_PORT")
     if settings.db_pool_max <= settings.batches_in_flight:
         raise SettingsInvalid(
             "BOXOFFICE_DB_POOL_MAX must be above BOXOFFICE_BATCHES_IN_FLIGHT: reads need a connection"

@@ -106,7 +106,7 @@ def test_bad_tokens_are_401_and_open_calls_do_not_look(
 
 @pytest.mark.parametrize("operation", sorted(OPERATORS))
 def test_operators_need_no_token(ask: Ask, api: Api, buyer: Person, operation: str) -> None:
-    # They are kept from the public by the network, not by a token; docs/operations.md says so.
+    # From this machine; tests/api/test_metrics_access.py has the others.
     for caller in (api, buyer.api, api.of("garbage")):
         assert ask(operation, caller).status == 200
 

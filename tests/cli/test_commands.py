@@ -204,12 +204,57 @@ def test_what_is_wrong_is_one_sentence(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("token", ["", "a-token-of-32-characters-or-more"])
+def test_a_role_serves_its_metrics_on_a_port_of_its_own(
+    settings: Settings, tmp_path: Path, token: str
+) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "boxoffice", "sweep"],
+        cwd=tmp_path,
+        env=_env(
+            role_metrics_port=port,
+            metrics_token=token,
+            database_url=settings.database_url,
+            valkey_url=settings.valkey_url,
+        ),
+    )
+    try:
+
+        def status(authorization: str) -> int:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/metrics", headers={"Authorization": authorization}
+            )
+            until = time.monotonic() + TIMEOUT_S
+            while True:
+                try:
+                    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 — likewise
+                        assert answer.read().startswith(b"# HELP")
+                        return int(answer.status)
+                except urllib.error.HTTPError as refusal:
+                    return refusal.code
+                except urllib.error.URLError:
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
+
+        assert status("Bearer wrong") == (401 if token else 200)
+        assert status(f"Bearer {token}") == 200
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_path: Path) -> None:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "boxoffice", "serve", "--workers", "2"],
         cwd=tmp_path,
-        env=_env(port=port, database_url=settings.database_url, valkey_url=settings.valkey_url),
+        env=_env(
+            port=port,
+            metrics_port=(metrics_port := free_port()),
+            database_url=settings.database_url,
+            valkey_url=settings.valkey_url,
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -229,6 +274,10 @@ def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
                 metrics = answer.read().decode()
         assert f"{told} 40.0" in metrics, "one worker answers for both"
+        apart = f"http://127.0.0.1:{metrics_port}/metrics"
+        for _ in range(6):
+            with urllib.request.urlopen(apart, timeout=5) as answer:
+                assert f"{told} 40.0" in answer.read().decode(), "on a port of its own likewise"
         process.send_signal(signal.SIGTERM)
         printed = process.communicate(timeout=TIMEOUT_S)[0]
         assert process.returncode == 0, printed

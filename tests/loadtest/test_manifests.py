@@ -86,6 +86,21 @@ def test_the_pods_understand_their_settings(documents: dict[str, dict[str, Any]]
     assert grace_s * 1000 >= settings.drain_delay_ms + 2 * settings.drain_timeout_ms + 5_000
 
 
+def test_every_pod_is_scraped_on_a_port_that_answers_other_machines(
+    documents: dict[str, dict[str, Any]],
+) -> None:
+    names = {"": "metrics_port", "-sweep": "role_metrics_port", "-relay": "role_metrics_port"}
+    for suffix, name in names.items():
+        template = documents[f"Deployment boxoffice{suffix}"]["spec"]["template"]
+        [container] = template["spec"]["containers"]
+        env = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+        port = getattr(load(env), name)
+        assert port
+        notes = template["metadata"]["annotations"]
+        assert (notes["prometheus.io/scrape"], notes["prometheus.io/port"]) == ("true", str(port))
+        assert {"name": "metrics", "containerPort": port} in container["ports"]
+
+
 def test_selectors_choose_the_pods_of_the_api_alone(documents: dict[str, dict[str, Any]]) -> None:
     labels = documents["Deployment boxoffice"]["spec"]["template"]["metadata"]["labels"]
     assert documents["Service boxoffice"]["spec"]["selector"] == labels

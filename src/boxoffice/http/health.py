@@ -16,8 +16,9 @@ from prometheus_client import (
     multiprocess,
 )
 
-from boxoffice.errors import Draining, NotFound, Unavailable
+from boxoffice.errors import Draining, Forbidden, NotFound, Unauthenticated, Unavailable
 from boxoffice.http.journal import InFlight, Journal
+from boxoffice.platform.metrics_access import has_token, is_from_here
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _COLLECT_ATTEMPTS = 3
@@ -55,19 +56,37 @@ class Ready:
 
 
 class Metrics:
-    """`GET /metrics`: Prometheus text, summed over the workers of one address."""
+    """`GET /metrics`: Prometheus text, summed over the workers of one address.
 
-    def __init__(self, journal: Journal) -> None:
+    Where there is a `token`, whoever has it may read them. Else `is_open` says whether all may that
+    reach the port, or those alone who ask on this machine.
+    """
+
+    def __init__(self, journal: Journal, token: str, *, is_open: bool) -> None:
         self._journal = journal
+        self._token = token
+        self._is_open = is_open
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Collect them."""
+        self._check(req)
         self._journal.write()
         resp.content_type = CONTENT_TYPE_LATEST
         if os.environ.get(_MULTIPROCESS_DIR):
             resp.data = _of_all_workers()
         else:
             resp.data = generate_latest(REGISTRY)
+
+    def _check(self, req: falcon.asgi.Request) -> None:
+        if self._token:
+            if not has_token(self._token, req.get_header("Authorization")):
+                raise Unauthenticated("The metrics are for those who have their token.")
+        elif not self._is_open:
+            client = req.scope.get("client")
+            if not is_from_here(client[0] if client else None, req.get_header):
+                raise Forbidden(
+                    "From another machine the metrics need a token or a port of their own."
+                )
 
 
 def _of_all_workers() -> bytes:
@@ -118,12 +137,18 @@ class Docs:
         resp.set_header("Cache-Control", f"public, max-age={_YEAR_S // 365}")
 
 
-def install(app: "falcon.asgi.App[Any, Any]", journal: Journal, document: dict[str, Any]) -> None:
-    """Add the routes of this file."""
-    docs = Docs()
+def install_metrics(
+    app: "falcon.asgi.App[Any, Any]", journal: Journal, metrics_token: str, *, is_open: bool
+) -> None:
+    """Add what machines ask for; `is_open` on a port of its own."""
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", Ready(journal.in_flight))
-    app.add_route("/metrics", Metrics(journal))
+    app.add_route("/metrics", Metrics(journal, metrics_token, is_open=is_open))
+
+
+def install_document(app: "falcon.asgi.App[Any, Any]", document: dict[str, Any]) -> None:
+    """Add the description of the API, for programs and for people."""
+    docs = Docs()
     app.add_route("/openapi.json", Document(document))
     app.add_route("/docs", docs)
     app.add_route("/docs/{name}", docs, suffix="asset")

@@ -11,6 +11,17 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
 
     `shared` lets several sockets of one user listen on the port, each with its own connections.
     """
+    remedy = "another port is chosen with --port or BOXOFFICE_PORT"
+    return _listen(settings, settings.port, remedy, shared=shared)
+
+
+def listen_for_metrics(settings: Settings, *, shared: bool = False) -> socket.socket:
+    """Return a socket that listens on the port of the metrics; raise `CannotListen` likewise."""
+    remedy = "another port is chosen with BOXOFFICE_METRICS_PORT"
+    return _listen(settings, settings.metrics_port, remedy, shared=shared)
+
+
+def _listen(settings: Settings, port: int, remedy: str, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -20,12 +31,9 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
         # Connections inherit it.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
     try:
-        sock.bind((settings.host, settings.port))
+        sock.bind((settings.host, port))
         sock.listen(settings.backlog_max)
     except (OSError, OverflowError) as error:
         sock.close()
-        raise CannotListen(
-            f"cannot listen on {settings.host}:{settings.port}: {error}; "
-            "another port is chosen with --port or BOXOFFICE_PORT"
-        ) from error
+        raise CannotListen(f"cannot listen on {settings.host}:{port}: {error}; {remedy}") from error
     return sock

@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -47,13 +47,32 @@ async def serve(
     announce: Callable[[], None] = lambda: None,
     lane: Lane | None = None,
     streams: Streams | None = None,
+    metrics: tuple[Any, socket.socket] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: readiness goes first, requests in flight finish.
 
     After `drain_delay_ms`, in which load balancers notice, no connection is accepted, and `streams`
     end; requests still open after `drain_timeout_ms` are cut. What has a `lane` takes it past the
-    application.
+    application. `metrics` are an application and a socket of their own, served until the end.
     """
+    server = _server(app, settings, lane)
+    server.streams = streams
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    async with _serving_metrics(metrics, settings):
+        running = asyncio.create_task(server.serve(sockets=[sock]))
+        in_flight.started = True
+        announce()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([running, stopped], return_when="FIRST_COMPLETED")
+        if not running.done():
+            await _drain(server, settings, in_flight)
+        await running
+
+
+def _server(app: Any, settings: Settings, lane: Lane | None) -> Server:
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -67,19 +86,25 @@ async def serve(
         timeout_keep_alive=max(1, settings.keep_alive_ms // 1000),
         timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
     )
-    server = Server(config)
-    server.streams = streams
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    return Server(config)
+
+
+@asynccontextmanager
+async def _serving_metrics(
+    metrics: tuple[Any, socket.socket] | None, settings: Settings
+) -> AsyncIterator[None]:
+    """Serve them beside the rest: whatever floods that is no reason not to see it."""
+    if metrics is None:
+        yield
+        return
+    app, sock = metrics
+    server = _server(app, settings, None)
     running = asyncio.create_task(server.serve(sockets=[sock]))
-    in_flight.started = True
-    announce()
-    await asyncio.wait([running, asyncio.create_task(stop.wait())], return_when="FIRST_COMPLETED")
-    if not running.done():
-        await _drain(server, settings, in_flight)
-    await running
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running
 
 
 async def _drain(server: uvicorn.Server, settings: Settings, in_flight: InFlight) -> None:

@@ -8,6 +8,7 @@ from boxoffice.loadtest.model import Spec
 
 _NAME = "boxoffice"
 _PORT = 8000
+_METRICS_PORT = 9_100
 _WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PLAIN = frozenset(_WORD + "0123456789-_./")
 _AMBIGUOUS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "~"})
@@ -35,6 +36,7 @@ def values(spec: Spec) -> dict[str, Any]:
         "image": {"repository": _NAME, "tag": version(_NAME)},
         "replicaCount": spec.replicas_min,
         "resources": _resources(spec),
+        "podAnnotations": _scraped(),
         "autoscaling": {
             "enabled": True,
             "minReplicas": spec.replicas_min,
@@ -50,6 +52,11 @@ def values(spec: Spec) -> dict[str, Any]:
 
 def _labels(role: str) -> dict[str, str]:
     return {"app.kubernetes.io/name": _NAME, "app.kubernetes.io/component": role}
+
+
+def _scraped() -> dict[str, str]:
+    """Annotations by which Prometheus' usual configuration for pods finds them."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(_METRICS_PORT)}
 
 
 def _meta(name: str, role: str) -> dict[str, Any]:
@@ -80,6 +87,7 @@ def _pools(spec: Spec) -> list[dict[str, Any]]:
         {"name": "BOXOFFICE_VALKEY_POOL_MAX", "value": str(max(4, spec.valkey_per_pod))},
         {"name": "BOXOFFICE_CONNECTIONS_MAX", "value": str(2 * spec.connections_per_pod)},
         {"name": "BOXOFFICE_DRAIN_DELAY_MS", "value": str(_DRAIN_DELAY_MS)},
+        {"name": "BOXOFFICE_METRICS_PORT", "value": str(_METRICS_PORT)},
     ]
 
 
@@ -106,6 +114,11 @@ def _container(role: str, args: Sequence[str], env: Sequence[Mapping[str, Any]])
     }
 
 
+def _metrics_port() -> dict[str, Any]:
+    """From another machine the metrics are served on a port of their own."""
+    return {"name": "metrics", "containerPort": _METRICS_PORT}
+
+
 def _probe(path: str, period_s: int, failures: int) -> dict[str, Any]:
     return {
         "httpGet": {"path": path, "port": "http"},
@@ -117,7 +130,8 @@ def _probe(path: str, period_s: int, failures: int) -> dict[str, Any]:
 
 def _workload(role: str, pod: dict[str, Any], replicas: int | None) -> dict[str, Any]:
     name = _NAME if role == "api" else f"{_NAME}-{role}"
-    template = {"metadata": {"labels": _labels(role)}, "spec": pod}
+    metadata = {"labels": _labels(role), "annotations": _scraped()}
+    template = {"metadata": metadata, "spec": pod}
     spec: dict[str, Any] = {"selector": {"matchLabels": _labels(role)}, "template": template}
     if replicas is not None:
         spec["replicas"] = replicas
@@ -132,7 +146,7 @@ def _workload(role: str, pod: dict[str, Any], replicas: int | None) -> dict[str,
 def _deployment(spec: Spec) -> dict[str, Any]:
     container = {
         **_container("api", ["serve", "--port", str(_PORT)], _pools(spec)),
-        "ports": [{"name": "http", "containerPort": _PORT}],
+        "ports": [{"name": "http", "containerPort": _PORT}, _metrics_port()],
         "resources": _resources(spec),
         "startupProbe": _probe("/readyz", 1, 60),
         "readinessProbe": _probe("/readyz", 2, 2),
@@ -184,8 +198,10 @@ def _disruption_budget() -> dict[str, Any]:
 
 
 def _role(role: str) -> dict[str, Any]:
+    env = [{"name": "BOXOFFICE_ROLE_METRICS_PORT", "value": str(_METRICS_PORT)}]
     container = {
-        **_container(role, [role], []),
+        **_container(role, [role], env),
+        "ports": [_metrics_port()],
         "resources": {
             "requests": {"cpu": "50m", "memory": "96Mi"},
             "limits": {"cpu": "500m", "memory": "192Mi"},

@@ -9,6 +9,16 @@ _SUBSCRIBER_PREFIX_BITS = 64
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
+def is_loopback(address: str) -> bool:
+    """Say whether an address is one of this machine's own (RFC 1122, section 3.2.1.3; RFC 4291)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    inner = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (inner or parsed).is_loopback
+
+
 @lru_cache(maxsize=8_192)
 def address_bucket(address: str) -> str:
     """Return the key by which a client address is counted.
