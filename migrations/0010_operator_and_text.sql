@@ -16,6 +16,17 @@ ALTER TABLE users VALIDATE CONSTRAINT users_role_known;
 CREATE INDEX concerts_by_age ON concerts (created_at, concert_id);
 CREATE INDEX logbook_by_entry ON logbook (entry_id);
 
+-- Text -----------------------------------------------------------------------------------------------
+-- What people search for is kept in one form (NFC) from this release on, and so is what is there. Sections,
+-- rows and seat ids are left as they are: they name seats, and two of them may differ in nothing else.
+
+UPDATE concerts
+   SET title = normalize(title), artist = normalize(artist), venue = normalize(venue),
+       description = normalize(description)
+ WHERE title IS NOT NORMALIZED OR artist IS NOT NORMALIZED OR venue IS NOT NORMALIZED
+    OR description IS NOT NORMALIZED;
+UPDATE users SET name = normalize(name) WHERE name IS NOT NORMALIZED;
+
 -- migrate:down
 -- Forward only: a later migration corrects an earlier one.
 -- Concerts and what is done to them are few: an index is made in a moment.

@@ -45,6 +45,7 @@ def test_an_address_has_one_spelling(typed: str, meant: str) -> None:
         "a@b.example\x00",
         "\ud800@b.example",
         "민수@b.example",
+        "\u212a@b.example",
         "a" * 250 + "@b.kr",
     ],
 )

@@ -2,22 +2,28 @@
 
 import csv
 import io
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from boxoffice.catalog.rules import (
     NewSeat,
     acceptable,
+    check_csv,
     hall,
+    labels_of,
+    misspelt,
     parse_csv,
     seats_of,
 )
+from boxoffice.catalog.sheets import Assumed
 from boxoffice.errors import Invalid, SeatMapInvalid
+from boxoffice.platform.text import TextFault, normal_label
 
 from .support import schedule, seat
 
@@ -77,7 +83,7 @@ def test_the_default_seat_id_has_no_blanks() -> None:
         (HEADER + "A,1,1,R,1\nA,1,2,R\n", 3, "4 fields where the header has 5"),
         (HEADER + "A,1,1,R,1\n\nA,1,2,R,1,9\n", 4, "6 fields where the header has 5"),
         (HEADER + "A,1,x,R,1\n", 2, "number 'x'"),
-        (HEADER + "A,1,1.5,R,1\n", 2, "number '1.5'"),
+        (HEADER + "A,1,1.5,R,1\n", 2, "number '1.5' has a separator"),
         (HEADER + "A,1,0,R,1\n", 2, "number '0'"),
         (HEADER + "A,1,-1,R,1\n", 2, "number '-1'"),
         (HEADER + "A,1,100001,R,1\n", 2, "number '100001'"),
@@ -92,7 +98,16 @@ def test_the_default_seat_id_has_no_blanks() -> None:
         (HEADER + ",1,1,R,1\n", 2, "section is empty"),
         (HEADER + "A,  ,1,R,1\n", 2, "row is empty"),
         (HEADER + "A,1,1,,1\n", 2, "grade is empty"),
-        (HEADER + ",,,,\n", 2, "section is empty"),
+        (HEADER + ",,,,\n", 1, "no seats"),
+        (HEADER + ",1,,,\n", 2, "section is empty"),
+        (HEADER + 'A,1,1,R,"110,000"\n', 2, "has a separator"),
+        (HEADER + "A,1,1,R,110.00\n", 2, "has a separator"),
+        (HEADER + "\u200b,1,1,R,1\n", 2, "section is empty"),
+        (HEADER + "A\u202eB,1,1,R,1\n", 2, "invisible character"),
+        (HEADER + "\u3164,1,1,R,1\n", 2, "section is empty"),
+        (HEADER + "A,1,1,R,1\nＡ,1,2,R,1\n", 3, "section 'Ａ' is written 'A' at line 2"),
+        (HEADER + "A,a,1,R,1\nA,A,2,R,1\n", 3, "row 'A' is written 'a' at line 2"),
+        (HEADER + "A,1,1,VIP,1\nA,1,2,vip,1\n", 3, "grade 'vip' is written 'VIP' at line 2"),
         (HEADER + f"{'A' * 41},1,1,R,1\n", 2, "section has more than 40"),
         (HEADER + "A\x07,1,1,R,1\n", 2, "control character"),
         (HEADER + "\ud800,1,1,R,1\n", 2, "control character"),
@@ -123,11 +138,14 @@ def test_lines_are_counted_as_an_editor_counts_them(line_end: str) -> None:
 
 
 def test_not_utf8_names_its_line() -> None:
-    raw = (HEADER + "A,1,1,R,1\n").encode() + "가,1,2,R,1\n".encode("cp949")
-    problem = refusal(raw)
-    assert problem.extra["line"] == 3
-    assert "UTF-8" in problem.detail
-    assert refusal(HEADER.encode("utf-16")).extra["line"] == 1
+    """Damaged UTF-8 is not taken for CP949, in which most of it would be other letters."""
+    damaged = (HEADER + "A,1,1,R,1\n가,1,2,R,1\n").encode() + "나,1,2,R,1\n".encode()[1:]
+    for raw in (damaged, (HEADER + "A,1,1,R,1\n\n").encode() + b"\xff\xfe,1,2,R,1\n"):
+        problem = refusal(raw)
+        assert (problem.extra["line"], problem.extra["reason"]) == (4, "not_utf8")
+        assert "UTF-8" in problem.detail
+    half = (HEADER + "A,1,1,R,1\n").encode("utf-16")[:-1]
+    assert (refusal(half).extra["line"], refusal(half).extra["reason"]) == (2, "not_utf8")
 
 
 def test_a_repeated_seat_id_names_both_lines() -> None:
@@ -146,6 +164,120 @@ def test_default_seat_ids_that_collide_are_refused() -> None:
     problem = refusal(HEADER + "A-1,2,3,R,1\nA,1-2,3,R,1\n")
     assert place(problem) == {"line": 3, "first_line": 2}
     assert problem.extra["reason"] == "repeated"
+
+
+NFD_GA = unicodedata.normalize("NFD", "가")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("가", NFD_GA), ("A", "Ａ"), ("a", "A"), ("A B", "A\u00a0 B"), ("❤", "❤\ufe0f")],
+)
+def test_a_place_that_looks_the_same_is_repeated(one: str, other: str) -> None:
+    for rows in (f"{one},1,1,R,1\n{other},1,1,R,1\n", f"A,{one},1,R,1\nA,{other},1,R,1\n"):
+        problem = refusal(HEADER + rows)
+        assert place(problem) == {"line": 3, "first_line": 2}
+        assert problem.extra["reason"] == "repeated"
+
+
+def test_labels_are_kept_in_one_form() -> None:
+    text = HEADER + f"{NFD_GA}\u00a0,\u30001  열,1,{NFD_GA},1\n가,1 열,2,가,1\n"
+    first, second = parse_csv(text, 100)
+    assert (first.seat_id, first.section, first.row, first.grade) == (
+        "가-1_열-1",
+        "가",
+        "1 열",
+        "가",
+    )
+    assert (second.section, second.row, second.grade) == (first.section, first.row, first.grade)
+    syllables = "가" * 40
+    long = HEADER + f"{unicodedata.normalize('NFD', syllables)},1,1,R,1\n"
+    assert parse_csv(long, 100)[0].section == syllables
+    own = f"section,row,number,grade,price,seat_id\nA,1,1,R,1,{NFD_GA}1\n"
+    assert parse_csv(own, 100)[0].seat_id == "가1"
+
+
+def test_another_spelling_of_what_is_there_is_told() -> None:
+    known = [seat(1, section="가", grade="VIP"), seat(2, section="B", row="a")]
+    new = [
+        seat(1, section="가", row="A", grade="VIP"),
+        seat(2, section="b", row="A"),
+        seat(3, section="B", row="Ａ"),
+        seat(4, grade="Vip"),
+    ]
+    told = dict(misspelt(new, known))
+    assert list(told) == [1, 2, 3]
+    assert told[2] == "The schedule writes the row 'Ａ' as 'a'."
+    # Both spellings are there: the damage is done, and neither is refused for it.
+    assert list(misspelt(new[3:], [*known, seat(9, grade="Vip")])) == []
+
+
+PLAIN = "section,row,number,grade,price\n가,1,1,R,1000\n가,1,2,R석,1000\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "assumed"),
+    [
+        (PLAIN.encode(), Assumed()),
+        (PLAIN.encode("utf-8-sig"), Assumed()),
+        (PLAIN.encode("cp949"), Assumed(encoding="cp949")),
+        (PLAIN.replace("R석", "호").encode("cp949"), Assumed(encoding="cp949")),
+        (PLAIN.encode("utf-16"), Assumed(encoding="utf-16le")),
+        (PLAIN.encode("utf-16-le"), Assumed(encoding="utf-16le")),
+        (("\ufeff" + PLAIN).encode("utf-16-be"), Assumed(encoding="utf-16be")),
+        (PLAIN.encode("utf-16-be"), Assumed(encoding="utf-16be")),
+        (PLAIN.replace(",", ";").encode(), Assumed(delimiter=";")),
+        (PLAIN.replace(",", "\t").encode("utf-16"), Assumed(encoding="utf-16le", delimiter="\t")),
+        (PLAIN.replace("\n", "\r\n").replace(",", ";").encode("cp949"),
+         Assumed(encoding="cp949", delimiter=";")),
+        ((PLAIN + ",,,,\n").encode(), Assumed(ignored_rows=1)),
+        ((PLAIN + ", ,\u00a0,,\r\n;\n,\n").replace(";", ",").encode(), Assumed(ignored_rows=3)),
+        (PLAIN.replace("\n", ",,\n").encode(), Assumed(ignored_columns=2)),
+        (PLAIN.replace("price\n", "price,,\n").encode(), Assumed(ignored_columns=2)),
+        (PLAIN.replace("1,R", "1,R").replace("1000\n", "1000,\n").encode(),
+         Assumed(ignored_columns=1)),
+        (PLAIN.replace("price\n", "price,, \n").replace(",", ";").encode("utf-16"),
+         Assumed(encoding="utf-16le", delimiter=";", ignored_columns=2)),
+    ],
+)  # fmt: skip
+def test_what_spreadsheets_write_is_read_and_told(raw: bytes, assumed: Assumed) -> None:
+    found = parse_csv(raw, 100)
+    assert [(one.section, one.number, one.price_minor) for one in found] == [
+        ("가", 1, 1000),
+        ("가", 2, 1000),
+    ]
+    checked = check_csv(raw, 100, 10)
+    assert (checked.seats, checked.errors, checked.assumed) == (found, [], assumed)
+
+
+def test_a_quoted_line_end_is_counted_in_any_encoding() -> None:
+    rows = [
+        "section;row;number;grade;price;;",
+        '"A\r\nB";1;1;R;1',
+        "가;1;1;R;1",
+        "가;1;x;R;1;;",
+        ";;;;;;",
+    ]
+    text = "\r\n".join(rows)
+    for encoding in ("utf-8", "cp949", "utf-16"):
+        checked = check_csv(text.encode(encoding), 9, 9)
+        assert [error.extra["line"] for error in checked.errors] == [2, 5]
+        assert (checked.lines, checked.assumed.delimiter) == ([4], ";")
+        assert (checked.assumed.ignored_rows, checked.assumed.ignored_columns) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("section,,row,number,grade,price\nA,,1,1,R,1\n", 1, "column_unknown"),
+        ("section,row,number,grade,price,,\nA,1,1,R,1,x,\n", 2, "fields"),
+        ("section|row|number|grade|price\nA|1|1|R|1\n", 1, "column_unknown"),
+        ("\u0080\u0081", 1, "column_unknown"),
+    ],
+)
+def test_what_is_in_the_way_is_not_ignored(text: str, line: int, reason: str) -> None:
+    problem = refusal(text)
+    assert (problem.extra["line"], problem.extra["reason"]) == (line, reason)
 
 
 def test_too_many_seats() -> None:
@@ -186,13 +318,22 @@ def test_a_refusal_of_json_names_its_index(entries: list[Entry], extra: dict[str
     assert place(caught.value) == extra
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40).filter(
-    lambda text: text == text.strip()
+def _is_label(text: str) -> bool:
+    try:
+        return normal_label(text) == text
+    except TextFault:
+        return False
+
+
+TEXTS = st.text(st.characters(exclude_categories=["C", "M"]), min_size=1, max_size=9).filter(
+    _is_label
 )
 SEATS = st.lists(
     st.builds(
         NewSeat,
-        seat_id=st.text(st.characters(exclude_categories=["Cc", "Cs", "Z"]), min_size=1),
+        seat_id=st.text(st.characters(exclude_categories=["C", "M", "Z"]), min_size=1).filter(
+            _is_label
+        ),
         section=TEXTS,
         row=TEXTS,
         number=st.integers(1, 100_000),
@@ -211,12 +352,22 @@ SEATS = st.lists(
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),
     mark=st.sampled_from(["", "\ufeff"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    delimiter=st.sampled_from([",", ";", "\t"]),
+    encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-le", "utf-16-be"]),
 )
 def test_what_is_written_is_read(
-    seats: list[NewSeat], columns: list[str], line_end: str, mark: str, quoting: Any
+    seats: list[NewSeat],
+    columns: list[str],
+    line_end: str,
+    mark: str,
+    quoting: Any,
+    delimiter: Any,
+    encoding: str,
 ) -> None:
+    labels = [label for one in seats for label in labels_of(one)]
+    assume(len({key for key, _, _ in labels}) == len({(key, text) for key, _, text in labels}))
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator=line_end, quoting=quoting)
+    writer = csv.writer(out, lineterminator=line_end, quoting=quoting, delimiter=delimiter)
     writer.writerow(columns)
     for one in seats:
         cells = {
@@ -224,7 +375,7 @@ def test_what_is_written_is_read(
             "number": one.number, "grade": one.grade, "price": one.price_minor,
         }  # fmt: skip
         writer.writerow([cells[column] for column in columns])
-    assert parse_csv((mark + out.getvalue()).encode(), 100) == seats
+    assert parse_csv((mark + out.getvalue()).encode(encoding), 100) == seats
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))

@@ -417,6 +417,16 @@ async def test_seats_in_the_way_have_the_id_or_the_place(
     assert await store.seats_in_the_way(mine.schedule_id, new, 9) == []
 
 
+async def test_labels_are_those_of_one_hall(db: Database, mine: Hall, other: Hall) -> None:
+    await db.fetch("UPDATE seats SET grade = 'X' WHERE schedule_id = $1", other.schedule_id)
+    [here] = await CatalogStore(db).labels(mine.schedule_id)
+    [there] = await CatalogStore(db).labels(other.schedule_id)
+    assert (here.section, here.row, there.grade) == (there.section, there.row, "X")
+    assert here.grade != "X"
+    async with db.writing() as connection:
+        assert await catalog.labels(connection, mine.schedule_id) == [here]
+
+
 # The desk and the logbook --------------------------------------------------------------------------
 
 
@@ -433,10 +443,13 @@ async def test_the_desk_finds_the_reservations_of_one_hall(
     ]
 
     async def ids(before: UUID | None, seat: str | None, limit: int = 9) -> list[UUID]:
-        return [found.reservation_id for found in await desk.of_schedule(here, before, seat, limit)]
+        seats = None if seat is None else ["S999", seat]
+        found = await desk.of_schedule(here, before, seats, limit)
+        return [one.reservation_id for one in found]
 
     async def of_one(before: UUID | None, seat: str | None, limit: int = 9) -> list[UUID]:
-        found = await desk.of_person(here, before, email, seat, limit)
+        seats = None if seat is None else [seat, "S999"]
+        found = await desk.of_person(here, before, email, seats, limit)
         return [one.reservation_id for one in found]
 
     assert await ids(None, None) == [third, second, first]

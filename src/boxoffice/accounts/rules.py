@@ -56,10 +56,11 @@ def normal_email(text: str) -> str:
     The part before the @ is lowered too: no provider of note tells case apart there, and people do
     not remember how they typed it.
     """
-    email = text.strip(" ").lower()
+    # Before it is lowered: the sign of the kelvin becomes the letter k.
+    email = text.strip(" ")
     if len(email) > EMAIL_CHARS_MAX or not _is_email(email):
         raise Invalid("This is not an e-mail address.")
-    return email
+    return email.lower()
 
 
 def accepted_password(text: str) -> str:

@@ -270,6 +270,10 @@ SELECT n.seat_id
           AND s.section = n.section AND s.row_label = n.row_label AND s.number = n.number)
  LIMIT $6;
 
+-- name: labels_of_schedule
+-- How sections, rows and grades are written in a schedule.
+SELECT DISTINCT s.section, s.row_label AS row, s.grade FROM seats s WHERE s.schedule_id = $1;
+
 -- name: insert_seats
 -- A part of a seat map; $2 is the ordinal of its first seat.
 INSERT INTO seats (schedule_id, ordinal, seat_id, section, row_label, number, grade, price_minor)

@@ -1,15 +1,15 @@
 """What makes a seat map and a schedule acceptable."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn, Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
+from boxoffice.catalog.sheets import INDEX, LINE, Assumed, Where, rows_of
 from boxoffice.errors import Invalid, SeatMapInvalid
+from boxoffice.platform.text import TYPED_PER_CHAR_MAX, TextFault, normal_label, same_to_people
 
 NUMBER_MAX = 100_000
 PRICE_MAX_MINOR = 9_000_000_000_000
@@ -20,10 +20,10 @@ YEAR_MAX = 2200
 
 _REQUIRED = ("section", "row", "number", "grade", "price")
 _COLUMNS = frozenset({"seat_id", *_REQUIRED})
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _BLANK = re.compile(r"\s")
 _DIGITS = re.compile(r"[0-9]{1,18}")
-_LINE_END = re.compile(r"\r\n|\r|\n")
+# Digits in groups, or with decimals: 110,000 or 110.000 or 110 000,00 or 12.50.
+_GROUPED = re.compile(r"[0-9]{1,15}(?:[,.'\u2019 \u00a0\u202f][0-9]{1,3})+")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -41,13 +41,14 @@ class NewSeat(msgspec.Struct, frozen=True, gc=False):
 class CheckedMap(msgspec.Struct):
     """A seat map that was looked at: its good seats with their lines, and the errors with theirs.
 
-    `ended_early` says that the rest was not looked at.
+    `ended_early` says that the rest was not looked at, `assumed` how the file was read.
     """
 
     seats: list[NewSeat] = msgspec.field(default_factory=list)
     lines: list[int] = msgspec.field(default_factory=list)
     errors: list[SeatMapInvalid] = msgspec.field(default_factory=list)
     ended_early: bool = False
+    assumed: Assumed = msgspec.field(default_factory=Assumed)
 
 
 class SeatEntry(Protocol):
@@ -65,6 +66,21 @@ class SeatEntry(Protocol):
     def grade(self) -> str: ...
     @property
     def price(self) -> int: ...
+
+
+class Labelled(Protocol):
+    """A seat, as far as what is written on it goes."""
+
+    @property
+    def section(self) -> str: ...
+    @property
+    def row(self) -> str: ...
+    @property
+    def grade(self) -> str: ...
+
+
+# A label as people see it: its column, and the keys of what it stands in.
+Key: TypeAlias = tuple[str, ...]
 
 
 class NewConcert(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,34 +103,17 @@ class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
     ticket_limit: int
 
 
-class _Where:
-    """A place in a seat map that errors name: a physical line of a CSV, or an index of a JSON list."""
-
-    def __init__(self, member: str, word: str, first: int) -> None:
-        self.member = member
-        self.word = word
-        self.first = first
-
-    def refuse(self, at: int, complaint: str, **extra: object) -> NoReturn:
-        """Raise `SeatMapInvalid` about the place `at`; a `reason` in `extra` is a stable word."""
-        raise SeatMapInvalid(f"{self.word} {at}: {complaint}.", **{self.member: at}, **extra)
-
-
-_LINE = _Where("line", "Line", 1)
-_INDEX = _Where("index", "Seat at index", 0)
-
-
 def parse_csv(text: bytes | str, seats_max: int) -> list[NewSeat]:
     """Return the seats of a CSV seat map (RFC 4180, with a header) in the order of the file.
 
     The columns section, row, number, grade and price (minor units) are needed, seat_id is optional; any
-    order, a byte order mark and any line ends will do. Raises `SeatMapInvalid` with `line`.
+    order, encoding and separator that `sheets` knows will do. Raises `SeatMapInvalid` with `line`.
     """
-    rows = _csv_rows(_decoded(text))
+    rows = rows_of(text, _COLUMNS, Assumed())
     header_line, header = next(rows, (1, []))
     columns = _columns(header_line, header)
     found = ((line, _csv_seat(line, _cells(line, columns, cells))) for line, cells in rows)
-    return _distinct(found, _LINE, seats_max)
+    return _distinct(found, LINE, seats_max)
 
 
 def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedMap":
@@ -125,10 +124,10 @@ def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedMap
     """
     checked = CheckedMap()
     try:
-        rows = _csv_rows(_decoded(text))
+        rows = rows_of(text, _COLUMNS, checked.assumed)
         header_line, header = next(rows, (1, []))
         columns = _columns(header_line, header)
-        _check_rows(rows, columns, _Distinct(_LINE, seats_max), checked, errors_max)
+        _check_rows(rows, columns, _Distinct(LINE, seats_max), checked, errors_max)
     except SeatMapInvalid as error:
         checked.errors.append(error)
         checked.ended_early = True
@@ -163,7 +162,7 @@ def _check_rows(
 
 def seats_of(entries: Sequence[SeatEntry], seats_max: int) -> list[NewSeat]:
     """Return the seats of a JSON seat map in its order; raise `SeatMapInvalid` with `index`."""
-    return _distinct(enumerate(map(_json_seat, range(len(entries)), entries)), _INDEX, seats_max)
+    return _distinct(enumerate(map(_json_seat, range(len(entries)), entries)), INDEX, seats_max)
 
 
 def in_sections(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int]]:
@@ -236,60 +235,22 @@ def _utc(member: str, moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _decoded(text: bytes | str) -> str:
-    decoded = text if isinstance(text, str) else _from_utf8(text)
-    decoded = decoded.removeprefix("\ufeff")
-    head, nul, _ = decoded.partition("\x00")
-    if nul:
-        _LINE.refuse(_line_of(head), "there is a NUL character", reason="control")
-    return decoded
-
-
-def _from_utf8(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        _LINE.refuse(
-            _line_of(raw[: error.start].decode("utf-8")), "the text is not UTF-8", reason="not_utf8"
-        )
-
-
-def _line_of(before: str) -> int:
-    return 1 + len(_LINE_END.findall(before))
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not blank, each with the physical line on which it starts."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            _LINE.refuse(line, f"this is not CSV: {error}", reason="not_csv")
-        if cells is None:
-            return
-        cells = [cell.strip() for cell in cells]
-        if cells not in ([], [""]):
-            yield line, cells
-
-
 def _columns(line: int, header: Sequence[str]) -> list[str]:
     for at, name in enumerate(header):
         if name not in _COLUMNS:
-            _LINE.refuse(
+            LINE.refuse(
                 line,
                 f"there is no column {_shown(name)}",
                 reason="column_unknown",
                 column=name[:TEXT_MAX],
             )
         if name in header[:at]:
-            _LINE.refuse(
+            LINE.refuse(
                 line, f"the column '{name}' is there twice", reason="column_twice", column=name
             )
     for name in _REQUIRED:
         if name not in header:
-            _LINE.refuse(
+            LINE.refuse(
                 line, f"the column '{name}' is missing", reason="column_missing", column=name
             )
     return list(header)
@@ -297,7 +258,7 @@ def _columns(line: int, header: Sequence[str]) -> list[str]:
 
 def _cells(line: int, columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     if len(cells) != len(columns):
-        _LINE.refuse(
+        LINE.refuse(
             line,
             f"there are {len(cells)} fields where the header has {len(columns)}",
             reason="fields",
@@ -306,28 +267,28 @@ def _cells(line: int, columns: Sequence[str], cells: Sequence[str]) -> dict[str,
 
 
 def _csv_seat(line: int, cells: Mapping[str, str]) -> NewSeat:
-    texts = [_text(_LINE, line, column, cells[column]) for column in ("section", "row", "grade")]
+    texts = [_text(LINE, line, column, cells[column]) for column in ("section", "row", "grade")]
     number = _whole(line, "number", cells["number"], 1, NUMBER_MAX)
     price_minor = _whole(line, "price", cells["price"], 0, PRICE_MAX_MINOR)
-    return _seat(_LINE, line, texts, number, price_minor, cells.get("seat_id"))
+    return _seat(LINE, line, texts, number, price_minor, cells.get("seat_id"))
 
 
 def _json_seat(index: int, entry: SeatEntry) -> NewSeat:
     texts = [
-        _text(_INDEX, index, column, getattr(entry, column))
+        _text(INDEX, index, column, getattr(entry, column))
         for column in ("section", "row", "grade")
     ]
-    return _seat(_INDEX, index, texts, entry.number, entry.price, entry.seat_id)
+    return _seat(INDEX, index, texts, entry.number, entry.price, entry.seat_id)
 
 
 def _seat(
-    where: _Where, at: int, texts: Sequence[str], number: int, price_minor: int, seat_id: str | None
+    where: Where, at: int, texts: Sequence[str], number: int, price_minor: int, seat_id: str | None
 ) -> NewSeat:
     section, row, grade = texts
     if seat_id is None:
         seat_id = _BLANK.sub("_", f"{section}-{row}-{number}")
     else:
-        _text(where, at, "seat_id", seat_id, SEAT_ID_MAX)
+        seat_id = _text(where, at, "seat_id", seat_id, SEAT_ID_MAX)
         if _BLANK.search(seat_id):
             where.refuse(
                 at, f"the seat_id {_shown(seat_id)} has a blank", reason="blank", column="seat_id"
@@ -335,38 +296,78 @@ def _seat(
     return NewSeat(seat_id, section, row, number, grade, price_minor)
 
 
-def _text(where: _Where, at: int, column: str, text: str, length_max: int = TEXT_MAX) -> str:
-    if not text or text.isspace():
-        where.refuse(at, f"{column} is empty", reason="empty", column=column)
-    if len(text) > length_max:
+def _text(where: Where, at: int, column: str, text: str, length_max: int = TEXT_MAX) -> str:
+    """Return the normal form of a label."""
+    # No more of it than can be right: what is longer is refused below.
+    typed_max = length_max * TYPED_PER_CHAR_MAX
+    try:
+        label = normal_label(text[: typed_max + 1])
+    except TextFault as fault:
+        shown = "" if fault.reason == "empty" else f" {_shown(text)}"
+        where.refuse(at, f"{column}{shown} {fault.complaint}", reason=fault.reason, column=column)
+    if len(label) > length_max or len(text) > typed_max:
         where.refuse(
             at, f"{column} has more than {length_max} characters", reason="too_long", column=column
         )
-    if _FORBIDDEN.search(text):
-        where.refuse(
-            at, f"{column} {_shown(text)} has a control character", reason="control", column=column
-        )
-    return text
+    return label
 
 
 def _whole(line: int, column: str, text: str, low: int, high: int) -> int:
     if not text:
-        _LINE.refuse(line, f"{column} is empty", reason="empty", column=column)
+        LINE.refuse(line, f"{column} is empty", reason="empty", column=column)
+    if _GROUPED.fullmatch(text):
+        complaint = f"{column} {_shown(text)} has a separator; write the digits alone"
+        LINE.refuse(line, complaint, reason="separator", column=column)
     value = int(text) if _DIGITS.fullmatch(text) else -1
     if not low <= value <= high:
         complaint = f"{column} {_shown(text)} is not a whole number between {low} and {high}"
-        _LINE.refuse(line, complaint, reason="not_whole", column=column)
+        LINE.refuse(line, complaint, reason="not_whole", column=column)
     return value
 
 
-class _Distinct:
-    """The seats of a map so far: no id and no place comes twice, and there are not too many."""
+def labels_of(seat: Labelled) -> tuple[tuple[Key, str, str], ...]:
+    """Return each label of a seat: what it is to people, its column, and how it is written.
 
-    def __init__(self, where: _Where, seats_max: int) -> None:
+    The rows of two sections have nothing to do with each other.
+    """
+    section = same_to_people(seat.section)
+    return (
+        (("section", section), "section", seat.section),
+        (("row", section, same_to_people(seat.row)), "row", seat.row),
+        (("grade", same_to_people(seat.grade)), "grade", seat.grade),
+    )
+
+
+def misspelt(seats: Sequence[NewSeat], known: Iterable[Labelled]) -> Iterator[tuple[int, str]]:
+    """Yield which of `seats` write a label of `known` seats in another way, and what is wrong."""
+    written: dict[Key, set[str]] = {}
+    for seat in known:
+        for key, _, label in labels_of(seat):
+            written.setdefault(key, set()).add(label)
+    for at, one in enumerate(seats):
+        for key, column, label in labels_of(one):
+            others = written.get(key)
+            if others is not None and label not in others:
+                yield (
+                    at,
+                    f"The schedule writes the {column} {_shown(label)} as {_shown(min(others))}.",
+                )
+                break
+
+
+class _Distinct:
+    """The seats of a map so far: no id and no place comes twice, and there are not too many.
+
+    A place is what people take for one: section and row may differ in case or width. And where it is
+    another place, a label is written in one way: two sections that look alike are one to people.
+    """
+
+    def __init__(self, where: Where, seats_max: int) -> None:
         self._where = where
         self._seats_max = seats_max
         self._ids: dict[object, int] = {}
         self._places: dict[object, int] = {}
+        self._written: dict[Key, tuple[str, int]] = {}
 
     def require_room(self, at: int) -> None:
         """Raise `SeatMapInvalid` where the seat at `at` is one too many."""
@@ -377,12 +378,22 @@ class _Distinct:
     def add(self, at: int, seat: NewSeat) -> None:
         """Take the seat at `at`; raise `SeatMapInvalid` where an earlier one has its id or place."""
         _once(self._where, at, self._ids, seat.seat_id, f"seat_id {_shown(seat.seat_id)}")
-        place = (seat.section, seat.row, seat.number)
-        what = f"section, row and number {_shown(' '.join(map(str, place)))}"
+        what = f"section, row and number {_shown(f'{seat.section} {seat.row} {seat.number}')}"
+        place = (same_to_people(seat.section), same_to_people(seat.row), seat.number)
         _once(self._where, at, self._places, place, what)
+        for key, column, label in labels_of(seat):
+            written, first = self._written.setdefault(key, (label, at))
+            if written != label:
+                self._refuse_spelling(at, column, label, written, first)
+
+    def _refuse_spelling(self, at: int, column: str, label: str, other: str, first: int) -> None:
+        word = self._where.word.lower()
+        complaint = f"{column} {_shown(label)} is written {_shown(other)} at {word} {first}"
+        extra = {f"first_{self._where.member}": first}
+        self._where.refuse(at, complaint, reason="spelling", column=column, **extra)
 
 
-def _distinct(found: Iterable[tuple[int, NewSeat]], where: _Where, seats_max: int) -> list[NewSeat]:
+def _distinct(found: Iterable[tuple[int, NewSeat]], where: Where, seats_max: int) -> list[NewSeat]:
     distinct = _Distinct(where, seats_max)
     seats: list[NewSeat] = []
     for at, seat in found:
@@ -394,7 +405,7 @@ def _distinct(found: Iterable[tuple[int, NewSeat]], where: _Where, seats_max: in
     return seats
 
 
-def _once(where: _Where, at: int, seen: dict[object, int], key: object, what: str) -> None:
+def _once(where: Where, at: int, seen: dict[object, int], key: object, what: str) -> None:
     first = seen.setdefault(key, at)
     if first != at:
         word = where.word.lower()

@@ -24,6 +24,7 @@ from boxoffice.catalog.views import (
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
+    SeatMapAssumed,
     SeatMapError,
     SeatMapPreview,
     SeatsAdded,
@@ -216,7 +217,8 @@ class Catalog:
         """Add all of `seats` or none.
 
         Raises `ScheduleNotFound`, `SeatMapLocked` once it has been opened, `SeatExists` with the
-        `seat_ids`, and `SeatMapInvalid` where there would be too many.
+        `seat_ids`, and `SeatMapInvalid` where there would be too many, or where they write a section,
+        row or grade in another way than the seats that are there.
         """
         async with self._store.transaction() as connection:
             schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
@@ -228,6 +230,9 @@ class Catalog:
             self._check_room(before + len(seats))
             if before:
                 await _refuse_repeated(connection, schedule_id, seats)
+                known_labels = await store.labels(connection, schedule_id)
+                for _, complaint in rules.misspelt(seats, known_labels):
+                    raise SeatMapInvalid(complaint, reason="spelling")
             for at in range(0, len(seats), _INSERT_MAX):
                 part = seats[at : at + _INSERT_MAX]
                 await store.insert_seats(connection, schedule_id, before + at, part)
@@ -258,6 +263,7 @@ class Catalog:
         errors = [_seat_map_error(error) for error in checked.errors]
         if schedule.seats_total:
             errors += await self._in_the_way(schedule_id, checked)
+            errors += await self._misspelt(schedule_id, checked)
         seats_total = schedule.seats_total + len(checked.seats)
         # A map that adds nothing has no line to blame for what a lowered limit makes of the others.
         if checked.seats and seats_total > self._settings.seats_per_schedule_max:
@@ -275,6 +281,13 @@ class Catalog:
                 message=f"The schedule has the seat '{seat_id}' already.",
             )
             for seat_id in known
+        ]
+
+    async def _misspelt(self, schedule_id: UUID, checked: CheckedMap) -> list[SeatMapError]:
+        found = rules.misspelt(checked.seats, await self._store.labels(schedule_id))
+        return [
+            SeatMapError(line=checked.lines[at], reason="spelling", message=complaint)
+            for at, complaint in islice(found, _NAMED_MAX)
         ]
 
     async def publish(
@@ -437,6 +450,7 @@ def _preview(
             for grade, (seats, low, high) in islice(grades.items(), _SHOWN_MAX)
         ],
         grades_total=len(grades),
+        assumed=SeatMapAssumed(**msgspec.structs.asdict(checked.assumed)),
     )
 
 

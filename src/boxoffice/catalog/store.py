@@ -50,6 +50,14 @@ class StatesRow(NamedTuple):
     closes_at: float
 
 
+class Labels(NamedTuple):
+    """What is written on seats."""
+
+    section: str
+    row: str
+    grade: str
+
+
 class OwnSchedule(NamedTuple):
     """A schedule as its organizer's commands need it."""
 
@@ -142,6 +150,12 @@ class CatalogStore:
             _SQL["seats_in_the_way"], schedule_id, *_ids_and_places(seats), limit
         )
         return column(rows, "seat_id")
+
+    async def labels(self, schedule_id: UUID) -> list[Labels]:
+        """Return how sections, rows and grades are written in a schedule."""
+        return [
+            Labels(*row) for row in await self._db.read(_SQL["labels_of_schedule"], schedule_id)
+        ]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -247,6 +261,12 @@ async def seats_in_the_way_of(
         _SQL["seats_in_the_way"], schedule_id, *_ids_and_places(seats), limit
     )
     return column(rows, "seat_id")
+
+
+async def labels(connection: Connection, schedule_id: UUID) -> list[Labels]:
+    """Return how sections, rows and grades are written in a schedule."""
+    rows = await connection.fetch(_SQL["labels_of_schedule"], schedule_id)
+    return [Labels(*row) for row in rows]
 
 
 def _ids_and_places(seats: Sequence[NewSeat]) -> tuple[list[Any], ...]:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.catalog.sheets import Delimiter, Encoding
 from boxoffice.platform.values import Money
 
 ConcertStatus = Literal["DRAFT", "PUBLISHED"]
@@ -194,6 +195,18 @@ class GradePreview(msgspec.Struct, frozen=True, kw_only=True):
     price_max: Money
 
 
+class SeatMapAssumed(msgspec.Struct, frozen=True, kw_only=True):
+    """How a CSV was read, which it does not say itself.
+
+    `ignored_rows` are rows of nothing but separators, `ignored_columns` empty columns at the right.
+    """
+
+    encoding: Encoding
+    delimiter: Delimiter
+    ignored_rows: int
+    ignored_columns: int
+
+
 class SeatMapPreview(msgspec.Struct, frozen=True, kw_only=True):
     """What an upload of this seat map would bring; nothing was written.
 
@@ -211,6 +224,7 @@ class SeatMapPreview(msgspec.Struct, frozen=True, kw_only=True):
     sections_total: int
     grades: list[GradePreview]
     grades_total: int
+    assumed: SeatMapAssumed
 
 
 class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,14 +9,14 @@ SELECT s.schedule_id
 
 -- name: of_schedule
 -- Reservations of a schedule, newest first, before a place; of those that list a seat where one is
--- given. It reads back along the primary key, and for a seat through what it does not list.
+-- given, in one of its spellings. It reads back along the primary key, and for a seat through what it does not list.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
        r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
   FROM reservations r
   JOIN users u ON u.user_id = r.user_id
  WHERE r.schedule_id = $1
    AND ($2::uuid IS NULL OR r.reservation_id < $2)
-   AND ($3::text IS NULL OR $3 = ANY (r.seat_ids))
+   AND ($3::text[] IS NULL OR r.seat_ids && $3)
  ORDER BY r.reservation_id DESC
  LIMIT $4;
 
@@ -29,7 +29,7 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
   JOIN reservations r ON r.user_id = u.user_id AND r.schedule_id = $1
  WHERE u.email = $3
    AND ($2::uuid IS NULL OR r.reservation_id < $2)
-   AND ($4::text IS NULL OR $4 = ANY (r.seat_ids))
+   AND ($4::text[] IS NULL OR r.seat_ids && $4)
  ORDER BY r.reservation_id DESC
  LIMIT $5;
 

@@ -15,6 +15,7 @@ from boxoffice.errors import CursorInvalid
 from boxoffice.http.operation import Call, Gate, Reply, operation
 from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import ScopedId
+from boxoffice.platform.text import spellings
 from boxoffice.reservations.routes import RESERVATION_ID
 from boxoffice.reservations.rules import Status, status_at
 
@@ -74,7 +75,7 @@ class AdminReservations:
         wish = Wish(
             reservation_id=query.reservation_id.strip(),
             email=query.email,
-            seat_id=query.seat_id.strip(),
+            seat_ids=spellings(query.seat_id.strip()) if query.seat_id.strip() else (),
         )
         found = await self._service.find(
             readable_by(call.caller),

@@ -12,11 +12,14 @@ from boxoffice.platform.ids import ScopedId, parse_scoped
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reservation is to be found by; what is empty does not matter."""
+    """What a reservation is to be found by; what is empty does not matter.
+
+    `seat_ids` are the spellings of one, any of which will do.
+    """
 
     reservation_id: str = ""
     email: str = ""
-    seat_id: str = ""
+    seat_ids: tuple[str, ...] = ()
 
 
 class Desk:
@@ -41,18 +44,18 @@ class Desk:
             raise ScheduleNotFound
         if wish.reservation_id:
             return await self._by_id(schedule_id, wish)
-        seat_id = wish.seat_id or None
+        seat_ids = wish.seat_ids or None
         if wish.email:
             email = normal_email(wish.email)
-            return await self._store.of_person(schedule_id, before, email, seat_id, limit)
-        return await self._store.of_schedule(schedule_id, before, seat_id, limit)
+            return await self._store.of_person(schedule_id, before, email, seat_ids, limit)
+        return await self._store.of_schedule(schedule_id, before, seat_ids, limit)
 
     async def _by_id(self, schedule_id: UUID, wish: Wish) -> list[Found]:
         scoped = parse_scoped(wish.reservation_id)
         if scoped is None or scoped.schedule_id != schedule_id:
             return []
         found = await self._store.reservation(schedule_id, scoped.own_id)
-        if found is None or (wish.seat_id and wish.seat_id not in found.seat_ids):
+        if found is None or (wish.seat_ids and not set(wish.seat_ids) & set(found.seat_ids)):
             return []
         return [] if wish.email and normal_email(wish.email) != found.email else [found]
 

@@ -22,17 +22,22 @@ class DeskStore:
         return row is not None
 
     async def of_schedule(
-        self, schedule_id: UUID, before: UUID | None, seat_id: str | None, limit: int
+        self, schedule_id: UUID, before: UUID | None, seat_ids: Sequence[str] | None, limit: int
     ) -> list[Found]:
-        """Return up to `limit` reservations, newest first, of those that list `seat_id`."""
-        rows = await self._db.read(_SQL["of_schedule"], schedule_id, before, seat_id, limit)
+        """Return up to `limit` reservations, newest first, of those that list one of `seat_ids`."""
+        rows = await self._db.read(_SQL["of_schedule"], schedule_id, before, seat_ids, limit)
         return [_found(row) for row in rows]
 
     async def of_person(
-        self, schedule_id: UUID, before: UUID | None, email: str, seat_id: str | None, limit: int
+        self,
+        schedule_id: UUID,
+        before: UUID | None,
+        email: str,
+        seat_ids: Sequence[str] | None,
+        limit: int,
     ) -> list[Found]:
         """Return up to `limit` reservations of the person with this address, newest first."""
-        rows = await self._db.read(_SQL["of_person"], schedule_id, before, email, seat_id, limit)
+        rows = await self._db.read(_SQL["of_person"], schedule_id, before, email, seat_ids, limit)
         return [_found(row) for row in rows]
 
     async def reservation(self, schedule_id: UUID, reservation_id: UUID) -> Found | None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
 import falcon.asgi
 import msgspec
@@ -16,10 +16,19 @@ from boxoffice.errors import (
     MediaTypeUnsupported,
     Problem,
 )
+from boxoffice.platform.text import (
+    TYPED_PER_CHAR_MAX,
+    TextFault,
+    normal_line,
+    normal_paragraph,
+)
 
 B = TypeVar("B")
 
 JSON_TYPE = "application/json"
+
+# What makes the normal form of a text, by the name that its type gives it (`platform/values.py`).
+_NORMAL = {"line": normal_line, "paragraph": normal_paragraph}
 
 
 class Headed(Protocol):
@@ -69,6 +78,33 @@ def require_type(req: Headed, media_types: tuple[str, ...]) -> None:
         raise MediaTypeUnsupported(f"This call takes {' or '.join(media_types)}.")
 
 
+class _Text(NamedTuple):
+    """A member that people type, and how long its normal form may be."""
+
+    name: str
+    normal: Callable[[str], str]
+    chars_max: int
+
+    def settle(self, body: object) -> None:
+        """Give the member its normal form; raise `Invalid` where there is none."""
+        typed = getattr(body, self.name)
+        if typed is None:
+            return
+        try:
+            # No more of it than can be right: what is longer is refused below.
+            text = self.normal(typed[: self.chars_max * TYPED_PER_CHAR_MAX + 1])
+        except TextFault as fault:
+            raise self._refusal(fault.complaint) from fault
+        if len(text) > self.chars_max or len(typed) > self.chars_max * TYPED_PER_CHAR_MAX:
+            raise self._refusal(f"has more than {self.chars_max} characters")
+        if text != typed:
+            msgspec.structs.force_setattr(body, self.name, text)  # type: ignore[arg-type]
+
+    def _refusal(self, complaint: str) -> Invalid:
+        message = f"{self.name} {complaint}"
+        return Invalid(f"{message}.", errors=[{"path": f"$.{self.name}", "message": message}])
+
+
 class Reader(Generic[B]):
     """Reads bodies of one kind; `invalid` names the problem of a member that has one of its own."""
 
@@ -76,9 +112,10 @@ class Reader(Generic[B]):
         self._decode: Callable[[bytes], B] = msgspec.json.Decoder(kind).decode
         self._invalid = invalid or {}
         self._defaults = _defaults(kind)
+        self._texts = _texts(kind)
 
     def read(self, raw: bytes) -> B:
-        """Return `raw` as what this reader reads.
+        """Return `raw` as what this reader reads, its lines and paragraphs in their normal form.
 
         Raises `BadRequest` for what is not JSON (RFC 8259) or repeats a member, and `Invalid`, or the
         problem that `invalid` names for the offending member, for JSON of another shape.
@@ -95,6 +132,8 @@ class Reader(Generic[B]):
         # again.
         if raw.count(b":") > self._members_set(body):
             json.loads(raw, object_pairs_hook=_unrepeated)
+        for text in self._texts:
+            text.settle(body)
         return body
 
     def _members_set(self, body: B) -> int:
@@ -134,6 +173,23 @@ def _defaults(kind: Any) -> tuple[tuple[str, object], ...]:
     members = msgspec.structs.fields(plain)
     made_anew = msgspec.NODEFAULT
     return tuple((one.name, one.default) for one in members if one.default_factory is made_anew)
+
+
+def _texts(kind: Any) -> tuple[_Text, ...]:
+    """Return the members of a type that people type."""
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if not (isinstance(plain, type) and issubclass(plain, msgspec.Struct)):
+        return ()
+    found = []
+    for member in msgspec.structs.fields(plain):
+        for one in (member.type, *get_args(member.type)):
+            metas = getattr(one, "__metadata__", ())
+            found += [
+                _Text(member.name, _NORMAL[meta.extra["text"]], meta.extra["chars_max"])
+                for meta in metas
+                if isinstance(meta, msgspec.Meta) and meta.extra and "text" in meta.extra
+            ]
+    return tuple(found)
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,18 +6,29 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-# One line of visible text: control characters (NUL among them, which PostgreSQL cannot store) are out,
-# and so is a line of nothing but spaces. Python's `$` also matches before a last line end, hence the
+from boxoffice.platform.text import LINE_PATTERN, PARAGRAPH_PATTERN
+
+# A label without blanks, such as a seat id. Python's `$` also matches before a last line end, hence the
 # look-ahead, which means nothing elsewhere.
-_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$(?!\n)"
-# Several lines: tab and line ends are in.
-_PARAGRAPH = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-# A label without blanks, such as a seat id.
 _LABEL = r"^[^\x00-\x20\x7f]+$(?!\n)"
 
-Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE)]
-ShortLine = Annotated[str, Meta(min_length=1, max_length=40, pattern=_LINE)]
-Paragraph = Annotated[str, Meta(max_length=10_000, pattern=_PARAGRAPH)]
+
+def _text(kind: str, chars_max: int, pattern: str, chars_min: int) -> Meta:
+    """Describe a text that whoever reads a body puts into its normal form (`http/body.py`).
+
+    The lengths are of the normal form: as it is typed, a text may be longer. They and the pattern are
+    for callers; who breaks them is told in words what is wrong.
+    """
+    return Meta(
+        extra={"text": kind, "chars_max": chars_max},
+        extra_json_schema={"minLength": chars_min, "maxLength": chars_max, "pattern": pattern},
+    )
+
+
+Line = Annotated[str, _text("line", 200, LINE_PATTERN, 1)]
+ShortLine = Annotated[str, _text("line", 40, LINE_PATTERN, 1)]
+# Several lines.
+Paragraph = Annotated[str, _text("paragraph", 10_000, PARAGRAPH_PATTERN, 0)]
 Label = Annotated[str, Meta(min_length=1, max_length=128, pattern=_LABEL)]
 # A time with its offset from UTC (RFC 3339).
 Moment = Annotated[datetime, Meta(tz=True)]

@@ -12,6 +12,9 @@ import { lookUp, scheduleHead, table } from "./parts.js";
 // A file of 100,000 lines on a busy server.
 const TIMEOUT_MS = 60_000;
 const TEXT_MAX = 80;
+// How browsers call what the server calls CP949.
+const DECODERS = { cp949: "euc-kr" };
+const NAMES = { ",": "comma", ";": "semicolon", "\t": "tab" };
 const EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,165000\nA,1,2,VIP,165000\nA,2,1,R,143000";
 
 /** The page that imports a seat map. */
@@ -60,8 +63,12 @@ async function look(path, file, signal) {
   const raw = new Blob([await file.arrayBuffer()]);
   const options = { raw, type: "text/csv", signal, timeoutMs: TIMEOUT_MS, tries: 3 };
   const shown = await call("POST", `${path}/preview`, options);
-  const lines = shown.errors.length ? (await raw.text()).split(/\r\n|\r|\n/) : [];
+  const lines = shown.errors.length ? decoded(await raw.arrayBuffer(), shown.assumed.encoding).split(/\r\n|\r|\n/) : [];
   return { ...shown, raw, texts: shown.errors.map(({ line }) => lines[line - 1] ?? "") };
+}
+
+function decoded(bytes, encoding) {
+  return new TextDecoder(DECODERS[encoding] ?? encoding).decode(bytes);
 }
 
 function problem(error) {
@@ -69,15 +76,22 @@ function problem(error) {
 }
 
 function preview(shown, add) {
-  if (!shown.acceptable) return faults(shown);
+  if (!shown.acceptable) return [faults(shown), assumed(shown)];
   const button = h("button", { type: "button", class: "button primary", onclick: add }, t("import.add", { n: shown.seats_read }));
   return [
     h("div", { class: "notice good", role: "status" },
       h("p", {}, h("strong", {}, t("import.good", { n: shown.seats_read }))),
       h("p", {}, t("import.goodDetail", { total: shown.seats_total }))),
+    assumed(shown),
     h("div", { class: "two" }, grades(shown), sections(shown)),
     h("div", { class: "actions" }, button),
   ];
+}
+
+// What the file does not say and was found out: people see at once where that was wrong.
+function assumed({ assumed: { encoding, delimiter, ignored_rows: rows, ignored_columns: columns } }) {
+  return h("p", { class: "hint" }, t("import.assumed", { encoding: t(`encoding.${encoding}`), delimiter: t(`delimiter.${NAMES[delimiter]}`) }),
+    rows > 0 && ` ${t("import.ignoredRows", { n: rows })}`, columns > 0 && ` ${t("import.ignoredColumns", { n: columns })}`);
 }
 
 function faults(shown) {

@@ -37,9 +37,14 @@ function searchField(show) {
   });
 }
 
+// Keyboards differ in how they compose Hangul and accents, and in the width of letters.
+function folded(text) {
+  return text.normalize("NFKC").toLowerCase().normalize("NFKC");
+}
+
 function matches(item, text) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const where = `${item.title} ${item.artist} ${item.venue} ${dates(item)}`.toLowerCase();
+  const words = folded(text).split(/\s+/).filter(Boolean);
+  const where = folded(`${item.title} ${item.artist} ${item.venue} ${dates(item)}`);
   return words.every((word) => where.includes(word));
 }
 
