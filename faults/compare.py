@@ -77,6 +77,9 @@ AUDIT_OTHER = frozenset(
         "queue_order_kept",
         "queue_person_inside_once",
         "queue_cap_kept",
+        "queue_hold_within_stay",
+        "one_schedule_per_instant",
+        "hold_within_its_sale",
     }
 )
 _SAMPLES_MAX = 10

@@ -1,4 +1,4 @@
--- What the fault suite reads of the database; it writes nothing here.
+-- What the fault suite reads of the database, and the one thing that it sets there as an organizer would.
 
 -- name: seat_ids
 -- The seats of a schedule in their order.
@@ -15,3 +15,7 @@ SELECT transfer_id, user_id, amount_minor, idempotency_key
 SELECT (SELECT count(*) FROM outbox) AS events,
        (SELECT count(*) FROM reservations
          WHERE status = 'HELD' AND expires_at < clock_timestamp()) AS holds;
+
+-- name: one_at_a_time
+-- Let one person be in the waiting room of schedule $1 at a time, for as long as they want.
+UPDATE queue_rooms SET inside_max = 1, inside_s = 3600, grace_s = 3600 WHERE schedule_id = $1;

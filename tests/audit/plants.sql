@@ -589,3 +589,41 @@ INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admit
 SELECT '00000000-0000-4000-8000-000000000001', n, gen_random_uuid(), n, 9,
        now() + n * interval '1 minute', now() + interval '1 hour', 2, 2
   FROM generate_series(1, 3) n;
+
+-- name: one_schedule_per_instant__twice
+-- Two performances of one concert at one instant.
+DROP INDEX schedules_one_per_instant;
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit)
+SELECT gen_random_uuid(), concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit
+  FROM schedules;
+
+-- name: one_schedule_per_instant__opens_too_late
+-- A sale that opens when the performance begins.
+ALTER TABLE schedules DROP CONSTRAINT schedules_opens_before_start;
+UPDATE schedules SET sale_opens_at = starts_at;
+
+-- name: hold_within_its_sale__has_begun
+-- A performance that had begun before its seats were held.
+UPDATE schedules SET starts_at = clock_timestamp() - interval '1 hour';
+
+-- name: hold_within_its_sale__over
+-- A sale that had closed by its time before.
+UPDATE schedules SET sale_closes_at = clock_timestamp() - interval '1 hour';
+
+-- name: hold_within_its_sale__closed
+-- A sale that its organizer had closed before.
+UPDATE schedules SET status = 'CLOSED';
+INSERT INTO logbook (organizer_id, written_at, actor_id, action, schedule_id, request_id, details)
+SELECT c.organizer_id, clock_timestamp() - interval '10 minutes', c.organizer_id, 'schedule.closed',
+       s.schedule_id, '', '{}'
+  FROM schedules s JOIN concerts c ON c.concert_id = s.concert_id;
+
+-- name: queue_hold_within_stay__after_leaving
+-- Somebody who held seats an hour after they had left, with the pass that they still had.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, numbers_to)
+SELECT schedule_id, 'fifo', 1, 1, 600, 600, clock_timestamp(), repeat('s', 32)::bytea, 10 FROM schedules;
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
+                              ended_at, ended_by)
+SELECT schedule_id, 1, '00000000-0000-7000-8000-000000000001', 1, 1, clock_timestamp() - interval '2 hours',
+       clock_timestamp() + interval '1 hour', 1, 1, clock_timestamp() - interval '1 hour', 'left'
+  FROM queue_rooms;

@@ -537,7 +537,8 @@ SELECT count(*) OVER () AS violations, g.*
         ('payments', 'payments_pkey', 'schedule_id, payment_id', NULL),
         ('payments', 'payments_once_per_reservation', 'reservation_id, schedule_id', NULL),
         ('payments', 'payments_key_unique', 'user_id, schedule_id, idempotency_key', NULL),
-        ('outbox', 'outbox_pkey', 'batch_id, scope_id', NULL)
+        ('outbox', 'outbox_pkey', 'batch_id, scope_id', NULL),
+        ('schedules', 'schedules_one_per_instant', 'concert_id, starts_at', '(NOT predates_rules)')
        ) g (table_name, index_name, columns, predicate)
  WHERE NOT EXISTS (
        SELECT FROM pg_index i
@@ -564,7 +565,9 @@ SELECT count(*) OVER () AS violations, g.*
         ('seats', 'seats_state_agrees', NULL),
         ('seats', 'seats_price_not_negative', NULL),
         ('tickets', 'tickets_status_known', NULL),
-        ('payments', 'payments_status_known', NULL)
+        ('payments', 'payments_status_known', NULL),
+        ('schedules', 'schedules_opens_before_start',
+         'CHECK ((predates_rules OR (sale_opens_at < starts_at)))')
        ) g (table_name, constraint_name, rule)
  WHERE NOT EXISTS (
        SELECT FROM pg_constraint c
@@ -663,4 +666,57 @@ SELECT count(*) OVER () AS violations, x.*
                 SELECT a.schedule_id, a.number, least(a.ended_at, a.leaves_at), -1, NULL
                   FROM queue_admissions a) m) x
  WHERE x.inside > x.inside_max
+ LIMIT 20;
+
+-- name: one_schedule_per_instant
+-- No concert is performed twice at one instant, and every sale opens before its performance begins.
+-- What was entered before these rules is left out.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT s.concert_id, min(s.schedule_id::text)::uuid AS schedule_id, s.starts_at, 'twice' AS what
+          FROM schedules s
+         WHERE NOT s.predates_rules
+         GROUP BY s.concert_id, s.starts_at
+        HAVING count(*) > 1
+         UNION ALL
+        SELECT s.concert_id, s.schedule_id, s.starts_at, 'opens too late'
+          FROM schedules s
+         WHERE NOT s.predates_rules AND s.sale_opens_at >= s.starts_at) x
+ LIMIT 20;
+
+-- name: hold_within_its_sale
+-- Nothing was held once the performance had begun or the sale had closed. A closing by its organizer counts
+-- from a minute after it was written down: a hold that saw the sale open may be decided at its side.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT r.schedule_id, r.reservation_id, r.created_at,
+               CASE WHEN r.created_at >= s.starts_at THEN 'has begun'
+                    WHEN r.created_at >= s.sale_closes_at THEN 'over'
+                    ELSE 'closed' END AS what
+          FROM reservations r
+          JOIN schedules s ON s.schedule_id = r.schedule_id
+          LEFT JOIN (
+               SELECT l.schedule_id, max(l.written_at) AS at
+                 FROM logbook l
+                WHERE l.action = 'schedule.closed'
+                GROUP BY l.schedule_id) c ON c.schedule_id = s.schedule_id AND s.status = 'CLOSED'
+         WHERE r.created_at >= least(s.starts_at, s.sale_closes_at, c.at + interval '1 minute')) x
+ LIMIT 20;
+
+-- name: queue_hold_within_stay
+-- Nobody who had left a waiting room, and was not let in again, held anything there: a pass ends with its
+-- place. Ten seconds are for a hold that was under way; a room whose mode was set since says nothing.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT r.schedule_id, r.reservation_id, r.user_id, r.created_at, min(a.admitted_at) AS admitted_at
+          FROM queue_admissions a
+          JOIN queue_rooms q ON q.schedule_id = a.schedule_id AND q.mode <> 'off'
+          JOIN reservations r ON r.schedule_id = a.schedule_id AND r.user_id = a.user_id
+         GROUP BY r.schedule_id, r.reservation_id, r.user_id, r.created_at
+        HAVING min(a.admitted_at) < r.created_at
+           AND NOT bool_or(r.created_at BETWEEN a.admitted_at - interval '10 s'
+                               AND least(a.ended_at, a.leaves_at) + interval '10 s')) x
+ WHERE NOT EXISTS (
+       SELECT FROM logbook l
+        WHERE l.schedule_id = x.schedule_id
+          AND l.action = 'queue.changed'
+          AND l.details ? 'mode'
+          AND l.written_at > x.admitted_at)
  LIMIT 20;
