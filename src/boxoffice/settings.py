@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.errors import SettingsInvalid
+from boxoffice.platform.currencies import DECIMALS
 
 PREFIX = "BOXOFFICE_"
 # The client of PostgreSQL gives up that much later than the server, whose word is better.
@@ -215,6 +216,11 @@ def _check_together(settings: Settings) -> None:
         raise SettingsInvalid("BOXOFFICE_VALKEY_URL must start with redis://, rediss:// or unix://")
     if settings.metrics_port == settings.port:
         raise SettingsInvalid("BOXOFFICE_METRICS_PORT must not be BOXOFFICE_PORT")
+    if settings.currency not in DECIMALS:
+        raise SettingsInvalid(
+            f"BOXOFFICE_CURRENCY must be a currency of ISO 4217, such as KRW or EUR, and not"
+            f" '{settings.currency}'"
+        )
     if settings.db_pool_max <= settings.batches_in_flight:
         raise SettingsInvalid(
             "BOXOFFICE_DB_POOL_MAX must be above BOXOFFICE_BATCHES_IN_FLIGHT: reads need a connection"

@@ -237,7 +237,8 @@ def seat_bodies(count: int, **changed: Any) -> list[dict[str, Any]]:
 
 def draft(organizer: Person, seats: int = 20, **changed: Any) -> Sale:
     """Create a concert with one schedule, neither published nor open."""
-    concert = {"title": "봄의 노래", "artist": "The Encores", "venue": "Hall 1"}
+    title = changed.pop("title", "봄의 노래")
+    concert = {"title": title, "artist": "The Encores", "venue": "Hall 1"}
     concert_id = expect(organizer.api.post("/v1/admin/concerts", concert), 201).json["concert_id"]
     path = f"/v1/admin/concerts/{concert_id}/schedules"
     made = expect(organizer.api.post(path, schedule_body(**changed)), 201)

@@ -419,6 +419,8 @@ def test_schedule_times_become_utc() -> None:
         ({"sale_closes_at": datetime(2201, 1, 1, tzinfo=UTC)}, "sale_closes_at"),
         ({"currency": "KRW\n"}, "currency"),
         ({"currency": "krw"}, "currency"),
+        ({"currency": "KRX"}, "currency"),
+        ({"currency": "XAU"}, "currency"),
     ],
 )  # fmt: skip
 def test_a_schedule_that_is_not_acceptable(changed: dict[str, Any], member: str) -> None:

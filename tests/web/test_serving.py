@@ -115,7 +115,8 @@ def test_a_module_imports_what_exists_and_builds_no_markup(path: Path) -> None:
     own = path.relative_to(STATIC).as_posix()
     for name in assets.imports(own, text) + re.findall(r'import\("(\.[^"]+)"\)', text):
         target = STATIC / name if not name.startswith(".") else (path.parent / name).resolve()
-        assert target.is_file(), f"{own} imports {name}"
+        # What is made by the server is in no file.
+        assert target.is_file() or name in assets.load().paths, f"{own} imports {name}"
     forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
     assert not re.search(forbidden, text)
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)

@@ -9,6 +9,7 @@ import msgspec
 
 from boxoffice.catalog.sheets import INDEX, LINE, Assumed, Where, rows_of
 from boxoffice.errors import Invalid, SeatMapInvalid
+from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.text import TYPED_PER_CHAR_MAX, TextFault, normal_label, same_to_people
 
 NUMBER_MAX = 100_000
@@ -24,7 +25,6 @@ _BLANK = re.compile(r"\s")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 # Digits in groups, or with decimals: 110,000 or 110.000 or 110 000,00 or 12.50.
 _GROUPED = re.compile(r"[0-9]{1,15}(?:[,.'\u2019 \u00a0\u202f][0-9]{1,3})+")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class NewSeat(msgspec.Struct, frozen=True, gc=False):
@@ -187,8 +187,8 @@ def in_grades(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int, int]]:
 
 def acceptable(schedule: NewSchedule) -> NewSchedule:
     """Return `schedule` with its times in UTC; raise `Invalid` that names the member at fault."""
-    if not _CURRENCY.fullmatch(schedule.currency):
-        raise _invalid("currency", "A currency is three capital letters (ISO 4217)")
+    if schedule.currency not in DECIMALS:
+        raise _invalid("currency", "A currency is one of ISO 4217, such as KRW or EUR")
     starts_at = _utc("starts_at", schedule.starts_at)
     opens_at = _utc("sale_opens_at", schedule.sale_opens_at)
     if opens_at >= starts_at:

@@ -6,12 +6,14 @@ so nothing has to be rewritten, and the modules of two releases are never mixed.
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from string import Template
 from typing import NamedTuple
+
+from boxoffice.platform import currencies
 
 MEDIA_TYPES = {
     "js": "text/javascript; charset=utf-8",
@@ -22,6 +24,8 @@ MEDIA_TYPES = {
 # The address of every file starts so; what follows is the hash, and then the path in `static/`.
 PREFIX = "/assets"
 ENTRY = "js/main.js"
+# Made here, from the one table that the server goes by too.
+CURRENCIES = "js/lib/currencies.js"
 # It names no release: it is what helps a page whose own release is gone.
 BOOT = "boot.js"
 ICON = "favicon.ico"
@@ -49,8 +53,11 @@ class Asset(NamedTuple):
 class Assets:
     """Every file of a tree, the hash that names them, and the page that loads them."""
 
-    def __init__(self, root: Traversable) -> None:
+    def __init__(self, root: Traversable, made: Mapping[str, str] | None = None) -> None:
+        """Take the files below `root`, and beside them modules that are `made`, by their paths."""
         self._files = {path: _asset(path, file) for path, file in _walk(root.joinpath("static"))}
+        for path, text in (made or {}).items():
+            self._files[path] = _packed(MEDIA_TYPES["js"], text.encode())
         self.hash = _hash(self._files)
         self.boot = _asset(BOOT, root.joinpath(BOOT))
         self.icon = _asset(ICON, root.joinpath(ICON))
@@ -98,7 +105,7 @@ class Assets:
 
 def load() -> Assets:
     """Return the files of this installation."""
-    return Assets(files("boxoffice.web"))
+    return Assets(files("boxoffice.web"), {CURRENCIES: currencies.as_module()})
 
 
 def imports(path: str, text: str) -> list[str]:

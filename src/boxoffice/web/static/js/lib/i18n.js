@@ -1,5 +1,6 @@
 // Words, numbers, money and dates in the reader's language.
 
+import { DECIMALS } from "./currencies.js";
 import { kept } from "./keep.js";
 
 export const LANGUAGES = { ko: "한국어", en: "English" };
@@ -73,15 +74,16 @@ export function number(value) {
   return format(Intl.NumberFormat, {}).format(value);
 }
 
-/** Returns how many decimals a currency has (ISO 4217, as the browser knows it). */
+/** Returns how many decimals an amount of a currency has. Browsers know what is customary, which is less. */
 export function decimals(currency) {
-  return format(Intl.NumberFormat, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+  return DECIMALS[currency] ?? 2;
 }
 
 /** Returns an amount in minor units of a currency as it is written here. */
 export function money(amount, currency) {
-  const shape = { style: "currency", currency };
-  return format(Intl.NumberFormat, shape).format(amount / 10 ** decimals(currency));
+  const digits = decimals(currency);
+  const shape = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return format(Intl.NumberFormat, shape).format(amount / 10 ** digits);
 }
 
 /** Returns a price range, or one price where both ends agree. */
