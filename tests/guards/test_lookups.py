@@ -134,6 +134,7 @@ async def test_a_session_asks_for_what_the_promises_rest_on(
         return str(row["value"])
 
     assert await shown("synchronous_commit") == "on"
+    assert await shown("client_min_messages") == "notice"
     for name, limit_ms in (
         ("lock_timeout", settings.lock_timeout_ms),
         ("statement_timeout", settings.statement_timeout_ms),
@@ -147,7 +148,7 @@ class _HoldsWithoutMemory(ReservationStore):
     """Its second look, at what a key had made, finds nothing: the function's own word stands."""
 
     async def find_holds(
-        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_promised: bool = False
     ) -> list[HoldOutcome | None]:
         return [None] * len(commands)
 
@@ -156,7 +157,7 @@ class _PaymentsWithoutMemory(PaymentStore):
     """The same for payments."""
 
     async def find_payments(
-        self, schedule_id: UUID, commands: Sequence[PayCommand]
+        self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_promised: bool = False
     ) -> list[PayOutcome | None]:
         return [None] * len(commands)
 

@@ -150,21 +150,28 @@ class PaymentStore:
         outcomes = _pay_outcomes(commands, row)
         again = [at for at, outcome in enumerate(outcomes) if outcome.name == "replayed"]
         if again:
-            found = await self.find_payments(schedule_id, [commands[at] for at in again])
+            # The commit of a batch that wrote came after everything that it replays.
+            wrote = any(outcome.name == "paid" for outcome in outcomes)
+            earlier = [commands[at] for at in again]
+            found = await self.find_payments(schedule_id, earlier, is_promised=wrote)
             for at, outcome in zip(again, found, strict=True):
                 outcomes[at] = outcome or outcomes[at]
         return outcomes
 
     async def find_payments(
-        self, schedule_id: UUID, commands: Sequence[PayCommand]
+        self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_promised: bool = False
     ) -> list[PayOutcome | None]:
-        """Return what earlier requests with these keys did, None where they did nothing."""
+        """Return what earlier requests with these keys did, None where they did nothing.
+
+        `is_promised` as in `Database.look_up`.
+        """
         rows = await self._db.look_up(
             _QUERIES["find_payments_by_key"],
             schedule_id,
             [command.user_id for command in commands],
             [command.key for command in commands],
             [command.fingerprint for command in commands],
+            is_promised=is_promised,
         )
         found = dict(zip(column(rows, "ord"), map(_pay_outcome, rows), strict=True))
         return [found.get(at) for at in range(1, len(commands) + 1)]

@@ -18,6 +18,7 @@ import msgspec
 
 from boxoffice.errors import BoxofficeError, IntegrityError, SettingsInvalid
 from boxoffice.platform import postgres, sqlfiles
+from boxoffice.platform.promises import acknowledged
 from boxoffice.settings import Settings
 
 ROOMS_WITH_FUNCTIONS = (
@@ -67,7 +68,8 @@ async def migrate(settings: Settings, say: Callable[[str], None] = lambda _: Non
     """Bring the database that the settings name up to date; return how many steps were taken.
 
     Safe to start from several pods at once: an advisory lock lets one work and the others wait.
-    Raises `BoxofficeError` where PostgreSQL refuses a step; the steps before it stay taken.
+    Raises `BoxofficeError` where PostgreSQL refuses a step, or does not wait for its standby with it;
+    the steps before it stay taken.
     """
     # Directly, never through a pooler: the lock belongs to the session, and so do its deadlines.
     direct = msgspec.structs.replace(settings, db_pooler="none")
@@ -118,9 +120,10 @@ async def _apply_numbered(
     waiting = [migration for migration in migrations if migration.version not in done]
     for migration in waiting:
         say(f"migrating: {migration.name}")
-        async with connection.transaction():
-            await connection.execute(migration.statements)
-            await connection.execute(_QUERIES["record"], migration.version)
+        with acknowledged(connection):
+            async with connection.transaction():
+                await connection.execute(migration.statements)
+                await connection.execute(_QUERIES["record"], migration.version)
     return len(waiting)
 
 
@@ -135,8 +138,9 @@ async def _install_functions(
         if known.get(room) == digest:
             continue
         say(f"installing: functions of {room}")
-        async with connection.transaction():
-            await connection.execute(text)
-            await connection.execute(_QUERIES["record_functions"], room, digest)
+        with acknowledged(connection):
+            async with connection.transaction():
+                await connection.execute(text)
+                await connection.execute(_QUERIES["record_functions"], room, digest)
         steps += 1
     return steps

@@ -5,6 +5,8 @@ server that does not answer at all.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -13,7 +15,8 @@ from typing import Any
 import asyncpg
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
-from boxoffice.platform import sqlfiles
+from boxoffice.platform import hosts, sqlfiles
+from boxoffice.platform.promises import acknowledged
 from boxoffice.platform.sessions import Sessions
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
@@ -26,6 +29,8 @@ _QUERIES_PER_CONNECTION_MAX = 1 << 62
 _FOR_EVER_S = 0
 # Rows of a long answer that are in memory at one time.
 _STREAMED_ROWS = 4_000
+# All sessions are replaced at most so often because one of them takes no writes.
+_REPLACED_EVERY_S = 0.1
 
 
 class Failure(Enum):
@@ -65,7 +70,14 @@ _DRIVER_ERRORS = (
     OSError,
     TimeoutError,
 )
-_CANNOT_CONNECT = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last one: none of the hosts of an address takes writes at this moment.
+_CANNOT_CONNECT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 def classify(error: BaseException) -> Failure:
@@ -98,6 +110,7 @@ class Database:
             max(1, settings.db_pool_max - settings.batches_in_flight)
         )
         self._waiting = 0
+        self._replaced_at_s = -math.inf
 
     async def open(self) -> None:
         """Connect once, so that a wrong address is noticed at the start; raise `Unavailable`."""
@@ -109,6 +122,7 @@ class Database:
                 max_queries=_QUERIES_PER_CONNECTION_MAX,
                 max_inactive_connection_lifetime=_FOR_EVER_S,
                 reset=_keep,
+                connect=hosts.connect,  # type: ignore[call-overload]  # its stub wants all options
                 init=self._introduce,
                 **connection_options(self._settings),
             )
@@ -139,28 +153,51 @@ class Database:
             lent = await self._pool.acquire(timeout=self._settings.db_acquire_timeout_ms / 1000)
         except _CANNOT_CONNECT as error:
             raise Unavailable("PostgreSQL cannot be reached; try again.") from error
+        pool = self._pool
         try:
             yield lent
+        except asyncpg.ReadOnlySQLTransactionError:
+            await self._replace(pool, lent)
+            raise
         finally:
-            await self._pool.release(lent)
+            await pool.release(lent)
+
+    async def _replace(
+        self, pool: "asyncpg.Pool[Record]", lent: "asyncpg.pool.PoolConnectionProxy[Record]"
+    ) -> None:
+        """Connect anew where a session takes no writes: its server may have another role by now.
+
+        The other sessions are most likely with the same server, and read what is out of date there.
+        """
+        lent.terminate()
+        now_s = time.monotonic()
+        if now_s >= self._replaced_at_s + _REPLACED_EVERY_S:
+            self._replaced_at_s = now_s
+            await pool.expire_connections()
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Run one statement as one transaction and return its rows.
 
         Driver errors pass through: `classify` says what they mean. After one that leaves the outcome
-        unknown, `look_up` tells it.
+        unknown, `look_up` tells it. Raises `OutcomeUnknown` where the server committed and did not
+        wait for its standby.
         """
         async with self.connection() as connection:
             session = self._sessions.of(connection)
-            try:
-                return await connection.fetch(query, *args)
-            except Exception as error:
-                if classify(error) is Failure.UNKNOWN:
-                    self._sessions.lose(session)
-                raise
+            with acknowledged(connection):
+                try:
+                    return await connection.fetch(query, *args)
+                except Exception as error:
+                    if classify(error) is Failure.UNKNOWN:
+                        self._sessions.lose(session)
+                    raise
 
-    async def look_up(self, query: str, *args: object) -> list[Record]:
+    async def look_up(self, query: str, *args: object, is_promised: bool = False) -> list[Record]:
         """Run a statement that tells what `fetch` did whose answer was lost, and end what it left.
+
+        What is found was committed, and may not be on the standby: its commit's wait was cancelled, or
+        the server started again meanwhile. So the look-up writes, and its own commit waits for the
+        standby; `is_promised` says that a later commit has done so already.
 
         What is not found then will not happen any more, save behind a transaction pooler, where an
         interrupted transaction cannot be named. Raises `OutcomeUnknown` where the server cannot tell
@@ -169,9 +206,24 @@ class Database:
         try:
             async with self.connection() as connection:
                 await self._sessions.end_lost(connection)
-                return await connection.fetch(query, *args)
+                if is_promised:
+                    return await connection.fetch(query, *args)
+                async with asyncio.timeout(self._settings.outcome_settle_for_ms / 1000):
+                    return await self._found(connection, query, *args)
         except _UNAVAILABLE as error:
             raise OutcomeUnknown from error
+
+    @staticmethod
+    async def _found(
+        connection: "asyncpg.pool.PoolConnectionProxy[Record]", query: str, *args: object
+    ) -> list[Record]:
+        """Look in one transaction, which is one server's: another may not have what this one has."""
+        with acknowledged(connection):
+            async with connection.transaction():
+                rows = await connection.fetch(query, *args)
+                if rows:
+                    await connection.execute(_QUERIES["promise"])
+        return rows
 
     async def read(self, query: str, *args: object) -> list[Record]:
         """Run a statement that changes nothing.
@@ -213,13 +265,23 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
-        """Lend a connection inside a transaction; leaving early rolls back."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        """Lend a connection inside a transaction; leaving early rolls back.
+
+        Raises `OutcomeUnknown` where the server committed and did not wait for its standby.
+        """
+        async with self.connection() as connection:
+            with acknowledged(connection):
+                async with connection.transaction():
+                    yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+    async def writing(
+        self, *, is_promise: bool = True
+    ) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
         """Lend a connection inside a transaction, and say in our words why it failed.
+
+        It always writes, so that its commit waits for the standby: who finds everything as it should be
+        promises that, too. `is_promise=False` is for those who answer nobody.
 
         Raises `OutcomeUnknown` where the server may have committed, `Overloaded` where too many wait,
         and `Unavailable` where nothing was done. What the server refuses for good passes through.
@@ -227,6 +289,8 @@ class Database:
         try:
             async with self._place_beside_batches(), self.transaction() as connection:
                 yield connection
+                if is_promise:
+                    await connection.execute(_QUERIES["promise"])
         except _DRIVER_ERRORS as error:
             match classify(error):
                 case Failure.REFUSED:
@@ -290,6 +354,8 @@ def connection_options(
     options["server_settings"] = {
         "application_name": "boxoffice",
         "synchronous_commit": "on",
+        # A role that wants no warnings would not hear that a commit did not wait for its standby.
+        "client_min_messages": "notice",
         "jit": "off",
         "timezone": "UTC",
         "lock_timeout": str(settings.lock_timeout_ms if bounded else 0),
@@ -305,7 +371,7 @@ async def connect(
     """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
     options = connection_options(settings, bounded=bounded, plain=plain)
     try:
-        return await asyncpg.connect(settings.database_url, **options)
+        return await hosts.connect(settings.database_url, **options)
     except _CANNOT_CONNECT as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 

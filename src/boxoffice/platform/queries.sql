@@ -2,6 +2,11 @@
 -- The database's time, in seconds since the Unix epoch.
 SELECT extract(epoch FROM clock_timestamp())::double precision AS now;
 
+-- name: promise
+-- Write a word into the log that changes nothing, so that this transaction's commit waits for the
+-- synchronous standby, and with it for every commit that it has seen.
+SELECT pg_logical_emit_message(true, 'boxoffice', 'promise');
+
 -- name: session
 -- What names this session of the server for good.
 SELECT a.pid, a.backend_start AS began_at FROM pg_stat_activity a WHERE a.pid = pg_backend_pid();
