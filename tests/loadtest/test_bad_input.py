@@ -48,6 +48,8 @@ def test_a_summary_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     [
         (["--scenarios=nonsense"], 2, "nonsense is not one of"),
         (["--lang=fr"], 2, "--lang is one of en, ko"),
+        (["--lang=kok-IN"], 2, "--lang is one of en, ko"),
+        (["--lang=ko-KR", "--from=/nowhere.json"], 1, "is no report.json of a load test"),
         (["--url=http://127.0.0.1:9"], 1, "--url needs --tokens FILE and --schedule ID"),
         (["--url=http://x", "--schedule=12"], 2, "--schedule is an id like"),
         (["--baseline=/nowhere.json"], 1, "is no report.json of a load test"),

@@ -56,6 +56,7 @@ def loadtest(  # noqa: PLR0913 — each is an option of the command
     unknown = [name for name in names if name not in ALL]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(ALL)}")
+    lang = _primary(lang)
     if lang not in LANGUAGES:
         raise typer.BadParameter(f"--lang is one of {', '.join(LANGUAGES)}")
     options = Options(
@@ -82,6 +83,11 @@ def loadtest(  # noqa: PLR0913 — each is an option of the command
     )
     console = Console(stderr=True, highlight=False)
     raise typer.Exit(writing.carry_out(options, report_from, console))
+
+
+def _primary(tag: str) -> str:
+    """Return the subtag that names a language (RFC 5646): `ko` for `ko-KR`, and `kok` for `kok-IN`."""
+    return tag.replace("_", "-").partition("-")[0].lower()
 
 
 def _uuid(text: str) -> UUID | None:

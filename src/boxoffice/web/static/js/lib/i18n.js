@@ -10,11 +10,12 @@ let language = kept.get("language") ?? preferred();
 if (!(language in LANGUAGES)) language = preferred();
 
 function preferred() {
-  for (const wish of navigator.languages ?? []) {
-    const short = wish.slice(0, 2).toLowerCase();
-    if (short in LANGUAGES) return short;
-  }
-  return "en";
+  return (navigator.languages ?? []).map(primary).find((code) => code in LANGUAGES) ?? "en";
+}
+
+// The subtag that names the language (RFC 5646): `kok-IN` is Konkani and has nothing to do with `ko`.
+function primary(tag) {
+  return tag.split("-")[0].toLowerCase();
 }
 
 /** Adds the texts of one part of the pages: `{ko: {key: text}, en: {key: text}}`. */
