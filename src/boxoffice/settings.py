@@ -136,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seats_verify_ms: Milliseconds = 1_000
     seat_events_every_ms: Milliseconds = 30
     seat_events_kept_max: Count = 1_000
+    seat_events_alive_ms: Milliseconds = 2_000
     catalog_cache_entries_max: Count = 256
     # Seats of all the schedules that a process keeps; each takes about 200 bytes, twice with its map.
     seats_cached_max: Count = 200_000

@@ -73,7 +73,8 @@ class Page:
         event = await self.reader.next(within_s)
         assert event is not None, "the stream has ended"
         self.watcher.hear(event.name, event.data, event.event_id)
-        self.names.append(event.name)
+        if event.name != "alive":
+            self.names.append(event.name)
 
     async def sees(self, condition: Callable[[Watcher], object], within_s: float = 15) -> None:
         """Take events in until a condition holds."""
@@ -357,3 +358,42 @@ async def test_the_database_is_away_for_a_while(db: Database, settings: Settings
             )
         await page.sees(lambda one: one.states[0] == 3)
         assert page.names == ["snapshot", "changes"]
+
+
+async def test_silence_is_filled_only_while_the_seats_can_be_read(
+    db: Database, settings: Settings
+) -> None:
+    hall = await open_hall(db)
+    brief = msgspec.structs.replace(
+        settings,
+        valkey_url="redis://127.0.0.1:1/0",
+        statement_timeout_ms=300,
+        lock_timeout_ms=200,
+        seat_events_alive_ms=100,
+    )
+    async with pods_of(brief, 1) as [pod]:
+        page = await Page.open(pod, hall)
+
+        async def alive(within_s: float) -> int:
+            event = await page.reader.next(within_s)
+            assert event is not None
+            assert (event.name, event.event_id) == ("alive", "")
+            return int(event.data["next_within_ms"])
+
+        async def silent(for_s: float, within_s: float) -> bool:
+            async with asyncio.timeout(within_s):
+                while True:
+                    try:
+                        await alive(for_s)
+                    except TimeoutError:
+                        return True
+
+        began = asyncio.get_running_loop().time()
+        for _ in range(3):
+            assert await alive(5) == 100 + brief.seats_cache_ms
+        assert asyncio.get_running_loop().time() - began > 0.25
+        async with db.writing() as connection:
+            # Nobody can read the seats while this is open, so nobody may say that nothing has changed.
+            await connection.execute("LOCK TABLE seats IN ACCESS EXCLUSIVE MODE")
+            assert await silent(2, within_s=10)
+        await alive(10)

@@ -1,17 +1,18 @@
 """The catalog over HTTP: lookups and event streams for everybody, and the addresses of the room."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from boxoffice.catalog import organizer_routes
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
 from boxoffice.catalog.seat_feeds import Pace, SeatFeeds
-from boxoffice.catalog.seat_history import CHANGES, SALE, SNAPSHOT, Told
+from boxoffice.catalog.seat_history import ALIVE, CHANGES, SALE, SNAPSHOT, Told
 from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog, Lookup
 from boxoffice.catalog.views import (
@@ -21,6 +22,7 @@ from boxoffice.catalog.views import (
     SaleEvent,
     ScheduleOnOffer,
     SeatMap,
+    SeatsAlive,
     SeatsChange,
     SeatsSnapshot,
 )
@@ -134,11 +136,26 @@ class Seats:
         )
 
 
+class Alive(NamedTuple):
+    """The sign that the seats are still followed, and how much silence it ends."""
+
+    every_s: float
+    event: bytes
+
+
+def _alive(settings: Settings) -> Alive:
+    """A feed looks so often that the sign is late by one look at the most."""
+    within_ms = settings.seat_events_alive_ms + settings.seats_cache_ms
+    sign = SeatsAlive(next_within_ms=within_ms)
+    return Alive(settings.seat_events_alive_ms / 1000, event(ALIVE, _encode(sign)))
+
+
 class _SeatChannel:
     """Who watches a schedule, as its feed sees them: what is told is encoded once."""
 
-    def __init__(self, streams: Streams, on_empty: Callable[[], None]) -> None:
+    def __init__(self, streams: Streams, alive: Alive, on_empty: Callable[[], None]) -> None:
         self.channel = Channel(streams, "seats", on_empty)
+        self._alive = alive
         self._last: tuple[Told | None, bytes] = None, b""
 
     def tell(self, events: Sequence[Told]) -> None:
@@ -149,6 +166,16 @@ class _SeatChannel:
     async def told(self) -> None:
         """Return when it is written."""
         await self.channel.sent()
+
+    def confirm(self) -> None:
+        """Tell those who have heard nothing for a while that nothing has changed.
+
+        A page cannot see a stream's heartbeat, and that would say nothing of the seats: it goes on
+        while PostgreSQL is away.
+        """
+        silent_s = asyncio.get_running_loop().time() - self.channel.sent_at
+        if silent_s >= self._alive.every_s:
+            self.channel.send(self._alive.event)
 
     def end(self) -> None:
         """End all streams."""
@@ -171,13 +198,20 @@ class SeatEvents:
     @operation(
         "Follow the seats",
         path=SCHEDULE,
-        events={SNAPSHOT: SeatsSnapshot, CHANGES: SeatsChange, SALE: SaleEvent},
+        events={
+            SNAPSHOT: SeatsSnapshot,
+            CHANGES: SeatsChange,
+            SALE: SaleEvent,
+            ALIVE: SeatsAlive,
+        },
         swift=True,
     )
     async def on_get(self, call: Call[None, None]) -> Stream:
         """A stream that begins with every seat's status, or with what has changed since Last-Event-ID.
 
         An event whose `seq` is not one more than that of the event before tells that one was missed.
+        `alive` has none: it ends a silence in which nothing has changed. Whoever hears nothing at all
+        for a few times `next_within_ms` has lost the shop.
         """
         feed = await self._feeds.of(call.ids["schedule_id"])
         seats = feed.broadcast
@@ -202,7 +236,10 @@ def routes(
     )
     pace = Pace(settings.seat_events_every_ms / 1000, settings.seats_cache_ms / 1000)
     feeds = SeatFeeds(
-        seat_maps, pace, settings.seat_events_kept_max, partial(_SeatChannel, streams)
+        seat_maps,
+        pace,
+        settings.seat_events_kept_max,
+        partial(_SeatChannel, streams, _alive(settings)),
     )
     return [
         ("/v1/concerts", Concerts(service, gate, lookup)),

@@ -37,6 +37,9 @@ class Broadcast(Protocol):
     async def told(self) -> None:
         """Return when everybody has been told."""
 
+    def confirm(self) -> None:
+        """The seats were looked at this moment: what was told still holds."""
+
     def end(self) -> None:
         """There is nothing more to tell."""
 
@@ -81,6 +84,8 @@ class SeatFeed(Generic[B]):
         events = self.history.take(seen.version, seen.status, on_sale=seen.on_sale)
         if events:
             self.broadcast.tell(events)
+        else:
+            self.broadcast.confirm()
 
     def start(self) -> None:
         """Follow the seats from now on; `stop` ends it."""

@@ -15,6 +15,8 @@ from boxoffice.catalog.seat_states import AVAILABLE
 from boxoffice.catalog.views import SaleEvent, SeatsChange, SeatsSnapshot, SeatStatus
 
 SNAPSHOT, CHANGES, SALE = "snapshot", "changes", "sale"
+# Changes nothing, so it is no part of what is counted here.
+ALIVE = "alive"
 
 _NAMES: tuple[SeatStatus, ...] = ("AVAILABLE", "HELD", "SOLD", "BLOCKED")
 _LETTERS = bytes.maketrans(bytes(range(len(_NAMES))), b"AHSB")

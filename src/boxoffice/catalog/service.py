@@ -393,7 +393,8 @@ class Catalog:
         schedule = await self._store.published_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
-        return schedule
+        seats_max = self._settings.seats_per_hold_max
+        return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max)
 
     async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnSchedule:
         schedule = await self._store.own_schedule(schedule_id, organizer_id)

@@ -101,11 +101,15 @@ class ConcertOfSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OneSchedule(Schedule, frozen=True, kw_only=True):
-    """A performance and its concert; `on_sale` goes by the database's clock. Its seats have a map."""
+    """A performance and its concert; `on_sale` goes by the database's clock. Its seats have a map.
+
+    One person may have `ticket_limit` seats, and ask for up to `seats_per_hold_max` at once.
+    """
 
     on_sale: bool
     waiting_room: WaitingRoom
     concert: ConcertOfSchedule
+    seats_per_hold_max: int = 0
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -155,6 +159,12 @@ class SaleEvent(_SeatsTold, frozen=True, kw_only=True):
     """The last seat has gone or one is back, or the sale has begun or ended."""
 
     sold_out: bool
+
+
+class SeatsAlive(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing has changed, and the next event comes within this time, in milliseconds."""
+
+    next_within_ms: int
 
 
 class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 // Keeps the seats as they are: told by the shop's stream of changes, and where that is cut, asked for again
 // and again until it is back.
 
-import { get } from "../lib/api.js";
+import { get, Problem } from "../lib/api.js";
 import { AVAILABLE, BLOCKED, HELD, SOLD, statusOf } from "./seats.js";
 
 const LETTERS = { A: AVAILABLE, H: HELD, S: SOLD, B: BLOCKED };
@@ -11,6 +11,10 @@ const BACK_MAX_MS = 15_000;
 const ASK_MS = 4_000;
 // A browser opens few connections to one shop: a tab that nobody sees gives its stream back.
 const UNSEEN_MS = 20_000;
+// Until the shop has said how long it may be silent.
+const SILENCE_MS = 6_500;
+// An event may be late, so it is the second one that is missed.
+const MISSED = 2.5;
 // A large map costs both sides something: asked for that much more rarely.
 const ASK_MS_PER_SEAT = 0.5;
 
@@ -33,6 +37,8 @@ class Follower {
   #again = 0;
   #asking = 0;
   #unseen = 0;
+  #silence = 0;
+  #silenceMs = SILENCE_MS;
 
   constructor(scheduleId, seats, calls) {
     this.path = `/v1/schedules/${scheduleId}/seats`;
@@ -49,7 +55,9 @@ class Follower {
     source.addEventListener("snapshot", (event) => this.#told(event, (data) => this.#snapshot(data)));
     source.addEventListener("changes", (event) => this.#told(event, (data) => this.#changes(data)));
     source.addEventListener("sale", (event) => this.#told(event, (data) => this.calls.sale?.(data)));
+    source.addEventListener("alive", (event) => this.#alive(JSON.parse(event.data)));
     source.addEventListener("error", () => this.#cut());
+    this.#listen();
   }
 
   /** Ends the stream and the asking. */
@@ -59,6 +67,7 @@ class Follower {
     clearTimeout(this.#again);
     clearTimeout(this.#asking);
     clearTimeout(this.#unseen);
+    clearTimeout(this.#silence);
     this.#asking = 0;
   }
 
@@ -77,12 +86,35 @@ class Follower {
       return;
     }
     this.#seq = data.seq;
+    this.#heard();
+    this.seats.version = data.version;
+    take(data);
+  }
+
+  // Nothing has changed; without a first event, it is not known since when.
+  #alive({ next_within_ms: within }) {
+    this.#silenceMs = MISSED * within;
+    if (this.#seq !== null) this.#heard();
+  }
+
+  #heard() {
     this.#pause = BACK_MS;
     clearTimeout(this.#asking);
     this.#asking = 0;
     this.calls.state("live");
-    this.seats.version = data.version;
-    take(data);
+    this.#listen();
+  }
+
+  // A connection that has died without a word looks like one on which nothing happens: only for a while.
+  #listen() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#silent(), this.#silenceMs);
+  }
+
+  #silent() {
+    this.calls.state("asking");
+    if (!this.#asking) this.#ask();
+    this.connect();
   }
 
   #snapshot({ states }) {
@@ -105,6 +137,7 @@ class Follower {
   // The browser comes back by itself, with the last event's id, unless it was refused.
   #cut() {
     this.#seq = null;
+    clearTimeout(this.#silence);
     if (this.calls.signal.aborted) return;
     this.calls.state("asking");
     if (!this.#asking) this.#ask();
@@ -122,8 +155,9 @@ class Follower {
         if (map.seats.length !== this.seats.count) this.calls.replaced();
         else this.#show(this.seats.replace(statusOf(map)));
         this.calls.state("asking");
-      } catch {
+      } catch (error) {
         if (this.calls.signal.aborted) return;
+        if (!(error instanceof Problem)) throw error;
         this.calls.state("lost");
       }
       if (this.#asking) this.#ask();
