@@ -113,7 +113,7 @@ def test_the_clock_is_the_databases(shop: Running) -> None:
 def test_a_module_imports_what_exists_and_builds_no_markup(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     own = path.relative_to(STATIC).as_posix()
-    for name in assets.imports(own, text) + re.findall(r'import\("(\.[^"]+)"\)', text):
+    for name in assets.imports(own, text) + re.findall(r'URL\("(\.[^"]+)", import', text):
         target = STATIC / name if not name.startswith(".") else (path.parent / name).resolve()
         # What is made by the server is in no file.
         assert target.is_file() or name in assets.load().paths, f"{own} imports {name}"

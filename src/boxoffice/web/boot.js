@@ -1,6 +1,7 @@
 // Starts the pages, and helps where that fails: while a new release is being rolled out, a page may name
 // files that the next process no longer has. Then the page is asked for again, a few times and more and
-// more slowly. It belongs to no release itself, so it may use nothing of one.
+// more slowly. It belongs to no release itself, so it may use nothing of one. It also runs in browsers that
+// are too old for the pages, and says so there.
 "use strict";
 
 (() => {
@@ -8,7 +9,25 @@
   const COUNT = "boxoffice.boot";
   const TRIES_MAX = 3;
   const PAUSE_MS = 800;
+  const SAID = {
+    silent: [
+      "The shop does not answer. Nothing is lost.",
+      "서버가 응답하지 않습니다. 잃어버린 것은 없습니다.",
+    ],
+    broken: [
+      "Something broke on our side. Nothing is lost.",
+      "서비스에 문제가 생겼습니다. 잃어버린 것은 없습니다.",
+    ],
+    old: [
+      "This browser is too old for the shop. It needs Safari 16.4, Chrome or Edge 111, Firefox 115, or a newer one.",
+      "너무 오래된 브라우저입니다. Safari 16.4, Chrome·Edge 111, Firefox 115 이상이 필요합니다.",
+    ],
+  };
+  // It came to each browser with the oldest release that we serve, or a little earlier.
+  const isOld = !(window.CSS && CSS.supports && CSS.supports("color", "color-mix(in srgb, red, red)"));
   let failed = false;
+  // Whether every file came, so that what fails now is a fault of ours and not the network's.
+  let begun = false;
 
   const tries = {
     get() {
@@ -19,14 +38,11 @@
     },
   };
 
-  function say() {
+  function say(texts) {
     const box = document.createElement("div");
     box.setAttribute("role", "alert");
     box.className = "boot-failed";
-    for (const text of [
-      "The shop does not answer. Nothing is lost.",
-      "서버가 응답하지 않습니다. 잃어버린 것은 없습니다.",
-    ]) {
+    for (const text of texts) {
       const line = document.createElement("p");
       line.textContent = text;
       box.append(line);
@@ -44,21 +60,25 @@
     failed = true;
     const done = tries.get();
     if (done >= TRIES_MAX) {
-      say();
+      say(SAID.silent);
       return;
     }
     tries.set(done + 1);
     setTimeout(() => location.reload(), PAUSE_MS * 2 ** done);
   }
 
+  function fail(error) {
+    console.error(error);
+    if (begun || error instanceof SyntaxError) say(isOld ? SAID.old : SAID.broken);
+    else heal();
+  }
+
   document.addEventListener("error", (event) => {
     if (event.target instanceof HTMLLinkElement && event.target.rel === "stylesheet") heal();
   }, true);
+  document.addEventListener("boxoffice:begun", () => { begun = true; });
 
   document.addEventListener("DOMContentLoaded", () => {
-    import(entry).then((main) => main.start()).then(() => tries.set(0), (error) => {
-      console.error(error);
-      heal();
-    });
+    import(entry).then((main) => main.start()).then(() => tries.set(0), fail);
   });
 })();

@@ -1,6 +1,6 @@
 // The last audit of the shop, and the wish for another one.
 
-import { get, pause } from "../lib/api.js";
+import { get, pause, unlessOurs } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { dateTime, number, t } from "../lib/i18n.js";
 import { announcer } from "../parts/announce.js";
@@ -47,7 +47,7 @@ async function wish(button, show, signal) {
 async function follow(show, signal) {
   for (;;) {
     await pause(AGAIN_MS, signal);
-    const found = await get("/v1/admin/audit", { signal }).catch(() => null);
+    const found = await get("/v1/admin/audit", { signal }).catch(unlessOurs);
     if (signal.aborted) return;
     if (!found) continue;
     show(found);

@@ -3,6 +3,7 @@
 import { get, Problem } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { hasText, money, number, t, timeOfDay } from "../lib/i18n.js";
+import { sentence } from "../parts/problem.js";
 import { Chart, share } from "./charts.js";
 import { lookUp, scheduleHead, table } from "./parts.js";
 
@@ -31,7 +32,7 @@ async function keepReading(id, signal, board) {
         board.show(await get(`${path}/figures?window_s=${WINDOW_S}`, options), await room);
       } catch (error) {
         if (signal.aborted) return;
-        board.fail();
+        board.fail(error);
       }
     }
     await new Promise((resolve) => { setTimeout(resolve, EVERY_MS); });
@@ -44,6 +45,7 @@ function isPassing(error) {
 
 class Board {
   #figures = null;
+  #shownAt = "";
   #currency;
   #state = h("p", { class: "notice warn", role: "status", hidden: true });
   #tiles = h("dl", { class: "tiles" });
@@ -90,11 +92,13 @@ class Board {
     const speed = shop && t("live.shop", { requests: shop.requests, p95: shop.p95_ms === null ? "–" : Math.round(shop.p95_ms * 10) / 10 });
     put(this.#foot, t("live.at", { when: timeOfDay(figures.at) }), " ", speed);
     this.#showTable();
+    this.#shownAt = figures.at;
   }
 
-  /** Says that there is no news; what is shown stays. */
-  fail() {
-    this.#say(t("live.stale", { when: this.#figures ? timeOfDay(this.#figures.at) : "–" }));
+  /** Says that there is no news, and whose fault it is; what is shown stays. */
+  fail(error) {
+    const isOurs = !(error instanceof Problem);
+    this.#say(isOurs ? sentence(error) : t("live.stale", { when: this.#shownAt ? timeOfDay(this.#shownAt) : "–" }));
   }
 
   #say(text) {

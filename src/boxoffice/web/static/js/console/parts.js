@@ -6,6 +6,8 @@ import { h, put } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
 import { hasBegun, nextTurn, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
+import { announcer } from "../parts/announce.js";
+import { sentence } from "../parts/problem.js";
 import { confirmed, deed } from "./deeds.js";
 
 // Longer than anybody leaves a page open, and within what a timer can count.
@@ -126,7 +128,7 @@ export function growing(first, load, show, parent) {
   let cursor = first.next_cursor;
   more.hidden = !cursor;
   more.addEventListener("click", async () => {
-    const next = await load(cursor).catch(() => null);
+    const next = await load(cursor).catch((error) => { announcer.say(sentence(error), "bad"); });
     if (!next) return;
     const added = show(next.items);
     parent.append(...added);

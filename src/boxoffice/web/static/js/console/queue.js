@@ -1,6 +1,6 @@
 // The controls of a waiting room. What is changed here every process follows within a second.
 
-import { get, Problem } from "../lib/api.js";
+import { get, Problem, unlessOurs } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { number, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
@@ -39,7 +39,7 @@ async function keepReading(path, signal, show) {
   while (!signal.aborted) {
     await new Promise((resolve) => { setTimeout(resolve, EVERY_MS); });
     if (signal.aborted || document.visibilityState !== "visible") continue;
-    const now = await get(path, { signal, tries: 1 }).catch(() => null);
+    const now = await get(path, { signal, tries: 1 }).catch(unlessOurs);
     if (now && !signal.aborted) show(now);
   }
 }

@@ -1,6 +1,6 @@
 // Importing a seat map: choose a file, see what it would bring or what is wrong with it, then add it.
 
-import { Problem, call } from "../lib/api.js";
+import { call, Problem, unlessOurs } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { hasText, moneyRange, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
@@ -146,6 +146,6 @@ async function add(path, shown, result, schedule, refresh) {
 // A map is added whole or not at all, so after a lost answer the number of seats tells.
 async function wasAdded(error, schedule, shown) {
   if (!(error instanceof Problem) || error.code !== "console_unsure") return false;
-  const now = await lookUp(schedule.schedule_id).catch(() => null);
+  const now = await lookUp(schedule.schedule_id).catch(unlessOurs);
   return now?.seats_total === shown.seats_total;
 }

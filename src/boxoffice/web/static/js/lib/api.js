@@ -23,6 +23,12 @@ export class Problem extends Error {
   }
 }
 
+/** For a reading that is asked for again anyway: null for a `Problem` and at a page's end; else it throws. */
+export function unlessOurs(error) {
+  if (error instanceof Problem || error.name === "AbortError") return null;
+  throw error;
+}
+
 /** Returns a fresh Idempotency-Key. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -34,7 +40,8 @@ export function newKey() {
  *
  * `body` is sent as JSON, `raw` with its `type` as it is; `key` is the Idempotency-Key; `headers` are
  * added. Reads and keyed writes are sent again while the shop cannot decide, `tries` times at the most.
- * Where the session has ended, whoever has registered with the session is asked to log in, once.
+ * Where the session has ended, whoever has registered with the session is asked to log in, once; a `quiet`
+ * call asks for nothing and fails.
  */
 export async function call(method, path, options = {}) {
   const repeatable = method === "GET" || Boolean(options.key);
@@ -45,7 +52,7 @@ export async function call(method, path, options = {}) {
       return await once(method, path, options);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 401 && isAboutSession(error.code) && !options.anonymous && !renewed) {
+      if (error.status === 401 && isAboutSession(error.code) && !options.anonymous && !options.quiet && !renewed) {
         renewed = true;
         if (await session.renew(error.code)) continue;
       }
@@ -89,24 +96,39 @@ export async function all(path, options = {}, itemsMax = 1_000) {
 }
 
 async function once(method, path, options) {
-  const signals = [AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)];
-  if (options.signal) signals.push(options.signal);
+  const end = ending(options.timeoutMs ?? TIMEOUT_MS, options.signal);
+  // A request that cannot be made is our fault and is thrown as it is; once it is made, `fetch` can only
+  // fail by the network, with the same `TypeError`.
+  const request = new Request(path, {
+    method,
+    headers: headers(options),
+    body: options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
+    signal: end.signal,
+    credentials: "omit",
+  });
   let response;
   let text;
   try {
-    response = await fetch(path, {
-      method,
-      headers: headers(options),
-      body: options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
-      signal: AbortSignal.any(signals),
-      credentials: "omit",
-    });
+    response = await fetch(request);
     text = await response.text();
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason;
     throw new Problem(0, "no_answer", { detail: String(error) });
+  } finally {
+    end.clear();
   }
   return read(response, text);
+}
+
+// A signal that ends with `signal` or after `ms`: `AbortSignal.any` is newer than our oldest browsers.
+function ending(ms, signal) {
+  const controller = new AbortController();
+  const stop = () => controller.abort(signal.reason);
+  const timer = setTimeout(() => controller.abort(new DOMException("late", "TimeoutError")), ms);
+  if (signal?.aborted) stop();
+  else signal?.addEventListener("abort", stop, { once: true });
+  const clear = () => { clearTimeout(timer); signal?.removeEventListener("abort", stop); };
+  return { signal: controller.signal, clear };
 }
 
 function headers({ key, body, type, headers: more, anonymous }) {

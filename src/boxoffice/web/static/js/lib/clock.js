@@ -1,7 +1,7 @@
 // The shop's clock. This machine's may be wrong by hours and jump; only the time between two moments is
 // taken from here.
 
-import { get } from "./api.js";
+import { get, unlessOurs } from "./api.js";
 
 const AGAIN_MS = 300_000;
 const SAMPLES = 3;
@@ -24,7 +24,7 @@ export function secondsUntil(moment) {
 /** Asks the shop for the time, unless that was done a moment ago; never fails, the old offset is kept. */
 export function synchronize() {
   if (performance.now() - measuredAt < AGAIN_MS) return Promise.resolve();
-  measuring ??= measure().catch(() => {}).finally(() => { measuring = null; });
+  measuring ??= measure().catch(unlessOurs).finally(() => { measuring = null; });
   return measuring;
 }
 

@@ -1,6 +1,9 @@
 // Addresses and pages. A page is a function `(context) => {title, view, close?}`, or a promise of that;
 // `context` has `params`, `query`, `signal` (ends when the page is left), `go(path)` and `refresh()`.
 
+// Less than that passes for at once, and a sign of it would only flicker.
+const SLOW_MS = 150;
+
 export class Router {
   #routes = [];
   #outlet;
@@ -8,11 +11,19 @@ export class Router {
   #close = null;
   #present;
   #failed;
+  #waiting;
+  #left;
+  #at = location.pathname;
 
-  /** `present(page)` shows a page, `failed(error)` returns one for an error. */
-  constructor({ present, failed }) {
+  /**
+   * `present(page)` shows a page, `failed(error)` returns one for an error. `waiting(isSlow)` hears when a
+   * page takes a while and when it is there, `left()` when somebody goes to another page.
+   */
+  constructor({ present, failed, waiting = () => {}, left = () => {} }) {
     this.#present = present;
     this.#failed = failed;
+    this.#waiting = waiting;
+    this.#left = left;
     addEventListener("popstate", () => this.refresh());
     document.addEventListener("click", (event) => this.#onClick(event));
   }
@@ -39,13 +50,19 @@ export class Router {
     this.#leaving?.abort(new DOMException("left", "AbortError"));
     this.#close?.();
     this.#close = null;
+    if (location.pathname !== this.#at) this.#left();
+    this.#at = location.pathname;
     const leaving = new AbortController();
     this.#leaving = leaving;
+    const slow = setTimeout(() => this.#waiting(true), SLOW_MS);
+    leaving.signal.addEventListener("abort", () => clearTimeout(slow), { once: true });
     const page = await this.#open(leaving.signal);
+    clearTimeout(slow);
     if (leaving.signal.aborted) {
       page?.close?.();
       return;
     }
+    this.#waiting(false);
     this.#close = page.close ?? null;
     this.#present(page, { moved });
   }

@@ -35,6 +35,7 @@ export function listen(element, map) {
     moved += Math.hypot(now.x - before.x, now.y - before.y);
     if (pointers.size === 2) pinch(pointers, event.pointerId, now, map);
     else if (moved >= DRAG_PX) map.pan(now.x - before.x, now.y - before.y);
+    if (moved >= DRAG_PX) map.hover(-1, -1);
     if (moved >= DRAG_PX || pointers.size === 2) pointers.set(event.pointerId, now);
   });
 
@@ -45,6 +46,8 @@ export function listen(element, map) {
       const { x, y } = place(event);
       map.tap(x, y, event.pointerType);
     } else if (pointers.size === 0) map.rest();
+    const { x, y } = place(event);
+    if (event.pointerType === "mouse" && event.type === "pointerup") map.hover(x, y);
   };
   element.addEventListener("pointerup", lift);
   element.addEventListener("pointercancel", lift);
@@ -86,6 +89,6 @@ function keys(map, isShift) {
   return {
     ArrowLeft: go(-1, 0), ArrowRight: go(1, 0), ArrowUp: go(0, -1), ArrowDown: go(0, 1),
     "+": zoom(KEY_ZOOM), "=": zoom(KEY_ZOOM), "-": zoom(1 / KEY_ZOOM), 0: () => map.fit(),
-    Enter: () => map.choose(), " ": () => map.choose(),
+    Enter: () => map.choose(), " ": () => map.choose(), Escape: () => map.hover(-1, -1),
   };
 }

@@ -17,6 +17,7 @@ export class SeatMap {
   #frame = 0;
   #rest = 0;
   #isMoving = false;
+  #mouse = null;
   #ratio = 1;
   #scheme = matchMedia("(prefers-color-scheme: dark)");
   #observer = new ResizeObserver(() => this.#resize());
@@ -93,6 +94,7 @@ export class SeatMap {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const cursor = document.activeElement === this.view ? this.cursor : -1;
     this.painter.overlay(context, { chosen: this.chosen(), lonely: this.lonely(), cursor }, this.camera);
+    if (this.#mouse) this.#point();
   }
 
   pan(dx, dy) {
@@ -116,10 +118,17 @@ export class SeatMap {
     this.#moving();
   }
 
+  /** The mouse is at a pixel; negative: it is not on the map, or moves it. */
   hover(x, y) {
-    const at = x < 0 ? -1 : this.#at(x, y);
+    this.#mouse = x < 0 ? null : { x, y };
+    this.#point();
+  }
+
+  // What is below a mouse that stands still changes as well: seats change, and the map moves.
+  #point() {
+    const at = this.#mouse ? this.#at(this.#mouse.x, this.#mouse.y) : -1;
     this.view.classList.toggle("on-seat", at >= 0 && this.seats.isFree(at));
-    this.look(at, { x, y });
+    this.look(at, this.#mouse ?? { x: -1, y: -1 });
   }
 
   tap(x, y, kind) {

@@ -30,6 +30,7 @@ export class Seats {
   }
 
   #index;
+  #free = null;
 
   #read(seats) {
     const sections = new Map();
@@ -109,6 +110,7 @@ export class Seats {
         changed.push(at);
       }
     }
+    if (changed.length) this.#free = null;
     return changed;
   }
 
@@ -121,16 +123,21 @@ export class Seats {
         changed.push(at);
       }
     }
+    if (changed.length) this.#free = null;
     return changed;
   }
 
   /** Returns how many seats are free, of one grade or of all. */
   free(grade = -1) {
-    let count = 0;
-    for (let at = 0; at < this.count; at += 1) {
-      if (this.status[at] === AVAILABLE && (grade < 0 || this.grade[at] === grade)) count += 1;
-    }
-    return count;
+    this.#free ??= this.#countFree();
+    return grade < 0 ? this.#free.all : this.#free.byGrade[grade];
+  }
+
+  // Asked for by several after each change, so all grades are counted at once.
+  #countFree() {
+    const byGrade = new Uint32Array(this.grades.length);
+    for (let at = 0; at < this.count; at += 1) if (this.status[at] === AVAILABLE) byGrade[this.grade[at]] += 1;
+    return { all: byGrade.reduce((sum, count) => sum + count, 0), byGrade };
   }
 
   /** Returns the seat beside `at` in its row, `step` numbers further; undefined where there is none. */

@@ -1,7 +1,7 @@
 // One concert and its performances: when, for how much, how many seats are left, and since or until when
 // they are sold.
 
-import { get } from "../lib/api.js";
+import { get, unlessOurs } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, put } from "../lib/dom.js";
 import { countdown, date, dateTime, moneyRange, t } from "../lib/i18n.js";
@@ -21,7 +21,7 @@ export async function concert({ params, signal }) {
   ]);
   const list = h("ul", { class: "schedules" });
   const show = (items) => put(list, items.length ? items.map((item) => schedule(item, signal, again)) : h("li", {}, t("concert.noSchedules")));
-  const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(() => {});
+  const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(unlessOurs);
   show(schedules.items);
   const timer = setInterval(() => { if (document.visibilityState === "visible") again(); }, AGAIN_MS);
   return { title: one.title, view: [head(one), h("h2", {}, t("concert.schedules")), list], close: () => clearInterval(timer) };

@@ -1,11 +1,13 @@
 // My page: money, reservations, tickets.
 
-import { get } from "../lib/api.js";
+import { get, unlessOurs } from "../lib/api.js";
 import { h, icon, put } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { seatName } from "../map/words.js";
+import { announcer } from "../parts/announce.js";
 import { ICONS } from "../parts/icons.js";
+import { sentence } from "../parts/problem.js";
 import { status } from "../parts/status.js";
 import { chargeForm, wallet } from "../parts/wallet.js";
 
@@ -52,7 +54,9 @@ async function paged(path, signal, item) {
     cursor = page.next_cursor;
     more.hidden = !cursor;
   };
-  more.addEventListener("click", load);
+  more.addEventListener("click", () => load().catch((error) => {
+    if (!signal.aborted) announcer.say(sentence(error), "bad");
+  }));
   await load();
   if (!list.hasChildNodes()) list.append(h("li", { class: "quiet" }, t("me.none")));
   return [list, more];
@@ -63,7 +67,7 @@ const schedules = new Map();
 // Several reservations are often of one evening.
 function scheduleOf(id, signal) {
   if (!schedules.has(id)) {
-    schedules.set(id, get(`/v1/schedules/${id}`, { signal, anonymous: true }).catch(() => { schedules.delete(id); return null; }));
+    schedules.set(id, get(`/v1/schedules/${id}`, { signal, anonymous: true }).catch((error) => { schedules.delete(id); return unlessOurs(error); }));
   }
   return schedules.get(id);
 }

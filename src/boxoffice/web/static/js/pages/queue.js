@@ -1,6 +1,6 @@
 // The waiting room: a place that survives a reload and a closed tab, how far it is, and the way in.
 
-import { call, get, pause, post, Problem } from "../lib/api.js";
+import { call, get, pause, post, Problem, unlessOurs } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { countdown, dateTime, number, roughly, t } from "../lib/i18n.js";
 import { countDown, synchronize } from "../lib/clock.js";
@@ -58,7 +58,7 @@ class Room {
   async leave() {
     const { ticket } = placeIn(this.id);
     keepPlace(this.id, null);
-    if (ticket) await call("DELETE", this.#path, { headers: { "Queue-Ticket": ticket }, tries: 2 }).catch(() => {});
+    if (ticket) await call("DELETE", this.#path, { headers: { "Queue-Ticket": ticket }, tries: 2 }).catch(unlessOurs);
     this.go(`/concerts/${this.schedule.concert.concert_id}`);
   }
 
@@ -149,7 +149,7 @@ class Room {
     keepPlace(this.id, { pass, until, leavesAt });
     document.title = t("queue.turnTitle");
     chime();
-    announcer.say(t("queue.turn"), "good");
+    announcer.say(t("queue.turn"), "good", { onward: true });
     this.go(`/schedules/${this.id}`, { replace: true });
   }
 

@@ -49,7 +49,9 @@ export async function seats({ params, query, signal, go, refresh }) {
   const tip = seatTip(words, choice);
   const holding = new Holding({ id, seats: found, choice, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions) });
   const keys = legend(found, (grade) => drawing.filter(grade));
-  const panel = choicePanel({ seats: found, choice, words, toggle: (at) => toggle(at), hold: () => holding.hold(choice.ids) });
+  const isOpen = saleState(schedule) === "open";
+  const panel = choicePanel({ seats: found, choice, words, toggle: (at) => toggle(at), hold: isOpen && (() => holding.hold(choice.ids)), why: whyNot(schedule) });
+  const best = isOpen && bestSeats({ seats: found, max: () => choice.max, hold: (wish) => holding.holdBest(wish) });
 
   function toggle(at) {
     const refusal = choice.toggle(at);
@@ -62,6 +64,7 @@ export async function seats({ params, query, signal, go, refresh }) {
     drawing.draw();
     beside.touch(positions);
     panel.redraw();
+    if (best) best.redraw();
   }
 
   function changed(positions) {
@@ -75,7 +78,8 @@ export async function seats({ params, query, signal, go, refresh }) {
   }
 
   const live = liveNote();
-  const soldOut = h("p", { class: "notice warn", role: "status", hidden: found.free() > 0 }, t("seats.soldOut"));
+  const soldOut = h("div", { class: "notice warn", role: "status", hidden: found.free() > 0 },
+    h("p", {}, t("seats.soldOut")), h("a", { href: `/concerts/${schedule.concert.concert_id}` }, t("queue.otherDates")));
   // The answers that a refreshed page is made of may be a second or two older than the news.
   const sale = ({ on_sale: isOpen }) => { if (isOpen !== (saleState(schedule) === "open")) pause(NEWS_MS, signal).then(refresh, () => {}); };
   follow(id, found, { signal, changed, sale, state: (state) => live.show(state), replaced: refresh });
@@ -90,7 +94,7 @@ export async function seats({ params, query, signal, go, refresh }) {
         h("p", { class: "hint map-help" }, t("seats.help"))),
       h("div", { class: "side" },
         panel.view,
-        bestSeats({ seats: found, max: choice.max, hold: (wish) => holding.holdBest(wish) }),
+        best && best.view,
         h("section", { class: "card" }, h("h2", {}, t("seats.list")), beside.view))),
   ];
   return { title: schedule.concert.title, view, wide: true, close: () => drawing.close() };
@@ -100,6 +104,13 @@ export async function seats({ params, query, signal, go, refresh }) {
 function mustWait(schedule, query) {
   const isWaiting = schedule.waiting_room !== "off" && saleState(schedule) !== "closed";
   return isWaiting && !query.has("look") && !placeIn(schedule.schedule_id).pass;
+}
+
+// Before the sale one may choose already; held is nothing yet.
+function whyNot(schedule) {
+  const state = saleState(schedule);
+  if (state === "soon") return t("choice.soon", { when: dateTime(schedule.sale_opens_at) });
+  return state === "closed" ? t("problem.not_on_sale") : "";
 }
 
 function head(schedule, signal, refresh) {

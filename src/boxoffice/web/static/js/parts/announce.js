@@ -10,13 +10,26 @@ class Announcer {
   #aloud = h("div", { class: "unseen", "aria-live": "polite" });
   view = h("div", { class: "toast-area" }, this.#toasts, this.#alerts, this.#aloud);
 
-  /** Shows `text` for a while; `kind` is `info`, `good` or `bad`. */
-  say(text, kind = "info") {
+  // What was said for the page that comes next.
+  #onward = new Set();
+
+  /**
+   * Shows `text` for a while, and no longer than the page; `kind` is `info`, `good` or `bad`. `onward` says
+   * that it is for the page to which somebody is led now.
+   */
+  say(text, kind = "info", { onward = false } = {}) {
     const toast = h("p", { class: `toast ${kind}` }, text);
     const area = kind === "bad" ? this.#alerts : this.#toasts;
     area.append(toast);
+    if (onward) this.#onward.add(toast);
     while (area.childElementCount > 3) area.firstElementChild.remove();
     setTimeout(() => toast.remove(), SHOWN_MS);
+  }
+
+  /** Another page comes: what was said of this one is over. */
+  leave() {
+    for (const toast of this.view.querySelectorAll(".toast")) if (!this.#onward.has(toast)) toast.remove();
+    this.#onward.clear();
   }
 
   /** Says `text` to screen readers only. */

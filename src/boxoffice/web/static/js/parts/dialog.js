@@ -22,3 +22,8 @@ export function ask(title, content) {
     dialog.showModal();
   });
 }
+
+/** Dismisses whatever is asked: the page that it was about is left. */
+export function dismissAll() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}

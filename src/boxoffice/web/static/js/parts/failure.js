@@ -6,7 +6,6 @@ import { reference, sentence } from "./problem.js";
 
 /** Returns a page for an error, or for an address that leads nowhere where `error` is null. */
 export function failure(error, { refresh }) {
-  if (error) console.warn(error);
   const isMissing = !error || error.status === 404;
   const title = isMissing ? t("failure.missing") : t("failure.title");
   const view = h("section", { class: "failure card" },

@@ -10,6 +10,7 @@ export class Frame {
   #head = h("header", { class: "head" });
   #main = h("main", { id: "page", tabindex: "-1" });
   #foot = h("footer", { class: "foot" });
+  #progress = h("div", { class: "progress", role: "progressbar", hidden: true });
   view = h("div", { class: "frame" });
 
   /** `onLanguage(code)` is called when somebody chooses another language. */
@@ -22,8 +23,9 @@ export class Frame {
   redraw() {
     put(this.#head, this.#brand(), this.#ways());
     put(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
+    this.#progress.setAttribute("aria-label", t("busy"));
     const skip = h("a", { class: "skip", href: "#page" }, t("skip"));
-    if (!this.view.contains(this.#main)) put(this.view, skip, this.#head, this.#main, this.#foot);
+    if (!this.view.contains(this.#main)) put(this.view, skip, this.#head, this.#progress, this.#main, this.#foot);
     else this.view.firstElementChild.replaceWith(skip);
   }
 
@@ -35,6 +37,13 @@ export class Frame {
     if (!moved) return;
     scrollTo(0, 0);
     this.#main.focus({ preventScroll: true });
+  }
+
+  /** Shows whether the next page takes a while; the one that is there stays until then. */
+  wait(isSlow) {
+    this.#progress.hidden = !isSlow;
+    if (isSlow) this.#main.setAttribute("aria-busy", "true");
+    else this.#main.removeAttribute("aria-busy");
   }
 
   #brand() {

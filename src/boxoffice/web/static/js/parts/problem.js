@@ -3,9 +3,16 @@
 import { Problem } from "../lib/api.js";
 import { hasText, t } from "../lib/i18n.js";
 
-/** Returns a sentence for an error of `lib/api.js`, in the reader's language where the code is known. */
+/**
+ * Returns a sentence for an error of `lib/api.js`, in the reader's language where the code is known. Any
+ * other error is a fault of ours: it is called so and is written into the browser's console.
+ */
 export function sentence(error) {
-  if (!(error instanceof Problem)) return t("problem.bug");
+  if (!(error instanceof Problem)) {
+    // Whoever develops the pages reads it there; for people it has no words.
+    console.error(error);
+    return t("problem.bug");
+  }
   const key = `problem.${error.code}`;
   if (hasText(key)) return t(key, error.body);
   return error.body?.detail ?? t("problem.bug");

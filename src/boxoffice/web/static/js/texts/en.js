@@ -123,6 +123,7 @@ export const en = {
   "legend.blocked": "not for sale",
   "choice.title": "Your choice",
   "choice.none": "Choose up to {n} seats on the map or in the list.",
+  "choice.soon": "Seats can be held from {when}. You may look around and choose already.",
   "choice.hold": ["Hold {n} seat", "Hold {n} seats"],
   "choice.remove": "Remove {seat}",
   "choice.orphan": ["{seats} would be left alone between taken seats. Move over by one if you can.", "{seats} would be left alone between taken seats. Move over by one if you can."],

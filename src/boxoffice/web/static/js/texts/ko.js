@@ -123,6 +123,7 @@ export const ko = {
   "legend.blocked": "판매하지 않음",
   "choice.title": "선택한 좌석",
   "choice.none": "배치도나 목록에서 최대 {n}석까지 선택하세요.",
+  "choice.soon": "{when}부터 예약할 수 있습니다. 미리 둘러보고 골라 둘 수 있습니다.",
   "choice.hold": "{n}석 예약하기",
   "choice.remove": "{seat} 선택 취소",
   "choice.orphan": "{seats}이(가) 양옆이 찬 채로 한 자리만 남게 됩니다. 가능하면 한 칸 옮겨 주세요.",
