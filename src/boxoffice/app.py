@@ -54,6 +54,7 @@ from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.migrations import require_current
 from boxoffice.platform.postgres import Database
+from boxoffice.platform.standby import StandbyWatch
 from boxoffice.platform.tasks import cancel_and_wait, raise_if_cancelled
 from boxoffice.platform.valkey import Valkey
 from boxoffice.queue import leader as queue_leader
@@ -149,7 +150,7 @@ async def open_application(
     servers = _servers(settings)
     async with (
         _composed(settings, servers, providers or {}) as application,
-        _refreshing(servers.clock, application),
+        _refreshing(settings, servers, application),
         _drained(settings, servers, application),
     ):
         yield application
@@ -201,10 +202,13 @@ async def _drained(
 
 
 @asynccontextmanager
-async def _refreshing(clock: DatabaseClock, application: Application) -> AsyncIterator[None]:
+async def _refreshing(
+    settings: Settings, servers: _Servers, application: Application
+) -> AsyncIterator[None]:
     """Keep what a process knows by heart up to date for as long as it runs."""
     work = {
-        "clock": clock.keep_synchronized,
+        "clock": servers.clock.keep_synchronized,
+        "standby": StandbyWatch(servers.db, settings.standby_look_ms / 1000).run,
         "token_keys": application.accounts.tokens.keep_fresh,
         "seat_notices": application.notices.run,
         "figures": application.figures.run,

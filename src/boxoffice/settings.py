@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     db_connect_timeout_ms: Milliseconds = 5_000
     db_acquire_timeout_ms: Milliseconds = 3_000
     db_reads_waiting_max: Count = 2_000
+    standby_look_ms: Milliseconds = 5_000
     statement_timeout_ms: Milliseconds = 5_000
     lock_timeout_ms: Milliseconds = 500
     idle_in_transaction_timeout_ms: Milliseconds = 10_000

@@ -7,6 +7,18 @@ SELECT extract(epoch FROM clock_timestamp())::double precision AS now;
 -- synchronous standby, and with it for every commit that it has seen.
 SELECT pg_logical_emit_message(true, 'boxoffice', 'promise');
 
+-- name: standby
+-- Whether commits wait for a synchronous standby, and how many there are. A role without the rights of
+-- `pg_read_all_stats` sees that something receives the log, and neither how far it is nor as what.
+SELECT current_setting('synchronous_standby_names') AS names,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('client_min_messages') AS client_min_messages,
+       pg_has_role('pg_read_all_stats', 'USAGE') AS is_told,
+       count(r.pid) AS connected,
+       count(r.pid) FILTER (WHERE r.state = 'streaming' AND r.sync_state IN ('sync', 'quorum'))
+           AS synchronous
+  FROM pg_stat_replication r;
+
 -- name: session
 -- What names this session of the server for good.
 SELECT a.pid, a.backend_start AS began_at FROM pg_stat_activity a WHERE a.pid = pg_backend_pid();

@@ -106,6 +106,17 @@ BATCH_RETRIES = Counter(
 BATCH_QUEUE = Gauge(
     "boxoffice_batch_queue", "Commands that wait for a batch.", multiprocess_mode="livesum"
 )
+COMMITS_SYNCHRONOUS = Gauge(
+    "boxoffice_commits_synchronous",
+    "1 where commits wait for a synchronous standby.",
+    multiprocess_mode="livemostrecent",
+)
+STANDBYS = Gauge(
+    "boxoffice_standbys",
+    "Standbys that receive PostgreSQL's log, and those that commits wait for (NaN: not told).",
+    ("state",),
+    multiprocess_mode="livemostrecent",
+)
 VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")
 SEAT_LOCK = Counter("boxoffice_seat_lock_total", "Seat lock decisions by result.", ("result",))
 SEAT_CACHE = Counter(

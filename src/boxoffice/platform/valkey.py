@@ -14,7 +14,13 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.platform import telemetry
@@ -22,6 +28,8 @@ from boxoffice.platform.tasks import cancellations, raise_if_cancelled
 from boxoffice.settings import Settings
 
 _SUBSCRIPTIONS_MAX = 4
+# What a server answers that is a replica now: connect anew, and perhaps elsewhere.
+_OTHER_ROLE = (ReadOnlyError, MasterDownError, BusyLoadingError)
 
 
 class ValkeyAway(BoxofficeError):
@@ -159,10 +167,23 @@ class Valkey:
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed(time.monotonic())
             telemetry.VALKEY_FAILURES.inc()
+            if isinstance(error, _OTHER_ROLE):
+                await self._connect_anew()
             raise ValkeyAway(str(error)) from error
         self._breaker.succeeded()
         raise_if_cancelled(before)
         return reply
+
+    async def _connect_anew(self) -> None:
+        """Hang up on a server that has another role now: the address is resolved with the next call.
+
+        Connections with a call under way are left to it; each that gets the same answer does the same.
+        A subscription ends, and is taken up again by those who heed it.
+        """
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.connection_pool.disconnect(inuse_connections=False)
+                await self._listener.connection_pool.disconnect()
 
 
 async def _messages(pubsub: Any, silence_s: float) -> AsyncIterator[bytes]:
