@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.loadtest.command import loadtest
+from boxoffice.printing import printable, terminal
 from boxoffice.settings import Settings, load
 
 app = typer.Typer(
@@ -20,8 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Else an argument that looks like markup is taken for it in what is said about it.
+    rich_markup_mode=None,
 )
-progress = Console(stderr=True, highlight=False)
+progress = terminal(stderr=True)
 
 DATA_DIR = Path(".boxoffice")
 
@@ -43,7 +45,7 @@ def main() -> None:
 
 
 def _fail(sentence: str) -> None:
-    progress.print(f"boxoffice: {sentence}", style="red", soft_wrap=True)
+    progress.print(f"boxoffice: {printable(sentence)}", style="red", soft_wrap=True)
     sys.exit(1)
 
 
@@ -189,7 +191,7 @@ def grant(
             await application.accounts.grant_role(email, role)
 
     asyncio.run(change())
-    progress.print(f"{email} is now: {role}")
+    progress.print(printable(f"{email} is now: {role}"))
 
 
 @app.command()

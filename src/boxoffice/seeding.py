@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from boxoffice.accounts.rules import BUYER, ORGANIZER
 from boxoffice.app import Application, open_services
@@ -21,6 +21,7 @@ from boxoffice.catalog.rules import NewConcert, NewSchedule
 from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database
+from boxoffice.printing import text_column
 from boxoffice.queue.rules import Mode, RoomChange
 from boxoffice.settings import Settings
 
@@ -212,7 +213,7 @@ def _write_tokens(application: Application, user_ids: list[UUID], path: Path) ->
 @contextmanager
 def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
     columns = (
-        TextColumn("… {task.description:<8}"),
+        text_column("… {task.description:<8}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -2,17 +2,20 @@
 
 Names end in their unit: `_s` seconds, `_ms` milliseconds, `_bytes`, `_minor` minor units of the
 currency, `_max` a count. An unknown `BOXOFFICE_` variable is refused, so that a misspelt limit is
-noticed at the start and not during a sale.
+noticed at the start and not during a sale. What Kubernetes adds for a service of that name is not one.
 """
 
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
+from msgspec import inspect as types
 
+from boxoffice import addresses
 from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.currencies import DECIMALS
 
@@ -26,6 +29,28 @@ Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Bytes = Annotated[int, Meta(ge=1, le=1 << 30)]
 Minor = Annotated[int, Meta(ge=1, le=9_000_000_000_000)]
+# A text says in its description what it must be.
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9.:%_-]+$",
+        description="an address or a name of this machine, without a port",
+    ),
+]
+StreamName = Annotated[
+    str, Meta(pattern=r"^[!-~]{1,200}$", description="a name of up to 200 letters without blanks")
+]
+Currency = Annotated[
+    str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
+]
+
+# Kubernetes tells each pod of the services beside it, and one may be called boxoffice or boxoffice-…:
+# BOXOFFICE_SERVICE_HOST, BOXOFFICE_SERVICE_PORT_HTTP, BOXOFFICE_PORT, BOXOFFICE_PORT_80_TCP_ADDR.
+_SERVICE_LINK = re.compile(
+    r"BOXOFFICE(_[A-Z0-9_]+)?"
+    r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     valkey_url: str = ""
 
     # HTTP
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8000
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     body_max_bytes: Bytes = 65_536
@@ -157,7 +182,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     login_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
 
     # Money
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "KRW"
+    currency: Currency = "KRW"
     wallet_charge_max_minor: Minor = 10_000_000
     wallet_balance_max_minor: Minor = 1_000_000_000_000
 
@@ -165,7 +190,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     relay_interval_ms: Milliseconds = 200
     relay_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
     relay_lease_ms: Milliseconds = 5_000
-    relay_stream: str = "boxoffice:events"
+    relay_stream: StreamName = "boxoffice:events"
     relay_stream_max: Count = 100_000
 
     # Audits
@@ -186,80 +211,172 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Read the settings from the environment, changed by `overrides` (options of a command).
 
-    Raises `SettingsInvalid` that names the variable.
+    Raises `SettingsInvalid` that names the variable, what it got and what it wants.
     """
     source = os.environ if environ is None else environ
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in source.items()
-        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_")
+        if name.startswith(PREFIX) and not _is_others(name, value)
     }
     given |= {name: str(value) for name, value in overrides.items()}
     unknown = sorted(set(given) - set(Settings.__struct_fields__))
     if unknown:
-        raise SettingsInvalid(f"{PREFIX}{unknown[0].upper()} is not a setting of boxoffice")
-    try:
-        settings = msgspec.convert(given, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsInvalid(_sentence(error)) from error
+        raise SettingsInvalid(_unknown(unknown[0]))
+    hints = get_type_hints(Settings, include_extras=True)
+    read: dict[str, Any] = {name: _read(name, text, hints[name]) for name, text in given.items()}
+    settings = Settings(**read)
     _check_together(settings)
     return settings
 
 
-def _sentence(error: msgspec.ValidationError) -> str:
-    message, _, path = str(error).partition(" - at `$.")
-    return f"{PREFIX}{path.rstrip('`').upper()}: {message}"
+def _is_others(name: str, value: str) -> bool:
+    """Say whether a variable is not meant for the settings."""
+    if name.startswith(PREFIX + "TEST_") or _SERVICE_LINK.fullmatch(name):
+        return True
+    return name.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, Settings.__struct_fields__, n=1)
+    meant = f"; is {variable(near[0])} meant?" if near else ""
+    return f"{variable(name)} is not a setting of boxoffice{meant}"
+
+
+def variable(name: str) -> str:
+    """Return the environment's name of a setting."""
+    return PREFIX + name.upper()
+
+
+def _read(name: str, text: str, kind: Any) -> object:
+    """Return a setting's value; raise `SettingsInvalid` with what is wanted where it is none."""
+    fault = None
+    if name == "database_url" and text:
+        fault, form = addresses.postgres_fault(text), addresses.POSTGRES_FORM
+    elif name == "valkey_url" and text:
+        fault, form = addresses.valkey_fault(text), addresses.VALKEY_FORM
+    if fault is not None:
+        raise SettingsInvalid(
+            f"{variable(name)} is {shown(name, text)!r}: {fault}; it wants {form}"
+        )
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(
+            f"{variable(name)} is {shown(name, text)!r}: it must be {wanted(kind)}"
+        ) from error
+
+
+def shown(name: str, text: str) -> str:
+    """Return what may be said of a setting's value: no password, and not the whole of a long one."""
+    if name.endswith("_url"):
+        return addresses.shown(text)
+    if re.search(r"(^|_)(secret|password|token|key)$", name):
+        return "***"
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def wanted(kind: Any) -> str:
+    """Say what a setting of a type must be."""
+    found = types.type_info(kind)
+    description = ""
+    if isinstance(found, types.Metadata):
+        description = (found.extra_json_schema or {}).get("description", "")
+        found = found.type
+    match found:
+        case types.IntType():
+            return f"a whole number {_range(found)}"
+        case types.FloatType():
+            return f"a number {_range(found)}"
+        case types.BoolType():
+            return "true or false"
+        case types.LiteralType():
+            return "one of " + ", ".join(str(one) for one in found.values)
+        case _:
+            return description or "a text"
+
+
+def _range(found: types.IntType | types.FloatType) -> str:
+    below = f"above {found.gt:g}" if found.gt is not None else f"from {found.ge}"
+    return f"{below} to {found.le}" if found.gt is None else f"{below}, at most {found.le}"
+
+
+def _require(settings: Settings, name: str, *, holds: bool, wants: str) -> None:
+    if not holds:
+        raise SettingsInvalid(f"{variable(name)} is {getattr(settings, name)}: it must be {wants}")
 
 
 def _check_together(settings: Settings) -> None:
-    if not re.match(r"(postgres(ql)?://|$)", settings.database_url):
-        raise SettingsInvalid("BOXOFFICE_DATABASE_URL must start with postgresql://")
-    if not re.match(r"((rediss?|unix)://|$)", settings.valkey_url):
-        raise SettingsInvalid("BOXOFFICE_VALKEY_URL must start with redis://, rediss:// or unix://")
-    if settings.metrics_port == settings.port:
-        raise SettingsInvalid("BOXOFFICE_METRICS_PORT must not be BOXOFFICE_PORT")
-    if settings.currency not in DECIMALS:
-        raise SettingsInvalid(
-            f"BOXOFFICE_CURRENCY must be a currency of ISO 4217, such as KRW or EUR, and not"
-            f" '{settings.currency}'"
-        )
-    if settings.db_pool_max <= settings.batches_in_flight:
-        raise SettingsInvalid(
-            "BOXOFFICE_DB_POOL_MAX must be above BOXOFFICE_BATCHES_IN_FLIGHT: reads need a connection"
-        )
-    if settings.body_timeout_ms >= settings.request_timeout_ms:
-        raise SettingsInvalid(
-            "BOXOFFICE_BODY_TIMEOUT_MS must be below BOXOFFICE_REQUEST_TIMEOUT_MS"
-        )
-    if settings.queue_lease_ms < 3 * settings.queue_beat_ms:
-        raise SettingsInvalid(
-            "BOXOFFICE_QUEUE_LEASE_MS must be at least three times BOXOFFICE_QUEUE_BEAT_MS"
-        )
-    if settings.queue_grace_default_s > settings.queue_inside_default_s:
-        raise SettingsInvalid(
-            "BOXOFFICE_QUEUE_GRACE_DEFAULT_S must not be above BOXOFFICE_QUEUE_INSIDE_DEFAULT_S"
-        )
-    if settings.lock_timeout_ms > settings.statement_timeout_ms:
-        raise SettingsInvalid(
-            "BOXOFFICE_LOCK_TIMEOUT_MS must not be above BOXOFFICE_STATEMENT_TIMEOUT_MS"
-        )
-    _check_deadlines(settings)
+    one = settings
+    _require(
+        one,
+        "metrics_port",
+        holds=one.metrics_port != one.port,
+        wants=f"another one than {_named(one, 'port')}",
+    )
+    _require(
+        one,
+        "currency",
+        holds=one.currency in DECIMALS,
+        wants="a currency of ISO 4217, such as KRW or EUR",
+    )
+    _require(
+        one,
+        "db_pool_max",
+        holds=one.db_pool_max > one.batches_in_flight,
+        wants=f"above {_named(one, 'batches_in_flight')}, as reads need a connection",
+    )
+    _require(
+        one,
+        "body_timeout_ms",
+        holds=one.body_timeout_ms < one.request_timeout_ms,
+        wants=f"below {_named(one, 'request_timeout_ms')}",
+    )
+    _require(
+        one,
+        "queue_lease_ms",
+        holds=one.queue_lease_ms >= 3 * one.queue_beat_ms,
+        wants=f"at least three times {_named(one, 'queue_beat_ms')}",
+    )
+    _require(
+        one,
+        "queue_grace_default_s",
+        holds=one.queue_grace_default_s <= one.queue_inside_default_s,
+        wants=f"at most {_named(one, 'queue_inside_default_s')}",
+    )
+    _require(
+        one,
+        "lock_timeout_ms",
+        holds=one.lock_timeout_ms <= one.statement_timeout_ms,
+        wants=f"at most {_named(one, 'statement_timeout_ms')}",
+    )
+    _check_deadlines(one)
+
+
+def _named(settings: Settings, name: str) -> str:
+    return f"{variable(name)} ({getattr(settings, name)})"
 
 
 def _check_deadlines(settings: Settings) -> None:
     """Let the parts of a request end before the request does, so that it gets the specific answer."""
-    lost_ms = settings.statement_timeout_ms + CLIENT_GRACE_MS + settings.outcome_settle_for_ms
-    if settings.request_timeout_ms <= lost_ms:
-        raise SettingsInvalid(
-            "BOXOFFICE_REQUEST_TIMEOUT_MS must be above BOXOFFICE_STATEMENT_TIMEOUT_MS + "
-            f"BOXOFFICE_OUTCOME_SETTLE_FOR_MS + {CLIENT_GRACE_MS}"
-        )
-    if settings.request_timeout_ms <= settings.batch_isolate_for_ms + 2 * settings.lock_timeout_ms:
-        raise SettingsInvalid(
-            "BOXOFFICE_REQUEST_TIMEOUT_MS must be above BOXOFFICE_BATCH_ISOLATE_FOR_MS + "
-            "2 * BOXOFFICE_LOCK_TIMEOUT_MS"
-        )
-    if settings.batch_isolate_for_ms <= settings.lock_timeout_ms:
-        raise SettingsInvalid(
-            "BOXOFFICE_BATCH_ISOLATE_FOR_MS must be above BOXOFFICE_LOCK_TIMEOUT_MS"
-        )
+    one = settings
+    lost_ms = one.statement_timeout_ms + CLIENT_GRACE_MS + one.outcome_settle_for_ms
+    _require(
+        one,
+        "request_timeout_ms",
+        holds=one.request_timeout_ms > lost_ms,
+        wants=f"above {_named(one, 'statement_timeout_ms')} + "
+        f"{_named(one, 'outcome_settle_for_ms')} + {CLIENT_GRACE_MS}",
+    )
+    _require(
+        one,
+        "request_timeout_ms",
+        holds=one.request_timeout_ms > one.batch_isolate_for_ms + 2 * one.lock_timeout_ms,
+        wants=f"above {_named(one, 'batch_isolate_for_ms')} + 2 * {_named(one, 'lock_timeout_ms')}",
+    )
+    _require(
+        one,
+        "batch_isolate_for_ms",
+        holds=one.batch_isolate_for_ms > one.lock_timeout_ms,
+        wants=f"above {_named(one, 'lock_timeout_ms')}",
+    )

@@ -149,7 +149,9 @@ def _is_served(settings: Settings) -> bool:
 def _welcome(console: Console, settings: Settings, demo: seeding.Demo, started: float) -> None:
     seconds = time.monotonic() - started
     base = f"http://{settings.host}:{settings.port}"
-    console.print(f"\n[bold]boxoffice is open[/] after {seconds:.1f} s; Ctrl-C stops everything.\n")
+    console.print(
+        f"\nboxoffice is open after {seconds:.1f} s; Ctrl-C stops everything.\n", style="bold"
+    )
     lines = {
         "shop": f"{base}/",
         "seats": f"{base}/schedules/{demo.schedule_id}",

@@ -112,6 +112,14 @@ def test_only_the_composition_root_names_concrete_servers() -> None:
         assert not {"asyncpg.create_pool", "redis.asyncio.Redis"} & set(_imports(path))
 
 
+def test_only_one_file_makes_consoles() -> None:
+    """A console of rich takes what it prints for markup, unless it is told otherwise."""
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        if _name(path) != "printing.py":
+            assert not re.search(r"\b(Console|TextColumn)\(", text), _name(path)
+
+
 def test_every_problem_has_one_code_and_one_status() -> None:
     problems = list(every_problem())
     codes = [problem.code for problem in problems]

@@ -8,7 +8,8 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
+
+from boxoffice.printing import terminal
 
 REPORTS = Path("loadtest-report")
 LANGUAGES = ("en", "ko")
@@ -81,7 +82,7 @@ def loadtest(  # noqa: PLR0913 — each is an option of the command
         data_dir=data_dir,
         command=shlex.join(["boxoffice", *sys.argv[1:]]),
     )
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     raise typer.Exit(writing.carry_out(options, report_from, console))
 
 

@@ -24,6 +24,7 @@ from boxoffice.loadtest.errors import LoadtestError, TargetUnfit
 from boxoffice.loadtest.store import ScheduleTerms
 from boxoffice.platform.migrations import migrate
 from boxoffice.platform.processes import launch_command
+from boxoffice.printing import terminal
 from boxoffice.settings import Settings
 
 _START_TIMEOUT_S = 60.0
@@ -227,7 +228,7 @@ class Embedded:
             ticket_limit=1000,
             queue_rate_per_s=_ROOM_RATE_PER_S if has_room else None,
         )
-        made = asyncio.run(seeding.seed(self.settings, plan, None, Console(quiet=True)))
+        made = asyncio.run(seeding.seed(self.settings, plan, None, terminal(quiet=True)))
         return ScheduleTerms(made.schedule_id, made.concert_id, _HOLD_TTL_S, seats)
 
 

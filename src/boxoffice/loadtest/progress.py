@@ -3,8 +3,10 @@
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+
+from boxoffice.printing import text_column
 
 
 class Progress:
@@ -12,8 +14,8 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        columns = (TextColumn("… {task.description:<10}"), BarColumn(30), TimeElapsedColumn(),
-                   TextColumn("{task.fields[counts]}"))  # fmt: skip
+        columns = (text_column("… {task.description:<10}"), BarColumn(30), TimeElapsedColumn(),
+                   text_column("{task.fields[counts]}"))  # fmt: skip
         self._bar = Bar(*columns, console=console, transient=True)
         self._task = self._bar.add_task("", counts="", visible=False)
         self._named = ""

@@ -1,0 +1,152 @@
+"""What the address of a server must look like; what is said of a wrong one shows no password.
+
+The drivers notice a part that they do not know late, as an error of the first connection, or never:
+redis-py passes it on to a constructor, and takes a database that is no number for number 0.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+POSTGRES_FORM = "postgresql://[user[:password]@]host[:port][,host[:port]…][/database][?parameter=…]"
+VALKEY_FORM = "redis://[[user]:password@]host[:port][/number], rediss://… for TLS, or unix://[:password@]/path"
+
+_SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
+# What the driver understands; None where it takes any text.
+_POSTGRES_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("host", "port", "dbname", "database", "user", "password", "passfile")),
+    **dict.fromkeys(("service", "krbsrvname", "gsslib", "sslnegotiation", "sslpassword")),
+    **dict.fromkeys(("sslcert", "sslkey", "sslrootcert", "sslcrl")),
+    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version")),
+    "sslmode": _SSLMODES,
+    "target_session_attrs": _SESSIONS,
+    # The driver hands the rest to the server as settings of the session.
+    **dict.fromkeys(("application_name", "options", "search_path", "client_encoding", "role")),
+}
+_VALKEY_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("db", "username", "password", "client_name")),
+    "socket_keepalive": ("true", "false"),
+}
+_VALKEY_TLS_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password")),
+    "ssl_cert_reqs": ("none", "optional", "required"),
+    "ssl_check_hostname": ("true", "false"),
+}
+_SECRET = re.compile(r"(password=)[^&#]*", re.IGNORECASE)
+_LOGIN = re.compile(r"(//[^:/@]*:).*@", re.DOTALL)
+# A password whose @ was forgotten stands where a port does.
+_NO_PORT = re.compile(r"((?://|,)(?:\[[^\]]*\]|[^:/@,\[]*):)(?!\d{1,5}(?:[/,?#]|$))[^/,?#@]*")
+_PORT_MAX = 65_535
+_DATABASE_MAX = 999_999
+
+
+def shown(url: str) -> str:
+    """Return an address without what is secret in it, also where it is none."""
+    url = _SECRET.sub(r"\1***", _LOGIN.sub(r"\1***@", url))
+    return url if "***@" in url else _NO_PORT.sub(r"\1***", url)
+
+
+def postgres_fault(url: str) -> str | None:
+    """Say what is wrong with an address of PostgreSQL, None if nothing is."""
+    return _fault(url, _postgres_faults, ("postgresql", "postgres"))
+
+
+def valkey_fault(url: str) -> str | None:
+    """Say what is wrong with an address of Valkey, None if nothing is."""
+    return _fault(url, _valkey_faults, ("redis", "rediss", "unix"))
+
+
+def _fault(
+    url: str, faults: Callable[[SplitResult], Iterator[str]], schemes: tuple[str, ...]
+) -> str | None:
+    if any(not one.isprintable() or one.isspace() for one in url):
+        return "it has a blank or a character that does not print"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the square brackets of its host do not match"
+    if parts.scheme not in schemes or not url.startswith(f"{parts.scheme}://"):
+        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        return f"it must begin with {begins}"
+    if parts.fragment or url.endswith("#"):
+        return "a # in a user or password is written as %23"
+    return next(faults(parts), None)
+
+
+def _postgres_faults(parts: SplitResult) -> Iterator[str]:
+    login, at, hosts = parts.netloc.rpartition("@")
+    if at and "@" in login:
+        yield "an @ in a user or password is written as %40"
+    for one in hosts.split(",") if hosts else ():
+        yield from _host_faults(one)
+    if "/" in parts.path.removeprefix("/"):
+        yield "its database has a / in its name: written as %2F, or there is a part too many"
+    yield from _parameter_faults(parts.query, _POSTGRES_PARAMETERS)
+    given = dict(parse_qsl(parts.query))
+    for port in given["port"].split(",") if "port" in given else ():
+        yield from _port_faults(port)
+
+
+def _valkey_faults(parts: SplitResult) -> Iterator[str]:
+    login, at, host = parts.netloc.rpartition("@")
+    if at and "@" in login:
+        yield "an @ in a user or password is written as %40"
+    if parts.scheme == "unix":
+        if host or not parts.path.strip("/"):
+            yield "unix:// wants the path of a socket, which begins with a third /"
+    else:
+        if not host:
+            yield "it names no host"
+        elif "," in host:
+            yield "it names several hosts, and Valkey is one here"
+        else:
+            yield from _host_faults(host)
+        yield from _database_faults(unquote(parts.path).removeprefix("/"))
+    tls = _VALKEY_TLS_PARAMETERS if parts.scheme == "rediss" else {}
+    if parts.scheme == "redis" and re.search(r"(^|&)ssl(_|=|&|$)", parts.query):
+        yield "TLS is asked for by its beginning, rediss://, and not by a parameter"
+    yield from _parameter_faults(parts.query, {**_VALKEY_PARAMETERS, **tls})
+    yield from _database_faults(dict(parse_qsl(parts.query)).get("db", ""))
+
+
+def _host_faults(text: str) -> Iterator[str]:
+    """Yield what is wrong with `host`, `host:port` or `[address]:port`."""
+    matched = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\[\]:]*)(?::(.*))?", text)
+    if matched is None or ":" in (matched[2] or ""):
+        yield "an IPv6 address stands in square brackets, the port behind them"
+        return
+    if not matched[1]:
+        yield "a host is missing before a comma, a port or the database"
+    elif not re.fullmatch(r"\[.*\]|[\w.%-]+", unquote(matched[1])) and "/" not in unquote(
+        matched[1]
+    ):
+        yield "its host has a character that no host has"
+    if matched[2] is not None:
+        yield from _port_faults(matched[2])
+
+
+def _port_faults(text: str) -> Iterator[str]:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _PORT_MAX):
+        yield f"its port is not a number from 1 to {_PORT_MAX}"
+
+
+def _database_faults(text: str) -> Iterator[str]:
+    if text and not (text.isascii() and text.isdigit() and int(text) <= _DATABASE_MAX):
+        yield "its database is not a number, as in /0"
+
+
+def _parameter_faults(query: str, known: Mapping[str, tuple[str, ...] | None]) -> Iterator[str]:
+    try:
+        given = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        yield "behind its ? stand parameters as name=value, with & between them"
+        return
+    for name, text in given:
+        allowed = known.get(name, ())
+        if name not in known:
+            yield f"it has a parameter {name!r}, and the known ones are {', '.join(sorted(known))}"
+        elif not text:
+            yield f"its parameter {name} is empty"
+        elif allowed and text not in allowed:
+            yield f"its parameter {name} is none of {', '.join(allowed)}"

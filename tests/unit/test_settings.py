@@ -1,0 +1,288 @@
+"""Each setting is checked at the start: the variable, what it got without secrets, what it wants."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from asyncpg import connect_utils
+from msgspec import inspect as types
+from redis.asyncio import ConnectionPool
+
+from boxoffice.errors import SettingsInvalid
+from boxoffice.settings import Settings, load, variable, wanted
+
+HINTS = get_type_hints(Settings, include_extras=True)
+# None of the texts may be this.
+NO_TEXT = "no such \x07 text"
+
+
+def _wrong(kind: Any) -> list[str]:
+    """Return values that a setting of a type must refuse."""
+    found = types.type_info(kind)
+    if isinstance(found, types.Metadata):
+        found = found.type
+    match found:
+        case types.IntType() | types.FloatType():
+            assert found.le is not None, "a limit on everything"
+            low = found.ge if found.ge is not None else found.gt
+            assert low is not None
+            return ["abc", "", f"{low - 1}", f"{found.le + 1}", "nan", "1e400", "10 s"]
+        case types.BoolType():
+            return ["maybe", "", "2"]
+        case types.LiteralType():
+            return ["nonsense", "", str(found.values[0]).upper()]
+        case _:
+            return [NO_TEXT, " "]
+
+
+WRONG = [(name, text) for name, kind in HINTS.items() for text in _wrong(kind)]
+
+
+@pytest.mark.parametrize(("name", "text"), WRONG)
+def test_a_wrong_value_is_refused_with_what_it_got_and_wants(name: str, text: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load({variable(name): text})
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{variable(name)} is ")
+    assert repr(text) in sentence or "***" in sentence
+    if not name.endswith("_url"):
+        assert sentence.endswith(f"it must be {wanted(HINTS[name])}")
+    for internal in ("Expected", "`", "str", "Traceback", "regex"):
+        assert internal not in sentence
+
+
+def test_every_text_says_what_it_must_be() -> None:
+    for name, kind in HINTS.items():
+        assert wanted(kind) != "a text" or name.endswith("_url"), name
+
+
+def test_the_defaults_are_good() -> None:
+    assert load({}) == Settings()
+
+
+def test_a_misspelt_setting_is_told_the_near_one() -> None:
+    with pytest.raises(SettingsInvalid, match=r"BOXOFFICE_BATCH_MAXX .* BOXOFFICE_BATCH_MAX meant"):
+        load({"BOXOFFICE_BATCH_MAXX": "1"})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"BOXOFFICE_DB_POOL_MAX": "2"},
+            "BOXOFFICE_DB_POOL_MAX is 2: it must be above BOXOFFICE_BATCHES_IN_FLIGHT (2)",
+        ),
+        (
+            {"BOXOFFICE_REQUEST_TIMEOUT_MS": "9000"},
+            "BOXOFFICE_REQUEST_TIMEOUT_MS is 9000: it must be above",
+        ),
+        ({"BOXOFFICE_BATCH_ISOLATE_FOR_MS": "400"}, "BOXOFFICE_BATCH_ISOLATE_FOR_MS is 400"),
+        ({"BOXOFFICE_QUEUE_LEASE_MS": "300"}, "BOXOFFICE_QUEUE_LEASE_MS is 300"),
+        ({"BOXOFFICE_QUEUE_GRACE_DEFAULT_S": "601"}, "BOXOFFICE_QUEUE_GRACE_DEFAULT_S is 601"),
+    ],
+)
+def test_settings_that_do_not_agree_name_each_other(given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load(given)
+    assert sentence in str(refused.value)
+
+
+GOOD_POSTGRES = [
+    "",
+    "postgresql://boxoffice@db/boxoffice",
+    "postgres://u:p%40ss%23@db.example.test:5432/boxoffice",
+    "postgresql://u:p@one:5432,two:5433,three/boxoffice?target_session_attrs=read-write",
+    "postgresql://u:p@[::1]:5432,[2001:db8::1]/boxoffice?sslmode=verify-full&sslrootcert=/ca.pem",
+    "postgresql:///boxoffice?host=/var/run/postgresql&application_name=shop",
+    "postgresql://u@%2Fvar%2Frun%2Fpostgresql/boxoffice",
+    "postgresql://one/boxoffice?options=-c%20work_mem%3D64MB&port=5433",
+    "postgresql://",
+]
+GOOD_VALKEY = [
+    "",
+    "redis://valkey",
+    "redis://:secret@valkey:6379/0",
+    "rediss://user:secret@valkey.example.test:6380/3?ssl_cert_reqs=required&ssl_ca_certs=/ca.pem",
+    "unix://:secret@/run/valkey.sock?db=2",
+    "redis://[::1]:6379",
+    "redis://valkey?client_name=shop&socket_keepalive=true",
+]
+
+
+@pytest.mark.parametrize("url", GOOD_POSTGRES)
+def test_a_good_address_of_postgresql_is_taken_by_the_driver_too(url: str) -> None:
+    assert load({"BOXOFFICE_DATABASE_URL": url}).database_url == url
+    if url:
+        # Independent judge: what the driver makes of it (it reads no file and connects to nothing).
+        asked = url.partition("?")[0] if "sslrootcert" in url else url
+        connect_utils._parse_connect_dsn_and_args(  # type: ignore[attr-defined]
+            dsn=asked, **dict.fromkeys(_DRIVER_ARGUMENTS)
+        )
+
+
+_DRIVER_ARGUMENTS = (
+    *("host", "port", "user", "password", "passfile", "database", "ssl", "service"),
+    *("servicefile", "direct_tls", "server_settings", "target_session_attrs", "krbsrvname"),
+    "gsslib",
+)
+
+
+@pytest.mark.parametrize("url", GOOD_VALKEY)
+def test_a_good_address_of_valkey_makes_a_connection(url: str) -> None:
+    assert load({"BOXOFFICE_VALKEY_URL": url}).valkey_url == url
+    if url:
+        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("mysql://db/x", "must begin with postgresql://"),
+        ("postgresql:/db/x", "must begin with postgresql://"),
+        ("db:5432/x", "must begin with postgresql://"),
+        ("postgresql://db:port/x", "its port is not a number"),
+        ("postgresql://db:0/x", "its port is not a number"),
+        ("postgresql://db:65536/x", "its port is not a number"),
+        ("postgresql://one:5432,two:x/x", "its port is not a number"),
+        ("postgresql://one,,two/x", "a host is missing"),
+        ("postgresql://::1/x", "stands in square brackets"),
+        ("postgresql://[::1/x", "square brackets"),
+        ("postgresql://u:pa#ss@db/x", "%23"),
+        ("postgresql://u:pa@ss@db/x", "%40"),
+        ("postgresql://db/x/y", "has a / in its name"),
+        ("postgresql://db/x?sslmod=require", "a parameter 'sslmod'"),
+        ("postgresql://db/x?sslmode=on", "its parameter sslmode is none of"),
+        ("postgresql://db/x?target_session_attrs=write", "target_session_attrs is none of"),
+        ("postgresql://db/x?sslmode", "name=value"),
+        ("postgresql://db/x?port=abc", "its port is not a number"),
+        ("postgresql://db /x", "a blank"),
+    ],
+)
+def test_a_wrong_address_of_postgresql_says_what_is_wrong(url: str, fault: str) -> None:
+    _refused("BOXOFFICE_DATABASE_URL", url, fault)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://valkey", "must begin with redis://"),
+        ("redis:valkey", "must begin with redis://"),
+        ("redis://host:port/0", "its port is not a number"),
+        ("redis://valkey:99999", "its port is not a number"),
+        ("redis://valkey:6379/zero", "its database is not a number"),
+        ("redis://valkey:6379/0/1", "its database is not a number"),
+        ("redis://valkey:6379/-1", "its database is not a number"),
+        ("redis://valkey?db=x", "its database is not a number"),
+        ("redis://:6379/0", "a host is missing"),
+        ("redis:///0", "it names no host"),
+        ("redis://one,two", "several hosts"),
+        ("redis://valkey:6379?ssl=true", "rediss://"),
+        ("redis://valkey:6379?ssl_cert_reqs=none", "rediss://"),
+        ("rediss://valkey?ssl_cert_reqs=maybe", "ssl_cert_reqs is none of"),
+        ("redis://valkey?socket_timeout=60", "a parameter 'socket_timeout'"),
+        ("redis://valkey?decode_responses=true", "a parameter 'decode_responses'"),
+        ("unix://valkey.sock", "unix:// wants the path"),
+        ("unix://", "unix:// wants the path"),
+        ("redis://:a#b@valkey", "%23"),
+        ("redis://[::1", "square brackets"),
+    ],
+)
+def test_a_wrong_address_of_valkey_says_what_is_wrong(url: str, fault: str) -> None:
+    _refused("BOXOFFICE_VALKEY_URL", url, fault)
+
+
+def _refused(name: str, url: str, fault: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load({name: url})
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{name} is ")
+    assert fault in sentence
+    assert "it wants " in sentence
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hush@db:x/y",
+        "postgresql://u:hu@sh@db/y",
+        "postgresql://u:hu/hush@db:x/y",
+        "postgresql://u:hush#@db/y",
+        "postgresql://u:hu?sh=hush@db/y",
+        "postgresql://u:hush/y",
+        "postgresql://db/y?password=hush&sslmode=on",
+        "postgresql://u:hush @db/y",
+        "mysql://u:hush@db/y",
+        "redis://:hush@host:port/0",
+        "redis://:hush",
+        "redis://user:hush@host/zero",
+        "redis://host?password=hush&ssl=true",
+    ],
+)
+def test_no_password_is_shown(url: str) -> None:
+    name = "BOXOFFICE_VALKEY_URL" if url.startswith("redis") else "BOXOFFICE_DATABASE_URL"
+    with pytest.raises(SettingsInvalid) as refused:
+        load({name: url})
+    assert "hush" not in str(refused.value)
+    assert "***" in str(refused.value)
+
+
+SERVICE_LINKS = {
+    "BOXOFFICE_SERVICE_HOST": "10.0.0.9",
+    "BOXOFFICE_SERVICE_PORT": "80",
+    "BOXOFFICE_SERVICE_PORT_HTTP": "80",
+    "BOXOFFICE_PORT": "tcp://10.0.0.9:80",
+    "BOXOFFICE_PORT_80_TCP": "tcp://10.0.0.9:80",
+    "BOXOFFICE_PORT_80_TCP_PROTO": "tcp",
+    "BOXOFFICE_PORT_80_TCP_PORT": "80",
+    "BOXOFFICE_PORT_80_TCP_ADDR": "10.0.0.9",
+    "BOXOFFICE_API_SERVICE_HOST": "fd00::9",
+    "BOXOFFICE_API_SERVICE_PORT_HTTP_ALT": "8000",
+    "BOXOFFICE_API_PORT": "tcp://[fd00::9]:8000",
+    "BOXOFFICE_API_PORT_8000_TCP_ADDR": "fd00::9",
+    "BOXOFFICE_DNS_PORT_53_UDP": "udp://10.0.0.9:53",
+    "BOXOFFICE_DNS_PORT_53_SCTP_PROTO": "sctp",
+    # A service `boxoffice-role-metrics`: its link has the name of a setting.
+    "BOXOFFICE_ROLE_METRICS_PORT": "tcp://10.0.0.9:9100",
+}
+
+
+def test_service_links_of_kubernetes_are_no_settings() -> None:
+    assert load(SERVICE_LINKS) == Settings()
+    for name, text in SERVICE_LINKS.items():
+        assert load({name: text}) == Settings(), name
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BOXOFFICE_API_PORT", "8000"),
+        ("BOXOFFICE_PORT_80", "x"),
+        ("BOXOFFICE_SERVICE", "x"),
+        ("BOXOFFICE_PORT_80_TCP_NAME", "x"),
+        ("BOXOFFICE_HOSTS", "tcp://10.0.0.9:80"),
+        ("BOXOFFICE_PORT", "http://10.0.0.9:80"),
+    ],
+)
+def test_what_only_resembles_a_service_link_is_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsInvalid, match=name):
+        load({name: text})
+
+
+@pytest.mark.parametrize("command", ["serve", "sweep", "relay", "auditor", "migrate", "seed", "up"])
+def test_every_command_refuses_in_one_line(command: str, tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "boxoffice", command],
+        cwd=tmp_path,
+        env={**clean, "BOXOFFICE_VALKEY_URL": "redis://host:port/0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert ended.stderr.startswith("boxoffice: BOXOFFICE_VALKEY_URL is 'redis://host:***/0'")
