@@ -40,6 +40,13 @@ Host = Annotated[
 StreamName = Annotated[
     str, Meta(pattern=r"^[!-~]{1,200}$", description="a name of up to 200 letters without blanks")
 ]
+Token = Annotated[
+    str,
+    Meta(
+        pattern="^([!-~]{16,256})?$",
+        description="16 to 256 signs of ASCII without blanks, or empty for none",
+    ),
+]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
 ]
@@ -201,7 +208,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     # Logs and metrics; the API serves its metrics itself, the other roles only where a port is given.
     metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
-    metrics_token: Annotated[str, Meta(pattern="^([!-~]{16,256})?$")] = ""
+    metrics_token: Token = ""
     role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

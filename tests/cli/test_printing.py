@@ -47,9 +47,7 @@ def test_an_argument_is_no_markup(words: tuple[str, ...], tmp_path: Path) -> Non
     assert ended.returncode in (1, 2)
     assert "Traceback" not in ended.stderr
     assert "MarkupError" not in ended.stderr
-    assert any(
-        word in ended.stderr for word in ("[/b]", "[red]", "[bold]", "BOXOFFICE_", "issing")
-    ), ended
+    assert ended.stderr.strip()
 
 
 def test_the_remedy_keeps_its_brackets(
