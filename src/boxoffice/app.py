@@ -11,6 +11,7 @@ from typing import Any
 import falcon.asgi
 
 from boxoffice.accounts import routes as account_routes
+from boxoffice.accounts.endings import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
@@ -313,7 +314,8 @@ def _compose(
 
 def _accounts(settings: Settings, servers: _Servers) -> Accounts:
     store = AccountStore(servers.db)
-    tokens = TokenAuthority(settings, store.keys, servers.clock.now)
+    endings = Endings(servers.clock.now, store.endings)
+    tokens = TokenAuthority(settings, store.keys, servers.clock.now, endings)
     return Accounts(settings, store, tokens, servers.valkey)
 
 
@@ -383,6 +385,7 @@ def _gate(settings: Settings, accounts: Accounts) -> Gate:
         body_max_bytes=settings.body_max_bytes,
         body_timeout_s=settings.body_timeout_ms / 1000,
         request_timeout_s=settings.request_timeout_ms / 1000,
+        confirm=accounts.confirm,
     )
 
 

@@ -183,7 +183,7 @@ def audit(
 def grant(
     email: str, role: Annotated[str, typer.Argument(help="buyer, organizer or operator")]
 ) -> None:
-    """Give an account another role; tokens that it has keep the old one until they expire."""
+    """Give an account another role; its tokens with the old one end within a refresh of the keys."""
     from boxoffice.app import open_services  # noqa: PLC0415 — costs time
 
     async def change() -> None:

@@ -1,18 +1,25 @@
 """The accounts room on real servers, under a clock that a test may move."""
 
 from collections.abc import AsyncIterator, Callable
+from uuid import UUID
 
 import msgspec
 import pytest
 
+from boxoffice.accounts.endings import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
-from boxoffice.accounts.tokens import TokenAuthority
+from boxoffice.accounts.tokens import Caller, TokenAuthority
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 
 MakeAccounts = Callable[..., Accounts]
+
+
+def who(caller: Caller) -> tuple[UUID, str]:
+    """Return the person and the role of a caller, without which token it was."""
+    return caller.user_id, caller.role
 
 
 class MovedClock:
@@ -50,7 +57,8 @@ async def make_accounts(
 
     def make(settings: Settings = settings, valkey: Valkey = valkey) -> Accounts:
         store = AccountStore(db)
-        tokens = TokenAuthority(settings, store.keys, clock.now)
+        endings = Endings(clock.now, store.endings)
+        tokens = TokenAuthority(settings, store.keys, clock.now, endings)
         made.append(Accounts(settings, store, tokens, valkey))
         return made[-1]
 

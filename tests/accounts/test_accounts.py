@@ -10,7 +10,6 @@ import pytest
 
 from boxoffice.accounts import store
 from boxoffice.accounts.service import Accounts
-from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import (
     CredentialsInvalid,
     EmailTaken,
@@ -23,7 +22,7 @@ from boxoffice.errors import (
 from boxoffice.platform.postgres import Database
 from boxoffice.settings import Settings
 
-from .conftest import MakeAccounts, MovedClock
+from .conftest import MakeAccounts, MovedClock, who
 
 PASSWORD = "열려라 참깨 8"
 HERE = "192.0.2.1"
@@ -37,7 +36,7 @@ async def count(db: Database, table: str) -> int:
 async def test_who_signs_up_can_log_in(accounts: Accounts, db: Database) -> None:
     user_id = await accounts.sign_up(" Minsu@Example.test", PASSWORD, "김민수")
     token, expires_in = await accounts.log_in("minsu@example.TEST ", PASSWORD, HERE)
-    assert accounts.tokens.verify(token) == Caller(user_id, "buyer")
+    assert who(accounts.tokens.verify(token)) == (user_id, "buyer")
     assert expires_in == 3_600
     rows = await db.read("SELECT * FROM users JOIN wallets USING (user_id)")
     (row,) = rows
@@ -128,8 +127,10 @@ async def test_a_role_counts_from_the_next_login(accounts: Accounts) -> None:
     before, _ = await accounts.log_in("boss@example.test", PASSWORD, HERE)
     await accounts.grant_role("BOSS@example.test", "organizer")
     after, _ = await accounts.log_in("boss@example.test", PASSWORD, HERE)
-    assert accounts.tokens.verify(before) == Caller(user_id, "buyer")
-    assert accounts.tokens.verify(after) == Caller(user_id, "organizer")
+    # Here at once; elsewhere with the next refresh of the keys, which has a test of its own.
+    with pytest.raises(TokenInvalid):
+        accounts.tokens.verify(before)
+    assert who(accounts.tokens.verify(after)) == (user_id, "organizer")
     with pytest.raises(NotFound):
         await accounts.grant_role("nobody@example.test", "organizer")
     with pytest.raises(Invalid):
@@ -200,7 +201,7 @@ async def test_a_planned_rotation_refuses_nobody(
     clock.at += spread_s + 1
     later = ours.tokens.mint(UUID(int=7), "buyer")
     assert jwt.get_unverified_header(later)["kid"] == kid
-    assert theirs.tokens.verify(later) == theirs.tokens.verify(token)
+    assert who(theirs.tokens.verify(later)) == who(theirs.tokens.verify(token))
 
 
 async def test_a_leaked_key_ends_with_the_next_refresh(make_accounts: MakeAccounts) -> None:

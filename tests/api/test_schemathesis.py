@@ -16,7 +16,7 @@ import pytest
 from boxoffice.app import describe
 from tests.conftest import Servers
 
-from .client import Person, Sale, expect
+from .client import Person, Sale, expect, sign_up
 from .conftest import (
     Running,
     check_books,
@@ -65,6 +65,8 @@ def prepare(folder: Path, shop: Running) -> None:
     """Put the configuration, three people and the ids of real things into `folder`."""
     buyer, other, organizer = rich(shop.api), rich(shop.api), make_organizer(shop)
     sale = on_sale(organizer, 500, ticket_limit=1000)
+    for path in ("/v1/sessions", "/v1/me/sessions"):
+        expect(sign_up(shop.api).api.call("DELETE", path), 204)
     people = {"buyer": buyer, "other": other, "organizer": organizer}
     (folder / "people.json").write_text(
         json.dumps({"auth": [_entry(*one) for one in people.items()]})

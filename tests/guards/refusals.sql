@@ -23,6 +23,44 @@ INSERT INTO token_keys (kid, secret) VALUES ('k', repeat('s', 32)::bytea), ('k',
 -- A secret that can be guessed.
 INSERT INTO token_keys (kid, secret) VALUES ('k', repeat('s', 31)::bytea);
 
+-- name: token_versions_pkey
+-- Two versions of one person's tokens.
+INSERT INTO token_versions (user_id, version)
+SELECT u.user_id, v FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2) v;
+
+-- name: token_versions_of_user
+-- A version of nobody's tokens.
+INSERT INTO token_versions (user_id, version) VALUES (gen_random_uuid(), 1);
+
+-- name: token_versions_counted
+-- The version that people have without a row.
+INSERT INTO token_versions (user_id, version) SELECT user_id, 0 FROM users LIMIT 1;
+
+-- name: ended_tokens_pkey
+-- One token that ended twice.
+INSERT INTO ended_tokens (token_id, expires_at) VALUES ('t', now()), ('t', now());
+
+-- name: known_addresses_pkey
+-- One address of an account, twice.
+INSERT INTO known_addresses (user_id, address_digest)
+SELECT u.user_id, repeat('a', 32)::bytea FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);
+
+-- name: known_addresses_of_user
+-- An address of nobody.
+INSERT INTO known_addresses (user_id, address_digest) VALUES (gen_random_uuid(), repeat('a', 32)::bytea);
+
+-- name: known_addresses_digest_whole
+-- An address that is no digest.
+INSERT INTO known_addresses (user_id, address_digest) SELECT user_id, '192.0.2.1'::bytea FROM users LIMIT 1;
+
+-- name: account_secrets_pkey
+-- Two secrets for one purpose.
+INSERT INTO account_secrets (name, secret) SELECT name, repeat('s', 32)::bytea FROM account_secrets;
+
+-- name: account_secrets_long
+-- A secret that can be guessed.
+INSERT INTO account_secrets (name, secret) VALUES ('another', repeat('s', 31)::bytea);
+
 -- name: concerts_pkey
 -- Two concerts with one id.
 INSERT INTO concerts (concert_id, organizer_id, title, artist, venue)

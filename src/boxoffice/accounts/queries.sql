@@ -11,11 +11,58 @@ INSERT INTO wallets (user_id, currency) VALUES ($1, $2);
 
 -- name: credentials
 -- What a login needs to know about an address.
-SELECT user_id, role, password_hash FROM users WHERE email = $1;
+SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version
+  FROM users u
+  LEFT JOIN token_versions v ON v.user_id = u.user_id
+ WHERE u.email = $1;
 
 -- name: set_role
--- Change what a person may do; no row where nobody has that address.
-UPDATE users SET role = $2 WHERE email = $1 RETURNING user_id;
+-- Change what a person may do, and say what it was; no row where nobody has that address.
+WITH before AS (SELECT user_id, role FROM users WHERE email = $1 FOR NO KEY UPDATE)
+UPDATE users u SET role = $2
+  FROM before b
+ WHERE u.user_id = b.user_id
+RETURNING u.user_id, b.role AS role_before;
+
+-- name: standing
+-- What a person may do as of now, the least version of their tokens, and whether this token has ended.
+SELECT u.role, coalesce(v.version, 0) AS version,
+       EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_ended
+  FROM users u
+  LEFT JOIN token_versions v ON v.user_id = u.user_id
+ WHERE u.user_id = $1;
+
+-- name: end_versions
+-- End every token that a person has; the version that the next ones will have.
+INSERT INTO token_versions AS v (user_id, version) VALUES ($1, 1)
+ON CONFLICT (user_id) DO UPDATE SET version = v.version + 1, changed_at = clock_timestamp()
+RETURNING v.version;
+
+-- name: end_token
+-- End a token that would have expired at $2, in seconds since the Unix epoch; twice is once.
+INSERT INTO ended_tokens (token_id, expires_at) VALUES ($1, to_timestamp($2::float8))
+ON CONFLICT DO NOTHING;
+
+-- name: forget_ended_tokens
+-- Some of the tokens that have expired since; whoever adds one takes a few away.
+DELETE FROM ended_tokens
+ WHERE token_id IN (
+    SELECT token_id FROM ended_tokens
+     WHERE expires_at < clock_timestamp() - interval '1 minute'
+     ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
+ );
+
+-- name: versions_since
+-- Whose tokens have ended since a time; times in seconds since the Unix epoch.
+SELECT user_id, version, extract(epoch FROM changed_at)::float8 AS changed_at
+  FROM token_versions
+ WHERE changed_at > to_timestamp($1::float8);
+
+-- name: ended_tokens_since
+-- Single tokens that have ended since a time and would still be valid.
+SELECT token_id, extract(epoch FROM expires_at)::float8 AS expires_at
+  FROM ended_tokens
+ WHERE ended_at > to_timestamp($1::float8) AND expires_at > clock_timestamp();
 
 -- name: keys
 -- Every key that still verifies; times in seconds since the Unix epoch.

@@ -88,6 +88,12 @@ class Sessions:
         self.gate = gate
         self._service = service
 
+    @operation("Log out", 204, role="any", problems=(OutcomeUnknown,))
+    async def on_delete(self, call: Call[Any, Any]) -> Reply:
+        """End the token that this call brings; every process refuses it within the keys' refresh."""
+        await self._service.log_out(call.caller)
+        return Reply()
+
     @operation("Log in", 201, body=LogIn, returns=Session, problems=(CredentialsInvalid, TooMany))
     async def on_post(self, call: Call[LogIn, Any]) -> Reply:
         """Exchange e-mail and password for an access token."""
@@ -97,6 +103,24 @@ class Sessions:
         return Reply(Session(token, expires_in))
 
 
+class OwnSessions:
+    """`/v1/me/sessions`."""
+
+    def __init__(self, service: Accounts, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation("Log out everywhere", 204, role="any", problems=(OutcomeUnknown,))
+    async def on_delete(self, call: Call[Any, Any]) -> Reply:
+        """End every token of this person; every process refuses them within the keys' refresh."""
+        await self._service.log_out_everywhere(call.caller.user_id)
+        return Reply()
+
+
 def routes(service: Accounts, gate: Gate) -> list[tuple[str, object]]:
     """Return the URI templates of this room with their resources."""
-    return [("/v1/users", Users(service, gate)), ("/v1/sessions", Sessions(service, gate))]
+    return [
+        ("/v1/users", Users(service, gate)),
+        ("/v1/sessions", Sessions(service, gate)),
+        ("/v1/me/sessions", OwnSessions(service, gate)),
+    ]

@@ -4,13 +4,15 @@ import secrets
 from collections.abc import Callable
 from uuid import UUID
 
+import msgspec
+
 from boxoffice.accounts import rules
 from boxoffice.accounts.common import common_passwords
 from boxoffice.accounts.passwords import Passwords
 from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
-from boxoffice.accounts.tokens import TokenAuthority
-from boxoffice.errors import CredentialsInvalid, Invalid, NotFound, Unavailable
+from boxoffice.accounts.tokens import ENDED, Caller, TokenAuthority
+from boxoffice.errors import CredentialsInvalid, Invalid, NotFound, TokenInvalid, Unavailable
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
@@ -66,7 +68,28 @@ class Accounts:
             await self._throttle.forgive(email, client_address, succeeded=False)
             raise
         await self._throttle.forgive(email, client_address, succeeded=True)
-        return self.tokens.mint(known.user_id, known.role), self.tokens.ttl_s
+        return self.tokens.mint(known.user_id, known.role, known.version), self.tokens.ttl_s
+
+    async def log_out(self, caller: Caller) -> None:
+        """End the token of a caller: here at once, elsewhere with the next refresh of the keys."""
+        await self._store.end_token(caller.token_id, caller.expires_at)
+        self.tokens.end_token(caller)
+
+    async def log_out_everywhere(self, user_id: UUID) -> None:
+        """End every token of a person: here at once, elsewhere with the next refresh of the keys."""
+        version = await self._store.end_versions(user_id)
+        self.tokens.end_below(user_id, version)
+
+    async def confirm(self, caller: Caller) -> Caller:
+        """Return a caller with the role that they have as of now; the token's may be of before.
+
+        Raises `TokenInvalid` for a token that has ended, also since this process last read which ones,
+        and `Unavailable` where the database cannot say: nobody sells on a role that was taken away.
+        """
+        standing = await self._store.standing(caller.user_id, caller.token_id)
+        if standing is None or standing.is_ended or caller.version < standing.version:
+            raise TokenInvalid(ENDED)
+        return msgspec.structs.replace(caller, role=standing.role)
 
     async def identify(self, email: str, password: str) -> UUID:
         """Return whose these are, for commands: nobody counts the attempts.
@@ -85,10 +108,14 @@ class Accounts:
         raise CredentialsInvalid
 
     async def grant_role(self, email: str, role: str) -> None:
-        """Give a person a role, from their next login on; raise `Invalid` or `NotFound`."""
-        known = await self._store.set_role(rules.normal_email(email), rules.known_role(role))
-        if not known:
+        """Give a person a role, from their next login on; raise `Invalid` or `NotFound`.
+
+        Tokens with another role end: elsewhere with the next refresh of the keys.
+        """
+        changed = await self._store.set_role(rules.normal_email(email), rules.known_role(role))
+        if changed is None:
             raise NotFound("There is no account with this e-mail address.")
+        self.tokens.end_below(*changed)
 
     async def ensure_key(self) -> None:
         """Make a token key where none signs, and load the keys; any number may do so at once."""

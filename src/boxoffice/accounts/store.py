@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.accounts.endings import EndedToken, News, Version
 from boxoffice.accounts.tokens import TokenKey
 from boxoffice.errors import EmailTaken
 from boxoffice.platform import sqlfiles
@@ -18,6 +19,15 @@ class Credentials(msgspec.Struct, frozen=True):
     user_id: UUID
     role: str
     password_hash: str
+    version: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a person may do as of now, the least version of their tokens, and whether one has ended."""
+
+    role: str
+    version: int
+    is_ended: bool
 
 
 class AccountStore:
@@ -46,10 +56,41 @@ class AccountStore:
         row = await self._db.read_one(_Q["credentials"], email)
         return None if row is None else Credentials(**row)
 
-    async def set_role(self, email: str, role: str) -> bool:
-        """Change a person's role; say whether there is such a person."""
+    async def set_role(self, email: str, role: str) -> tuple[UUID, int] | None:
+        """Change a person's role and end their tokens with the one before; return who, and the version.
+
+        The version is 0 where it was their role already; None where nobody has that address.
+        """
         async with self._db.writing() as connection:
-            return await connection.fetchval(_Q["set_role"], email, role) is not None
+            changed = await connection.fetchrow(_Q["set_role"], email, role)
+            if changed is None:
+                return None
+            user_id, version = changed["user_id"], 0
+            if changed["role_before"] != role:
+                version = await connection.fetchval(_Q["end_versions"], user_id)
+            return user_id, version
+
+    async def standing(self, user_id: UUID, token_id: str) -> Standing | None:
+        """Return what a person and a token of theirs are worth as of now, or None for nobody."""
+        row = await self._db.read_one(_Q["standing"], user_id, token_id)
+        return None if row is None else Standing(**row)
+
+    async def end_versions(self, user_id: UUID) -> int:
+        """End every token of a person; return the version that the next ones will have."""
+        async with self._db.writing() as connection:
+            return int(await connection.fetchval(_Q["end_versions"], user_id))
+
+    async def end_token(self, token_id: str, expires_at: float) -> None:
+        """End one token, and forget some that have expired."""
+        async with self._db.writing() as connection:
+            await connection.execute(_Q["end_token"], token_id, expires_at)
+            await connection.execute(_Q["forget_ended_tokens"])
+
+    async def endings(self, since: float) -> News:
+        """Return which tokens have ended since a time, in seconds since the Unix epoch."""
+        versions = await self._db.read(_Q["versions_since"], since)
+        tokens = await self._db.read(_Q["ended_tokens_since"], since)
+        return News([Version(**row) for row in versions], [EndedToken(**row) for row in tokens])
 
     async def keys(self) -> list[TokenKey]:
         """Return every key that still verifies, in no order."""

@@ -13,9 +13,11 @@ import asyncio
 import contextlib
 import hmac
 import math
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -23,13 +25,16 @@ import jwt
 import msgspec
 
 from boxoffice.accounts import rules
+from boxoffice.accounts.endings import EndedToken, Endings, Version
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
 from boxoffice.platform import telemetry
 from boxoffice.settings import Settings
 
 TOKEN_CHARS_MAX = 2_048
 EARLY_REFRESH_EVERY_S = 1.0
+ENDED = "The access token was ended by a log-out or by another role: log in again."
 _CHOSEN_FOR_S = 1.0
+_TOKEN_ID_BYTES = 12
 
 _ALGORITHM = "HS256"
 _NAME = "boxoffice"
@@ -44,10 +49,16 @@ _OPTIONS: Any = {
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The person a verified token stands for."""
+    """The person a verified token stands for, and which token it is.
+
+    `version` is that of the person's tokens at its log-in, `expires_at` seconds since the Unix epoch.
+    """
 
     user_id: UUID
     role: str
+    version: int = 0
+    token_id: str = ""
+    expires_at: int = 0
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +85,9 @@ class _Claims(msgspec.Struct, frozen=True):
     role: str
     iat: int
     exp: int
+    # Tokens of earlier releases have neither.
+    ver: int = 0
+    jti: str = ""
 
 
 _decode_claims = msgspec.json.Decoder(_Claims).decode
@@ -92,6 +106,9 @@ class TokenAuthority:
     per second and one at a time, however many such tokens come. So a token of a key that this
     process has not seen yet works at the latest one second and one query after its first refusal.
 
+    Tokens that end before their time (see `Endings`) are read at the same times, and refused from then
+    on; those that end here, at once.
+
     A new key does not sign before every process has had two refreshes to learn it, as long as an
     older key can still sign; then nobody meets that refusal after a planned rotation.
     """
@@ -101,7 +118,9 @@ class TokenAuthority:
         settings: Settings,
         load_keys: Callable[[], Awaitable[Sequence[TokenKey]]],
         now: Callable[[], float],
+        endings: Endings | None = None,
     ) -> None:
+        self._endings = endings or Endings(now)
         self._ttl_s = settings.access_token_ttl_s
         self._refresh_s = settings.token_key_refresh_s
         self._cache_max = settings.token_cache_max
@@ -132,8 +151,11 @@ class TokenAuthority:
             self._verified.popitem(last=False)
         return verified.caller
 
-    def mint(self, user_id: UUID, role: str) -> str:
-        """Return a token for a person; raise `Unavailable` while no key is loaded."""
+    def mint(self, user_id: UUID, role: str, version: int = 0) -> str:
+        """Return a token for a person whose tokens have this version.
+
+        Raises `Unavailable` while no key is loaded.
+        """
         now = self._now()
         key = self._signing_key(now)
         issued_at = int(now)
@@ -144,6 +166,8 @@ class TokenAuthority:
             "role": role,
             "iat": issued_at,
             "exp": issued_at + self._ttl_s,
+            "ver": version,
+            "jti": secrets.token_urlsafe(_TOKEN_ID_BYTES),
         }
         return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
 
@@ -185,8 +209,21 @@ class TokenAuthority:
             raise TokenInvalid
         return _base64url(payload), math.inf if key.verifies_until is None else key.verifies_until
 
+    def end_token(self, caller: Caller) -> None:
+        """Refuse a token from now on, in this process."""
+        self._endings.end(EndedToken(caller.token_id, caller.expires_at))
+        self._forget_ended()
+
+    def end_below(self, user_id: UUID, version: int) -> None:
+        """Refuse the tokens of a person below a version from now on, in this process."""
+        self._endings.end_below(Version(user_id, version, self._now()))
+        self._forget_ended()
+
     async def refresh(self) -> None:
-        """Read the keys now; an error passes through and leaves the last keys in force."""
+        """Read the keys and what has ended now.
+
+        An error passes through and leaves in force what was read last.
+        """
         keys = {key.kid: key for key in await self._load_keys()}
         if keys != self._keys:
             # What was verified with a key that is gone, or has got an end, must be verified again.
@@ -194,6 +231,8 @@ class TokenAuthority:
             self._by_header = {_header_of(key): key for key in keys.values()}
             self._sealing = (None, 0.0)
         self._keys = keys
+        if await self._endings.refresh():
+            self._forget_ended()
 
     async def keep_fresh(self) -> None:
         """Read the keys again and again until cancelled; while that fails, the last keys hold."""
@@ -222,12 +261,24 @@ class TokenAuthority:
             claims = _decode_own(token, rest, key.secret)
         else:
             raise TokenInvalid
-        caller, expires_at = _read(claims)
+        caller = _read(claims, token)
+        expires_at = caller.expires_at
         if now >= expires_at:
             raise TokenExpired
+        if self._has_ended(caller):
+            raise TokenInvalid(ENDED)
         # A key that is being retired takes its tokens along.
         until = expires_at if key.verifies_until is None else min(expires_at, key.verifies_until)
         return _Verified(caller, until)
+
+    def _has_ended(self, caller: Caller) -> bool:
+        return self._endings.has(caller.user_id, caller.version, caller.token_id)
+
+    def _forget_ended(self) -> None:
+        """Have the tokens verified again that have ended."""
+        known = self._verified.items()
+        for token in [token for token, one in known if self._has_ended(one.caller)]:
+            del self._verified[token]
 
     def _key_of(self, token: str, now: float) -> TokenKey:
         if not self._keys:
@@ -282,7 +333,7 @@ def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
         raise TokenInvalid from None
     if claims.iss != _NAME or claims.aud != _NAME:
         raise TokenInvalid
-    return {"sub": claims.sub, "role": claims.role, "exp": claims.exp}
+    return msgspec.structs.asdict(claims)
 
 
 def _kid(token: str) -> str:
@@ -328,11 +379,19 @@ def _base64url(segment: str) -> bytes:
     return urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
-def _read(claims: Mapping[str, Any]) -> tuple[Caller, int]:
+def _read(claims: Mapping[str, Any], token: str) -> Caller:
     role, expires_at = claims["role"], claims["exp"]
+    version, token_id = claims.get("ver", 0), claims.get("jti", "")
     if role not in rules.ROLES or not isinstance(expires_at, int):
         raise TokenInvalid
+    if not isinstance(version, int) or not isinstance(token_id, str):
+        raise TokenInvalid
     try:
-        return Caller(UUID(claims["sub"]), role), expires_at
+        return Caller(UUID(claims["sub"]), role, version, token_id or _digest(token), expires_at)
     except ValueError:
         raise TokenInvalid from None
+
+
+def _digest(token: str) -> str:
+    """Return what names a token without a name of its own: two of one second may be the same."""
+    return sha256(token.encode("ascii")).hexdigest()[:32]

@@ -159,14 +159,22 @@ class Reply:
         return b"" if self.value is None else _encode(self.value)
 
 
+async def _as_the_token_says(caller: Principal) -> Principal:
+    return caller
+
+
 @dataclass(frozen=True)
 class Gate:
-    """What every operation needs at run time; set once by the composition root."""
+    """What every operation needs at run time; set once by the composition root.
+
+    `confirm` returns a caller with the role of this moment: the operations for particular roles ask it.
+    """
 
     authenticate: Callable[[str], Principal]
     body_max_bytes: int
     body_timeout_s: float
     request_timeout_s: float
+    confirm: Callable[[Any], Awaitable[Principal]] = _as_the_token_says
 
 
 Handler = Callable[[Any, Call[Any, Any]], Awaitable[Reply | Stream]]
@@ -179,6 +187,10 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
     The handler becomes a Falcon responder of a resource that has a `gate`.
     """
     op = Operation(summary, success, **declared)
+    if op.roles and op.swift:
+        raise IntegrityError("a role is read anew, and the swift lane waits for nothing")
+    if op.role is not None and op.events:
+        raise IntegrityError("nothing ends a stream when the access token does that began it")
 
     def wrap(handler: Handler) -> Responder:
         async def responder(
@@ -191,6 +203,8 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
                     started = begin(op, gate, req, lambda: path_ids(op, params))
                     started.request_id = req.context.request_id
                     resp.context.scope = scope_of(op, started.ids)
+                    if op.roles:
+                        started.caller = await _confirmed(op, gate, started.caller)
                     await _read_body(op, gate, req, started)
                     call = started
                     reply = await handler(resource, call)
@@ -273,10 +287,22 @@ def _authenticate(roles: tuple[str, ...], gate: Gate, req: Request) -> Principal
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("The Authorization header must be 'Bearer' and an access token.")
     caller = gate.authenticate(token.strip())
-    if roles and caller.role not in roles:
+    if roles:
+        _require_role(roles, caller)
+    return caller
+
+
+async def _confirmed(op: Operation, gate: Gate, caller: Principal) -> Principal:
+    """Return the caller as of now; a role in a token may have been taken away since."""
+    confirmed = await gate.confirm(caller)
+    _require_role(op.roles, confirmed)
+    return confirmed
+
+
+def _require_role(roles: tuple[str, ...], caller: Principal) -> None:
+    if caller.role not in roles:
         named = " or ".join(f"'{role}'" for role in roles)
         raise Forbidden(f"This call is for the role {named}.")
-    return caller
 
 
 def _path_id(declared: PathId, text: str) -> Any:

@@ -1,0 +1,201 @@
+"""A token ends before its time: on the pod that ended it at once, elsewhere with the keys' refresh."""
+
+from uuid import UUID
+
+import pytest
+
+from boxoffice.accounts.endings import REMEMBERED_S, EndedToken, Endings, News, Version
+from boxoffice.accounts.service import Accounts
+from boxoffice.accounts.tokens import Caller
+from boxoffice.errors import TokenInvalid, Unavailable
+from boxoffice.platform.postgres import Database
+
+from .conftest import MakeAccounts, MovedClock
+
+PASSWORD = "열려라 참깨 8"
+HERE = "192.0.2.1"
+EMAIL = "logs-out@example.test"
+PERSON = UUID(int=7)
+
+
+@pytest.fixture
+async def pods(make_accounts: MakeAccounts) -> tuple[Accounts, Accounts]:
+    """Two pods that know the keys, and one person with an account."""
+    ours, theirs = make_accounts(), make_accounts()
+    await ours.ensure_key()
+    await theirs.ensure_key()
+    await ours.sign_up(EMAIL, PASSWORD, "A")
+    return ours, theirs
+
+
+async def token_of(pod: Accounts) -> str:
+    token, _ = await pod.log_in(EMAIL, PASSWORD, HERE)
+    return token
+
+
+def refused(pod: Accounts, token: str) -> bool:
+    try:
+        pod.tokens.verify(token)
+    except TokenInvalid:
+        return True
+    return False
+
+
+async def test_a_log_out_ends_this_token_alone(pods: tuple[Accounts, Accounts]) -> None:
+    ours, theirs = pods
+    # In one second: without a name of their own the two would be one.
+    token, other = await token_of(ours), await token_of(ours)
+    caller = theirs.tokens.verify(token)
+    await ours.log_out(ours.tokens.verify(token))
+    assert refused(ours, token)
+    assert theirs.tokens.verify(token) == caller, "known to them from before, until they look"
+    await theirs.tokens.refresh()
+    for pod in pods:
+        assert refused(pod, token)
+        assert not refused(pod, other)
+    await ours.log_out(caller)  # a repetition, as after a lost answer
+    assert not refused(ours, other)
+
+
+async def test_a_log_out_everywhere_ends_every_token_but_later_ones(
+    pods: tuple[Accounts, Accounts], make_accounts: MakeAccounts
+) -> None:
+    ours, theirs = pods
+    tokens = [await token_of(pod) for pod in (ours, theirs, ours)]
+    for token in tokens:
+        theirs.tokens.verify(token)
+    await ours.log_out_everywhere(ours.tokens.verify(tokens[0]).user_id)
+    after = await token_of(theirs)
+    await theirs.tokens.refresh()
+    started_later = make_accounts()
+    await started_later.ensure_key()
+    for pod in (ours, theirs, started_later):
+        assert all(refused(pod, token) for token in tokens)
+        assert not refused(pod, after)
+
+
+async def test_a_role_that_is_taken_away_takes_its_tokens_along(
+    pods: tuple[Accounts, Accounts],
+) -> None:
+    ours, theirs = pods
+    await ours.grant_role(EMAIL, "organizer")
+    token = await token_of(theirs)
+    assert theirs.tokens.verify(token).role == "organizer"
+    await ours.grant_role(EMAIL, "organizer")
+    await theirs.tokens.refresh()
+    assert not refused(theirs, token), "the same role again changes nothing"
+    await ours.grant_role(EMAIL, "buyer")
+    # Before they look: their admin calls ask the database, whatever the token says.
+    with pytest.raises(TokenInvalid):
+        await theirs.confirm(theirs.tokens.verify(token))
+    await theirs.tokens.refresh()
+    assert refused(theirs, token)
+
+
+async def test_who_calls_is_confirmed_by_the_database(
+    pods: tuple[Accounts, Accounts], db: Database
+) -> None:
+    ours, theirs = pods
+    token, other = await token_of(ours), await token_of(ours)
+    caller = theirs.tokens.verify(token)
+    assert await theirs.confirm(caller) == caller
+    await db.fetch("UPDATE users SET role = 'organizer'")
+    assert (await theirs.confirm(caller)).role == "organizer"
+    await ours.log_out(caller)
+    with pytest.raises(TokenInvalid):
+        await theirs.confirm(caller)
+    assert await theirs.confirm(theirs.tokens.verify(other))
+    with pytest.raises(TokenInvalid):
+        await theirs.confirm(Caller(PERSON, "organizer"))
+    await db.close()
+    with pytest.raises(Unavailable):
+        await theirs.confirm(caller)
+
+
+async def test_tokens_that_have_expired_are_forgotten(
+    pods: tuple[Accounts, Accounts], db: Database, clock: MovedClock
+) -> None:
+    ours, _ = pods
+    await db.fetch(
+        "INSERT INTO ended_tokens (token_id, expires_at)"
+        " SELECT 'old' || n, clock_timestamp() - interval '1 hour' FROM generate_series(1, 150) n"
+    )
+    for left in (50, 0):
+        await ours.log_out(ours.tokens.verify(await token_of(ours)))
+        (row,) = await db.read("SELECT count(*) AS n FROM ended_tokens WHERE token_id LIKE 'old%'")
+        assert row["n"] == left
+    assert len(ours.tokens._endings._tokens) == 2
+    clock.at += ours.tokens.ttl_s + 1
+    await ours.tokens.refresh()
+    assert ours.tokens._endings._tokens == {}
+
+
+class Told:
+    """What the database would tell, and since when it was asked."""
+
+    def __init__(self) -> None:
+        self.at = 1_000_000_000.0
+        self.news = News([], [])
+        self.asked: list[float] = []
+
+    def now(self) -> float:
+        """Return the time of the test."""
+        return self.at
+
+    async def load(self, since: float) -> News:
+        """Return what there is."""
+        self.asked.append(since)
+        return self.news
+
+
+async def test_only_what_is_new_is_asked_for_with_room_for_open_transactions() -> None:
+    told = Told()
+    endings = Endings(told.now, told.load)
+    assert not await endings.refresh()
+    told.at += 15
+    assert not await endings.refresh()
+    first, second = told.asked
+    assert told.at - first >= REMEMBERED_S
+    assert 60 <= told.at - second <= 120
+    told.news = News([Version(PERSON, 2, told.at)], [EndedToken("one", told.at + 60)])
+    assert await endings.refresh()
+    assert not await endings.refresh(), "the same again is no news"
+    assert endings.has(PERSON, 1, "")
+    assert endings.has(UUID(int=8), 0, "one")
+    assert not endings.has(PERSON, 2, "two")
+    told.news = News([Version(PERSON, 1, told.at)], [])
+    assert not await endings.refresh()
+    assert endings.has(PERSON, 1, ""), "a version never goes back"
+
+
+async def test_what_can_end_nothing_any_more_is_forgotten() -> None:
+    told = Told()
+    endings = Endings(told.now, told.load)
+    told.news = News([Version(PERSON, 2, told.at)], [EndedToken("one", told.at + 60)])
+    await endings.refresh()
+    told.news = News([], [])
+    told.at += 61
+    await endings.refresh()
+    assert not endings.has(UUID(int=8), 0, "one")
+    assert endings.has(PERSON, 1, "")
+    told.at += REMEMBERED_S
+    await endings.refresh()
+    assert not endings.has(PERSON, 1, "")
+
+
+async def test_a_refresh_that_fails_is_made_up_for() -> None:
+    told = Told()
+
+    async def broken(_since: float) -> News:
+        raise Unavailable
+
+    endings = Endings(told.now, told.load)
+    await endings.refresh()
+    endings._load = broken
+    told.at += 3_000
+    with pytest.raises(Unavailable):
+        await endings.refresh()
+    endings._load = told.load
+    told.at += 15
+    await endings.refresh()
+    assert told.at - told.asked[-1] >= 3_015
