@@ -23,6 +23,8 @@ GOODPUT_WITHOUT_VALKEY_MIN_PERCENT = 70.0
 GOODPUT_OVERLOADED_MIN = 0.9
 ACCEPTED_P99_MAX_MS = 1_000.0
 MEMORY_GROWTH_MAX_MB = 50.0
+ONE_CONNECTION_MAX_MIB = 16
+ONE_CONNECTION_KINDS_MIN = 20
 SLOWER_MAX = 2.0
 RECOVERY_P99_MAX_S = {"API process": 2.0, "Valkey": 2.0, "PostgreSQL": 5.0}
 # A p99 of fewer is their largest.
@@ -239,7 +241,8 @@ def _schemathesis(results: Sequence[Result]) -> Measured:
 
 
 def _measures_memory(one: Result) -> bool:
-    return one.name.startswith("clients_") and one.name != "clients_replays"
+    others = ("clients_replays", "clients_one_connection")
+    return one.name.startswith("clients_") and one.name not in others
 
 
 TARGETS: tuple[Target, ...] = (
@@ -326,6 +329,18 @@ TARGETS: tuple[Target, ...] = (
         f"≤ {SLOWER_MAX:g} ×",
         _measures_memory,
         _figure("p99_times", "{:.2f} ×", lambda times: times <= SLOWER_MAX, "trials"),
+    ),
+    Target(
+        "growth of a fresh worker's memory by one connection",
+        f"≤ {ONE_CONNECTION_MAX_MIB} MiB",
+        _named("clients_one_connection"),
+        _figure(
+            "one_connection_mib",
+            "{:.1f} MiB",
+            lambda size: size <= ONE_CONNECTION_MAX_MIB,
+            "kinds",
+            ONE_CONNECTION_KINDS_MIN,
+        ),
     ),
     Target("guards whose removal is noticed", "100 %", _named("guards"), _guards),
     Target(

@@ -330,6 +330,10 @@ class World:
         for process in self.processes:
             process.start()
 
+    def another_api(self, name: str, settings: Mapping[str, object]) -> Api:
+        """Return one more API process, not started, which the caller ends and nobody looks after."""
+        return Api(name, self._env(settings), self._log(name))
+
     async def _new_api(self, name: str, layout: Layout, more: Mapping[str, str]) -> Api:
         env = {**self._env(layout.settings), **more}
         if not layout.is_proxied:

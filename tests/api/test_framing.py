@@ -1,11 +1,14 @@
 """Where requests begin and end on a connection, and how much of them is kept."""
 
 import asyncio
+import gc
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from boxoffice.app import asgi_application
+from boxoffice.http.journal import InFlight, Journal
 from tests.support.connection import Talk, talk
 
 ONE = b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -230,3 +233,25 @@ def test_the_order_is_kept_where_some_wait_for_their_bodies() -> None:
     posts = [one for one in told.seen if one.method == "POST"]
     assert all(one.body == b"\r\n\r" for one in posts)
     assert all(int(a.target[1:]) < int(b.target[1:]) for a, b in pairwise(posts))
+
+
+def test_what_a_request_took_is_let_go_with_its_answer() -> None:
+    # Garbage in cycles waits for the collector, and a hundred large heads are megabytes.
+    app = asgi_application([], Journal(InFlight(), log_requests=False), {})
+
+    async def left() -> int:
+        await talk([ONE % 1], app=app)
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            told = await talk([ONE % 1 * 50], app=app)
+            assert told.statuses == [404] * 50
+            gc.collect()
+            return sum(type(one).__name__ == "RequestResponseCycle" for one in gc.garbage)
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+
+    assert asyncio.run(left()) <= 1, "the last one is the connection's own"

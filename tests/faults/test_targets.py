@@ -53,6 +53,7 @@ GOOD: Mapping[str, Result] = {
         played("rolling_restart", trials=20, figures={"failed_requests_count": 0.0}),
         played("clients_storm", figures={"memory_growth_mb": 4.0, "p99_times": 1.1}),
         played("clients_hang_ups", figures={"memory_growth_mb": 9.0, "p99_times": 1.7}),
+        played("clients_one_connection", trials=20, figures={"one_connection_mib": 3.0}),
         errand(
             "planted_double_sale",
             30,
@@ -121,6 +122,9 @@ LATE_S = [0.1] * 90 + [6.0] * 10
             {"figures": {"memory_growth_mb": 1, "p99_times": 2.1}},
             "p99 of normal people",
         ),
+        ("clients_one_connection", {"figures": {"one_connection_mib": 16.1}}, "one connection"),
+        ("clients_one_connection", {"figures": {}}, "one connection"),
+        ("clients_one_connection", {"trials": 19}, "one connection"),
         ("guards", {"broken": ["nobody notices"]}, "guards"),
         ("guards", {"trials": 334}, "guards"),
         ("schemathesis", {"trials": 9_999}, "schemathesis"),

@@ -304,7 +304,8 @@ class BoundedProtocol(PipelinedProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        extensions = {STREAMING: partial(self._stream_instead, cycle)}
+        # Without the cycle, or what a request takes would stay until the garbage is collected.
+        extensions = {STREAMING: self._stream_instead}
         cycle.scope["extensions"] = extensions  # type: ignore[typeddict-item]
         super()._start_asgi_task(cycle, app)
 
@@ -325,12 +326,12 @@ class BoundedProtocol(PipelinedProtocol):
         if self._subscriber is not None:
             self._subscriber.lost()
 
-    def _stream_instead(
-        self, cycle: RequestResponseCycle, stream: Stream, request_id: str, client: str
-    ) -> None:
+    def _stream_instead(self, stream: Stream, request_id: str, client: str) -> None:
+        cycle = self._answering
         self._begin_stream(stream, request_id, client)
-        # Whatever the application answers now is for nobody.
-        cycle.disconnected = True
+        if cycle is not None:
+            # Whatever the application answers now is for nobody.
+            cycle.disconnected = True
 
     def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
         """Give the connection to a stream, for the rest of its life; raise what `Streams.open` does."""

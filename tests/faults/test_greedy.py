@@ -1,0 +1,49 @@
+"""What one connection sends, against a server that takes all of it and one that ends it."""
+
+import asyncio
+from itertools import islice
+
+import pytest
+
+from faults.greedy import KINDS, Greedy, play
+
+
+def test_every_kind_has_a_name_of_its_own_and_sends_without_an_end() -> None:
+    assert len({one.name for one in KINDS}) == len(KINDS) >= 20
+    for kind in KINDS:
+        pieces = list(islice(kind.send(b"/map"), 50))
+        assert len(pieces) == 50
+        assert sum(map(len, pieces)) > 100_000
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_it_sends_until_it_is_ended(reads: bool) -> None:
+    taken = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        while taken < 1_000_000:
+            taken += len(await reader.read(65_536))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        greedy = Greedy("any", KINDS[0].send, reads)
+        sent = await play(greedy, port, "/map", 10.0)
+    assert sent.was_ended
+    assert sent.sent_bytes >= 1_000_000
+
+
+async def test_it_ends_where_nothing_is_taken_any_more() -> None:
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(1.5)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        sent = await play(KINDS[1], port, "/map", 0.5)
+        server.close()
+    assert not sent.was_ended
