@@ -100,3 +100,29 @@ SELECT pg_logical_emit_message(false, 'faults', repeat('x', 1000000));
 -- name: let_tickets_be_sold_twice
 -- Drop the last guard of a seat, in a shop whose only purpose is to sell it twice.
 DROP INDEX tickets_one_live_per_seat;
+
+-- name: keep_the_log
+-- Keep what an old primary has to take back, also through the recovery that it begins with.
+ALTER SYSTEM SET wal_keep_size = '512MB';
+
+-- name: want_a_standby
+-- Let every commit wait for the standby from the next reading of the configuration on.
+ALTER SYSTEM SET synchronous_standby_names = 'boxoffice_standby';
+
+-- name: read_configuration
+-- Read the configuration anew.
+SELECT pg_reload_conf();
+
+-- name: standbys_streaming
+-- How many standbys commits wait for, and receive the log.
+SELECT count(*) AS standbys
+  FROM pg_stat_replication
+ WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum');
+
+-- name: promote
+-- Make a primary of a standby, and return when it is one.
+SELECT pg_promote(true, 60) AS is_promoted;
+
+-- name: checkpoint
+-- Write a checkpoint, by which others learn of a new timeline.
+CHECKPOINT;

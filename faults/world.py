@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import psutil
@@ -28,6 +29,9 @@ from boxoffice.platform.processes import launch_command
 from boxoffice.settings import Settings
 from faults.field import Field, sow
 from faults.proxy import Proxy
+
+if TYPE_CHECKING:
+    from faults.standby import Pair
 
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 40.0
@@ -294,6 +298,8 @@ class World:
         self.api: list[Api] = []
         self.sweepers: list[Process] = []
         self.relays: list[Process] = []
+        # In a world whose PostgreSQL has a standby.
+        self.pair: Pair | None = None
         self._layout: Layout | None = None
         self.trouble: list[str] = []
 

