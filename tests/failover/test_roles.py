@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import msgspec
 import pytest
 
 from boxoffice.errors import Unavailable
 from boxoffice.platform.hosts import single
 from boxoffice.platform.postgres import Database, connect
 from boxoffice.settings import Settings
+from faults.proxy import Proxy
 from tests.failover.conftest import Primary
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
@@ -171,3 +174,22 @@ async def test_where_no_host_takes_writes_nothing_is_in_doubt(
             await Database(twice).open()
         with pytest.raises(Unavailable):
             await connect(twice)
+
+
+async def test_sessions_with_a_server_that_froze_are_given_up(settings: Settings) -> None:
+    before, _, after = settings.database_url.rpartition("@")
+    async with Proxy.of_postgres(settings.database_url).listening() as line:
+        first = line.url.rpartition("@")[2].partition("/")[0]
+        hosts = msgspec.structs.replace(settings, database_url=f"{before}@{first},{after}")
+        db = Database(hosts)
+        await db.open()
+        try:
+            line.hold_back()
+            began_s = time.monotonic()
+            sessions = [db.fetch("SELECT pg_backend_pid()") for _ in range(2)]
+            ended = await asyncio.gather(*sessions, return_exceptions=True)
+            assert all(isinstance(one, TimeoutError) for one in ended)
+            assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
+            assert time.monotonic() - began_s < 5.0
+        finally:
+            await db.close()

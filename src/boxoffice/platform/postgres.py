@@ -222,7 +222,7 @@ class Database:
             async with connection.transaction():
                 rows = await connection.fetch(query, *args)
                 if rows:
-                    await connection.execute(_QUERIES["promise"])
+                    await _promise(connection)
         return rows
 
     async def read(self, query: str, *args: object) -> list[Record]:
@@ -290,7 +290,7 @@ class Database:
             async with self._place_beside_batches(), self.transaction() as connection:
                 yield connection
                 if is_promise:
-                    await connection.execute(_QUERIES["promise"])
+                    await _promise(connection)
         except _DRIVER_ERRORS as error:
             match classify(error):
                 case Failure.REFUSED:
@@ -321,6 +321,12 @@ class Database:
             raise Overloaded from error
         finally:
             self._waiting -= 1
+
+
+async def _promise(connection: "asyncpg.pool.PoolConnectionProxy[Record]") -> None:
+    """Let this transaction's commit wait for the standby; raise as a write does where it is one."""
+    if not await connection.fetch(_QUERIES["promise"]):
+        raise asyncpg.ReadOnlySQLTransactionError("This server is a standby.")
 
 
 async def _keep(_connection: object) -> None:

@@ -4,8 +4,8 @@ SELECT extract(epoch FROM clock_timestamp())::double precision AS now;
 
 -- name: promise
 -- Write a word into the log that changes nothing, so that this transaction's commit waits for the
--- synchronous standby, and with it for every commit that it has seen.
-SELECT pg_logical_emit_message(true, 'boxoffice', 'promise');
+-- synchronous standby, and with it for every commit that it has seen. No row where nobody can write.
+SELECT pg_logical_emit_message(true, 'boxoffice', 'promise') WHERE NOT pg_is_in_recovery();
 
 -- name: standby
 -- Whether commits wait for a synchronous standby, and how many there are. A role without the rights of

@@ -1,0 +1,78 @@
+"""A real standby: what a role sees of it, and what is worth nothing when it comes from there."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import pytest
+
+from boxoffice.errors import OutcomeUnknown
+from boxoffice.platform.postgres import Database, Failure, classify
+from boxoffice.platform.standby import Standby, StandbyWatch
+from boxoffice.reservations.store import ReservationStore
+from boxoffice.settings import Settings
+from faults.outsiders import passable
+from faults.standby import STANDBY_NAME, Pair, paired
+from faults.world import world
+from tests.support.hall import open_hall
+from tests.support.waiting import until
+
+
+async def _seen_by(pair: Pair, role: str) -> Standby:
+    """Return what a role sees of the standbys."""
+    host = pair.primary.url.rpartition("@")[2]
+    db = Database(Settings(database_url=f"postgresql://{role}:{role}@{host}"))
+    await db.open()
+    try:
+        return await StandbyWatch(db, 1.0).look()
+    finally:
+        await db.close()
+
+
+async def _check_roles(pair: Pair) -> None:
+    one = await asyncpg.connect(pair.primary.url)
+    await one.execute("CREATE ROLE ordinary LOGIN PASSWORD 'ordinary'")
+    await one.execute("CREATE ROLE monitor LOGIN PASSWORD 'monitor'; GRANT pg_monitor TO monitor")
+    await one.close()
+    assert await _seen_by(pair, "ordinary") == Standby(STANDBY_NAME, 1, None)
+    assert await _seen_by(pair, "monitor") == Standby(STANDBY_NAME, 1, 1)
+
+
+async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:
+    """A session that is left over from another time must not promise what a standby shows."""
+    db = Database(msgspec.structs.replace(settings, database_url=pair.primary.url))
+    behind = Database(msgspec.structs.replace(settings, database_url=pair.standby.url))
+    await db.open()
+    await behind.open()
+    try:
+        hall = await open_hall(db)
+        wish = hall.wish(hall.people[0], "S001")
+        await hall.decide(wish)
+
+        async def is_there() -> bool:
+            return bool(await behind.fetch("SELECT FROM reservations"))
+
+        await until(is_there)
+        store = ReservationStore(behind)
+        with pytest.raises(OutcomeUnknown):
+            await store.find_holds(hall.schedule_id, [wish])
+        # A repetition may be decided there without a write: what was decided is not known either.
+        with pytest.raises((OutcomeUnknown, asyncpg.ReadOnlySQLTransactionError)) as raised:
+            await store.hold(hall.schedule_id, [wish])
+        assert classify(raised.value) in (Failure.UNKNOWN, Failure.UNAVAILABLE)
+    finally:
+        await behind.close()
+        await db.close()
+
+
+async def test_a_real_standby() -> None:
+    with tempfile.TemporaryDirectory(
+        prefix="boxoffice-standby-", ignore_cleanup_errors=True
+    ) as name:
+        folder = passable(Path(name))
+        async with asyncio.timeout(50), world(folder, lambda _: None) as one, paired(one):
+            assert one.pair is not None
+            await _check_roles(one.pair)
+            await _check_reads_of_a_standby(one.pair, one.settings)
