@@ -34,6 +34,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# Everybody in the tests comes from one address, and the tests of a run share one Valkey. What limits an
+# address has tests of its own, with limits of their own.
+ONE_ADDRESS = {
+    "login_address_failures_max": 1_000_000,
+    "login_address_attempts_max": 1_000_000,
+    "sign_ups_per_address_max": 1_000_000,
+}
+
+
 @dataclass(frozen=True)
 class Servers:
     """Addresses of the servers of this run."""
@@ -98,7 +107,12 @@ def database_url(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """Settings that point at this test's database and at the shared Valkey."""
-    return Settings(database_url=database_url, valkey_url=servers.valkey_url, log_level="error")
+    return Settings(
+        database_url=database_url,
+        valkey_url=servers.valkey_url,
+        log_level="error",
+        **ONE_ADDRESS,  # type: ignore[arg-type]
+    )
 
 
 @pytest.fixture

@@ -193,6 +193,10 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=10,
         recovery_p99_max_s=_RECOVERY_MAX_S,
         hold_ttl_s=_TTL_S,
-        layout=Layout(api_env=[_env(file) for file in _FILES] if _LIBRARIES else ()),
+        layout=Layout(
+            api_env=[_env(file) for file in _FILES] if _LIBRARIES else (),
+            # Every trial signs people up, and all of them come from one address.
+            settings={"sign_ups_per_address_max": 10_000},
+        ),
     ),
 )

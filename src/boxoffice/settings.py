@@ -185,8 +185,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     token_cache_max: Count = 20_000
     password_hashes_in_flight_max: Annotated[int, Meta(ge=1, le=64)] = 2
     password_hashes_waiting_max: Count = 64
+    password_hashes_per_address_max: Count = 32
     login_failures_max: Count = 10
+    login_address_failures_max: Count = 40
+    login_address_attempts_max: Count = 600
     login_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    sign_ups_per_address_max: Count = 20
+    sign_ups_window_s: Annotated[int, Meta(ge=1, le=604_800)] = 600
+    known_addresses_max: Annotated[int, Meta(ge=1, le=100)] = 10
+    known_address_ttl_s: Annotated[int, Meta(ge=86_400, le=31_536_000)] = 7_776_000
 
     # Money
     currency: Currency = "KRW"

@@ -6,6 +6,7 @@ from time import perf_counter
 from uuid import UUID, uuid4
 
 import jwt
+import msgspec
 import pytest
 
 from boxoffice.accounts import store
@@ -107,8 +108,10 @@ async def test_a_failed_login_does_not_tell_why(accounts: Accounts) -> None:
     assert told[0] == told[1]
 
 
-async def test_a_failed_login_takes_as_long_for_nobody(make_accounts: MakeAccounts) -> None:
-    accounts = make_accounts(Settings(login_failures_max=1_000))
+async def test_a_failed_login_takes_as_long_for_nobody(
+    make_accounts: MakeAccounts, settings: Settings
+) -> None:
+    accounts = make_accounts(msgspec.structs.replace(settings, login_failures_max=1_000))
     await accounts.sign_up("somebody@example.test", PASSWORD, "A")
     seconds: dict[str, list[float]] = {"somebody@example.test": [], "nobody@example.test": []}
     for _ in range(9):

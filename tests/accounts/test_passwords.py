@@ -69,7 +69,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 async def test_past_the_limits_it_is_overloaded_at_once(passwords: Passwords) -> None:
     gate = Gate()
     tasks = [asyncio.create_task(passwords._run(gate.work)) for _ in range(5)]
-    await _until(lambda: gate.running == 2 and passwords._waiting == 3)
+    await _until(lambda: gate.running == 2 and passwords._turns.waiting == 3)
     for _ in range(3):
         with pytest.raises(Overloaded):
             await passwords._run(gate.work)
@@ -84,13 +84,13 @@ async def test_who_hangs_up_frees_a_waiting_place_at_once_and_a_thread_when_it_e
 ) -> None:
     gate = Gate()
     tasks = [asyncio.create_task(passwords._run(gate.work)) for _ in range(5)]
-    await _until(lambda: gate.running == 2 and passwords._waiting == 3)
+    await _until(lambda: gate.running == 2 and passwords._turns.waiting == 3)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert (gate.running, passwords._waiting) == (2, 0)
+    assert (gate.running, passwords._turns.waiting) == (2, 0)
     later = asyncio.create_task(passwords._run(gate.work))
-    await _until(lambda: passwords._waiting == 1)
+    await _until(lambda: passwords._turns.waiting == 1)
     gate.open.set()
     await later
     assert gate.most == 2

@@ -23,7 +23,7 @@ import pytest
 from boxoffice.app import open_application
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from tests.conftest import Servers
+from tests.conftest import ONE_ADDRESS, Servers
 from tests.support.shop import STOP_TIMEOUT_S, dying_with_us
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
@@ -79,6 +79,7 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
     """Run `boxoffice serve` on a free port; `changed` are settings by their variable's name."""
     env = {name: v for name, v in os.environ.items() if not name.startswith("BOXOFFICE_")}
     env |= {"BOXOFFICE_DATABASE_URL": database_url, "BOXOFFICE_VALKEY_URL": valkey_url}
+    changed = {name: str(value) for name, value in ONE_ADDRESS.items()} | changed
     env |= {f"BOXOFFICE_{name.upper()}": value for name, value in changed.items()}
     # The port listens before the process does: whoever connects early waits, and nobody polls.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as sock, log.open("wb") as out:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.conftest import Servers
+from tests.conftest import ONE_ADDRESS, Servers
 from tests.support.shop import dying_with_us
 
 from .client import Api, expect
@@ -25,6 +25,7 @@ def serving(
     """Run `boxoffice serve` with its log in `out`, on a port that listens before it does."""
     env = {name: v for name, v in os.environ.items() if not name.startswith("BOXOFFICE_")}
     env |= {"BOXOFFICE_DATABASE_URL": database_url, "BOXOFFICE_VALKEY_URL": valkey_url}
+    env |= {f"BOXOFFICE_{name.upper()}": str(value) for name, value in ONE_ADDRESS.items()}
     with socket.create_server(("127.0.0.1", 0)) as sock:
         fd = sock.fileno()
         argv = dying_with_us([sys.executable, "-m", "boxoffice", "serve", "--fd", str(fd)])

@@ -14,13 +14,13 @@ async def test_an_address_is_one_persons(db: Database) -> None:
     hall = await open_hall(db)
     store = AccountStore(db)
     one, two, *_ = hall.people
-    found = await store.credentials(f"{two}@example.org")
+    found = await store.credentials(f"{two}@example.org", b"")
     assert found is not None
     assert found.user_id == two
-    assert await store.credentials("nobody@example.org") is None
+    assert await store.credentials("nobody@example.org", b"") is None
     assert await store.set_role(f"{two}@example.org", "organizer")
     assert not await store.set_role("nobody@example.org", "organizer")
-    other = await store.credentials(f"{one}@example.org")
+    other = await store.credentials(f"{one}@example.org", b"")
     assert other is not None
     assert other.role == "buyer"
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from boxoffice.errors import IntegrityError, Overloaded
+from boxoffice.accounts.turns import LOG_IN, SIGN_UP, Turns
+from boxoffice.errors import IntegrityError
 from boxoffice.settings import Settings
 
 T = TypeVar("T")
@@ -21,32 +22,30 @@ LANES = 1
 
 
 class Passwords:
-    """Hashes and verifies in threads; past its limits it raises `Overloaded` at once."""
+    """Hashes and verifies in threads, in `Turns`; past its limits it raises `Overloaded` at once."""
 
     def __init__(self, settings: Settings) -> None:
         in_flight_max = settings.password_hashes_in_flight_max
-        self._waiting_max = settings.password_hashes_waiting_max
-        self._waiting = 0
-        self._slots = asyncio.Semaphore(in_flight_max)
+        self._turns = Turns(in_flight_max, settings.password_hashes_waiting_max)
         self._threads = ThreadPoolExecutor(in_flight_max, thread_name_prefix="password")
         self._hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES, type=Type.ID)
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
-    async def hash(self, password: str) -> str:
-        """Return a new salted hash in the PHC string format."""
-        return await self._run(lambda: self._hasher.hash(password))
+    async def hash(self, password: str, address: str = "") -> str:
+        """Return a new salted hash in the PHC string format, in its address's turn."""
+        return await self._run(lambda: self._hasher.hash(password), SIGN_UP, address)
 
-    async def matches(self, password_hash: str | None, password: str) -> bool:
-        """Say whether a password is the one that was hashed.
+    async def matches(self, password_hash: str | None, password: str, address: str = "") -> bool:
+        """Say, in its address's turn, whether a password is the one that was hashed.
 
         For somebody who does not exist (None) it takes as long, and the answer is no.
         """
-        return await self._run(lambda: self._verify(password_hash or self._nobody, password))
+        wanted = password_hash or self._nobody
+        return await self._run(lambda: self._verify(wanted, password), LOG_IN, address)
 
-    def require_room(self) -> None:
-        """Raise `Overloaded` where one more hash would be refused now."""
-        if self._slots.locked() and self._waiting >= self._waiting_max:
-            raise Overloaded
+    def require_room(self, kind: str, address: str) -> None:
+        """Raise `Overloaded` where one more hash of a kind would be refused now."""
+        self._turns.require_room(kind, address)
 
     def close(self) -> None:
         """Let the threads go once they have finished."""
@@ -60,14 +59,9 @@ class Passwords:
         except VerificationError:
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        self.require_room()
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
+    async def _run(self, work: Callable[[], T], kind: str = LOG_IN, address: str = "") -> T:
+        await self._turns.take(kind, address)
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # A thread cannot be interrupted: its slot is free when it ends, also if nobody waits.
-        future.add_done_callback(lambda _: self._slots.release())
+        future.add_done_callback(lambda _: self._turns.give_back())
         return await asyncio.shield(future)

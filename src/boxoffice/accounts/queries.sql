@@ -11,10 +11,54 @@ INSERT INTO wallets (user_id, currency) VALUES ($1, $2);
 
 -- name: credentials
 -- What a login needs to know about an address.
-SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version
+-- `is_seen` says that nothing is to be written of the address, whose digest is $2.
+SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version,
+       EXISTS (
+           SELECT FROM known_addresses k
+            WHERE k.user_id = u.user_id AND k.address_digest = $2
+              AND k.seen_at > clock_timestamp() - interval '1 day'
+       ) AS is_seen
   FROM users u
   LEFT JOIN token_versions v ON v.user_id = u.user_id
  WHERE u.email = $1;
+
+-- name: is_known
+-- Whether an account has logged in from an address within the last $3 seconds.
+SELECT EXISTS (
+    SELECT FROM users u
+      JOIN known_addresses k ON k.user_id = u.user_id
+     WHERE u.email = $1 AND k.address_digest = $2
+       AND k.seen_at > clock_timestamp() - make_interval(secs => $3)
+) AS is_known;
+
+-- name: secret
+-- A secret that is made once, with the schema.
+SELECT secret FROM account_secrets WHERE name = $1;
+
+-- name: commit_without_waiting
+-- What is written next may be lost with the server; nobody waits until it is safe.
+SET LOCAL synchronous_commit = off;
+
+-- name: remember_address
+-- An account has logged in from an address.
+INSERT INTO known_addresses (user_id, address_digest) VALUES ($1, $2)
+ON CONFLICT (user_id, address_digest) DO UPDATE SET seen_at = clock_timestamp();
+
+-- name: forget_more_addresses
+-- All but the newest $2 addresses of an account.
+DELETE FROM known_addresses
+ WHERE user_id = $1 AND address_digest NOT IN (
+    SELECT address_digest FROM known_addresses WHERE user_id = $1 ORDER BY seen_at DESC LIMIT $2
+ );
+
+-- name: forget_old_addresses
+-- Some addresses of anybody that were not seen for $1 seconds; whoever adds one takes a few away.
+DELETE FROM known_addresses
+ WHERE (user_id, address_digest) IN (
+    SELECT user_id, address_digest FROM known_addresses
+     WHERE seen_at < clock_timestamp() - make_interval(secs => $1)
+     ORDER BY seen_at LIMIT 100 FOR UPDATE SKIP LOCKED
+ );
 
 -- name: set_role
 -- Change what a person may do, and say what it was; no row where nobody has that address.

@@ -73,11 +73,14 @@ class Users:
         201,
         body=SignUp,
         returns=SignedUp,
-        problems=(EmailTaken, PasswordCommon, OutcomeUnknown),
+        problems=(EmailTaken, PasswordCommon, TooMany, OutcomeUnknown),
     )
     async def on_post(self, call: Call[SignUp, Any]) -> Reply:
         """Make an account with the role of a buyer and an empty wallet."""
-        user_id = await self._service.sign_up(call.body.email, call.body.password, call.body.name)
+        body = call.body
+        user_id = await self._service.sign_up(
+            body.email, body.password, body.name, call.req.remote_addr
+        )
         return Reply(SignedUp(str(user_id)))
 
 

@@ -1,5 +1,6 @@
 """The use cases of accounts: sign up, log in, roles, keys, and people for load tests."""
 
+import hmac
 import secrets
 from collections.abc import Callable
 from uuid import UUID
@@ -12,12 +13,25 @@ from boxoffice.accounts.passwords import Passwords
 from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
 from boxoffice.accounts.tokens import ENDED, Caller, TokenAuthority
-from boxoffice.errors import CredentialsInvalid, Invalid, NotFound, TokenInvalid, Unavailable
+from boxoffice.accounts.turns import LOG_IN, SIGN_UP, Places
+from boxoffice.errors import (
+    CredentialsInvalid,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Problem,
+    TokenInvalid,
+    TooMany,
+    Unavailable,
+)
+from boxoffice.platform import telemetry
+from boxoffice.platform.addresses import address_bucket
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 
 _SECRET_BYTES = 32  # RFC 7518, section 3.2: a key of HS256 is at least as long as its hash
+_ADDRESS_SECRET = "known_addresses"  # noqa: S105 - a name, not a secret
 _SEED_CHUNK = 2_000  # people per transaction, well within the statement deadline
 
 
@@ -32,22 +46,43 @@ class Accounts:
         self._currency = settings.currency
         self._passwords = Passwords(settings)
         self._throttle = LoginThrottle(settings, valkey)
+        self._places = Places(settings.password_hashes_per_address_max)
+        self._known_addresses_max = settings.known_addresses_max
+        self._known_address_ttl_s = settings.known_address_ttl_s
+        self._address_secret = b""
 
     def close(self) -> None:
         """Let the threads that hash passwords go."""
         self._passwords.close()
 
-    async def sign_up(self, email: str, password: str, name: str) -> UUID:
-        """Make a buyer with an empty wallet.
+    async def sign_up(
+        self, email: str, password: str, name: str, client_address: str | None = None
+    ) -> UUID:
+        """Make a buyer with an empty wallet; without an address, for commands, nobody counts it.
 
-        Raises `Invalid`, `PasswordCommon`, `EmailTaken`, `Overloaded`, and `OutcomeUnknown` where the
-        answer of the database was lost: `EmailTaken` at the next attempt, or a login, then says that it
-        was done.
+        Raises `Invalid`, `PasswordCommon`, `EmailTaken`, `TooMany` for its address, `Overloaded`, and
+        `OutcomeUnknown` where the answer of the database was lost: `EmailTaken` at the next attempt, or
+        a login, then says that it was done.
         """
         email = rules.normal_email(email)
         password = rules.accepted_password(password)
         rules.require_uncommon(password, email, name, common_passwords())
-        password_hash = await self._passwords.hash(password)
+        if client_address is None:
+            return await self._add_buyer(email, password, name, "")
+        address = address_bucket(client_address)
+        with self._places.of(SIGN_UP, address):
+            # Before anything is asked of a server: what will be refused must cost nothing.
+            self._passwords.require_room(SIGN_UP, address)
+            await self._throttle.count_sign_up(address)
+            try:
+                return await self._add_buyer(email, password, name, address)
+            except Unavailable as error:
+                if not isinstance(error, OutcomeUnknown):
+                    await self._throttle.forgive_sign_up(address)
+                raise
+
+    async def _add_buyer(self, email: str, password: str, name: str, address: str) -> UUID:
+        password_hash = await self._passwords.hash(password, address)
         user_id = new_id()
         await self._store.add_user(user_id, email, name, password_hash, rules.BUYER, self._currency)
         return user_id
@@ -56,19 +91,84 @@ class Accounts:
         """Return an access token and its life in seconds.
 
         Raises `CredentialsInvalid`, the same for a wrong password and for an unknown address,
-        `TooMany` after too many of those, and `Overloaded`.
+        `TooMany` after too many of those or from one address at one time, and `Overloaded`.
         """
         email = rules.normal_email(email)
-        # Before anything is asked of a server: what will be refused must cost nothing.
-        self._passwords.require_room()
-        await self._throttle.count(email, client_address)
-        try:
-            known = await self._identified(email, password)
-        except Unavailable:
-            await self._throttle.forgive(email, client_address, succeeded=False)
-            raise
-        await self._throttle.forgive(email, client_address, succeeded=True)
+        address = address_bucket(client_address)
+        with self._places.of(LOG_IN, address):
+            # Before anything is asked of a server: what will be refused must cost nothing.
+            self._passwords.require_room(LOG_IN, address)
+            await self._throttle.count_address(address)
+            try:
+                known = await self._counted(email, password, address)
+            except CredentialsInvalid:
+                raise
+            except Problem:
+                await self._throttle.forgive_address(address)
+                raise
+            await self._throttle.forgive_address(address)
         return self.tokens.mint(known.user_id, known.role, known.version), self.tokens.ttl_s
+
+    async def _counted(self, email: str, password: str, address: str) -> Credentials:
+        """Return whose these are, unless the account has had too many wrong ones."""
+        digest = await self._digest(email, address)
+        is_known = await self._count(email, address, digest)
+        try:
+            known = await self._identified(email, password, digest, address)
+        except Unavailable:
+            await self._throttle.forgive(email, address, succeeded=False, is_known=is_known)
+            raise
+        await self._throttle.forgive(email, address, succeeded=True, is_known=is_known)
+        if not known.is_seen:
+            await self._remember(known.user_id, digest)
+        return known
+
+    async def _count(self, email: str, address: str, digest: bytes) -> bool:
+        """Count an attempt on an account; say whether its address had to be known for that."""
+        try:
+            await self._throttle.count(email, address)
+        except TooMany:
+            # Strangers who guess must not lock the owner out: who logs in from here as ever may try.
+            if not await self._store.is_known(email, digest, self._known_address_ttl_s):
+                raise
+            await self._throttle.count(email, address, is_known=True)
+            return True
+        return False
+
+    async def _digest(self, email: str, address: str) -> bytes:
+        """Return what an address of an account is known by: addresses are stored nowhere."""
+        if not self._address_secret:
+            self._address_secret = await self._store.secret(_ADDRESS_SECRET)
+        return hmac.digest(self._address_secret, f"{email} {address}".encode(), "sha256")
+
+    async def _remember(self, user_id: UUID, digest: bytes) -> None:
+        try:
+            await self._store.remember_address(
+                user_id, digest, self._known_addresses_max, self._known_address_ttl_s
+            )
+        except Unavailable as error:  # A log-in is worth more; the next one will write it.
+            telemetry.log.warning("address_not_remembered", error=repr(error))
+
+    async def identify(self, email: str, password: str) -> UUID:
+        """Return whose these are, for commands: nobody counts the attempts.
+
+        Raises `CredentialsInvalid`.
+        """
+        known = await self._identified(rules.normal_email(email), password, b"", "")
+        return known.user_id
+
+    async def _identified(
+        self, email: str, password: str, digest: bytes, address: str
+    ) -> Credentials:
+        known = await self._store.credentials(email, digest)
+        password_hash = None if known is None else known.password_hash
+        for spelling in rules.password_spellings(password):
+            if (
+                await self._passwords.matches(password_hash, spelling, address)
+                and known is not None
+            ):
+                return known
+        raise CredentialsInvalid
 
     async def log_out(self, caller: Caller) -> None:
         """End the token of a caller: here at once, elsewhere with the next refresh of the keys."""
@@ -90,22 +190,6 @@ class Accounts:
         if standing is None or standing.is_ended or caller.version < standing.version:
             raise TokenInvalid(ENDED)
         return msgspec.structs.replace(caller, role=standing.role)
-
-    async def identify(self, email: str, password: str) -> UUID:
-        """Return whose these are, for commands: nobody counts the attempts.
-
-        Raises `CredentialsInvalid`.
-        """
-        known = await self._identified(rules.normal_email(email), password)
-        return known.user_id
-
-    async def _identified(self, email: str, password: str) -> Credentials:
-        known = await self._store.credentials(email)
-        password_hash = None if known is None else known.password_hash
-        for spelling in rules.password_spellings(password):
-            if await self._passwords.matches(password_hash, spelling) and known is not None:
-                return known
-        raise CredentialsInvalid
 
     async def grant_role(self, email: str, role: str) -> None:
         """Give a person a role, from their next login on; raise `Invalid` or `NotFound`.

@@ -6,7 +6,7 @@ import msgspec
 
 from boxoffice.accounts.endings import EndedToken, News, Version
 from boxoffice.accounts.tokens import TokenKey
-from boxoffice.errors import EmailTaken
+from boxoffice.errors import EmailTaken, IntegrityError
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database
 
@@ -20,6 +20,7 @@ class Credentials(msgspec.Struct, frozen=True):
     role: str
     password_hash: str
     version: int
+    is_seen: bool
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -51,10 +52,32 @@ class AccountStore:
                 raise EmailTaken
             await connection.execute(_Q["insert_wallet"], user_id, currency)
 
-    async def credentials(self, email: str) -> Credentials | None:
-        """Return what is known of an address, or None."""
-        row = await self._db.read_one(_Q["credentials"], email)
+    async def credentials(self, email: str, address_digest: bytes) -> Credentials | None:
+        """Return what is known of an e-mail address, or None."""
+        row = await self._db.read_one(_Q["credentials"], email, address_digest)
         return None if row is None else Credentials(**row)
+
+    async def secret(self, name: str) -> bytes:
+        """Return a secret of the schema; raise `IntegrityError` where there is none."""
+        row = await self._db.read_one(_Q["secret"], name)
+        if row is None:
+            raise IntegrityError(f"the schema has lost its secret {name!r}")
+        return bytes(row["secret"])
+
+    async def is_known(self, email: str, address_digest: bytes, ttl_s: int) -> bool:
+        """Say whether an account has logged in from an address in the last `ttl_s` seconds."""
+        row = await self._db.read_one(_Q["is_known"], email, address_digest, ttl_s)
+        return row is not None and row["is_known"]
+
+    async def remember_address(
+        self, user_id: UUID, address_digest: bytes, addresses_max: int, ttl_s: int
+    ) -> None:
+        """Remember that an account has logged in from an address; keep the newest ones only."""
+        async with self._db.writing() as connection:
+            await connection.execute(_Q["commit_without_waiting"])
+            await connection.execute(_Q["remember_address"], user_id, address_digest)
+            await connection.execute(_Q["forget_more_addresses"], user_id, addresses_max)
+            await connection.execute(_Q["forget_old_addresses"], ttl_s)
 
     async def set_role(self, email: str, role: str) -> tuple[UUID, int] | None:
         """Change a person's role and end their tokens with the one before; return who, and the version.

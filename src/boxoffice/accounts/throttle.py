@@ -1,67 +1,102 @@
-"""Slows down who guesses passwords, across all processes."""
+"""Slows down who guesses passwords or makes accounts in heaps, across all processes.
 
-import asyncio
+Addresses are buckets here: an IPv6 client is counted with its /64 (`platform/addresses.py`).
+"""
+
 from hashlib import sha256
 
+from boxoffice.accounts.counting import Counts
 from boxoffice.errors import TooMany
-from boxoffice.platform import sqlfiles, telemetry
-from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
+from boxoffice.platform import telemetry
+from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 
 # Many people may share an address, but nobody has this many addresses by honest means.
 _ADDRESSES_PER_EMAIL = 10
 
-# A storm of logins queues here and not for Valkey's connections: there it would run into the deadline,
-# open the breaker that the seat lock shares, and so switch this very throttle off.
-_CALLS_MAX = 4
-
-_COUNT = Script("count_failure", sqlfiles.read("boxoffice.accounts", "lua/count_failure.lua"))
-_FORGIVE = Script("forgive_failure", sqlfiles.read("boxoffice.accounts", "lua/forgive_failure.lua"))
-
 
 class LoginThrottle:
-    """Counts failed logins per e-mail and client address, and, ten times laxer, per e-mail.
+    """Counts failed log-ins per e-mail and address, and, ten times laxer, per e-mail; then per address.
 
     An attempt counts as failed until it is forgiven, so that guesses which run side by side cannot
-    all slip in under the limit. A window starts with its first failure and lasts `login_window_s`.
-    While Valkey is away everybody is let in: a shop that is open matters more than this brake.
+    all slip in under a limit. A window starts with its first attempt and lasts `login_window_s`.
     """
 
     def __init__(self, settings: Settings, valkey: Valkey) -> None:
-        self._valkey = valkey
+        self._counts = Counts(valkey)
         self._failures_max = settings.login_failures_max
+        self._address_limits = (
+            settings.login_address_failures_max,
+            settings.login_address_attempts_max,
+        )
         self._window_ms = settings.login_window_s * 1000
-        self._turns = asyncio.Semaphore(_CALLS_MAX)
+        self._sign_ups_max = settings.sign_ups_per_address_max
+        self._sign_ups_window_ms = settings.sign_ups_window_s * 1000
 
-    async def count(self, email: str, client_address: str) -> None:
-        """Count an attempt as failed; raise `TooMany` with `retry_after_s` past a limit."""
+    async def count_address(self, address: str) -> None:
+        """Count an attempt of an address as failed; raise `TooMany` with `retry_after_s`.
+
+        Whatever e-mails are tried: who sprays one password over many accounts meets this one.
+        """
+        wait_ms = await self._counts.count(
+            _address_keys(address), self._address_limits, self._window_ms
+        )
+        _require("login_address", wait_ms, "Too many log-ins from this network; try again later.")
+
+    async def forgive_address(self, address: str) -> None:
+        """Take back that an attempt of an address has failed; it stays an attempt."""
+        failures, _ = _address_keys(address)
+        await self._counts.forgive((failures,))
+
+    async def count(self, email: str, address: str, *, is_known: bool = False) -> None:
+        """Count an attempt on an account as failed; raise `TooMany` with `retry_after_s`.
+
+        From an address that the account is known to log in from, what others do elsewhere counts not.
+        """
+        keys = _keys(email, address)
         limits = (self._failures_max, self._failures_max * _ADDRESSES_PER_EMAIL)
-        try:
-            async with self._turns:
-                wait_ms = await self._valkey.run(
-                    _COUNT, _keys(email, client_address), (*limits, self._window_ms)
-                )
-        except ValkeyAway as error:
-            telemetry.log.warning("login_throttle_away", error=str(error))
-            return
-        if wait_ms > 0:
-            raise TooMany(
-                "Too many failed logins; try again later.", retry_after_s=-(-wait_ms // 1000)
-            )
+        counted = 1 if is_known else 2
+        wait_ms = await self._counts.count(keys[:counted], limits[:counted], self._window_ms)
+        _require("login_account", wait_ms, "Too many failed logins; try again later.")
 
-    async def forgive(self, email: str, client_address: str, *, succeeded: bool) -> None:
+    async def forgive(
+        self, email: str, address: str, *, succeeded: bool, is_known: bool = False
+    ) -> None:
         """Take an attempt back; one that `succeeded` clears its address's count for the e-mail."""
-        try:
-            async with self._turns:
-                await self._valkey.run(_FORGIVE, _keys(email, client_address), (int(succeeded),))
-        except ValkeyAway as error:
-            telemetry.log.warning("login_throttle_away", error=str(error))
+        keys = _keys(email, address)
+        await self._counts.forgive(keys[: 1 if is_known else 2], clear=succeeded)
+
+    async def count_sign_up(self, address: str) -> None:
+        """Count a sign-up from an address; raise `TooMany` with `retry_after_s`."""
+        wait_ms = await self._counts.count(
+            (_sign_up_key(address),), (self._sign_ups_max,), self._sign_ups_window_ms
+        )
+        _require("sign_up_address", wait_ms, "Too many sign-ups from this network; try later.")
+
+    async def forgive_sign_up(self, address: str) -> None:
+        """Take back a sign-up that was not decided."""
+        await self._counts.forgive((_sign_up_key(address),))
 
 
-def _keys(email: str, client_address: str) -> tuple[str, str]:
+def _require(limit: str, wait_ms: int, detail: str) -> None:
+    if wait_ms > 0:
+        telemetry.ATTEMPTS_REFUSED.labels(limit).inc()
+        raise TooMany(detail, retry_after_s=-(-wait_ms // 1000))
+
+
+def _keys(email: str, address: str) -> tuple[str, str]:
     # Digests keep addresses of people out of Valkey, and braces in an e-mail out of the hash tag.
     tag = f"boxoffice:login:{{{_digest(email)}}}"
-    return f"{tag}:{_digest(client_address)}", tag
+    return f"{tag}:{_digest(address)}", tag
+
+
+def _address_keys(address: str) -> tuple[str, str]:
+    tag = f"boxoffice:login_address:{{{_digest(address)}}}"
+    return f"{tag}:failures", f"{tag}:attempts"
+
+
+def _sign_up_key(address: str) -> str:
+    return f"boxoffice:sign_up:{{{_digest(address)}}}"
 
 
 def _digest(text: str) -> str:

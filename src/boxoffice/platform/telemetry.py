@@ -138,6 +138,9 @@ STREAMS_OPEN = Gauge(
 STREAM_EVENTS = Counter(
     "boxoffice_stream_events_total", "Events sent to streams, one for each stream.", ("topic",)
 )
+ATTEMPTS_REFUSED = Counter(
+    "boxoffice_attempts_refused_total", "Log-ins and sign-ups that a limit refused.", ("limit",)
+)
 STREAMS_ENDED = Counter(
     "boxoffice_streams_ended_total", "Event streams that ended, by reason.", ("topic", "reason")
 )

@@ -1,13 +1,12 @@
--- Take back what count_failure.lua counted for one login.
+-- Take back what count_attempt.lua counted for one attempt.
 --
--- KEYS[1]  failures of one e-mail from one client address
--- KEYS[2]  failures of that e-mail from anywhere
--- ARGV[1]  1 if the login succeeded: KEYS[1] is cleared; 0 if it was never decided
+-- KEYS[i]  attempts that one limit counts
+-- ARGV[1]  1 if KEYS[1] is to be cleared, as after a log-in that succeeded; else 0
 --
 -- Returns 0. A key whose window has ended in between is left alone: to count it below zero would
 -- grant extra tries, and would make a key that never expires.
 
-for i = 1, 2 do
+for i = 1, #KEYS do
   if tonumber(redis.call('GET', KEYS[i]) or '0') > 0 then
     redis.call('DECR', KEYS[i])
   end

@@ -1,0 +1,26 @@
+-- Count an attempt under every limit that it has, or say how long to wait. One atomic decision.
+--
+-- KEYS[i]          attempts that one limit counts, such as failed log-ins of one e-mail from one address
+-- ARGV[i]          the limit of KEYS[i]
+-- ARGV[#KEYS + 1]  window in milliseconds, from a key's first attempt
+--
+-- Returns 0 when counted, else the milliseconds until the limits allow another try; a refused attempt is
+-- not counted, so that knocking on a closed door does not keep it closed.
+
+local wait_ms = 0
+for i = 1, #KEYS do
+  local attempts = tonumber(redis.call('GET', KEYS[i]) or '0')
+  if attempts >= tonumber(ARGV[i]) then
+    wait_ms = math.max(wait_ms, redis.call('PTTL', KEYS[i]), 1)
+  end
+end
+if wait_ms > 0 then
+  return wait_ms
+end
+
+for i = 1, #KEYS do
+  if redis.call('INCR', KEYS[i]) == 1 then
+    redis.call('PEXPIRE', KEYS[i], ARGV[#KEYS + 1])
+  end
+end
+return 0

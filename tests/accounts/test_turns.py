@@ -1,0 +1,144 @@
+"""Who hashes next: addresses in turn, log-ins and sign-ups in turn, and every queue has a bound."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from boxoffice.accounts.turns import LOG_IN, SIGN_UP, Places, Turns
+from boxoffice.errors import Overloaded, TooMany
+
+CROWD, BUYER = "192.0.2.1", "192.0.2.2"
+
+
+class Line:
+    """People who wait for one slot; `got` is the order in which they had it."""
+
+    def __init__(self, waiting_max: int = 64) -> None:
+        self.turns = Turns(1, waiting_max)
+        self.got: list[str] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def come(self, name: str, kind: str = LOG_IN, address: str = CROWD) -> None:
+        """Begin to wait."""
+        self.tasks.append(asyncio.create_task(self._work(name, kind, address)))
+        await asyncio.sleep(0)
+
+    async def _work(self, name: str, kind: str, address: str) -> None:
+        await self.turns.take(kind, address)
+        self.got.append(name)
+
+    async def serve(self, times: int) -> None:
+        """Let so many have their turn, one after the other."""
+        for _ in range(times):
+            self.turns.give_back()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def line() -> Line:
+    """A line whose one slot is taken."""
+    made = Line()
+    await made.come("first")
+    return made
+
+
+async def test_another_address_waits_for_one_of_a_crowd_at_most(line: Line) -> None:
+    for n in range(30):
+        await line.come(f"crowd {n}")
+    await line.come("buyer", address=BUYER)
+    await line.serve(2)
+    assert line.got == ["first", "crowd 0", "buyer"]
+    await line.serve(29)
+    assert line.got[3:] == [f"crowd {n}" for n in range(1, 30)], "their own order stays"
+
+
+async def test_sign_ups_take_every_other_turn_at_the_most(line: Line) -> None:
+    for n in range(10):
+        await line.come(f"sign-up {n}", SIGN_UP, f"198.51.100.{n}")
+    for n in range(3):
+        await line.come(f"login {n}", LOG_IN, f"203.0.113.{n}")
+    await line.serve(6)
+    assert sum(name.startswith("login") for name in line.got[1:]) == 3
+
+
+async def test_a_full_queue_makes_room_for_an_address_with_less(line: Line) -> None:
+    line.turns._waiting_max = 4
+    for n in range(4):
+        await line.come(f"crowd {n}")
+    with pytest.raises(Overloaded):
+        line.turns.require_room(LOG_IN, CROWD)
+    line.turns.require_room(LOG_IN, BUYER)
+    line.turns.require_room(SIGN_UP, CROWD)
+    await line.come("buyer", address=BUYER)
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await line.tasks[4]  # crowd 3, who came last
+    assert line.turns.waiting == 4
+    await line.serve(4)
+    assert line.got == ["first", "crowd 0", "buyer", "crowd 1", "crowd 2"]
+
+
+async def test_a_queue_full_of_addresses_with_one_each_is_full(line: Line) -> None:
+    line.turns._waiting_max = 4
+    for n in range(4):
+        await line.come(f"{n}", address=f"198.51.100.{n}")
+    with pytest.raises(Overloaded):
+        await line.turns.take(LOG_IN, BUYER)
+
+
+@pytest.mark.parametrize("settle", [True, False])
+async def test_who_hangs_up_is_passed_over(line: Line, settle: bool) -> None:
+    for n in range(3):
+        await line.come(f"crowd {n}")
+    line.tasks[1].cancel()
+    if settle:
+        await asyncio.sleep(0)
+    await line.serve(1)
+    assert line.got == ["first", "crowd 1"]
+    assert line.turns.waiting == 1
+
+
+async def test_a_turn_that_was_given_to_somebody_who_hung_up_goes_on(line: Line) -> None:
+    for n in range(2):
+        await line.come(f"crowd {n}")
+    line.turns.give_back()
+    line.tasks[1].cancel()  # it has the turn, and never hears of it
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert line.got == ["first", "crowd 1"]
+
+
+async def test_no_slot_is_lost_or_made_in_any_order_of_hanging_up() -> None:
+    line = Line(waiting_max=8)
+    for n in range(200):
+        try:
+            await line.come(f"{n}", LOG_IN if n % 3 else SIGN_UP, f"192.0.2.{n % 7}")
+        finally:
+            if n % 5 == 0:
+                line.tasks[-1].cancel()
+            if n % 2 == 0 and len(line.got) > line.turns._free:
+                await line.serve(1)
+    results = await _ended(line, lambda: line.turns.waiting == 0)
+    assert {type(result) for result in results} <= {type(None), Overloaded, asyncio.CancelledError}
+
+
+async def _ended(line: Line, done: Callable[[], bool]) -> list[object]:
+    async with asyncio.timeout(5):
+        while not done():
+            await line.serve(1)
+    return list(await asyncio.gather(*line.tasks, return_exceptions=True))
+
+
+def test_an_address_has_so_many_places_of_each_kind() -> None:
+    places = Places(2)
+    with places.of(LOG_IN, CROWD), places.of(LOG_IN, CROWD):
+        with pytest.raises(TooMany) as caught, places.of(LOG_IN, CROWD):
+            pass
+        assert caught.value.extra["retry_after_s"] == 1
+        with places.of(SIGN_UP, CROWD), places.of(LOG_IN, BUYER):
+            pass
+    with places.of(LOG_IN, CROWD):
+        pass
+    assert places._inside == {}
