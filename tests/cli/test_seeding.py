@@ -88,6 +88,11 @@ async def test_a_demo_that_was_interrupted_is_made_whole(
 
     made = await seeding.demo(settings, QUIET)
     assert await seeding.demo(settings, QUIET) == made
+    # A demo that was made long ago is over, and cannot be bought at any more.
+    await db.fetch(
+        "UPDATE schedules SET starts_at = now() WHERE schedule_id = $1", made.schedule_id
+    )
+    assert (await seeding.demo(settings, QUIET)).schedule_id != made.schedule_id
     rows = await db.fetch(
         "SELECT u.email, u.role, w.balance_minor FROM users u JOIN wallets w USING (user_id)"
         " ORDER BY u.email"
@@ -113,3 +118,14 @@ async def test_somebody_elses_account_becomes_no_demo(
         "SELECT role, balance_minor FROM users JOIN wallets USING (user_id) WHERE email = $1", email
     )
     assert tuple(row) == ("buyer", 0)
+
+
+async def test_a_demo_of_long_ago_is_followed_by_another_one(
+    db: Database, settings: Settings
+) -> None:
+    """It is over, and nothing can be bought there any more."""
+    made = await seeding.demo(settings, QUIET)
+    await db.fetch(
+        "UPDATE schedules SET starts_at = now() WHERE schedule_id = $1", made.schedule_id
+    )
+    assert (await seeding.demo(settings, QUIET)).schedule_id != made.schedule_id

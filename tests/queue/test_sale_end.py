@@ -8,6 +8,8 @@ import pytest
 
 from boxoffice.errors import QueueClosed, ScheduleNotFound
 from boxoffice.platform.postgres import Database
+from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.queue import rules
 from boxoffice.queue.line import Claim
 from boxoffice.queue.rules import Mode, Notice, State
 from tests.queue.conftest import MakePod, Queue
@@ -152,3 +154,23 @@ async def test_a_process_that_knows_an_older_line_keeps_a_newer_ticket(
     assert queue.pod.tickets.read_ticket(ticket, queue.schedule_id).epoch == 2
     assert (await queue.ask(person, other)).queue_ticket is None
     assert queue.tickets[person] == ticket
+
+
+async def test_who_follows_hears_of_it_while_valkey_is_away(
+    queue: Queue, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was set comes from PostgreSQL; only how far the line is comes from Valkey."""
+    told: list[tuple[UUID, Notice | None]] = []
+
+    def hear(schedule_id: UUID) -> None:
+        counters = queue.pod.rooms.counters(schedule_id)
+        told.append((schedule_id, rules.notice(queue.known, counters, queue.clock())))
+
+    async def away(_: UUID) -> None:
+        raise ValkeyAway
+
+    monkeypatch.setattr(queue.pod.line, "counters", away)
+    queue.pod.rooms.on_news = hear
+    await change(db, queue.schedule_id, "status = 'CLOSED'")
+    await queue.pod.rooms.read_rooms()
+    assert told == [(queue.schedule_id, Notice.SALE_ENDED)]
