@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from prometheus_client import REGISTRY
 
+from boxoffice.accounts.store import AccountStore
+from boxoffice.app import open_application
 from boxoffice.platform.postgres import Database
 from boxoffice.platform.standby import Standby, StandbyWatch
 from boxoffice.settings import Settings
 from tests.failover.conftest import Primary
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -89,3 +93,20 @@ async def test_a_pooled_role_that_does_not_hear_or_wait_is_an_error(
         await primary.run(f"ALTER ROLE boxoffice RESET {setting}")
         await db.close()
     assert ("error", "commits_not_heard") in _said(lines)
+
+
+async def test_a_process_says_so_at_its_start(
+    db: Database, settings: Settings, primary: Primary, lines: list[Any]
+) -> None:
+    # The very first start of a shop writes a key, and needs the standby for it.
+    await AccountStore(db).add_first_key("first", b"s" * 32)
+
+    async def is_said() -> bool:
+        return ("warning", "standby_missing") in _said(lines)
+
+    async with primary.without_standby():
+        # What a process writes in the background waits for the standby as well, and is left behind.
+        soon = msgspec.structs.replace(settings, drain_timeout_ms=100)
+        async with open_application(soon):
+            await until(is_said)
+    assert _gauges()[0] == 1
