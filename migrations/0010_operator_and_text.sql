@@ -16,6 +16,14 @@ ALTER TABLE users VALIDATE CONSTRAINT users_role_known;
 CREATE INDEX concerts_by_age ON concerts (created_at, concert_id);
 CREATE INDEX logbook_by_entry ON logbook (entry_id);
 
+-- What an operator has taken down: nobody sees it but its organizer, and none of its sales is open. Pods of
+-- the previous release know nothing of it; what they would show does not sell, because its sales are closed.
+
+ALTER TABLE concerts ADD COLUMN taken_down_at timestamptz, ADD COLUMN taken_down_reason text;
+ALTER TABLE concerts ADD CONSTRAINT concerts_taken_down_agrees
+    CHECK ((taken_down_at IS NULL) = (taken_down_reason IS NULL)) NOT VALID;
+ALTER TABLE concerts VALIDATE CONSTRAINT concerts_taken_down_agrees;
+
 -- Text -----------------------------------------------------------------------------------------------
 -- What people search for is kept in one form (NFC) from this release on, and so is what is there. Sections,
 -- rows and seat ids are left as they are: they name seats, and two of them may differ in nothing else.

@@ -281,6 +281,11 @@ class ScheduleLimit(Rejection):
     title = "The concert has as many schedules as one may have."
 
 
+class ConcertTakenDown(Rejection):
+    code = "concert_taken_down"
+    title = "Whoever runs this shop has taken the concert down."
+
+
 class QueueClosed(Rejection):
     code = "queue_closed"
     title = "Nobody can join this waiting room."

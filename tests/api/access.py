@@ -126,6 +126,8 @@ MATRIX = {
     "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
     "POST /v1/admin/concerts": sellers(201, 201),
     "POST /v1/admin/concerts/{concert_id}/schedules": sellers(201, "concert_not_found"),
+    "POST /v1/admin/concerts/{concert_id}/restore": operators(200),
+    "POST /v1/admin/concerts/{concert_id}/take-down": operators("invalid"),
     "POST /v1/admin/concerts/{concert_id}/publish": sellers(
         "already_published", "concert_not_found"
     ),
@@ -177,6 +179,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
         "POST /v1/payments": order,
         "POST /v1/me/wallet/charges": {"amount": 0},
+        # A reason without anything to be seen: the concert is needed for other rows.
+        "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
         "POST /v1/admin/concerts/{concert_id}/schedules": schedule_body(),
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},

@@ -627,3 +627,17 @@ INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admit
 SELECT schedule_id, 1, '00000000-0000-7000-8000-000000000001', 1, 1, clock_timestamp() - interval '2 hours',
        clock_timestamp() + interval '1 hour', 1, 1, clock_timestamp() - interval '1 hour', 'left'
   FROM queue_rooms;
+
+-- name: seats_look_different__form
+-- One place twice, composed and not.
+UPDATE seats SET section = '가', row_label = '1', number = 77 WHERE seat_id = 'S11';
+UPDATE seats SET section = U&'\1100\1161', row_label = '1', number = 77 WHERE seat_id = 'S12';
+
+-- name: seats_look_different__width_and_case
+-- One place twice, in letters of two widths and cases.
+UPDATE seats SET section = 'A', row_label = U&'\FF42', number = 77 WHERE seat_id = 'S11';
+UPDATE seats SET section = U&'\FF21', row_label = 'B', number = 77 WHERE seat_id = 'S12';
+
+-- name: taken_down_is_not_on_sale__open
+-- A concert was taken down and goes on selling.
+UPDATE concerts SET taken_down_at = now(), taken_down_reason = 'Because';

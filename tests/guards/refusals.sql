@@ -86,6 +86,14 @@ UPDATE concerts SET status = 'DRAFT';
 -- Published at no time.
 UPDATE concerts SET published_at = NULL;
 
+-- name: concerts_taken_down_agrees
+-- Taken down for no reason.
+UPDATE concerts SET taken_down_at = clock_timestamp();
+
+-- name: concerts_taken_down_agrees__reason
+-- A reason for nothing.
+UPDATE concerts SET taken_down_reason = 'Because';
+
 -- name: schedules_pkey
 -- Two schedules with one id.
 INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit)

@@ -33,7 +33,7 @@ _TOLD_BY = {
 # Whatever else is missing somewhere, the program that reads it would fall over it.
 _MAY_BE_NULL = {
     "audit_runs": ("asked_by", "checks", "failure", "finished_at", "ok", "started_at"),
-    "concerts": ("published_at",),
+    "concerts": ("published_at", "taken_down_at", "taken_down_reason"),
     "ledger_entries": ("schedule_id",),
     "logbook": ("concert_id", "schedule_id"),
     "outbox": (

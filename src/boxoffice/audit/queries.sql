@@ -720,3 +720,23 @@ SELECT count(*) OVER () AS violations, x.*
           AND l.details ? 'mode'
           AND l.written_at > x.admitted_at)
  LIMIT 20;
+
+-- name: seats_look_different
+-- No two seats of a schedule are one place to people: their sections and rows differ in more than case,
+-- width or form.
+SELECT count(*) OVER () AS violations, x.schedule_id, x.section, x.row_label, x.number, x.seat_ids
+  FROM (SELECT s.schedule_id, min(s.section) AS section, min(s.row_label) AS row_label, s.number,
+               array_agg(s.seat_id ORDER BY s.ordinal) AS seat_ids
+          FROM seats s
+         GROUP BY s.schedule_id, lower(normalize(s.section, NFKC)), lower(normalize(s.row_label, NFKC)),
+                  s.number
+        HAVING count(*) > 1) x
+ LIMIT 20;
+
+-- name: taken_down_is_not_on_sale
+-- No sale of a concert is open that an operator has taken down.
+SELECT count(*) OVER () AS violations, c.concert_id, s.schedule_id, c.taken_down_at
+  FROM concerts c
+  JOIN schedules s ON s.concert_id = c.concert_id AND s.status = 'OPEN'
+ WHERE c.taken_down_at IS NOT NULL
+ LIMIT 20;

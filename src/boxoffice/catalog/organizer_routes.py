@@ -24,6 +24,7 @@ from boxoffice.catalog.views import (
 )
 from boxoffice.errors import (
     AlreadyPublished,
+    ConcertTakenDown,
     CursorInvalid,
     Invalid,
     NotOnSale,
@@ -212,7 +213,7 @@ class AdminPublish:
         path=CONCERT,
         role="organizer",
         returns=Concert,
-        problems=[AlreadyPublished, NotPublishable, OutcomeUnknown],
+        problems=[AlreadyPublished, NotPublishable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """It needs a schedule with seats."""
@@ -234,7 +235,7 @@ class AdminOpen:
         path=SCHEDULE,
         role="organizer",
         returns=ScheduleState,
-        problems=[ScheduleNotOpenable, OutcomeUnknown],
+        problems=[ScheduleNotOpenable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """Seats are sold from `sale_opens_at` on; the seat map is final. Opening again is no error."""

@@ -14,6 +14,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
          AND s.starts_at > clock_timestamp()
   ) s ON true
  WHERE c.status = 'PUBLISHED'
+   AND c.taken_down_at IS NULL
    AND EXISTS (
        SELECT FROM schedules u
         WHERE u.concert_id = c.concert_id AND u.starts_at > clock_timestamp())
@@ -22,10 +23,10 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
  LIMIT $3;
 
 -- name: published_concert
--- One concert as the public sees it.
+-- One concert as the public sees it; none that an operator has taken down.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at
   FROM concerts c
- WHERE c.concert_id = $1 AND c.status = 'PUBLISHED';
+ WHERE c.concert_id = $1 AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL;
 
 -- name: schedules_of_concert
 -- Every schedule of a concert, or its schedule $2, with its seats counted; a lapsed hold counts as
@@ -64,11 +65,13 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
   JOIN concerts c ON c.concert_id = s.concert_id
   LEFT JOIN queue_rooms q ON q.schedule_id = s.schedule_id
  CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) m
- WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
+ WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED'
+   AND c.taken_down_at IS NULL;
 
 -- name: public_schedule
--- What a seat map needs to know of its schedule; none while it or its concert is a draft.
-SELECT s.currency
+-- What a seat map needs to know of its schedule; none while it or its concert is a draft. Who has tickets
+-- of a concert that was taken down needs it too.
+SELECT s.currency, c.taken_down_at IS NULL AS is_public
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
  WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
@@ -84,7 +87,8 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
 -- Everything that a process keeps about the seats of a schedule, in one snapshot: per seat, in the
 -- seats' order, a byte for the state, the end of the hold (seconds since 1970 as a double, 0 for none)
 -- and the version; the last eight bytes of the id of everybody who ever had a reservation here; when it
--- is on sale. A hold that has lapsed is told as held: the reader sees its end.
+-- is on sale. A hold that has lapsed is told as held: the reader sees its end. Nothing of a concert that
+-- is taken down: that is how every process hears of it.
 -- The inner query is sorted once for all aggregates, and OFFSET 0 keeps it apart, so that narrow rows
 -- are sorted: a large hall fits in memory. Casting a state to "char" leaves its first letter.
 WITH moment AS MATERIALIZED (SELECT date_part('epoch', clock_timestamp()) AS at)
@@ -93,6 +97,7 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
        date_part('epoch', s.sale_opens_at) AS opens_at,
        date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at
   FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id AND c.taken_down_at IS NULL
  CROSS JOIN moment m
  CROSS JOIN LATERAL (
       SELECT count(*) AS seats,
@@ -124,7 +129,8 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions, p.people,
 -- name: concerts_of_organizer
 -- A page of an organizer's concerts, newest first, from a place ($2, $3) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       u.name AS organizer_name, s.schedules_total, s.schedules_open, s.schedules_on_sale
+       u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
+       s.schedules_open, s.schedules_on_sale
   FROM concerts c
   JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
@@ -142,7 +148,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 -- name: concerts_of_shop
 -- A page of everybody's concerts, newest first, from a place ($1, $2) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       u.name AS organizer_name, s.schedules_total, s.schedules_open, s.schedules_on_sale
+       u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
+       s.schedules_open, s.schedules_on_sale
   FROM concerts c
   JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
@@ -159,7 +166,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 -- name: own_concert
 -- One concert of an organizer, draft or not; without an organizer anybody's.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
-       u.name AS organizer_name, s.schedules_total, s.schedules_open, s.schedules_on_sale
+       u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
+       s.schedules_open, s.schedules_on_sale
   FROM concerts c
   JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
@@ -172,8 +180,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  WHERE ($1::uuid IS NULL OR c.organizer_id = $1) AND c.concert_id = $2;
 
 -- name: concert_of_organizer
--- The status of a concert, if it is this organizer's.
-SELECT c.status FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
+-- The status of a concert, if it is this organizer's, and whether it is taken down.
+SELECT c.status, c.taken_down_at IS NOT NULL AS is_taken_down FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
 
 -- name: schedule_of_organizer
 -- The status of a schedule and its concert, if they are this organizer's, or anybody's without one.
@@ -209,12 +217,14 @@ RETURNING schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, sta
           hold_ttl_s, ticket_limit;
 
 -- name: publish_concert
--- Make a draft visible; nothing where it is published already or has no schedule with seats.
+-- Make a draft visible; nothing where it is published already, taken down, or has no schedule with
+-- seats.
 UPDATE concerts c
    SET status = 'PUBLISHED', published_at = now()
  WHERE c.concert_id = $1
    AND c.organizer_id = $2
    AND c.status = 'DRAFT'
+   AND c.taken_down_at IS NULL
    AND EXISTS (
        SELECT FROM schedules s
          JOIN seats x ON x.schedule_id = s.schedule_id
@@ -222,15 +232,21 @@ UPDATE concerts c
 RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at;
 
 -- name: open_schedule
--- Put a schedule on sale; nothing where it is open, has no seats, or its concert is a draft.
+-- Put a schedule on sale; nothing where it is open, has no seats, or its concert is a draft or taken down.
+-- The concert is locked, so that whoever takes it down meanwhile finds the sale open and closes it.
 UPDATE schedules s
    SET status = 'OPEN'
-  FROM concerts c
+  FROM (SELECT c.concert_id
+          FROM schedules o
+          JOIN concerts c ON c.concert_id = o.concert_id
+         WHERE o.schedule_id = $1
+           AND c.organizer_id = $2
+           AND c.status = 'PUBLISHED'
+           AND c.taken_down_at IS NULL
+           FOR SHARE OF c) c
  WHERE s.schedule_id = $1
    AND s.status IN ('DRAFT', 'CLOSED')
    AND c.concert_id = s.concert_id
-   AND c.organizer_id = $2
-   AND c.status = 'PUBLISHED'
    AND EXISTS (SELECT FROM seats x WHERE x.schedule_id = s.schedule_id)
 RETURNING s.concert_id;
 
@@ -244,6 +260,27 @@ UPDATE schedules s
    AND c.concert_id = s.concert_id
    AND c.organizer_id = $2
 RETURNING s.concert_id;
+
+-- name: take_down
+-- Take a concert away from the public, whoever's it is; nothing where that was done.
+UPDATE concerts c
+   SET taken_down_at = clock_timestamp(), taken_down_reason = $2
+ WHERE c.concert_id = $1 AND c.taken_down_at IS NULL
+RETURNING c.organizer_id, c.title;
+
+-- name: close_sales
+-- End every sale of a concert.
+UPDATE schedules s
+   SET status = 'CLOSED'
+ WHERE s.concert_id = $1 AND s.status = 'OPEN'
+RETURNING s.schedule_id;
+
+-- name: restore
+-- Give a concert back to the public; nothing where it was not taken down. Its sales stay closed.
+UPDATE concerts c
+   SET taken_down_at = NULL, taken_down_reason = NULL
+ WHERE c.concert_id = $1 AND c.taken_down_at IS NOT NULL
+RETURNING c.organizer_id, c.title;
 
 -- name: lock_schedule_of_organizer
 -- Keep the schedule from being opened, and from other seat maps, until the transaction ends.

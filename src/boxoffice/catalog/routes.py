@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from boxoffice.catalog import organizer_routes
+from boxoffice.catalog import operator_routes, organizer_routes
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
 from boxoffice.catalog.seat_feeds import Pace, SeatFeeds
 from boxoffice.catalog.seat_history import ALIVE, CHANGES, SALE, SNAPSHOT, Told
@@ -249,6 +249,7 @@ def routes(
         ("/v1/schedules/{schedule_id}/seats", Seats(seat_maps, gate, seat_map)),
         ("/v1/schedules/{schedule_id}/seats/events", SeatEvents(feeds, gate)),
         *organizer_routes.routes(service, gate, settings),
+        *operator_routes.routes(service, gate),
     ]
 
 

@@ -97,8 +97,10 @@ class _LayoutOutdated(Exception):
 class _Sheet:
     """A schedule as it is kept: its layout, its states, and what was last shown of both."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, is_public: bool) -> None:
         self.layout = layout
+        # Whether it may be shown and sold, as far as is known; who has tickets sees its seats anyhow.
+        self.is_public = is_public
         self.pieces: Once[Pieces] = Once(self._cut)
         self.packer = Packer()
         self.watch: Watch
@@ -197,9 +199,22 @@ class SeatMaps:
         )
 
     async def layout(self, schedule_id: UUID) -> Layout:
-        """Return where the seats are; raise `ScheduleNotFound`, also for what was never opened."""
+        """Return where the seats are; raise `ScheduleNotFound`, also for what was never opened.
+
+        It is good for describing what people have, also of a concert that was taken down.
+        """
         sheet = self._sheets.at_hand(schedule_id)
         return (sheet or await self._sheets.get(schedule_id)).layout
+
+    async def layout_on_offer(self, schedule_id: UUID) -> Layout:
+        """Return where the seats are, for somebody who wants some.
+
+        Raises `ScheduleNotFound` as `layout`, and where it is known that the concert was taken down.
+        """
+        sheet = self._sheets.at_hand(schedule_id) or await self._sheets.get(schedule_id)
+        if not sheet.is_public:
+            sheet, _ = await self._watched(schedule_id, None)  # it may have been given back
+        return sheet.layout
 
     async def reading(
         self, schedule_id: UUID, *, max_age_s: float | None = None
@@ -433,7 +448,8 @@ class SeatMaps:
         schedule = await self._store.public_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
-        sheet = _Sheet(await self._load_layout(schedule_id, schedule))
+        layout = await self._load_layout(schedule_id, schedule)
+        sheet = _Sheet(layout, is_public=schedule.is_public)
         read = partial(self._read, sheet)
         sheet.watch = Watch(
             read,
@@ -453,7 +469,10 @@ class SeatMaps:
     async def _read(self, sheet: _Sheet) -> Reading:
         began = time.monotonic()
         row = await self._store.seat_states(sheet.layout.schedule_id)
-        if row is None or row.seats != len(sheet.layout.seats):
+        sheet.is_public = row is not None
+        if row is None:
+            raise ScheduleNotFound
+        if row.seats != len(sheet.layout.seats):
             raise _LayoutOutdated
         before = sheet.watch.live.people_told if sheet.watch.live else b""
         reading = await compute(row.seats, lambda: _unpacked(row, before))

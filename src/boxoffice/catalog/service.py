@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.catalog import rules, store
+from boxoffice.catalog import previews, rules, store
 from boxoffice.catalog.cache import Cache
 from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat
 from boxoffice.catalog.seat_maps import SeatMaps
@@ -17,26 +17,25 @@ from boxoffice.catalog.store import CatalogStore, OwnSchedule
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
-    GradePreview,
     OneSchedule,
     OwnConcert,
     OwnConcertInFull,
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
-    SeatMapAssumed,
     SeatMapError,
     SeatMapPreview,
     SeatsAdded,
-    SectionPreview,
 )
 from boxoffice.catalog.views import OwnSchedule as OwnScheduleInFull
 from boxoffice.errors import (
     AlreadyPublished,
     ConcertNotFound,
+    ConcertTakenDown,
     Invalid,
     NotOnSale,
     NotPublishable,
+    Problem,
     ScheduleLimit,
     ScheduleNotFound,
     ScheduleNotOpenable,
@@ -46,15 +45,12 @@ from boxoffice.errors import (
 )
 from boxoffice.logbook import Entry, record
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.values import Money
 from boxoffice.settings import Settings
 
 # Seats that one statement inserts: few enough for the statement's deadline on a slow disk.
 _INSERT_MAX = 5_000
 # Seat ids that a refusal names.
 _NAMED_MAX = 20
-# Sections and grades that a preview shows.
-_SHOWN_MAX = 100
 
 Place: TypeAlias = tuple[datetime, UUID]
 
@@ -82,12 +78,14 @@ class _Deed(NamedTuple):
     request_id: str
     concert_id: UUID
     schedule_id: UUID | None = None
+    # Who did it, where that was not the organizer.
+    operator_id: UUID | None = None
 
     async def record(self, connection: store.Connection, action: str, **details: object) -> None:
         """Write it into the logbook, in the transaction that does it."""
         entry = Entry(
             organizer_id=self.organizer_id,
-            actor_id=self.organizer_id,
+            actor_id=self.operator_id or self.organizer_id,
             action=action,
             request_id=self.request_id,
             concert_id=self.concert_id,
@@ -260,7 +258,7 @@ class Catalog:
         if own.status != "DRAFT":
             raise SeatMapLocked
         (schedule,) = await self._store.schedules(own.concert_id, schedule_id)
-        errors = [_seat_map_error(error) for error in checked.errors]
+        errors = [previews.error_of(error) for error in checked.errors]
         if schedule.seats_total:
             errors += await self._in_the_way(schedule_id, checked)
             errors += await self._misspelt(schedule_id, checked)
@@ -269,7 +267,7 @@ class Catalog:
         if checked.seats and seats_total > self._settings.seats_per_schedule_max:
             message = f"A schedule may have {self._settings.seats_per_schedule_max} seats."
             errors.append(SeatMapError(line=checked.lines[-1], reason="too_many", message=message))
-        return _preview(schedule, checked, sorted(errors, key=lambda error: error.line))
+        return previews.preview(schedule, checked, sorted(errors, key=lambda error: error.line))
 
     async def _in_the_way(self, schedule_id: UUID, checked: CheckedMap) -> list[SeatMapError]:
         known = await self._store.seats_in_the_way(schedule_id, checked.seats, _NAMED_MAX)
@@ -295,7 +293,8 @@ class Catalog:
     ) -> Concert:
         """Show a draft to the public.
 
-        Raises `ConcertNotFound`, `AlreadyPublished`, and `NotPublishable` where no schedule has seats.
+        Raises `ConcertNotFound`, `ConcertTakenDown`, `AlreadyPublished`, and `NotPublishable` where no
+        schedule has seats.
         """
         async with self._store.transaction() as connection:
             concert = await store.publish(connection, concert_id, organizer_id)
@@ -303,20 +302,26 @@ class Catalog:
                 deed = _Deed(organizer_id, request_id, concert_id)
                 await deed.record(connection, "concert.published", title=concert.title)
         if concert is None:
-            status = await self._store.concert_status(concert_id, organizer_id)
-            if status is None:
-                raise ConcertNotFound
-            raise AlreadyPublished if status == "PUBLISHED" else NotPublishable
+            raise await self._why_unpublished(organizer_id, concert_id)
         self._forget_concert(concert_id)
         self._seat_maps.forget_absent()
         return concert
+
+    async def _why_unpublished(self, organizer_id: UUID, concert_id: UUID) -> Problem:
+        state = await self._store.concert_status(concert_id, organizer_id)
+        if state is None:
+            return ConcertNotFound()
+        if state.is_taken_down:
+            return ConcertTakenDown()
+        return AlreadyPublished() if state.status == "PUBLISHED" else NotPublishable()
 
     async def open(
         self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
     ) -> ScheduleState:
         """Put a schedule on sale, also one that is; its seats are final from now on.
 
-        Raises `ScheduleNotFound`, and `ScheduleNotOpenable` without seats or in a draft concert.
+        Raises `ScheduleNotFound`, `ConcertTakenDown`, and `ScheduleNotOpenable` without seats or in a
+        draft concert.
         """
         async with self._store.transaction() as connection:
             concert_id = await store.open_sale(connection, schedule_id, organizer_id)
@@ -326,7 +331,8 @@ class Catalog:
         if concert_id is None:
             schedule = await self._own(organizer_id, schedule_id)
             if schedule.status != "OPEN":
-                raise ScheduleNotOpenable
+                state = await self._store.concert_status(schedule.concert_id, organizer_id)
+                raise ConcertTakenDown if state and state.is_taken_down else ScheduleNotOpenable
             concert_id = schedule.concert_id
         self._forget_schedule(concert_id, schedule_id)
         return ScheduleState(schedule_id=schedule_id, status="OPEN")
@@ -350,6 +356,45 @@ class Catalog:
             concert_id = schedule.concert_id
         self._forget_schedule(concert_id, schedule_id)
         return ScheduleState(schedule_id=schedule_id, status="CLOSED")
+
+    async def take_down(
+        self, operator_id: UUID, concert_id: UUID, reason: str, *, request_id: str = ""
+    ) -> OwnConcertInFull:
+        """Take a concert away from the public and end its sales; one that is down stays as it is.
+
+        Who holds seats can still pay for them, and tickets stay good. Raises `ConcertNotFound`.
+        """
+        async with self._store.transaction() as connection:
+            taken = await store.take_down(connection, concert_id, reason)
+            if taken is not None:
+                closed = await store.close_sales(connection, concert_id)
+                deed = _Deed(taken.organizer_id, request_id, concert_id, operator_id=operator_id)
+                told = {"reason": reason, "sales_closed": len(closed)}
+                await deed.record(connection, "concert.taken_down", **told)
+        return await self._changed_for_all(concert_id)
+
+    async def restore(
+        self, operator_id: UUID, concert_id: UUID, *, request_id: str = ""
+    ) -> OwnConcertInFull:
+        """Give a concert back to the public, also one that is; its organizer opens the sales again.
+
+        Raises `ConcertNotFound`.
+        """
+        async with self._store.transaction() as connection:
+            restored = await store.restore(connection, concert_id)
+            if restored is not None:
+                deed = _Deed(restored.organizer_id, request_id, concert_id, operator_id=operator_id)
+                await deed.record(connection, "concert.restored")
+        return await self._changed_for_all(concert_id)
+
+    async def _changed_for_all(self, concert_id: UUID) -> OwnConcertInFull:
+        """Forget what is shown of a concert; other processes find out within a second."""
+        concert = await self.own_concert(None, concert_id)
+        for schedule in concert.schedules:
+            self._forget_schedule(concert_id, schedule.schedule_id)
+        self._forget_concert(concert_id)
+        self._seat_maps.forget_absent()
+        return concert
 
     async def put_on_sale(
         self, organizer_id: UUID, concert: NewConcert, schedule: NewSchedule, seats: list[NewSeat]
@@ -417,42 +462,6 @@ class Catalog:
     def _forget_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
         self._forget_concert(concert_id)
         self._seat_maps.forget(schedule_id)
-
-
-def _seat_map_error(error: SeatMapInvalid) -> SeatMapError:
-    known = {name: error.extra.get(name) for name in SeatMapError.__struct_fields__}
-    return msgspec.convert({**known, "message": error.detail}, SeatMapError)
-
-
-def _preview(
-    schedule: ScheduleOnOffer, checked: CheckedMap, errors: list[SeatMapError]
-) -> SeatMapPreview:
-    sections, grades = rules.in_sections(checked.seats), rules.in_grades(checked.seats)
-    currency = schedule.currency
-    return SeatMapPreview(
-        schedule_id=schedule.schedule_id,
-        acceptable=not errors,
-        seats_read=len(checked.seats),
-        seats_total=schedule.seats_total + len(checked.seats),
-        errors=errors,
-        ended_early=checked.ended_early,
-        sections=[
-            SectionPreview(section=section, rows=rows, seats=seats)
-            for section, (rows, seats) in islice(sections.items(), _SHOWN_MAX)
-        ],
-        sections_total=len(sections),
-        grades=[
-            GradePreview(
-                grade=grade,
-                seats=seats,
-                price_min=Money(low, currency),
-                price_max=Money(high, currency),
-            )
-            for grade, (seats, low, high) in islice(grades.items(), _SHOWN_MAX)
-        ],
-        grades_total=len(grades),
-        assumed=SeatMapAssumed(**msgspec.structs.asdict(checked.assumed)),
-    )
 
 
 def _terms(schedule: Schedule) -> dict[str, object]:

@@ -31,9 +31,10 @@ _SEAT_CONSTRAINTS = frozenset({"seats_pkey", "seats_place_unique"})
 
 
 class PublicSchedule(NamedTuple):
-    """What a seat map needs to know of its schedule."""
+    """What a seat map needs to know of its schedule; it is not public where it was taken down."""
 
     currency: str
+    is_public: bool
 
 
 class StatesRow(NamedTuple):
@@ -48,6 +49,20 @@ class StatesRow(NamedTuple):
     is_open: bool
     opens_at: float
     closes_at: float
+
+
+class ConcertState(NamedTuple):
+    """Whether the public sees a concert."""
+
+    status: str
+    is_taken_down: bool
+
+
+class TakenDown(NamedTuple):
+    """Whose concert was taken away from the public, or given back."""
+
+    organizer_id: UUID
+    title: str
 
 
 class Labels(NamedTuple):
@@ -114,10 +129,10 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["seat_states"], schedule_id)
         return StatesRow(*row) if row else None
 
-    async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> str | None:
+    async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> ConcertState | None:
         """Return the status of a concert of this organizer."""
         row = await self._db.read_one(_SQL["concert_of_organizer"], concert_id, organizer_id)
-        return row["status"] if row else None
+        return ConcertState(*row) if row else None
 
     async def own_schedule(
         self, schedule_id: UUID, organizer_id: UUID | None
@@ -207,6 +222,23 @@ async def close_sale(connection: Connection, schedule_id: UUID, organizer_id: UU
     """Take a schedule off sale; return its concert, or None where nothing changed."""
     row = await connection.fetchrow(_SQL["close_schedule"], schedule_id, organizer_id)
     return row["concert_id"] if row else None
+
+
+async def take_down(connection: Connection, concert_id: UUID, reason: str) -> TakenDown | None:
+    """Take a concert away from the public; None where nothing changed."""
+    row = await connection.fetchrow(_SQL["take_down"], concert_id, reason)
+    return TakenDown(*row) if row else None
+
+
+async def close_sales(connection: Connection, concert_id: UUID) -> list[UUID]:
+    """End every sale of a concert; return the schedules that were open."""
+    return column(await connection.fetch(_SQL["close_sales"], concert_id), "schedule_id")
+
+
+async def restore(connection: Connection, concert_id: UUID) -> TakenDown | None:
+    """Give a concert back to the public; None where nothing changed."""
+    row = await connection.fetchrow(_SQL["restore"], concert_id)
+    return TakenDown(*row) if row else None
 
 
 async def lock_concert(connection: Connection, concert_id: UUID, organizer_id: UUID) -> bool:

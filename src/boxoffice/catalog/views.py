@@ -45,11 +45,13 @@ class OwnConcert(Concert, frozen=True, kw_only=True):
     """A concert as its organizer sees it, with its schedules counted.
 
     An open schedule is on sale between the opening and the end of its sale, and not once the
-    performance has begun.
+    performance has begun. Where an operator has taken it down, it says when and why.
     """
 
     created_at: datetime
     organizer_name: str
+    taken_down_at: datetime | None
+    taken_down_reason: str | None
     schedules_total: int
     schedules_open: int
     schedules_on_sale: int

@@ -44,6 +44,7 @@ STATUSES: dict[str, int] = {
     "seat_exists": 409,
     "schedule_not_openable": 409,
     "schedule_limit": 409,
+    "concert_taken_down": 409,
     "queue_closed": 409,
     "queue_drawn": 409,
     "queue_room_limit": 409,

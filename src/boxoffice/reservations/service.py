@@ -132,7 +132,7 @@ class Reservations:
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
-        layout = await self._seat_maps.layout(schedule_id)
+        layout = await self._seat_maps.layout_on_offer(schedule_id)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
             raise SeatNotFound(seat_ids=unknown)
@@ -161,7 +161,7 @@ class Reservations:
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
-        await self._seat_maps.layout(schedule_id)
+        await self._seat_maps.layout_on_offer(schedule_id)
         if self._seat_maps.is_sold_out(schedule_id, user_id):
             raise SoldOut
         outcome = HoldOutcome("seat_taken")

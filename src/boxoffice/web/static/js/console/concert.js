@@ -5,9 +5,10 @@ import { synchronize } from "../lib/clock.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
+import { announcer } from "../parts/announce.js";
 import { Field, form } from "../parts/forms.js";
 import { confirmed, deed } from "./deeds.js";
-import { chip, crumbs, moment, saleChip } from "./parts.js";
+import { concertChip, crumbs, moment, saleChip } from "./parts.js";
 
 const HOLD_S = 300;
 const TICKETS = 4;
@@ -40,24 +41,51 @@ export async function concert({ id, signal, refresh, go }) {
     h("div", { class: "console-head" },
       h("div", {},
         h("h1", {}, one.title),
-        h("p", {}, `${one.artist} · ${one.venue} `, chip(one.status)),
+        h("p", {}, `${one.artist} · ${one.venue} `, concertChip(one)),
         session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name })),
         one.description && h("p", { class: "description" }, one.description)),
       h("div", { class: "actions" }, publishButton(one, refresh),
-        one.status === "PUBLISHED" && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
+        one.status === "PUBLISHED" && !one.taken_down_at && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
+    takenDown(one, refresh),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
     !session.isOperator && h("details", { class: "card", open: one.schedules.length === 0 },
       h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go)),
+    session.isOperator && !one.taken_down_at && h("details", { class: "card" },
+      h("summary", {}, h("h2", {}, t("down.title"))), takeDownForm(one, refresh)),
   ];
   return { title: one.title, view };
 }
 
 function publishButton(one, refresh) {
-  if (session.isOperator || one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
+  if (session.isOperator || one.taken_down_at || one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
   return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
     title: t("own.publishTitle"), detail: t("own.publishDetail"), label: t("own.publish"),
     act: () => deed(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,
   }) }, t("own.publish"));
+}
+
+function takenDown(one, refresh) {
+  if (!one.taken_down_at) return null;
+  const restore = () => confirmed({
+    title: t("down.restoreTitle"), detail: t("down.restoreDetail"), label: t("down.restore"),
+    act: () => deed(`/v1/admin/concerts/${one.concert_id}/restore`), said: t("down.restored"), done: refresh,
+  });
+  return h("div", { class: "notice warn" },
+    h("p", {}, h("strong", {}, t("down.is", { when: dateTime(one.taken_down_at) }))),
+    h("p", {}, t("down.reason", { reason: one.taken_down_reason })),
+    h("p", { class: "small" }, t("down.means")),
+    session.isOperator && h("div", { class: "actions" },
+      h("button", { type: "button", class: "button", onclick: restore }, t("down.restore"))));
+}
+
+function takeDownForm(one, refresh) {
+  const fields = { reason: new Field({ label: t("down.why"), hint: t("down.whyHint"), required: true, maxlength: 200 }) };
+  const submit = async (values) => {
+    await deed(`/v1/admin/concerts/${one.concert_id}/take-down`, { body: values });
+    announcer.say(t("down.done"), "good");
+    refresh();
+  };
+  return [h("p", {}, t("down.detail")), form({ fields, label: t("down.take"), submit })];
 }
 
 function card(one) {

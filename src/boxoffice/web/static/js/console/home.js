@@ -4,7 +4,7 @@ import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { chip, growing } from "./parts.js";
+import { concertChip, growing } from "./parts.js";
 
 const LIMIT = 20;
 
@@ -32,6 +32,6 @@ function card(one) {
   return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/concerts/${one.concert_id}` },
     h("div", {}, h("h2", {}, one.title), h("p", { class: "quiet small" }, `${one.artist} · ${one.venue}`),
       session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name }))),
-    h("p", { class: "own-facts" }, chip(one.status), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
+    h("p", { class: "own-facts" }, concertChip(one), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
       one.schedules_on_sale > 0 && h("span", { class: "small" }, t("own.open", { n: one.schedules_on_sale })))));
 }

@@ -46,7 +46,7 @@ function row(entry) {
 function said({ action, details }) {
   if (!hasText(`log.${action}`)) return action;
   const changes = list(Object.entries(details).map(([name, value]) => `${name} ${value}`));
-  return t(`log.${action}`, { n: details.seats_added, changes });
+  return t(`log.${action}`, { n: details.seats_added, reason: details.reason, changes });
 }
 
 function about(entry) {

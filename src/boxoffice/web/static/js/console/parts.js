@@ -46,6 +46,11 @@ function stateOf(schedule) {
   return { soon: "SOON", open: "OPEN", closed: "ENDED" }[saleState(schedule)];
 }
 
+/** The state of a concert, also that it was taken down. */
+export function concertChip(concert) {
+  return chip(concert.taken_down_at ? "TAKEN_DOWN" : concert.status);
+}
+
 /** A table; `rows` are lists of cells. It becomes a list of cards on a narrow screen, unless it is `dense`. */
 export function table(names, rows, label, kind = "") {
   return h("div", { class: "table-area", tabindex: "0", role: "region", "aria-label": label },
@@ -96,6 +101,9 @@ function tabs({ schedule_id: id }, part) {
 }
 
 function hint(schedule) {
+  if (schedule.concert.taken_down_at) {
+    return h("p", { class: "notice warn" }, t("down.reason", { reason: schedule.concert.taken_down_reason }));
+  }
   if (schedule.status === "OPEN" || session.isOperator) return null;
   if (schedule.seats_total === 0) return h("p", { class: "notice" }, t("sale.seatsFirst"));
   if (schedule.concert.status === "DRAFT") {
@@ -114,7 +122,7 @@ function saleButton(schedule, refresh) {
       act: () => deed(`${path}/close`), said: t("sale.closed"), done: refresh,
     }) }, t("sale.close"));
   }
-  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT" || hasBegun(schedule)) return null;
+  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT" || schedule.concert.taken_down_at || hasBegun(schedule)) return null;
   return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
     title: t("sale.openTitle"), detail: t("sale.openDetail", { when: dateTime(schedule.sale_opens_at) }),
     label: t("sale.open"), act: () => deed(`${path}/open`), said: t("sale.opened"), done: refresh,

@@ -18,7 +18,7 @@ const SOON_S = 60;
 /** The page of a reservation. */
 export async function reservation({ params, signal, refresh }) {
   const one = await get(`/v1/reservations/${params.reservation_id}`, { signal });
-  const schedule = await get(`/v1/schedules/${one.schedule_id}`, { signal, anonymous: true });
+  const schedule = await get(`/v1/schedules/${one.schedule_id}`, { signal, anonymous: true }).catch(ifTakenDown);
   learn(one.expires_at, one.expires_in_seconds);
   await synchronize();
   if (one.status !== "HELD") forgetPayment(one.reservation_id);
@@ -28,11 +28,19 @@ export async function reservation({ params, signal, refresh }) {
   const view = h("div", { class: "reservation" },
     h("div", { class: "reservation-head" },
       h("p", { class: "quiet" }, title, " ", status(one.status)),
-      h("h1", {}, schedule.concert.title),
-      h("p", { class: "fact" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
-      h("p", { class: "fact" }, icon(ICONS.place), schedule.concert.venue)),
+      h("h1", {}, schedule?.concert.title ?? title),
+      schedule ? [
+        h("p", { class: "fact" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
+        h("p", { class: "fact" }, icon(ICONS.place), schedule.concert.venue),
+      ] : h("p", { class: "notice warn" }, t("reservation.takenDown"))),
     body);
-  return { title: `${title} · ${schedule.concert.title}`, view };
+  return { title: schedule ? `${title} · ${schedule.concert.title}` : title, view };
+}
+
+// Whoever runs the shop may take a concert down; who has a reservation keeps it, and sees it.
+function ifTakenDown(error) {
+  if (error instanceof Problem && error.status === 404) return null;
+  throw error;
 }
 
 /** The seats of a reservation with their prices. */

@@ -26,8 +26,8 @@ function ticketCard(ticket, code, schedule) {
     h("div", { class: "ticket-text" },
       h("p", { class: "ticket-grade" }, ticket.grade),
       h("h2", {}, seatName(ticket)),
-      h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
-      h("p", { class: "quiet" }, dateTime(schedule.starts_at), h("br"), schedule.concert.venue),
+      schedule && h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
+      schedule && h("p", { class: "quiet" }, dateTime(schedule.starts_at), h("br"), schedule.concert.venue),
       h("p", { class: "ticket-id" }, ticket.ticket_id)),
     h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));
 }

@@ -146,6 +146,7 @@ export const en = {
   "faster.take": "Hold these instead",
   "faster.other": "Choose others",
 
+  "reservation.takenDown": "This concert is no longer shown: the shop has taken it down. What you have stays yours.",
   "reservation.title": "Reservation",
   "reservation.seats": "Seats",
   "reservation.total": "Total",

@@ -146,6 +146,7 @@ export const ko = {
   "faster.take": "이 좌석으로 예약",
   "faster.other": "다른 좌석 선택",
 
+  "reservation.takenDown": "운영자가 이 공연을 내려 더는 보이지 않습니다. 예약하신 내역은 그대로 유지됩니다.",
   "reservation.title": "예약",
   "reservation.seats": "좌석",
   "reservation.total": "합계",

@@ -1,0 +1,73 @@
+"""What operators do to the catalog over HTTP: take a concert down, and give it back."""
+
+import msgspec
+
+from boxoffice.accounts.rules import OPERATOR
+from boxoffice.catalog.paths import CONCERT
+from boxoffice.catalog.service import Catalog
+from boxoffice.catalog.views import OwnConcertInFull
+from boxoffice.errors import OutcomeUnknown
+from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.platform.values import Line
+
+
+class TakeDownBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a concert is taken down; its organizer reads it."""
+
+    reason: Line
+
+
+class AdminTakeDown:
+    """`/v1/admin/concerts/{concert_id}/take-down`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Take a concert down",
+        path=CONCERT,
+        role=OPERATOR,
+        body=TakeDownBody,
+        returns=OwnConcertInFull,
+        problems=[OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[TakeDownBody, None]) -> Reply:
+        """Nobody finds it any more, and its sales end; tickets stay good. Again is no error."""
+        taken = await self._service.take_down(
+            call.caller.user_id,
+            call.ids["concert_id"],
+            call.body.reason,
+            request_id=call.request_id,
+        )
+        return Reply(taken)
+
+
+class AdminRestore:
+    """`/v1/admin/concerts/{concert_id}/restore`."""
+
+    def __init__(self, service: Catalog, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Give a concert back that was taken down",
+        path=CONCERT,
+        role=OPERATOR,
+        returns=OwnConcertInFull,
+        problems=[OutcomeUnknown],
+    )
+    async def on_post(self, call: Call[None, None]) -> Reply:
+        """It is shown again; its sales stay closed until its organizer opens them."""
+        restored = await self._service.restore(
+            call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
+        )
+        return Reply(restored)
+
+
+def routes(service: Catalog, gate: Gate) -> list[tuple[str, object]]:
+    """Return the resources of operators by URI template."""
+    return [
+        ("/v1/admin/concerts/{concert_id}/take-down", AdminTakeDown(service, gate)),
+        ("/v1/admin/concerts/{concert_id}/restore", AdminRestore(service, gate)),
+    ]
