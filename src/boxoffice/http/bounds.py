@@ -4,11 +4,17 @@ import asyncio
 from functools import partial
 from typing import Any, ClassVar
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from boxoffice.http.address_limit import AddressLimit
-from boxoffice.http.framing import HeadInvalid, check_head, is_plain
+from boxoffice.http.framing import (
+    HeadInvalid,
+    check_head,
+    has_many_heads,
+    host_is_valid,
+)
 from boxoffice.http.operation import STREAMING
 from boxoffice.http.pipelining import PipelinedProtocol
 from boxoffice.http.proxies import speaks_for_others
@@ -85,6 +91,8 @@ class BoundedProtocol(PipelinedProtocol):
     # The fields of the head, the last one of each name, and whether that leaves any out.
     _fields: dict[bytes, bytes]
     _is_repeated = False
+    # The `Host` of the request before, which was a valid one.
+    _host: bytes | None = None
     # What to say to a request that the parser, or one of its callbacks, refuses.
     _refusal = b""
     _idle_since_s = 0.0
@@ -115,7 +123,11 @@ class BoundedProtocol(PipelinedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, and watch the time until the rest of its last request is there."""
-        super().data_received(data)
+        if self.pipeline or self._unparsed or self._is_last or has_many_heads(data):
+            super().data_received(data)
+        elif not self.transport.is_closing():
+            # As most are: one request, or a part of one, with nothing before it.
+            self._parse(data)
         if self._timer is None:
             self._watch()
 
@@ -132,7 +144,12 @@ class BoundedProtocol(PipelinedProtocol):
             self._received_bytes += len(piece)
         elif self._reading_body:
             self._frame_bytes += len(piece)
-        super()._parse(piece)
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserError:
+            self._refuse_unparsable()
+        except HttpParserUpgrade as upgrade:
+            self._read_body_of_upgrade(piece[upgrade.args[0] :])
         if self._reading_head:
             if self._head_is_too_large():
                 self._refuse(_HEAD_TOO_LARGE)
@@ -149,17 +166,13 @@ class BoundedProtocol(PipelinedProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head; its clock is started when the rest of it has to be waited for."""
-        self._begin_head()
-        super().on_message_begin()
-
-    def _begin_head(self) -> None:
         self._disarm()
         self._reading_head = True
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head; a trailer is counted with the frames of its body and ignored."""
-        if self._reading_head:
-            super().on_header(name, value.rstrip(BLANKS))
+        """Keep a field of the head, or one of the trailers where nobody looks."""
+        super().on_header(name, value.rstrip(BLANKS))
 
     def on_headers_complete(self) -> None:
         """Stop the clock of the head."""
@@ -170,35 +183,48 @@ class BoundedProtocol(PipelinedProtocol):
         """Hand the request to the application."""
         if b"#" in self.url:
             raise HeadInvalid("a target has no fragment")
+        self._note_upgrade()
         if self._version != "1.1":
             self.expect_100_continue = False  # They do not know it (RFC 9110, section 10.1.1).
         super().on_headers_complete()
         if self._is_last:
             self.cycle.keep_alive = False
+        # Trailers are counted with the frames of their body, and go with this list.
+        self.headers = []
 
     def _end_head(self) -> None:
         self._disarm()
         most_bytes = self._begun_in_bytes + self._received_bytes + self._piece_bytes
         if most_bytes > self.limits.header_max_bytes:
             self._weigh()
-        self._check_count()
         self._received_bytes = self._begun_in_bytes = self._frame_bytes = 0
-        self._version = self.parser.get_http_version()
-        if self._version not in _VERSIONS:
-            # The parser turns this into its own error and stops.
-            raise HeadInvalid("no such version of HTTP")
-        self._fields = dict(self.headers)
-        self._is_repeated = len(self._fields) != len(self.headers)
-        if self._is_repeated or not is_plain(self._version, self._fields):
-            check_head(self._version, self.headers)
-        self._note_last()
+        headers = self.headers
+        self._fields = fields = dict(headers)
+        self._version = version = self.parser.get_http_version()
+        self._is_repeated = is_repeated = len(fields) != len(headers)
+        host = fields.get(b"host")
+        if (
+            is_repeated
+            or version != "1.1"
+            or b"transfer-encoding" in fields
+            or host is None
+            or (host != self._host and not host_is_valid(host))
+            or len(headers) > self.limits.header_fields_max
+        ):
+            self._check_head()
+        self._host = host
+        if version != "1.1" or not self.parser.should_keep_alive():
+            self._is_last = True
         self._reading_body = True
 
-    def _check_count(self) -> None:
+    def _check_head(self) -> None:
+        """Look at a head that is not plain; the parser turns an error into its own and stops."""
+        if self._version not in _VERSIONS:
+            raise HeadInvalid("no such version of HTTP")
         if len(self.headers) > self.limits.header_fields_max:
             self._refusal = _HEAD_TOO_LARGE
-            # The parser turns this into its own error and stops.
             raise HeadInvalid("the head has too many fields")
+        check_head(self._version, self.headers)
 
     def _weigh(self) -> None:
         """Weigh a head that may be too large; most are in a piece that is smaller than that."""

@@ -5,15 +5,17 @@ codings other than chunked, and how much of what was read may be parsed at a tim
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 Fields = Sequence[tuple[bytes, bytes]]
 
 # So much is parsed at a time. A smaller one costs, a larger one lets more be kept than is needed.
-_PIECE_MAX_BYTES = 16_384
+PIECE_MAX_BYTES = 16_384
+# Nine of the smallest requests.
+_FEW_HEADS_BYTES = 256
 # The parser wants CRLF, so every head ends in this; what follows it belongs to the next piece.
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
 _BLANK_LINES = re.compile(rb"(?:\r\n)*")
 # uri-host [ ":" port ] (RFC 9110, section 7.2; RFC 3986, section 3.2.2); a reg-name may be empty.
 _HOST = re.compile(
@@ -26,29 +28,23 @@ class HeadInvalid(ValueError):
     """A head that has to be refused with 400."""
 
 
+def has_many_heads(data: bytes) -> bool:
+    """Say whether `data` is to be parsed in pieces: more than a few heads may end in it."""
+    size = len(data)
+    return size > _FEW_HEADS_BYTES and (size > PIECE_MAX_BYTES or data.count(HEAD_END) > 1)
+
+
 def piece_end(data: bytes, begin: int) -> int:
     """Return where to stop parsing: at the end of a head, or after a piece of 16 KiB.
 
     So not more than two heads are in one piece, however small they are.
     """
-    limit = min(len(data), begin + _PIECE_MAX_BYTES)
-    at = data.find(_HEAD_END, begin, limit)
+    limit = min(len(data), begin + PIECE_MAX_BYTES)
+    at = data.find(HEAD_END, begin, limit)
     if at < 0:
         return limit
     blank = _BLANK_LINES.match(data, at, limit)
     return blank.end() if blank else limit
-
-
-def is_plain(version: str, fields: Mapping[bytes, bytes]) -> bool:
-    """Say whether a head, in which no field is repeated, is one that nothing is wrong with.
-
-    It is quicker than `check_head`, which says what is wrong with the others, if anything is.
-    """
-    return (
-        version == "1.1"
-        and b"transfer-encoding" not in fields
-        and host_is_valid(fields.get(b"host"))
-    )
 
 
 def check_head(version: str, fields: Fields) -> None:
@@ -64,6 +60,6 @@ def check_head(version: str, fields: Fields) -> None:
 
 
 @lru_cache(maxsize=256)
-def host_is_valid(value: bytes | None) -> bool:
-    """Say whether this can be the value of `Host`; it may be empty, but not missing."""
-    return value is not None and _HOST.fullmatch(value) is not None
+def host_is_valid(value: bytes) -> bool:
+    """Say whether this can be the value of `Host`; it may be empty."""
+    return _HOST.fullmatch(value) is not None

@@ -40,8 +40,9 @@ class HeldFlow(FlowControl):
 
     def resume_reading(self) -> None:
         """Read on, unless that is to wait."""
-        if not self.held:
-            super().resume_reading()
+        if self.read_paused and not self.held:
+            self.read_paused = False
+            self._transport.resume_reading()
 
 
 class PipelinedProtocol(HttpToolsProtocol):
@@ -108,13 +109,11 @@ class PipelinedProtocol(HttpToolsProtocol):
         self.flow.hold()
 
     def _parse(self, piece: bytes) -> None:
-        try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserError:
-            self._is_last = True
-            self.send_400_response("Invalid HTTP request received.")
-        except httptools.HttpParserUpgrade as upgrade:
-            self._read_body_of_upgrade(piece[upgrade.args[0] :])
+        raise NotImplementedError
+
+    def _refuse_unparsable(self) -> None:
+        self._is_last = True
+        self.send_400_response("Invalid HTTP request received.")
 
     def shutdown(self) -> None:
         """Let the connection end with the answer to what was read of it."""
@@ -124,13 +123,10 @@ class PipelinedProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """Hear of the length of a chunk."""
 
-    def _note_last(self) -> None:
-        """Note at the end of a head whether another request may follow this one."""
-        parser = self.parser
-        upgrades = parser.should_upgrade()
-        if upgrades or self._version != "1.1" or not parser.should_keep_alive():
+    def _note_upgrade(self) -> None:
+        """Note at the end of a head whether it asks to upgrade the connection."""
+        if self.parser.should_upgrade():
             self._is_last = True
-        if upgrades:
             framing = [pair for pair in self.headers if pair[0] in _FRAMING]
             self._body_follows_upgrade = b"".join([b"%b: %b\r\n" % pair for pair in framing])
 

@@ -37,15 +37,15 @@ class LaneProtocol(BoundedProtocol):
         """Begin a head; what the application is told is made when it is to be told."""
         if self._run is not None and self._run.comeback_at_s:
             self._told, self._told_at_s = self._run.errand, self._run.comeback_at_s
-        self._begin_head()
+        self._disarm()
+        self._reading_head = True
         self.url = b""
         self.headers = []
         self._run = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head."""
-        if self._reading_head:
-            self.headers.append((name.lower(), value.rstrip(BLANKS)))
+        """Keep a field of the head, or one of the trailers where nobody looks."""
+        self.headers.append((name.lower(), value.rstrip(BLANKS)))
 
     def on_headers_complete(self) -> None:
         """Take the request, or hand it to the application."""
