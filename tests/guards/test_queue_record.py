@@ -374,6 +374,7 @@ async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come
         ("schedules", "status = 'DRAFT'", (False, False)),
         ("schedules", "status = 'CLOSED'", (True, True)),
         ("concerts", "status = 'DRAFT', published_at = NULL", (False, False)),
+        ("concerts", "taken_down_at = now(), taken_down_reason = 'r'", (False, False)),
     ],
 )
 async def test_what_is_told_of_the_sale_of_a_room(

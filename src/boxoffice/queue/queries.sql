@@ -7,7 +7,7 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
-       s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AS is_public,
+       s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL AS is_public,
        s.status = 'CLOSED' AS is_sale_closed,
        extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
@@ -58,7 +58,7 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
-       s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AS is_public,
+       s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL AS is_public,
        s.status = 'CLOSED' AS is_sale_closed,
        extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
