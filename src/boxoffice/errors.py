@@ -283,7 +283,7 @@ class ScheduleLimit(Rejection):
 
 class ConcertTakenDown(Rejection):
     code = "concert_taken_down"
-    title = "Whoever runs this shop has taken the concert down."
+    title = "An operator of the shop has taken the concert down."
 
 
 class QueueClosed(Rejection):

@@ -22,6 +22,12 @@ def organizer(shop: Running) -> Person:
 
 
 @pytest.fixture(scope="session")
+def operator(shop: Running) -> Person:
+    """Somebody who runs the shop of the pages."""
+    return make_organizer(shop, "operator")
+
+
+@pytest.fixture(scope="session")
 def stranger(shop: Running) -> Person:
     """Another organizer."""
     return make_organizer(shop)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import FilePayload, Page, Route, expect
 
 from tests.api.client import PASSWORD, Person, Sale, sign_up
 from tests.api.client import expect as answered
@@ -164,7 +164,6 @@ async def test_every_page_is_accessible_and_fits(
         "reservations": f"{schedule}/reservations",
         "history": f"/organizer/reservations/{paid}",
         "logbook": "/organizer/logbook",
-        "audit": "/organizer/audit",
     }
     for name, path in pages.items():
         await visitor.page.goto(path)
@@ -180,6 +179,95 @@ async def test_every_page_is_accessible_and_fits(
         await keep(visitor.page, f"{name}-{locale}-{scheme}-{viewport['width']}")
         assert await visitor.overflow_px() <= 0, name
         assert await troubles(visitor.page) == [], name
+
+
+@pytest.mark.parametrize(
+    ("locale", "scheme", "viewport"),
+    [("en-US", "light", WIDE), ("ko-KR", "dark", PHONE)],
+    ids=["english-light-wide", "korean-dark-phone"],
+)
+async def test_an_operator_looks_at_all_and_takes_a_concert_down(
+    enter: Enter,
+    visit: Visit,
+    organizer: Person,
+    operator: Person,
+    guest: Person,
+    locale: str,
+    scheme: str,
+    viewport: dict[str, int],
+) -> None:
+    sale = on_sale(organizer, 3)
+    paid = hold(guest, sale, "A-1-1").json["reservation_id"]
+    answered(guest.api.keyed("/v1/payments", {"reservation_id": paid, "method": "wallet"}), 201)
+    look: dict[str, Any] = {"locale": locale, "color_scheme": scheme, "viewport": viewport}
+    named = f"{locale}-{scheme}-{viewport['width']}"
+    visitor = await enter(operator, "/organizer", **look)
+    page = visitor.page
+    await expect(page.locator(f'.own-concert[href$="{sale.concert_id}"]')).to_contain_text(
+        "Organizer"
+    )
+    concert = f"/organizer/concerts/{sale.concert_id}"
+    pages = {
+        "operator-home": "/organizer",
+        "operator-live": f"/organizer/schedules/{sale.schedule_id}",
+        "operator-queue": f"/organizer/schedules/{sale.schedule_id}/queue",
+        "operator-logbook": "/organizer/logbook",
+        "audit": "/organizer/audit",
+        "operator-concert": concert,
+    }
+    for name, path in pages.items():
+        await page.goto(path)
+        await expect(page.locator("main h1")).to_be_visible()
+        for summary in await page.locator("summary").all():
+            await summary.click()
+        await keep(page, f"{name}-{named}")
+        assert await visitor.overflow_px() <= 0, name
+        assert await troubles(page) == [], name
+
+    await page.get_by_role("textbox").fill("Not theirs to sell")
+    await page.locator("form button").click()
+    notice = page.locator("main .notice.warn")
+    await expect(notice).to_contain_text("Not theirs to sell")
+    await keep(page, f"operator-down-{named}")
+    assert await troubles(page) == []
+
+    mine = await enter(organizer, concert, **look)
+    await expect(mine.page.locator("main .notice.warn")).to_contain_text("Not theirs to sell")
+    await expect(mine.page.locator("main .notice.warn button")).to_have_count(0)
+    await mine.page.goto(f"/organizer/schedules/{sale.schedule_id}")
+    await expect(mine.page.locator("main .notice.warn").first).to_contain_text("Not theirs")
+
+    holder = await visit(person=guest, expected=["404"], **look)
+    await holder.open(f"/reservations/{paid}")
+    await expect(holder.page.locator(".ticket")).to_have_count(1)
+    await expect(holder.page.locator(".ticket .qr")).to_be_visible()
+    await keep(holder.page, f"ticket-of-taken-down-{named}")
+    assert await troubles(holder.page) == []
+
+    await notice.get_by_role("button").click()
+    await page.locator("dialog button.primary").click()
+    await expect(notice).to_have_count(0)
+
+
+async def test_how_a_file_was_read_is_said(enter: Enter, organizer: Person) -> None:
+    sale = draft(organizer, 0)
+    visitor = await enter(organizer, f"/organizer/schedules/{sale.schedule_id}/seats")
+    rows = [f"{HEADER},", "가,1,1,VIP,9000,", "나,1,1,R,5000,", ",,,,,"]
+    text = "\n".join(rows).replace(",", ";").encode("cp949")
+    upload: FilePayload = {"name": "seats.csv", "mimeType": "text/csv", "buffer": text}
+    await visitor.page.locator("#seat-map-file").set_input_files(upload)
+    said = visitor.page.locator(".import-result .hint")
+    await expect(said).to_have_text(
+        "Read as CP949 (Korean), with semicolons between the fields."
+        " 1 row without anything in it is ignored. 1 empty column at the right is ignored."
+    )
+    await keep(visitor.page, "seats-assumed")
+    bad = (text + "\n다;1;x;R;1;".encode("cp949")).replace(b";;;;;", b"")
+    await visitor.page.locator("#seat-map-file").set_input_files({**upload, "buffer": bad})
+    await expect(visitor.page.locator(".import-result tbody code")).to_have_text("다;1;x;R;1;")
+    await visitor.page.locator("#seat-map-file").set_input_files(upload)
+    await visitor.button("Add 2 seats").click()
+    await expect(visitor.page.get_by_text("The schedule has 2 seats.")).to_be_visible()
 
 
 async def keep(page: Page, name: str) -> None:
