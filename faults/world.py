@@ -293,7 +293,10 @@ class World:
         self.valkey = Server("valkey", servers)
         self.servers = servers
         self.settings = Settings(
-            database_url=servers.database_url, valkey_url=servers.valkey_url, log_level="error"
+            database_url=servers.database_url,
+            valkey_url=servers.valkey_url,
+            log_level="error",
+            wallet_top_up_free=True,
         )
         self.api: list[Api] = []
         self.sweepers: list[Process] = []
@@ -360,6 +363,7 @@ class World:
             "database_url": self.settings.database_url,
             "valkey_url": self.settings.valkey_url,
             "log_level": "warning",
+            "wallet_top_up_free": True,
             **settings,
         }
         return clean_environment() | {

@@ -112,6 +112,7 @@ def settings(database_url: str, servers: Servers) -> Settings:
         valkey_url=servers.valkey_url,
         log_level="error",
         **ONE_ADDRESS,  # type: ignore[arg-type]
+        wallet_top_up_free=True,
     )
 
 

@@ -376,6 +376,7 @@ def _payments(
         providers,
         settings.wallet_charge_max_minor,
         seat_maps,
+        can_top_up=settings.wallet_top_up_free,
     )
 
 

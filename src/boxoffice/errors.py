@@ -241,6 +241,11 @@ class InsufficientBalance(Rejection):
     title = "The wallet does not hold enough."
 
 
+class TopUpUnavailable(Rejection):
+    code = "top_up_unavailable"
+    title = "Money cannot be put into a wallet here."
+
+
 class WalletLimit(Rejection):
     code = "wallet_limit"
     title = "The wallet cannot hold that much."

@@ -154,7 +154,7 @@ async def _make_demo(settings: Settings) -> UUID:
         organizer_id = await _demo_account(application, DEMO_ORGANIZER, "Organizer")
         await application.accounts.grant_role(DEMO_ORGANIZER, ORGANIZER)
         buyer_id = await _demo_account(application, DEMO_BUYER, "Demo Buyer")
-        await application.payments.charge(buyer_id, "demo", DEMO_BALANCE_MINOR)
+        await application.payments.seed([buyer_id], DEMO_BALANCE_MINOR)
         made = await _put_on_sale(application, settings, organizer_id, plan, "Encore in Seoul")
     return made.schedule_id
 

@@ -197,6 +197,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     # Money
     currency: Currency = "KRW"
+    # Money that nobody pays for: for a demo, until a payment provider tops wallets up.
+    wallet_top_up_free: bool = False
     wallet_charge_max_minor: Minor = 10_000_000
     wallet_balance_max_minor: Minor = 1_000_000_000_000
 

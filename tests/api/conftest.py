@@ -80,6 +80,7 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
     env = {name: v for name, v in os.environ.items() if not name.startswith("BOXOFFICE_")}
     env |= {"BOXOFFICE_DATABASE_URL": database_url, "BOXOFFICE_VALKEY_URL": valkey_url}
     changed = {name: str(value) for name, value in ONE_ADDRESS.items()} | changed
+    env["BOXOFFICE_WALLET_TOP_UP_FREE"] = "true"
     env |= {f"BOXOFFICE_{name.upper()}": value for name, value in changed.items()}
     # The port listens before the process does: whoever connects early waits, and nobody polls.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as sock, log.open("wb") as out:

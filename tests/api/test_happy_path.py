@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from .client import PASSWORD, Api, Person, Sale, expect, sign_up
-from .conftest import hold, on_sale, rich
+from .client import PASSWORD, Api, Person, Sale, expect, refused, sign_up
+from .conftest import Start, hold, on_sale, rich
 
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -43,7 +43,7 @@ def test_sign_up_and_session(api: Api) -> None:
     assert set(session.json) == {"access_token", "expires_in", "token_type"}
     assert session.json["expires_in"] == 3600
     wallet = expect(api.of(session.json["access_token"]).get("/v1/me/wallet"), 200)
-    assert wallet.json == {"balance": 0, "currency": "KRW"}
+    assert wallet.json == {"balance": 0, "currency": "KRW", "can_top_up": True}
     again = expect(api.post("/v1/users", account), 409, "email_taken")
     assert email not in again.raw.decode()
 
@@ -272,3 +272,10 @@ def test_the_request_id_is_echoed_or_made(api: Api) -> None:
     for unusable in ("short", "x" * 65, "with blanks in it", "nul\x00inside"):
         made = api.get("/v1/concerts/none", headers={"X-Request-Id": unusable})
         assert made.headers.get("x-request-id") != unusable
+
+
+def test_a_shop_that_is_no_demo_says_so_and_tops_nothing_up(start: Start) -> None:
+    person = sign_up(start(wallet_top_up_free="false").api)
+    assert expect(person.api.get("/v1/me/wallet"), 200).json["can_top_up"] is False
+    refused(person.api.keyed("/v1/me/wallet/charges", {"amount": 10}), "top_up_unavailable")
+    assert expect(person.api.get("/v1/me/wallet"), 200).json["balance"] == 0

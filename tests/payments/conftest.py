@@ -23,7 +23,10 @@ def room_database_url(servers: Servers, template: str) -> Iterator[str]:
 def settings(room_database_url: str, servers: Servers) -> Settings:
     """Settings that point at the shared database and at the shared Valkey."""
     return Settings(
-        database_url=room_database_url, valkey_url=servers.valkey_url, log_level="error"
+        database_url=room_database_url,
+        valkey_url=servers.valkey_url,
+        log_level="error",
+        wallet_top_up_free=True,
     )
 
 

@@ -93,6 +93,7 @@ class Desk:
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
             SeatMaps(Settings(), CatalogStore(hall.db)),
+            can_top_up=True,
         )
 
     async def pay(

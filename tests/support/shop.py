@@ -40,6 +40,7 @@ class Pod:
             "valkey_url": settings.valkey_url,
             "port": self.port,
             "log_level": "warning",
+            "wallet_top_up_free": settings.wallet_top_up_free,
             **overrides,
         }
         env = {

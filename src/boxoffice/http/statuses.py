@@ -38,6 +38,7 @@ STATUSES: dict[str, int] = {
     "not_held": 409,
     "already_paid": 409,
     "wallet_limit": 409,
+    "top_up_unavailable": 403,
     "already_published": 409,
     "not_publishable": 409,
     "seat_map_locked": 409,

@@ -20,6 +20,7 @@ from boxoffice.errors import (
     PaymentMethodUnknown,
     PaymentNotFound,
     ReservationNotFound,
+    TopUpUnavailable,
     WalletLimit,
 )
 from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
@@ -90,6 +91,8 @@ class WalletOut(msgspec.Struct):
 
     balance: int
     currency: str
+    can_top_up: bool
+    """Whether money can be put in here."""
 
 
 class ChargeOut(msgspec.Struct, kw_only=True):
@@ -190,7 +193,7 @@ class _Wallet(_Resource):
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """The balance as the database has it now."""
         wallet = await self._service.wallet(call.caller.user_id)
-        return Reply(WalletOut(wallet.balance_minor, wallet.currency))
+        return Reply(WalletOut(wallet.balance_minor, wallet.currency, self._service.can_top_up))
 
 
 class _Charges(_Resource):
@@ -202,7 +205,7 @@ class _Charges(_Resource):
         body=ChargeRequest,
         returns=ChargeOut,
         invalid={"amount": AmountInvalid},
-        problems=(WalletLimit,),
+        problems=(WalletLimit, TopUpUnavailable),
     )
     async def on_post(self, call: Call[ChargeRequest, Any]) -> Reply:
         """Sent again under the same key, it charges once."""

@@ -22,6 +22,7 @@ from boxoffice.errors import (
     Problem,
     ReservationNotFound,
     ScheduleNotFound,
+    TopUpUnavailable,
     Unavailable,
     WalletLimit,
 )
@@ -71,7 +72,10 @@ class Payments:
         providers: Mapping[str, PaymentProvider],
         charge_max_minor: int,
         seat_maps: SeatMaps,
+        *,
+        can_top_up: bool = False,
     ) -> None:
+        self.can_top_up = can_top_up
         self._store = store
         self._group_commit = group_commit
         self._pays = pays
@@ -171,7 +175,12 @@ class Payments:
         return found
 
     async def charge(self, user_id: UUID, key: str, amount_minor: int) -> Charge:
-        """Put money into a wallet; the same key and amount return the same charge."""
+        """Put money into a wallet; the same key and amount return the same charge.
+
+        Raises `TopUpUnavailable` where nobody pays for it and that is not wanted, as in a demo.
+        """
+        if not self.can_top_up:
+            raise TopUpUnavailable
         ledger.check_charge(amount_minor, self._charge_max_minor)
         command = ChargeCommand(
             user_id, key, fingerprint_of("charge", str(amount_minor)), new_id(), amount_minor

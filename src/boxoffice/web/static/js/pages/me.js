@@ -37,7 +37,7 @@ async function walletCard(signal) {
   const draw = async () => {
     const mine = await wallet(signal);
     put(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(mine.balance, mine.currency)),
-      chargeForm({ currency: mine.currency, amount: 0, done: draw }));
+      mine.can_top_up && chargeForm({ currency: mine.currency, amount: 0, done: draw }));
   };
   await draw();
   return card;

@@ -80,7 +80,7 @@ async function payDesk(one, paying, signal, draw, refresh) {
   return [
     h("h2", {}, t("pay.title")),
     h("p", { class: "lines-total" }, h("span", { class: "grow" }, icon(ICONS.wallet), " ", t("wallet.balance")), h("strong", { class: "number" }, money(mine.balance, mine.currency))),
-    missing > 0 && [h("p", { class: "notice warn" }, t("pay.missing", { amount: money(missing, one.currency) })), chargeForm({ currency: mine.currency, amount: missing, done: draw })],
+    missing > 0 && [h("p", { class: "notice warn" }, t("pay.missing", { amount: money(missing, one.currency) })), mine.can_top_up && chargeForm({ currency: mine.currency, amount: missing, done: draw })],
     paying.view,
     h("div", { class: "actions" },
       missing <= 0 && h("button", { type: "button", class: "button primary", onclick: () => paying.pay() }, t("pay.pay", { amount: money(one.amount, one.currency) })),

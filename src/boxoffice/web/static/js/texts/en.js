@@ -42,6 +42,7 @@ export const en = {
   "problem.forbidden": "This is for another role.",
   "problem.invalid": "The shop does not accept this: {detail}",
   "problem.amount_invalid": "This amount is not possible.",
+  "problem.top_up_unavailable": "Money cannot be put into a wallet here.",
   "problem.wallet_limit": "The wallet cannot hold that much.",
   "problem.seat_taken": "Somebody was faster: at least one of these seats is gone.",
   "problem.seat_not_found": "There is no such seat.",

@@ -42,6 +42,7 @@ export const ko = {
   "problem.forbidden": "권한이 없습니다.",
   "problem.invalid": "받아들일 수 없는 요청입니다: {detail}",
   "problem.amount_invalid": "사용할 수 없는 금액입니다.",
+  "problem.top_up_unavailable": "여기에서는 지갑을 충전할 수 없습니다.",
   "problem.wallet_limit": "잔액 한도를 넘습니다.",
   "problem.seat_taken": "다른 분이 먼저 선택하여 이미 나간 좌석이 있습니다.",
   "problem.seat_not_found": "없는 좌석입니다.",

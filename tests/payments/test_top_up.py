@@ -1,0 +1,25 @@
+"""Money out of nothing is for demos: elsewhere nobody tops a wallet up that nobody pays for."""
+
+import pytest
+
+from boxoffice.app import open_services
+from boxoffice.errors import TopUpUnavailable
+from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings, load
+
+
+async def test_no_wallet_is_topped_up_unless_that_is_wanted(
+    settings: Settings, db: Database
+) -> None:
+    plain = load({}, database_url=settings.database_url, valkey_url=settings.valkey_url)
+    async with open_services(plain) as shop:
+        user_id = await shop.accounts.sign_up("a@example.test", "a-long-password-1", "A")
+        assert not shop.payments.can_top_up
+        with pytest.raises(TopUpUnavailable):
+            await shop.payments.charge(user_id, "k", 10_000_000)
+    [row] = await db.fetch("SELECT balance_minor, (SELECT count(*) FROM transfers) FROM wallets")
+    assert tuple(row) == (0, 0)
+    async with open_services(settings) as demo:
+        # Negative control: the same call where it is wanted.
+        assert demo.payments.can_top_up
+        assert (await demo.payments.charge(user_id, "k", 10)).balance_minor == 10
