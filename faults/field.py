@@ -47,14 +47,15 @@ async def sow(
     seats: int,
     users: int,
     balance_minor: int = BALANCE_MINOR,
-    **plan: int,
+    hold_ttl_s: int | None = None,
+    ticket_limit: int | None = None,
 ) -> Field:
-    """Seed a field as `boxoffice seed` does; `plan` may have `hold_ttl_s` and `ticket_limit`.
+    """Seed a field as `boxoffice seed` does.
 
     The tokens are written to a file in `folder`.
     """
     tokens = folder / "tokens.jsonl"
-    wish = seeding.Plan(seats, users, balance_minor, **plan)
+    wish = seeding.Plan(seats, users, balance_minor, hold_ttl_s, ticket_limit)
     made = await seeding.seed(settings, wish, tokens, Console(quiet=True))
     people = [msgspec.json.decode(line, type=Person) for line in tokens.read_bytes().splitlines()]
     connection = await asyncpg.connect(settings.database_url)
@@ -62,6 +63,6 @@ async def sow(
         rows = await connection.fetch(_SQL["seat_ids"], made.schedule_id)
     finally:
         await connection.close()
-    ttl_s = float(plan.get("hold_ttl_s", settings.hold_ttl_default_s))
+    ttl_s = float(hold_ttl_s or settings.hold_ttl_default_s)
     seat_ids = [row["seat_id"] for row in rows]
     return Field(str(made.schedule_id), str(made.concert_id), seat_ids, people, ttl_s)

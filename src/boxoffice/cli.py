@@ -78,11 +78,47 @@ def _addressed(data_dir: Path = DATA_DIR, **overrides: Any) -> Settings:
 
 
 @app.command()
-def up(data_dir: DataDir = DATA_DIR, port: Port = None, workers: Workers = None) -> None:
+def up(
+    data_dir: DataDir = DATA_DIR,
+    port: Port = None,
+    workers: Workers = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Make the demo also on servers of one's own.")
+    ] = False,
+    log: Annotated[
+        str, typer.Option(help="What is printed: `people`, or `json` for machines.")
+    ] = "people",
+) -> None:
     """Run everything: servers, schema, a demo concert on sale, API, sweeper and relay."""
     from boxoffice import up as running  # noqa: PLC0415 — brings the embedded servers along
 
-    running.run(_settings(port=port, workers=workers), data_dir, progress)
+    if log not in running.LOGS:
+        raise typer.BadParameter(f"--log is one of {', '.join(running.LOGS)}")
+    wish = running.Wish(data_dir=data_dir, has_demo=demo, log=log)
+    running.run(_settings(port=port, workers=workers), wish, progress)
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = DATA_DIR,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Close the demo's accounts for good.")
+    ] = False,
+) -> None:
+    """Print as whom the demo can be used, or close its accounts."""
+    from boxoffice import demo as demos  # noqa: PLC0415 — costs time
+
+    settings = _addressed(data_dir)
+    if remove:
+        closed = asyncio.run(demos.remove(settings))
+        progress.print(f"closed: {', '.join(closed)}" if closed else "there is no demo")
+        return
+    password = demos.password_of(data_dir)
+    emails = asyncio.run(demos.is_there(settings))
+    if password is None or not emails:
+        raise BoxofficeError(f"{data_dir} has no demo: `boxoffice up` makes one")
+    for email in emails:
+        sys.stdout.write(f"{demos.ROLES[email]:<10} {email}, password {password}\n")
 
 
 @app.command()
@@ -124,6 +160,9 @@ def seed(
         float | None,
         typer.Option(min=0.01, help="Have a waiting room that calls so many per second."),
     ] = None,
+    organizer: Annotated[
+        str | None, typer.Option(help="Whose concert it is: an e-mail address; else the demo's.")
+    ] = None,
 ) -> None:
     """Make a published concert with an open schedule, and people who can pay.
 
@@ -131,7 +170,9 @@ def seed(
     """
     from boxoffice import seeding  # noqa: PLC0415 — costs time
 
-    plan = seeding.Plan(seats, users, balance, hold_ttl_s, ticket_limit, queue_rate_per_s)
+    plan = seeding.Plan(
+        seats, users, balance, hold_ttl_s, ticket_limit, queue_rate_per_s, organizer
+    )
     seeded = asyncio.run(seeding.seed(_addressed(), plan, tokens, progress))
     sys.stdout.write(msgspec.json.encode(seeded).decode() + "\n")
 

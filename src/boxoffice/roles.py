@@ -1,5 +1,6 @@
 """The serve role: one API process, or several that share a port."""
 
+import asyncio
 import gc
 import os
 import socket
@@ -29,6 +30,7 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     import uvloop  # noqa: PLC0415 — costs time
 
     telemetry.configure_logs(settings)
+    _require_private(settings)
     _allow_connections(settings)
     with ExitStack() as stack:
         sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
@@ -62,6 +64,15 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
         )
 
 
+def _require_private(settings: Settings) -> None:
+    """Refuse to serve a demo to other machines; on this one's own address nothing is loaded for it."""
+    if settings.host == "127.0.0.1":
+        return
+    from boxoffice.demo import require_private  # noqa: PLC0415 — costs time
+
+    asyncio.run(require_private(settings))
+
+
 def _allow_connections(settings: Settings) -> None:
     files_max = raise_file_limit(settings.connections_max + _OTHER_FILES)
     if 0 <= files_max < settings.connections_max:
@@ -79,6 +90,7 @@ def _spare_what_stays() -> None:
 
 def serve_group(settings: Settings) -> None:
     """Serve in `settings.workers` processes behind one address until told to stop."""
+    _require_private(settings)
     with ExitStack() as stack:
         group = stack.enter_context(ProcessGroup(stop_timeout_s=stop_timeout_s(settings), say=_say))
         stack.enter_context(spawn_workers(group, settings, dict(os.environ)))

@@ -1,4 +1,4 @@
-"""What a shop begins with: the demo of `boxoffice up`, and whole fields of buyers for load tests."""
+"""What a shop can begin with: a concert on sale, and whole fields of buyers for load tests."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID
 
@@ -14,11 +14,11 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from boxoffice.accounts.rules import BUYER, ORGANIZER
+from boxoffice.accounts.rules import BUYER, ORGANIZER, SELLERS, normal_email
 from boxoffice.app import Application, open_services
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.rules import NewConcert, NewSchedule
-from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken
+from boxoffice.errors import BoxofficeError
 from boxoffice.platform import sqlfiles
 from boxoffice.platform.postgres import Database
 from boxoffice.printing import text_column
@@ -32,11 +32,11 @@ _CHARGES_MAX = 2_000  # per transaction, well within the statement deadline
 # A process that serves leads a new room within two seconds.
 _LINE_WITHIN_S = 5.0
 
-DEMO_SEATS = 1_000
-DEMO_PASSWORD = "encore-encore"  # noqa: S105 — printed at every start of the demo
-DEMO_BUYER = "buyer@demo.test"
 DEMO_ORGANIZER = "organizer@demo.test"
-DEMO_BALANCE_MINOR = 2_000_000
+# Seoul's time, which has no summer time: no table of zones is needed.
+_SEOUL = timezone(timedelta(hours=9))
+_DOORS_H, _SALE_H = 19, 10
+_PERFORMANCE_IN_DAYS, _ON_SALE_FOR_DAYS = 30, 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Plan:
     ticket_limit: int | None = None
     # With a rate the schedule has a waiting room, first come, first served.
     queue_rate_per_s: float | None = None
+    # Whose the concert is, by e-mail address.
+    organizer: str | None = None
 
 
 class Seeded(msgspec.Struct, frozen=True):
@@ -59,27 +61,13 @@ class Seeded(msgspec.Struct, frozen=True):
     schedule_id: UUID
 
 
-@dataclass(frozen=True)
-class Demo:
-    """Where the demo is, and as whom to use it."""
-
-    schedule_id: UUID
-    buyer_email: str = DEMO_BUYER
-    organizer_email: str = DEMO_ORGANIZER
-    password: str = DEMO_PASSWORD
-
-
 async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Console) -> Seeded:
     """Make a concert on sale and people with money; write their access tokens to `tokens`."""
     tag = secrets.token_hex(4)
     async with open_services(settings) as application:
         with _bar(console, "seats", plan.seats) as advance:
-            email = f"organizer-{tag}@example.test"
-            organizer_id = await application.accounts.sign_up(
-                email, secrets.token_urlsafe(), "Organizer"
-            )
-            await application.accounts.grant_role(email, ORGANIZER)
-            made = await _put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
+            organizer_id = await _organizer(settings, application, plan.organizer, tag, console)
+            made = await put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
             if plan.queue_rate_per_s is not None:
                 change = RoomChange(mode=Mode.FIFO, rate_per_s=plan.queue_rate_per_s)
                 await _open_room(application, organizer_id, made.schedule_id, change, console)
@@ -129,61 +117,48 @@ async def people(
     return user_ids
 
 
-async def demo(settings: Settings, console: Console) -> Demo:
-    """Return the demo of this database, after making it where it is missing."""
-    schedule_id = await _demo_schedule(settings)
-    if schedule_id is None:
-        console.print("… seeding a demo concert", style="dim")
-        schedule_id = await _make_demo(settings)
-    return Demo(schedule_id)
+async def _organizer(
+    settings: Settings, application: Application, wanted: str | None, tag: str, console: Console
+) -> UUID:
+    """Return whose the concert is: who is wanted, else the demo's organizer, else one made for it.
 
-
-async def _demo_schedule(settings: Settings) -> UUID | None:
+    Raises `BoxofficeError` where who is wanted has no account, or may not have concerts.
+    """
+    email = normal_email(wanted or DEMO_ORGANIZER)
     db = Database(settings)
     await db.open()
     try:
-        row = await db.read_one(_QUERIES["demo_schedule"], DEMO_ORGANIZER)
+        known = await db.read_one(_QUERIES["account"], email)
     finally:
         await db.close()
-    return None if row is None else row["schedule_id"]
-
-
-async def _make_demo(settings: Settings) -> UUID:
-    plan = Plan(DEMO_SEATS, 0, DEMO_BALANCE_MINOR)
-    async with open_services(settings) as application:
-        organizer_id = await _demo_account(application, DEMO_ORGANIZER, "Organizer")
-        await application.accounts.grant_role(DEMO_ORGANIZER, ORGANIZER)
-        buyer_id = await _demo_account(application, DEMO_BUYER, "Demo Buyer")
-        await application.payments.seed([buyer_id], DEMO_BALANCE_MINOR)
-        made = await _put_on_sale(application, settings, organizer_id, plan, "Encore in Seoul")
-    return made.schedule_id
-
-
-async def _demo_account(application: Application, email: str, name: str) -> UUID:
-    """Return the account, made now or by an earlier start that was interrupted.
-
-    Who has the demo's password is the demo; anybody else must not be given a role or money.
-    """
-    try:
-        return await application.accounts.sign_up(email, DEMO_PASSWORD, name)
-    except EmailTaken:
-        pass
-    try:
-        return await application.accounts.identify(email, DEMO_PASSWORD)
-    except CredentialsInvalid as error:
+    if known is not None and known["role"] in SELLERS:
+        organizer_id: UUID = known["user_id"]
+        return organizer_id
+    if wanted is not None:
         raise BoxofficeError(
-            f"{email} is somebody's account in this database: the demo cannot be made here"
-        ) from error
+            f"{email} has no account here: sign up first"
+            if known is None
+            else f"{email} is no organizer: `boxoffice grant {email} {ORGANIZER}` first"
+        )
+    email = f"organizer-{tag}@example.test"
+    made = await application.accounts.sign_up(email, secrets.token_urlsafe(), "Organizer")
+    await application.accounts.grant_role(email, ORGANIZER)
+    console.print(
+        f"… the concert belongs to {email}, as whom nobody can log in; --organizer names somebody",
+        style="dim",
+    )
+    return made
 
 
-async def _put_on_sale(
+async def put_on_sale(
     application: Application, settings: Settings, organizer_id: UUID, plan: Plan, title: str
 ) -> Seeded:
+    """Make a published concert of an evening some weeks ahead, with its schedule on sale."""
     # A day is more than any clock of ours is wrong: the sale is open by the database's clock too.
-    now = datetime.now(UTC).replace(microsecond=0)
+    today = datetime.now(_SEOUL).replace(minute=0, second=0, microsecond=0)
     schedule = NewSchedule(
-        starts_at=now + timedelta(days=30),
-        sale_opens_at=now - timedelta(days=1),
+        starts_at=today.replace(hour=_DOORS_H) + timedelta(days=_PERFORMANCE_IN_DAYS),
+        sale_opens_at=today.replace(hour=_SALE_H) - timedelta(days=_ON_SALE_FOR_DAYS),
         sale_closes_at=None,
         currency=settings.currency,
         hold_ttl_s=plan.hold_ttl_s or settings.hold_ttl_default_s,

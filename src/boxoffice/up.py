@@ -8,13 +8,16 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from boxoffice import roles, seeding
+from boxoffice import demo as demos
+from boxoffice import roles
 from boxoffice.embedded import EmbeddedServers, ServerFailed
+from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.migrations import migrate
 from boxoffice.platform.processes import ProcessGroup
 from boxoffice.settings import Settings
@@ -22,9 +25,20 @@ from boxoffice.settings import Settings
 PATIENCE_S = 30.0
 PROBE_TIMEOUT_S = 2.0
 REVIVE_PAUSE_S = 2.0
+# What is printed: sentences for people, or each process's lines as they are.
+LOGS = ("people", "json")
 
 
-def run(settings: Settings, data_dir: Path, console: Console) -> None:
+@dataclass(frozen=True)
+class Wish:
+    """What the options of the command say; on embedded servers there is a demo in any case."""
+
+    data_dir: Path
+    has_demo: bool = False
+    log: str = "people"
+
+
+def run(settings: Settings, wish: Wish, console: Console) -> None:
     """Start the servers, the schema, the demo and the roles; return after all have stopped."""
 
     def say(text: str) -> None:
@@ -37,7 +51,9 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
     started = time.monotonic()
     with ExitStack() as stack:
         own = settings.database_url and settings.valkey_url
-        servers = stack.enter_context(nullcontext() if own else EmbeddedServers(data_dir, say=say))
+        servers = stack.enter_context(
+            nullcontext() if own else EmbeddedServers(wish.data_dir, say=say)
+        )
         if servers is not None:
             settings = msgspec.structs.replace(
                 settings,
@@ -45,11 +61,14 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
                 valkey_url=settings.valkey_url or servers.valkey_url,
             )
         asyncio.run(migrate(settings, say))
-        demo = asyncio.run(seeding.demo(settings, console))
+        asyncio.run(demos.require_private(settings))
+        demo = _demo(settings, wish, console, is_embedded=not own)
+        if demo is not None:
+            settings = msgspec.structs.replace(settings, wallet_top_up_free=True)
         group = stack.enter_context(
             ProcessGroup(stop_timeout_s=roles.stop_timeout_s(settings), say=say)
         )
-        _spawn(stack, group, settings)
+        _spawn(stack, group, settings, wish)
         say("starting the API, the sweeper, the relay and the auditor")
         opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
 
@@ -61,19 +80,41 @@ def run(settings: Settings, data_dir: Path, console: Console) -> None:
                 attendant.look()
 
         group.run_until_stopped(on_tick=look_after)
-        say("stopping")
+        say("stopping; requests under way come to their end")
+    say("stopped")
 
 
-def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings) -> None:
+def _demo(
+    settings: Settings, wish: Wish, console: Console, *, is_embedded: bool
+) -> demos.Demo | None:
+    """Make the demo where it is wanted, on this machine alone; None where there is none."""
+    if not (wish.has_demo or is_embedded):
+        return None
+    if not demos.is_loopback(settings.host):
+        if wish.has_demo:
+            raise SettingsInvalid(
+                f"BOXOFFICE_HOST is {settings.host!r}, which other machines reach: a demo is served "
+                "on 127.0.0.1"
+            )
+        console.print(f"… no demo on {settings.host}, which other machines reach", style="dim")
+        return None
+    return asyncio.run(demos.make(settings, demos.keep_password(wish.data_dir), console))
+
+
+def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish) -> None:
     env = {
         **os.environ,
         "BOXOFFICE_DATABASE_URL": settings.database_url,
         "BOXOFFICE_VALKEY_URL": settings.valkey_url,
         "BOXOFFICE_HOST": settings.host,
         "BOXOFFICE_PORT": str(settings.port),
+        "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.wallet_top_up_free).lower(),
     }
-    if sys.stdout.isatty():
+    if wish.log == "people":
+        # What people want to read is what goes wrong.
         env.setdefault("BOXOFFICE_LOG_FORMAT", "console")
+        env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
+        env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
     stack.enter_context(roles.spawn_workers(group, settings, env))
     for role in ("sweep", "relay", "auditor"):
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
@@ -146,20 +187,19 @@ def _is_served(settings: Settings) -> bool:
         return False
 
 
-def _welcome(console: Console, settings: Settings, demo: seeding.Demo, started: float) -> None:
+def _welcome(console: Console, settings: Settings, demo: demos.Demo | None, started: float) -> None:
     seconds = time.monotonic() - started
-    base = f"http://{settings.host}:{settings.port}"
-    console.print(
-        f"\nboxoffice is open after {seconds:.1f} s; Ctrl-C stops everything.\n", style="bold"
-    )
-    lines = {
-        "shop": f"{base}/",
-        "seats": f"{base}/schedules/{demo.schedule_id}",
-        "console": f"{base}/organizer",
-        "API": f"{base}/docs",
-        "buyer": f"{demo.buyer_email}, password {demo.password}",
-        "organizer": f"{demo.organizer_email}, password {demo.password}",
-    }
-    for name, text in lines.items():
-        console.print(f"  {name:<10} {text}", soft_wrap=True)
-    console.print()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{host}:{settings.port}"
+    lines = {"shop": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
+    if demo is not None:
+        lines["seats"] = f"{base}/schedules/{demo.schedule_id}"
+        for email, role in demos.ROLES.items():
+            lines[role] = f"{email}, password {demo.password}"
+    with suppress(OSError):
+        console.print(
+            f"\nboxoffice is open after {seconds:.1f} s; Ctrl-C stops everything.\n", style="bold"
+        )
+        for name, text in lines.items():
+            console.print(f"  {name:<10} {text}", soft_wrap=True)
+        console.print()

@@ -19,6 +19,7 @@ import asyncpg
 import psutil
 import pytest
 
+from boxoffice import demo
 from boxoffice.platform.migrations import migrate
 from boxoffice.settings import Settings
 from tests.support.shop import free_port
@@ -103,6 +104,13 @@ def test_up_sells_survives_a_restart_and_leaves_nothing_running(tmp_path: Path) 
         printed = process.communicate(timeout=TIMEOUT_S)[0]
         assert process.returncode == 0, printed
         assert "Ctrl-C stops everything" in printed
+        password = demo.password_of(tmp_path / "data")
+        assert password
+        assert f"organizer@demo.test, password {password}" in printed
+        # For people: nothing that a machine would read, and no line per request.
+        assert not [line for line in printed.splitlines() if line.startswith(("{", "20"))], printed
+        assert "/v1/concerts" not in printed
+        assert printed.rstrip().endswith("… stopped")
         assert _all_gone(family)
     with _up(tmp_path, port) as process:
         (again,) = _get(f"{base}/v1/concerts")["items"]

@@ -1,17 +1,19 @@
-"""What a shop begins with: money that the ledger agrees with, and a demo that can be made again."""
+"""What a shop begins with: money that the ledger agrees with, and a concert that is somebody's."""
+
+from dataclasses import replace
+from io import StringIO
 
 import asyncpg
 import pytest
 from rich.console import Console
 
-from boxoffice import seeding
+from boxoffice import demo, seeding
 from boxoffice.accounts.rules import ORGANIZER
-from boxoffice.app import open_application
-from boxoffice.audit import audit
-from boxoffice.audit.report import render
+from boxoffice.app import open_application, open_services
 from boxoffice.errors import BoxofficeError
 from boxoffice.payments import store as payment_store
 from boxoffice.platform.postgres import Database
+from boxoffice.printing import terminal
 from boxoffice.settings import Settings
 
 QUIET = Console(quiet=True)
@@ -68,59 +70,44 @@ async def test_a_seed_that_does_not_balance_is_refused_by_the_database(
     assert await _count(db, "transfers") == 0
 
 
-@pytest.mark.parametrize("done", ["nothing", "organizer", "role", "buyer", "money", "all"])
-async def test_a_demo_that_was_interrupted_is_made_whole(
-    settings: Settings, db: Database, done: str
+async def test_a_seeded_concert_is_the_demos_unless_told_otherwise(
+    settings: Settings, db: Database
 ) -> None:
-    steps = ["nothing", "organizer", "role", "buyer", "money", "all"].index(done)
-    password = seeding.DEMO_PASSWORD
-    async with open_application(settings) as app:
-        if steps >= 1:
-            await app.accounts.sign_up(seeding.DEMO_ORGANIZER, password, "Organizer")
-        if steps >= 2:
-            await app.accounts.grant_role(seeding.DEMO_ORGANIZER, ORGANIZER)
-        if steps >= 3:
-            buyer_id = await app.accounts.sign_up(seeding.DEMO_BUYER, password, "Demo Buyer")
-        if steps >= 4:
-            await app.payments.charge(buyer_id, "demo", seeding.DEMO_BALANCE_MINOR)
-    if steps >= 5:
-        await seeding.demo(settings, QUIET)
-
-    made = await seeding.demo(settings, QUIET)
-    assert await seeding.demo(settings, QUIET) == made
-    rows = await db.fetch(
-        "SELECT u.email, u.role, w.balance_minor FROM users u JOIN wallets w USING (user_id)"
-        " ORDER BY u.email"
+    owners = (
+        "SELECT u.email FROM concerts c JOIN users u ON u.user_id = c.organizer_id"
+        " ORDER BY c.created_at"
     )
-    assert [tuple(row) for row in rows] == [
-        (seeding.DEMO_BUYER, "buyer", seeding.DEMO_BALANCE_MINOR),
-        (seeding.DEMO_ORGANIZER, "organizer", 0),
-    ]
-    assert await _count(db, "schedules") == 1
-    report = await audit(settings)
-    assert report.ok, render(report)
+    said = StringIO()
+    plan = seeding.Plan(5, 0, 0)
+    await seeding.seed(settings, plan, None, terminal(file=said))
+    assert "--organizer" in said.getvalue(), "nobody can log in as the organizer"
+    await demo.make(settings, "a-demo-password", QUIET)
+    await seeding.seed(settings, plan, None, QUIET)
+    async with open_services(settings) as app:
+        await app.accounts.sign_up("me@example.test", "a-long-password-1", "Me")
+        named = replace(plan, organizer="me@example.test")
+        with pytest.raises(
+            BoxofficeError, match=r"me@example\.test is no organizer: `boxoffice grant"
+        ):
+            await seeding.seed(settings, named, None, QUIET)
+        with pytest.raises(BoxofficeError, match="no account"):
+            await seeding.seed(settings, replace(plan, organizer="x@example.test"), None, QUIET)
+        await app.accounts.grant_role("me@example.test", ORGANIZER)
+        await seeding.seed(settings, named, None, QUIET)
+    emails = [row["email"] for row in await db.fetch(owners)]
+    assert emails[0].startswith("organizer-")
+    assert emails[1:] == [seeding.DEMO_ORGANIZER, seeding.DEMO_ORGANIZER, "me@example.test"]
 
 
-@pytest.mark.parametrize("email", [seeding.DEMO_ORGANIZER, seeding.DEMO_BUYER])
-async def test_somebody_elses_account_becomes_no_demo(
-    settings: Settings, db: Database, email: str
+async def test_the_concert_begins_at_an_hour_at_which_concerts_begin(
+    settings: Settings, db: Database
 ) -> None:
-    async with open_application(settings) as app:
-        await app.accounts.sign_up(email, "another-password", "Somebody")
-    with pytest.raises(BoxofficeError, match=rf"{email} is somebody's account"):
-        await seeding.demo(settings, QUIET)
+    await seeding.seed(settings, seeding.Plan(5, 0, 0), None, QUIET)
     [row] = await db.fetch(
-        "SELECT role, balance_minor FROM users JOIN wallets USING (user_id) WHERE email = $1", email
+        "SELECT starts_at AT TIME ZONE 'Asia/Seoul' AS at, sale_opens_at AT TIME ZONE 'Asia/Seoul'"
+        " AS sale, starts_at - now() AS ahead, now() - sale_opens_at AS open_for FROM schedules"
     )
-    assert tuple(row) == ("buyer", 0)
-
-
-async def test_a_demo_of_long_ago_is_followed_by_another_one(
-    db: Database, settings: Settings
-) -> None:
-    """It is over, and nothing can be bought there any more."""
-    made = await seeding.demo(settings, QUIET)
-    await db.fetch(
-        "UPDATE schedules SET starts_at = now() WHERE schedule_id = $1", made.schedule_id
-    )
-    assert (await seeding.demo(settings, QUIET)).schedule_id != made.schedule_id
+    assert (row["at"].hour, row["at"].minute, row["at"].second) == (19, 0, 0)
+    assert (row["sale"].hour, row["sale"].minute, row["sale"].second) == (10, 0, 0)
+    assert 28 < row["ahead"].total_seconds() / 86_400 < 32
+    assert row["open_for"].total_seconds() > 86_400

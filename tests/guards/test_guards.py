@@ -36,6 +36,7 @@ LOOK_ONLY = {
     "platform/migrations.sql": "what the schema lacks",
     "platform/queries.sql": "the clock, the sessions of this process, and a word that changes nothing",
     "seeding.sql": "the demo",
+    "demo.sql": "the demo",
 }
 FILES = [
     path

@@ -191,6 +191,10 @@ class Accounts:
             raise TokenInvalid(ENDED)
         return msgspec.structs.replace(caller, role=standing.role)
 
+    async def hash_password(self, password: str) -> str:
+        """Return what is stored of a password, for commands."""
+        return await self._passwords.hash(rules.accepted_password(password))
+
     async def grant_role(self, email: str, role: str) -> None:
         """Give a person a role, from their next login on; raise `Invalid` or `NotFound`.
 
