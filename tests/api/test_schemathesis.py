@@ -62,12 +62,13 @@ def write(folder: Path, name: str, *values: str) -> None:
 
 
 def prepare(folder: Path, shop: Running) -> None:
-    """Put the configuration, three people and the ids of real things into `folder`."""
+    """Put the configuration, some people and the ids of real things into `folder`."""
     buyer, other, organizer = rich(shop.api), rich(shop.api), make_organizer(shop)
     sale = on_sale(organizer, 500, ticket_limit=1000)
     for path in ("/v1/sessions", "/v1/me/sessions"):
         expect(sign_up(shop.api).api.call("DELETE", path), 204)
-    people = {"buyer": buyer, "other": other, "organizer": organizer}
+    operator = make_organizer(shop, "operator")
+    people = {"buyer": buyer, "other": other, "organizer": organizer, "operator": operator}
     (folder / "people.json").write_text(
         json.dumps({"auth": [_entry(*one) for one in people.items()]})
     )
@@ -78,6 +79,7 @@ def prepare(folder: Path, shop: Running) -> None:
     write(folder, "schedules", sale.schedule_id)
     write(folder, "drafts", draft(organizer, 0).schedule_id)
     write(folder, "closing", on_sale(organizer, 1).schedule_id)
+    write(folder, "taken_down", on_sale(organizer, 1).concert_id)
     write(folder, "reservations", *held)
     write(folder, "payments", paid)
     write(folder, "seats", *sale.seat_ids)
