@@ -364,6 +364,8 @@ class World:
             "valkey_url": self.settings.valkey_url,
             "log_level": "warning",
             "wallet_top_up_free": True,
+            # A few people stand for many, and nobody in here changes their mind too often.
+            "hold_lapses_free_max": 1_000_000,
             **settings,
         }
         return clean_environment() | {

@@ -73,7 +73,7 @@ from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
-from boxoffice.reservations.store import ReservationStore
+from boxoffice.reservations.store import Cooldown, ReservationStore
 from boxoffice.settings import Settings
 from boxoffice.web import routes as web_routes
 
@@ -345,7 +345,10 @@ def _reservations(
     news: SeatNews,
     queue: WaitingRoom,
 ) -> Reservations:
-    store = ReservationStore(servers.db)
+    cooldown = Cooldown(
+        settings.hold_lapses_free_max, settings.hold_cooldown_first_s, settings.hold_cooldown_max_s
+    )
+    store = ReservationStore(servers.db, cooldown)
     seat_lock = SeatLock(servers.valkey, settings.seat_lock_ttl_ms)
     switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: news.has_peers)
     return Reservations(

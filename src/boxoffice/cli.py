@@ -138,25 +138,11 @@ def serve(
 
 
 @app.command()
-def migrate(
-    runtime_role: Annotated[
-        str | None,
-        typer.Option(help="Give this role, made where it is missing, what serving needs."),
-    ] = None,
-) -> None:
+def migrate() -> None:
     """Bring the database's schema and functions up to date."""
     from boxoffice.platform.migrations import migrate as bring_up_to_date  # noqa: PLC0415 — costs time
-    from boxoffice.platform.runtime_role import grant as grant_rights  # noqa: PLC0415 — costs time
 
-    settings = _addressed(runtime_role=runtime_role)
-
-    async def work() -> int:
-        steps = await bring_up_to_date(settings, _say)
-        if settings.runtime_role:
-            await grant_rights(settings, settings.runtime_role, _say)
-        return steps
-
-    steps = asyncio.run(work())
+    steps = asyncio.run(bring_up_to_date(_addressed(), _say))
     progress.print(f"the database is up to date ({steps} steps taken)")
 
 
@@ -197,6 +183,14 @@ def sweep() -> None:
     from boxoffice.reservations import sweeper  # noqa: PLC0415 — costs time
 
     _run_role(sweeper.run)
+
+
+@app.command()
+def archive() -> None:
+    """Move what ended long ago out of the way of sales, again and again."""
+    from boxoffice.archive import archivist  # noqa: PLC0415 — costs time
+
+    _run_role(archivist.run)
 
 
 @app.command()

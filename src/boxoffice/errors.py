@@ -323,6 +323,11 @@ class TooMany(Problem):
     title = "Too many requests; try again later."
 
 
+class HoldCooldown(TooMany):
+    code = "hold_cooldown"
+    title = "You let several holds end without paying; hold again at `available_at`."
+
+
 class Unavailable(Problem):
     """Nothing was promised; try again after `retry_after_s` with the same Idempotency-Key."""
 

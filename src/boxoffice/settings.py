@@ -47,13 +47,6 @@ Token = Annotated[
         description="16 to 256 signs of ASCII without blanks, or empty for none",
     ),
 ]
-Role = Annotated[
-    str,
-    Meta(
-        pattern="^([a-z_][a-z0-9_]{0,62})?$",
-        description="a name of PostgreSQL in small letters, or empty for none",
-    ),
-]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
 ]
@@ -108,8 +101,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     stream_socket_buffer_bytes: Bytes = 65_536
 
     # PostgreSQL
-    # The role that serves; `boxoffice migrate` makes it and gives it its rights.
-    runtime_role: Role = ""
     db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
     db_pooler: Literal["none", "transaction"] = "none"
     db_connect_timeout_ms: Milliseconds = 5_000
@@ -148,6 +139,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     hold_ttl_default_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     seats_per_hold_max: Annotated[int, Meta(ge=1, le=64)] = 10
     ticket_limit_default: Annotated[int, Meta(ge=1, le=1000)] = 10
+    # How many holds of one person in one schedule may end unpaid before they have to wait for the next.
+    hold_lapses_free_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 3
+    hold_cooldown_first_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    hold_cooldown_max_s: Annotated[int, Meta(ge=1, le=604_800)] = 14_400
     sweep_interval_ms: Milliseconds = 1_000
     sweep_batch_max: Annotated[int, Meta(ge=1, le=5_000)] = 200
 
@@ -217,6 +212,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     relay_lease_ms: Milliseconds = 5_000
     relay_stream: StreamName = "boxoffice:events"
     relay_stream_max: Count = 100_000
+
+    # The archive: how long after its end what was not paid stays where sales read.
+    history_retention_s: Annotated[int, Meta(ge=3_600, le=315_360_000)] = 86_400
+    archive_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    archive_batch_max: Annotated[int, Meta(ge=1, le=500)] = 200
 
     # Audits
     audit_interval_s: Annotated[int, Meta(ge=60, le=604_800)] = 3_600
@@ -374,6 +374,12 @@ def _check_together(settings: Settings) -> None:
         "lock_timeout_ms",
         holds=one.lock_timeout_ms <= one.statement_timeout_ms,
         wants=f"at most {_named(one, 'statement_timeout_ms')}",
+    )
+    _require(
+        one,
+        "hold_cooldown_first_s",
+        holds=one.hold_cooldown_first_s <= one.hold_cooldown_max_s,
+        wants=f"at most {_named(one, 'hold_cooldown_max_s')}",
     )
     _check_deadlines(one)
 

@@ -17,11 +17,9 @@ from rich.console import Console
 from boxoffice import demo as demos
 from boxoffice import roles
 from boxoffice.embedded import EmbeddedServers, ServerFailed
-from boxoffice.embedded.postgres import RUNTIME_ROLE
 from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.migrations import migrate
 from boxoffice.platform.processes import ProcessGroup
-from boxoffice.platform.runtime_role import grant
 from boxoffice.settings import Settings
 
 PATIENCE_S = 30.0
@@ -62,7 +60,7 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
                 database_url=settings.database_url or servers.database_url,
                 valkey_url=settings.valkey_url or servers.valkey_url,
             )
-        settings = _migrated(settings, servers, say)
+        asyncio.run(migrate(settings, say))
         asyncio.run(demos.require_private(settings))
         demo = _demo(settings, wish, console, is_embedded=not own)
         if demo is not None:
@@ -71,7 +69,7 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
             ProcessGroup(stop_timeout_s=roles.stop_timeout_s(settings), say=say)
         )
         _spawn(stack, group, settings, wish)
-        say("starting the API, the sweeper, the relay and the auditor")
+        say("starting the API, the sweeper, the archive, the relay and the auditor")
         opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
 
         attendant = None if servers is None else Attendant(servers, say)
@@ -84,20 +82,6 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
         group.run_until_stopped(on_tick=look_after)
         say("stopping; requests under way come to their end")
     say("stopped")
-
-
-def _migrated(
-    settings: Settings, servers: EmbeddedServers | None, say: Callable[[str], None]
-) -> Settings:
-    """Bring the schema up to date as its owner; return what serves, as a role that owns nothing."""
-    asyncio.run(migrate(settings, say))
-    if servers is not None and settings.database_url == servers.database_url:
-        postgres = servers.postgres
-        asyncio.run(grant(settings, RUNTIME_ROLE, say, postgres.password))
-        return msgspec.structs.replace(settings, database_url=postgres.runtime_url)
-    if settings.runtime_role:
-        asyncio.run(grant(settings, settings.runtime_role, say))
-    return settings
 
 
 def _demo(
@@ -132,7 +116,7 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish
         env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
         env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
     stack.enter_context(roles.spawn_workers(group, settings, env))
-    for role in ("sweep", "relay", "auditor"):
+    for role in ("sweep", "archive", "relay", "auditor"):
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 
 

@@ -137,7 +137,8 @@ def server(
     log = tmp_path_factory.mktemp("api") / "serve.log"
     with (
         new_database(servers.database_url, template) as database_url,
-        running(database_url, servers.valkey_url, log) as shared,
+        # Two buyers stand for the many of all the tests.
+        running(database_url, servers.valkey_url, log, hold_lapses_free_max="1000000") as shared,
     ):
         yield shared
         failures = _SERVER_ERROR.findall(shared.api.get("/metrics").raw)

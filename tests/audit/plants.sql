@@ -641,3 +641,46 @@ UPDATE seats SET section = U&'\FF21', row_label = 'B', number = 77 WHERE seat_id
 -- name: taken_down_is_not_on_sale__open
 -- A concert was taken down and goes on selling.
 UPDATE concerts SET taken_down_at = now(), taken_down_reason = 'Because';
+
+-- name: row_of_a_person_agrees__sold
+-- A seat too many counted as sold.
+UPDATE schedule_buyers SET sold_seats = sold_seats + 1;
+
+-- name: row_of_a_person_agrees__open
+-- A hold that nobody noted.
+UPDATE schedule_buyers SET open_ids = '{}';
+
+-- name: row_of_a_person_agrees__closed
+-- An end that nobody counted, and one that is lost.
+UPDATE schedule_buyers SET lapsed = lapsed + 1, released = greatest(released - 1, 0);
+
+-- name: who_had_something_has_a_row__lost
+-- A row that is gone.
+DELETE FROM schedule_buyers;
+
+-- name: archived_once_and_for_good__also_live
+-- A reservation in both places.
+INSERT INTO reservations_archive (schedule_id, reservation_id, user_id, created_at, expires_at, closed_at,
+    archived_at, amount_minor, closed_by, status, currency, seat_ids, idempotency_key, fingerprint)
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, clock_timestamp(), amount_minor,
+       closed_by, status, currency, seat_ids, idempotency_key, fingerprint
+  FROM reservations WHERE idempotency_key = 'k5';
+
+-- name: archived_once_and_for_good__paid
+-- A paid reservation in the archive, with all that names it left behind.
+ALTER TABLE reservations_archive DROP CONSTRAINT reservations_archive_is_over;
+WITH moved AS (DELETE FROM reservations WHERE idempotency_key = 'k1' RETURNING *)
+INSERT INTO reservations_archive (schedule_id, reservation_id, user_id, created_at, expires_at, closed_at,
+    archived_at, amount_minor, closed_by, status, currency, seat_ids, idempotency_key, fingerprint)
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, clock_timestamp(), amount_minor,
+       closed_by, status, currency, seat_ids, idempotency_key, fingerprint
+  FROM moved;
+
+-- name: closed_reservation_will_be_archived__not_listed
+-- What ended is on no list.
+DELETE FROM closed_reservations;
+
+-- name: closed_reservation_will_be_archived__passed_over
+-- The archive has passed, and something is left.
+INSERT INTO archive_progress (kind, passed_at, closed_before)
+VALUES ('reservations', clock_timestamp(), clock_timestamp() + interval '1 minute');

@@ -572,3 +572,60 @@ SELECT schedule_id, 1, now(), '{1}' FROM schedules, generate_series(1, 2);
 -- name: queue_leavers_names_somebody
 -- Nobody who has left.
 INSERT INTO queue_leavers (schedule_id, until_at, numbers) SELECT schedule_id, now(), '{}' FROM schedules;
+
+-- name: schedule_buyers_pkey
+-- Two rows of one person in one schedule.
+INSERT INTO schedule_buyers (schedule_id, user_id, struck_at)
+SELECT schedule_id, user_id, struck_at FROM schedule_buyers LIMIT 1;
+
+-- name: schedule_buyers_counts
+-- Less than nothing.
+UPDATE schedule_buyers SET strikes = -1;
+
+-- name: schedule_buyers_counts__sold
+-- Fewer seats than none.
+UPDATE schedule_buyers SET sold_seats = -1;
+
+-- name: closed_reservations_pkey
+-- One row of the list twice.
+INSERT INTO closed_reservations SELECT * FROM closed_reservations LIMIT 1;
+
+-- name: reservations_archive_pkey
+-- One reservation archived twice.
+INSERT INTO reservations_archive
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, closed_at, amount_minor,
+       closed_by, status, currency, seat_ids, idempotency_key || n, fingerprint
+  FROM reservations, generate_series(1, 2) n WHERE idempotency_key = 'k5';
+
+-- name: reservations_archive_key_unique
+-- One key for two archived reservations.
+INSERT INTO reservations_archive
+SELECT schedule_id, gen_random_uuid(), user_id, created_at, expires_at, closed_at, closed_at, amount_minor,
+       closed_by, status, currency, seat_ids, idempotency_key, fingerprint
+  FROM reservations, generate_series(1, 2) n WHERE idempotency_key = 'k5';
+
+-- name: reservations_archive_is_over
+-- A hold in the archive.
+INSERT INTO reservations_archive
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, closed_at, amount_minor,
+       closed_by, 'HELD', currency, seat_ids, idempotency_key, fingerprint
+  FROM reservations WHERE idempotency_key = 'k5';
+
+-- name: queue_archive_pkey
+-- One record archived twice.
+INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
+SELECT '00000000-0000-7000-8000-0000000000aa', 'join', 1, now(), '{}' FROM generate_series(1, 2);
+
+-- name: queue_archive_kind_known
+-- A record of a kind that nobody knows.
+INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
+VALUES ('00000000-0000-7000-8000-0000000000aa', 'poll', 1, now(), '{}');
+
+-- name: archive_progress_pkey
+-- Two words on how far the archive has come.
+INSERT INTO archive_progress (kind, passed_at, closed_before)
+SELECT 'reservations', now(), now() FROM generate_series(1, 2);
+
+-- name: schedules_return_delay_bounded
+-- Seats that never come back.
+UPDATE schedules SET seats_return_delay_max_s = 86400;

@@ -35,7 +35,6 @@ LOOK_ONLY = {
     "loadtest/queries.sql": "figures of a measurement",
     "platform/migrations.sql": "what the schema lacks",
     "platform/queries.sql": "the clock, the sessions of this process, and a word that changes nothing",
-    "platform/runtime_role.sql": "who may do what; a test tries all of it",
     "seeding.sql": "the demo",
     "demo.sql": "the demo",
 }
@@ -203,7 +202,7 @@ def test_tests_that_do_not_run_are_no_verdict(tree: Tree) -> None:
 
 
 _HOLD_SQL = "src/boxoffice/reservations/functions.sql"
-_HOLD = "reservations_hold_v2"
+_HOLD = "reservations_hold_v3"
 _CLAIM_LUA = "src/boxoffice/reservations/lua/claim.lua"
 _HOLD_TESTS = ["tests/reservations/test_hold.py"]
 

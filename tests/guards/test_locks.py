@@ -365,3 +365,29 @@ async def test_a_sweeper_closes_no_more_than_it_was_asked_for_and_says_whether_t
         stuck = await store.expire(hall.schedule_id, 1)
         assert stuck == Swept(0, more=False), "what is locked is not waited for in a circle"
     assert await store.expire(hall.schedule_id, 2) == Swept(1, more=False)
+
+
+async def test_a_release_waits_for_its_persons_hold(
+    hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
+) -> None:
+    """Both touch the person's row, and a hold that waits for it would wait for a seat's owner."""
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    [row] = await hall.db.fetch(_LOCK_OF_PERSON, buyer, hall.schedule_id)
+    async with _waiting(other, _PERSON, row["lock"], hall.db, _releases(hall, buyer, reservation)):
+        assert await _is_free(third, _RESERVATION, reservation)
+
+
+async def test_a_sweeper_leaves_who_is_deciding_alone(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    busy, idle = [
+        await hall.held(person, f"S00{at}") for at, person in enumerate(hall.people[:2], 1)
+    ]
+    await hall.lapse(busy, idle)
+    [row] = await hall.db.fetch(_LOCK_OF_PERSON, hall.people[0], hall.schedule_id)
+    async with other.transaction():
+        await other.execute(_PERSON, row["lock"])
+        assert await hall.expire() == 1
+        assert await hall.status(busy) == "HELD"
+    assert await hall.expire() == 1

@@ -207,7 +207,9 @@ async def test_a_reading_of_the_seats_is_of_one_hall(db: Database, mine: Hall, o
     )
     states = await store.seat_states(mine.schedule_id)
     assert states is not None
-    assert (states.seats, states.states, states.people) == (4, b"\0\2\1\3", buyer.bytes[8:] * 2)
+    # Eight bytes per seat, zeros where nobody has it; a reservation that ended would follow.
+    people = bytes(8) + buyer.bytes[8:] * 2 + bytes(8)
+    assert (states.seats, states.states, states.people) == (4, b"\0\2\1\3", people)
     assert states.is_open
     await _change(other, "schedules", "status = 'CLOSED'")
     there = await store.seat_states(other.schedule_id)

@@ -48,6 +48,8 @@ _MAY_BE_NULL = {
     "queue_admissions": ("ended_at", "ended_by"),
     "queue_rooms": ("lobby_size",),
     "reservations": ("closed_at", "closed_by"),
+    "reservations_archive": ("closed_by",),
+    "schedule_buyers": ("sold_seats",),
     "schedules": ("sale_closes_at",),
     "seats": ("expires_at", "reservation_id", "user_id"),
     "token_keys": ("verifies_until",),

@@ -26,7 +26,11 @@ from tests.support.waiting import until
 def settings(settings: Settings) -> Settings:
     """Readings so rare that only own changes and notices count; deadlines that are not missed."""
     return msgspec.structs.replace(
-        settings, seats_cache_ms=60_000, seats_verify_ms=60_000, seat_lock_hot_ms=400
+        settings,
+        seats_cache_ms=60_000,
+        seats_verify_ms=60_000,
+        seat_lock_hot_ms=400,
+        hold_lapses_free_max=1_000,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, note
 from hypothesis import settings as hypothesis_settings
@@ -121,7 +122,7 @@ class World:
 
 @pytest.fixture
 def world(settings: Settings) -> Any:
-    world = World(settings)
+    world = World(msgspec.structs.replace(settings, hold_lapses_free_max=1_000_000))
     yield world
     world.close()
 

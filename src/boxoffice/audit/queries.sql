@@ -86,8 +86,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
  LIMIT 20;
 
 -- name: held_seat_has_its_hold
--- A held seat within its time has a held reservation of the same owner, with the same time, that lists
--- it.
+-- A held seat within its time has a reservation of the same owner that lists it: a held one with the same
+-- time, or where the schedule lets seats take their time, one that ended no longer ago than that.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
        s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
        r.expires_at AS reservation_expires_at
@@ -95,14 +95,19 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
   LEFT JOIN reservations r
     ON r.schedule_id = s.schedule_id
    AND r.reservation_id = s.reservation_id
+  LEFT JOIN schedules c
+    ON c.schedule_id = s.schedule_id
  WHERE s.state = 'HELD' AND s.expires_at > $1::timestamptz
-   AND (r.status = 'HELD' AND r.user_id = s.user_id AND r.expires_at = s.expires_at
-        AND s.seat_id = ANY (r.seat_ids)) IS NOT TRUE
+   AND (r.status IN ('HELD', 'CANCELLED') AND r.user_id = s.user_id AND s.seat_id = ANY (r.seat_ids)
+        AND s.expires_at BETWEEN CASE r.status WHEN 'HELD' THEN r.expires_at ELSE r.closed_at END
+            AND CASE r.status WHEN 'HELD' THEN r.expires_at ELSE r.closed_at END
+                + make_interval(secs => c.seats_return_delay_max_s)
+        AND (r.status = 'HELD' OR c.seats_return_delay_max_s > 0)) IS NOT TRUE
  LIMIT 20;
 
 -- name: lapsed_seat_had_its_hold
--- A held seat past its time has a reservation, held or expired, of the same owner, with the same time,
--- that lists it.
+-- A held seat past its time has a reservation of the same owner that lists it: one that is held or expired,
+-- with the same time, or where the schedule lets seats take their time, one that ended so long before.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
        s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
        r.expires_at AS reservation_expires_at
@@ -110,9 +115,15 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
   LEFT JOIN reservations r
     ON r.schedule_id = s.schedule_id
    AND r.reservation_id = s.reservation_id
+  LEFT JOIN schedules c
+    ON c.schedule_id = s.schedule_id
  WHERE s.state = 'HELD' AND s.expires_at <= $1::timestamptz
-   AND (r.status IN ('HELD', 'EXPIRED') AND r.user_id = s.user_id AND r.expires_at = s.expires_at
-        AND s.seat_id = ANY (r.seat_ids)) IS NOT TRUE
+   AND (r.status IN ('HELD', 'EXPIRED', 'CANCELLED') AND r.user_id = s.user_id
+        AND s.seat_id = ANY (r.seat_ids)
+        AND s.expires_at BETWEEN CASE r.status WHEN 'CANCELLED' THEN r.closed_at ELSE r.expires_at END
+            AND CASE r.status WHEN 'CANCELLED' THEN r.closed_at ELSE r.expires_at END
+                + make_interval(secs => c.seats_return_delay_max_s)
+        AND (r.status <> 'CANCELLED' OR c.seats_return_delay_max_s > 0)) IS NOT TRUE
  LIMIT 20;
 
 -- name: free_seat_is_unclaimed
@@ -350,23 +361,27 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.create
  LIMIT 20;
 
 -- name: seat_is_not_held_beyond_its_hold
--- No seat is held for longer than its reservation says, whatever the reservation's status.
+-- No seat is held for longer than its reservation says, and where the schedule lets seats take their time,
+-- for longer than that after it, whatever the reservation's status.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.expires_at,
        r.expires_at AS reservation_expires_at
   FROM seats s
   JOIN reservations r
     ON r.schedule_id = s.schedule_id
    AND r.reservation_id = s.reservation_id
- WHERE s.expires_at > r.expires_at
+  JOIN schedules c
+    ON c.schedule_id = s.schedule_id
+ WHERE s.expires_at > r.expires_at + make_interval(secs => c.seats_return_delay_max_s)
  LIMIT 20;
 
 -- name: availability_recounts
 -- The seats that a schedule offers are those that exist, are not blocked, and that no confirmed
--- reservation and no hold within its time has taken: a lapsed hold takes nothing.
+-- reservation and no hold within its time has taken: a lapsed hold takes nothing, unless the schedule lets
+-- seats take their time to come back.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT coalesce(s.schedule_id, r.schedule_id) AS schedule_id,
                coalesce(s.offered, 0) AS offered,
-               coalesce(s.sellable, 0) - coalesce(r.taken, 0) AS recounted
+               coalesce(s.sellable, 0) - coalesce(r.taken, 0) - coalesce(w.away, 0) AS recounted
           FROM (SELECT s.schedule_id,
                        count(*) FILTER (WHERE s.state <> 'BLOCKED') AS sellable,
                        count(*) FILTER (WHERE s.state NOT IN ('SOLD', 'BLOCKED')
@@ -379,7 +394,18 @@ SELECT count(*) OVER () AS violations, x.*
                       WHERE r.status = 'CONFIRMED'
                          OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
                       GROUP BY r.schedule_id) r
-            ON r.schedule_id = s.schedule_id) x
+            ON r.schedule_id = s.schedule_id
+          LEFT JOIN (SELECT s.schedule_id, count(*) AS away
+                       FROM seats s
+                       JOIN schedules c ON c.schedule_id = s.schedule_id
+                       JOIN reservations r
+                         ON r.schedule_id = s.schedule_id
+                        AND r.reservation_id = s.reservation_id
+                      WHERE c.seats_return_delay_max_s > 0
+                        AND s.state = 'HELD' AND s.expires_at > $1::timestamptz
+                        AND (r.status = 'HELD' AND r.expires_at > $1::timestamptz) IS NOT TRUE
+                      GROUP BY s.schedule_id) w
+            ON w.schedule_id = s.schedule_id) x
  WHERE x.offered <> x.recounted
  LIMIT 20;
 
@@ -394,6 +420,90 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.user_id, sum(cardinality
 HAVING sum(cardinality(r.seat_ids)) > c.ticket_limit
  LIMIT 20;
 
+-- name: row_of_a_person_agrees
+-- Where somebody has counted what a person has and had in a schedule, the reservations say the same, the
+-- archived ones among them.
+SELECT count(*) OVER () AS violations, b.schedule_id, b.user_id, b.sold_seats, b.lapsed, b.released,
+       b.open_ids, x.sold_seats AS seats_confirmed, x.expired, x.cancelled, x.held
+  FROM schedule_buyers b
+  LEFT JOIN (SELECT r.schedule_id, r.user_id,
+                    sum(r.seats) FILTER (WHERE r.status = 'CONFIRMED') AS sold_seats,
+                    count(*) FILTER (WHERE r.status = 'EXPIRED') AS expired,
+                    count(*) FILTER (WHERE r.status = 'CANCELLED') AS cancelled,
+                    array_agg(r.reservation_id ORDER BY r.reservation_id)
+                        FILTER (WHERE r.status = 'HELD') AS held
+               FROM (SELECT l.schedule_id, l.user_id, l.status, l.reservation_id,
+                            cardinality(l.seat_ids) AS seats
+                       FROM reservations l
+                      UNION ALL
+                     SELECT a.schedule_id, a.user_id, a.status, a.reservation_id, 0
+                       FROM reservations_archive a) r
+              GROUP BY r.schedule_id, r.user_id) x
+    ON x.schedule_id = b.schedule_id
+   AND x.user_id = b.user_id
+ WHERE b.sold_seats IS NOT NULL
+   AND (b.sold_seats <> coalesce(x.sold_seats, 0) OR b.lapsed <> coalesce(x.expired, 0)
+        OR b.released <> coalesce(x.cancelled, 0)
+        OR ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id) ORDER BY o.id) <> coalesce(x.held, '{}'))
+ LIMIT 20;
+
+-- name: who_had_something_has_a_row
+-- Everybody with a reservation that ended unpaid has a row; who has an archived one was counted.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT 'closed' AS kind, r.schedule_id, r.user_id
+          FROM reservations r WHERE r.status IN ('EXPIRED', 'CANCELLED')
+         GROUP BY r.schedule_id, r.user_id
+         UNION ALL
+        SELECT 'archived', a.schedule_id, a.user_id
+          FROM reservations_archive a GROUP BY a.schedule_id, a.user_id) x
+  LEFT JOIN schedule_buyers b
+    ON b.schedule_id = x.schedule_id
+   AND b.user_id = x.user_id
+ WHERE b.user_id IS NULL OR (x.kind = 'archived' AND b.sold_seats IS NULL)
+ LIMIT 20;
+
+-- name: archived_once_and_for_good
+-- What is archived is over and nowhere else, and no seat, ticket or payment names it.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT 'not over' AS what, a.schedule_id, a.reservation_id
+          FROM reservations_archive a
+         WHERE a.status NOT IN ('EXPIRED', 'CANCELLED') OR a.archived_at < a.closed_at
+         UNION ALL
+        SELECT 'also live', a.schedule_id, a.reservation_id
+          FROM reservations_archive a
+          JOIN reservations r ON r.schedule_id = a.schedule_id AND r.reservation_id = a.reservation_id
+         UNION ALL
+        SELECT 'named by a seat', a.schedule_id, a.reservation_id
+          FROM reservations_archive a
+          JOIN seats s ON s.schedule_id = a.schedule_id AND s.reservation_id = a.reservation_id
+         UNION ALL
+        SELECT 'named by a ticket', a.schedule_id, a.reservation_id
+          FROM reservations_archive a
+          JOIN tickets t ON t.schedule_id = a.schedule_id AND t.reservation_id = a.reservation_id
+         UNION ALL
+        SELECT 'named by a payment', a.schedule_id, a.reservation_id
+          FROM reservations_archive a
+          JOIN payments p ON p.schedule_id = a.schedule_id AND p.reservation_id = a.reservation_id) x
+ LIMIT 20;
+
+-- name: closed_reservation_will_be_archived
+-- Whatever ended unpaid is on the list of what goes into the archive, and nothing is left of what the
+-- archive says that it has passed.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.closed_at, l.listed_at,
+       p.closed_before
+  FROM reservations r
+  LEFT JOIN (SELECT c.schedule_id, i.id, min(c.closed_at) AS listed_at
+               FROM closed_reservations c
+              CROSS JOIN LATERAL unnest(c.reservation_ids) i (id)
+              GROUP BY c.schedule_id, i.id) l
+    ON l.schedule_id = r.schedule_id
+   AND l.id = r.reservation_id
+  LEFT JOIN archive_progress p
+    ON p.kind = 'reservations'
+ WHERE r.status IN ('EXPIRED', 'CANCELLED')
+   AND (l.id IS NULL OR r.closed_at < p.closed_before)
+ LIMIT 20;
+
 -- name: event_has_its_cause
 -- Every event in the outbox tells of a reservation in a status that can follow, of a payment or of a
 -- charge, with the same person, seats, amount and currency.
@@ -404,7 +514,13 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
           FROM outbox b
          CROSS JOIN LATERAL unnest(b.subject_ids, b.user_ids, b.reservation_ids, b.amounts_minor)
                     WITH ORDINALITY e (subject_id, user_id, reservation_id, amount_minor, at)) o
-  LEFT JOIN reservations r
+  LEFT JOIN (SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.amount_minor, r.currency,
+                    r.seat_ids
+               FROM reservations r
+              UNION ALL
+             SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.amount_minor, a.currency,
+                    a.seat_ids
+               FROM reservations_archive a) r
     ON o.topic LIKE 'reservation.%'
    AND r.schedule_id = o.scope_id
    AND r.reservation_id = o.subject_id
@@ -436,7 +552,7 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
  LIMIT 20;
 
 -- name: hold_will_be_found_when_it_lapses
--- The sweeper has every hold on its list, under the time at which it lapses or an earlier one.
+-- The sweeper has every hold on its list, no later than its seats have come back.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.expires_at
   FROM reservations r
   LEFT JOIN (SELECT h.schedule_id, l.reservation_id, min(h.expires_at) AS due_at
@@ -445,7 +561,10 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.expire
               GROUP BY h.schedule_id, l.reservation_id) h
     ON h.schedule_id = r.schedule_id
    AND h.reservation_id = r.reservation_id
- WHERE r.status = 'HELD' AND (h.due_at <= r.expires_at) IS NOT TRUE
+  LEFT JOIN schedules c
+    ON c.schedule_id = r.schedule_id
+ WHERE r.status = 'HELD'
+   AND (h.due_at <= r.expires_at + make_interval(secs => c.seats_return_delay_max_s)) IS NOT TRUE
  LIMIT 20;
 
 -- name: payment_names_its_tickets
@@ -468,7 +587,9 @@ SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.ticket_ids
 -- No person used one Idempotency-Key twice for holds or payments of a schedule, or for charges.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'hold' AS operation, r.schedule_id, r.user_id, r.idempotency_key, count(*) AS uses
-          FROM reservations r
+          FROM (SELECT k.schedule_id, k.user_id, k.idempotency_key FROM reservations k
+                 UNION ALL
+                SELECT k.schedule_id, k.user_id, k.idempotency_key FROM reservations_archive k) r
          GROUP BY r.schedule_id, r.user_id, r.idempotency_key
         HAVING count(*) > 1
          UNION ALL
@@ -538,6 +659,10 @@ SELECT count(*) OVER () AS violations, g.*
         ('payments', 'payments_once_per_reservation', 'reservation_id, schedule_id', NULL),
         ('payments', 'payments_key_unique', 'user_id, schedule_id, idempotency_key', NULL),
         ('outbox', 'outbox_pkey', 'batch_id, scope_id', NULL),
+        ('schedule_buyers', 'schedule_buyers_pkey', 'schedule_id, user_id', NULL),
+        ('reservations_archive', 'reservations_archive_pkey', 'schedule_id, reservation_id', NULL),
+        ('reservations_archive', 'reservations_archive_key_unique',
+         'user_id, schedule_id, idempotency_key', NULL),
         ('schedules', 'schedules_one_per_instant', 'concert_id, starts_at', '(NOT predates_rules)')
        ) g (table_name, index_name, columns, predicate)
  WHERE NOT EXISTS (

@@ -8,6 +8,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 AVAILABLE, HELD, SOLD, BLOCKED = range(4)
@@ -18,7 +19,8 @@ _STEPS = {
     (AVAILABLE, HELD): (1,),
     (AVAILABLE, SOLD): (3,),
     (AVAILABLE, AVAILABLE): (2,),
-    (HELD, HELD): (2,),
+    # One step: it was released, and comes back later.
+    (HELD, HELD): (1, 2),
     (HELD, SOLD): (2, 4),
     (HELD, AVAILABLE): (1, 3),
 }
@@ -68,7 +70,7 @@ class Reading(NamedTuple):
     """One reading of the database: every seat, who has had a reservation, and the sale.
 
     `people` are those of `people_told`, the last eight bytes of each id, whom the reading before that
-    was taken over did not name in the same place.
+    was taken over did not name in the same place; zeros there name nobody.
     """
 
     now: float
@@ -126,20 +128,21 @@ def reading_of(
         states,
         _numbers("d", expires_at),
         _numbers("q", versions),
-        array("Q", [tail & _TAIL for tail in _numbers("Q", _changed(people, people_before))]),
+        array("Q", [tail & _TAIL for tail in _newcomers(people, people_before)]),
         sale,
         people,
     )
 
 
-def _changed(people: bytes, before: bytes) -> bytes:
-    """Return the parts of `people` that differ: most of it stays as it was from reading to reading."""
-    parts = range(0, len(people), _PEOPLE_PART)
-    return b"".join(
-        people[at : at + _PEOPLE_PART]
-        for at in parts
-        if people[at : at + _PEOPLE_PART] != before[at : at + _PEOPLE_PART]
-    )
+def _newcomers(people: bytes, before: bytes) -> Iterator[int]:
+    """Yield those who stand where nobody or somebody else stood: most stay from reading to reading."""
+    for at in range(0, len(people), _PEOPLE_PART):
+        part, part_before = people[at : at + _PEOPLE_PART], before[at : at + _PEOPLE_PART]
+        if part == part_before:
+            continue
+        now = _numbers("Q", part)
+        then = _numbers("Q", part_before[: len(part_before) & -8])[: len(now)]
+        yield from (new for new, old in zip_longest(now, then, fillvalue=0) if new and new != old)
 
 
 def _numbers(kind: str, packed: bytes) -> "array[Any]":

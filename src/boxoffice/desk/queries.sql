@@ -9,14 +9,30 @@ SELECT s.schedule_id
 
 -- name: of_schedule
 -- Reservations of a schedule, newest first, before a place; of those that list a seat where one is
--- given, in one of its spellings. It reads back along the primary key, and for a seat through what it does not list.
+-- given, in one of its spellings; the archived ones among them. It reads back along the primary keys, and
+-- for a seat through what it does not list.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
        r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
-  FROM reservations r
+  FROM (
+      (SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.amount_minor,
+              r.currency, r.created_at, r.expires_at, r.closed_at
+         FROM reservations r
+        WHERE r.schedule_id = $1
+          AND ($2::uuid IS NULL OR r.reservation_id < $2)
+          AND ($3::text[] IS NULL OR r.seat_ids && $3)
+        ORDER BY r.reservation_id DESC
+        LIMIT $4)
+      UNION ALL
+      (SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
+              a.currency, a.created_at, a.expires_at, a.closed_at
+         FROM reservations_archive a
+        WHERE a.schedule_id = $1
+          AND ($2::uuid IS NULL OR a.reservation_id < $2)
+          AND ($3::text[] IS NULL OR a.seat_ids && $3)
+        ORDER BY a.reservation_id DESC
+        LIMIT $4)
+  ) r
   JOIN users u ON u.user_id = r.user_id
- WHERE r.schedule_id = $1
-   AND ($2::uuid IS NULL OR r.reservation_id < $2)
-   AND ($3::text[] IS NULL OR r.seat_ids && $3)
  ORDER BY r.reservation_id DESC
  LIMIT $4;
 
@@ -26,10 +42,26 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
        r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
   FROM users u
-  JOIN reservations r ON r.user_id = u.user_id AND r.schedule_id = $1
+ CROSS JOIN LATERAL (
+      (SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.amount_minor,
+              r.currency, r.created_at, r.expires_at, r.closed_at
+         FROM reservations r
+        WHERE r.schedule_id = $1
+          AND r.user_id = u.user_id
+          AND ($2::uuid IS NULL OR r.reservation_id < $2)
+          AND ($4::text[] IS NULL OR r.seat_ids && $4))
+      UNION ALL
+      (SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
+              a.currency, a.created_at, a.expires_at, a.closed_at
+         FROM reservations_archive a
+        WHERE a.schedule_id = $1
+          AND a.user_id = u.user_id
+          AND ($2::uuid IS NULL OR a.reservation_id < $2)
+          AND ($4::text[] IS NULL OR a.seat_ids && $4)
+        ORDER BY a.reservation_id DESC
+        LIMIT $5)
+  ) r
  WHERE u.email = $3
-   AND ($2::uuid IS NULL OR r.reservation_id < $2)
-   AND ($4::text[] IS NULL OR r.seat_ids && $4)
  ORDER BY r.reservation_id DESC
  LIMIT $5;
 
@@ -37,9 +69,18 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
 -- One reservation of a schedule.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
        r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
-  FROM reservations r
-  JOIN users u ON u.user_id = r.user_id
- WHERE r.schedule_id = $1 AND r.reservation_id = $2;
+  FROM (
+      SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.amount_minor,
+             r.currency, r.created_at, r.expires_at, r.closed_at
+        FROM reservations r
+       WHERE r.schedule_id = $1 AND r.reservation_id = $2
+       UNION ALL
+      SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
+             a.currency, a.created_at, a.expires_at, a.closed_at
+        FROM reservations_archive a
+       WHERE a.schedule_id = $1 AND a.reservation_id = $2
+  ) r
+  JOIN users u ON u.user_id = r.user_id;
 
 -- name: payments
 -- The payments for a reservation.

@@ -59,6 +59,7 @@ STATUSES: dict[str, int] = {
     "payment_method_unknown": 422,
     "seat_map_invalid": 422,
     "too_many_requests": 429,
+    "hold_cooldown": 429,
     "unavailable": 503,
     "overloaded": 503,
     "outcome_unknown": 503,

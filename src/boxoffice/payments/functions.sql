@@ -83,6 +83,20 @@ BEGIN
               AND r.user_id = c.user_id
               FOR NO KEY UPDATE) l ON true;
 
+    IF array_position(statuses, NULL) IS NOT NULL THEN
+        -- What ended long ago ended all the same.
+        SELECT array_agg(coalesce(c.status, a.status) ORDER BY c.at) INTO statuses
+          FROM unnest(statuses, p_reservation_ids, p_user_ids)
+               WITH ORDINALITY c (status, reservation_id, user_id, at)
+          LEFT JOIN LATERAL (
+               SELECT a.status
+                 FROM reservations_archive a
+                WHERE a.schedule_id = p_schedule_id
+                  AND a.reservation_id = c.reservation_id
+                  AND a.user_id = c.user_id
+               OFFSET 0) a ON true;
+    END IF;
+
     -- Seats that are still these reservations' own; whoever takes over a lapsed hold is waited for.
     SELECT array_agg(w.seat_id ORDER BY w.at, w.n), array_agg(w.at ORDER BY w.at, w.n),
            array_agg(l.place ORDER BY w.at, w.n), array_agg(l.version_after ORDER BY w.at, w.n)
@@ -285,6 +299,24 @@ BEGIN
         RAISE EXCEPTION 'confirmed % reservations of %', changed, cardinality(p_reservation_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'reservation_guard';
     END IF;
+
+    -- Who has a row in this schedule (see the reservations room): what is paid is counted there, and
+    -- whoever pays has not kept seats from others for nothing.
+    UPDATE schedule_buyers b
+       SET sold_seats = b.sold_seats + w.seats, strikes = 0,
+           open_ids = ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id)
+                             WHERE o.id <> ALL (p_reservation_ids))
+      FROM (SELECT l.place, c.seats
+              FROM (SELECT u.user_id, sum(u.seats) AS seats
+                      FROM unnest(p_user_ids, seat_counts) u (user_id, seats)
+                     GROUP BY u.user_id) c
+             CROSS JOIN LATERAL (
+                   SELECT b.ctid AS place
+                     FROM schedule_buyers b
+                    WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                      FOR NO KEY UPDATE) l) w
+     WHERE b.ctid = w.place
+       AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id;
 
     INSERT INTO outbox (
         scope_id, topic, created_at, subject_ids, user_ids, reservation_ids, seat_ids, seats_to,

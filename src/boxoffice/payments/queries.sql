@@ -27,7 +27,11 @@ SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.c
 -- What a person owes for a reservation, for a provider that has to be asked beforehand.
 SELECT r.amount_minor, r.currency, r.status, r.expires_at <= clock_timestamp() AS lapsed
   FROM reservations r
- WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3;
+ WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
+ UNION ALL
+SELECT a.amount_minor, a.currency, a.status, true
+  FROM reservations_archive a
+ WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: charge
 -- Decide a batch of wallet charges.

@@ -26,6 +26,7 @@ ROOMS_WITH_FUNCTIONS = (
     "boxoffice.payments",
     "boxoffice.events",
     "boxoffice.queue",
+    "boxoffice.archive",
 )
 
 _QUERIES = sqlfiles.load("boxoffice.platform", "migrations.sql")

@@ -164,6 +164,7 @@ FIGURES_DROPPED = Counter(
     "boxoffice_figures_dropped_total", "Sums for the live figures that Valkey did not take."
 )
 HOLDS_EXPIRED = Counter("boxoffice_holds_expired_total", "Lapsed holds that the sweeper closed.")
+ARCHIVED = Counter("boxoffice_archived_total", "Rows that were moved into the archive.")
 LOG_LOST = Counter(
     "boxoffice_log_lost_total", "Parts of the log that could not be written, and are lost."
 )

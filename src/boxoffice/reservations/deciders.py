@@ -174,7 +174,7 @@ def _facts(commands: Sequence[HoldCommand], outcomes: Sequence[HoldOutcome]) -> 
             HELD,
             outcome.held.seat_ids,
             outcome.seat_versions,
-            outcome.held.expires_at.timestamp(),
+            (outcome.returns_at or outcome.held.expires_at).timestamp(),
         )
         for command, outcome in zip(commands, outcomes, strict=True)
         if outcome.name == "held" and outcome.held is not None
@@ -201,6 +201,14 @@ def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
     if outcome.name == "held" and outcome.held is not None:
         taken_ms = SeatLock.taken_ms(outcome.held.ttl_s)
     return Ending(claim.owner, claim.seat_ids, taken_ms)
+
+
+def _fact_of_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> Fact:
+    if outcome.returns_at is None:
+        return Fact(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
+    # Held for nobody until then, which for others is the same.
+    ends_at = outcome.returns_at.timestamp()
+    return Fact(command.user_id, HELD, outcome.seat_ids, outcome.seat_versions, ends_at)
 
 
 class ReleaseDecider:
@@ -250,7 +258,7 @@ class ReleaseDecider:
             if outcome.name == "released"
         ]
         if self._news is not None and released:
-            facts = [Fact(c.user_id, AVAILABLE, o.seat_ids, o.seat_versions) for c, o in released]
+            facts = [_fact_of_release(command, outcome) for command, outcome in released]
             await self._news.tell_first(schedule_id, facts)
         if not self._switch.is_off:
             # Also while nothing is claimed here: another pod may have, a moment ago.

@@ -6,6 +6,8 @@
 -- Lock order in every function of the shop: people of a schedule (advisory, sorted), reservations
 -- (sorted), seats (sorted), wallets (sorted).
 -- A hold waits for nobody (try-lock, SKIP LOCKED), so it is never part of a deadlock.
+-- A row of `schedule_buyers` is its person's: only who has the person's lock reads it to decide, or
+-- changes it.
 
 -- Statistics are always late for a sale: a hall that was uploaded a moment ago has none, and the tables
 -- of the hot path grow from nothing within seconds. So no plan may depend on them. Every row is looked
@@ -21,12 +23,17 @@
 -- p_seat_counts[i] of them, the last one at p_seats_to[i], and p_wanted_by names the command of each.
 -- No (person, key) appears twice; p_apart says that no person and no seat does.
 -- outcomes: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
--- seat_taken, ticket_limit; or somebody whose outcome is open is in the way, and it is to be asked again:
--- person_busy (the same person's own request), seat_busy (somebody else's). Null: all are held.
+-- seat_taken, ticket_limit, hold_cooldown; or somebody whose outcome is open is in the way, and it is to be
+-- asked again: person_busy (the same person's own request), seat_busy (somebody else's). Null: all are held.
 -- amounts_minor: of each command that is held, in order. seat_versions: the new versions of its seats.
 -- in_the_way, beside p_seat_ids: whether the seat is why its command was refused; null: none is.
 -- What a replayed command made does not change any more, and is looked up by its key.
-CREATE OR REPLACE FUNCTION reservations_hold_v2(
+-- Who lets more than p_lapses_free_max holds end without paying waits after each further one, first for
+-- p_cooldown_first_s, twice as long each time, up to p_cooldown_max_s: cooldown_s says for each command how
+-- many seconds are left of that at created_at, which is when it was decided; null: nobody waits.
+-- returns_at: where seats take their time to come back, when those of each command that is held do unless
+-- they are paid; null: when the hold ends.
+CREATE OR REPLACE FUNCTION reservations_hold_v3(
     p_schedule_id uuid,
     p_reservation_ids uuid[],
     p_user_ids uuid[],
@@ -37,13 +44,18 @@ CREATE OR REPLACE FUNCTION reservations_hold_v2(
     p_seats_to integer[],
     p_wanted_by integer[],
     p_apart boolean,
+    p_lapses_free_max integer,
+    p_cooldown_first_s integer,
+    p_cooldown_max_s integer,
     OUT outcomes text[],
     OUT created_at timestamptz,
     OUT expires_at timestamptz,
     OUT currency text,
     OUT amounts_minor bigint[],
     OUT seat_versions bigint[],
-    OUT in_the_way boolean[]
+    OUT in_the_way boolean[],
+    OUT cooldown_s double precision[],
+    OUT returns_at timestamptz[]
 )
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -56,11 +68,14 @@ DECLARE
     lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
     decided_at timestamptz;
     hold_until timestamptz;
+    due_at timestamptz;
     schedule record;
     -- Per command: whether its person's lock is ours, and how many seats the person has already.
     person_ours boolean[];
     person_seats bigint[];
     earlier bigint;
+    -- How many of the people have a row of their own.
+    counted bigint;
     within_limit boolean;
     -- Per wanted seat; null where the seat is not free or not to be had now.
     seat_places tid[];
@@ -79,7 +94,7 @@ BEGIN
 
     SELECT s.status = 'OPEN' AND decided_at >= s.sale_opens_at
            AND decided_at < least(s.sale_closes_at, s.starts_at) AS on_sale,
-           s.hold_ttl_s, s.ticket_limit, s.currency
+           s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s
       INTO schedule
       FROM schedules s
      WHERE s.schedule_id = p_schedule_id;
@@ -88,18 +103,26 @@ BEGIN
         RETURN;
     END IF;
     hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
+    due_at := hold_until;
 
-    SELECT array_agg(coalesce(e.seats, 0)), sum(e.reservations),
+    -- Reservations of a person without a row are few; for the others reservations_buyers_v1 counts.
+    SELECT array_agg(coalesce(e.seats, 0)), sum(e.reservations), count(b.user_id),
            bool_and(c.seats > 0 AND c.seats + coalesce(e.seats, 0) <= schedule.ticket_limit)
-      INTO person_seats, earlier, within_limit
+      INTO person_seats, earlier, counted, within_limit
       FROM unnest(p_user_ids, p_seat_counts) c (user_id, seats)
+      LEFT JOIN LATERAL (
+           SELECT b.user_id
+             FROM schedule_buyers b
+            WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+           OFFSET 0) b ON true
      CROSS JOIN LATERAL (
            SELECT count(*) AS reservations,
                   sum(cardinality(r.seat_ids)) FILTER (
                       WHERE r.status = 'CONFIRMED'
                          OR (r.status = 'HELD' AND r.expires_at > decided_at)) AS seats
              FROM reservations r
-            WHERE r.user_id = c.user_id
+            WHERE b.user_id IS NULL
+              AND r.user_id = c.user_id
               AND (r.user_id, r.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)) e;
 
@@ -115,15 +138,22 @@ BEGIN
               AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
               FOR UPDATE OF s SKIP LOCKED) l ON true;
 
-    IF (p_apart AND schedule.on_sale AND within_limit AND earlier = 0
+    IF (p_apart AND schedule.on_sale AND within_limit AND earlier = 0 AND counted = 0
             AND free = cardinality(p_seat_ids) AND true = ALL (person_ours)) IS NOT TRUE THEN
         -- Somebody is in somebody's way; else all get what they want.
+        IF earlier + counted > 0 THEN
+            SELECT b.seats, b.cooldown_s INTO person_seats, cooldown_s
+              FROM reservations_buyers_v1(
+                       p_schedule_id, p_user_ids, decided_at, p_lapses_free_max, p_cooldown_first_s,
+                       p_cooldown_max_s) b;
+        END IF;
         SELECT d.outcomes, d.winners, d.in_the_way INTO outcomes, winners, in_the_way
-          FROM reservations_decide_holds_v2(
+          FROM reservations_decide_holds_v3(
                    p_schedule_id, p_user_ids, p_keys, p_fingerprints, p_seat_ids, p_seat_counts,
-                   p_seats_to, p_wanted_by, person_ours, person_seats, earlier > 0, seat_places,
-                   decided_at, schedule.on_sale, schedule.ticket_limit) d;
+                   p_seats_to, p_wanted_by, person_ours, person_seats, cooldown_s, earlier + counted > 0,
+                   seat_places, decided_at, schedule.on_sale, schedule.ticket_limit) d;
         IF cardinality(winners) = 0 THEN
+            created_at := decided_at;
             RETURN;
         END IF;
 
@@ -150,6 +180,14 @@ BEGIN
                  FROM unnest(prices_minor[c.seats_to - c.seats + 1:c.seats_to]) p (minor)) a;
     END IF;
 
+    IF schedule.return_delay_s > 0 THEN
+        -- Seats that were held together come back together, and nobody knows beforehand when.
+        SELECT array_agg(hold_until + random() * make_interval(secs => schedule.return_delay_s))
+          INTO returns_at
+          FROM unnest(p_reservation_ids);
+        due_at := hold_until + make_interval(secs => schedule.return_delay_s);
+    END IF;
+
     INSERT INTO reservations (
         schedule_id, reservation_id, user_id, created_at, expires_at, amount_minor, currency, seat_ids,
         idempotency_key, fingerprint)
@@ -163,7 +201,7 @@ BEGIN
        SET state = 'HELD',
            reservation_id = p_reservation_ids[w.command],
            user_id = p_user_ids[w.command],
-           expires_at = hold_until,
+           expires_at = coalesce(returns_at[w.command], hold_until),
            version = w.version
       FROM unnest(seat_places, p_seat_ids, seat_versions, p_wanted_by)
            w (place, seat_id, version, command)
@@ -179,7 +217,11 @@ BEGIN
     END IF;
 
     INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
-    VALUES (p_schedule_id, hold_until, p_reservation_ids[1], p_reservation_ids);
+    VALUES (p_schedule_id, due_at, p_reservation_ids[1], p_reservation_ids);
+
+    IF counted > 0 THEN
+        PERFORM reservations_open_v1(p_schedule_id, p_user_ids, p_reservation_ids);
+    END IF;
 
     INSERT INTO outbox (
         scope_id, topic, created_at, subject_ids, user_ids, seat_ids, seats_to, amounts_minor, currency,
@@ -193,11 +235,229 @@ BEGIN
 END;
 $$;
 
+-- For pods of the release before: they know of no cool-down, so nobody has one.
+CREATE OR REPLACE FUNCTION reservations_hold_v2(
+    p_schedule_id uuid,
+    p_reservation_ids uuid[],
+    p_user_ids uuid[],
+    p_keys text[],
+    p_fingerprints bytea[],
+    p_seat_ids text[],
+    p_seat_counts integer[],
+    p_seats_to integer[],
+    p_wanted_by integer[],
+    p_apart boolean,
+    OUT outcomes text[],
+    OUT created_at timestamptz,
+    OUT expires_at timestamptz,
+    OUT currency text,
+    OUT amounts_minor bigint[],
+    OUT seat_versions bigint[],
+    OUT in_the_way boolean[]
+)
+LANGUAGE sql
+AS $$
+SELECT h.outcomes, h.created_at, h.expires_at, h.currency, h.amounts_minor, h.seat_versions, h.in_the_way
+  FROM reservations_hold_v3(
+           p_schedule_id, p_reservation_ids, p_user_ids, p_keys, p_fingerprints, p_seat_ids, p_seat_counts,
+           p_seats_to, p_wanted_by, p_apart, 2147483647, 0, 0) h;
+$$;
+
+-- What people have in a schedule, and how long they have to wait before they may hold again. Per person, in
+-- order: seats, held and paid ones; cooldown_s, null where there is nothing to wait for. A hold that has
+-- lapsed and that nobody has closed yet counts as closed.
+CREATE OR REPLACE FUNCTION reservations_buyers_v1(
+    p_schedule_id uuid,
+    p_user_ids uuid[],
+    p_decided_at timestamptz,
+    p_lapses_free_max integer,
+    p_cooldown_first_s integer,
+    p_cooldown_max_s integer,
+    OUT seats bigint[],
+    OUT cooldown_s double precision[]
+)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT array_agg(coalesce(b.sold_seats, 0) + coalesce(o.seats, 0) ORDER BY c.at),
+           array_agg(CASE WHEN w.strikes > p_lapses_free_max THEN
+               nullif(greatest(date_part('epoch', w.struck_at - p_decided_at)
+                   + least(p_cooldown_first_s * power(2, least(w.strikes - p_lapses_free_max - 1, 30)),
+                           p_cooldown_max_s), 0), 0) END ORDER BY c.at)
+      INTO seats, cooldown_s
+      FROM unnest(p_user_ids) WITH ORDINALITY c (user_id, at)
+      LEFT JOIN LATERAL (
+           SELECT b.sold_seats, b.open_ids, b.strikes, b.struck_at
+             FROM schedule_buyers b
+            WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+           OFFSET 0) b ON true
+     CROSS JOIN LATERAL (
+           SELECT sum(r.seats) FILTER (
+                      WHERE r.status = 'CONFIRMED'
+                         OR (r.status = 'HELD' AND r.expires_at > p_decided_at)) AS seats,
+                  count(*) FILTER (WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed,
+                  max(r.expires_at) FILTER (
+                      WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed_at
+             FROM (SELECT r.status, r.expires_at, cardinality(r.seat_ids) AS seats
+                     FROM reservations r
+                    WHERE b.sold_seats IS NULL
+                      AND r.user_id = c.user_id
+                      AND (r.user_id, r.schedule_id)
+                          BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
+                    UNION ALL
+                   SELECT r.status, r.expires_at, r.seats
+                     FROM unnest(b.open_ids) i (id)
+                    CROSS JOIN LATERAL (
+                          SELECT r.status, r.expires_at, cardinality(r.seat_ids) AS seats
+                            FROM reservations r
+                           WHERE r.schedule_id = p_schedule_id AND r.reservation_id = i.id
+                          OFFSET 0) r
+                    WHERE b.sold_seats IS NOT NULL) r) o
+     CROSS JOIN LATERAL (
+           SELECT coalesce(b.strikes, 0) + o.lapsed AS strikes,
+                  greatest(b.struck_at, o.lapsed_at) AS struck_at
+           OFFSET 0) w;
+END;
+$$;
+
+-- Note new holds of people who have a row. Without one, or where nobody has counted yet, whoever wants to
+-- know looks at the reservations.
+CREATE OR REPLACE FUNCTION reservations_open_v1(
+    p_schedule_id uuid, p_user_ids uuid[], p_reservation_ids uuid[])
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    UPDATE schedule_buyers b SET open_ids = b.open_ids || w.ids
+      FROM (SELECT l.place, c.ids
+              FROM (SELECT h.user_id, array_agg(h.reservation_id) AS ids
+                      FROM unnest(p_user_ids, p_reservation_ids) h (user_id, reservation_id)
+                     GROUP BY h.user_id) c
+             CROSS JOIN LATERAL (
+                   SELECT b.ctid AS place
+                     FROM schedule_buyers b
+                    WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                      FOR NO KEY UPDATE) l) w
+     WHERE b.ctid = w.place
+       AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND b.sold_seats IS NOT NULL;
+END;
+$$;
+
+-- Note that reservations were closed without a payment: with their people, whose locks the transaction has,
+-- and on the list of what will go into the archive.
+CREATE OR REPLACE FUNCTION reservations_note_closed_v1(
+    p_schedule_id uuid, p_reservation_ids uuid[], p_closed_at timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    user_ids uuid[];
+    strikes integer[];
+    lapsed integer[];
+    struck_at timestamptz[];
+BEGIN
+    SELECT array_agg(x.user_id), array_agg(x.strikes), array_agg(x.lapsed), array_agg(x.struck_at)
+      INTO user_ids, strikes, lapsed, struck_at
+      FROM (SELECT r.user_id, count(*)::integer AS strikes, sum(r.lapsed)::integer AS lapsed,
+                   max(r.struck_at) AS struck_at
+              FROM unnest(p_reservation_ids) c (id)
+             CROSS JOIN LATERAL (
+                   SELECT r.user_id, CASE r.status WHEN 'EXPIRED' THEN 1 ELSE 0 END AS lapsed,
+                          least(r.expires_at, p_closed_at) AS struck_at
+                     FROM reservations r
+                    WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+                   OFFSET 0) r
+             GROUP BY r.user_id) x;
+
+    WITH noted AS (
+        UPDATE schedule_buyers b
+           SET open_ids = ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id)
+                                 WHERE o.id <> ALL (p_reservation_ids)),
+               lapsed = b.lapsed + w.lapsed,
+               released = b.released + w.strikes - w.lapsed,
+               strikes = b.strikes + w.strikes,
+               struck_at = greatest(b.struck_at, w.struck_at)
+          FROM (SELECT l.place, c.strikes, c.lapsed, c.struck_at
+                  FROM unnest(user_ids, strikes, lapsed, struck_at) c (user_id, strikes, lapsed, struck_at)
+                 CROSS JOIN LATERAL (
+                       SELECT b.ctid AS place
+                         FROM schedule_buyers b
+                        WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                          FOR NO KEY UPDATE) l) w
+         WHERE b.ctid = w.place
+           AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           AND b.sold_seats IS NOT NULL
+        RETURNING b.user_id
+    ), others AS (
+        SELECT array_agg(c.user_id) AS user_ids, array_agg(c.strikes) AS strikes,
+               array_agg(c.struck_at) AS struck_at
+          FROM unnest(user_ids, strikes, struck_at) c (user_id, strikes, struck_at)
+         WHERE c.user_id NOT IN (SELECT n.user_id FROM noted n)
+    )
+    SELECT o.user_ids, o.strikes, o.struck_at INTO user_ids, strikes, struck_at FROM others o;
+
+    IF user_ids IS NOT NULL THEN
+        PERFORM reservations_count_v1(p_schedule_id, user_ids, strikes, struck_at);
+    END IF;
+
+    INSERT INTO closed_reservations (schedule_id, closed_at, first_reservation_id, reservation_ids)
+    VALUES (p_schedule_id, p_closed_at, p_reservation_ids[1], p_reservation_ids);
+END;
+$$;
+
+-- Count what people, whose locks the transaction has, have and had in a schedule, all of it, into a row of
+-- their own, where nobody has counted yet; and note further strikes.
+CREATE OR REPLACE FUNCTION reservations_count_v1(
+    p_schedule_id uuid, p_user_ids uuid[], p_strikes integer[], p_struck_at timestamptz[])
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    INSERT INTO schedule_buyers AS b (
+        schedule_id, user_id, struck_at, sold_seats, lapsed, released, strikes, open_ids)
+    SELECT p_schedule_id, c.user_id, c.struck_at, coalesce(e.sold_seats, 0), e.lapsed, e.released,
+           c.strikes, coalesce(e.open_ids, '{}')
+      FROM unnest(p_user_ids, p_strikes, p_struck_at) c (user_id, strikes, struck_at)
+     CROSS JOIN LATERAL (
+           SELECT sum(cardinality(r.seat_ids)) FILTER (WHERE r.status = 'CONFIRMED') AS sold_seats,
+                  array_agg(r.reservation_id) FILTER (WHERE r.status = 'HELD') AS open_ids,
+                  count(*) FILTER (WHERE r.status = 'EXPIRED') AS lapsed,
+                  count(*) FILTER (WHERE r.status = 'CANCELLED') AS released
+             FROM reservations r
+            WHERE r.user_id = c.user_id
+              AND (r.user_id, r.schedule_id)
+                  BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)) e
+        ON CONFLICT ON CONSTRAINT schedule_buyers_pkey DO UPDATE
+       SET sold_seats = excluded.sold_seats, open_ids = excluded.open_ids, lapsed = excluded.lapsed,
+           released = excluded.released, strikes = b.strikes + excluded.strikes,
+           struck_at = greatest(b.struck_at, excluded.struck_at)
+     WHERE b.sold_seats IS NULL;
+END;
+$$;
+
 -- Decide holds that are in each other's way or in somebody else's, one after the other in the order of
--- their arrival: each gets all of its seats or none. The arrays are those of reservations_hold_v2, whose
+-- their arrival: each gets all of its seats or none. The arrays are those of reservations_hold_v3, whose
 -- transaction has the people's locks and has locked the seats at seat_places; p_known tells whether any
 -- of the people has been here before.
-CREATE OR REPLACE FUNCTION reservations_decide_holds_v2(
+CREATE OR REPLACE FUNCTION reservations_decide_holds_v3(
     p_schedule_id uuid,
     p_user_ids uuid[],
     p_keys text[],
@@ -208,6 +468,7 @@ CREATE OR REPLACE FUNCTION reservations_decide_holds_v2(
     p_wanted_by integer[],
     p_person_ours boolean[],
     p_person_seats bigint[],
+    p_cooldown_s double precision[],
     p_known boolean,
     p_seat_places tid[],
     p_decided_at timestamptz,
@@ -250,12 +511,14 @@ BEGIN
                     WHEN NOT c.ours THEN 'person_busy'
                     WHEN NOT p_on_sale THEN 'not_on_sale'
                     WHEN c.seats = 0 THEN 'no_seats'
+                    WHEN c.cooldown_s IS NOT NULL THEN 'hold_cooldown'
                     WHEN 'unknown' = ANY (w.seat_is) THEN 'seat_not_found'
                     WHEN 'taken' = ANY (w.seat_is) THEN 'seat_taken'
                     WHEN 'locked' = ANY (w.seat_is) THEN 'seat_busy' END)
       INTO outcomes
-      FROM unnest(p_user_ids, p_keys, p_fingerprints, p_person_ours, p_seat_counts, p_seats_to)
-           c (user_id, key, fingerprint, ours, seats, seats_to)
+      FROM unnest(p_user_ids, p_keys, p_fingerprints, p_person_ours, p_seat_counts, p_seats_to,
+                  p_cooldown_s)
+           c (user_id, key, fingerprint, ours, seats, seats_to, cooldown_s)
      CROSS JOIN LATERAL (
            SELECT seat_is[c.seats_to - c.seats + 1:c.seats_to] AS seat_is OFFSET 0) w
       LEFT JOIN LATERAL (
@@ -266,6 +529,14 @@ BEGIN
               AND (r.user_id, r.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
               AND r.idempotency_key = c.key
+            UNION ALL
+           SELECT a.fingerprint = c.fingerprint
+             FROM reservations_archive a
+            WHERE p_known
+              AND a.user_id = c.user_id
+              AND (a.user_id, a.schedule_id)
+                  BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
+              AND a.idempotency_key = c.key
            OFFSET 0) r ON true;
 
     winners := '{}';
@@ -309,13 +580,15 @@ $$;
 -- outcome: released, reservation_not_found (also another person's), not_held. `key` is the
 -- idempotency key of the hold: with the person it makes the owner token of the seat lock.
 -- seat_versions: where it is released, what each seat's version is now; 0 for a seat that somebody has
--- taken over meanwhile.
-CREATE OR REPLACE FUNCTION reservations_release_v2(
+-- taken over meanwhile. returns_at: where the seats take their time, when they are on sale again.
+CREATE OR REPLACE FUNCTION reservations_release_v3(
     p_schedule_id uuid,
     p_request_ids uuid[],
     p_user_ids uuid[],
     p_reservation_ids uuid[]
-) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text, seat_versions bigint[])
+) RETURNS TABLE (
+    ord integer, outcome text, seat_ids text[], key text, seat_versions bigint[], returns_at timestamptz
+)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -324,9 +597,16 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
+    lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
     decided_at timestamptz;
     released uuid[];
 BEGIN
+    -- The lock of a hold: what a person has is counted in a row of theirs.
+    PERFORM pg_advisory_xact_lock(person.lock)
+       FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
+               FROM unnest(p_user_ids) u (id)
+              ORDER BY lock) person;
+
     PERFORM 1
        FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id) ORDER BY c.id) c
       CROSS JOIN LATERAL (
@@ -361,26 +641,17 @@ BEGIN
     SELECT array_agg(x.reservation_id) INTO released FROM closed x;
 
     IF released IS NOT NULL THEN
-        PERFORM reservations_free_seats_v1(p_schedule_id, released);
+        PERFORM reservations_return_seats_v1(p_schedule_id, released, decided_at);
+        PERFORM reservations_note_closed_v1(p_schedule_id, released, decided_at);
         PERFORM reservations_tell_v1(p_schedule_id, 'reservation.cancelled', released, decided_at);
     END IF;
 
     RETURN QUERY
     SELECT c.ord::integer,
-           CASE WHEN r.reservation_id IS NULL THEN 'reservation_not_found'
+           CASE WHEN r.reservation_id IS NULL AND a.reservation_id IS NULL THEN 'reservation_not_found'
                 WHEN r.closed_by = c.request_id THEN 'released'
                 ELSE 'not_held' END,
-           r.seat_ids, r.idempotency_key,
-           CASE WHEN r.closed_by = c.request_id THEN ARRAY(
-               SELECT coalesce(s.version, 0)
-                 FROM unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
-                 LEFT JOIN LATERAL (
-                      SELECT s.version FROM seats s
-                       WHERE s.schedule_id = p_schedule_id
-                         AND s.seat_id = t.seat_id
-                         AND s.state = 'AVAILABLE'
-                      OFFSET 0) s ON true
-                ORDER BY t.n) END
+           r.seat_ids, r.idempotency_key, v.seat_versions, v.returns_at
       FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
            WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
       LEFT JOIN LATERAL (
@@ -390,7 +661,89 @@ BEGIN
               AND r.reservation_id = c.reservation_id
               AND r.user_id = c.user_id
            OFFSET 0) r ON true
+      LEFT JOIN LATERAL (
+           SELECT a.reservation_id
+             FROM reservations_archive a
+            WHERE r.reservation_id IS NULL
+              AND a.schedule_id = p_schedule_id
+              AND a.reservation_id = c.reservation_id
+              AND a.user_id = c.user_id
+           OFFSET 0) a ON true
+      LEFT JOIN LATERAL (
+           SELECT array_agg(coalesce(s.version, 0) ORDER BY t.n) AS seat_versions,
+                  max(s.expires_at) AS returns_at
+             FROM unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
+             LEFT JOIN LATERAL (
+                  SELECT s.version, s.expires_at FROM seats s
+                   WHERE s.schedule_id = p_schedule_id
+                     AND s.seat_id = t.seat_id
+                     AND (s.state = 'AVAILABLE' OR s.reservation_id = r.reservation_id)
+                  OFFSET 0) s ON true
+            WHERE r.closed_by = c.request_id) v ON true
      ORDER BY c.ord;
+END;
+$$;
+
+-- For pods of the release before: they learn from their next reading when seats come back that take their
+-- time.
+CREATE OR REPLACE FUNCTION reservations_release_v2(
+    p_schedule_id uuid,
+    p_request_ids uuid[],
+    p_user_ids uuid[],
+    p_reservation_ids uuid[]
+) RETURNS TABLE (ord integer, outcome text, seat_ids text[], key text, seat_versions bigint[])
+LANGUAGE sql
+AS $$
+SELECT r.ord, r.outcome, r.seat_ids, r.key,
+       CASE WHEN r.returns_at IS NULL THEN r.seat_versions ELSE '{}' END
+  FROM reservations_release_v3(p_schedule_id, p_request_ids, p_user_ids, p_reservation_ids) r
+ ORDER BY r.ord;
+$$;
+
+-- Put the seats of these released reservations back on sale: at once, or where the schedule wants that,
+-- those of each reservation together at a moment that nobody knows beforehand. Until then they stay held
+-- for a reservation that is over, and lapse like any hold.
+CREATE OR REPLACE FUNCTION reservations_return_seats_v1(
+    p_schedule_id uuid, p_reservation_ids uuid[], p_decided_at timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    delay_s integer;
+BEGIN
+    SELECT c.seats_return_delay_max_s INTO delay_s FROM schedules c WHERE c.schedule_id = p_schedule_id;
+    IF delay_s = 0 THEN
+        PERFORM reservations_free_seats_v1(p_schedule_id, p_reservation_ids);
+        RETURN;
+    END IF;
+
+    UPDATE seats s SET expires_at = w.returns_at, version = s.version + 1
+      FROM (SELECT l.place, w.reservation_id, w.returns_at
+              FROM (SELECT c.id AS reservation_id, t.seat_id,
+                           p_decided_at + c.share * make_interval(secs => delay_s) AS returns_at
+                      FROM (SELECT u.id, random() AS share FROM unnest(p_reservation_ids) u (id)) c
+                     CROSS JOIN LATERAL (
+                           SELECT r.seat_ids FROM reservations r
+                            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+                           OFFSET 0) r
+                     CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
+                     ORDER BY t.seat_id) w
+             CROSS JOIN LATERAL (
+                   SELECT s.ctid AS place
+                     FROM seats s
+                    WHERE s.schedule_id = p_schedule_id
+                      AND s.seat_id = w.seat_id
+                      AND s.reservation_id = w.reservation_id
+                      AND s.state = 'HELD'
+                      FOR NO KEY UPDATE) l) w
+     WHERE s.ctid = w.place
+       AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       AND s.reservation_id = w.reservation_id
+       AND s.state = 'HELD';
 END;
 $$;
 
@@ -475,8 +828,8 @@ $$;
 
 -- Close lapsed holds of one schedule and tidy their seats, the oldest first: at most p_limit of them, out
 -- of the rows of `lapsing_holds` that are due. Selling does not wait for it: a lapsed hold counts as free
--- already. What cannot be closed now, because somebody has it locked, stays for the next time.
--- closed: how many. more: whether it stopped at the limit, and calling again gets further.
+-- already. What cannot be closed now, because somebody has it or its person locked, stays for the next
+-- time. closed: how many, and not more than 500, each of which takes the lock of its person. more: whether it stopped at the limit, and calling again gets further.
 CREATE OR REPLACE FUNCTION reservations_expire_v2(
     p_schedule_id uuid, p_limit integer, OUT closed integer, OUT more boolean)
 LANGUAGE plpgsql
@@ -486,14 +839,17 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 DECLARE
+    lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
     decided_at CONSTANT timestamptz := clock_timestamp();
     due record;
     due_places tid[] := '{}';
     due_ids uuid[] := '{}';
     places tid[];
     lapsed uuid[];
+    given_back uuid[];
     kept bigint;
 BEGIN
+    p_limit := least(p_limit, 500);
     FOR due IN
         SELECT h.ctid AS place, h.reservation_ids
           FROM lapsing_holds h
@@ -517,6 +873,7 @@ BEGIN
                       AND r.reservation_id = c.id
                       AND r.status = 'HELD'
                       AND r.expires_at <= decided_at
+                      AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
                       FOR NO KEY UPDATE SKIP LOCKED) l
              LIMIT p_limit) x;
     closed := coalesce(cardinality(lapsed), 0);
@@ -527,7 +884,22 @@ BEGIN
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
            AND r.status = 'HELD';
         PERFORM reservations_free_seats_v1(p_schedule_id, lapsed);
+        PERFORM reservations_note_closed_v1(p_schedule_id, lapsed, decided_at);
         PERFORM reservations_tell_v1(p_schedule_id, 'reservation.expired', lapsed, decided_at);
+    END IF;
+
+    IF (SELECT c.seats_return_delay_max_s FROM schedules c WHERE c.schedule_id = p_schedule_id) > 0 THEN
+        -- Seats that took their time after a release: they have come back by themselves.
+        SELECT array_agg(r.reservation_id) INTO given_back
+          FROM unnest(due_ids) d (id)
+         CROSS JOIN LATERAL (
+               SELECT r.reservation_id
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.reservation_id = d.id
+                  AND r.status = 'CANCELLED'
+               OFFSET 0) r;
+        PERFORM reservations_free_seats_v1(p_schedule_id, coalesce(given_back, '{}'));
     END IF;
 
     DELETE FROM lapsing_holds h

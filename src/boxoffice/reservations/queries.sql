@@ -1,27 +1,39 @@
 -- name: hold
 -- Decide a batch of holds of one schedule; one row for the whole batch.
-SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions, in_the_way
-  FROM reservations_hold_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions, in_the_way, cooldown_s,
+       returns_at
+  FROM reservations_hold_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: find_holds_by_key
--- What holds with these keys did, for requests whose answer was lost.
+-- What holds with these keys did, however long ago, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
        CASE WHEN r.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
-  JOIN reservations r
-    ON r.schedule_id = $1 AND r.user_id = c.user_id AND r.idempotency_key = c.key
+ CROSS JOIN LATERAL (
+      SELECT r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids,
+             r.fingerprint
+        FROM reservations r
+       WHERE r.schedule_id = $1 AND r.user_id = c.user_id AND r.idempotency_key = c.key
+       UNION ALL
+      SELECT a.reservation_id, a.created_at, a.expires_at, a.amount_minor, a.currency, a.seat_ids,
+             a.fingerprint
+        FROM reservations_archive a
+       WHERE a.schedule_id = $1 AND a.user_id = c.user_id AND a.idempotency_key = c.key
+ ) r
  ORDER BY c.ord;
 
 -- name: release
 -- Decide a batch of releases of one schedule.
-SELECT ord, outcome, seat_ids, key, seat_versions FROM reservations_release_v2($1, $2, $3, $4) ORDER BY ord;
+SELECT ord, outcome, seat_ids, key, seat_versions, returns_at
+  FROM reservations_release_v3($1, $2, $3, $4)
+ ORDER BY ord;
 
 -- name: find_releases
 -- Which of these release requests took effect, for requests whose answer was lost.
 SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key,
-       NULL::bigint[] AS seat_versions
+       NULL::bigint[] AS seat_versions, NULL::timestamptz AS returns_at
   FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY c (reservation_id, request_id, ord)
   JOIN reservations r
     ON r.schedule_id = $1 AND r.reservation_id = c.reservation_id AND r.closed_by = c.request_id
@@ -34,16 +46,34 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
   FROM reservations r
   LEFT JOIN payments p
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
- WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3;
+ WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
+ UNION ALL
+SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency, a.created_at,
+       a.expires_at, NULL, clock_timestamp()
+  FROM reservations_archive a
+ WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: list_of_user
 -- A person's reservations, the newest first, before a place in that order.
 SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
        r.expires_at, p.payment_id, clock_timestamp() AS now
-  FROM reservations r
+  FROM (
+      (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
+              r.created_at, r.expires_at
+         FROM reservations r
+        WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
+        ORDER BY r.reservation_id DESC
+        LIMIT $3)
+      UNION ALL
+      (SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency,
+              a.created_at, a.expires_at
+         FROM reservations_archive a
+        WHERE a.user_id = $1 AND ($2::uuid IS NULL OR a.reservation_id < $2)
+        ORDER BY a.reservation_id DESC
+        LIMIT $3)
+  ) r
   LEFT JOIN payments p
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
- WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
  ORDER BY r.reservation_id DESC
  LIMIT $3;
 

@@ -12,6 +12,7 @@ from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.catalog.seat_maps import Layout
 from boxoffice.errors import (
     CursorInvalid,
+    HoldCooldown,
     Invalid,
     NoAdjacentSeats,
     NotHeld,
@@ -119,6 +120,7 @@ class _HoldCollection:
             NoAdjacentSeats,
             NotOnSale,
             TicketLimit,
+            HoldCooldown,
         ),
     )
     async def on_post(self, call: Call[HoldRequest, Any]) -> Reply:

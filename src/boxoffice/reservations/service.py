@@ -1,6 +1,7 @@
 """The use cases of reservations: hold, look at, list, release."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from boxoffice.batching import GroupCommit
 from boxoffice.catalog.cache import Once
 from boxoffice.catalog.seat_maps import Layout, Seat, SeatMaps, compute
 from boxoffice.errors import (
+    HoldCooldown,
     IdempotencyKeyReused,
     IntegrityError,
     NoAdjacentSeats,
@@ -290,6 +292,9 @@ def _still_free(layout: Layout, choice: Sequence[int], outcome: HoldOutcome) -> 
 
 
 def _held(outcome: HoldOutcome) -> Held:
+    if outcome.cooldown is not None:
+        seconds, available_at = outcome.cooldown
+        raise HoldCooldown(retry_after_s=math.ceil(seconds), available_at=available_at)
     if outcome.held is None or outcome.name == "key_reused":
         _refuse(outcome.name, outcome.seat_ids)
     return outcome.held

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate, compress
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -63,26 +63,31 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class HoldOutcome(msgspec.Struct, frozen=True, gc=False):
     """The database's word on a hold; `seat_ids` names the seats that were in the way.
 
-    `seat_versions`, of a hold that was made just now: the new version of each of its seats.
+    `seat_versions`, of a hold that was made just now: the new version of each of its seats, which come
+    back at `returns_at` unless they are paid, None for at the end of the hold. `cooldown`, of a refusal
+    for that: how long its person has to wait, in seconds, and until when.
     """
 
     name: str
     held: Held | None = None
     seat_ids: tuple[str, ...] = ()
     seat_versions: tuple[int, ...] = ()
+    returns_at: datetime | None = None
+    cooldown: tuple[float, datetime] | None = None
 
 
 class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
     """The database's word on a release.
 
     `seat_versions`, of a release that was made just now: the new version of each seat, 0 for one that
-    belongs to somebody else again.
+    belongs to somebody else again. `returns_at`: when they are on sale again, None for at once.
     """
 
     name: str
     seat_ids: tuple[str, ...] = ()
     key: str = ""
     seat_versions: tuple[int, ...] = ()
+    returns_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +114,30 @@ class Swept:
     more: bool
 
 
+class Cooldown(NamedTuple):
+    """How many holds of a person in a schedule may end unpaid before they wait for the next one, and
+    how long in seconds: `first_s` after the next such end, twice as long each time, up to `max_s`.
+    """
+
+    free_max: int
+    first_s: int
+    max_s: int
+
+
+NO_COOLDOWN = Cooldown(1_000_000, 0, 0)
+
+
 class ReservationStore:
     """The reservations of all schedules."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, cooldown: Cooldown = NO_COOLDOWN) -> None:
         self._db = db
+        self._cooldown = cooldown
 
     async def hold(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> list[HoldOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        (row,) = await self._db.fetch(_QUERIES["hold"], schedule_id, *_columns(commands))
+        args = (schedule_id, *_columns(commands), *self._cooldown)
+        (row,) = await self._db.fetch(_QUERIES["hold"], *args)
         outcomes = _hold_outcomes(commands, row)
         again = [at for at, outcome in enumerate(outcomes) if outcome.name in _EARLIER]
         if again:
@@ -219,7 +239,7 @@ def _columns(commands: Sequence[HoldCommand]) -> tuple[Any, ...]:
 
 
 def _hold_outcomes(commands: Sequence[HoldCommand], row: Record) -> list[HoldOutcome]:
-    names, created_at, expires_at, currency, amounts, versions, in_the_way = row
+    names, created_at, expires_at, currency, amounts, versions, in_the_way, cooldowns, returns = row
     outcomes = []
     start = won = held = 0
     for at, command in enumerate(commands):
@@ -230,11 +250,15 @@ def _hold_outcomes(commands: Sequence[HoldCommand], row: Record) -> list[HoldOut
                 command.reservation_id, created_at, expires_at, amounts[held], currency, seats
             )
             won_to = won + len(seats)
-            outcomes.append(HoldOutcome("held", made, (), tuple(versions[won:won_to])))
+            returns_at = returns[held] if returns else None
+            outcomes.append(HoldOutcome("held", made, (), tuple(versions[won:won_to]), returns_at))
             held, won = held + 1, won_to
         else:
-            blocking = compress(seats, in_the_way[start:end]) if in_the_way else ()
-            outcomes.append(HoldOutcome(names[at], None, tuple(blocking)))
+            blocking = tuple(compress(seats, in_the_way[start:end])) if in_the_way else ()
+            cooldown = None
+            if names[at] == "hold_cooldown":
+                cooldown = cooldowns[at], created_at + timedelta(seconds=cooldowns[at])
+            outcomes.append(HoldOutcome(names[at], None, blocking, cooldown=cooldown))
         start = end
     return outcomes
 
@@ -260,6 +284,7 @@ def _release_outcome(row: Record) -> ReleaseOutcome:
         tuple(row["seat_ids"] or ()),
         row["key"] or "",
         tuple(row["seat_versions"] or ()),
+        row["returns_at"],
     )
 
 

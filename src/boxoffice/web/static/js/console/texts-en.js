@@ -135,6 +135,7 @@ export const en = {
   "reason.seat_taken": "Seat taken",
   "reason.sold_out": "Sold out",
   "reason.no_adjacent_seats": "No seats side by side",
+  "reason.hold_cooldown": "Waiting after unpaid holds",
   "reason.ticket_limit": "Ticket limit",
   "reason.not_on_sale": "Not on sale",
   "reason.queue_pass_required": "Without a pass",

@@ -135,6 +135,7 @@ export const ko = {
   "reason.seat_taken": "이미 선택된 좌석",
   "reason.sold_out": "매진",
   "reason.no_adjacent_seats": "나란한 좌석 없음",
+  "reason.hold_cooldown": "미결제 배정 후 대기",
   "reason.ticket_limit": "1인당 매수 초과",
   "reason.not_on_sale": "판매 중 아님",
   "reason.queue_pass_required": "입장권 없음",

@@ -49,6 +49,7 @@ export const en = {
   "problem.sold_out": "There are no such seats left.",
   "problem.no_adjacent_seats": "Seats are left, but not that many side by side.",
   "problem.not_on_sale": "These seats are not on sale right now.",
+  "problem.hold_cooldown": "You let several holds end without paying. Try again a little later.",
   "problem.ticket_limit": "That would be more tickets than one person may have.",
   "problem.not_held": "This reservation is not waiting to be paid any more.",
   "problem.hold_expired": "The time was up; the seats are on sale again.",

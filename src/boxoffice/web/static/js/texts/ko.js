@@ -49,6 +49,7 @@ export const ko = {
   "problem.sold_out": "남은 좌석이 없습니다.",
   "problem.no_adjacent_seats": "좌석은 남아 있지만 나란히 앉을 수 있는 자리가 부족합니다.",
   "problem.not_on_sale": "지금은 판매 중이 아닙니다.",
+  "problem.hold_cooldown": "결제하지 않고 끝난 임시 배정이 여러 번 있었습니다. 잠시 후 다시 시도해 주세요.",
   "problem.ticket_limit": "1인당 구매 가능한 매수를 넘습니다.",
   "problem.not_held": "더 이상 결제할 수 있는 예약이 아닙니다.",
   "problem.hold_expired": "시간이 지나 좌석이 다시 판매됩니다.",

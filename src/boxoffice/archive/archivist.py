@@ -1,0 +1,80 @@
+"""The archive role: moves what ended long ago out of the way, in bounded batches.
+
+Nobody waits for it, and it waits for nobody. Any number can run at once: each skips what another moves.
+"""
+
+import asyncio
+import contextlib
+from datetime import datetime
+from uuid import UUID
+
+from boxoffice.archive.store import ArchiveStore
+from boxoffice.errors import Unavailable
+from boxoffice.platform import telemetry
+from boxoffice.platform.postgres import Database
+from boxoffice.settings import Settings
+
+
+async def archive_once(store: ArchiveStore, retention_s: float, batch_max: int) -> int:
+    """Move everything that ended more than `retention_s` seconds ago; return how many rows.
+
+    Raises `Unavailable` where there is no database; what goes wrong with one schedule is logged.
+    """
+    closed_before = await store.closed_before(retention_s)
+    moved, is_whole = 0, True
+    for schedule_id in await store.due_schedules(closed_before):
+        archived, kept = await _move(store, schedule_id, closed_before, batch_max)
+        moved += archived
+        is_whole = is_whole and not kept
+    for schedule_id in await store.past_rooms(closed_before):
+        while records := await store.move_record(schedule_id, batch_max):
+            moved += records
+    if is_whole:
+        await store.note_progress(closed_before)
+    telemetry.ARCHIVED.inc(moved)
+    if moved:
+        telemetry.log.info("archived", count=moved)
+    return moved
+
+
+async def _move(
+    store: ArchiveStore, schedule_id: UUID, closed_before: datetime, batch_max: int
+) -> tuple[int, int]:
+    """Move what is due of one schedule; return how many were moved and how many were not."""
+    archived = 0
+    try:
+        while True:
+            moved = await store.move(schedule_id, closed_before, batch_max)
+            archived += moved.archived
+            if not moved.more:
+                return archived, moved.kept
+    except Unavailable:
+        raise
+    except Exception as error:  # the other schedules are not to wait for this one
+        telemetry.log.error(
+            "archive_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error
+        )
+        return archived, 1
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Archive until `stop` is set; a turn that failed is tried again at the next one.
+
+    Raises what connecting to PostgreSQL raises at the start; later outages are waited out.
+    """
+    db = Database(settings)
+    await db.open()
+    try:
+        store = ArchiveStore(db)
+        is_listed = False
+        while not stop.is_set():
+            try:
+                is_listed = is_listed or await store.take_stock() >= 0
+                await archive_once(store, settings.history_retention_s, settings.archive_batch_max)
+            except Exception as error:  # the role outlives whatever one turn meets
+                telemetry.log.error("archive_failed", exc_info=error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(settings.archive_interval_s):
+                    await stop.wait()
+    finally:
+        await db.close()

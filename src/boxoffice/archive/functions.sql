@@ -1,0 +1,156 @@
+-- The moves into the archive; see the reservations room for the conventions of a batch. Each moves a bounded
+-- part in one transaction, waits for nobody, and may be called by several processes at once.
+
+-- Move closed reservations of one schedule that were closed before p_closed_before, the longest closed
+-- first: at most p_limit of them, out of the rows of `closed_reservations` that are due. What somebody has
+-- locked stays for the next time, and so does what a seat still names.
+-- archived: how many. more: whether it stopped at the limit, and calling again gets further. kept: how many
+-- stay for the next time.
+CREATE OR REPLACE FUNCTION archive_reservations_v1(
+    p_schedule_id uuid, p_closed_before timestamptz, p_limit integer,
+    OUT archived integer, OUT more boolean, OUT kept bigint)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
+    moved_at CONSTANT timestamptz := clock_timestamp();
+    due record;
+    due_places tid[] := '{}';
+    due_ids uuid[] := '{}';
+    places tid[];
+    people uuid[];
+BEGIN
+    FOR due IN
+        SELECT c.ctid AS place, c.reservation_ids
+          FROM closed_reservations c
+         WHERE c.schedule_id = p_schedule_id AND c.closed_at < p_closed_before
+         ORDER BY c.closed_at LIMIT p_limit
+           FOR UPDATE SKIP LOCKED
+    LOOP
+        due_places := due_places || due.place;
+        due_ids := due_ids || due.reservation_ids;
+        EXIT WHEN cardinality(due_ids) >= p_limit;
+    END LOOP;
+
+    SELECT array_agg(l.place), array_agg(DISTINCT l.user_id) INTO places, people
+      FROM (SELECT DISTINCT u.id FROM unnest(due_ids) u (id) ORDER BY u.id) c
+     CROSS JOIN LATERAL (
+           SELECT r.ctid AS place, r.user_id
+             FROM reservations r
+            WHERE r.schedule_id = p_schedule_id
+              AND r.reservation_id = c.id
+              AND r.status = ANY ('{EXPIRED,CANCELLED}'::text[])
+              AND NOT EXISTS (
+                  SELECT FROM unnest(r.seat_ids) t (seat_id)
+                   CROSS JOIN LATERAL (
+                         SELECT s.reservation_id FROM seats s
+                          WHERE s.schedule_id = p_schedule_id AND s.seat_id = t.seat_id
+                         OFFSET 0) s
+                   WHERE s.reservation_id = r.reservation_id)
+              AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
+              FOR UPDATE SKIP LOCKED) l;
+    archived := coalesce(cardinality(places), 0);
+    IF archived > 0 THEN
+        -- Who has something in the archive has a row that says so: a hold looks there only then.
+        PERFORM reservations_count_v1(
+            p_schedule_id, people, array_fill(0, ARRAY[cardinality(people)]),
+            array_fill(p_closed_before, ARRAY[cardinality(people)]));
+        WITH moved AS (
+            DELETE FROM reservations r
+             USING unnest(places) w (place)
+             WHERE r.ctid = w.place AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
+            RETURNING r.reservation_id, r.user_id, r.created_at, r.expires_at, r.closed_at, r.amount_minor,
+                      r.closed_by, r.status, r.currency, r.seat_ids, r.idempotency_key, r.fingerprint
+        )
+        INSERT INTO reservations_archive (
+            schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, archived_at,
+            amount_minor, closed_by, status, currency, seat_ids, idempotency_key, fingerprint)
+        SELECT p_schedule_id, m.reservation_id, m.user_id, m.created_at, m.expires_at, m.closed_at, moved_at,
+               m.amount_minor, m.closed_by, m.status, m.currency, m.seat_ids, m.idempotency_key,
+               m.fingerprint
+          FROM moved m;
+    END IF;
+
+    DELETE FROM closed_reservations c
+     USING unnest(due_places) w (place)
+     WHERE c.ctid = w.place AND c.schedule_id IS NOT DISTINCT FROM p_schedule_id;
+
+    WITH left_over AS (
+        SELECT r.closed_at, r.reservation_id
+          FROM unnest(due_ids) c (id)
+         CROSS JOIN LATERAL (
+               SELECT r.closed_at, r.reservation_id
+                 FROM reservations r
+                WHERE r.schedule_id = p_schedule_id
+                  AND r.reservation_id = c.id
+                  AND r.closed_at IS NOT NULL
+               OFFSET 0) r
+    ), put_back AS (
+        INSERT INTO closed_reservations (schedule_id, closed_at, first_reservation_id, reservation_ids)
+        SELECT p_schedule_id, x.closed_at, (array_agg(x.reservation_id))[1], array_agg(x.reservation_id)
+          FROM left_over x
+         GROUP BY x.closed_at
+    )
+    SELECT count(*) INTO kept FROM left_over x;
+    more := cardinality(due_ids) >= p_limit AND kept < cardinality(due_ids);
+END;
+$$;
+
+-- Move the record of the waiting room of one schedule: at most p_limit rows of each kind. archived: how many.
+CREATE OR REPLACE FUNCTION archive_queue_v1(p_schedule_id uuid, p_limit integer, OUT archived integer)
+LANGUAGE plpgsql AS $$
+BEGIN
+    WITH joins AS (
+        DELETE FROM queue_joins j
+         USING (SELECT l.join_id FROM queue_joins l
+                 WHERE l.schedule_id = p_schedule_id
+                 ORDER BY l.join_id LIMIT p_limit
+                   FOR UPDATE SKIP LOCKED) l
+         WHERE j.schedule_id = p_schedule_id AND j.join_id = l.join_id
+        RETURNING 'join' AS kind, j.join_id AS record_id, to_jsonb(j) AS record
+    ), admissions AS (
+        DELETE FROM queue_admissions a
+         USING (SELECT l.number FROM queue_admissions l
+                 WHERE l.schedule_id = p_schedule_id
+                 ORDER BY l.number LIMIT p_limit
+                   FOR UPDATE SKIP LOCKED) l
+         WHERE a.schedule_id = p_schedule_id AND a.number = l.number
+        RETURNING 'admission' AS kind, a.number AS record_id, to_jsonb(a) AS record
+    )
+    INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
+    SELECT p_schedule_id, m.kind, m.record_id, clock_timestamp(), m.record
+      FROM (TABLE joins UNION ALL TABLE admissions) m;
+    GET DIAGNOSTICS archived = ROW_COUNT;
+END;
+$$;
+
+-- Put on the list what was closed and nobody has listed, and note whose it was: reservations that pods of
+-- the release before closed while the schema was brought forward. Returns how many.
+CREATE OR REPLACE FUNCTION archive_take_stock_v1() RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    listed bigint;
+BEGIN
+    WITH missing AS (
+        SELECT r.schedule_id, r.reservation_id, r.user_id, r.closed_at
+          FROM reservations r
+          LEFT JOIN (SELECT c.schedule_id, u.id
+                       FROM closed_reservations c CROSS JOIN unnest(c.reservation_ids) u (id)) l
+            ON l.schedule_id = r.schedule_id AND l.id = r.reservation_id
+         WHERE r.status IN ('EXPIRED', 'CANCELLED') AND l.id IS NULL
+    ), noted AS (
+        INSERT INTO schedule_buyers (schedule_id, user_id, struck_at)
+        SELECT m.schedule_id, m.user_id, max(m.closed_at) FROM missing m GROUP BY m.schedule_id, m.user_id
+            ON CONFLICT ON CONSTRAINT schedule_buyers_pkey DO NOTHING
+    )
+    INSERT INTO closed_reservations (schedule_id, closed_at, first_reservation_id, reservation_ids)
+    SELECT m.schedule_id, m.closed_at, m.reservation_id, ARRAY[m.reservation_id] FROM missing m
+        ON CONFLICT ON CONSTRAINT closed_reservations_pkey DO NOTHING;
+    GET DIAGNOSTICS listed = ROW_COUNT;
+    RETURN listed;
+END;
+$$;

@@ -1,0 +1,54 @@
+"""Nobody keeps seats from others for nothing, however many accounts they hand them around between."""
+
+import time
+
+from .client import Person, Sale, expect, sign_up
+from .conftest import Start, make_organizer, on_sale
+
+_HANDOVERS = 10
+
+
+def _hand_around(people: list[Person], sale: Sale, seats: list[str]) -> tuple[int, str]:
+    """Hold and release the seats in turn; return how often that went well, and what ended it."""
+    for turn in range(_HANDOVERS):
+        person = people[turn % len(people)]
+        held = person.api.keyed(sale.holds, {"seat_ids": seats})
+        if held.status != 201:
+            assert held.status == 429, held.json
+            assert 0 < int(held.headers["retry-after"]) <= 60
+            assert held.json["available_at"].endswith("Z")
+            return turn, held.code
+        expect(person.api.delete(f"/v1/reservations/{held.json['reservation_id']}"), 204)
+    return _HANDOVERS, ""
+
+
+def test_two_accounts_cannot_hand_seats_around_for_ever(start: Start) -> None:
+    server = start()
+    sale = on_sale(make_organizer(server), 10)
+    people = [sign_up(server.api) for _ in range(3)]
+    turns, code = _hand_around(people[:2], sale, sale.seat_ids)
+    assert code == "hold_cooldown"
+    assert turns < _HANDOVERS
+    expect(people[2].api.keyed(sale.holds, {"seat_ids": sale.seat_ids}), 201)
+
+
+def test_who_changes_their_mind_three_times_never_notices(start: Start) -> None:
+    server = start()
+    sale = on_sale(make_organizer(server), 10)
+    buyer = sign_up(server.api)
+    for seat in sale.seat_ids[:3]:
+        held = expect(buyer.api.keyed(sale.holds, {"seat_ids": [seat]}), 201).json
+        expect(buyer.api.delete(f"/v1/reservations/{held['reservation_id']}"), 204)
+    expect(buyer.api.keyed(sale.holds, {"seat_ids": sale.seat_ids[:2]}), 201)
+
+
+def test_the_wait_ends_by_itself(start: Start) -> None:
+    server = start(hold_lapses_free_max="0", hold_cooldown_first_s="1")
+    sale = on_sale(make_organizer(server), 10)
+    buyer = sign_up(server.api)
+    held = expect(buyer.api.keyed(sale.holds, {"seat_ids": ["A-1-1"]}), 201).json
+    expect(buyer.api.delete(f"/v1/reservations/{held['reservation_id']}"), 204)
+    refused = buyer.api.keyed(sale.holds, {"seat_ids": ["A-1-1"]})
+    assert (refused.status, refused.code) == (429, "hold_cooldown")
+    time.sleep(int(refused.headers["retry-after"]))
+    expect(buyer.api.keyed(sale.holds, {"seat_ids": ["A-1-1"]}), 201)
