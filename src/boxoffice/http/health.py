@@ -117,7 +117,7 @@ class Docs:
         own = files("boxoffice.http").joinpath("docs")
         self._page = own.joinpath("index.html").read_bytes()
         self._assets = {"start.js": ("text/javascript", own.joinpath("start.js").read_bytes())}
-        theirs = files("swagger_ui").joinpath("static")
+        theirs = own.joinpath("swagger-ui")
         for name, kind in _ASSETS.items():
             self._assets[name] = (kind, theirs.joinpath(name).read_bytes())
 

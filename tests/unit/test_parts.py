@@ -1,0 +1,76 @@
+"""What the wheel depends on: private parts of others are pinned, and nothing comes for nothing."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "boxoffice"
+# Modules without an underscore that their documentation does not promise.
+UNDOCUMENTED = ("uvicorn.protocols", "prometheus_client.mmap_dict", "redis._parsers")
+PACKAGES = {"prometheus_client": "prometheus-client", "jwt": "pyjwt", "argon2": "argon2-cffi"}
+
+
+def _requirements() -> dict[str, str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [re.fullmatch(r"([a-z0-9-]+)(.*)", one) for one in project["dependencies"]]
+    return {one[1]: one[2] for one in named if one is not None}
+
+
+def _imported() -> Iterator[tuple[str, str]]:
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path.name, one.name) for one in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield from ((path.name, f"{node.module}.{one.name}") for one in node.names)
+
+
+def private_parts(imported: Iterator[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return what is imported that is private, by package."""
+    found: dict[str, set[str]] = {}
+    for _file, name in imported:
+        top = name.partition(".")[0]
+        is_private = any(part.startswith("_") and part != "__future__" for part in name.split("."))
+        if top not in ("boxoffice", "__future__") and (is_private or name.startswith(UNDOCUMENTED)):
+            found.setdefault(PACKAGES.get(top, top), set()).add(name)
+    return found
+
+
+def test_whose_private_parts_are_used_is_pinned_exactly() -> None:
+    wanted = _requirements()
+    found = private_parts(_imported())
+    assert {"uvicorn", "prometheus-client"} <= found.keys(), "the search finds what there is"
+    for package, names in found.items():
+        assert re.fullmatch(r"==\d+(\.\d+)*", wanted[package]), f"{package}: {sorted(names)}"
+
+
+@pytest.mark.parametrize("name", ["asyncpg._x.y", "redis.asyncio._z", "uvicorn.protocols.utils.a"])
+def test_the_search_can_fail(name: str) -> None:
+    assert private_parts(iter([("x.py", name)]))
+    assert not private_parts(iter([("x.py", "asyncpg.pool.Pool")]))
+
+
+def test_what_is_pinned_is_what_is_locked() -> None:
+    lock = (ROOT / "requirements" / "run.lock").read_text(encoding="utf-8")
+    for package, wanted in _requirements().items():
+        if wanted.startswith("=="):
+            assert re.search(rf"^{package}{re.escape(wanted)} ", lock, re.MULTILINE), package
+
+
+@pytest.mark.parametrize("package", ["jinja2", "pyyaml", "swagger-ui-py", "markupsafe"])
+def test_nothing_comes_along_for_three_static_files(package: str) -> None:
+    lock = (ROOT / "requirements" / "run.lock").read_text(encoding="utf-8")
+    assert f"\n{package}==" not in f"\n{lock}"
+
+
+def test_files_of_others_come_with_their_licence() -> None:
+    folder = SOURCE / "http" / "docs" / "swagger-ui"
+    assert "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8")
+    version = re.search(r"Swagger UI (\S+)", (folder / "NOTICE").read_text(encoding="utf-8"))
+    assert version is not None
+    assert f'"{version[1]}"' in (folder / "swagger-ui-bundle.js").read_text(encoding="utf-8")
