@@ -54,6 +54,14 @@ def test_everything_that_a_sale_needs_is_there(documents: dict[str, dict[str, An
     }
 
 
+def test_no_pod_gets_the_links_of_services(documents: dict[str, dict[str, Any]]) -> None:
+    pods = [
+        one["spec"]["template"]["spec"] for one in documents.values() if "template" in one["spec"]
+    ]
+    assert len(pods) == 3
+    assert [pod["enableServiceLinks"] for pod in pods] == [False, False, False]
+
+
 def test_the_figures_are_those_of_the_report(
     spec: Spec, documents: dict[str, dict[str, Any]]
 ) -> None:

@@ -1,5 +1,7 @@
 """From figures to pods: arithmetic that can be done by hand."""
 
+import math
+
 import msgspec
 import pytest
 
@@ -104,12 +106,30 @@ def test_nothing_is_sized_without_figures() -> None:
     for run, why in (
         (samples.run(stopped="interrupted"), "stopped"),
         (samples.run(memory=None), "no_memory"),
-        (samples.run(inference=msgspec.structs.replace(samples.inference(), per_core_per_s=None)),
+        (samples.run(inference=msgspec.structs.replace(samples.inference(), cost_of_mix_s=None)),
          "no_costs"),
     ):  # fmt: skip
         found = sizing.sized(run, None, None, 2)
         assert found.spec is None
         assert [(one.what, one.why) for one in found.refusals] == [("spec", why)]
+
+
+def test_a_short_run_is_sized_by_the_upper_end_of_its_cost() -> None:
+    """A quick run whose interval reaches zero wrote no manifests."""
+    vague = msgspec.structs.replace(
+        samples.inference(),
+        knee=None,
+        per_core_per_s=None,
+        cost_of_mix_s=Estimate(value=1e-3, low=0.0, high=2e-3),
+    )
+    found = sizing.sized(samples.run(inference=vague, prediction=None), None, None, 2)
+    assert found.spec is not None
+    assert (found.spec.peak_per_s, found.spec.peak_from) == (500.0, "core")
+    assert found.spec.pod_per_s == sizing.pod_capacity(vague, 2)
+    assert found.spec.confidence == "poor"
+    for high in (0.0, math.inf):
+        none = msgspec.structs.replace(vague, cost_of_mix_s=Estimate(value=0.0, low=0.0, high=high))
+        assert sizing.sized(samples.run(inference=none), None, None, 2).spec is None
 
 
 def test_a_sale_needs_a_measured_journey() -> None:

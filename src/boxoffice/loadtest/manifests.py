@@ -131,7 +131,8 @@ def _probe(path: str, period_s: int, failures: int) -> dict[str, Any]:
 def _workload(role: str, pod: dict[str, Any], replicas: int | None) -> dict[str, Any]:
     name = _NAME if role == "api" else f"{_NAME}-{role}"
     metadata = {"labels": _labels(role), "annotations": _scraped()}
-    template = {"metadata": metadata, "spec": pod}
+    # The variables of a service called boxoffice would stand among our settings.
+    template = {"metadata": metadata, "spec": {"enableServiceLinks": False, **pod}}
     spec: dict[str, Any] = {"selector": {"matchLabels": _labels(role)}, "template": template}
     if replicas is not None:
         spec["replicas"] = replicas

@@ -11,7 +11,6 @@ from boxoffice.loadtest.model import (
     POSTGRES,
     VALKEY,
     WRITES,
-    Estimate,
     Inference,
     Load,
     MemoryProbe,
@@ -62,14 +61,15 @@ def sized(run: Run, peak_per_s: float | None, sale: Sale | None, processes: int)
 def _spec(
     run: Run, peak_per_s: float | None, forecast: SaleForecast | Refusal | None, processes: int
 ) -> Spec | Refusal:
-    rate = run.inference.per_core_per_s
+    cost = run.inference.cost_of_mix_s
     if run.stopped is not None:
         return Refusal(what="spec", why="stopped")
-    if rate is None:
+    # A short run may not say how cheap a request is: the upper end is what a pod is sized by.
+    if cost is None or not 0 < cost.high < math.inf:
         return Refusal(what="spec", why="no_costs")
     if run.memory is None:
         return Refusal(what="spec", why="no_memory")
-    peak, origin = _peak(run.inference, peak_per_s, forecast, rate)
+    peak, origin = _peak(run.inference, peak_per_s, forecast, 1 / cost.high)
     pod_per_s = pod_capacity(run.inference, processes)
     per_seat = hot_seat_mib(run, run.memory, processes)
     hot_seats = _HOT_SCHEDULES * _SEATS_PER_SCHEDULE
@@ -104,7 +104,7 @@ def _peak(
     inference: Inference,
     stated: float | None,
     forecast: SaleForecast | Refusal | None,
-    rate: Estimate,
+    per_core_per_s: float,
 ) -> tuple[float, str]:
     if stated is not None:
         return stated, "stated"
@@ -112,7 +112,7 @@ def _peak(
         return forecast.peak_per_s, "sale"
     if inference.knee is not None:
         return inference.knee.sustained_per_s, "knee"
-    return rate.low, "core"
+    return per_core_per_s, "core"
 
 
 def pod_capacity(inference: Inference, processes: int) -> float:
