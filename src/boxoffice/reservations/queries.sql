@@ -77,6 +77,30 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
  ORDER BY r.reservation_id DESC
  LIMIT $3;
 
+-- name: active_of_user
+-- A person's reservations that still count, of one schedule or of all: holds that have not lapsed, or what
+-- was paid. The newest first, before a place in that order.
+SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
+       r.expires_at, p.payment_id, clock_timestamp() AS now
+  FROM reservations r
+  LEFT JOIN payments p
+    ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+ WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
+   AND r.status = $4 AND ($4 = 'CONFIRMED' OR r.expires_at > clock_timestamp())
+   AND ($5::uuid IS NULL OR r.schedule_id = $5)
+ ORDER BY r.reservation_id DESC
+ LIMIT $3;
+
+-- name: person_in_schedule
+-- The ticket limit of a schedule, and how many of its seats a person holds or has paid.
+SELECT s.ticket_limit, coalesce(sum(cardinality(r.seat_ids)), 0)::integer AS seats
+  FROM schedules s
+  LEFT JOIN reservations r
+    ON r.schedule_id = s.schedule_id AND r.user_id = $2
+   AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
+ WHERE s.schedule_id = $1
+ GROUP BY s.ticket_limit;
+
 -- name: lapsed_schedules
 -- Schedules that have lapsed holds nobody has tidied yet, the longest waiting first. It steps from
 -- schedule to schedule along the key of `lapsing_holds` and reads only the oldest row of each.

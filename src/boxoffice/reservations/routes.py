@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -31,7 +31,7 @@ from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
 from boxoffice.reservations.service import Reservations
-from boxoffice.reservations.store import Held, Reservation
+from boxoffice.reservations.store import Active, Held, Reservation
 
 RESERVATION_ID = PathId(
     parse_scoped, ReservationNotFound, "An id that a reservation answered with."
@@ -89,6 +89,18 @@ class HeldOut(msgspec.Struct, kw_only=True):
     created_at: datetime
     expires_at: datetime
     expires_in_seconds: int
+
+
+class MineQuery(PageQuery, frozen=True, kw_only=True):
+    """All of them, or only those that still count."""
+
+    status: Annotated[
+        Literal["HELD", "CONFIRMED"] | None,
+        Meta(description="HELD: can be paid at this moment. CONFIRMED: is paid."),
+    ] = None
+    schedule_id: Annotated[
+        UUID | None, Meta(description="With a `status`: of this schedule alone.")
+    ] = None
 
 
 class ReservationOut(HeldOut, kw_only=True):
@@ -185,15 +197,14 @@ class _Mine:
     @operation(
         "List my reservations",
         role="any",
-        query=PageQuery,
+        query=MineQuery,
         returns=Page[ReservationOut],
         problems=(CursorInvalid,),
     )
-    async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
+    async def on_get(self, call: Call[Any, MineQuery]) -> Reply:
         """The newest first."""
-        before = decode_cursor(call.query.cursor, UUID)
         limit = call.query.limit
-        found = await self._service.of_user(call.caller.user_id, before, limit + 1)
+        found = await self._find(call.caller.user_id, call.query, limit + 1)
         layouts = {one.schedule_id: await self._service.layout(one.schedule_id) for one in found}
         return Reply(
             page(
@@ -203,6 +214,15 @@ class _Mine:
                 lambda one: one.reservation_id,
             )
         )
+
+    async def _find(self, user_id: UUID, query: MineQuery, count: int) -> list[Reservation]:
+        before = decode_cursor(query.cursor, UUID)
+        if query.status is not None:
+            wish = Active(query.status, query.schedule_id)
+            return await self._service.active_of_user(user_id, before, count, wish)
+        if query.schedule_id is not None:
+            raise Invalid("A schedule_id goes with a status.")
+        return await self._service.of_user(user_id, before, count)
 
 
 def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:

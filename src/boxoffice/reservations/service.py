@@ -35,6 +35,7 @@ from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Chase, Seating
 from boxoffice.reservations.deciders import HoldDecider, ReleaseDecider
 from boxoffice.reservations.store import (
+    Active,
     Held,
     HoldCommand,
     HoldOutcome,
@@ -141,7 +142,8 @@ class Reservations:
         taken = self._seat_maps.taken(schedule_id, seat_ids, user_id)
         if taken:
             raise SeatTaken(seat_ids=taken)
-        return _held(await self._decide(user_id, schedule_id, key, fingerprint, seat_ids))
+        outcome = await self._decide(user_id, schedule_id, key, fingerprint, seat_ids)
+        return await self._answer(user_id, schedule_id, outcome)
 
     async def hold_best(
         self,
@@ -195,7 +197,7 @@ class Reservations:
             if outcome.name != "seat_taken":
                 break
             faster += 1
-        return _held(outcome)
+        return await self._answer(user_id, schedule_id, outcome)
 
     def _refuse_from_memory(
         self, chase: Chase, schedule_id: UUID, user_id: UUID, quantity: int, grade: str | None
@@ -234,6 +236,28 @@ class Reservations:
         command = HoldCommand(user_id, key, fingerprint, new_id(), tuple(seat_ids))
         return await self._group_commit.submit(self._holds, schedule_id, command)
 
+    async def _answer(self, user_id: UUID, schedule_id: UUID, outcome: HoldOutcome) -> Held:
+        if outcome.name == "ticket_limit":
+            raise await self._beyond_limit(user_id, schedule_id)
+        return _held(outcome)
+
+    async def _beyond_limit(self, user_id: UUID, schedule_id: UUID) -> TicketLimit:
+        """Return the refusal with its numbers; it stands without them where they cannot be read now.
+
+        Looked up for this refusal alone: nobody else of its batch waits for it.
+        """
+        # A deadline needs a task (`http/lane.py`).
+        await asyncio.sleep(0)
+        try:
+            standing = await self._store.standing(schedule_id, user_id)
+        except Problem:
+            standing = None
+        if standing is None:
+            return TicketLimit()
+        limit, held = standing
+        text = f"One person may have {limit} tickets of this schedule, and you have {held}."
+        return TicketLimit(text, limit=limit, held=held, remaining=max(0, limit - held))
+
     async def _chase(self, layout: Layout) -> Chase:
         once = self._chases.get(layout)
         if once is None:
@@ -251,6 +275,12 @@ class Reservations:
     async def of_user(self, user_id: UUID, before: UUID | None, count: int) -> list[Reservation]:
         """Return at most `count` reservations of this person, the newest first."""
         return await self._store.list_of_user(user_id, before, count)
+
+    async def active_of_user(
+        self, user_id: UUID, before: UUID | None, count: int, wish: Active
+    ) -> list[Reservation]:
+        """Return at most `count` reservations of this person that still count, the newest first."""
+        return await self._store.active_of_user(user_id, before, count, wish)
 
     async def release(self, user_id: UUID, reservation: ScopedId) -> None:
         """Give the seats of a hold back; raise `NotHeld` where it is paid, lapsed or released."""

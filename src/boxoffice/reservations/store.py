@@ -107,6 +107,21 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Active:
+    """Which reservations are asked for: HELD or CONFIRMED, of one schedule or of all."""
+
+    status: str
+    schedule_id: UUID | None
+
+
+class Standing(NamedTuple):
+    """How many seats of a schedule one person may have, and has."""
+
+    ticket_limit: int
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """How many lapsed holds were closed, and whether there is more to look at right now."""
 
@@ -206,6 +221,20 @@ class ReservationStore:
         """Return at most `count` reservations of this person, the newest first."""
         rows = await self._db.read(_QUERIES["list_of_user"], user_id, before, count)
         return [_reservation(row) for row in rows]
+
+    async def active_of_user(
+        self, user_id: UUID, before: UUID | None, count: int, wish: Active
+    ) -> list[Reservation]:
+        """Return at most `count` reservations of this person that still count, the newest first."""
+        rows = await self._db.read(
+            _QUERIES["active_of_user"], user_id, before, count, wish.status, wish.schedule_id
+        )
+        return [_reservation(row) for row in rows]
+
+    async def standing(self, schedule_id: UUID, user_id: UUID) -> Standing | None:
+        """Return how many seats a person has and may have; None without such a schedule."""
+        row = await self._db.read_one(_QUERIES["person_in_schedule"], schedule_id, user_id)
+        return None if row is None else Standing(*row)
 
     async def lapsed_schedules(self) -> list[UUID]:
         """Return the schedules that have lapsed holds, the longest waiting first."""

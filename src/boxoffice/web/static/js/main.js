@@ -13,6 +13,7 @@ import { announcer } from "./parts/announce.js";
 import { dismissAll } from "./parts/dialog.js";
 import { Frame } from "./parts/frame.js";
 import { stayInside } from "./parts/inside.js";
+import { mine } from "./parts/mine.js";
 import { sentence } from "./parts/problem.js";
 import { texts } from "./texts/shop.js";
 import { concerts } from "./pages/concerts.js";
@@ -56,7 +57,7 @@ export async function start() {
   session.addEventListener("change", () => frame.redraw());
   addEventListener("unhandledrejection", (event) => uncaught(event.reason));
   addEventListener("error", (event) => uncaught(event.error));
-  synchronize();
+  synchronize().then(() => mine.ask());
   stayInside();
   await router.refresh();
 }

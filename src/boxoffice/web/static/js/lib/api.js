@@ -88,7 +88,7 @@ export async function all(path, options = {}, itemsMax = 1_000) {
   let cursor = "";
   do {
     const query = new URLSearchParams({ limit: "100", ...(cursor && { cursor }) });
-    const page = await get(`${path}?${query}`, options);
+    const page = await get(`${path}${path.includes("?") ? "&" : "?"}${query}`, options);
     items.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor && items.length < itemsMax);

@@ -34,6 +34,12 @@ export class Choice {
     return this.#orphans;
   }
 
+  /** No more than `max` from now on; returns the positions that are given up for it, the last ones. */
+  limit(max) {
+    this.max = max;
+    return this.drop([...this.seats].slice(max));
+  }
+
   has(at) {
     return this.seats.has(at);
   }
@@ -42,7 +48,7 @@ export class Choice {
   toggle(at) {
     if (!this.seats.delete(at)) {
       if (!this.all.isFree(at)) return "seats.notFree";
-      if (this.seats.size >= this.max) return "seats.enough";
+      if (this.seats.size >= this.max) return this.max ? "seats.enough" : "limit.reached";
       this.seats.add(at);
     }
     this.#changed();

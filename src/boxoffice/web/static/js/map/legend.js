@@ -12,7 +12,7 @@ export function legend(seats, filter) {
       h("span", { class: `swatch grade-${grade.color % 6}` }), h("strong", {}, grade.name), " ", h("span", { class: "grade-price" }, price(seats, grade)), " ", left);
     return { at: grade.at, button, left };
   });
-  const shapes = h("ul", { class: "shapes" }, ["free", "chosen", "held", "sold", "blocked"].map((name) => h("li", {}, shape(name), t(`legend.${name}`))));
+  const shapes = h("ul", { class: "shapes" }, ["free", "chosen", "own", "bought", "held", "sold", "blocked"].map((name) => h("li", {}, shape(name), t(`legend.${name}`))));
 
   function choose(grade) {
     only = only === grade ? -1 : grade;
@@ -40,6 +40,8 @@ function shape(name) {
   const drawn = {
     free: () => svg("rect", { class: "full", x: 2, y: 2, width: 12, height: 12, rx: 3 }),
     chosen: () => [svg("rect", { class: "mine", x: 1.5, y: 1.5, width: 13, height: 13, rx: 3.5 }), svg("path", { class: "tick", d: "M4.6 8.4 7 11l4.6-5.2" })],
+    own: () => [svg("rect", { class: "own", x: 1.5, y: 1.5, width: 13, height: 13, rx: 3.5 }), svg("path", { class: "own-mark", d: "M8 4v4.6l3 1.9" })],
+    bought: () => [svg("path", { class: "own", d: "M8 .8 15.2 8 8 15.2.8 8z" }), svg("path", { class: "own-mark", d: "M8 5.4 10.6 8 8 10.6 5.4 8z" })],
     held: () => svg("rect", { class: "edge", x: 3, y: 3, width: 10, height: 10 }),
     sold: () => svg("path", { class: "edge", d: "m5 5 6 6m0-6-6 6" }),
     blocked: () => svg("path", { class: "edge faint", d: "M4 8h8" }),

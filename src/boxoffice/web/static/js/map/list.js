@@ -9,10 +9,11 @@ export class SeatList {
   #buttons = new Map();
   #sections = [];
 
-  /** `isChosen(at)`, `toggle(at)`, and `name(at)`, the words for a seat. */
-  constructor(seats, { isChosen, toggle, name }) {
+  /** `isChosen(at)`, `own(at)` (`HELD`, `SOLD` or empty), `toggle(at)`, and `name(at)`, the words for a seat. */
+  constructor(seats, { isChosen, own = () => "", toggle, name }) {
     this.seats = seats;
     this.isChosen = isChosen;
+    this.own = own;
     this.toggle = toggle;
     this.name = name;
     this.#sections = seats.sections.map((section) => this.#section(section));
@@ -67,9 +68,11 @@ export class SeatList {
     const isChosen = this.isChosen(at);
     const isFree = this.seats.isFree(at);
     button.className = `seat seat-${STATES[this.seats.status[at]].toLowerCase()} grade-${this.seats.grades[this.seats.grade[at]].color % 6}`;
+    const own = this.own(at);
+    if (own) button.classList.add("seat-own", `seat-own-${own.toLowerCase()}`);
     button.setAttribute("aria-pressed", String(isChosen));
     button.setAttribute("aria-label", this.name(at));
-    if (isFree || isChosen) button.removeAttribute("aria-disabled");
+    if (isFree || isChosen || own) button.removeAttribute("aria-disabled");
     else button.setAttribute("aria-disabled", "true");
   }
 }

@@ -26,14 +26,16 @@ export class SeatMap {
   cursor = -1;
 
   /**
+   * `own()` returns pairs of position and kind (`map/own.js`).
    * `words` has `label`, `stage` and `section(name)`; `toggle(at)` is called for a seat that somebody
    * picks, `look(at)` for the seat that somebody points at (-1: none).
    */
-  constructor(seats, { words, chosen, lonely, toggle, look, aspect }) {
+  constructor(seats, { words, chosen, lonely, own = () => [], toggle, look, aspect }) {
     this.seats = seats;
     this.words = words;
     this.chosen = chosen;
     this.lonely = lonely;
+    this.own = own;
     this.toggle = toggle;
     this.look = look;
     this.hall = new Hall(seats, aspect);
@@ -93,7 +95,7 @@ export class SeatMap {
     this.layer.show(context, this.camera, ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const cursor = document.activeElement === this.view ? this.cursor : -1;
-    this.painter.overlay(context, { chosen: this.chosen(), lonely: this.lonely(), cursor }, this.camera);
+    this.painter.overlay(context, { chosen: this.chosen(), lonely: this.lonely(), own: this.own(), cursor }, this.camera);
     if (this.#mouse) this.#point();
   }
 

@@ -23,6 +23,8 @@ export function palette() {
     blocked: color("--seat-blocked"),
     mine: color("--seat-mine"),
     onMine: color("--on-seat-mine"),
+    own: color("--seat-own"),
+    onOwn: color("--on-seat-own"),
     onGrade: color("--on-grade"),
     ink: color("--ink-quiet"),
     strong: color("--ink"),
@@ -66,7 +68,8 @@ export class Painter {
   }
 
   /** Draws what belongs to this person and this moment over the seats. */
-  overlay(context, { chosen, lonely, cursor }, to) {
+  overlay(context, { chosen, lonely, own = [], cursor }, to) {
+    for (const [at, kind] of own) this.#own(context, at, kind, to);
     for (const at of chosen) this.#chosen(context, at, to);
     for (const at of lonely) this.#ring(context, at, to, this.colors.warn, [3, 3]);
     if (cursor >= 0) this.#ring(context, cursor, to, this.colors.strong, []);
@@ -188,6 +191,27 @@ export class Painter {
     context.stroke();
   }
 
+  // Held: a square with a clock's hands. Bought: a lozenge. So they differ by shape too, from each other
+  // and from all that others have.
+  #own(context, at, kind, to) {
+    const size = Math.max(to.scale * 0.86, 8);
+    const { x, y } = this.#corner(at, to, size);
+    context.fillStyle = this.colors.own;
+    context.beginPath();
+    if (kind === "HELD") context.roundRect(x, y, size, size, size * 0.26);
+    else lozenge(context, x + size / 2, y + size / 2, size * 0.56);
+    context.fill();
+    context.strokeStyle = this.colors.onOwn;
+    context.lineWidth = Math.max(1.5, size * 0.1);
+    context.beginPath();
+    if (kind === "HELD") {
+      context.moveTo(x + size * 0.5, y + size * 0.2);
+      context.lineTo(x + size * 0.5, y + size * 0.54);
+      context.lineTo(x + size * 0.74, y + size * 0.68);
+    } else lozenge(context, x + size / 2, y + size / 2, size * 0.2);
+    context.stroke();
+  }
+
   #ring(context, at, to, color, dash) {
     const size = Math.max(to.scale * 1.02, 9);
     const { x, y } = this.#corner(at, to, size);
@@ -272,4 +296,12 @@ export class Painter {
     context.textBaseline = "middle";
     context.fillText(words.stage, px + w / 2, py + h / 2);
   }
+}
+
+function lozenge(context, x, y, half) {
+  context.moveTo(x, y - half);
+  context.lineTo(x + half, y);
+  context.lineTo(x, y + half);
+  context.lineTo(x - half, y);
+  context.closePath();
 }

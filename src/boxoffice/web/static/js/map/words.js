@@ -15,9 +15,9 @@ export function names(seats) {
     price,
     grade: (at) => seats.grades[seats.grade[at]].name,
     /** Everything about it. */
-    whole: (at, isChosen) => t("seat.whole", {
+    whole: (at, isChosen, own = "") => t("seat.whole", {
       place: t("seat.place", place(at)), grade: seats.grades[seats.grade[at]].name, price: price(at),
-      state: t(isChosen ? "seat.CHOSEN" : `seat.${STATES[seats.status[at]]}`),
+      state: t(isChosen ? "seat.CHOSEN" : own ? `seat.own.${own}` : `seat.${STATES[seats.status[at]]}`),
     }),
   };
 }

@@ -1,6 +1,6 @@
 // My page: money, reservations, tickets.
 
-import { get, unlessOurs } from "../lib/api.js";
+import { all, get, unlessOurs } from "../lib/api.js";
 import { h, icon, put } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
@@ -14,13 +14,13 @@ import { chargeForm, wallet } from "../parts/wallet.js";
 const PAGE = 20;
 
 /** The page of whoever is logged in. */
-export async function me({ signal, go }) {
+export async function me({ signal, go, query }) {
   if (!session.isOpen && !(await session.renew("unauthenticated"))) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
   }
   const money_ = await walletCard(signal);
   const [reservations, entries] = await Promise.all([
-    paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
+    query.has("schedule") ? ofSchedule(query.get("schedule"), signal) : paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
   ]);
   const view = [
     h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "quiet" }, session.email),
@@ -60,6 +60,16 @@ async function paged(path, signal, item) {
   await load();
   if (!list.hasChildNodes()) list.append(h("li", { class: "quiet" }, t("me.none")));
   return [list, more];
+}
+
+// What counts towards the ticket limit of one performance.
+async function ofSchedule(id, signal) {
+  const lists = await Promise.all(["HELD", "CONFIRMED"].map((status) => all(`/v1/me/reservations?${new URLSearchParams({ status, schedule_id: id })}`, { signal })));
+  const items = await Promise.all(lists.flat().map((one) => reservationItem(one, signal)));
+  return [
+    h("p", { class: "quiet" }, t("limit.list"), " ", h("a", { href: "/me" }, t("limit.all"))),
+    h("ul", { class: "rows" }, items.length ? items : h("li", { class: "quiet" }, t("me.none"))),
+  ];
 }
 
 const schedules = new Map();

@@ -1,12 +1,13 @@
 // One reservation: paying it before its time is up, giving it back, and once it is paid its tickets.
 
 import { get, Problem, remove } from "../lib/api.js";
-import { countDown, learn, synchronize } from "../lib/clock.js";
+import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, put } from "../lib/dom.js";
 import { countdown, dateTime, money, t } from "../lib/i18n.js";
 import { seatName } from "../map/words.js";
 import { announcer } from "../parts/announce.js";
 import { ICONS } from "../parts/icons.js";
+import { mine } from "../parts/mine.js";
 import { forgetPayment, Paying } from "../parts/paying.js";
 import { reference, sentence } from "../parts/problem.js";
 import { status } from "../parts/status.js";
@@ -19,7 +20,7 @@ const SOON_S = 60;
 export async function reservation({ params, signal, refresh }) {
   const one = await get(`/v1/reservations/${params.reservation_id}`, { signal });
   const schedule = await get(`/v1/schedules/${one.schedule_id}`, { signal, anonymous: true }).catch(ifTakenDown);
-  learn(one.expires_at, one.expires_in_seconds);
+  mine.see(one);
   await synchronize();
   if (one.status !== "HELD") forgetPayment(one.reservation_id);
   const body = one.status === "HELD" ? await toPay(one, signal, refresh)
@@ -59,14 +60,10 @@ async function toPay(one, signal, refresh) {
   const desk = h("section", { class: "card pay" });
   const paying = new Paying({ one, signal, refresh });
   const draw = async () => put(desk, await payDesk(one, paying, signal, draw, refresh));
-  let warned = false;
   countDown(one.expires_at, signal, (left) => {
     put(clock, countdown(left));
+    // The bar, which is on every page, says it aloud.
     box.classList.toggle("warn", left <= SOON_S);
-    if (left <= SOON_S && left > 0 && !warned) {
-      warned = true;
-      announcer.whisper(t("reservation.soon", { n: Math.ceil(left) }));
-    }
   }, () => { if (!paying.isBusy) refresh(); });
   await draw();
   paying.resume();

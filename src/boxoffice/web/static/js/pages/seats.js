@@ -1,26 +1,27 @@
 // Choosing seats: the map, the list beside it, and what becomes of a choice.
 
-import { get, pause } from "../lib/api.js";
+import { all, get, pause, unlessOurs } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, put } from "../lib/dom.js";
 import { countdown, dateTime, list as inWords, t } from "../lib/i18n.js";
 import { hasBegun, saleState } from "../lib/sale.js";
+import { session } from "../lib/session.js";
 import { Choice } from "../map/choice.js";
 import { follow } from "../map/live.js";
 import { legend } from "../map/legend.js";
 import { SeatList } from "../map/list.js";
 import { SeatMap } from "../map/map.js";
+import { Own } from "../map/own.js";
 import { Seats } from "../map/seats.js";
 import { names } from "../map/words.js";
 import { announcer } from "../parts/announce.js";
 import { Holding } from "../parts/holding.js";
 import { ICONS } from "../parts/icons.js";
+import { mine } from "../parts/mine.js";
 import { placeIn } from "../parts/pass.js";
 import { stayNote } from "../parts/stay.js";
 import { bestSeats, choicePanel } from "../parts/choosing.js";
 
-// What one request may ask for, whatever the schedule's own limit is.
-const SEATS_MAX = 10;
 const NEWS_MS = 2_500;
 
 /** The page of a schedule. */
@@ -36,29 +37,54 @@ export async function seats({ params, query, signal, go, refresh }) {
   }
   const found = new Seats(map);
   const words = names(found);
-  const choice = new Choice(id, found, Math.min(schedule.ticket_limit, SEATS_MAX));
+  const own = new Own(found);
+  own.buy(pairs(await bought(id, signal)));
+  own.hold(heldHere(id));
+  const room = () => Math.max(0, Math.min(schedule.ticket_limit - own.count, schedule.seats_per_hold_max));
+  const choice = new Choice(id, found, room());
   const drawing = new SeatMap(found, {
     words: { label: t("seats.mapLabel"), stage: t("seats.stage"), section: (name) => t("seats.section", { name }) },
     chosen: () => choice.seats,
     lonely: () => choice.orphans,
+    own: () => own.all,
     toggle: (at) => toggle(at),
     look: (at, place) => tip.show(at, place),
     aspect: matchMedia("(max-width: 720px)").matches ? 0.75 : 1.5,
   });
-  const beside = new SeatList(found, { isChosen: (at) => choice.has(at), toggle: (at) => toggle(at), name: (at) => words.whole(at, choice.has(at)) });
-  const tip = seatTip(words, choice);
-  const holding = new Holding({ id, seats: found, choice, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions) });
+  const name = (at) => words.whole(at, choice.has(at), own.kind(at));
+  const beside = new SeatList(found, { isChosen: (at) => choice.has(at), own: (at) => own.kind(at), toggle: (at) => toggle(at), name });
+  const tip = seatTip(name);
+  const holding = new Holding({ id, seats: found, choice, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => countAnew() });
   const keys = legend(found, (grade) => drawing.filter(grade));
   const isOpen = saleState(schedule) === "open";
-  const panel = choicePanel({ seats: found, choice, words, toggle: (at) => toggle(at), hold: isOpen && (() => holding.hold(choice.ids)), why: whyNot(schedule) });
+  const panel = choicePanel({ seats: found, choice, words, toggle: (at) => toggle(at), hold: isOpen && (() => holding.hold(choice.ids)), why: () => whyNot(schedule, choice) });
   const best = isOpen && bestSeats({ seats: found, max: () => choice.max, hold: (wish) => holding.holdBest(wish) });
 
   function toggle(at) {
+    if (own.kind(at)) {
+      go(`/reservations/${own.reservationOf(at)}`);
+      return;
+    }
     const refusal = choice.toggle(at);
-    if (refusal) announcer.say(t(refusal, { n: choice.max, seat: words.short(at) }), "bad");
-    else announcer.whisper(words.whole(at, choice.has(at)));
+    if (refusal) announcer.say(t(refusal, { n: refusal === "limit.reached" ? schedule.ticket_limit : choice.max, seat: words.short(at) }), "bad");
+    else announcer.whisper(name(at));
     redraw([at]);
   }
+
+  // What this person holds has changed, here or in another tab, or a hold has lapsed.
+  const heldAnew = () => {
+    const positions = own.hold(heldHere(id));
+    redraw([...positions, ...choice.limit(room())]);
+  };
+  // Somebody else has logged in, or the shop has counted more than is known here.
+  const countAnew = async () => {
+    own.buy(pairs(await bought(id, signal)));
+    await mine.ask();
+    drawing.draw();
+    heldAnew();
+  };
+  mine.addEventListener("change", heldAnew, { signal });
+  session.addEventListener("change", () => countAnew(), { signal });
 
   function redraw(positions) {
     drawing.draw();
@@ -107,10 +133,28 @@ function mustWait(schedule, query) {
 }
 
 // Before the sale one may choose already; held is nothing yet.
-function whyNot(schedule) {
+function whyNot(schedule, choice) {
   const state = saleState(schedule);
   if (state === "soon") return t("choice.soon", { when: dateTime(schedule.sale_opens_at) });
-  return state === "closed" ? t("problem.not_on_sale") : "";
+  if (state === "closed") return t("problem.not_on_sale");
+  if (choice.max) return "";
+  return [t("limit.reached", { n: schedule.ticket_limit }), " ", h("a", { href: `/me?schedule=${schedule.schedule_id}` }, t("limit.mine"))];
+}
+
+function heldHere(id) {
+  return mine.holds.filter((one) => one.schedule_id === id).map((one) => [one.reservation_id, one.seat_ids]);
+}
+
+function pairs(reservations) {
+  return reservations.map((one) => [one.reservation_id, one.seats.map((seat) => seat.seat_id)]);
+}
+
+// Without an answer the map shows them as anybody's; the shop counts them all the same.
+async function bought(id, signal) {
+  if (!session.isOpen) return [];
+  const query = new URLSearchParams({ status: "CONFIRMED", schedule_id: id });
+  const items = await all(`/v1/me/reservations?${query}`, { signal, quiet: true, tries: 1 }).catch(unlessOurs);
+  return items ?? [];
 }
 
 function head(schedule, signal, refresh) {
@@ -142,14 +186,14 @@ function zoomButtons(drawing) {
 }
 
 // What stands beside the pointer; for the keyboard it is said aloud.
-function seatTip(words, choice) {
+function seatTip(name) {
   const view = h("p", { class: "seat-tip", hidden: true, "aria-hidden": "true" });
   return {
     view,
     show(at, place) {
       view.hidden = at < 0 || !place;
       if (at < 0) return;
-      const text = words.whole(at, choice.has(at));
+      const text = name(at);
       if (!place) {
         announcer.whisper(text);
         return;

@@ -4,8 +4,8 @@ import { h, icon, put, uniqueId } from "../lib/dom.js";
 import { list, money, number, t } from "../lib/i18n.js";
 import { ICONS } from "./icons.js";
 
-/** The panel of what is chosen: `{view, redraw()}`. Without `hold`, nothing can be held now: `why` says it. */
-export function choicePanel({ seats, choice, words, toggle, hold, why = "" }) {
+/** The panel of what is chosen: `{view, redraw()}`. Without `hold`, nothing can be held now; `why()` says so, or is empty. */
+export function choicePanel({ seats, choice, words, toggle, hold, why }) {
   const items = h("ul", { class: "chosen" });
   const total = h("p", { class: "total number" });
   const advice = h("p", { class: "notice warn small", role: "status", hidden: true });
@@ -17,7 +17,7 @@ export function choicePanel({ seats, choice, words, toggle, hold, why = "" }) {
     const chosen = [...choice.seats];
     view.classList.toggle("empty", chosen.length === 0);
     view.hidden = chosen.length === 0 && seats.free() === 0;
-    put(items, chosen.length ? chosen.map(item) : h("li", { class: "quiet" }, why || t("choice.none", { n: choice.max })));
+    put(items, chosen.length ? chosen.map(item) : h("li", { class: "quiet" }, why() || t("choice.none", { n: choice.max })));
     put(total, chosen.length ? money(choice.amount, seats.currency) : "");
     put(button, t("choice.hold", { n: chosen.length }));
     button.hidden = chosen.length === 0 || !hold;

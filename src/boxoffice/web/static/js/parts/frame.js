@@ -3,10 +3,12 @@
 import { h, icon, put } from "../lib/dom.js";
 import { currentLanguage, LANGUAGES, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
+import { HoldBar } from "./holdbar.js";
 import { ICONS } from "./icons.js";
 
 export class Frame {
   #onLanguage;
+  #bar = new HoldBar();
   #head = h("header", { class: "head" });
   #main = h("main", { id: "page", tabindex: "-1" });
   #foot = h("footer", { class: "foot" });
@@ -23,9 +25,10 @@ export class Frame {
   redraw() {
     put(this.#head, this.#brand(), this.#ways());
     put(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
+    this.#bar.redraw();
     this.#progress.setAttribute("aria-label", t("busy"));
     const skip = h("a", { class: "skip", href: "#page" }, t("skip"));
-    if (!this.view.contains(this.#main)) put(this.view, skip, this.#head, this.#progress, this.#main, this.#foot);
+    if (!this.view.contains(this.#main)) put(this.view, skip, this.#head, this.#bar.view, this.#progress, this.#main, this.#foot);
     else this.view.firstElementChild.replaceWith(skip);
   }
 
@@ -34,6 +37,7 @@ export class Frame {
     document.title = title ? `${title} · boxoffice` : "boxoffice";
     this.#main.classList.toggle("wide", wide);
     put(this.#main, view);
+    this.#bar.redraw();
     if (!moved) return;
     scrollTo(0, 0);
     this.#main.focus({ preventScroll: true });

@@ -10,6 +10,7 @@ import { nearest } from "../map/advice.js";
 import { HELD } from "../map/seats.js";
 import { announcer } from "./announce.js";
 import { ask } from "./dialog.js";
+import { mine } from "./mine.js";
 import { sentence } from "./problem.js";
 import { passFor } from "./pass.js";
 
@@ -21,8 +22,8 @@ export class Holding {
   #waiting = null;
   isBusy = false;
 
-  constructor({ id, seats, choice, words, hall, signal, go, onGone }) {
-    Object.assign(this, { id, seats, choice, words, hall, signal, go, onGone });
+  constructor({ id, seats, choice, words, hall, signal, go, onGone, onLimit }) {
+    Object.assign(this, { id, seats, choice, words, hall, signal, go, onGone, onLimit });
     this.#name = `hold.${id}`;
   }
 
@@ -62,6 +63,7 @@ export class Holding {
         onRetry: () => this.#say(t("holding.again")),
       });
       kept.set(this.#name, null);
+      mine.see(held);
       this.choice.choose([]);
       this.go(`/reservations/${held.reservation_id}`);
     } catch (error) {
@@ -83,8 +85,20 @@ export class Holding {
     }
     kept.set(this.#name, null);
     if (error.code === "seat_taken" && open.body.seat_ids) await this.#faster(error, open.body.seat_ids);
+    else if (error.code === "ticket_limit") await this.#tooMany(error);
     else if (error.code === "queue_pass_required") this.go(`/schedules/${this.id}/queue`);
     else announcer.say(sentence(error), "bad");
+  }
+
+  // What counts may have been held or bought elsewhere, so the way to it is shown.
+  async #tooMany(error) {
+    this.onLimit();
+    await ask(t("limit.title"), (close) => [
+      h("p", {}, sentence(error)),
+      h("div", { class: "actions" },
+        h("a", { class: "button primary", href: `/me?schedule=${this.id}`, onclick: () => close(null) }, t("limit.mine")),
+        h("button", { type: "button", class: "button", onclick: () => close(null) }, t("close"))),
+    ]);
   }
 
   #askAgain(error) {

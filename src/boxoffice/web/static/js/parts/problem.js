@@ -13,7 +13,8 @@ export function sentence(error) {
     console.error(error);
     return t("problem.bug");
   }
-  const key = `problem.${error.code}`;
+  // Numbers that the shop could not read at that moment are missing.
+  const key = `problem.${error.code}${error.code === "ticket_limit" && "limit" in error.body ? ".known" : ""}`;
   if (hasText(key)) return t(key, error.body);
   return error.body?.detail ?? t("problem.bug");
 }

@@ -1,0 +1,57 @@
+// The bar that stands on every page of the shop while something is held: for how long, and the way to pay.
+
+import { countDown } from "../lib/clock.js";
+import { h, icon, put } from "../lib/dom.js";
+import { countdown, t } from "../lib/i18n.js";
+import { announcer } from "./announce.js";
+import { ICONS } from "./icons.js";
+import { mine } from "./mine.js";
+
+const SOON_S = 60;
+// Said aloud once for each hold, not with every second.
+const warned = new Set();
+
+export class HoldBar {
+  #shown = null;
+  #ticking = new AbortController();
+  view = h("aside", { class: "hold-bar no-print", hidden: true });
+
+  constructor() {
+    mine.addEventListener("change", () => this.redraw());
+    this.redraw();
+  }
+
+  /** Draws it anew: for other holds, another language or another page. */
+  redraw() {
+    this.#ticking.abort();
+    this.#ticking = new AbortController();
+    const holds = location.pathname.startsWith("/organizer") ? [] : mine.holds;
+    this.view.hidden = holds.length === 0;
+    document.documentElement.classList.toggle("has-hold", holds.length > 0);
+    if (!holds.length) return;
+    const [first] = holds;
+    const seats = holds.reduce((sum, one) => sum + one.seat_ids.length, 0);
+    const clock = h("span", { class: "clock", role: "timer" });
+    this.view.setAttribute("aria-label", t("hold.bar"));
+    const pay = h("a", { class: "button primary", href: `/reservations/${first.reservation_id}` }, t("hold.pay"));
+    put(this.view, h("p", {}, icon(ICONS.clock), h("span", {}, t("hold.seats", { n: seats }), " ", clock)),
+      holds.length > 1 && h("a", { class: "hold-all", href: "/me" }, t("hold.all", { n: holds.length })), pay);
+    countDown(first.expires_at, this.#ticking.signal, (left) => this.#tick(first, clock, left), () => this.#lapsed(first));
+  }
+
+  #tick({ reservation_id: id }, clock, left) {
+    put(clock, countdown(left));
+    this.view.classList.toggle("warn", left <= SOON_S);
+    if (left > SOON_S || left <= 0 || warned.has(id)) return;
+    warned.add(id);
+    announcer.whisper(t("reservation.soon", { n: Math.ceil(left) }));
+  }
+
+  // It may have been paid on another device: so one asks before one says that the time is up.
+  async #lapsed({ reservation_id: id }) {
+    this.redraw();
+    mine.dispatchEvent(new Event("change"));
+    const isThere = location.pathname === `/reservations/${id}`;
+    if (!isThere && await mine.hasLapsed(id)) announcer.say(t("hold.over"), "bad");
+  }
+}
