@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
@@ -16,13 +17,16 @@ from .visitor import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SOON = "2035-01-01T00:00:00Z"
-
 
 @pytest.fixture
 def sale(seller: Person) -> Sale:
     """A concert of 20 seats: section A, rows of ten."""
     return on_sale(seller, 20)
+
+
+def tomorrow() -> str:
+    """A moment before the performances of these tests."""
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
 def languages(*wishes: str) -> str:
@@ -240,7 +244,7 @@ async def test_a_grade_that_is_gone_is_not_offered(
 async def test_a_page_that_sells_nothing_now_offers_no_hold(
     visit: Visit, seller: Person, state: str
 ) -> None:
-    sale = on_sale(seller, 10, **({"sale_opens_at": SOON} if state == "soon" else {}))
+    sale = on_sale(seller, 10, **({"sale_opens_at": tomorrow()} if state == "soon" else {}))
     if state == "closed":
         answered(seller.api.post(f"/v1/admin/schedules/{sale.schedule_id}/close"), 200)
     visitor = await visit()

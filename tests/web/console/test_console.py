@@ -409,3 +409,41 @@ async def test_others_see_nothing(
     nobody = await visit()
     await nobody.open(f"/organizer/schedules/{sale.schedule_id}")
     await expect(nobody.page.locator("main").get_by_role("link", name="Log in")).to_be_visible()
+
+
+# Sizes and lines of what shows numbers; a number that wraps has more than one line.
+_WRAPPED = """() => [...document.querySelectorAll(".tile dd, .chart-now, .share-names li")]
+    .filter((one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+        const box = one.parentElement;
+        return lines.size > 1 || box.scrollWidth > box.clientWidth;
+    }).map((one) => one.textContent)"""
+
+
+@pytest.mark.parametrize("width", [360, 700, 1024, 1440])
+async def test_no_number_wraps_and_none_leaves_its_tile(
+    enter: Enter, organizer: Person, width: int
+) -> None:
+    sale = on_sale(organizer, 10)
+    visitor = await enter(
+        organizer,
+        f"/organizer/schedules/{sale.schedule_id}",
+        viewport={"width": width, "height": 900},
+    )
+    page = visitor.page
+
+    async def many(route: Route) -> None:
+        answer = await route.fetch()
+        figures = await answer.json()
+        figures["revenue"]["amount"] = 9_876_543_210_000
+        figures["sales"] = 98_765_432
+        for point in figures["series"]:
+            point["revenue"] = 9_876_543_210_000
+        await route.fulfill(json=figures)
+
+    await page.route("**/figures?*", many)
+    await expect(page.locator(".tile", has_text="Revenue")).to_contain_text("₩9,876,543,210,000")
+    assert await page.evaluate(_WRAPPED) == []
+    assert await visitor.overflow_px() <= 0

@@ -138,7 +138,7 @@ function whyNot(schedule, choice) {
   if (state === "soon") return t("choice.soon", { when: dateTime(schedule.sale_opens_at) });
   if (state === "closed") return t("problem.not_on_sale");
   if (choice.max) return "";
-  return [t("limit.reached", { n: schedule.ticket_limit }), " ", h("a", { href: `/me?schedule=${schedule.schedule_id}` }, t("limit.mine"))];
+  return h("span", {}, t("limit.reached", { n: schedule.ticket_limit }), " ", h("a", { href: `/me?schedule=${schedule.schedule_id}` }, t("limit.mine")));
 }
 
 function heldHere(id) {

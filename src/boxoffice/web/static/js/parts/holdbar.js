@@ -34,8 +34,9 @@ export class HoldBar {
     const clock = h("span", { class: "clock", role: "timer" });
     this.view.setAttribute("aria-label", t("hold.bar"));
     const pay = h("a", { class: "button primary", href: `/reservations/${first.reservation_id}` }, t("hold.pay"));
-    put(this.view, h("p", {}, icon(ICONS.clock), h("span", {}, t("hold.seats", { n: seats }), " ", clock)),
-      holds.length > 1 && h("a", { class: "hold-all", href: "/me" }, t("hold.all", { n: holds.length })), pay);
+    put(this.view, icon(ICONS.clock), h("div", { class: "hold-text" },
+      h("p", {}, t("hold.seats", { n: seats }), " ", clock),
+      holds.length > 1 && h("a", { href: "/me" }, t("hold.all", { n: holds.length }))), pay);
     countDown(first.expires_at, this.#ticking.signal, (left) => this.#tick(first, clock, left), () => this.#lapsed(first));
   }
 
