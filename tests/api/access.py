@@ -182,10 +182,10 @@ def about(buyer: Person, organizer: Person) -> Ask:
         # A reason without anything to be seen: the concert is needed for other rows.
         "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
-        "POST /v1/admin/concerts/{concert_id}/schedules": schedule_body(),
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
     }
     preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
+    schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
 
     def ask(operation: str, caller: Api) -> Answer:
         method, path = operation.format(**ids).split()
@@ -193,6 +193,9 @@ def about(buyer: Person, organizer: Person) -> Ask:
             caller = sign_up(caller.of("")).api
         if operation == preview:
             return caller.post(path, body=_SEAT_MAP, headers={"Content-Type": "text/csv"})
+        if operation == schedules:
+            # A concert has one schedule at an instant: each one is at another.
+            return caller.keyed(path, schedule_body())
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
         return caller.call(method, path)
