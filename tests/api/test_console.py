@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -187,6 +188,24 @@ def test_what_was_found_is_paged(shop: tuple[Person, Person, Sale, str, str]) ->
         ("seat_id=%00", "invalid"),
     ):
         refused(organizer.api.get(f"{path}&{bad}"), code)
+
+
+def test_a_seat_is_found_in_any_form(server: Running) -> None:
+    """Its id was typed into a file in one form, and is typed into the search in another."""
+    organizer, operator = make_organizer(server), make_organizer(server, "operator")
+    buyer, sale = rich(server.api), draft(organizer, 0)
+    seats = [{"section": "가", "row": "1", "number": 1, "grade": "R", "price": 1}]
+    admin = f"/v1/admin/schedules/{sale.schedule_id}"
+    expect(organizer.api.post(f"{admin}/seats", {"seats": seats}), 201)
+    expect(organizer.api.post(f"/v1/admin/concerts/{sale.concert_id}/publish"), 200)
+    expect(organizer.api.post(f"{admin}/open"), 200)
+    held = hold(buyer, sale, "가-1-1").json["reservation_id"]
+    for person in (organizer, operator):
+        for typed in ("가-1-1", "\u1100\u1161-1-1", " 가-1-1 "):
+            for about in ("", f"&email={buyer.email}", f"&reservation_id={held}"):
+                found = find(person, sale, f"seat_id={quote(typed)}{about}")
+                assert [one["reservation_id"] for one in found] == [held], (typed, about)
+        assert find(person, sale, f"seat_id={quote('각-1-1')}") == []
 
 
 def test_the_history_of_a_reservation(shop: tuple[Person, Person, Sale, str, str]) -> None:

@@ -106,6 +106,15 @@ async def test_a_grade_is_kept_to(service: Reservations, hall: Hall) -> None:
         await service.hold_best(buyer, hall.schedule_id, "l", 1, "VIP")
 
 
+async def test_a_grade_of_an_earlier_release_is_found_in_the_form_of_today(
+    service: Reservations, hall: Hall
+) -> None:
+    query = "UPDATE seats SET grade = $2 WHERE schedule_id = $1 AND seat_id = 'S005'"
+    await hall.db.fetch(query, hall.schedule_id, "\u1100\u1161")
+    held = await service.hold_best(hall.people[0], hall.schedule_id, "k", 1, "가")
+    assert held.seat_ids == ("S005",)
+
+
 async def test_everybody_at_once_gets_neighbours_until_the_row_is_full(
     service: Reservations, db: Database
 ) -> None:

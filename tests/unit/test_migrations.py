@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -190,3 +191,31 @@ async def test_schedules_from_before_the_rules_of_an_instant_stay_as_they_are(
     ):
         with pytest.raises(broken):
             await db.fetch(copy, first, json.dumps({"schedule_id": str(uuid4()), **change}))
+
+
+_TYPED = """
+INSERT INTO users (user_id, email, name, password_hash, role)
+VALUES ($1, $1::uuid || '@example.org', $2, '-', 'organizer');
+INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, description)
+VALUES ($1, $1, $2, $2, $2, $2)
+"""
+
+
+async def test_text_from_before_there_was_one_form_takes_it(
+    settings: Settings, db: Database
+) -> None:
+    before = next(one for one in numbered() if "IS NOT NORMALIZED" in one.statements)
+    await _back_to(settings, [one for one in numbered() if one.version < before.version][-1])
+    typed = {uuid4(): text for text in (unicodedata.normalize("NFD", "가각 é"), "가각 é", "Plain")}
+    for person, text in typed.items():
+        for statement in _TYPED.split(";\n"):
+            await db.fetch(statement, person, text)
+    assert await migrate(settings) > 0
+    kept = await db.fetch(
+        "SELECT u.user_id, u.name, c.title, c.artist, c.venue, c.description, c.taken_down_at"
+        " FROM users u JOIN concerts c ON c.concert_id = u.user_id"
+    )
+    assert {row["user_id"]: tuple(row)[1:] for row in kept} == {
+        person: (*[unicodedata.normalize("NFC", text)] * 5, None) for person, text in typed.items()
+    }
+    await db.fetch("UPDATE users SET role = 'operator'")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 
 from boxoffice.catalog.seat_maps import AVAILABLE, Seat
+from boxoffice.platform.text import composed
 from boxoffice.reservations import rules
 
 _IS_FREE = bytes(status == AVAILABLE for status in range(256))
@@ -40,7 +41,8 @@ class Seating:
     """The seats of a layout, all of them and by grade, ready to be searched for neighbours."""
 
     def __init__(self, seats: Sequence[Seat]) -> None:
-        self.grades = [seat.grade for seat in seats]
+        # A grade is asked for in the form in which text is kept; earlier releases kept others too.
+        self.grades = [composed(seat.grade) for seat in seats]
         by_grade: dict[str, list[int]] = {}
         for position, grade in enumerate(self.grades):
             by_grade.setdefault(grade, []).append(position)
