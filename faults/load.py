@@ -103,19 +103,21 @@ class Load:
         since_s: float | None = None,
         struck: Sequence[str] | None = None,
         is_mute: bool = False,
+        is_lossy: bool = False,
     ) -> Iterator[None]:
         """Excuse failures from here, or `since_s`, until what the fault struck sells again.
 
         `struck` are the names of the endpoints, None for all. Each of them has to sell something that
         was asked for after the block, and nothing is excused that begins `grace_s` after it, or later.
         `is_mute`: the struck ones are stopped and cannot answer, which excuses their silence.
+        `is_lossy`: what was committed and not acknowledged may be lost, and have been seen before.
         """
         begin_s = time.monotonic() if since_s is None else since_s
         try:
             yield
         finally:
             over_s = time.monotonic()
-            window = Window(name, begin_s, over_s, over_s + grace_s, struck, is_mute)
+            window = Window(name, begin_s, over_s, over_s + grace_s, struck, is_mute, is_lossy)
             self.record.windows.append(window)
 
     async def next_sale(self, at_s: float, *, within_s: float = 60.0) -> float:

@@ -153,7 +153,8 @@ class Window:
     It excuses failures of the endpoints that it struck, of all where `struck` is None. For these it
     lasts until each of them has sold something that was asked for after `over_s`, and `SETTLING_S`
     more, and at the latest until `end_s`. Silence it excuses only where the struck ones were stopped,
-    and so could not say anything (`is_mute`).
+    and so could not say anything (`is_mute`). Where a database was lost with commits that nobody was
+    told of (`is_lossy`), refusals of that time may rest on these.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Window:
     end_s: float
     struck: Collection[str] | None = None
     is_mute: bool = False
+    is_lossy: bool = False
 
     def excuses(self, one: Attempt) -> bool:
         """Say whether that failure is this fault's."""
@@ -305,12 +307,21 @@ class Record:
         for released in self.releases:
             yield _told(Operation.RELEASED, released, seats.get(released.reservation_id, ()))
         for refused in self.refusals:
+            if self._rests_on_what_was_lost(refused):
+                continue
             operation = _REFUSED.get(refused.code, Operation.REFUSED)
             yield _told(operation, refused, refused.seats)
         for one in (*self.unsettled.values(), *self.late.values()):
             if one.what in _UNSETTLED:
                 operation = _UNSETTLED[one.what]
                 yield operation, one.person, one.seats, one.reservation_id, one.begin_s, inf
+
+    def _rests_on_what_was_lost(self, refused: Refused) -> bool:
+        """Say whether somebody may have been refused for a hold that no promise was ever made of."""
+        return refused.code not in _REFUSED and any(
+            one.is_lossy and one.begin_s <= refused.end_s and refused.begin_s <= one.over_s
+            for one in self.windows
+        )
 
 
 def _closed(window: Window, sales: Sequence[Attempt], endpoints: Collection[str]) -> Window:

@@ -62,7 +62,7 @@ def failing_over(away: Away) -> Callable[[World, Load, Random, int], Awaitable[O
         seen = Observations()
         for _ in range(trials):
             await load.sell_for(random.uniform(0.5, 1.5))
-            with load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S):
+            with load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S, is_lossy=True):
                 await _fail_over(world, load, away, seen)
             seen.trials += 1
             seen.broken += await audit_now(world.settings)

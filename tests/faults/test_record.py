@@ -151,6 +151,21 @@ def test_the_history_has_every_seat_and_says_what_is_unknown() -> None:
     assert [one.seat for one in history.events if not one.is_known] == ["B2"]
 
 
+def test_a_refusal_may_rest_on_a_hold_that_was_lost_unpromised() -> None:
+    record = Record(
+        refusals=[
+            Refused(1, ("A1",), "", "seat_taken", begin_s, begin_s + 0.1)
+            for begin_s in (0.5, 1.5, 2.5)
+        ]
+        + [Refused(1, ("B1",), "r9", "hold_expired", 1.5, 1.6)]
+    )
+    lossy = Window("PostgreSQL", 1.0, 2.0, 7.0, is_lossy=True)
+    for windows, begins_s in (([], [0.5, 1.5, 1.5, 2.5]), ([lossy], [0.5, 1.5, 2.5])):
+        record.windows = windows
+        told = record.history(["ann", "bob"], 60.0).events
+        assert sorted(one.begin_s for one in told) == begins_s
+
+
 def test_a_percentile_is_one_of_the_values() -> None:
     assert percentile([1.0, 2.0, 3.0], 50) == 2.0
     assert percentile([1.0, 2.0, 3.0], 99) == 3.0
