@@ -138,11 +138,25 @@ def serve(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    runtime_role: Annotated[
+        str | None,
+        typer.Option(help="Give this role, made where it is missing, what serving needs."),
+    ] = None,
+) -> None:
     """Bring the database's schema and functions up to date."""
     from boxoffice.platform.migrations import migrate as bring_up_to_date  # noqa: PLC0415 — costs time
+    from boxoffice.platform.runtime_role import grant as grant_rights  # noqa: PLC0415 — costs time
 
-    steps = asyncio.run(bring_up_to_date(_addressed(), _say))
+    settings = _addressed(runtime_role=runtime_role)
+
+    async def work() -> int:
+        steps = await bring_up_to_date(settings, _say)
+        if settings.runtime_role:
+            await grant_rights(settings, settings.runtime_role, _say)
+        return steps
+
+    steps = asyncio.run(work())
     progress.print(f"the database is up to date ({steps} steps taken)")
 
 

@@ -47,6 +47,13 @@ Token = Annotated[
         description="16 to 256 signs of ASCII without blanks, or empty for none",
     ),
 ]
+Role = Annotated[
+    str,
+    Meta(
+        pattern="^([a-z_][a-z0-9_]{0,62})?$",
+        description="a name of PostgreSQL in small letters, or empty for none",
+    ),
+]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
 ]
@@ -101,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     stream_socket_buffer_bytes: Bytes = 65_536
 
     # PostgreSQL
+    # The role that serves; `boxoffice migrate` makes it and gives it its rights.
+    runtime_role: Role = ""
     db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
     db_pooler: Literal["none", "transaction"] = "none"
     db_connect_timeout_ms: Milliseconds = 5_000

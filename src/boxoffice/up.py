@@ -17,9 +17,11 @@ from rich.console import Console
 from boxoffice import demo as demos
 from boxoffice import roles
 from boxoffice.embedded import EmbeddedServers, ServerFailed
+from boxoffice.embedded.postgres import RUNTIME_ROLE
 from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.migrations import migrate
 from boxoffice.platform.processes import ProcessGroup
+from boxoffice.platform.runtime_role import grant
 from boxoffice.settings import Settings
 
 PATIENCE_S = 30.0
@@ -60,7 +62,7 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
                 database_url=settings.database_url or servers.database_url,
                 valkey_url=settings.valkey_url or servers.valkey_url,
             )
-        asyncio.run(migrate(settings, say))
+        settings = _migrated(settings, servers, say)
         asyncio.run(demos.require_private(settings))
         demo = _demo(settings, wish, console, is_embedded=not own)
         if demo is not None:
@@ -82,6 +84,20 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
         group.run_until_stopped(on_tick=look_after)
         say("stopping; requests under way come to their end")
     say("stopped")
+
+
+def _migrated(
+    settings: Settings, servers: EmbeddedServers | None, say: Callable[[str], None]
+) -> Settings:
+    """Bring the schema up to date as its owner; return what serves, as a role that owns nothing."""
+    asyncio.run(migrate(settings, say))
+    if servers is not None and settings.database_url == servers.database_url:
+        postgres = servers.postgres
+        asyncio.run(grant(settings, RUNTIME_ROLE, say, postgres.password))
+        return msgspec.structs.replace(settings, database_url=postgres.runtime_url)
+    if settings.runtime_role:
+        asyncio.run(grant(settings, settings.runtime_role, say))
+    return settings
 
 
 def _demo(

@@ -20,6 +20,7 @@ from boxoffice.platform.processes import wait_until
 
 HOST = "127.0.0.1"
 USER = DATABASE = "boxoffice"
+RUNTIME_ROLE = "boxoffice_runtime"
 START_TIMEOUT_S = 120.0  # recovery after a crash replays up to max_wal_size
 INITDB_TIMEOUT_S = 120.0
 STOP_FAST_TIMEOUT_S = 20.0
@@ -61,6 +62,12 @@ OPTIONS: Mapping[str, str] = {
 }
 
 
+def runtime_url(state: State) -> str:
+    """The same for the role that serves, which owns nothing."""
+    login = f"{RUNTIME_ROLE}:{state.postgres_password}"
+    return f"postgresql://{login}@{HOST}:{state.postgres_port}/{DATABASE}"
+
+
 def postgres_url(state: State) -> str:
     """The address of the database that a state describes."""
     login = f"{USER}:{state.postgres_password}"
@@ -83,6 +90,16 @@ class EmbeddedPostgres:
     def url(self) -> str:
         """postgresql://user:password@127.0.0.1:port/database, valid after a start."""
         return postgres_url(self._home.state)
+
+    @property
+    def runtime_url(self) -> str:
+        """The address as the role that serves, once it was made."""
+        return runtime_url(self._home.state)
+
+    @property
+    def password(self) -> str:
+        """The password of both roles."""
+        return self._home.state.postgres_password
 
     @property
     def pid(self) -> int | None:
