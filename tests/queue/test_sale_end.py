@@ -13,6 +13,7 @@ from boxoffice.queue import rules
 from boxoffice.queue.line import Claim
 from boxoffice.queue.rules import Mode, Notice, State
 from tests.queue.conftest import MakePod, Queue
+from tests.support.hall import open_hall
 
 
 async def change(db: Database, schedule_id: UUID, assignment: str) -> None:
@@ -88,6 +89,7 @@ async def test_the_record_lets_nobody_in_after_the_end(
     said = await queue.pod.line.enter(queue.known, int(queue.clock() * 1000), [claim])
     insider = said.entries[0].insider
     assert insider is not None
+    await open_hall(db)  # whose sale goes on
     late: Any = (queue.schedule_id, said.epoch, said.called, said.now_ms, [insider])
     await change(db, queue.schedule_id, assignment)
     assert await queue.pod.store.admit(*late) is None
