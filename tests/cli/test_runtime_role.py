@@ -12,6 +12,8 @@ import pytest
 
 from boxoffice import seeding
 from boxoffice.app import open_application
+from boxoffice.archive.archivist import archive_once
+from boxoffice.archive.store import ArchiveStore
 from boxoffice.audit import audit
 from boxoffice.audit.auditor import audit_once
 from boxoffice.audit.report import render
@@ -88,6 +90,7 @@ async def _roles(runtime: Settings) -> None:
         relay = Relay(db, valkey, runtime)
         assert await relay.relay_once()
         await relay.release()
+        assert await archive_once(ArchiveStore(db), 0.0, 100)
         runs = AuditRuns(db, 1)
         assert await audit_once(runs, runtime)
     finally:
@@ -119,6 +122,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         "UPDATE ledger_entries SET amount_minor = 1", "DELETE FROM ledger_entries",
         "UPDATE transfers SET amount_minor = 1", "DELETE FROM transfers",
         "UPDATE logbook SET written_at = now()", "DELETE FROM logbook",
+        "DELETE FROM reservations_archive", "UPDATE queue_archive SET record_id = NULL",
         "DELETE FROM users", "DELETE FROM wallets", "DELETE FROM tickets", "DELETE FROM payments",
         "DELETE FROM seats", "DELETE FROM concerts", "DELETE FROM schedules",
         "INSERT INTO schema_migrations VALUES ('x')", "DELETE FROM schema_migrations",

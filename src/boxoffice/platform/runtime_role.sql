@@ -17,7 +17,7 @@ SELECT r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolbypassrls
 
 -- name: grants
 -- The statements that give the role $1 the rows, and not the tables: it alters, drops and empties none,
--- the ledger and the logbook only grow, accounts and what was sold are never deleted, and what the schema
+-- the ledger, the logbook and the archive only grow, accounts and what was sold are never deleted, and what the schema
 -- is it only reads. Tables that come later get the first line's rights with the next migration.
 WITH everything (place, statement) AS (
     VALUES
@@ -38,7 +38,7 @@ WITH everything (place, statement) AS (
 ), kept (rights, tables) AS (
     VALUES
         ('INSERT, UPDATE, DELETE', '{schema_migrations,schema_functions}'::text[]),
-        ('UPDATE, DELETE', '{ledger_entries,transfers,logbook}'::text[]),
+        ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive}'::text[]),
         ('DELETE', '{users,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases}'::text[])
 )
 SELECT statement
