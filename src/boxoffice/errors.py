@@ -325,7 +325,7 @@ class TooMany(Problem):
 
 class HoldCooldown(TooMany):
     code = "hold_cooldown"
-    title = "You let several holds end without paying; hold again at `available_at`."
+    title = "You let several holds end without paying; wait before the next one."
 
 
 class Unavailable(Problem):

@@ -3,7 +3,7 @@
 import time
 
 from .client import Person, Sale, expect, sign_up
-from .conftest import Start, make_organizer, on_sale
+from .conftest import Start, make_organizer, on_sale, schedule_body
 
 _HANDOVERS = 10
 
@@ -52,3 +52,37 @@ def test_the_wait_ends_by_itself(start: Start) -> None:
     assert (refused.status, refused.code) == (429, "hold_cooldown")
     time.sleep(int(refused.headers["retry-after"]))
     expect(buyer.api.keyed(sale.holds, {"seat_ids": ["A-1-1"]}), 201)
+
+
+def test_an_organizer_has_seats_come_back_at_random_moments(start: Start) -> None:
+    server = start()
+    organizer = make_organizer(server)
+    sale = on_sale(organizer, 10, seats_return_delay_max_s=2)
+    buyer, other = sign_up(server.api), sign_up(server.api)
+    shown = expect(buyer.api.get(f"/v1/concerts/{sale.concert_id}/schedules"), 200).json["items"]
+    assert shown[0]["seats_return_delay_max_s"] == 2
+    moments = []
+    for seat in sale.seat_ids[:3]:
+        held = expect(buyer.api.keyed(sale.holds, {"seat_ids": [seat]}), 201).json
+        began = time.monotonic()
+        expect(buyer.api.delete(f"/v1/reservations/{held['reservation_id']}"), 204)
+        while True:
+            answer = other.api.keyed(sale.holds, {"seat_ids": [seat]})
+            if answer.status == 201:
+                break
+            assert answer.code == "seat_taken"
+            assert time.monotonic() - began < 5
+            time.sleep(0.02)
+        moments.append(time.monotonic() - began)
+    assert max(moments) > 0.1, moments
+    assert max(moments) - min(moments) > 0.02, moments
+
+
+def test_a_delay_out_of_bounds_is_refused(start: Start) -> None:
+    organizer = make_organizer(start())
+    concert = {"title": "A", "artist": "B", "venue": "C"}
+    made = expect(organizer.api.post("/v1/admin/concerts", concert), 201).json
+    path = f"/v1/admin/concerts/{made['concert_id']}/schedules"
+    for delay in (-1, 601, 1.5, "2"):
+        body = schedule_body(seats_return_delay_max_s=delay)
+        expect(organizer.api.post(path, body), 422, "invalid")

@@ -49,6 +49,15 @@ _SEAT_AT = re.compile(r"\[(\d+)\]")
 HoldTtl = Annotated[int, Meta(ge=1, le=86_400, description="How many seconds a hold lasts.")]
 TicketLimit = Annotated[int, Meta(ge=1, le=1000, description="Tickets that one person may have.")]
 
+ReturnDelay = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=600,
+        description="Released and lapsed seats come back at a random moment within that many seconds.",
+    ),
+]
+
 
 class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A concert to be."""
@@ -68,6 +77,7 @@ class ScheduleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)] | None = None
     hold_ttl_s: HoldTtl | None = None
     ticket_limit: TicketLimit | None = None
+    seats_return_delay_max_s: ReturnDelay = 0
 
 
 class SeatBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -198,6 +208,7 @@ class AdminSchedules:
             currency=given.currency or settings.currency,
             hold_ttl_s=given.hold_ttl_s or settings.hold_ttl_default_s,
             ticket_limit=given.ticket_limit or settings.ticket_limit_default,
+            seats_return_delay_max_s=given.seats_return_delay_max_s,
         )
 
 

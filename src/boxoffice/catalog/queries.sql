@@ -33,7 +33,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 -- available. Where $3 is set, only what buyers are shown: no draft, and no performance that has begun.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
-       s.currency, s.hold_ttl_s, s.ticket_limit,
+       s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
        s.status = 'OPEN' AND m.at >= s.sale_opens_at
            AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
        n.seats_total, n.seats_available, n.price_min_minor, n.price_max_minor
@@ -57,7 +57,7 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
 -- One schedule of a published concert that is no draft, with what is performed and how people wait for
 -- it; also one whose performance has begun.
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
-       s.currency, s.hold_ttl_s, s.ticket_limit,
+       s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
        s.status = 'OPEN' AND m.at >= s.sale_opens_at
            AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
        coalesce(q.mode, 'off') AS waiting_room, c.title, c.artist, c.venue
@@ -229,10 +229,10 @@ SELECT count(*) AS schedules FROM schedules s WHERE s.concert_id = $1;
 -- A draft without seats.
 INSERT INTO schedules (
     schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, currency, hold_ttl_s,
-    ticket_limit)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ticket_limit, seats_return_delay_max_s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 RETURNING schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, status, currency,
-          hold_ttl_s, ticket_limit;
+          hold_ttl_s, ticket_limit, seats_return_delay_max_s;
 
 -- name: publish_concert
 -- Make a draft visible; nothing where it is published already, taken down, or has no schedule with

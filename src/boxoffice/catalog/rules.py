@@ -101,6 +101,7 @@ class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     hold_ttl_s: int
     ticket_limit: int
+    seats_return_delay_max_s: int = 0
 
 
 def parse_csv(text: bytes | str, seats_max: int) -> list[NewSeat]:

@@ -465,7 +465,14 @@ class Catalog:
 
 
 def _terms(schedule: Schedule) -> dict[str, object]:
-    names = ("starts_at", "sale_opens_at", "sale_closes_at", "hold_ttl_s", "ticket_limit")
+    names = (
+        "starts_at",
+        "sale_opens_at",
+        "sale_closes_at",
+        "hold_ttl_s",
+        "ticket_limit",
+        "seats_return_delay_max_s",
+    )
     return {name: getattr(schedule, name) for name in names}
 
 

@@ -267,6 +267,7 @@ async def insert_schedule(
         schedule.currency,
         schedule.hold_ttl_s,
         schedule.ticket_limit,
+        schedule.seats_return_delay_max_s,
     )
     return Schedule(**row)
 

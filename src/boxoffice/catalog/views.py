@@ -58,7 +58,10 @@ class OwnConcert(Concert, frozen=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A performance and the terms of its sale; `hold_ttl_s` is the time of a hold in seconds."""
+    """A performance and the terms of its sale; `hold_ttl_s` is the time of a hold in seconds.
+
+    Seats that are released or lapse come back within `seats_return_delay_max_s`, 0 for at once.
+    """
 
     schedule_id: UUID
     concert_id: UUID
@@ -69,6 +72,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     hold_ttl_s: int
     ticket_limit: int
+    seats_return_delay_max_s: int
 
 
 class ScheduleOnOffer(Schedule, frozen=True, kw_only=True):

@@ -105,6 +105,7 @@ function scheduleForm(one, go) {
     sale_closes_at: local(t("scheduleForm.closes"), false),
     hold_ttl_s: new Field({ label: t("scheduleForm.hold"), type: "number", min: 1, max: 86_400, value: HOLD_S, required: true, inputmode: "numeric" }),
     ticket_limit: new Field({ label: t("scheduleForm.limit"), type: "number", min: 1, max: 1000, value: TICKETS, required: true, inputmode: "numeric" }),
+    seats_return_delay_max_s: new Field({ label: t("scheduleForm.delay"), hint: t("scheduleForm.delayHint"), type: "number", min: 0, max: 600, value: 0, required: true, inputmode: "numeric" }),
   };
   const submit = async (values) => {
     const body = {
@@ -113,6 +114,7 @@ function scheduleForm(one, go) {
       sale_closes_at: values.sale_closes_at ? new Date(values.sale_closes_at).toISOString() : null,
       hold_ttl_s: Number(values.hold_ttl_s),
       ticket_limit: Number(values.ticket_limit),
+      seats_return_delay_max_s: Number(values.seats_return_delay_max_s),
     };
     const made = await deed(`/v1/admin/concerts/${one.concert_id}/schedules`, { body });
     await go(`/organizer/schedules/${made.schedule_id}/seats`);

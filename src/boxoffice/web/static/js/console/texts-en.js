@@ -82,6 +82,8 @@ export const en = {
   "scheduleForm.closes": "Sale closes at (optional)",
   "scheduleForm.hold": "A hold lasts, in seconds",
   "scheduleForm.limit": "Tickets per person",
+  "scheduleForm.delay": "Seats come back within, in seconds",
+  "scheduleForm.delayHint": "0: at once. Otherwise seats that are given back or not paid are on sale again at a random moment.",
   "scheduleForm.zone": "In the time zone of this device, {zone}.",
   "scheduleForm.add": "Add the schedule",
 
