@@ -124,6 +124,8 @@ async def test_tokens_that_have_expired_are_forgotten(
         await ours.log_out(ours.tokens.verify(await token_of(ours)))
         (row,) = await db.read("SELECT count(*) AS n FROM ended_tokens WHERE token_id LIKE 'old%'")
         assert row["n"] == left
+    (row,) = await db.read("SELECT count(*) AS n FROM ended_tokens")
+    assert row["n"] == 2, "those that have not expired stay"
     assert len(ours.tokens._endings._tokens) == 2
     clock.at += ours.tokens.ttl_s + 1
     await ours.tokens.refresh()

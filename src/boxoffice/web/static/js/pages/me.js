@@ -7,6 +7,7 @@ import { session } from "../lib/session.js";
 import { seatName } from "../map/words.js";
 import { announcer } from "../parts/announce.js";
 import { ICONS } from "../parts/icons.js";
+import { logOut, logOutEverywhere } from "../parts/logout.js";
 import { sentence } from "../parts/problem.js";
 import { status } from "../parts/status.js";
 import { chargeForm, wallet } from "../parts/wallet.js";
@@ -24,12 +25,31 @@ export async function me({ signal, go, query }) {
   ]);
   const view = [
     h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "quiet" }, session.email),
-      h("button", { type: "button", class: "button", onclick: () => { session.close(); go("/"); } }, t("account.logOut"))),
+      h("button", { type: "button", class: "button", onclick: () => { logOut(); go("/"); } }, t("account.logOut"))),
     h("div", { class: "two" },
       h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
-      h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries))),
+      h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries), everywhereCard(go))),
   ];
   return { title: t("nav.me"), view };
+}
+
+function everywhereCard(go) {
+  const button = h("button", { type: "button", class: "button" }, t("account.logOutEverywhere"));
+  button.addEventListener("click", async () => {
+    if (button.getAttribute("aria-disabled")) return;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      await logOutEverywhere();
+      announcer.say(t("account.loggedOutEverywhere"), "good", { onward: true });
+      go("/");
+    } catch (error) {
+      announcer.say(sentence(error), "bad");
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  });
+  return h("section", { class: "card stack" }, h("h2", {}, t("account.devices")),
+    h("p", { class: "quiet" }, t("account.devicesHint")), h("div", {}, button));
 }
 
 async function walletCard(signal) {
