@@ -113,6 +113,24 @@ def test_a_concert_is_taken_down_on_every_pod_and_given_back(start: Start) -> No
     ]
 
 
+def test_a_lost_answer_is_told_again_after_the_concert_was_taken_down(start: Start) -> None:
+    one, two = start(), start()
+    operator, buyer = make_organizer(one, "operator"), rich(one.api)
+    sale = on_sale(make_organizer(one), 5)
+    wishes = ({"seat_ids": ["A-1-1"]}, {"quantity": 2})
+    before = [buyer.api.post(sale.holds, wish, key=f"k{at}") for at, wish in enumerate(wishes)]
+    order = {"reservation_id": before[0].json["reservation_id"], "method": "wallet"}
+    paid = expect(buyer.api.post("/v1/payments", order, key="p"), 201)
+    expect(take_down(operator, sale), 200)
+    for api in (buyer.api, two.api.of(buyer.api.token)):
+        until(lambda api=api: api.keyed(sale.holds, {"seat_ids": ["A-1-5"]}), 404)  # type: ignore[misc]
+        for at, wish in enumerate(wishes):
+            again = expect(api.post(sale.holds, wish, key=f"k{at}"), 201)
+            assert again.json == before[at].json
+        refused(api.post(sale.holds, {"quantity": 3}, key="k0"), "idempotency_key_reused")
+        assert expect(api.post("/v1/payments", order, key="p"), 201).json == paid.json
+
+
 def test_its_waiting_room_ends(organizer: Person, operator: Person, buyer: Person) -> None:
     sale = on_sale(organizer, 2)
     open_room(organizer, sale)

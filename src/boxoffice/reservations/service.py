@@ -2,11 +2,11 @@
 
 import asyncio
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Never, Protocol
+from typing import Any, Never, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -135,6 +135,17 @@ class Reservations:
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
+        asking = self._hold(user_id, schedule_id, key, fingerprint, seat_ids)
+        return await self._even_taken_down(asking, user_id, schedule_id, key, fingerprint)
+
+    async def _hold(
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        fingerprint: bytes,
+        seat_ids: Sequence[str],
+    ) -> Held:
         layout = await self._seat_maps.layout_on_offer(schedule_id)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
@@ -165,6 +176,18 @@ class Reservations:
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
+        asking = self._hold_best(user_id, schedule_id, key, fingerprint, quantity, grade)
+        return await self._even_taken_down(asking, user_id, schedule_id, key, fingerprint)
+
+    async def _hold_best(
+        self,
+        user_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        fingerprint: bytes,
+        quantity: int,
+        grade: str | None,
+    ) -> Held:
         await self._seat_maps.layout_on_offer(schedule_id)
         if self._seat_maps.is_sold_out(schedule_id, user_id):
             raise SoldOut
@@ -217,13 +240,38 @@ class Reservations:
         self, user_id: UUID, schedule_id: UUID, key: str, fingerprint: bytes
     ) -> Held:
         """Answer a request again whose answer was lost, after the pass that it came in with."""
+        outcome = await self._found(user_id, schedule_id, key, fingerprint)
+        if outcome is None:
+            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
+        return _held(outcome)
+
+    async def _even_taken_down(
+        self,
+        asking: Coroutine[Any, Any, Held],
+        user_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        fingerprint: bytes,
+    ) -> Held:
+        """Return what a hold brings, or brought before the concert was taken down."""
+        try:
+            return await asking
+        except ScheduleNotFound:
+            await self._seat_maps.layout(schedule_id)  # Ids that somebody made up end here.
+            outcome = await self._found(user_id, schedule_id, key, fingerprint)
+            if outcome is None:
+                raise
+            return _held(outcome)
+
+    async def _found(
+        self, user_id: UUID, schedule_id: UUID, key: str, fingerprint: bytes
+    ) -> HoldOutcome | None:
+        """Look up what a key has brought; None where that is nothing."""
         # A deadline needs a task (`http/lane.py`).
         await asyncio.sleep(0)
         command = HoldCommand(user_id, key, fingerprint, new_id(), ())
         (outcome,) = await self._store.find_holds(schedule_id, [command])
-        if outcome is None:
-            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
-        return _held(outcome)
+        return outcome
 
     async def _decide(
         self,
