@@ -153,6 +153,17 @@ def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
     limits.count(person, "a")
 
 
+def test_an_address_of_ipv6_asks_as_its_64(settings: Settings) -> None:
+    few = msgspec.structs.replace(settings, queue_address_requests_per_s_max=5)
+    limits = AskLimits(few, Clock())
+    for host in range(5):
+        limits.count(uuid4(), f"2001:db8:0:1::{host}")
+    with pytest.raises(TooMany):
+        limits.count(uuid4(), "2001:db8:0:1:ffff::1")
+    for other in ("2001:db8:0:2::1", "192.0.2.1"):
+        limits.count(uuid4(), other)
+
+
 async def test_joining_asking_following_and_leaving_count_alike(
     queue: Queue, settings: Settings
 ) -> None:

@@ -170,6 +170,19 @@ async def test_limits_of_a_client_and_of_the_process(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
+async def test_a_client_of_ipv6_is_its_64(way: str) -> None:
+    async with standing(msgspec.structs.replace(QUICK, streams_per_client_max=2)) as stand:
+        for address, status in (
+            ("2001:db8:0:1::1", 200),
+            ("2001:db8:0:1::2", 200),
+            ("2001:db8:0:1:ffff::3", 429),
+            ("2001:db8:0:2::1", 200),
+        ):
+            reader = await stand.follow(more=f"X-Forwarded-For: {address}\r\n{way}")
+            assert reader.status == status
+
+
+@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
 async def test_the_limit_of_an_address_is_that_of_its_64(way: str) -> None:
     few = msgspec.structs.replace(QUICK, streams_max=30, streams_per_address_max=2)
     async with standing(few) as stand:

@@ -21,6 +21,7 @@ from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overl
 from boxoffice.http.address_limit import AddressLimit
 from boxoffice.http.headers import FixedHeaders
 from boxoffice.platform import telemetry
+from boxoffice.platform.addresses import address_bucket
 from boxoffice.platform.waiter import Waiter
 from boxoffice.settings import Settings
 
@@ -294,7 +295,7 @@ class Streams:
 
         Raises `Draining`, `Overloaded` or `TooMany`; then nothing was written.
         """
-        client = stream.client or address
+        client = stream.client or address_bucket(address)
         self._check(client, address)
         channel = stream.channel
         subscriber = Subscriber(channel, transport, client, stream.closed)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from boxoffice.errors import TooMany
+from boxoffice.platform.addresses import address_bucket
 from boxoffice.settings import Settings
 
 
@@ -26,6 +27,7 @@ class AskLimits:
             self._second = second
             self._accounts, self._addresses = {}, {}
         asked = self._accounts[user_id] = self._accounts.get(user_id, 0) + 1
-        came = self._addresses[address] = self._addresses.get(address, 0) + 1
+        bucket = address_bucket(address)
+        came = self._addresses[bucket] = self._addresses.get(bucket, 0) + 1
         if asked > self._account_max or came > self._address_max:
             raise TooMany("Ask less often: poll_after_s says when.", retry_after_s=1)
