@@ -87,6 +87,7 @@ async def test_a_repetition_is_answered_whoever_has_to_wait(db: Database) -> Non
 
 async def test_who_has_to_wait_here_buys_elsewhere(db: Database) -> None:
     hall, elsewhere = await open_hall(db), await open_hall(db)
+    await _end(elsewhere, hall.people[0], "release")
     for _ in range(4):
         await _end(hall, hall.people[0], "release")
     assert (await _hold(hall, hall.people[0], "S002")).name == "hold_cooldown"

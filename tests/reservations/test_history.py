@@ -107,10 +107,12 @@ async def test_a_row_that_nobody_has_counted_yet_counts_nothing(db: Database) ->
 async def test_a_row_is_of_one_person_in_one_schedule(db: Database) -> None:
     hall, elsewhere = [await open_hall(db, ticket_limit=1) for _ in range(2)]
     buyer, other = hall.people[:2]
-    for place in (hall, elsewhere):
-        await _ended_unpaid(place, buyer, "S001")
-    await hall.held(buyer, "S001")
-    await _ended_unpaid(hall, other, "S002")
+    for place, person in ((hall, buyer), (elsewhere, buyer), (hall, other)):
+        await _ended_unpaid(place, person, "S001")
+    held = await hall.held(buyer, "S001")
+    rows = [await _row(*one) for one in ((hall, buyer), (elsewhere, buyer), (hall, other))]
+    assert [row and row["open_ids"] for row in rows] == [[held], [], []]
+    assert [row and row["released"] for row in rows] == [1, 1, 1]
     await hall.held(other, "S002")
     await elsewhere.held(buyer, "S001")
     assert (await elsewhere.hold(other, "S002")).name == "held"
