@@ -119,6 +119,16 @@ async def test_a_row_is_of_one_person_in_one_schedule(db: Database) -> None:
     assert (await hall.hold(buyer, "S003")).name == "ticket_limit"
 
 
+async def test_what_somebody_has_elsewhere_does_not_count_here(db: Database) -> None:
+    hall, elsewhere = [await open_hall(db, ticket_limit=2) for _ in range(2)]
+    buyer, other = hall.people[:2]
+    await elsewhere.held(buyer, "S001", "S002")
+    await hall.held(other, "S003", "S004")
+    await hall.held(buyer, "S001")
+    await hall.held(buyer, "S002")
+    assert (await hall.hold(buyer, "S005")).name == "ticket_limit"
+
+
 async def test_a_reading_names_everybody_who_had_a_reservation(db: Database) -> None:
     from boxoffice.catalog.store import CatalogStore  # noqa: PLC0415 — only here
 

@@ -107,9 +107,10 @@ BEGIN
     hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
     due_at := hold_until;
 
-    -- Reservations of a person without a row are few; for the others reservations_buyers_v1 counts.
-    SELECT array_agg(coalesce(e.seats, 0)), sum(e.reservations), count(b.user_id),
-           bool_and(c.seats > 0 AND c.seats + coalesce(e.seats, 0) <= schedule.ticket_limit)
+    -- Reservations of a person without a row are few; whoever has either is counted by
+    -- reservations_buyers_v1.
+    SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),
+           bool_and(c.seats > 0 AND c.seats <= schedule.ticket_limit)
       INTO person_seats, earlier, counted, within_limit
       FROM unnest(p_user_ids, p_seat_counts) c (user_id, seats)
       LEFT JOIN LATERAL (
@@ -118,10 +119,7 @@ BEGIN
             WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
            OFFSET 0) b ON true
      CROSS JOIN LATERAL (
-           SELECT count(*) AS reservations,
-                  sum(cardinality(r.seat_ids)) FILTER (
-                      WHERE r.status = 'CONFIRMED'
-                         OR (r.status = 'HELD' AND r.expires_at > decided_at)) AS seats
+           SELECT count(*) AS reservations
              FROM reservations r
             WHERE b.user_id IS NULL
               AND (r.user_id, r.schedule_id)
