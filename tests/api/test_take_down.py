@@ -136,7 +136,7 @@ def test_its_waiting_room_ends(organizer: Person, operator: Person, buyer: Perso
     open_room(organizer, sale)
     join(buyer, sale)
     expect(take_down(operator, sale), 200)
-    until(lambda: buyer.api.post(room_of(sale)), 409)
+    until(lambda: buyer.api.post(room_of(sale)), 404)
 
 
 def test_a_draft_that_was_taken_down_is_not_published(organizer: Person, operator: Person) -> None:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from boxoffice.platform.text import (
@@ -148,6 +148,8 @@ def test_whatever_is_typed_has_one_spelling_or_none(text: str) -> None:
 
 
 @given(ANY)
+@example("\r\u200da")
+@example("a\u200d\r")
 def test_the_schema_says_what_is_refused(text: str) -> None:
     for pattern, normal in ((LINE_PATTERN, normal_line), (PARAGRAPH_PATTERN, normal_paragraph)):
         try:

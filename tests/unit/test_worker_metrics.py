@@ -51,6 +51,7 @@ def test_the_dead_keep_their_counts_and_wait_for_nothing(tmp_path: Path) -> None
         f"counter_{living}.db",
         f"histogram_{living}.db",
         f"gauge_livesum_{living}.db",
+        f"gauge_livemostrecent_{living}.db",
     }
 
 

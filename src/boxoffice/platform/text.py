@@ -35,8 +35,8 @@ _SELECTORS = r"\ufe00-\ufe0f" + "\U000e0100-\U000e01ef"
 # A joiner or selector with nothing visible before it, or a joiner with nothing visible after it. A
 # joiner may follow the selector of the character before it, as in emoji.
 _LOOSE = (
-    rf"(?:^|[\n\t{_SPACES}])[{_JOINERS}{_SELECTORS}]"
-    rf"|[{_JOINERS}](?:$|[\n\t{_SPACES}{_JOINERS}{_SELECTORS}])"
+    rf"(?:^|[\n\r\t{_SPACES}])[{_JOINERS}{_SELECTORS}]"
+    rf"|[{_JOINERS}](?:$|[\n\r\t{_SPACES}{_JOINERS}{_SELECTORS}])"
     rf"|[{_SELECTORS}][{_SELECTORS}]"
 )
 
