@@ -302,21 +302,24 @@ BEGIN
 
     -- Who has a row in this schedule (see the reservations room): what is paid is counted there, and
     -- whoever pays has not kept seats from others for nothing.
-    UPDATE schedule_buyers b
-       SET sold_seats = b.sold_seats + w.seats, strikes = 0,
-           open_ids = ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id)
-                             WHERE o.id <> ALL (p_reservation_ids))
-      FROM (SELECT l.place, c.seats
-              FROM (SELECT u.user_id, sum(u.seats) AS seats
-                      FROM unnest(p_user_ids, seat_counts) u (user_id, seats)
-                     GROUP BY u.user_id) c
-             CROSS JOIN LATERAL (
-                   SELECT b.ctid AS place
-                     FROM schedule_buyers b
-                    WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
-                      FOR NO KEY UPDATE) l) w
-     WHERE b.ctid = w.place
-       AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id;
+    IF EXISTS (SELECT FROM schedule_buyers b
+                WHERE b.schedule_id = p_schedule_id AND b.user_id = ANY (p_user_ids)) THEN
+        UPDATE schedule_buyers b
+           SET sold_seats = b.sold_seats + w.seats, strikes = 0,
+               open_ids = ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id)
+                                 WHERE o.id <> ALL (p_reservation_ids))
+          FROM (SELECT l.place, c.seats
+                  FROM (SELECT u.user_id, sum(u.seats) AS seats
+                          FROM unnest(p_user_ids, seat_counts) u (user_id, seats)
+                         GROUP BY u.user_id) c
+                 CROSS JOIN LATERAL (
+                       SELECT b.ctid AS place
+                         FROM schedule_buyers b
+                        WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                          FOR NO KEY UPDATE) l) w
+         WHERE b.ctid = w.place
+           AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id;
+    END IF;
 
     INSERT INTO outbox (
         scope_id, topic, created_at, subject_ids, user_ids, reservation_ids, seat_ids, seats_to,
