@@ -126,6 +126,26 @@ def test_what_was_hashed_before_is_tried_after_the_normal_form() -> None:
         "Kim.Minsu@example.test",
         "김민수와 친구들",
         "김민수와 친구들 ",
+        # The list has been made without what its makers recognize by its pattern.
+        "        ",
+        "\u3000" * 9,
+        "aaaaaaaaaaaa",
+        "가가가가가가가가",
+        "１１１１１１１１１１",
+        "abcdefgh",
+        "hgfedcba",
+        "123456789012",
+        "0987654321",
+        "aaaabbbb",
+        "1234abcd",
+        "aaaa1111",
+        "abcabcabc",
+        "1212121212",
+        "kim!kim!",
+        # People see the same, or nearly.
+        "pass\u200bword",
+        "pass word 1",
+        "i love you",
     ],
 )
 def test_what_would_be_guessed_first_is_refused(password: str) -> None:
@@ -137,7 +157,17 @@ def test_what_would_be_guessed_first_is_refused(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["열려라 참깨 8", "encore-encore", "kim.minsu2", "passwordpassw"]
+    "password",
+    [
+        "열려라 참깨 8",
+        "encore-encore",
+        "kim.minsu2",
+        "passwordpassw",
+        "abcdefgz",
+        "12345678 horses",
+        "aabbccddxy",
+        "ABCdefghx1",
+    ],
 )
 def test_other_words_are_not_common(password: str) -> None:
     rules.require_uncommon(password, "kim.minsu@example.test", "김민수", common_passwords())

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Protocol
 from uuid import UUID
 
@@ -32,6 +32,10 @@ PASSWORD_PATTERN = r"^[^\x00-\x1f\x7f]*$"  # noqa: S105 - a pattern, not a secre
 
 _SHOP = "boxoffice"
 
+# Of two characters some follow each other in every password.
+_RUN_MIN = 3
+
+_is_repeated = re.compile(r"(.{1,4})\1+", re.DOTALL).fullmatch
 _is_email = re.compile(_EMAIL).fullmatch
 _is_password = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*").fullmatch
 
@@ -100,18 +104,50 @@ def password_spellings(text: str) -> tuple[str, ...]:
 def require_uncommon(password: str, email: str, name: str, common: Container[str]) -> None:
     """Raise `PasswordCommon` for a new password that would be among the first guesses.
 
-    Those are the `common` ones (in lower case), this shop's name, and the person's own e-mail address
-    and name; case, width and spaces at the ends make no difference.
+    Those are the `common` ones (in lower case), this shop's name, the person's own e-mail address and
+    name, and plain patterns; case, width, spaces and what cannot be seen make no difference.
     """
     guess = _folded(password)
     own = {_folded(word) for word in (email, email.partition("@")[0], name, _SHOP)}
-    if guess in common or guess in own:
+    if guess in common or guess in own or _is_pattern(guess):
         message = PasswordCommon.title
         raise PasswordCommon(message, errors=[{"path": "$.password", "message": message}])
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(char for char in folded if unicodedata.category(char) not in ("Zs", "Cf"))
+
+
+def _is_pattern(guess: str) -> bool:
+    """Say whether nothing is left of a password but a few characters over and over, or runs.
+
+    Runs are `aaa`, `abc` and `321`. The list does not have those: its makers recognize them so too.
+    """
+    return _is_repeated(guess) is not None or all(length >= _RUN_MIN for length in _runs(guess))
+
+
+def _runs(guess: str) -> Iterator[int]:
+    """Yield the lengths of the runs that a text falls into, each as long as it can be."""
+    length, step = 0, None
+    for before, char in zip(" " + guess, guess, strict=False):
+        now = _step(before, char)
+        if length == 1 and now is not None:
+            step = now
+        elif length and (now is None or now != step):
+            yield length
+            length, step = 0, None
+        length += 1
+    if length:
+        yield length
+
+
+def _step(before: str, char: str) -> int | None:
+    """Return how far a character is behind the one before, None where that is no step of a run."""
+    step = ord(char) - ord(before)
+    if before + char in ("90", "09"):
+        step = 1 if char == "0" else -1
+    return step if abs(step) <= 1 else None
 
 
 def known_role(text: str) -> str:
