@@ -19,6 +19,7 @@ from tests.cli.test_commands import _run
 
 QUIET = terminal(quiet=True)
 PASSWORD = "a-random-password"
+ROOT = Path(__file__).parents[2]
 OPEN = "0.0.0.0"  # noqa: S104 — what must be refused
 STEPS = ["nothing", "organizer", "role", "buyer", "money", "all"]
 ACCOUNTS = """
@@ -90,6 +91,12 @@ async def test_a_published_password_is_replaced(settings: Settings) -> None:
         await app.accounts.identify(demo.BUYER_EMAIL, PASSWORD)
         with pytest.raises(CredentialsInvalid):
             await app.accounts.identify(demo.BUYER_EMAIL, published)
+
+
+def test_no_page_of_ours_tells_the_password_of_long_ago() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    assert len(pages) > 10
+    assert [page.name for page in pages if "encore-encore" in page.read_text("utf-8")] == []
 
 
 def test_the_password_is_random_kept_and_its_owners(tmp_path: Path) -> None:

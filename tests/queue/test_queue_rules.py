@@ -72,13 +72,22 @@ def test_a_position_never_grows_as_the_line_moves() -> None:
 
 def test_an_estimate_follows_the_measured_rate_and_the_opening() -> None:
     assert eta_s(ROOM, Counters(), 100, None, NOW) == 10
-    assert eta_s(ROOM, Counters(rate_per_s=2.0), 100, None, NOW) == 50
-    assert eta_s(ROOM, Counters(rate_per_s=0.0), 100, None, NOW) is None
+    assert eta_s(ROOM, Counters(rate_per_s=2.0, inside=100), 100, None, NOW) == 50
+    assert eta_s(ROOM, Counters(rate_per_s=0.0, inside=100), 100, None, NOW) is None
     later = _room(opens_at=NOW + 30)
     assert eta_s(later, Counters(), 100, Notice.NOT_OPEN, NOW) == 40
     for why in (Notice.PAUSED, Notice.CLOSED, Notice.SOLD_OUT):
         assert eta_s(ROOM, Counters(), 100, why, NOW) is None
     assert eta_s(_room(rate_per_s=0.01), Counters(), 10**9, None, NOW) == 86_400
+
+
+def test_who_comes_alone_to_an_empty_room_asks_again_at_once() -> None:
+    quiet = Counters(called=40, inside=0, rate_per_s=0.0)
+    assert eta_s(ROOM, quiet, 1, None, NOW) == 0
+    assert poll_after_s(eta_s(ROOM, quiet, 1, None, NOW), 60) == 1
+    almost_full = Counters(called=40, inside=99, rate_per_s=0.5)
+    assert eta_s(ROOM, almost_full, 1, None, NOW) == 0
+    assert eta_s(ROOM, almost_full, 2, None, NOW) == 4
 
 
 def test_who_is_far_away_asks_seldom_and_always_in_time_for_a_call() -> None:

@@ -159,7 +159,7 @@ class Leader:
                 self._lease.forget()
             except (ValkeyAway, Unavailable, LineLost) as error:
                 # Also a line that is lost again while it is made anew: the next beat makes it.
-                telemetry.log.warning("queue_beat_failed", error=str(error))
+                telemetry.log.warning("queue_beat_failed", error=repr(error))
             except Exception as error:
                 telemetry.log.error(
                     "queue_beat_failed", schedule_id=str(room.schedule_id), exc_info=error

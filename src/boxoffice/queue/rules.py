@@ -239,11 +239,16 @@ def notice(room: Room, counters: Counters, now: float) -> Notice | None:
 def eta_s(
     room: Room, counters: Counters, position: int, why: Notice | None, now: float
 ) -> int | None:
-    """Return in how many seconds it is one's turn at the rate measured; None where nobody can say."""
+    """Return in how many seconds it is one's turn; None where nobody can say.
+
+    For whom there is room inside the line moves at its own rate. Everybody else waits for others to
+    leave, which goes at the rate measured; where nobody came of late, that rate says nothing.
+    """
     if why not in (None, Notice.NOT_OPEN):
         return None
     rate_per_s = room.rate_per_s
-    if counters.rate_per_s is not None and why is None:
+    has_room = counters.inside + position <= room.inside_max
+    if counters.rate_per_s is not None and why is None and not has_room:
         rate_per_s = counters.rate_per_s
     if rate_per_s <= 0:
         return None
