@@ -242,3 +242,13 @@ async def test_the_role_archives_until_it_is_stopped(db: Database, settings: Set
     await until(moved)
     stop.set()
     await asyncio.wait_for(role, 5)
+
+
+async def test_what_ended_lately_stays_beside_what_ended_long_ago(db: Database) -> None:
+    hall = await open_hall(db)
+    await _ended(hall, hall.people[0], "S001")
+    for table in ("reservations", "closed_reservations"):
+        await db.fetch(f"UPDATE {table} SET closed_at = closed_at - interval '2 hours'")  # noqa: S608
+    await _ended(hall, hall.people[0], "S002")
+    assert await _archive(db, retention_s=3_600) == 1
+    assert await _counts(hall) == (1, 1)
