@@ -163,6 +163,40 @@ async def test_the_picker_offers_no_more_than_the_limit(
     await expect(visitor.page.locator(".chosen .swatch")).to_have_count(3)
 
 
+async def test_one_seat_is_one_in_words_too(visit: Visit, sale: Sale, buyer: Person) -> None:
+    reservation(buyer, sale, "A-1-1", "A-1-2", "A-1-3")
+    visitor = await visit(person=buyer)
+    await visitor.open_seats(sale)
+    await expect(visitor.page.locator(".choice")).to_contain_text("Choose a seat on the map")
+    await visitor.seat("A-2-1").click()
+    await visitor.seat("A-2-2").click()
+    await expect(visitor.toast("You can choose 1 seat at the most.")).to_be_visible()
+
+
+# What has more than one line although a name or a button should not.
+_BROKEN = """selector => [...document.querySelectorAll(selector)].filter((one) => {
+    const range = document.createRange();
+    range.selectNodeContents(one);
+    return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1;
+}).map((one) => one.textContent)"""
+
+
+@pytest.mark.parametrize("width", [360, 860, 1024, 1280])
+async def test_no_seat_and_no_button_is_broken_in_two(
+    visit: Visit, sale: Sale, buyer: Person, width: int
+) -> None:
+    reservation(buyer, sale, "A-1-1", "A-1-2")
+    visitor = await visit(person=buyer, viewport={"width": width, "height": 800})
+    await visitor.open("/me")
+    seats = ".row-link .whole"
+    await expect(visitor.page.locator(seats)).to_have_count(2)
+    assert await visitor.page.evaluate(_BROKEN, seats) == []
+    assert await visitor.overflow_px() <= 0
+    await visitor.open(f"/concerts/{sale.concert_id}")
+    await expect(visitor.page.locator(".schedule .button")).to_have_text("Choose seats")
+    assert await visitor.page.evaluate(_BROKEN, ".schedule .button") == []
+
+
 async def test_who_has_all_is_told_so_and_led_there(
     visit: Visit, sale: Sale, buyer: Person
 ) -> None:

@@ -136,6 +136,7 @@ async def test_who_waits_is_told_that_the_sale_has_ended(
     joiner = await visit(person=late, expected=["409"])
     await joiner.page.goto(f"/schedules/{sale.schedule_id}/queue")
     await expect(joiner.page.get_by_text("The sale has ended")).to_be_visible()
+    await expect(joiner.page.get_by_text("Keep this page open")).to_be_hidden()
     # It is opened again: who has the page open waits on.
     answered(seller.api.post(f"{path}/open"), 200)
     await expect(visitor.page.locator(".queue-number")).to_have_text(re.compile(r"^\d+$"))

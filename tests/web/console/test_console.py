@@ -411,6 +411,20 @@ async def test_others_see_nothing(
     await expect(nobody.page.locator("main").get_by_role("link", name="Log in")).to_be_visible()
 
 
+async def test_no_field_leaves_its_form(enter: Enter, organizer: Person) -> None:
+    """One of a time with seconds is wider than a phone by itself."""
+    sale = on_sale(organizer, 3)
+    room = f"/v1/admin/schedules/{sale.schedule_id}/queue"
+    answered(organizer.api.post(room, {"mode": "fifo"}), 200)
+    path = f"/organizer/schedules/{sale.schedule_id}/queue"
+    visitor = await enter(organizer, path, viewport=PHONE)
+    await expect(visitor.page.locator("form input[type=datetime-local]")).to_be_visible()
+    leaving = """() => [...document.querySelectorAll("form .input")].filter((one) =>
+        one.getBoundingClientRect().right > one.closest("form").getBoundingClientRect().right + 1
+    ).map((one) => one.type)"""
+    assert await visitor.page.evaluate(leaving) == []
+
+
 # Sizes and lines of what shows numbers; a number that wraps has more than one line.
 _WRAPPED = """() => [...document.querySelectorAll(".tile dd, .chart-now, .share-names li")]
     .filter((one) => {

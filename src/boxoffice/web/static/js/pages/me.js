@@ -92,6 +92,11 @@ async function ofSchedule(id, signal) {
   ];
 }
 
+// A line may end between two seats, not within one.
+function seatNames(seats) {
+  return seats.map((seat, at) => [at > 0 && " · ", h("span", { class: "whole" }, seatName(seat))]);
+}
+
 const schedules = new Map();
 
 // Several reservations are often of one evening.
@@ -109,7 +114,7 @@ async function reservationItem(one, signal) {
       h("span", { class: "grow" },
         h("strong", {}, schedule?.concert.title ?? t("reservation.title")),
         h("span", { class: "quiet small" }, schedule ? dateTime(schedule.starts_at) : ""),
-        h("span", { class: "small" }, one.seats.map(seatName).join(" · "))),
+        h("span", { class: "small" }, seatNames(one.seats))),
       h("span", { class: "row-end" }, status(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
 }
 

@@ -19,10 +19,11 @@ export async function queue({ params, signal, go, refresh }) {
   const [schedule] = await Promise.all([get(`/v1/schedules/${id}`, { signal, anonymous: true }), synchronize()]);
   const status = h("div", { class: "queue-state", role: "status" });
   const leave = h("button", { type: "button", class: "button", onclick: () => room.leave() }, t("queue.leave"));
+  const hint = h("p", { class: "hint" }, t("queue.hint"));
   const view = h("section", { class: "card queue" },
     h("p", { class: "quiet" }, schedule.concert.title, " · ", dateTime(schedule.starts_at)),
-    h("h1", {}, t("queue.title")), status, h("p", { class: "hint" }, t("queue.hint")), h("div", { class: "actions" }, leave));
-  const room = new Room({ id, schedule, signal, go, refresh, status, leaveButton: leave });
+    h("h1", {}, t("queue.title")), status, hint, h("div", { class: "actions" }, leave));
+  const room = new Room({ id, schedule, signal, go, refresh, status, hint, leaveButton: leave });
   if (session.isOpen || (await session.renew("unauthenticated"))) room.run();
   else put(status, h("a", { class: "button primary", href: `/login?to=/schedules/${id}/queue` }, t("account.logIn")));
   return { title: t("queue.title"), view };
@@ -154,7 +155,7 @@ class Room {
   }
 
   #over(error) {
-    this.leaveButton.hidden = true;
+    this.leaveButton.hidden = this.hint.hidden = true;
     const isClosed = error.code === "queue_closed";
     const said = isClosed && saleState(this.schedule) === "closed" ? t("queue.notice.sale_ended") : sentence(error);
     put(this.status, h("p", {}, said), this.#elsewhere(
