@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tracemalloc
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,7 +22,7 @@ from boxoffice.catalog.rules import (
     parse_csv,
     seats_of,
 )
-from boxoffice.catalog.sheets import Assumed
+from boxoffice.catalog.sheets import Assumed, _lines
 from boxoffice.errors import Invalid, SeatMapInvalid
 from boxoffice.platform.text import TextFault, normal_label
 
@@ -428,3 +429,20 @@ def test_a_schedule_that_is_not_acceptable(changed: dict[str, Any], member: str)
         acceptable(schedule(**changed))
     errors: Any = caught.value.extra["errors"]
     assert [error["path"] for error in errors] == [f"$.{member}"]
+
+
+@pytest.mark.parametrize("line", [b"A,1,1,R,1\n", b"A,1,1,R,1\r\n", b"\n", b",,,,\r", b'"a\n'])
+def test_a_long_file_takes_little_more_memory_than_itself(line: bytes) -> None:
+    raw = b"section,row,number,grade,price\n" + line * (2_000_000 // len(line))
+    tracemalloc.start()
+    try:
+        check_csv(raw, 100_000, 100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * len(raw)
+
+
+def test_lines_end_as_spreadsheets_end_them() -> None:
+    for text in ("a\r\nb\rc\n\r\n\rd", "", "\n", "a", "a\n", "\r\r\n\n", "é\u2028b\x0bc\x85d\n"):
+        assert list(_lines(text)) == list(io.StringIO(text, newline=""))
