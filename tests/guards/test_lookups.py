@@ -11,6 +11,7 @@ from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore, Pa
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import Database
 from boxoffice.reservations.store import (
+    Active,
     HoldCommand,
     HoldOutcome,
     ReleaseCommand,
@@ -124,6 +125,42 @@ async def test_what_is_anothers_is_not_shown(hall: Hall) -> None:
         None,
     )
     assert getattr(await paying.wallet(buyer), "balance_minor", 0) == 4_000
+
+
+async def test_what_counts_is_shown_to_its_person_alone(hall: Hall, db: Database) -> None:
+    buyer, neighbour, *_ = hall.people
+    elsewhere = replace(await open_hall(db), people=hall.people)
+    lapsed = await hall.held(buyer, "S001")
+    await hall.lapse(lapsed)
+    held, sold = await hall.held(buyer, "S002", "S003"), await hall.held(buyer, "S004")
+    paid = (await hall.pay(buyer, sold)).payment
+    there, theirs = await elsewhere.held(buyer, "S001"), await hall.held(neighbour, "S005")
+    await hall.pay(neighbour, theirs)
+    store = ReservationStore(db)
+
+    async def shown(status: str, before: UUID | None = None, count: int = 9) -> list[UUID]:
+        wish = Active(status, hall.schedule_id)
+        found = await store.active_of_user(buyer, before, count, wish)
+        return [one.reservation_id for one in found]
+
+    everywhere = await store.active_of_user(buyer, None, 9, Active("HELD", None))
+    assert [one.reservation_id for one in everywhere] == [there, held]
+    assert await shown("HELD") == [held]
+    assert await shown("HELD", before=held) == []
+    assert await shown("HELD", count=0) == []
+    [confirmed] = await store.active_of_user(buyer, None, 9, Active("CONFIRMED", hall.schedule_id))
+    assert paid is not None
+    assert (confirmed.reservation_id, confirmed.payment_id) == (sold, paid.payment_id)
+
+    async def seats(schedule_id: UUID, person: UUID) -> int | None:
+        standing = await store.standing(schedule_id, person)
+        return None if standing is None else standing.seats
+
+    assert await seats(hall.schedule_id, buyer) == 3, "two that are held and one that is paid"
+    assert await seats(elsewhere.schedule_id, buyer) == 1
+    assert await seats(hall.schedule_id, neighbour) == 1
+    assert await seats(elsewhere.schedule_id, neighbour) == 0
+    assert await seats(uuid4(), buyer) is None
 
 
 async def test_a_session_asks_for_what_the_promises_rest_on(
