@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 
 from boxoffice.errors import QueueTicketExpired, Unavailable
 from boxoffice.platform.valkey import ValkeyAway
@@ -276,3 +277,19 @@ async def test_a_lost_answer_of_a_beat_lets_nobody_go_twice(queue: Queue) -> Non
     await queue.leave(people[1])
     beats = [await queue.pod.line.beat(queue.known, orders) for _ in range(3)]
     assert [len(beat.out) for beat in beats] == [1, 1, 1]
+
+
+async def test_an_outage_is_logged_once_and_not_with_each_beat(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> None:
+        raise ValkeyAway
+
+    monkeypatch.setattr(queue.pod.line, "beat", away)
+    with structlog.testing.capture_logs() as logs:
+        await queue.beat(10)
+        said = [entry for entry in logs if entry["event"] == "queue_beat_failed"]
+        assert len(said) == 1
+        assert said[0]["error"] == "ValkeyAway()"
+        await queue.beat(1, seconds=6)
+    assert len([entry for entry in logs if entry["event"] == "queue_beat_failed"]) == 2

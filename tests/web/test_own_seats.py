@@ -173,6 +173,18 @@ async def test_one_seat_is_one_in_words_too(visit: Visit, sale: Sale, buyer: Per
     await expect(visitor.toast("You can choose 1 seat at the most.")).to_be_visible()
 
 
+async def test_a_limit_of_one_is_one_in_words_too(
+    visit: Visit, seller: Person, buyer: Person
+) -> None:
+    sale = on_sale(seller, 20, ticket_limit=1)
+    visitor = await visit(person=buyer, expected=["409"])
+    await visitor.open_seats(sale, "A-2-1")
+    reservation(buyer, sale, "A-1-1")
+    await visitor.button("Hold 1 seat").click()
+    dialog = visitor.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("One person may have 1 ticket for")
+
+
 # What has more than one line although a name or a button should not.
 _BROKEN = """selector => [...document.querySelectorAll(selector)].filter((one) => {
     const range = document.createRange();

@@ -29,6 +29,7 @@ ROLE = "queue"
 
 _AT_ONCE_MAX = 8
 _LOG_OUTAGE_EVERY = 25
+_LOG_AWAY_EVERY_S = 5.0
 _BEATS_AHEAD = 10
 _FORGET_EVERY_S = 60.0
 
@@ -82,6 +83,7 @@ class Leader:
         self._seats_left = seats_left
         self._clock = clock
         self._forget_at = -inf
+        self._say_away_at = -inf
         self._beat_s = settings.queue_beat_ms / 1000
         self._ahead = settings.queue_numbers_ahead
         self._leads: dict[UUID, _Lead] = {}
@@ -159,7 +161,7 @@ class Leader:
                 self._lease.forget()
             except (ValkeyAway, Unavailable, LineLost) as error:
                 # Also a line that is lost again while it is made anew: the next beat makes it.
-                telemetry.log.warning("queue_beat_failed", error=repr(error))
+                self._say_away(room, error)
             except Exception as error:
                 telemetry.log.error(
                     "queue_beat_failed", schedule_id=str(room.schedule_id), exc_info=error
@@ -282,6 +284,15 @@ class Leader:
             await self._lease.release()
         except Exception as error:  # the lease runs out by itself
             telemetry.log.warning("queue_lease_not_released", error=repr(error))
+
+    def _say_away(self, room: Room, error: Exception) -> None:
+        """Log an outage once for all rooms and beats that meet it, and again as long as it lasts."""
+        if self._clock() < self._say_away_at:
+            return
+        self._say_away_at = self._clock() + _LOG_AWAY_EVERY_S
+        telemetry.log.warning(
+            "queue_beat_failed", schedule_id=str(room.schedule_id), error=repr(error)
+        )
 
     @staticmethod
     def _say(error: Exception, failures: int) -> None:

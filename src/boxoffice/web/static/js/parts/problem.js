@@ -15,7 +15,7 @@ export function sentence(error) {
   }
   // Numbers that the shop could not read at that moment are missing.
   const key = `problem.${error.code}${error.code === "ticket_limit" && "limit" in error.body ? ".known" : ""}`;
-  if (hasText(key)) return t(key, error.body);
+  if (hasText(key)) return t(key, { n: error.body?.limit, ...error.body });
   return error.body?.detail ?? t("problem.bug");
 }
 

@@ -51,7 +51,7 @@ export const en = {
   "problem.not_on_sale": "These seats are not on sale right now.",
   "problem.hold_cooldown": "You let several holds end without paying. Try again a little later.",
   "problem.ticket_limit": "That would be more tickets than one person may have.",
-  "problem.ticket_limit.known": "One person may have {limit} tickets for this performance, and you have {held}: held or bought.",
+  "problem.ticket_limit.known": ["One person may have {limit} ticket for this performance, and you have {held}: held or bought.", "One person may have {limit} tickets for this performance, and you have {held}: held or bought."],
   "limit.title": "That would be too many",
   "limit.reached": ["You have the one ticket that one person may have here.", "You have the {n} tickets that one person may have here."],
   "limit.mine": "See what you have",
