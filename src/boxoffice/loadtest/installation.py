@@ -34,6 +34,7 @@ _BALANCE_MINOR = 1_000_000_000
 _HOLD_TTL_S = 3_600
 # Slower than people come in the scenario, so that a line forms.
 _ROOM_RATE_PER_S = 30.0
+_LAPSES_FREE_MAX = 1_000_000
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -136,6 +137,8 @@ def _spawn(argv: list[str], settings: Settings, log: Path) -> "subprocess.Popen[
         "BOXOFFICE_VALKEY_URL": settings.valkey_url,
         "BOXOFFICE_PORT": str(settings.port),
         "BOXOFFICE_WORKERS": str(settings.workers),
+        # A virtual user stands for many people, who each change their mind now and then.
+        "BOXOFFICE_HOLD_LAPSES_FREE_MAX": str(_LAPSES_FREE_MAX),
     }
     command = launch_command(
         [sys.executable, "-m", "boxoffice", *argv],
