@@ -267,6 +267,16 @@ def test_a_quoted_line_end_is_counted_in_any_encoding() -> None:
         assert (checked.assumed.ignored_rows, checked.assumed.ignored_columns) == (1, 2)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_header_is_read_as_people_write_it(delimiter: str) -> None:
+    header = delimiter.join(["Section", "ROW", "Ｎumber", "grade", " Price ", "Seat ID"])
+    row = delimiter.join(["A", "1", "1", "R", "9", "x"])
+    [seat] = parse_csv(f"{header}\n{row}\n", 9)
+    assert (seat.section, seat.seat_id, seat.price_minor) == ("A", "x", 9)
+    twice = "section,Section,row,number,grade,price\nA,A,1,1,R,1\n"
+    assert refusal(twice).extra["reason"] == "column_twice"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [

@@ -13,12 +13,16 @@ from typing import Literal, NoReturn
 import msgspec
 
 from boxoffice.errors import SeatMapInvalid
+from boxoffice.platform.text import same_to_people
 
 Encoding = Literal["utf-8", "utf-16le", "utf-16be", "cp949"]
 Delimiter = Literal[",", ";", "\t"]
 
 _LINE = re.compile(r"[^\r\n]*+(?:\r\n?|\n)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
+# A header beyond that is none; how much of it is looked at does not depend on who sends it.
+_HEADER_MAX = 10_000
+_NAME_MAX = 40
 _DELIMITERS: tuple[Delimiter, ...] = (",", ";", "\t")
 # Three bytes and more of UTF-8: where some came before what is none, the rest is damaged UTF-8. Read as
 # CP949 it would be other letters.
@@ -68,7 +72,7 @@ def rows_of(
     line, header = next(found, (1, []))
     width = len(_without_empty_end(header, 0))
     assumed.ignored_columns = len(header) - width
-    yield line, header[:width]
+    yield line, [_name(cell, columns) for cell in header[:width]]
     for line, cells in found:
         if not any(cells):
             assumed.ignored_rows += 1
@@ -76,6 +80,14 @@ def rows_of(
         kept = _without_empty_end(cells, width)
         assumed.ignored_columns = max(assumed.ignored_columns, len(cells) - len(kept))
         yield line, kept
+
+
+def _name(cell: str, columns: frozenset[str]) -> str:
+    """Return the column that people mean, as in "Section" or "Seat ID", else the cell as it is."""
+    if len(cell) > _NAME_MAX:
+        return cell
+    name = same_to_people(cell).replace(" ", "_")
+    return name if name in columns else cell
 
 
 def _without_empty_end(cells: list[str], least: int) -> list[str]:
@@ -169,6 +181,7 @@ def _delimiter(text: str, columns: frozenset[str]) -> Delimiter:
     header = next((line for line in _lines(text) if line.strip()), "")
 
     def names(delimiter: Delimiter) -> int:
-        return sum(cell.strip(' "\r\n\t') in columns for cell in header.split(delimiter))
+        cells = header[:_HEADER_MAX].split(delimiter)
+        return sum(_name(cell.strip(' "\r\n\t'), columns) in columns for cell in cells)
 
     return max(_DELIMITERS, key=names)
