@@ -244,7 +244,8 @@ class Undecided(Watched):
     ) -> Sequence[Verdict[HoldOutcome]]:
         commands = [pending.command for pending in batch]
         async with self._db.transaction() as connection:
-            await connection.fetch(store._QUERIES["hold"], key, *store._columns(commands))
+            args = (key, *store._columns(commands), *store.NO_COOLDOWN)
+            await connection.fetch(store._QUERIES["hold"], *args)
             self.has_seats.set()
             await self.roll_back.wait()
             raise asyncpg.CheckViolationError("the winner fails for a reason of its own")
