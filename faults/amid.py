@@ -25,7 +25,7 @@ async def somebody_asks(load: Load, random: Random, endpoints: Collection[str]) 
 
 def note_kill(seen: Observations, load: Load, at_s: float, endpoints: Collection[str]) -> None:
     """Count a kill, and whether it struck requests to these processes; call it when they have ended."""
-    struck = load.record.under_way(at_s, endpoints)
+    struck = load.under_way(at_s, endpoints)
     seen.kills += 1
     seen.counts[_AMID] += struck > 0
     seen.counts["requests_under_way_at_kills_count"] += struck

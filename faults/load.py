@@ -8,7 +8,6 @@ asks again under the same key, elsewhere if need be, and does not give up before
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -88,7 +87,8 @@ class Load:
         self._inside: set[int] = set()
         self._numbers = 0
         self._silent: set[str] = set()
-        self._under_way: Counter[str] = Counter()
+        # By attempt: whom it asks, and since when.
+        self._under_way: dict[object, tuple[str, float]] = {}
         self._visits: set[asyncio.Task[None]] = set()
         self._later: list[Call] = []
 
@@ -133,7 +133,17 @@ class Load:
 
     def is_asked(self, endpoints: Collection[str]) -> bool:
         """Say whether a request to one of these processes is under way."""
-        return any(self._under_way[name] for name in endpoints)
+        return any(name in endpoints for name, _ in self._under_way.values())
+
+    def under_way(self, at_s: float, endpoints: Collection[str]) -> int:
+        """Return how many requests to these processes were under way then, or still are from then on.
+
+        A struck one may be answered long after the rest: its outcome is being looked up.
+        """
+        still = sum(
+            begin_s <= at_s and name in endpoints for name, begin_s in self._under_way.values()
+        )
+        return still + self.record.under_way(at_s, endpoints)
 
     async def until_asked(self, endpoints: Collection[str], *, within_s: float = 30.0) -> None:
         """Return when a request to one of these processes is under way, or after `within_s`."""
@@ -400,7 +410,8 @@ class Load:
         """Ask once; return the last word if it is one, else how long to wait where that was said."""
         endpoint = self._balancer.choose(turn)
         begin_s = time.monotonic()
-        self._under_way[endpoint.name] += 1
+        attempt = object()
+        self._under_way[attempt] = (endpoint.name, begin_s)
         try:
             async with self._balancer.session(endpoint).request(
                 call.method,
@@ -417,7 +428,7 @@ class Load:
                 self._balancer.unreached(endpoint)
             return None, None
         finally:
-            self._under_way[endpoint.name] -= 1
+            del self._under_way[attempt]
         body = _decoded(raw, headers)
         retry_after = headers.get("Retry-After")
         code = str(body.get("code", "")) if isinstance(body, dict) else ""

@@ -30,6 +30,15 @@ def test_a_kill_amid_requests_is_counted_with_what_it_struck() -> None:
     assert not seen.broken
 
 
+def test_what_a_kill_struck_counts_before_it_is_answered() -> None:
+    seen, load = Observations(), load_of()
+    load._under_way = {"struck": ("api-1", 1.0), "later": ("api-1", 1.1), "other": ("api-2", 1.0)}
+    note_kill(seen, load, 1.05, {"api-1"})
+    assert seen.counts["requests_under_way_at_kills_count"] == 1
+    judge(seen)
+    assert not seen.broken
+
+
 def test_a_row_whose_kills_struck_nobody_is_broken() -> None:
     seen, load = Observations(), load_of(CUT)
     note_kill(seen, load, 1.05, {"api-2"})
