@@ -25,19 +25,19 @@ from bench.processes import APP, Server, running
 from bench.stage import Hall, HallPlan, Stage, stage
 from boxoffice.audit import audit
 from boxoffice.batching import Pending
-from boxoffice.events.lease import Lease
-from boxoffice.events.store import LeaseStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.lease.lease import Lease
+from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey, ValkeyAway
-from boxoffice.queue import rules
-from boxoffice.queue.deciders import EnterCommand, EnterDecider
-from boxoffice.queue.leader import ROLE, Leader
-from boxoffice.queue.line import Claim, Line, LineLost, Places
-from boxoffice.queue.rooms import Rooms
-from boxoffice.queue.rules import Mode, Room, RoomChange
-from boxoffice.queue.store import Defaults, QueueStore, lock_room, set_room
 from boxoffice.settings import Settings
+from boxoffice.waiting_room import rules
+from boxoffice.waiting_room.engine.leader import ROLE, Leader
+from boxoffice.waiting_room.engine.line import Claim, Line, LineLost, Places
+from boxoffice.waiting_room.handlers import EnterCommand, EnterDecider
+from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.rules import Mode, Room, RoomChange
+from boxoffice.waiting_room.store import Defaults, QueueStore, lock_room, set_room
 
 _BATCH = 500
 _STEP_S = 0.25

@@ -12,10 +12,10 @@ import asyncpg
 
 from bench.meter import Group
 from bench.processes import ServerFailed, clean_environment
-from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
-_SQL = sqlfiles.load("bench")
+_SQL = sql_files.load("bench")
 _TIMEOUT_S = 30.0
 _LOOK_EVERY_S = 0.05
 _STOP_TIMEOUT_S = 10.0

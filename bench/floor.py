@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 import uvloop
 
-from boxoffice.http.journal import InFlight
-from boxoffice.http.listening import listen
-from boxoffice.http.server import serve
+from boxoffice.http.server.listening import listen
+from boxoffice.http.server.server import serve
+from boxoffice.observability.access_log import InFlight
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.values import Money
 from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut

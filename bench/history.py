@@ -16,12 +16,12 @@ from uuid import UUID
 import msgspec
 import typer
 
-from boxoffice.embedded import EmbeddedServers
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.migrations import migrate
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.reservations.store import HoldCommand, ReleaseCommand, ReservationStore
 from boxoffice.settings import Settings
+from boxoffice_embedded import EmbeddedServers
 
 _BATCH = 32
 _RATIO_MAX = 1.1

@@ -16,12 +16,12 @@ from bench.scenes import HUGE, Row, Scene, Sizes, Work
 from bench.stage import Hall, HallPlan, Stage
 from bench.watchers import Crowd, watching
 from boxoffice.audit import audit
-from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
 CLEAN = "clean"
 FLOOR_ROW = "floor"
-_USUAL_SQL = sqlfiles.load("bench.usual")
+_USUAL_SQL = sql_files.load("bench.usual")
 
 
 @dataclass(frozen=True)

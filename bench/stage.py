@@ -22,15 +22,15 @@ from redis import Redis
 from rich.console import Console
 
 from bench.meter import Group
-from boxoffice import seeding
 from boxoffice.catalog import rules as catalog_rules
-from boxoffice.embedded import EmbeddedServers
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.migrations import migrate
+from boxoffice.cli import seeding
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
+from boxoffice_embedded import EmbeddedServers
 
-_SQL = sqlfiles.load("bench")
-_USUAL_SCHEMA = sqlfiles.read("bench.usual", "schema.sql")
+_SQL = sql_files.load("bench")
+_USUAL_SCHEMA = sql_files.read("bench.usual", "schema.sql")
 _RUN = "bench_run"
 _REVIVED_WITHIN_S = 30.0
 _BALANCE_MINOR = 5_000_000

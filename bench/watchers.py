@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from boxoffice.platform.files import raise_file_limit
+from boxoffice.platform.processes.file_limit import raise_file_limit
 
 _ASK = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
 _OTHER_FILES = 64

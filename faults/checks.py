@@ -8,10 +8,10 @@ from uuid import UUID
 import asyncpg
 
 from boxoffice.audit import Report, audit
-from boxoffice.loadtest.model import Finding
-from boxoffice.loadtest.store import reading
-from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
+from boxoffice_loadtest.measurement.store import reading
+from boxoffice_loadtest.model import Finding
 from faults import linear
 from faults.compare import (
     AUDIT_DOUBLE_CHARGES,
@@ -28,7 +28,7 @@ from faults.compare import (
 from faults.field import Field
 from faults.record import Record
 
-_SQL = sqlfiles.load("faults")
+_SQL = sql_files.load("faults")
 
 
 @dataclass(frozen=True)

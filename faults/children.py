@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxoffice.platform.processes import launch_command
+from boxoffice.platform.processes.supervisor import launch_command
 
 _ASKED_WITHIN_S = 15.0
 _SAID_CHARS = 6_000

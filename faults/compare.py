@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from boxoffice.loadtest import comparison, records
-from boxoffice.loadtest.model import Finding
+from boxoffice_loadtest.analysis import comparison
+from boxoffice_loadtest.measurement import records
+from boxoffice_loadtest.model import Finding
 from faults.record import Record
 
 # What counts as lost: somebody was promised it, and it is not there.

@@ -8,11 +8,11 @@ import asyncpg
 import msgspec
 from rich.console import Console
 
-from boxoffice import seeding
-from boxoffice.platform import sqlfiles
+from boxoffice.cli import seeding
+from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
-_SQL = sqlfiles.load("faults")
+_SQL = sql_files.load("faults")
 BALANCE_MINOR = 5_000_000
 
 

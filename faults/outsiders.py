@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from boxoffice.embedded import EmbeddedServers
-from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import sql_files
+from boxoffice_embedded import EmbeddedServers
 from faults.matrix import NotRun
 from faults.world import PartFailed
 
-SQL = sqlfiles.load("faults", "outsiders.sql")
+SQL = sql_files.load("faults", "outsiders.sql")
 
 _CONNECTIONS_MAX = 300
 _GRABBERS = 12

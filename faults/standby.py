@@ -16,10 +16,10 @@ import asyncpg
 import msgspec
 import psutil
 
-from boxoffice.embedded.child import Child, Log
-from boxoffice.embedded.home import free_port
-from boxoffice.embedded.postgres import HOST, EmbeddedPostgres
-from boxoffice.embedded.privileges import own
+from boxoffice_embedded.child import Child, Log
+from boxoffice_embedded.home import free_port
+from boxoffice_embedded.postgres import HOST, EmbeddedPostgres
+from boxoffice_embedded.privileges import own
 from faults.matrix import NotRun
 from faults.outsiders import SQL, stranger, wait_for
 from faults.proxy import PlainWire, Proxy

@@ -22,11 +22,11 @@ import aiohttp
 import psutil
 
 from bench.processes import clean_environment
-from boxoffice.embedded import EmbeddedServers, EmbeddedUnavailable
-from boxoffice.embedded.home import free_port
-from boxoffice.platform.migrations import migrate
-from boxoffice.platform.processes import launch_command
+from boxoffice.platform.postgres.migrations import migrate
+from boxoffice.platform.processes.supervisor import launch_command
 from boxoffice.settings import Settings
+from boxoffice_embedded import EmbeddedServers, EmbeddedUnavailable
+from boxoffice_embedded.home import free_port
 from faults.field import Field, sow
 from faults.proxy import Proxy
 

@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from bench import floor
-from boxoffice.http.journal import InFlight
+from boxoffice.observability.access_log import InFlight
 
 SLOW_S = 2.0
 CLOSED = "the application was closed"

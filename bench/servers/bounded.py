@@ -3,8 +3,8 @@
 import uvloop
 
 from bench.servers.app import asgi, close, in_flight
-from boxoffice.http.listening import listen
-from boxoffice.http.server import serve
+from boxoffice.http.server.listening import listen
+from boxoffice.http.server.server import serve
 from boxoffice.settings import Settings, load
 
 

@@ -27,18 +27,18 @@ import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands.core import AsyncScript
 
-from boxoffice.http.journal import InFlight
-from boxoffice.http.server import serve
-from boxoffice.platform import sqlfiles
+from boxoffice.cli.serve import listen_group
+from boxoffice.http.server.server import serve
+from boxoffice.observability.access_log import InFlight
 from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.values import Money
 from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut
 from boxoffice.reservations.rules import Status
-from boxoffice.roles import listen_group
 from boxoffice.settings import Settings, load
 
-_SQL = sqlfiles.load("bench.usual")
-_UNLOCK = sqlfiles.read("bench.usual", "unlock.lua")
+_SQL = sql_files.load("bench.usual")
+_UNLOCK = sql_files.read("bench.usual", "unlock.lua")
 _POOL = 20
 _LOCK_MS = 5_000
 _HOLD_FOR = timedelta(seconds=300)

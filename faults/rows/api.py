@@ -10,7 +10,7 @@ from uuid import UUID
 import aiohttp
 import psutil
 
-from boxoffice.platform.sqlfiles import read
+from boxoffice.platform.postgres.sql_files import read
 from boxoffice.platform.valkey import Script
 from faults.amid import judge, note_kill, somebody_asks
 from faults.checks import audit_now, left_undone

@@ -13,7 +13,7 @@ import msgspec
 import psutil
 
 from bench import wire
-from boxoffice.loadtest.store import reading
+from boxoffice_loadtest.measurement.store import reading
 from faults import children
 from faults.balancer import new_session
 from faults.field import Field

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from boxoffice.audit import store
-from boxoffice.embedded import EmbeddedServers
+from boxoffice_embedded import EmbeddedServers
 from faults.guards import Removal, declared, removals
 from faults.matrix import AnyRow, Errand, Observations, Part
 from faults.mutants import Tree, TrialBroken, copied_tree

@@ -10,8 +10,8 @@ import aiohttp
 import asyncpg
 from rich.console import Console
 
-from boxoffice import seeding
-from boxoffice.platform import sqlfiles
+from boxoffice.cli import seeding
+from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 from faults.checks import audit_now
 from faults.field import Person
@@ -21,7 +21,7 @@ from faults.world import World
 
 # The leader's lease, a beat, and a second in which every process learns who has left.
 ADMITTED_WITHIN_S = 8.0
-_SQL = sqlfiles.load("faults")
+_SQL = sql_files.load("faults")
 _WITHIN_S = 30.0
 _ASK_EVERY_S = 0.02
 _SEATS = 400

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from boxoffice import seeding
+from boxoffice.cli import seeding
 from faults.checks import audit_now
 from faults.field import Person
 from faults.load import Load

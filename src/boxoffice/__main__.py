@@ -1,5 +1,5 @@
 """`python -m boxoffice`."""
 
-from boxoffice.cli import main
+from boxoffice.cli.main import main
 
 main()

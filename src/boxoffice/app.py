@@ -15,66 +15,67 @@ from boxoffice.accounts.endings import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
+from boxoffice.activity_log import routes as logbook_routes
+from boxoffice.activity_log.service import Logbook
+from boxoffice.activity_log.store import LogbookStore
 from boxoffice.audit import routes as audit_routes
 from boxoffice.audit.runs import AuditRuns
+from boxoffice.backoffice import routes as desk_routes
+from boxoffice.backoffice.service import Desk
+from boxoffice.backoffice.store import DeskStore
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
 from boxoffice.catalog import routes as catalog_routes
-from boxoffice.catalog.notices import Notices
-from boxoffice.catalog.seat_maps import SeatMaps
-from boxoffice.catalog.seat_news import SeatNews
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
-from boxoffice.desk import routes as desk_routes
-from boxoffice.desk.service import Desk
-from boxoffice.desk.store import DeskStore
-from boxoffice.events.lease import Lease
-from boxoffice.events.store import LeaseStore
-from boxoffice.figures import routes as figures_routes
-from boxoffice.figures.counters import Counters
-from boxoffice.figures.meter import Meter
-from boxoffice.figures.service import LiveFigures
-from boxoffice.figures.store import FiguresStore
-from boxoffice.http import health, openapi, problems
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane
-from boxoffice.http.middleware import RequestLog
-from boxoffice.http.operation import Gate
-from boxoffice.http.routing import Router
+from boxoffice.http.api import health, openapi, problems
+from boxoffice.http.api.middleware import RequestLog
+from boxoffice.http.api.operation import Gate
+from boxoffice.http.api.routing import Router
+from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams, limits_of
-from boxoffice.logbook import routes as logbook_routes
-from boxoffice.logbook.service import Logbook
-from boxoffice.logbook.store import LogbookStore
+from boxoffice.observability import telemetry
+from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.payments import routes as payment_routes
-from boxoffice.payments.deciders import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
-from boxoffice.platform import telemetry
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.migrations import require_current
-from boxoffice.platform.postgres import Database
-from boxoffice.platform.standby import StandbyWatch
+from boxoffice.platform.lease.lease import Lease
+from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.migrations import require_current
+from boxoffice.platform.postgres.standby import StandbyWatch
 from boxoffice.platform.tasks import cancel_and_wait, raise_if_cancelled
 from boxoffice.platform.valkey import Valkey
-from boxoffice.queue import leader as queue_leader
-from boxoffice.queue import routes as queue_routes
-from boxoffice.queue.followers import Followers
-from boxoffice.queue.journal import JoinJournal
-from boxoffice.queue.line import Line
-from boxoffice.queue.rooms import Rooms
-from boxoffice.queue.service import Parts, WaitingRoom
-from boxoffice.queue.store import QueueStore
-from boxoffice.queue.tickets import Tickets
 from boxoffice.reservations import routes as reservation_routes
-from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import Cooldown, ReservationStore
+from boxoffice.sales_stats import routes as figures_routes
+from boxoffice.sales_stats.counters import Counters
+from boxoffice.sales_stats.meter import Meter
+from boxoffice.sales_stats.service import LiveFigures
+from boxoffice.sales_stats.store import FiguresStore
+from boxoffice.seats.change_bus import Notices
+from boxoffice.seats.publisher import SeatNews
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from boxoffice.waiting_room import routes as queue_routes
+from boxoffice.waiting_room.engine import leader as queue_leader
+from boxoffice.waiting_room.engine.line import Line
+from boxoffice.waiting_room.followers import Followers
+from boxoffice.waiting_room.journal import JoinJournal
+from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.service import Parts, WaitingRoom
+from boxoffice.waiting_room.store import QueueStore
+from boxoffice.waiting_room.tickets import Tickets
 from boxoffice.web import routes as web_routes
 
 VERSION = version("boxoffice")
@@ -263,12 +264,13 @@ def _compose(
     settings: Settings, servers: _Servers, providers: Mapping[str, PaymentProvider]
 ) -> Application:
     accounts = _accounts(settings, servers)
-    catalog_store = CatalogStore(servers.db)
     clock = servers.clock
-    seat_maps = SeatMaps(settings, catalog_store, now=clock.now, uncertainty_s=clock.uncertainty_s)
+    seat_maps = SeatMaps(
+        settings, SeatStore(servers.db), now=clock.now, uncertainty_s=clock.uncertainty_s
+    )
     notices = Notices(servers.valkey, seat_maps)
     news = SeatNews(seat_maps, notices)
-    catalog = Catalog(settings, catalog_store, seat_maps)
+    catalog = Catalog(settings, CatalogStore(servers.db), seat_maps)
     queue = _queue(settings, servers, accounts, seat_maps)
     reservations = _reservations(settings, servers, seat_maps, news, queue.service)
     payments = _payments(settings, servers, providers, seat_maps, news, queue.service)

@@ -13,7 +13,7 @@
         ├── TooMany                  429
         └── Unavailable              503, with the time after which to try again
 
-Each leaf has one `code`. The HTTP status of every code stands in `http/statuses.py` and nowhere else.
+Each leaf has one `code`. The HTTP status of every code stands in `http/api/statuses.py`.
 """
 
 from typing import ClassVar

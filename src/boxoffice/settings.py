@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as types
 
-from boxoffice import addresses
 from boxoffice.errors import SettingsInvalid
+from boxoffice.platform import server_addresses
 from boxoffice.platform.currencies import DECIMALS
 
 PREFIX = "BOXOFFICE_"
@@ -286,9 +286,9 @@ def _read(name: str, text: str, kind: Any) -> object:
     """Return a setting's value; raise `SettingsInvalid` with what is wanted where it is none."""
     fault = None
     if name == "database_url" and text:
-        fault, form = addresses.postgres_fault(text), addresses.POSTGRES_FORM
+        fault, form = server_addresses.postgres_fault(text), server_addresses.POSTGRES_FORM
     elif name == "valkey_url" and text:
-        fault, form = addresses.valkey_fault(text), addresses.VALKEY_FORM
+        fault, form = server_addresses.valkey_fault(text), server_addresses.VALKEY_FORM
     if fault is not None:
         raise SettingsInvalid(
             f"{variable(name)} is {shown(name, text)!r}: {fault}; it wants {form}"
@@ -304,7 +304,7 @@ def _read(name: str, text: str, kind: Any) -> object:
 def shown(name: str, text: str) -> str:
     """Return what may be said of a setting's value: no password, and not the whole of a long one."""
     if name.endswith("_url"):
-        return addresses.shown(text)
+        return server_addresses.shown(text)
     if re.search(r"(^|_)(secret|password|token|key)$", name):
         return "***"
     return text if len(text) <= 100 else f"{text[:100]}…"

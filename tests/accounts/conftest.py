@@ -10,7 +10,7 @@ from boxoffice.accounts.endings import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import Caller, TokenAuthority
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 

@@ -10,11 +10,11 @@ from falcon.testing import ASGIConductor, Result
 
 from boxoffice.accounts.routes import routes
 from boxoffice.accounts.service import Accounts
-from boxoffice.http import openapi, problems
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.middleware import RequestLog
-from boxoffice.http.operation import Gate
-from boxoffice.platform.postgres import Database
+from boxoffice.http.api import openapi, problems
+from boxoffice.http.api.middleware import RequestLog
+from boxoffice.http.api.operation import Gate
+from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.platform.postgres.database import Database
 
 App = falcon.asgi.App[Any, Any]
 

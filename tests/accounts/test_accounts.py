@@ -20,7 +20,7 @@ from boxoffice.errors import (
     TokenInvalid,
     Unavailable,
 )
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 from .conftest import MakeAccounts, MovedClock, who

@@ -10,8 +10,8 @@ import pytest
 from boxoffice.accounts.counting import LocalCounts
 from boxoffice.accounts.service import Accounts
 from boxoffice.errors import CredentialsInvalid, EmailTaken, TooMany, Unavailable
-from boxoffice.platform.addresses import address_bucket
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.client_addresses import address_bucket
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 

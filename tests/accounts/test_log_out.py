@@ -8,7 +8,7 @@ from boxoffice.accounts.endings import REMEMBERED_S, EndedToken, Endings, News, 
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid, Unavailable
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 
 from .conftest import MakeAccounts, MovedClock
 

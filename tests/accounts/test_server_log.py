@@ -11,12 +11,12 @@ import pytest
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
-from boxoffice.embedded.servers import EmbeddedServers
 from boxoffice.errors import EmailTaken
-from boxoffice.platform.migrations import migrate
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
+from boxoffice_embedded.servers import EmbeddedServers
 
 PASSWORD = "열려라 참깨 8"
 EMAIL = "nobody-may-read-this@example.test"

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import falcon.asgi
 from falcon.inspect import RouteInfo, inspect_compiled_router, inspect_routes, register_router
 
-from boxoffice.http.routing import Router
-from boxoffice.http.statuses import STATUSES
+from boxoffice.http.api.routing import Router
+from boxoffice.http.api.statuses import STATUSES
 
 from .client import PASSWORD, Answer, Api, Person, expect, sign_up
 from .conftest import hold, on_sale, schedule_body, seat_bodies

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from boxoffice.http.statuses import STATUSES
+from boxoffice.http.api.statuses import STATUSES
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"

@@ -12,11 +12,11 @@ from uvicorn.server import ServerState
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, Overloaded, TokenInvalid
-from boxoffice.http import problems
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane
-from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
-from boxoffice.http.protocol import protocol
+from boxoffice.http.api import problems
+from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.server.connection import protocol
+from boxoffice.http.server.fast_path import Lane
+from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.settings import Settings
 
 from .test_lane_faults import on_the_loop

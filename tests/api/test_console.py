@@ -14,7 +14,7 @@ import pytest
 from boxoffice.audit.auditor import audit_once
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.audit.store import Snapshot
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 from .client import Answer, Person, Sale, expect, refused

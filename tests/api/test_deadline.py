@@ -10,10 +10,10 @@ import pytest
 from falcon import testing
 
 from boxoffice.errors import Problem
-from boxoffice.http import problems
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.middleware import RequestLog
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.api import problems
+from boxoffice.http.api.middleware import RequestLog
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.observability.access_log import InFlight, Journal
 
 from .client import expect, refused
 from .conftest import Start, make_organizer, on_sale, rich

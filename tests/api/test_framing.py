@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from boxoffice.app import asgi_application
-from boxoffice.http.journal import InFlight, Journal
+from boxoffice.observability.access_log import InFlight, Journal
 from tests.support.connection import Talk, talk
 
 ONE = b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n"

@@ -12,9 +12,9 @@ import pytest
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, TokenInvalid
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane, Run
-from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.server.fast_path import Lane, Run
+from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.platform.ids import parse_uuid
 
 from .client import Answer, Api, Person, Sale, expect, refused, sign_up

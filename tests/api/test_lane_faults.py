@@ -13,11 +13,11 @@ from uvicorn.server import ServerState
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane
-from boxoffice.http.operation import Call, Gate, Reply, operation
-from boxoffice.http.protocol import protocol
-from boxoffice.platform import telemetry
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.server.connection import protocol
+from boxoffice.http.server.fast_path import Lane
+from boxoffice.observability import telemetry
+from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.settings import Settings
 
 ASK = b"GET /%b HTTP/1.1\r\nHost: shop\r\n\r\n"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from boxoffice.platform.addresses import is_loopback
-from boxoffice.platform.metrics_access import has_token, is_from_here
+from boxoffice.observability.metrics_access import has_token, is_from_here
+from boxoffice.platform.client_addresses import is_loopback
 
 from .client import Answer, Api, refused
 from .conftest import Running, Start

@@ -10,7 +10,7 @@ import schemathesis
 
 from boxoffice.app import describe, open_application
 from boxoffice.catalog import rules
-from boxoffice.http.statuses import STATUSES
+from boxoffice.http.api.statuses import STATUSES
 from boxoffice.settings import Settings
 from boxoffice.web.assets import PREFIX
 from boxoffice.web.routes import PAGES

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
-from boxoffice.http import bounds
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.server import bounds
+from boxoffice.http.server.fast_path import Lane
+from boxoffice.observability.access_log import InFlight, Journal
 from tests.support.connection import Seen, Talk, talk
 
 EXAMPLES = 1_000

@@ -8,10 +8,10 @@ import asyncpg
 
 from boxoffice.archive import archivist
 from boxoffice.archive.store import ArchiveStore
-from boxoffice.desk.store import DeskStore
+from boxoffice.backoffice.store import DeskStore
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall

@@ -13,8 +13,8 @@ import pytest
 from boxoffice.audit import audit, store
 from boxoffice.audit.report import Check, Report, as_json, render
 from boxoffice.errors import Unavailable
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _NORMAL_RUN = (_HERE / "normal_run.sql").read_text(encoding="utf-8")
 # Named after the check that has to see it, `__`, and what is planted.
-_PLANTS = sqlfiles.parse((_HERE / "plants.sql").read_text(encoding="utf-8"), "plants.sql")
+_PLANTS = sql_files.parse((_HERE / "plants.sql").read_text(encoding="utf-8"), "plants.sql")
 
 _STATES = """
     SELECT (SELECT jsonb_object_agg(x.state, x.n)
@@ -120,8 +120,8 @@ def test_every_check_has_a_plant() -> None:
 
 
 def test_every_check_is_described_and_bounded() -> None:
-    text = sqlfiles.read("boxoffice.audit", "queries.sql")
-    statements = sqlfiles.load("boxoffice.audit")
+    text = sql_files.read("boxoffice.audit", "queries.sql")
+    statements = sql_files.load("boxoffice.audit")
     assert len(statements) == text.count("-- name:") >= 30
     for name, statement in statements.items():
         assert statement.endswith("LIMIT 20"), name

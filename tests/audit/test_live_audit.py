@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from boxoffice.audit import audit
 from boxoffice.audit.report import render
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 _SHOP = """

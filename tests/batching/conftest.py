@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 _TEST_TIMEOUT_S = 30

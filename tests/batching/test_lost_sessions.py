@@ -14,9 +14,9 @@ import pytest
 
 from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import Unavailable
-from boxoffice.payments.deciders import PayDecider
+from boxoffice.payments.handlers import PayDecider
 from boxoffice.payments.store import PaymentStore, PayOutcome
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from tests.batching.conftest import Sale

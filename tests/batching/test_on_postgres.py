@@ -12,12 +12,12 @@ from uuid_utils.compat import uuid7
 
 from boxoffice.batching import GroupCommit, Limits, Pending, Verdict
 from boxoffice.errors import Overloaded
-from boxoffice.payments.deciders import ChargeDecider
+from boxoffice.payments.handlers import ChargeDecider
 from boxoffice.payments.store import ChargeCommand, PaymentStore
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import store
-from boxoffice.reservations.deciders import Background, HoldDecider
+from boxoffice.reservations.handlers import Background, HoldDecider
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from boxoffice.settings import Settings

@@ -9,16 +9,17 @@ import falcon.testing
 import pytest
 
 from boxoffice.catalog.routes import routes
-from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import TokenInvalid
-from boxoffice.http import problems
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.middleware import RequestLog
-from boxoffice.http.operation import Gate
+from boxoffice.http.api import problems
+from boxoffice.http.api.middleware import RequestLog
+from boxoffice.http.api.operation import Gate
 from boxoffice.http.streams import Streams, limits_of
-from boxoffice.platform.postgres import Database
+from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.platform.postgres.database import Database
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 
 from .support import Caller, Clock, Shop, add_user
@@ -33,7 +34,7 @@ async def make_shop(db: Database, settings: Settings) -> Callable[[], Shop]:
     def make() -> Shop:
         clock = Clock()
         store = CatalogStore(db)
-        seat_maps = SeatMaps(settings, store, clock)
+        seat_maps = SeatMaps(settings, SeatStore(db), clock)
         catalog = Catalog(settings, store, seat_maps, clock)
         return Shop(db, settings, store, seat_maps, catalog, clock, organizer, other)
 

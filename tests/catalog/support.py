@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat, hall
-from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog, OnSale
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import HoldCommand, ReservationStore
+from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.settings import Settings
 
 CONCERT = NewConcert(title="봄의 노래", artist="Ensemble", venue="Hall 1", description="")

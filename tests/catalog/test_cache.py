@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from boxoffice.catalog.cache import Cache, Once
 from boxoffice.errors import NotFound, ScheduleNotFound
+from boxoffice.platform.cache import Cache, Once
 
 from .support import Clock
 

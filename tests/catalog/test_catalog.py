@@ -27,7 +27,7 @@ from boxoffice.errors import (
     SeatMapLocked,
     Unavailable,
 )
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.values import Money
 from boxoffice.settings import Settings
 

@@ -13,9 +13,9 @@ import pytest
 from boxoffice.catalog.organizer_routes import SeatMapBody
 from boxoffice.catalog.routes import routes
 from boxoffice.catalog.rules import hall
-from boxoffice.http import openapi
-from boxoffice.http.headers import accepts_gzip
-from boxoffice.http.operation import Gate
+from boxoffice.http.api import openapi
+from boxoffice.http.api.headers import accepts_gzip
+from boxoffice.http.api.operation import Gate
 from boxoffice.http.streams import Streams, limits_of
 
 from .support import Shop

@@ -5,11 +5,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from boxoffice.activity_log.store import LogbookStore, Written
 from boxoffice.catalog import service as catalog_service
 from boxoffice.catalog.rules import hall
 from boxoffice.errors import AlreadyPublished, SeatExists
-from boxoffice.logbook.store import LogbookStore, Written
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 
 from .support import CONCERT, Shop, schedule, seat
 

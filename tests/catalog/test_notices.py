@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.catalog.notices import CHANNEL, Notices
-from boxoffice.catalog.seat_maps import AVAILABLE, HELD, SeatMaps
-from boxoffice.catalog.seat_news import Fact, SeatNews
-from boxoffice.catalog.seat_states import Change
-from boxoffice.catalog.store import CatalogStore, StatesRow
 from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.seats.change_bus import CHANNEL, Notices
+from boxoffice.seats.publisher import Fact, SeatNews
+from boxoffice.seats.seat_maps import AVAILABLE, HELD, SeatMaps
+from boxoffice.seats.states import Change
+from boxoffice.seats.store import SeatStore, StatesRow
 from boxoffice.settings import Settings
 from tests.support.waiting import until
 
@@ -148,7 +148,7 @@ async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
     assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap tells"
 
 
-class Gated(CatalogStore):
+class Gated(SeatStore):
     """A store whose readings arrive late."""
 
     gate = asyncio.Event()

@@ -4,9 +4,9 @@ import asyncio
 import gc
 import weakref
 
-from boxoffice.catalog.cache import Once
-from boxoffice.catalog.rendering import Packer, Pieces, RenderedMap
-from boxoffice.catalog.seat_states import AVAILABLE
+from boxoffice.platform.cache import Once
+from boxoffice.seats.rendering import Packer, Pieces, RenderedMap
+from boxoffice.seats.states import AVAILABLE
 
 PIECES = Pieces(b'{"schedule_id":"one"', (b'{"seat_id":"A1","status":"',), "tag")
 

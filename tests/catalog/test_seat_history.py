@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxoffice.catalog.seat_history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
-from boxoffice.catalog.seat_states import Sale
+from boxoffice.seats.history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
+from boxoffice.seats.states import Sale
 from tests.support.watcher import Missed, Watcher
 
 SEATS = 40

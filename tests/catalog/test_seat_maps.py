@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from boxoffice.catalog.rules import hall
-from boxoffice.catalog.seat_maps import AVAILABLE, HELD, SOLD
 from boxoffice.catalog.views import SeatMap
 from boxoffice.errors import ScheduleNotFound
+from boxoffice.seats.seat_maps import AVAILABLE, HELD, SOLD
 
 from .support import Shop, schedule
 

@@ -6,8 +6,8 @@ from array import array
 
 import pytest
 
-from boxoffice.catalog.seat_states import Reading, Sale
-from boxoffice.catalog.watch import Ages, Watch
+from boxoffice.seats.refresher import Ages, Watch
+from boxoffice.seats.states import Reading, Sale
 
 SALE = Sale(True, 0.0, float("inf"))
 

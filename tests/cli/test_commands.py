@@ -19,9 +19,9 @@ import asyncpg
 import psutil
 import pytest
 
-from boxoffice import demo
-from boxoffice.platform.migrations import migrate
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
+from boxoffice_embedded import demo
 from tests.support.shop import free_port
 
 TIMEOUT_S = 60

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice import demo, seeding
 from boxoffice.app import open_services
 from boxoffice.audit import audit
 from boxoffice.audit.report import render
+from boxoffice.cli import seeding
+from boxoffice.cli.printing import terminal
 from boxoffice.errors import BoxofficeError, CredentialsInvalid, SettingsInvalid
-from boxoffice.platform.postgres import Database
-from boxoffice.printing import terminal
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings, load
-from boxoffice.up import Wish, _demo
+from boxoffice_embedded import demo
+from boxoffice_embedded.up import Wish, _demo
 from tests.cli.test_commands import _run
 
 QUIET = terminal(quiet=True)

@@ -4,7 +4,7 @@ import socketserver
 import threading
 
 from boxoffice.settings import Settings
-from boxoffice.up import Opening
+from boxoffice_embedded.up import Opening
 from tests.support.shop import free_port
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice import cli
-from boxoffice.embedded.binaries import REMEDY
-from boxoffice.printing import printable, terminal
+from boxoffice.cli import main as cli
+from boxoffice.cli.printing import printable, terminal
+from boxoffice_embedded.binaries import REMEDY
 
 
 def _run(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":

@@ -10,7 +10,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from boxoffice import seeding
 from boxoffice.app import open_application
 from boxoffice.archive.archivist import archive_once
 from boxoffice.archive.store import ArchiveStore
@@ -18,16 +17,17 @@ from boxoffice.audit import audit
 from boxoffice.audit.auditor import audit_once
 from boxoffice.audit.report import render
 from boxoffice.audit.runs import AuditRuns
+from boxoffice.cli import seeding
+from boxoffice.cli.printing import terminal
 from boxoffice.errors import SettingsInvalid
-from boxoffice.events.service import Relay
-from boxoffice.platform.postgres import Database
-from boxoffice.platform.runtime_role import grant
+from boxoffice.outbox.service import Relay
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.runtime_role import grant
 from boxoffice.platform.valkey import Valkey
-from boxoffice.printing import terminal
-from boxoffice.queue.rules import Mode, RoomChange
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.reservations.sweeper import sweep_once
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.rules import Mode, RoomChange
 from faults.field import sow
 from tests.support.shop import Crowd, pods
 

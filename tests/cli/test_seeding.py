@@ -7,14 +7,15 @@ import asyncpg
 import pytest
 from rich.console import Console
 
-from boxoffice import demo, seeding
 from boxoffice.accounts.rules import ORGANIZER
 from boxoffice.app import open_application, open_services
+from boxoffice.cli import seeding
+from boxoffice.cli.printing import terminal
 from boxoffice.errors import BoxofficeError
 from boxoffice.payments import store as payment_store
-from boxoffice.platform.postgres import Database
-from boxoffice.printing import terminal
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+from boxoffice_embedded import demo
 
 QUIET = Console(quiet=True)
 LEDGER = """

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from boxoffice import seeding
 from boxoffice.app import open_application, open_services
-from boxoffice.platform.postgres import Database
-from boxoffice.queue.leader import ROLE
+from boxoffice.cli import seeding
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine.leader import ROLE
 from tests.cli.test_commands import TIMEOUT_S, _env
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice.audit import audit
 from boxoffice.platform.ids import parse_scoped
-from boxoffice.platform.sqlfiles import read
+from boxoffice.platform.postgres.sql_files import read
 from boxoffice.settings import Settings
 from faults.field import Field, sow
 from tests.support.shop import Crowd, Record, Truth, pods, truth

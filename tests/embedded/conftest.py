@@ -24,7 +24,7 @@ import pytest
 import redis
 
 import boxoffice
-from boxoffice.embedded import EmbeddedServers
+from boxoffice_embedded import EmbeddedServers
 
 HERE = Path(__file__).parent
 DEADLINE_S = 20.0
@@ -183,7 +183,7 @@ class OpenTree:
         """Whether a user can run all of it."""
         binaries = "[b.postgres, b.valkey_server]"
         code = (
-            "import subprocess, sys; from boxoffice.embedded.binaries import find_binaries;"
+            "import subprocess, sys; from boxoffice_embedded.binaries import find_binaries;"
             f"b = find_binaries(); open(sys.argv[1]).close();"
             f"[subprocess.run([x, '--version'], check=True) for x in {binaries}]"
         )

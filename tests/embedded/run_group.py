@@ -6,7 +6,7 @@ JSON maps names to argument lists. Prints the children's pids and restarts whene
 import json
 import sys
 
-from boxoffice.platform.processes import ProcessGroup
+from boxoffice.platform.processes.supervisor import ProcessGroup
 
 
 def main() -> None:

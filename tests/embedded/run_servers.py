@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from boxoffice.embedded import EmbeddedServers, EmbeddedUnavailable
+from boxoffice_embedded import EmbeddedServers, EmbeddedUnavailable
 
 
 def main() -> int:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from boxoffice.embedded.binaries import find_binaries
-from boxoffice.platform.processes import LAUNCHER
+from boxoffice.platform.processes.supervisor import LAUNCHER
+from boxoffice_embedded.binaries import find_binaries
 
 from .conftest import HERE, Helper, OpenTree, query
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice.platform.processes import ProcessGroup
+from boxoffice.platform.processes.supervisor import ProcessGroup
 
 from .conftest import HERE, Helper, is_alive, processes_naming, wait_for
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from boxoffice.embedded import (
+from boxoffice_embedded import (
     DataDirectoryBusy,
     EmbeddedServers,
     EmbeddedUnavailable,
@@ -24,9 +24,9 @@ from boxoffice.embedded import (
     running_addresses,
     valkey,
 )
-from boxoffice.embedded.child import LOG_MAX_BYTES, Log
-from boxoffice.embedded.home import free_port
-from boxoffice.up import Attendant
+from boxoffice_embedded.child import LOG_MAX_BYTES, Log
+from boxoffice_embedded.home import free_port
+from boxoffice_embedded.up import Attendant
 
 from .conftest import Helper, ping, processes_naming, query, wait_for
 

@@ -12,10 +12,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from boxoffice.embedded.servers import EmbeddedServers
-from boxoffice.platform.migrations import migrate
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
+from boxoffice_embedded.servers import EmbeddedServers
 from tests.support.waiting import until
 
 _SETS = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"

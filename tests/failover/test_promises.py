@@ -13,13 +13,13 @@ import pytest
 from boxoffice.accounts.store import AccountStore
 from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.payments.deciders import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeDecider, PayDecider
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.migrations import migrate
-from boxoffice.platform.postgres import Database, Failure, classify
+from boxoffice.platform.postgres.database import Database, Failure, classify
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from boxoffice.settings import Settings
@@ -288,7 +288,7 @@ async def test_a_step_of_a_migration_that_did_not_wait_is_no_step(
     db: Database, settings: Settings, primary: Primary
 ) -> None:
     async def forget() -> None:
-        await db.fetch("DELETE FROM schema_functions WHERE room = 'boxoffice.events'")
+        await db.fetch("DELETE FROM schema_functions WHERE room = 'boxoffice.outbox'")
 
     await forget()
     async with primary.without_standby():

@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 
 from boxoffice.accounts.store import AccountStore
 from boxoffice.app import open_application
-from boxoffice.platform.postgres import Database
-from boxoffice.platform.standby import Standby, StandbyWatch
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.standby import Standby, StandbyWatch
 from boxoffice.settings import Settings
 from tests.failover.conftest import Primary
 from tests.support.waiting import until

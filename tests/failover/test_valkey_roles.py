@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from boxoffice.embedded.home import FALLBACK_ROOT, open_home
-from boxoffice.embedded.valkey import EmbeddedValkey
 from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
 from boxoffice.settings import Settings
+from boxoffice_embedded.home import FALLBACK_ROOT, open_home
+from boxoffice_embedded.valkey import EmbeddedValkey
 from tests.support.waiting import until
 
 _WRITE = Script("write", "return redis.call('SET', KEYS[1], ARGV[1]) and 'done'")

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from boxoffice.audit import store
-from boxoffice.loadtest import comparison
-from boxoffice.loadtest.comparison import StoredHold, StoredPayment
+from boxoffice_loadtest.analysis import comparison
+from boxoffice_loadtest.analysis.comparison import StoredHold, StoredPayment
 from faults import linear
 from faults.compare import (
     AUDIT_DOUBLE_CHARGES,

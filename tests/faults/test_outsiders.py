@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice.embedded.home import free_port
 from boxoffice.settings import Settings
+from boxoffice_embedded.home import free_port
 from faults.matrix import NotRun
 from faults.outsiders import asks_for_a_password, fill, small_disk
 

@@ -7,7 +7,7 @@ for a bug that nobody has thought of. Nothing may be left of the decision.
 import asyncpg
 import pytest
 
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from boxoffice.audit import store
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from faults.guards import (
     ROOT,
@@ -28,22 +28,22 @@ from tests.conftest import Servers
 # What looks and tells, and decides nothing about a seat, a person's place or money; a test of its own
 # notices each check of the audit that finds nothing any more.
 LOOK_ONLY = {
-    "audit/queries.sql": "each check is a guard as a whole",
-    "audit/runs.sql": "when the audit runs",
-    "audit/snapshot.sql": "that one audit runs at a time",
-    "figures/queries.sql": "figures for the organizer; whose they are is listed",
-    "loadtest/queries.sql": "figures of a measurement",
-    "platform/migrations.sql": "what the schema lacks",
-    "platform/queries.sql": "the clock, the sessions of this process, and a word that changes nothing",
-    "platform/runtime_role.sql": "who may do what; a test tries all of it",
-    "seeding.sql": "the demo",
-    "demo.sql": "the demo",
+    "boxoffice/audit/queries.sql": "each check is a guard as a whole",
+    "boxoffice/audit/runs.sql": "when the audit runs",
+    "boxoffice/audit/snapshot.sql": "that one audit runs at a time",
+    "boxoffice/sales_stats/queries.sql": "figures for the organizer; whose they are is listed",
+    "boxoffice_loadtest/measurement/queries.sql": "figures of a measurement",
+    "boxoffice/platform/postgres/migrations.sql": "what the schema lacks",
+    "boxoffice/platform/postgres/queries.sql": "the clock, the sessions, an empty message",
+    "boxoffice/platform/postgres/runtime_role.sql": "who may do what; a test tries all of it",
+    "boxoffice/cli/seeding.sql": "the demo",
+    "boxoffice_embedded/demo.sql": "the demo",
 }
 FILES = [
     path
     for pattern in ("**/*.sql", "**/*.lua")
-    for path in sorted(ROOT.glob(f"src/boxoffice/{pattern}"))
-    if path.relative_to(ROOT / "src" / "boxoffice").as_posix() not in LOOK_ONLY
+    for path in sorted(ROOT.glob(f"src/{pattern}"))
+    if path.relative_to(ROOT / "src").as_posix() not in LOOK_ONLY
 ]
 
 # One of each kind; `make faults` takes all of them away, one after the other.
@@ -84,7 +84,7 @@ def test_every_line_that_decides_is_a_guard_or_says_why_not(path: Path) -> None:
 
 
 def test_what_is_not_listed_is_there() -> None:
-    assert [name for name in LOOK_ONLY if not (ROOT / "src" / "boxoffice" / name).exists()] == []
+    assert [name for name in LOOK_ONLY if not (ROOT / "src" / name).exists()] == []
 
 
 def test_a_new_condition_is_noticed() -> None:

@@ -2,8 +2,8 @@
 
 from uuid import uuid4
 
-from boxoffice.events.store import LeaseStore
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.platform.postgres.database import Database
 
 _LONG_MS = 60_000
 

@@ -13,7 +13,7 @@ import pytest
 
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore, Swept
 from boxoffice.settings import Settings
 from tests.conftest import Servers

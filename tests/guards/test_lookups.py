@@ -9,7 +9,7 @@ import pytest
 from boxoffice.accounts.store import AccountStore
 from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore, PayOutcome
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import (
     Active,
     HoldCommand,

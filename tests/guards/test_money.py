@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import ReservationStore
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
 from tests.support.invariants import broken

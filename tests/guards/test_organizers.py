@@ -12,15 +12,16 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from boxoffice.activity_log import Entry, record
+from boxoffice.activity_log.store import LogbookStore
+from boxoffice.backoffice.store import DeskStore
 from boxoffice.catalog import store as catalog
 from boxoffice.catalog.rules import NewSeat
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
-from boxoffice.desk.store import DeskStore
-from boxoffice.figures.store import FiguresStore
-from boxoffice.logbook import Entry, record
-from boxoffice.logbook.store import LogbookStore
-from boxoffice.platform.postgres import Database, Record
-from boxoffice.queue.store import QueueStore
+from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.sales_stats.store import FiguresStore
+from boxoffice.seats.store import SeatStore
+from boxoffice.waiting_room.store import QueueStore
 from tests.support.hall import Hall, open_hall
 
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '300ms'"
@@ -60,12 +61,12 @@ async def test_only_what_is_published_is_shown(db: Database, mine: Hall, other: 
     schedule = await store.published_schedule(here)
     assert schedule is not None
     assert (schedule.schedule_id, schedule.concert.title) == (here, "Mine")
-    public = await store.public_schedule(here)
+    public = await SeatStore(db).public_schedule(here)
     assert public is not None
     assert public.currency == "EUR"
     assert await store.published_concert(there) is None
     assert await store.published_schedule(there) is None
-    assert await store.public_schedule(there) is None
+    assert await SeatStore(db).public_schedule(there) is None
 
 
 async def test_a_page_of_concerts_goes_on_where_the_last_one_ended(
@@ -173,13 +174,13 @@ async def test_a_past_performance_and_a_draft_are_not_listed(
     assert await offered() == [here]
     assert [one.schedule_id for one in await store.schedules(here)] == [here, second]
     assert await store.published_schedule(second) is None
-    assert await store.public_schedule(second) is None
+    assert await SeatStore(db).public_schedule(second) is None
     [told] = [one for one in await store.published_concerts(None, 9) if one.concert_id == here]
     assert told.first_starts_at == told.last_starts_at
 
     await db.fetch("UPDATE schedules SET status = 'OPEN' WHERE schedule_id = $1", second)
     assert await offered() == [here, second]
-    assert await store.public_schedule(second) is not None
+    assert await SeatStore(db).public_schedule(second) is not None
 
     # What has begun is not listed: its performance first, and its concert with the last one.
     await _change(mine, "schedules", "starts_at = clock_timestamp() - interval '1 minute'")
@@ -197,7 +198,7 @@ async def test_a_past_performance_and_a_draft_are_not_listed(
 
 
 async def test_a_reading_of_the_seats_is_of_one_hall(db: Database, mine: Hall, other: Hall) -> None:
-    store, buyer = CatalogStore(db), mine.people[0]
+    buyer = mine.people[0]
     await other.held(other.people[0], "S001")
     await mine.pay(buyer, await mine.held(buyer, "S002"))
     await mine.held(buyer, "S003")
@@ -205,17 +206,17 @@ async def test_a_reading_of_the_seats_is_of_one_hall(db: Database, mine: Hall, o
         "UPDATE seats SET state = 'BLOCKED' WHERE schedule_id = $1 AND seat_id = 'S004'",
         mine.schedule_id,
     )
-    states = await store.seat_states(mine.schedule_id)
+    states = await SeatStore(db).seat_states(mine.schedule_id)
     assert states is not None
     # Eight bytes per seat, zeros where nobody has it; a reservation that ended would follow.
     people = bytes(8) + buyer.bytes[8:] * 2 + bytes(8)
     assert (states.seats, states.states, states.people) == (4, b"\0\2\1\3", people)
     assert states.is_open
     await _change(other, "schedules", "status = 'CLOSED'")
-    there = await store.seat_states(other.schedule_id)
+    there = await SeatStore(db).seat_states(other.schedule_id)
     assert there is not None
     assert (there.seats, there.is_open) == (3, False)
-    assert [len(rows) async for rows in store.seats(mine.schedule_id)] == [4]
+    assert [len(rows) async for rows in SeatStore(db).seats(mine.schedule_id)] == [4]
 
 
 # What is an organizer's own ------------------------------------------------------------------------
@@ -452,8 +453,8 @@ async def test_what_was_taken_down_is_shown_to_nobody(
             here in [one.concert_id for one in await store.published_concerts(None, 9)],
             await store.published_concert(here) is not None,
             await store.published_schedule(here) is not None,
-            await store.public_schedule(here) == ("KRW", True),
-            await store.seat_states(here) is not None,
+            await SeatStore(db).public_schedule(here) == ("KRW", True),
+            await SeatStore(db).seat_states(here) is not None,
         ]
 
     assert await shown() == [True] * 5
@@ -461,7 +462,7 @@ async def test_what_was_taken_down_is_shown_to_nobody(
     assert await _taken_down(mine, here) == ((here, "Title"), [here])
     assert await _taken_down(mine, here, "Again") == (None, [])
     assert await shown() == [False] * 5
-    assert await store.public_schedule(here) == ("KRW", False), "for those who have tickets"
+    assert await SeatStore(db).public_schedule(here) == ("KRW", False), "for those who have tickets"
     own = await store.own_concert(here, here)
     assert own is not None
     assert (own.taken_down_reason, own.taken_down_at is None) == ("Fraud", False)

@@ -9,10 +9,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from boxoffice.platform.postgres import Database, Record
-from boxoffice.queue.line import Insider, Out, Places
-from boxoffice.queue.rules import Gap, Mode, Room
-from boxoffice.queue.store import (
+from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.waiting_room.engine.line import Insider, Out, Places
+from boxoffice.waiting_room.rules import Gap, Mode, Room
+from boxoffice.waiting_room.store import (
     Defaults,
     QueueStore,
     Recorded,

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from boxoffice.platform.valkey import Valkey
-from boxoffice.queue.line import (
+from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine.line import (
     Beat,
     Claim,
     Entry,
@@ -24,8 +25,7 @@ from boxoffice.queue.line import (
     Places,
     keys_of,
 )
-from boxoffice.queue.rules import Mode, Room
-from boxoffice.settings import Settings
+from boxoffice.waiting_room.rules import Mode, Room
 from tests.conftest import Servers
 
 _START_MS = 1_800_000_000_000

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from boxoffice.accounts.store import AccountStore
-from boxoffice.events.store import OutboxStore
+from boxoffice.outbox.store import OutboxStore
 from boxoffice.payments.store import PaymentStore
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore
 from tests.support.hall import open_hall
 

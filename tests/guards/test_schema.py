@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from boxoffice.platform import sqlfiles
+from boxoffice.platform.postgres import sql_files
 from tests.conftest import Servers
 from tests.support.database import copied_database
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _NORMAL_RUN = (_HERE.parent / "audit" / "normal_run.sql").read_text(encoding="utf-8")
-_REFUSED = sqlfiles.parse((_HERE / "refusals.sql").read_text(encoding="utf-8"), "refusals.sql")
-_CATALOG = sqlfiles.parse((_HERE / "catalog.sql").read_text(encoding="utf-8"), "catalog.sql")
+_REFUSED = sql_files.parse((_HERE / "refusals.sql").read_text(encoding="utf-8"), "refusals.sql")
+_CATALOG = sql_files.parse((_HERE / "catalog.sql").read_text(encoding="utf-8"), "catalog.sql")
 
 # What the triggers call their refusals.
 _TOLD_BY = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from boxoffice.loadtest.model import Run, from_json
 from boxoffice.settings import Settings
+from boxoffice_loadtest.model import Run, from_json
 from faults.field import Field, sow
 from tests.support.shop import Pod, dying_with_us
 

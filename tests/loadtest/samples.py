@@ -3,8 +3,9 @@
 from functools import cache
 from typing import Any
 
-from boxoffice.loadtest.comparison import Stored, StoredHold, StoredPayment
-from boxoffice.loadtest.model import (
+from boxoffice_loadtest.analysis.comparison import Stored, StoredHold, StoredPayment
+from boxoffice_loadtest.measurement.records import Answer, HeldByClient, PaidByClient, Record
+from boxoffice_loadtest.model import (
     AuditCheck,
     Estimate,
     Inference,
@@ -18,7 +19,6 @@ from boxoffice.loadtest.model import (
     Step,
     Window,
 )
-from boxoffice.loadtest.records import Answer, HeldByClient, PaidByClient, Record
 
 USERS = [f"user-{number}" for number in range(10)]
 # What a request costs the API in the made-up runs, in seconds.
@@ -151,7 +151,7 @@ def sample(at_s: float, **more: Any) -> Sample:
 
 def scenario(name: str = "onsale", **more: Any) -> Scenario:
     """Return a scenario of 100 visits that went well."""
-    from boxoffice.loadtest import comparison, rules  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import comparison, rules  # noqa: PLC0415 — what is tested
 
     kept = record()
     values: dict[str, Any] = {
@@ -185,7 +185,7 @@ def audit() -> list[AuditCheck]:
 @cache
 def inference() -> Inference:
     """What the made-up windows and stairs say."""
-    from boxoffice.loadtest import capacity  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import capacity  # noqa: PLC0415 — what is tested
 
     steps = [step(100), step(200), step(400), step(800), broken(1600, 900)]
     return capacity.infer(steps, windows(), cores=4, api_processes=2, failures=(1000, 0))
@@ -206,7 +206,7 @@ def prediction(error: float = 0.05) -> Prediction:
 
 def run(**more: Any) -> Run:
     """Return a whole run that passed."""
-    from boxoffice.loadtest import verdicts  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import verdicts  # noqa: PLC0415 — what is tested
 
     scenarios = [scenario(), scenario("steps", steps=[step(100), broken(1600, 900)])]
     found = inference()

@@ -8,8 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from boxoffice.loadtest import k6
-from boxoffice.loadtest.errors import GeneratorMissing
+from boxoffice_loadtest.errors import GeneratorMissing
+from boxoffice_loadtest.runner import k6
 from tests.loadtest.conftest import Command, Opening
 from tests.support.shop import free_port
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from boxoffice.loadtest import capacity
-from boxoffice.loadtest.model import Refusal
+from boxoffice_loadtest.analysis import capacity
+from boxoffice_loadtest.model import Refusal
 from tests.loadtest.samples import broken, inference, knee_of, step, windows
 
 GOOD = [step(100), step(200), step(400), step(800)]

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from boxoffice.loadtest.comparison import Stored, StoredHold, StoredPayment, compare
-from boxoffice.loadtest.records import HeldByClient, PaidByClient, Record
+from boxoffice_loadtest.analysis.comparison import Stored, StoredHold, StoredPayment, compare
+from boxoffice_loadtest.measurement.records import HeldByClient, PaidByClient, Record
 from tests.loadtest import samples
 
 HOLD, RELEASED = samples.stored().holds

@@ -5,8 +5,8 @@ import random
 import msgspec
 import pytest
 
-from boxoffice.loadtest import fit
-from boxoffice.loadtest.model import Window
+from boxoffice_loadtest.analysis import fit
+from boxoffice_loadtest.model import Window
 from tests.loadtest import samples
 
 

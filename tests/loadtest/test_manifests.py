@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from boxoffice.loadtest import manifests, sizing, writing
-from boxoffice.loadtest.model import Spec
 from boxoffice.settings import load
+from boxoffice_loadtest import writing
+from boxoffice_loadtest.analysis import sizing
+from boxoffice_loadtest.model import Spec
+from boxoffice_loadtest.report import manifests
 from tests.loadtest import samples
 
 

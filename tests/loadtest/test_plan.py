@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice.loadtest import plan
-from boxoffice.loadtest.plan import Options, Staircase, next_rate
+from boxoffice_loadtest.runner import plan
+from boxoffice_loadtest.runner.plan import Options, Staircase, next_rate
 
 STAIRS = Staircase(first_per_s=100, factor=2, seconds=1, between=2, steps_max=20)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from boxoffice.loadtest import prediction, quota
-from boxoffice.loadtest.model import Estimate, Inference, Prediction, Refusal, Step
+from boxoffice_loadtest.model import Estimate, Inference, Prediction, Refusal, Step
+from boxoffice_loadtest.runner import prediction, quota
 from tests.loadtest import samples
 
 FORETOLD = Estimate(value=500.0, low=450.0, high=550.0)

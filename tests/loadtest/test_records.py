@@ -1,7 +1,8 @@
 """The client's own record, line by line."""
 
-from boxoffice.loadtest import records, rules
-from boxoffice.loadtest.tail import Tail
+from boxoffice_loadtest.analysis import rules
+from boxoffice_loadtest.measurement import records
+from boxoffice_loadtest.measurement.tail import Tail
 from tests.loadtest import samples
 
 LINES = [

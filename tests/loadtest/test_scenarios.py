@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from boxoffice.loadtest import k6, plan
-from boxoffice.loadtest.k6 import Job
+from boxoffice_loadtest.runner import k6, plan
+from boxoffice_loadtest.runner.k6 import Job
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import math
 import msgspec
 import pytest
 
-from boxoffice.loadtest import sizing
-from boxoffice.loadtest.model import Estimate, Sale
+from boxoffice_loadtest.analysis import sizing
+from boxoffice_loadtest.model import Estimate, Sale
 from tests.loadtest import samples
 
 SALE = Sale(users=6_000, seats=300, sell_out_s=60.0)

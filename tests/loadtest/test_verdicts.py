@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from boxoffice.loadtest import rules, verdicts
-from boxoffice.loadtest.comparison import StoredHold, compare
-from boxoffice.loadtest.model import AuditCheck, Inference, Scenario
-from boxoffice.loadtest.records import Answer, HeldByClient, Record
+from boxoffice_loadtest.analysis import rules, verdicts
+from boxoffice_loadtest.analysis.comparison import StoredHold, compare
+from boxoffice_loadtest.measurement.records import Answer, HeldByClient, Record
+from boxoffice_loadtest.model import AuditCheck, Inference, Scenario
 from tests.loadtest import samples
 
 

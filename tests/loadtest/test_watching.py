@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from boxoffice.loadtest import processes, quota, rules
-from boxoffice.loadtest.sampler import Sampler
 from boxoffice.settings import Settings
+from boxoffice_loadtest.analysis import rules
+from boxoffice_loadtest.measurement import processes
+from boxoffice_loadtest.measurement.sampler import Sampler
+from boxoffice_loadtest.runner import quota
 from tests.loadtest import samples
 
 BUSY = "import time\nwhile True:\n    sum(range(10_000))\n"

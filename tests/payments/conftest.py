@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from boxoffice.platform.postgres import Database, Record, connection_options
+from boxoffice.platform.postgres.database import Database, Record, connection_options
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.support.database import copied_database

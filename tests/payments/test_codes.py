@@ -3,8 +3,8 @@
 import pytest
 import zxingcpp
 
-from boxoffice.payments import codes
 from boxoffice.platform.ids import ScopedId, new_id, parse_scoped
+from boxoffice.tickets import qr
 
 _QUIET = 4
 _SQUARE_PX = 4
@@ -32,14 +32,14 @@ def read(rows: list[str]) -> list[str]:
 @pytest.mark.parametrize("attempt", range(20))
 def test_a_reader_reads_the_ticket(attempt: int) -> None:
     ticket = ScopedId(new_id(), new_id())
-    rows = codes.rows(str(ticket))
+    rows = qr.rows(str(ticket))
     assert {len(row) for row in rows} == {len(rows)}
     (text,) = read(rows)
     assert parse_scoped(text) == ticket
 
 
 def test_a_reader_does_not_read_what_is_spoilt() -> None:
-    rows = codes.rows(str(ScopedId(new_id(), new_id())))
+    rows = qr.rows(str(ScopedId(new_id(), new_id())))
     middle = len(rows) // 2
     spoilt = [*rows[: middle - 8], *["1" * len(rows)] * 16, *rows[middle + 8 :]]
     assert read(spoilt) == []

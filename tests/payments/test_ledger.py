@@ -11,7 +11,7 @@ from boxoffice.errors import AmountInvalid
 from boxoffice.payments import ledger
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
 
 _TRANSFER = """

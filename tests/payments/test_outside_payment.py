@@ -9,8 +9,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
-from boxoffice.catalog.seat_maps import SeatMaps
-from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import (
     AlreadyPaid,
     Draining,
@@ -24,13 +22,15 @@ from boxoffice.errors import (
     ReservationNotFound,
     Unavailable,
 )
-from boxoffice.http.statuses import STATUSES
-from boxoffice.payments.deciders import ChargeDecider, PayDecider
+from boxoffice.http.api.statuses import STATUSES
+from boxoffice.payments.handlers import ChargeDecider, PayDecider
 from boxoffice.payments.provider import Capture, Order
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Payment, PaymentStore
 from boxoffice.platform.ids import ScopedId
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import BALANCE_MAX_MINOR, Hall
 from tests.support.invariants import broken
@@ -92,7 +92,7 @@ class Desk:
             ChargeDecider(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
-            SeatMaps(Settings(), CatalogStore(hall.db)),
+            SeatMaps(Settings(), SeatStore(hall.db)),
             can_top_up=True,
         )
 

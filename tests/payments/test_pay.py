@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from boxoffice.payments.store import PaymentStore
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 from tests.support.waiting import until

@@ -4,7 +4,7 @@ import pytest
 
 from boxoffice.app import open_services
 from boxoffice.errors import TopUpUnavailable
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings, load
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from boxoffice.payments.store import PayCommand, PayOutcome
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken

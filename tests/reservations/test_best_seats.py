@@ -9,10 +9,6 @@ import pytest
 
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
-from boxoffice.catalog.notices import Notices
-from boxoffice.catalog.seat_maps import SeatMaps
-from boxoffice.catalog.seat_news import SeatNews
-from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import (
     IdempotencyKeyReused,
     Invalid,
@@ -26,13 +22,17 @@ from boxoffice.errors import (
     TicketLimit,
 )
 from boxoffice.platform.ids import ScopedId
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
 from boxoffice.reservations.store import ReservationStore
+from boxoffice.seats.change_bus import Notices
+from boxoffice.seats.publisher import SeatNews
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -49,7 +49,7 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     """The service of one pod."""
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
-    seat_maps = SeatMaps(settings, CatalogStore(db))
+    seat_maps = SeatMaps(settings, SeatStore(db))
     news = SeatNews(seat_maps, Notices(valkey, seat_maps))
     yield Reservations(
         ReservationStore(db),

@@ -4,9 +4,9 @@ import asyncio
 
 import asyncpg
 
-from boxoffice.catalog.seat_maps import SeatMaps
-from boxoffice.catalog.store import CatalogStore
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
@@ -48,7 +48,7 @@ async def test_the_version_of_a_map_grows_when_a_payment_ends_after_the_hold(
 ) -> None:
     hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
     first = await hall.held(hall.people[0], "S001")
-    maps = SeatMaps(settings, CatalogStore(db))
+    maps = SeatMaps(settings, SeatStore(db))
     async with other.transaction():
         assert await other.fetchval(_PAY, hall.schedule_id, hall.people[0], first) == "paid"
         await until(lambda: other.fetchval(_LAPSED, first))

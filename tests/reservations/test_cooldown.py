@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import Cooldown, HoldOutcome, ReservationStore
 from tests.support.hall import Hall, open_hall
 

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 import structlog
 
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations import sweeper
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from boxoffice.audit.service import audit
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.support.hall import open_hall
@@ -115,8 +115,8 @@ async def test_without_the_guards_the_same_checks_see_seats_sold_twice(
 
     Such holds also wait for each other in circles, which is why it is lenient.
     """
-    holds = _without(sqlfiles.read("boxoffice.reservations", "functions.sql"), _HOLD_GUARDS)
-    pays = _without(sqlfiles.read("boxoffice.payments", "functions.sql"), _PAY_GUARDS)
+    holds = _without(sql_files.read("boxoffice.reservations", "functions.sql"), _HOLD_GUARDS)
+    pays = _without(sql_files.read("boxoffice.payments", "functions.sql"), _PAY_GUARDS)
     async with pods[0].connection() as connection:
         await connection.execute(holds)
         await connection.execute(pays)

@@ -3,7 +3,7 @@
 import time
 from uuid import UUID
 
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import ReservationStore
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -130,7 +130,7 @@ async def test_what_somebody_has_elsewhere_does_not_count_here(db: Database) -> 
 
 
 async def test_a_reading_names_everybody_who_had_a_reservation(db: Database) -> None:
-    from boxoffice.catalog.store import CatalogStore  # noqa: PLC0415 — only here
+    from boxoffice.seats.store import SeatStore  # noqa: PLC0415 — only here
 
     hall = await open_hall(db, people=6, balance_minor=5_000)
     holder, payer, giver, late, lapsed, stranger = hall.people
@@ -143,7 +143,7 @@ async def test_a_reading_names_everybody_who_had_a_reservation(db: Database) -> 
     over = await hall.held(lapsed, "S005")
     await hall.lapse(over)
     await hall.held(holder, "S005")  # and nobody has closed the one before
-    reading = await CatalogStore(db).seat_states(hall.schedule_id)
+    reading = await SeatStore(db).seat_states(hall.schedule_id)
     assert reading is not None
     told = {reading.people[at : at + 8] for at in range(0, len(reading.people), 8)}
     had = {one.bytes[8:] for one in (holder, payer, giver, late, lapsed)}

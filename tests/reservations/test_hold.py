@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import HoldCommand, ReservationStore
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken

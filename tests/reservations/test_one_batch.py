@@ -3,7 +3,7 @@
 from collections import Counter
 from uuid import uuid4
 
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from tests.support.hall import open_hall
 from tests.support.invariants import broken
 

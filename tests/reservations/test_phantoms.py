@@ -10,16 +10,12 @@ import msgspec
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
-from boxoffice.catalog.notices import Notices
-from boxoffice.catalog.seat_maps import SeatMaps
-from boxoffice.catalog.seat_news import SeatNews
-from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import Overloaded
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import rules
-from boxoffice.reservations.deciders import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,
@@ -28,6 +24,10 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
+from boxoffice.seats.change_bus import Notices
+from boxoffice.seats.publisher import SeatNews
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall
 from tests.support.invariants import broken
@@ -49,7 +49,7 @@ class Pod:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
         self._group_commit = GroupCommit(limits or Limits())
-        self.maps = SeatMaps(Settings(), CatalogStore(db))
+        self.maps = SeatMaps(Settings(), SeatStore(db))
         news = SeatNews(self.maps, Notices(valkey, self.maps))
         self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background, news)
         self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock, news)

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record, connection_options
+from boxoffice.platform.postgres.database import Database, Record, connection_options
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from boxoffice.settings import Settings
 from tests.conftest import Servers

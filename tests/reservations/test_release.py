@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken

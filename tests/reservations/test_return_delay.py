@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from tests.support.hall import Hall, open_hall
 
 _DELAY_S = 30

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from boxoffice.app import Application, open_application
-from boxoffice.catalog.seat_states import People
 from boxoffice.errors import NotOnSale, SeatNotFound, SeatTaken, SoldOut
 from boxoffice.platform.ids import ScopedId
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.store import Held
+from boxoffice.seats.states import People
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until

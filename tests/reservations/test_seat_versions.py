@@ -1,6 +1,6 @@
 """Outcomes carry the versions that the seats have afterwards: nobody has to read them again."""
 
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore
 from tests.support.hall import Hall, open_hall
 

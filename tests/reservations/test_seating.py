@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxoffice.catalog.seat_maps import AVAILABLE, BLOCKED, HELD, SOLD, Seat
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Board, Chase, Seating
+from boxoffice.seats.seat_maps import AVAILABLE, BLOCKED, HELD, SOLD, Seat
 
 seat_lists = st.lists(
     st.tuples(

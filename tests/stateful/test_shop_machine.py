@@ -25,13 +25,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from boxoffice import seeding
 from boxoffice.app import Application, open_application
 from boxoffice.audit import audit
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
+from boxoffice.cli import seeding
 from boxoffice.errors import Problem
 from boxoffice.platform.ids import ScopedId
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.reservations.sweeper import sweep_once

@@ -14,12 +14,12 @@ import uvicorn
 from boxoffice.accounts.tokens import Caller
 from boxoffice.app import asgi_application
 from boxoffice.errors import TokenInvalid
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane
-from boxoffice.http.operation import Call, Gate, operation
-from boxoffice.http.protocol import protocol
-from boxoffice.http.server import Server
+from boxoffice.http.api.operation import Call, Gate, operation
+from boxoffice.http.server.connection import protocol
+from boxoffice.http.server.fast_path import Lane
+from boxoffice.http.server.server import Server
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event, limits_of
+from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.settings import Settings
 
 PLAIN = ""

@@ -14,9 +14,9 @@ import pytest
 
 from boxoffice.app import Application, open_application
 from boxoffice.errors import Problem
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 from boxoffice.platform.ids import ScopedId
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall

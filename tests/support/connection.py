@@ -9,8 +9,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from boxoffice.http.lane import Lane
-from boxoffice.http.protocol import protocol
+from boxoffice.http.server.connection import protocol
+from boxoffice.http.server.fast_path import Lane
 from boxoffice.settings import Settings
 
 # Turns of the event loop after which nothing more is to be expected.

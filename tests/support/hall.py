@@ -15,7 +15,7 @@ from boxoffice.payments.store import (
     PayOutcome,
 )
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import (
     HoldCommand,
     HoldOutcome,

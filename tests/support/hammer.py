@@ -11,7 +11,7 @@ import asyncpg
 
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from tests.support.hall import BALANCE_MAX_MINOR, Hall
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from uuid import UUID
 
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
 
 _FILE = Path(__file__).with_name("invariants.sql")
-_QUERIES = sqlfiles.parse(_FILE.read_text(encoding="utf-8"), _FILE.name)
+_QUERIES = sql_files.parse(_FILE.read_text(encoding="utf-8"), _FILE.name)
 
 
 async def broken(db: Database, schedule_id: UUID) -> dict[str, int]:

@@ -19,7 +19,7 @@ import aiohttp
 import asyncpg
 import msgspec
 
-from boxoffice.platform.processes import launch_command
+from boxoffice.platform.processes.supervisor import launch_command
 from boxoffice.settings import Settings
 from faults.field import Person
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boxoffice.platform.addresses import address_bucket
+from boxoffice.platform.client_addresses import address_bucket
 
 
 @pytest.mark.parametrize(

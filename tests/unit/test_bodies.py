@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from boxoffice.errors import BadRequest, Invalid
-from boxoffice.http.body import Reader
+from boxoffice.http.api.body import Reader
 
 
 class Seat(msgspec.Struct):

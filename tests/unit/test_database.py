@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from tests.support.waiting import until
 

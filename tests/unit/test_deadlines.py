@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from boxoffice import roles
+from boxoffice.cli import serve
 from boxoffice.errors import SettingsInvalid
 from boxoffice.settings import Settings, load
 
@@ -29,4 +29,4 @@ def test_a_request_outlives_its_parts(given: dict[str, str], named: str) -> None
 
 def test_a_worker_has_time_for_both_halves_of_its_drain() -> None:
     settings = msgspec.structs.replace(Settings(), drain_delay_ms=2_000, drain_timeout_ms=7_000)
-    assert roles.stop_timeout_s(settings) > 2 + 2 * 7
+    assert serve.stop_timeout_s(settings) > 2 + 2 * 7

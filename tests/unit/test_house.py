@@ -11,15 +11,20 @@ import pytest
 
 from boxoffice.app import describe
 from boxoffice.errors import Problem
-from boxoffice.http.statuses import STATUSES, every_problem
-from boxoffice.platform import sqlfiles
+from boxoffice.http.api.statuses import STATUSES, every_problem
+from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "boxoffice"
-ROOMS = (
-    "catalog", "accounts", "queue", "reservations", "payments", "events", "audit", "loadtest", "web",
-)  # fmt: skip
+SOURCE = ROOT / "src"
+PRODUCT = SOURCE / "boxoffice"
+# What every module of a feature stands on; the other folders of the product are its features.
+FOUNDATION = {"batching", "cli", "http", "observability", "platform"}
+FEATURES = sorted(
+    folder.name
+    for folder in PRODUCT.iterdir()
+    if (folder / "__init__.py").exists() and folder.name not in FOUNDATION
+)
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 IO = {
@@ -29,23 +34,25 @@ IO = {
 
 # Which modules (by file name, or by room for what is alike) must not import which.
 FORBIDDEN: list[tuple[str, set[str]]] = [
-    (r"(\w+)/(rules|ledger|shuffle)\.py", IO | {"boxoffice.platform.postgres", "boxoffice.http",
-                                       "boxoffice.platform.valkey", "boxoffice.platform.telemetry"}),
-    (r"(\w+)/service\.py", {"falcon", "uvicorn", "boxoffice.http", "asyncpg"}),
-    (r"(\w+)/store\.py", {"falcon", "boxoffice.http", "boxoffice.batching"}),
-    (r"(\w+)/(\w+_)?routes\.py", {"asyncpg", "redis", "boxoffice.platform.postgres",
-                                 "boxoffice.platform.valkey"}),
-    (r"(platform|batching|http)/.*\.py", {f"boxoffice.{room}" for room in ROOMS}
-                                         | {"boxoffice.app", "boxoffice.embedded"}),
-    (r"(platform|embedded)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
-    (r"(roles|app|seeding)\.py", {"boxoffice.embedded"}),
+    (r"boxoffice/(\w+/)+(rules|ledger|shuffle)\.py",
+     IO | {"boxoffice.platform.postgres", "boxoffice.platform.valkey", "boxoffice.http",
+           "boxoffice.observability"}),
+    (r"boxoffice/(\w+)/service\.py", {"falcon", "uvicorn", "boxoffice.http", "asyncpg"}),
+    (r"boxoffice/(\w+)/store\.py", {"falcon", "boxoffice.http", "boxoffice.batching"}),
+    (r"boxoffice/(\w+)/(\w+_)?routes\.py", {"asyncpg", "redis", "boxoffice.platform.postgres",
+                                            "boxoffice.platform.valkey"}),
+    (r"boxoffice/(platform|observability|batching|http)/.*\.py",
+     {f"boxoffice.{feature}" for feature in FEATURES} | {"boxoffice.app", "boxoffice.cli"}),
+    (r"boxoffice/(platform|observability)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
+    (r"boxoffice/(?!cli/).*\.py", {"boxoffice_embedded", "boxoffice_loadtest"}),
     # It looks at the shop from outside, as a buyer does, and what it concludes it can be asked about.
-    (r"loadtest/.*\.py", {"boxoffice.catalog", "boxoffice.reservations", "boxoffice.payments"}),
-    (r"loadtest/(rules|verdicts|records|comparison|fit|capacity|sizing|plan|manifests)\.py", IO),
-    (r"loadtest/(blocks|charts|html|markdown|sections|conclusions|report)\.py", IO),
+    (r"boxoffice_loadtest/.*\.py", {"boxoffice.catalog", "boxoffice.seats", "boxoffice.reservations",
+                                   "boxoffice.payments"}),
+    (r"boxoffice_loadtest/(analysis|report)/.*\.py", IO),
+    (r"boxoffice_loadtest/(runner/plan|measurement/records)\.py", IO),
     # It shows what the API says, and decides nothing.
-    (r"web/.*\.py", {f"boxoffice.{room}" for room in ROOMS if room != "web"}),
-    (r"audit/.*\.py", {f"boxoffice.{room}" for room in ROOMS if room != "audit"}),
+    (r"boxoffice/web/.*\.py", {f"boxoffice.{feature}" for feature in FEATURES if feature != "web"}),
+    (r"boxoffice/audit/.*\.py", {f"boxoffice.{feature}" for feature in FEATURES if feature != "audit"}),
 ]  # fmt: skip
 
 
@@ -77,27 +84,28 @@ def test_a_file_imports_only_what_its_place_allows(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_a_store_is_called_by_its_own_room_only(path: Path) -> None:
-    if _name(path) in {"app.py", "seeding.py"}:
+def test_a_store_is_called_by_its_own_module_only(path: Path) -> None:
+    if _name(path) in {"boxoffice/app.py", "boxoffice/cli/seeding.py"}:
         return
     for name in _imports(path):
         store = re.match(r"boxoffice\.(\w+)\.store\b", name)
         if store:
-            # Types of another room's rows may be read, its statements may not be run.
-            assert _name(path).startswith(store[1] + "/"), f"{_name(path)} imports {name}"
+            # Types of another module's rows may be read, its statements may not be run.
+            own = f"boxoffice/{store[1]}/"
+            assert _name(path).startswith(own), f"{_name(path)} imports {name}"
 
 
 def test_the_import_rules_can_fail() -> None:
     (pattern, forbidden), *_ = FORBIDDEN
-    assert re.fullmatch(pattern, "reservations/rules.py")
+    assert re.fullmatch(pattern, "boxoffice/reservations/rules.py")
     assert "asyncio" in forbidden
 
 
 def test_a_deployment_loads_nothing_of_the_embedded_servers() -> None:
     program = (
-        "import sys, boxoffice.app, boxoffice.roles, boxoffice.http.server\n"
-        "import boxoffice.reservations.sweeper, boxoffice.events.relay\n"
-        "print(sorted(name for name in sys.modules if name.startswith('boxoffice.embedded')))"
+        "import sys, boxoffice.app, boxoffice.cli.serve, boxoffice.http.server.server\n"
+        "import boxoffice.reservations.sweeper, boxoffice.outbox.relay\n"
+        "print(sorted(name for name in sys.modules if name.startswith('boxoffice_embedded')))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -107,7 +115,7 @@ def test_a_deployment_loads_nothing_of_the_embedded_servers() -> None:
 
 def test_only_the_composition_root_names_concrete_servers() -> None:
     for path in MODULES:
-        if path.parent.name == "platform" or _name(path) == "app.py":
+        if "platform" in path.parts or _name(path) == "boxoffice/app.py":
             continue
         assert not {"asyncpg.create_pool", "redis.asyncio.Redis"} & set(_imports(path))
 
@@ -116,7 +124,7 @@ def test_only_one_file_makes_consoles() -> None:
     """A console of rich takes what it prints for markup, unless it is told otherwise."""
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
-        if _name(path) != "printing.py":
+        if _name(path) != "boxoffice/cli/printing.py":
             assert not re.search(r"\b(Console|TextColumn)\(", text), _name(path)
 
 
@@ -144,7 +152,7 @@ def test_sql_files_are_named_and_described(path: Path) -> None:
         assert names
         assert all(re.search(r"_v\d+$", name) for name in names), "names carry a version"
     elif "-- name:" in path.read_text(encoding="utf-8"):
-        assert sqlfiles.parse(path.read_text(encoding="utf-8"), path.name)
+        assert sql_files.parse(path.read_text(encoding="utf-8"), path.name)
 
 
 def test_every_named_statement_is_used() -> None:
@@ -153,7 +161,7 @@ def test_every_named_statement_is_used() -> None:
         if "-- name:" not in text or path.parent.name == "audit":
             continue
         code = "".join(p.read_text(encoding="utf-8") for p in path.parent.glob("*.py"))
-        for name in sqlfiles.parse(text, path.name):
+        for name in sql_files.parse(text, path.name):
             assert f'"{name}"' in code, f"{path.name}: nobody uses {name}"
 
 
@@ -167,7 +175,7 @@ def test_lua_scripts_say_what_they_touch(path: Path) -> None:
 def test_every_module_and_public_name_says_what_it_is_for() -> None:
     silent = []
     for path in MODULES:
-        if _name(path) == "errors.py":
+        if _name(path) == "boxoffice/errors.py":
             continue  # a title is what an error says of itself; another test wants one of each
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if not ast.get_docstring(tree):

@@ -7,9 +7,8 @@ from select import PIPE_BUF
 
 import pytest
 
-from boxoffice.http import journal
-from boxoffice.http.journal import Answer, Kind
-from boxoffice.platform import telemetry
+from boxoffice.observability import access_log, telemetry
+from boxoffice.observability.access_log import Answer, Kind
 
 KIND = Kind("POST", "/v1/payments", 201, "ok")
 
@@ -34,7 +33,7 @@ def test_what_several_workers_write_to_one_pipe_does_not_mix(
     """Up to `PIPE_BUF` bytes reach a pipe in one piece (POSIX, write)."""
     pipe = _Pipe()
     monkeypatch.setattr(telemetry, "raw_lines", io.BufferedWriter(pipe))
-    journal._log([Answer(KIND, f"request-{at}", 0.01, time.time()) for at in range(500)])
+    access_log._log([Answer(KIND, f"request-{at}", 0.01, time.time()) for at in range(500)])
     assert 1 < len(pipe.writes) < 50
     for part in pipe.writes:
         assert len(part) <= PIPE_BUF

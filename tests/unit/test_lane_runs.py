@@ -8,10 +8,10 @@ import pytest
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import SoldOut, TokenInvalid
-from boxoffice.http import lane as lanes
-from boxoffice.http.journal import InFlight, Journal
-from boxoffice.http.lane import Lane, Run
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.server import fast_path as lanes
+from boxoffice.http.server.fast_path import Lane, Run
+from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.platform.waiter import Waiter
 from tests.support.waiting import until
 

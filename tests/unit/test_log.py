@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 
 
 class _Disk(io.RawIOBase):

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from boxoffice.errors import BoxofficeError, SettingsInvalid
-from boxoffice.events.rules import Event, present
-from boxoffice.events.store import OutboxStore
-from boxoffice.platform import migrations
-from boxoffice.platform.migrations import migrate, numbered, require_current
-from boxoffice.platform.postgres import Database
+from boxoffice.outbox.rules import Event, present
+from boxoffice.outbox.store import OutboxStore
+from boxoffice.platform.postgres import migrations
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.migrations import migrate, numbered, require_current
 from boxoffice.settings import Settings
 from tests.support.waiting import until
 

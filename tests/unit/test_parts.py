@@ -69,7 +69,7 @@ def test_nothing_comes_along_for_three_static_files(package: str) -> None:
 
 
 def test_files_of_others_come_with_their_licence() -> None:
-    folder = SOURCE / "http" / "docs" / "swagger-ui"
+    folder = SOURCE / "http" / "api" / "docs" / "swagger-ui"
     assert "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8")
     version = re.search(r"Swagger UI (\S+)", (folder / "NOTICE").read_text(encoding="utf-8"))
     assert version is not None

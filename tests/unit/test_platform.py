@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from boxoffice import settings as settings_module
 from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
-from boxoffice.platform import sqlfiles
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id, parse_scoped, parse_uuid
-from boxoffice.platform.migrations import numbered
-from boxoffice.platform.postgres import Failure, classify
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Failure, classify
+from boxoffice.platform.postgres.migrations import numbered
 from boxoffice.platform.valkey import Breaker
 
 
@@ -65,7 +65,7 @@ def test_a_fingerprint_tells_where_one_part_ends() -> None:
 
 def test_statements_are_read_by_name() -> None:
     text = "-- name: one\n-- The first.\nSELECT 1;\n\n-- name: two\n-- The second.\nSELECT 2;\n"
-    assert dict(sqlfiles.parse(text, "x")) == {"one": "SELECT 1", "two": "SELECT 2"}
+    assert dict(sql_files.parse(text, "x")) == {"one": "SELECT 1", "two": "SELECT 2"}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_statements_are_read_by_name() -> None:
 )
 def test_a_statement_without_name_or_description_is_refused(text: str) -> None:
     with pytest.raises(IntegrityError):
-        sqlfiles.parse(text, "x")
+        sql_files.parse(text, "x")
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
@@ -131,7 +131,7 @@ def test_the_breaker_spares_a_dead_server_and_tries_it_again() -> None:
 
 _BREAKING = """
 import logging, sys
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 from boxoffice.settings import Settings
 
 def fail(password):

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from boxoffice.http.proxies import Address, client_of
+from boxoffice.http.server.proxies import Address, client_of
 
 PEERS: list[Address | None] = [
     ("127.0.0.1", 9),

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from boxoffice.http.unsent import Unsent
+from boxoffice.http.server.write_buffers import Unsent
 
 
 def test_the_oldest_are_cut_until_the_rest_fits() -> None:

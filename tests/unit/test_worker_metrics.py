@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, multiprocess
 
-from boxoffice.platform import worker_metrics
-from boxoffice.platform.worker_metrics import forget_process, metrics_folder
+from boxoffice.observability import worker_metrics
+from boxoffice.observability.worker_metrics import forget_process, metrics_folder
 
 _WORKER = """
 import os, sys
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 telemetry.HOLDS_EXPIRED.inc(int(sys.argv[1]))
 telemetry.BATCH_SECONDS.labels("hold").observe(0.2)
 telemetry.BATCH_QUEUE.set(7)
@@ -71,7 +71,7 @@ def test_a_process_without_files_is_forgotten_too(tmp_path: Path, folder: str) -
 
 _GROUP = """
 import sys
-from boxoffice.platform.worker_metrics import metrics_folder
+from boxoffice.observability.worker_metrics import metrics_folder
 with metrics_folder() as folder:
     print(folder, flush=True)
     sys.stdin.read()

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from boxoffice.platform import sqlfiles, telemetry
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
 
 # A storm of attempts queues here and not for Valkey's connections: there it would run into the
@@ -15,8 +16,10 @@ _CALLS_MAX = 4
 # Windows that a process counts by itself; past it the oldest is forgotten.
 _WINDOWS_MAX = 50_000
 
-_COUNT = Script("count_attempt", sqlfiles.read("boxoffice.accounts", "lua/count_attempt.lua"))
-_FORGIVE = Script("forgive_attempt", sqlfiles.read("boxoffice.accounts", "lua/forgive_attempt.lua"))
+_COUNT = Script("count_attempt", sql_files.read("boxoffice.accounts", "lua/count_attempt.lua"))
+_FORGIVE = Script(
+    "forgive_attempt", sql_files.read("boxoffice.accounts", "lua/forgive_attempt.lua")
+)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from boxoffice.errors import (
     PasswordCommon,
     TooMany,
 )
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
 from boxoffice.platform.values import Line
 
 Email = Annotated[str, Meta(max_length=rules.EMAIL_CHARS_MAX, pattern=rules.EMAIL_PATTERN)]

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.accounts import rules
-from boxoffice.accounts.common import common_passwords
+from boxoffice.accounts.common_passwords import common_passwords
 from boxoffice.accounts.passwords import Passwords
 from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
@@ -24,8 +24,8 @@ from boxoffice.errors import (
     TooMany,
     Unavailable,
 )
-from boxoffice.platform import telemetry
-from boxoffice.platform.addresses import address_bucket
+from boxoffice.observability import telemetry
+from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings

@@ -7,10 +7,10 @@ import msgspec
 from boxoffice.accounts.endings import EndedToken, News, Version
 from boxoffice.accounts.tokens import TokenKey
 from boxoffice.errors import EmailTaken, IntegrityError
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
 
-_Q = sqlfiles.load("boxoffice.accounts")
+_Q = sql_files.load("boxoffice.accounts")
 
 
 class Credentials(msgspec.Struct, frozen=True):

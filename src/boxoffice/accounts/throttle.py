@@ -1,13 +1,13 @@
 """Slows down who guesses passwords or makes accounts in heaps, across all processes.
 
-Addresses are buckets here: an IPv6 client is counted with its /64 (`platform/addresses.py`).
+Addresses are buckets here: an IPv6 client is counted with its /64 (`platform/client_addresses.py`).
 """
 
 from hashlib import sha256
 
 from boxoffice.accounts.counting import Counts
 from boxoffice.errors import TooMany
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 

@@ -27,7 +27,7 @@ import msgspec
 from boxoffice.accounts import rules
 from boxoffice.accounts.endings import EndedToken, Endings, Version
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 from boxoffice.settings import Settings
 
 TOKEN_CHARS_MAX = 2_048

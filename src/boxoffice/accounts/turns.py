@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from boxoffice.errors import Overloaded, TooMany
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 
 LOG_IN = "log_in"
 SIGN_UP = "sign_up"

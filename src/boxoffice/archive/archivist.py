@@ -10,8 +10,8 @@ from uuid import UUID
 
 from boxoffice.archive.store import ArchiveStore
 from boxoffice.errors import Unavailable
-from boxoffice.platform import telemetry
-from boxoffice.platform.postgres import Database
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 

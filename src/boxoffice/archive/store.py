@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
 
-_QUERIES = sqlfiles.load("boxoffice.archive")
+_QUERIES = sql_files.load("boxoffice.archive")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from boxoffice.audit import store
 from boxoffice.audit.report import Report
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.errors import Unavailable
-from boxoffice.platform import telemetry
-from boxoffice.platform.postgres import Database
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.settings import Settings
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from boxoffice.audit.runs import AuditRuns, Latest, Run, Verdict
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
 
 
 class AuditOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,10 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.audit.report import Report
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
 
-_SQL = sqlfiles.load("boxoffice.audit", "runs.sql")
+_SQL = sql_files.load("boxoffice.audit", "runs.sql")
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

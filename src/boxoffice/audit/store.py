@@ -11,13 +11,13 @@ import msgspec
 
 from boxoffice.audit.report import Check
 from boxoffice.errors import Unavailable
-from boxoffice.platform import postgres, sqlfiles
-from boxoffice.platform.postgres import Record
+from boxoffice.platform.postgres import database, sql_files
+from boxoffice.platform.postgres.database import Record
 from boxoffice.settings import Settings
 
 _ROOM = "boxoffice.audit"
-_CHECKS = sqlfiles.load(_ROOM)
-_SNAPSHOT = sqlfiles.load(_ROOM, "snapshot.sql")
+_CHECKS = sql_files.load(_ROOM)
+_SNAPSHOT = sql_files.load(_ROOM, "snapshot.sql")
 _DESCRIBED = re.compile(r"^-- name: *(\w+)\n((?:--.*\n)+)", re.MULTILINE)
 _WORK_MEM = "64MB"
 
@@ -29,7 +29,7 @@ def _descriptions(text: str) -> dict[str, str]:
     }
 
 
-_DESCRIPTIONS = _descriptions(sqlfiles.read(_ROOM, "queries.sql"))
+_DESCRIPTIONS = _descriptions(sql_files.read(_ROOM, "queries.sql"))
 
 
 def names() -> list[str]:
@@ -75,7 +75,7 @@ async def snapshot(settings: Settings, statement_timeout_ms: int) -> AsyncIterat
 
     Raises `Unavailable` where PostgreSQL cannot be reached.
     """
-    connection = await postgres.connect(settings, bounded=False, plain=True)
+    connection = await database.connect(settings, bounded=False, plain=True)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(_SNAPSHOT["bound"], str(statement_timeout_ms), _WORK_MEM)

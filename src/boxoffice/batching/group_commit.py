@@ -28,8 +28,8 @@ from boxoffice.errors import (
     Overloaded,
     Unavailable,
 )
-from boxoffice.platform import telemetry
-from boxoffice.platform.postgres import Failure, classify
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres.database import Failure, classify
 from boxoffice.platform.waiter import Waiter
 
 K = TypeVar("K", bound=Hashable)

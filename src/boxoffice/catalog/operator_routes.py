@@ -7,7 +7,7 @@ from boxoffice.catalog.paths import CONCERT
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.views import OwnConcertInFull
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.http.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
 from boxoffice.platform.values import Line
 
 

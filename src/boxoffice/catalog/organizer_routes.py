@@ -36,9 +36,9 @@ from boxoffice.errors import (
     SeatMapInvalid,
     SeatMapLocked,
 )
-from boxoffice.http import body as bodies
-from boxoffice.http.operation import Call, Gate, RawBody, Reply, operation
-from boxoffice.http.paging import Page, PageQuery, page
+from boxoffice.http.api import body as bodies
+from boxoffice.http.api.operation import Call, Gate, RawBody, Reply, operation
+from boxoffice.http.api.paging import Page, PageQuery, page
 from boxoffice.platform.values import Label, Line, Moment, Paragraph, ShortLine
 from boxoffice.settings import Settings
 

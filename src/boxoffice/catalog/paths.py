@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from boxoffice.catalog.service import Place
 from boxoffice.errors import ConcertNotFound, ScheduleNotFound
-from boxoffice.http.operation import PathId
-from boxoffice.http.paging import decode_cursor
+from boxoffice.http.api.operation import PathId
+from boxoffice.http.api.paging import decode_cursor
 from boxoffice.platform.ids import parse_uuid
 
 CONCERT_ID = PathId(parse_uuid, ConcertNotFound, "The id of a concert.")

@@ -11,9 +11,6 @@ import msgspec
 
 from boxoffice.catalog import operator_routes, organizer_routes
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
-from boxoffice.catalog.seat_feeds import Pace, SeatFeeds
-from boxoffice.catalog.seat_history import ALIVE, CHANGES, SALE, SNAPSHOT, Told
-from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.service import Catalog, Lookup
 from boxoffice.catalog.views import (
     Concert,
@@ -27,10 +24,13 @@ from boxoffice.catalog.views import (
     SeatsSnapshot,
 )
 from boxoffice.errors import CursorInvalid
-from boxoffice.http.headers import FixedHeaders, accepts_gzip
-from boxoffice.http.operation import Call, Gate, Reply, operation
-from boxoffice.http.paging import Page, PageQuery, page
+from boxoffice.http.api.headers import FixedHeaders, accepts_gzip
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.paging import Page, PageQuery, page
 from boxoffice.http.streams import Channel, Stream, Streams, event
+from boxoffice.seats.feed import Pace, SeatFeeds
+from boxoffice.seats.history import ALIVE, CHANGES, SALE, SNAPSHOT, Told
+from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.settings import Settings
 
 _encode = msgspec.json.Encoder().encode

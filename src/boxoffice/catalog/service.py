@@ -9,10 +9,9 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.activity_log import Entry, record
 from boxoffice.catalog import previews, rules, store
-from boxoffice.catalog.cache import Cache
 from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat
-from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
 from boxoffice.catalog.views import (
     Concert,
@@ -43,8 +42,9 @@ from boxoffice.errors import (
     SeatMapInvalid,
     SeatMapLocked,
 )
-from boxoffice.logbook import Entry, record
+from boxoffice.platform.cache import Cache
 from boxoffice.platform.ids import new_id
+from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.settings import Settings
 
 # Seats that one statement inserts: few enough for the statement's deadline on a slow disk.

@@ -19,36 +19,15 @@ from boxoffice.catalog.views import (
     ScheduleOnOffer,
 )
 from boxoffice.errors import SeatExists
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database, Record, column
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record, column
 from boxoffice.platform.values import Money
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
-_SQL = sqlfiles.load("boxoffice.catalog")
+_SQL = sql_files.load("boxoffice.catalog")
 _ONE_PER_INSTANT = "schedules_one_per_instant"
 _SEAT_CONSTRAINTS = frozenset({"seats_pkey", "seats_place_unique"})
-
-
-class PublicSchedule(NamedTuple):
-    """What a seat map needs to know of its schedule; it is not public where it was taken down."""
-
-    currency: str
-    is_public: bool
-
-
-class StatesRow(NamedTuple):
-    """One reading of a schedule's seats; `seat_states.reading_of` unpacks it."""
-
-    seats: int
-    now: float
-    states: bytes
-    expires_at: bytes
-    versions: bytes
-    people: bytes
-    is_open: bool
-    opens_at: float
-    closes_at: float
 
 
 class ConcertState(NamedTuple):
@@ -114,20 +93,6 @@ class CatalogStore:
         """Return a schedule that is no draft, of a published concert, with its concert."""
         row = await self._db.read_one(_SQL["published_schedule"], schedule_id)
         return _with_concert(dict(row)) if row else None
-
-    async def public_schedule(self, schedule_id: UUID) -> PublicSchedule | None:
-        """Return a schedule that is no draft, of a published concert."""
-        row = await self._db.read_one(_SQL["public_schedule"], schedule_id)
-        return PublicSchedule(*row) if row else None
-
-    def seats(self, schedule_id: UUID) -> AsyncIterator[list[Record]]:
-        """Yield id, section, row, number, grade and price of each seat, in the order of the seats."""
-        return self._db.stream(_SQL["seats_of_schedule"], schedule_id)
-
-    async def seat_states(self, schedule_id: UUID) -> StatesRow | None:
-        """Return the state of every seat in the order of `seats`; None without a schedule."""
-        row = await self._db.read_one(_SQL["seat_states"], schedule_id)
-        return StatesRow(*row) if row else None
 
     async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> ConcertState | None:
         """Return the status of a concert of this organizer."""

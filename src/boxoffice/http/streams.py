@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
-from boxoffice.http.address_limit import AddressLimit
-from boxoffice.http.headers import FixedHeaders
-from boxoffice.platform import telemetry
-from boxoffice.platform.addresses import address_bucket
+from boxoffice.http.api.headers import FixedHeaders
+from boxoffice.http.server.address_limit import AddressLimit
+from boxoffice.observability import telemetry
+from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.waiter import Waiter
 from boxoffice.settings import Settings
 

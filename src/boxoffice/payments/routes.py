@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.catalog.seat_maps import Layout, SeatMaps
 from boxoffice.errors import (
     AlreadyPaid,
     AmountInvalid,
@@ -23,13 +22,15 @@ from boxoffice.errors import (
     TopUpUnavailable,
     WalletLimit,
 )
-from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
-from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
-from boxoffice.payments import codes, ledger
+from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.payments import ledger
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Charge, Entry, Payment
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label
+from boxoffice.seats.seat_maps import Layout, SeatMaps
+from boxoffice.tickets import qr
 
 PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "An id that a payment answered with.")
 
@@ -177,7 +178,7 @@ class _Codes(_Resource):
         found = await self._service.get(call.caller.user_id, payment)
         texts = [str(ScopedId(payment.schedule_id, ticket_id)) for ticket_id in found.ticket_ids]
         # About a millisecond each: nobody else has to wait for ten of them.
-        drawn = await asyncio.to_thread(lambda: [codes.rows(text) for text in texts])
+        drawn = await asyncio.to_thread(lambda: [qr.rows(text) for text in texts])
         return Reply(
             CodesOut(
                 items=[

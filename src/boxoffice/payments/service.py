@@ -7,7 +7,6 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from boxoffice.batching import GroupCommit
-from boxoffice.catalog.seat_maps import SeatMaps
 from boxoffice.errors import (
     AlreadyPaid,
     AmountInvalid,
@@ -27,7 +26,7 @@ from boxoffice.errors import (
     WalletLimit,
 )
 from boxoffice.payments import ledger
-from boxoffice.payments.deciders import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeDecider, PayDecider
 from boxoffice.payments.provider import Capture, Order, PaymentProvider
 from boxoffice.payments.store import (
     Charge,
@@ -40,6 +39,7 @@ from boxoffice.payments.store import (
 )
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.seats.seat_maps import SeatMaps
 
 WALLET = "wallet"
 
@@ -97,7 +97,7 @@ class Payments:
         await self._require_schedule(reservation.schedule_id)
         if provider is None:
             return await self._decide(user_id, reservation, key, method, None)
-        # Providers have deadlines of their own, and those need a task (`http/lane.py`).
+        # Providers have deadlines of their own, and those need a task (`http/server/fast_path.py`).
         await asyncio.sleep(0)
         reference = f"{reservation}:{user_id}:{method}:{key}"
         async with self._orders.setdefault(reference, asyncio.Lock()):

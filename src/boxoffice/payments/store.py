@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.platform import sqlfiles
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres import Database, Record, column
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record, column
 
-_QUERIES = sqlfiles.load("boxoffice.payments")
+_QUERIES = sql_files.load("boxoffice.payments")
 
 
 @dataclass(frozen=True, slots=True)

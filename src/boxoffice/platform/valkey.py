@@ -23,7 +23,7 @@ from redis.exceptions import (
 )
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 from boxoffice.platform.tasks import cancellations, raise_if_cancelled
 from boxoffice.settings import Settings
 

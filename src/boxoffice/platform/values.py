@@ -14,7 +14,7 @@ _LABEL = r"^[^\x00-\x20\x7f]+$(?!\n)"
 
 
 def _text(kind: str, chars_max: int, pattern: str, chars_min: int) -> Meta:
-    """Describe a text that whoever reads a body puts into its normal form (`http/body.py`).
+    """Describe a text that whoever reads a body puts into its normal form (`http/api/body.py`).
 
     The lengths are of the normal form: as it is typed, a text may be longer. They and the pattern are
     for callers; who breaks them is told in words what is wrong.

@@ -8,9 +8,9 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 
-from boxoffice.catalog.seat_maps import AVAILABLE, Seat
 from boxoffice.platform.text import composed
 from boxoffice.reservations import rules
+from boxoffice.seats.seat_maps import AVAILABLE, Seat
 
 _IS_FREE = bytes(status == AVAILABLE for status in range(256))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
-from boxoffice.platform import telemetry
+from boxoffice.observability import telemetry
 
 Mode = Literal["auto", "always", "off"]
 

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.catalog.paths import SCHEDULE_ID
-from boxoffice.catalog.seat_maps import Layout
 from boxoffice.errors import (
     CursorInvalid,
     HoldCooldown,
@@ -25,13 +24,14 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
-from boxoffice.http.operation import Call, Gate, PathId, Reply, operation
-from boxoffice.http.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
 from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import Active, Held, Reservation
+from boxoffice.seats.seat_maps import Layout
 
 RESERVATION_ID = PathId(
     parse_scoped, ReservationNotFound, "An id that a reservation answered with."

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
-from boxoffice.platform import telemetry
-from boxoffice.platform.sqlfiles import read
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres.sql_files import read
 from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
 
 _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))

@@ -11,8 +11,6 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from boxoffice.batching import GroupCommit
-from boxoffice.catalog.cache import Once
-from boxoffice.catalog.seat_maps import Layout, Seat, SeatMaps, compute
 from boxoffice.errors import (
     HoldCooldown,
     IdempotencyKeyReused,
@@ -29,11 +27,12 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
+from boxoffice.platform.cache import Once
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Chase, Seating
-from boxoffice.reservations.deciders import HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import HoldDecider, ReleaseDecider
 from boxoffice.reservations.store import (
     Active,
     Held,
@@ -43,6 +42,7 @@ from boxoffice.reservations.store import (
     Reservation,
     ReservationStore,
 )
+from boxoffice.seats.seat_maps import Layout, Seat, SeatMaps, compute
 
 # How often "best seats" runs after other seats when somebody was faster; each time it looks at the
 # database anew and stands further apart from the others who do the same.
@@ -267,7 +267,7 @@ class Reservations:
         self, user_id: UUID, schedule_id: UUID, key: str, fingerprint: bytes
     ) -> HoldOutcome | None:
         """Look up what a key has brought; None where that is nothing."""
-        # A deadline needs a task (`http/lane.py`).
+        # A deadline needs a task (`http/server/fast_path.py`).
         await asyncio.sleep(0)
         command = HoldCommand(user_id, key, fingerprint, new_id(), ())
         (outcome,) = await self._store.find_holds(schedule_id, [command])
@@ -294,7 +294,7 @@ class Reservations:
 
         Looked up for this refusal alone: nobody else of its batch waits for it.
         """
-        # A deadline needs a task (`http/lane.py`).
+        # A deadline needs a task (`http/server/fast_path.py`).
         await asyncio.sleep(0)
         try:
             standing = await self._store.standing(schedule_id, user_id)

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.platform import sqlfiles
-from boxoffice.platform.postgres import Database, Record
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record
 
-_QUERIES = sqlfiles.load("boxoffice.reservations")
+_QUERIES = sql_files.load("boxoffice.reservations")
 _EARLIER = ("replayed", "key_reused")
 
 

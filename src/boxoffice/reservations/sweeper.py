@@ -11,8 +11,8 @@ import random
 from uuid import UUID
 
 from boxoffice.errors import Unavailable
-from boxoffice.platform import telemetry
-from boxoffice.platform.postgres import Database
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 

@@ -9,9 +9,9 @@ import falcon.asgi
 import msgspec
 
 from boxoffice.errors import NotFound
-from boxoffice.http import problems
-from boxoffice.http.headers import accepts_gzip, prefers_html
-from boxoffice.http.operation import READS, Call, Gate, Reply, operation
+from boxoffice.http.api import problems
+from boxoffice.http.api.headers import accepts_gzip, prefers_html
+from boxoffice.http.api.operation import READS, Call, Gate, Reply, operation
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
 

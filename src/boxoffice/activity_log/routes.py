@@ -1,0 +1,93 @@
+"""The logbook over HTTP, for organizers and operators."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.accounts.rules import SELLERS, readable_by
+from boxoffice.activity_log.service import Logbook
+from boxoffice.activity_log.store import Written
+from boxoffice.errors import CursorInvalid
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+
+_Place = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+
+
+class LogbookQuery(PageQuery, frozen=True, kw_only=True):
+    """How much of the logbook, and about what."""
+
+    concert_id: UUID | None = None
+    schedule_id: UUID | None = None
+
+
+class LogbookEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A deed of an organizer.
+
+    `details` depend on the `action`. `request_id` is that of the request, empty where a command did it.
+    """
+
+    entry_id: str
+    at: datetime
+    actor_id: UUID
+    actor_name: str | None
+    action: str
+    concert_id: UUID | None
+    concert_title: str | None
+    schedule_id: UUID | None
+    starts_at: datetime | None
+    request_id: str
+    details: dict[str, Any]
+
+
+class AdminLogbook:
+    """`/v1/admin/logbook`."""
+
+    def __init__(self, service: Logbook, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Read the logbook",
+        role=SELLERS,
+        query=LogbookQuery,
+        returns=Page[LogbookEntry],
+        problems=[CursorInvalid],
+    )
+    async def on_get(self, call: Call[None, LogbookQuery]) -> Reply:
+        """What was done to the caller's concerts, the newest first. Nothing is ever taken out of it.
+
+        An operator reads of everybody's."""
+        query = call.query
+        entries = await self._service.read(
+            readable_by(call.caller),
+            decode_cursor(query.cursor, _Place),
+            query.limit + 1,
+            concert_id=query.concert_id,
+            schedule_id=query.schedule_id,
+        )
+        return Reply(page(entries, query.limit, _present, lambda entry: entry.entry_id))
+
+
+def _present(entry: Written) -> LogbookEntry:
+    return LogbookEntry(
+        entry_id=str(entry.entry_id),
+        at=entry.written_at,
+        actor_id=entry.actor_id,
+        actor_name=entry.actor_name,
+        action=entry.action,
+        concert_id=entry.concert_id,
+        concert_title=entry.concert_title,
+        schedule_id=entry.schedule_id,
+        starts_at=entry.starts_at,
+        request_id=entry.request_id,
+        details=entry.details,
+    )
+
+
+def routes(service: Logbook, gate: Gate) -> list[tuple[str, object]]:
+    """Return the resources of this room by URI template."""
+    return [("/v1/admin/logbook", AdminLogbook(service, gate))]

@@ -1,0 +1,56 @@
+"""The statements of the logbook: named SQL in, frozen types out."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
+
+_SQL = sql_files.load("boxoffice.activity_log")
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as it is read; names and titles are those of today."""
+
+    entry_id: int
+    written_at: datetime
+    actor_id: UUID
+    actor_name: str | None
+    action: str
+    concert_id: UUID | None
+    concert_title: str | None
+    schedule_id: UUID | None
+    starts_at: datetime | None
+    request_id: str
+    details: dict[str, Any]
+
+
+class LogbookStore:
+    """Reads of the logbook."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def entries(
+        self,
+        organizer_id: UUID | None,
+        before: int | None,
+        concert_id: UUID | None,
+        schedule_id: UUID | None,
+        limit: int,
+    ) -> list[Written]:
+        """Return up to `limit` entries of this organizer, newest first, from before an entry on.
+
+        With None they are everybody's.
+        """
+        asked = (before, concert_id, schedule_id, limit)
+        if organizer_id is None:
+            rows = await self._db.read(_SQL["entries_of_shop"], *asked)
+        else:
+            rows = await self._db.read(_SQL["entries"], organizer_id, *asked)
+        return [
+            Written(**{**dict(row), "details": msgspec.json.decode(row["details"])}) for row in rows
+        ]

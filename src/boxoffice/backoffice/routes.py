@@ -1,0 +1,134 @@
+"""The desk over HTTP, for organizers."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.accounts.rules import EMAIL_CHARS_MAX, SELLERS, readable_by
+from boxoffice.backoffice.rules import Event, Found
+from boxoffice.backoffice.service import Desk, Wish
+from boxoffice.catalog.paths import SCHEDULE_ID
+from boxoffice.errors import CursorInvalid
+from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.platform.ids import ScopedId
+from boxoffice.platform.text import spellings
+from boxoffice.reservations.routes import RESERVATION_ID
+from boxoffice.reservations.rules import Status, status_at
+
+# Without NUL, which PostgreSQL cannot compare with.
+_TEXT = r"^[^\x00-\x1f\x7f]*$"
+
+
+class SearchQuery(PageQuery, frozen=True, kw_only=True):
+    """What a reservation is to be found by; what is empty does not matter."""
+
+    reservation_id: Annotated[str, Meta(max_length=128, pattern=_TEXT)] = ""
+    email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX, pattern=_TEXT)] = ""
+    seat_id: Annotated[str, Meta(max_length=128, pattern=_TEXT)] = ""
+
+
+class FoundReservation(msgspec.Struct, frozen=True, kw_only=True):
+    """A reservation as its organizer sees it; `closed_at` is when it was paid, given back or swept."""
+
+    reservation_id: str
+    schedule_id: UUID
+    user_id: UUID
+    email: str
+    name: str
+    status: Status
+    seat_ids: list[str]
+    amount: int
+    currency: str
+    created_at: datetime
+    expires_at: datetime
+    closed_at: datetime | None
+
+
+class ReservationHistory(FoundReservation, frozen=True, kw_only=True):
+    """A reservation and what became of it, the earliest first."""
+
+    events: list[Event]
+
+
+class AdminReservations:
+    """`/v1/admin/schedules/{schedule_id}/reservations`."""
+
+    def __init__(self, service: Desk, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Find reservations",
+        path={"schedule_id": SCHEDULE_ID},
+        role=SELLERS,
+        query=SearchQuery,
+        returns=Page[FoundReservation],
+        problems=[CursorInvalid],
+    )
+    async def on_get(self, call: Call[None, SearchQuery]) -> Reply:
+        """By id, by the person's e-mail, by a seat, or all; the newest first."""
+        query = call.query
+        wish = Wish(
+            reservation_id=query.reservation_id.strip(),
+            email=query.email,
+            seat_ids=spellings(query.seat_id.strip()) if query.seat_id.strip() else (),
+        )
+        found = await self._service.find(
+            readable_by(call.caller),
+            call.ids["schedule_id"],
+            wish,
+            decode_cursor(query.cursor, UUID),
+            query.limit + 1,
+        )
+        return Reply(page(found, query.limit, _present, lambda one: one.reservation_id))
+
+
+class AdminReservation:
+    """`/v1/admin/reservations/{reservation_id}`."""
+
+    def __init__(self, service: Desk, gate: Gate) -> None:
+        self.gate = gate
+        self._service = service
+
+    @operation(
+        "Look at the history of a reservation",
+        path={"reservation_id": RESERVATION_ID},
+        role=SELLERS,
+        returns=ReservationHistory,
+    )
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """Held, lapsed or given back, paid, tickets issued: with the times of the database."""
+        found, events = await self._service.history(
+            readable_by(call.caller), call.ids["reservation_id"]
+        )
+        shown = msgspec.structs.asdict(_present(found))
+        return Reply(ReservationHistory(**shown, events=events))
+
+
+def _present(found: Found) -> FoundReservation:
+    return FoundReservation(
+        reservation_id=str(ScopedId(found.schedule_id, found.reservation_id)),
+        schedule_id=found.schedule_id,
+        user_id=found.user_id,
+        email=found.email,
+        name=found.name,
+        status=status_at(found.status, found.expires_at, found.now),
+        seat_ids=list(found.seat_ids),
+        amount=found.amount_minor,
+        currency=found.currency,
+        created_at=found.created_at,
+        expires_at=found.expires_at,
+        closed_at=found.closed_at,
+    )
+
+
+def routes(service: Desk, gate: Gate) -> list[tuple[str, object]]:
+    """Return the resources of this room by URI template."""
+    return [
+        ("/v1/admin/schedules/{schedule_id}/reservations", AdminReservations(service, gate)),
+        ("/v1/admin/reservations/{reservation_id}", AdminReservation(service, gate)),
+    ]

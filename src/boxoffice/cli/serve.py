@@ -1,0 +1,147 @@
+"""The serve role: one API process, or several that share a port."""
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from functools import partial
+
+from boxoffice.http.server.listening import listen, listen_for_metrics
+from boxoffice.observability import telemetry
+from boxoffice.observability.worker_metrics import forget_process, metrics_folder
+from boxoffice.platform.processes.file_limit import raise_file_limit
+from boxoffice.platform.processes.supervisor import ProcessGroup
+from boxoffice.settings import Settings
+
+# The collector looks for cycles after so many new objects. Its own default of 700 is a few requests.
+_COLLECT_EVERY = 20_000
+
+# Files that a process has open beside its clients' connections.
+_OTHER_FILES = 256
+# Loading and taking apart, beside the drain: with a database that stands still, the latter takes 5 s.
+_STOP_GRACE_S = 10.0
+
+
+def serve(settings: Settings, fd: int | None = None) -> None:
+    """Serve in this process, on a socket of its own or on the one that the parent listens on."""
+    # Not above: who supervises workers, and comes back after a kill, does without half a second of it.
+    import uvloop  # noqa: PLC0415 — costs time
+
+    telemetry.configure_logs(settings)
+    _require_private(settings)
+    _allow_connections(settings)
+    with ExitStack() as stack:
+        sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
+        metrics = None
+        if settings.metrics_port:
+            # One of several workers shares that port, too: each answers for all of them.
+            metrics = stack.enter_context(listen_for_metrics(settings, shared=fd is not None))
+        uvloop.run(_serve(settings, sock, metrics))
+
+
+async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket | None) -> None:
+    from boxoffice.app import open_application  # noqa: PLC0415 — costs time
+    from boxoffice.http.server.server import serve as serve_http  # noqa: PLC0415 — costs time
+
+    async with open_application(settings) as application:
+        host, port = sock.getsockname()[:2]
+        _spare_what_stays()
+
+        def announce() -> None:
+            telemetry.log.info("serving", host=host, port=port)
+
+        await serve_http(
+            application.asgi,
+            settings,
+            application.in_flight,
+            sock,
+            announce,
+            application.lane,
+            application.streams,
+            None if metrics is None else (application.metrics, metrics),
+        )
+
+
+def _require_private(settings: Settings) -> None:
+    """Refuse to serve a demo to other machines; on this one's own address nothing is loaded for it."""
+    if settings.host == "127.0.0.1":
+        return
+    from boxoffice_embedded.demo import require_private  # noqa: PLC0415 — costs time
+
+    asyncio.run(require_private(settings))
+
+
+def _allow_connections(settings: Settings) -> None:
+    files_max = raise_file_limit(settings.connections_max + _OTHER_FILES)
+    if 0 <= files_max < settings.connections_max:
+        telemetry.log.warning(
+            "file_limit_low", files_max=files_max, connections_max=settings.connections_max
+        )
+
+
+def _spare_what_stays() -> None:
+    """Keep the garbage collector from going through what was loaded, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY)
+
+
+def serve_group(settings: Settings) -> None:
+    """Serve in `settings.workers` processes behind one address until told to stop."""
+    _require_private(settings)
+    with ExitStack() as stack:
+        group = stack.enter_context(ProcessGroup(stop_timeout_s=stop_timeout_s(settings), say=_say))
+        stack.enter_context(spawn_workers(group, settings, dict(os.environ)))
+        group.run_until_stopped()
+
+
+def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) -> ExitStack:
+    """Start the workers of one address in `group`; closing what is returned frees the address.
+
+    Every worker has a listening socket of its own on the shared port, so that the kernel spreads
+    connections evenly, and this process keeps them open: what arrives while a worker is restarted
+    waits in its socket.
+    """
+    stack = ExitStack()
+    metrics = stack.enter_context(metrics_folder())
+    sockets = listen_group(settings)
+    if settings.metrics_port:
+        # The workers share it, so they would not notice that a stranger has it.
+        listen_for_metrics(settings).close()
+    for number, sock in enumerate(sockets, start=1):
+        stack.enter_context(sock)
+        argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
+        worker_env = {**env, "BOXOFFICE_WORKERS": "1"}
+        if len(sockets) > 1:
+            worker_env["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+        group.spawn(
+            f"api-{number}",
+            argv,
+            env=worker_env,
+            pass_fds=(sock.fileno(),),
+            on_end=partial(forget_process, metrics),
+        )
+    return stack
+
+
+def listen_group(settings: Settings) -> list[socket.socket]:
+    """Return one listening socket per worker; raise `CannotListen` where somebody else has it."""
+    if settings.workers == 1:
+        return [listen(settings)]
+    # Sharing a port also with strangers would hide that it is taken: ask for it alone first.
+    listen(settings).close()
+    return [listen(settings, shared=True) for _ in range(settings.workers)]
+
+
+def stop_timeout_s(settings: Settings) -> float:
+    """Return how long a worker may take to stop.
+
+    Open requests have the drain's time, and then the commands that they left behind have it again.
+    """
+    return (settings.drain_delay_ms + 2 * settings.drain_timeout_ms) / 1000 + _STOP_GRACE_S
+
+
+def _say(text: str) -> None:
+    telemetry.log.info("supervisor", text=text)

@@ -1,0 +1,1 @@
+"""What an API is made of: operations, bodies, problems, paging, the OpenAPI document, health."""

@@ -1,0 +1,1 @@
+"""The server: listening, connections and their bounds, framing, and the fast path."""

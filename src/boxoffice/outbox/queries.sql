@@ -1,0 +1,26 @@
+-- Every statement of the outbox.
+
+-- name: oldest
+-- The events of the oldest rows, at most $1 or those of one row, of the topics that this release knows;
+-- the others wait for the release that wrote them. An event is known by its row and its place in it.
+SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id, e.user_id,
+       jsonb_strip_nulls(jsonb_build_object(
+           'reservation', e.reservation_id,
+           'seat_ids', o.seat_ids[coalesce(o.seats_to[e.at - 1], 0) + 1:e.seats_to],
+           'amount', e.amount_minor, 'currency', o.currency, 'expires_at', o.expires_at
+       ))::text AS payload, o.created_at
+  FROM (SELECT o.*, row_number() OVER oldest AS nth,
+               sum(cardinality(o.subject_ids)) OVER oldest AS events
+          FROM (SELECT * FROM outbox o
+                 WHERE o.topic = ANY ($2::text[])
+                 ORDER BY o.batch_id
+                 LIMIT $1) o
+        WINDOW oldest AS (ORDER BY o.batch_id)) o
+ CROSS JOIN LATERAL unnest(o.subject_ids, o.user_ids, o.reservation_ids, o.amounts_minor, o.seats_to)
+            WITH ORDINALITY e (subject_id, user_id, reservation_id, amount_minor, seats_to, at)
+ WHERE o.nth = 1 OR o.events <= $1
+ ORDER BY event_id;
+
+-- name: delete
+-- Forget rows of which the stream has every event; by id, so that a second relay does no harm.
+DELETE FROM outbox o WHERE o.batch_id = ANY ($1::bigint[]);

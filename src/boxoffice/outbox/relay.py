@@ -1,0 +1,98 @@
+"""The relay role: rounds until told to stop, with a longer wait after each failure."""
+
+import asyncio
+import random
+
+import asyncpg
+
+from boxoffice.errors import Unavailable
+from boxoffice.observability.telemetry import log
+from boxoffice.outbox.service import Relay
+from boxoffice.outbox.stream import Fenced
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.settings import Settings
+
+_WAIT_AFTER_FAILURE_MAX_S = 5.0
+# Who waits for the lease asks this often per lease, and is the next within that time.
+_ASKS_PER_LEASE = 10
+
+# What passes by itself: the log says it in one line, without a trace.
+_OUTAGES = (
+    Unavailable,
+    ValkeyAway,
+    Fenced,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Relay events until `stop` is set; a round under way is finished and the lease given back.
+
+    Raises what connecting to PostgreSQL raises; later outages of either server are waited out.
+    """
+    database = Database(settings)
+    valkey = Valkey(settings)
+    await database.open()
+    relay = Relay(database, valkey, settings)
+    try:
+        await _rounds(relay, settings, stop)
+    finally:
+        await _release(relay)
+        await valkey.close()
+        await database.close()
+
+
+async def _rounds(relay: Relay, settings: Settings, stop: asyncio.Event) -> None:
+    failures = 0
+    led = False
+    while not stop.is_set():
+        try:
+            delivered = await relay.relay_once()
+        except Exception as error:  # the role outlives whatever one round meets
+            failures += 1
+            _say_failure(error, failures)
+            await _wait(stop, _wait_after_failure_s(settings, failures))
+            continue
+        failures = 0
+        if relay.leads is not led:
+            led = relay.leads
+            log.info("relay_leads" if led else "relay_waits_for_lease")
+        if not delivered:
+            await _wait(stop, _wait_idle_s(settings, leads=led))
+
+
+def _wait_idle_s(settings: Settings, *, leads: bool) -> float:
+    wait_ms = settings.relay_interval_ms if leads else settings.relay_lease_ms / _ASKS_PER_LEASE
+    return wait_ms / 1000
+
+
+def _wait_after_failure_s(settings: Settings, failures: int) -> float:
+    wait_s: float = settings.relay_interval_ms / 1000 * 2 ** min(failures - 1, 10)
+    return min(wait_s, _WAIT_AFTER_FAILURE_MAX_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+
+def _say_failure(error: Exception, failures: int) -> None:
+    if isinstance(error, _OUTAGES):
+        log.warning("relay_round_failed", failures=failures, error=repr(error))
+    else:
+        log.error("relay_round_failed", failures=failures, exc_info=error)
+
+
+async def _wait(stop: asyncio.Event, wait_s: float) -> None:
+    try:
+        async with asyncio.timeout(wait_s):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _release(relay: Relay) -> None:
+    try:
+        await relay.release()
+    except _OUTAGES as error:
+        log.warning("relay_lease_not_released", error=repr(error))

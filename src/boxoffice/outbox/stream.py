@@ -1,0 +1,41 @@
+"""The stream in Valkey: one script call per batch."""
+
+from collections.abc import Sequence
+
+from boxoffice.errors import BoxofficeError
+from boxoffice.outbox.rules import Message
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.valkey import Script, Valkey
+from boxoffice.settings import Settings
+
+_PUBLISH = Script("publish", sql_files.read("boxoffice.outbox", "lua/publish.lua"))
+_FENCED = -1
+# The fence outlives the lease by far, so that a relay that wakes up late meets it.
+_FENCE_LEASES = 10
+
+
+class Fenced(BoxofficeError):
+    """A later holder of the lease has published already."""
+
+
+def fence_key(stream: str) -> str:
+    """Return the key of the fence, in the hash slot of `stream` (Valkey Cluster)."""
+    return f"{stream}:fence" if "{" in stream else f"{{{stream}}}:fence"
+
+
+class EventStream:
+    """Appends messages; raises `ValkeyAway`, after which any of them may have been appended."""
+
+    def __init__(self, valkey: Valkey, settings: Settings) -> None:
+        self._valkey = valkey
+        self._keys = (settings.relay_stream, fence_key(settings.relay_stream))
+        self._fence_ttl_ms = settings.relay_lease_ms * _FENCE_LEASES
+        self._stream_max = settings.relay_stream_max
+
+    async def publish(self, messages: Sequence[Message], token: int) -> None:
+        """Append all in order under the fencing `token`; raise `Fenced` where that is outdated."""
+        args: list[str | bytes | int] = [token, self._fence_ttl_ms, self._stream_max]
+        for message in messages:
+            args += (message.event_id, message.topic, message.created_at, message.data)
+        if await self._valkey.run(_PUBLISH, self._keys, args) == _FENCED:
+            raise Fenced("another relay has taken over")

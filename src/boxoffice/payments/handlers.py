@@ -1,0 +1,93 @@
+"""How a batch of payments or charges is decided: one transaction each."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from boxoffice.batching import Pending, Verdict
+from boxoffice.payments.store import (
+    ChargeCommand,
+    ChargeOutcome,
+    PayCommand,
+    PaymentStore,
+    PayOutcome,
+)
+from boxoffice.seats.publisher import Fact, SeatNews
+from boxoffice.seats.seat_maps import SOLD
+
+
+class PayDecider:
+    """Decides payments of one schedule; `news` hears of each before its caller does, and `on_paid` of
+    the people who have paid.
+    """
+
+    kind = "pay"
+
+    def __init__(
+        self,
+        store: PaymentStore,
+        news: SeatNews | None = None,
+        on_paid: Callable[[UUID, Sequence[UUID]], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._news = news
+        self._on_paid = on_paid
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
+    ) -> Sequence[Verdict[PayOutcome]]:
+        """Return an outcome per command, in order."""
+        commands = [pending.command for pending in batch]
+        outcomes = await self._store.pay(key, commands)
+        if self._news is not None:
+            self._news.tell(key, _facts(commands, outcomes))
+        if self._on_paid is not None:
+            self._on_paid(key, _payers(commands, outcomes))
+        return outcomes
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[PayCommand]
+    ) -> Sequence[PayOutcome | None]:
+        """Return what an interrupted batch did."""
+        outcomes = await self._store.find_payments(key, commands)
+        if self._news is not None and any(outcome is not None for outcome in outcomes):
+            self._news.doubt(key)
+        return outcomes
+
+
+def _facts(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> list[Fact]:
+    return [
+        Fact(command.user_id, SOLD, outcome.payment.seat_ids, outcome.seat_versions)
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if outcome.name == "paid" and outcome.payment is not None
+    ]
+
+
+def _payers(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> list[UUID]:
+    return [
+        command.user_id
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if outcome.name == "paid"
+    ]
+
+
+class ChargeDecider:
+    """Decides charges of wallets; all wallets share one lane."""
+
+    kind = "charge"
+
+    def __init__(self, store: PaymentStore, balance_max_minor: int) -> None:
+        self._store = store
+        self._balance_max_minor = balance_max_minor
+
+    async def decide(
+        self, key: None, batch: Sequence[Pending[ChargeCommand, ChargeOutcome]]
+    ) -> Sequence[Verdict[ChargeOutcome]]:
+        """Return an outcome per command, in order."""
+        commands = [pending.command for pending in batch]
+        return await self._store.charge(commands, self._balance_max_minor)
+
+    async def look_up(
+        self, key: None, commands: Sequence[ChargeCommand]
+    ) -> Sequence[ChargeOutcome | None]:
+        """Return what an interrupted batch did."""
+        return await self._store.find_charges(commands)

@@ -1,0 +1,1 @@
+"""Leases in PostgreSQL: one process of all does a role's work, under a fencing token."""

@@ -1,0 +1,46 @@
+-- The functions of leases. Names carry a version, so that pods of two releases can run side
+-- by side: change the signature or the meaning, and it is a new version.
+
+-- Take the lease of a role, or renew it: from now on for p_ttl_ms by the database's clock.
+-- Returns the fencing token, which grows with every change of hands, or null while somebody else
+-- holds the lease. A row is never deleted, because its token would start again.
+CREATE OR REPLACE FUNCTION leases_take_v1(p_role text, p_holder uuid, p_ttl_ms integer)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    -- Older than any wait for the row below, so a lease that has lapsed by it has lapsed.
+    asked_at CONSTANT timestamptz := clock_timestamp();
+    taken bigint;
+BEGIN
+    -- Those who wait for their turn ask often: they neither lock the row nor write.
+    PERFORM 1 FROM leases l
+      WHERE l.role = p_role AND l.holder <> p_holder AND l.expires_at > asked_at;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    INSERT INTO leases AS l (role, holder, token, expires_at)
+    VALUES (p_role, p_holder, 1, asked_at + make_interval(secs => p_ttl_ms / 1000.0))
+    ON CONFLICT (role) DO UPDATE
+       SET holder = excluded.holder,
+           token = l.token + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END,
+           expires_at = excluded.expires_at
+     WHERE l.holder = excluded.holder OR l.expires_at <= asked_at
+    RETURNING l.token INTO taken;
+    RETURN taken;
+END;
+$$;
+
+-- Give a lease back before its time, so that the next holder need not wait for the end of it.
+-- Returns whether it was still this holder's under this token.
+CREATE OR REPLACE FUNCTION leases_release_v1(p_role text, p_holder uuid, p_token bigint)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    released_at CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    UPDATE leases l SET expires_at = least(l.expires_at, released_at)
+     WHERE l.role = p_role AND l.holder = p_holder AND l.token = p_token;
+    RETURN FOUND;
+END;
+$$;

@@ -1,0 +1,387 @@
+"""Connections to PostgreSQL, and what its failures mean.
+
+Every connection has its timeouts set by the server, and a client-side deadline above them for a
+server that does not answer at all.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any
+
+import asyncpg
+
+from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
+from boxoffice.platform.postgres import hosts, sql_files
+from boxoffice.platform.postgres.promises import acknowledged
+from boxoffice.platform.postgres.sessions import Sessions
+from boxoffice.settings import CLIENT_GRACE_MS, Settings
+
+Record = asyncpg.Record
+
+_QUERIES = sql_files.load("boxoffice.platform.postgres")
+_CLIENT_GRACE_S = CLIENT_GRACE_MS / 1000
+# The driver would otherwise replace a connection now and then, and all its prepared plans with it.
+_QUERIES_PER_CONNECTION_MAX = 1 << 62
+_FOR_EVER_S = 0
+# Rows of a long answer that are in memory at one time.
+_STREAMED_ROWS = 4_000
+# All sessions are replaced at most so often because one of them takes no writes.
+_REPLACED_EVERY_S = 0.1
+
+
+class Failure(Enum):
+    """What an exception of the driver says about the transaction that it ended."""
+
+    REFUSED = "refused"  # rolled back because of what was asked: asking again fails again
+    TRANSIENT = "transient"  # rolled back because of others: asking again may work
+    UNAVAILABLE = "unavailable"  # nothing was done, and the server cannot do it now
+    UNKNOWN = "unknown"  # it may have been committed: look it up
+
+
+_TRANSIENT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+_UNAVAILABLE = (
+    Unavailable,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresIOError,
+)
+_UNKNOWN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+_DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+# The last one: none of the hosts of an address takes writes at this moment.
+_CANNOT_CONNECT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+def classify(error: BaseException) -> Failure:
+    """Say what `error`, raised while a statement ran, means for its transaction."""
+    if isinstance(error, asyncpg.exceptions.UnsupportedClientFeatureError | asyncpg.DataError):
+        return Failure.REFUSED
+    if isinstance(error, _TRANSIENT):
+        return Failure.TRANSIENT
+    if isinstance(error, OutcomeUnknown):
+        return Failure.UNKNOWN
+    if isinstance(error, _UNAVAILABLE):
+        return Failure.UNAVAILABLE
+    if isinstance(error, _UNKNOWN):
+        return Failure.UNKNOWN
+    return Failure.REFUSED
+
+
+class Database:
+    """A bounded pool; every call raises `Unavailable` where no connection is to be had in time.
+
+    `read` and `writing` together leave `batches_in_flight` connections alone, so that however many
+    people look something up, a batch finds its connection free.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: asyncpg.Pool[Record] | None = None
+        self._sessions = Sessions()
+        self._beside_batches = asyncio.Semaphore(
+            max(1, settings.db_pool_max - settings.batches_in_flight)
+        )
+        self._waiting = 0
+        self._replaced_at_s = -math.inf
+
+    async def open(self) -> None:
+        """Connect once, so that a wrong address is noticed at the start; raise `Unavailable`."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._settings.database_url,
+                min_size=min(self._settings.batches_in_flight, self._settings.db_pool_max),
+                max_size=self._settings.db_pool_max,
+                max_queries=_QUERIES_PER_CONNECTION_MAX,
+                max_inactive_connection_lifetime=_FOR_EVER_S,
+                reset=_keep,
+                connect=hosts.connect,  # type: ignore[call-overload]  # its stub wants all options
+                init=self._introduce,
+                **connection_options(self._settings),
+            )
+        except _CANNOT_CONNECT as error:
+            raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+    async def _introduce(self, connection: "asyncpg.Connection[Record]") -> None:
+        # Behind such a pooler a session is nobody's for longer than a transaction.
+        if self._settings.db_pooler != "transaction":
+            await self._sessions.introduce(connection)
+
+    async def close(self) -> None:
+        """Close every connection, by force where a server does not answer."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            await asyncio.wait_for(pool.close(), timeout=2)
+        except TimeoutError:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection; raise `Unavailable` where none is free or the server is away."""
+        if self._pool is None:
+            raise Unavailable("PostgreSQL is not connected yet.")
+        try:
+            lent = await self._pool.acquire(timeout=self._settings.db_acquire_timeout_ms / 1000)
+        except _CANNOT_CONNECT as error:
+            raise Unavailable("PostgreSQL cannot be reached; try again.") from error
+        pool = self._pool
+        try:
+            yield lent
+        except asyncpg.ReadOnlySQLTransactionError:
+            await self._replace(pool, lent)
+            raise
+        finally:
+            await pool.release(lent)
+
+    async def _replace(
+        self, pool: "asyncpg.Pool[Record]", lent: "asyncpg.pool.PoolConnectionProxy[Record]"
+    ) -> None:
+        """Connect anew where a session takes no writes: its server may have another role by now.
+
+        The other sessions are most likely with the same server, and read what is out of date there.
+        """
+        lent.terminate()
+        now_s = time.monotonic()
+        if now_s >= self._replaced_at_s + _REPLACED_EVERY_S:
+            self._replaced_at_s = now_s
+            await pool.expire_connections()
+
+    async def fetch(self, query: str, *args: object) -> list[Record]:
+        """Run one statement as one transaction and return its rows.
+
+        Driver errors pass through: `classify` says what they mean. After one that leaves the outcome
+        unknown, `look_up` tells it. Raises `OutcomeUnknown` where the server committed and did not
+        wait for its standby.
+        """
+        async with self.connection() as connection:
+            session = self._sessions.of(connection)
+            with acknowledged(connection):
+                try:
+                    return await connection.fetch(query, *args)
+                except Exception as error:
+                    if classify(error) is Failure.UNKNOWN:
+                        self._sessions.lose(session)
+                    raise
+
+    async def look_up(self, query: str, *args: object, is_promised: bool = False) -> list[Record]:
+        """Run a statement that tells what `fetch` did whose answer was lost, and end what it left.
+
+        What is found was committed, and may not be on the standby: its commit's wait was cancelled, or
+        the server started again meanwhile. So the look-up writes, and its own commit waits for the
+        standby; `is_promised` says that a later commit has done so already.
+
+        What is not found then will not happen any more, save behind a transaction pooler, where an
+        interrupted transaction cannot be named. Raises `OutcomeUnknown` where the server cannot tell
+        now, or one of them has not ended; driver errors pass through.
+        """
+        try:
+            async with self.connection() as connection:
+                await self._sessions.end_lost(connection)
+                if is_promised:
+                    return await connection.fetch(query, *args)
+                async with asyncio.timeout(self._settings.outcome_settle_for_ms / 1000):
+                    return await self._found(connection, query, *args)
+        except _UNAVAILABLE as error:
+            raise OutcomeUnknown from error
+
+    @staticmethod
+    async def _found(
+        connection: "asyncpg.pool.PoolConnectionProxy[Record]", query: str, *args: object
+    ) -> list[Record]:
+        """Look in one transaction, which is one server's: another may not have what this one has."""
+        with acknowledged(connection):
+            async with connection.transaction():
+                rows = await connection.fetch(query, *args)
+                if rows:
+                    await _promise(connection)
+        return rows
+
+    async def read(self, query: str, *args: object) -> list[Record]:
+        """Run a statement that changes nothing.
+
+        Raises `Unavailable` where the server fails, and `Overloaded` where too many wait already.
+        """
+        try:
+            async with self._place_beside_batches(), self.connection() as connection:
+                return await connection.fetch(query, *args)
+        except _DRIVER_ERRORS as error:
+            if classify(error) is Failure.REFUSED:
+                raise
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+
+    async def read_one(self, query: str, *args: object) -> Record | None:
+        """Run a statement that changes nothing and return its first row, if any."""
+        rows = await self.read(query, *args)
+        return rows[0] if rows else None
+
+    async def stream(self, query: str, *args: object) -> AsyncIterator[list[Record]]:
+        """Yield the rows of a statement that changes nothing in parts, so that many fit into memory.
+
+        Raises what `read` raises.
+        """
+        try:
+            async with self._place_beside_batches(), self.transaction() as connection:
+                cursor = await connection.cursor(query, *args)
+                while rows := await cursor.fetch(_STREAMED_ROWS):
+                    yield rows
+        except _DRIVER_ERRORS as error:
+            if classify(error) is Failure.REFUSED:
+                raise
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+
+    async def now_s(self) -> float:
+        """Return the database's time in seconds since the Unix epoch; raise `Unavailable`."""
+        (row,) = await self.read(_QUERIES["now"])
+        return float(row["now"])
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection inside a transaction; leaving early rolls back.
+
+        Raises `OutcomeUnknown` where the server committed and did not wait for its standby.
+        """
+        async with self.connection() as connection:
+            with acknowledged(connection):
+                async with connection.transaction():
+                    yield connection
+
+    @asynccontextmanager
+    async def writing(
+        self, *, is_promise: bool = True
+    ) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection inside a transaction, and say in our words why it failed.
+
+        It always writes, so that its commit waits for the standby: who finds everything as it should be
+        promises that, too. `is_promise=False` is for those who answer nobody.
+
+        Raises `OutcomeUnknown` where the server may have committed, `Overloaded` where too many wait,
+        and `Unavailable` where nothing was done. What the server refuses for good passes through.
+        """
+        try:
+            async with self._place_beside_batches(), self.transaction() as connection:
+                yield connection
+                if is_promise:
+                    await _promise(connection)
+        except _DRIVER_ERRORS as error:
+            match classify(error):
+                case Failure.REFUSED:
+                    raise
+                case Failure.UNKNOWN:
+                    raise OutcomeUnknown(
+                        "The answer of the database was lost: look before trying again."
+                    ) from error
+                case _:
+                    raise Unavailable("PostgreSQL could not do this now; try again.") from error
+
+    @asynccontextmanager
+    async def _place_beside_batches(self) -> AsyncIterator[None]:
+        await self._wait_for_place()
+        try:
+            yield
+        finally:
+            self._beside_batches.release()
+
+    async def _wait_for_place(self) -> None:
+        if self._beside_batches.locked() and self._waiting >= self._settings.db_reads_waiting_max:
+            raise Overloaded
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._settings.db_acquire_timeout_ms / 1000):
+                await self._beside_batches.acquire()
+        except TimeoutError as error:
+            raise Overloaded from error
+        finally:
+            self._waiting -= 1
+
+
+async def _promise(connection: "asyncpg.pool.PoolConnectionProxy[Record]") -> None:
+    """Let this transaction's commit wait for the standby; raise as a write does where it is one."""
+    if not await connection.fetch(_QUERIES["promise"]):
+        raise asyncpg.ReadOnlySQLTransactionError("This server is a standby.")
+
+
+async def _keep(_connection: object) -> None:
+    """Leave a returned connection as it is: no statement of ours changes a session.
+
+    The driver's default asks the server to reset everything, which is one more round trip per batch.
+    """
+
+
+def connection_options(
+    settings: Settings, *, bounded: bool = True, plain: bool = False
+) -> dict[str, Any]:
+    """Return the driver's options.
+
+    `bounded=False` lifts the deadlines of statements and locks: who waits for another migration waits
+    as long as it takes. `plain=True` asks for nothing that a session does not get by itself.
+    """
+    options: dict[str, Any] = {
+        "timeout": settings.db_connect_timeout_ms / 1000,
+        "command_timeout": settings.statement_timeout_ms / 1000 + _CLIENT_GRACE_S,
+        "max_cached_statement_lifetime": _FOR_EVER_S,
+    }
+    if not bounded:
+        options["command_timeout"] = None
+    if settings.db_pooler == "transaction":
+        # The pooler hands each transaction to another server connection: no prepared statement and
+        # no session setting survives, so the role carries the timeouts (see docs/operations.md).
+        options["statement_cache_size"] = 0
+    if plain or settings.db_pooler == "transaction":
+        return options
+    options["server_settings"] = {
+        "application_name": "boxoffice",
+        "synchronous_commit": "on",
+        # A role that wants no warnings would not hear that a commit did not wait for its standby.
+        "client_min_messages": "notice",
+        "jit": "off",
+        "timezone": "UTC",
+        "lock_timeout": str(settings.lock_timeout_ms if bounded else 0),
+        "statement_timeout": str(settings.statement_timeout_ms if bounded else 0),
+        "idle_in_transaction_session_timeout": str(settings.idle_in_transaction_timeout_ms),
+    }
+    return options
+
+
+async def connect(
+    settings: Settings, *, bounded: bool = True, plain: bool = False
+) -> "asyncpg.Connection[Record]":
+    """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
+    options = connection_options(settings, bounded=bounded, plain=plain)
+    try:
+        return await hosts.connect(settings.database_url, **options)
+    except _CANNOT_CONNECT as error:
+        raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+
+def column(rows: Sequence[Record], name: str) -> list[Any]:
+    """Return one column of `rows`."""
+    return [row[name] for row in rows]

@@ -1,0 +1,101 @@
+"""Says in the log and in the metrics whether commits wait for a standby, and whether one is there."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+
+from boxoffice.errors import Overloaded, Unavailable
+from boxoffice.observability import telemetry
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record
+
+_QUERIES = sql_files.load("boxoffice.platform.postgres")
+# Those of `synchronous_commit` that wait for a standby at all.
+_WAITING = frozenset({"on", "remote_apply", "remote_write"})
+# Those of `client_min_messages` that let a warning through.
+_HEARING = frozenset({"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning"})
+
+
+@dataclass(frozen=True)
+class Standby:
+    """What PostgreSQL says of its standbys.
+
+    `names` is `synchronous_standby_names`. `connected` counts all that receive its log. `synchronous`
+    counts those that stream and that commits wait for; None where this role is not told. `is_heard`:
+    the session waits for a standby, and hears a warning where it did not.
+    """
+
+    names: str
+    connected: int
+    synchronous: int | None
+    is_heard: bool = True
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether commits wait for a standby."""
+        return bool(self.names)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether commits wait for a standby that is surely not there."""
+        return self.is_wanted and (self.connected == 0 or self.synchronous == 0)
+
+
+class StandbyWatch:
+    """Looks now and then; `run` does so until it is cancelled."""
+
+    def __init__(self, db: Database, every_s: float) -> None:
+        self._db = db
+        self._every_s = every_s
+        self._last: Standby | None = None
+
+    async def run(self) -> None:
+        """Look again and again; while the database is away, what was seen last stands."""
+        while True:
+            try:
+                await self.look()
+            except (Unavailable, Overloaded) as error:
+                telemetry.log.debug("standby_unknown", error=str(error))
+            await asyncio.sleep(self._every_s)
+
+    async def look(self) -> Standby:
+        """Look once, and say what has changed; raises what `Database.read` raises."""
+        (row,) = await self._db.read(_QUERIES["standby"])
+        seen = _standby(row)
+        telemetry.COMMITS_SYNCHRONOUS.set(seen.is_wanted)
+        telemetry.STANDBYS.labels("connected").set(seen.connected)
+        known = math.nan if seen.synchronous is None else seen.synchronous
+        telemetry.STANDBYS.labels("synchronous").set(known)
+        if seen != self._last:
+            _say(seen, self._last)
+            self._last = seen
+        return seen
+
+
+def _standby(row: Record) -> Standby:
+    waits = row["synchronous_commit"] in _WAITING
+    return Standby(
+        row["names"],
+        row["connected"],
+        row["synchronous"] if row["is_told"] else None,
+        waits and row["client_min_messages"] in _HEARING,
+    )
+
+
+def _say(seen: Standby, before: Standby | None) -> None:
+    fields = {
+        "synchronous_standby_names": seen.names,
+        "connected": seen.connected,
+        "synchronous": seen.synchronous,
+    }
+    if not seen.is_heard:
+        telemetry.log.error("commits_not_heard", **fields)
+    if seen.is_missing:
+        telemetry.log.warning("standby_missing", **fields)
+    elif seen.is_wanted:
+        telemetry.log.info("commits_synchronous", **fields)
+    elif before is not None and before.is_wanted:
+        # As on a promoted server whose configuration was never given the setting.
+        telemetry.log.warning("commits_not_synchronous", **fields)
+    else:
+        telemetry.log.info("commits_not_synchronous", **fields)

@@ -1,0 +1,266 @@
+"""How a batch of holds or releases is decided: one transaction, and who hears of it."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from boxoffice.batching import Pending, Retry, Verdict
+from boxoffice.errors import SeatTaken
+from boxoffice.reservations import rules
+from boxoffice.reservations.lock_switch import LockSwitch
+from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
+from boxoffice.reservations.store import (
+    HoldCommand,
+    HoldOutcome,
+    ReleaseCommand,
+    ReleaseOutcome,
+    ReservationStore,
+)
+from boxoffice.seats.publisher import Fact, SeatNews
+from boxoffice.seats.seat_maps import AVAILABLE, HELD
+
+# How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
+# whoever claimed the seats may have died.
+_ATTEMPTS_BEFORE_DATABASE = 4
+
+
+class Background:
+    """Work that no caller waits for; kept referenced, and awaited at the end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` after the caller has gone on."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Return when everything started so far is done."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class HoldDecider:
+    """Decides holds of one schedule; what the seat lock refuses never reaches PostgreSQL.
+
+    `news` hears of every hold before its caller does; `switch` says when the lock is asked at all.
+    """
+
+    kind = "hold"
+
+    def __init__(
+        self,
+        store: ReservationStore,
+        seat_lock: SeatLock,
+        background: Background,
+        news: SeatNews | None = None,
+        switch: LockSwitch | None = None,
+    ) -> None:
+        self._store = store
+        self._seat_lock = seat_lock
+        self._background = background
+        self._news = news
+        self._switch = switch or LockSwitch()
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+    ) -> Sequence[Verdict[HoldOutcome]]:
+        """Return a verdict per command, in order."""
+        claims = self._claims(key, [pending.command for pending in batch])
+        refused = await self._refused(key, batch, claims) if claims else {}
+        to_ask = [at for at in range(len(batch)) if at not in refused]
+        if not to_ask:
+            return [refused[at] for at in range(len(batch))]
+        commands = [batch[at].command for at in to_ask]
+        asked = [claims[at] for at in to_ask if at in claims]
+        outcomes = iter(await self._ask(key, commands, asked))
+        return [refused[at] if at in refused else next(outcomes) for at in range(len(batch))]
+
+    def _claims(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> dict[int, Claim]:
+        """Return what is to be claimed, by place in the batch.
+
+        Who may have had a hold here goes straight to PostgreSQL: it may be a repetition, which is
+        answered whoever has the seats by now.
+        """
+        if not self._switch.claims(schedule_id):
+            return {}
+        return {
+            at: _claim(command)
+            for at, command in enumerate(commands)
+            if self._news is None or self._news.knows_as_new(schedule_id, command.user_id)
+        }
+
+    async def _refused(
+        self,
+        schedule_id: UUID,
+        batch: Sequence[Pending[HoldCommand, HoldOutcome]],
+        claims: dict[int, Claim],
+    ) -> dict[int, Verdict[HoldOutcome]]:
+        """Claim, and return the verdicts of those who need not ask PostgreSQL now."""
+        claimed = await self._seat_lock.claim(schedule_id, list(claims.values()))
+        refused: dict[int, Verdict[HoldOutcome]] = {}
+        for at, one in zip(claims, claimed, strict=True):
+            if one.answer is Answer.TAKEN:
+                refused[at] = HoldOutcome("seat_taken", None, tuple(one.taken))
+            elif one.answer is Answer.BUSY and batch[at].attempts < _ATTEMPTS_BEFORE_DATABASE:
+                refused[at] = Retry("seat_lock")
+        if refused:
+            self._switch.collided(schedule_id)
+        return refused
+
+    async def _ask(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], claims: Sequence[Claim]
+    ) -> list[Verdict[HoldOutcome]]:
+        try:
+            outcomes = await self._store.hold(schedule_id, commands)
+        except Exception:
+            self._settle(schedule_id, [Ending(claim.owner, claim.seat_ids) for claim in claims])
+            raise
+        self._hear(schedule_id, commands, outcomes)
+        if claims:
+            ended = {_claim(c).owner: o for c, o in zip(commands, outcomes, strict=True)}
+            self._settle(schedule_id, [_ending(claim, ended[claim.owner]) for claim in claims])
+        return [_verdict(outcome) for outcome in outcomes]
+
+    def _hear(
+        self,
+        schedule_id: UUID,
+        commands: Sequence[HoldCommand],
+        outcomes: Sequence[HoldOutcome],
+    ) -> None:
+        if self._news is None:
+            return
+        if self._collided(self._news, schedule_id, outcomes):
+            self._switch.collided(schedule_id)
+        self._news.tell(schedule_id, _facts(commands, outcomes))
+
+    @staticmethod
+    def _collided(news: SeatNews, schedule_id: UUID, outcomes: Sequence[HoldOutcome]) -> bool:
+        """Say whether another process was faster, as far as this one can tell."""
+        if any(outcome.name == "seat_busy" for outcome in outcomes):
+            return True
+        won = {
+            seat
+            for one in outcomes
+            if one.name == "held" and one.held
+            for seat in one.held.seat_ids
+        }
+        lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
+        return bool(news.shows_free(schedule_id, [seat for seat in lost if seat not in won]))
+
+    def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
+        if endings:
+            self._background.start(self._seat_lock.settle(schedule_id, endings))
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[HoldCommand]
+    ) -> Sequence[HoldOutcome | None]:
+        """Return what an interrupted batch did."""
+        outcomes = await self._store.find_holds(key, commands)
+        found = [pair for pair in zip(commands, outcomes, strict=True) if pair[1] is not None]
+        if self._news is not None and found:
+            facts = [Fact(one.user_id, HELD, one.seat_ids, ()) for one, _ in found]
+            self._news.tell(key, facts)
+        return outcomes
+
+
+def _facts(commands: Sequence[HoldCommand], outcomes: Sequence[HoldOutcome]) -> list[Fact]:
+    return [
+        Fact(
+            command.user_id,
+            HELD,
+            outcome.held.seat_ids,
+            outcome.seat_versions,
+            (outcome.returns_at or outcome.held.expires_at).timestamp(),
+        )
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if outcome.name == "held" and outcome.held is not None
+    ]
+
+
+def _verdict(outcome: HoldOutcome) -> Verdict[HoldOutcome]:
+    """Have a request decided again while somebody whose outcome is open is in its way."""
+    if outcome.name == "person_busy":
+        # Any request of this person for the schedule, not only one under the same key.
+        return Retry(outcome.name)
+    if outcome.name == "seat_busy":
+        return Retry(outcome.name, partial(SeatTaken, seat_ids=list(outcome.seat_ids)))
+    return outcome
+
+
+def _claim(command: HoldCommand) -> Claim:
+    return Claim(rules.lock_owner(command.user_id, command.key), command.seat_ids)
+
+
+def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
+    # A replayed hold may have been released since: it proves nothing about its seats.
+    taken_ms = 0
+    if outcome.name == "held" and outcome.held is not None:
+        taken_ms = SeatLock.taken_ms(outcome.held.ttl_s)
+    return Ending(claim.owner, claim.seat_ids, taken_ms)
+
+
+def _fact_of_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> Fact:
+    if outcome.returns_at is None:
+        return Fact(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
+    # Held for nobody until then, which for others is the same.
+    ends_at = outcome.returns_at.timestamp()
+    return Fact(command.user_id, HELD, outcome.seat_ids, outcome.seat_versions, ends_at)
+
+
+class ReleaseDecider:
+    """Decides releases of one schedule; `news` and the seat lock hear of them before the callers."""
+
+    kind = "release"
+
+    def __init__(
+        self,
+        store: ReservationStore,
+        seat_lock: SeatLock,
+        news: SeatNews | None = None,
+        switch: LockSwitch | None = None,
+    ) -> None:
+        self._store = store
+        self._seat_lock = seat_lock
+        self._news = news
+        self._switch = switch or LockSwitch()
+
+    async def decide(
+        self, key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
+    ) -> Sequence[Verdict[ReleaseOutcome]]:
+        """Return an outcome per command, in order."""
+        commands = [pending.command for pending in batch]
+        outcomes = await self._store.release(key, commands)
+        await self._free(key, commands, outcomes)
+        return outcomes
+
+    async def look_up(
+        self, key: UUID, commands: Sequence[ReleaseCommand]
+    ) -> Sequence[ReleaseOutcome | None]:
+        """Return what an interrupted batch did."""
+        outcomes = await self._store.find_releases(key, commands)
+        await self._free(key, commands, [o or ReleaseOutcome("unknown") for o in outcomes])
+        return outcomes
+
+    async def _free(
+        self,
+        schedule_id: UUID,
+        commands: Sequence[ReleaseCommand],
+        outcomes: Sequence[ReleaseOutcome],
+    ) -> None:
+        """Before the answer, so that whoever hears of the release finds the seats free everywhere."""
+        released = [
+            (command, outcome)
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if outcome.name == "released"
+        ]
+        if self._news is not None and released:
+            facts = [_fact_of_release(command, outcome) for command, outcome in released]
+            await self._news.tell_first(schedule_id, facts)
+        if not self._switch.is_off:
+            # Also while nothing is claimed here: another pod may have, a moment ago.
+            endings = [Ending(rules.lock_owner(c.user_id, o.key), o.seat_ids) for c, o in released]
+            await self._seat_lock.settle(schedule_id, endings)

@@ -1,0 +1,246 @@
+"""Change notices between pods: each tells the others which seats it has just changed.
+
+They carry nothing that must not be lost. Messages of a sender are numbered, so that a lost one is
+noticed with the next, and every sender says each second that it is there; who has missed something
+reads the database again. A sender that hears nobody else tells nobody.
+"""
+
+import asyncio
+import contextlib
+import math
+import secrets
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from boxoffice.observability import telemetry
+from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.states import BLOCKED, Change
+
+CHANNEL = "boxoffice:seats"
+
+_FORMAT = 1
+# Format, schedule (none for a sign of life), sender, number; the first two stand here in every format.
+_HEAD = struct.Struct(">B16s8sQ")
+_WITH_SCHEDULE = 17
+_NO_SCHEDULE = bytes(16)
+
+_BEAT_S = 1.0
+# Without a message for so long, one's own signs of life included, nothing comes in any more.
+_SILENCE_S = 2.5
+_FORGET_PEER_S = 5.0
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_LAST_S = 2.0
+# Changes that wait to be told; past it the others are left to read them.
+_WAITING_MAX = 20_000
+
+
+class _Told(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A `Change` as others may send it."""
+
+    position: Annotated[int, Meta(ge=0, lt=1 << 31)]
+    state: Annotated[int, Meta(ge=0, le=BLOCKED)]
+    expires_at: Annotated[float, Meta(ge=0, le=1e11)]
+    version: Annotated[int, Meta(ge=0, lt=1 << 62)]
+    person: Annotated[int, Meta(ge=0, lt=1 << 62)]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Told]).decode
+
+
+@dataclass(slots=True)
+class _Peer:
+    number: int
+    heard_at: float
+
+
+class Notices:
+    """Sends this process's changes and takes the others' over; `run` listens until cancelled."""
+
+    def __init__(
+        self,
+        valkey: Valkey,
+        seat_maps: SeatMaps,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._valkey = valkey
+        self._seat_maps = seat_maps
+        self._clock = clock
+        self._me = secrets.token_bytes(8)
+        self._number = 0
+        self._peers: dict[bytes, _Peer] = {}
+        self._heard_me_at = -math.inf
+        self._is_heard = False
+        self._has_lost = False
+        # None among a schedule's changes: the others are to read it again.
+        self._waiting: dict[UUID, list[Change | None]] = {}
+        self._waiting_count = 0
+        self._sending = asyncio.Lock()
+        # A sign of life is wanted before its time.
+        self._wanted = asyncio.Event()
+        self._flushing: asyncio.Task[None] | None = None
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether other processes listen and have been heard of late."""
+        return bool(self._peers)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what is published comes in here."""
+        return self._is_heard
+
+    def post(self, schedule_id: UUID, changes: Sequence[Change]) -> None:
+        """Tell the others soon; nobody waits for it. No changes: let them read the schedule again."""
+        if not self._peers:
+            return
+        self._waiting_count += len(changes)
+        if self._waiting_count > _WAITING_MAX:
+            self._lose_waiting()
+            return
+        self._waiting.setdefault(schedule_id, []).extend(changes or [None])
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+
+    async def deliver(self, schedule_id: UUID, changes: Sequence[Change]) -> None:
+        """Tell the others, and return when Valkey has it or is not to be reached."""
+        if self._peers:
+            await self._send(schedule_id, changes)
+
+    async def finish(self) -> None:
+        """Return when everything that was posted is sent."""
+        if self._flushing is not None:
+            await asyncio.gather(self._flushing, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Listen and give signs of life until cancelled; a lost subscription is taken up again."""
+        # Neither is of use without the other, so what ends one ends both.
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._beat())
+            both.create_task(self._listen())
+
+    def hear(self, message: bytes) -> None:
+        """Take a message over."""
+        if len(message) < _HEAD.size or message[0] != _FORMAT:
+            self._not_understood(message)
+            return
+        _, schedule, sender, number = _HEAD.unpack_from(message)
+        if sender == self._me:
+            self._heard_me_at = self._clock()
+            if not self._is_heard:
+                self.check()
+            return
+        self._note_peer(sender, number)
+        if schedule == _NO_SCHEDULE:
+            return
+        schedule_id = UUID(bytes=schedule)
+        try:
+            told = _decode(message[_HEAD.size :])
+        except msgspec.DecodeError:
+            self._not_understood(message)
+            return
+        telemetry.SEAT_NOTICES.labels("heard").inc()
+        changes = [
+            Change(one.position, one.state, one.expires_at, one.version, one.person) for one in told
+        ]
+        if changes:
+            self._seat_maps.apply(schedule_id, changes)
+        else:
+            self._seat_maps.doubt(schedule_id)
+
+    def check(self) -> None:
+        """Notice what has gone silent: this process's own subscription, and others."""
+        now = self._clock()
+        for sender in [
+            one for one, peer in self._peers.items() if now - peer.heard_at > _FORGET_PEER_S
+        ]:
+            del self._peers[sender]
+        is_heard = now - self._heard_me_at < _SILENCE_S
+        if is_heard is not self._is_heard:
+            self._is_heard = is_heard
+            self._seat_maps.listening(is_heard)
+            # What was said in the meantime was not heard.
+            self._seat_maps.doubt_all()
+            if not is_heard:
+                self._has_lost = True
+                telemetry.log.warning("seat_notices_lost")
+            elif self._has_lost:
+                telemetry.log.info("seat_notices_heard")
+
+    def _note_peer(self, sender: bytes, number: int) -> None:
+        peer = self._peers.get(sender)
+        if peer is None or number != peer.number + 1:
+            telemetry.SEAT_NOTICES.labels("missed").inc()
+            self._seat_maps.doubt_all()
+        if peer is None:
+            self._wanted.set()  # a newcomer is to know of this process soon
+        self._peers[sender] = _Peer(number, self._clock())
+
+    def _not_understood(self, message: bytes) -> None:
+        telemetry.SEAT_NOTICES.labels("not_understood").inc()
+        if len(message) < _WITH_SCHEDULE:
+            self._seat_maps.doubt_all()
+        elif message[1:_WITH_SCHEDULE] != _NO_SCHEDULE:
+            self._seat_maps.doubt(UUID(bytes=message[1:_WITH_SCHEDULE]))
+
+    def _lose_waiting(self) -> None:
+        """Give up what waits; the gap in the numbers tells the others."""
+        self._waiting.clear()
+        self._waiting_count = 0
+        self._number += 1
+        telemetry.SEAT_NOTICES.labels("unsent").inc()
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            waiting, self._waiting, self._waiting_count = self._waiting, {}, 0
+            for schedule_id, changes in waiting.items():
+                await self._send(schedule_id, () if None in changes else changes)
+
+    async def _send(self, schedule_id: UUID | None, changes: Sequence[Change | None]) -> None:
+        # One after the other: two connections could overtake each other, which looks like a loss.
+        async with self._sending:
+            self._number += 1
+            schedule = schedule_id.bytes if schedule_id else _NO_SCHEDULE
+            head = _HEAD.pack(_FORMAT, schedule, self._me, self._number)
+            try:
+                await self._valkey.command("PUBLISH", CHANNEL, head + _encode(changes))
+            except ValkeyAway:
+                telemetry.SEAT_NOTICES.labels("unsent").inc()
+            else:
+                telemetry.SEAT_NOTICES.labels("sent").inc()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._send(None, ())
+            self.check()
+            self._wanted.clear()
+            # Not `wait_for`: where the event comes with a cancellation, it returns and goes on.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEAT_S):
+                    await self._wanted.wait()
+
+    async def _listen(self) -> None:
+        backoff_s = _BACKOFF_FIRST_S
+        while True:
+            try:
+                async with self._valkey.subscribed(CHANNEL, _SILENCE_S) as messages:
+                    self._wanted.set()
+                    async for message in messages:
+                        backoff_s = _BACKOFF_FIRST_S
+                        self.hear(message)
+            except ValkeyAway:
+                pass
+            except Exception as error:  # the subscription outlives whatever one message brings
+                telemetry.log.error("seat_notice_failed", exc_info=error)
+            self._heard_me_at = -math.inf
+            self.check()
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, _BACKOFF_LAST_S)

@@ -1,0 +1,77 @@
+-- Every statement about live seats. They only read.
+
+-- name: public_schedule
+-- What a seat map needs to know of its schedule; none while it or its concert is a draft. Who has tickets
+-- of a concert that was taken down needs it too.
+SELECT s.currency, c.taken_down_at IS NULL AS is_public
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id
+ WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
+
+-- name: seats_of_schedule
+-- The seats without their state, in their order.
+SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
+  FROM seats s
+ WHERE s.schedule_id = $1
+ ORDER BY s.ordinal;
+
+-- name: seat_states
+-- Everything that a process keeps about the seats of a schedule, in one snapshot: per seat, in the
+-- seats' order, a byte for the state, the end of the hold (seconds since 1970 as a double, 0 for none)
+-- and the version; the last eight bytes of the id of everybody who ever had a reservation here; when it
+-- is on sale. A hold that has lapsed is told as held: the reader sees its end. Nothing of a concert that
+-- is taken down: that is how every process hears of it.
+-- Who had a reservation has the seat (eight bytes per seat, zeros where nobody has it), or has a row since
+-- it ended, or it is on the list of holds that have lapsed and that nobody has closed yet.
+-- The inner query is sorted once for all aggregates, and OFFSET 0 keeps it apart, so that narrow rows
+-- are sorted: a large hall fits in memory. Casting a state to "char" leaves its first letter.
+WITH moment AS MATERIALIZED (SELECT date_part('epoch', clock_timestamp()) AS at)
+SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
+       n.owners || b.people || l.people AS people,
+       s.status = 'OPEN' AS is_open,
+       date_part('epoch', s.sale_opens_at) AS opens_at,
+       date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at
+  FROM schedules s
+  JOIN concerts c ON c.concert_id = s.concert_id AND c.taken_down_at IS NULL
+ CROSS JOIN moment m
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS seats,
+             coalesce(string_agg(
+                 CASE x.state
+                     WHEN 'A' THEN '\x00'::bytea
+                     WHEN 'H' THEN '\x01'::bytea
+                     WHEN 'S' THEN '\x02'::bytea
+                     ELSE '\x03'::bytea
+                 END, ''::bytea), ''::bytea) AS states,
+             coalesce(string_agg(float8send(x.expires_at), ''::bytea), ''::bytea) AS expires_at,
+             coalesce(string_agg(int8send(x.version), ''::bytea), ''::bytea) AS versions,
+             coalesce(string_agg(x.owner, ''::bytea), ''::bytea) AS owners
+        FROM (
+            SELECT x.version, x.state::"char" AS state,
+                   coalesce(substr(uuid_send(x.user_id), 9), '\x0000000000000000'::bytea) AS owner,
+                   coalesce(date_part('epoch', x.expires_at), 0) AS expires_at
+              FROM seats x
+             WHERE x.schedule_id = s.schedule_id
+             ORDER BY x.ordinal
+            OFFSET 0
+        ) x
+ ) n
+ CROSS JOIN LATERAL (
+      SELECT coalesce(string_agg(substr(uuid_send(b.user_id), 9), ''::bytea), ''::bytea) AS people
+        FROM schedule_buyers b
+       WHERE b.schedule_id = s.schedule_id
+ ) b
+ CROSS JOIN LATERAL (
+      SELECT coalesce(string_agg(substr(uuid_send(r.user_id), 9), ''::bytea), ''::bytea) AS people
+        FROM lapsing_holds h
+       CROSS JOIN LATERAL unnest(h.reservation_ids) i (id)
+       CROSS JOIN LATERAL (
+            SELECT r.user_id
+              FROM reservations r
+             WHERE r.schedule_id = s.schedule_id AND r.reservation_id = i.id
+            OFFSET 0
+       ) r
+       WHERE h.schedule_id = s.schedule_id
+         AND h.expires_at <= to_timestamp(m.at) + make_interval(secs => s.seats_return_delay_max_s)
+ ) l
+ WHERE s.schedule_id = $1;

@@ -1,0 +1,52 @@
+"""Reads of seats and their states: named SQL in, frozen types out."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+from uuid import UUID
+
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record
+
+_SQL = sql_files.load("boxoffice.seats")
+
+
+class PublicSchedule(NamedTuple):
+    """What a seat map needs to know of its schedule; it is not public where it was taken down."""
+
+    currency: str
+    is_public: bool
+
+
+class StatesRow(NamedTuple):
+    """One reading of a schedule's seats; `seat_states.reading_of` unpacks it."""
+
+    seats: int
+    now: float
+    states: bytes
+    expires_at: bytes
+    versions: bytes
+    people: bytes
+    is_open: bool
+    opens_at: float
+    closes_at: float
+
+
+class SeatStore:
+    """Reads where the seats of a schedule are, and what became of them."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def public_schedule(self, schedule_id: UUID) -> PublicSchedule | None:
+        """Return a schedule that is no draft, of a published concert."""
+        row = await self._db.read_one(_SQL["public_schedule"], schedule_id)
+        return PublicSchedule(*row) if row else None
+
+    def seats(self, schedule_id: UUID) -> AsyncIterator[list[Record]]:
+        """Yield id, section, row, number, grade and price of each seat, in the order of the seats."""
+        return self._db.stream(_SQL["seats_of_schedule"], schedule_id)
+
+    async def seat_states(self, schedule_id: UUID) -> StatesRow | None:
+        """Return the state of every seat in the order of `seats`; None without a schedule."""
+        row = await self._db.read_one(_SQL["seat_states"], schedule_id)
+        return StatesRow(*row) if row else None

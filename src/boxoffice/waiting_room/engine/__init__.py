@@ -1,0 +1,1 @@
+"""What the leader of the waiting rooms does: admission, the state in Valkey, the draw of the lobby."""

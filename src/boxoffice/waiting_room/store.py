@@ -1,0 +1,262 @@
+"""Named SQL in, frozen types out: rooms, what of them outlives Valkey, and who was let in."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.waiting_room.engine.line import Insider, Out, Places
+from boxoffice.waiting_room.rules import Gap, Mode, Room
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
+
+_SQL = sql_files.load("boxoffice.waiting_room")
+_JOINS_AT_ONCE = 20
+# A row has at most as many, so a script has at most twice as many to put back.
+_PLACES_AT_ONCE = 5_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Defaults(NamedTuple):
+    """What a room is when its organizer says nothing; the opening in seconds since the epoch."""
+
+    rate_per_s: float
+    inside_max: int
+    inside_s: int
+    grace_s: int
+    opens_at: float
+    seed: bytes
+
+
+class Sale(NamedTuple):
+    """A schedule as far as a waiting room asks; the opening in seconds since the epoch."""
+
+    opens_at: float
+    concert_id: UUID
+
+
+class Left(NamedTuple):
+    """Numbers that left a room in one transaction; `passes_for_s` is when their last pass ends."""
+
+    schedule_id: UUID
+    numbers: list[int]
+    written_by: int
+    passes_for_s: float
+
+
+class LeftPage(NamedTuple):
+    """Who has left, and what to ask the next reading with."""
+
+    seen_to: int
+    left: list[Left]
+
+
+class Recorded(NamedTuple):
+    """What the record says of an admission; the end of the time inside in seconds since the epoch."""
+
+    is_theirs: bool
+    is_out: bool
+    leaves_at: float
+
+
+class QueueStore:
+    """Waiting rooms in PostgreSQL. Errors of the driver pass through where nothing else is said."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def rooms(self, at_most: int) -> list[Room]:
+        """Return up to `at_most` open rooms; raise `Unavailable`."""
+        return [_room(row) for row in await self._db.read(_SQL["rooms"], at_most)]
+
+    async def room(self, schedule_id: UUID) -> Room | None:
+        """Return a room, switched off or not; raise `Unavailable`."""
+        row = await self._db.read_one(_SQL["room"], schedule_id)
+        return None if row is None else _room(row)
+
+    async def left(self, after: int, at_most: int) -> LeftPage:
+        """Return who has left, by transactions that the reading that said `after` may not have seen.
+
+        Raises `Unavailable`.
+        """
+        rows = await self._db.read(_SQL["left"], after, at_most)
+        left = [
+            Left(row["schedule_id"], row["numbers"], row["written_by"], row["passes_for_s"])
+            for row in rows
+            if row["schedule_id"] is not None
+        ]
+        return LeftPage(rows[0]["seen_to"], left)
+
+    async def forget_left(self) -> None:
+        """Forget those of whom no pass can be good."""
+        await self._db.fetch(_SQL["forget_left"])
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """Lend a connection inside a transaction; raises what `Database.writing` does."""
+        return self._db.writing()
+
+    async def sale(self, schedule_id: UUID, organizer_id: UUID | None) -> Sale | None:
+        """Return the sale of this organizer's schedule, with None of anybody's; None without one."""
+        row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organizer_id)
+        return None if row is None else Sale(row["opens_at"], row["concert_id"])
+
+    async def checkpoint(
+        self, schedule_id: UUID, token: int, joined: int, called: int, numbers_to: int
+    ) -> int | None:
+        """Note how far the line is; return up to which number may be given out, None when fenced."""
+        args = (schedule_id, token, joined, called, numbers_to)
+        rows = await self._db.fetch(_SQL["checkpoint"], *args)
+        return int(rows[0]["numbers_to"]) if rows else None
+
+    async def draw(self, schedule_id: UUID, token: int, lobby_size: int) -> None:
+        """Settle among how many the lobby is drawn; nothing where that is settled, or when fenced."""
+        await self._db.fetch(_SQL["draw"], schedule_id, token, lobby_size)
+
+    async def begin_epoch(self, schedule_id: UUID, token: int, numbers_ahead: int) -> bool:
+        """Begin another epoch; return False when fenced."""
+        (row,) = await self._db.fetch(_SQL["begin_epoch"], schedule_id, token, numbers_ahead)
+        return bool(row["begun"])
+
+    async def admit(
+        self,
+        schedule_id: UUID,
+        epoch: int,
+        called: int,
+        now_ms: int,
+        admissions: Sequence[Insider],
+    ) -> list[Recorded] | None:
+        """Put `admissions` on record in one transaction; return what it says of each.
+
+        None where `epoch` or the sale is over: then nobody was let in.
+        """
+        rows = await self._db.fetch(
+            _SQL["admit"],
+            schedule_id,
+            epoch,
+            [one.number for one in admissions],
+            [one.user_id for one in admissions],
+            [one.place for one in admissions],
+            called,
+            [one.inside for one in admissions],
+            [one.inside_max for one in admissions],
+            [_moment(one.admitted_ms) for one in admissions],
+            [_moment(one.ends_ms) for one in admissions],
+            _moment(now_ms),
+        )
+        if admissions and not rows:
+            return None
+        return [Recorded(row["is_theirs"], row["is_out"], row["leaves_at"]) for row in rows]
+
+    async def end(self, schedule_id: UUID, out: Sequence[Out]) -> None:
+        """Note who is not inside any more."""
+        await self._db.fetch(
+            _SQL["end"],
+            schedule_id,
+            [one.number for one in out],
+            [_moment(one.at_ms) for one in out],
+            [one.why for one in out],
+        )
+
+    async def note_joins(self, schedule_id: UUID, given: Places) -> None:
+        """Put numbers and their accounts on record."""
+        await self._db.fetch(_SQL["note_joins"], schedule_id, given.numbers, given.accounts)
+
+    async def joins(self, schedule_id: UUID) -> AsyncIterator[Places]:
+        """Yield the places that are on record in the order in which they were given, without the spent.
+
+        Else somebody who was let in and stands in line again would have the spent number.
+        """
+        after = 0
+        while rows := await self._db.fetch(_SQL["joins"], schedule_id, after, _JOINS_AT_ONCE):
+            numbers = [number for row in rows for number in row["numbers"]]
+            let_in = await self._db.fetch(_SQL["let_in"], schedule_id, numbers)
+            spent = {row["number"] for row in let_in}
+            # A script puts about as many back as a row may have, however short the rows are.
+            part = Places([], b"")
+            for row in rows:
+                part.numbers.extend(row["numbers"])
+                part = Places(part.numbers, part.accounts + row["accounts"])
+                if len(part.numbers) >= _PLACES_AT_ONCE:
+                    yield _without(spent, part)
+                    part = Places([], b"")
+            if part.numbers:
+                yield _without(spent, part)
+            after = rows[-1]["join_id"]
+
+    async def given_above(self, schedule_id: UUID, number: int) -> set[int]:
+        """Return the numbers above one that are on record as given."""
+        rows = await self._db.fetch(_SQL["given_above"], schedule_id, number)
+        return {row["number"] for row in rows}
+
+    async def insiders(self, schedule_id: UUID, now_ms: int) -> list[Insider]:
+        """Return who is inside by the record; the cap bounds them."""
+        rows = await self._db.fetch(_SQL["insiders"], schedule_id, _moment(now_ms))
+        return [Insider(**row) for row in rows]
+
+    async def admissions(
+        self, schedule_id: UUID, numbers: Sequence[int]
+    ) -> dict[tuple[int, UUID], Recorded]:
+        """Return the records of these numbers, by number and person; raise `Unavailable`."""
+        rows = await self._db.read(_SQL["admissions"], schedule_id, list(numbers))
+        return {
+            (row["number"], row["user_id"]): Recorded(True, row["is_out"], row["leaves_at"])
+            for row in rows
+        }
+
+
+async def lock_room(connection: Connection, schedule_id: UUID, defaults: Defaults) -> Room:
+    """Return a room that nobody else changes before the transaction ends; it is made where none is."""
+    await connection.execute(_SQL["add_room"], schedule_id, *defaults)
+    await connection.fetch(_SQL["lock_room"], schedule_id)
+    (row,) = await connection.fetch(_SQL["room"], schedule_id)
+    return _room(row)
+
+
+async def rooms_open(
+    connection: Connection, schedule_id: UUID, organizer_id: UUID
+) -> tuple[int, int]:
+    """Return how many rooms are open beside one, and how many of them are an organizer's.
+
+    Nobody opens any before the transaction ends.
+    """
+    await connection.fetch(_SQL["lock_opening"])
+    (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id, organizer_id)
+    return row["rooms"], row["own"]
+
+
+async def set_room(connection: Connection, room: Room) -> None:
+    """Set what an organizer sets."""
+    await connection.execute(
+        _SQL["set_room"],
+        room.schedule_id,
+        room.mode,
+        room.is_paused,
+        room.is_closed,
+        room.rate_per_s,
+        room.inside_max,
+        room.inside_s,
+        room.grace_s,
+        room.opens_at,
+    )
+
+
+def _room(row: Record) -> Room:
+    gaps = tuple(Gap(*pair) for pair in row["gaps"])
+    return Room(**{**dict(row), "mode": Mode(row["mode"]), "gaps": gaps})
+
+
+def _without(spent: set[int], places: Places) -> Places:
+    if spent.isdisjoint(places.numbers):
+        return places
+    kept = [at for at, number in enumerate(places.numbers) if number not in spent]
+    accounts = b"".join([places.accounts[16 * at : 16 * at + 16] for at in kept])
+    return Places([places.numbers[at] for at in kept], accounts)
+
+
+def _moment(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)

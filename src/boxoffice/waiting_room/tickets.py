@@ -1,0 +1,148 @@
+"""Queue tickets and passes: signed like access tokens, with the same keys, for purposes of their own.
+
+A ticket is a number in the line of one schedule for one person. A pass lets that person hold seats
+there; it ends when the room would count its owner as silent, and a sign of life brings the next one.
+"""
+
+import math
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from boxoffice.errors import QueuePassRequired, QueueTicketInvalid, TokenInvalid
+
+T = TypeVar("T")
+
+_TICKET = b"boxoffice.waiting_room.ticket"
+_PASS = b"boxoffice.waiting_room.pass"
+# Schedule, person, epoch, number, issued at (milliseconds since the epoch).
+_TICKET_FIELDS = struct.Struct(">16s16sIQQ")
+# Schedule, person, number, ends at (milliseconds since the epoch).
+_PASS_FIELDS = struct.Struct(">16s16sQQ")
+
+
+class Sealer(Protocol):
+    """What signs and verifies: `accounts.tokens.TokenAuthority`."""
+
+    def seal(self, purpose: bytes, payload: bytes, ttl_s: float) -> str: ...
+
+    def unseal(self, purpose: bytes, text: str) -> tuple[bytes, float]: ...
+
+
+class Ticket(NamedTuple):
+    """A verified queue ticket; times in seconds since the epoch, `key_until` the end of its key."""
+
+    schedule_id: UUID
+    user_id: UUID
+    epoch: int
+    number: int
+    issued_at: float
+    key_until: float
+
+
+class Pass(NamedTuple):
+    """A verified pass; `ends_at` in seconds since the epoch."""
+
+    schedule_id: UUID
+    user_id: UUID
+    number: int
+    ends_at: float
+    key_until: float
+
+
+class Tickets:
+    """Signs and verifies; what was verified of late is remembered, up to `cached_max` of a kind."""
+
+    def __init__(
+        self, sealer: Sealer, now: Callable[[], float], *, ticket_ttl_s: int, cached_max: int
+    ) -> None:
+        self._sealer = sealer
+        self._now = now
+        self.ticket_ttl_s = ticket_ttl_s
+        self._cached_max = cached_max
+        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._passes: OrderedDict[str, Pass] = OrderedDict()
+
+    def ticket(self, schedule_id: UUID, user_id: UUID, epoch: int, number: int) -> str:
+        """Return a ticket that is good from now on."""
+        issued_ms = int(self._now() * 1000)
+        payload = _TICKET_FIELDS.pack(schedule_id.bytes, user_id.bytes, epoch, number, issued_ms)
+        return self._sealer.seal(_TICKET, payload, self.ticket_ttl_s)
+
+    def pass_until(self, schedule_id: UUID, user_id: UUID, number: int, ends_at: float) -> str:
+        """Return a pass that is good until `ends_at`."""
+        ends_ms = int(ends_at * 1000)
+        payload = _PASS_FIELDS.pack(schedule_id.bytes, user_id.bytes, number, ends_ms)
+        return self._sealer.seal(_PASS, payload, self.ticket_ttl_s)
+
+    def read_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:
+        """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not looked at."""
+        ticket = self._tickets.get(text or "")
+        if ticket is None:
+            ticket = self._verify_ticket(text, schedule_id)
+            _remember(self._tickets, text or "", ticket, self._cached_max)
+        if ticket.schedule_id != schedule_id or self._now() >= ticket.key_until:
+            raise QueueTicketInvalid
+        return ticket
+
+    def is_over(self, ticket: Ticket) -> bool:
+        """Say whether a ticket is out of date."""
+        return self._now() - ticket.issued_at > self.ticket_ttl_s
+
+    def wants_renewal(self, ticket: Ticket, epoch: int) -> bool:
+        """Say whether its owner should get another one for the same place: half of its time is over,
+        its key is being retired, or the line was lost since.
+        """
+        is_old = self._now() - ticket.issued_at > self.ticket_ttl_s / 2
+        return is_old or ticket.key_until != math.inf or ticket.epoch < epoch
+
+    def read_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
+        """Return a pass of this person here that is not over; raise `QueuePassRequired`."""
+        found = self.own_pass(text, schedule_id, user_id)
+        if self.has_ended(found):
+            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
+        return found
+
+    def has_ended(self, found: Pass) -> bool:
+        """Say whether a pass is over."""
+        return self._now() >= min(found.ends_at, found.key_until)
+
+    def own_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
+        """Return a pass of this person here, over or not; raise `QueuePassRequired`."""
+        if not text:
+            raise QueuePassRequired
+        found = self._passes.get(text)
+        if found is None:
+            found = self._verify_pass(text)
+            _remember(self._passes, text, found, self._cached_max)
+        if (found.schedule_id, found.user_id) != (schedule_id, user_id):
+            raise QueuePassRequired("This pass is somebody else's, or for another schedule.")
+        return found
+
+    def _verify_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:
+        if not text:
+            raise QueueTicketInvalid("This call needs the header Queue-Ticket.")
+        try:
+            payload, key_until = self._sealer.unseal(_TICKET, text)
+            schedule, user, epoch, number, issued_ms = _TICKET_FIELDS.unpack(payload)
+        except (TokenInvalid, struct.error):
+            raise QueueTicketInvalid from None
+        if schedule != schedule_id.bytes:
+            raise QueueTicketInvalid
+        return Ticket(schedule_id, UUID(bytes=user), epoch, number, issued_ms / 1000, key_until)
+
+    def _verify_pass(self, text: str) -> Pass:
+        try:
+            payload, key_until = self._sealer.unseal(_PASS, text)
+            schedule, user, number, ends_ms = _PASS_FIELDS.unpack(payload)
+        except (TokenInvalid, struct.error):
+            raise QueuePassRequired from None
+        return Pass(UUID(bytes=schedule), UUID(bytes=user), number, ends_ms / 1000, key_until)
+
+
+def _remember(cache: "OrderedDict[str, T]", text: str, value: T, at_most: int) -> None:
+    cache[text] = value
+    if len(cache) > at_most:
+        cache.popitem(last=False)

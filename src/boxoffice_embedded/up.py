@@ -1,0 +1,221 @@
+"""`boxoffice up`: everything on one machine, from an empty directory to a sale."""
+
+import asyncio
+import math
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from boxoffice.cli import serve
+from boxoffice.errors import SettingsInvalid
+from boxoffice.platform.postgres.migrations import migrate
+from boxoffice.platform.postgres.runtime_role import grant
+from boxoffice.platform.processes.supervisor import ProcessGroup
+from boxoffice.settings import Settings
+from boxoffice_embedded import EmbeddedServers, ServerFailed
+from boxoffice_embedded import demo as demos
+from boxoffice_embedded.postgres import RUNTIME_ROLE
+
+PATIENCE_S = 30.0
+PROBE_TIMEOUT_S = 2.0
+REVIVE_PAUSE_S = 2.0
+# What is printed: sentences for people, or each process's lines as they are.
+LOGS = ("people", "json")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the options of the command say; on embedded servers there is a demo in any case."""
+
+    data_dir: Path
+    has_demo: bool = False
+    log: str = "people"
+
+
+def run(settings: Settings, wish: Wish, console: Console) -> None:
+    """Start the servers, the schema, the demo and the roles; return after all have stopped."""
+
+    def say(text: str) -> None:
+        # The shop does not close because its terminal did.
+        with suppress(OSError):
+            console.print(f"… {text}", style="dim", soft_wrap=True)
+
+    # First of all, so that a taken port costs nobody the wait for the servers.
+    serve.listen_group(msgspec.structs.replace(settings, workers=1))[0].close()
+    started = time.monotonic()
+    with ExitStack() as stack:
+        own = settings.database_url and settings.valkey_url
+        servers = stack.enter_context(
+            nullcontext() if own else EmbeddedServers(wish.data_dir, say=say)
+        )
+        if servers is not None:
+            settings = msgspec.structs.replace(
+                settings,
+                database_url=settings.database_url or servers.database_url,
+                valkey_url=settings.valkey_url or servers.valkey_url,
+            )
+        settings = _migrated(settings, servers, say)
+        asyncio.run(demos.require_private(settings))
+        demo = _demo(settings, wish, console, is_embedded=not own)
+        if demo is not None:
+            settings = msgspec.structs.replace(settings, wallet_top_up_free=True)
+        group = stack.enter_context(
+            ProcessGroup(stop_timeout_s=serve.stop_timeout_s(settings), say=say)
+        )
+        _spawn(stack, group, settings, wish)
+        say("starting the API, the sweeper, the archive, the relay and the auditor")
+        opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
+
+        attendant = None if servers is None else Attendant(servers, say)
+
+        def look_after() -> None:
+            opening.look()
+            if attendant is not None:
+                attendant.look()
+
+        group.run_until_stopped(on_tick=look_after)
+        say("stopping; requests under way come to their end")
+    say("stopped")
+
+
+def _migrated(
+    settings: Settings, servers: EmbeddedServers | None, say: Callable[[str], None]
+) -> Settings:
+    """Bring the schema up to date as its owner; return what serves, as a role that owns nothing."""
+    asyncio.run(migrate(settings, say))
+    if servers is not None and settings.database_url == servers.database_url:
+        postgres = servers.postgres
+        asyncio.run(grant(settings, RUNTIME_ROLE, say, postgres.password))
+        return msgspec.structs.replace(settings, database_url=postgres.runtime_url)
+    if settings.runtime_role:
+        asyncio.run(grant(settings, settings.runtime_role, say))
+    return settings
+
+
+def _demo(
+    settings: Settings, wish: Wish, console: Console, *, is_embedded: bool
+) -> demos.Demo | None:
+    """Make the demo where it is wanted, on this machine alone; None where there is none."""
+    if not (wish.has_demo or is_embedded):
+        return None
+    if not demos.is_loopback(settings.host):
+        if wish.has_demo:
+            raise SettingsInvalid(
+                f"BOXOFFICE_HOST is {settings.host!r}, which other machines reach: a demo is served "
+                "on 127.0.0.1"
+            )
+        console.print(f"… no demo on {settings.host}, which other machines reach", style="dim")
+        return None
+    return asyncio.run(demos.make(settings, demos.keep_password(wish.data_dir), console))
+
+
+def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish) -> None:
+    env = {
+        **os.environ,
+        "BOXOFFICE_DATABASE_URL": settings.database_url,
+        "BOXOFFICE_VALKEY_URL": settings.valkey_url,
+        "BOXOFFICE_HOST": settings.host,
+        "BOXOFFICE_PORT": str(settings.port),
+        "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.wallet_top_up_free).lower(),
+    }
+    if wish.log == "people":
+        # What people want to read is what goes wrong.
+        env.setdefault("BOXOFFICE_LOG_FORMAT", "console")
+        env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
+        env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
+    stack.enter_context(serve.spawn_workers(group, settings, env))
+    for role in ("sweep", "archive", "relay", "auditor"):
+        group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
+
+
+class Opening:
+    """Tells once that the shop is open, and where that takes long, says so and goes on looking."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        welcome: Callable[[], None],
+        say: Callable[[str], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._settings = settings
+        self._welcome = welcome
+        self._say = say
+        self._patience_s = patience_s
+        self._complain_at = time.monotonic() + patience_s
+        self._open = False
+
+    def look(self) -> None:
+        """Ask an API process whether it serves, unless one has said so before."""
+        if self._open:
+            return
+        if _is_served(self._settings):
+            self._open = True
+            self._welcome()
+        elif time.monotonic() >= self._complain_at:
+            self._complain_at = math.inf
+            self._say(
+                f"not open: no API process is ready after {self._patience_s:.0f} s. "
+                "Their log tells why; trying on"
+            )
+
+
+class Attendant:
+    """Starts dead servers again; one that cannot come back now is tried again a while later.
+
+    A full disk keeps PostgreSQL from starting, and people make room while the shop waits.
+    """
+
+    def __init__(
+        self, servers: EmbeddedServers, say: Callable[[str], None], pause_s: float = REVIVE_PAUSE_S
+    ) -> None:
+        self._servers = servers
+        self._say = say
+        self._pause_s = pause_s
+        self._again_at = 0.0
+
+    def look(self) -> None:
+        """Revive what has died, if it is time."""
+        if time.monotonic() < self._again_at:
+            return
+        try:
+            if self._servers.poll():
+                self._servers.revive()
+        except (ServerFailed, OSError) as failure:
+            self._say(f"{failure}\nTrying again in {self._pause_s:.0f} s.")
+            self._again_at = time.monotonic() + self._pause_s
+
+
+def _is_served(settings: Settings) -> bool:
+    try:
+        with socket.create_connection((settings.host, settings.port), PROBE_TIMEOUT_S) as probe:
+            probe.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+            return b" 200 " in probe.recv(64)
+    except OSError:
+        return False
+
+
+def _welcome(console: Console, settings: Settings, demo: demos.Demo | None, started: float) -> None:
+    seconds = time.monotonic() - started
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{host}:{settings.port}"
+    lines = {"shop": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
+    if demo is not None:
+        lines["seats"] = f"{base}/schedules/{demo.schedule_id}"
+        for email, role in demos.ROLES.items():
+            lines[role] = f"{email}, password {demo.password}"
+    with suppress(OSError):
+        console.print(
+            f"\nboxoffice is open after {seconds:.1f} s; Ctrl-C stops everything.\n", style="bold"
+        )
+        for name, text in lines.items():
+            console.print(f"  {name:<10} {text}", soft_wrap=True)
+        console.print()

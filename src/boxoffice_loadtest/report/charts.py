@@ -1,0 +1,163 @@
+"""Line charts as SVG that needs no script. Pure.
+
+Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind people tell
+apart; each line has a dash pattern and a mark of its own besides, so that a print in grey reads too.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from boxoffice_loadtest.report.blocks import Chart, Series, number
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 4", "12 4", "5 2 1 2")
+_WIDTH, _HEIGHT = 640, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
+_MARKS = 7
+_SVG = "http://www.w3.org/2000/svg"  # a name, not an address that is asked
+_POINTS_MAX = 240
+
+
+def svg(chart: Chart) -> str:
+    """Return the chart as an SVG element."""
+    points = [point for one in chart.series for point in one.points]
+    if not points:
+        return ""
+    frame = _Frame(points)
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+    parts = [
+        f'<svg {size} role="img" xmlns="{_SVG}" aria-label="{escape(chart.title)}">',
+        f"<title>{escape(chart.title)}</title>",
+        *_grid(frame, chart.x_name),
+        *(line for number_, one in enumerate(chart.series) for line in _line(frame, number_, one)),
+        "</svg>",
+    ]
+    return "".join(parts)
+
+
+def legend(chart: Chart) -> str:
+    """Return the legend as HTML: the same dash and mark as the line."""
+    if len(chart.series) < 2:
+        return ""
+    items = "".join(
+        f'<li><svg viewBox="0 0 34 10" width="34" height="10" aria-hidden="true">'
+        f"{_sample(number_, one)}</svg>{escape(one.name)}</li>"
+        for number_, one in enumerate(chart.series)
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _sample(number_: int, one: Series) -> str:
+    stroke = "" if one.is_dots else f'<line x1="1" y1="5" x2="33" y2="5" {_style(number_)}/>'
+    return stroke + _mark(number_, 17, 5)
+
+
+class _Frame:
+    """Where values lie on the paper."""
+
+    def __init__(self, points: Sequence[tuple[float, float]]) -> None:
+        self._low = min(x for x, _ in points)
+        self._high = max(x for x, _ in points)
+        around = ticks(self._low, self._high)
+        # The lines fill the width: a tick beyond their end would leave paper empty.
+        self.x_ticks = [value for value in around if self._low <= value <= self._high] or around
+        self.y_ticks = ticks(0.0, max(y for _, y in points) or 1.0)
+
+    def x(self, value: float) -> float:
+        width = self._high - self._low
+        share = (value - self._low) / width if width > 0 else 0.5
+        return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        share = value / self.y_ticks[-1]
+        return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Return round values from at most `low` to at least `high`."""
+    if high <= low:
+        high = low + 1
+    raw = (high - low) / 5
+    magnitude = 10 ** math.floor(math.log10(raw))
+    step = next(size * magnitude for size in (1, 2, 5, 10) if size * magnitude >= raw)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(count * step, 10) for count in range(first, last + 1)]
+
+
+def _grid(frame: _Frame, x_name: str) -> Iterator[str]:
+    bottom = _HEIGHT - _BOTTOM
+    for value in frame.y_ticks:
+        y = frame.y(value)
+        yield f'<line x1="{_LEFT}" y1="{y}" x2="{_WIDTH - _RIGHT}" y2="{y}" class="grid"/>'
+        yield f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{_label(value)}</text>'
+    for value in frame.x_ticks:
+        x = frame.x(value)
+        yield f'<line x1="{x}" y1="{bottom}" x2="{x}" y2="{bottom + 4}" class="axis"/>'
+        anchor = "end" if x > _WIDTH - _RIGHT - 12 else "middle"
+        yield f'<text x="{x}" y="{bottom + 17}" text-anchor="{anchor}">{_label(value)}</text>'
+    yield f'<line x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}" class="axis"/>'
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    yield f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>'
+
+
+def _label(value: float) -> str:
+    if value == int(value):
+        return f"{int(value):,}"
+    return number(value).rstrip("0").rstrip(".")
+
+
+def _style(number_: int) -> str:
+    dash = _DASHES[number_ % len(_DASHES)]
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    colour = COLOURS[number_ % len(COLOURS)]
+    return f'stroke="{colour}" stroke-width="2" fill="none" stroke-linejoin="round"{dashes}'
+
+
+def _line(frame: _Frame, number_: int, one: Series) -> Iterator[str]:
+    shown = thinned(one.points)
+    at = [(frame.x(x), frame.y(y)) for x, y in shown]
+    if not one.is_dots and len(at) > 1:
+        path = "L".join(f"{x} {y}" for x, y in at)
+        yield f'<path d="M{path}" {_style(number_)}/>'
+    if one.is_dots:
+        marked = at
+    else:
+        # A line has a few marks, not where those of its neighbours are.
+        every = max(1, len(at) // _MARKS)
+        marked = at[(number_ * every // 3) % every :: every]
+    for x, y in marked:
+        yield _mark(number_, x, y)
+
+
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return no more points than can be told apart; of each group the highest, so no peak is lost."""
+    if len(points) <= _POINTS_MAX:
+        return list(points)
+    size = math.ceil(len(points) / _POINTS_MAX)
+    groups = (points[start : start + size] for start in range(0, len(points), size))
+    return [max(group, key=lambda point: point[1]) for group in groups]
+
+
+def _mark(number_: int, x: float, y: float) -> str:
+    colour = COLOURS[number_ % len(COLOURS)]
+    shape = number_ % 4
+    if shape == 0:
+        return f'<circle cx="{x}" cy="{y}" r="3.2" fill="{colour}"/>'
+    if shape == 1:
+        return f'<rect x="{x - 3}" y="{y - 3}" width="6" height="6" fill="{colour}"/>'
+    if shape == 2:
+        return f'<path d="M{x} {y - 4}l4 7h-8z" fill="{colour}"/>'
+    return f'<path d="M{x} {y - 4}l4 4-4 4-4-4z" fill="{colour}"/>'
+
+
+def sparkline(one: Series) -> str:
+    """Return a line as text, for where there are no pictures."""
+    bars = "▁▂▃▄▅▆▇█"
+    values = [y for _, y in one.points]
+    if not values:
+        return ""
+    size = math.ceil(len(values) / 40)
+    values = [max(values[start : start + size]) for start in range(0, len(values), size)]
+    top = max(values) or 1.0
+    return "".join(bars[min(7, int(8 * value / top))] for value in values)

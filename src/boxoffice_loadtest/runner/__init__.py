@@ -1,0 +1,1 @@
+"""Runs k6 against an installation, scenario after scenario."""

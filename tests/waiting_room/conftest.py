@@ -1,0 +1,238 @@
+"""A hall with a waiting room and processes that run it: real servers, and a clock to be turned."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from boxoffice.accounts.tokens import TokenAuthority, TokenKey
+from boxoffice.app import batch_limits
+from boxoffice.batching import GroupCommit
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.lease.lease import Lease
+from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.valkey import Valkey
+from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine.leader import ROLE, Leader
+from boxoffice.waiting_room.engine.line import Line
+from boxoffice.waiting_room.journal import JoinJournal
+from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.rules import Mode, Room, RoomChange
+from boxoffice.waiting_room.service import Parts, RoomView, Standing, WaitingRoom
+from boxoffice.waiting_room.store import QueueStore
+from boxoffice.waiting_room.tickets import Tickets
+from tests.support.hall import Hall, open_hall
+
+SECRET = b"s" * 32
+START_S = 1_800_000_000.0
+
+
+class Clock:
+    """Seconds since the epoch that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = START_S
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+
+
+@dataclass(eq=False)
+class Pod:
+    """One process's worth of the waiting room."""
+
+    db: Database
+    valkey: Valkey
+    store: QueueStore
+    line: Line
+    rooms: Rooms
+    tickets: Tickets
+    leader: Leader
+    lease: Lease
+    room: WaitingRoom
+    journal: JoinJournal
+    clock: Callable[[], float]
+    seats: dict[UUID, int | None]
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    async def refresh(self, schedule_id: UUID) -> None:
+        """Read what a process reads several times a second."""
+        await self.rooms.read_rooms()
+        await self.rooms.read_counters(schedule_id)
+
+    async def beat(self, schedule_id: UUID, times: int = 1) -> None:
+        """Beat, and take over what came of it."""
+        for _ in range(times):
+            await self.leader.beat()
+        await self.refresh(schedule_id)
+
+
+def no_wait(_work: Coroutine[Any, Any, None]) -> None:
+    """Do nothing in the background."""
+    _work.close()
+
+
+async def build_pod(
+    settings: Settings, clock: Callable[[], float], seats: dict[UUID, int | None]
+) -> Pod:
+    """Return a pod with connections of its own; what `seats` says is left is left."""
+    db, valkey = Database(settings), Valkey(settings)
+    await db.open()
+    tokens = TokenAuthority(settings, _keys, clock)
+    await tokens.refresh()
+    store = QueueStore(db)
+    line = Line(valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
+    rooms = Rooms(settings, store, line, clock)
+    tickets = Tickets(tokens, clock, ticket_ttl_s=settings.queue_ticket_ttl_s, cached_max=1_000)
+    journal = JoinJournal(store)
+    parts = Parts(store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings)), clock)
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(work: Coroutine[Any, Any, None]) -> None:
+        tasks.append(asyncio.create_task(work))
+
+    async def exists(_schedule_id: UUID) -> None:
+        return None
+
+    async def seats_left(schedule_id: UUID) -> int | None:
+        return seats.get(schedule_id)
+
+    room = WaitingRoom(settings, parts, exists, start)
+    lease = Lease(LeaseStore(db, ROLE, new_id()), settings.queue_lease_ms)
+    leader = Leader(settings, lease, store, line, rooms, clock, seats_left, clock)
+    return Pod(
+        db, valkey, store, line, rooms, tickets, leader, lease, room, journal, clock, seats, tasks
+    )
+
+
+async def _keys() -> list[TokenKey]:
+    return [TokenKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=None)]
+
+
+async def close_pod(pod: Pod) -> None:
+    """Let go of the connections."""
+    await asyncio.gather(*pod.tasks, return_exceptions=True)
+    await pod.valkey.close()
+    await pod.db.close()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Deadlines that a busy machine does not miss."""
+    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000, breaker_open_ms=50)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of everybody."""
+    return Clock()
+
+
+@pytest.fixture
+async def hall(db: Database) -> Hall:
+    """A schedule on sale."""
+    made = await open_hall(db, seats=4, people=2)
+    # The clock that is turned is ahead of the database's.
+    await made.change_schedule("starts_at = '2040-01-01Z'")
+    return made
+
+
+MakePod = Callable[[], Awaitable[Pod]]
+
+
+@pytest.fixture
+async def make_pod(settings: Settings, clock: Clock) -> AsyncIterator[MakePod]:
+    """Makes pods that know the same servers and the same time."""
+    made: list[Pod] = []
+    seats: dict[UUID, int | None] = {}
+
+    async def make() -> Pod:
+        made.append(await build_pod(settings, clock, seats))
+        return made[-1]
+
+    yield make
+    for pod in made:
+        await close_pod(pod)
+
+
+@pytest.fixture
+async def pod(make_pod: MakePod) -> Pod:
+    """One pod."""
+    return await make_pod()
+
+
+@dataclass(eq=False)
+class Queue:
+    """A room and those who stand in it, through one pod after another."""
+
+    pod: Pod
+    schedule_id: UUID
+    organizer_id: UUID
+    clock: Clock
+    tickets: dict[UUID, str] = field(default_factory=dict)
+
+    async def set(self, **change: Any) -> RoomView:
+        """Change the room as its organizer."""
+        return await self.pod.room.configure(
+            self.organizer_id, self.schedule_id, RoomChange(**change)
+        )
+
+    async def join(self, user_id: UUID | None = None, pod: Pod | None = None) -> UUID:
+        """Have somebody join, somebody new if nobody is named."""
+        person = user_id or uuid4()
+        at = pod or self.pod
+        self.tickets[person] = (
+            await at.room.join(self.schedule_id, person, "10.0.0.1")
+        ).queue_ticket or ""
+        return person
+
+    async def ask(self, person: UUID, pod: Pod | None = None) -> Standing:
+        """Ask for somebody's place, and keep the new ticket if there is one."""
+        at = pod or self.pod
+        said = await at.room.standing(self.schedule_id, self.tickets[person], person, "10.0.0.1")
+        if said.queue_ticket:
+            self.tickets[person] = said.queue_ticket
+        return said
+
+    async def leave(self, person: UUID) -> None:
+        """Have somebody leave."""
+        ticket = self.tickets[person]
+        await self.pod.room.leave(self.schedule_id, ticket, person, "10.0.0.1")
+
+    async def beat(self, times: int = 1, seconds: float = 0.0) -> None:
+        """Beat so often, with so much time before each."""
+        for _ in range(times):
+            self.clock.pass_(seconds)
+            await self.pod.beat(self.schedule_id)
+
+    @property
+    def known(self) -> Room:
+        """The room as the pod knows it."""
+        room = self.pod.rooms.get(self.schedule_id)
+        assert room is not None
+        return room
+
+
+@pytest.fixture
+async def queue(pod: Pod, hall: Hall, clock: Clock) -> Queue:
+    """A room that lets people in as they come, ten at a time, and its line is there."""
+    made = Queue(pod, hall.schedule_id, hall.schedule_id, clock)
+    await made.set(
+        mode=Mode.FIFO,
+        rate_per_s=1_000.0,
+        inside_max=10,
+        inside_s=600,
+        grace_s=60,
+        opens_at=START_S,
+    )
+    await made.beat(2)
+    return made
