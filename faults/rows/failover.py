@@ -34,7 +34,7 @@ _HASTY = Layout(
     settings={
         "statement_timeout_ms": 500,
         "lock_timeout_ms": 300,
-        "outcome_settle_for_ms": 1_000,
+        "unknown_outcome_timeout_ms": 1_000,
         "standby_look_ms": 200,
     }
 )

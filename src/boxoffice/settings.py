@@ -123,15 +123,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # Group commit
     batch_max: Annotated[int, Meta(ge=1, le=512)] = 64
     batches_in_flight: Annotated[int, Meta(ge=1, le=32)] = 2
-    batch_beside_min: Annotated[int, Meta(ge=1, le=512)] = 32
-    batch_beside_after_ms: Milliseconds = 5
+    concurrent_batch_min: Annotated[int, Meta(ge=1, le=512)] = 32
+    concurrent_batch_after_ms: Milliseconds = 5
     batch_queue_max: Count = 5_000
     batch_wait_max_ms: Milliseconds = 500
-    comeback_max_s: Annotated[int, Meta(ge=1, le=60)] = 10
-    comeback_share_min_percent: Annotated[int, Meta(ge=1, le=100)] = 10
+    retry_after_max_s: Annotated[int, Meta(ge=1, le=60)] = 10
+    retry_after_share_min_percent: Annotated[int, Meta(ge=1, le=100)] = 10
     batch_retry_for_ms: Milliseconds = 1_500
-    batch_isolate_for_ms: Milliseconds = 4_000
-    outcome_settle_for_ms: Milliseconds = 4_000
+    batch_isolation_timeout_ms: Milliseconds = 4_000
+    unknown_outcome_timeout_ms: Milliseconds = 4_000
 
     # Valkey
     valkey_timeout_ms: Annotated[int, Meta(ge=1, le=100)] = 100
@@ -400,23 +400,24 @@ def _named(settings: Settings, name: str) -> str:
 def _check_deadlines(settings: Settings) -> None:
     """Let the parts of a request end before the request does, so that it gets the specific answer."""
     one = settings
-    lost_ms = one.statement_timeout_ms + CLIENT_GRACE_MS + one.outcome_settle_for_ms
+    lost_ms = one.statement_timeout_ms + CLIENT_GRACE_MS + one.unknown_outcome_timeout_ms
     _require(
         one,
         "request_timeout_ms",
         holds=one.request_timeout_ms > lost_ms,
         wants=f"above {_named(one, 'statement_timeout_ms')} + "
-        f"{_named(one, 'outcome_settle_for_ms')} + {CLIENT_GRACE_MS}",
+        f"{_named(one, 'unknown_outcome_timeout_ms')} + {CLIENT_GRACE_MS}",
     )
     _require(
         one,
         "request_timeout_ms",
-        holds=one.request_timeout_ms > one.batch_isolate_for_ms + 2 * one.lock_timeout_ms,
-        wants=f"above {_named(one, 'batch_isolate_for_ms')} + 2 * {_named(one, 'lock_timeout_ms')}",
+        holds=one.request_timeout_ms > one.batch_isolation_timeout_ms + 2 * one.lock_timeout_ms,
+        wants=f"above {_named(one, 'batch_isolation_timeout_ms')} + "
+        f"2 * {_named(one, 'lock_timeout_ms')}",
     )
     _require(
         one,
-        "batch_isolate_for_ms",
-        holds=one.batch_isolate_for_ms > one.lock_timeout_ms,
+        "batch_isolation_timeout_ms",
+        holds=one.batch_isolation_timeout_ms > one.lock_timeout_ms,
         wants=f"above {_named(one, 'lock_timeout_ms')}",
     )

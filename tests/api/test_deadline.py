@@ -21,8 +21,8 @@ from .conftest import Start, make_organizer, on_sale, rich
 HASTE = {
     "statement_timeout_ms": "100",
     "lock_timeout_ms": "100",
-    "outcome_settle_for_ms": "100",
-    "batch_isolate_for_ms": "200",
+    "unknown_outcome_timeout_ms": "100",
+    "batch_isolation_timeout_ms": "200",
     "body_timeout_ms": "1000",
     "request_timeout_ms": "1300",
     "batch_retry_for_ms": "60000",

@@ -17,7 +17,9 @@ from boxoffice.batching import GroupCommit, Limits, Pending, Retry, Verdict
 from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown, Overloaded, Unavailable
 from tests.batching.scripted import traces
 
-LIMITS = Limits(batch_max=3, batches_in_flight=2, queue_max=12, retry_for_s=0.05, settle_for_s=0.05)
+LIMITS = Limits(
+    batch_max=3, batches_in_flight=2, queue_max=12, retry_for_s=0.05, unknown_outcome_timeout_s=0.05
+)
 
 LOST = asyncpg.ConnectionDoesNotExistError
 POISON = asyncpg.CharacterNotInRepertoireError

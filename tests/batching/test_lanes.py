@@ -25,7 +25,7 @@ FOR_EVER_S = 3_600.0
 
 
 async def test_a_few_wait_for_the_batch_before_them_to_come_back() -> None:
-    desk = Desk(beside_min=3, beside_after_s=FOR_EVER_S)
+    desk = Desk(concurrent_min=3, concurrent_after_s=FOR_EVER_S)
     first = desk.ask("a")
     call = await desk.decider.next()
     later = desk.ask("b c")
@@ -42,7 +42,7 @@ async def test_a_few_wait_for_the_batch_before_them_to_come_back() -> None:
 
 
 async def test_many_go_beside_it_and_so_do_other_lanes() -> None:
-    desk = Desk(beside_min=3, beside_after_s=FOR_EVER_S, batches_in_flight=3)
+    desk = Desk(concurrent_min=3, concurrent_after_s=FOR_EVER_S, batches_in_flight=3)
     tasks = desk.ask("a")
     calls = [await desk.decider.next()]
     tasks += desk.ask("b c")
@@ -59,7 +59,7 @@ async def test_many_go_beside_it_and_so_do_other_lanes() -> None:
 
 
 async def test_nobody_waits_for_a_batch_that_stays_away() -> None:
-    desk = Desk(beside_min=3, beside_after_s=0.02)
+    desk = Desk(concurrent_min=3, concurrent_after_s=0.02)
     tasks = desk.ask("a")
     away = await desk.decider.next()
     tasks += desk.ask("b")
@@ -72,7 +72,7 @@ async def test_nobody_waits_for_a_batch_that_stays_away() -> None:
 
 
 async def test_a_full_batch_is_enough_whatever_the_setting_says() -> None:
-    desk = Desk(batch_max=2, beside_min=500, beside_after_s=FOR_EVER_S)
+    desk = Desk(batch_max=2, concurrent_min=500, concurrent_after_s=FOR_EVER_S)
     tasks = desk.ask("a")
     away = await desk.decider.next()
     tasks += desk.ask("b c")

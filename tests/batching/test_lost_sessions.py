@@ -89,7 +89,7 @@ async def test_a_payment_that_was_refused_is_not_made_afterwards(
         decider = PayDecider(PaymentStore(pod))
         await decider.look_up(hall.schedule_id, [bill])
         await PaymentStore(pod).pay(hall.schedule_id, [hall.bill(buyer, hall.schedule_id)])
-        group = GroupCommit(Limits(settle_for_s=20.0))
+        group = GroupCommit(Limits(unknown_outcome_timeout_s=20.0))
         pid = await backend_of(pod)
         with frozen(pid):
             asking = asyncio.create_task(group.submit(decider, hall.schedule_id, bill))

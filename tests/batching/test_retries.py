@@ -65,7 +65,7 @@ async def test_the_commands_of_a_batch_that_lost_to_others_are_tried_alone() -> 
 
 
 async def test_neighbours_are_decided_although_the_culprits_time_is_over() -> None:
-    desk = Desk(retry_for_s=1.5, isolate_for_s=4.0)
+    desk = Desk(retry_for_s=1.5, isolation_timeout_s=4.0)
     names = [f"c{number}" for number in range(64)]
     tasks = desk.ask(" ".join(names))
     locked = {"c0", "c20", "c21", "c40", "c63"}

@@ -35,7 +35,7 @@ async def test_what_is_found_is_the_outcome_and_the_rest_is_decided_anew(error: 
 
 
 async def test_the_search_goes_on_until_the_database_is_back() -> None:
-    desk = Desk(settle_for_s=5.0)
+    desk = Desk(unknown_outcome_timeout_s=5.0)
     tasks = desk.ask("a")
     (await desk.decider.next()).fail(LOST)
     for _ in range(3):
@@ -46,7 +46,7 @@ async def test_the_search_goes_on_until_the_database_is_back() -> None:
 
 
 async def test_after_its_time_the_search_ends_with_an_honest_answer() -> None:
-    desk = Desk(settle_for_s=5.0)
+    desk = Desk(unknown_outcome_timeout_s=5.0)
     tasks = desk.ask("a b")
     (await desk.decider.next()).fail(LOST)
     (await desk.decider.next("look_up")).fail(OSError("refused"))
@@ -62,7 +62,7 @@ async def test_after_its_time_the_search_ends_with_an_honest_answer() -> None:
 
 
 async def test_a_long_search_leaves_time_for_one_more_round_of_retries() -> None:
-    desk = Desk(retry_for_s=1.5, settle_for_s=5.0)
+    desk = Desk(retry_for_s=1.5, unknown_outcome_timeout_s=5.0)
     tasks = desk.ask("a")
     (await desk.decider.next()).fail(LOST)
     look_up = await desk.decider.next("look_up")

@@ -93,8 +93,8 @@ def settings(primary: Primary) -> Settings:
         log_level="error",
         statement_timeout_ms=300,
         lock_timeout_ms=200,
-        outcome_settle_for_ms=400,
-        batch_isolate_for_ms=400,
+        unknown_outcome_timeout_ms=400,
+        batch_isolation_timeout_ms=400,
     )
 
 

@@ -36,8 +36,10 @@ class Pod:
     def __init__(self, db: Database, settings: Settings) -> None:
         self.valkey = Valkey(settings)
         self.background = Background()
-        settle_for_s = settings.outcome_settle_for_ms / 1000
-        self.group = GroupCommit(Limits(settle_for_s=settle_for_s, retry_for_s=0.2))
+        unknown_outcome_timeout_s = settings.unknown_outcome_timeout_ms / 1000
+        self.group = GroupCommit(
+            Limits(unknown_outcome_timeout_s=unknown_outcome_timeout_s, retry_for_s=0.2)
+        )
         holds, payments = ReservationStore(db), PaymentStore(db)
         lock = SeatLock(self.valkey, 9_000)
         self.holds = HoldDecider(holds, lock, self.background)

@@ -39,7 +39,7 @@ def settings(database_url: str, servers: Servers) -> Settings:
         valkey_url=servers.valkey_url,
         log_level="error",
         lock_timeout_ms=10_000,
-        batch_isolate_for_ms=12_000,
+        batch_isolation_timeout_ms=12_000,
         statement_timeout_ms=20_000,
         request_timeout_ms=60_000,
     )

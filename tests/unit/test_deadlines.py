@@ -15,11 +15,11 @@ def test_the_defaults_fit_together() -> None:
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"STATEMENT_TIMEOUT_MS": "7000"}, "OUTCOME_SETTLE_FOR_MS"),
-        ({"OUTCOME_SETTLE_FOR_MS": "6000"}, "STATEMENT_TIMEOUT_MS"),
+        ({"STATEMENT_TIMEOUT_MS": "7000"}, "UNKNOWN_OUTCOME_TIMEOUT_MS"),
+        ({"UNKNOWN_OUTCOME_TIMEOUT_MS": "6000"}, "STATEMENT_TIMEOUT_MS"),
         ({"REQUEST_TIMEOUT_MS": "8000", "BODY_TIMEOUT_MS": "100"}, "REQUEST_TIMEOUT_MS"),
-        ({"BATCH_ISOLATE_FOR_MS": "11000"}, "BATCH_ISOLATE_FOR_MS"),
-        ({"BATCH_ISOLATE_FOR_MS": "500"}, "LOCK_TIMEOUT_MS"),
+        ({"BATCH_ISOLATION_TIMEOUT_MS": "11000"}, "BATCH_ISOLATION_TIMEOUT_MS"),
+        ({"BATCH_ISOLATION_TIMEOUT_MS": "500"}, "LOCK_TIMEOUT_MS"),
     ],
 )
 def test_a_request_outlives_its_parts(given: dict[str, str], named: str) -> None:

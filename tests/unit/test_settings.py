@@ -81,7 +81,10 @@ def test_a_misspelt_setting_is_told_the_near_one() -> None:
         ),
         ({"BOXOFFICE_METRICS_PORT": "8000"}, "BOXOFFICE_METRICS_PORT is 8000"),
         ({"BOXOFFICE_CURRENCY": "XYZ"}, "BOXOFFICE_CURRENCY is XYZ: it must be a currency"),
-        ({"BOXOFFICE_BATCH_ISOLATE_FOR_MS": "400"}, "BOXOFFICE_BATCH_ISOLATE_FOR_MS is 400"),
+        (
+            {"BOXOFFICE_BATCH_ISOLATION_TIMEOUT_MS": "400"},
+            "BOXOFFICE_BATCH_ISOLATION_TIMEOUT_MS is 400",
+        ),
         ({"BOXOFFICE_QUEUE_LEASE_MS": "300"}, "BOXOFFICE_QUEUE_LEASE_MS is 300"),
         ({"BOXOFFICE_QUEUE_GRACE_DEFAULT_S": "601"}, "BOXOFFICE_QUEUE_GRACE_DEFAULT_S is 601"),
     ],

@@ -18,7 +18,7 @@ import os, sys
 from boxoffice.observability import telemetry
 telemetry.HOLDS_EXPIRED.inc(int(sys.argv[1]))
 telemetry.BATCH_SECONDS.labels("hold").observe(0.2)
-telemetry.BATCH_QUEUE.set(7)
+telemetry.BATCH_QUEUE_LENGTH.set(7)
 print(os.getpid())
 """
 
@@ -38,10 +38,10 @@ def _shown(folder: Path, name: str, **labels: str) -> float | None:
 def test_the_dead_keep_their_counts_and_wait_for_nothing(tmp_path: Path) -> None:
     pids = [_live_and_die(tmp_path, count) for count in (1, 2, 4)]
     living = _live_and_die(tmp_path, 8)
-    assert _shown(tmp_path, "boxoffice_batch_queue") == 28
+    assert _shown(tmp_path, "boxoffice_batch_queue_length") == 28
     for pid in pids:
         forget_process(tmp_path, pid)
-    assert _shown(tmp_path, "boxoffice_batch_queue") == 7
+    assert _shown(tmp_path, "boxoffice_batch_queue_length") == 7
     assert _shown(tmp_path, "boxoffice_holds_expired_total") == 15
     assert _shown(tmp_path, "boxoffice_batch_seconds_count", kind="hold") == 4
     assert _shown(tmp_path, "boxoffice_batch_seconds_bucket", kind="hold", le="0.25") == 4

@@ -3,7 +3,7 @@
 A batch starts as soon as a slot is free and takes what has arrived, in arrival order; a lone command
 waits for nothing. Commands of one lane (a decider and its key, such as a schedule) share batches, and
 lanes take turns. Only where a lane's last batch has just gone to the database, and few commands have
-come since, they wait for it to come back, for `beside_after_s` at the most.
+come since, they wait for it to come back, for `concurrent_after_s` at the most.
 """
 
 import asyncio
@@ -88,27 +88,27 @@ class Decider(Protocol[K_contra, C, O]):
 class Limits:
     """The bounds of one worker's group commit.
 
-    A lane's next batch goes to the database beside its last one when it has `beside_min` commands, or
-    when the last one has been there for `beside_after_s`.
-    `queue_max` counts everybody who waits and every command without an outcome, and nobody joins a
-    line in which they would wait for longer than `wait_max_s`. Whoever is refused is told to come back
-    within `comeback_max_s`, when there is room; where there never is any, `comeback_share_min` (0 to 1)
-    of what can be done is for them. `retry_for_s` runs from a command's first failed try;
-    `settle_for_s` bounds the search for a lost answer, and `isolate_for_s` the time in which the
-    commands of a failed batch are tried alone.
+    A lane has two batches at the database at once when `concurrent_min` commands wait, or when the
+    earlier batch has been there for `concurrent_after_s`.
+    `queue_max` counts every command without an outcome, repetitions that wait for one included. A
+    command whose estimated wait exceeds `wait_max_s` is refused with a `Retry-After` of at most
+    `retry_after_max_s`; during a lasting overload, `retry_after_share_min` (0 to 1) of the throughput
+    is reserved for retries. `retry_for_s` runs from a command's first failed try.
+    `unknown_outcome_timeout_s` bounds the look-up of a lost answer, and `isolation_timeout_s` the time
+    in which the commands of a failed batch are tried alone.
     """
 
     batch_max: int = 64
     batches_in_flight: int = 2
-    beside_min: int = 32
-    beside_after_s: float = 0.005
+    concurrent_min: int = 32
+    concurrent_after_s: float = 0.005
     queue_max: int = 5_000
     wait_max_s: float = math.inf
-    comeback_max_s: float = 10.0
-    comeback_share_min: float = 0.1
+    retry_after_max_s: float = 10.0
+    retry_after_share_min: float = 0.1
     retry_for_s: float = 1.5
-    settle_for_s: float = 4.0
-    isolate_for_s: float = 4.0
+    unknown_outcome_timeout_s: float = 4.0
+    isolation_timeout_s: float = 4.0
 
 
 @dataclass(eq=False, slots=True)
@@ -157,7 +157,7 @@ class GroupCommit:
         self._jitter = jitter
         self._numbers = count()
         self._pace = Pace(limits.batch_max * limits.batches_in_flight)
-        self._comebacks = Comebacks(limits.comeback_max_s, limits.comeback_share_min)
+        self._comebacks = Comebacks(limits.retry_after_max_s, limits.retry_after_share_min)
         self._lanes: dict[tuple[str, Hashable], _Lane[Any, Any]] = {}
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}
@@ -279,7 +279,7 @@ class GroupCommit:
         Half of what a small batch costs is the same for a large one. It is not a matter of time: where
         the last batch stays away for longer than usual, the next one goes beside it.
         """
-        enough = min(self._limits.beside_min, self._limits.batch_max)
+        enough = min(self._limits.concurrent_min, self._limits.batch_max)
         return len(lane.waiting) < enough and lane.name in self._just_left.values()
 
     def _start(self, lane: _Lane[Any, Any]) -> None:
@@ -289,7 +289,7 @@ class GroupCommit:
         task = loop.create_task(self._run(lane, batch), context=Context())
         self._in_flight.add(task)
         self._just_left[task] = lane.name
-        timer = loop.call_later(self._limits.beside_after_s, self._stays_away, task)
+        timer = loop.call_later(self._limits.concurrent_after_s, self._stays_away, task)
         task.add_done_callback(partial(self._finished, timer))
 
     def _stays_away(self, task: "asyncio.Task[None]") -> None:
@@ -315,7 +315,7 @@ class GroupCommit:
     async def _run(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
         started_at = self._clock()
         telemetry.BATCH_COMMANDS.labels(lane.decider.kind).observe(len(batch))
-        telemetry.BATCH_QUEUE.set(self._count)
+        telemetry.BATCH_QUEUE_LENGTH.set(self._count)
         try:
             await self._decide(lane, batch)
         except BaseException:
@@ -326,7 +326,7 @@ class GroupCommit:
             ended_at = self._clock()
             self._pace.ended(started_at, ended_at, len(batch))
             telemetry.BATCH_SECONDS.labels(lane.decider.kind).observe(ended_at - started_at)
-            telemetry.BATCH_QUEUE.set(self._count)
+            telemetry.BATCH_QUEUE_LENGTH.set(self._count)
 
     async def _decide(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         for pending in batch:
@@ -378,7 +378,7 @@ class GroupCommit:
         stalls for all of them, the time ends it.
         """
         self._in_time(batch)  # Their time runs from this failure, also of those whose turn is late.
-        until = self._clock() + self._limits.isolate_for_s
+        until = self._clock() + self._limits.isolation_timeout_s
         for at, pending in enumerate(batch):
             if self._clock() >= until:
                 self._again(lane, batch[at:], "transient")
@@ -415,7 +415,7 @@ class GroupCommit:
         self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]
     ) -> Sequence[O | None]:
         """Ask until there is an answer, the question itself is refused, or it took too long."""
-        until = self._clock() + self._limits.settle_for_s
+        until = self._clock() + self._limits.unknown_outcome_timeout_s
         tries = 0
         while True:
             tries += 1

@@ -103,8 +103,8 @@ BATCH_SECONDS = Histogram(
 BATCH_RETRIES = Counter(
     "boxoffice_batch_retries_total", "Commands decided again, by reason.", ("kind", "reason")
 )
-BATCH_QUEUE = Gauge(
-    "boxoffice_batch_queue", "Commands that wait for a batch.", multiprocess_mode="livesum"
+BATCH_QUEUE_LENGTH = Gauge(
+    "boxoffice_batch_queue_length", "Commands without an outcome.", multiprocess_mode="livesum"
 )
 COMMITS_SYNCHRONOUS = Gauge(
     "boxoffice_commits_synchronous",

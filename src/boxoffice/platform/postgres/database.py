@@ -208,7 +208,7 @@ class Database:
                 await self._sessions.end_lost(connection)
                 if is_promised:
                     return await connection.fetch(query, *args)
-                async with asyncio.timeout(self._settings.outcome_settle_for_ms / 1000):
+                async with asyncio.timeout(self._settings.unknown_outcome_timeout_ms / 1000):
                     return await self._found(connection, query, *args)
         except _UNAVAILABLE as error:
             raise OutcomeUnknown from error
