@@ -30,7 +30,7 @@ from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.http.api import health, openapi, problems
 from boxoffice.http.api.middleware import RequestLog
-from boxoffice.http.api.operation import Gate
+from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.routing import Router
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams, limits_of
@@ -274,23 +274,25 @@ def _compose(
     queue = _queue(settings, servers, accounts, seat_maps)
     reservations = _reservations(settings, servers, seat_maps, news, queue.service)
     payments = _payments(settings, servers, providers, seat_maps, news, queue.service)
-    gate = _gate(settings, accounts)
+    dependencies = _route_dependencies(settings, accounts)
     meter = Meter(clock.now, settings.figures_schedules_max)
     figures = LiveFigures(
         settings, FiguresStore(servers.db), Counters(servers.valkey), meter, clock.now
     )
     streams = Streams(limits_of(settings))
     routes = [
-        *account_routes.routes(accounts, gate),
-        *catalog_routes.routes(catalog, seat_maps, gate, settings, streams),
-        *reservation_routes.routes(reservations, gate),
-        *payment_routes.routes(payments, seat_maps, gate),
-        *web_routes.routes(gate, clock.now),
-        *figures_routes.routes(figures, gate),
-        *desk_routes.routes(Desk(DeskStore(servers.db)), gate),
-        *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), gate),
-        *logbook_routes.routes(Logbook(LogbookStore(servers.db)), gate),
-        *queue_routes.routes(queue.service, Followers(streams, queue.rooms, clock.now), gate),
+        *account_routes.routes(accounts, dependencies),
+        *catalog_routes.routes(catalog, seat_maps, dependencies, settings, streams),
+        *reservation_routes.routes(reservations, dependencies),
+        *payment_routes.routes(payments, seat_maps, dependencies),
+        *web_routes.routes(dependencies, clock.now),
+        *figures_routes.routes(figures, dependencies),
+        *desk_routes.routes(Desk(DeskStore(servers.db)), dependencies),
+        *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), dependencies),
+        *logbook_routes.routes(Logbook(LogbookStore(servers.db)), dependencies),
+        *queue_routes.routes(
+            queue.service, Followers(streams, queue.rooms, clock.now), dependencies
+        ),
     ]
     journal = Journal(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
     document = openapi.document(routes, VERSION)
@@ -385,8 +387,8 @@ def _payments(
     )
 
 
-def _gate(settings: Settings, accounts: Accounts) -> Gate:
-    return Gate(
+def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependencies:
+    return RouteDependencies(
         authenticate=accounts.tokens.verify,
         body_max_bytes=settings.body_max_bytes,
         body_timeout_s=settings.body_timeout_ms / 1000,

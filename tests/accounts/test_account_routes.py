@@ -12,7 +12,7 @@ from boxoffice.accounts.routes import routes
 from boxoffice.accounts.service import Accounts
 from boxoffice.http.api import openapi, problems
 from boxoffice.http.api.middleware import RequestLog
-from boxoffice.http.api.operation import Gate
+from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.platform.postgres.database import Database
 
@@ -25,7 +25,9 @@ PASSWORD = "열려라 참깨 8"
 def app(accounts: Accounts) -> App:
     made: App = falcon.asgi.App(middleware=[RequestLog(Journal(InFlight(), log_requests=False))])
     problems.install(made)
-    for template, resource in routes(accounts, Gate(accounts.tokens.verify, 65_536, 5.0, 5.0)):
+    for template, resource in routes(
+        accounts, RouteDependencies(accounts.tokens.verify, 65_536, 5.0, 5.0)
+    ):
         made.add_route(template, resource)
     return made
 
@@ -156,8 +158,8 @@ async def test_malformed_bodies_are_400(app: App) -> None:
 
 
 def test_the_calls_describe_themselves(accounts: Accounts) -> None:
-    gate = Gate(accounts.tokens.verify, 1, 1, 1)
-    described = openapi.document(routes(accounts, gate), "0")
+    dependencies = RouteDependencies(accounts.tokens.verify, 1, 1, 1)
+    described = openapi.document(routes(accounts, dependencies), "0")
     answers = described["paths"]["/v1/sessions"]["post"]["responses"]
     assert {"201", "401", "422", "429", "503"} <= set(answers)
     assert "409" in described["paths"]["/v1/users"]["post"]["responses"]

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, Overloaded, TokenInvalid
 from boxoffice.http.api import problems
-from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.observability.access_log import InFlight, Journal
@@ -36,7 +36,9 @@ def _nobody(_token: str) -> Caller:
 class Full:
     """Refuses those for whom there is no room, and remembers when somebody asked."""
 
-    gate = Gate(_nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5)
+    dependencies = RouteDependencies(
+        _nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5
+    )
 
     def __init__(self) -> None:
         self.rooms = 0
@@ -59,7 +61,7 @@ class Full:
 class Numbered:
     """One of those for each number in the path."""
 
-    gate = Full.gate
+    dependencies = Full.dependencies
 
     def __init__(self, full: Full) -> None:
         self._full = full

@@ -12,7 +12,7 @@ from falcon import testing
 from boxoffice.errors import Problem
 from boxoffice.http.api import problems
 from boxoffice.http.api.middleware import RequestLog
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.observability.access_log import InFlight, Journal
 
 from .client import expect, refused
@@ -53,9 +53,9 @@ def test_a_hold_that_is_made_after_the_deadline_was_never_denied(start: Start) -
 
 
 class _Slow:
-    """Answers later than its gate allows."""
+    """Answers later than its dependencies allows."""
 
-    gate = Gate(
+    dependencies = RouteDependencies(
         authenticate=lambda _token: pytest.fail("nobody asked who calls"),
         body_max_bytes=100,
         body_timeout_s=60.0,

@@ -12,7 +12,7 @@ import pytest
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, TokenInvalid
-from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.server.fast_path import Lane, Run
 from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.platform.ids import parse_uuid
@@ -206,7 +206,9 @@ def _nobody(_token: str) -> Caller:
 class _Thing:
     """A resource of the lane's own tests."""
 
-    gate = Gate(_nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=1)
+    dependencies = RouteDependencies(
+        _nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=1
+    )
 
     @operation("Look", swift=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
     async def on_get(self, call: Call[Any, Any]) -> Reply:

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.observability import telemetry
@@ -36,7 +36,9 @@ def _nobody(_token: str) -> Caller:
 class Slow:
     """Answers when it is let go, with whatever it is told to."""
 
-    gate = Gate(_nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5)
+    dependencies = RouteDependencies(
+        _nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5
+    )
 
     def __init__(self) -> None:
         self.let_go = asyncio.Event()

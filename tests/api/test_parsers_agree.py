@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.server import bounds
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.observability.access_log import InFlight, Journal
@@ -336,7 +336,9 @@ def test_nothing_is_hidden_in_a_body(name: str) -> None:
 class _Things:
     """What the swift lane answers here; the framework is asked for the rest."""
 
-    gate = Gate(_nobody, body_max_bytes=100, body_timeout_s=1, request_timeout_s=1)
+    dependencies = RouteDependencies(
+        _nobody, body_max_bytes=100, body_timeout_s=1, request_timeout_s=1
+    )
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []

@@ -14,7 +14,7 @@ from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import TokenInvalid
 from boxoffice.http.api import problems
 from boxoffice.http.api.middleware import RequestLog
-from boxoffice.http.api.operation import Gate
+from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability.access_log import InFlight, Journal
 from boxoffice.platform.postgres.database import Database
@@ -61,13 +61,15 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
             raise TokenInvalid
         return callers[token]
 
-    gate = Gate(authenticate, shop.settings.body_max_bytes, 5, 10)
+    dependencies = RouteDependencies(authenticate, shop.settings.body_max_bytes, 5, 10)
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
         middleware=[RequestLog(Journal(InFlight(), log_requests=False))]
     )
     problems.install(app)
     streams = Streams(limits_of(shop.settings))
-    for template, resource in routes(shop.catalog, shop.seat_maps, gate, shop.settings, streams):
+    for template, resource in routes(
+        shop.catalog, shop.seat_maps, dependencies, shop.settings, streams
+    ):
         app.add_route(template, resource)
     async with falcon.testing.ASGIConductor(app) as conductor:
         yield conductor

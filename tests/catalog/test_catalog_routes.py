@@ -15,7 +15,7 @@ from boxoffice.catalog.routes import routes
 from boxoffice.catalog.rules import hall
 from boxoffice.http.api import openapi
 from boxoffice.http.api.headers import accepts_gzip
-from boxoffice.http.api.operation import Gate
+from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
 
 from .support import Shop
@@ -333,9 +333,9 @@ async def test_states_that_refuse(http: Http) -> None:
 
 
 async def test_the_routes_describe_themselves(shop: Shop) -> None:
-    gate = Gate(lambda _: shop, 1, 1, 1)  # type: ignore[arg-type, return-value]
+    dependencies = RouteDependencies(lambda _: shop, 1, 1, 1)  # type: ignore[arg-type, return-value]
     streams = Streams(limits_of(shop.settings))
-    made = routes(shop.catalog, shop.seat_maps, gate, shop.settings, streams)
+    made = routes(shop.catalog, shop.seat_maps, dependencies, shop.settings, streams)
     described = openapi.document(made, "0")
     upload = described["paths"]["/v1/admin/schedules/{schedule_id}/seats"]["post"]
     assert set(upload["requestBody"]["content"]) == {"application/json", "text/csv"}

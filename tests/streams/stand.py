@@ -14,7 +14,7 @@ import uvicorn
 from boxoffice.accounts.tokens import Caller
 from boxoffice.app import asgi_application
 from boxoffice.errors import TokenInvalid
-from boxoffice.http.api.operation import Call, Gate, operation
+from boxoffice.http.api.operation import Call, RouteDependencies, operation
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.server.server import Server
@@ -139,7 +139,9 @@ class Stand:
         stand = self
 
         class Numbers:
-            gate = Gate(nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=5)
+            dependencies = RouteDependencies(
+                nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=5
+            )
 
             @operation("Follow the numbers", swift=True, events={"number": Number})
             async def on_get(self, call: Call[None, None]) -> Stream:

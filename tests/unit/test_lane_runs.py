@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import SoldOut, TokenInvalid
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.server import fast_path as lanes
 from boxoffice.http.server.fast_path import Lane, Run
 from boxoffice.observability.access_log import InFlight, Journal
@@ -31,7 +31,9 @@ class Desk:
         desk = self
 
         class Thing:
-            gate = Gate(nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=timeout_s)
+            dependencies = RouteDependencies(
+                nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=timeout_s
+            )
 
             @operation("Do it", swift=True)
             async def on_post(self, _call: Call[Any, Any]) -> Reply:

@@ -14,7 +14,7 @@ from boxoffice.errors import (
     PasswordCommon,
     TooMany,
 )
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.platform.values import Line
 
 Email = Annotated[str, Meta(max_length=rules.EMAIL_CHARS_MAX, pattern=rules.EMAIL_PATTERN)]
@@ -64,8 +64,8 @@ class Session(msgspec.Struct, frozen=True):
 class Users:
     """`/v1/users`."""
 
-    def __init__(self, service: Accounts, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Accounts, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -87,8 +87,8 @@ class Users:
 class Sessions:
     """`/v1/sessions`."""
 
-    def __init__(self, service: Accounts, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Accounts, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation("Log out", 204, role="any", problems=(OutcomeUnknown,))
@@ -109,8 +109,8 @@ class Sessions:
 class OwnSessions:
     """`/v1/me/sessions`."""
 
-    def __init__(self, service: Accounts, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Accounts, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation("Log out everywhere", 204, role="any", problems=(OutcomeUnknown,))
@@ -120,10 +120,10 @@ class OwnSessions:
         return Reply()
 
 
-def routes(service: Accounts, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: Accounts, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the URI templates of this room with their resources."""
     return [
-        ("/v1/users", Users(service, gate)),
-        ("/v1/sessions", Sessions(service, gate)),
-        ("/v1/me/sessions", OwnSessions(service, gate)),
+        ("/v1/users", Users(service, dependencies)),
+        ("/v1/sessions", Sessions(service, dependencies)),
+        ("/v1/me/sessions", OwnSessions(service, dependencies)),
     ]

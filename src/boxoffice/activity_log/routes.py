@@ -11,7 +11,7 @@ from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.activity_log.service import Logbook
 from boxoffice.activity_log.store import Written
 from boxoffice.errors import CursorInvalid
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 
 _Place = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
@@ -46,8 +46,8 @@ class LogbookEntry(msgspec.Struct, frozen=True, kw_only=True):
 class AdminLogbook:
     """`/v1/admin/logbook`."""
 
-    def __init__(self, service: Logbook, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Logbook, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -88,6 +88,6 @@ def _present(entry: Written) -> LogbookEntry:
     )
 
 
-def routes(service: Logbook, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: Logbook, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
-    return [("/v1/admin/logbook", AdminLogbook(service, gate))]
+    return [("/v1/admin/logbook", AdminLogbook(service, dependencies))]

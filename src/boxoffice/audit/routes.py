@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from boxoffice.audit.runs import AuditRuns, Latest, Run, Verdict
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 
 
 class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +28,8 @@ class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
 class AdminAudit:
     """`/v1/admin/audit`."""
 
-    def __init__(self, runs: AuditRuns, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, runs: AuditRuns, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._runs = runs
 
     @operation("Look at the last audit", role="operator", returns=AuditOut)
@@ -59,6 +59,6 @@ def _present(latest: Latest) -> AuditOut:
     )
 
 
-def routes(runs: AuditRuns, gate: Gate) -> list[tuple[str, object]]:
+def routes(runs: AuditRuns, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
-    return [("/v1/admin/audit", AdminAudit(runs, gate))]
+    return [("/v1/admin/audit", AdminAudit(runs, dependencies))]

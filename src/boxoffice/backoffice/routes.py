@@ -12,7 +12,7 @@ from boxoffice.backoffice.rules import Event, Found
 from boxoffice.backoffice.service import Desk, Wish
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import CursorInvalid
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.text import spellings
@@ -57,8 +57,8 @@ class ReservationHistory(FoundReservation, frozen=True, kw_only=True):
 class AdminReservations:
     """`/v1/admin/schedules/{schedule_id}/reservations`."""
 
-    def __init__(self, service: Desk, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Desk, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -90,8 +90,8 @@ class AdminReservations:
 class AdminReservation:
     """`/v1/admin/reservations/{reservation_id}`."""
 
-    def __init__(self, service: Desk, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Desk, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -126,9 +126,12 @@ def _present(found: Found) -> FoundReservation:
     )
 
 
-def routes(service: Desk, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: Desk, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
-        ("/v1/admin/schedules/{schedule_id}/reservations", AdminReservations(service, gate)),
-        ("/v1/admin/reservations/{reservation_id}", AdminReservation(service, gate)),
+        (
+            "/v1/admin/schedules/{schedule_id}/reservations",
+            AdminReservations(service, dependencies),
+        ),
+        ("/v1/admin/reservations/{reservation_id}", AdminReservation(service, dependencies)),
     ]

@@ -7,7 +7,7 @@ from boxoffice.catalog.paths import CONCERT
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.views import OwnConcertInFull
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.platform.values import Line
 
 
@@ -20,8 +20,8 @@ class TakeDownBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AdminTakeDown:
     """`/v1/admin/concerts/{concert_id}/take-down`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -46,8 +46,8 @@ class AdminTakeDown:
 class AdminRestore:
     """`/v1/admin/concerts/{concert_id}/restore`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -65,9 +65,9 @@ class AdminRestore:
         return Reply(restored)
 
 
-def routes(service: Catalog, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: Catalog, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of operators by URI template."""
     return [
-        ("/v1/admin/concerts/{concert_id}/take-down", AdminTakeDown(service, gate)),
-        ("/v1/admin/concerts/{concert_id}/restore", AdminRestore(service, gate)),
+        ("/v1/admin/concerts/{concert_id}/take-down", AdminTakeDown(service, dependencies)),
+        ("/v1/admin/concerts/{concert_id}/restore", AdminRestore(service, dependencies)),
     ]

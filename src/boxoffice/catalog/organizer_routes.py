@@ -37,7 +37,7 @@ from boxoffice.errors import (
     SeatMapLocked,
 )
 from boxoffice.http.api import body as bodies
-from boxoffice.http.api.operation import Call, Gate, RawBody, Reply, operation
+from boxoffice.http.api.operation import Call, RawBody, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
 from boxoffice.platform.values import Label, Line, Moment, Paragraph, ShortLine
 from boxoffice.settings import Settings
@@ -103,8 +103,8 @@ _seat_map_reader: bodies.Reader[SeatMapBody] = bodies.Reader(SeatMapBody, {"seat
 class AdminConcerts:
     """`/v1/admin/concerts`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -148,8 +148,8 @@ class AdminConcerts:
 class AdminConcert:
     """`/v1/admin/concerts/{concert_id}`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation("Look at my concert", path=CONCERT, role=SELLERS, returns=OwnConcertInFull)
@@ -162,8 +162,8 @@ class AdminConcert:
 class AdminSchedule:
     """`/v1/admin/schedules/{schedule_id}`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation("Look at my schedule", path=SCHEDULE, role=SELLERS, returns=OwnSchedule)
@@ -176,8 +176,10 @@ class AdminSchedule:
 class AdminSchedules:
     """`/v1/admin/concerts/{concert_id}/schedules`."""
 
-    def __init__(self, service: Catalog, gate: Gate, settings: Settings) -> None:
-        self.gate = gate
+    def __init__(
+        self, service: Catalog, dependencies: RouteDependencies, settings: Settings
+    ) -> None:
+        self.dependencies = dependencies
         self._service = service
         self._settings = settings
 
@@ -215,8 +217,8 @@ class AdminSchedules:
 class AdminPublish:
     """`/v1/admin/concerts/{concert_id}/publish`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -237,8 +239,8 @@ class AdminPublish:
 class AdminOpen:
     """`/v1/admin/schedules/{schedule_id}/open`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -259,8 +261,8 @@ class AdminOpen:
 class AdminClose:
     """`/v1/admin/schedules/{schedule_id}/close`."""
 
-    def __init__(self, service: Catalog, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -279,7 +281,10 @@ class AdminClose:
 
 
 def _seat_upload(
-    service: Catalog, gate: Gate, settings: Settings, at_a_time: asyncio.Semaphore
+    service: Catalog,
+    dependencies: RouteDependencies,
+    settings: Settings,
+    at_a_time: asyncio.Semaphore,
 ) -> object:
     """Return the resource of `/v1/admin/schedules/{schedule_id}/seats`.
 
@@ -288,7 +293,7 @@ def _seat_upload(
 
     class AdminSeats:
         def __init__(self) -> None:
-            self.gate = gate
+            self.dependencies = dependencies
 
         @operation(
             "Add seats to a schedule",
@@ -324,13 +329,16 @@ def _seat_upload(
 
 
 def _seat_preview(
-    service: Catalog, gate: Gate, settings: Settings, at_a_time: asyncio.Semaphore
+    service: Catalog,
+    dependencies: RouteDependencies,
+    settings: Settings,
+    at_a_time: asyncio.Semaphore,
 ) -> object:
     """Return the resource of `/v1/admin/schedules/{schedule_id}/seats/preview`."""
 
     class AdminSeatsPreview:
         def __init__(self) -> None:
-            self.gate = gate
+            self.dependencies = dependencies
 
         @operation(
             "Look at a seat map before it is added",
@@ -366,26 +374,31 @@ def _seat_preview(
     return AdminSeatsPreview()
 
 
-def routes(service: Catalog, gate: Gate, settings: Settings) -> list[tuple[str, object]]:
+def routes(
+    service: Catalog, dependencies: RouteDependencies, settings: Settings
+) -> list[tuple[str, object]]:
     """Return the resources of organizers by URI template."""
     # A map of 100,000 seats takes tens of megabytes while it is read.
     at_a_time = asyncio.Semaphore(settings.seat_maps_in_flight_max)
     return [
-        ("/v1/admin/concerts", AdminConcerts(service, gate)),
-        ("/v1/admin/concerts/{concert_id}", AdminConcert(service, gate)),
-        ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, gate)),
-        ("/v1/admin/concerts/{concert_id}/schedules", AdminSchedules(service, gate, settings)),
-        ("/v1/admin/concerts/{concert_id}/publish", AdminPublish(service, gate)),
+        ("/v1/admin/concerts", AdminConcerts(service, dependencies)),
+        ("/v1/admin/concerts/{concert_id}", AdminConcert(service, dependencies)),
+        ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, dependencies)),
+        (
+            "/v1/admin/concerts/{concert_id}/schedules",
+            AdminSchedules(service, dependencies, settings),
+        ),
+        ("/v1/admin/concerts/{concert_id}/publish", AdminPublish(service, dependencies)),
         (
             "/v1/admin/schedules/{schedule_id}/seats",
-            _seat_upload(service, gate, settings, at_a_time),
+            _seat_upload(service, dependencies, settings, at_a_time),
         ),
         (
             "/v1/admin/schedules/{schedule_id}/seats/preview",
-            _seat_preview(service, gate, settings, at_a_time),
+            _seat_preview(service, dependencies, settings, at_a_time),
         ),
-        ("/v1/admin/schedules/{schedule_id}/open", AdminOpen(service, gate)),
-        ("/v1/admin/schedules/{schedule_id}/close", AdminClose(service, gate)),
+        ("/v1/admin/schedules/{schedule_id}/open", AdminOpen(service, dependencies)),
+        ("/v1/admin/schedules/{schedule_id}/close", AdminClose(service, dependencies)),
     ]
 
 

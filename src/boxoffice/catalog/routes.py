@@ -25,7 +25,7 @@ from boxoffice.catalog.views import (
 )
 from boxoffice.errors import CursorInvalid
 from boxoffice.http.api.headers import FixedHeaders, accepts_gzip
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
 from boxoffice.http.streams import Channel, Stream, Streams, event
 from boxoffice.seats.feed import Pace, SeatFeeds
@@ -41,8 +41,10 @@ T = TypeVar("T")
 class Concerts:
     """`/v1/concerts`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
-        self.gate = gate
+    def __init__(
+        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+    ) -> None:
+        self.dependencies = dependencies
         self._service = service
         self._headers = headers
 
@@ -64,8 +66,10 @@ class Concerts:
 class OneConcert:
     """`/v1/concerts/{concert_id}`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
-        self.gate = gate
+    def __init__(
+        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+    ) -> None:
+        self.dependencies = dependencies
         self._service = service
         self._headers = headers
 
@@ -79,8 +83,10 @@ class OneConcert:
 class Schedules:
     """`/v1/concerts/{concert_id}/schedules`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
-        self.gate = gate
+    def __init__(
+        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+    ) -> None:
+        self.dependencies = dependencies
         self._service = service
         self._headers = headers
 
@@ -100,8 +106,10 @@ class Schedules:
 class ScheduleResource:
     """`/v1/schedules/{schedule_id}`."""
 
-    def __init__(self, service: Catalog, gate: Gate, headers: FixedHeaders) -> None:
-        self.gate = gate
+    def __init__(
+        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+    ) -> None:
+        self.dependencies = dependencies
         self._service = service
         self._headers = headers
 
@@ -115,8 +123,10 @@ class ScheduleResource:
 class Seats:
     """`/v1/schedules/{schedule_id}/seats`."""
 
-    def __init__(self, seat_maps: SeatMaps, gate: Gate, headers: FixedHeaders) -> None:
-        self.gate = gate
+    def __init__(
+        self, seat_maps: SeatMaps, dependencies: RouteDependencies, headers: FixedHeaders
+    ) -> None:
+        self.dependencies = dependencies
         self._seat_maps = seat_maps
         self._headers = headers
         self._gzip_headers = FixedHeaders({**headers, "Content-Encoding": "gzip"})
@@ -191,8 +201,8 @@ class _SeatChannel:
 class SeatEvents:
     """`/v1/schedules/{schedule_id}/seats/events`."""
 
-    def __init__(self, feeds: SeatFeeds[_SeatChannel], gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, feeds: SeatFeeds[_SeatChannel], dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._feeds = feeds
 
     @operation(
@@ -223,7 +233,11 @@ class SeatEvents:
 
 
 def routes(
-    service: Catalog, seat_maps: SeatMaps, gate: Gate, settings: Settings, streams: Streams
+    service: Catalog,
+    seat_maps: SeatMaps,
+    dependencies: RouteDependencies,
+    settings: Settings,
+    streams: Streams,
 ) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     fresh_s = ceil(settings.catalog_cache_ms / 1000)
@@ -242,14 +256,14 @@ def routes(
         partial(_SeatChannel, streams, _alive(settings)),
     )
     return [
-        ("/v1/concerts", Concerts(service, gate, lookup)),
-        ("/v1/concerts/{concert_id}", OneConcert(service, gate, lookup)),
-        ("/v1/concerts/{concert_id}/schedules", Schedules(service, gate, lookup)),
-        ("/v1/schedules/{schedule_id}", ScheduleResource(service, gate, lookup)),
-        ("/v1/schedules/{schedule_id}/seats", Seats(seat_maps, gate, seat_map)),
-        ("/v1/schedules/{schedule_id}/seats/events", SeatEvents(feeds, gate)),
-        *organizer_routes.routes(service, gate, settings),
-        *operator_routes.routes(service, gate),
+        ("/v1/concerts", Concerts(service, dependencies, lookup)),
+        ("/v1/concerts/{concert_id}", OneConcert(service, dependencies, lookup)),
+        ("/v1/concerts/{concert_id}/schedules", Schedules(service, dependencies, lookup)),
+        ("/v1/schedules/{schedule_id}", ScheduleResource(service, dependencies, lookup)),
+        ("/v1/schedules/{schedule_id}/seats", Seats(seat_maps, dependencies, seat_map)),
+        ("/v1/schedules/{schedule_id}/seats/events", SeatEvents(feeds, dependencies)),
+        *organizer_routes.routes(service, dependencies, settings),
+        *operator_routes.routes(service, dependencies),
     ]
 
 

@@ -22,7 +22,7 @@ from boxoffice.errors import (
     TopUpUnavailable,
     WalletLimit,
 )
-from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.payments import ledger
 from boxoffice.payments.service import Payments
@@ -118,10 +118,12 @@ class EntryOut(msgspec.Struct, kw_only=True):
 
 
 class _Resource:
-    def __init__(self, service: Payments, seat_maps: SeatMaps, gate: Gate) -> None:
+    def __init__(
+        self, service: Payments, seat_maps: SeatMaps, dependencies: RouteDependencies
+    ) -> None:
         self._service = service
         self._seat_maps = seat_maps
-        self.gate = gate
+        self.dependencies = dependencies
 
 
 class _PaymentCollection(_Resource):
@@ -281,13 +283,15 @@ def present_entry(one: Entry) -> EntryOut:
     )
 
 
-def routes(service: Payments, seat_maps: SeatMaps, gate: Gate) -> list[tuple[str, object]]:
+def routes(
+    service: Payments, seat_maps: SeatMaps, dependencies: RouteDependencies
+) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
-        ("/v1/payments", _PaymentCollection(service, seat_maps, gate)),
-        ("/v1/payments/{payment_id}", _Payment(service, seat_maps, gate)),
-        ("/v1/payments/{payment_id}/codes", _Codes(service, seat_maps, gate)),
-        ("/v1/me/wallet", _Wallet(service, seat_maps, gate)),
-        ("/v1/me/wallet/charges", _Charges(service, seat_maps, gate)),
-        ("/v1/me/wallet/entries", _Entries(service, seat_maps, gate)),
+        ("/v1/payments", _PaymentCollection(service, seat_maps, dependencies)),
+        ("/v1/payments/{payment_id}", _Payment(service, seat_maps, dependencies)),
+        ("/v1/payments/{payment_id}/codes", _Codes(service, seat_maps, dependencies)),
+        ("/v1/me/wallet", _Wallet(service, seat_maps, dependencies)),
+        ("/v1/me/wallet/charges", _Charges(service, seat_maps, dependencies)),
+        ("/v1/me/wallet/entries", _Entries(service, seat_maps, dependencies)),
     ]

@@ -24,7 +24,7 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
-from boxoffice.http.api.operation import Call, Gate, PathId, Reply, operation
+from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
@@ -110,9 +110,9 @@ class ReservationOut(HeldOut, kw_only=True):
 
 
 class _HoldCollection:
-    def __init__(self, service: Reservations, gate: Gate) -> None:
+    def __init__(self, service: Reservations, dependencies: RouteDependencies) -> None:
         self._service = service
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation(
         "Hold seats",
@@ -160,9 +160,9 @@ class _HoldCollection:
 
 
 class _Item:
-    def __init__(self, service: Reservations, gate: Gate) -> None:
+    def __init__(self, service: Reservations, dependencies: RouteDependencies) -> None:
         self._service = service
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation(
         "Look at a reservation",
@@ -190,9 +190,9 @@ class _Item:
 
 
 class _Mine:
-    def __init__(self, service: Reservations, gate: Gate) -> None:
+    def __init__(self, service: Reservations, dependencies: RouteDependencies) -> None:
         self._service = service
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation(
         "List my reservations",
@@ -275,10 +275,10 @@ def present_seats(seat_ids: Sequence[str], layout: Layout) -> list[SeatOut]:
     ]
 
 
-def routes(service: Reservations, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: Reservations, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
-        ("/v1/schedules/{schedule_id}/reservations", _HoldCollection(service, gate)),
-        ("/v1/reservations/{reservation_id}", _Item(service, gate)),
-        ("/v1/me/reservations", _Mine(service, gate)),
+        ("/v1/schedules/{schedule_id}/reservations", _HoldCollection(service, dependencies)),
+        ("/v1/reservations/{reservation_id}", _Item(service, dependencies)),
+        ("/v1/me/reservations", _Mine(service, dependencies)),
     ]

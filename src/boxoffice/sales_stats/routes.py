@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.catalog.paths import SCHEDULE_ID
-from boxoffice.http.api.operation import Call, Gate, Reply, operation
+from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.platform.values import Money
 from boxoffice.sales_stats import rules
 from boxoffice.sales_stats.rules import Point
@@ -61,8 +61,8 @@ class FiguresOut(msgspec.Struct, frozen=True, kw_only=True):
 class AdminFigures:
     """`/v1/admin/schedules/{schedule_id}/figures`."""
 
-    def __init__(self, service: LiveFigures, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, service: LiveFigures, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
         self._service = service
 
     @operation(
@@ -100,6 +100,6 @@ def _present(schedule_id: UUID, figures: Figures) -> FiguresOut:
     )
 
 
-def routes(service: LiveFigures, gate: Gate) -> list[tuple[str, object]]:
+def routes(service: LiveFigures, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
-    return [("/v1/admin/schedules/{schedule_id}/figures", AdminFigures(service, gate))]
+    return [("/v1/admin/schedules/{schedule_id}/figures", AdminFigures(service, dependencies))]

@@ -20,7 +20,7 @@ from boxoffice.errors import (
     TooMany,
     Unauthenticated,
 )
-from boxoffice.http.api.operation import Call, Gate, Reply, Request, operation
+from boxoffice.http.api.operation import Call, Reply, Request, RouteDependencies, operation
 from boxoffice.http.streams import Stream
 from boxoffice.platform.values import Moment
 from boxoffice.waiting_room.engine import shuffle
@@ -112,9 +112,9 @@ class RoomOut(msgspec.Struct, kw_only=True):
 
 
 class _Queue:
-    def __init__(self, service: WaitingRoom, gate: Gate) -> None:
+    def __init__(self, service: WaitingRoom, dependencies: RouteDependencies) -> None:
         self._service = service
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation(
         "Join the waiting room",
@@ -145,7 +145,7 @@ class _Queue:
         standing = await self._service.standing(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
-            _caller_id(self.gate, call.req),
+            _caller_id(self.dependencies, call.req),
             call.req.remote_addr,
         )
         return Reply(_standing(standing))
@@ -162,17 +162,19 @@ class _Queue:
         await self._service.leave(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
-            _caller_id(self.gate, call.req),
+            _caller_id(self.dependencies, call.req),
             call.req.remote_addr,
         )
         return Reply()
 
 
 class _Events:
-    def __init__(self, service: WaitingRoom, followers: Followers, gate: Gate) -> None:
+    def __init__(
+        self, service: WaitingRoom, followers: Followers, dependencies: RouteDependencies
+    ) -> None:
         self._service = service
         self._followers = followers
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation(
         "Follow one's place",
@@ -187,16 +189,16 @@ class _Events:
         room, ticket = await self._service.follow(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
-            _caller_id(self.gate, call.req),
+            _caller_id(self.dependencies, call.req),
             call.req.remote_addr,
         )
         return self._followers.follow(room, ticket)
 
 
 class _Draw:
-    def __init__(self, service: WaitingRoom, gate: Gate) -> None:
+    def __init__(self, service: WaitingRoom, dependencies: RouteDependencies) -> None:
         self._service = service
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation("Look at the draw of a lobby", returns=DrawOut, path=_SCHEDULE)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
@@ -214,9 +216,9 @@ class _Draw:
 
 
 class _AdminQueue:
-    def __init__(self, service: WaitingRoom, gate: Gate) -> None:
+    def __init__(self, service: WaitingRoom, dependencies: RouteDependencies) -> None:
         self._service = service
-        self.gate = gate
+        self.dependencies = dependencies
 
     @operation("Look at a waiting room", role=SELLERS, returns=RoomOut, path=_SCHEDULE)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
@@ -243,23 +245,25 @@ class _AdminQueue:
         return Reply(_room(view))
 
 
-def routes(service: WaitingRoom, followers: Followers, gate: Gate) -> list[tuple[str, object]]:
+def routes(
+    service: WaitingRoom, followers: Followers, dependencies: RouteDependencies
+) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
-        ("/v1/schedules/{schedule_id}/queue", _Queue(service, gate)),
-        ("/v1/schedules/{schedule_id}/queue/events", _Events(service, followers, gate)),
-        ("/v1/schedules/{schedule_id}/queue/draw", _Draw(service, gate)),
-        ("/v1/admin/schedules/{schedule_id}/queue", _AdminQueue(service, gate)),
+        ("/v1/schedules/{schedule_id}/queue", _Queue(service, dependencies)),
+        ("/v1/schedules/{schedule_id}/queue/events", _Events(service, followers, dependencies)),
+        ("/v1/schedules/{schedule_id}/queue/draw", _Draw(service, dependencies)),
+        ("/v1/admin/schedules/{schedule_id}/queue", _AdminQueue(service, dependencies)),
     ]
 
 
-def _caller_id(gate: Gate, req: Request) -> UUID | None:
+def _caller_id(dependencies: RouteDependencies, req: Request) -> UUID | None:
     """Return who asks, where a good access token says so: a ticket outlives many of them."""
     header = req.get_header("Authorization")
     if not header:
         return None
     try:
-        caller: Any = gate.authenticate(header.partition(" ")[2].strip())
+        caller: Any = dependencies.authenticate(header.partition(" ")[2].strip())
     except Unauthenticated:
         return None
     user_id: UUID = caller.user_id

@@ -11,7 +11,7 @@ import msgspec
 from boxoffice.errors import NotFound
 from boxoffice.http.api import problems
 from boxoffice.http.api.headers import accepts_gzip, prefers_html
-from boxoffice.http.api.operation import READS, Call, Gate, Reply, operation
+from boxoffice.http.api.operation import READS, Call, Reply, RouteDependencies, operation
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
 
@@ -72,8 +72,8 @@ class ClockOut(msgspec.Struct):
 class Clock:
     """`/v1/clock`."""
 
-    def __init__(self, gate: Gate, now_s: Callable[[], float]) -> None:
-        self.gate = gate
+    def __init__(self, dependencies: RouteDependencies, now_s: Callable[[], float]) -> None:
+        self.dependencies = dependencies
         self._now_s = now_s
 
     @operation("Ask for the time", returns=ClockOut, swift=True)
@@ -160,9 +160,9 @@ def _send(
         resp.data = asset.plain
 
 
-def routes(gate: Gate, now_s: Callable[[], float]) -> list[tuple[str, object]]:
+def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[tuple[str, object]]:
     """Return the resources of this room that are part of the API, by URI template."""
-    return [("/v1/clock", Clock(gate, now_s))]
+    return [("/v1/clock", Clock(dependencies, now_s))]
 
 
 def install(app: "falcon.asgi.App[Any, Any]") -> None:

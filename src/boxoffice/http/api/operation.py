@@ -164,7 +164,7 @@ async def _as_the_token_says(caller: Principal) -> Principal:
 
 
 @dataclass(frozen=True)
-class Gate:
+class RouteDependencies:
     """What every operation needs at run time; set once by the composition root.
 
     `confirm` returns a caller with the role of this moment: the operations for particular roles ask it.
@@ -184,7 +184,7 @@ Responder = Callable[..., Awaitable[None]]
 def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Handler], Responder]:
     """Declare a route's handler; see `Operation` for what can be declared.
 
-    The handler becomes a Falcon responder of a resource that has a `gate`.
+    The handler becomes a Falcon responder of a resource that has a `dependencies`.
     """
     op = Operation(summary, success, **declared)
     if op.roles and op.swift:
@@ -196,16 +196,16 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
         async def responder(
             resource: Any, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str
         ) -> None:
-            gate: Gate = resource.gate
+            dependencies: RouteDependencies = resource.dependencies
             call: Call[Any, Any] | None = None
             try:
-                async with asyncio.timeout(gate.request_timeout_s):
-                    started = begin(op, gate, req, lambda: path_ids(op, params))
+                async with asyncio.timeout(dependencies.request_timeout_s):
+                    started = begin(op, dependencies, req, lambda: path_ids(op, params))
                     started.request_id = req.context.request_id
                     resp.context.scope = scope_of(op, started.ids)
                     if op.roles:
-                        started.caller = await _confirmed(op, gate, started.caller)
-                    await _read_body(op, gate, req, started)
+                        started.caller = await _confirmed(op, dependencies, started.caller)
+                    await _read_body(op, dependencies, req, started)
                     call = started
                     reply = await handler(resource, call)
             except (TimeoutError, asyncio.CancelledError):
@@ -247,12 +247,12 @@ def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
 
 
 def begin(
-    op: Operation, gate: Gate, req: Request, ids: Callable[[], dict[str, Any]]
+    op: Operation, dependencies: RouteDependencies, req: Request, ids: Callable[[], dict[str, Any]]
 ) -> Call[Any, Any]:
     """Return the call of a request as far as its head goes; the body comes after it."""
     call: Call[Any, Any] = Call(req)
     if op.role is not None:
-        call.caller = _authenticate(op.roles, gate, req)
+        call.caller = _authenticate(op.roles, dependencies, req)
     call.ids = ids()
     if op.keyed:
         call.key = _idempotency_key(req)
@@ -267,34 +267,42 @@ def take_body(op: Operation, call: Call[Any, Any], raw: bytes) -> None:
 
 
 async def _read_body(
-    op: Operation, gate: Gate, req: falcon.asgi.Request, call: Call[Any, Any]
+    op: Operation, dependencies: RouteDependencies, req: falcon.asgi.Request, call: Call[Any, Any]
 ) -> None:
     if op.query is not None:
         call.query = _query(op.query, req)
     if op.body is not None:
         bodies.require_json(req)
-        take_body(op, call, await bodies.read(req, gate.body_max_bytes, gate.body_timeout_s))
+        take_body(
+            op,
+            call,
+            await bodies.read(req, dependencies.body_max_bytes, dependencies.body_timeout_s),
+        )
     elif op.raw_body is not None:
         bodies.require_type(req, op.raw_body.media_types)
-        call.raw = await bodies.read(req, op.raw_body.max_bytes, gate.body_timeout_s)
+        call.raw = await bodies.read(req, op.raw_body.max_bytes, dependencies.body_timeout_s)
 
 
-def _authenticate(roles: tuple[str, ...], gate: Gate, req: Request) -> Principal:
+def _authenticate(
+    roles: tuple[str, ...], dependencies: RouteDependencies, req: Request
+) -> Principal:
     header = req.get_header("Authorization")
     if not header:
         raise Unauthenticated
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("The Authorization header must be 'Bearer' and an access token.")
-    caller = gate.authenticate(token.strip())
+    caller = dependencies.authenticate(token.strip())
     if roles:
         _require_role(roles, caller)
     return caller
 
 
-async def _confirmed(op: Operation, gate: Gate, caller: Principal) -> Principal:
+async def _confirmed(
+    op: Operation, dependencies: RouteDependencies, caller: Principal
+) -> Principal:
     """Return the caller as of now; a role in a token may have been taken away since."""
-    confirmed = await gate.confirm(caller)
+    confirmed = await dependencies.confirm(caller)
     _require_role(op.roles, confirmed)
     return confirmed
 

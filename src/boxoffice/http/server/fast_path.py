@@ -27,9 +27,9 @@ from boxoffice.http.api.headers import NO_STORE, raw_headers
 from boxoffice.http.api.middleware import counted_scope, request_id_of
 from boxoffice.http.api.operation import (
     Call,
-    Gate,
     Operation,
     Reply,
+    RouteDependencies,
     begin,
     matches,
     out_of_time,
@@ -67,7 +67,7 @@ class Way(NamedTuple):
     template: str
     handler: Callable[[Any, Call[Any, Any]], Work]
     resource: Any
-    gate: Gate
+    dependencies: RouteDependencies
     ids: dict[str, Any]
     query: Any
     kinds: dict[tuple[int, str], Kind]
@@ -76,7 +76,7 @@ class Way(NamedTuple):
     @property
     def body_max_bytes(self) -> int:
         """How long a body may be; past uvicorn's limit it stops reading until somebody takes a part."""
-        return min(self.gate.body_max_bytes, HIGH_WATER_LIMIT)
+        return min(self.dependencies.body_max_bytes, HIGH_WATER_LIMIT)
 
 
 class _Route(NamedTuple):
@@ -118,7 +118,7 @@ class Lane:
         if op is None or not op.swift:
             return
         query = None if op.query is None else op.query()
-        way = Way(op, template, responder.handler, resource, resource.gate, {}, query, {})  # type: ignore[union-attr]
+        way = Way(op, template, responder.handler, resource, resource.dependencies, {}, query, {})  # type: ignore[union-attr]
         self._routes.setdefault(method.encode(), []).append(_Route(template.split("/"), way))
 
     def find(self, method: bytes, target: bytes, head: Head) -> Way | None:
@@ -293,7 +293,7 @@ class Run:
             return
         self._step(work)
         if not self.response_started:
-            self._lane.deadlines.add(self, way.gate.request_timeout_s)
+            self._lane.deadlines.add(self, way.dependencies.request_timeout_s)
 
     def cancel(self) -> None:
         """End the waiting; what was to be done may be done all the same."""
@@ -357,7 +357,7 @@ class Run:
 
     def _call(self) -> Call[Any, Any]:
         way = self._way
-        call = begin(way.op, way.gate, self, lambda: way.ids)
+        call = begin(way.op, way.dependencies, self, lambda: way.ids)
         call.query = way.query
         call.request_id = self._request_id
         if way.op.body is not None:
