@@ -44,7 +44,7 @@ class Full:
         self.rooms = 0
         self.asked_at_s: list[float] = []
 
-    @operation("Make", 201, swift=True, body=dict)
+    @operation("Make", 201, fast_path=True, body=dict)
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         self.asked_at_s.append(time.monotonic())
         if not self.rooms:
@@ -52,7 +52,7 @@ class Full:
         self.rooms -= 1
         return Reply(call.body)
 
-    @operation("Look", swift=True)
+    @operation("Look", fast_path=True)
     async def on_get(self, _call: Call[Any, Any]) -> Reply:
         self.asked_at_s.append(time.monotonic())
         return Reply()
@@ -67,7 +67,7 @@ class Numbered:
         self._full = full
 
     @operation(
-        "Make", 201, swift=True, body=dict, path={"number": PathId(int, NotFound, "A number.")}
+        "Make", 201, fast_path=True, body=dict, path={"number": PathId(int, NotFound, "A number.")}
     )
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         self._full.asked_at_s.append(time.monotonic())
@@ -124,7 +124,7 @@ async def shop() -> AsyncIterator[Shop]:
     lane = Lane(routes, Journal(InFlight(), log_requests=False))
 
     async def elsewhere(_scope: Any, _receive: Any, _send: Any) -> None:
-        raise AssertionError("not on the swift lane")
+        raise AssertionError("not on the fast path")
 
     config = uvicorn.Config(
         elsewhere, http=protocol(settings, lane), ws="none", lifespan="off", log_config=None

@@ -1,4 +1,4 @@
-"""The swift lane and the framework's way give the same answers, and answers come in order."""
+"""The fast path and the framework's way give the same answers, and answers come in order."""
 
 import asyncio
 import json
@@ -121,10 +121,10 @@ def test_both_ways_answer_alike(api: Api, buyer: Person, organizer: Person, othe
     seen = set()
     for method, path, headers, body in cases(sale, taken, key):
         caller = api if "Authorization" in headers else buyer.api
-        swift = ask(caller, method, path, PLAIN, headers, body)
+        fast_path = ask(caller, method, path, PLAIN, headers, body)
         framed = ask(caller, method, path, SPECIAL, headers, body)
-        assert shown(swift) == shown(framed), (method, path, headers, body)
-        seen.add(swift.status)
+        assert shown(fast_path) == shown(framed), (method, path, headers, body)
+        seen.add(fast_path.status)
     assert {200, 304, 400, 401, 404, 409, 413, 415, 422} <= seen
 
 
@@ -210,11 +210,11 @@ class _Thing:
         _nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=1
     )
 
-    @operation("Look", swift=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
+    @operation("Look", fast_path=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         return Reply(call.ids)
 
-    @operation("Make", 201, swift=True, body=dict)
+    @operation("Make", 201, fast_path=True, body=dict)
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         return Reply(call.body)
 
@@ -266,7 +266,7 @@ MAP = b"x" * 100_000
 
 
 class _Large(_Thing):
-    @operation("Look", swift=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
+    @operation("Look", fast_path=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         return Reply(encoded=MAP)
 

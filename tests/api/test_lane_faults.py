@@ -1,4 +1,4 @@
-"""What goes wrong with one request of the swift lane is that request's own affair."""
+"""What goes wrong with one request of the fast path is that request's own affair."""
 
 import asyncio
 import re
@@ -44,12 +44,12 @@ class Slow:
         self.let_go = asyncio.Event()
         self.answer: Callable[[], Any] = lambda: {"ok": True}
 
-    @operation("Wait", swift=True)
+    @operation("Wait", fast_path=True)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         await self.let_go.wait()
         return Reply(self.answer())
 
-    @operation("Make", 201, swift=True, body=dict)
+    @operation("Make", 201, fast_path=True, body=dict)
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         return Reply(call.body)
 

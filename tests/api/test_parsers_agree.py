@@ -334,7 +334,7 @@ def test_nothing_is_hidden_in_a_body(name: str) -> None:
 
 
 class _Things:
-    """What the swift lane answers here; the framework is asked for the rest."""
+    """What the fast path answers here; the framework is asked for the rest."""
 
     dependencies = RouteDependencies(
         _nobody, body_max_bytes=100, body_timeout_s=1, request_timeout_s=1
@@ -343,12 +343,12 @@ class _Things:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
-    @operation("Look", swift=True)
+    @operation("Look", fast_path=True)
     async def on_get(self, _call: Call[Any, Any]) -> Reply:
         self.bodies.append(b"")
         return Reply(encoded=b"")
 
-    @operation("Make", swift=True, body=msgspec.Raw)
+    @operation("Make", fast_path=True, body=msgspec.Raw)
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         self.bodies.append(bytes(call.body))
         return Reply(encoded=b"")

@@ -1,4 +1,4 @@
-"""A token with one byte changed is refused by the server, on the swift lane and by the framework."""
+"""A token with one byte changed is refused by the server, on the fast path and by the framework."""
 
 import socket
 import string
@@ -15,7 +15,7 @@ ALPHABET = (string.ascii_letters + string.digits + "-_").encode()
 SPARE = 2
 UNKNOWN = b'{"reservation_id":"none","method":"wallet"}'
 # A header that is given twice is reason enough to take the framework's way.
-WAYS = {"swift": b"", "framework": b"X-Twice: 1\r\nX-Twice: 2\r\n"}
+WAYS = {"fast_path": b"", "framework": b"X-Twice: 1\r\nX-Twice: 2\r\n"}
 
 
 def request(token: bytes, special: bytes) -> bytes:

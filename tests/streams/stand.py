@@ -143,7 +143,7 @@ class Stand:
                 nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=5
             )
 
-            @operation("Follow the numbers", swift=True, events={"number": Number})
+            @operation("Follow the numbers", fast_path=True, events={"number": Number})
             async def on_get(self, call: Call[None, None]) -> Stream:
                 """Follow."""
                 stand.asked.append(call.last_event_id)

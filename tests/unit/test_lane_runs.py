@@ -1,4 +1,4 @@
-"""How the swift lane steps a handler: without a task for the group commit, with one for the rest."""
+"""How the fast path steps a handler: without a task for the group commit, with one for the rest."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ class Desk:
                 nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=timeout_s
             )
 
-            @operation("Do it", swift=True)
+            @operation("Do it", fast_path=True)
             async def on_post(self, _call: Call[Any, Any]) -> Reply:
                 return Reply(await desk.work())
 

@@ -1,4 +1,4 @@
-"""The swift lane's word on who a client is, against that of uvicorn's middleware."""
+"""The fast path's word on who a client is, against that of uvicorn's middleware."""
 
 import asyncio
 import random

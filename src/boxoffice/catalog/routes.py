@@ -53,7 +53,7 @@ class Concerts:
         query=PageQuery,
         returns=Page[ConcertItem],
         cached=True,
-        swift=True,
+        fast_path=True,
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
@@ -73,7 +73,7 @@ class OneConcert:
         self._service = service
         self._headers = headers
 
-    @operation("Look a concert up", path=CONCERT, returns=Concert, cached=True, swift=True)
+    @operation("Look a concert up", path=CONCERT, returns=Concert, cached=True, fast_path=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A concert that is not published does not exist here."""
         lookup = await self._service.concert(call.ids["concert_id"])
@@ -95,7 +95,7 @@ class Schedules:
         path=CONCERT,
         returns=Page[ScheduleOnOffer],
         cached=True,
-        swift=True,
+        fast_path=True,
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """All of them in one page, the earliest first, with their seats counted."""
@@ -113,7 +113,9 @@ class ScheduleResource:
         self._service = service
         self._headers = headers
 
-    @operation("Look a schedule up", path=SCHEDULE, returns=OneSchedule, cached=True, swift=True)
+    @operation(
+        "Look a schedule up", path=SCHEDULE, returns=OneSchedule, cached=True, fast_path=True
+    )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """With what is performed; how many seats are left its concert's list tells."""
         lookup = await self._service.schedule(call.ids["schedule_id"])
@@ -131,7 +133,7 @@ class Seats:
         self._headers = headers
         self._gzip_headers = FixedHeaders({**headers, "Content-Encoding": "gzip"})
 
-    @operation("Look the seat map up", path=SCHEDULE, returns=SeatMap, cached=True, swift=True)
+    @operation("Look the seat map up", path=SCHEDULE, returns=SeatMap, cached=True, fast_path=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A seat that is shown as available may be gone: only a reservation tells."""
         rendered = await self._seat_maps.rendered(call.ids["schedule_id"])
@@ -214,7 +216,7 @@ class SeatEvents:
             SALE: SaleEvent,
             ALIVE: SeatsAlive,
         },
-        swift=True,
+        fast_path=True,
     )
     async def on_get(self, call: Call[None, None]) -> Stream:
         """A stream that begins with every seat's status, or with what has changed since Last-Event-ID.

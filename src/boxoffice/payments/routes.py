@@ -130,7 +130,7 @@ class _PaymentCollection(_Resource):
     @operation(
         "Pay a hold",
         201,
-        swift=True,
+        fast_path=True,
         role="any",
         keyed=True,
         body=PayRequest,

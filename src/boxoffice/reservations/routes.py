@@ -117,7 +117,7 @@ class _HoldCollection:
     @operation(
         "Hold seats",
         201,
-        swift=True,
+        fast_path=True,
         role="any",
         keyed=True,
         body=HoldBody,

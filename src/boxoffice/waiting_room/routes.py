@@ -119,7 +119,7 @@ class _Queue:
     @operation(
         "Join the waiting room",
         201,
-        swift=True,
+        fast_path=True,
         role="any",
         returns=JoinedOut,
         path=_SCHEDULE,
@@ -134,7 +134,7 @@ class _Queue:
 
     @operation(
         "Ask for one's place",
-        swift=True,
+        fast_path=True,
         returns=StandingOut,
         path=_SCHEDULE,
         headers=_TICKET,
@@ -178,7 +178,7 @@ class _Events:
 
     @operation(
         "Follow one's place",
-        swift=True,
+        fast_path=True,
         path=_SCHEDULE,
         headers=_TICKET,
         events=EVENTS,

@@ -76,7 +76,7 @@ class Clock:
         self.dependencies = dependencies
         self._now_s = now_s
 
-    @operation("Ask for the time", returns=ClockOut, swift=True)
+    @operation("Ask for the time", returns=ClockOut, fast_path=True)
     async def on_get(self, _call: Call[None, None]) -> Reply:
         """By the database's clock: for countdowns on machines whose own clock is wrong."""
         return Reply(ClockOut(datetime.fromtimestamp(self._now_s(), UTC)))

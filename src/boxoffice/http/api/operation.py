@@ -49,7 +49,7 @@ class Principal(Protocol):
 
 
 class Request(Protocol):
-    """What a handler may know of a request beside its call: Falcon's, or that of the swift lane."""
+    """What a handler may know of a request beside its call: Falcon's, or that of the fast path."""
 
     @property
     def method(self) -> str: ...
@@ -91,7 +91,7 @@ class RawBody:
 class Operation:
     """The declaration of one call.
 
-    A `swift` one is mostly answered from memory or by the group commit: it may take the swift lane
+    A `fast_path` one is mostly answered from memory or by the group commit: it may take the fast path
     (`http/server/fast_path.py`), where its handler runs outside a task until it waits for anything but
     its batch. One with `events` (types of data by the events' names) answers with a `Stream`.
     """
@@ -109,7 +109,7 @@ class Operation:
     # What the handler reads itself: the header's name and what it says; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
-    swift: bool = False
+    fast_path: bool = False
     events: Mapping[str, Any] = field(default_factory=dict)
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
@@ -187,8 +187,8 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Ha
     The handler becomes a Falcon responder of a resource that has a `dependencies`.
     """
     op = Operation(summary, success, **declared)
-    if op.roles and op.swift:
-        raise IntegrityError("a role is read anew, and the swift lane waits for nothing")
+    if op.roles and op.fast_path:
+        raise IntegrityError("a role is read anew, and the fast path waits for nothing")
     if op.role is not None and op.events:
         raise IntegrityError("nothing ends a stream when the access token does that began it")
 

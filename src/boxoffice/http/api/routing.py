@@ -32,7 +32,7 @@ def path_of(raw_path: bytes) -> str:
 
     Only what means the same with and without percent-encoding is decoded (RFC 3986, section 6.2.2.2):
     an encoded slash stays part of its segment, and everything else that is reserved or no ASCII stays
-    as it was sent. The swift lane decodes nothing, and leaves a path that has to be to the framework.
+    as it was sent. The fast path decodes nothing, and leaves a path that has to be to the framework.
     """
     path = raw_path.decode("latin-1")
     if "%" not in path:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: the swift lane, where its request is plain, and the framework."""
+"""HTTP/1.1 on one connection: the fast path, where its request is plain, and the framework."""
 
 import asyncio
 from typing import ClassVar
@@ -18,7 +18,7 @@ _KEPT_MAX_BYTES = 4_096
 
 
 class LaneProtocol(BoundedProtocol):
-    """Answers plain requests for swift operations itself, and leaves the others to the application.
+    """Answers plain requests for fast-path operations itself, and leaves the others to the application.
 
     Whoever was told when to come back, and asks for the same on the same connection before that time,
     waits for it there: to refuse them again and again would take the time in which others are served.
@@ -162,7 +162,7 @@ class LaneProtocol(BoundedProtocol):
 
 
 def protocol(settings: Settings, lane: Lane | None) -> type[BoundedProtocol]:
-    """Return the protocol with the limits of `settings`, and with a swift lane where there is one."""
+    """Return the protocol with the limits of `settings`, and with a fast path where there is one."""
     kind = BoundedProtocol if lane is None else LaneProtocol
     own = {
         "limits": settings,

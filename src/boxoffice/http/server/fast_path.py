@@ -1,4 +1,4 @@
-"""The swift lane: plain requests for swift operations are answered without the framework.
+"""The fast path: plain requests for fast-path operations are answered without the framework.
 
 A framework costs several times what a look-up from memory or a share of a batch costs. So where a
 request is of the plainest kind (HTTP/1.1, no query, nothing to negotiate), the protocol hands it to its
@@ -97,7 +97,7 @@ class _Route(NamedTuple):
 
 
 class Lane:
-    """The swift operations of some routes."""
+    """The fast-path operations of some routes."""
 
     def __init__(self, routes: Iterable[tuple[str, object]], journal: Journal) -> None:
         self.journal = journal
@@ -115,7 +115,7 @@ class Lane:
     def _add(self, template: str, method: str, resource: Any) -> None:
         responder = getattr(resource, f"on_{method.lower()}", None)
         op: Operation | None = getattr(responder, "operation", None)
-        if op is None or not op.swift:
+        if op is None or not op.fast_path:
             return
         query = None if op.query is None else op.query()
         way = Way(op, template, responder.handler, resource, resource.dependencies, {}, query, {})  # type: ignore[union-attr]
@@ -224,7 +224,7 @@ class _Unheard:
 
 
 class Run:
-    """One request on the swift lane; it takes the place of uvicorn's cycle on its connection."""
+    """One request on the fast path; it takes the place of uvicorn's cycle on its connection."""
 
     __slots__ = (
         "_awaited", "_begin_stream", "_client", "_head", "_lane", "_request_id", "_started_at",

@@ -1,6 +1,6 @@
 """Whom a request is from: where a trusted proxy speaks for somebody, that one.
 
-The framework's way has uvicorn's middleware for it. The swift lane asks the same rules, so that a
+The framework's way has uvicorn's middleware for it. The fast path asks the same rules, so that a
 client has one address however its request is answered.
 """
 
