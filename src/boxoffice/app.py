@@ -35,7 +35,7 @@ from boxoffice.http.api.routing import Router
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability import telemetry
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.handlers import ChargeDecider, PayDecider
 from boxoffice.payments.provider import PaymentProvider
@@ -200,7 +200,7 @@ async def _drained(
         yield
     finally:
         await _drain(settings, servers, application.notices, application.queue.journal)
-        application.lane.journal.write()
+        application.lane.access_log.write()
 
 
 @asynccontextmanager
@@ -294,14 +294,14 @@ def _compose(
             queue.service, Followers(streams, queue.rooms, clock.now), dependencies
         ),
     ]
-    journal = Journal(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
+    access_log = AccessLog(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
     document = openapi.document(routes, VERSION)
     return Application(
-        asgi_application(routes, journal, document, settings.metrics_token),
-        metrics_application(journal, settings.metrics_token),
-        Lane(routes, journal),
+        asgi_application(routes, access_log, document, settings.metrics_token),
+        metrics_application(access_log, settings.metrics_token),
+        Lane(routes, access_log),
         streams,
-        journal.in_flight,
+        access_log.in_flight,
         accounts,
         catalog,
         seat_maps,
@@ -405,30 +405,30 @@ def describe() -> dict[str, Any]:
 
 def asgi_application(
     routes: list[tuple[str, object]],
-    journal: Journal,
+    access_log: AccessLog,
     document: dict[str, Any],
     metrics_token: str = "",
 ) -> "falcon.asgi.App[Any, Any]":
     """Return the ASGI application that serves `routes` and what operators ask for."""
-    app = _framework(journal)
+    app = _framework(access_log)
     for template, resource in routes:
         app.add_route(template, resource)
-    health.install_metrics(app, journal, metrics_token, is_open=False)
+    health.install_metrics(app, access_log, metrics_token, is_open=False)
     health.install_document(app, document)
     web_routes.install(app)
     return app
 
 
-def metrics_application(journal: Journal, metrics_token: str) -> "falcon.asgi.App[Any, Any]":
+def metrics_application(access_log: AccessLog, metrics_token: str) -> "falcon.asgi.App[Any, Any]":
     """Return the ASGI application of the metrics' own port."""
-    app = _framework(journal)
-    health.install_metrics(app, journal, metrics_token, is_open=True)
+    app = _framework(access_log)
+    health.install_metrics(app, access_log, metrics_token, is_open=True)
     return app
 
 
-def _framework(journal: Journal) -> "falcon.asgi.App[Any, Any]":
+def _framework(access_log: AccessLog) -> "falcon.asgi.App[Any, Any]":
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(journal)], router=Router()
+        middleware=[RequestLog(access_log)], router=Router()
     )
     problems.install(app)
     return app

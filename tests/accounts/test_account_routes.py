@@ -13,7 +13,7 @@ from boxoffice.accounts.service import Accounts
 from boxoffice.http.api import openapi, problems
 from boxoffice.http.api.middleware import RequestLog
 from boxoffice.http.api.operation import RouteDependencies
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.postgres.database import Database
 
 App = falcon.asgi.App[Any, Any]
@@ -23,7 +23,7 @@ PASSWORD = "열려라 참깨 8"
 
 @pytest.fixture
 def app(accounts: Accounts) -> App:
-    made: App = falcon.asgi.App(middleware=[RequestLog(Journal(InFlight(), log_requests=False))])
+    made: App = falcon.asgi.App(middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))])
     problems.install(made)
     for template, resource in routes(
         accounts, RouteDependencies(accounts.tokens.verify, 65_536, 5.0, 5.0)

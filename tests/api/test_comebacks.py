@@ -16,7 +16,7 @@ from boxoffice.http.api import problems
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
 
 from .test_lane_faults import on_the_loop
@@ -121,7 +121,7 @@ async def shop() -> AsyncIterator[Shop]:
     settings = Settings(database_url="postgresql://", valkey_url="redis://")
     full = Full()
     routes = [("/full", full), ("/beside", full), ("/numbers/{number}", Numbered(full))]
-    lane = Lane(routes, Journal(InFlight(), log_requests=False))
+    lane = Lane(routes, AccessLog(InFlight(), log_requests=False))
 
     async def elsewhere(_scope: Any, _receive: Any, _send: Any) -> None:
         raise AssertionError("not on the fast path")

@@ -13,7 +13,7 @@ from boxoffice.errors import Problem
 from boxoffice.http.api import problems
 from boxoffice.http.api.middleware import RequestLog
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 
 from .client import expect, refused
 from .conftest import Start, make_organizer, on_sale, rich
@@ -126,7 +126,7 @@ async def test_a_write_whose_body_never_came_did_nothing() -> None:
 
 def _app() -> "falcon.asgi.App[Any, Any]":
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(Journal(InFlight(), log_requests=False))]
+        middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))]
     )
     problems.install(app)
     app.add_route("/slow", _Slow())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from boxoffice.app import asgi_application
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from tests.support.connection import Talk, talk
 
 ONE = b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -237,7 +237,7 @@ def test_the_order_is_kept_where_some_wait_for_their_bodies() -> None:
 
 def test_what_a_request_took_is_let_go_with_its_answer() -> None:
     # Garbage in cycles waits for the collector, and a hundred large heads are megabytes.
-    app = asgi_application([], Journal(InFlight(), log_requests=False), {})
+    app = asgi_application([], AccessLog(InFlight(), log_requests=False), {})
 
     async def left() -> int:
         await talk([ONE % 1], app=app)

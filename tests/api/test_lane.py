@@ -14,7 +14,7 @@ from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, TokenInvalid
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.server.fast_path import Lane, Run
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.ids import parse_uuid
 
 from .client import Answer, Api, Person, Sale, expect, refused, sign_up
@@ -222,7 +222,7 @@ class _Thing:
 @pytest.fixture
 def lane() -> Lane:
     routes = [("/things/{thing_id}", _Thing()), ("/things", _Thing())]
-    return Lane(routes, Journal(InFlight(), log_requests=False))
+    return Lane(routes, AccessLog(InFlight(), log_requests=False))
 
 
 def test_the_lane_takes_what_is_plain(lane: Lane) -> None:
@@ -273,7 +273,7 @@ class _Large(_Thing):
 
 async def test_a_large_answer_is_not_copied_for_everybody() -> None:
     """Whoever does not read it keeps it in memory: one for all of them."""
-    lane = Lane([("/things/{thing_id}", _Large())], Journal(InFlight(), log_requests=False))
+    lane = Lane([("/things/{thing_id}", _Large())], AccessLog(InFlight(), log_requests=False))
     way = lane.find(b"GET", f"/things/{uuid4()}".encode(), {})
     assert way is not None
     sent: list[bytes] = []

@@ -17,7 +17,7 @@ from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operati
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.observability import telemetry
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
 
 ASK = b"GET /%b HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -80,7 +80,7 @@ async def shop(**changed: Any) -> AsyncIterator[Shop]:
     """Serve the lane; what it does not take is answered 204."""
     settings = Settings(database_url="postgresql://", valkey_url="redis://", **changed)
     slow, in_flight = Slow(), InFlight()
-    lane = Lane([("/slow", slow)], Journal(in_flight, log_requests=settings.log_requests))
+    lane = Lane([("/slow", slow)], AccessLog(in_flight, log_requests=settings.log_requests))
     config = uvicorn.Config(
         _elsewhere, http=protocol(settings, lane), ws="none", lifespan="off", log_config=None
     )

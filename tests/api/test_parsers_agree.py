@@ -22,7 +22,7 @@ from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.server import bounds
 from boxoffice.http.server.fast_path import Lane
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from tests.support.connection import Seen, Talk, talk
 
 EXAMPLES = 1_000
@@ -377,7 +377,7 @@ def plain(draw: Any) -> bytes:
 @given(st.lists(plain(), min_size=1, max_size=6), st.lists(st.integers(0, 900), max_size=6))
 def test_the_lane_reads_the_same(sent: list[bytes], cuts: list[int]) -> None:
     things = _Things()
-    lane = Lane([("/things", things)], Journal(InFlight(), log_requests=False))
+    lane = Lane([("/things", things)], AccessLog(InFlight(), log_requests=False))
     raw = b"".join(sent)
     ours, theirs = asyncio.run(talk(in_pieces(raw, cuts), lane=lane)), by_h11(raw)
     assert len(ours.statuses) == len(theirs.seen) == len(sent)

@@ -16,7 +16,7 @@ from boxoffice.http.api import problems
 from boxoffice.http.api.middleware import RequestLog
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.postgres.database import Database
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
@@ -63,7 +63,7 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
 
     dependencies = RouteDependencies(authenticate, shop.settings.body_max_bytes, 5, 10)
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(Journal(InFlight(), log_requests=False))]
+        middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))]
     )
     problems.install(app)
     streams = Streams(limits_of(shop.settings))

@@ -19,7 +19,7 @@ from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.server.server import Server
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event, limits_of
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
 
 PLAIN = ""
@@ -155,9 +155,9 @@ class Stand:
                 )
 
         routes: list[tuple[str, object]] = [("/numbers", Numbers())]
-        self.journal = Journal(InFlight(), log_requests=False)
-        self.lane = Lane(routes, self.journal)
-        self.asgi = asgi_application(routes, self.journal, {})
+        self.access_log = AccessLog(InFlight(), log_requests=False)
+        self.lane = Lane(routes, self.access_log)
+        self.asgi = asgi_application(routes, self.access_log, {})
         self.port = 0
         self.server: Server
 

@@ -55,7 +55,7 @@ async def test_everybody_gets_every_message_in_order(stand: Stand, way: str) -> 
             assert got is not None
             assert (got.name, got.event_id, got.data) == ("number", f"n{n}", {"n": n})
         assert 500 <= reader.retry_ms <= 1_500
-    assert stand.journal.in_flight.count == 0
+    assert stand.access_log.in_flight.count == 0
     assert len(stand.channel) == 5
     for reader in readers:
         await reader.close()

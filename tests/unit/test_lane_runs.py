@@ -11,7 +11,7 @@ from boxoffice.errors import SoldOut, TokenInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.server import fast_path as lanes
 from boxoffice.http.server.fast_path import Lane, Run
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.waiter import Waiter
 from tests.support.waiting import until
 
@@ -39,7 +39,7 @@ class Desk:
             async def on_post(self, _call: Call[Any, Any]) -> Reply:
                 return Reply(await desk.work())
 
-        self.lane = Lane([("/thing", Thing())], Journal(InFlight(), log_requests=False))
+        self.lane = Lane([("/thing", Thing())], AccessLog(InFlight(), log_requests=False))
 
     def begin(self, work: Work) -> Run:
         self.work = work
@@ -62,7 +62,7 @@ class Desk:
 
     async def answer(self) -> bytes:
         await until(self._has_sent)
-        assert self.lane.journal.in_flight.count == 0
+        assert self.lane.access_log.in_flight.count == 0
         return self.sent.pop()
 
 
@@ -186,4 +186,4 @@ async def test_whoever_hangs_up_gets_no_answer_and_the_work_goes_on(desk: Desk) 
     await asyncio.sleep(0.01)
     assert done == ["held"]
     assert not desk.sent
-    assert desk.lane.journal.in_flight.count == 0
+    assert desk.lane.access_log.in_flight.count == 0

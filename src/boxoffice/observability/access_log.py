@@ -63,7 +63,7 @@ class Answer(NamedTuple):
     at: float
 
 
-class Journal:
+class AccessLog:
     """Keeps answers for a moment; `write` counts and logs them."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """What one worker has counted since it last handed its sums over.
 
-It hears from the journal, some answers at a time, and bounds what it keeps: of the schedules that are
+The access log hands it answers in batches. It bounds what it keeps: of the schedules that are
 asked for, the first `schedules_max` per turn are counted apart. Only those that an answer has shown to
 exist are: any id can be asked for, and each that is counted takes memory in Valkey for an hour.
 """

@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 
 from boxoffice.errors import Draining, Forbidden, NotFound, Unauthenticated, Unavailable
-from boxoffice.observability.access_log import InFlight, Journal
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.observability.metrics_access import has_token, is_from_here
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -62,15 +62,15 @@ class Metrics:
     reach the port, or those alone who ask on this machine.
     """
 
-    def __init__(self, journal: Journal, token: str, *, is_open: bool) -> None:
-        self._journal = journal
+    def __init__(self, access_log: AccessLog, token: str, *, is_open: bool) -> None:
+        self._access_log = access_log
         self._token = token
         self._is_open = is_open
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Collect them."""
         self._check(req)
-        self._journal.write()
+        self._access_log.write()
         resp.content_type = CONTENT_TYPE_LATEST
         if os.environ.get(_MULTIPROCESS_DIR):
             resp.data = _of_all_workers()
@@ -138,12 +138,12 @@ class Docs:
 
 
 def install_metrics(
-    app: "falcon.asgi.App[Any, Any]", journal: Journal, metrics_token: str, *, is_open: bool
+    app: "falcon.asgi.App[Any, Any]", access_log: AccessLog, metrics_token: str, *, is_open: bool
 ) -> None:
     """Add what machines ask for; `is_open` on a port of its own."""
     app.add_route("/healthz", Alive())
-    app.add_route("/readyz", Ready(journal.in_flight))
-    app.add_route("/metrics", Metrics(journal, metrics_token, is_open=is_open))
+    app.add_route("/readyz", Ready(access_log.in_flight))
+    app.add_route("/metrics", Metrics(access_log, metrics_token, is_open=is_open))
 
 
 def install_document(app: "falcon.asgi.App[Any, Any]", document: dict[str, Any]) -> None:

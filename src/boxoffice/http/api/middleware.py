@@ -9,7 +9,7 @@ from typing import Any
 import falcon.asgi
 
 from boxoffice.http.api.routing import path_of
-from boxoffice.observability.access_log import Journal, Kind
+from boxoffice.observability.access_log import AccessLog, Kind
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 # Unique on every pod, and a tenth of the price of a UUID.
@@ -34,10 +34,10 @@ def counted_scope(status: int, scope: str) -> str:
 
 
 class RequestLog:
-    """Falcon middleware: gives requests their ids and tells the journal of the answers."""
+    """Falcon middleware: gives requests their ids and tells the access log of the answers."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, access_log: AccessLog) -> None:
+        self._access_log = access_log
 
     async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Give the request its id, and the path by which it is routed."""
@@ -46,7 +46,7 @@ class RequestLog:
         context.started_at = time.perf_counter()
         resp.context.code = "ok"
         resp.context.scope = ""
-        self._journal.in_flight.count += 1
+        self._access_log.in_flight.count += 1
         req.path = path_of(req.scope["raw_path"])
 
     async def process_response(
@@ -57,7 +57,7 @@ class RequestLog:
         _succeeded: bool,
     ) -> None:
         """Tell of the answer."""
-        self._journal.in_flight.count -= 1
+        self._access_log.in_flight.count -= 1
         context = req.context
         resp.set_header("X-Request-Id", context.request_id)
         resp.set_header("X-Content-Type-Options", "nosniff")
@@ -69,4 +69,4 @@ class RequestLog:
             resp.context.code,
             counted_scope(status, resp.context.scope),
         )
-        self._journal.answered(kind, context.request_id, context.started_at)
+        self._access_log.answered(kind, context.request_id, context.started_at)

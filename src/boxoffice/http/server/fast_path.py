@@ -39,7 +39,7 @@ from boxoffice.http.api.operation import (
 )
 from boxoffice.http.streams import Stream
 from boxoffice.observability import telemetry
-from boxoffice.observability.access_log import Journal, Kind
+from boxoffice.observability.access_log import AccessLog, Kind
 from boxoffice.platform.waiter import Waiter
 
 _TARGETS_MAX = 4_096
@@ -99,8 +99,8 @@ class _Route(NamedTuple):
 class Lane:
     """The fast-path operations of some routes."""
 
-    def __init__(self, routes: Iterable[tuple[str, object]], journal: Journal) -> None:
-        self.journal = journal
+    def __init__(self, routes: Iterable[tuple[str, object]], access_log: AccessLog) -> None:
+        self.access_log = access_log
         self.deadlines = Deadlines()
         self._routes: dict[bytes, list[_Route]] = {}
         for template, resource in routes:
@@ -284,7 +284,7 @@ class Run:
         """Let the handler begin, unless the body came too late."""
         if self.response_started:
             return
-        self._lane.journal.in_flight.count += 1
+        self._lane.access_log.in_flight.count += 1
         way = self._way
         try:
             work = way.handler(way.resource, self._call())
@@ -352,7 +352,7 @@ class Run:
 
     def give_up(self) -> None:
         """Answer a request whose body did not arrive in time."""
-        self._lane.journal.in_flight.count += 1
+        self._lane.access_log.in_flight.count += 1
         self._fail(BodyTooSlow())
 
     def _call(self) -> Call[Any, Any]:
@@ -413,16 +413,16 @@ class Run:
 
     def _account(self, status: int, code: str) -> None:
         """Note that there is an answer, and which."""
-        journal, way = self._lane.journal, self._way
+        access_log, way = self._lane.access_log, self._way
         self.response_started = True
         self._lane.deadlines.forget(self)
-        journal.in_flight.count -= 1
+        access_log.in_flight.count -= 1
         what = way.kinds.get((status, code))
         if what is None:
             scope = counted_scope(status, way.scope)
             what = Kind(self.method, way.template, status, code, scope)
             way.kinds[status, code] = what
-        journal.answered(what, self._request_id, self._started_at)
+        access_log.answered(what, self._request_id, self._started_at)
 
     def send(self, answer: bytes, rest: bytes) -> None:
         """Send the answer, which ends the request; whoever has hung up gets none."""
