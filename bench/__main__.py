@@ -12,16 +12,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import locks as lock_rows
-from bench import machine, results, scenes, show
-from bench.runner import Runner, Sample, Step, wanted
-from bench.scenes import Sizes
-from bench.stage import stage
+from bench.environment import machine
+from bench.environment.environment import stage
+from bench.measurement import results, tables
+from bench.measurement.runner import Runner, Sample, Step, wanted
+from bench.scenarios import locks as lock_rows
+from bench.scenarios import shop
+from bench.scenarios.shop import Sizes
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
 _QUICK = Sizes(holds=800, open_s=3.0, huge=False, watchers=500)
 _RUNS, _QUICK_RUNS = 5, 1
-_ALL = (*scenes.ROWS, *lock_rows.ROWS)
+_ALL = (*shop.ROWS, *lock_rows.ROWS)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -59,7 +61,7 @@ def main(
 
 
 def _measure(
-    rows: list[scenes.Row],
+    rows: list[shop.Row],
     runs: int,
     sizes: Sizes,
     connections: int,
@@ -82,7 +84,7 @@ def _measure(
         return about, Runner(servers, sizes, folder, connections, say).run(rows, runs)
 
 
-def _chosen(rows: str, *, locks: bool, huge: bool) -> list[scenes.Row]:
+def _chosen(rows: str, *, locks: bool, huge: bool) -> list[shop.Row]:
     names = [name.strip() for name in rows.split(",") if name.strip()]
     known = [row.name for row in _ALL]
     unknown = [name for name in names if name not in known]
@@ -90,7 +92,7 @@ def _chosen(rows: str, *, locks: bool, huge: bool) -> list[scenes.Row]:
         raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(known)}")
     if locks and not names:
         names = [row.name for row in lock_rows.ROWS]
-    return wanted(_ALL if names else scenes.ROWS, names, huge=huge)
+    return wanted(_ALL if names else shop.ROWS, names, huge=huge)
 
 
 def _report(about: dict[str, str], samples: dict[str, list[Sample]], json: Path | None) -> None:
@@ -100,7 +102,7 @@ def _report(about: dict[str, str], samples: dict[str, list[Sample]], json: Path 
     console = Console()
     if not console.is_terminal:
         console.width = 180
-    show.show(console, about, figures, verdicts)
+    tables.show(console, about, figures, verdicts)
     if json is not None:
         targets = [{**msgspec.to_builtins(one), "verdict": one.word} for one in verdicts]
         document = {"about": about, "rows": figures, "targets": targets, "samples": samples}

@@ -20,9 +20,10 @@ from uuid import UUID, uuid4
 import msgspec
 import typer
 
-from bench import load, wire
-from bench.processes import APP, Server, running
-from bench.stage import Hall, HallPlan, Stage, stage
+from bench.client import load
+from bench.environment.environment import Hall, HallPlan, Stage, stage
+from bench.environment.processes import APP, Server, running
+from bench.scenarios import http_requests
 from boxoffice.audit import audit
 from boxoffice.batching import Pending
 from boxoffice.platform.ids import new_id
@@ -275,9 +276,9 @@ class _Asked(msgspec.Struct):
 
 def _sample(server: Server, schedule_id: str, tokens: Sequence[str], crowd: Crowd) -> None:
     """Have people join and ask over HTTP while everybody else waits."""
-    bodies = load.fire(server.port, [wire.join(schedule_id, token) for token in tokens])
+    bodies = load.fire(server.port, [http_requests.join(schedule_id, token) for token in tokens])
     joined = [msgspec.json.decode(body, type=_Asked) for body in bodies]
-    asks = [wire.ask_place(schedule_id, one.queue_ticket) for one in joined]
+    asks = [http_requests.ask_place(schedule_id, one.queue_ticket) for one in joined]
     asked = [msgspec.json.decode(body, type=_Asked) for body in load.fire(server.port, asks)]
     first = len(crowd.people)
     crowd.people += [None] * len(tokens)

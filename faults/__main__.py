@@ -12,7 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from bench import machine
+from bench.environment import machine
 from faults import scoreboard, targets
 from faults.matrix import AnyRow, share_of, trials_of
 from faults.result import Result, Verdict

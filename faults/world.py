@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import psutil
 
-from bench.processes import clean_environment
+from bench.environment.processes import clean_environment
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.processes.supervisor import launch_command
 from boxoffice.settings import Settings

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import machine
+from bench.environment import machine
 from bench.servers import cost, drain, slow
 from bench.servers.candidates import BY_NAME, CANDIDATES, Candidate
 

@@ -7,7 +7,7 @@ about to stop, and `GET /readyz` is 503 from then on. How it learns that is the 
 import asyncio
 from typing import Any
 
-from bench import floor
+from bench.baselines import bare_server
 from boxoffice.observability.access_log import InFlight
 
 SLOW_S = 2.0
@@ -37,7 +37,7 @@ async def asgi(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/readyz":
         await _reply(send, _readiness())
     else:
-        await floor.application(scope, receive, send)
+        await bare_server.application(scope, receive, send)
 
 
 async def _live(receive: Any, send: Any) -> None:
@@ -89,7 +89,7 @@ class Rsgi:
         elif path == "/readyz":
             protocol.response_bytes(_readiness(), _HEADERS, b"{}")
         else:
-            protocol.response_bytes(201, _HEADERS, floor.hold(await protocol()))
+            protocol.response_bytes(201, _HEADERS, bare_server.hold(await protocol()))
 
     async def _stream(self, protocol: Any) -> None:
         transport = protocol.response_stream(200, [("content-type", "text/event-stream")])

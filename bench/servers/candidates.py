@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.processes import Server
+from bench.environment.processes import Server
 
 _UVICORN = ("uvicorn", "bench.servers.app:asgi", "--port={port}", "--no-access-log")
 _GRANIAN = ("granian", "--port={port}", "--loop=uvloop")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from bench import load, wire
-from bench.meter import Meter
-from bench.processes import Server
+from bench.client import load
+from bench.environment.processes import Server
+from bench.measurement.cpu import Meter
+from bench.scenarios import http_requests
 from bench.servers.candidates import Candidate
 
 CONNECTIONS = 64
@@ -39,7 +40,8 @@ class Cost:
 def holds(count: int) -> list[bytes]:
     """Return requests as the floor gets them."""
     return [
-        wire.hold(_SCHEDULE_ID, _TOKEN, f"hold-{at}", [f"1-1-{1 + at % 25}"]) for at in range(count)
+        http_requests.hold(_SCHEDULE_ID, _TOKEN, f"hold-{at}", [f"1-1-{1 + at % 25}"])
+        for at in range(count)
     ]
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import Server
+from bench.environment.processes import Server
 from bench.servers.app import CLOSED
 from bench.servers.candidates import Candidate
 

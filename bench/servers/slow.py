@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.client import percentile
-from bench.meter import Group
-from bench.processes import Server
+from bench.client.generator import percentile
+from bench.environment.processes import Server
+from bench.measurement.cpu import Group
 from bench.servers.candidates import Candidate
 from bench.servers.cost import holds
 

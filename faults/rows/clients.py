@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import psutil
 
-from bench import wire
+from bench.scenarios import http_requests
 from boxoffice_loadtest.measurement.store import reading
 from faults import children
 from faults.balancer import new_session
@@ -224,7 +224,7 @@ def _wish(rude: Rudeness, world: World, load: Load, beside: Field, random: Rando
         seed=random.randrange(2**31),
         path=f"/v1/schedules/{load.field.schedule_id}/seats",
         # Any seat: whoever gets a second one for the same key is seen.
-        hold=wire.hold_best(beside.schedule_id, token, "hang-up", 1),
+        hold=http_requests.hold_best(beside.schedule_id, token, "hang-up", 1),
     )
 
 

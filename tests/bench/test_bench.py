@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import locks
-from bench.results import Verdict, figures, verdicts
-from bench.runner import Sample, wanted
-from bench.scenes import HUGE, REFUSED, ROWS
+from bench.measurement.results import Verdict, figures, verdicts
+from bench.measurement.runner import Sample, wanted
+from bench.scenarios import locks
+from bench.scenarios.shop import HUGE, REFUSED, ROWS
 
 ROOT = Path(__file__).parents[2]
 HOLDS = 120

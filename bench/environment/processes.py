@@ -14,14 +14,14 @@ from pathlib import Path
 
 import psutil
 
-from bench.meter import Group
+from bench.measurement.cpu import Group
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 
 APP = ("boxoffice", "serve")
-FLOOR = ("bench.floor",)
-USUAL = ("bench.usual",)
+FLOOR = ("bench.baselines.bare_server",)
+USUAL = ("bench.baselines.lock_per_request",)
 
 
 class ServerFailed(Exception):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bench.results import Figures, Verdict
+from bench.measurement.results import Figures, Verdict
 
 _STYLES = {"PASS": "green", "FALLS SHORT": "red"}
 

@@ -7,7 +7,7 @@ from statistics import mean, median
 
 import msgspec
 
-from bench.runner import CLEAN, FLOOR_ROW, Sample
+from bench.measurement.runner import CLEAN, FLOOR_ROW, Sample
 
 
 class Figures(msgspec.Struct, kw_only=True):

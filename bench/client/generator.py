@@ -1,4 +1,4 @@
-"""The load client: `python -m bench.client PLAN RESULT`, one process, one thread.
+"""The load client: `python -m bench.client.generator PLAN RESULT`, one process, one thread.
 
 It writes prebuilt bytes and looks at no more of an answer than its status and its length, because on a
 small machine it takes its CPU from the servers that it measures.
@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench.load import Load, Plan
+from bench.client.load import Load, Plan
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

@@ -7,9 +7,9 @@ serve them.
 
 import random
 
-from bench import wire
-from bench.processes import APP, USUAL
-from bench.scenes import SEATS_TAKEN, SEED, Row, Scene, Work, accepted, usual_accepted
+from bench.environment.processes import APP, USUAL
+from bench.scenarios import http_requests
+from bench.scenarios.shop import SEATS_TAKEN, SEED, Row, Scene, Work, accepted, usual_accepted
 
 ASKED = 8
 _PEOPLE = 4_000
@@ -28,7 +28,7 @@ def rush(scene: Scene) -> Work:
     for at in range(ASKED * len(seats)):
         rank = at // ASKED + int(chance.expovariate(1 / _SPREAD_SEATS))
         seat_id, token = seats[rank % len(seats)], people[at % len(people)]
-        requests.append(wire.hold(scene.full.schedule_id, token, f"rush-{at}", [seat_id]))
+        requests.append(http_requests.hold(scene.full.schedule_id, token, f"rush-{at}", [seat_id]))
     return Work(requests, accepted(scene).warmup, len(requests))
 
 

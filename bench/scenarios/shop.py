@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bench import load, wire
-from bench.processes import APP, FLOOR, USUAL, Server
-from bench.stage import Hall, HallPlan, Schedule
+from bench.client import load
+from bench.environment.environment import Hall, HallPlan, Schedule
+from bench.environment.processes import APP, FLOOR, USUAL, Server
+from bench.scenarios import http_requests
 
 _WARMUP_SHARE = 10
 _WARMUP_MIN = 400
@@ -104,12 +105,13 @@ class Scene:
 
     def fill(self) -> None:
         """Have the crowd hold every seat of the full schedule, through the shop itself."""
-        seats = self.full.seat_ids
         load.fire(
             self.server.port,
             [
-                wire.hold(self.full.schedule_id, self.crowd[at % _CROWD], f"fill-{at}", [seat_id])
-                for at, seat_id in enumerate(seats)
+                http_requests.hold(
+                    self.full.schedule_id, self.crowd[at % _CROWD], f"fill-{at}", [seat_id]
+                )
+                for at, seat_id in enumerate(self.full.seat_ids)
             ],
         )
 
@@ -167,7 +169,7 @@ def accepted(scene: Scene) -> Work:
         random.Random(SEED).shuffle(seats)  # noqa: S311 — a load, not a secret
     wanted = zip(seats, scene.buyers, strict=False)
     requests = [
-        wire.hold(schedule_id, token, f"hold-{at}", seat_ids)
+        http_requests.hold(schedule_id, token, f"hold-{at}", seat_ids)
         for at, ((schedule_id, seat_ids), token) in enumerate(wanted)
     ]
     return _split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
@@ -186,7 +188,7 @@ def refused(scene: Scene) -> Work:
     count = REFUSED * scene.sizes.holds
     others = scene.others
     requests = [
-        wire.hold(
+        http_requests.hold(
             scene.full.schedule_id,
             others[at % len(others)],
             f"refused-{at}",
@@ -203,7 +205,9 @@ def sold_out(scene: Scene) -> Work:
     others = scene.others
     count = REFUSED * scene.sizes.holds
     requests = [
-        wire.hold_best(scene.full.schedule_id, others[at % len(others)], f"out-{at}", _PAIR)
+        http_requests.hold_best(
+            scene.full.schedule_id, others[at % len(others)], f"out-{at}", _PAIR
+        )
         for at in range(scene.sizes.warmup + count)
     ]
     return _split(requests, scene.sizes, count)
@@ -219,7 +223,7 @@ def best_available(scene: Scene) -> Work:
         for _ in range(_PAIRS_PER_SCHEDULE)
     ]
     requests = [
-        wire.hold_best(schedule_id, token, f"best-{at}", _PAIR)
+        http_requests.hold_best(schedule_id, token, f"best-{at}", _PAIR)
         for at, (schedule_id, token) in enumerate(zip(wishes, scene.buyers, strict=False))
     ]
     return Work(requests[:count], requests[-(sizes.warmup // _PAIR) :], count)
@@ -229,12 +233,12 @@ def _paid_later(scene: Scene, count: int) -> list[bytes]:
     """Hold `count` seats through the shop, one person each, and return the payments for them."""
     wanted = list(zip(scene.free_seats(), scene.buyers, strict=False))[:count]
     holds = [
-        wire.hold(schedule_id, token, f"hold-{at}", seat_ids)
+        http_requests.hold(schedule_id, token, f"hold-{at}", seat_ids)
         for at, ((schedule_id, seat_ids), token) in enumerate(wanted)
     ]
     bodies = load.fire(scene.server.port, holds)
     return [
-        wire.pay(token, msgspec.json.decode(body, type=_Held).reservation_id)
+        http_requests.pay(token, msgspec.json.decode(body, type=_Held).reservation_id)
         for (_, token), body in zip(wanted, bodies, strict=True)
     ]
 
@@ -248,20 +252,20 @@ def pay(scene: Scene) -> Work:
 def seats_read(scene: Scene) -> Work:
     """The full map, compressed as browsers ask for it."""
     path = f"/v1/schedules/{scene.full.schedule_id}/seats"
-    return _repeat(wire.get(path, scene.others[0]), scene.sizes)
+    return _repeat(http_requests.get(path, scene.others[0]), scene.sizes)
 
 
 def seats_304(scene: Scene) -> Work:
     """The map for those who have it already."""
     path = f"/v1/schedules/{scene.full.schedule_id}/seats"
     etag = scene.server.get(path, {"Accept-Encoding": "gzip"})[1]["etag"]
-    request = wire.get(path, scene.others[0], etag=etag)
+    request = http_requests.get(path, scene.others[0], etag=etag)
     return _repeat(request, scene.sizes)
 
 
 def concerts_read(scene: Scene) -> Work:
     """The list of concerts."""
-    return _repeat(wire.get("/v1/concerts", scene.others[0]), scene.sizes)
+    return _repeat(http_requests.get("/v1/concerts", scene.others[0]), scene.sizes)
 
 
 def mixed(scene: Scene) -> Work:
@@ -293,12 +297,12 @@ def _mixed(scene: Scene, count: int, rate_per_s: float | None) -> Work:
             requests.append(payments.pop())
         elif chance.random() < 0.88:
             token, seat = chance.choice(others), chance.choice(taken)
-            requests.append(wire.hold(scene.full.schedule_id, token, f"mix-{at}", [seat]))
+            requests.append(http_requests.hold(scene.full.schedule_id, token, f"mix-{at}", [seat]))
         else:
             schedule_id, seat_ids = free[accepted_so_far]
             token = buyers[accepted_so_far]
             accepted_so_far += 1
-            requests.append(wire.hold(schedule_id, token, f"mix-{at}", seat_ids))
+            requests.append(http_requests.hold(schedule_id, token, f"mix-{at}", seat_ids))
     warmup = scene.sizes.warmup
     return Work(requests[warmup:], requests[:warmup], count, rate_per_s)
 
@@ -310,20 +314,20 @@ def _lookups(scene: Scene) -> list[bytes]:
     seats = f"/v1/schedules/{selling.schedule_id}/seats"
     schedules = f"/v1/concerts/{selling.concert_id}/schedules"
     paths = ["/v1/concerts", "/v1/concerts", schedules, seats, seats]
-    return [wire.get(path, token) for path in paths]
+    return [http_requests.get(path, token) for path in paths]
 
 
 def hot_map(scene: Scene) -> Work:
     """A large map that many look at while it sells: three lookups to each hold."""
     schedule = scene.full
     path = f"/v1/schedules/{schedule.schedule_id}/seats"
-    look = wire.get(path, scene.others[0])
+    look = http_requests.get(path, scene.others[0])
     count = max(8, scene.sizes.holds // 6)
     total = scene.sizes.warmup + count
     people = zip(schedule.seat_ids[:total], scene.buyers, strict=False)
     requests = []
     for at, (seat_id, token) in enumerate(people):
-        hold = wire.hold(schedule.schedule_id, token, f"hot-{at}", [seat_id])
+        hold = http_requests.hold(schedule.schedule_id, token, f"hot-{at}", [seat_id])
         requests.append(look if at % 4 else hold)
     return _split(requests, scene.sizes, count)
 
@@ -352,20 +356,24 @@ def _joined(scene: Scene, tokens: Sequence[str]) -> list[str]:
     until = time.monotonic() + _LINE_WITHIN_S
     while True:
         try:
-            load.fire(scene.server.port, [wire.join(schedule_id, tokens[0])])
+            load.fire(scene.server.port, [http_requests.join(schedule_id, tokens[0])])
             break
         except load.LoadFailed:
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
-    bodies = load.fire(scene.server.port, [wire.join(schedule_id, token) for token in tokens])
+    bodies = load.fire(
+        scene.server.port, [http_requests.join(schedule_id, token) for token in tokens]
+    )
     return [msgspec.json.decode(body, type=_Joined).queue_ticket for body in bodies]
 
 
 def queue_poll(scene: Scene) -> Work:
     """A thousand people ask for their places in the line again and again."""
     schedule_id = scene.full.schedule_id
-    requests = [wire.ask_place(schedule_id, ticket) for ticket in _joined(scene, scene.others)]
+    requests = [
+        http_requests.ask_place(schedule_id, ticket) for ticket in _joined(scene, scene.others)
+    ]
     sizes = scene.sizes
     warmup = [requests[at % len(requests)] for at in range(sizes.warmup)]
     return Work(requests, warmup, _CHEAP * sizes.holds)
@@ -375,7 +383,7 @@ def queue_join(scene: Scene) -> Work:
     """Somebody else joins every time."""
     sizes = scene.sizes
     _joined(scene, scene.others[:1])
-    requests = [wire.join(scene.full.schedule_id, token) for token in scene.buyers]
+    requests = [http_requests.join(scene.full.schedule_id, token) for token in scene.buyers]
     return _split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
 
 

@@ -37,8 +37,8 @@ from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut
 from boxoffice.reservations.rules import Status
 from boxoffice.settings import Settings, load
 
-_SQL = sql_files.load("bench.usual")
-_UNLOCK = sql_files.read("bench.usual", "unlock.lua")
+_SQL = sql_files.load("bench.baselines.lock_per_request")
+_UNLOCK = sql_files.read("bench.baselines.lock_per_request", "unlock.lua")
 _POOL = 20
 _LOCK_MS = 5_000
 _HOLD_FOR = timedelta(seconds=300)

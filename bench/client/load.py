@@ -66,7 +66,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-load-") as folder:
         written, answer = Path(folder, "plan"), Path(folder, "load")
         written.write_bytes(msgspec.msgpack.encode(plan))
-        argv = [sys.executable, "-m", "bench.client", str(written), str(answer)]
+        argv = [sys.executable, "-m", "bench.client.generator", str(written), str(answer)]
         with subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as client:

@@ -21,7 +21,7 @@ import msgspec
 from redis import Redis
 from rich.console import Console
 
-from bench.meter import Group
+from bench.measurement.cpu import Group
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.cli import seeding
 from boxoffice.platform.postgres import sql_files
@@ -29,8 +29,8 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 
-_SQL = sql_files.load("bench")
-_USUAL_SCHEMA = sql_files.read("bench.usual", "schema.sql")
+_SQL = sql_files.load("bench.environment")
+_USUAL_SCHEMA = sql_files.read("bench.baselines.lock_per_request", "schema.sql")
 _RUN = "bench_run"
 _REVIVED_WITHIN_S = 30.0
 _BALANCE_MINOR = 5_000_000

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.meter import Group
-from bench.processes import ServerFailed, clean_environment
+from bench.environment.processes import ServerFailed, clean_environment
+from bench.measurement.cpu import Group
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
-_SQL = sql_files.load("bench")
+_SQL = sql_files.load("bench.environment")
 _TIMEOUT_S = 30.0
 _LOOK_EVERY_S = 0.05
 _STOP_TIMEOUT_S = 10.0

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import asyncpg
 
-from bench import load
-from bench.delivery import relaying, wait_until_delivered
-from bench.meter import Meter
-from bench.processes import APP, USUAL, Batches, Server, running
-from bench.scenes import HUGE, Row, Scene, Sizes, Work
-from bench.stage import Hall, HallPlan, Stage
-from bench.watchers import Crowd, watching
+from bench.client import load
+from bench.client.stream_readers import Crowd, watching
+from bench.environment.environment import Hall, HallPlan, Stage
+from bench.environment.processes import APP, USUAL, Batches, Server, running
+from bench.environment.relay import relaying, wait_until_delivered
+from bench.measurement.cpu import Meter
+from bench.scenarios.shop import HUGE, Row, Scene, Sizes, Work
 from boxoffice.audit import audit
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
 CLEAN = "clean"
 FLOOR_ROW = "floor"
-_USUAL_SQL = sql_files.load("bench.usual")
+_USUAL_SQL = sql_files.load("bench.baselines.lock_per_request")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""People who watch: `python -m bench.watchers PORT PATH COUNT`, one process, many open streams.
+"""Many open event streams in one process: `python -m bench.client.stream_readers PORT PATH COUNT`.
 
 It says when every stream has had its first event, and again for each line that it is sent: what has
 come by then. It looks at no more of what comes than where events end, because on a small machine it
@@ -132,7 +132,7 @@ class Crowd:
 @contextmanager
 def watching(port: int, path: str, count: int) -> Iterator[Crowd]:
     """Have `count` people watch until the block is left; all of them have begun at its beginning."""
-    argv = [sys.executable, "-m", "bench.watchers", str(port), path, str(count)]
+    argv = [sys.executable, "-m", "bench.client.stream_readers", str(port), path, str(count)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield Crowd(process)

@@ -1,0 +1,1 @@
+"""What the shop is compared with: a bare server, and one lock per request."""

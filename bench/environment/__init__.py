@@ -1,0 +1,1 @@
+"""Servers, databases and the machine that a measurement runs on."""

@@ -1,0 +1,1 @@
+"""Running scenarios, CPU and memory accounting, figures and their tables."""
