@@ -62,8 +62,8 @@ from boxoffice.sales_stats.counters import Counters
 from boxoffice.sales_stats.meter import Meter
 from boxoffice.sales_stats.service import LiveFigures
 from boxoffice.sales_stats.store import FiguresStore
-from boxoffice.seats.change_bus import Notices
-from boxoffice.seats.publisher import SeatNews
+from boxoffice.seats.change_bus import SeatChangeBus
+from boxoffice.seats.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
@@ -107,7 +107,7 @@ class Application:
     accounts: Accounts
     catalog: Catalog
     seat_maps: SeatMaps
-    notices: Notices
+    seat_change_bus: SeatChangeBus
     clock: DatabaseClock
     reservations: Reservations
     payments: Payments
@@ -199,7 +199,7 @@ async def _drained(
     try:
         yield
     finally:
-        await _drain(settings, servers, application.notices, application.queue.journal)
+        await _drain(settings, servers, application.seat_change_bus, application.queue.journal)
         application.lane.access_log.write()
 
 
@@ -212,7 +212,7 @@ async def _refreshing(
         "clock": servers.clock.keep_synchronized,
         "standby": StandbyWatch(servers.db, settings.standby_look_ms / 1000).run,
         "token_keys": application.accounts.tokens.keep_fresh,
-        "seat_notices": application.notices.run,
+        "seat_change_bus": application.seat_change_bus.run,
         "figures": application.figures.run,
         "queue_rooms": application.queue.rooms.keep_fresh,
         "queue_leader": application.queue.leader.run,
@@ -247,14 +247,14 @@ async def _end(tasks: "list[asyncio.Task[None]]") -> None:
 
 
 async def _drain(
-    settings: Settings, servers: _Servers, notices: Notices, journal: JoinJournal
+    settings: Settings, servers: _Servers, seat_change_bus: SeatChangeBus, journal: JoinJournal
 ) -> None:
     """Let what was begun come to its end, within the time that a process has for it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.drain_timeout_ms / 1000):
             await servers.group_commit.close()
             await servers.background.finish()
-            await notices.finish()
+            await seat_change_bus.finish()
             # Tickets say the same: a process that cannot write it stops all the same.
             with contextlib.suppress(Exception):
                 await journal.flush()
@@ -268,12 +268,12 @@ def _compose(
     seat_maps = SeatMaps(
         settings, SeatStore(servers.db), now=clock.now, uncertainty_s=clock.uncertainty_s
     )
-    notices = Notices(servers.valkey, seat_maps)
-    news = SeatNews(seat_maps, notices)
+    seat_change_bus = SeatChangeBus(servers.valkey, seat_maps)
+    publisher = SeatChangePublisher(seat_maps, seat_change_bus)
     catalog = Catalog(settings, CatalogStore(servers.db), seat_maps)
     queue = _queue(settings, servers, accounts, seat_maps)
-    reservations = _reservations(settings, servers, seat_maps, news, queue.service)
-    payments = _payments(settings, servers, providers, seat_maps, news, queue.service)
+    reservations = _reservations(settings, servers, seat_maps, publisher, queue.service)
+    payments = _payments(settings, servers, providers, seat_maps, publisher, queue.service)
     dependencies = _route_dependencies(settings, accounts)
     meter = Meter(clock.now, settings.figures_schedules_max)
     figures = LiveFigures(
@@ -305,7 +305,7 @@ def _compose(
         accounts,
         catalog,
         seat_maps,
-        notices,
+        seat_change_bus,
         clock,
         reservations,
         payments,
@@ -346,7 +346,7 @@ def _reservations(
     settings: Settings,
     servers: _Servers,
     seat_maps: SeatMaps,
-    news: SeatNews,
+    publisher: SeatChangePublisher,
     queue: WaitingRoom,
 ) -> Reservations:
     cooldown = Cooldown(
@@ -354,12 +354,12 @@ def _reservations(
     )
     store = ReservationStore(servers.db, cooldown)
     seat_lock = SeatLock(servers.valkey, settings.seat_lock_ttl_ms)
-    switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: news.has_peers)
+    switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: publisher.has_peers)
     return Reservations(
         store,
         servers.group_commit,
-        HoldDecider(store, seat_lock, servers.background, news, switch),
-        ReleaseDecider(store, seat_lock, news, switch),
+        HoldDecider(store, seat_lock, servers.background, publisher, switch),
+        ReleaseDecider(store, seat_lock, publisher, switch),
         seat_maps,
         HoldLimits(settings.seats_per_hold_max),
         queue,
@@ -371,14 +371,14 @@ def _payments(
     servers: _Servers,
     providers: Mapping[str, PaymentProvider],
     seat_maps: SeatMaps,
-    news: SeatNews,
+    publisher: SeatChangePublisher,
     queue: WaitingRoom,
 ) -> Payments:
     store = PaymentStore(servers.db)
     return Payments(
         store,
         servers.group_commit,
-        PayDecider(store, news, queue.paid),
+        PayDecider(store, publisher, queue.paid),
         ChargeDecider(store, settings.wallet_balance_max_minor),
         providers,
         settings.wallet_charge_max_minor,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from boxoffice.errors import NotFound, ScheduleNotFound
-from boxoffice.platform.cache import Cache, Once
+from boxoffice.platform.cache import Cache
+from boxoffice.platform.single_flight import SingleFlight
 
 from .support import Clock
 
@@ -211,7 +212,7 @@ async def test_a_forced_read_starts_after_the_call_and_is_shared(
 
 async def test_once_makes_once_and_tries_again_after_a_failure() -> None:
     source = Source()
-    once = Once(lambda: source.load("a"))
+    once = SingleFlight(lambda: source.load("a"))
     source.failing = True
     results = await asyncio.gather(once.get(), once.get(), return_exceptions=True)
     assert [type(result) for result in results] == [LookupError] * 2

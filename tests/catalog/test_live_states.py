@@ -13,16 +13,16 @@ from boxoffice.seats.states import (
     AVAILABLE,
     HELD,
     SOLD,
-    Change,
     LiveStates,
     People,
-    Reading,
-    Sale,
+    PositionChange,
+    SaleWindow,
+    StoredStates,
     person_bits,
-    reading_of,
+    unpack_states,
 )
 
-SALE = Sale(True, 0.0, float("inf"))
+SALE = SaleWindow(True, 0.0, float("inf"))
 SEATS = 3
 TTL_S = 10.0
 
@@ -38,7 +38,7 @@ class Truth:
     holders: list[int] = field(default_factory=lambda: [0] * SEATS)
     people: list[int] = field(default_factory=list)
 
-    def act(self, seat: int, person: int) -> Change | None:
+    def act(self, seat: int, person: int) -> PositionChange | None:
         """Hold a free seat; else pay it or give it back, as its holder."""
         lapsed = self.states[seat] == HELD and self.expires_at[seat] <= self.now
         if self.states[seat] == SOLD:
@@ -56,8 +56,8 @@ class Truth:
         if self.states[seat] == HELD and self.expires_at[seat] <= self.now:
             self._set(seat, AVAILABLE, 0.0, 1)
 
-    def reading(self) -> Reading:
-        return Reading(
+    def reading(self) -> StoredStates:
+        return StoredStates(
             self.now,
             bytes(self.states),
             array("d", self.expires_at),
@@ -76,10 +76,10 @@ class Truth:
         )
         return sum(self.versions) + sum(lapsed), status
 
-    def _set(self, seat: int, state: int, expires_at: float, step: int) -> Change:
+    def _set(self, seat: int, state: int, expires_at: float, step: int) -> PositionChange:
         self.states[seat], self.expires_at[seat] = state, expires_at
         self.versions[seat] += step
-        return Change(seat, state, expires_at, self.versions[seat], self.holders[seat])
+        return PositionChange(seat, state, expires_at, self.versions[seat], self.holders[seat])
 
 
 def _seen(live: LiveStates, now: float) -> tuple[int, bytes]:
@@ -104,8 +104,8 @@ ACTIONS = st.lists(
 def test_any_interleaving_ends_in_the_truth(actions: Sequence[tuple[str, int, int]]) -> None:
     truth = Truth()
     live = LiveStates(truth.reading())
-    waiting: list[Change] = []
-    snapshot: Reading | None = None
+    waiting: list[PositionChange] = []
+    snapshot: StoredStates | None = None
     highest = live.version
     for name, at, more in actions:
         if name == "act":
@@ -202,8 +202,8 @@ def test_the_queue_of_lapses_stays_bounded() -> None:
 def test_a_damaged_change_raises_and_numbers_come_as_postgres_sends_them() -> None:
     live = LiveStates(Truth().reading())
     with pytest.raises(IndexError):
-        live.apply(Change(SEATS, HELD, 1.0, 2, 8))
-    packed = reading_of(
+        live.apply(PositionChange(SEATS, HELD, 1.0, 2, 8))
+    packed = unpack_states(
         now=1.0,
         states=b"\1",
         expires_at=bytes.fromhex("3ff8000000000000"),
@@ -224,7 +224,7 @@ def test_whom_a_reading_leaves_out_stood_in_the_one_before(
     def packed(people: list[int]) -> bytes:
         return b"".join(one.to_bytes(8, "big") for one in people)
 
-    reading = reading_of(
+    reading = unpack_states(
         now=1.0,
         states=b"",
         expires_at=b"",

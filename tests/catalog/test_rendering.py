@@ -4,14 +4,14 @@ import asyncio
 import gc
 import weakref
 
-from boxoffice.platform.cache import Once
-from boxoffice.seats.rendering import Packer, Pieces, RenderedMap
+from boxoffice.platform.single_flight import SingleFlight
+from boxoffice.seats.rendering import GzipPartCache, MapTemplate, RenderedMap
 from boxoffice.seats.states import AVAILABLE
 
-PIECES = Pieces(b'{"schedule_id":"one"', (b'{"seat_id":"A1","status":"',), "tag")
+PIECES = MapTemplate(b'{"schedule_id":"one"', (b'{"seat_id":"A1","status":"',), "tag")
 
 
-async def pieces() -> Pieces:
+async def pieces() -> MapTemplate:
     """Return a hall of one seat."""
     return PIECES
 
@@ -20,7 +20,7 @@ async def test_a_version_that_nobody_reads_is_gone_without_the_garbage_collector
     gc.collect()
     gc.disable()
     try:
-        rendered = RenderedMap(Once(pieces), Packer(), 7, bytes([AVAILABLE]))
+        rendered = RenderedMap(SingleFlight(pieces), GzipPartCache(), 7, bytes([AVAILABLE]))
         assert b'"seat_id":"A1"' in await rendered.body()
         assert rendered.took_s > 0
         gone = weakref.ref(rendered)

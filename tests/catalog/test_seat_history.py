@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.seats.history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
-from boxoffice.seats.states import Sale
+from boxoffice.seats.states import SaleWindow
 from tests.support.watcher import Missed, Watcher
 
 SEATS = 40
@@ -156,8 +156,8 @@ def test_a_watcher_notices_what_it_missed() -> None:
 
 
 def test_a_sale_turns_at_its_times_while_it_is_open() -> None:
-    sale = Sale(True, 10.0, 20.0)
+    sale = SaleWindow(True, 10.0, 20.0)
     assert [sale.next_turn_at(now) for now in (5.0, 10.0, 15.0, 20.0)] == [
         10.0, 20.0, 20.0, float("inf"),
     ]  # fmt: skip
-    assert Sale(False, 10.0, 20.0).next_turn_at(5.0) == float("inf")
+    assert SaleWindow(False, 10.0, 20.0).next_turn_at(5.0) == float("inf")

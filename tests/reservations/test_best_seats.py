@@ -29,8 +29,8 @@ from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
 from boxoffice.reservations.store import ReservationStore
-from boxoffice.seats.change_bus import Notices
-from boxoffice.seats.publisher import SeatNews
+from boxoffice.seats.change_bus import SeatChangeBus
+from boxoffice.seats.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
@@ -50,12 +50,12 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
     seat_maps = SeatMaps(settings, SeatStore(db))
-    news = SeatNews(seat_maps, Notices(valkey, seat_maps))
+    publisher = SeatChangePublisher(seat_maps, SeatChangeBus(valkey, seat_maps))
     yield Reservations(
         ReservationStore(db),
         group_commit,
-        HoldDecider(ReservationStore(db), seat_lock, background, news),
-        ReleaseDecider(ReservationStore(db), seat_lock, news),
+        HoldDecider(ReservationStore(db), seat_lock, background, publisher),
+        ReleaseDecider(ReservationStore(db), seat_lock, publisher),
         seat_maps,
         Limits(seats_per_hold_max=10),
     )

@@ -24,8 +24,8 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
-from boxoffice.seats.change_bus import Notices
-from boxoffice.seats.publisher import SeatNews
+from boxoffice.seats.change_bus import SeatChangeBus
+from boxoffice.seats.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
@@ -50,9 +50,9 @@ class Pod:
         self.background = Background()
         self._group_commit = GroupCommit(limits or Limits())
         self.maps = SeatMaps(Settings(), SeatStore(db))
-        news = SeatNews(self.maps, Notices(valkey, self.maps))
-        self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background, news)
-        self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock, news)
+        publisher = SeatChangePublisher(self.maps, SeatChangeBus(valkey, self.maps))
+        self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background, publisher)
+        self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock, publisher)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
         return await self.submit(hall, hall.wish(hall.people[person], *seat_ids, key=key))

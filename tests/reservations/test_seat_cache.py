@@ -24,7 +24,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Readings so rare that only own changes and notices count; deadlines that are not missed."""
+    """Readings so rare that only own changes and messages count; deadlines that are not missed."""
     return msgspec.structs.replace(
         settings,
         seats_cache_ms=60_000,
@@ -41,7 +41,9 @@ async def pods(settings: Settings) -> AsyncIterator[list[Application]]:
         both = [await stack.enter_async_context(open_application(settings)) for _ in range(2)]
 
         async def acquainted() -> bool:
-            return all(pod.notices.has_peers and pod.notices.is_heard for pod in both)
+            return all(
+                pod.seat_change_bus.has_peers and pod.seat_change_bus.is_receiving for pod in both
+            )
 
         await until(acquainted)
         yield both
@@ -296,7 +298,10 @@ async def test_notices_that_are_lost_are_made_up_for_and_heard_again(
     async with open_application(told) as here, open_application(told) as there:
 
         async def acquainted() -> bool:
-            return all(pod.notices.has_peers and pod.notices.is_heard for pod in (here, there))
+            return all(
+                pod.seat_change_bus.has_peers and pod.seat_change_bus.is_receiving
+                for pod in (here, there)
+            )
 
         await until(acquainted)
         await believe(hall, here, there)

@@ -97,8 +97,8 @@ async def pods_of(settings: Settings, count: int) -> AsyncIterator[list[Pod]]:
         if not settings.valkey_url.endswith(":1/0") and count > 1:
 
             async def acquainted() -> bool:
-                seen = [pod.application.notices for pod in pods]
-                return all(one.has_peers and one.is_heard for one in seen)
+                seen = [pod.application.seat_change_bus for pod in pods]
+                return all(one.has_peers and one.is_receiving for one in seen)
 
             await until(acquainted)
         yield pods
@@ -109,7 +109,7 @@ async def pods_of(settings: Settings, count: int) -> AsyncIterator[list[Pod]]:
 
 @pytest.fixture
 async def pods(settings: Settings) -> AsyncIterator[list[Pod]]:
-    """Two pods that read so rarely that only own changes and notices count."""
+    """Two pods that read so rarely that only own changes and messages count."""
     rare = msgspec.structs.replace(settings, seats_verify_ms=60_000)
     async with pods_of(rare, 2) as both:
         yield both
@@ -221,7 +221,7 @@ async def test_a_hold_that_lapses_is_shown_in_time_and_asks_nobody(
     async with pods_of(msgspec.structs.replace(settings, seats_verify_ms=60_000), 1) as [pod]:
 
         async def heard() -> bool:
-            return pod.application.notices.is_heard
+            return pod.application.seat_change_bus.is_receiving
 
         await until(heard)
         hall = await open_hall(db, hold_ttl_s=1)

@@ -127,9 +127,9 @@ SEAT_CACHE = Counter(
 SEAT_READ_SECONDS = Histogram(
     "boxoffice_seat_read_seconds", "Time to read a schedule's seats.", buckets=_SECONDS
 )
-SEAT_NOTICES = Counter(
-    "boxoffice_seat_notices_total",
-    "Change notices between pods, by what became of them.",
+SEAT_CHANGE_MESSAGES = Counter(
+    "boxoffice_seat_change_messages_total",
+    "Seat change messages between pods, by result.",
     ("result",),
 )
 STREAMS_OPEN = Gauge(

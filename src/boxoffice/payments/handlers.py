@@ -11,13 +11,14 @@ from boxoffice.payments.store import (
     PaymentStore,
     PayOutcome,
 )
-from boxoffice.seats.publisher import Fact, SeatNews
+from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import SOLD
 
 
 class PayDecider:
-    """Decides payments of one schedule; `news` hears of each before its caller does, and `on_paid` of
-    the people who have paid.
+    """Decides payments of one schedule.
+
+    `publisher` publishes each payment before its caller is answered; `on_paid` receives the payers.
     """
 
     kind = "pay"
@@ -25,11 +26,11 @@ class PayDecider:
     def __init__(
         self,
         store: PaymentStore,
-        news: SeatNews | None = None,
+        publisher: SeatChangePublisher | None = None,
         on_paid: Callable[[UUID, Sequence[UUID]], None] | None = None,
     ) -> None:
         self._store = store
-        self._news = news
+        self._publisher = publisher
         self._on_paid = on_paid
 
     async def decide(
@@ -38,8 +39,8 @@ class PayDecider:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
         outcomes = await self._store.pay(key, commands)
-        if self._news is not None:
-            self._news.tell(key, _facts(commands, outcomes))
+        if self._publisher is not None:
+            self._publisher.publish(key, _seat_changes(commands, outcomes))
         if self._on_paid is not None:
             self._on_paid(key, _payers(commands, outcomes))
         return outcomes
@@ -49,14 +50,16 @@ class PayDecider:
     ) -> Sequence[PayOutcome | None]:
         """Return what an interrupted batch did."""
         outcomes = await self._store.find_payments(key, commands)
-        if self._news is not None and any(outcome is not None for outcome in outcomes):
-            self._news.doubt(key)
+        if self._publisher is not None and any(outcome is not None for outcome in outcomes):
+            self._publisher.invalidate(key)
         return outcomes
 
 
-def _facts(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> list[Fact]:
+def _seat_changes(
+    commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]
+) -> list[SeatChange]:
     return [
-        Fact(command.user_id, SOLD, outcome.payment.seat_ids, outcome.seat_versions)
+        SeatChange(command.user_id, SOLD, outcome.payment.seat_ids, outcome.seat_versions)
         for command, outcome in zip(commands, outcomes, strict=True)
         if outcome.name == "paid" and outcome.payment is not None
     ]

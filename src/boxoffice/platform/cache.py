@@ -192,36 +192,3 @@ class Cache(Generic[K, V]):
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._weight -= entry.weight
-
-
-class Once(Generic[V]):
-    """A value that is made when it is first asked for; concurrent callers share the making.
-
-    A failure is raised to those who wait, and the next caller tries again.
-    """
-
-    def __init__(self, make: Callable[[], Awaitable[V]]) -> None:
-        self._make = make
-        self._task: asyncio.Task[V] | None = None
-        self._value: V | None = None
-
-    @property
-    def is_made(self) -> bool:
-        """Whether the value is there."""
-        return self._value is not None
-
-    async def get(self) -> V:
-        """Return the value; at once, without giving way to anybody, where it is there."""
-        if self._value is not None:
-            return self._value
-        if self._task is None or (self._task.done() and self._failed(self._task)):
-            self._task = asyncio.create_task(self._run())
-        return await asyncio.shield(self._task)
-
-    async def _run(self) -> V:
-        self._value = await self._make()
-        return self._value
-
-    @staticmethod
-    def _failed(task: "asyncio.Task[V]") -> bool:
-        return task.cancelled() or task.exception() is not None

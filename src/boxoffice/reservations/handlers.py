@@ -18,7 +18,7 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
-from boxoffice.seats.publisher import Fact, SeatNews
+from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import AVAILABLE, HELD
 
 # How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
@@ -46,7 +46,8 @@ class Background:
 class HoldDecider:
     """Decides holds of one schedule; what the seat lock refuses never reaches PostgreSQL.
 
-    `news` hears of every hold before its caller does; `switch` says when the lock is asked at all.
+    `publisher` publishes every hold before its caller is answered; `switch` decides whether the lock
+    is used.
     """
 
     kind = "hold"
@@ -56,13 +57,13 @@ class HoldDecider:
         store: ReservationStore,
         seat_lock: SeatLock,
         background: Background,
-        news: SeatNews | None = None,
+        publisher: SeatChangePublisher | None = None,
         switch: LockSwitch | None = None,
     ) -> None:
         self._store = store
         self._seat_lock = seat_lock
         self._background = background
-        self._news = news
+        self._publisher = publisher
         self._switch = switch or LockSwitch()
 
     async def decide(
@@ -90,7 +91,7 @@ class HoldDecider:
         return {
             at: _claim(command)
             for at, command in enumerate(commands)
-            if self._news is None or self._news.knows_as_new(schedule_id, command.user_id)
+            if self._publisher is None or self._publisher.knows_as_new(schedule_id, command.user_id)
         }
 
     async def _refused(
@@ -131,14 +132,16 @@ class HoldDecider:
         commands: Sequence[HoldCommand],
         outcomes: Sequence[HoldOutcome],
     ) -> None:
-        if self._news is None:
+        if self._publisher is None:
             return
-        if self._collided(self._news, schedule_id, outcomes):
+        if self._collided(self._publisher, schedule_id, outcomes):
             self._switch.collided(schedule_id)
-        self._news.tell(schedule_id, _facts(commands, outcomes))
+        self._publisher.publish(schedule_id, _seat_changes(commands, outcomes))
 
     @staticmethod
-    def _collided(news: SeatNews, schedule_id: UUID, outcomes: Sequence[HoldOutcome]) -> bool:
+    def _collided(
+        publisher: SeatChangePublisher, schedule_id: UUID, outcomes: Sequence[HoldOutcome]
+    ) -> bool:
         """Say whether another process was faster, as far as this one can tell."""
         if any(outcome.name == "seat_busy" for outcome in outcomes):
             return True
@@ -149,7 +152,7 @@ class HoldDecider:
             for seat in one.held.seat_ids
         }
         lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
-        return bool(news.shows_free(schedule_id, [seat for seat in lost if seat not in won]))
+        return bool(publisher.shows_free(schedule_id, [seat for seat in lost if seat not in won]))
 
     def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
         if endings:
@@ -161,15 +164,17 @@ class HoldDecider:
         """Return what an interrupted batch did."""
         outcomes = await self._store.find_holds(key, commands)
         found = [pair for pair in zip(commands, outcomes, strict=True) if pair[1] is not None]
-        if self._news is not None and found:
-            facts = [Fact(one.user_id, HELD, one.seat_ids, ()) for one, _ in found]
-            self._news.tell(key, facts)
+        if self._publisher is not None and found:
+            changes = [SeatChange(one.user_id, HELD, one.seat_ids, ()) for one, _ in found]
+            self._publisher.publish(key, changes)
         return outcomes
 
 
-def _facts(commands: Sequence[HoldCommand], outcomes: Sequence[HoldOutcome]) -> list[Fact]:
+def _seat_changes(
+    commands: Sequence[HoldCommand], outcomes: Sequence[HoldOutcome]
+) -> list[SeatChange]:
     return [
-        Fact(
+        SeatChange(
             command.user_id,
             HELD,
             outcome.held.seat_ids,
@@ -203,16 +208,16 @@ def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
     return Ending(claim.owner, claim.seat_ids, taken_ms)
 
 
-def _fact_of_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> Fact:
+def _change_by_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> SeatChange:
     if outcome.returns_at is None:
-        return Fact(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
+        return SeatChange(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
     # Held for nobody until then, which for others is the same.
     ends_at = outcome.returns_at.timestamp()
-    return Fact(command.user_id, HELD, outcome.seat_ids, outcome.seat_versions, ends_at)
+    return SeatChange(command.user_id, HELD, outcome.seat_ids, outcome.seat_versions, ends_at)
 
 
 class ReleaseDecider:
-    """Decides releases of one schedule; `news` and the seat lock hear of them before the callers."""
+    """Decides releases of one schedule; they are published before their callers are answered."""
 
     kind = "release"
 
@@ -220,12 +225,12 @@ class ReleaseDecider:
         self,
         store: ReservationStore,
         seat_lock: SeatLock,
-        news: SeatNews | None = None,
+        publisher: SeatChangePublisher | None = None,
         switch: LockSwitch | None = None,
     ) -> None:
         self._store = store
         self._seat_lock = seat_lock
-        self._news = news
+        self._publisher = publisher
         self._switch = switch or LockSwitch()
 
     async def decide(
@@ -257,9 +262,9 @@ class ReleaseDecider:
             for command, outcome in zip(commands, outcomes, strict=True)
             if outcome.name == "released"
         ]
-        if self._news is not None and released:
-            facts = [_fact_of_release(command, outcome) for command, outcome in released]
-            await self._news.tell_first(schedule_id, facts)
+        if self._publisher is not None and released:
+            changes = [_change_by_release(command, outcome) for command, outcome in released]
+            await self._publisher.publish_and_wait(schedule_id, changes)
         if not self._switch.is_off:
             # Also while nothing is claimed here: another pod may have, a moment ago.
             endings = [Ending(rules.lock_owner(c.user_id, o.key), o.seat_ids) for c, o in released]

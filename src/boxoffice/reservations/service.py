@@ -27,9 +27,9 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
-from boxoffice.platform.cache import Once
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Chase, Seating
 from boxoffice.reservations.handlers import HoldDecider, ReleaseDecider
@@ -115,7 +115,7 @@ class Reservations:
         self._limits = limits
         self._passes = passes or _NoPasses()
         # Goes with its layout, which the catalog keeps as long as somebody asks for it.
-        self._chases: WeakKeyDictionary[Layout, Once[Chase]] = WeakKeyDictionary()
+        self._chases: WeakKeyDictionary[Layout, SingleFlight[Chase]] = WeakKeyDictionary()
 
     async def hold(
         self,
@@ -310,7 +310,7 @@ class Reservations:
         once = self._chases.get(layout)
         if once is None:
             seats = layout.seats  # and not the layout, which would then keep itself
-            once = self._chases[layout] = Once(partial(_new_chase, seats))
+            once = self._chases[layout] = SingleFlight(partial(_new_chase, seats))
         return await once.get()
 
     async def get(self, user_id: UUID, reservation: ScopedId) -> Reservation:

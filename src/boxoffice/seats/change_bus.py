@@ -1,4 +1,4 @@
-"""Change notices between pods: each tells the others which seats it has just changed.
+"""PositionChange notices between pods: each tells the others which seats it has just changed.
 
 They carry nothing that must not be lost. Messages of a sender are numbered, so that a lost one is
 noticed with the next, and every sender says each second that it is there; who has missed something
@@ -22,7 +22,7 @@ from msgspec import Meta
 from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.seats.seat_maps import SeatMaps
-from boxoffice.seats.states import BLOCKED, Change
+from boxoffice.seats.states import BLOCKED, PositionChange
 
 CHANNEL = "boxoffice:seats"
 
@@ -32,7 +32,7 @@ _HEAD = struct.Struct(">B16s8sQ")
 _WITH_SCHEDULE = 17
 _NO_SCHEDULE = bytes(16)
 
-_BEAT_S = 1.0
+_HEARTBEAT_S = 1.0
 # Without a message for so long, one's own signs of life included, nothing comes in any more.
 _SILENCE_S = 2.5
 _FORGET_PEER_S = 5.0
@@ -42,8 +42,8 @@ _BACKOFF_LAST_S = 2.0
 _WAITING_MAX = 20_000
 
 
-class _Told(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """A `Change` as others may send it."""
+class _WireChange(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A `PositionChange` as others may send it."""
 
     position: Annotated[int, Meta(ge=0, lt=1 << 31)]
     state: Annotated[int, Meta(ge=0, le=BLOCKED)]
@@ -53,16 +53,16 @@ class _Told(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[_Told]).decode
+_decode = msgspec.msgpack.Decoder(list[_WireChange]).decode
 
 
 @dataclass(slots=True)
 class _Peer:
     number: int
-    heard_at: float
+    received_at: float
 
 
-class Notices:
+class SeatChangeBus:
     """Sends this process's changes and takes the others' over; `run` listens until cancelled."""
 
     def __init__(
@@ -77,11 +77,11 @@ class Notices:
         self._me = secrets.token_bytes(8)
         self._number = 0
         self._peers: dict[bytes, _Peer] = {}
-        self._heard_me_at = -math.inf
-        self._is_heard = False
+        self._received_own_at = -math.inf
+        self._is_receiving = False
         self._has_lost = False
         # None among a schedule's changes: the others are to read it again.
-        self._waiting: dict[UUID, list[Change | None]] = {}
+        self._waiting: dict[UUID, list[PositionChange | None]] = {}
         self._waiting_count = 0
         self._sending = asyncio.Lock()
         # A sign of life is wanted before its time.
@@ -94,11 +94,11 @@ class Notices:
         return bool(self._peers)
 
     @property
-    def is_heard(self) -> bool:
+    def is_receiving(self) -> bool:
         """Whether what is published comes in here."""
-        return self._is_heard
+        return self._is_receiving
 
-    def post(self, schedule_id: UUID, changes: Sequence[Change]) -> None:
+    def post(self, schedule_id: UUID, changes: Sequence[PositionChange]) -> None:
         """Tell the others soon; nobody waits for it. No changes: let them read the schedule again."""
         if not self._peers:
             return
@@ -110,7 +110,7 @@ class Notices:
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
 
-    async def deliver(self, schedule_id: UUID, changes: Sequence[Change]) -> None:
+    async def deliver(self, schedule_id: UUID, changes: Sequence[PositionChange]) -> None:
         """Tell the others, and return when Valkey has it or is not to be reached."""
         if self._peers:
             await self._send(schedule_id, changes)
@@ -124,18 +124,18 @@ class Notices:
         """Listen and give signs of life until cancelled; a lost subscription is taken up again."""
         # Neither is of use without the other, so what ends one ends both.
         async with asyncio.TaskGroup() as both:
-            both.create_task(self._beat())
+            both.create_task(self._send_heartbeats())
             both.create_task(self._listen())
 
-    def hear(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> None:
         """Take a message over."""
         if len(message) < _HEAD.size or message[0] != _FORMAT:
-            self._not_understood(message)
+            self._reject(message)
             return
         _, schedule, sender, number = _HEAD.unpack_from(message)
         if sender == self._me:
-            self._heard_me_at = self._clock()
-            if not self._is_heard:
+            self._received_own_at = self._clock()
+            if not self._is_receiving:
                 self.check()
             return
         self._note_peer(sender, number)
@@ -143,13 +143,14 @@ class Notices:
             return
         schedule_id = UUID(bytes=schedule)
         try:
-            told = _decode(message[_HEAD.size :])
+            decoded = _decode(message[_HEAD.size :])
         except msgspec.DecodeError:
-            self._not_understood(message)
+            self._reject(message)
             return
-        telemetry.SEAT_NOTICES.labels("heard").inc()
+        telemetry.SEAT_CHANGE_MESSAGES.labels("received").inc()
         changes = [
-            Change(one.position, one.state, one.expires_at, one.version, one.person) for one in told
+            PositionChange(one.position, one.state, one.expires_at, one.version, one.person)
+            for one in decoded
         ]
         if changes:
             self._seat_maps.apply(schedule_id, changes)
@@ -160,32 +161,32 @@ class Notices:
         """Notice what has gone silent: this process's own subscription, and others."""
         now = self._clock()
         for sender in [
-            one for one, peer in self._peers.items() if now - peer.heard_at > _FORGET_PEER_S
+            one for one, peer in self._peers.items() if now - peer.received_at > _FORGET_PEER_S
         ]:
             del self._peers[sender]
-        is_heard = now - self._heard_me_at < _SILENCE_S
-        if is_heard is not self._is_heard:
-            self._is_heard = is_heard
-            self._seat_maps.listening(is_heard)
+        is_receiving = now - self._received_own_at < _SILENCE_S
+        if is_receiving is not self._is_receiving:
+            self._is_receiving = is_receiving
+            self._seat_maps.listening(is_receiving)
             # What was said in the meantime was not heard.
             self._seat_maps.doubt_all()
-            if not is_heard:
+            if not is_receiving:
                 self._has_lost = True
-                telemetry.log.warning("seat_notices_lost")
+                telemetry.log.warning("seat_change_bus_lost")
             elif self._has_lost:
-                telemetry.log.info("seat_notices_heard")
+                telemetry.log.info("seat_change_bus_restored")
 
     def _note_peer(self, sender: bytes, number: int) -> None:
         peer = self._peers.get(sender)
         if peer is None or number != peer.number + 1:
-            telemetry.SEAT_NOTICES.labels("missed").inc()
+            telemetry.SEAT_CHANGE_MESSAGES.labels("missed").inc()
             self._seat_maps.doubt_all()
         if peer is None:
             self._wanted.set()  # a newcomer is to know of this process soon
         self._peers[sender] = _Peer(number, self._clock())
 
-    def _not_understood(self, message: bytes) -> None:
-        telemetry.SEAT_NOTICES.labels("not_understood").inc()
+    def _reject(self, message: bytes) -> None:
+        telemetry.SEAT_CHANGE_MESSAGES.labels("invalid").inc()
         if len(message) < _WITH_SCHEDULE:
             self._seat_maps.doubt_all()
         elif message[1:_WITH_SCHEDULE] != _NO_SCHEDULE:
@@ -196,7 +197,7 @@ class Notices:
         self._waiting.clear()
         self._waiting_count = 0
         self._number += 1
-        telemetry.SEAT_NOTICES.labels("unsent").inc()
+        telemetry.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -204,7 +205,9 @@ class Notices:
             for schedule_id, changes in waiting.items():
                 await self._send(schedule_id, () if None in changes else changes)
 
-    async def _send(self, schedule_id: UUID | None, changes: Sequence[Change | None]) -> None:
+    async def _send(
+        self, schedule_id: UUID | None, changes: Sequence[PositionChange | None]
+    ) -> None:
         # One after the other: two connections could overtake each other, which looks like a loss.
         async with self._sending:
             self._number += 1
@@ -213,18 +216,18 @@ class Notices:
             try:
                 await self._valkey.command("PUBLISH", CHANNEL, head + _encode(changes))
             except ValkeyAway:
-                telemetry.SEAT_NOTICES.labels("unsent").inc()
+                telemetry.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
             else:
-                telemetry.SEAT_NOTICES.labels("sent").inc()
+                telemetry.SEAT_CHANGE_MESSAGES.labels("sent").inc()
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             await self._send(None, ())
             self.check()
             self._wanted.clear()
             # Not `wait_for`: where the event comes with a cancellation, it returns and goes on.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_BEAT_S):
+                async with asyncio.timeout(_HEARTBEAT_S):
                     await self._wanted.wait()
 
     async def _listen(self) -> None:
@@ -235,12 +238,12 @@ class Notices:
                     self._wanted.set()
                     async for message in messages:
                         backoff_s = _BACKOFF_FIRST_S
-                        self.hear(message)
+                        self.receive(message)
             except ValkeyAway:
                 pass
             except Exception as error:  # the subscription outlives whatever one message brings
-                telemetry.log.error("seat_notice_failed", exc_info=error)
-            self._heard_me_at = -math.inf
+                telemetry.log.error("seat_change_message_failed", exc_info=error)
+            self._received_own_at = -math.inf
             self.check()
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, _BACKOFF_LAST_S)

@@ -1,20 +1,20 @@
-"""What this process has decided about seats: told to its own memory first, and then to other pods."""
+"""Publishes this process's seat decisions: to its own seat cache first, then to other pods."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from boxoffice.seats.change_bus import Notices
+from boxoffice.seats.change_bus import SeatChangeBus
 from boxoffice.seats.seat_maps import SeatMaps
-from boxoffice.seats.states import Change, person_bits
+from boxoffice.seats.states import PositionChange, person_bits
 
 
-class Fact(NamedTuple):
-    """What the database decided about the seats of one reservation.
+class SeatChange(NamedTuple):
+    """The database's decision about the seats of one reservation.
 
-    `versions` are the seats' new versions in the order of `seat_ids`, 0 for a seat that it did not
-    change; none at all where the decision is known and the versions are not. `expires_at` in seconds
-    since the epoch, 0 unless the seats are held.
+    `versions` are the seats' new versions in the order of `seat_ids`, 0 for an unchanged seat; empty
+    where the decision is known but its versions are not. `expires_at` is in seconds since the epoch,
+    0 unless the seats are held.
     """
 
     user_id: UUID
@@ -24,35 +24,38 @@ class Fact(NamedTuple):
     expires_at: float = 0.0
 
 
-class SeatNews:
-    """Takes decisions over before their callers hear of them."""
+class SeatChangePublisher:
+    """Applies decisions to this process's seat cache and sends them to other pods.
 
-    def __init__(self, seat_maps: SeatMaps, notices: Notices) -> None:
+    Callers publish a decision before they answer its request.
+    """
+
+    def __init__(self, seat_maps: SeatMaps, change_bus: SeatChangeBus) -> None:
         self._seat_maps = seat_maps
-        self._notices = notices
+        self._change_bus = change_bus
 
     @property
     def has_peers(self) -> bool:
-        """Whether there are other processes that sell the same seats."""
-        return self._notices.has_peers
+        """Whether other processes sell the same seats."""
+        return self._change_bus.has_peers
 
-    def tell(self, schedule_id: UUID, facts: Iterable[Fact]) -> None:
-        """Take facts over, and tell others in the background."""
-        changes = self._take(schedule_id, facts)
-        if changes is not None:
-            self._notices.post(schedule_id, changes)
+    def publish(self, schedule_id: UUID, changes: Iterable[SeatChange]) -> None:
+        """Apply changes, and send them in the background."""
+        applied = self._apply(schedule_id, changes)
+        if applied is not None:
+            self._change_bus.post(schedule_id, applied)
 
-    async def tell_first(self, schedule_id: UUID, facts: Iterable[Fact]) -> None:
-        """Take facts over and tell others; return when they can know, or after Valkey's deadline."""
-        changes = self._take(schedule_id, facts)
-        if changes is not None:
-            await self._notices.deliver(schedule_id, changes)
+    async def publish_and_wait(self, schedule_id: UUID, changes: Iterable[SeatChange]) -> None:
+        """Apply changes and send them; return when Valkey has them, or after Valkey's deadline."""
+        applied = self._apply(schedule_id, changes)
+        if applied is not None:
+            await self._change_bus.deliver(schedule_id, applied)
         self._seat_maps.show_now(schedule_id)
 
-    def doubt(self, schedule_id: UUID) -> None:
-        """Have everybody look themselves: what was decided is known, and not in which order."""
+    def invalidate(self, schedule_id: UUID) -> None:
+        """Have every pod read the schedule again: the order of the decisions is not known."""
         self._seat_maps.doubt(schedule_id)
-        self._notices.post(schedule_id, ())
+        self._change_bus.post(schedule_id, ())
 
     def knows_as_new(self, schedule_id: UUID, user_id: UUID) -> bool:
         """Say whether a person has surely never had a reservation in the schedule."""
@@ -62,26 +65,28 @@ class SeatNews:
         """Return which of the seats were believed to be free until now."""
         return self._seat_maps.shows_free(schedule_id, seat_ids)
 
-    def _take(self, schedule_id: UUID, facts: Iterable[Fact]) -> list[Change] | None:
-        """Apply facts; return what to tell: an empty list where others must look themselves, None
-        where there is nothing to tell.
+    def _apply(
+        self, schedule_id: UUID, changes: Iterable[SeatChange]
+    ) -> list[PositionChange] | None:
+        """Apply changes; return those to send: an empty list where other pods must read the schedule
+        again, None where nothing changed.
         """
-        changes: list[Change] = []
-        is_known = True
-        for fact in facts:
-            at = self._seat_maps.position(schedule_id, fact.seat_ids)
-            if at is None or len(fact.versions) != len(at):
-                is_known = False
+        applied: list[PositionChange] = []
+        is_complete = True
+        for change in changes:
+            at = self._seat_maps.position(schedule_id, change.seat_ids)
+            if at is None or len(change.versions) != len(at):
+                is_complete = False
                 continue
-            person = person_bits(fact.user_id.int)
-            changes += [
-                Change(position, fact.state, fact.expires_at, version, person)
-                for position, version in zip(at, fact.versions, strict=True)
+            person = person_bits(change.user_id.int)
+            applied += [
+                PositionChange(position, change.state, change.expires_at, version, person)
+                for position, version in zip(at, change.versions, strict=True)
                 if version
             ]
-        if changes:
-            self._seat_maps.apply(schedule_id, changes)
-        if not is_known:
+        if applied:
+            self._seat_maps.apply(schedule_id, applied)
+        if not is_complete:
             self._seat_maps.doubt(schedule_id)
             return []
-        return changes or None
+        return applied or None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from boxoffice.seats.layout import compute
-from boxoffice.seats.states import LiveStates, Reading
+from boxoffice.seats.states import LiveStates, StoredStates
 
 # A schedule is read for at most one part in so many of the time, however large it is.
 _READ_SHARE = 20
@@ -19,14 +19,14 @@ _PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
-class Ages:
+class MaxAge:
     """How old a reading may be, in seconds: without notices of other pods, and with them."""
 
     unheard_s: float
     heard_s: float
 
 
-class Watch:
+class SnapshotRefresher:
     """The live states of one schedule; `clock` is monotonic, in seconds; `has_read` hears of readings.
 
     At most one reading is under way at a time, and those who want one that began before they asked
@@ -36,8 +36,8 @@ class Watch:
 
     def __init__(
         self,
-        read: Callable[[], Awaitable[Reading]],
-        ages: Ages,
+        read: Callable[[], Awaitable[StoredStates]],
+        ages: MaxAge,
         listening: Callable[[], bool],
         clock: Callable[[], float],
         has_read: Callable[[], None] = lambda: None,

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from boxoffice.platform.cache import Once
+from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.platform.values import Money
 from boxoffice.seats import gzip_parts
 from boxoffice.seats.layout import Layout, compute
@@ -33,7 +33,7 @@ class _SeatShape(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Pieces:
+class MapTemplate:
     """The parts of a map's JSON that do not change: what stands before each status.
 
     `tag` names the layout's bytes.
@@ -67,13 +67,13 @@ def _joined(part: bytes, status: bytes) -> bytes:
     return b"".join(pieces)
 
 
-class Packer:
+class GzipPartCache:
     """The compressed parts of a layout's map as they were made last, each with the states in it."""
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[bytes, gzip_parts.Part]] = {}
 
-    def stream(self, pieces: Pieces, version: int, status: bytes) -> bytes:
+    def stream(self, pieces: MapTemplate, version: int, status: bytes) -> bytes:
         """Return the compressed JSON; may run in several threads at once."""
         parts = [gzip_parts.pack(pieces.opening(version))]
         for at, part in enumerate(pieces.parts):
@@ -85,7 +85,7 @@ class Packer:
         return gzip_parts.stream([*parts, gzip_parts.pack(pieces.closing)])
 
 
-def cut(layout: Layout) -> Pieces:
+def cut(layout: Layout) -> MapTemplate:
     """Encode what does not change."""
     encode = msgspec.json.Encoder().encode
     head = encode({"schedule_id": layout.schedule_id, "currency": layout.currency})[:-1]
@@ -95,7 +95,7 @@ def cut(layout: Layout) -> Pieces:
     digest = blake2b(head, digest_size=8)
     for part in parts:
         digest.update(part)
-    return Pieces(head, parts, digest.hexdigest())
+    return MapTemplate(head, parts, digest.hexdigest())
 
 
 def _befores(layout: Layout, start: int, encode: Callable[[object], bytes]) -> Iterator[bytes]:
@@ -110,7 +110,13 @@ def _befores(layout: Layout, start: int, encode: Callable[[object], bytes]) -> I
 class _Rendering:
     """Makes the forms of one version. It knows nothing of who keeps them: see `RenderedMap`."""
 
-    def __init__(self, pieces: "Once[Pieces]", packer: Packer, version: int, status: bytes) -> None:
+    def __init__(
+        self,
+        pieces: "SingleFlight[MapTemplate]",
+        packer: GzipPartCache,
+        version: int,
+        status: bytes,
+    ) -> None:
         self.took_s = 0.0
         self._pieces = pieces
         self._packer = packer
@@ -143,14 +149,20 @@ class RenderedMap:
     bodies would lie there until the garbage collector, which counts objects and not their size, comes.
     """
 
-    def __init__(self, pieces: "Once[Pieces]", packer: Packer, version: int, status: bytes) -> None:
+    def __init__(
+        self,
+        pieces: "SingleFlight[MapTemplate]",
+        packer: GzipPartCache,
+        version: int,
+        status: bytes,
+    ) -> None:
         self.version = version
         self.status = status
         self._pieces = pieces
         self._tag = ""
         self._rendering = _Rendering(pieces, packer, version, status)
-        self._body = Once(self._rendering.encode)
-        self._gzip = Once(self._rendering.compress)
+        self._body = SingleFlight(self._rendering.encode)
+        self._gzip = SingleFlight(self._rendering.compress)
 
     @property
     def took_s(self) -> float:

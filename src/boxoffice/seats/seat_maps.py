@@ -13,7 +13,8 @@ from uuid import UUID
 
 from boxoffice.errors import IntegrityError, ScheduleNotFound, Unavailable
 from boxoffice.observability import telemetry
-from boxoffice.platform.cache import Cache, Once
+from boxoffice.platform.cache import Cache
+from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.seats.layout import (
     INLINE_SEATS_MAX,
     Layout,
@@ -22,19 +23,19 @@ from boxoffice.seats.layout import (
     packed,
     positions,
 )
-from boxoffice.seats.refresher import Ages, Watch
-from boxoffice.seats.rendering import Packer, Pieces, RenderedMap, cut
+from boxoffice.seats.refresher import MaxAge, SnapshotRefresher
+from boxoffice.seats.rendering import GzipPartCache, MapTemplate, RenderedMap, cut
 from boxoffice.seats.states import (
     AVAILABLE,
     BLOCKED,
     HELD,
     SOLD,
-    Change,
     LiveStates,
-    Reading,
-    Sale,
+    PositionChange,
+    SaleWindow,
+    StoredStates,
     person_bits,
-    reading_of,
+    unpack_states,
 )
 from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
 from boxoffice.settings import Settings
@@ -76,7 +77,7 @@ class SeatStates:
     status: bytes
 
 
-class Glimpse(NamedTuple):
+class SeatSnapshot(NamedTuple):
     """What a schedule looks like at this moment: a byte per seat as in `SeatStates`.
 
     `due_in_s` is the time until that changes by itself (a hold lapses, the sale opens or closes), and
@@ -94,16 +95,16 @@ class _LayoutOutdated(Exception):
     """The schedule has other seats than its layout: somebody has changed them by hand."""
 
 
-class _Sheet:
+class ScheduleEntry:
     """A schedule as it is kept: its layout, its states, and what was last shown of both."""
 
     def __init__(self, layout: Layout, *, is_public: bool) -> None:
         self.layout = layout
         # Whether it may be shown and sold, as far as is known; who has tickets sees its seats anyhow.
         self.is_public = is_public
-        self.pieces: Once[Pieces] = Once(self._cut)
-        self.packer = Packer()
-        self.watch: Watch
+        self.pieces: SingleFlight[MapTemplate] = SingleFlight(self._cut)
+        self.packer = GzipPartCache()
+        self.watch: SnapshotRefresher
         self.states: SeatStates | None = None
         self.rendered: RenderedMap | None = None
         self.rendered_at = -math.inf
@@ -112,7 +113,7 @@ class _Sheet:
         self._next: RenderedMap | None = None
         self._making: asyncio.Task[None] | None = None
 
-    async def _cut(self) -> Pieces:
+    async def _cut(self) -> MapTemplate:
         return await compute(len(self.layout.seats), lambda: cut(self.layout))
 
     def show(self, live: LiveStates, now: float, at: float, rest_s: float) -> RenderedMap:
@@ -189,8 +190,8 @@ class SeatMaps:
         self._listening = False
         self._followers: dict[UUID, Callable[[], None]] = {}
         self._rest_s = settings.seats_cache_ms / 1000
-        self._ages = Ages(self._rest_s, max(settings.seats_verify_ms / 1000, self._rest_s))
-        self._sheets: Cache[UUID, _Sheet] = Cache(
+        self._ages = MaxAge(self._rest_s, max(settings.seats_verify_ms / 1000, self._rest_s))
+        self._sheets: Cache[UUID, ScheduleEntry] = Cache(
             self._load_sheet,
             ttl_s=lambda _sheet: math.inf,
             weigh=lambda sheet: 1 + len(sheet.layout.seats),
@@ -252,7 +253,7 @@ class SeatMaps:
         sheet, live = await self._watched(schedule_id, None)
         return sheet.show(live, self._now(), self._clock(), self._rest_s)
 
-    async def glimpse(self, schedule_id: UUID) -> Glimpse:
+    async def glimpse(self, schedule_id: UUID) -> SeatSnapshot:
         """Return what is shown of a schedule at this moment; raise `ScheduleNotFound`."""
         began = self._clock()
         await self._sheets.get(schedule_id)
@@ -262,7 +263,7 @@ class SeatMaps:
         status = live.shown(now)
         due_at = min(live.next_lapse_at, live.sale.next_turn_at(now))
         on_sale = live.sale.surely_on(now, 0)
-        return Glimpse(live.version, status, on_sale, due_at - now, loading_s)
+        return SeatSnapshot(live.version, status, on_sale, due_at - now, loading_s)
 
     def follow(self, schedule_id: UUID, wake: Callable[[], None]) -> None:
         """Have `wake` called, one per schedule, when a glimpse of it may differ from the last one."""
@@ -336,7 +337,7 @@ class SeatMaps:
         """Say whether other pods' notices come in."""
         self._listening = heard
 
-    def apply(self, schedule_id: UUID, changes: Iterable[Change]) -> None:
+    def apply(self, schedule_id: UUID, changes: Iterable[PositionChange]) -> None:
         """Take changes over, those that are newer than what is known, if the schedule is kept here."""
         sheet = self._sheets.peek(schedule_id)
         if sheet is None or sheet.watch.live is None:
@@ -401,7 +402,7 @@ class SeatMaps:
         if wake is not None:
             wake()
 
-    def _kept(self) -> Iterator[_Sheet]:
+    def _kept(self) -> Iterator[ScheduleEntry]:
         return iter(self._sheets.values())
 
     def _known(self, schedule_id: UUID, user_id: UUID) -> tuple[Layout, LiveStates] | None:
@@ -429,7 +430,7 @@ class SeatMaps:
 
     async def _watched(
         self, schedule_id: UUID, max_age_s: float | None
-    ) -> tuple[_Sheet, LiveStates]:
+    ) -> tuple[ScheduleEntry, LiveStates]:
         for _ in range(_READS_MAX):
             sheet = await self._sheets.get(schedule_id)
             try:
@@ -443,15 +444,15 @@ class SeatMaps:
             return sheet, live
         raise IntegrityError(f"the seats of schedule {schedule_id} do not stand still")
 
-    async def _load_sheet(self, schedule_id: UUID) -> _Sheet:
+    async def _load_sheet(self, schedule_id: UUID) -> ScheduleEntry:
         # The schedule is read first: seats that are read after it was opened are final.
         schedule = await self._store.public_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
         layout = await self._load_layout(schedule_id, schedule)
-        sheet = _Sheet(layout, is_public=schedule.is_public)
+        sheet = ScheduleEntry(layout, is_public=schedule.is_public)
         read = partial(self._read, sheet)
-        sheet.watch = Watch(
+        sheet.watch = SnapshotRefresher(
             read,
             self._ages,
             lambda: self._listening,
@@ -466,7 +467,7 @@ class SeatMaps:
         index = await compute(len(seats), lambda: positions(seats.ids))
         return Layout(schedule_id, schedule.currency, seats, index)
 
-    async def _read(self, sheet: _Sheet) -> Reading:
+    async def _read(self, sheet: ScheduleEntry) -> StoredStates:
         began = time.monotonic()
         row = await self._store.seat_states(sheet.layout.schedule_id)
         sheet.is_public = row is not None
@@ -480,13 +481,13 @@ class SeatMaps:
         return reading
 
 
-def _unpacked(row: StatesRow, people_before: bytes) -> Reading:
-    return reading_of(
+def _unpacked(row: StatesRow, people_before: bytes) -> StoredStates:
+    return unpack_states(
         now=row.now,
         states=row.states,
         expires_at=row.expires_at,
         versions=row.versions,
         people=row.people,
         people_before=people_before,
-        sale=Sale(row.is_open, row.opens_at, row.closes_at),
+        sale=SaleWindow(row.is_open, row.opens_at, row.closes_at),
     )

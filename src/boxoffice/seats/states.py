@@ -35,7 +35,7 @@ _PART = 256
 _LAPSES_SPARE = 1_024
 
 
-class Change(NamedTuple):
+class PositionChange(NamedTuple):
     """What became of a seat; `expires_at` in seconds since the epoch, 0 unless it is held.
 
     `person` is `person_bits` of who holds, pays or gives back.
@@ -48,7 +48,7 @@ class Change(NamedTuple):
     person: int
 
 
-class Sale(NamedTuple):
+class SaleWindow(NamedTuple):
     """Whether and between which moments (seconds since the epoch) a schedule is on sale."""
 
     is_open: bool
@@ -66,7 +66,7 @@ class Sale(NamedTuple):
         return min(turns, default=float("inf"))
 
 
-class Reading(NamedTuple):
+class StoredStates(NamedTuple):
     """One reading of the database: every seat, who has had a reservation, and the sale.
 
     `people` are those of `people_told`, the last eight bytes of each id, whom the reading before that
@@ -78,7 +78,7 @@ class Reading(NamedTuple):
     expires_at: "array[float]"
     versions: "array[int]"
     people: "array[int]"
-    sale: Sale
+    sale: SaleWindow
     people_told: bytes = b""
 
 
@@ -108,7 +108,7 @@ class People:
             bits[two >> 3] |= 1 << (two & 7)
 
 
-def reading_of(
+def unpack_states(
     *,
     now: float,
     states: bytes,
@@ -116,14 +116,14 @@ def reading_of(
     versions: bytes,
     people: bytes,
     people_before: bytes = b"",
-    sale: Sale,
-) -> Reading:
+    sale: SaleWindow,
+) -> StoredStates:
     """Unpack a reading: numbers as PostgreSQL sends them, the most significant byte first.
 
     `expires_at` are doubles, `versions` have eight bytes, `people` are the last eight of each id;
     `people_before` are those of the reading before, which are left out where they stand in one place.
     """
-    return Reading(
+    return StoredStates(
         now,
         states,
         _numbers("d", expires_at),
@@ -157,7 +157,7 @@ def person_bits(user_id: int) -> int:
     return user_id & _TAIL
 
 
-class _Lapses:
+class _ExpiryQueue:
     """Ends of holds by time; holds of one schedule last equally long, so most come in at the end."""
 
     def __init__(self) -> None:
@@ -202,14 +202,14 @@ class LiveStates:
     behind which somebody's unknown reservation may hide. `changes` counts what has become visible.
     """
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: StoredStates) -> None:
         self._states = bytearray(reading.states)
         self._shown = bytearray(reading.states)
         self._expires_at = reading.expires_at
         self._versions = reading.versions
-        self._lapses = _Lapses()
+        self._lapses = _ExpiryQueue()
         self._fill_lapses()
-        self._since: dict[int, Change] = {}
+        self._since: dict[int, PositionChange] = {}
         self._reading = False
         self.people = People(len(reading.states))
         self.people.include(reading.people)
@@ -245,7 +245,7 @@ class LiveStates:
         """Say whether a seat is shown as available."""
         return self._shown[position] == AVAILABLE
 
-    def apply(self, change: Change) -> bool:
+    def apply(self, change: PositionChange) -> bool:
         """Take a change over if it is newer than what is known; say whether it was.
 
         Raises `IndexError` for a seat that does not exist.
@@ -276,7 +276,7 @@ class LiveStates:
         self._reading = True
         self._since = {}
 
-    def take_over(self, reading: Reading) -> None:
+    def take_over(self, reading: StoredStates) -> None:
         """Believe a reading that began at `begin_reading`, but for what has changed since."""
         since, self._since = self._since, {}
         self._reading = False
@@ -312,7 +312,7 @@ class LiveStates:
             at = self._shown.find(HELD, at + 1)
         self._lapses.fill(ends)
 
-    def _differences(self, reading: Reading) -> Iterator[int]:
+    def _differences(self, reading: StoredStates) -> Iterator[int]:
         """Yield where the reading says something else; equal parts are compared in one go."""
         pairs = [
             (memoryview(old).cast("B"), memoryview(new).cast("B"), memoryview(old).itemsize)
@@ -330,7 +330,7 @@ class LiveStates:
             ):
                 yield from self._differences_in(reading, start)
 
-    def _differences_in(self, reading: Reading, start: int) -> Iterator[int]:
+    def _differences_in(self, reading: StoredStates, start: int) -> Iterator[int]:
         for at in range(start, min(start + _PART, len(self._states))):
             if (
                 self._versions[at] != reading.versions[at]

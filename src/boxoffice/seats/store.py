@@ -18,7 +18,7 @@ class PublicSchedule(NamedTuple):
 
 
 class StatesRow(NamedTuple):
-    """One reading of a schedule's seats; `seat_states.reading_of` unpacks it."""
+    """One reading of a schedule's seats; `seat_states.unpack_states` unpacks it."""
 
     seats: int
     now: float

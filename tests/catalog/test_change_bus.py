@@ -1,4 +1,4 @@
-"""Notices between processes: what comes twice, late, damaged or never."""
+"""Messages between processes: duplicated, late, damaged or lost."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey, ValkeyAway
-from boxoffice.seats.change_bus import CHANNEL, Notices
-from boxoffice.seats.publisher import Fact, SeatNews
+from boxoffice.seats.change_bus import CHANNEL, SeatChangeBus
+from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import AVAILABLE, HELD, SeatMaps
-from boxoffice.seats.states import Change
+from boxoffice.seats.states import PositionChange
 from boxoffice.seats.store import SeatStore, StatesRow
 from boxoffice.settings import Settings
 from tests.support.waiting import until
@@ -37,17 +37,17 @@ class Tape:
 
 
 class Side:
-    """One process: its maps and its notices, on a tape."""
+    """One process: its seat maps and its change bus, on a tape."""
 
     def __init__(self, shop: Shop) -> None:
         self.tape = Tape()
         self.maps = shop.seat_maps
-        self.notices = Notices(self.tape, shop.seat_maps)  # type: ignore[arg-type]
-        self.news = SeatNews(shop.seat_maps, self.notices)
+        self.seat_change_bus = SeatChangeBus(self.tape, shop.seat_maps)  # type: ignore[arg-type]
+        self.publisher = SeatChangePublisher(shop.seat_maps, self.seat_change_bus)
 
     async def greet(self, other: "Side") -> None:
-        await self.notices._send(None, ())
-        other.notices.hear(self.tape.messages.pop())
+        await self.seat_change_bus._send(None, ())
+        other.seat_change_bus.receive(self.tape.messages.pop())
 
 
 @pytest.fixture
@@ -63,8 +63,10 @@ async def sides(make_shop: Callable[[], Shop]) -> tuple[Side, Side, UUID]:
     return seller, listener, sold.schedule_id
 
 
-def _fact(state: int, version: int, seat: str = "1-1-1", person: UUID | None = None) -> Fact:
-    return Fact(person or uuid4(), state, [seat], [version], FAR if state == HELD else 0.0)
+def _seat_change(
+    state: int, version: int, seat: str = "1-1-1", person: UUID | None = None
+) -> SeatChange:
+    return SeatChange(person or uuid4(), state, [seat], [version], FAR if state == HELD else 0.0)
 
 
 async def _status(side: Side, schedule_id: UUID) -> bytes:
@@ -73,9 +75,14 @@ async def _status(side: Side, schedule_id: UUID) -> bytes:
 
 
 async def _sell(seller: Side, schedule_id: UUID) -> list[bytes]:
-    for fact in (_fact(HELD, 2), _fact(AVAILABLE, 3), _fact(HELD, 4), _fact(HELD, 2, "1-1-2")):
-        seller.news.tell(schedule_id, [fact])
-        await seller.notices.finish()
+    for change in (
+        _seat_change(HELD, 2),
+        _seat_change(AVAILABLE, 3),
+        _seat_change(HELD, 4),
+        _seat_change(HELD, 2, "1-1-2"),
+    ):
+        seller.publisher.publish(schedule_id, [change])
+        await seller.seat_change_bus.finish()
     return seller.tape.messages
 
 
@@ -84,7 +91,7 @@ async def test_what_comes_late_or_twice_changes_nothing(sides: tuple[Side, Side,
     messages = await _sell(seller, schedule_id)
     assert len(messages) == 4
     for message in [*reversed(messages), *messages]:
-        listener.notices.hear(message)
+        listener.seat_change_bus.receive(message)
     assert await _status(listener, schedule_id) == bytes([HELD, HELD, AVAILABLE])
     assert await _status(seller, schedule_id) == bytes([HELD, HELD, AVAILABLE])
 
@@ -93,9 +100,9 @@ async def test_a_lost_notice_is_noticed_with_the_next(sides: tuple[Side, Side, U
     seller, listener, schedule_id = sides
     stranger = uuid4()
     messages = await _sell(seller, schedule_id)
-    listener.notices.hear(messages[0])
+    listener.seat_change_bus.receive(messages[0])
     assert listener.maps._believed(schedule_id) is not None
-    listener.notices.hear(messages[2])
+    listener.seat_change_bus.receive(messages[2])
     assert listener.maps.taken(schedule_id, ["1-1-1"], stranger) is None, "to be read first"
 
 
@@ -114,10 +121,12 @@ async def test_a_message_that_cannot_be_read_has_the_schedule_read(
 ) -> None:
     seller, listener, schedule_id = sides
     changes = {
-        "state": Change(0, 9, 0.0, 2, 8),
-        "seat": Change(77, HELD, FAR, 2, 8),
+        "state": PositionChange(0, 9, 0.0, 2, 8),
+        "seat": PositionChange(77, HELD, FAR, 2, 8),
     }
-    await seller.notices.deliver(schedule_id, [changes.get(damage, Change(0, HELD, FAR, 2, 8))])
+    await seller.seat_change_bus.deliver(
+        schedule_id, [changes.get(damage, PositionChange(0, HELD, FAR, 2, 8))]
+    )
     message = seller.tape.messages.pop()
     message = {
         "other format": b"\x09" + message[1:],
@@ -125,7 +134,7 @@ async def test_a_message_that_cannot_be_read_has_the_schedule_read(
         "garbage": message + b"\xff",
         "short": b"\x01\x02",
     }.get(damage, message)
-    listener.notices.hear(message)
+    listener.seat_change_bus.receive(message)
     assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None
     assert await _status(listener, schedule_id) == bytes(3), "and nothing else has happened"
     # What is read after it is believed again.
@@ -138,11 +147,11 @@ async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
 ) -> None:
     seller, listener, schedule_id = sides
     lonely = Side(make_shop())
-    lonely.notices.post(schedule_id, [Change(0, HELD, FAR, 2, 8)])
-    await lonely.notices.finish()
+    lonely.seat_change_bus.post(schedule_id, [PositionChange(0, HELD, FAR, 2, 8)])
+    await lonely.seat_change_bus.finish()
     assert lonely.tape.messages == []
-    seller.notices.post(schedule_id, [Change(0, HELD, FAR, 2, 8)] * 30_000)
-    await seller.notices.finish()
+    seller.seat_change_bus.post(schedule_id, [PositionChange(0, HELD, FAR, 2, 8)] * 30_000)
+    await seller.seat_change_bus.finish()
     assert seller.tape.messages == []
     await seller.greet(listener)
     assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap tells"
@@ -176,7 +185,7 @@ async def test_a_reading_undoes_nothing_that_came_after_it_began(
     await store.read.wait()
     # The row that was read says that the seat is free; meanwhile somebody gets it.
     await shop.hold(sold.schedule_id, ["1-1-1"], person := uuid4())
-    maps.apply(sold.schedule_id, [Change(0, HELD, FAR, 2, person.int & ((1 << 62) - 1))])
+    maps.apply(sold.schedule_id, [PositionChange(0, HELD, FAR, 2, person.int & ((1 << 62) - 1))])
     store.gate.set()
     assert (await late).status == bytes([HELD, 0, 0])
     assert maps.knows_as_new(sold.schedule_id, uuid4())
@@ -187,17 +196,17 @@ async def test_a_real_subscription_hears_and_its_end_is_noticed(
     valkey: Valkey, make_shop: Callable[[], Shop]
 ) -> None:
     shops = make_shop(), make_shop()
-    both = [Notices(valkey, shop.seat_maps) for shop in shops]
+    both = [SeatChangeBus(valkey, shop.seat_maps) for shop in shops]
     running = [asyncio.create_task(one.run()) for one in both]
 
     async def acquainted() -> bool:
-        return all(one.has_peers and one.is_heard for one in both)
+        return all(one.has_peers and one.is_receiving for one in both)
 
     await until(acquainted, 3.0)
     await valkey.command("CLIENT", "KILL", "TYPE", "pubsub")
 
     async def lost() -> bool:
-        return not all(one.is_heard for one in both)
+        return not all(one.is_receiving for one in both)
 
     await until(lost, 3.0)
     await until(acquainted, 5.0)

@@ -6,10 +6,10 @@ from array import array
 
 import pytest
 
-from boxoffice.seats.refresher import Ages, Watch
-from boxoffice.seats.states import Reading, Sale
+from boxoffice.seats.refresher import MaxAge, SnapshotRefresher
+from boxoffice.seats.states import SaleWindow, StoredStates
 
-SALE = Sale(True, 0.0, float("inf"))
+SALE = SaleWindow(True, 0.0, float("inf"))
 
 
 class Source:
@@ -25,14 +25,14 @@ class Source:
     def clock(self) -> float:
         return self.now_s
 
-    async def read(self) -> Reading:
+    async def read(self) -> StoredStates:
         self.readings += 1
         await asyncio.sleep(0)
         self.now_s += self.takes_s
         if self.fails:
             raise OSError("away")
         nobody = array("Q")
-        return Reading(self.now_s, b"\0", array("d", [0.0]), array("q", [1]), nobody, SALE)
+        return StoredStates(self.now_s, b"\0", array("d", [0.0]), array("q", [1]), nobody, SALE)
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def source() -> Source:
 
 
 @pytest.fixture
-def watch(source: Source) -> Watch:
-    return Watch(source.read, Ages(0.25, 1.0), lambda: source.listening, source.clock)
+def watch(source: Source) -> SnapshotRefresher:
+    return SnapshotRefresher(source.read, MaxAge(0.25, 1.0), lambda: source.listening, source.clock)
 
 
 async def _turn() -> None:
@@ -50,7 +50,9 @@ async def _turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_without_notices_nothing_old_is_believed(source: Source, watch: Watch) -> None:
+async def test_without_notices_nothing_old_is_believed(
+    source: Source, watch: SnapshotRefresher
+) -> None:
     await watch.fresh()
     source.now_s += 0.2
     assert watch.usable() is watch.live
@@ -62,7 +64,7 @@ async def test_without_notices_nothing_old_is_believed(source: Source, watch: Wa
 
 
 async def test_with_notices_a_reading_verifies_and_nobody_waits(
-    source: Source, watch: Watch
+    source: Source, watch: SnapshotRefresher
 ) -> None:
     source.listening = True
     await watch.fresh()
@@ -76,7 +78,7 @@ async def test_with_notices_a_reading_verifies_and_nobody_waits(
 
 
 async def test_a_large_hall_is_read_for_a_twentieth_of_the_time(
-    source: Source, watch: Watch
+    source: Source, watch: SnapshotRefresher
 ) -> None:
     source.takes_s = 0.5
     await watch.fresh()
@@ -88,7 +90,9 @@ async def test_a_large_hall_is_read_for_a_twentieth_of_the_time(
 
 
 async def test_a_hall_that_is_not_eager_is_read_once_somebody_wants_it(source: Source) -> None:
-    watch = Watch(source.read, Ages(0.25, 1.0), lambda: source.listening, source.clock, eager=False)
+    watch = SnapshotRefresher(
+        source.read, MaxAge(0.25, 1.0), lambda: source.listening, source.clock, eager=False
+    )
     assert watch.usable() is None
     await _turn()
     assert source.readings == 0
@@ -99,7 +103,9 @@ async def test_a_hall_that_is_not_eager_is_read_once_somebody_wants_it(source: S
     assert source.readings == 1
 
 
-async def test_a_database_that_is_away_is_not_stormed(source: Source, watch: Watch) -> None:
+async def test_a_database_that_is_away_is_not_stormed(
+    source: Source, watch: SnapshotRefresher
+) -> None:
     await watch.fresh()
     source.fails = True
     source.takes_s = 0.0
@@ -113,7 +119,9 @@ async def test_a_database_that_is_away_is_not_stormed(source: Source, watch: Wat
         await watch.fresh()
 
 
-async def test_a_doubt_outlives_the_reading_that_is_under_way(source: Source, watch: Watch) -> None:
+async def test_a_doubt_outlives_the_reading_that_is_under_way(
+    source: Source, watch: SnapshotRefresher
+) -> None:
     await watch.fresh()
     source.now_s += 0.3
     assert watch.usable() is None
@@ -126,7 +134,9 @@ async def test_a_doubt_outlives_the_reading_that_is_under_way(source: Source, wa
     assert watch.usable() is watch.live
 
 
-async def test_what_is_believed_costs_no_turn_of_the_loop(source: Source, watch: Watch) -> None:
+async def test_what_is_believed_costs_no_turn_of_the_loop(
+    source: Source, watch: SnapshotRefresher
+) -> None:
     await watch.fresh()
     began = time.perf_counter()
     for _ in range(1_000):
