@@ -10,10 +10,10 @@ FAKETIME_STAMP := $(VENV)/.installed-faketime
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-servers crowd faults loadtest lint format audit lock clean
+.PHONY: help run test bench bench-servers bench-waiting-room faults loadtest lint format audit lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sale; Ctrl-C stops everything
 	@exec $(BIN)/boxoffice up
@@ -30,8 +30,8 @@ bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH
 faults: $(DEV_STAMP) $(FAKETIME_STAMP) ## break every part of the shop while it sells; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
 	@exec $(BIN)/python -m faults $(FAULT_ARGS)
 
-crowd: $(DEV_STAMP) ## have a million people stand in the waiting room, and check it; CROWD_ARGS="--people N --seed N"
-	@$(BIN)/python -m bench.crowd $(CROWD_ARGS)
+bench-waiting-room: $(DEV_STAMP) ## run a million people through the waiting room and check it; BENCH_WAITING_ROOM_ARGS="--people N --seed N"
+	@$(BIN)/python -m bench.waiting_room $(BENCH_WAITING_ROOM_ARGS)
 
 loadtest: $(LOADTEST_STAMP) ## play an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
 	@exec $(BIN)/boxoffice loadtest $(LOADTEST_ARGS)

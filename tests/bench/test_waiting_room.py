@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.crowd import Told
+from bench.waiting_room import Told
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 240
@@ -14,7 +14,7 @@ TIMEOUT_S = 240
 
 def test_a_small_crowd_is_let_in_and_every_check_holds(tmp_path: Path) -> None:
     written = tmp_path / "crowd.json"
-    argv = [sys.executable, "-m", "bench.crowd", "--people=6000", f"--json={written}"]
+    argv = [sys.executable, "-m", "bench.waiting_room", "--people=6000", f"--json={written}"]
     ended = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )

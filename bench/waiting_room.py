@@ -1,4 +1,4 @@
-"""`python -m bench.crowd`: a million people join, wait, are drawn and let in; everything is checked.
+"""`python -m bench.waiting_room`: a million people join, wait, are drawn and let in; everything is checked.
 
 The crowd stands in this process and calls the batches of the waiting room on a real Valkey and
 PostgreSQL, with a clock that runs as fast as it can. While all wait, a sample comes over HTTP to
