@@ -15,9 +15,9 @@ from boxoffice.accounts.endings import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
-from boxoffice.activity_log import routes as logbook_routes
-from boxoffice.activity_log.service import Logbook
-from boxoffice.activity_log.store import LogbookStore
+from boxoffice.activity_log import routes as activity_routes
+from boxoffice.activity_log.service import ActivityLog
+from boxoffice.activity_log.store import ActivityStore
 from boxoffice.audit import routes as audit_routes
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.backoffice import routes as desk_routes
@@ -289,7 +289,7 @@ def _compose(
         *figures_routes.routes(figures, dependencies),
         *desk_routes.routes(Desk(DeskStore(servers.db)), dependencies),
         *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), dependencies),
-        *logbook_routes.routes(Logbook(LogbookStore(servers.db)), dependencies),
+        *activity_routes.routes(ActivityLog(ActivityStore(servers.db)), dependencies),
         *queue_routes.routes(
             queue.service, Followers(streams, queue.rooms, clock.now), dependencies
         ),

@@ -50,13 +50,13 @@ def test_a_draft_is_seen_by_its_organizer_only(me: Person, organizer: Person) ->
 
 
 def _entries(person: Person, query: str = "") -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = expect(person.api.get(f"/v1/admin/logbook?{query}"), 200).json[
+    items: list[dict[str, Any]] = expect(person.api.get(f"/v1/admin/activity?{query}"), 200).json[
         "items"
     ]
     return items
 
 
-def test_the_logbook_tells_who_and_when_and_the_request(me: Person, organizer: Person) -> None:
+def test_the_activity_log_shows_who_when_and_the_request(me: Person, organizer: Person) -> None:
     sale = draft(me, 2)
     path = f"/v1/admin/concerts/{sale.concert_id}/publish"
     request_id = f"publish-{uuid4()}"
@@ -77,13 +77,13 @@ def test_the_logbook_tells_who_and_when_and_the_request(me: Person, organizer: P
     assert _entries(organizer, f"concert_id={sale.concert_id}") == []
 
 
-def test_the_logbook_is_paged(me: Person) -> None:
+def test_the_activity_log_is_paged(me: Person) -> None:
     draft(me, 1)
     every = _entries(me, "limit=100")
     paged: list[dict[str, Any]] = []
     cursor = ""
     while cursor is not None and len(paged) <= len(every):
-        answer = expect(me.api.get(f"/v1/admin/logbook?limit=2&cursor={cursor}"), 200).json
+        answer = expect(me.api.get(f"/v1/admin/activity?limit=2&cursor={cursor}"), 200).json
         paged += answer["items"]
         cursor = answer["next_cursor"]
     assert paged == every
@@ -101,4 +101,4 @@ def test_the_logbook_is_paged(me: Person) -> None:
     ],
 )
 def test_a_bad_question_is_refused(me: Person, query: str, code: str) -> None:
-    refused(me.api.get(f"/v1/admin/logbook?{query}"), code)
+    refused(me.api.get(f"/v1/admin/activity?{query}"), code)

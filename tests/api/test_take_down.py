@@ -100,7 +100,7 @@ def test_a_concert_is_taken_down_on_every_pod_and_given_back(start: Start) -> No
     expect(organizer.api.post(f"{schedule}/open"), 200)
     until(lambda: there.api.keyed(sale.holds, wish), 201)
 
-    log = expect(organizer.api.get(f"/v1/admin/logbook?concert_id={sale.concert_id}"), 200).json
+    log = expect(organizer.api.get(f"/v1/admin/activity?concert_id={sale.concert_id}"), 200).json
     told = [
         (entry["action"], entry["actor_id"], entry["details"])
         for entry in log["items"]

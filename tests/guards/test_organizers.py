@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from boxoffice.activity_log import Entry, record
-from boxoffice.activity_log.store import LogbookStore
+from boxoffice.activity_log import Action, record
+from boxoffice.activity_log.store import ActivityStore
 from boxoffice.backoffice.store import DeskStore
 from boxoffice.catalog import store as catalog
 from boxoffice.catalog.rules import NewSeat
@@ -507,7 +507,7 @@ async def test_a_sale_is_not_opened_beside_a_take_down(
     assert (await _taken_down(mine, here))[1] == [here]
 
 
-# The desk and the logbook --------------------------------------------------------------------------
+# The backoffice and the activity log ---------------------------------------------------------------
 
 
 async def test_the_desk_finds_the_reservations_of_one_hall(
@@ -566,7 +566,9 @@ async def test_the_desk_finds_what_became_of_one_reservation(
     assert await desk.tickets(other.schedule_id, second) == []
 
 
-async def test_a_logbook_is_an_organizers_own(db: Database, mine: Hall, other: Hall) -> None:
+async def test_an_organizer_reads_only_their_own_activity(
+    db: Database, mine: Hall, other: Hall
+) -> None:
     here, there = mine.schedule_id, other.schedule_id
     async with db.writing() as connection:
         for organizer, concert, schedule in (
@@ -576,7 +578,7 @@ async def test_a_logbook_is_an_organizers_own(db: Database, mine: Hall, other: H
         ):
             await record(
                 connection,
-                Entry(
+                Action(
                     organizer_id=organizer, actor_id=here, action="sale.opened", request_id="r",
                     concert_id=concert, schedule_id=schedule, details={},
                 ),
@@ -584,7 +586,7 @@ async def test_a_logbook_is_an_organizers_own(db: Database, mine: Hall, other: H
     await _change(mine, "concerts", "title = 'Mine'")
 
     async def entries(*asked: Any) -> list[int]:
-        return [one.entry_id for one in await LogbookStore(db).entries(here, *asked)]
+        return [one.entry_id for one in await ActivityStore(db).entries(here, *asked)]
 
     newest, oldest = await entries(None, None, None, 9)
     assert newest > oldest
@@ -592,25 +594,25 @@ async def test_a_logbook_is_an_organizers_own(db: Database, mine: Hall, other: H
     assert await entries(None, here, None, 9) == [oldest]
     assert await entries(None, None, here, 9) == [newest]
     assert await entries(None, None, None, 1) == [newest]
-    [_, told] = await LogbookStore(db).entries(here, None, None, None, 9)
+    [_, told] = await ActivityStore(db).entries(here, None, None, None, 9)
     assert (told.concert_title, told.starts_at) == ("Mine", None)
-    [told, _] = await LogbookStore(db).entries(here, None, None, None, 9)
+    [told, _] = await ActivityStore(db).entries(here, None, None, None, 9)
     assert (told.concert_title, told.starts_at is None) == ("Title", False)
 
 
-async def test_an_operator_reads_everybodys_logbook(db: Database, mine: Hall, other: Hall) -> None:
+async def test_an_operator_reads_the_activity_of_all(db: Database, mine: Hall, other: Hall) -> None:
     here, there = mine.schedule_id, other.schedule_id
     await _change(mine, "users", "name = 'Me'")
     await _change(mine, "concerts", "title = 'Mine'")
     await _change(other, "schedules", "starts_at = starts_at + interval '1 year'")
     async with db.writing() as connection:
         for whose in (there, here):
-            entry = Entry(
+            entry = Action(
                 organizer_id=whose, actor_id=whose, action="sale.opened", request_id="r",
                 concert_id=whose, schedule_id=whose, details={},
             )  # fmt: skip
             await record(connection, entry)
-    store = LogbookStore(db)
+    store = ActivityStore(db)
     newest, oldest = await store.entries(None, None, None, None, 9)
     assert (newest.concert_id, newest.concert_title, newest.actor_name) == (here, "Mine", "Me")
     assert (oldest.concert_id, oldest.actor_name == "Me") == (there, False)

@@ -1,8 +1,8 @@
-"""What organizers did, with who and when: written by the rooms inside the transaction of the deed.
+"""The append-only log of organizers' actions.
 
-It must never decide anything, nor be written outside the transaction that it tells of.
+An entry is written in the transaction of its action. The log never decides anything.
 """
 
-from boxoffice.activity_log.writing import Entry, record
+from boxoffice.activity_log.writing import Action, record
 
-__all__ = ["Entry", "record"]
+__all__ = ["Action", "record"]

@@ -1,4 +1,4 @@
-"""The logbook over HTTP, for organizers and operators."""
+"""The activity log over HTTP, for organizers and operators."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.accounts.rules import SELLERS, readable_by
-from boxoffice.activity_log.service import Logbook
-from boxoffice.activity_log.store import Written
+from boxoffice.activity_log.service import ActivityLog
+from boxoffice.activity_log.store import RecordedAction
 from boxoffice.errors import CursorInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
@@ -17,17 +17,17 @@ from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 _Place = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 
 
-class LogbookQuery(PageQuery, frozen=True, kw_only=True):
-    """How much of the logbook, and about what."""
+class ActivityQuery(PageQuery, frozen=True, kw_only=True):
+    """A page of the activity log, optionally of one concert or schedule."""
 
     concert_id: UUID | None = None
     schedule_id: UUID | None = None
 
 
-class LogbookEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A deed of an organizer.
+class ActivityEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An action of an organizer or operator.
 
-    `details` depend on the `action`. `request_id` is that of the request, empty where a command did it.
+    The fields of `details` depend on `action`. `request_id` is empty for an action of a command.
     """
 
     entry_id: str
@@ -43,24 +43,24 @@ class LogbookEntry(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
-class AdminLogbook:
-    """`/v1/admin/logbook`."""
+class AdminActivity:
+    """`/v1/admin/activity`."""
 
-    def __init__(self, service: Logbook, dependencies: RouteDependencies) -> None:
+    def __init__(self, service: ActivityLog, dependencies: RouteDependencies) -> None:
         self.dependencies = dependencies
         self._service = service
 
     @operation(
-        "Read the logbook",
+        "List actions",
         role=SELLERS,
-        query=LogbookQuery,
-        returns=Page[LogbookEntry],
+        query=ActivityQuery,
+        returns=Page[ActivityEntry],
         problems=[CursorInvalid],
     )
-    async def on_get(self, call: Call[None, LogbookQuery]) -> Reply:
-        """What was done to the caller's concerts, the newest first. Nothing is ever taken out of it.
+    async def on_get(self, call: Call[None, ActivityQuery]) -> Reply:
+        """Actions on the caller's concerts, newest first; an operator reads those on all concerts.
 
-        An operator reads of everybody's."""
+        Entries are never removed."""
         query = call.query
         entries = await self._service.read(
             readable_by(call.caller),
@@ -72,8 +72,8 @@ class AdminLogbook:
         return Reply(page(entries, query.limit, _present, lambda entry: entry.entry_id))
 
 
-def _present(entry: Written) -> LogbookEntry:
-    return LogbookEntry(
+def _present(entry: RecordedAction) -> ActivityEntry:
+    return ActivityEntry(
         entry_id=str(entry.entry_id),
         at=entry.written_at,
         actor_id=entry.actor_id,
@@ -88,6 +88,6 @@ def _present(entry: Written) -> LogbookEntry:
     )
 
 
-def routes(service: Logbook, dependencies: RouteDependencies) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
-    return [("/v1/admin/logbook", AdminLogbook(service, dependencies))]
+def routes(service: ActivityLog, dependencies: RouteDependencies) -> list[tuple[str, object]]:
+    """Return the resources of this module by URI template."""
+    return [("/v1/admin/activity", AdminActivity(service, dependencies))]

@@ -1,14 +1,14 @@
-"""The use case of the logbook: an organizer reads what was done."""
+"""The use case of the activity log: list actions."""
 
 from uuid import UUID
 
-from boxoffice.activity_log.store import LogbookStore, Written
+from boxoffice.activity_log.store import ActivityStore, RecordedAction
 
 
-class Logbook:
-    """Organizers read of their own concerts; None as one reads of everybody's."""
+class ActivityLog:
+    """Lists the actions on one organizer's concerts, or on all when `organizer_id` is None."""
 
-    def __init__(self, store: LogbookStore) -> None:
+    def __init__(self, store: ActivityStore) -> None:
         self._store = store
 
     async def read(
@@ -19,9 +19,9 @@ class Logbook:
         *,
         concert_id: UUID | None = None,
         schedule_id: UUID | None = None,
-    ) -> list[Written]:
-        """Return up to `limit` entries, newest first, from before the entry `before` on.
+    ) -> list[RecordedAction]:
+        """Return up to `limit` entries older than the entry `before`, newest first.
 
-        A concert or schedule of somebody else has no entries here.
+        Empty for a concert or schedule of another organizer.
         """
         return await self._store.entries(organizer_id, before, concert_id, schedule_id, limit)

@@ -1,4 +1,4 @@
-"""The statements of the logbook: named SQL in, frozen types out."""
+"""The statements of the activity log: named SQL in, frozen types out."""
 
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,8 @@ from boxoffice.platform.postgres.database import Database
 _SQL = sql_files.load("boxoffice.activity_log")
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry as it is read; names and titles are those of today."""
+class RecordedAction(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as read, with the present names and titles."""
 
     entry_id: int
     written_at: datetime
@@ -28,8 +28,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
-class LogbookStore:
-    """Reads of the logbook."""
+class ActivityStore:
+    """Reads the activity log."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -41,10 +41,10 @@ class LogbookStore:
         concert_id: UUID | None,
         schedule_id: UUID | None,
         limit: int,
-    ) -> list[Written]:
-        """Return up to `limit` entries of this organizer, newest first, from before an entry on.
+    ) -> list[RecordedAction]:
+        """Return up to `limit` entries older than the entry `before`, newest first.
 
-        With None they are everybody's.
+        `organizer_id` None selects all organizers.
         """
         asked = (before, concert_id, schedule_id, limit)
         if organizer_id is None:
@@ -52,5 +52,6 @@ class LogbookStore:
         else:
             rows = await self._db.read(_SQL["entries"], organizer_id, *asked)
         return [
-            Written(**{**dict(row), "details": msgspec.json.decode(row["details"])}) for row in rows
+            RecordedAction(**{**dict(row), "details": msgspec.json.decode(row["details"])})
+            for row in rows
         ]

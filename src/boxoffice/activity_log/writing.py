@@ -1,6 +1,6 @@
-"""How another room writes into the logbook: one call inside its own transaction.
+"""Writes an entry in the caller's transaction, so that action and entry commit together.
 
-The only thing of this room that others may run, because a deed and its entry must be one commit.
+Other modules use only this file of `activity_log`.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ class Transaction(Protocol):
     async def execute(self, query: str, *args: Any) -> str: ...
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A deed: `action` is a noun and a past tense, such as `schedule.opened`.
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry: `action` is a noun and a past participle, such as `schedule.opened`.
 
-    `organizer_id` is whose concert it is about, `actor_id` who did it. `request_id` is empty where a
-    command did it. `details` is small and holds no secret: the organizer reads it.
+    `organizer_id` owns the concert, `actor_id` acted. `request_id` is empty for a command. `details` is
+    small and holds no secret: the organizer reads it.
     """
 
     organizer_id: UUID
@@ -36,8 +36,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     details: Mapping[str, object] = msgspec.field(default_factory=dict)
 
 
-async def record(transaction: Transaction, entry: Entry) -> None:
-    """Write `entry`, which is there if the transaction commits; the time is the database's."""
+async def record(transaction: Transaction, entry: Action) -> None:
+    """Write `entry` with the database's time; it exists once the transaction commits."""
     await transaction.execute(
         _RECORD,
         entry.organizer_id,

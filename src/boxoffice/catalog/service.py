@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.activity_log import Entry, record
+from boxoffice.activity_log import Action, record
 from boxoffice.catalog import previews, rules, store
 from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
@@ -71,8 +71,8 @@ class Lookup(Generic[T]):
         self.shown: tuple[bytes, str] | None = None
 
 
-class _Deed(NamedTuple):
-    """What an organizer does to a concert of their own, to be told in the logbook."""
+class _ActionContext(NamedTuple):
+    """Who does something to a concert, for the entries of the activity log."""
 
     organizer_id: UUID
     request_id: str
@@ -82,8 +82,8 @@ class _Deed(NamedTuple):
     operator_id: UUID | None = None
 
     async def record(self, connection: store.Connection, action: str, **details: object) -> None:
-        """Write it into the logbook, in the transaction that does it."""
-        entry = Entry(
+        """Write an entry of the activity log in the transaction of the action."""
+        entry = Action(
             organizer_id=self.organizer_id,
             actor_id=self.operator_id or self.organizer_id,
             action=action,
@@ -175,8 +175,8 @@ class Catalog:
         """Add a draft, which the public does not see."""
         async with self._store.transaction() as connection:
             made = await store.insert_concert(connection, new_id(), organizer_id, concert)
-            deed = _Deed(organizer_id, request_id, made.concert_id)
-            await deed.record(connection, "concert.created", title=made.title)
+            context = _ActionContext(organizer_id, request_id, made.concert_id)
+            await context.record(connection, "concert.created", title=made.title)
         return made
 
     async def create_schedule(
@@ -199,8 +199,8 @@ class Catalog:
             if await store.count_schedules(connection, concert_id) >= schedules_max:
                 raise ScheduleLimit(f"A concert may have {schedules_max} schedules.")
             made = await store.insert_schedule(connection, new_id(), concert_id, schedule)
-            deed = _Deed(organizer_id, request_id, concert_id, made.schedule_id)
-            await deed.record(connection, "schedule.created", **_terms(made))
+            context = _ActionContext(organizer_id, request_id, concert_id, made.schedule_id)
+            await context.record(connection, "schedule.created", **_terms(made))
         self._forget_concert(concert_id)
         return made
 
@@ -235,8 +235,8 @@ class Catalog:
                 part = seats[at : at + _INSERT_MAX]
                 await store.insert_seats(connection, schedule_id, before + at, part)
             await store.analyze_seats(connection)
-            deed = _Deed(organizer_id, request_id, schedule.concert_id, schedule_id)
-            await deed.record(
+            context = _ActionContext(organizer_id, request_id, schedule.concert_id, schedule_id)
+            await context.record(
                 connection,
                 "seats.imported",
                 seats_added=len(seats),
@@ -299,8 +299,8 @@ class Catalog:
         async with self._store.transaction() as connection:
             concert = await store.publish(connection, concert_id, organizer_id)
             if concert is not None:
-                deed = _Deed(organizer_id, request_id, concert_id)
-                await deed.record(connection, "concert.published", title=concert.title)
+                context = _ActionContext(organizer_id, request_id, concert_id)
+                await context.record(connection, "concert.published", title=concert.title)
         if concert is None:
             raise await self._why_unpublished(organizer_id, concert_id)
         self._forget_concert(concert_id)
@@ -326,8 +326,8 @@ class Catalog:
         async with self._store.transaction() as connection:
             concert_id = await store.open_sale(connection, schedule_id, organizer_id)
             if concert_id is not None:
-                deed = _Deed(organizer_id, request_id, concert_id, schedule_id)
-                await deed.record(connection, "schedule.opened")
+                context = _ActionContext(organizer_id, request_id, concert_id, schedule_id)
+                await context.record(connection, "schedule.opened")
         if concert_id is None:
             schedule = await self._own(organizer_id, schedule_id)
             if schedule.status != "OPEN":
@@ -347,8 +347,8 @@ class Catalog:
         async with self._store.transaction() as connection:
             concert_id = await store.close_sale(connection, schedule_id, organizer_id)
             if concert_id is not None:
-                deed = _Deed(organizer_id, request_id, concert_id, schedule_id)
-                await deed.record(connection, "schedule.closed")
+                context = _ActionContext(organizer_id, request_id, concert_id, schedule_id)
+                await context.record(connection, "schedule.closed")
         if concert_id is None:
             schedule = await self._own(organizer_id, schedule_id)
             if schedule.status != "CLOSED":
@@ -368,9 +368,11 @@ class Catalog:
             taken = await store.take_down(connection, concert_id, reason)
             if taken is not None:
                 closed = await store.close_sales(connection, concert_id)
-                deed = _Deed(taken.organizer_id, request_id, concert_id, operator_id=operator_id)
+                context = _ActionContext(
+                    taken.organizer_id, request_id, concert_id, operator_id=operator_id
+                )
                 told = {"reason": reason, "sales_closed": len(closed)}
-                await deed.record(connection, "concert.taken_down", **told)
+                await context.record(connection, "concert.taken_down", **told)
         return await self._changed_for_all(concert_id)
 
     async def restore(
@@ -383,8 +385,10 @@ class Catalog:
         async with self._store.transaction() as connection:
             restored = await store.restore(connection, concert_id)
             if restored is not None:
-                deed = _Deed(restored.organizer_id, request_id, concert_id, operator_id=operator_id)
-                await deed.record(connection, "concert.restored")
+                context = _ActionContext(
+                    restored.organizer_id, request_id, concert_id, operator_id=operator_id
+                )
+                await context.record(connection, "concert.restored")
         return await self._changed_for_all(concert_id)
 
     async def _changed_for_all(self, concert_id: UUID) -> OwnConcertInFull:

@@ -166,7 +166,7 @@ def changed(room: Room, change: RoomChange) -> Room:
 
 
 def told(change: RoomChange) -> dict[str, object]:
-    """Return what is to be different, for the logbook."""
+    """Return the changed settings, for the activity log."""
     return {
         name: value for name, value in msgspec.structs.asdict(change).items() if value is not None
     }

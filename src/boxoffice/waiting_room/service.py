@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from boxoffice.activity_log import Entry, record
+from boxoffice.activity_log import Action, record
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     Overloaded,
@@ -269,7 +269,7 @@ class WaitingRoom:
         if sale is None:
             raise ScheduleNotFound
         defaults = self._defaults(sale.opens_at)
-        deed = Entry(
+        action = Action(
             organizer_id=organizer_id,
             actor_id=organizer_id,
             action="queue.changed",
@@ -284,7 +284,7 @@ class WaitingRoom:
             if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
                 await self._require_room_left(connection, schedule_id, organizer_id)
             await store.set_room(connection, room)
-            await record(connection, deed)
+            await record(connection, action)
         # It is done; where reading fails, the next one of every process brings it.
         with contextlib.suppress(Unavailable):
             await self._rooms.read_rooms()

@@ -105,7 +105,7 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     await expect(page.locator(".events li")).to_have_count(5)
     await expect(page.get_by_text("Ticket for A-1-1 issued")).to_be_visible()
 
-    await page.goto(f"/organizer/schedules/{schedule_id}/logbook")
+    await page.goto(f"/organizer/schedules/{schedule_id}/activity")
     deeds = page.locator("tbody td:nth-child(2)")
     await expect(deeds).to_have_count(3)
     assert await deeds.all_text_contents() == ["Sale opened", "3 seats imported", "Schedule added"]
@@ -163,7 +163,7 @@ async def test_every_page_is_accessible_and_fits(
         "queue": f"{schedule}/queue",
         "reservations": f"{schedule}/reservations",
         "history": f"/organizer/reservations/{paid}",
-        "logbook": "/organizer/logbook",
+        "activity": "/organizer/activity",
     }
     for name, path in pages.items():
         await visitor.page.goto(path)
@@ -211,7 +211,7 @@ async def test_an_operator_looks_at_all_and_takes_a_concert_down(
         "operator-home": "/organizer",
         "operator-live": f"/organizer/schedules/{sale.schedule_id}",
         "operator-queue": f"/organizer/schedules/{sale.schedule_id}/queue",
-        "operator-logbook": "/organizer/logbook",
+        "operator-activity": "/organizer/activity",
         "audit": "/organizer/audit",
         "operator-concert": concert,
     }
@@ -351,7 +351,7 @@ async def test_the_waiting_room_is_controlled(enter: Enter, organizer: Person) -
     await expect(page.get_by_text("1 called")).to_be_visible()
     await expect(tiles).to_have_text([re.compile(r"^\d+$")] * 2)
     assert "[object" not in await page.locator("main").inner_text()
-    await visitor.link("Logbook").click()
+    await visitor.link("Activity log").click()
     await expect(page.get_by_text("Waiting room changed").first).to_be_visible()
 
 

@@ -18,7 +18,7 @@ export async function home({ signal }) {
     h("div", { class: "console-head" },
       h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "quiet" }, t(session.isOperator ? "console.leadAll" : "console.lead"))),
       h("div", { class: "actions" },
-        h("a", { class: "button", href: "/organizer/logbook" }, t("console.logbook")),
+        h("a", { class: "button", href: "/organizer/activity" }, t("console.activity")),
         session.isOperator
           ? h("a", { class: "button", href: "/organizer/audit" }, t("console.audit"))
           : h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),

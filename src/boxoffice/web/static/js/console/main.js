@@ -10,7 +10,7 @@ import { concert, newConcert } from "./concert.js";
 import { history } from "./history.js";
 import { home } from "./home.js";
 import { live } from "./live.js";
-import { logbook, logbookOfSchedule } from "./logbook.js";
+import { activity, activityOfSchedule } from "./activity.js";
 import { queue } from "./queue.js";
 import { reservations } from "./reservations.js";
 import { seats } from "./seats.js";
@@ -22,14 +22,14 @@ const ID = "([^/]+)";
 const PAGES = [
   ["", home],
   ["/new", newConcert],
-  ["/logbook", logbook],
+  ["/activity", activity],
   ["/audit", audit],
   [`/concerts/${ID}`, concert],
   [`/schedules/${ID}`, live],
   [`/schedules/${ID}/seats`, seats],
   [`/schedules/${ID}/queue`, queue],
   [`/schedules/${ID}/reservations`, reservations],
-  [`/schedules/${ID}/logbook`, logbookOfSchedule],
+  [`/schedules/${ID}/activity`, activityOfSchedule],
   [`/reservations/${ID}`, history],
 ].map(([path, show]) => [new RegExp(`^/organizer${path}/?$`), show]);
 

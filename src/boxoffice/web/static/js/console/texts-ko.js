@@ -10,7 +10,7 @@ export const ko = {
   "console.more": "더 보기",
   "console.forbidden": "이 페이지를 볼 권한이 없습니다",
   "console.forbiddenDetail": "콘솔은 주최자가, 검사는 운영자가 볼 수 있습니다. 서비스 운영자가 권한을 준 뒤 다시 로그인해 주세요.",
-  "console.logbook": "작업 기록",
+  "console.activity": "작업 기록",
   "console.audit": "검사",
   "console.concerts": "공연 목록",
   "console.where": "현재 위치",
@@ -92,7 +92,7 @@ export const ko = {
   "tabs.seats": "좌석 배치도",
   "tabs.queue": "대기열",
   "tabs.reservations": "예약",
-  "tabs.logbook": "작업 기록",
+  "tabs.activity": "작업 기록",
 
   "sale.open": "판매 시작",
   "sale.openTitle": "판매를 시작할까요?",

@@ -7,8 +7,8 @@ import { crumbs, growing, lookUp, moment, scheduleHead } from "./parts.js";
 
 const LIMIT = 30;
 
-/** The logbook of everything that the organizer did. */
-export async function logbook({ signal }) {
+/** The activity log of an organizer. */
+export async function activity({ signal }) {
   const view = [
     crumbs(),
     h("div", { class: "console-head" }, h("div", {}, h("h1", {}, t("log.title")), h("p", { class: "quiet" }, t("log.lead")))),
@@ -17,14 +17,14 @@ export async function logbook({ signal }) {
   return { title: t("log.title"), view, wide: true };
 }
 
-/** The logbook of one schedule. */
-export async function logbookOfSchedule({ id, signal, refresh }) {
+/** The activity log of one schedule. */
+export async function activityOfSchedule({ id, signal, refresh }) {
   const [schedule, shown] = await Promise.all([lookUp(id, signal), entries({ schedule_id: id }, signal)]);
-  return { title: `${t("log.title")} · ${schedule.concert.title}`, view: [scheduleHead(schedule, "logbook", refresh), shown], wide: true };
+  return { title: `${t("log.title")} · ${schedule.concert.title}`, view: [scheduleHead(schedule, "activity", refresh), shown], wide: true };
 }
 
 async function entries(about, signal) {
-  const load = (cursor) => get(`/v1/admin/logbook?${new URLSearchParams({ ...about, limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
+  const load = (cursor) => get(`/v1/admin/activity?${new URLSearchParams({ ...about, limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
   const first = await load("");
   if (!first.items.length) return h("p", { class: "card" }, t("log.none"));
   const body = h("tbody");

@@ -1,11 +1,11 @@
-"""The logbook: every deed of an organizer and its entry are one commit, and nothing is unwritten."""
+"""The activity log: an action and its entry commit together, and entries are never removed."""
 
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from boxoffice.activity_log.store import LogbookStore, Written
+from boxoffice.activity_log.store import ActivityStore, RecordedAction
 from boxoffice.catalog import service as catalog_service
 from boxoffice.catalog.rules import hall
 from boxoffice.errors import AlreadyPublished, SeatExists
@@ -14,16 +14,16 @@ from boxoffice.platform.postgres.database import Database
 from .support import CONCERT, Shop, schedule, seat
 
 
-async def told(shop: Shop, organizer: UUID | None = None, **about: UUID) -> list[Written]:
-    """What the logbook says, the oldest first."""
-    store = LogbookStore(shop.db)
+async def told(shop: Shop, organizer: UUID | None = None, **about: UUID) -> list[RecordedAction]:
+    """Return the entries, oldest first."""
+    store = ActivityStore(shop.db)
     entries = await store.entries(
         organizer or shop.organizer, None, about.get("concert_id"), about.get("schedule_id"), 100
     )
     return entries[::-1]
 
 
-async def test_every_deed_is_told(shop: Shop) -> None:
+async def test_every_action_is_recorded(shop: Shop) -> None:
     catalog, me = shop.catalog, shop.organizer
     concert = await catalog.create_concert(me, CONCERT, request_id="request-1")
     made = await catalog.create_schedule(me, concert.concert_id, schedule(), request_id="request-2")
@@ -64,12 +64,14 @@ async def test_what_changes_nothing_is_not_told(shop: Shop) -> None:
     assert actions == ["concert.created", "schedule.created", "seats.imported"]
 
 
-async def test_no_entry_no_deed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_action_commits_without_its_entry(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the entry cannot be written, the concert stays a draft; with the entry it does not."""
     made = await shop.draft(2)
 
     async def refuse(*_: object) -> None:
-        raise asyncpg.DiskFullError("no room in the logbook")
+        raise asyncpg.DiskFullError("disk full")
 
     with monkeypatch.context() as patched:
         patched.setattr(catalog_service, "record", refuse)
