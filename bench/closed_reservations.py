@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 import typer
 
 from boxoffice.platform.ids import new_id
@@ -108,8 +107,7 @@ async def _give_back(db: Database, hall: _Hall, wishes: list[HoldCommand]) -> No
 
 async def _measure(settings: Settings, batches: int, closed: int, of_one: int) -> list[_Hall]:
     await migrate(settings)
-    one = msgspec.structs.replace(
-        settings, db_pool_max=2, batches_in_flight=1, statement_timeout_ms=600_000,
+    one = settings.replace(db_pool_max=2, batches_in_flight=1, statement_timeout_ms=600_000,
         request_timeout_ms=3_000_000,
     )  # fmt: skip
     db = Database(one)
@@ -153,7 +151,7 @@ def main(
 ) -> None:
     """Measure holds with and without a history; exit 1 where it makes them dearer than 1.1 times."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedServers(Path(folder) / "data") as servers:
-        settings = Settings(
+        settings = Settings.of(
             database_url=servers.database_url, valkey_url=servers.valkey_url, log_level="error"
         )
         began = time.monotonic()

@@ -93,7 +93,11 @@ class Simulation:
         self._cap = cap
         self._db, self._valkey = Database(settings), Valkey(settings)
         self._store = QueueStore(self._db)
-        self._line = Line(self._valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
+        self._line = Line(
+            self._valkey,
+            settings.waiting_room.queue_line_ttl_s,
+            settings.waiting_room.queue_beat_max,
+        )
         self._rooms = Rooms(settings, self._store, self._line)
         self._enters = EnterDecider(self._line, self._store, self._rooms, self._now)
         lease = Lease(LeaseStore(self._db, ROLE, new_id()), 600_000)
@@ -360,7 +364,7 @@ def main(
         hall = servers.sow(plan)
         with servers.fresh(plan) as settings:
             # Joins without a pause would exceed the production deadline.
-            patient = msgspec.structs.replace(settings, valkey_timeout_ms=10_000)
+            patient = settings.replace(valkey_timeout_ms=10_000)
             _play(servers, hall, patient, result, Path(home))
     result.took_s = round(time.monotonic() - began_at, 1)
     written = msgspec.json.format(msgspec.json.encode(result))

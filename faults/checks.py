@@ -84,7 +84,7 @@ async def audit_now(settings: Settings) -> list[str]:
 
 async def left_undone(settings: Settings) -> dict[str, int]:
     """Return how many events wait for the relay, and how many lapsed holds for the sweeper."""
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         return dict(await connection.fetchrow(_SQL["left_undone"]) or {})
     finally:
@@ -95,7 +95,7 @@ async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
     async with reading(settings) as reader:
         # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.
         shop = await reader.stored(UUID(field.schedule_id), "", field.hold_ttl_s)
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         people = [UUID(person.user_id) for person in field.people]
         rows = await connection.fetch(_SQL["charges"], people, tag)

@@ -58,11 +58,11 @@ async def sow(
     wish = seeding.Plan(seats, users, balance_minor, hold_ttl_s, ticket_limit)
     made = await seeding.seed(settings, wish, tokens, Console(quiet=True))
     people = [msgspec.json.decode(line, type=Person) for line in tokens.read_bytes().splitlines()]
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         rows = await connection.fetch(_SQL["seat_ids"], made.schedule_id)
     finally:
         await connection.close()
-    ttl_s = float(hold_ttl_s or settings.hold_ttl_default_s)
+    ttl_s = float(hold_ttl_s or settings.holds.hold_ttl_default_s)
     seat_ids = [row["seat_id"] for row in rows]
     return Field(str(made.schedule_id), str(made.concert_id), seat_ids, people, ttl_s)

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 import asyncpg
-import msgspec
 import psutil
 
 from boxoffice_embedded.child import Child, Log
@@ -227,7 +226,7 @@ async def paired(world: World) -> AsyncIterator[World]:
     world.postgres.wanted = False
     async with Pair(world.servers.postgres) as pair:
         world.pair = pair
-        world.settings = msgspec.structs.replace(world.settings, database_url=pair.url)
+        world.settings = world.settings.replace(database_url=pair.url)
         try:
             yield world
         finally:

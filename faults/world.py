@@ -292,7 +292,7 @@ class World:
         self.postgres = Server("postgres", servers)
         self.valkey = Server("valkey", servers)
         self.servers = servers
-        self.settings = Settings(
+        self.settings = Settings.of(
             database_url=servers.database_url,
             valkey_url=servers.valkey_url,
             log_level="error",
@@ -348,7 +348,8 @@ class World:
         if not layout.is_proxied:
             return Api(name, env, self._log(name))
         lines = Lines(
-            Proxy.of_postgres(self.settings.database_url), Proxy.of_valkey(self.settings.valkey_url)
+            Proxy.of_postgres(self.settings.database.database_url),
+            Proxy.of_valkey(self.settings.valkey.valkey_url),
         )
         await lines.postgres.open()
         await lines.valkey.open()
@@ -360,8 +361,8 @@ class World:
 
     def _env(self, settings: Mapping[str, object]) -> dict[str, str]:
         given = {
-            "database_url": self.settings.database_url,
-            "valkey_url": self.settings.valkey_url,
+            "database_url": self.settings.database.database_url,
+            "valkey_url": self.settings.valkey.valkey_url,
             "log_level": "warning",
             "wallet_top_up_free": True,
             # A few people stand for many, and nobody in here changes their mind too often.

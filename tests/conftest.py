@@ -81,7 +81,7 @@ def template(servers: Servers) -> str:
             await admin.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
             await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
         await admin.close()
-        await migrate(Settings(database_url=_with_database(servers.database_url, _TEMPLATE)))
+        await migrate(Settings.of(database_url=_with_database(servers.database_url, _TEMPLATE)))
 
     asyncio.run(prepare())
     return _TEMPLATE
@@ -107,11 +107,11 @@ def database_url(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """Settings that point at this test's database and at the shared Valkey."""
-    return Settings(
+    return Settings.of(
         database_url=database_url,
         valkey_url=servers.valkey_url,
         log_level="error",
-        **ONE_ADDRESS,  # type: ignore[arg-type]
+        **ONE_ADDRESS,
         wallet_top_up_free=True,
     )
 

@@ -93,13 +93,13 @@ class Stage:
     def settings(self, database: str) -> Settings:
         """Return the settings that everybody gets, with the address of one database."""
         url = self._servers.database_url.rpartition("/")[0] + "/" + database
-        return Settings(database_url=url, valkey_url=self._servers.valkey_url, log_level="error")
+        return Settings.of(database_url=url, valkey_url=self._servers.valkey_url, log_level="error")
 
     def env(self, settings: Settings, workers: int) -> dict[str, str]:
         """Return the environment of a server; all but addresses and workers stays as it is."""
         return {
-            "BOXOFFICE_DATABASE_URL": settings.database_url,
-            "BOXOFFICE_VALKEY_URL": settings.valkey_url,
+            "BOXOFFICE_DATABASE_URL": settings.database.database_url,
+            "BOXOFFICE_VALKEY_URL": settings.valkey.valkey_url,
             "BOXOFFICE_WORKERS": str(workers),
         }
 
@@ -142,14 +142,13 @@ class Stage:
     async def _sow(self, plan: HallPlan, tokens: Path) -> list[Schedule]:
         await self._admin("drop_database", plan.template)
         await self._admin("create_database", plan.template)
-        settings = msgspec.structs.replace(
-            self.settings(plan.template),
+        settings = self.settings(plan.template).replace(
             seats_per_schedule_max=max(plan.seats, 100_000),
             access_token_ttl_s=_TOKEN_TTL_S,
         )
         await migrate(settings)
         schedules = await _fill(settings, plan, tokens)
-        connection = await asyncpg.connect(settings.database_url)
+        connection = await asyncpg.connect(settings.database.database_url)
         try:
             await connection.execute(_USUAL_SCHEMA)
             await connection.execute(_SQL["tidy"])
@@ -174,7 +173,7 @@ class Stage:
 
     async def open_rooms(self, settings: Settings) -> None:
         """Give every schedule of a copy a waiting room."""
-        connection = await asyncpg.connect(settings.database_url)
+        connection = await asyncpg.connect(settings.database.database_url)
         try:
             await connection.execute(_SQL["add_room"])
         finally:

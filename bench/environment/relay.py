@@ -45,7 +45,7 @@ def wait_until_delivered(settings: Settings) -> None:
 
 
 async def _until(settings: Settings, question: str) -> None:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     deadline = time.monotonic() + _TIMEOUT_S
     try:
         while not await connection.fetchval(_SQL[question]):

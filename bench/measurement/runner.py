@@ -248,7 +248,7 @@ async def _audit(settings: Settings, row: Row) -> tuple[str, int]:
 
 
 async def _usual_audit(settings: Settings) -> tuple[int, int]:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         violations = await connection.fetchval(_USUAL_SQL["check"])
         return int(violations), int(await connection.fetchval(_USUAL_SQL["sold_twice"]))

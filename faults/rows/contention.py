@@ -37,7 +37,7 @@ async def hold_locks(world: World, load: Load, random: Random, seen: Observation
     )
     statement, arguments = kinds[seen.trials % len(kinds)]
     log_bytes = world.postgres.log_bytes()
-    async with stranger(world.settings.database_url) as one:
+    async with stranger(world.settings.database.database_url) as one:
         async with one.transaction():
             await one.fetch(SQL[statement], *arguments)
             locked_s = time.monotonic()
@@ -62,8 +62,8 @@ async def exhaust_pools(world: World, load: Load, random: Random, seen: Observat
     """Have every connection of the shop's own pools wait for a lock, and more people ask."""
     before = len(load.record.attempts)
     async with (
-        stranger(world.settings.database_url) as one,
-        stranger(world.settings.database_url) as watcher,
+        stranger(world.settings.database.database_url) as one,
+        stranger(world.settings.database.database_url) as watcher,
     ):
         async with one.transaction():
             await one.execute(SQL["lock_reservations_whole"])
@@ -105,7 +105,7 @@ def _note_exhaustion(
 async def make_deadlocks(world: World, load: Load, random: Random, _seen: Observations) -> float:
     """Take locks against the shop's order, and let the shop be the victim."""
     people = [one.user_id for one in load.field.people]
-    async with stranger(world.settings.database_url) as one:
+    async with stranger(world.settings.database.database_url) as one:
         await _set_server(one, "detect_deadlocks_soon")
         try:
             await one.execute(SQL["report_deadlocks_late"])
@@ -134,7 +134,7 @@ def tripping(name: str) -> Strike:
     """Return a strike that makes statements of the shop fail by a trigger, and takes it away again."""
 
     async def strike(world: World, load: Load, random: Random, _seen: Observations) -> float:
-        async with stranger(world.settings.database_url) as one:
+        async with stranger(world.settings.database.database_url) as one:
             try:
                 await one.execute(SQL[name])
                 await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
@@ -147,7 +147,7 @@ def tripping(name: str) -> Strike:
 
 async def take_connections(world: World, load: Load, _random: Random, seen: Observations) -> float:
     """Take every connection that there is, also those of the shop, and give them back."""
-    crowd = Crowd(world.settings.database_url)
+    crowd = Crowd(world.settings.database.database_url)
     try:
         left = await crowd.take_all(within_s=BACK_WITHIN_S)
         note_largest(seen, "sessions_left_to_the_shop_count", left)

@@ -73,7 +73,7 @@ def _full(world: World, load: Load, seen: Observations) -> Iterator[None]:
 async def _write_log(world: World, seen: Observations) -> None:
     """Write until there is no place left, which ends the server."""
     try:
-        async with stranger(world.settings.database_url) as one:
+        async with stranger(world.settings.database.database_url) as one:
             for _ in range(_SMALL_DISK_MB):
                 await one.fetch(SQL["write_log"])
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):

@@ -44,7 +44,7 @@ async def take_guards_away(settings: Settings) -> None:
     texts = {known[name].file: (ROOT / known[name].file).read_text("utf-8") for name in GUARDS}
     for name in GUARDS:
         texts[known[name].file] = without(texts[known[name].file], known[name])
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         for text in texts.values():
             await connection.execute(text)

@@ -101,12 +101,12 @@ def striking(
 
 
 async def _answers(world: World) -> bool:
-    return await asks_for_a_password(world.settings.database_url)
+    return await asks_for_a_password(world.settings.database.database_url)
 
 
 async def _sessions(world: World) -> list[int]:
     """Return the server's processes that work for the shop."""
-    async with stranger(world.settings.database_url) as one:
+    async with stranger(world.settings.database.database_url) as one:
         return [row["pid"] for row in await one.fetch(SQL["sessions_of_shop"])]
 
 
@@ -197,7 +197,7 @@ async def _writes_for_a_stranger(world: World) -> bool:
     """Say whether somebody can commit something that has nothing to do with the shop."""
     try:
         async with asyncio.timeout(_WRITTEN_WITHIN_S):
-            one = await asyncpg.connect(world.settings.database_url)
+            one = await asyncpg.connect(world.settings.database.database_url)
             try:
                 await one.fetch(SQL["write_a_word"])
             finally:

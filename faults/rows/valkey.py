@@ -48,7 +48,7 @@ Strike = Callable[[World, Load, Random, Observations], Awaitable[float]]
 @asynccontextmanager
 async def talking(world: World) -> AsyncIterator["Redis"]:
     """Lend a stranger's connection to Valkey."""
-    client: Redis = Redis.from_url(world.settings.valkey_url)
+    client: Redis = Redis.from_url(world.settings.valkey.valkey_url)
     try:
         yield client
     finally:

@@ -210,7 +210,7 @@ async def _refreshing(
     """Keep what a process knows by heart up to date for as long as it runs."""
     work = {
         "clock": servers.clock.keep_synchronized,
-        "standby": StandbyWatch(servers.db, settings.standby_look_ms / 1000).run,
+        "standby": StandbyWatch(servers.db, settings.database.standby_look_ms / 1000).run,
         "token_keys": application.accounts.tokens.keep_fresh,
         "seat_change_bus": application.seat_change_bus.run,
         "figures": application.figures.run,
@@ -251,7 +251,7 @@ async def _drain(
 ) -> None:
     """Let what was begun come to its end, within the time that a process has for it."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(settings.drain_timeout_ms / 1000):
+        async with asyncio.timeout(settings.server.drain_timeout_ms / 1000):
             await servers.group_commit.close()
             await servers.background.finish()
             await seat_change_bus.finish()
@@ -275,7 +275,7 @@ def _compose(
     reservations = _reservations(settings, servers, seat_maps, publisher, queue.service)
     payments = _payments(settings, servers, providers, seat_maps, publisher, queue.service)
     dependencies = _route_dependencies(settings, accounts)
-    meter = Meter(clock.now, settings.figures_schedules_max)
+    meter = Meter(clock.now, settings.sales_stats.figures_schedules_max)
     figures = LiveFigures(
         settings, FiguresStore(servers.db), Counters(servers.valkey), meter, clock.now
     )
@@ -288,17 +288,21 @@ def _compose(
         *web_routes.routes(dependencies, clock.now),
         *figures_routes.routes(figures, dependencies),
         *desk_routes.routes(Desk(DeskStore(servers.db)), dependencies),
-        *audit_routes.routes(AuditRuns(servers.db, settings.audit_again_after_s), dependencies),
+        *audit_routes.routes(
+            AuditRuns(servers.db, settings.audit.audit_again_after_s), dependencies
+        ),
         *activity_routes.routes(ActivityLog(ActivityStore(servers.db)), dependencies),
         *queue_routes.routes(
             queue.service, Followers(streams, queue.rooms, clock.now), dependencies
         ),
     ]
-    access_log = AccessLog(InFlight(), log_requests=settings.log_requests, listener=meter.hear)
+    access_log = AccessLog(
+        InFlight(), log_requests=settings.observability.log_requests, listener=meter.hear
+    )
     document = openapi.document(routes, VERSION)
     return Application(
-        asgi_application(routes, access_log, document, settings.metrics_token),
-        metrics_application(access_log, settings.metrics_token),
+        asgi_application(routes, access_log, document, settings.observability.metrics_token),
+        metrics_application(access_log, settings.observability.metrics_token),
         Lane(routes, access_log),
         streams,
         access_log.in_flight,
@@ -325,19 +329,23 @@ def _accounts(settings: Settings, servers: _Servers) -> Accounts:
 
 def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps: SeatMaps) -> Queue:
     store = QueueStore(servers.db)
-    line = Line(servers.valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
+    line = Line(
+        servers.valkey, settings.waiting_room.queue_line_ttl_s, settings.waiting_room.queue_beat_max
+    )
     rooms = Rooms(settings, store, line)
     now = servers.clock.now
     tickets = Tickets(
         accounts.tokens,
         now,
-        ticket_ttl_s=settings.queue_ticket_ttl_s,
-        cached_max=settings.queue_tickets_cached_max,
+        ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s,
+        cached_max=settings.waiting_room.queue_tickets_cached_max,
     )
     journal = JoinJournal(store)
     parts = Parts(store, line, rooms, tickets, journal, servers.group_commit, now)
     service = WaitingRoom(settings, parts, seat_maps.layout, servers.background.start)
-    lease = Lease(LeaseStore(servers.db, queue_leader.ROLE, new_id()), settings.queue_lease_ms)
+    lease = Lease(
+        LeaseStore(servers.db, queue_leader.ROLE, new_id()), settings.waiting_room.queue_lease_ms
+    )
     leader = queue_leader.Leader(settings, lease, store, line, rooms, now, seat_maps.seats_left)
     return Queue(service, rooms, leader, journal)
 
@@ -350,18 +358,22 @@ def _reservations(
     queue: WaitingRoom,
 ) -> Reservations:
     cooldown = Cooldown(
-        settings.hold_lapses_free_max, settings.hold_cooldown_first_s, settings.hold_cooldown_max_s
+        settings.holds.hold_lapses_free_max,
+        settings.holds.hold_cooldown_first_s,
+        settings.holds.hold_cooldown_max_s,
     )
     store = ReservationStore(servers.db, cooldown)
-    seat_lock = SeatLock(servers.valkey, settings.seat_lock_ttl_ms)
-    switch = LockSwitch(settings.seat_lock, settings.seat_lock_hot_ms, lambda: publisher.has_peers)
+    seat_lock = SeatLock(servers.valkey, settings.holds.seat_lock_ttl_ms)
+    switch = LockSwitch(
+        settings.holds.seat_lock, settings.holds.seat_lock_hot_ms, lambda: publisher.has_peers
+    )
     return Reservations(
         store,
         servers.group_commit,
         HoldDecider(store, seat_lock, servers.background, publisher, switch),
         ReleaseDecider(store, seat_lock, publisher, switch),
         seat_maps,
-        HoldLimits(settings.seats_per_hold_max),
+        HoldLimits(settings.holds.seats_per_hold_max),
         queue,
     )
 
@@ -379,27 +391,27 @@ def _payments(
         store,
         servers.group_commit,
         PayDecider(store, publisher, queue.paid),
-        ChargeDecider(store, settings.wallet_balance_max_minor),
+        ChargeDecider(store, settings.payments.wallet_balance_max_minor),
         providers,
-        settings.wallet_charge_max_minor,
+        settings.payments.wallet_charge_max_minor,
         seat_maps,
-        can_top_up=settings.wallet_top_up_free,
+        can_top_up=settings.payments.wallet_top_up_free,
     )
 
 
 def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependencies:
     return RouteDependencies(
         authenticate=accounts.tokens.verify,
-        body_max_bytes=settings.body_max_bytes,
-        body_timeout_s=settings.body_timeout_ms / 1000,
-        request_timeout_s=settings.request_timeout_ms / 1000,
+        body_max_bytes=settings.server.body_max_bytes,
+        body_timeout_s=settings.server.body_timeout_ms / 1000,
+        request_timeout_s=settings.server.request_timeout_ms / 1000,
         confirm=accounts.confirm,
     )
 
 
 def describe() -> dict[str, Any]:
     """Return the OpenAPI document; nothing is connected to."""
-    settings = Settings(database_url="postgresql://", valkey_url="redis://")
+    settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
     return _compose(settings, _servers(settings), {}).document
 
 
@@ -437,15 +449,15 @@ def _framework(access_log: AccessLog) -> "falcon.asgi.App[Any, Any]":
 def batch_limits(settings: Settings) -> BatchLimits:
     """Return the bounds of this process's group commit."""
     return BatchLimits(
-        batch_max=settings.batch_max,
-        batches_in_flight=settings.batches_in_flight,
-        concurrent_min=settings.concurrent_batch_min,
-        concurrent_after_s=settings.concurrent_batch_after_ms / 1000,
-        queue_max=settings.batch_queue_max,
-        wait_max_s=settings.batch_wait_max_ms / 1000,
-        retry_after_max_s=settings.retry_after_max_s,
-        retry_after_share_min=settings.retry_after_share_min_percent / 100,
-        retry_for_s=settings.batch_retry_for_ms / 1000,
-        unknown_outcome_timeout_s=settings.unknown_outcome_timeout_ms / 1000,
-        isolation_timeout_s=settings.batch_isolation_timeout_ms / 1000,
+        batch_max=settings.batching.batch_max,
+        batches_in_flight=settings.batching.batches_in_flight,
+        concurrent_min=settings.batching.concurrent_batch_min,
+        concurrent_after_s=settings.batching.concurrent_batch_after_ms / 1000,
+        queue_max=settings.batching.batch_queue_max,
+        wait_max_s=settings.batching.batch_wait_max_ms / 1000,
+        retry_after_max_s=settings.batching.retry_after_max_s,
+        retry_after_share_min=settings.batching.retry_after_share_min_percent / 100,
+        retry_for_s=settings.batching.batch_retry_for_ms / 1000,
+        unknown_outcome_timeout_s=settings.batching.unknown_outcome_timeout_ms / 1000,
+        isolation_timeout_s=settings.batching.batch_isolation_timeout_ms / 1000,
     )

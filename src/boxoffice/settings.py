@@ -1,18 +1,19 @@
-"""Every limit of the system: one frozen value, read once from `BOXOFFICE_…` variables.
+"""Every limit of the system: one frozen value, nested by subsystem, read once from the environment.
 
+The variable of `settings.batching.batch_max` is `BOXOFFICE_BATCH_MAX`; a name is in one section only.
 Names end in their unit: `_s` seconds, `_ms` milliseconds, `_bytes`, `_minor` minor units of the
-currency, `_max` a count. An unknown `BOXOFFICE_` variable is refused, so that a misspelt limit is
-noticed at the start and not during a sale. What Kubernetes adds for a service of that name is not one.
+currency, `_max` a count. An unknown `BOXOFFICE_` variable is refused at the start; the variables that
+Kubernetes adds for a service of that name are ignored.
 """
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 from msgspec import inspect as types
 
 from boxoffice.errors import SettingsInvalid
@@ -67,19 +68,40 @@ _SERVICE_LINK = re.compile(
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The settings of one process; `.env` style names are the field names in capitals."""
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """PostgreSQL: the address, the connections and their timeouts."""
 
-    # Servers of one's own; empty means the embedded ones (`boxoffice up` only).
     database_url: str = ""
-    valkey_url: str = ""
+    # The role that serves; `boxoffice migrate` makes it and gives it its rights.
+    runtime_role: Role = ""
+    db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
+    db_pooler: Literal["none", "transaction"] = "none"
+    db_connect_timeout_ms: Milliseconds = 5_000
+    db_acquire_timeout_ms: Milliseconds = 3_000
+    db_reads_waiting_max: Count = 2_000
+    standby_look_ms: Milliseconds = 5_000
+    statement_timeout_ms: Milliseconds = 5_000
+    lock_timeout_ms: Milliseconds = 500
+    idle_in_transaction_timeout_ms: Milliseconds = 10_000
 
-    # HTTP
+
+class ValkeySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Valkey: the address, the connections and the circuit breaker."""
+
+    valkey_url: str = ""
+    valkey_timeout_ms: Annotated[int, Meta(ge=1, le=100)] = 100
+    valkey_pool_max: Annotated[int, Meta(ge=1, le=200)] = 8
+    breaker_failures_max: Count = 3
+    breaker_open_ms: Milliseconds = 1_000
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The HTTP server: where it listens, and the bounds of connections and requests."""
+
     host: Host = "127.0.0.1"
     port: Port = 8000
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     body_max_bytes: Bytes = 65_536
-    seat_map_max_bytes: Bytes = 16 * 1024 * 1024
     header_max_bytes: Bytes = 32_768
     header_fields_max: Annotated[int, Meta(ge=10, le=10_000)] = 128
     pipelined_requests_max: Annotated[int, Meta(ge=1, le=1_000)] = 16
@@ -96,7 +118,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drain_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     drain_timeout_ms: Milliseconds = 15_000
 
-    # Event streams
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Event streams: how many, how long, and how much is buffered."""
+
     streams_max: Count = 10_000
     streams_per_client_max: Count = 500
     streams_per_address_max: Count = 1_000
@@ -107,20 +132,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     stream_buffer_max_bytes: Bytes = 262_144
     stream_socket_buffer_bytes: Bytes = 65_536
 
-    # PostgreSQL
-    # The role that serves; `boxoffice migrate` makes it and gives it its rights.
-    runtime_role: Role = ""
-    db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
-    db_pooler: Literal["none", "transaction"] = "none"
-    db_connect_timeout_ms: Milliseconds = 5_000
-    db_acquire_timeout_ms: Milliseconds = 3_000
-    db_reads_waiting_max: Count = 2_000
-    standby_look_ms: Milliseconds = 5_000
-    statement_timeout_ms: Milliseconds = 5_000
-    lock_timeout_ms: Milliseconds = 500
-    idle_in_transaction_timeout_ms: Milliseconds = 10_000
 
-    # Group commit
+class BatchingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Group commit: the sizes of batches, the waiting commands, and the retries."""
+
     batch_max: Annotated[int, Meta(ge=1, le=512)] = 64
     batches_in_flight: Annotated[int, Meta(ge=1, le=32)] = 2
     concurrent_batch_min: Annotated[int, Meta(ge=1, le=512)] = 32
@@ -133,15 +148,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     batch_isolation_timeout_ms: Milliseconds = 4_000
     unknown_outcome_timeout_ms: Milliseconds = 4_000
 
-    # Valkey
-    valkey_timeout_ms: Annotated[int, Meta(ge=1, le=100)] = 100
-    valkey_pool_max: Annotated[int, Meta(ge=1, le=200)] = 8
-    breaker_failures_max: Count = 3
-    breaker_open_ms: Milliseconds = 1_000
 
-    # Reservations
-    # Whether seats that are known to be gone are refused from memory.
-    seat_cache: bool = True
+class HoldSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Holds: their limits, the seat lock, the cool-down and the sweeper."""
+
     seat_lock: Literal["auto", "always", "off"] = "auto"
     seat_lock_hot_ms: Milliseconds = 5_000
     seat_lock_ttl_ms: Annotated[int, Meta(ge=100, le=10_000)] = 9_000
@@ -155,7 +165,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sweep_interval_ms: Milliseconds = 1_000
     sweep_batch_max: Annotated[int, Meta(ge=1, le=5_000)] = 200
 
-    # Waiting room: what an organizer does not say, and how it is run
+
+class WaitingRoomSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Waiting rooms: the defaults of an organizer's policy, and the engine."""
+
     queue_rate_default_per_s: Annotated[float, Meta(ge=0.01, le=100_000)] = 50.0
     queue_inside_default_max: Annotated[int, Meta(ge=1, le=100_000)] = 500
     queue_inside_default_s: Annotated[int, Meta(ge=10, le=86_400)] = 600
@@ -173,26 +186,43 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_account_requests_per_s_max: Count = 100
     queue_address_requests_per_s_max: Count = 5_000
 
-    # Catalog
+
+class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Concerts and schedules: look-ups, and uploads of seat maps."""
+
+    seat_map_max_bytes: Bytes = 16 * 1024 * 1024
     seats_per_schedule_max: Count = 100_000
     seat_maps_in_flight_max: Annotated[int, Meta(ge=1, le=64)] = 1
     seat_map_errors_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
     catalog_cache_ms: Milliseconds = 1_000
+    catalog_cache_entries_max: Count = 256
+    schedules_per_concert_max: Count = 100
+
+
+class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The live state of seats in memory, and the events about its changes."""
+
+    # Whether seats that are known to be gone are refused from memory.
+    seat_cache: bool = True
     seats_cache_ms: Milliseconds = 250
     seats_verify_ms: Milliseconds = 1_000
     seat_events_every_ms: Milliseconds = 30
     seat_events_kept_max: Count = 1_000
     seat_events_alive_ms: Milliseconds = 2_000
-    catalog_cache_entries_max: Count = 256
     # Seats of all the schedules that a process keeps; each takes about 200 bytes, twice with its map.
     seats_cached_max: Count = 200_000
-    schedules_per_concert_max: Count = 100
 
-    # Live figures
+
+class SalesStatsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Live statistics of a sale."""
+
     figures_cache_ms: Milliseconds = 1_000
     figures_schedules_max: Count = 64
 
-    # Accounts
+
+class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Accounts: tokens, password hashes, and the limits of log-ins and sign-ups."""
+
     access_token_ttl_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
     token_key_refresh_s: Seconds = 15.0
     token_cache_max: Count = 20_000
@@ -208,38 +238,106 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     known_addresses_max: Annotated[int, Meta(ge=1, le=100)] = 10
     known_address_ttl_s: Annotated[int, Meta(ge=86_400, le=31_536_000)] = 7_776_000
 
-    # Money
+
+class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Wallets and payments."""
+
     currency: Currency = "KRW"
-    # Money that nobody pays for: for a demo, until a payment provider tops wallets up.
     wallet_top_up_free: bool = False
     wallet_charge_max_minor: Minor = 10_000_000
     wallet_balance_max_minor: Minor = 1_000_000_000_000
 
-    # Outbox
+
+class OutboxSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The relay of the outbox and its stream."""
+
     relay_interval_ms: Milliseconds = 200
     relay_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
     relay_lease_ms: Milliseconds = 5_000
     relay_stream: StreamName = "boxoffice:events"
     relay_stream_max: Count = 100_000
 
-    # The archive: how long after its end what was not paid stays where sales read.
+
+class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The archive of what ended unpaid."""
+
     history_retention_s: Annotated[int, Meta(ge=3_600, le=315_360_000)] = 86_400
     archive_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
     archive_batch_max: Annotated[int, Meta(ge=1, le=500)] = 200
 
-    # Audits
+
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The auditor and its results."""
+
     audit_interval_s: Annotated[int, Meta(ge=60, le=604_800)] = 3_600
     audit_again_after_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
     audit_statement_timeout_ms: Annotated[int, Meta(ge=1_000, le=3_600_000)] = 60_000
     audit_runs_kept_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
 
-    # Logs and metrics; the API serves its metrics itself, the other roles only where a port is given.
+
+class ObservabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Logs and metrics."""
+
     metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     metrics_token: Token = ""
     role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_requests: bool = True
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one process, by subsystem."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    valkey: ValkeySettings = ValkeySettings()
+    server: ServerSettings = ServerSettings()
+    streams: StreamSettings = StreamSettings()
+    batching: BatchingSettings = BatchingSettings()
+    holds: HoldSettings = HoldSettings()
+    waiting_room: WaitingRoomSettings = WaitingRoomSettings()
+    catalog: CatalogSettings = CatalogSettings()
+    seats: SeatSettings = SeatSettings()
+    sales_stats: SalesStatsSettings = SalesStatsSettings()
+    accounts: AccountSettings = AccountSettings()
+    payments: PaymentSettings = PaymentSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    audit: AuditSettings = AuditSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
+
+    @classmethod
+    def of(cls, **values: object) -> Self:
+        """Return the defaults with `values`, by flat name; raises `TypeError` for an unknown one."""
+        return cls().replace(**values)
+
+    def replace(self, **values: object) -> Self:
+        """Return a copy with `values`, by flat name; raises `TypeError` for an unknown one."""
+        changes: dict[str, dict[str, object]] = {}
+        for name, value in values.items():
+            if name not in SECTION_OF:
+                raise TypeError(f"{name} is not a setting")
+            changes.setdefault(SECTION_OF[name], {})[name] = value
+        return structs.replace(
+            self,
+            **{
+                section: structs.replace(getattr(self, section), **changed)
+                for section, changed in changes.items()
+            },
+        )
+
+    def get(self, name: str) -> object:
+        """Return the value of a setting by its flat name."""
+        return getattr(getattr(self, SECTION_OF[name]), name)
+
+
+# The section of each setting. A setting's name is unique in all sections; its variable is the prefix
+# and the name in capitals.
+SECTION_OF: dict[str, str] = {
+    field: section
+    for section, kind in get_type_hints(Settings).items()
+    for field in kind.__struct_fields__
+}
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -254,12 +352,11 @@ def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
         if name.startswith(PREFIX) and not _is_others(name, value)
     }
     given |= {name: str(value) for name, value in overrides.items()}
-    unknown = sorted(set(given) - set(Settings.__struct_fields__))
+    unknown = sorted(set(given) - set(SECTION_OF))
     if unknown:
         raise SettingsInvalid(_unknown(unknown[0]))
-    hints = get_type_hints(Settings, include_extras=True)
-    read: dict[str, Any] = {name: _read(name, text, hints[name]) for name, text in given.items()}
-    settings = Settings(**read)
+    kinds = types_of_settings()
+    settings = Settings.of(**{name: _read(name, text, kinds[name]) for name, text in given.items()})
     _check_together(settings)
     return settings
 
@@ -272,9 +369,18 @@ def _is_others(name: str, value: str) -> bool:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, Settings.__struct_fields__, n=1)
+    near = get_close_matches(name, SECTION_OF, n=1)
     meant = f"; is {variable(near[0])} meant?" if near else ""
     return f"{variable(name)} is not a setting of boxoffice{meant}"
+
+
+def types_of_settings() -> dict[str, Any]:
+    """Return the annotated type of each setting, by flat name."""
+    return {
+        name: hint
+        for kind in get_type_hints(Settings).values()
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+    }
 
 
 def variable(name: str) -> str:
@@ -335,89 +441,55 @@ def _range(found: types.IntType | types.FloatType) -> str:
     return f"{below} to {found.le}" if found.gt is None else f"{below}, at most {found.le}"
 
 
-def _require(settings: Settings, name: str, *, holds: bool, wants: str) -> None:
-    if not holds:
-        raise SettingsInvalid(f"{variable(name)} is {getattr(settings, name)}: it must be {wants}")
-
-
 def _check_together(settings: Settings) -> None:
-    one = settings
-    _require(
-        one,
-        "metrics_port",
-        holds=one.metrics_port != one.port,
-        wants=f"another one than {_named(one, 'port')}",
-    )
-    _require(
-        one,
-        "currency",
-        holds=one.currency in DECIMALS,
-        wants="a currency of ISO 4217, such as KRW or EUR",
-    )
-    _require(
-        one,
-        "db_pool_max",
-        holds=one.db_pool_max > one.batches_in_flight,
-        wants=f"above {_named(one, 'batches_in_flight')}, as reads need a connection",
-    )
-    _require(
-        one,
-        "body_timeout_ms",
-        holds=one.body_timeout_ms < one.request_timeout_ms,
-        wants=f"below {_named(one, 'request_timeout_ms')}",
-    )
-    _require(
-        one,
-        "queue_lease_ms",
-        holds=one.queue_lease_ms >= 3 * one.queue_beat_ms,
-        wants=f"at least three times {_named(one, 'queue_beat_ms')}",
-    )
-    _require(
-        one,
-        "queue_grace_default_s",
-        holds=one.queue_grace_default_s <= one.queue_inside_default_s,
-        wants=f"at most {_named(one, 'queue_inside_default_s')}",
-    )
-    _require(
-        one,
-        "lock_timeout_ms",
-        holds=one.lock_timeout_ms <= one.statement_timeout_ms,
-        wants=f"at most {_named(one, 'statement_timeout_ms')}",
-    )
-    _require(
-        one,
-        "hold_cooldown_first_s",
-        holds=one.hold_cooldown_first_s <= one.hold_cooldown_max_s,
-        wants=f"at most {_named(one, 'hold_cooldown_max_s')}",
-    )
-    _check_deadlines(one)
+    """Raise `SettingsInvalid` for the first setting that does not agree with another one."""
+    for name, agrees, wants in (*_agreements(settings), *_deadlines(settings)):
+        if not agrees:
+            raise SettingsInvalid(f"{variable(name)} is {settings.get(name)}: it must be {wants}")
 
 
-def _named(settings: Settings, name: str) -> str:
-    return f"{variable(name)} ({getattr(settings, name)})"
+# A setting, whether it agrees with the others, and what it must be.
+Agreement = tuple[str, bool, str]
 
 
-def _check_deadlines(settings: Settings) -> None:
-    """Let the parts of a request end before the request does, so that it gets the specific answer."""
-    one = settings
-    lost_ms = one.statement_timeout_ms + CLIENT_GRACE_MS + one.unknown_outcome_timeout_ms
-    _require(
-        one,
+def _agreements(one: Settings) -> Iterator[Agreement]:
+    def named(name: str) -> str:
+        return f"{variable(name)} ({one.get(name)})"
+
+    differs = one.observability.metrics_port != one.server.port
+    yield "metrics_port", differs, f"another one than {named('port')}"
+    known = one.payments.currency in DECIMALS
+    yield "currency", known, "a currency of ISO 4217, such as KRW or EUR"
+    enough = one.database.db_pool_max > one.batching.batches_in_flight
+    yield "db_pool_max", enough, f"above {named('batches_in_flight')}, as reads need a connection"
+    room = one.waiting_room
+    long_enough = room.queue_lease_ms >= 3 * room.queue_beat_ms
+    yield "queue_lease_ms", long_enough, f"at least three times {named('queue_beat_ms')}"
+    within = room.queue_grace_default_s <= room.queue_inside_default_s
+    yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
+    ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
+    yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
+
+
+def _deadlines(one: Settings) -> Iterator[Agreement]:
+    """The parts of a request end before the request does, so that it gets the specific answer."""
+
+    def named(name: str) -> str:
+        return f"{variable(name)} ({one.get(name)})"
+
+    request_ms = one.server.request_timeout_ms
+    statement_ms, lock_ms = one.database.statement_timeout_ms, one.database.lock_timeout_ms
+    unknown_ms = one.batching.unknown_outcome_timeout_ms
+    isolate_ms = one.batching.batch_isolation_timeout_ms
+    body_ms = one.server.body_timeout_ms
+    yield "body_timeout_ms", body_ms < request_ms, f"below {named('request_timeout_ms')}"
+    yield "lock_timeout_ms", lock_ms <= statement_ms, f"at most {named('statement_timeout_ms')}"
+    lost_ms = statement_ms + CLIENT_GRACE_MS + unknown_ms
+    parts = f"{named('statement_timeout_ms')} + {named('unknown_outcome_timeout_ms')}"
+    yield "request_timeout_ms", request_ms > lost_ms, f"above {parts} + {CLIENT_GRACE_MS}"
+    yield (
         "request_timeout_ms",
-        holds=one.request_timeout_ms > lost_ms,
-        wants=f"above {_named(one, 'statement_timeout_ms')} + "
-        f"{_named(one, 'unknown_outcome_timeout_ms')} + {CLIENT_GRACE_MS}",
+        request_ms > isolate_ms + 2 * lock_ms,
+        f"above {named('batch_isolation_timeout_ms')} + 2 * {named('lock_timeout_ms')}",
     )
-    _require(
-        one,
-        "request_timeout_ms",
-        holds=one.request_timeout_ms > one.batch_isolation_timeout_ms + 2 * one.lock_timeout_ms,
-        wants=f"above {_named(one, 'batch_isolation_timeout_ms')} + "
-        f"2 * {_named(one, 'lock_timeout_ms')}",
-    )
-    _require(
-        one,
-        "batch_isolation_timeout_ms",
-        holds=one.batch_isolation_timeout_ms > one.lock_timeout_ms,
-        wants=f"above {_named(one, 'lock_timeout_ms')}",
-    )
+    yield "batch_isolation_timeout_ms", isolate_ms > lock_ms, f"above {named('lock_timeout_ms')}"

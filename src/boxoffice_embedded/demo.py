@@ -154,14 +154,14 @@ async def remove(settings: Settings) -> list[str]:
 
 async def require_private(settings: Settings) -> None:
     """Raise `SettingsInvalid` where a demo would be served to other machines."""
-    if is_loopback(settings.host):
+    if is_loopback(settings.server.host):
         return
     emails = await is_there(settings)
     if emails:
         raise SettingsInvalid(
-            f"BOXOFFICE_HOST is {settings.host!r}, which other machines reach, and the database has "
-            f"the demo's accounts ({', '.join(emails)}): `boxoffice demo --remove` closes them; a "
-            "demo is served on 127.0.0.1"
+            f"BOXOFFICE_HOST is {settings.server.host!r}, which other machines reach, and the "
+            f"database has the demo's accounts ({', '.join(emails)}): `boxoffice demo --remove` closes "
+            "them; a demo is served on 127.0.0.1"
         )
 
 

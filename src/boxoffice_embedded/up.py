@@ -11,7 +11,6 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 
 from boxoffice.cli import serve
@@ -49,24 +48,23 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
             console.print(f"… {text}", style="dim", soft_wrap=True)
 
     # First of all, so that a taken port costs nobody the wait for the servers.
-    serve.listen_group(msgspec.structs.replace(settings, workers=1))[0].close()
+    serve.listen_group(settings.replace(workers=1))[0].close()
     started = time.monotonic()
     with ExitStack() as stack:
-        own = settings.database_url and settings.valkey_url
+        own = settings.database.database_url and settings.valkey.valkey_url
         servers = stack.enter_context(
             nullcontext() if own else EmbeddedServers(wish.data_dir, say=say)
         )
         if servers is not None:
-            settings = msgspec.structs.replace(
-                settings,
-                database_url=settings.database_url or servers.database_url,
-                valkey_url=settings.valkey_url or servers.valkey_url,
+            settings = settings.replace(
+                database_url=settings.database.database_url or servers.database_url,
+                valkey_url=settings.valkey.valkey_url or servers.valkey_url,
             )
         settings = _migrated(settings, servers, say)
         asyncio.run(demos.require_private(settings))
         demo = _demo(settings, wish, console, is_embedded=not own)
         if demo is not None:
-            settings = msgspec.structs.replace(settings, wallet_top_up_free=True)
+            settings = settings.replace(wallet_top_up_free=True)
         group = stack.enter_context(
             ProcessGroup(stop_timeout_s=serve.stop_timeout_s(settings), say=say)
         )
@@ -91,12 +89,12 @@ def _migrated(
 ) -> Settings:
     """Bring the schema up to date as its owner; return what serves, as a role that owns nothing."""
     asyncio.run(migrate(settings, say))
-    if servers is not None and settings.database_url == servers.database_url:
+    if servers is not None and settings.database.database_url == servers.database_url:
         postgres = servers.postgres
         asyncio.run(grant(settings, RUNTIME_ROLE, say, postgres.password))
-        return msgspec.structs.replace(settings, database_url=postgres.runtime_url)
-    if settings.runtime_role:
-        asyncio.run(grant(settings, settings.runtime_role, say))
+        return settings.replace(database_url=postgres.runtime_url)
+    if settings.database.runtime_role:
+        asyncio.run(grant(settings, settings.database.runtime_role, say))
     return settings
 
 
@@ -106,13 +104,15 @@ def _demo(
     """Make the demo where it is wanted, on this machine alone; None where there is none."""
     if not (wish.has_demo or is_embedded):
         return None
-    if not demos.is_loopback(settings.host):
+    if not demos.is_loopback(settings.server.host):
         if wish.has_demo:
             raise SettingsInvalid(
-                f"BOXOFFICE_HOST is {settings.host!r}, which other machines reach: a demo is served "
-                "on 127.0.0.1"
+                f"BOXOFFICE_HOST is {settings.server.host!r}, which other machines reach: a demo is "
+                "served on 127.0.0.1"
             )
-        console.print(f"… no demo on {settings.host}, which other machines reach", style="dim")
+        console.print(
+            f"… no demo on {settings.server.host}, which other machines reach", style="dim"
+        )
         return None
     return asyncio.run(demos.make(settings, demos.keep_password(wish.data_dir), console))
 
@@ -120,11 +120,11 @@ def _demo(
 def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish) -> None:
     env = {
         **os.environ,
-        "BOXOFFICE_DATABASE_URL": settings.database_url,
-        "BOXOFFICE_VALKEY_URL": settings.valkey_url,
-        "BOXOFFICE_HOST": settings.host,
-        "BOXOFFICE_PORT": str(settings.port),
-        "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.wallet_top_up_free).lower(),
+        "BOXOFFICE_DATABASE_URL": settings.database.database_url,
+        "BOXOFFICE_VALKEY_URL": settings.valkey.valkey_url,
+        "BOXOFFICE_HOST": settings.server.host,
+        "BOXOFFICE_PORT": str(settings.server.port),
+        "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.payments.wallet_top_up_free).lower(),
     }
     if wish.log == "people":
         # What people want to read is what goes wrong.
@@ -196,7 +196,9 @@ class Attendant:
 
 def _is_served(settings: Settings) -> bool:
     try:
-        with socket.create_connection((settings.host, settings.port), PROBE_TIMEOUT_S) as probe:
+        with socket.create_connection(
+            (settings.server.host, settings.server.port), PROBE_TIMEOUT_S
+        ) as probe:
             probe.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
             return b" 200 " in probe.recv(64)
     except OSError:
@@ -205,8 +207,8 @@ def _is_served(settings: Settings) -> bool:
 
 def _welcome(console: Console, settings: Settings, demo: demos.Demo | None, started: float) -> None:
     seconds = time.monotonic() - started
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base = f"http://{host}:{settings.port}"
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    base = f"http://{host}:{settings.server.port}"
     lines = {"shop": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
     if demo is not None:
         lines["seats"] = f"{base}/schedules/{demo.schedule_id}"

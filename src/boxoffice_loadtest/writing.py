@@ -45,7 +45,7 @@ def _run(options: Options, console: Console) -> Run:
 def _settings(options: Options) -> Settings | None:
     """Return the addresses of a running installation's servers, where they are told."""
     settings = load() if options.url else None
-    return settings if settings is not None and settings.database_url else None
+    return settings if settings is not None and settings.database.database_url else None
 
 
 def read(path: Path) -> Run:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
-import msgspec
 import pytest
 
 from boxoffice.accounts.endings import Endings
@@ -36,7 +35,7 @@ class MovedClock:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Hashing passwords fills a small machine, and a missed deadline would switch the throttle off."""
-    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000)
+    return settings.replace(valkey_timeout_ms=5_000)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import socket
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.accounts.counting import LocalCounts
@@ -24,12 +23,11 @@ DEFAULTS = Settings()
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """The limits as a shop has them, in long windows."""
-    return msgspec.structs.replace(
-        settings,
+    return settings.replace(
         login_window_s=600,
-        login_address_failures_max=DEFAULTS.login_address_failures_max,
-        login_address_attempts_max=DEFAULTS.login_address_attempts_max,
-        sign_ups_per_address_max=DEFAULTS.sign_ups_per_address_max,
+        login_address_failures_max=DEFAULTS.accounts.login_address_failures_max,
+        login_address_attempts_max=DEFAULTS.accounts.login_address_attempts_max,
+        sign_ups_per_address_max=DEFAULTS.accounts.sign_ups_per_address_max,
     )
 
 
@@ -70,7 +68,7 @@ async def test_spraying_many_accounts_from_one_network_is_429(
     tried = [
         await guess(accounts, f"{uuid4().hex}@example.test", f"{net}::{n:x}") for n in range(60)
     ]
-    assert sum(tried) == DEFAULTS.login_address_failures_max
+    assert sum(tried) == DEFAULTS.accounts.login_address_failures_max
     with pytest.raises(TooMany) as caught:
         await accounts.log_in(owner, PASSWORD, f"{net}::ffff")
     assert 1 <= int(str(caught.value.extra["retry_after_s"])) <= 600
@@ -82,7 +80,7 @@ async def test_guesses_from_one_network_lock_nobody_out(
 ) -> None:
     net = network()
     tried = [await guess(accounts, owner, f"{net}::{n:x}") for n in range(100)]
-    assert sum(tried) == DEFAULTS.login_failures_max
+    assert sum(tried) == DEFAULTS.accounts.login_failures_max
     await accounts.log_in(owner, PASSWORD, home)
 
 
@@ -90,9 +88,9 @@ async def test_the_owner_gets_in_from_where_they_are_known(
     accounts: Accounts, make_accounts: MakeAccounts, owner: str, home: str
 ) -> None:
     await accounts.log_in(owner, PASSWORD, home)
-    for _ in range(DEFAULTS.login_failures_max):
+    for _ in range(DEFAULTS.accounts.login_failures_max):
         net = network()
-        for _ in range(DEFAULTS.login_failures_max):
+        for _ in range(DEFAULTS.accounts.login_failures_max):
             assert await guess(accounts, owner, f"{net}::1")
     assert not await guess(accounts, owner, f"{network()}::1"), "the account's limit is reached"
     other = make_accounts()
@@ -104,7 +102,7 @@ async def test_the_owner_gets_in_from_where_they_are_known(
             await pod.log_in(owner, PASSWORD, f"{network()}::1")
     # Known addresses have their own limits still.
     tried = [await guess(accounts, owner, home) for _ in range(20)]
-    assert sum(tried) == DEFAULTS.login_failures_max
+    assert sum(tried) == DEFAULTS.accounts.login_failures_max
 
 
 async def test_who_never_logged_in_from_there_is_not_known(
@@ -136,18 +134,18 @@ async def test_known_addresses_are_few_and_forgotten(
     await accounts.log_in(stranger, PASSWORD, f"{network()}::1")
     (row,) = await db.read("SELECT count(*) AS n FROM known_addresses")
     assert row["n"] == 1, "old ones go, whoever's they are"
-    nets = [network() for _ in range(DEFAULTS.known_addresses_max + 2)]
+    nets = [network() for _ in range(DEFAULTS.accounts.known_addresses_max + 2)]
     for net in nets:
         await accounts.log_in(owner, PASSWORD, f"{net}::1")
     (row,) = await db.read("SELECT count(*) AS n FROM known_addresses")
-    assert row["n"] == 1 + DEFAULTS.known_addresses_max
+    assert row["n"] == 1 + DEFAULTS.accounts.known_addresses_max
     known = [
         await accounts._store.is_known(
             owner, await accounts._digest(owner, address_bucket(f"{net}::1")), 600
         )
         for net in nets
     ]
-    assert known == [False, False] + [True] * DEFAULTS.known_addresses_max
+    assert known == [False, False] + [True] * DEFAULTS.accounts.known_addresses_max
 
 
 async def test_an_address_is_written_once_a_day(
@@ -179,7 +177,7 @@ async def test_a_log_in_succeeds_where_its_address_cannot_be_written(
 async def test_log_ins_that_succeed_are_counted_too(
     make_accounts: MakeAccounts, settings: Settings, owner: str, home: str
 ) -> None:
-    accounts = make_accounts(msgspec.structs.replace(settings, login_address_attempts_max=3))
+    accounts = make_accounts(settings.replace(login_address_attempts_max=3))
     await accounts.ensure_key()
     for _ in range(3):
         await accounts.log_in(owner, PASSWORD, home)
@@ -194,13 +192,17 @@ async def test_one_network_makes_a_few_accounts(
     # A guess at who has an account counts like an account that is made.
     with pytest.raises(EmailTaken):
         await accounts.sign_up(owner, PASSWORD, "A", f"{net}::1")
-    for n in range(DEFAULTS.sign_ups_per_address_max - 1):
+    for n in range(DEFAULTS.accounts.sign_ups_per_address_max - 1):
         email = f"{uuid4().hex}@example.test"
         await pods[n % 2].sign_up(email, PASSWORD, "A", f"{net}::{n:x}")
     for pod in pods:
         with pytest.raises(TooMany) as caught:
             await pod.sign_up(f"{uuid4().hex}@example.test", PASSWORD, "A", f"{net}::1")
-        assert 1 <= int(str(caught.value.extra["retry_after_s"])) <= DEFAULTS.sign_ups_window_s
+        assert (
+            1
+            <= int(str(caught.value.extra["retry_after_s"]))
+            <= DEFAULTS.accounts.sign_ups_window_s
+        )
     await accounts.sign_up(f"{uuid4().hex}@example.test", PASSWORD, "A", f"{network()}::1")
     # It is another limit than that of log-ins.
     await accounts.log_in(owner, PASSWORD, f"{net}::1")
@@ -209,7 +211,7 @@ async def test_one_network_makes_a_few_accounts(
 async def test_a_sign_up_that_was_not_decided_is_not_counted(
     make_accounts: MakeAccounts, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accounts = make_accounts(msgspec.structs.replace(settings, sign_ups_per_address_max=1))
+    accounts = make_accounts(settings.replace(sign_ups_per_address_max=1))
     address = f"{network()}::1"
 
     async def away(*_: object) -> None:
@@ -231,7 +233,7 @@ async def unreachable(settings: Settings) -> AsyncIterator[Valkey]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        client = Valkey(msgspec.structs.replace(settings, valkey_url=f"redis://127.0.0.1:{port}/0"))
+        client = Valkey(settings.replace(valkey_url=f"redis://127.0.0.1:{port}/0"))
         yield client
         await client.close()
 
@@ -243,7 +245,7 @@ async def test_the_limits_of_addresses_hold_without_valkey(
     tried = [
         await guess(accounts, f"{uuid4().hex}@example.test", f"{net}::{n:x}") for n in range(45)
     ]
-    assert sum(tried) == DEFAULTS.login_address_failures_max
+    assert sum(tried) == DEFAULTS.accounts.login_address_failures_max
 
 
 class Clock:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.accounts.service import Accounts
@@ -27,13 +26,13 @@ LIMIT = 3
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Few failures and a long window."""
-    return msgspec.structs.replace(settings, login_failures_max=LIMIT, login_window_s=600)
+    return settings.replace(login_failures_max=LIMIT, login_window_s=600)
 
 
 @pytest.fixture
 def limits(servers: "Servers") -> Settings:
     """The same for tests that need no database."""
-    return Settings(valkey_url=servers.valkey_url, login_failures_max=LIMIT, login_window_s=600)
+    return Settings.of(valkey_url=servers.valkey_url, login_failures_max=LIMIT, login_window_s=600)
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ async def test_many_addresses_share_a_laxer_limit(
 async def test_a_window_ends_and_a_closed_door_is_not_kept_closed_by_knocking(
     limits: Settings, shared: Valkey, email: str
 ) -> None:
-    throttle = LoginThrottle(msgspec.structs.replace(limits, login_window_s=1), shared)
+    throttle = LoginThrottle(limits.replace(login_window_s=1), shared)
     for _ in range(LIMIT):
         await throttle.count(email, "192.0.2.1")
     waits = []
@@ -191,7 +190,7 @@ async def test_a_storm_of_logins_leaves_valkey_to_the_others(limits: Settings, e
     counted = [throttle.count(email, f"192.0.2.{n % 10}") for n in range(60)]
     results = await asyncio.gather(*counted, return_exceptions=True)
     assert sum(result is None for result in results) == LIMIT * 10
-    assert client.most < limits.valkey_pool_max
+    assert client.most < limits.valkey.valkey_pool_max
     await client.close()
 
 
@@ -211,7 +210,7 @@ async def unreachable(settings: Settings) -> AsyncIterator[Valkey]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        client = Valkey(msgspec.structs.replace(settings, valkey_url=f"redis://127.0.0.1:{port}/0"))
+        client = Valkey(settings.replace(valkey_url=f"redis://127.0.0.1:{port}/0"))
         yield client
         await client.close()
 

@@ -73,7 +73,7 @@ def _log_of(servers: EmbeddedServers) -> str:
 def test_an_address_that_is_taken_is_not_written_into_the_servers_log(
     logged: EmbeddedServers,
 ) -> None:
-    settings = Settings(
+    settings = Settings.of(
         database_url=logged.database_url,
         valkey_url=logged.valkey_url,
         valkey_timeout_ms=100,

@@ -20,7 +20,7 @@ from .conftest import who
 
 NOW = 1_000_000_000.0  # 2001: whoever asks this machine's clock finds every token expired
 TTL_S = 3_600
-SETTINGS = Settings(access_token_ttl_s=TTL_S, token_cache_max=4, token_key_refresh_s=15.0)
+SETTINGS = Settings.of(access_token_ttl_s=TTL_S, token_cache_max=4, token_key_refresh_s=15.0)
 SECRET = b"s" * 32
 PERSON = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
@@ -303,11 +303,13 @@ async def test_a_token_ends(table: Keys, authority: TokenAuthority, cached: bool
 async def test_the_cache_is_bounded_and_forgets_the_least_used(
     table: Keys, authority: TokenAuthority
 ) -> None:
-    tokens = [authority.mint(uuid4(), "buyer") for _ in range(SETTINGS.token_cache_max + 1)]
+    tokens = [
+        authority.mint(uuid4(), "buyer") for _ in range(SETTINGS.accounts.token_cache_max + 1)
+    ]
     kept = [authority.verify(token) for token in tokens[:-1]]
     assert authority.verify(tokens[0]) is kept[0]
     authority.verify(tokens[-1])
-    assert len(authority._verified) == SETTINGS.token_cache_max
+    assert len(authority._verified) == SETTINGS.accounts.token_cache_max
     assert authority.verify(tokens[0]) is kept[0]
     assert authority.verify(tokens[1]) == kept[1]
     assert authority.verify(tokens[1]) is not kept[1]
@@ -336,7 +338,7 @@ async def test_a_key_ends_on_time_without_a_refresh(table: Keys, authority: Toke
 async def test_a_new_key_signs_once_everybody_can_know_it(
     table: Keys, authority: TokenAuthority
 ) -> None:
-    spread_s = 2 * SETTINGS.token_key_refresh_s
+    spread_s = 2 * SETTINGS.accounts.token_key_refresh_s
     table.keys = [
         key("one", verifies_until=NOW + TTL_S + spread_s),
         key("two", b"t" * 32, created_at=NOW),
@@ -420,7 +422,7 @@ async def test_known_keys_ask_for_no_early_look(
 async def test_the_last_keys_hold_while_the_database_is_away(
     table: Keys, quick_looks: float
 ) -> None:
-    quick = Settings(token_key_refresh_s=0.06)
+    quick = Settings.of(token_key_refresh_s=0.06)
     authority = TokenAuthority(quick, table.load, table.now)
     await authority.refresh()
     token = authority.mint(PERSON, "buyer")

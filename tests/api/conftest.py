@@ -125,7 +125,7 @@ def new_database(admin_url: str, template: str) -> Iterator[str]:
 
 def check_books(database_url: str) -> None:
     """Check every invariant of the shop."""
-    report = asyncio.run(audit(Settings(database_url=database_url)))
+    report = asyncio.run(audit(Settings.of(database_url=database_url)))
     assert report.ok, report.broken
 
 
@@ -197,7 +197,7 @@ def make_organizer(server: Running, role: str = "organizer") -> Person:
     person = sign_up(server.api, role.capitalize())
 
     async def grant() -> None:
-        settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
+        settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_application(settings) as application:
             await application.accounts.grant_role(person.email, role)
 

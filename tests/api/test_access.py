@@ -45,7 +45,7 @@ def ask(organizer: Person, buyer: Person) -> Ask:
 
 def routes() -> set[str]:
     """Return every method and path that the application answers to."""
-    settings = Settings(database_url="postgresql://", valkey_url="redis://")
+    settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
     application = _compose(settings, _servers(settings), {})
     return {
         f"{method.method} {route.path}"

@@ -118,7 +118,7 @@ class Client:
 
 @asynccontextmanager
 async def shop() -> AsyncIterator[Shop]:
-    settings = Settings(database_url="postgresql://", valkey_url="redis://")
+    settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
     full = Full()
     routes = [("/full", full), ("/beside", full), ("/numbers/{number}", Numbered(full))]
     lane = Lane(routes, AccessLog(InFlight(), log_requests=False))

@@ -346,7 +346,7 @@ def audited(database_url: str, *statements: str, auditors: int = 1) -> list[bool
     """Run `statements`, then let auditors look whether an audit is due."""
 
     async def run() -> list[bool]:
-        settings = Settings(database_url=database_url, valkey_url="redis://127.0.0.1:1")
+        settings = Settings.of(database_url=database_url, valkey_url="redis://127.0.0.1:1")
         connection = await asyncpg.connect(database_url)
         for statement in statements:
             await connection.execute(statement)
@@ -354,7 +354,7 @@ def audited(database_url: str, *statements: str, auditors: int = 1) -> list[bool
         db = Database(settings)
         await db.open()
         try:
-            runs = AuditRuns(db, settings.audit_again_after_s)
+            runs = AuditRuns(db, settings.audit.audit_again_after_s)
             return await asyncio.gather(*(audit_once(runs, settings) for _ in range(auditors)))
         finally:
             await db.close()

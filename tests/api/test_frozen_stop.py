@@ -75,6 +75,6 @@ async def test_a_process_ends_in_its_time_while_postgresql_stands_still(start: S
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(40) == 0
         took_s = time.monotonic() - began
-    assert took_s < serve.stop_timeout_s(Settings(drain_timeout_ms=DRAIN_MS)) + BUSY_S
+    assert took_s < serve.stop_timeout_s(Settings.of(drain_timeout_ms=DRAIN_MS)) + BUSY_S
     assert took_s > DRAIN_MS / 1000, "nothing was under way"
     assert not [line for line in server.requests() if line["status"] == 500]

@@ -78,9 +78,11 @@ async def _elsewhere(_scope: Any, _receive: Any, send: Callable[[Any], Awaitable
 @asynccontextmanager
 async def shop(**changed: Any) -> AsyncIterator[Shop]:
     """Serve the lane; what it does not take is answered 204."""
-    settings = Settings(database_url="postgresql://", valkey_url="redis://", **changed)
+    settings = Settings.of(database_url="postgresql://", valkey_url="redis://", **changed)
     slow, in_flight = Slow(), InFlight()
-    lane = Lane([("/slow", slow)], AccessLog(in_flight, log_requests=settings.log_requests))
+    lane = Lane(
+        [("/slow", slow)], AccessLog(in_flight, log_requests=settings.observability.log_requests)
+    )
     config = uvicorn.Config(
         _elsewhere, http=protocol(settings, lane), ws="none", lifespan="off", log_config=None
     )

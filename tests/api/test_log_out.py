@@ -16,7 +16,7 @@ def grant(server: Running, person: Person, role: str) -> None:
     """Do as `boxoffice grant` does, in a process of its own as far as the servers know."""
 
     async def change() -> None:
-        settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
+        settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_services(settings) as application:
             await application.accounts.grant_role(person.email, role)
 

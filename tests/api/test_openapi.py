@@ -61,7 +61,7 @@ def beside_head(methods: set[str]) -> set[str]:
 
 def test_every_route_is_described(server: Running, document: dict[str, Any]) -> None:
     async def routes() -> dict[str, set[str]]:
-        settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
+        settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_application(settings) as application:
             return {
                 route.path: beside_head({m.method.lower() for m in route.methods if not m.internal})

@@ -41,7 +41,7 @@ def rotate(server: Running) -> None:
     """Rotate the keys as an operator does."""
 
     async def run() -> None:
-        settings = Settings(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
+        settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_application(settings) as application:
             await application.accounts.rotate_keys(3_600)
 

@@ -174,7 +174,7 @@ async def test_sessions_are_judged_by_what_they_get_without_asking(
     [row] = await shop.fetch("SELECT current_database() AS name")
     await shop.fetch(f"ALTER DATABASE {row['name']} SET synchronous_commit = off")
 
-    [check] = (await audit(msgspec.structs.replace(settings, db_pooler=pooler))).broken
+    [check] = (await audit(settings.replace(db_pooler=pooler))).broken
     assert check.name == "sessions_are_durable"
     assert check.samples[0]["setting"] == "synchronous_commit"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -42,7 +41,7 @@ async def _nothing_unretrieved() -> AsyncIterator[None]:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings whose deadlines a busy machine does not reach."""
-    return msgspec.structs.replace(settings, lock_timeout_ms=20_000, statement_timeout_ms=20_000)
+    return settings.replace(lock_timeout_ms=20_000, statement_timeout_ms=20_000)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
@@ -34,8 +33,7 @@ PRICE_MINOR = 1_000
 async def hasty(settings: Settings) -> AsyncIterator[Database]:
     """Lend a pool with one connection to begin with, which does not wait long for anything."""
     db = Database(
-        msgspec.structs.replace(
-            settings,
+        settings.replace(
             db_pool_max=2,
             batches_in_flight=1,
             statement_timeout_ms=100,

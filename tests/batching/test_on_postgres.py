@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -107,7 +106,7 @@ async def wait_for_blocked_batch(db: Database) -> int:
 @pytest.fixture
 async def outsider(settings: Settings) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A connection that is nobody's in the shop."""
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     yield connection
     await connection.close()
 
@@ -146,8 +145,8 @@ async def test_a_connection_killed_before_the_commit_is_decided_once(
 async def test_a_connection_cut_after_the_commit_is_settled_by_looking_up(
     sale: Sale, valkey: Valkey, settings: Settings
 ) -> None:
-    async with Proxy.of_postgres(settings.database_url).listening() as proxy:
-        db = Database(msgspec.structs.replace(settings, database_url=proxy.url))
+    async with Proxy.of_postgres(settings.database.database_url).listening() as proxy:
+        db = Database(settings.replace(database_url=proxy.url))
         await db.open()
         try:
             async with window(db, valkey, sale.schedule_id) as (pod, watched):
@@ -172,8 +171,8 @@ async def test_a_connection_cut_after_the_commit_is_settled_by_looking_up(
 async def test_a_connection_cut_before_the_answer_is_decided_once(
     sale: Sale, valkey: Valkey, settings: Settings, moment: Moment
 ) -> None:
-    async with Proxy.of_postgres(settings.database_url).listening() as proxy:
-        db = Database(msgspec.structs.replace(settings, database_url=proxy.url))
+    async with Proxy.of_postgres(settings.database.database_url).listening() as proxy:
+        db = Database(settings.replace(database_url=proxy.url))
         await db.open()
         try:
             async with window(db, valkey, sale.schedule_id) as (pod, watched):
@@ -291,7 +290,7 @@ async def test_a_locked_wallet_is_refused_alone(
         " SELECT id, 0, 'KRW' FROM unnest($1::uuid[]) id",
         people,
     )
-    hasty = Database(msgspec.structs.replace(settings, lock_timeout_ms=200))
+    hasty = Database(settings.replace(lock_timeout_ms=200))
     await hasty.open()
     try:
         # The proportions of the defaults: three waits for a lock, and the time for retries is over.

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import msgspec
-
 from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.settings import Settings
 from faults.proxy import Proxy
@@ -14,8 +12,8 @@ SIZE = Script("size", "return #ARGV[1]")
 
 
 async def test_a_line_that_nobody_reads_does_not_spoil_the_end(settings: Settings) -> None:
-    async with Proxy.of_valkey(settings.valkey_url).listening() as proxy:
-        valkey = Valkey(msgspec.structs.replace(settings, valkey_url=proxy.url))
+    async with Proxy.of_valkey(settings.valkey.valkey_url).listening() as proxy:
+        valkey = Valkey(settings.replace(valkey_url=proxy.url))
         assert await valkey.run(SIZE, ["{a}"], ["one"]) == 3
         proxy.hold_back()
         asking = asyncio.create_task(valkey.run(SIZE, ["{a}"], [bytes(MUCH_BYTES)]))

@@ -61,7 +61,7 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
             raise TokenInvalid
         return callers[token]
 
-    dependencies = RouteDependencies(authenticate, shop.settings.body_max_bytes, 5, 10)
+    dependencies = RouteDependencies(authenticate, shop.settings.server.body_max_bytes, 5, 10)
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
         middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))]
     )

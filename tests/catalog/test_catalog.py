@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.catalog import store
@@ -199,7 +198,7 @@ async def test_the_number_of_seats_is_limited_over_all_uploads(
     make_shop: Callable[[], Shop],
 ) -> None:
     shop = make_shop()
-    limit = msgspec.structs.replace(shop.settings, seats_per_schedule_max=12)
+    limit = shop.settings.replace(seats_per_schedule_max=12)
     made = await shop.draft(10)
     limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
     with pytest.raises(SeatMapInvalid):
@@ -211,7 +210,7 @@ async def test_a_map_without_a_good_seat_is_looked_at_where_the_limit_was_lowere
     make_shop: Callable[[], Shop],
 ) -> None:
     shop = make_shop()
-    limit = msgspec.structs.replace(shop.settings, seats_per_schedule_max=5)
+    limit = shop.settings.replace(seats_per_schedule_max=5)
     made = await shop.draft(10)
     limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
     header = "section,row,number,grade,price\n"
@@ -227,7 +226,7 @@ async def test_a_map_without_a_good_seat_is_looked_at_where_the_limit_was_lowere
 
 async def test_the_number_of_schedules_is_limited(make_shop: Callable[[], Shop]) -> None:
     shop = make_shop()
-    limit = msgspec.structs.replace(shop.settings, schedules_per_concert_max=3)
+    limit = shop.settings.replace(schedules_per_concert_max=3)
     limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
     concert = await shop.catalog.create_concert(shop.organizer, CONCERT)
     results = await asyncio.gather(
@@ -378,7 +377,7 @@ async def test_lookups_are_kept_for_their_time_and_local_writes_show_at_once(
     await here.catalog.close(here.organizer, sold.schedule_id)
     assert (await here.catalog.schedules(sold.concert_id)).found[0].status == "CLOSED"
     assert (await there.catalog.schedules(sold.concert_id)).found[0].status == "OPEN"
-    there.clock.advance(there.settings.catalog_cache_ms / 1000)
+    there.clock.advance(there.settings.catalog.catalog_cache_ms / 1000)
     assert (await there.catalog.schedules(sold.concert_id)).found[0].status == "CLOSED"
 
 

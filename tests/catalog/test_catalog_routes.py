@@ -125,7 +125,7 @@ async def test_a_seat_that_is_taken_changes_the_etag(http: Http, shop: Shop) -> 
     path = f"/v1/schedules/{sold.schedule_id}/seats"
     etag = (await http.simulate_get(path)).headers["etag"]
     await shop.hold(sold.schedule_id, [hall(3)[0].seat_id], uuid4())
-    shop.clock.advance(shop.settings.seats_cache_ms / 1000)
+    shop.clock.advance(shop.settings.seats.seats_cache_ms / 1000)
     answer = await http.simulate_get(path, headers={"If-None-Match": etag})
     assert answer.status_code == 200
     assert [one["status"] for one in answer.json["seats"]] == ["HELD", "AVAILABLE", "AVAILABLE"]
@@ -258,7 +258,7 @@ async def test_media_types_and_sizes(http: Http, shop: Shop) -> None:
     for kind in ("text/plain", "application/xml", "multipart/form-data"):
         answer = await post(http, path, kind=kind, body=CSV)
         assert (answer.status_code, answer.json["code"]) == (415, "media_type_unsupported")
-    large = b"x" * (shop.settings.seat_map_max_bytes + 1)
+    large = b"x" * (shop.settings.catalog.seat_map_max_bytes + 1)
     assert (await post(http, path, kind="text/csv", body=large)).status_code == 413
 
 

@@ -120,7 +120,7 @@ async def test_states_are_kept_for_their_time_and_read_again_on_demand(shop: Sho
     before = await shop.seat_maps.states(sold.schedule_id)
     await shop.hold(sold.schedule_id, [seat_id], uuid4())
     assert await shop.seat_maps.states(sold.schedule_id) is before
-    shop.clock.advance(shop.settings.seats_cache_ms / 1000)
+    shop.clock.advance(shop.settings.seats.seats_cache_ms / 1000)
     after = await shop.seat_maps.states(sold.schedule_id)
     assert list(after.status) == [HELD, AVAILABLE]
     assert after.read_at > before.read_at

@@ -131,7 +131,10 @@ def test_up_says_that_its_port_is_taken(tmp_path: Path) -> None:
 
 
 def test_seed_prints_ids_and_writes_tokens(settings: Settings, tmp_path: Path) -> None:
-    servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+    servers = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+    }
     words = ("seed", "--seats", "1000", "--users", "4000", "--tokens", "tokens.jsonl")
     started = time.monotonic()
     seeded = _run(*words, cwd=tmp_path, **servers)
@@ -150,11 +153,14 @@ def test_seed_prints_ids_and_writes_tokens(settings: Settings, tmp_path: Path) -
 
 
 def test_audit_exits_1_where_a_promise_is_broken(settings: Settings, tmp_path: Path) -> None:
-    servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+    servers = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+    }
     assert _run("seed", "--seats", "5", "--users", "1", cwd=tmp_path, **servers).returncode == 0
 
     async def spoil() -> None:
-        connection = await asyncpg.connect(settings.database_url)
+        connection = await asyncpg.connect(settings.database.database_url)
         await connection.execute("UPDATE wallets SET balance_minor = balance_minor + 1")
         await connection.close()
 
@@ -172,7 +178,7 @@ def test_migrate_can_run_many_times_at_once(servers: Any, tmp_path: Path) -> Non
         await admin.execute(f"CREATE DATABASE {name}")
         url = servers.database_url.rpartition("/")[0] + "/" + name
         try:
-            return await asyncio.gather(*(migrate(Settings(database_url=url)) for _ in range(4)))
+            return await asyncio.gather(*(migrate(Settings.of(database_url=url)) for _ in range(4)))
         finally:
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
             await admin.close()
@@ -223,8 +229,8 @@ def test_a_role_serves_its_metrics_on_a_port_of_its_own(
         env=_env(
             role_metrics_port=port,
             metrics_token=token,
-            database_url=settings.database_url,
-            valkey_url=settings.valkey_url,
+            database_url=settings.database.database_url,
+            valkey_url=settings.valkey.valkey_url,
         ),
     )
     try:
@@ -260,8 +266,8 @@ def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_
         env=_env(
             port=port,
             metrics_port=(metrics_port := free_port()),
-            database_url=settings.database_url,
-            valkey_url=settings.valkey_url,
+            database_url=settings.database.database_url,
+            valkey_url=settings.valkey.valkey_url,
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -122,7 +122,10 @@ def test_what_other_machines_reach_is_known(host: str, is_private: bool) -> None
 
 async def test_a_demo_is_served_to_no_other_machine(settings: Settings, db: Database) -> None:
     def public(settings: Settings) -> Settings:
-        servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+        servers = {
+            "database_url": settings.database.database_url,
+            "valkey_url": settings.valkey.valkey_url,
+        }
         return load({}, host=OPEN, **servers)
 
     await demo.require_private(public(settings))
@@ -146,7 +149,10 @@ async def test_a_demo_is_served_to_no_other_machine(settings: Settings, db: Data
 def test_serve_refuses_a_demo_on_an_open_address(
     settings: Settings, tmp_path: Path, workers: str
 ) -> None:
-    servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+    servers = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+    }
     ran = asyncio.run(demo.make(settings, PASSWORD, QUIET))
     assert ran.password == PASSWORD
     ended = _run("serve", "--workers", workers, cwd=tmp_path, host=OPEN, **servers)
@@ -167,7 +173,7 @@ def test_ones_own_servers_get_no_demo_unless_that_is_wanted(
     made = _demo(settings, Wish(tmp_path, has_demo=True), QUIET, is_embedded=False)
     assert made is not None
     assert made.password == demo.password_of(tmp_path)
-    open_ = load({}, host=OPEN, database_url=settings.database_url)
+    open_ = load({}, host=OPEN, database_url=settings.database.database_url)
     assert _demo(open_, plain, QUIET, is_embedded=True) is None
     with pytest.raises(SettingsInvalid, match=r"served on 127\.0\.0\.1"):
         _demo(open_, Wish(tmp_path, has_demo=True), QUIET, is_embedded=False)

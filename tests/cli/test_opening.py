@@ -18,7 +18,9 @@ class _Served(socketserver.BaseRequestHandler):
 def test_it_is_open_once_somebody_serves() -> None:
     port = free_port()
     told: list[str] = []
-    opening = Opening(Settings(port=port), lambda: told.append("open"), told.append, patience_s=0)
+    opening = Opening(
+        Settings.of(port=port), lambda: told.append("open"), told.append, patience_s=0
+    )
     opening.look()
     opening.look()
     assert len(told) == 1, "it complains once"
@@ -33,6 +35,6 @@ def test_it_is_open_once_somebody_serves() -> None:
 
 def test_it_does_not_complain_early() -> None:
     told: list[str] = []
-    opening = Opening(Settings(port=free_port()), lambda: told.append("open"), told.append)
+    opening = Opening(Settings.of(port=free_port()), lambda: told.append("open"), told.append)
     opening.look()
     assert not told

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.app import open_application
@@ -43,7 +42,7 @@ def role(settings: Settings) -> Iterator[str]:
     yield name
 
     async def forget() -> None:
-        connection = await asyncpg.connect(settings.database_url)
+        connection = await asyncpg.connect(settings.database.database_url)
         await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
         await connection.close()
 
@@ -53,10 +52,10 @@ def role(settings: Settings) -> Iterator[str]:
 @pytest.fixture
 def runtime(settings: Settings, role: str) -> Settings:
     """The settings of a process that serves as the role."""
-    parts = urlsplit(settings.database_url)
+    parts = urlsplit(settings.database.database_url)
     netloc = f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}"
-    return msgspec.structs.replace(
-        settings, database_url=parts._replace(netloc=netloc).geturl(), hold_ttl_default_s=300
+    return settings.replace(
+        database_url=parts._replace(netloc=netloc).geturl(), hold_ttl_default_s=300
     )
 
 
@@ -134,7 +133,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
     ],
 )  # fmt: skip
 async def test_it_can_alter_nothing(runtime: Settings, statement: str) -> None:
-    connection = await asyncpg.connect(runtime.database_url)
+    connection = await asyncpg.connect(runtime.database.database_url)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
@@ -143,7 +142,7 @@ async def test_it_can_alter_nothing(runtime: Settings, statement: str) -> None:
 
 
 async def test_no_function_can_be_replaced(runtime: Settings) -> None:
-    connection = await asyncpg.connect(runtime.database_url)
+    connection = await asyncpg.connect(runtime.database.database_url)
     try:
         text = await connection.fetchval(
             "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'reservations_hold_v%'"
@@ -158,9 +157,9 @@ async def test_no_function_can_be_replaced(runtime: Settings) -> None:
 async def test_what_comes_later_is_included(
     runtime: Settings, settings: Settings, role: str
 ) -> None:
-    owner = await asyncpg.connect(settings.database_url)
+    owner = await asyncpg.connect(settings.database.database_url)
     await owner.execute("CREATE TABLE later (n int GENERATED ALWAYS AS IDENTITY, x int)")
-    served = await asyncpg.connect(runtime.database_url)
+    served = await asyncpg.connect(runtime.database.database_url)
     await served.execute("INSERT INTO later (x) VALUES (1); UPDATE later SET x = 2")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await served.execute("TRUNCATE later")
@@ -171,7 +170,7 @@ async def test_what_comes_later_is_included(
 
 
 async def test_an_owner_is_no_runtime_role(settings: Settings) -> None:
-    owner = urlsplit(settings.database_url).username
+    owner = urlsplit(settings.database.database_url).username
     assert owner is not None
     with pytest.raises(SettingsInvalid, match=f"the role {owner} is a superuser"):
         await grant(settings, owner)

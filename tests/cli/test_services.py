@@ -47,7 +47,10 @@ def test_a_command_ends_as_soon_as_it_is_done(
     settings: Settings, tmp_path: Path, attempt: int
 ) -> None:
     """Three of ten of these ended late or never, so several show it."""
-    servers = {"database_url": settings.database_url, "valkey_url": settings.valkey_url}
+    servers = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+    }
     ended = subprocess.run(
         [sys.executable, "-m", "boxoffice", "rotate-keys"],
         cwd=tmp_path,

@@ -32,7 +32,11 @@ def test_a_killed_worker_leaves_its_counts_and_nothing_else(
     process = subprocess.Popen(
         [sys.executable, "-m", "boxoffice", "serve", "--workers", "2"],
         cwd=tmp_path,
-        env=_env(port=port, database_url=settings.database_url, valkey_url=settings.valkey_url),
+        env=_env(
+            port=port,
+            database_url=settings.database.database_url,
+            valkey_url=settings.valkey.valkey_url,
+        ),
         stdout=subprocess.DEVNULL,
         text=True,
     )

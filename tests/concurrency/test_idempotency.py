@@ -35,7 +35,7 @@ def _one_answer(answers: list[tuple[int, bytes]]) -> bytes:
 
 
 async def _count(settings: Settings, table: str, user_id: str) -> int:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     n: int = await connection.fetchval(_COUNTS[table], user_id)
     await connection.close()
     return n

@@ -135,7 +135,7 @@ _GUARDS = {
 
 
 async def _take_the_guards_away(settings: Settings) -> None:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     for room, guards in _GUARDS.items():
         text = read(room, "functions.sql")
         for guard, nothing in guards:

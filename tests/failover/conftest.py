@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.platform.postgres.database import Database
@@ -80,14 +79,14 @@ def primary() -> Iterator[Primary]:
         tempfile.TemporaryDirectory(prefix="boxoffice-sync-", ignore_cleanup_errors=True) as home,
         EmbeddedServers(Path(home), say=lambda text: print(text, file=sys.stderr)) as servers,
     ):
-        asyncio.run(migrate(Settings(database_url=servers.database_url)))
+        asyncio.run(migrate(Settings.of(database_url=servers.database_url)))
         yield Primary(servers.database_url, servers.valkey_url)
 
 
 @pytest.fixture
 def settings(primary: Primary) -> Settings:
     """Settings of a pod that gives everything up soon."""
-    return Settings(
+    return Settings.of(
         database_url=primary.database_url,
         valkey_url=primary.valkey_url,
         log_level="error",
@@ -110,7 +109,7 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 @pytest.fixture
 async def patient(settings: Settings) -> AsyncIterator[Database]:
     """A pool that waits for everything for a long time."""
-    database = Database(msgspec.structs.replace(settings, statement_timeout_ms=20_000))
+    database = Database(settings.replace(statement_timeout_ms=20_000))
     await database.open()
     yield database
     await database.close()

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.accounts.store import AccountStore
@@ -36,7 +35,7 @@ class Pod:
     def __init__(self, db: Database, settings: Settings) -> None:
         self.valkey = Valkey(settings)
         self.background = Background()
-        unknown_outcome_timeout_s = settings.unknown_outcome_timeout_ms / 1000
+        unknown_outcome_timeout_s = settings.batching.unknown_outcome_timeout_ms / 1000
         self.group = GroupCommit(
             Limits(unknown_outcome_timeout_s=unknown_outcome_timeout_s, retry_for_s=0.2)
         )
@@ -132,7 +131,7 @@ async def test_a_statement_whose_commit_was_cancelled_does_not_pass_for_acknowle
 async def test_also_where_the_role_is_spared_warnings(
     settings: Settings, db: Database, primary: Primary
 ) -> None:
-    quiet = Database(msgspec.structs.replace(settings, statement_timeout_ms=20_000))
+    quiet = Database(settings.replace(statement_timeout_ms=20_000))
     await primary.run("ALTER ROLE boxoffice SET client_min_messages = error")
     try:
         await quiet.open()
@@ -184,7 +183,7 @@ async def test_what_is_replayed_waits_for_the_standby(
     settings: Settings, primary: Primary, is_pooled: bool
 ) -> None:
     pooler = "transaction" if is_pooled else "none"
-    db = Database(msgspec.structs.replace(settings, db_pooler=pooler))
+    db = Database(settings.replace(db_pooler=pooler))
     await db.open()
     try:
         hall = await open_hall(db, balance_minor=10_000)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.errors import Unavailable
@@ -152,8 +151,10 @@ async def silent() -> AsyncIterator[str]:
 
 
 def _also(settings: Settings, host: str) -> Settings:
-    before, _, after = settings.database_url.rpartition("@")
-    return Settings(database_url=f"{before}@{host},{after}", valkey_url=settings.valkey_url)
+    before, _, after = settings.database.database_url.rpartition("@")
+    return Settings.of(
+        database_url=f"{before}@{host},{after}", valkey_url=settings.valkey.valkey_url
+    )
 
 
 async def test_a_frozen_host_does_not_stand_before_the_others(settings: Settings) -> None:
@@ -168,7 +169,7 @@ async def test_a_frozen_host_does_not_stand_before_the_others(settings: Settings
 async def test_where_no_host_takes_writes_nothing_is_in_doubt(
     settings: Settings, primary: Primary
 ) -> None:
-    twice = _also(settings, settings.database_url.rpartition("@")[2].partition("/")[0])
+    twice = _also(settings, settings.database.database_url.rpartition("@")[2].partition("/")[0])
     async with read_only(primary):
         with pytest.raises(Unavailable):
             await Database(twice).open()
@@ -177,10 +178,10 @@ async def test_where_no_host_takes_writes_nothing_is_in_doubt(
 
 
 async def test_sessions_with_a_server_that_froze_are_given_up(settings: Settings) -> None:
-    before, _, after = settings.database_url.rpartition("@")
-    async with Proxy.of_postgres(settings.database_url).listening() as line:
+    before, _, after = settings.database.database_url.rpartition("@")
+    async with Proxy.of_postgres(settings.database.database_url).listening() as line:
         first = line.url.rpartition("@")[2].partition("/")[0]
-        hosts = msgspec.structs.replace(settings, database_url=f"{before}@{first},{after}")
+        hosts = settings.replace(database_url=f"{before}@{first},{after}")
         db = Database(hosts)
         await db.open()
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 import structlog
 from prometheus_client import REGISTRY
@@ -62,7 +61,7 @@ async def test_an_ordinary_role_is_not_told_more_than_it_may_know(
 ) -> None:
     await primary.run("CREATE ROLE ordinary LOGIN PASSWORD 'ordinary'")
     host = primary.database_url.rpartition("@")[2]
-    db = Database(Settings(database_url=f"postgresql://ordinary:ordinary@{host}"))
+    db = Database(Settings.of(database_url=f"postgresql://ordinary:ordinary@{host}"))
     try:
         async with primary.without_standby():
             await db.open()
@@ -84,7 +83,9 @@ async def test_a_pooled_role_that_does_not_hear_or_wait_is_an_error(
 ) -> None:
     await primary.run(f"ALTER ROLE boxoffice SET {setting} = {value}")
     db = Database(
-        Settings(database_url=settings.database_url, db_pooler="transaction", db_pool_max=3)
+        Settings.of(
+            database_url=settings.database.database_url, db_pooler="transaction", db_pool_max=3
+        )
     )
     try:
         await db.open()
@@ -106,7 +107,7 @@ async def test_a_process_says_so_at_its_start(
 
     async with primary.without_standby():
         # What a process writes in the background waits for the standby as well, and is left behind.
-        soon = msgspec.structs.replace(settings, drain_timeout_ms=100)
+        soon = settings.replace(drain_timeout_ms=100)
         async with open_application(soon):
             await until(is_said)
     assert _gauges()[0] == 1

@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.errors import OutcomeUnknown
@@ -23,7 +22,7 @@ from tests.support.waiting import until
 async def _seen_by(pair: Pair, role: str) -> Standby:
     """Return what a role sees of the standbys."""
     host = pair.primary.url.rpartition("@")[2]
-    db = Database(Settings(database_url=f"postgresql://{role}:{role}@{host}"))
+    db = Database(Settings.of(database_url=f"postgresql://{role}:{role}@{host}"))
     await db.open()
     try:
         return await StandbyWatch(db, 1.0).look()
@@ -42,8 +41,8 @@ async def _check_roles(pair: Pair) -> None:
 
 async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:
     """A session that is left over from another time must not promise what a standby shows."""
-    db = Database(msgspec.structs.replace(settings, database_url=pair.primary.url))
-    behind = Database(msgspec.structs.replace(settings, database_url=pair.standby.url))
+    db = Database(settings.replace(database_url=pair.primary.url))
+    behind = Database(settings.replace(database_url=pair.standby.url))
     await db.open()
     await behind.open()
     try:

@@ -84,7 +84,7 @@ async def test_a_demoted_server_is_left(
     name = Name(two)
     with Redis.from_url(two[0]) as old, Redis.from_url(two[1]) as new:
         async with name.listening() as url:
-            client = Valkey(Settings(valkey_url=url, breaker_open_ms=20))
+            client = Valkey(Settings.of(valkey_url=url, breaker_open_ms=20))
 
             async def write() -> object:
                 if is_script:
@@ -98,7 +98,7 @@ async def test_a_demoted_server_is_left(
 
             try:
                 # As many as the pool has: each connection is asked at least once.
-                await asyncio.gather(*(write() for _ in range(settings.valkey_pool_max)))
+                await asyncio.gather(*(write() for _ in range(settings.valkey.valkey_pool_max)))
                 target = urlsplit(two[1])
                 old.replicaof(target.hostname, target.port)
                 name.at = 1

@@ -30,7 +30,7 @@ async def forget(settings: Settings, reservation_id: str) -> None:
     """Take a reservation out of the database, as a lost write would."""
     scoped = parse_scoped(reservation_id)
     assert scoped is not None
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         done = await connection.execute(
             "DELETE FROM reservations WHERE schedule_id = $1 AND reservation_id = $2",
@@ -46,7 +46,7 @@ async def overprice(settings: Settings, reservation_id: str) -> None:
     """Have a reservation cost more than its seats, and than what was paid for it."""
     scoped = parse_scoped(reservation_id)
     assert scoped is not None
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     try:
         done = await connection.execute(
             "UPDATE reservations SET amount_minor = amount_minor + 1"

@@ -31,6 +31,6 @@ def test_a_small_disk_is_full_until_the_filler_is_gone(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_asks_for_a_password_takes_people_in(settings: Settings) -> None:
-    assert await asks_for_a_password(settings.database_url)
+    assert await asks_for_a_password(settings.database.database_url)
     nobody = f"postgresql://boxoffice:secret@127.0.0.1:{free_port(0)}/boxoffice"
     assert not await asks_for_a_password(nobody)

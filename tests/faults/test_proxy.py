@@ -18,16 +18,16 @@ CUT = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 @pytest.fixture
 async def proxy(settings: Settings) -> AsyncIterator[Proxy]:
     """A proxy in front of this test's database, with a table to write to."""
-    direct = await asyncpg.connect(settings.database_url)
+    direct = await asyncpg.connect(settings.database.database_url)
     await direct.execute("CREATE TABLE told (number integer)")
     await direct.close()
-    async with Proxy.of_postgres(settings.database_url).listening() as one:
+    async with Proxy.of_postgres(settings.database.database_url).listening() as one:
         yield one
 
 
 async def numbers(settings: Settings) -> list[int]:
     """Return what the table has, past the proxy."""
-    direct = await asyncpg.connect(settings.database_url)
+    direct = await asyncpg.connect(settings.database.database_url)
     try:
         return [row["number"] for row in await direct.fetch("SELECT number FROM told")]
     finally:

@@ -55,7 +55,7 @@ def test_silence_is_excused_only_of_an_endpoint_that_is_stopped_itself() -> None
 
 
 def test_people_wait_longer_than_the_shop_allows_itself() -> None:
-    limit_ms = Settings(database_url="", valkey_url="").request_timeout_ms
+    limit_ms = Settings.of(database_url="", valkey_url="").server.request_timeout_ms
     assert Pace().patience_s > limit_ms / 1000 + 1
 
 

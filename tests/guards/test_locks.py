@@ -34,7 +34,7 @@ _LOCK_OF_PERSON = "SELECT uuid_hash_extended($1, uuid_hash_extended($2, 0)) AS l
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """Decisions that wait for long: a busy machine looks late."""
-    return Settings(
+    return Settings.of(
         database_url=database_url,
         valkey_url=servers.valkey_url,
         log_level="error",

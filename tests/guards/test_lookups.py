@@ -173,9 +173,9 @@ async def test_a_session_asks_for_what_the_promises_rest_on(
     assert await shown("synchronous_commit") == "on"
     assert await shown("client_min_messages") == "notice"
     for name, limit_ms in (
-        ("lock_timeout", settings.lock_timeout_ms),
-        ("statement_timeout", settings.statement_timeout_ms),
-        ("idle_in_transaction_session_timeout", settings.idle_in_transaction_timeout_ms),
+        ("lock_timeout", settings.database.lock_timeout_ms),
+        ("statement_timeout", settings.database.statement_timeout_ms),
+        ("idle_in_transaction_session_timeout", settings.database.idle_in_transaction_timeout_ms),
     ):
         [row] = await db.fetch("SELECT setting FROM pg_settings WHERE name = $1", name)
         assert int(row["setting"]) == limit_ms > 0, name

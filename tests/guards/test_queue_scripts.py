@@ -111,7 +111,7 @@ class Stand:
 @pytest.fixture
 def settings(servers: Servers) -> Settings:
     """No database: the scripts know none."""
-    return Settings(valkey_url=servers.valkey_url, valkey_timeout_ms=5_000, log_level="error")
+    return Settings.of(valkey_url=servers.valkey_url, valkey_timeout_ms=5_000, log_level="error")
 
 
 @pytest.fixture

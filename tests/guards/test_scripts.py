@@ -2,8 +2,6 @@
 
 from uuid import uuid4
 
-import msgspec
-
 from boxoffice.accounts.throttle import LoginThrottle, _keys
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.seat_lock import Claim, Ending, SeatLock
@@ -25,7 +23,7 @@ async def test_a_mark_is_made_of_a_claim_and_of_no_other_mark(valkey: Valkey) ->
 async def test_the_window_of_failed_logins_begins_with_the_first(
     settings: Settings, valkey: Valkey
 ) -> None:
-    limits = msgspec.structs.replace(settings, login_window_s=_TTL_MS // 1_000)
+    limits = settings.replace(login_window_s=_TTL_MS // 1_000)
     throttle, email = LoginThrottle(limits, valkey), f"{uuid4()}@example.test"
     await throttle.count(email, "192.0.2.1")
     for key in _keys(email, "192.0.2.1"):

@@ -124,8 +124,8 @@ class OnSale:
     def env(self) -> dict[str, str]:
         """The addresses of its servers."""
         return {
-            "BOXOFFICE_DATABASE_URL": self.settings.database_url,
-            "BOXOFFICE_VALKEY_URL": self.settings.valkey_url,
+            "BOXOFFICE_DATABASE_URL": self.settings.database.database_url,
+            "BOXOFFICE_VALKEY_URL": self.settings.valkey.valkey_url,
         }
 
 

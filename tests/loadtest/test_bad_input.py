@@ -89,7 +89,7 @@ def test_what_cannot_be_bought_from(open_shop: Opening, command: Command, tmp_pa
     assert "has no schedule" in command(*shop.options(), unknown).said
     assert "has no tokens" in command(*shop.options(), f"--tokens={empty}").said
     assert "tokens are not valid there" in command(*shop.options(), f"--tokens={foreign}").said
-    asyncio.run(_close(shop.settings.database_url))
+    asyncio.run(_close(shop.settings.database.database_url))
     ended = command(*shop.options())
     assert (ended.code, ended.out.exists()) == (1, False)
     assert "is not on sale" in ended.said

@@ -99,7 +99,7 @@ def test_an_oversold_seat_fails(open_shop: Opening, command: Command) -> None:
 
 async def _free_seats(shop: OnSale, stop: threading.Event) -> None:
     """Put seats back on sale that are held, again and again, behind everybody's back."""
-    connection = await asyncpg.connect(shop.settings.database_url)
+    connection = await asyncpg.connect(shop.settings.database.database_url)
     try:
         while not stop.is_set():
             await connection.execute(

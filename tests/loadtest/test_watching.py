@@ -95,7 +95,7 @@ def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: i
 
 
 def test_servers_that_are_away_are_left_out() -> None:
-    away = Settings(
+    away = Settings.of(
         database_url="postgresql://nobody@127.0.0.1:1/none", valkey_url="redis://127.0.0.1:1"
     )
     with Sampler(away, dict, time.monotonic()) as sampler:

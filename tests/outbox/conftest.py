@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.outbox.stream import fence_key
@@ -32,8 +31,8 @@ _INSERT = """
 @pytest.fixture
 async def settings(settings: Settings, valkey_of_stream: str) -> Settings:
     """Settings whose stream is this test's own."""
-    return msgspec.structs.replace(
-        settings, relay_stream=valkey_of_stream, relay_interval_ms=5, relay_lease_ms=2_000
+    return settings.replace(
+        relay_stream=valkey_of_stream, relay_interval_ms=5, relay_lease_ms=2_000
     )
 
 
@@ -59,12 +58,12 @@ async def read(valkey: Valkey, settings: Settings) -> AsyncIterator[Read]:
     """Return all entries of the stream, oldest first; the stream is deleted afterwards."""
 
     async def entries() -> list[dict[str, str]]:
-        found = await valkey.command("XRANGE", settings.relay_stream, "-", "+")
+        found = await valkey.command("XRANGE", settings.outbox.relay_stream, "-", "+")
         return [_texts(fields) for _, fields in found]
 
     yield entries
-    await valkey.command("DEL", settings.relay_stream)
-    await valkey.command("DEL", fence_key(settings.relay_stream))
+    await valkey.command("DEL", settings.outbox.relay_stream)
+    await valkey.command("DEL", fence_key(settings.outbox.relay_stream))
 
 
 def _texts(fields: object) -> dict[str, str]:
@@ -119,7 +118,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 @pytest.fixture
 async def line(settings: Settings) -> AsyncIterator[Line]:
     """An open line to the real Valkey."""
-    address = urlsplit(settings.valkey_url)
+    address = urlsplit(settings.valkey.valkey_url)
     line = Line(address.hostname or "127.0.0.1", address.port or 6379)
     await line.mend()
     yield line
@@ -129,9 +128,7 @@ async def line(settings: Settings) -> AsyncIterator[Line]:
 @pytest.fixture
 def settings_over_line(settings: Settings, line: Line) -> Settings:
     """Settings that reach Valkey over the line."""
-    address = urlsplit(settings.valkey_url)
+    address = urlsplit(settings.valkey.valkey_url)
     login = address.netloc.rpartition("@")[0]
     netloc = f"{login}@127.0.0.1:{line.port}" if login else f"127.0.0.1:{line.port}"
-    return msgspec.structs.replace(
-        settings, valkey_url=address._replace(netloc=netloc).geturl(), breaker_open_ms=5
-    )
+    return settings.replace(valkey_url=address._replace(netloc=netloc).geturl(), breaker_open_ms=5)

@@ -64,7 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[asyncio.Event]:
 async def test_a_round_delivers_the_oldest_in_order_and_forgets_them(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, msgspec.structs.replace(settings, relay_batch_max=3))
+    relay = Relay(db, valkey, settings.replace(relay_batch_max=3))
     written = await write(5)
 
     assert await relay.relay_once() == 3
@@ -79,7 +79,7 @@ async def test_a_row_is_told_event_by_event(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     """Rows stay whole: as many as fit, or one that does not fit, in parts that the stream takes."""
-    relay = Relay(db, valkey, msgspec.structs.replace(settings, relay_batch_max=3))
+    relay = Relay(db, valkey, settings.replace(relay_batch_max=3))
     written = await write(2, 2) + await write(1, 7)
 
     assert [await relay.relay_once() for _ in range(4)] == [2, 2, 7, 0]
@@ -94,7 +94,7 @@ async def test_a_row_is_told_event_by_event(
 async def test_a_row_that_was_told_in_part_is_told_again(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, msgspec.structs.replace(settings, relay_batch_max=2))
+    relay = Relay(db, valkey, settings.replace(relay_batch_max=2))
     written = await write(1, 3)
     async with db.connection() as connection:
         await connection.execute(_REFUSE_DELETE)
@@ -131,7 +131,7 @@ async def test_a_crash_between_publishing_and_forgetting_delivers_again(
 async def test_the_stream_keeps_a_bounded_number(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, msgspec.structs.replace(settings, relay_stream_max=100))
+    relay = Relay(db, valkey, settings.replace(relay_stream_max=100))
     written = await write(1_000)
 
     while await relay.relay_once():
@@ -145,12 +145,12 @@ async def test_a_full_batch_fits_the_deadline(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     relay = Relay(db, valkey, settings)
-    await write(settings.relay_batch_max)
+    await write(settings.outbox.relay_batch_max)
 
     started = time.monotonic()
-    assert await relay.relay_once() == settings.relay_batch_max
-    print(f"one round of {settings.relay_batch_max}: {time.monotonic() - started:.3f} s")
-    assert len(await read()) == settings.relay_batch_max
+    assert await relay.relay_once() == settings.outbox.relay_batch_max
+    print(f"one round of {settings.outbox.relay_batch_max}: {time.monotonic() - started:.3f} s")
+    assert len(await read()) == settings.outbox.relay_batch_max
 
 
 async def test_topics_of_a_later_release_wait_for_it(
@@ -187,9 +187,7 @@ async def test_with_valkey_away_rows_stay_and_follow_when_it_is_back(
 async def test_a_batch_that_valkey_does_not_take_is_halved_and_grows_again(
     db: Database, settings_over_line: Settings, line: "Line", write: "Write", read: "Read"
 ) -> None:
-    settings = msgspec.structs.replace(
-        settings_over_line, relay_batch_max=8, breaker_failures_max=1_000
-    )
+    settings = settings_over_line.replace(relay_batch_max=8, breaker_failures_max=1_000)
     valkey = Valkey(settings)
     relay = Relay(db, valkey, settings)
     written = await write(20)
@@ -221,7 +219,7 @@ async def test_one_relay_leads_and_the_other_waits(
 async def test_another_relay_takes_over_within_the_lease_after_a_crash(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    settings = msgspec.structs.replace(settings, relay_lease_ms=300)
+    settings = settings.replace(relay_lease_ms=300)
     crashed, heir = Relay(db, valkey, settings), Relay(db, valkey, settings)
     await crashed.relay_once()
     written = await write(2)
@@ -248,10 +246,10 @@ async def test_a_relay_that_wakes_up_late_is_fenced_off(
         await stream.publish([], old)
     await stream.publish([], new)
     assert await frozen.take(60_000) is None
-    assert 0 < await valkey.command("PTTL", fence_key(settings.relay_stream)) <= 20_000
+    assert 0 < await valkey.command("PTTL", fence_key(settings.outbox.relay_stream)) <= 20_000
 
     # The control: it was the fence that refused.
-    await valkey.command("DEL", fence_key(settings.relay_stream))
+    await valkey.command("DEL", fence_key(settings.outbox.relay_stream))
     await stream.publish([], old)
 
 
@@ -260,7 +258,7 @@ async def test_the_fenced_relay_steps_down_and_loses_nothing(
 ) -> None:
     relay = Relay(db, valkey, settings)
     await write(1)
-    await valkey.command("SET", fence_key(settings.relay_stream), 1_000_000)
+    await valkey.command("SET", fence_key(settings.outbox.relay_stream), 1_000_000)
 
     with pytest.raises(Fenced):
         await relay.relay_once()
@@ -318,7 +316,7 @@ async def test_a_lease_is_renewed_after_a_third_and_over_when_its_time_is(db: Da
 async def test_two_relays_at_once_deliver_everything(
     settings: Settings, db: Database, write: "Write", read: "Read"
 ) -> None:
-    settings = msgspec.structs.replace(settings, relay_batch_max=7, relay_lease_ms=100)
+    settings = settings.replace(relay_batch_max=7, relay_lease_ms=100)
     written: list[int] = []
     async with running(settings), running(settings):
         for _ in range(20):
@@ -330,7 +328,7 @@ async def test_two_relays_at_once_deliver_everything(
 async def test_a_clean_stop_gives_the_lease_back(
     settings: Settings, db: Database, write: "Write", read: "Read"
 ) -> None:
-    settings = msgspec.structs.replace(settings, relay_lease_ms=600_000)
+    settings = settings.replace(relay_lease_ms=600_000)
     async with running(settings):
         await write(1)
         await until(lambda: _is_empty(db))

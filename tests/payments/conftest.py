@@ -22,7 +22,7 @@ def room_database_url(servers: Servers, template: str) -> Iterator[str]:
 @pytest.fixture
 def settings(room_database_url: str, servers: Servers) -> Settings:
     """Settings that point at the shared database and at the shared Valkey."""
-    return Settings(
+    return Settings.of(
         database_url=room_database_url,
         valkey_url=servers.valkey_url,
         log_level="error",
@@ -39,6 +39,8 @@ async def hall(db: Database) -> Hall:
 @pytest.fixture
 async def other(settings: Settings) -> AsyncIterator["asyncpg.Connection[Record]"]:
     """Another pod's connection, on which a transaction can be left open."""
-    connection = await asyncpg.connect(settings.database_url, **connection_options(settings))
+    connection = await asyncpg.connect(
+        settings.database.database_url, **connection_options(settings)
+    )
     yield connection
     await connection.close()

@@ -11,7 +11,9 @@ from boxoffice.settings import Settings, load
 async def test_no_wallet_is_topped_up_unless_that_is_wanted(
     settings: Settings, db: Database
 ) -> None:
-    plain = load({}, database_url=settings.database_url, valkey_url=settings.valkey_url)
+    plain = load(
+        {}, database_url=settings.database.database_url, valkey_url=settings.valkey.valkey_url
+    )
     async with open_services(plain) as shop:
         user_id = await shop.accounts.sign_up("a@example.test", "a-long-password-1", "A")
         assert not shop.payments.can_top_up

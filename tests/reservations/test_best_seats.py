@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.batching import GroupCommit
@@ -41,14 +40,14 @@ from tests.support.invariants import broken
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Maps that are old for a while, as those of a busy shop are."""
-    return msgspec.structs.replace(settings, seats_cache_ms=60_000, catalog_cache_ms=60_000)
+    return settings.replace(seats_cache_ms=60_000, catalog_cache_ms=60_000)
 
 
 @pytest.fixture
 async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIterator[Reservations]:
     """The service of one pod."""
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
-    seat_lock = SeatLock(valkey, settings.seat_lock_ttl_ms)
+    seat_lock = SeatLock(valkey, settings.holds.seat_lock_ttl_ms)
     seat_maps = SeatMaps(settings, SeatStore(db))
     publisher = SeatChangePublisher(seat_maps, SeatChangeBus(valkey, seat_maps))
     yield Reservations(

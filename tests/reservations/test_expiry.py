@@ -24,7 +24,7 @@ from tests.support.waiting import until
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """A database of each test's own: the sweeper looks at all of it."""
-    return Settings(
+    return Settings.of(
         database_url=database_url,
         valkey_url=servers.valkey_url,
         log_level="error",

@@ -19,7 +19,7 @@ from tests.support.invariants import broken
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """A database of each test's own: one of them breaks it."""
-    return Settings(database_url=database_url, valkey_url=servers.valkey_url, log_level="error")
+    return Settings.of(database_url=database_url, valkey_url=servers.valkey_url, log_level="error")
 
 
 @pytest.fixture

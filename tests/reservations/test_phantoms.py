@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.batching import GroupCommit, Limits
@@ -39,7 +38,7 @@ CLAIM_TTL_MS = 1_000
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A deadline that a busy machine does not miss: what is asked here is who is sent on."""
-    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000)
+    return settings.replace(valkey_timeout_ms=5_000)
 
 
 class Pod:
@@ -214,7 +213,7 @@ async def test_a_failed_batch_gives_its_claims_up(hall: Hall, pod: Pod) -> None:
 async def test_selling_goes_on_without_valkey_and_with_an_empty_one(
     hall: Hall, db: Database, settings: Settings, pod: Pod
 ) -> None:
-    away = Valkey(msgspec.structs.replace(settings, valkey_url="redis://127.0.0.1:1/0"))
+    away = Valkey(settings.replace(valkey_url="redis://127.0.0.1:1/0"))
     lonely = Pod(db, away)
     first = await lonely.hold(hall, 0, "S001")
     assert first.name == "held"

@@ -54,7 +54,7 @@ _LOCK_AFTER_A_WAIT = """
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """A database of each test's own, in which nothing is analysed behind its back."""
-    return Settings(
+    return Settings.of(
         database_url=database_url,
         valkey_url=servers.valkey_url,
         log_level="error",
@@ -184,10 +184,10 @@ async def test_the_place_of_a_seat_is_the_place_of_what_was_locked(
     hall = await open_hall(db)
     seat = hall.seat_ids[0]
     other: asyncpg.Connection[Record] = await asyncpg.connect(
-        settings.database_url, **connection_options(settings)
+        settings.database.database_url, **connection_options(settings)
     )
     reader: asyncpg.Connection[Record] = await asyncpg.connect(
-        settings.database_url, **connection_options(settings)
+        settings.database.database_url, **connection_options(settings)
     )
     try:
         async with other.transaction():

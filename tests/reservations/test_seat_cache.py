@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.app import Application, open_application
@@ -25,8 +24,7 @@ from tests.support.waiting import until
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Readings so rare that only own changes and messages count; deadlines that are not missed."""
-    return msgspec.structs.replace(
-        settings,
+    return settings.replace(
         seats_cache_ms=60_000,
         seats_verify_ms=60_000,
         seat_lock_hot_ms=400,
@@ -111,7 +109,7 @@ async def test_a_taken_seat_is_refused_without_io_on_every_pod(
 
 async def test_the_cache_can_be_switched_off(db: Database, settings: Settings) -> None:
     hall = await open_hall(db)
-    off = msgspec.structs.replace(settings, seat_cache=False)
+    off = settings.replace(seat_cache=False)
     async with open_application(off) as pod:
         await believe(hall, pod)
         await hold(pod, hall, 0, "S001")
@@ -273,8 +271,8 @@ async def _see(pod: Application, hall: Hall, within_s: float) -> float:
 async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_second(
     db: Database, settings: Settings
 ) -> None:
-    alone = msgspec.structs.replace(
-        settings, valkey_url="redis://127.0.0.1:1/0", seats_cache_ms=250, seats_verify_ms=60_000
+    alone = settings.replace(
+        valkey_url="redis://127.0.0.1:1/0", seats_cache_ms=250, seats_verify_ms=60_000
     )
     hall = await open_hall(db)
     async with open_application(alone) as here, open_application(alone) as there:
@@ -282,7 +280,7 @@ async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_seco
         await hold(here, hall, 0, "S001")
         assert await _see(there, hall, 1.0) < 1.0
     # The control: who reads once a minute and hears nothing, sees nothing.
-    rare = msgspec.structs.replace(alone, seats_cache_ms=60_000)
+    rare = alone.replace(seats_cache_ms=60_000)
     async with open_application(rare) as deaf:
         await believe(hall, deaf)
         await hall.held(hall.people[2], "S005")
@@ -293,7 +291,7 @@ async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_seco
 async def test_notices_that_are_lost_are_made_up_for_and_heard_again(
     db: Database, settings: Settings, valkey: Valkey
 ) -> None:
-    told = msgspec.structs.replace(settings, seats_cache_ms=100, seats_verify_ms=1_000)
+    told = settings.replace(seats_cache_ms=100, seats_verify_ms=1_000)
     hall = await open_hall(db)
     async with open_application(told) as here, open_application(told) as there:
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.platform.valkey import Valkey
@@ -20,13 +19,13 @@ TTL_MS = 9_000
 @pytest.fixture
 def deadlines(settings: Settings) -> Settings:
     """The deadline of the shop, and a breaker that tries again soon."""
-    return msgspec.structs.replace(settings, valkey_timeout_ms=100, breaker_open_ms=50)
+    return settings.replace(valkey_timeout_ms=100, breaker_open_ms=50)
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A deadline that a busy machine does not miss: what is asked here is who is sent on."""
-    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000)
+    return settings.replace(valkey_timeout_ms=5_000)
 
 
 @pytest.fixture
@@ -218,7 +217,7 @@ async def nobody(deadlines: Settings) -> AsyncIterator[Valkey]:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{reserved.getsockname()[1]}/0"
-        client = Valkey(msgspec.structs.replace(deadlines, valkey_url=url))
+        client = Valkey(deadlines.replace(valkey_url=url))
         yield client
         await client.close()
 
@@ -240,7 +239,7 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
     await valkey.command("CLIENT", "PAUSE", 60_000, "WRITE")
     took_s = []
     try:
-        for _ in range(deadlines.breaker_failures_max):
+        for _ in range(deadlines.valkey.breaker_failures_max):
             asked = time.monotonic()
             assert await _answers(deadlined, schedule, Claim("you", ["A"])) == [Answer.CLEAR]
             took_s.append(time.monotonic() - asked)

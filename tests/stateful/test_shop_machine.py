@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
-import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, note
 from hypothesis import settings as hypothesis_settings
@@ -93,7 +92,7 @@ class World:
         return await self.app.accounts.sign_up(email, "a long password", name)
 
     async def _grant(self, user_id: UUID) -> None:
-        connection = await asyncpg.connect(self.settings.database_url)
+        connection = await asyncpg.connect(self.settings.database.database_url)
         await connection.execute("UPDATE users SET role = 'organizer' WHERE user_id = $1", user_id)
         await connection.close()
 
@@ -122,7 +121,7 @@ class World:
 
 @pytest.fixture
 def world(settings: Settings) -> Any:
-    world = World(msgspec.structs.replace(settings, hold_lapses_free_max=1_000_000))
+    world = World(settings.replace(hold_lapses_free_max=1_000_000))
     yield world
     world.close()
 
@@ -271,7 +270,7 @@ class Shop(RuleBasedStateMachine):
         hold.lapsed = True
 
     async def _age(self, reservation_id: UUID) -> None:
-        connection = await asyncpg.connect(self.world.settings.database_url)
+        connection = await asyncpg.connect(self.world.settings.database.database_url)
         past = timedelta(seconds=HOLD_TTL_S + 1)
         async with connection.transaction():
             await connection.execute(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Self
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.app import Application, open_application
@@ -94,7 +93,7 @@ async def pods_of(settings: Settings, count: int) -> AsyncIterator[list[Pod]]:
                 serving(one.asgi, settings, one.lane, one.streams)
             )
             pods.append(Pod(one, port))
-        if not settings.valkey_url.endswith(":1/0") and count > 1:
+        if not settings.valkey.valkey_url.endswith(":1/0") and count > 1:
 
             async def acquainted() -> bool:
                 seen = [pod.application.seat_change_bus for pod in pods]
@@ -110,7 +109,7 @@ async def pods_of(settings: Settings, count: int) -> AsyncIterator[list[Pod]]:
 @pytest.fixture
 async def pods(settings: Settings) -> AsyncIterator[list[Pod]]:
     """Two pods that read so rarely that only own changes and messages count."""
-    rare = msgspec.structs.replace(settings, seats_verify_ms=60_000)
+    rare = settings.replace(seats_verify_ms=60_000)
     async with pods_of(rare, 2) as both:
         yield both
 
@@ -218,7 +217,7 @@ async def test_a_cut_stream_goes_on_where_it_stopped_on_any_pod(
 async def test_a_hold_that_lapses_is_shown_in_time_and_asks_nobody(
     db: Database, settings: Settings
 ) -> None:
-    async with pods_of(msgspec.structs.replace(settings, seats_verify_ms=60_000), 1) as [pod]:
+    async with pods_of(settings.replace(seats_verify_ms=60_000), 1) as [pod]:
 
         async def heard() -> bool:
             return pod.application.seat_change_bus.is_receiving
@@ -267,7 +266,7 @@ async def test_the_sale_opens_at_its_time_and_closes_by_its_organizer(
 async def test_without_valkey_changes_of_other_pods_are_read(
     db: Database, settings: Settings
 ) -> None:
-    alone = msgspec.structs.replace(settings, valkey_url="redis://127.0.0.1:1/0")
+    alone = settings.replace(valkey_url="redis://127.0.0.1:1/0")
     hall = await open_hall(db)
     async with pods_of(alone, 2) as pods:
         page = await Page.open(pods[1], hall)
@@ -292,8 +291,8 @@ async def test_lost_notices_are_made_up_for(
 
 
 async def test_while_nobody_watches_nothing_is_read(db: Database, settings: Settings) -> None:
-    often = msgspec.structs.replace(
-        settings, valkey_url="redis://127.0.0.1:1/0", seats_cache_ms=20, seats_verify_ms=20
+    often = settings.replace(
+        valkey_url="redis://127.0.0.1:1/0", seats_cache_ms=20, seats_verify_ms=20
     )
     hall = await open_hall(db)
     async with pods_of(often, 1) as [pod]:
@@ -317,7 +316,7 @@ async def test_while_nobody_watches_nothing_is_read(db: Database, settings: Sett
 
 
 async def test_strangers_and_limits(db: Database, settings: Settings) -> None:
-    few = msgspec.structs.replace(settings, streams_per_client_max=1)
+    few = settings.replace(streams_per_client_max=1)
     hall, draft = await open_hall(db), await open_hall(db)
     await draft.change_schedule("status = 'DRAFT'")
     async with pods_of(few, 1) as [pod]:
@@ -340,8 +339,8 @@ async def test_strangers_and_limits(db: Database, settings: Settings) -> None:
 
 async def test_the_database_is_away_for_a_while(db: Database, settings: Settings) -> None:
     hall = await open_hall(db)
-    brief = msgspec.structs.replace(
-        settings, valkey_url="redis://127.0.0.1:1/0", statement_timeout_ms=300, lock_timeout_ms=200
+    brief = settings.replace(
+        valkey_url="redis://127.0.0.1:1/0", statement_timeout_ms=300, lock_timeout_ms=200
     )
     async with pods_of(brief, 1) as [pod]:
         page = await Page.open(pod, hall)
@@ -364,8 +363,7 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
     db: Database, settings: Settings
 ) -> None:
     hall = await open_hall(db)
-    brief = msgspec.structs.replace(
-        settings,
+    brief = settings.replace(
         valkey_url="redis://127.0.0.1:1/0",
         statement_timeout_ms=300,
         lock_timeout_ms=200,
@@ -390,7 +388,7 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
 
         began = asyncio.get_running_loop().time()
         for _ in range(3):
-            assert await alive(5) == 100 + brief.seats_cache_ms
+            assert await alive(5) == 100 + brief.seats.seats_cache_ms
         assert asyncio.get_running_loop().time() - began > 0.25
         async with db.writing() as connection:
             # Nobody can read the seats while this is open, so nobody may say that nothing has changed.

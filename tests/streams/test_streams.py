@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 from .stand import PLAIN, SPECIAL, Event, Reader, Stand, standing
 
-QUICK = Settings(
+QUICK = Settings.of(
     streams_max=40, streams_per_client_max=30, stream_buffer_max_bytes=50_000,
     stream_socket_buffer_bytes=8_192, stream_retry_ms=1_000, log_level="error",
 )  # fmt: skip
@@ -149,7 +149,7 @@ async def test_a_topic_that_outruns_its_writing_loses_its_readers(stand: Stand) 
 
 @pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
 async def test_limits_of_a_client_and_of_the_process(way: str) -> None:
-    few = msgspec.structs.replace(QUICK, streams_max=3, streams_per_client_max=2)
+    few = QUICK.replace(streams_max=3, streams_per_client_max=2)
     async with standing(few) as stand:
         readers = [await stand.follow(more=way) for _ in range(2)]
         refused = await stand.follow(more=way)
@@ -171,7 +171,7 @@ async def test_limits_of_a_client_and_of_the_process(way: str) -> None:
 
 @pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
 async def test_a_client_of_ipv6_is_its_64(way: str) -> None:
-    async with standing(msgspec.structs.replace(QUICK, streams_per_client_max=2)) as stand:
+    async with standing(QUICK.replace(streams_per_client_max=2)) as stand:
         for address, status in (
             ("2001:db8:0:1::1", 200),
             ("2001:db8:0:1::2", 200),
@@ -184,7 +184,7 @@ async def test_a_client_of_ipv6_is_its_64(way: str) -> None:
 
 @pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
 async def test_the_limit_of_an_address_is_that_of_its_64(way: str) -> None:
-    few = msgspec.structs.replace(QUICK, streams_max=30, streams_per_address_max=2)
+    few = QUICK.replace(streams_max=30, streams_per_address_max=2)
     async with standing(few) as stand:
 
         async def follow(address: str) -> Reader:
@@ -229,7 +229,7 @@ async def test_data_of_two_lines_is_a_bug(stand: Stand) -> None:
 
 
 async def test_silence_is_filled_and_a_life_ends() -> None:
-    brief = msgspec.structs.replace(QUICK, stream_heartbeat_ms=50, stream_lifetime_ms=600)
+    brief = QUICK.replace(stream_heartbeat_ms=50, stream_lifetime_ms=600)
     async with standing(brief) as stand:
         began = time.monotonic()
         reader = await stand.follow()
@@ -241,7 +241,7 @@ async def test_silence_is_filled_and_a_life_ends() -> None:
 
 
 async def test_a_drain_ends_all_streams_and_takes_no_new_ones() -> None:
-    patient = msgspec.structs.replace(QUICK, stream_buffer_max_bytes=10_000_000)
+    patient = QUICK.replace(stream_buffer_max_bytes=10_000_000)
     async with standing(patient) as stand:
         stuck = await stand.follow()
         stuck.writer.transport.pause_reading()  # type: ignore[attr-defined]

@@ -92,7 +92,7 @@ async def talk(
     the event is set then.
     """
     told = Talk()
-    settings = Settings(database_url="postgresql://", valkey_url="redis://", **changed)
+    settings = Settings.of(database_url="postgresql://", valkey_url="redis://", **changed)
     config = uvicorn.Config(
         app or _recording(told, let_go),
         http=protocol(settings, lane),

@@ -36,11 +36,11 @@ class Pod:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         wanted = {
-            "database_url": settings.database_url,
-            "valkey_url": settings.valkey_url,
+            "database_url": settings.database.database_url,
+            "valkey_url": settings.valkey.valkey_url,
             "port": self.port,
             "log_level": "warning",
-            "wallet_top_up_free": settings.wallet_top_up_free,
+            "wallet_top_up_free": settings.payments.wallet_top_up_free,
             # A few people stand for many.
             "hold_lapses_free_max": 1_000_000,
             **overrides,
@@ -217,7 +217,7 @@ class Truth:
 
 async def truth(settings: Settings, schedule_id: str) -> Truth:
     """Read the truth about a schedule."""
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     scope = UUID(schedule_id)
     seats = await connection.fetch(
         "SELECT seat_id, user_id FROM seats WHERE schedule_id = $1 AND state IN ('HELD', 'SOLD')",

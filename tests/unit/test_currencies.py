@@ -50,4 +50,4 @@ def test_the_pages_get_the_same_table() -> None:
 def test_a_shop_sells_in_a_currency(currency: str) -> None:
     with pytest.raises(SettingsInvalid, match="BOXOFFICE_CURRENCY"):
         load({"BOXOFFICE_CURRENCY": currency})
-    assert load({"BOXOFFICE_CURRENCY": "HUF"}).currency == "HUF"
+    assert load({"BOXOFFICE_CURRENCY": "HUF"}).payments.currency == "HUF"

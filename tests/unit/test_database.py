@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
@@ -19,9 +18,7 @@ _LOCKED = "SELECT pg_advisory_xact_lock(7)"
 async def small(settings: Settings) -> AsyncIterator[Database]:
     """A pool with two connections for batches and one beside them, for which five may wait."""
     database = Database(
-        msgspec.structs.replace(
-            settings, db_pool_max=3, batches_in_flight=2, db_reads_waiting_max=5
-        )
+        settings.replace(db_pool_max=3, batches_in_flight=2, db_reads_waiting_max=5)
     )
     await database.open()
     yield database
@@ -48,11 +45,7 @@ async def test_slow_reads_leave_the_batches_their_connections(
 
 
 async def test_who_waits_too_long_for_a_place_is_told(settings: Settings, db: Database) -> None:
-    hasty = Database(
-        msgspec.structs.replace(
-            settings, db_pool_max=3, batches_in_flight=2, db_acquire_timeout_ms=50
-        )
-    )
+    hasty = Database(settings.replace(db_pool_max=3, batches_in_flight=2, db_acquire_timeout_ms=50))
     await hasty.open()
     async with db.transaction() as blocker:
         await blocker.fetch(_LOCKED)
@@ -94,7 +87,7 @@ async def test_the_batches_connections_are_there_from_the_start(
 
 @pytest.mark.parametrize("pooler", ["none", "transaction"])
 async def test_a_pool_opens_in_both_modes(settings: Settings, pooler: str) -> None:
-    database = Database(msgspec.structs.replace(settings, db_pooler=pooler))
+    database = Database(settings.replace(db_pooler=pooler))
     await database.open()
     assert await database.read("SELECT 1")
     await database.close()

@@ -1,6 +1,5 @@
 """Settings that have to fit together, and how long a worker may take to stop."""
 
-import msgspec
 import pytest
 
 from boxoffice.cli import serve
@@ -28,5 +27,5 @@ def test_a_request_outlives_its_parts(given: dict[str, str], named: str) -> None
 
 
 def test_a_worker_has_time_for_both_halves_of_its_drain() -> None:
-    settings = msgspec.structs.replace(Settings(), drain_delay_ms=2_000, drain_timeout_ms=7_000)
+    settings = Settings().replace(drain_delay_ms=2_000, drain_timeout_ms=7_000)
     assert serve.stop_timeout_s(settings) > 2 + 2 * 7

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.errors import BoxofficeError, SettingsInvalid
@@ -26,7 +25,7 @@ async def test_a_migration_waits_for_another_one(
     settings: Settings, db: Database, pooler: str
 ) -> None:
     """Longer than any lock timeout of the settings, or of the role."""
-    impatient = msgspec.structs.replace(settings, lock_timeout_ms=100, db_pooler=pooler)
+    impatient = settings.replace(lock_timeout_ms=100, db_pooler=pooler)
     [row] = await db.fetch("SELECT current_database() AS name")
     await db.fetch(f"ALTER DATABASE {row['name']} SET lock_timeout = '100ms'")
     async with db.transaction() as other:
@@ -83,7 +82,7 @@ async def test_a_server_that_goes_away_is_a_sentence(settings: Settings, db: Dat
     async with db.transaction() as other:
         await other.fetch("SELECT pg_advisory_xact_lock($1)", migrations._LOCK_KEY)
         waiting = asyncio.create_task(migrate(settings))
-        connection = await asyncpg.connect(settings.database_url)
+        connection = await asyncpg.connect(settings.database.database_url)
 
         async def ended() -> bool:
             await connection.execute(
@@ -106,7 +105,7 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING event_id"""
 
 async def _back_to(settings: Settings, migration: migrations.Migration) -> None:
     """Leave the database as it was when `migration` was the last one, without a row."""
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.database.database_url)
     await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
     await connection.execute(migrations._QUERIES["create_tables"])
     for one in numbered():

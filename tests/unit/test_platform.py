@@ -89,7 +89,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
 def test_settings_come_from_the_environment() -> None:
     given_ = {"BOXOFFICE_PORT": "9000", "BOXOFFICE_LOG_REQUESTS": "false", "PATH": "/bin"}
     loaded = settings_module.load(given_)
-    assert (loaded.port, loaded.log_requests) == (9000, False)
+    assert (loaded.server.port, loaded.observability.log_requests) == (9000, False)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ from boxoffice.settings import Settings
 def fail(password):
     raise ValueError("it broke")
 
-telemetry.configure_logs(Settings(log_format=sys.argv[1]))
+telemetry.configure_logs(Settings.of(log_format=sys.argv[1]))
 try:
     fail("-".join(["very", "secret"]))
 except ValueError as error:

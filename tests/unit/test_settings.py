@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -12,9 +13,9 @@ from msgspec import inspect as types
 from redis.asyncio import ConnectionPool
 
 from boxoffice.errors import SettingsInvalid
-from boxoffice.settings import Settings, load, variable, wanted
+from boxoffice.settings import SECTION_OF, Settings, load, types_of_settings, variable, wanted
 
-HINTS = get_type_hints(Settings, include_extras=True)
+HINTS = types_of_settings()
 # None of the texts may be this.
 NO_TEXT = "no such \x07 text"
 
@@ -61,6 +62,39 @@ def test_every_text_says_what_it_must_be() -> None:
 
 def test_the_defaults_are_good() -> None:
     assert load({}) == Settings()
+
+
+def test_each_variable_is_a_field_of_one_section() -> None:
+    sections = get_type_hints(Settings)
+    fields = [name for kind in sections.values() for name in kind.__struct_fields__]
+    assert len(fields) == len(set(fields)) == len(HINTS)
+    for name, section in SECTION_OF.items():
+        assert name in sections[section].__struct_fields__
+    for name, kind in HINTS.items():
+        given = load({variable(name): _right(kind, Settings().get(name))})
+        assert given.get(name) == Settings().get(name)
+
+
+def _right(kind: Any, value: object) -> str:
+    found = types.type_info(kind)
+    if isinstance(found, types.Metadata):
+        found = found.type
+    return str(value).lower() if isinstance(found, types.BoolType) else str(value)
+
+
+def test_a_changed_setting_leaves_the_others_and_the_original() -> None:
+    before = Settings()
+    changed = before.replace(batch_max=3, port=9000)
+    assert (changed.batching.batch_max, changed.server.port) == (3, 9000)
+    assert changed == Settings.of(batch_max=3, port=9000)
+    assert changed.batching.batch_queue_max == before.batching.batch_queue_max
+    assert before == Settings()
+
+
+@pytest.mark.parametrize("change", [Settings.of, Settings().replace])
+def test_a_change_of_an_unknown_setting_is_refused(change: Callable[..., Settings]) -> None:
+    with pytest.raises(TypeError, match="batch_maxx is not a setting"):
+        change(batch_maxx=3)
 
 
 def test_a_misspelt_setting_is_told_the_near_one() -> None:
@@ -119,7 +153,7 @@ GOOD_VALKEY = [
 
 @pytest.mark.parametrize("url", GOOD_POSTGRES)
 def test_a_good_address_of_postgresql_is_taken_by_the_driver_too(url: str) -> None:
-    assert load({"BOXOFFICE_DATABASE_URL": url}).database_url == url
+    assert load({"BOXOFFICE_DATABASE_URL": url}).database.database_url == url
     if url:
         # Independent judge: what the driver makes of it (it reads no file and connects to nothing).
         asked = url.partition("?")[0] if "sslrootcert" in url else url
@@ -137,7 +171,7 @@ _DRIVER_ARGUMENTS = (
 
 @pytest.mark.parametrize("url", GOOD_VALKEY)
 def test_a_good_address_of_valkey_makes_a_connection(url: str) -> None:
-    assert load({"BOXOFFICE_VALKEY_URL": url}).valkey_url == url
+    assert load({"BOXOFFICE_VALKEY_URL": url}).valkey.valkey_url == url
     if url:
         ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
 

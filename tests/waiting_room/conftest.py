@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from boxoffice.accounts.tokens import TokenAuthority, TokenKey
@@ -90,9 +89,13 @@ async def build_pod(
     tokens = TokenAuthority(settings, _keys, clock)
     await tokens.refresh()
     store = QueueStore(db)
-    line = Line(valkey, settings.queue_line_ttl_s, settings.queue_beat_max)
+    line = Line(
+        valkey, settings.waiting_room.queue_line_ttl_s, settings.waiting_room.queue_beat_max
+    )
     rooms = Rooms(settings, store, line, clock)
-    tickets = Tickets(tokens, clock, ticket_ttl_s=settings.queue_ticket_ttl_s, cached_max=1_000)
+    tickets = Tickets(
+        tokens, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
+    )
     journal = JoinJournal(store)
     parts = Parts(store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings)), clock)
     tasks: list[asyncio.Task[None]] = []
@@ -107,7 +110,7 @@ async def build_pod(
         return seats.get(schedule_id)
 
     room = WaitingRoom(settings, parts, exists, start)
-    lease = Lease(LeaseStore(db, ROLE, new_id()), settings.queue_lease_ms)
+    lease = Lease(LeaseStore(db, ROLE, new_id()), settings.waiting_room.queue_lease_ms)
     leader = Leader(settings, lease, store, line, rooms, clock, seats_left, clock)
     return Pod(
         db, valkey, store, line, rooms, tickets, leader, lease, room, journal, clock, seats, tasks
@@ -128,7 +131,7 @@ async def close_pod(pod: Pod) -> None:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Deadlines that a busy machine does not miss."""
-    return msgspec.structs.replace(settings, valkey_timeout_ms=5_000, breaker_open_ms=50)
+    return settings.replace(valkey_timeout_ms=5_000, breaker_open_ms=50)
 
 
 @pytest.fixture

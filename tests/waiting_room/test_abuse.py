@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 import pytest
 
 from boxoffice.accounts.tokens import TokenAuthority, TokenKey
@@ -136,9 +135,7 @@ async def test_thousands_of_joins_of_one_account_are_one_place(
 
 def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
     clock = Clock()
-    few = msgspec.structs.replace(
-        settings, queue_account_requests_per_s_max=3, queue_address_requests_per_s_max=5
-    )
+    few = settings.replace(queue_account_requests_per_s_max=3, queue_address_requests_per_s_max=5)
     limits = AskLimits(few, clock)
     person, other = uuid4(), uuid4()
     for _ in range(3):
@@ -154,7 +151,7 @@ def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
 
 
 def test_an_address_of_ipv6_asks_as_its_64(settings: Settings) -> None:
-    few = msgspec.structs.replace(settings, queue_address_requests_per_s_max=5)
+    few = settings.replace(queue_address_requests_per_s_max=5)
     limits = AskLimits(few, Clock())
     for host in range(5):
         limits.count(uuid4(), f"2001:db8:0:1::{host}")
@@ -169,7 +166,7 @@ async def test_joining_asking_following_and_leaving_count_alike(
 ) -> None:
     person = await queue.join()
     ticket = queue.tickets[person]
-    one = msgspec.structs.replace(settings, queue_account_requests_per_s_max=1)
+    one = settings.replace(queue_account_requests_per_s_max=1)
     room, schedule_id = queue.pod.room, queue.schedule_id
     ways: dict[str, Callable[[], Awaitable[object]]] = {
         "join": lambda: room.join(schedule_id, person, "a"),

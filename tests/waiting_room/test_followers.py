@@ -62,7 +62,7 @@ class Lobby:
     """A lobby and its followers, in memory: Valkey and PostgreSQL say what the test says."""
 
     def __init__(self) -> None:
-        settings = msgspec.structs.replace(Settings(), streams_max=10_000)
+        settings = Settings().replace(streams_max=10_000)
         self.rooms = Rooms(settings, None, None)  # type: ignore[arg-type]
         self.followers = Followers(Streams(limits_of(settings)), self.rooms, lambda: START_S + 9)
         self.schedule_id = uuid4()

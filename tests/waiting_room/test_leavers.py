@@ -148,7 +148,7 @@ async def test_what_commits_late_is_read_all_the_same(queue: Queue, settings: Se
     """A transaction that began before others is committed after they were read."""
     here, reading = queue.schedule_id, queue.pod.rooms.leavers
     await let_in(queue, 1, 2, 3)
-    slow = await asyncpg.connect(settings.database_url)
+    slow = await asyncpg.connect(settings.database.database_url)
     try:
         transaction = slow.transaction()
         await transaction.start()

@@ -130,7 +130,7 @@ async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_reco
 async def test_no_room_is_opened_that_processes_would_not_know_of(
     queue: Queue, db: Database, settings: Settings
 ) -> None:
-    settings = msgspec.structs.replace(settings, queue_rooms_max=1)
+    settings = settings.replace(queue_rooms_max=1)
     pod = await build_pod(settings, queue.clock, {})
     other = await open_hall(db, seats=4, people=2)
     try:
@@ -148,7 +148,7 @@ async def test_no_room_is_opened_that_processes_would_not_know_of(
 async def test_an_organizer_leaves_rooms_for_the_others(
     queue: Queue, db: Database, settings: Settings
 ) -> None:
-    settings = msgspec.structs.replace(settings, queue_rooms_per_organizer_max=1)
+    settings = settings.replace(queue_rooms_per_organizer_max=1)
     pod = await build_pod(settings, queue.clock, {})
     mine, theirs = [await open_hall(db, seats=1, people=1) for _ in range(2)]
     await db.fetch(
@@ -220,7 +220,7 @@ async def test_a_long_rebuilding_is_not_taken_over(
 
     async def slow_joins(schedule_id: UUID) -> AsyncIterator[Places]:
         begun.set()
-        await asyncio.sleep(1.5 * settings.queue_lease_ms / 1000)
+        await asyncio.sleep(1.5 * settings.waiting_room.queue_lease_ms / 1000)
         async for places in joins(schedule_id):
             yield places
 

@@ -180,7 +180,7 @@ class Ready:
 async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) -> None:
     """Serve on a socket until told to stop."""
     pool = await asyncpg.create_pool(
-        settings.database_url,
+        settings.database.database_url,
         min_size=_POOL,
         max_size=_POOL,
         # As in the shop: a statement that resets the session after each use would cost a round trip.
@@ -188,7 +188,7 @@ async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) ->
         server_settings={"application_name": "usual", "synchronous_commit": "on", "jit": "off"},
     )
     redis = Redis.from_pool(
-        BlockingConnectionPool.from_url(settings.valkey_url, max_connections=64)
+        BlockingConnectionPool.from_url(settings.valkey.valkey_url, max_connections=64)
     )
     secrets = {row["kid"]: row["secret"] for row in await pool.fetch(_SQL["keys"])}
     seat_locks = (SeatLocks if "valkey" in locks else NoSeatLocks)(redis)

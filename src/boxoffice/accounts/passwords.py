@@ -25,8 +25,8 @@ class Passwords:
     """Hashes and verifies in threads, in `Turns`; past its limits it raises `Overloaded` at once."""
 
     def __init__(self, settings: Settings) -> None:
-        in_flight_max = settings.password_hashes_in_flight_max
-        self._turns = Turns(in_flight_max, settings.password_hashes_waiting_max)
+        in_flight_max = settings.accounts.password_hashes_in_flight_max
+        self._turns = Turns(in_flight_max, settings.accounts.password_hashes_waiting_max)
         self._threads = ThreadPoolExecutor(in_flight_max, thread_name_prefix="password")
         self._hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES, type=Type.ID)
         self._nobody = self._hasher.hash(secrets.token_urlsafe())

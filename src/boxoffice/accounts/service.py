@@ -43,12 +43,12 @@ class Accounts:
     ) -> None:
         self.tokens = tokens
         self._store = store
-        self._currency = settings.currency
+        self._currency = settings.payments.currency
         self._passwords = Passwords(settings)
         self._throttle = LoginThrottle(settings, valkey)
-        self._places = Places(settings.password_hashes_per_address_max)
-        self._known_addresses_max = settings.known_addresses_max
-        self._known_address_ttl_s = settings.known_address_ttl_s
+        self._places = Places(settings.accounts.password_hashes_per_address_max)
+        self._known_addresses_max = settings.accounts.known_addresses_max
+        self._known_address_ttl_s = settings.accounts.known_address_ttl_s
         self._address_secret = b""
 
     def close(self) -> None:

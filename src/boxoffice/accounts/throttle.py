@@ -24,14 +24,14 @@ class LoginThrottle:
 
     def __init__(self, settings: Settings, valkey: Valkey) -> None:
         self._counts = Counts(valkey)
-        self._failures_max = settings.login_failures_max
+        self._failures_max = settings.accounts.login_failures_max
         self._address_limits = (
-            settings.login_address_failures_max,
-            settings.login_address_attempts_max,
+            settings.accounts.login_address_failures_max,
+            settings.accounts.login_address_attempts_max,
         )
-        self._window_ms = settings.login_window_s * 1000
-        self._sign_ups_max = settings.sign_ups_per_address_max
-        self._sign_ups_window_ms = settings.sign_ups_window_s * 1000
+        self._window_ms = settings.accounts.login_window_s * 1000
+        self._sign_ups_max = settings.accounts.sign_ups_per_address_max
+        self._sign_ups_window_ms = settings.accounts.sign_ups_window_s * 1000
 
     async def count_address(self, address: str) -> None:
         """Count an attempt of an address as failed; raise `TooMany` with `retry_after_s`.

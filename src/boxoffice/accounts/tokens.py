@@ -121,9 +121,9 @@ class TokenAuthority:
         endings: Endings | None = None,
     ) -> None:
         self._endings = endings or Endings(now)
-        self._ttl_s = settings.access_token_ttl_s
-        self._refresh_s = settings.token_key_refresh_s
-        self._cache_max = settings.token_cache_max
+        self._ttl_s = settings.accounts.access_token_ttl_s
+        self._refresh_s = settings.accounts.token_key_refresh_s
+        self._cache_max = settings.accounts.token_cache_max
         self._load_keys = load_keys
         self._now = now
         self._keys: dict[str, TokenKey] = {}

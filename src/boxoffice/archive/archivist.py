@@ -70,11 +70,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 is_listed = is_listed or await store.take_stock() >= 0
-                await archive_once(store, settings.history_retention_s, settings.archive_batch_max)
+                await archive_once(
+                    store, settings.archive.history_retention_s, settings.archive.archive_batch_max
+                )
             except Exception as error:  # the role outlives whatever one turn meets
                 telemetry.log.error("archive_failed", exc_info=error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.archive_interval_s):
+                async with asyncio.timeout(settings.archive.archive_interval_s):
                     await stop.wait()
     finally:
         await db.close()

@@ -28,7 +28,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     db = Database(settings)
     await db.open()
     try:
-        turns = asyncio.create_task(_turns(AuditRuns(db, settings.audit_again_after_s), settings))
+        turns = asyncio.create_task(
+            _turns(AuditRuns(db, settings.audit.audit_again_after_s), settings)
+        )
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({turns, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await cancel_and_wait((turns, stopping))
@@ -55,7 +57,7 @@ async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
 
     Raises `Unavailable` where the database cannot be reached.
     """
-    run_id = await runs.due(settings.audit_interval_s)
+    run_id = await runs.due(settings.audit.audit_interval_s)
     if run_id is None:
         return False
     started_at = await runs.now()
@@ -63,11 +65,11 @@ async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
         result = await _audited(settings)
     except Unavailable as error:
         # What a check did not finish in its time is a result too: else it would be tried for ever.
-        await runs.finish(run_id, started_at, str(error), settings.audit_runs_kept_max)
+        await runs.finish(run_id, started_at, str(error), settings.audit.audit_runs_kept_max)
         return True
     if result is None:
         return False
-    await runs.finish(run_id, started_at, result, settings.audit_runs_kept_max)
+    await runs.finish(run_id, started_at, result, settings.audit.audit_runs_kept_max)
     if not result.ok:
         telemetry.log.error("audit_broken", checks=[check.name for check in result.broken])
     return True
@@ -75,7 +77,7 @@ async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
 
 async def _audited(settings: Settings) -> Report | None:
     """Check every invariant; None where another auditor is at it."""
-    async with store.snapshot(settings, settings.audit_statement_timeout_ms) as snapshot:
+    async with store.snapshot(settings, settings.audit.audit_statement_timeout_ms) as snapshot:
         if not await snapshot.is_alone():
             return None
         return Report([await snapshot.check(name) for name in store.names()])

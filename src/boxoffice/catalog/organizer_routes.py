@@ -207,9 +207,9 @@ class AdminSchedules:
             starts_at=given.starts_at,
             sale_opens_at=given.sale_opens_at,
             sale_closes_at=given.sale_closes_at,
-            currency=given.currency or settings.currency,
-            hold_ttl_s=given.hold_ttl_s or settings.hold_ttl_default_s,
-            ticket_limit=given.ticket_limit or settings.ticket_limit_default,
+            currency=given.currency or settings.payments.currency,
+            hold_ttl_s=given.hold_ttl_s or settings.holds.hold_ttl_default_s,
+            ticket_limit=given.ticket_limit or settings.holds.ticket_limit_default,
             seats_return_delay_max_s=given.seats_return_delay_max_s,
         )
 
@@ -302,7 +302,7 @@ def _seat_upload(
             role="organizer",
             raw_body=RawBody(
                 (bodies.JSON_TYPE, _CSV_TYPE),
-                settings.seat_map_max_bytes,
+                settings.catalog.seat_map_max_bytes,
                 SeatMapBody,
                 {_CSV_TYPE: _CSV_EXAMPLE},
             ),
@@ -319,7 +319,9 @@ def _seat_upload(
             read = rules.parse_csv if is_csv else _parse_json
             async with at_a_time:
                 # A large map takes long enough to hold everybody else up.
-                seats = await asyncio.to_thread(read, call.raw, settings.seats_per_schedule_max)
+                seats = await asyncio.to_thread(
+                    read, call.raw, settings.catalog.seats_per_schedule_max
+                )
                 added = await service.add_seats(
                     call.caller.user_id, call.ids["schedule_id"], seats, request_id=call.request_id
                 )
@@ -347,7 +349,7 @@ def _seat_preview(
             # Whatever is sent gets an answer that says what is wrong with it, unless nothing is sent.
             raw_body=RawBody(
                 (_CSV_TYPE,),
-                settings.seat_map_max_bytes,
+                settings.catalog.seat_map_max_bytes,
                 SeatMapBody,
                 {_CSV_TYPE: _CSV_EXAMPLE},
                 text={"minLength": 1},
@@ -363,8 +365,8 @@ def _seat_preview(
                 checked = await asyncio.to_thread(
                     rules.check_csv,
                     call.raw,
-                    settings.seats_per_schedule_max,
-                    settings.seat_map_errors_max,
+                    settings.catalog.seats_per_schedule_max,
+                    settings.catalog.seat_map_errors_max,
                 )
                 preview = await service.preview_seats(
                     call.caller.user_id, call.ids["schedule_id"], checked
@@ -379,7 +381,7 @@ def routes(
 ) -> list[tuple[str, object]]:
     """Return the resources of organizers by URI template."""
     # A map of 100,000 seats takes tens of megabytes while it is read.
-    at_a_time = asyncio.Semaphore(settings.seat_maps_in_flight_max)
+    at_a_time = asyncio.Semaphore(settings.catalog.seat_maps_in_flight_max)
     return [
         ("/v1/admin/concerts", AdminConcerts(service, dependencies)),
         ("/v1/admin/concerts/{concert_id}", AdminConcert(service, dependencies)),

@@ -157,9 +157,9 @@ class Alive(NamedTuple):
 
 def _alive(settings: Settings) -> Alive:
     """A feed looks so often that the sign is late by one look at the most."""
-    within_ms = settings.seat_events_alive_ms + settings.seats_cache_ms
+    within_ms = settings.seats.seat_events_alive_ms + settings.seats.seats_cache_ms
     sign = SeatsAlive(next_within_ms=within_ms)
-    return Alive(settings.seat_events_alive_ms / 1000, event(ALIVE, _encode(sign)))
+    return Alive(settings.seats.seat_events_alive_ms / 1000, event(ALIVE, _encode(sign)))
 
 
 class _SeatChannel:
@@ -242,19 +242,19 @@ def routes(
     streams: Streams,
 ) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
-    fresh_s = ceil(settings.catalog_cache_ms / 1000)
+    fresh_s = ceil(settings.catalog.catalog_cache_ms / 1000)
     lookup = FixedHeaders({"Cache-Control": f"public, max-age={fresh_s}"})
     # Who has just held a seat wants to see it: browsers ask again, with the ETag; only caches that
     # many people share keep the map for as long as this process does.
-    shared_s = ceil(settings.seats_cache_ms / 1000)
+    shared_s = ceil(settings.seats.seats_cache_ms / 1000)
     seat_map = FixedHeaders(
         {"Cache-Control": f"public, max-age=0, s-maxage={shared_s}", "Vary": "Accept-Encoding"}
     )
-    pace = Pace(settings.seat_events_every_ms / 1000, settings.seats_cache_ms / 1000)
+    pace = Pace(settings.seats.seat_events_every_ms / 1000, settings.seats.seats_cache_ms / 1000)
     feeds = SeatFeeds(
         seat_maps,
         pace,
-        settings.seat_events_kept_max,
+        settings.seats.seat_events_kept_max,
         partial(_SeatChannel, streams, _alive(settings)),
     )
     return [

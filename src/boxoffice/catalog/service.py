@@ -189,10 +189,10 @@ class Catalog:
     ) -> Schedule:
         """Add a performance without seats; raise `Invalid`, `ConcertNotFound` or `ScheduleLimit`."""
         schedule = rules.acceptable(schedule)
-        if schedule.currency != self._settings.currency:
+        if schedule.currency != self._settings.payments.currency:
             # Wallets are in the shop's currency: nobody could pay in another one.
-            raise Invalid(f"This shop sells in {self._settings.currency}.")
-        schedules_max = self._settings.schedules_per_concert_max
+            raise Invalid(f"This shop sells in {self._settings.payments.currency}.")
+        schedules_max = self._settings.catalog.schedules_per_concert_max
         async with self._store.transaction() as connection:
             if not await store.lock_concert(connection, concert_id, organizer_id):
                 raise ConcertNotFound
@@ -264,8 +264,8 @@ class Catalog:
             errors += await self._misspelt(schedule_id, checked)
         seats_total = schedule.seats_total + len(checked.seats)
         # A map that adds nothing has no line to blame for what a lowered limit makes of the others.
-        if checked.seats and seats_total > self._settings.seats_per_schedule_max:
-            message = f"A schedule may have {self._settings.seats_per_schedule_max} seats."
+        if checked.seats and seats_total > self._settings.catalog.seats_per_schedule_max:
+            message = f"A schedule may have {self._settings.catalog.seats_per_schedule_max} seats."
             errors.append(SeatMapError(line=checked.lines[-1], reason="too_many", message=message))
         return previews.preview(schedule, checked, sorted(errors, key=lambda error: error.line))
 
@@ -412,7 +412,7 @@ class Catalog:
         return OnSale(concert_id, made.schedule_id)
 
     def _cache(self, load: Callable[[K], Awaitable[T]]) -> Cache[K, Lookup[T]]:
-        ttl_s = self._settings.catalog_cache_ms / 1000
+        ttl_s = self._settings.catalog.catalog_cache_ms / 1000
 
         async def look_up(key: K) -> Lookup[T]:
             return Lookup(await load(key))
@@ -420,7 +420,7 @@ class Catalog:
         return Cache(
             look_up,
             ttl_s=lambda _lookup: ttl_s,
-            weight_max=self._settings.catalog_cache_entries_max,
+            weight_max=self._settings.catalog.catalog_cache_entries_max,
             clock=self._clock,
         )
 
@@ -442,7 +442,7 @@ class Catalog:
         schedule = await self._store.published_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
-        seats_max = self._settings.seats_per_hold_max
+        seats_max = self._settings.holds.seats_per_hold_max
         return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max)
 
     async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnSchedule:
@@ -452,7 +452,7 @@ class Catalog:
         return schedule
 
     def _check_room(self, seats: int) -> None:
-        seats_max = self._settings.seats_per_schedule_max
+        seats_max = self._settings.catalog.seats_per_schedule_max
         if seats > seats_max:
             raise SeatMapInvalid(f"A schedule may have {seats_max} seats.", seats_max=seats_max)
 

@@ -61,7 +61,7 @@ def _settings(**overrides: Any) -> Settings:
 def _addressed(data_dir: Path = DATA_DIR, **overrides: Any) -> Settings:
     """Return settings with the servers' addresses: the given ones, else those of a running `up`."""
     settings = _settings(**overrides)
-    if settings.database_url and settings.valkey_url:
+    if settings.database.database_url and settings.valkey.valkey_url:
         return settings
     from boxoffice_embedded import running_addresses  # noqa: PLC0415 — not needed by a deployment
 
@@ -70,10 +70,9 @@ def _addressed(data_dir: Path = DATA_DIR, **overrides: Any) -> Settings:
         raise BoxofficeError(
             "set BOXOFFICE_DATABASE_URL and BOXOFFICE_VALKEY_URL, or start `boxoffice up` first"
         )
-    return msgspec.structs.replace(
-        settings,
-        database_url=settings.database_url or running.database_url,
-        valkey_url=settings.valkey_url or running.valkey_url,
+    return settings.replace(
+        database_url=settings.database.database_url or running.database_url,
+        valkey_url=settings.valkey.valkey_url or running.valkey_url,
     )
 
 
@@ -131,7 +130,7 @@ def serve(
     from boxoffice.cli import serve  # noqa: PLC0415 — costs time
 
     settings = _addressed(port=port, workers=workers)
-    if settings.workers > 1 and fd is None:
+    if settings.server.workers > 1 and fd is None:
         serve.serve_group(settings)
     else:
         serve.serve(settings, fd)
@@ -152,8 +151,8 @@ def migrate(
 
     async def work() -> int:
         steps = await bring_up_to_date(settings, _say)
-        if settings.runtime_role:
-            await grant_rights(settings, settings.runtime_role, _say)
+        if settings.database.runtime_role:
+            await grant_rights(settings, settings.database.runtime_role, _say)
         return steps
 
     steps = asyncio.run(work())
@@ -267,7 +266,7 @@ def rotate_keys() -> None:
     async def change() -> str:
         async with open_services(settings) as application:
             return await application.accounts.rotate_keys(
-                settings.access_token_ttl_s + 2 * settings.token_key_refresh_s
+                settings.accounts.access_token_ttl_s + 2 * settings.accounts.token_key_refresh_s
             )
 
     progress.print(f"the new key is {asyncio.run(change())}")
@@ -288,7 +287,7 @@ def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None
 
     settings = _addressed()
     configure_logs(settings)
-    if settings.role_metrics_port:
+    if settings.observability.role_metrics_port:
         serve_metrics(settings)
 
     async def until_stopped() -> None:

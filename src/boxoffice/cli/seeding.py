@@ -160,9 +160,9 @@ async def put_on_sale(
         starts_at=today.replace(hour=_DOORS_H) + timedelta(days=_PERFORMANCE_IN_DAYS),
         sale_opens_at=today.replace(hour=_SALE_H) - timedelta(days=_ON_SALE_FOR_DAYS),
         sale_closes_at=None,
-        currency=settings.currency,
-        hold_ttl_s=plan.hold_ttl_s or settings.hold_ttl_default_s,
-        ticket_limit=plan.ticket_limit or settings.ticket_limit_default,
+        currency=settings.payments.currency,
+        hold_ttl_s=plan.hold_ttl_s or settings.holds.hold_ttl_default_s,
+        ticket_limit=plan.ticket_limit or settings.holds.ticket_limit_default,
     )
     concert = NewConcert(
         title=title,

@@ -35,7 +35,7 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     with ExitStack() as stack:
         sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
         metrics = None
-        if settings.metrics_port:
+        if settings.observability.metrics_port:
             # One of several workers shares that port, too: each answers for all of them.
             metrics = stack.enter_context(listen_for_metrics(settings, shared=fd is not None))
         uvloop.run(_serve(settings, sock, metrics))
@@ -66,7 +66,7 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
 
 def _require_private(settings: Settings) -> None:
     """Refuse to serve a demo to other machines; on this one's own address nothing is loaded for it."""
-    if settings.host == "127.0.0.1":
+    if settings.server.host == "127.0.0.1":
         return
     from boxoffice_embedded.demo import require_private  # noqa: PLC0415 — costs time
 
@@ -74,10 +74,10 @@ def _require_private(settings: Settings) -> None:
 
 
 def _allow_connections(settings: Settings) -> None:
-    files_max = raise_file_limit(settings.connections_max + _OTHER_FILES)
-    if 0 <= files_max < settings.connections_max:
+    files_max = raise_file_limit(settings.server.connections_max + _OTHER_FILES)
+    if 0 <= files_max < settings.server.connections_max:
         telemetry.log.warning(
-            "file_limit_low", files_max=files_max, connections_max=settings.connections_max
+            "file_limit_low", files_max=files_max, connections_max=settings.server.connections_max
         )
 
 
@@ -107,7 +107,7 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
     stack = ExitStack()
     metrics = stack.enter_context(metrics_folder())
     sockets = listen_group(settings)
-    if settings.metrics_port:
+    if settings.observability.metrics_port:
         # The workers share it, so they would not notice that a stranger has it.
         listen_for_metrics(settings).close()
     for number, sock in enumerate(sockets, start=1):
@@ -128,11 +128,11 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
 
 def listen_group(settings: Settings) -> list[socket.socket]:
     """Return one listening socket per worker; raise `CannotListen` where somebody else has it."""
-    if settings.workers == 1:
+    if settings.server.workers == 1:
         return [listen(settings)]
     # Sharing a port also with strangers would hide that it is taken: ask for it alone first.
     listen(settings).close()
-    return [listen(settings, shared=True) for _ in range(settings.workers)]
+    return [listen(settings, shared=True) for _ in range(settings.server.workers)]
 
 
 def stop_timeout_s(settings: Settings) -> float:
@@ -140,7 +140,9 @@ def stop_timeout_s(settings: Settings) -> float:
 
     Open requests have the drain's time, and then the commands that they left behind have it again.
     """
-    return (settings.drain_delay_ms + 2 * settings.drain_timeout_ms) / 1000 + _STOP_GRACE_S
+    return (
+        settings.server.drain_delay_ms + 2 * settings.server.drain_timeout_ms
+    ) / 1000 + _STOP_GRACE_S
 
 
 def _say(text: str) -> None:

@@ -33,7 +33,7 @@ def serve_metrics(settings: Settings) -> None:
 
     Whoever reaches the port may read them, unless `metrics_token` is set. Raises `CannotListen`.
     """
-    metrics, token = make_wsgi_app(), settings.metrics_token
+    metrics, token = make_wsgi_app(), settings.observability.metrics_token
 
     def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if token and not has_token(token, environ.get("HTTP_AUTHORIZATION")):
@@ -43,12 +43,12 @@ def serve_metrics(settings: Settings) -> None:
         answered: Iterable[bytes] = metrics(environ, start_response)
         return answered
 
-    port = settings.role_metrics_port
+    port = settings.observability.role_metrics_port
     try:
-        server = make_server(settings.host, port, answer, _Server, _Handler)
+        server = make_server(settings.server.host, port, answer, _Server, _Handler)
     except (OSError, OverflowError) as error:
         raise CannotListen(
-            f"cannot listen on {settings.host}:{port}: {error}; "
+            f"cannot listen on {settings.server.host}:{port}: {error}; "
             "another port is chosen with BOXOFFICE_ROLE_METRICS_PORT"
         ) from error
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

@@ -222,8 +222,10 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     given.flush()
     lines = io.BufferedWriter(_Lossy(given.buffer))
     out = io.TextIOWrapper(lines, given.encoding, given.errors, write_through=True)
-    level = _LEVELS[settings.log_level]
-    raw_lines = lines if settings.log_format == "json" and level <= logging.INFO else None
+    level = _LEVELS[settings.observability.log_level]
+    raw_lines = (
+        lines if settings.observability.log_format == "json" and level <= logging.INFO else None
+    )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -231,7 +233,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     ]
     logger_factory: Any
     rendering: list[Any]
-    if settings.log_format == "json":
+    if settings.observability.log_format == "json":
         rendering = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_encode_json),

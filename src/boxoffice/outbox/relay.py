@@ -67,12 +67,16 @@ async def _rounds(relay: Relay, settings: Settings, stop: asyncio.Event) -> None
 
 
 def _wait_idle_s(settings: Settings, *, leads: bool) -> float:
-    wait_ms = settings.relay_interval_ms if leads else settings.relay_lease_ms / _ASKS_PER_LEASE
+    wait_ms = (
+        settings.outbox.relay_interval_ms
+        if leads
+        else settings.outbox.relay_lease_ms / _ASKS_PER_LEASE
+    )
     return wait_ms / 1000
 
 
 def _wait_after_failure_s(settings: Settings, failures: int) -> float:
-    wait_s: float = settings.relay_interval_ms / 1000 * 2 ** min(failures - 1, 10)
+    wait_s: float = settings.outbox.relay_interval_ms / 1000 * 2 ** min(failures - 1, 10)
     return min(wait_s, _WAIT_AFTER_FAILURE_MAX_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 

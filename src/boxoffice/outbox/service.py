@@ -29,8 +29,10 @@ class Relay:
     ) -> None:
         self._outbox = OutboxStore(database)
         self._stream = EventStream(valkey, settings)
-        self._lease = Lease(LeaseStore(database, ROLE, holder or new_id()), settings.relay_lease_ms)
-        self._batch_max = settings.relay_batch_max
+        self._lease = Lease(
+            LeaseStore(database, ROLE, holder or new_id()), settings.outbox.relay_lease_ms
+        )
+        self._batch_max = settings.outbox.relay_batch_max
         self._batch_size = self._batch_max
 
     @property

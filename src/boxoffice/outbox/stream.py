@@ -28,9 +28,9 @@ class EventStream:
 
     def __init__(self, valkey: Valkey, settings: Settings) -> None:
         self._valkey = valkey
-        self._keys = (settings.relay_stream, fence_key(settings.relay_stream))
-        self._fence_ttl_ms = settings.relay_lease_ms * _FENCE_LEASES
-        self._stream_max = settings.relay_stream_max
+        self._keys = (settings.outbox.relay_stream, fence_key(settings.outbox.relay_stream))
+        self._fence_ttl_ms = settings.outbox.relay_lease_ms * _FENCE_LEASES
+        self._stream_max = settings.outbox.relay_stream_max
 
     async def publish(self, messages: Sequence[Message], token: int) -> None:
         """Append all in order under the fencing `token`; raise `Fenced` where that is outdated."""

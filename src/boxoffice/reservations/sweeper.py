@@ -49,15 +49,15 @@ async def _turns(store: ReservationStore, settings: Settings, stop: asyncio.Even
     failures = 0
     while not stop.is_set():
         try:
-            closed = await sweep_once(store, settings.sweep_batch_max)
+            closed = await sweep_once(store, settings.holds.sweep_batch_max)
         except Exception as error:  # the role outlives whatever one turn meets
             failures += 1
             _say_failure(error, failures)
             await _wait(stop, _wait_after_failure_s(settings, failures))
             continue
         failures = 0
-        if closed < settings.sweep_batch_max:
-            await _wait(stop, settings.sweep_interval_ms / 1000)
+        if closed < settings.holds.sweep_batch_max:
+            await _wait(stop, settings.holds.sweep_interval_ms / 1000)
 
 
 async def _close(store: ReservationStore, schedule_id: UUID, batch_max: int) -> int:
@@ -88,7 +88,7 @@ def _say_failure(error: Exception, failures: int) -> None:
 
 
 def _wait_after_failure_s(settings: Settings, failures: int) -> float:
-    wait_s: float = settings.sweep_interval_ms / 1000 * 2 ** min(failures - 1, 10)
+    wait_s: float = settings.holds.sweep_interval_ms / 1000 * 2 ** min(failures - 1, 10)
     return min(wait_s, _WAIT_AFTER_FAILURE_MAX_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 

@@ -59,11 +59,11 @@ class LiveFigures:
         self._meter = meter
         self._now_s = now_s
         self._clock = clock
-        cache_s = settings.figures_cache_ms / 1000
+        cache_s = settings.sales_stats.figures_cache_ms / 1000
         self._read: Cache[tuple[UUID, int, OwnSchedule], Figures] = Cache(
             self._load,
             ttl_s=lambda figures: max(cache_s, figures.cost_s / _SHARE_OF_TIME),
-            weight_max=settings.figures_schedules_max,
+            weight_max=settings.sales_stats.figures_schedules_max,
             clock=clock,
         )
 

@@ -45,8 +45,8 @@ class Rooms:
         self._store = store
         self._line = line
         self._clock = clock
-        self._refresh_s = settings.queue_refresh_ms / 1000
-        self._rooms_max = settings.queue_rooms_max
+        self._refresh_s = settings.waiting_room.queue_refresh_ms / 1000
+        self._rooms_max = settings.waiting_room.queue_rooms_max
         self._rooms: dict[UUID, Room] = {}
         self._counters: dict[UUID, Counters] = {}
         self._asked_at: dict[UUID, float] = {}

@@ -68,12 +68,12 @@ class Sampler:
     async def _counters(self) -> AsyncIterator["_Counters"]:
         async with AsyncExitStack() as stack:
             counters = _Counters()
-            if self._settings is not None and self._settings.database_url:
+            if self._settings is not None and self._settings.database.database_url:
                 try:
                     counters.reader = await stack.enter_async_context(store.reading(self._settings))
                 except BoxofficeError as error:
                     self.failures.append(str(error))
-            if self._settings is not None and self._settings.valkey_url:
+            if self._settings is not None and self._settings.valkey.valkey_url:
                 counters.valkey = Valkey(self._settings)
                 stack.push_async_callback(counters.valkey.close)
             yield counters

@@ -90,8 +90,8 @@ class ApiProcesses:
     """`boxoffice serve` with its workers, as users run it."""
 
     def __init__(self, settings: Settings, log: Path, workers: int) -> None:
-        self.settings = msgspec.structs.replace(settings, port=_free_port(), workers=workers)
-        self.base_url = f"http://{self.settings.host}:{self.settings.port}"
+        self.settings = settings.replace(port=_free_port(), workers=workers)
+        self.base_url = f"http://{self.settings.server.host}:{self.settings.server.port}"
         self._log = log
         self._workers: set[int] = set()
         self._process = _spawn(["serve"], self.settings, log)
@@ -100,7 +100,7 @@ class ApiProcesses:
         """Return when it serves; raise `LoadtestError` with the end of its log where it does not."""
         until = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < until and self._process.poll() is None:
-            if _is_ready(self.base_url) and len(self._found()) == self.settings.workers:
+            if _is_ready(self.base_url) and len(self._found()) == self.settings.server.workers:
                 self._workers = set(self._found())
                 return
             time.sleep(0.05)
@@ -112,7 +112,7 @@ class ApiProcesses:
         return sorted(self._workers)
 
     def _found(self) -> list[int]:
-        if self.settings.workers == 1:
+        if self.settings.server.workers == 1:
             return [self._process.pid]
         return processes.children_of_all().get(self._process.pid, [])[:]
 
@@ -133,10 +133,10 @@ def _spawn(argv: list[str], settings: Settings, log: Path) -> "subprocess.Popen[
     clean = {name: text for name, text in os.environ.items() if not name.startswith("BOXOFFICE_")}
     env = {
         **clean,
-        "BOXOFFICE_DATABASE_URL": settings.database_url,
-        "BOXOFFICE_VALKEY_URL": settings.valkey_url,
-        "BOXOFFICE_PORT": str(settings.port),
-        "BOXOFFICE_WORKERS": str(settings.workers),
+        "BOXOFFICE_DATABASE_URL": settings.database.database_url,
+        "BOXOFFICE_VALKEY_URL": settings.valkey.valkey_url,
+        "BOXOFFICE_PORT": str(settings.server.port),
+        "BOXOFFICE_WORKERS": str(settings.server.workers),
         # A virtual user stands for many people, who each change their mind now and then.
         "BOXOFFICE_HOLD_LAPSES_FREE_MAX": str(_LAPSES_FREE_MAX),
     }
@@ -242,7 +242,7 @@ def embedded(
     """Start the servers and seed people with money; what is started ends with the block."""
     say("starting PostgreSQL and Valkey")
     with EmbeddedServers(data_dir, say=lambda _: None) as servers:
-        settings = Settings(
+        settings = Settings.of(
             database_url=servers.database_url,
             valkey_url=servers.valkey_url,
             log_level="error",
@@ -280,7 +280,7 @@ def running(url: str, tokens: Path, schedule_id: UUID, settings: Settings | None
         raise TargetUnfit(f"{base_url}/readyz answers {health.status}: is this boxoffice?")
     terms = _terms(base_url, schedule_id, settings)
     probe(base_url, people.persons[0], schedule_id)
-    seen = settings is not None and bool(settings.database_url)
+    seen = settings is not None and bool(settings.database.database_url)
     missing = ["processes"] + ([] if seen else ["database", "valkey"])
     return Installation(
         base_url=base_url,
@@ -299,7 +299,7 @@ def _terms(base_url: str, schedule_id: UUID, settings: Settings | None) -> Sched
     if shown.status != 200:
         raise TargetUnfit(f"{base_url} has no schedule {schedule_id} ({code_of(shown)})")
     seats = len(shown.body["seats"])
-    if settings is not None and settings.database_url:
+    if settings is not None and settings.database.database_url:
         return asyncio.run(_stored_terms(settings, schedule_id))
     concert_id, ttl_s = _find_schedule(base_url, schedule_id)
     return ScheduleTerms(schedule_id, concert_id, ttl_s, seats)

@@ -103,7 +103,7 @@ class BoundedProtocol(PipelinedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self.limits.connections_max:
+        if len(self.connections) > self.limits.server.connections_max:
             self._refuse(_TOO_MANY)
         elif self._counts_for_its_address():
             self._start_head_clock()
@@ -155,14 +155,14 @@ class BoundedProtocol(PipelinedProtocol):
                 self._refuse(_HEAD_TOO_LARGE)
             elif not self._received_bytes:
                 self._begun_in_bytes = len(piece)
-        elif self._reading_body and self._frame_bytes > self.limits.header_max_bytes:
+        elif self._reading_body and self._frame_bytes > self.limits.server.header_max_bytes:
             self._refuse_body(_HEAD_TOO_LARGE)
 
     def _head_is_too_large(self) -> bool:
         """Say whether a head is that before its end; all that was received since belongs to it."""
         limits, fields = self.limits, self.headers
-        too_many = fields is not None and len(fields) > limits.header_fields_max
-        return too_many or self._received_bytes > limits.header_max_bytes
+        too_many = fields is not None and len(fields) > limits.server.header_fields_max
+        return too_many or self._received_bytes > limits.server.header_max_bytes
 
     def on_message_begin(self) -> None:
         """Begin a head; its clock is started when the rest of it has to be waited for."""
@@ -195,7 +195,7 @@ class BoundedProtocol(PipelinedProtocol):
     def _end_head(self) -> None:
         self._disarm()
         most_bytes = self._begun_in_bytes + self._received_bytes + self._piece_bytes
-        if most_bytes > self.limits.header_max_bytes:
+        if most_bytes > self.limits.server.header_max_bytes:
             self._weigh()
         self._received_bytes = self._begun_in_bytes = self._frame_bytes = 0
         headers = self.headers
@@ -209,7 +209,7 @@ class BoundedProtocol(PipelinedProtocol):
             or b"transfer-encoding" in fields
             or host is None
             or (host != self._host and not host_is_valid(host))
-            or len(headers) > self.limits.header_fields_max
+            or len(headers) > self.limits.server.header_fields_max
         ):
             self._check_head()
         self._host = host
@@ -221,7 +221,7 @@ class BoundedProtocol(PipelinedProtocol):
         """Look at a head that is not plain; the parser turns an error into its own and stops."""
         if self._version not in _VERSIONS:
             raise HeadInvalid("no such version of HTTP")
-        if len(self.headers) > self.limits.header_fields_max:
+        if len(self.headers) > self.limits.server.header_fields_max:
             self._refusal = _HEAD_TOO_LARGE
             raise HeadInvalid("the head has too many fields")
         check_head(self._version, self.headers)
@@ -229,7 +229,7 @@ class BoundedProtocol(PipelinedProtocol):
     def _weigh(self) -> None:
         """Weigh a head that may be too large; most are in a piece that is smaller than that."""
         fields = sum(len(name) + len(value) for name, value in self.headers)
-        if len(self.url) + fields > self.limits.header_max_bytes:
+        if len(self.url) + fields > self.limits.server.header_max_bytes:
             self._refusal = _HEAD_TOO_LARGE
             # The parser turns this into its own error and stops.
             raise HeadInvalid("the head is too large")
@@ -315,7 +315,7 @@ class BoundedProtocol(PipelinedProtocol):
         Closing does not do that: a transport closes when it has written everything.
         """
         if self._write_timer is None:
-            wait_s = self.limits.write_timeout_ms / 1000
+            wait_s = self.limits.server.write_timeout_ms / 1000
             self._write_timer = self.loop.call_later(wait_s, self._give_answer_up)
 
     def _stop_write_clock(self) -> None:
@@ -381,11 +381,11 @@ class BoundedProtocol(PipelinedProtocol):
         if self._reading_head:
             self._start_head_clock()
         elif self._reading_body:
-            wait_s = self.limits.body_timeout_ms / 1000 + _BODY_GRACE_S
+            wait_s = self.limits.server.body_timeout_ms / 1000 + _BODY_GRACE_S
             self._timer = self.loop.call_later(wait_s, self._give_body_up)
 
     def _start_head_clock(self) -> None:
-        wait_s = self.limits.header_timeout_ms / 1000
+        wait_s = self.limits.server.header_timeout_ms / 1000
         self._timer = self.loop.call_later(wait_s, self._give_head_up)
 
     def _give_head_up(self) -> None:

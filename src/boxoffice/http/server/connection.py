@@ -167,7 +167,7 @@ def protocol(settings: Settings, lane: Lane | None) -> type[BoundedProtocol]:
     own = {
         "limits": settings,
         "lane": lane,
-        "unsent": Unsent(settings.unsent_max_bytes),
-        "by_address": AddressLimit(settings.connections_per_address_max),
+        "unsent": Unsent(settings.server.unsent_max_bytes),
+        "by_address": AddressLimit(settings.server.connections_per_address_max),
     }
     return type(kind.__name__, (kind,), own)

@@ -12,28 +12,30 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
     `shared` lets several sockets of one user listen on the port, each with its own connections.
     """
     remedy = "another port is chosen with --port or BOXOFFICE_PORT"
-    return _listen(settings, settings.port, remedy, shared=shared)
+    return _listen(settings, settings.server.port, remedy, shared=shared)
 
 
 def listen_for_metrics(settings: Settings, *, shared: bool = False) -> socket.socket:
     """Return a socket that listens on the port of the metrics; raise `CannotListen` likewise."""
     remedy = "another port is chosen with BOXOFFICE_METRICS_PORT"
-    return _listen(settings, settings.metrics_port, remedy, shared=shared)
+    return _listen(settings, settings.observability.metrics_port, remedy, shared=shared)
 
 
 def _listen(settings: Settings, port: int, remedy: str, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in settings.server.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if settings.send_buffer_bytes:
+    if settings.server.send_buffer_bytes:
         # Connections inherit it.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.server.send_buffer_bytes)
     try:
-        sock.bind((settings.host, port))
-        sock.listen(settings.backlog_max)
+        sock.bind((settings.server.host, port))
+        sock.listen(settings.server.backlog_max)
     except (OSError, OverflowError) as error:
         sock.close()
-        raise CannotListen(f"cannot listen on {settings.host}:{port}: {error}; {remedy}") from error
+        raise CannotListen(
+            f"cannot listen on {settings.server.host}:{port}: {error}; {remedy}"
+        ) from error
     return sock

@@ -99,7 +99,7 @@ class PipelinedProtocol(HttpToolsProtocol):
 
     def _has_to_wait(self) -> bool:
         waiting = len(self.pipeline)
-        if waiting >= self.limits.pipelined_requests_max:
+        if waiting >= self.limits.server.pipelined_requests_max:
             return True
         # The body of one that waits for its turn.
         return waiting > 0 and len(self.cycle.body) > HIGH_WATER_LIMIT

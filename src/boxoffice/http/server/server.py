@@ -82,9 +82,9 @@ def _server(app: Any, settings: Settings, lane: Lane | None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=settings.backlog_max,
-        timeout_keep_alive=max(1, settings.keep_alive_ms // 1000),
-        timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
+        backlog=settings.server.backlog_max,
+        timeout_keep_alive=max(1, settings.server.keep_alive_ms // 1000),
+        timeout_graceful_shutdown=max(1, settings.server.drain_timeout_ms // 1000),
     )
     return Server(config)
 
@@ -110,5 +110,5 @@ async def _serving_metrics(
 async def _drain(server: uvicorn.Server, settings: Settings, in_flight: InFlight) -> None:
     in_flight.draining = True
     telemetry.log.info("draining", in_flight=in_flight.count)
-    await asyncio.sleep(settings.drain_delay_ms / 1000)
+    await asyncio.sleep(settings.server.drain_delay_ms / 1000)
     server.should_exit = True

@@ -107,7 +107,7 @@ class Database:
         self._pool: asyncpg.Pool[Record] | None = None
         self._sessions = Sessions()
         self._beside_batches = asyncio.Semaphore(
-            max(1, settings.db_pool_max - settings.batches_in_flight)
+            max(1, settings.database.db_pool_max - settings.batching.batches_in_flight)
         )
         self._waiting = 0
         self._replaced_at_s = -math.inf
@@ -116,9 +116,11 @@ class Database:
         """Connect once, so that a wrong address is noticed at the start; raise `Unavailable`."""
         try:
             self._pool = await asyncpg.create_pool(
-                self._settings.database_url,
-                min_size=min(self._settings.batches_in_flight, self._settings.db_pool_max),
-                max_size=self._settings.db_pool_max,
+                self._settings.database.database_url,
+                min_size=min(
+                    self._settings.batching.batches_in_flight, self._settings.database.db_pool_max
+                ),
+                max_size=self._settings.database.db_pool_max,
                 max_queries=_QUERIES_PER_CONNECTION_MAX,
                 max_inactive_connection_lifetime=_FOR_EVER_S,
                 reset=_keep,
@@ -131,7 +133,7 @@ class Database:
 
     async def _introduce(self, connection: "asyncpg.Connection[Record]") -> None:
         # Behind such a pooler a session is nobody's for longer than a transaction.
-        if self._settings.db_pooler != "transaction":
+        if self._settings.database.db_pooler != "transaction":
             await self._sessions.introduce(connection)
 
     async def close(self) -> None:
@@ -150,7 +152,9 @@ class Database:
         if self._pool is None:
             raise Unavailable("PostgreSQL is not connected yet.")
         try:
-            lent = await self._pool.acquire(timeout=self._settings.db_acquire_timeout_ms / 1000)
+            lent = await self._pool.acquire(
+                timeout=self._settings.database.db_acquire_timeout_ms / 1000
+            )
         except _CANNOT_CONNECT as error:
             raise Unavailable("PostgreSQL cannot be reached; try again.") from error
         pool = self._pool
@@ -208,7 +212,9 @@ class Database:
                 await self._sessions.end_lost(connection)
                 if is_promised:
                     return await connection.fetch(query, *args)
-                async with asyncio.timeout(self._settings.unknown_outcome_timeout_ms / 1000):
+                async with asyncio.timeout(
+                    self._settings.batching.unknown_outcome_timeout_ms / 1000
+                ):
                     return await self._found(connection, query, *args)
         except _UNAVAILABLE as error:
             raise OutcomeUnknown from error
@@ -311,11 +317,14 @@ class Database:
             self._beside_batches.release()
 
     async def _wait_for_place(self) -> None:
-        if self._beside_batches.locked() and self._waiting >= self._settings.db_reads_waiting_max:
+        if (
+            self._beside_batches.locked()
+            and self._waiting >= self._settings.database.db_reads_waiting_max
+        ):
             raise Overloaded
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._settings.db_acquire_timeout_ms / 1000):
+            async with asyncio.timeout(self._settings.database.db_acquire_timeout_ms / 1000):
                 await self._beside_batches.acquire()
         except TimeoutError as error:
             raise Overloaded from error
@@ -344,18 +353,19 @@ def connection_options(
     `bounded=False` lifts the deadlines of statements and locks: who waits for another migration waits
     as long as it takes. `plain=True` asks for nothing that a session does not get by itself.
     """
+    limits = settings.database
     options: dict[str, Any] = {
-        "timeout": settings.db_connect_timeout_ms / 1000,
-        "command_timeout": settings.statement_timeout_ms / 1000 + _CLIENT_GRACE_S,
+        "timeout": limits.db_connect_timeout_ms / 1000,
+        "command_timeout": limits.statement_timeout_ms / 1000 + _CLIENT_GRACE_S,
         "max_cached_statement_lifetime": _FOR_EVER_S,
     }
     if not bounded:
         options["command_timeout"] = None
-    if settings.db_pooler == "transaction":
+    if limits.db_pooler == "transaction":
         # The pooler hands each transaction to another server connection: no prepared statement and
         # no session setting survives, so the role carries the timeouts (see docs/operations.md).
         options["statement_cache_size"] = 0
-    if plain or settings.db_pooler == "transaction":
+    if plain or limits.db_pooler == "transaction":
         return options
     options["server_settings"] = {
         "application_name": "boxoffice",
@@ -364,9 +374,9 @@ def connection_options(
         "client_min_messages": "notice",
         "jit": "off",
         "timezone": "UTC",
-        "lock_timeout": str(settings.lock_timeout_ms if bounded else 0),
-        "statement_timeout": str(settings.statement_timeout_ms if bounded else 0),
-        "idle_in_transaction_session_timeout": str(settings.idle_in_transaction_timeout_ms),
+        "lock_timeout": str(limits.lock_timeout_ms if bounded else 0),
+        "statement_timeout": str(limits.statement_timeout_ms if bounded else 0),
+        "idle_in_transaction_session_timeout": str(limits.idle_in_transaction_timeout_ms),
     }
     return options
 
@@ -377,7 +387,7 @@ async def connect(
     """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
     options = connection_options(settings, bounded=bounded, plain=plain)
     try:
-        return await hosts.connect(settings.database_url, **options)
+        return await hosts.connect(settings.database.database_url, **options)
     except _CANNOT_CONNECT as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 

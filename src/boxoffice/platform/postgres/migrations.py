@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from boxoffice.errors import BoxofficeError, IntegrityError, SettingsInvalid
 from boxoffice.platform.postgres import database, sql_files
@@ -73,7 +72,7 @@ async def migrate(settings: Settings, say: Callable[[str], None] = lambda _: Non
     the steps before it stay taken.
     """
     # Directly, never through a pooler: the lock belongs to the session, and so do its deadlines.
-    direct = msgspec.structs.replace(settings, db_pooler="none")
+    direct = settings.replace(db_pooler="none")
     connection = await database.connect(direct, bounded=False)
     try:
         await connection.execute(_QUERIES["lock"], _LOCK_KEY)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from boxoffice.errors import BoxofficeError, SettingsInvalid
 from boxoffice.platform.postgres import database, sql_files
@@ -29,7 +28,7 @@ async def grant(
     of the tables. Raises `SettingsInvalid` for a role that can do more, and `BoxofficeError` where
     PostgreSQL refuses.
     """
-    direct = msgspec.structs.replace(settings, db_pooler="none")
+    direct = settings.replace(db_pooler="none")
     connection = await database.connect(direct, bounded=False)
     try:
         async with connection.transaction():

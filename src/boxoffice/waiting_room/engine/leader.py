@@ -84,8 +84,8 @@ class Leader:
         self._clock = clock
         self._forget_at = -inf
         self._say_away_at = -inf
-        self._beat_s = settings.queue_beat_ms / 1000
-        self._ahead = settings.queue_numbers_ahead
+        self._beat_s = settings.waiting_room.queue_beat_ms / 1000
+        self._ahead = settings.waiting_room.queue_numbers_ahead
         self._leads: dict[UUID, _Lead] = {}
         self._token: int | None = None
         self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
