@@ -20,9 +20,9 @@ from boxoffice.activity_log.service import ActivityLog
 from boxoffice.activity_log.store import ActivityStore
 from boxoffice.audit import routes as audit_routes
 from boxoffice.audit.runs import AuditRuns
-from boxoffice.backoffice import routes as desk_routes
-from boxoffice.backoffice.service import Desk
-from boxoffice.backoffice.store import DeskStore
+from boxoffice.backoffice import routes as backoffice_routes
+from boxoffice.backoffice.service import Backoffice
+from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.batching import GroupCommit
 from boxoffice.batching import Limits as BatchLimits
 from boxoffice.catalog import routes as catalog_routes
@@ -287,7 +287,7 @@ def _compose(
         *payment_routes.routes(payments, seat_maps, dependencies),
         *web_routes.routes(dependencies, clock.now),
         *figures_routes.routes(figures, dependencies),
-        *desk_routes.routes(Desk(DeskStore(servers.db)), dependencies),
+        *backoffice_routes.routes(Backoffice(BackofficeStore(servers.db)), dependencies),
         *audit_routes.routes(
             AuditRuns(servers.db, settings.audit.audit_again_after_s), dependencies
         ),

@@ -124,7 +124,7 @@ def test_figures_are_for_the_organizer(
         refused(organizer.api.get(f"{path}?{bad}"), "invalid")
 
 
-# The desk
+# The backoffice
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_the_history_of_a_reservation(shop: tuple[Person, Person, Sale, str, str
     assert given_back["closed_at"] == given_back["events"][1]["at"]
 
 
-def test_the_desk_is_for_the_organizer(
+def test_the_backoffice_is_for_the_organizer(
     shop: tuple[Person, Person, Sale, str, str], second_organizer: Person
 ) -> None:
     _, buyer, sale, paid, _ = shop

@@ -8,7 +8,7 @@ import asyncpg
 
 from boxoffice.archive import archivist
 from boxoffice.archive.store import ArchiveStore
-from boxoffice.backoffice.store import DeskStore
+from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
@@ -115,14 +115,14 @@ async def test_the_organizer_finds_what_is_archived(db: Database) -> None:
     given = await _ended(hall, buyer, "S001")
     await _archive(db)
     live = await hall.held(other, "S001")
-    desk = DeskStore(db)
-    every = await desk.of_schedule(hall.schedule_id, None, ["S001"], 10)
+    backoffice = BackofficeStore(db)
+    every = await backoffice.of_schedule(hall.schedule_id, None, ["S001"], 10)
     assert [one.reservation_id for one in every] == [live, given]
     assert [
-        one.reservation_id for one in await desk.of_schedule(hall.schedule_id, live, None, 10)
+        one.reservation_id for one in await backoffice.of_schedule(hall.schedule_id, live, None, 10)
     ] == [given]
     email = f"{buyer}@example.org"
-    [found] = await desk.of_person(hall.schedule_id, None, email, None, 10)
+    [found] = await backoffice.of_person(hall.schedule_id, None, email, None, 10)
     assert found.reservation_id == given
 
 

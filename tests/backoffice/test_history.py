@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from boxoffice.backoffice.rules import Found, Payment, Ticket, Transfer, history
+from boxoffice.backoffice.rules import PaymentRow, ReservationRow, TicketRow, TransferRow, history
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def found(**changed: Any) -> Found:
+def found(**changed: Any) -> ReservationRow:
     """A hold of one seat."""
     given: dict[str, Any] = {
         "schedule_id": uuid4(),
@@ -28,7 +28,7 @@ def found(**changed: Any) -> Found:
         "closed_at": None,
         "now": AT + timedelta(seconds=10),
     }
-    return Found(**{**given, **changed})
+    return ReservationRow(**{**given, **changed})
 
 
 LATER = AT + timedelta(seconds=400)
@@ -53,7 +53,7 @@ def test_what_happened_at_one_moment_is_told_in_its_order() -> None:
     events = history(
         found(status="CONFIRMED", closed_at=paid_at),
         [
-            Payment(
+            PaymentRow(
                 payment_id=uuid4(),
                 amount_minor=1000,
                 currency="KRW",
@@ -63,7 +63,7 @@ def test_what_happened_at_one_moment_is_told_in_its_order() -> None:
             )
         ],
         [
-            Transfer(
+            TransferRow(
                 transfer_id=uuid4(),
                 kind="payment",
                 amount_minor=1000,
@@ -71,7 +71,7 @@ def test_what_happened_at_one_moment_is_told_in_its_order() -> None:
                 created_at=paid_at,
             )
         ],
-        [Ticket(ticket_id=uuid4(), seat_id="A-1-1", status="VALID", issued_at=paid_at)],
+        [TicketRow(ticket_id=uuid4(), seat_id="A-1-1", status="VALID", issued_at=paid_at)],
     )
     assert [event.what for event in events] == [
         "HELD",

@@ -14,7 +14,7 @@ import pytest
 
 from boxoffice.activity_log import Action, record
 from boxoffice.activity_log.store import ActivityStore
-from boxoffice.backoffice.store import DeskStore
+from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.catalog import store as catalog
 from boxoffice.catalog.rules import NewSeat
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
@@ -245,8 +245,8 @@ async def test_nobody_sees_another_organizers_concerts(
         assert await ask(here, here) is not None
         assert await ask(here, there) is None
         assert await ask(uuid4(), here) is None
-    desk = DeskStore(db)
-    owns = [await desk.is_own(*one) for one in ((here, here), (here, there), (uuid4(), here))]
+    backoffice = BackofficeStore(db)
+    owns = [await backoffice.is_own(*one) for one in ((here, here), (here, there), (uuid4(), here))]
     assert owns == [True, False, False]
 
 
@@ -267,7 +267,7 @@ async def test_an_operator_sees_everybodys_concerts(db: Database, mine: Hall, ot
     assert await store.own_concert(None, there) == oldest
     assert await store.own_concert(None, uuid4()) is None
     assert await store.own_schedule(there, None) == OwnSchedule(there, "CLOSED")
-    assert await DeskStore(db).is_own(there, None)
+    assert await BackofficeStore(db).is_own(there, None)
     rooms = QueueStore(db)
     for ask in (FiguresStore(db).schedule, rooms.sale):
         assert await ask(here, None) == await ask(here, here) is not None
@@ -510,10 +510,10 @@ async def test_a_sale_is_not_opened_beside_a_take_down(
 # The backoffice and the activity log ---------------------------------------------------------------
 
 
-async def test_the_desk_finds_the_reservations_of_one_hall(
+async def test_the_backoffice_finds_the_reservations_of_one_hall(
     db: Database, mine: Hall, other: Hall
 ) -> None:
-    desk, here = DeskStore(db), mine.schedule_id
+    backoffice, here = BackofficeStore(db), mine.schedule_id
     one, two = mine.people
     await other.held(other.people[0], "S001")
     there = await db.fetch("SELECT email FROM users WHERE user_id = $1", one)
@@ -524,12 +524,12 @@ async def test_the_desk_finds_the_reservations_of_one_hall(
 
     async def ids(before: UUID | None, seat: str | None, limit: int = 9) -> list[UUID]:
         seats = None if seat is None else ["S999", seat]
-        found = await desk.of_schedule(here, before, seats, limit)
+        found = await backoffice.of_schedule(here, before, seats, limit)
         return [one.reservation_id for one in found]
 
     async def of_one(before: UUID | None, seat: str | None, limit: int = 9) -> list[UUID]:
         seats = None if seat is None else [seat, "S999"]
-        found = await desk.of_person(here, before, email, seats, limit)
+        found = await backoffice.of_person(here, before, email, seats, limit)
         return [one.reservation_id for one in found]
 
     assert await ids(None, None) == [third, second, first]
@@ -540,30 +540,30 @@ async def test_the_desk_finds_the_reservations_of_one_hall(
     assert await of_one(third, None) == [first]
     assert await of_one(None, "S001") == [first]
     assert await of_one(None, None, 1) == [third]
-    assert await desk.of_person(other.schedule_id, None, email, None, 9) == []
+    assert await backoffice.of_person(other.schedule_id, None, email, None, 9) == []
 
-    found = await desk.reservation(here, second)
+    found = await backoffice.reservation(here, second)
     assert found is not None
     assert (found.reservation_id, found.email) == (second, str(two) + "@example.org")
-    assert await desk.reservation(other.schedule_id, second) is None
-    assert await desk.reservation(here, uuid4()) is None
+    assert await backoffice.reservation(other.schedule_id, second) is None
+    assert await backoffice.reservation(here, uuid4()) is None
 
 
-async def test_the_desk_finds_what_became_of_one_reservation(
+async def test_the_backoffice_shows_the_history_of_one_reservation(
     db: Database, mine: Hall, other: Hall
 ) -> None:
-    desk, here, buyer = DeskStore(db), mine.schedule_id, mine.people[0]
+    backoffice, here, buyer = BackofficeStore(db), mine.schedule_id, mine.people[0]
     first, second = await mine.held(buyer, "S001"), await mine.held(buyer, "S002", "S003")
     for reservation in (first, second):
         await mine.pay(buyer, reservation)
-    [payment] = await desk.payments(here, second)
+    [payment] = await backoffice.payments(here, second)
     assert payment.amount_minor == 2_000
-    assert await desk.payments(other.schedule_id, second) == []
-    [moved] = await desk.transfers(buyer, [payment.payment_id])
+    assert await backoffice.payments(other.schedule_id, second) == []
+    [moved] = await backoffice.transfers(buyer, [payment.payment_id])
     assert abs(moved.amount_minor) == 2_000
-    assert await desk.transfers(mine.people[1], [payment.payment_id]) == []
-    assert [ticket.seat_id for ticket in await desk.tickets(here, second)] == ["S002", "S003"]
-    assert await desk.tickets(other.schedule_id, second) == []
+    assert await backoffice.transfers(mine.people[1], [payment.payment_id]) == []
+    assert [ticket.seat_id for ticket in await backoffice.tickets(here, second)] == ["S002", "S003"]
+    assert await backoffice.tickets(other.schedule_id, second) == []
 
 
 async def test_an_organizer_reads_only_their_own_activity(

@@ -1,4 +1,4 @@
-"""The organizer's desk: finding a reservation, and what became of it.
+"""Reservation search and history for organizers.
 
-It reads what other rooms wrote, of the organizer's own schedules only, and changes nothing.
+Reads the tables of other modules, limited to the organizer's own schedules; writes nothing.
 """

@@ -1,4 +1,4 @@
--- Every statement of the desk room. All of them read.
+-- Every statement of the backoffice room. All of them read.
 
 -- name: own_schedule
 -- Whether a schedule is this organizer's, or anybody's where none is given.

@@ -1,4 +1,4 @@
-"""The desk over HTTP, for organizers."""
+"""The backoffice over HTTP."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.accounts.rules import EMAIL_CHARS_MAX, SELLERS, readable_by
-from boxoffice.backoffice.rules import Event, Found
-from boxoffice.backoffice.service import Desk, Wish
+from boxoffice.backoffice.rules import HistoryEvent, ReservationRow
+from boxoffice.backoffice.service import Backoffice, ReservationFilter
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import CursorInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
@@ -24,7 +24,7 @@ _TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 
 class SearchQuery(PageQuery, frozen=True, kw_only=True):
-    """What a reservation is to be found by; what is empty does not matter."""
+    """Search criteria; an empty one is ignored."""
 
     reservation_id: Annotated[str, Meta(max_length=128, pattern=_TEXT)] = ""
     email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX, pattern=_TEXT)] = ""
@@ -32,7 +32,7 @@ class SearchQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class FoundReservation(msgspec.Struct, frozen=True, kw_only=True):
-    """A reservation as its organizer sees it; `closed_at` is when it was paid, given back or swept."""
+    """A reservation for its organizer; `closed_at` is when it was paid, cancelled or swept."""
 
     reservation_id: str
     schedule_id: UUID
@@ -49,15 +49,15 @@ class FoundReservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReservationHistory(FoundReservation, frozen=True, kw_only=True):
-    """A reservation and what became of it, the earliest first."""
+    """A reservation and its events, earliest first."""
 
-    events: list[Event]
+    events: list[HistoryEvent]
 
 
 class AdminReservations:
     """`/v1/admin/schedules/{schedule_id}/reservations`."""
 
-    def __init__(self, service: Desk, dependencies: RouteDependencies) -> None:
+    def __init__(self, service: Backoffice, dependencies: RouteDependencies) -> None:
         self.dependencies = dependencies
         self._service = service
 
@@ -70,9 +70,9 @@ class AdminReservations:
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, SearchQuery]) -> Reply:
-        """By id, by the person's e-mail, by a seat, or all; the newest first."""
+        """By id, e-mail address or seat, or all; newest first."""
         query = call.query
-        wish = Wish(
+        filters = ReservationFilter(
             reservation_id=query.reservation_id.strip(),
             email=query.email,
             seat_ids=spellings(query.seat_id.strip()) if query.seat_id.strip() else (),
@@ -80,7 +80,7 @@ class AdminReservations:
         found = await self._service.find(
             readable_by(call.caller),
             call.ids["schedule_id"],
-            wish,
+            filters,
             decode_cursor(query.cursor, UUID),
             query.limit + 1,
         )
@@ -90,18 +90,18 @@ class AdminReservations:
 class AdminReservation:
     """`/v1/admin/reservations/{reservation_id}`."""
 
-    def __init__(self, service: Desk, dependencies: RouteDependencies) -> None:
+    def __init__(self, service: Backoffice, dependencies: RouteDependencies) -> None:
         self.dependencies = dependencies
         self._service = service
 
     @operation(
-        "Look at the history of a reservation",
+        "Get the history of a reservation",
         path={"reservation_id": RESERVATION_ID},
         role=SELLERS,
         returns=ReservationHistory,
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
-        """Held, lapsed or given back, paid, tickets issued: with the times of the database."""
+        """Every change of the reservation, its payments and tickets, with the database's times."""
         found, events = await self._service.history(
             readable_by(call.caller), call.ids["reservation_id"]
         )
@@ -109,7 +109,7 @@ class AdminReservation:
         return Reply(ReservationHistory(**shown, events=events))
 
 
-def _present(found: Found) -> FoundReservation:
+def _present(found: ReservationRow) -> FoundReservation:
     return FoundReservation(
         reservation_id=str(ScopedId(found.schedule_id, found.reservation_id)),
         schedule_id=found.schedule_id,
@@ -126,8 +126,8 @@ def _present(found: Found) -> FoundReservation:
     )
 
 
-def routes(service: Desk, dependencies: RouteDependencies) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
+def routes(service: Backoffice, dependencies: RouteDependencies) -> list[tuple[str, object]]:
+    """Return the resources of this module by URI template."""
     return [
         (
             "/v1/admin/schedules/{schedule_id}/reservations",

@@ -1,4 +1,4 @@
-"""The history of a reservation, told from what is written of it."""
+"""The history of a reservation, derived from its rows."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -7,17 +7,17 @@ from uuid import UUID
 
 import msgspec
 
-What = Literal[
+EventKind = Literal[
     "HELD", "LAPSED", "EXPIRED", "CANCELLED", "CONFIRMED", "PAID", "TICKET_ISSUED", "MONEY_MOVED"
 ]
-# What happens in one transaction has one time, and is told in this order.
-_ORDER: tuple[What, ...] = (
+# Events of one transaction have the same time and are listed in this order.
+_ORDER: tuple[EventKind, ...] = (
     "HELD", "LAPSED", "EXPIRED", "CANCELLED", "PAID", "MONEY_MOVED", "CONFIRMED", "TICKET_ISSUED",
 )  # fmt: skip
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A reservation as its organizer sees it; `now` is the database's time of the reading."""
+class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A reservation; `now` is the database's time of the read."""
 
     schedule_id: UUID
     reservation_id: UUID
@@ -34,7 +34,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentRow(msgspec.Struct, frozen=True, kw_only=True):
     """A payment for a reservation."""
 
     payment_id: UUID
@@ -45,8 +45,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that moved in the ledger for a payment: the payment itself, or what was given back."""
+class TransferRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A ledger transfer of a payment: the payment itself or a refund."""
 
     transfer_id: UUID
     kind: str
@@ -55,7 +55,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+class TicketRow(msgspec.Struct, frozen=True, kw_only=True):
     """A ticket of a reservation."""
 
     ticket_id: UUID
@@ -64,53 +64,53 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     issued_at: datetime
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that became of a reservation; `details` depend on `what`."""
+class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a reservation; the fields of `details` depend on `what`."""
 
     at: datetime
-    what: What
+    what: EventKind
     details: dict[str, Any]
 
 
 def history(
-    found: Found,
-    payments: Sequence[Payment],
-    transfers: Sequence[Transfer],
-    tickets: Sequence[Ticket],
-) -> list[Event]:
-    """Return what became of a reservation, the earliest first."""
+    found: ReservationRow,
+    payments: Sequence[PaymentRow],
+    transfers: Sequence[TransferRow],
+    tickets: Sequence[TicketRow],
+) -> list[HistoryEvent]:
+    """Return the events of a reservation, earliest first."""
     events = [
-        *_of_hold(found),
-        *(_paid(payment) for payment in payments),
-        *(_moved(transfer) for transfer in transfers),
-        *(_issued(ticket) for ticket in tickets),
+        *_hold_events(found),
+        *(_payment_event(payment) for payment in payments),
+        *(_transfer_event(transfer) for transfer in transfers),
+        *(_ticket_event(ticket) for ticket in tickets),
     ]
     return sorted(events, key=lambda event: (event.at, _ORDER.index(event.what)))
 
 
-def _of_hold(found: Found) -> Iterable[Event]:
+def _hold_events(found: ReservationRow) -> Iterable[HistoryEvent]:
     held: dict[str, object] = {
         "seat_ids": found.seat_ids,
         "amount": found.amount_minor,
         "currency": found.currency,
         "expires_at": found.expires_at,
     }
-    yield Event(at=found.created_at, what="HELD", details=held)
+    yield HistoryEvent(at=found.created_at, what="HELD", details=held)
     if found.status == "EXPIRED" or (found.status == "HELD" and found.expires_at <= found.now):
-        yield Event(at=found.expires_at, what="LAPSED", details={})
+        yield HistoryEvent(at=found.expires_at, what="LAPSED", details={})
     if found.closed_at is None:
         return
     match found.status:
-        # The seats were free since the hold lapsed; here the sweeper wrote it down.
+        # The seats were free from `expires_at` on; the sweeper recorded it later.
         case "EXPIRED":
-            yield Event(at=found.closed_at, what="EXPIRED", details={})
+            yield HistoryEvent(at=found.closed_at, what="EXPIRED", details={})
         case "CANCELLED":
-            yield Event(at=found.closed_at, what="CANCELLED", details={})
+            yield HistoryEvent(at=found.closed_at, what="CANCELLED", details={})
         case "CONFIRMED":
-            yield Event(at=found.closed_at, what="CONFIRMED", details={})
+            yield HistoryEvent(at=found.closed_at, what="CONFIRMED", details={})
 
 
-def _paid(payment: Payment) -> Event:
+def _payment_event(payment: PaymentRow) -> HistoryEvent:
     details: dict[str, object] = {
         "payment_id": payment.payment_id,
         "amount": payment.amount_minor,
@@ -118,23 +118,23 @@ def _paid(payment: Payment) -> Event:
         "method": payment.method,
         "status": payment.status,
     }
-    return Event(at=payment.created_at, what="PAID", details=details)
+    return HistoryEvent(at=payment.created_at, what="PAID", details=details)
 
 
-def _moved(transfer: Transfer) -> Event:
+def _transfer_event(transfer: TransferRow) -> HistoryEvent:
     details: dict[str, object] = {
         "transfer_id": transfer.transfer_id,
         "kind": transfer.kind,
         "amount": transfer.amount_minor,
         "currency": transfer.currency,
     }
-    return Event(at=transfer.created_at, what="MONEY_MOVED", details=details)
+    return HistoryEvent(at=transfer.created_at, what="MONEY_MOVED", details=details)
 
 
-def _issued(ticket: Ticket) -> Event:
+def _ticket_event(ticket: TicketRow) -> HistoryEvent:
     details: dict[str, object] = {
         "ticket_id": ticket.ticket_id,
         "seat_id": ticket.seat_id,
         "status": ticket.status,
     }
-    return Event(at=ticket.issued_at, what="TICKET_ISSUED", details=details)
+    return HistoryEvent(at=ticket.issued_at, what="TICKET_ISSUED", details=details)

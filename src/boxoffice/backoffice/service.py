@@ -1,68 +1,65 @@
-"""The use cases of the desk: find reservations, and tell the history of one."""
+"""The use cases of the backoffice: find reservations, show the history of one."""
 
 from uuid import UUID
 
 import msgspec
 
 from boxoffice.accounts.rules import normal_email
-from boxoffice.backoffice.rules import Event, Found, history
-from boxoffice.backoffice.store import DeskStore
+from boxoffice.backoffice.rules import HistoryEvent, ReservationRow, history
+from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.errors import ReservationNotFound, ScheduleNotFound
 from boxoffice.platform.ids import ScopedId, parse_scoped
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reservation is to be found by; what is empty does not matter.
-
-    `seat_ids` are the spellings of one, any of which will do.
-    """
+class ReservationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Search criteria; an empty one is ignored. `seat_ids` are alternative spellings of one seat."""
 
     reservation_id: str = ""
     email: str = ""
     seat_ids: tuple[str, ...] = ()
 
 
-class Desk:
-    """Organizers find what was reserved in their own schedules; None as one finds it in everybody's."""
+class Backoffice:
+    """Reads reservations of one organizer's schedules, or of all when `organizer_id` is None."""
 
-    def __init__(self, store: DeskStore) -> None:
+    def __init__(self, store: BackofficeStore) -> None:
         self._store = store
 
     async def find(
         self,
         organizer_id: UUID | None,
         schedule_id: UUID,
-        wish: Wish,
+        filters: ReservationFilter,
         before: UUID | None,
         limit: int,
-    ) -> list[Found]:
-        """Return up to `limit` reservations that have all that is wished for, newest first.
+    ) -> list[ReservationRow]:
+        """Return up to `limit` reservations that match all filters, newest first.
 
-        Raises `ScheduleNotFound`, and `Invalid` for what is no e-mail address.
+        Raises `ScheduleNotFound`, and `Invalid` for a malformed e-mail address.
         """
         if not await self._store.is_own(schedule_id, organizer_id):
             raise ScheduleNotFound
-        if wish.reservation_id:
-            return await self._by_id(schedule_id, wish)
-        seat_ids = wish.seat_ids or None
-        if wish.email:
-            email = normal_email(wish.email)
+        if filters.reservation_id:
+            return await self._by_id(schedule_id, filters)
+        seat_ids = filters.seat_ids or None
+        if filters.email:
+            email = normal_email(filters.email)
             return await self._store.of_person(schedule_id, before, email, seat_ids, limit)
         return await self._store.of_schedule(schedule_id, before, seat_ids, limit)
 
-    async def _by_id(self, schedule_id: UUID, wish: Wish) -> list[Found]:
-        scoped = parse_scoped(wish.reservation_id)
+    async def _by_id(self, schedule_id: UUID, filters: ReservationFilter) -> list[ReservationRow]:
+        scoped = parse_scoped(filters.reservation_id)
         if scoped is None or scoped.schedule_id != schedule_id:
             return []
         found = await self._store.reservation(schedule_id, scoped.own_id)
-        if found is None or (wish.seat_ids and not set(wish.seat_ids) & set(found.seat_ids)):
+        if found is None or (filters.seat_ids and not set(filters.seat_ids) & set(found.seat_ids)):
             return []
-        return [] if wish.email and normal_email(wish.email) != found.email else [found]
+        return [] if filters.email and normal_email(filters.email) != found.email else [found]
 
     async def history(
         self, organizer_id: UUID | None, reservation_id: ScopedId
-    ) -> tuple[Found, list[Event]]:
-        """Return a reservation and what became of it; raise `ReservationNotFound`."""
+    ) -> tuple[ReservationRow, list[HistoryEvent]]:
+        """Return a reservation and its events; raise `ReservationNotFound`."""
         schedule_id, own_id = reservation_id
         if not await self._store.is_own(schedule_id, organizer_id):
             raise ReservationNotFound

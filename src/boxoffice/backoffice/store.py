@@ -1,30 +1,30 @@
-"""The statements of the desk: named SQL in, frozen types out."""
+"""The statements of the backoffice: named SQL in, frozen types out."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from boxoffice.backoffice.rules import Found, Payment, Ticket, Transfer
+from boxoffice.backoffice.rules import PaymentRow, ReservationRow, TicketRow, TransferRow
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 
 _SQL = sql_files.load("boxoffice.backoffice")
 
 
-class DeskStore:
-    """Reads reservations and what became of them."""
+class BackofficeStore:
+    """Reads reservations with their payments, transfers and tickets."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def is_own(self, schedule_id: UUID, organizer_id: UUID | None) -> bool:
-        """Say whether a schedule is this organizer's, or with None whether it exists."""
+        """Whether the schedule belongs to the organizer; for None, whether it exists."""
         row = await self._db.read_one(_SQL["own_schedule"], schedule_id, organizer_id)
         return row is not None
 
     async def of_schedule(
         self, schedule_id: UUID, before: UUID | None, seat_ids: Sequence[str] | None, limit: int
-    ) -> list[Found]:
-        """Return up to `limit` reservations, newest first, of those that list one of `seat_ids`."""
+    ) -> list[ReservationRow]:
+        """Return up to `limit` reservations that list one of `seat_ids`, newest first."""
         rows = await self._db.read(_SQL["of_schedule"], schedule_id, before, seat_ids, limit)
         return [_found(row) for row in rows]
 
@@ -35,31 +35,31 @@ class DeskStore:
         email: str,
         seat_ids: Sequence[str] | None,
         limit: int,
-    ) -> list[Found]:
+    ) -> list[ReservationRow]:
         """Return up to `limit` reservations of the person with this address, newest first."""
         rows = await self._db.read(_SQL["of_person"], schedule_id, before, email, seat_ids, limit)
         return [_found(row) for row in rows]
 
-    async def reservation(self, schedule_id: UUID, reservation_id: UUID) -> Found | None:
+    async def reservation(self, schedule_id: UUID, reservation_id: UUID) -> ReservationRow | None:
         """Return one reservation of a schedule."""
         row = await self._db.read_one(_SQL["reservation"], schedule_id, reservation_id)
         return None if row is None else _found(row)
 
-    async def payments(self, schedule_id: UUID, reservation_id: UUID) -> list[Payment]:
+    async def payments(self, schedule_id: UUID, reservation_id: UUID) -> list[PaymentRow]:
         """Return the payments for a reservation."""
         rows = await self._db.read(_SQL["payments"], schedule_id, reservation_id)
-        return [Payment(**row) for row in rows]
+        return [PaymentRow(**row) for row in rows]
 
-    async def transfers(self, user_id: UUID, payment_ids: Sequence[UUID]) -> list[Transfer]:
-        """Return what moved in a person's ledger for some payments."""
+    async def transfers(self, user_id: UUID, payment_ids: Sequence[UUID]) -> list[TransferRow]:
+        """Return a user's ledger transfers for some payments."""
         rows = await self._db.read(_SQL["transfers"], user_id, payment_ids)
-        return [Transfer(**row) for row in rows]
+        return [TransferRow(**row) for row in rows]
 
-    async def tickets(self, schedule_id: UUID, reservation_id: UUID) -> list[Ticket]:
+    async def tickets(self, schedule_id: UUID, reservation_id: UUID) -> list[TicketRow]:
         """Return the tickets of a reservation in the order of its seats."""
         rows = await self._db.read(_SQL["tickets"], schedule_id, reservation_id)
-        return [Ticket(**row) for row in rows]
+        return [TicketRow(**row) for row in rows]
 
 
-def _found(row: Record) -> Found:
-    return Found(**{**dict(row), "seat_ids": tuple(row["seat_ids"])})
+def _found(row: Record) -> ReservationRow:
+    return ReservationRow(**{**dict(row), "seat_ids": tuple(row["seat_ids"])})
