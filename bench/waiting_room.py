@@ -91,18 +91,25 @@ class Simulation:
         self.people: list[UUID | None] = [None]
         self._schedule_id = schedule_id
         self._cap = cap
-        self._db, self._valkey = Database(settings), Valkey(settings)
+        self._db, self._valkey = Database(settings), Valkey(settings.valkey)
         self._store = QueueStore(self._db)
         self._line = Line(
             self._valkey,
             settings.waiting_room.queue_line_ttl_s,
             settings.waiting_room.queue_beat_max,
         )
-        self._rooms = Rooms(settings, self._store, self._line)
+        self._rooms = Rooms(settings.waiting_room, self._store, self._line)
         self._enters = EnterDecider(self._line, self._store, self._rooms, self._now)
         lease = Lease(LeaseStore(self._db, ROLE, new_id()), 600_000)
         self._leader = Leader(
-            settings, lease, self._store, self._line, self._rooms, self._now, _seats_left, self._now
+            settings.waiting_room,
+            lease,
+            self._store,
+            self._line,
+            self._rooms,
+            self._now,
+            _seats_left,
+            self._now,
         )
         self._by_place: dict[int, int] = {}
         self._arriving: list[int] = []

@@ -128,6 +128,6 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 @pytest.fixture
 async def valkey(settings: Settings) -> AsyncIterator[Valkey]:
     """A client of the real Valkey."""
-    client = Valkey(settings)
+    client = Valkey(settings.valkey)
     yield client
     await client.close()

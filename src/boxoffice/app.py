@@ -133,7 +133,7 @@ def _servers(settings: Settings) -> _Servers:
     db = Database(settings)
     return _Servers(
         db,
-        Valkey(settings),
+        Valkey(settings.valkey),
         DatabaseClock(db.now_s),
         GroupCommit(batch_limits(settings)),
         Background(),
@@ -266,7 +266,7 @@ def _compose(
     accounts = _accounts(settings, servers)
     clock = servers.clock
     seat_maps = SeatMaps(
-        settings, SeatStore(servers.db), now=clock.now, uncertainty_s=clock.uncertainty_s
+        settings.seats, SeatStore(servers.db), now=clock.now, uncertainty_s=clock.uncertainty_s
     )
     seat_change_bus = SeatChangeBus(servers.valkey, seat_maps)
     publisher = SeatChangePublisher(seat_maps, seat_change_bus)
@@ -277,9 +277,9 @@ def _compose(
     dependencies = _route_dependencies(settings, accounts)
     meter = Meter(clock.now, settings.sales_stats.figures_schedules_max)
     figures = LiveFigures(
-        settings, FiguresStore(servers.db), Counters(servers.valkey), meter, clock.now
+        settings.sales_stats, FiguresStore(servers.db), Counters(servers.valkey), meter, clock.now
     )
-    streams = Streams(limits_of(settings))
+    streams = Streams(limits_of(settings.streams))
     routes = [
         *account_routes.routes(accounts, dependencies),
         *catalog_routes.routes(catalog, seat_maps, dependencies, settings, streams),
@@ -323,7 +323,7 @@ def _compose(
 def _accounts(settings: Settings, servers: _Servers) -> Accounts:
     store = AccountStore(servers.db)
     endings = Endings(servers.clock.now, store.endings)
-    tokens = TokenAuthority(settings, store.keys, servers.clock.now, endings)
+    tokens = TokenAuthority(settings.accounts, store.keys, servers.clock.now, endings)
     return Accounts(settings, store, tokens, servers.valkey)
 
 
@@ -332,7 +332,7 @@ def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps:
     line = Line(
         servers.valkey, settings.waiting_room.queue_line_ttl_s, settings.waiting_room.queue_beat_max
     )
-    rooms = Rooms(settings, store, line)
+    rooms = Rooms(settings.waiting_room, store, line)
     now = servers.clock.now
     tickets = Tickets(
         accounts.tokens,
@@ -342,11 +342,13 @@ def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps:
     )
     journal = JoinJournal(store)
     parts = Parts(store, line, rooms, tickets, journal, servers.group_commit, now)
-    service = WaitingRoom(settings, parts, seat_maps.layout, servers.background.start)
+    service = WaitingRoom(settings.waiting_room, parts, seat_maps.layout, servers.background.start)
     lease = Lease(
         LeaseStore(servers.db, queue_leader.ROLE, new_id()), settings.waiting_room.queue_lease_ms
     )
-    leader = queue_leader.Leader(settings, lease, store, line, rooms, now, seat_maps.seats_left)
+    leader = queue_leader.Leader(
+        settings.waiting_room, lease, store, line, rooms, now, seat_maps.seats_left
+    )
     return Queue(service, rooms, leader, journal)
 
 

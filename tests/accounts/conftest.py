@@ -57,7 +57,7 @@ async def make_accounts(
     def make(settings: Settings = settings, valkey: Valkey = valkey) -> Accounts:
         store = AccountStore(db)
         endings = Endings(clock.now, store.endings)
-        tokens = TokenAuthority(settings, store.keys, clock.now, endings)
+        tokens = TokenAuthority(settings.accounts, store.keys, clock.now, endings)
         made.append(Accounts(settings, store, tokens, valkey))
         return made[-1]
 

@@ -233,7 +233,7 @@ async def unreachable(settings: Settings) -> AsyncIterator[Valkey]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        client = Valkey(settings.replace(valkey_url=f"redis://127.0.0.1:{port}/0"))
+        client = Valkey(settings.replace(valkey_url=f"redis://127.0.0.1:{port}/0").valkey)
         yield client
         await client.close()
 

@@ -38,7 +38,7 @@ def limits(servers: "Servers") -> Settings:
 @pytest.fixture
 async def shared(limits: Settings) -> AsyncIterator[Valkey]:
     """A client of the real Valkey for those."""
-    client = Valkey(limits)
+    client = Valkey(limits.valkey)
     yield client
     await client.close()
 
@@ -102,7 +102,7 @@ async def test_success_clears_the_count(accounts: Accounts, person: str) -> None
 async def test_logins_that_succeed_are_never_too_many(
     limits: Settings, shared: Valkey, email: str
 ) -> None:
-    throttle = LoginThrottle(limits, shared)
+    throttle = LoginThrottle(limits.accounts, shared)
     for _ in range(LIMIT * 10 + 5):
         await throttle.count(email, "192.0.2.1")
         await throttle.forgive(email, "192.0.2.1", succeeded=True)
@@ -111,7 +111,7 @@ async def test_logins_that_succeed_are_never_too_many(
 async def test_many_addresses_share_a_laxer_limit(
     limits: Settings, shared: Valkey, email: str
 ) -> None:
-    throttle = LoginThrottle(limits, shared)
+    throttle = LoginThrottle(limits.accounts, shared)
     for n in range(LIMIT * 10):
         await throttle.count(email, f"192.0.2.{n}")
     with pytest.raises(TooMany):
@@ -122,7 +122,7 @@ async def test_many_addresses_share_a_laxer_limit(
 async def test_a_window_ends_and_a_closed_door_is_not_kept_closed_by_knocking(
     limits: Settings, shared: Valkey, email: str
 ) -> None:
-    throttle = LoginThrottle(limits.replace(login_window_s=1), shared)
+    throttle = LoginThrottle(limits.replace(login_window_s=1).accounts, shared)
     for _ in range(LIMIT):
         await throttle.count(email, "192.0.2.1")
     waits = []
@@ -144,7 +144,7 @@ async def _wait_s(throttle: LoginThrottle, email: str) -> object:
 async def test_forgiving_after_the_window_makes_no_credit(
     limits: Settings, shared: Valkey, email: str
 ) -> None:
-    throttle = LoginThrottle(limits, shared)
+    throttle = LoginThrottle(limits.accounts, shared)
     await throttle.forgive(email, "192.0.2.1", succeeded=False)
     assert await shared.command("EXISTS", *_keys(email, "192.0.2.1")) == 0
 
@@ -185,8 +185,8 @@ class CountingValkey(Valkey):
 
 
 async def test_a_storm_of_logins_leaves_valkey_to_the_others(limits: Settings, email: str) -> None:
-    client = CountingValkey(limits)
-    throttle = LoginThrottle(limits, client)
+    client = CountingValkey(limits.valkey)
+    throttle = LoginThrottle(limits.accounts, client)
     counted = [throttle.count(email, f"192.0.2.{n % 10}") for n in range(60)]
     results = await asyncio.gather(*counted, return_exceptions=True)
     assert sum(result is None for result in results) == LIMIT * 10
@@ -210,7 +210,7 @@ async def unreachable(settings: Settings) -> AsyncIterator[Valkey]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        client = Valkey(settings.replace(valkey_url=f"redis://127.0.0.1:{port}/0"))
+        client = Valkey(settings.replace(valkey_url=f"redis://127.0.0.1:{port}/0").valkey)
         yield client
         await client.close()
 

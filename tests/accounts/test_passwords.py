@@ -14,7 +14,9 @@ from boxoffice.settings import Settings
 
 @pytest.fixture
 def passwords() -> Iterator[Passwords]:
-    made = Passwords(Settings.of(password_hashes_in_flight_max=2, password_hashes_waiting_max=3))
+    made = Passwords(
+        Settings.of(password_hashes_in_flight_max=2, password_hashes_waiting_max=3).accounts
+    )
     yield made
     made.close()
 

@@ -33,10 +33,12 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers
 
 async def _sign_up_again_and_again(settings: Settings) -> int:
     """Try one address in turn and at once, and a used tag; return how often it was taken."""
-    db, valkey = Database(settings), Valkey(settings)
+    db, valkey = Database(settings), Valkey(settings.valkey)
     await db.open()
     store = AccountStore(db)
-    accounts = Accounts(settings, store, TokenAuthority(settings, store.keys, lambda: 0.0), valkey)
+    accounts = Accounts(
+        settings, store, TokenAuthority(settings.accounts, store.keys, lambda: 0.0), valkey
+    )
     try:
         tries = [accounts.sign_up(EMAIL.upper(), PASSWORD, NAME) for _ in range(8)]
         results: list[object] = [*await asyncio.gather(*tries, return_exceptions=True)]

@@ -68,7 +68,7 @@ def table() -> Keys:
 
 @pytest.fixture
 async def authority(table: Keys) -> TokenAuthority:
-    made = TokenAuthority(SETTINGS, table.load, table.now)
+    made = TokenAuthority(SETTINGS.accounts, table.load, table.now)
     await made.refresh()
     return made
 
@@ -365,7 +365,7 @@ async def test_a_new_key_signs_at_once_where_the_old_one_would_end_before_its_to
 
 
 async def test_without_keys_nothing_is_promised(table: Keys) -> None:
-    authority = TokenAuthority(SETTINGS, table.load, table.now)
+    authority = TokenAuthority(SETTINGS.accounts, table.load, table.now)
     with pytest.raises(Unavailable):
         authority.mint(PERSON, "buyer")
     with pytest.raises(Unavailable):
@@ -423,7 +423,7 @@ async def test_the_last_keys_hold_while_the_database_is_away(
     table: Keys, quick_looks: float
 ) -> None:
     quick = Settings.of(token_key_refresh_s=0.06)
-    authority = TokenAuthority(quick, table.load, table.now)
+    authority = TokenAuthority(quick.accounts, table.load, table.now)
     await authority.refresh()
     token = authority.mint(PERSON, "buyer")
     table.broken = True

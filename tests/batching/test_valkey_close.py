@@ -13,7 +13,7 @@ SIZE = Script("size", "return #ARGV[1]")
 
 async def test_a_line_that_nobody_reads_does_not_spoil_the_end(settings: Settings) -> None:
     async with Proxy.of_valkey(settings.valkey.valkey_url).listening() as proxy:
-        valkey = Valkey(settings.replace(valkey_url=proxy.url))
+        valkey = Valkey(settings.replace(valkey_url=proxy.url).valkey)
         assert await valkey.run(SIZE, ["{a}"], ["one"]) == 3
         proxy.hold_back()
         asking = asyncio.create_task(valkey.run(SIZE, ["{a}"], [bytes(MUCH_BYTES)]))

@@ -34,7 +34,7 @@ async def make_shop(db: Database, settings: Settings) -> Callable[[], Shop]:
     def make() -> Shop:
         clock = Clock()
         store = CatalogStore(db)
-        seat_maps = SeatMaps(settings, SeatStore(db), clock)
+        seat_maps = SeatMaps(settings.seats, SeatStore(db), clock)
         catalog = Catalog(settings, store, seat_maps, clock)
         return Shop(db, settings, store, seat_maps, catalog, clock, organizer, other)
 
@@ -66,7 +66,7 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
         middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))]
     )
     problems.install(app)
-    streams = Streams(limits_of(shop.settings))
+    streams = Streams(limits_of(shop.settings.streams))
     for template, resource in routes(
         shop.catalog, shop.seat_maps, dependencies, shop.settings, streams
     ):

@@ -334,7 +334,7 @@ async def test_states_that_refuse(http: Http) -> None:
 
 async def test_the_routes_describe_themselves(shop: Shop) -> None:
     dependencies = RouteDependencies(lambda _: shop, 1, 1, 1)  # type: ignore[arg-type, return-value]
-    streams = Streams(limits_of(shop.settings))
+    streams = Streams(limits_of(shop.settings.streams))
     made = routes(shop.catalog, shop.seat_maps, dependencies, shop.settings, streams)
     described = openapi.document(made, "0")
     upload = described["paths"]["/v1/admin/schedules/{schedule_id}/seats"]["post"]

@@ -176,7 +176,7 @@ async def test_a_reading_undoes_nothing_that_came_after_it_began(
     sold = await shop.on_sale(3)
     store = Gated(shop.db)
     store.gate, store.read = asyncio.Event(), asyncio.Event()
-    maps = SeatMaps(settings, store, shop.clock)
+    maps = SeatMaps(settings.seats, store, shop.clock)
     store.gate.set()
     await maps.states(sold.schedule_id)
     store.gate.clear()

@@ -80,13 +80,13 @@ async def test_the_whole_shop_runs_as_it(runtime: Settings, tmp_path: Path) -> N
 
 
 async def _roles(runtime: Settings) -> None:
-    db, valkey = Database(runtime), Valkey(runtime)
+    db, valkey = Database(runtime), Valkey(runtime.valkey)
     await db.open()
     try:
         async with asyncio.timeout(20):
             while not await sweep_once(ReservationStore(db), 100):  # noqa: ASYNC110 — the database ends it
                 await asyncio.sleep(0.2)
-        relay = Relay(db, valkey, runtime)
+        relay = Relay(db, valkey, runtime.outbox)
         assert await relay.relay_once()
         await relay.release()
         assert await archive_once(ArchiveStore(db), 0.0, 100)

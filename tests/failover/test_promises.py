@@ -33,7 +33,7 @@ class Pod:
     """What of a pod decides in batches."""
 
     def __init__(self, db: Database, settings: Settings) -> None:
-        self.valkey = Valkey(settings)
+        self.valkey = Valkey(settings.valkey)
         self.background = Background()
         unknown_outcome_timeout_s = settings.batching.unknown_outcome_timeout_ms / 1000
         self.group = GroupCommit(

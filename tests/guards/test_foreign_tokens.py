@@ -31,7 +31,7 @@ def table() -> Keys:
 @pytest.fixture
 async def authority(table: Keys) -> TokenAuthority:
     """An authority with that key."""
-    made = TokenAuthority(SETTINGS, table.load, table.now)
+    made = TokenAuthority(SETTINGS.accounts, table.load, table.now)
     await made.refresh()
     return made
 

@@ -24,7 +24,7 @@ async def test_the_window_of_failed_logins_begins_with_the_first(
     settings: Settings, valkey: Valkey
 ) -> None:
     limits = settings.replace(login_window_s=_TTL_MS // 1_000)
-    throttle, email = LoginThrottle(limits, valkey), f"{uuid4()}@example.test"
+    throttle, email = LoginThrottle(limits.accounts, valkey), f"{uuid4()}@example.test"
     await throttle.count(email, "192.0.2.1")
     for key in _keys(email, "192.0.2.1"):
         await valkey.command("PEXPIRE", key, _SHORT_MS)

@@ -41,7 +41,7 @@ async def told(
     """Everything that the stream says about a normal run: the fields, and the decoded data."""
     async with db.connection() as connection:
         await connection.execute(_NORMAL_RUN.read_text(encoding="utf-8"))
-    await Relay(db, valkey, settings).relay_once()
+    await Relay(db, valkey, settings.outbox).relay_once()
     return [(entry, msgspec.json.decode(entry["data"])) for entry in await read()]
 
 

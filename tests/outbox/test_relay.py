@@ -64,7 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[asyncio.Event]:
 async def test_a_round_delivers_the_oldest_in_order_and_forgets_them(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings.replace(relay_batch_max=3))
+    relay = Relay(db, valkey, settings.replace(relay_batch_max=3).outbox)
     written = await write(5)
 
     assert await relay.relay_once() == 3
@@ -79,7 +79,7 @@ async def test_a_row_is_told_event_by_event(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     """Rows stay whole: as many as fit, or one that does not fit, in parts that the stream takes."""
-    relay = Relay(db, valkey, settings.replace(relay_batch_max=3))
+    relay = Relay(db, valkey, settings.replace(relay_batch_max=3).outbox)
     written = await write(2, 2) + await write(1, 7)
 
     assert [await relay.relay_once() for _ in range(4)] == [2, 2, 7, 0]
@@ -94,7 +94,7 @@ async def test_a_row_is_told_event_by_event(
 async def test_a_row_that_was_told_in_part_is_told_again(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings.replace(relay_batch_max=2))
+    relay = Relay(db, valkey, settings.replace(relay_batch_max=2).outbox)
     written = await write(1, 3)
     async with db.connection() as connection:
         await connection.execute(_REFUSE_DELETE)
@@ -110,7 +110,7 @@ async def test_a_row_that_was_told_in_part_is_told_again(
 async def test_a_crash_between_publishing_and_forgetting_delivers_again(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings)
+    relay = Relay(db, valkey, settings.outbox)
     written = await write(4)
     async with db.connection() as connection:
         await connection.execute(_REFUSE_DELETE)
@@ -131,7 +131,7 @@ async def test_a_crash_between_publishing_and_forgetting_delivers_again(
 async def test_the_stream_keeps_a_bounded_number(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings.replace(relay_stream_max=100))
+    relay = Relay(db, valkey, settings.replace(relay_stream_max=100).outbox)
     written = await write(1_000)
 
     while await relay.relay_once():
@@ -144,7 +144,7 @@ async def test_the_stream_keeps_a_bounded_number(
 async def test_a_full_batch_fits_the_deadline(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings)
+    relay = Relay(db, valkey, settings.outbox)
     await write(settings.outbox.relay_batch_max)
 
     started = time.monotonic()
@@ -156,7 +156,7 @@ async def test_a_full_batch_fits_the_deadline(
 async def test_topics_of_a_later_release_wait_for_it(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings)
+    relay = Relay(db, valkey, settings.outbox)
     [later, known] = await write(2)
     await db.fetch(
         "UPDATE outbox SET topic = 'reservation.upgraded' WHERE batch_id = $1", later >> 16
@@ -188,8 +188,8 @@ async def test_a_batch_that_valkey_does_not_take_is_halved_and_grows_again(
     db: Database, settings_over_line: Settings, line: "Line", write: "Write", read: "Read"
 ) -> None:
     settings = settings_over_line.replace(relay_batch_max=8, breaker_failures_max=1_000)
-    valkey = Valkey(settings)
-    relay = Relay(db, valkey, settings)
+    valkey = Valkey(settings.valkey)
+    relay = Relay(db, valkey, settings.outbox)
     written = await write(20)
     await line.cut()
     for size in (4, 2, 1, 1):
@@ -206,7 +206,7 @@ async def test_a_batch_that_valkey_does_not_take_is_halved_and_grows_again(
 async def test_one_relay_leads_and_the_other_waits(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    first, second = Relay(db, valkey, settings), Relay(db, valkey, settings)
+    first, second = Relay(db, valkey, settings.outbox), Relay(db, valkey, settings.outbox)
     assert await first.relay_once() == 0
     written = await write(2)
 
@@ -220,7 +220,7 @@ async def test_another_relay_takes_over_within_the_lease_after_a_crash(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     settings = settings.replace(relay_lease_ms=300)
-    crashed, heir = Relay(db, valkey, settings), Relay(db, valkey, settings)
+    crashed, heir = Relay(db, valkey, settings.outbox), Relay(db, valkey, settings.outbox)
     await crashed.relay_once()
     written = await write(2)
 
@@ -240,7 +240,7 @@ async def test_a_relay_that_wakes_up_late_is_fenced_off(
     assert old is not None
     assert new == old + 1
 
-    stream = EventStream(valkey, settings)
+    stream = EventStream(valkey, settings.outbox)
     await stream.publish([], new)
     with pytest.raises(Fenced):
         await stream.publish([], old)
@@ -256,7 +256,7 @@ async def test_a_relay_that_wakes_up_late_is_fenced_off(
 async def test_the_fenced_relay_steps_down_and_loses_nothing(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
-    relay = Relay(db, valkey, settings)
+    relay = Relay(db, valkey, settings.outbox)
     await write(1)
     await valkey.command("SET", fence_key(settings.outbox.relay_stream), 1_000_000)
 
@@ -370,7 +370,7 @@ async def _takes(store: LeaseStore) -> bool:
 
 async def _has_failed(settings: Settings) -> bool:
     """Whether a client over the cut line is refused, as the relay is."""
-    valkey = Valkey(settings)
+    valkey = Valkey(settings.valkey)
     try:
         await valkey.command("PING")
     except ValkeyAway:

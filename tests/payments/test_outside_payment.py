@@ -92,7 +92,7 @@ class Desk:
             ChargeDecider(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
-            SeatMaps(Settings(), SeatStore(hall.db)),
+            SeatMaps(Settings().seats, SeatStore(hall.db)),
             can_top_up=True,
         )
 

@@ -48,7 +48,7 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     """The service of one pod."""
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.holds.seat_lock_ttl_ms)
-    seat_maps = SeatMaps(settings, SeatStore(db))
+    seat_maps = SeatMaps(settings.seats, SeatStore(db))
     publisher = SeatChangePublisher(seat_maps, SeatChangeBus(valkey, seat_maps))
     yield Reservations(
         ReservationStore(db),

@@ -48,7 +48,7 @@ async def test_the_version_of_a_map_grows_when_a_payment_ends_after_the_hold(
 ) -> None:
     hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
     first = await hall.held(hall.people[0], "S001")
-    maps = SeatMaps(settings, SeatStore(db))
+    maps = SeatMaps(settings.seats, SeatStore(db))
     async with other.transaction():
         assert await other.fetchval(_PAY, hall.schedule_id, hall.people[0], first) == "paid"
         await until(lambda: other.fetchval(_LAPSED, first))

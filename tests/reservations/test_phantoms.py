@@ -48,7 +48,7 @@ class Pod:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
         self._group_commit = GroupCommit(limits or Limits())
-        self.maps = SeatMaps(Settings(), SeatStore(db))
+        self.maps = SeatMaps(Settings().seats, SeatStore(db))
         publisher = SeatChangePublisher(self.maps, SeatChangeBus(valkey, self.maps))
         self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background, publisher)
         self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock, publisher)
@@ -213,7 +213,7 @@ async def test_a_failed_batch_gives_its_claims_up(hall: Hall, pod: Pod) -> None:
 async def test_selling_goes_on_without_valkey_and_with_an_empty_one(
     hall: Hall, db: Database, settings: Settings, pod: Pod
 ) -> None:
-    away = Valkey(settings.replace(valkey_url="redis://127.0.0.1:1/0"))
+    away = Valkey(settings.replace(valkey_url="redis://127.0.0.1:1/0").valkey)
     lonely = Pod(db, away)
     first = await lonely.hold(hall, 0, "S001")
     assert first.name == "held"

@@ -206,7 +206,7 @@ async def _config(valkey: Valkey, name: str) -> tuple[str, str]:
 @pytest.fixture
 async def prompt(deadlines: Settings) -> AsyncIterator[Valkey]:
     """A client with the deadline of the shop."""
-    client = Valkey(deadlines)
+    client = Valkey(deadlines.valkey)
     yield client
     await client.close()
 
@@ -217,7 +217,7 @@ async def nobody(deadlines: Settings) -> AsyncIterator[Valkey]:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{reserved.getsockname()[1]}/0"
-        client = Valkey(deadlines.replace(valkey_url=url))
+        client = Valkey(deadlines.replace(valkey_url=url).valkey)
         yield client
         await client.close()
 

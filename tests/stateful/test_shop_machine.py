@@ -73,7 +73,7 @@ class World:
             self._stack.enter_async_context(open_application(settings))
         )
         self.db = Database(settings)
-        self.valkey = Valkey(settings)
+        self.valkey = Valkey(settings.valkey)
         self.run(self.db.open())
         self.organizer = self.run(self._person("organizer"))
         self.run(self._grant(self.organizer))

@@ -128,7 +128,7 @@ class Stand:
     """A server whose stream `/numbers` tells what the test sends to `channel`."""
 
     def __init__(self, settings: Settings) -> None:
-        self.streams = Streams(limits_of(settings))
+        self.streams = Streams(limits_of(settings.streams))
         self.emptied = 0
         self.closed = 0
         self.channel = Channel(self.streams, "numbers", self._empty)

@@ -137,7 +137,7 @@ from boxoffice.settings import Settings
 def fail(password):
     raise ValueError("it broke")
 
-telemetry.configure_logs(Settings.of(log_format=sys.argv[1]))
+telemetry.configure_logs(Settings.of(log_format=sys.argv[1]).observability)
 try:
     fail("-".join(["very", "secret"]))
 except ValueError as error:

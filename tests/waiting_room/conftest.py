@@ -84,15 +84,15 @@ async def build_pod(
     settings: Settings, clock: Callable[[], float], seats: dict[UUID, int | None]
 ) -> Pod:
     """Return a pod with connections of its own; what `seats` says is left is left."""
-    db, valkey = Database(settings), Valkey(settings)
+    db, valkey = Database(settings), Valkey(settings.valkey)
     await db.open()
-    tokens = TokenAuthority(settings, _keys, clock)
+    tokens = TokenAuthority(settings.accounts, _keys, clock)
     await tokens.refresh()
     store = QueueStore(db)
     line = Line(
         valkey, settings.waiting_room.queue_line_ttl_s, settings.waiting_room.queue_beat_max
     )
-    rooms = Rooms(settings, store, line, clock)
+    rooms = Rooms(settings.waiting_room, store, line, clock)
     tickets = Tickets(
         tokens, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
     )
@@ -109,9 +109,9 @@ async def build_pod(
     async def seats_left(schedule_id: UUID) -> int | None:
         return seats.get(schedule_id)
 
-    room = WaitingRoom(settings, parts, exists, start)
+    room = WaitingRoom(settings.waiting_room, parts, exists, start)
     lease = Lease(LeaseStore(db, ROLE, new_id()), settings.waiting_room.queue_lease_ms)
-    leader = Leader(settings, lease, store, line, rooms, clock, seats_left, clock)
+    leader = Leader(settings.waiting_room, lease, store, line, rooms, clock, seats_left, clock)
     return Pod(
         db, valkey, store, line, rooms, tickets, leader, lease, room, journal, clock, seats, tasks
     )

@@ -32,7 +32,7 @@ async def _sealer(settings: Settings, clock: Clock, *keys: TokenKey) -> TokenAut
     async def load() -> list[TokenKey]:
         return list(keys)
 
-    made = TokenAuthority(settings, load, clock)
+    made = TokenAuthority(settings.accounts, load, clock)
     await made.refresh()
     return made
 
@@ -125,7 +125,7 @@ async def test_thousands_of_joins_of_one_account_are_one_place(
     person = await queue.join()
     decided = 0
     for _ in range(20):
-        queue.pod.room._limits = AskLimits(settings)
+        queue.pod.room._limits = AskLimits(settings.waiting_room)
         joins = [queue.pod.room.join(queue.schedule_id, person, "a") for _ in range(100)]
         decided += len({one.number for one in await asyncio.gather(*joins)} & {1})
     assert decided == 20
@@ -136,7 +136,7 @@ async def test_thousands_of_joins_of_one_account_are_one_place(
 def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
     clock = Clock()
     few = settings.replace(queue_account_requests_per_s_max=3, queue_address_requests_per_s_max=5)
-    limits = AskLimits(few, clock)
+    limits = AskLimits(few.waiting_room, clock)
     person, other = uuid4(), uuid4()
     for _ in range(3):
         limits.count(person, "a")
@@ -152,7 +152,7 @@ def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
 
 def test_an_address_of_ipv6_asks_as_its_64(settings: Settings) -> None:
     few = settings.replace(queue_address_requests_per_s_max=5)
-    limits = AskLimits(few, Clock())
+    limits = AskLimits(few.waiting_room, Clock())
     for host in range(5):
         limits.count(uuid4(), f"2001:db8:0:1::{host}")
     with pytest.raises(TooMany):
@@ -175,7 +175,7 @@ async def test_joining_asking_following_and_leaving_count_alike(
         "leave": lambda: room.leave(schedule_id, ticket, person, "a"),
     }
     for first in ways.values():
-        room._limits = AskLimits(one, queue.clock)
+        room._limits = AskLimits(one.waiting_room, queue.clock)
         await first()
         for way in ways.values():
             with pytest.raises(TooMany):
@@ -201,7 +201,7 @@ async def _crowd(queue: Queue, other: Any, seed: int) -> None:
         queue.clock.pass_(rng.choice([0.2, 0.2, 1, 4]))
         await queue.beat()
         await other.refresh(queue.schedule_id)
-        queue.pod.room._limits = other.room._limits = AskLimits(Settings())
+        queue.pod.room._limits = other.room._limits = AskLimits(Settings().waiting_room)
         crowd = [one for one in people if one not in gone and rng.random() < 0.7]
         await asyncio.gather(*(act(person) for person in crowd))
 

@@ -189,7 +189,7 @@ async def _tickets(clock: Clock, key_until: float | None = None) -> tuple[TokenA
     async def load() -> list[TokenKey]:
         return [TokenKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=key_until)]
 
-    sealer = TokenAuthority(Settings(), load, clock)
+    sealer = TokenAuthority(Settings().accounts, load, clock)
     await sealer.refresh()
     return sealer, Tickets(sealer, clock, ticket_ttl_s=100, cached_max=2)
 

@@ -64,7 +64,9 @@ class Lobby:
     def __init__(self) -> None:
         settings = Settings().replace(streams_max=10_000)
         self.rooms = Rooms(settings, None, None)  # type: ignore[arg-type]
-        self.followers = Followers(Streams(limits_of(settings)), self.rooms, lambda: START_S + 9)
+        self.followers = Followers(
+            Streams(limits_of(settings.streams)), self.rooms, lambda: START_S + 9
+        )
         self.schedule_id = uuid4()
         self.wires: dict[int, Wire] = {}
         self.subscribers: dict[int, Subscriber] = {}

@@ -11,7 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from boxoffice.accounts.turns import LOG_IN, SIGN_UP, Turns
 from boxoffice.errors import IntegrityError
-from boxoffice.settings import Settings
+from boxoffice.settings import AccountSettings
 
 T = TypeVar("T")
 
@@ -24,9 +24,9 @@ LANES = 1
 class Passwords:
     """Hashes and verifies in threads, in `Turns`; past its limits it raises `Overloaded` at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        in_flight_max = settings.accounts.password_hashes_in_flight_max
-        self._turns = Turns(in_flight_max, settings.accounts.password_hashes_waiting_max)
+    def __init__(self, settings: AccountSettings) -> None:
+        in_flight_max = settings.password_hashes_in_flight_max
+        self._turns = Turns(in_flight_max, settings.password_hashes_waiting_max)
         self._threads = ThreadPoolExecutor(in_flight_max, thread_name_prefix="password")
         self._hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES, type=Type.ID)
         self._nobody = self._hasher.hash(secrets.token_urlsafe())

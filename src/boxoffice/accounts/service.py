@@ -44,8 +44,8 @@ class Accounts:
         self.tokens = tokens
         self._store = store
         self._currency = settings.payments.currency
-        self._passwords = Passwords(settings)
-        self._throttle = LoginThrottle(settings, valkey)
+        self._passwords = Passwords(settings.accounts)
+        self._throttle = LoginThrottle(settings.accounts, valkey)
         self._places = Places(settings.accounts.password_hashes_per_address_max)
         self._known_addresses_max = settings.accounts.known_addresses_max
         self._known_address_ttl_s = settings.accounts.known_address_ttl_s

@@ -9,7 +9,7 @@ from boxoffice.accounts.counting import Counts
 from boxoffice.errors import TooMany
 from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import Valkey
-from boxoffice.settings import Settings
+from boxoffice.settings import AccountSettings
 
 # Many people may share an address, but nobody has this many addresses by honest means.
 _ADDRESSES_PER_EMAIL = 10
@@ -22,16 +22,16 @@ class LoginThrottle:
     all slip in under a limit. A window starts with its first attempt and lasts `login_window_s`.
     """
 
-    def __init__(self, settings: Settings, valkey: Valkey) -> None:
+    def __init__(self, settings: AccountSettings, valkey: Valkey) -> None:
         self._counts = Counts(valkey)
-        self._failures_max = settings.accounts.login_failures_max
+        self._failures_max = settings.login_failures_max
         self._address_limits = (
-            settings.accounts.login_address_failures_max,
-            settings.accounts.login_address_attempts_max,
+            settings.login_address_failures_max,
+            settings.login_address_attempts_max,
         )
-        self._window_ms = settings.accounts.login_window_s * 1000
-        self._sign_ups_max = settings.accounts.sign_ups_per_address_max
-        self._sign_ups_window_ms = settings.accounts.sign_ups_window_s * 1000
+        self._window_ms = settings.login_window_s * 1000
+        self._sign_ups_max = settings.sign_ups_per_address_max
+        self._sign_ups_window_ms = settings.sign_ups_window_s * 1000
 
     async def count_address(self, address: str) -> None:
         """Count an attempt of an address as failed; raise `TooMany` with `retry_after_s`.

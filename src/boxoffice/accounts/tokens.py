@@ -28,7 +28,7 @@ from boxoffice.accounts import rules
 from boxoffice.accounts.endings import EndedToken, Endings, Version
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
 from boxoffice.observability import telemetry
-from boxoffice.settings import Settings
+from boxoffice.settings import AccountSettings
 
 TOKEN_CHARS_MAX = 2_048
 EARLY_REFRESH_EVERY_S = 1.0
@@ -115,15 +115,15 @@ class TokenAuthority:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: AccountSettings,
         load_keys: Callable[[], Awaitable[Sequence[TokenKey]]],
         now: Callable[[], float],
         endings: Endings | None = None,
     ) -> None:
         self._endings = endings or Endings(now)
-        self._ttl_s = settings.accounts.access_token_ttl_s
-        self._refresh_s = settings.accounts.token_key_refresh_s
-        self._cache_max = settings.accounts.token_cache_max
+        self._ttl_s = settings.access_token_ttl_s
+        self._refresh_s = settings.token_key_refresh_s
+        self._cache_max = settings.token_cache_max
         self._load_keys = load_keys
         self._now = now
         self._keys: dict[str, TokenKey] = {}

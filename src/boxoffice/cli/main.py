@@ -286,7 +286,7 @@ def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None
     from boxoffice.observability.telemetry import configure_logs  # noqa: PLC0415 — costs time
 
     settings = _addressed()
-    configure_logs(settings)
+    configure_logs(settings.observability)
     if settings.observability.role_metrics_port:
         serve_metrics(settings)
 

@@ -29,7 +29,7 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     # Not above: who supervises workers, and comes back after a kill, does without half a second of it.
     import uvloop  # noqa: PLC0415 — costs time
 
-    telemetry.configure_logs(settings)
+    telemetry.configure_logs(settings.observability)
     _require_private(settings)
     _allow_connections(settings)
     with ExitStack() as stack:

@@ -23,7 +23,7 @@ from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability import telemetry
 from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.waiter import Waiter
-from boxoffice.settings import Settings
+from boxoffice.settings import StreamSettings
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -89,18 +89,18 @@ class Limits:
     retry_ms: int
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: StreamSettings) -> Limits:
     """Return the limits that the settings say."""
     return Limits(
-        streams_max=settings.streams.streams_max,
-        per_client_max=settings.streams.streams_per_client_max,
-        per_address_max=settings.streams.streams_per_address_max,
-        buffer_max_bytes=settings.streams.stream_buffer_max_bytes,
-        socket_buffer_bytes=settings.streams.stream_socket_buffer_bytes,
-        lifetime_s=settings.streams.stream_lifetime_ms / 1000,
-        heartbeat_s=settings.streams.stream_heartbeat_ms / 1000,
-        unread_timeout_ms=settings.streams.stream_unread_timeout_ms,
-        retry_ms=settings.streams.stream_retry_ms,
+        streams_max=settings.streams_max,
+        per_client_max=settings.streams_per_client_max,
+        per_address_max=settings.streams_per_address_max,
+        buffer_max_bytes=settings.stream_buffer_max_bytes,
+        socket_buffer_bytes=settings.stream_socket_buffer_bytes,
+        lifetime_s=settings.stream_lifetime_ms / 1000,
+        heartbeat_s=settings.stream_heartbeat_ms / 1000,
+        unread_timeout_ms=settings.stream_unread_timeout_ms,
+        retry_ms=settings.stream_retry_ms,
     )
 
 

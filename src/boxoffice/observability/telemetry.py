@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from boxoffice.settings import Settings
+from boxoffice.settings import ObservabilitySettings
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -212,7 +212,7 @@ class _Lossy(io.RawIOBase):
         return len(whole)
 
 
-def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
+def configure_logs(settings: ObservabilitySettings, stream: TextIO | None = None) -> None:
     """Send one line per event to `stream` (standard output): JSON, or text for people.
 
     A line that cannot be written is lost, and counted.
@@ -222,10 +222,8 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     given.flush()
     lines = io.BufferedWriter(_Lossy(given.buffer))
     out = io.TextIOWrapper(lines, given.encoding, given.errors, write_through=True)
-    level = _LEVELS[settings.observability.log_level]
-    raw_lines = (
-        lines if settings.observability.log_format == "json" and level <= logging.INFO else None
-    )
+    level = _LEVELS[settings.log_level]
+    raw_lines = lines if settings.log_format == "json" and level <= logging.INFO else None
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -233,7 +231,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     ]
     logger_factory: Any
     rendering: list[Any]
-    if settings.observability.log_format == "json":
+    if settings.log_format == "json":
         rendering = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_encode_json),

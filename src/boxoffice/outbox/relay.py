@@ -36,9 +36,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     Raises what connecting to PostgreSQL raises; later outages of either server are waited out.
     """
     database = Database(settings)
-    valkey = Valkey(settings)
+    valkey = Valkey(settings.valkey)
     await database.open()
-    relay = Relay(database, valkey, settings)
+    relay = Relay(database, valkey, settings.outbox)
     try:
         await _rounds(relay, settings, stop)
     finally:

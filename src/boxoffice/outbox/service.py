@@ -16,7 +16,7 @@ from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey, ValkeyAway
-from boxoffice.settings import Settings
+from boxoffice.settings import OutboxSettings
 
 ROLE = "relay"
 
@@ -25,14 +25,16 @@ class Relay:
     """Moves events from the outbox to the stream while it holds the lease of the role."""
 
     def __init__(
-        self, database: Database, valkey: Valkey, settings: Settings, holder: UUID | None = None
+        self,
+        database: Database,
+        valkey: Valkey,
+        settings: OutboxSettings,
+        holder: UUID | None = None,
     ) -> None:
         self._outbox = OutboxStore(database)
         self._stream = EventStream(valkey, settings)
-        self._lease = Lease(
-            LeaseStore(database, ROLE, holder or new_id()), settings.outbox.relay_lease_ms
-        )
-        self._batch_max = settings.outbox.relay_batch_max
+        self._lease = Lease(LeaseStore(database, ROLE, holder or new_id()), settings.relay_lease_ms)
+        self._batch_max = settings.relay_batch_max
         self._batch_size = self._batch_max
 
     @property

@@ -6,7 +6,7 @@ from boxoffice.errors import BoxofficeError
 from boxoffice.outbox.rules import Message
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script, Valkey
-from boxoffice.settings import Settings
+from boxoffice.settings import OutboxSettings
 
 _PUBLISH = Script("publish", sql_files.read("boxoffice.outbox", "lua/publish.lua"))
 _FENCED = -1
@@ -26,11 +26,11 @@ def fence_key(stream: str) -> str:
 class EventStream:
     """Appends messages; raises `ValkeyAway`, after which any of them may have been appended."""
 
-    def __init__(self, valkey: Valkey, settings: Settings) -> None:
+    def __init__(self, valkey: Valkey, settings: OutboxSettings) -> None:
         self._valkey = valkey
-        self._keys = (settings.outbox.relay_stream, fence_key(settings.outbox.relay_stream))
-        self._fence_ttl_ms = settings.outbox.relay_lease_ms * _FENCE_LEASES
-        self._stream_max = settings.outbox.relay_stream_max
+        self._keys = (settings.relay_stream, fence_key(settings.relay_stream))
+        self._fence_ttl_ms = settings.relay_lease_ms * _FENCE_LEASES
+        self._stream_max = settings.relay_stream_max
 
     async def publish(self, messages: Sequence[Message], token: int) -> None:
         """Append all in order under the fencing `token`; raise `Fenced` where that is outdated."""

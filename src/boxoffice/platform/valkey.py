@@ -25,7 +25,7 @@ from redis.exceptions import (
 from boxoffice.errors import BoxofficeError
 from boxoffice.observability import telemetry
 from boxoffice.platform.tasks import cancellations, raise_if_cancelled
-from boxoffice.settings import Settings
+from boxoffice.settings import ValkeySettings
 
 _SUBSCRIPTIONS_MAX = 4
 # What a server answers that is a replica now: connect anew, and perhaps elsewhere.
@@ -82,14 +82,12 @@ class Breaker:
 class Valkey:
     """Scripts and commands with a deadline; raises `ValkeyAway` and nothing else."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._timeout_s = settings.valkey.valkey_timeout_ms / 1000
-        self._breaker = Breaker(
-            settings.valkey.breaker_failures_max, settings.valkey.breaker_open_ms / 1000
-        )
+    def __init__(self, settings: ValkeySettings) -> None:
+        self._timeout_s = settings.valkey_timeout_ms / 1000
+        self._breaker = Breaker(settings.breaker_failures_max, settings.breaker_open_ms / 1000)
         pool = BlockingConnectionPool.from_url(
-            settings.valkey.valkey_url,
-            max_connections=settings.valkey.valkey_pool_max,
+            settings.valkey_url,
+            max_connections=settings.valkey_pool_max,
             timeout=self._timeout_s,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=self._timeout_s,
@@ -99,7 +97,7 @@ class Valkey:
         self._client = Redis(connection_pool=pool)
         # A subscription waits for as long as nothing is said: its deadline is its own.
         self._listener: Redis = Redis.from_url(
-            settings.valkey.valkey_url,
+            settings.valkey_url,
             max_connections=_SUBSCRIPTIONS_MAX,
             socket_connect_timeout=self._timeout_s,
             retry=Retry(NoBackoff(), 0),

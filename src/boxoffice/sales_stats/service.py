@@ -17,7 +17,7 @@ from boxoffice.sales_stats.counters import Counters
 from boxoffice.sales_stats.meter import SHOP, Meter
 from boxoffice.sales_stats.rules import Point, Sums
 from boxoffice.sales_stats.store import FiguresStore, OwnSchedule, Totals
-from boxoffice.settings import Settings
+from boxoffice.settings import SalesStatsSettings
 
 _HAND_OVER_EVERY_S = 1.0
 # Reading the figures takes at most this part of the time, however large the hall and many the watchers.
@@ -47,7 +47,7 @@ class LiveFigures:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SalesStatsSettings,
         store: FiguresStore,
         counters: Counters,
         meter: Meter,
@@ -59,11 +59,11 @@ class LiveFigures:
         self._meter = meter
         self._now_s = now_s
         self._clock = clock
-        cache_s = settings.sales_stats.figures_cache_ms / 1000
+        cache_s = settings.figures_cache_ms / 1000
         self._read: Cache[tuple[UUID, int, OwnSchedule], Figures] = Cache(
             self._load,
             ttl_s=lambda figures: max(cache_s, figures.cost_s / _SHARE_OF_TIME),
-            weight_max=settings.sales_stats.figures_schedules_max,
+            weight_max=settings.figures_schedules_max,
             clock=clock,
         )
 

@@ -38,7 +38,7 @@ from boxoffice.seats.states import (
     unpack_states,
 )
 from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
-from boxoffice.settings import Settings
+from boxoffice.settings import SeatSettings
 
 __all__ = [
     "AVAILABLE",
@@ -175,7 +175,7 @@ class SeatMaps:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SeatSettings,
         store: SeatStore,
         clock: Callable[[], float] = time.monotonic,
         *,
@@ -186,16 +186,16 @@ class SeatMaps:
         self._clock = clock
         self._now = now
         self._uncertainty_s = uncertainty_s
-        self._refuses = settings.seats.seat_cache
+        self._refuses = settings.seat_cache
         self._listening = False
         self._followers: dict[UUID, Callable[[], None]] = {}
-        self._rest_s = settings.seats.seats_cache_ms / 1000
-        self._ages = MaxAge(self._rest_s, max(settings.seats.seats_verify_ms / 1000, self._rest_s))
+        self._rest_s = settings.seats_cache_ms / 1000
+        self._ages = MaxAge(self._rest_s, max(settings.seats_verify_ms / 1000, self._rest_s))
         self._sheets: Cache[UUID, ScheduleEntry] = Cache(
             self._load_sheet,
             ttl_s=lambda _sheet: math.inf,
             weigh=lambda sheet: 1 + len(sheet.layout.seats),
-            weight_max=settings.seats.seats_cached_max,
+            weight_max=settings.seats_cached_max,
             clock=clock,
         )
 

@@ -6,15 +6,17 @@ from uuid import UUID
 
 from boxoffice.errors import TooMany
 from boxoffice.platform.client_addresses import address_bucket
-from boxoffice.settings import Settings
+from boxoffice.settings import WaitingRoomSettings
 
 
 class AskLimits:
     """Counts by whole seconds, in this process: two numbers per asker, forgotten every second."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._account_max = settings.waiting_room.queue_account_requests_per_s_max
-        self._address_max = settings.waiting_room.queue_address_requests_per_s_max
+    def __init__(
+        self, settings: WaitingRoomSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._account_max = settings.queue_account_requests_per_s_max
+        self._address_max = settings.queue_address_requests_per_s_max
         self._clock = clock
         self._second = -1
         self._accounts: dict[UUID, int] = {}

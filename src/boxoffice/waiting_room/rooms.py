@@ -16,7 +16,7 @@ import msgspec
 from boxoffice.errors import Unavailable
 from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import ValkeyAway
-from boxoffice.settings import Settings
+from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room.engine.line import Line
 from boxoffice.waiting_room.fresh_reads import FreshReads
 from boxoffice.waiting_room.leavers import Leavers
@@ -37,7 +37,7 @@ class Rooms:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WaitingRoomSettings,
         store: QueueStore,
         line: Line,
         clock: Callable[[], float] = time.monotonic,
@@ -45,8 +45,8 @@ class Rooms:
         self._store = store
         self._line = line
         self._clock = clock
-        self._refresh_s = settings.waiting_room.queue_refresh_ms / 1000
-        self._rooms_max = settings.waiting_room.queue_rooms_max
+        self._refresh_s = settings.queue_refresh_ms / 1000
+        self._rooms_max = settings.queue_rooms_max
         self._rooms: dict[UUID, Room] = {}
         self._counters: dict[UUID, Counters] = {}
         self._asked_at: dict[UUID, float] = {}

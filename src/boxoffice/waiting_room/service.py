@@ -21,7 +21,7 @@ from boxoffice.errors import (
 )
 from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import ValkeyAway
-from boxoffice.settings import Settings
+from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import rules, store
 from boxoffice.waiting_room.engine import shuffle
 from boxoffice.waiting_room.engine.line import Claim, Line, LineLost
@@ -89,7 +89,7 @@ class WaitingRoom:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WaitingRoomSettings,
         parts: Parts,
         require_schedule: Callable[[UUID], Awaitable[object]],
         in_background: Callable[[Coroutine[Any, Any, None]], None],
@@ -298,12 +298,12 @@ class WaitingRoom:
         No organizer has so many that none is left for the others.
         """
         rooms, own = await store.rooms_open(connection, schedule_id, organizer_id)
-        own_max = self._settings.waiting_room.queue_rooms_per_organizer_max
+        own_max = self._settings.queue_rooms_per_organizer_max
         if own >= own_max:
             raise QueueRoomLimit(
                 f"An organizer may have {own_max} waiting rooms open.", rooms_max=own_max
             )
-        if rooms >= self._settings.waiting_room.queue_rooms_max:
+        if rooms >= self._settings.queue_rooms_max:
             raise Overloaded("As many waiting rooms are open as there may be.")
 
     async def _view(self, room: Room) -> RoomView:
@@ -314,10 +314,10 @@ class WaitingRoom:
     def _defaults(self, opens_at: float) -> Defaults:
         settings = self._settings
         return Defaults(
-            settings.waiting_room.queue_rate_default_per_s,
-            settings.waiting_room.queue_inside_default_max,
-            settings.waiting_room.queue_inside_default_s,
-            settings.waiting_room.queue_grace_default_s,
+            settings.queue_rate_default_per_s,
+            settings.queue_inside_default_max,
+            settings.queue_inside_default_s,
+            settings.queue_grace_default_s,
             opens_at,
             secrets.token_bytes(shuffle.SEED_BYTES),
         )
@@ -395,7 +395,7 @@ class WaitingRoom:
     def _admitted(
         self, room: Room | None, ticket: Ticket, number: int, pass_ends_at: float, ends_at: float
     ) -> Standing:
-        grace_s = room.grace_s if room else self._settings.waiting_room.queue_grace_default_s
+        grace_s = room.grace_s if room else self._settings.queue_grace_default_s
         return Standing(
             State.ADMITTED,
             number,
@@ -412,7 +412,7 @@ class WaitingRoom:
 
     def _let_through(self, ticket: Ticket) -> Standing:
         """The room was switched off: nobody needs a pass, and everybody may have one."""
-        ends_at = self._now() + self._settings.waiting_room.queue_grace_default_s
+        ends_at = self._now() + self._settings.queue_grace_default_s
         return self._admitted(None, ticket, ticket.number, ends_at, ends_at)
 
     def _renewed(self, room: Room, ticket: Ticket, standing: Standing) -> Standing:

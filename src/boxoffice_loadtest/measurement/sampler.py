@@ -74,7 +74,7 @@ class Sampler:
                 except BoxofficeError as error:
                     self.failures.append(str(error))
             if self._settings is not None and self._settings.valkey.valkey_url:
-                counters.valkey = Valkey(self._settings)
+                counters.valkey = Valkey(self._settings.valkey)
                 stack.push_async_callback(counters.valkey.close)
             yield counters
 

@@ -18,7 +18,7 @@ from boxoffice.observability import telemetry
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.platform.valkey import ValkeyAway
-from boxoffice.settings import Settings
+from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.line import PART_MAX, Beat, Line, LineFenced, LineLost, Orders
 from boxoffice.waiting_room.rooms import Rooms
@@ -66,7 +66,7 @@ class Leader:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WaitingRoomSettings,
         lease: Lease,
         store: QueueStore,
         line: Line,
@@ -84,8 +84,8 @@ class Leader:
         self._clock = clock
         self._forget_at = -inf
         self._say_away_at = -inf
-        self._beat_s = settings.waiting_room.queue_beat_ms / 1000
-        self._ahead = settings.waiting_room.queue_numbers_ahead
+        self._beat_s = settings.queue_beat_ms / 1000
+        self._ahead = settings.queue_numbers_ahead
         self._leads: dict[UUID, _Lead] = {}
         self._token: int | None = None
         self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
