@@ -35,7 +35,7 @@ from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
 from boxoffice.waiting_room.engine.line import Claim, Line, LineLost, Places
-from boxoffice.waiting_room.handlers import EnterCommand, EnterDecider
+from boxoffice.waiting_room.handlers import EnterCommand, EnterHandler
 from boxoffice.waiting_room.rooms import Rooms
 from boxoffice.waiting_room.rules import Mode, Room, RoomChange
 from boxoffice.waiting_room.store import Defaults, QueueStore, lock_room, set_room
@@ -99,7 +99,7 @@ class Simulation:
             settings.waiting_room.queue_beat_max,
         )
         self._rooms = Rooms(settings.waiting_room, self._store, self._line)
-        self._enters = EnterDecider(self._line, self._store, self._rooms, self._now)
+        self._enters = EnterHandler(self._line, self._store, self._rooms, self._now)
         lease = Lease(LeaseStore(self._db, ROLE, new_id()), 600_000)
         self._leader = Leader(
             settings.waiting_room,

@@ -37,7 +37,7 @@ from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability import telemetry
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
-from boxoffice.payments.handlers import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
@@ -51,7 +51,7 @@ from boxoffice.platform.postgres.standby import StandbyWatch
 from boxoffice.platform.tasks import cancel_and_wait, raise_if_cancelled
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
-from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
 from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
@@ -372,8 +372,8 @@ def _reservations(
     return Reservations(
         store,
         servers.group_commit,
-        HoldDecider(store, seat_lock, servers.background, publisher, switch),
-        ReleaseDecider(store, seat_lock, publisher, switch),
+        HoldHandler(store, seat_lock, servers.background, publisher, switch),
+        ReleaseHandler(store, seat_lock, publisher, switch),
         seat_maps,
         HoldLimits(settings.holds.seats_per_hold_max),
         queue,
@@ -392,8 +392,8 @@ def _payments(
     return Payments(
         store,
         servers.group_commit,
-        PayDecider(store, publisher, queue.paid),
-        ChargeDecider(store, settings.payments.wallet_balance_max_minor),
+        PayHandler(store, publisher, queue.paid),
+        ChargeHandler(store, settings.payments.wallet_balance_max_minor),
         providers,
         settings.payments.wallet_charge_max_minor,
         seat_maps,

@@ -1,11 +1,11 @@
-"""A decider whose database is the test: it answers each call when and as the test says."""
+"""A handler whose database is the test: it answers each call when and as the test says."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxoffice.batching import GroupCommit, Limits, Pending, Verdict
+from boxoffice.batching import GroupCommit, Limits, Outcome, Pending
 
 TIMEOUT_S = 5.0
 
@@ -21,7 +21,7 @@ class Wish:
 
 @dataclass(eq=False)
 class Call:
-    """One call of the decider that waits for the test's word."""
+    """One call of the handler that waits for the test's word."""
 
     what: str
     key: str
@@ -35,7 +35,7 @@ class Call:
         self.answer.set_result([f"did {name}" for name in self.names])
 
     def say(self, *answers: Any) -> None:
-        """Answer with these verdicts or findings."""
+        """Answer with these outcomes or findings."""
         self.answer.set_result(list(answers))
 
     def fail(self, error: BaseException) -> None:
@@ -50,9 +50,9 @@ class Scripted:
         self.kind = kind
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
 
-    async def decide(self, key: str, batch: Sequence[Pending[Wish, str]]) -> Sequence[Verdict[str]]:
-        """Wait for the test's verdicts."""
-        return await self._ask("decide", key, [pending.command for pending in batch])
+    async def handle(self, key: str, batch: Sequence[Pending[Wish, str]]) -> Sequence[Outcome[str]]:
+        """Wait for the test's outcomes."""
+        return await self._ask("handle", key, [pending.command for pending in batch])
 
     async def look_up(self, key: str, commands: Sequence[Wish]) -> Sequence[str | None]:
         """Wait for the test's findings."""
@@ -63,7 +63,7 @@ class Scripted:
         self._calls.put_nowait(call)
         return await call.answer
 
-    async def next(self, what: str = "decide") -> Call:
+    async def next(self, what: str = "handle") -> Call:
         """Return the next call, which must be of this sort."""
         async with asyncio.timeout(TIMEOUT_S):
             call = await self._calls.get()
@@ -92,7 +92,7 @@ class Desk:
     def __init__(self, **limits: Any) -> None:
         self.clock = Clock()
         self.group = GroupCommit(Limits(**limits), clock=self.clock, jitter=lambda: 0.0)
-        self.decider = Scripted()
+        self.handler = Scripted()
 
     def ask(self, names: str, key: str = "lane") -> "list[asyncio.Task[str]]":
         """Send one command per word of `names`, in this order."""
@@ -100,16 +100,16 @@ class Desk:
 
     def send(self, wish: Wish, key: str = "lane") -> "asyncio.Task[str]":
         """Send one command."""
-        return asyncio.create_task(self.group.submit(self.decider, key, wish))
+        return asyncio.create_task(self.group.submit(self.handler, key, wish))
 
     async def occupy(self, key: str = "elsewhere") -> Call:
         """Fill one slot with a batch that stays at the database until the test answers it."""
         self.ask(f"busy-{key}", key)
-        return await self.decider.next()
+        return await self.handler.next()
 
     def waiting(self, key: str = "lane") -> list[str]:
         """Return the names that wait in a lane, the next one first."""
-        lane = self.group._lanes.get((self.decider.kind, key))
+        lane = self.group._lanes.get((self.handler.kind, key))
         return [] if lane is None else [pending.command.name for pending in lane.waiting]
 
     @property

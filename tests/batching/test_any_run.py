@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxoffice.batching import GroupCommit, Limits, Pending, Retry, Verdict
+from boxoffice.batching import GroupCommit, Limits, Outcome, Pending, Retry
 from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown, Overloaded, Unavailable
 from tests.batching.scripted import traces
 
@@ -100,9 +100,9 @@ class World:
     at_database: int = 0
     kind: str = "run"
 
-    async def decide(
+    async def handle(
         self, key: str, batch: Sequence[Pending[Order, str]]
-    ) -> Sequence[Verdict[str]]:
+    ) -> Sequence[Outcome[str]]:
         """Do with the batch what the plan says."""
         orders = [pending.command for pending in batch]
         self._check_batch(key, orders)
@@ -110,13 +110,13 @@ class World:
         step = self.plan.pop(0) if self.plan else "fine"
         async with self._visit():
             await asyncio.sleep(0.01 if step == "slow" else 0.001)
-            verdicts = self._do(step, orders)
+            outcomes = self._do(step, orders)
         self.delivered.update(
             order.number
-            for order, verdict in zip(orders, verdicts, strict=True)
-            if not isinstance(verdict, Retry)
+            for order, outcome in zip(orders, outcomes, strict=True)
+            if not isinstance(outcome, Retry)
         )
-        return verdicts
+        return outcomes
 
     async def look_up(self, key: str, orders: Sequence[Order]) -> Sequence[str | None]:
         """Say what the records say, once the planned failures are over."""
@@ -142,19 +142,19 @@ class World:
         finally:
             self.at_database -= 1
 
-    def _do(self, step: str, orders: Sequence[Order]) -> list[Verdict[str]]:
+    def _do(self, step: str, orders: Sequence[Order]) -> list[Outcome[str]]:
         if step in BEFORE_COMMIT:
             raise BEFORE_COMMIT[step]
         if any(order.is_poison for order in orders):
             raise POISON("poison")
         # In a contended batch every second one finds somebody in its way.
         turned_away = orders[::2] if step == "contended" else []
-        verdicts = [
+        outcomes = [
             Retry("in the way") if order in turned_away else self._commit(order) for order in orders
         ]
         if step == "lost_after":
             raise LOST("lost")
-        return verdicts
+        return outcomes
 
     def _commit(self, order: Order) -> str:
         self.records.setdefault(order.record, order)

@@ -14,16 +14,16 @@ async def test_everything_accepted_gets_its_outcome_and_new_ones_are_refused() -
     tasks = desk.ask("a b")
     tasks.append(desk.send(Wish("c", identity="key")))
     tasks.append(desk.send(Wish("d", identity="other")))
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await until(lambda: desk.group.count == 4)
     closing = asyncio.create_task(desk.group.close())
     await asyncio.sleep(0)
     with pytest.raises(Draining):
-        await desk.group.submit(desk.decider, "lane", Wish("e"))
+        await desk.group.submit(desk.handler, "lane", Wish("e"))
     call.accept()
     for name in "bcd":
         assert not closing.done()
-        call = await desk.decider.next()
+        call = await desk.handler.next()
         assert call.names == [name]
         call.accept()
     assert await everybody(tasks) == ["did a", "did b", "did c", "did d"]
@@ -34,10 +34,10 @@ async def test_everything_accepted_gets_its_outcome_and_new_ones_are_refused() -
 async def test_it_waits_for_commands_in_their_back_off() -> None:
     desk = Desk()
     tasks = desk.ask("a")
-    (await desk.decider.next()).say(Retry("in the way"))
+    (await desk.handler.next()).say(Retry("in the way"))
     await until(lambda: not desk.group._in_flight)
     closing = asyncio.create_task(desk.group.close())
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     assert not closing.done()
     call.accept()
     await closing
@@ -47,7 +47,7 @@ async def test_it_waits_for_commands_in_their_back_off() -> None:
 async def test_it_waits_for_commands_whose_callers_have_gone() -> None:
     desk = Desk()
     (gone,) = desk.ask("a")
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     gone.cancel()
     closing = asyncio.create_task(desk.group.close())
     await until(gone.done)

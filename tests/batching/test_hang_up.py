@@ -21,7 +21,7 @@ async def hang_up(task: "asyncio.Task[str]") -> None:
 async def test_at_the_database() -> None:
     desk = Desk()
     gone, stays = desk.ask("gone stays")
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await hang_up(gone)
     assert desk.group.count == 2
     call.accept()
@@ -36,7 +36,7 @@ async def test_in_the_queue() -> None:
     await until(lambda: desk.waiting() == ["gone", "stays"])
     await hang_up(gone)
     busy.accept()
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     assert call.names == ["gone", "stays"]
     call.accept()
     assert await stays == "did stays"
@@ -46,7 +46,7 @@ async def test_in_the_queue() -> None:
 async def test_an_error_for_somebody_who_has_gone_is_not_reported_as_lost() -> None:
     desk = Desk()
     (gone,) = desk.ask("gone")
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await hang_up(gone)
     call.fail(asyncpg.CheckViolationError("nobody hears this"))
     await until(lambda: desk.has_forgotten_everything)
@@ -55,7 +55,7 @@ async def test_an_error_for_somebody_who_has_gone_is_not_reported_as_lost() -> N
 async def test_in_the_moment_of_the_answer() -> None:
     desk = Desk()
     (gone,) = desk.ask("gone")
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     call.fail(asyncpg.CheckViolationError("told and cancelled at once"))
     await until(lambda: desk.has_forgotten_everything)
     await hang_up(gone)
@@ -64,7 +64,7 @@ async def test_in_the_moment_of_the_answer() -> None:
 async def test_the_first_of_two_twins() -> None:
     desk = Desk()
     first, second = (desk.send(Wish("a", identity="key")) for _ in range(2))
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await hang_up(first)
     call.accept()
     assert await second == "did a"
@@ -74,7 +74,7 @@ async def test_the_first_of_two_twins() -> None:
 async def test_the_second_of_two_twins() -> None:
     desk = Desk()
     first, second = (desk.send(Wish("a", identity="key")) for _ in range(2))
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await hang_up(second)
     assert desk.group.count == 1
     call.accept()
@@ -85,20 +85,20 @@ async def test_the_second_of_two_twins() -> None:
 async def test_a_key_stays_taken_when_its_caller_has_gone() -> None:
     desk = Desk()
     first = desk.send(Wish("a", identity="key"))
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await hang_up(first)
     with pytest.raises(IdempotencyInFlight):
-        await desk.group.submit(desk.decider, "lane", Wish("b", "key", b"other"))
+        await desk.group.submit(desk.handler, "lane", Wish("b", "key", b"other"))
     call.accept()
     await until(lambda: not desk.group.count)
     assert desk.has_forgotten_everything
-    assert desk.decider.is_quiet
+    assert desk.handler.is_quiet
 
 
 async def test_somebody_who_comes_back_gets_the_outcome() -> None:
     desk = Desk()
     first = desk.send(Wish("a", identity="key"))
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await hang_up(first)
     second = desk.send(Wish("a", identity="key"))
     await until(lambda: desk.group.count == 2)
@@ -119,9 +119,9 @@ async def test_a_batch_that_is_cancelled_from_outside_leaves_nobody_waiting(
 
     monkeypatch.setattr(desk.group, "_return", watch)
     tasks = desk.ask("a b c d")
-    (await desk.decider.next()).fail(asyncpg.CheckViolationError("split"))
-    (await desk.decider.next()).say("did a", Retry("in the way"))
-    await desk.decider.next()
+    (await desk.handler.next()).fail(asyncpg.CheckViolationError("split"))
+    (await desk.handler.next()).say("did a", Retry("in the way"))
+    await desk.handler.next()
     for batch in desk.group._in_flight:
         batch.cancel()
     first, *others = await everybody(tasks)
@@ -130,7 +130,7 @@ async def test_a_batch_that_is_cancelled_from_outside_leaves_nobody_waiting(
     await came_back.wait()
     assert desk.has_forgotten_everything
     tasks = desk.ask("e")
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     assert call.names == ["e"]
     call.accept()
     assert await everybody(tasks) == ["did e"]

@@ -13,7 +13,7 @@ import pytest
 
 from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import Unavailable
-from boxoffice.payments.handlers import PayDecider
+from boxoffice.payments.handlers import PayHandler
 from boxoffice.payments.store import PaymentStore, PayOutcome
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
@@ -84,13 +84,13 @@ async def test_a_payment_that_was_refused_is_not_made_afterwards(
     [buyer, *_] = hall.people
     bill = hall.bill(buyer, await hall.held(buyer, "S001"))
     async with hasty(settings) as pod:
-        decider = PayDecider(PaymentStore(pod))
-        await decider.look_up(hall.schedule_id, [bill])
+        handler = PayHandler(PaymentStore(pod))
+        await handler.look_up(hall.schedule_id, [bill])
         await PaymentStore(pod).pay(hall.schedule_id, [hall.bill(buyer, hall.schedule_id)])
         group = GroupCommit(Limits(unknown_outcome_timeout_s=20.0))
         pid = await backend_of(pod)
         with frozen(pid):
-            asking = asyncio.create_task(group.submit(decider, hall.schedule_id, bill))
+            asking = asyncio.create_task(group.submit(handler, hall.schedule_id, bill))
             # Long enough to give up the frozen session, and to be refused on another one.
             await asyncio.wait([asking], timeout=2.5)
             await hall.charge(buyer, PRICE_MINOR)

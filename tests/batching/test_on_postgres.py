@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from boxoffice.batching import GroupCommit, Limits, Pending, Verdict
+from boxoffice.batching import GroupCommit, Limits, Outcome, Pending
 from boxoffice.errors import Overloaded
-from boxoffice.payments.handlers import ChargeDecider
+from boxoffice.payments.handlers import ChargeHandler
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import store
-from boxoffice.reservations.handlers import Background, HoldDecider
+from boxoffice.reservations.handlers import Background, HoldHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from boxoffice.settings import Settings
@@ -26,19 +26,19 @@ from tests.batching.conftest import Sale
 TIMEOUT_S = 10.0
 
 
-class Watched(HoldDecider):
-    """The real decider, and a record of what it was asked."""
+class Watched(HoldHandler):
+    """The real handler, and a record of what it was asked."""
 
     def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
         super().__init__(store.ReservationStore(db), seat_lock, background)
         self.batches: list[list[HoldCommand]] = []
         self.look_ups = 0
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
-    ) -> Sequence[Verdict[HoldOutcome]]:
+    ) -> Sequence[Outcome[HoldOutcome]]:
         self.batches.append([pending.command for pending in batch])
-        return await super().decide(key, batch)
+        return await super().handle(key, batch)
 
     async def look_up(
         self, key: UUID, commands: Sequence[HoldCommand]
@@ -50,8 +50,8 @@ class Watched(HoldDecider):
 class Window:
     """The ticket window of one pod."""
 
-    def __init__(self, decider: HoldDecider, schedule_id: UUID) -> None:
-        self.decider = decider
+    def __init__(self, handler: HoldHandler, schedule_id: UUID) -> None:
+        self.handler = handler
         self.group = GroupCommit(Limits(retry_for_s=TIMEOUT_S))
         self._schedule_id = schedule_id
 
@@ -59,7 +59,7 @@ class Window:
         """Ask for all of `wishes` in one moment and return what each of them heard."""
         async with asyncio.timeout(TIMEOUT_S):
             return await asyncio.gather(
-                *(self.group.submit(self.decider, self._schedule_id, wish) for wish in wishes),
+                *(self.group.submit(self.handler, self._schedule_id, wish) for wish in wishes),
                 return_exceptions=True,
             )
 
@@ -230,7 +230,7 @@ async def test_in_one_batch_a_loser_gets_the_seat_that_the_winner_may_not_have(
 
 
 class Undecided(Watched):
-    """A decider whose transaction stays open until the test ends it, and is rolled back then."""
+    """A handler whose transaction stays open until the test ends it, and is rolled back then."""
 
     def __init__(self, db: Database, seat_lock: SeatLock, background: Background) -> None:
         super().__init__(db, seat_lock, background)
@@ -238,9 +238,9 @@ class Undecided(Watched):
         self.has_seats = asyncio.Event()
         self.roll_back = asyncio.Event()
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
-    ) -> Sequence[Verdict[HoldOutcome]]:
+    ) -> Sequence[Outcome[HoldOutcome]]:
         commands = [pending.command for pending in batch]
         async with self._db.transaction() as connection:
             args = (key, *store._columns(commands), *store.NO_COOLDOWN)
@@ -295,13 +295,13 @@ async def test_a_locked_wallet_is_refused_alone(
     try:
         # The proportions of the defaults: three waits for a lock, and the time for retries is over.
         group = GroupCommit(Limits(retry_for_s=0.6))
-        decider = ChargeDecider(PaymentStore(hasty), 1_000_000)
+        handler = ChargeHandler(PaymentStore(hasty), 1_000_000)
         commands = [ChargeCommand(who, "key", b"f", uuid7(), 100) for who in people]
         async with outsider.transaction(), asyncio.timeout(TIMEOUT_S):
             lock = "SELECT FROM wallets WHERE user_id = $1 FOR UPDATE"
             await outsider.execute(lock, people[40])
             outcomes = await asyncio.gather(
-                *(group.submit(decider, None, command) for command in commands),
+                *(group.submit(handler, None, command) for command in commands),
                 return_exceptions=True,
             )
     finally:

@@ -13,15 +13,15 @@ from tests.batching.scripted import Desk, Wish, everybody, until
 async def test_past_the_bound_a_request_is_refused_at_once() -> None:
     desk = Desk(queue_max=3, batch_max=1, batches_in_flight=1)
     tasks = desk.ask("a b c")
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     await until(lambda: desk.group.count == 3)
     with pytest.raises(Overloaded):
-        await desk.group.submit(desk.decider, "lane", Wish("d"))
+        await desk.group.submit(desk.handler, "lane", Wish("d"))
     call.accept()
     await tasks[0]
     tasks += desk.ask("e")
     for name in "bce":
-        call = await desk.decider.next()
+        call = await desk.handler.next()
         assert call.names == [name]
         call.accept()
     assert await everybody(tasks) == ["did a", "did b", "did c", "did e"]
@@ -31,21 +31,21 @@ async def test_commands_in_their_back_off_count() -> None:
     desk = Desk(queue_max=1)
     desk.group._jitter = lambda: 50.0
     tasks = desk.ask("a")
-    (await desk.decider.next()).say(Retry("in the way"))
+    (await desk.handler.next()).say(Retry("in the way"))
     await until(lambda: not desk.group._in_flight)
     with pytest.raises(Overloaded):
-        await desk.group.submit(desk.decider, "lane", Wish("b"))
-    (await desk.decider.next()).accept()
+        await desk.group.submit(desk.handler, "lane", Wish("b"))
+    (await desk.handler.next()).accept()
     assert await everybody(tasks) == ["did a"]
 
 
 async def test_repetitions_that_wait_count() -> None:
     desk = Desk(queue_max=3)
     tasks = [desk.send(Wish("a", identity="key")) for _ in range(3)]
-    call = await desk.decider.next()
+    call = await desk.handler.next()
     assert desk.group.count == 3
     with pytest.raises(Overloaded):
-        await desk.group.submit(desk.decider, "lane", Wish("a", identity="key"))
+        await desk.group.submit(desk.handler, "lane", Wish("a", identity="key"))
     call.accept()
     assert await everybody(tasks) == ["did a"] * 3
     assert desk.has_forgotten_everything
@@ -54,7 +54,7 @@ async def test_repetitions_that_wait_count() -> None:
 async def test_a_database_that_cannot_decide_refuses_the_batch_without_retry() -> None:
     desk = Desk()
     tasks = desk.ask("a b")
-    (await desk.decider.next()).fail(asyncpg.TooManyConnectionsError("full"))
+    (await desk.handler.next()).fail(asyncpg.TooManyConnectionsError("full"))
     first, second = await everybody(tasks)
     assert type(first) is type(second) is Unavailable
     assert first is not second
@@ -62,10 +62,10 @@ async def test_a_database_that_cannot_decide_refuses_the_batch_without_retry() -
     assert desk.has_forgotten_everything
 
 
-async def test_the_word_of_an_unavailable_decider_reaches_everybody() -> None:
+async def test_the_error_of_an_unavailable_handler_reaches_every_caller() -> None:
     desk = Desk()
     tasks = desk.ask("a b")
-    (await desk.decider.next()).fail(Unavailable("No connection.", pool="full"))
+    (await desk.handler.next()).fail(Unavailable("No connection.", pool="full"))
     refusals = await everybody(tasks)
     assert [str(error) for error in refusals] == ["No connection."] * 2
     assert refusals[0] is not refusals[1]
@@ -77,12 +77,12 @@ async def line_of_slow_batches(desk: Desk, batch_s: float) -> "list[asyncio.Task
     """Let many batches of one take `batch_s` each, and then four come who have waited for a while."""
     for at in range(100):
         task = desk.ask(f"a{at}")[0]
-        call = await desk.decider.next()
+        call = await desk.handler.next()
         desk.clock.now += batch_s
         call.accept()
         await task
     tasks = desk.ask("b c d e")
-    await desk.decider.next()
+    await desk.handler.next()
     desk.clock.now += 0.2
     return tasks
 
@@ -94,7 +94,7 @@ async def test_nobody_joins_a_line_in_which_they_would_wait_for_too_long() -> No
     told_s = []
     for name in "fghijklm":
         with pytest.raises(Overloaded) as refused:
-            await desk.group.submit(desk.decider, "lane", Wish(name))
+            await desk.group.submit(desk.handler, "lane", Wish(name))
         told_s.append(refused.value.retry_after_s)
     # Those who come back are told to do so one after the other, as fast as commands are decided.
     assert told_s == [1, 1, 1, 2, 2, 2, 3, 3]
@@ -121,7 +121,7 @@ async def test_who_is_next_shows_that_nothing_moves() -> None:
     await until(lambda: desk.waiting() == ["a", "b"])
     desk.clock.now += 0.2
     with pytest.raises(Overloaded):
-        await desk.group.submit(desk.decider, "lane", Wish("c"))
+        await desk.group.submit(desk.handler, "lane", Wish("c"))
 
 
 async def test_those_whom_the_next_batch_takes_make_no_line() -> None:
@@ -141,5 +141,5 @@ async def test_one_slow_batch_makes_no_line() -> None:
     slow.accept()
     for name in "abcd":
         task = desk.ask(name)[0]
-        (await desk.decider.next()).accept()
+        (await desk.handler.next()).accept()
         assert await task == f"did {name}"

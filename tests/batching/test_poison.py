@@ -23,7 +23,7 @@ async def test_the_batch_is_halved_until_the_culprit_stands_alone() -> None:
     tasks = desk.ask("a b c d e f g h")
     asked = []
     for _ in range(7):
-        call = await desk.decider.next()
+        call = await desk.handler.next()
         asked.append("".join(call.names))
         answer(call, "f")
     assert asked == ["abcdefgh", "abcd", "efgh", "ef", "e", "f", "gh"]
@@ -36,7 +36,7 @@ async def test_several_culprits_are_found() -> None:
     desk = Desk()
     tasks = desk.ask("a b c d")
     for _ in range(7):
-        answer(await desk.decider.next(), "ad")
+        answer(await desk.handler.next(), "ad")
     first, *fine, last = await everybody(tasks)
     assert repr(first) == repr(last) == repr(POISON)
     assert fine == ["did b", "did c"]
@@ -45,10 +45,10 @@ async def test_several_culprits_are_found() -> None:
 async def test_a_half_can_be_told_to_try_again() -> None:
     desk = Desk()
     tasks = desk.ask("a b")
-    (await desk.decider.next()).fail(POISON)
-    (await desk.decider.next()).say(Retry("in the way"))
-    (await desk.decider.next()).fail(POISON)
-    again = await desk.decider.next()
+    (await desk.handler.next()).fail(POISON)
+    (await desk.handler.next()).say(Retry("in the way"))
+    (await desk.handler.next()).fail(POISON)
+    again = await desk.handler.next()
     assert again.names == ["a"]
     again.accept()
     fine, culprit = await everybody(tasks)
@@ -58,18 +58,18 @@ async def test_a_half_can_be_told_to_try_again() -> None:
 async def test_a_lone_culprit_is_not_tried_again() -> None:
     desk = Desk()
     tasks = desk.ask("a")
-    (await desk.decider.next()).fail(POISON)
+    (await desk.handler.next()).fail(POISON)
     (culprit,) = await everybody(tasks)
     assert repr(culprit) == repr(POISON)
     assert desk.has_forgotten_everything
 
 
-@pytest.mark.parametrize("verdicts", [[], ["one"], ["one", "two", "three"]])
-async def test_a_decider_that_miscounts_fails_its_own_batch_only(verdicts: list[str]) -> None:
+@pytest.mark.parametrize("outcomes", [[], ["one"], ["one", "two", "three"]])
+async def test_a_handler_that_miscounts_fails_its_own_batch_only(outcomes: list[str]) -> None:
     desk = Desk(batch_max=2, batches_in_flight=1)
     tasks = desk.ask("a b c")
-    (await desk.decider.next()).say(*verdicts)
-    (await desk.decider.next()).accept()
+    (await desk.handler.next()).say(*outcomes)
+    (await desk.handler.next()).accept()
     first, second, third = await everybody(tasks)
     assert isinstance(first, IntegrityError)
     assert isinstance(second, IntegrityError)

@@ -12,13 +12,13 @@ import pytest
 from boxoffice.accounts.store import AccountStore
 from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.payments.handlers import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.store import ChargeCommand, PaymentStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Failure, classify
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from boxoffice.settings import Settings
@@ -41,16 +41,16 @@ class Pod:
         )
         holds, payments = ReservationStore(db), PaymentStore(db)
         lock = SeatLock(self.valkey, 9_000)
-        self.holds = HoldDecider(holds, lock, self.background)
-        self.releases = ReleaseDecider(holds, lock)
-        self.payments = PayDecider(payments)
-        self.charges = ChargeDecider(payments, BALANCE_MAX_MINOR)
+        self.holds = HoldHandler(holds, lock, self.background)
+        self.releases = ReleaseHandler(holds, lock)
+        self.payments = PayHandler(payments)
+        self.charges = ChargeHandler(payments, BALANCE_MAX_MINOR)
 
-    async def ask(self, decider: Any, key: UUID | None, command: Any) -> str:
+    async def ask(self, handler: Any, key: UUID | None, command: Any) -> str:
         """Return the outcome's name, or the error's."""
         try:
             async with asyncio.timeout(_SOON_S):
-                outcome = await self.group.submit(decider, key, command)
+                outcome = await self.group.submit(handler, key, command)
         except OutcomeUnknown as error:
             return type(error).__name__
         return str(outcome.name)

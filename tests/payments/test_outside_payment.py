@@ -23,7 +23,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.http.api.statuses import STATUSES
-from boxoffice.payments.handlers import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.provider import Capture, Order
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Payment, PaymentStore
@@ -88,8 +88,8 @@ class Desk:
         self.payments = Payments(
             PaymentStore(hall.db),
             self.group_commit,
-            PayDecider(PaymentStore(hall.db)),
-            ChargeDecider(PaymentStore(hall.db), BALANCE_MAX_MINOR),
+            PayHandler(PaymentStore(hall.db)),
+            ChargeHandler(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
             SeatMaps(Settings().seats, SeatStore(hall.db)),

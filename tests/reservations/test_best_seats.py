@@ -23,7 +23,7 @@ from boxoffice.errors import (
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
 from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
@@ -53,8 +53,8 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     yield Reservations(
         ReservationStore(db),
         group_commit,
-        HoldDecider(ReservationStore(db), seat_lock, background, publisher),
-        ReleaseDecider(ReservationStore(db), seat_lock, publisher),
+        HoldHandler(ReservationStore(db), seat_lock, background, publisher),
+        ReleaseHandler(ReservationStore(db), seat_lock, publisher),
         seat_maps,
         Limits(seats_per_hold_max=10),
     )

@@ -14,7 +14,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import rules
-from boxoffice.reservations.handlers import Background, HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,
@@ -50,8 +50,8 @@ class Pod:
         self._group_commit = GroupCommit(limits or Limits())
         self.maps = SeatMaps(Settings().seats, SeatStore(db))
         publisher = SeatChangePublisher(self.maps, SeatChangeBus(valkey, self.maps))
-        self.holds = HoldDecider(ReservationStore(db), self.seat_lock, self.background, publisher)
-        self._releases = ReleaseDecider(ReservationStore(db), self.seat_lock, publisher)
+        self.holds = HoldHandler(ReservationStore(db), self.seat_lock, self.background, publisher)
+        self._releases = ReleaseHandler(ReservationStore(db), self.seat_lock, publisher)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
         return await self.submit(hall, hall.wish(hall.people[person], *seat_ids, key=key))

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from boxoffice.platform.futures import TasklessFuture
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import SoldOut, TokenInvalid
@@ -12,7 +13,6 @@ from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operati
 from boxoffice.http.server import fast_path as lanes
 from boxoffice.http.server.fast_path import Lane, Run
 from boxoffice.observability.access_log import AccessLog, InFlight
-from boxoffice.platform.waiter import Waiter
 from tests.support.waiting import until
 
 Work = Callable[[], Awaitable[Any]]
@@ -84,7 +84,7 @@ async def test_what_waits_for_nothing_has_no_task(desk: Desk) -> None:
 
 
 async def test_a_batch_is_waited_for_without_a_task(desk: Desk) -> None:
-    outcome: Waiter[str] = Waiter()
+    outcome: TasklessFuture[str] = TasklessFuture()
 
     async def work() -> str:
         return await outcome
@@ -98,7 +98,7 @@ async def test_a_batch_is_waited_for_without_a_task(desk: Desk) -> None:
 
 
 async def test_whoever_waits_for_anything_else_has_a_task_for_good(desk: Desk) -> None:
-    outcome: Waiter[str] = Waiter()
+    outcome: TasklessFuture[str] = TasklessFuture()
 
     async def work() -> str:
         await asyncio.sleep(0)
@@ -115,7 +115,7 @@ async def test_whoever_waits_for_anything_else_has_a_task_for_good(desk: Desk) -
 
 
 async def test_a_task_may_begin_after_a_batch(desk: Desk) -> None:
-    outcome: Waiter[str] = Waiter()
+    outcome: TasklessFuture[str] = TasklessFuture()
 
     async def work() -> str:
         told = await outcome
@@ -131,7 +131,7 @@ async def test_a_task_may_begin_after_a_batch(desk: Desk) -> None:
 
 @pytest.mark.parametrize("pauses", [0, 1])
 async def test_refusals_and_bugs_are_answered_wherever_they_happen(desk: Desk, pauses: int) -> None:
-    outcome: Waiter[str] = Waiter()
+    outcome: TasklessFuture[str] = TasklessFuture()
 
     async def refused() -> None:
         for _ in range(pauses):
@@ -160,7 +160,7 @@ async def test_a_deadline_ends_the_waiting_and_denies_nothing(
 ) -> None:
     monkeypatch.setattr(lanes, "_DEADLINES_EVERY_S", 0.01)
     desk = Desk(timeout_s=0.05)
-    outcome: Waiter[str] = Waiter()
+    outcome: TasklessFuture[str] = TasklessFuture()
 
     async def work() -> str:
         for _ in range(pauses):
@@ -174,7 +174,7 @@ async def test_a_deadline_ends_the_waiting_and_denies_nothing(
 
 
 async def test_whoever_hangs_up_gets_no_answer_and_the_work_goes_on(desk: Desk) -> None:
-    outcome: Waiter[str] = Waiter()
+    outcome: TasklessFuture[str] = TasklessFuture()
     done = []
 
     async def work() -> None:

@@ -1,8 +1,15 @@
 """Group commit: the requests that arrive while a batch is at the database make up the next batch.
 
-This room knows nothing of seats or money. A room that writes gives it a `Decider` per kind of command.
+It does not import any feature. A module that writes provides a `BatchHandler` per kind of command.
 """
 
-from boxoffice.batching.group_commit import Decider, GroupCommit, Limits, Pending, Retry, Verdict
+from boxoffice.batching.group_commit import (
+    BatchHandler,
+    GroupCommit,
+    Limits,
+    Outcome,
+    Pending,
+    Retry,
+)
 
-__all__ = ["Decider", "GroupCommit", "Limits", "Pending", "Retry", "Verdict"]
+__all__ = ["BatchHandler", "GroupCommit", "Limits", "Outcome", "Pending", "Retry"]

@@ -1,7 +1,7 @@
 """One transaction decides a batch of commands: one round trip, one commit, one fsync.
 
 A batch starts as soon as a slot is free and takes what has arrived, in arrival order; a lone command
-waits for nothing. Commands of one lane (a decider and its key, such as a schedule) share batches, and
+waits for nothing. Commands of one lane (a handler and its key, such as a schedule) share batches, and
 lanes take turns. Only where a lane's last batch has just gone to the database, and few commands have
 come since, they wait for it to come back, for `concurrent_after_s` at the most.
 """
@@ -29,8 +29,8 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.observability import telemetry
+from boxoffice.platform.futures import TasklessFuture
 from boxoffice.platform.postgres.database import Failure, classify
-from boxoffice.platform.waiter import Waiter
 
 K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
@@ -67,18 +67,18 @@ class Retry:
     refusal: Callable[[], Exception] = Overloaded
 
 
-Verdict: TypeAlias = O | Retry
+Outcome: TypeAlias = O | Retry
 
 
-class Decider(Protocol[K_contra, C, O]):
+class BatchHandler(Protocol[K_contra, C, O]):
     """How one kind of command is decided. Both calls must end within a deadline of their own."""
 
     @property
     def kind(self) -> str:
-        """A short name for metrics; deciders of one kind share lanes."""
+        """A short name for metrics; handlers of one kind share lanes."""
 
-    async def decide(self, key: K_contra, batch: "Sequence[Pending[C, O]]") -> Sequence[Verdict[O]]:
-        """Decide all commands in one transaction and return their verdicts in the same order."""
+    async def handle(self, key: K_contra, batch: "Sequence[Pending[C, O]]") -> Sequence[Outcome[O]]:
+        """Decide all commands in one transaction and return their outcomes in the same order."""
 
     async def look_up(self, key: K_contra, commands: Sequence[C]) -> Sequence[O | None]:
         """Return what an interrupted transaction did for each command, None where it did nothing."""
@@ -132,14 +132,14 @@ class Pending(Generic[C, O]):
 
 @dataclass(eq=False, slots=True)
 class _Lane(Generic[C, O]):
-    decider: Decider[Any, C, O]
+    handler: BatchHandler[Any, C, O]
     key: Hashable
     waiting: deque[Pending[C, O]] = field(default_factory=deque)
     queued: bool = False
 
     @property
     def name(self) -> "tuple[str, Hashable]":
-        return self.decider.kind, self.key
+        return self.handler.kind, self.key
 
 
 class GroupCommit:
@@ -174,7 +174,7 @@ class GroupCommit:
         """How many commands have no outcome yet, repetitions that wait for them included."""
         return self._count
 
-    async def submit(self, decider: Decider[K, C, O], key: K, command: C) -> O:
+    async def submit(self, handler: BatchHandler[K, C, O], key: K, command: C) -> O:
         """Queue `command` in its lane and return its outcome once it is committed.
 
         A caller that is cancelled takes nothing back: its command is decided all the same.
@@ -189,7 +189,7 @@ class GroupCommit:
         """
         if self._closing:
             raise Draining
-        identity = None if command.identity is None else (decider.kind, key, command.identity)
+        identity = None if command.identity is None else (handler.kind, key, command.identity)
         twin = None if identity is None else self._by_identity.get(identity)
         if twin is not None and twin.command.fingerprint != command.fingerprint:
             # It could only wait: what it may have depends on what the other one gets.
@@ -200,7 +200,7 @@ class GroupCommit:
         if twin is not None:
             outcome: O = await self._share(twin)
             return outcome
-        return await _outcome_of(self._admit(decider, key, command, identity))
+        return await _outcome_of(self._admit(handler, key, command, identity))
 
     def _wait_is_too_long(self) -> bool:
         if not self._turns:
@@ -224,13 +224,13 @@ class GroupCommit:
             self._leave()
 
     def _admit(
-        self, decider: Decider[K, C, O], key: K, command: C, identity: Hashable | None
+        self, handler: BatchHandler[K, C, O], key: K, command: C, identity: Hashable | None
     ) -> Pending[C, O]:
         pending: Pending[C, O] = Pending(command, next(self._numbers), identity, self._clock())
         self._count += 1
         if identity is not None:
             self._by_identity[identity] = pending
-        lane = self._lane(decider, key)
+        lane = self._lane(handler, key)
         lane.waiting.append(pending)
         self._give_turn(lane)
         self._start_soon()
@@ -241,11 +241,11 @@ class GroupCommit:
         if not self._count:
             self._nobody_waits.set()
 
-    def _lane(self, decider: Decider[Any, C, O], key: Hashable) -> _Lane[C, O]:
-        name = (decider.kind, key)
+    def _lane(self, handler: BatchHandler[Any, C, O], key: Hashable) -> _Lane[C, O]:
+        name = (handler.kind, key)
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = _Lane(decider, key)
+            lane = self._lanes[name] = _Lane(handler, key)
         return lane
 
     def _give_turn(self, lane: _Lane[Any, Any]) -> None:
@@ -303,7 +303,7 @@ class GroupCommit:
         # A lane with more than one batch of commands goes to the end of the line.
         self._give_turn(lane)
         if not lane.waiting:
-            del self._lanes[lane.decider.kind, lane.key]
+            del self._lanes[lane.handler.kind, lane.key]
         return batch
 
     def _finished(self, timer: asyncio.TimerHandle, task: "asyncio.Task[None]") -> None:
@@ -314,7 +314,7 @@ class GroupCommit:
 
     async def _run(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
         started_at = self._clock()
-        telemetry.BATCH_COMMANDS.labels(lane.decider.kind).observe(len(batch))
+        telemetry.BATCH_COMMANDS.labels(lane.handler.kind).observe(len(batch))
         telemetry.BATCH_QUEUE_LENGTH.set(self._count)
         try:
             await self._decide(lane, batch)
@@ -325,28 +325,28 @@ class GroupCommit:
         finally:
             ended_at = self._clock()
             self._pace.ended(started_at, ended_at, len(batch))
-            telemetry.BATCH_SECONDS.labels(lane.decider.kind).observe(ended_at - started_at)
+            telemetry.BATCH_SECONDS.labels(lane.handler.kind).observe(ended_at - started_at)
             telemetry.BATCH_QUEUE_LENGTH.set(self._count)
 
     async def _decide(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         for pending in batch:
             pending.attempts += 1
         try:
-            verdicts = await lane.decider.decide(lane.key, batch)
+            outcomes = await lane.handler.handle(lane.key, batch)
         except Exception as error:
             await self._failed(lane, batch, error)
             return
-        if len(verdicts) != len(batch):
-            bug = IntegrityError(f"{lane.decider.kind}: {len(verdicts)} verdicts for {len(batch)}")
+        if len(outcomes) != len(batch):
+            bug = IntegrityError(f"{lane.handler.kind}: {len(outcomes)} outcomes for {len(batch)}")
             self._refuse(batch, partial(_copy, bug))
             return
         again = []
-        for pending, verdict in zip(batch, verdicts, strict=True):
-            if isinstance(verdict, Retry):
-                pending.too_late = verdict.refusal
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Retry):
+                pending.too_late = outcome.refusal
                 again.append(pending)
             else:
-                self._tell(pending, verdict)
+                self._tell(pending, outcome)
         self._again(lane, again, "contended")
 
     async def _failed(
@@ -359,7 +359,7 @@ class GroupCommit:
             for pending in batch:
                 self._put_off(pending, partial(_unavailable, error))
         elif len(batch) > 1:
-            telemetry.BATCH_RETRIES.labels(lane.decider.kind, "split").inc(len(batch))
+            telemetry.BATCH_RETRIES.labels(lane.handler.kind, "split").inc(len(batch))
             await (self._halve if failure is Failure.REFUSED else self._isolate)(lane, batch)
         elif failure is Failure.TRANSIENT:
             self._again(lane, batch, "transient")
@@ -420,14 +420,14 @@ class GroupCommit:
         while True:
             tries += 1
             try:
-                outcomes = await lane.decider.look_up(lane.key, [p.command for p in batch])
+                outcomes = await lane.handler.look_up(lane.key, [p.command for p in batch])
             except Exception as error:
                 if classify(error) is Failure.REFUSED or self._clock() >= until:
                     raise
                 await asyncio.sleep(self._backoff_s(tries))
                 continue
             if len(outcomes) != len(batch):
-                raise IntegrityError(f"{lane.decider.kind}: {len(outcomes)} of {len(batch)} found")
+                raise IntegrityError(f"{lane.handler.kind}: {len(outcomes)} of {len(batch)} found")
             return outcomes
 
     def _again(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
@@ -440,7 +440,7 @@ class GroupCommit:
                 self._put_off(pending, pending.too_late)
         if not again:
             return
-        telemetry.BATCH_RETRIES.labels(lane.decider.kind, reason).inc(len(again))
+        telemetry.BATCH_RETRIES.labels(lane.handler.kind, reason).inc(len(again))
         delay_s = self._backoff_s(min(pending.attempts for pending in again))
         asyncio.get_running_loop().call_later(delay_s, self._return, lane, again)
 
@@ -461,7 +461,7 @@ class GroupCommit:
             return
         for pending in batch:
             pending.since = self._clock()
-        lane = self._lane(old.decider, old.key)
+        lane = self._lane(old.handler, old.key)
         # Two batches may come back in the wrong order, so the head of the lane is not enough.
         lane.waiting = deque(sorted([*batch, *lane.waiting], key=_arrival))
         self._give_turn(lane)
@@ -492,7 +492,7 @@ class GroupCommit:
 
 
 async def _outcome_of(pending: Pending[Any, O]) -> O:
-    waiter: Waiter[O] = Waiter(loop=asyncio.get_running_loop())
+    waiter: TasklessFuture[O] = TasklessFuture(loop=asyncio.get_running_loop())
     pending.waiters.append(waiter)
     return await waiter
 

@@ -22,7 +22,7 @@ from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability import telemetry
 from boxoffice.platform.client_addresses import address_bucket
-from boxoffice.platform.waiter import Waiter
+from boxoffice.platform.futures import TasklessFuture
 from boxoffice.settings import StreamSettings
 
 MEDIA_TYPE = "text/event-stream"
@@ -181,7 +181,7 @@ class Channel:
         self._members: dict[Subscriber, None] = {}
         self._waiting: deque[tuple[bytes, list[Subscriber]]] = deque()
         self._at = 0
-        self._sent: Waiter[None] | None = None
+        self._sent: TasklessFuture[None] | None = None
 
     def __len__(self) -> int:
         return len(self._members)
@@ -204,7 +204,7 @@ class Channel:
         """Return when everything is written; who waits for it cannot send faster than that."""
         while self._waiting:
             if self._sent is None:
-                self._sent = Waiter()
+                self._sent = TasklessFuture()
             await asyncio.shield(self._sent)
 
     def end(self, reason: str = "ended") -> None:

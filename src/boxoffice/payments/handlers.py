@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from boxoffice.batching import Pending, Verdict
+from boxoffice.batching import Outcome, Pending
 from boxoffice.payments.store import (
     ChargeCommand,
     ChargeOutcome,
@@ -15,7 +15,7 @@ from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import SOLD
 
 
-class PayDecider:
+class PayHandler:
     """Decides payments of one schedule.
 
     `publisher` publishes each payment before its caller is answered; `on_paid` receives the payers.
@@ -33,9 +33,9 @@ class PayDecider:
         self._publisher = publisher
         self._on_paid = on_paid
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
-    ) -> Sequence[Verdict[PayOutcome]]:
+    ) -> Sequence[Outcome[PayOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
         outcomes = await self._store.pay(key, commands)
@@ -73,7 +73,7 @@ def _payers(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> l
     ]
 
 
-class ChargeDecider:
+class ChargeHandler:
     """Decides charges of wallets; all wallets share one lane."""
 
     kind = "charge"
@@ -82,9 +82,9 @@ class ChargeDecider:
         self._store = store
         self._balance_max_minor = balance_max_minor
 
-    async def decide(
+    async def handle(
         self, key: None, batch: Sequence[Pending[ChargeCommand, ChargeOutcome]]
-    ) -> Sequence[Verdict[ChargeOutcome]]:
+    ) -> Sequence[Outcome[ChargeOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
         return await self._store.charge(commands, self._balance_max_minor)

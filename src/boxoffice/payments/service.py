@@ -26,7 +26,7 @@ from boxoffice.errors import (
     WalletLimit,
 )
 from boxoffice.payments import ledger
-from boxoffice.payments.handlers import ChargeDecider, PayDecider
+from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.provider import Capture, Order, PaymentProvider
 from boxoffice.payments.store import (
     Charge,
@@ -67,8 +67,8 @@ class Payments:
         self,
         store: PaymentStore,
         group_commit: GroupCommit,
-        pays: PayDecider,
-        charges: ChargeDecider,
+        pays: PayHandler,
+        charges: ChargeHandler,
         providers: Mapping[str, PaymentProvider],
         charge_max_minor: int,
         seat_maps: SeatMaps,

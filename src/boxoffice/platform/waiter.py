@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Waiter(asyncio.Future[T]):
+class TasklessFuture(asyncio.Future[T]):
     """What somebody waits for who would need a task for nothing else.
 
     Inside a task it is awaited like any future. A coroutine that is stepped by hand yields it, and

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from boxoffice.batching import Pending, Retry, Verdict
+from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import SeatTaken
 from boxoffice.reservations import rules
 from boxoffice.reservations.lock_switch import LockSwitch
@@ -43,7 +43,7 @@ class Background:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-class HoldDecider:
+class HoldHandler:
     """Decides holds of one schedule; what the seat lock refuses never reaches PostgreSQL.
 
     `publisher` publishes every hold before its caller is answered; `switch` decides whether the lock
@@ -66,10 +66,10 @@ class HoldDecider:
         self._publisher = publisher
         self._switch = switch or LockSwitch()
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
-    ) -> Sequence[Verdict[HoldOutcome]]:
-        """Return a verdict per command, in order."""
+    ) -> Sequence[Outcome[HoldOutcome]]:
+        """Return a outcome per command, in order."""
         claims = self._claims(key, [pending.command for pending in batch])
         refused = await self._refused(key, batch, claims) if claims else {}
         to_ask = [at for at in range(len(batch)) if at not in refused]
@@ -99,10 +99,10 @@ class HoldDecider:
         schedule_id: UUID,
         batch: Sequence[Pending[HoldCommand, HoldOutcome]],
         claims: dict[int, Claim],
-    ) -> dict[int, Verdict[HoldOutcome]]:
-        """Claim, and return the verdicts of those who need not ask PostgreSQL now."""
+    ) -> dict[int, Outcome[HoldOutcome]]:
+        """Claim, and return the outcomes of those who need not ask PostgreSQL now."""
         claimed = await self._seat_lock.claim(schedule_id, list(claims.values()))
-        refused: dict[int, Verdict[HoldOutcome]] = {}
+        refused: dict[int, Outcome[HoldOutcome]] = {}
         for at, one in zip(claims, claimed, strict=True):
             if one.answer is Answer.TAKEN:
                 refused[at] = HoldOutcome("seat_taken", None, tuple(one.taken))
@@ -114,7 +114,7 @@ class HoldDecider:
 
     async def _ask(
         self, schedule_id: UUID, commands: Sequence[HoldCommand], claims: Sequence[Claim]
-    ) -> list[Verdict[HoldOutcome]]:
+    ) -> list[Outcome[HoldOutcome]]:
         try:
             outcomes = await self._store.hold(schedule_id, commands)
         except Exception:
@@ -124,7 +124,7 @@ class HoldDecider:
         if claims:
             ended = {_claim(c).owner: o for c, o in zip(commands, outcomes, strict=True)}
             self._settle(schedule_id, [_ending(claim, ended[claim.owner]) for claim in claims])
-        return [_verdict(outcome) for outcome in outcomes]
+        return [_outcome_or_retry(outcome) for outcome in outcomes]
 
     def _hear(
         self,
@@ -186,7 +186,7 @@ def _seat_changes(
     ]
 
 
-def _verdict(outcome: HoldOutcome) -> Verdict[HoldOutcome]:
+def _outcome_or_retry(outcome: HoldOutcome) -> Outcome[HoldOutcome]:
     """Have a request decided again while somebody whose outcome is open is in its way."""
     if outcome.name == "person_busy":
         # Any request of this person for the schedule, not only one under the same key.
@@ -216,7 +216,7 @@ def _change_by_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> Seat
     return SeatChange(command.user_id, HELD, outcome.seat_ids, outcome.seat_versions, ends_at)
 
 
-class ReleaseDecider:
+class ReleaseHandler:
     """Decides releases of one schedule; they are published before their callers are answered."""
 
     kind = "release"
@@ -233,9 +233,9 @@ class ReleaseDecider:
         self._publisher = publisher
         self._switch = switch or LockSwitch()
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
-    ) -> Sequence[Verdict[ReleaseOutcome]]:
+    ) -> Sequence[Outcome[ReleaseOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
         outcomes = await self._store.release(key, commands)

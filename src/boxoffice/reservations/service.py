@@ -32,7 +32,7 @@ from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Chase, Seating
-from boxoffice.reservations.handlers import HoldDecider, ReleaseDecider
+from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.store import (
     Active,
     Held,
@@ -101,8 +101,8 @@ class Reservations:
         self,
         store: ReservationStore,
         group_commit: GroupCommit,
-        holds: HoldDecider,
-        releases: ReleaseDecider,
+        holds: HoldHandler,
+        releases: ReleaseHandler,
         seat_maps: SeatMaps,
         limits: Limits,
         passes: PassCheck | None = None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from boxoffice.batching import Pending, Retry, Verdict
+from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import Unavailable
 from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import ValkeyAway
@@ -75,7 +75,7 @@ WAITS, IS_NEXT, SPENT = Entered("waits"), Entered("is_next"), Entered("spent")
 _WORDS = {"W": WAITS, "L": IS_NEXT, "S": SPENT}
 
 
-class JoinDecider:
+class JoinHandler:
     """Gives numbers to people of one schedule; without Valkey nobody gets one."""
 
     kind = "queue_join"
@@ -84,9 +84,9 @@ class JoinDecider:
         self._line = line
         self._journal = journal
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[JoinCommand, Joined]]
-    ) -> Sequence[Verdict[Joined]]:
+    ) -> Sequence[Outcome[Joined]]:
         """Return a number per command, in order."""
         accounts = b"".join([one.command.user_id.bytes for one in batch])
         try:
@@ -118,7 +118,7 @@ def _given(numbers: list[int], accounts: bytes) -> Places:
     return Places([numbers[at] for at in new], kept)
 
 
-class EnterDecider:
+class EnterHandler:
     """Lets people of one schedule in, and puts them on record before they hear of it."""
 
     kind = "queue_enter"
@@ -133,9 +133,9 @@ class EnterDecider:
         # Who is on record already, so that a sign of life asks only Valkey.
         self._recorded: OrderedDict[tuple[UUID, UUID, int], None] = OrderedDict()
 
-    async def decide(
+    async def handle(
         self, key: UUID, batch: Sequence[Pending[EnterCommand, Entered]]
-    ) -> Sequence[Verdict[Entered]]:
+    ) -> Sequence[Outcome[Entered]]:
         """Return what becomes of each command, in order."""
         room = self._rooms.get(key)
         if room is None:

@@ -27,10 +27,10 @@ from boxoffice.waiting_room.engine import shuffle
 from boxoffice.waiting_room.engine.line import Claim, Line, LineLost
 from boxoffice.waiting_room.handlers import (
     EnterCommand,
-    EnterDecider,
     Entered,
+    EnterHandler,
     JoinCommand,
-    JoinDecider,
+    JoinHandler,
 )
 from boxoffice.waiting_room.journal import JoinJournal
 from boxoffice.waiting_room.limits import AskLimits
@@ -100,8 +100,8 @@ class WaitingRoom:
         self._require_schedule = require_schedule
         self._in_background = in_background
         self._limits = AskLimits(settings)
-        self._joins = JoinDecider(parts.line, parts.journal)
-        self._enters = EnterDecider(parts.line, parts.store, parts.rooms, parts.now)
+        self._joins = JoinHandler(parts.line, parts.journal)
+        self._enters = EnterHandler(parts.line, parts.store, parts.rooms, parts.now)
 
     async def join(self, schedule_id: UUID, user_id: UUID, address: str) -> Standing:
         """Give a person a number, or the one that they have.

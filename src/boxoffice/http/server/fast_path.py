@@ -40,7 +40,7 @@ from boxoffice.http.api.operation import (
 from boxoffice.http.streams import Stream
 from boxoffice.observability import telemetry
 from boxoffice.observability.access_log import AccessLog, Kind
-from boxoffice.platform.waiter import Waiter
+from boxoffice.platform.futures import TasklessFuture
 
 _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5
@@ -253,7 +253,7 @@ class Run:
         # At what time of the event loop whoever was refused is to come back.
         self.comeback_at_s = 0.0
         self.task: asyncio.Task[None] | None = None
-        self._awaited: Waiter[Any] | None = None
+        self._awaited: TasklessFuture[Any] | None = None
         self._lane = lane
         self._way = way
         self._head = head
@@ -315,7 +315,7 @@ class Run:
         except (Exception, asyncio.CancelledError) as error:
             self._fail(error)
         else:
-            if isinstance(awaited, Waiter):
+            if isinstance(awaited, TasklessFuture):
                 self._awaited = awaited
                 awaited.adopt(partial(self._step, work))
             else:
