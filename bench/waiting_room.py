@@ -245,7 +245,7 @@ class Simulation:
                 for number in part
                 if (user_id := self.people[number])
             ]
-            answers: Sequence[Any] = await self._enters.decide(self._schedule_id, batch)
+            answers: Sequence[Any] = await self._enters.handle(self._schedule_id, batch)
             for number, answer in zip(part, answers, strict=True):
                 if answer.word in {"waits", "is_next"}:
                     self._arriving.append(number)

@@ -19,7 +19,8 @@ from functools import partial
 from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from boxoffice.batching.pace import Comebacks, Pace
+from boxoffice.batching.retry_after import RetryAfterScheduler
+from boxoffice.batching.throughput import ThroughputEstimator
 from boxoffice.errors import (
     Draining,
     IdempotencyInFlight,
@@ -156,8 +157,10 @@ class GroupCommit:
         self._clock = clock
         self._jitter = jitter
         self._numbers = count()
-        self._pace = Pace(limits.batch_max * limits.batches_in_flight)
-        self._comebacks = Comebacks(limits.retry_after_max_s, limits.retry_after_share_min)
+        self._throughput = ThroughputEstimator(limits.batch_max * limits.batches_in_flight)
+        self._retry_after = RetryAfterScheduler(
+            limits.retry_after_max_s, limits.retry_after_share_min
+        )
         self._lanes: dict[tuple[str, Hashable], _Lane[Any, Any]] = {}
         self._turns: deque[_Lane[Any, Any]] = deque()
         self._by_identity: dict[Hashable, Pending[Any, Any]] = {}
@@ -195,8 +198,8 @@ class GroupCommit:
             # It could only wait: what it may have depends on what the other one gets.
             raise IdempotencyInFlight
         if self._count >= self._limits.queue_max or self._wait_is_too_long():
-            comeback_s = self._comebacks.next_s(self._clock(), self._pace.per_command_s)
-            raise Overloaded(retry_after_s=comeback_s)
+            retry_after_s = self._retry_after.next_s(self._clock(), self._throughput.per_command_s)
+            raise Overloaded(retry_after_s=retry_after_s)
         if twin is not None:
             outcome: O = await self._share(twin)
             return outcome
@@ -206,7 +209,7 @@ class GroupCommit:
         if not self._turns:
             return False
         waited_s = self._clock() - self._turns[0].waiting[0].since
-        return self._pace.is_too_slow_for(self._count, waited_s, self._limits.wait_max_s)
+        return self._throughput.is_too_slow_for(self._count, waited_s, self._limits.wait_max_s)
 
     async def close(self) -> None:
         """Take no new command and return when every accepted one has its outcome."""
@@ -324,7 +327,7 @@ class GroupCommit:
             raise
         finally:
             ended_at = self._clock()
-            self._pace.ended(started_at, ended_at, len(batch))
+            self._throughput.observe(started_at, ended_at, len(batch))
             telemetry.BATCH_SECONDS.labels(lane.handler.kind).observe(ended_at - started_at)
             telemetry.BATCH_QUEUE_LENGTH.set(self._count)
 

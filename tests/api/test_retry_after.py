@@ -1,4 +1,4 @@
-"""Whoever is told when to come back, and comes too early, waits on their own connection until then."""
+"""A client that repeats an overloaded request before its `Retry-After` waits on its connection."""
 
 import asyncio
 import re
