@@ -95,8 +95,8 @@ class Simulation:
         self._store = QueueStore(self._db)
         self._line = Line(
             self._valkey,
-            settings.waiting_room.queue_line_ttl_s,
-            settings.waiting_room.queue_beat_max,
+            settings.waiting_room.queue_state_ttl_s,
+            settings.waiting_room.queue_tick_max,
         )
         self._rooms = Rooms(settings.waiting_room, self._store, self._line)
         self._enters = EnterHandler(self._line, self._store, self._rooms, self._now)

@@ -330,7 +330,9 @@ def _accounts(settings: Settings, servers: _Servers) -> Accounts:
 def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps: SeatMaps) -> Queue:
     store = QueueStore(servers.db)
     line = Line(
-        servers.valkey, settings.waiting_room.queue_line_ttl_s, settings.waiting_room.queue_beat_max
+        servers.valkey,
+        settings.waiting_room.queue_state_ttl_s,
+        settings.waiting_room.queue_tick_max,
     )
     rooms = Rooms(settings.waiting_room, store, line)
     now = servers.clock.now

@@ -178,11 +178,11 @@ class WaitingRoomSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_rooms_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     queue_rooms_per_organizer_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
     queue_refresh_ms: Annotated[int, Meta(ge=10, le=900)] = 250
-    queue_beat_ms: Annotated[int, Meta(ge=10, le=900)] = 200
-    queue_beat_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    queue_tick_ms: Annotated[int, Meta(ge=10, le=900)] = 200
+    queue_tick_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     queue_lease_ms: Annotated[int, Meta(ge=300, le=60_000)] = 1_500
-    queue_numbers_ahead: Annotated[int, Meta(ge=100, le=1_000_000)] = 10_000
-    queue_line_ttl_s: Annotated[int, Meta(ge=600, le=31_536_000)] = 259_200
+    queue_number_prefetch: Annotated[int, Meta(ge=100, le=1_000_000)] = 10_000
+    queue_state_ttl_s: Annotated[int, Meta(ge=600, le=31_536_000)] = 259_200
     queue_account_requests_per_s_max: Count = 100
     queue_address_requests_per_s_max: Count = 5_000
 
@@ -463,8 +463,8 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     enough = one.database.db_pool_max > one.batching.batches_in_flight
     yield "db_pool_max", enough, f"above {named('batches_in_flight')}, as reads need a connection"
     room = one.waiting_room
-    long_enough = room.queue_lease_ms >= 3 * room.queue_beat_ms
-    yield "queue_lease_ms", long_enough, f"at least three times {named('queue_beat_ms')}"
+    long_enough = room.queue_lease_ms >= 3 * room.queue_tick_ms
+    yield "queue_lease_ms", long_enough, f"at least three times {named('queue_tick_ms')}"
     within = room.queue_grace_default_s <= room.queue_inside_default_s
     yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
     ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s

@@ -90,7 +90,7 @@ async def build_pod(
     await tokens.refresh()
     store = QueueStore(db)
     line = Line(
-        valkey, settings.waiting_room.queue_line_ttl_s, settings.waiting_room.queue_beat_max
+        valkey, settings.waiting_room.queue_state_ttl_s, settings.waiting_room.queue_tick_max
     )
     rooms = Rooms(settings.waiting_room, store, line, clock)
     tickets = Tickets(

@@ -288,8 +288,8 @@ async def test_an_outage_is_logged_once_and_not_with_each_beat(
     monkeypatch.setattr(queue.pod.line, "beat", away)
     with structlog.testing.capture_logs() as logs:
         await queue.beat(10)
-        said = [entry for entry in logs if entry["event"] == "queue_beat_failed"]
+        said = [entry for entry in logs if entry["event"] == "waiting_room_tick_failed"]
         assert len(said) == 1
         assert said[0]["error"] == "ValkeyAway()"
         await queue.beat(1, seconds=6)
-    assert len([entry for entry in logs if entry["event"] == "queue_beat_failed"]) == 2
+    assert len([entry for entry in logs if entry["event"] == "waiting_room_tick_failed"]) == 2

@@ -144,21 +144,27 @@ ATTEMPTS_REFUSED = Counter(
 STREAMS_ENDED = Counter(
     "boxoffice_streams_ended_total", "Event streams that ended, by reason.", ("topic", "reason")
 )
-QUEUE_JOINS = Counter("boxoffice_queue_joins_total", "Answers to people who joined a waiting room.")
-QUEUE_ADMITTED = Counter("boxoffice_queue_admitted_total", "People let in from a waiting room.")
-QUEUE_OUT = Counter(
-    "boxoffice_queue_out_total", "People who were inside and are not any more, by why.", ("why",)
+WAITING_ROOM_JOINS = Counter(
+    "boxoffice_waiting_room_joins_total", "Answered joins of a waiting room."
 )
-QUEUE_WAITING = Gauge(
-    "boxoffice_queue_waiting", "Numbers that are still to be called.", multiprocess_mode="livesum"
+WAITING_ROOM_ADMISSIONS = Counter(
+    "boxoffice_waiting_room_admissions_total", "Users admitted from a waiting room."
 )
-QUEUE_INSIDE = Gauge(
-    "boxoffice_queue_inside", "People inside from waiting rooms.", multiprocess_mode="livesum"
+WAITING_ROOM_EXITS = Counter(
+    "boxoffice_waiting_room_exits_total", "Admitted users that have left, by reason.", ("reason",)
 )
-QUEUE_BEAT_SECONDS = Histogram(
-    "boxoffice_queue_beat_seconds", "Time of a leader's beat over all rooms.", buckets=_SECONDS
+WAITING_ROOM_LENGTH = Gauge(
+    "boxoffice_waiting_room_length", "Numbers not yet called.", multiprocess_mode="livesum"
 )
-QUEUE_REBUILT = Counter("boxoffice_queue_rebuilt_total", "Lines that were made anew.")
+WAITING_ROOM_INSIDE = Gauge(
+    "boxoffice_waiting_room_inside", "Admitted users that are inside.", multiprocess_mode="livesum"
+)
+WAITING_ROOM_TICK_SECONDS = Histogram(
+    "boxoffice_waiting_room_tick_seconds",
+    "Duration of a leader's tick over all waiting rooms.",
+    buckets=_SECONDS,
+)
+WAITING_ROOM_REBUILDS = Counter("boxoffice_waiting_room_rebuilds_total", "Waiting-room rebuilds.")
 EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
 FIGURES_DROPPED = Counter(
     "boxoffice_figures_dropped_total", "Sums for the live figures that Valkey did not take."

@@ -189,7 +189,7 @@ class EnterHandler:
             else:
                 refused[at] = SPENT
         let_in = [at for at in new if at not in refused and said.entries[at].word == "A"]
-        telemetry.QUEUE_ADMITTED.inc(len(let_in))
+        telemetry.WAITING_ROOM_ADMISSIONS.inc(len(let_in))
         if refused:
             await self._take_out(room, said.now_ms, [claims[at] for at in refused])
         return refused
@@ -209,7 +209,7 @@ class EnterHandler:
         try:
             await self._line.leave(room.schedule_id, now_ms, "left", claims)
         except (ValkeyAway, LineLost) as error:
-            telemetry.log.warning("queue_spent_not_taken_out", error=str(error))
+            telemetry.log.warning("waiting_room_spent_number_not_removed", error=str(error))
 
 
 def _claim(room: Room, command: EnterCommand) -> Claim:

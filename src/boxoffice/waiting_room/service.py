@@ -39,7 +39,7 @@ from boxoffice.waiting_room.rules import Counters, Notice, Room, RoomChange, Sta
 from boxoffice.waiting_room.store import Defaults, QueueStore
 from boxoffice.waiting_room.tickets import Pass, Ticket, Tickets
 
-_JOINED = telemetry.Tally(telemetry.QUEUE_JOINS)
+_JOINED = telemetry.Tally(telemetry.WAITING_ROOM_JOINS)
 # Who is next, or waits for Valkey, asks again soon.
 _SOON_S = 2
 
@@ -212,7 +212,7 @@ class WaitingRoom:
             await self._line.leave(schedule_id, int(self._now() * 1000), "paid", claims)
         except (ValkeyAway, LineLost) as error:
             # Silence frees them.
-            telemetry.log.warning("queue_paid_not_told", error=str(error))
+            telemetry.log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
 
     def surely_may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
         """Say whether this person may hold seats there, from memory; where not, `may_hold` says it.

@@ -84,8 +84,8 @@ class Leader:
         self._clock = clock
         self._forget_at = -inf
         self._say_away_at = -inf
-        self._beat_s = settings.queue_beat_ms / 1000
-        self._ahead = settings.queue_numbers_ahead
+        self._beat_s = settings.queue_tick_ms / 1000
+        self._ahead = settings.queue_number_prefetch
         self._leads: dict[UUID, _Lead] = {}
         self._token: int | None = None
         self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
@@ -128,7 +128,7 @@ class Leader:
             await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
         finally:
             await cancel_and_wait([keeping])
-        telemetry.QUEUE_BEAT_SECONDS.observe(perf_counter() - began_at)
+        telemetry.WAITING_ROOM_TICK_SECONDS.observe(perf_counter() - began_at)
         self._show()
         await self._forget_left()
         return True
@@ -141,7 +141,7 @@ class Leader:
         try:
             await self._store.forget_left()
         except Unavailable as error:
-            telemetry.log.warning("queue_left_not_forgotten", error=str(error))
+            telemetry.log.warning("waiting_room_departures_not_purged", error=str(error))
 
     async def _keep_lease(self) -> None:
         """Renew the lease during a beat: to make a long line anew takes longer than it lasts."""
@@ -150,7 +150,7 @@ class Leader:
             try:
                 await self._lease.keep()
             except Exception as error:  # whoever has it now fences this beat
-                telemetry.log.warning("queue_lease_not_kept", error=repr(error))
+                telemetry.log.warning("waiting_room_lease_not_renewed", error=repr(error))
 
     async def _beat_one(self, room: Room, token: int) -> None:
         """Beat in one room; what goes wrong there stays there."""
@@ -164,7 +164,7 @@ class Leader:
                 self._say_away(room, error)
             except Exception as error:
                 telemetry.log.error(
-                    "queue_beat_failed", schedule_id=str(room.schedule_id), exc_info=error
+                    "waiting_room_tick_failed", schedule_id=str(room.schedule_id), exc_info=error
                 )
 
     async def _lead(self, room: Room, token: int) -> None:
@@ -216,7 +216,7 @@ class Leader:
         if beat.out:
             await self._store.end(room.schedule_id, beat.out)
             for one in beat.out:
-                telemetry.QUEUE_OUT.labels(one.why).inc()
+                telemetry.WAITING_ROOM_EXITS.labels(one.why).inc()
             lead.recorded = max(lead.recorded, beat.let_go) + len(beat.out)
             lead.settling.append((self._clock() + rules.KNOWN_FOR_S, lead.recorded))
         # Few, because so many at most count for nobody when the line is lost; more while many come.
@@ -239,7 +239,7 @@ class Leader:
         drawn = self._rooms.get(room.schedule_id) or room
         if not drawn.is_lobby:
             telemetry.log.info(
-                "queue_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
+                "waiting_room_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
             )
             lead.nobody = await self._nobodies(drawn)
         return drawn
@@ -263,8 +263,8 @@ class Leader:
         await self._line.rebuild(begun, token, now_ms, insiders, nobody, places)
         self._leads[schedule_id] = made = _Lead(begun.numbers_to, begun.joined, begun.called)
         made.closed_until = self._clock() + rules.KNOWN_FOR_S
-        telemetry.QUEUE_REBUILT.inc()
-        telemetry.log.info("queue_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
+        telemetry.WAITING_ROOM_REBUILDS.inc()
+        telemetry.log.info("waiting_room_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
 
     async def _nobodies(self, room: Room) -> list[int]:
         """Return the places in the gaps that nobody is known to have."""
@@ -275,15 +275,15 @@ class Leader:
         return list(rules.nobodies(room, known))
 
     def _show(self) -> None:
-        telemetry.QUEUE_WAITING.set(sum(lead.waiting for lead in self._leads.values()))
-        telemetry.QUEUE_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
+        telemetry.WAITING_ROOM_LENGTH.set(sum(lead.waiting for lead in self._leads.values()))
+        telemetry.WAITING_ROOM_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
 
     async def release(self) -> None:
         """Give the lease back, so that another process leads with its next beat."""
         try:
             await self._lease.release()
         except Exception as error:  # the lease runs out by itself
-            telemetry.log.warning("queue_lease_not_released", error=repr(error))
+            telemetry.log.warning("waiting_room_lease_not_released", error=repr(error))
 
     def _say_away(self, room: Room, error: Exception) -> None:
         """Log an outage once for all rooms and beats that meet it, and again as long as it lasts."""
@@ -291,11 +291,11 @@ class Leader:
             return
         self._say_away_at = self._clock() + _LOG_AWAY_EVERY_S
         telemetry.log.warning(
-            "queue_beat_failed", schedule_id=str(room.schedule_id), error=repr(error)
+            "waiting_room_tick_failed", schedule_id=str(room.schedule_id), error=repr(error)
         )
 
     @staticmethod
     def _say(error: Exception, failures: int) -> None:
         if failures % _LOG_OUTAGE_EVERY == 0:
             told = None if isinstance(error, Problem) else error
-            telemetry.log.warning("queue_beat_failed", error=repr(error), exc_info=told)
+            telemetry.log.warning("waiting_room_tick_failed", error=repr(error), exc_info=told)
