@@ -34,8 +34,8 @@ from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.routing import Router
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams, limits_of
-from boxoffice.observability import telemetry
 from boxoffice.observability.access_log import AccessLog, InFlight
+from boxoffice.observability.logs import log
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.provider import PaymentProvider
@@ -231,11 +231,11 @@ async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
         try:
             await run()
         except Exception as error:
-            telemetry.log.error("task_failed", task=name, exc_info=error)
+            log.error("task_failed", task=name, exc_info=error)
             raise_if_cancelled()  # What went wrong meanwhile stands in the place of its end.
         else:
             raise_if_cancelled()
-            telemetry.log.error("task_ended", task=name)
+            log.error("task_ended", task=name)
         await asyncio.sleep(_AGAIN_AFTER_S)
 
 
@@ -243,7 +243,7 @@ async def _end(tasks: "list[asyncio.Task[None]]") -> None:
     """Cancel `tasks`; one that does not end keeps no process from stopping."""
     left = await cancel_and_wait(tasks, _END_WITHIN_S)
     if left:
-        telemetry.log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in left))
+        log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in left))
 
 
 async def _drain(

@@ -16,7 +16,7 @@ from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
-from boxoffice.observability import telemetry
+from boxoffice.observability import logs
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
 
@@ -212,7 +212,7 @@ class _FullDisk:
 
 
 def test_a_log_that_cannot_be_written_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "raw_lines", _FullDisk())
+    monkeypatch.setattr(logs, "raw_lines", _FullDisk())
 
     async def ask() -> None:
         async with shop() as served:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.observability.access_log import Kind
-from boxoffice.observability.telemetry import FINE_SECONDS, REQUEST_SECONDS
+from boxoffice.observability.metrics import FINE_SECONDS, REQUEST_SECONDS
 from boxoffice.sales_stats import rules
 from boxoffice.sales_stats.meter import SHOP, Meter
 from boxoffice.sales_stats.rules import Sold, Sums

@@ -13,10 +13,10 @@ import pytest
 
 from boxoffice.app import Application, open_application
 from boxoffice.errors import Problem
-from boxoffice.observability import telemetry
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
+from boxoffice.seats import metrics
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
@@ -116,7 +116,7 @@ async def pods(settings: Settings) -> AsyncIterator[list[Pod]]:
 
 def reads() -> float:
     """Return how often seats were read by this process."""
-    [family] = telemetry.SEAT_READ_SECONDS.collect()
+    [family] = metrics.SEAT_READ_SECONDS.collect()
     return next(one.value for one in family.samples if one.name.endswith("_count"))
 
 

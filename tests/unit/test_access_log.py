@@ -7,7 +7,7 @@ from select import PIPE_BUF
 
 import pytest
 
-from boxoffice.observability import access_log, telemetry
+from boxoffice.observability import access_log, logs
 from boxoffice.observability.access_log import Answer, Kind
 
 KIND = Kind("POST", "/v1/payments", 201, "ok")
@@ -32,7 +32,7 @@ def test_what_several_workers_write_to_one_pipe_does_not_mix(
 ) -> None:
     """Up to `PIPE_BUF` bytes reach a pipe in one piece (POSIX, write)."""
     pipe = _Pipe()
-    monkeypatch.setattr(telemetry, "raw_lines", io.BufferedWriter(pipe))
+    monkeypatch.setattr(logs, "raw_lines", io.BufferedWriter(pipe))
     access_log._log([Answer(KIND, f"request-{at}", 0.01, time.time()) for at in range(500)])
     assert 1 < len(pipe.writes) < 50
     for part in pipe.writes:

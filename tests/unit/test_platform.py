@@ -131,17 +131,18 @@ def test_the_breaker_spares_a_dead_server_and_tries_it_again() -> None:
 
 _BREAKING = """
 import logging, sys
-from boxoffice.observability import telemetry
+from boxoffice.observability import logs
+from boxoffice.observability.logs import log
 from boxoffice.settings import Settings
 
 def fail(password):
     raise ValueError("it broke")
 
-telemetry.configure_logs(Settings.of(log_format=sys.argv[1]).observability)
+logs.configure_logs(Settings.of(log_format=sys.argv[1]).observability)
 try:
     fail("-".join(["very", "secret"]))
 except ValueError as error:
-    telemetry.log.error("request_failed", exc_info=error)
+    log.error("request_failed", exc_info=error)
     logging.getLogger("a library").exception("it said")
 """
 

@@ -15,10 +15,11 @@ from boxoffice.observability.worker_metrics import forget_process, metrics_folde
 
 _WORKER = """
 import os, sys
-from boxoffice.observability import telemetry
-telemetry.HOLDS_EXPIRED.inc(int(sys.argv[1]))
-telemetry.BATCH_SECONDS.labels("hold").observe(0.2)
-telemetry.BATCH_QUEUE_LENGTH.set(7)
+from boxoffice.batching import metrics
+from boxoffice.reservations import metrics
+metrics.HOLDS_EXPIRED.inc(int(sys.argv[1]))
+metrics.BATCH_SECONDS.labels("hold").observe(0.2)
+metrics.BATCH_QUEUE_LENGTH.set(7)
 print(os.getpid())
 """
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
 
@@ -95,7 +95,7 @@ class Counts:
             async with self._turns:
                 return int(await self._valkey.run(_COUNT, keys, (*limits, window_ms)))
         except ValkeyAway as error:
-            telemetry.log.warning("attempts_counted_alone", error=str(error))
+            log.warning("attempts_counted_alone", error=str(error))
             return self._local.count(keys, limits, window_ms)
 
     async def forgive(self, keys: Sequence[str], *, clear: bool = False) -> None:
@@ -104,5 +104,5 @@ class Counts:
             async with self._turns:
                 await self._valkey.run(_FORGIVE, keys, (int(clear),))
         except ValkeyAway as error:
-            telemetry.log.warning("attempts_counted_alone", error=str(error))
+            log.warning("attempts_counted_alone", error=str(error))
             self._local.forgive(keys, clear=clear)

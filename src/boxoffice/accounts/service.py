@@ -24,7 +24,7 @@ from boxoffice.errors import (
     TooMany,
     Unavailable,
 )
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.valkey import Valkey
@@ -147,7 +147,7 @@ class Accounts:
                 user_id, digest, self._known_addresses_max, self._known_address_ttl_s
             )
         except Unavailable as error:  # A log-in is worth more; the next one will write it.
-            telemetry.log.warning("address_not_remembered", error=repr(error))
+            log.warning("address_not_remembered", error=repr(error))
 
     async def identify(self, email: str, password: str) -> UUID:
         """Return whose these are, for commands: nobody counts the attempts.

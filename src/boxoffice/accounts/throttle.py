@@ -5,9 +5,9 @@ Addresses are buckets here: an IPv6 client is counted with its /64 (`platform/cl
 
 from hashlib import sha256
 
+from boxoffice.accounts import metrics
 from boxoffice.accounts.counting import Counts
 from boxoffice.errors import TooMany
-from boxoffice.observability import telemetry
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import AccountSettings
 
@@ -80,7 +80,7 @@ class LoginThrottle:
 
 def _require(limit: str, wait_ms: int, detail: str) -> None:
     if wait_ms > 0:
-        telemetry.ATTEMPTS_REFUSED.labels(limit).inc()
+        metrics.ATTEMPTS_REFUSED.labels(limit).inc()
         raise TooMany(detail, retry_after_s=-(-wait_ms // 1000))
 
 

@@ -27,7 +27,7 @@ import msgspec
 from boxoffice.accounts import rules
 from boxoffice.accounts.endings import EndedToken, Endings, Version
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.settings import AccountSettings
 
 TOKEN_CHARS_MAX = 2_048
@@ -245,7 +245,7 @@ class TokenAuthority:
             try:
                 await self.refresh()
             except Exception as error:
-                telemetry.log.warning("token_keys_not_refreshed", error=repr(error))
+                log.warning("token_keys_not_refreshed", error=repr(error))
 
     def _verify_cold(self, token: str) -> _Verified:
         self._verified.pop(token, None)

@@ -5,8 +5,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from boxoffice.accounts import metrics
 from boxoffice.errors import Overloaded, TooMany
-from boxoffice.observability import telemetry
 
 LOG_IN = "log_in"
 SIGN_UP = "sign_up"
@@ -133,7 +133,7 @@ class Places:
         key = kind, address
         inside = self._inside.get(key, 0)
         if inside >= self._per_address_max:
-            telemetry.ATTEMPTS_REFUSED.labels("at_one_time").inc()
+            metrics.ATTEMPTS_REFUSED.labels("at_one_time").inc()
             raise TooMany("Too many attempts from this network at one time.", retry_after_s=1)
         self._inside[key] = inside + 1
         try:

@@ -8,9 +8,10 @@ import contextlib
 from datetime import datetime
 from uuid import UUID
 
+from boxoffice.archive import metrics
 from boxoffice.archive.store import ArchiveStore
 from boxoffice.errors import Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
@@ -31,9 +32,9 @@ async def archive_once(store: ArchiveStore, retention_s: float, batch_max: int) 
             moved += records
     if is_whole:
         await store.note_progress(closed_before)
-    telemetry.ARCHIVED.inc(moved)
+    metrics.ARCHIVED.inc(moved)
     if moved:
-        telemetry.log.info("archived", count=moved)
+        log.info("archived", count=moved)
     return moved
 
 
@@ -51,9 +52,7 @@ async def _move(
     except Unavailable:
         raise
     except Exception as error:  # the other schedules are not to wait for this one
-        telemetry.log.error(
-            "archive_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error
-        )
+        log.error("archive_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error)
         return archived, 1
 
 
@@ -74,7 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     store, settings.archive.history_retention_s, settings.archive.archive_batch_max
                 )
             except Exception as error:  # the role outlives whatever one turn meets
-                telemetry.log.error("archive_failed", exc_info=error)
+                log.error("archive_failed", exc_info=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.archive.archive_interval_s):
                     await stop.wait()

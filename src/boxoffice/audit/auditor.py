@@ -11,7 +11,7 @@ from boxoffice.audit import store
 from boxoffice.audit.report import Report
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.errors import Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.settings import Settings
@@ -46,7 +46,7 @@ async def _turns(runs: AuditRuns, settings: Settings) -> None:
             await audit_once(runs, settings)
         except Exception as error:  # the role outlives whatever one turn meets
             reason = str(error) if isinstance(error, Unavailable) else repr(error)
-            telemetry.log.warning("audit_turn_failed", reason=reason)
+            log.warning("audit_turn_failed", reason=reason)
             await asyncio.sleep(_WAIT_AFTER_FAILURE_S)
             continue
         await asyncio.sleep(_LOOK_EVERY_S)
@@ -71,7 +71,7 @@ async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
         return False
     await runs.finish(run_id, started_at, result, settings.audit.audit_runs_kept_max)
     if not result.ok:
-        telemetry.log.error("audit_broken", checks=[check.name for check in result.broken])
+        log.error("audit_broken", checks=[check.name for check in result.broken])
     return True
 
 

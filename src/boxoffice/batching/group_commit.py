@@ -19,6 +19,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from boxoffice.batching import metrics
 from boxoffice.batching.retry_after import RetryAfterScheduler
 from boxoffice.batching.throughput import ThroughputEstimator
 from boxoffice.errors import (
@@ -29,7 +30,6 @@ from boxoffice.errors import (
     Overloaded,
     Unavailable,
 )
-from boxoffice.observability import telemetry
 from boxoffice.platform.futures import TasklessFuture
 from boxoffice.platform.postgres.database import Failure, classify
 
@@ -317,8 +317,8 @@ class GroupCommit:
 
     async def _run(self, lane: _Lane[C, O], batch: list[Pending[C, O]]) -> None:
         started_at = self._clock()
-        telemetry.BATCH_COMMANDS.labels(lane.handler.kind).observe(len(batch))
-        telemetry.BATCH_QUEUE_LENGTH.set(self._count)
+        metrics.BATCH_COMMANDS.labels(lane.handler.kind).observe(len(batch))
+        metrics.BATCH_QUEUE_LENGTH.set(self._count)
         try:
             await self._decide(lane, batch)
         except BaseException:
@@ -328,8 +328,8 @@ class GroupCommit:
         finally:
             ended_at = self._clock()
             self._throughput.observe(started_at, ended_at, len(batch))
-            telemetry.BATCH_SECONDS.labels(lane.handler.kind).observe(ended_at - started_at)
-            telemetry.BATCH_QUEUE_LENGTH.set(self._count)
+            metrics.BATCH_SECONDS.labels(lane.handler.kind).observe(ended_at - started_at)
+            metrics.BATCH_QUEUE_LENGTH.set(self._count)
 
     async def _decide(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         for pending in batch:
@@ -362,7 +362,7 @@ class GroupCommit:
             for pending in batch:
                 self._put_off(pending, partial(_unavailable, error))
         elif len(batch) > 1:
-            telemetry.BATCH_RETRIES.labels(lane.handler.kind, "split").inc(len(batch))
+            metrics.BATCH_RETRIES.labels(lane.handler.kind, "split").inc(len(batch))
             await (self._halve if failure is Failure.REFUSED else self._isolate)(lane, batch)
         elif failure is Failure.TRANSIENT:
             self._again(lane, batch, "transient")
@@ -443,7 +443,7 @@ class GroupCommit:
                 self._put_off(pending, pending.too_late)
         if not again:
             return
-        telemetry.BATCH_RETRIES.labels(lane.handler.kind, reason).inc(len(again))
+        metrics.BATCH_RETRIES.labels(lane.handler.kind, reason).inc(len(again))
         delay_s = self._backoff_s(min(pending.attempts for pending in again))
         asyncio.get_running_loop().call_later(delay_s, self._return, lane, again)
 

@@ -282,8 +282,8 @@ def openapi() -> None:
 
 def _run_role(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run a role until SIGTERM or SIGINT; what it is doing then, it finishes."""
+    from boxoffice.observability.logs import configure_logs  # noqa: PLC0415 — costs time
     from boxoffice.observability.role_metrics import serve_metrics  # noqa: PLC0415 — costs time
-    from boxoffice.observability.telemetry import configure_logs  # noqa: PLC0415 — costs time
 
     settings = _addressed()
     configure_logs(settings.observability)

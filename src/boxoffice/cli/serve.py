@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from functools import partial
 
 from boxoffice.http.server.listening import listen, listen_for_metrics
-from boxoffice.observability import telemetry
+from boxoffice.observability import logs
+from boxoffice.observability.logs import log
 from boxoffice.observability.worker_metrics import forget_process, metrics_folder
 from boxoffice.platform.processes.file_limit import raise_file_limit
 from boxoffice.platform.processes.supervisor import ProcessGroup
@@ -29,7 +30,7 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     # Not above: who supervises workers, and comes back after a kill, does without half a second of it.
     import uvloop  # noqa: PLC0415 — costs time
 
-    telemetry.configure_logs(settings.observability)
+    logs.configure_logs(settings.observability)
     _require_private(settings)
     _allow_connections(settings)
     with ExitStack() as stack:
@@ -50,7 +51,7 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
         _spare_what_stays()
 
         def announce() -> None:
-            telemetry.log.info("serving", host=host, port=port)
+            log.info("serving", host=host, port=port)
 
         await serve_http(
             application.asgi,
@@ -76,7 +77,7 @@ def _require_private(settings: Settings) -> None:
 def _allow_connections(settings: Settings) -> None:
     files_max = raise_file_limit(settings.server.connections_max + _OTHER_FILES)
     if 0 <= files_max < settings.server.connections_max:
-        telemetry.log.warning(
+        log.warning(
             "file_limit_low", files_max=files_max, connections_max=settings.server.connections_max
         )
 
@@ -146,4 +147,4 @@ def stop_timeout_s(settings: Settings) -> float:
 
 
 def _say(text: str) -> None:
-    telemetry.log.info("supervisor", text=text)
+    log.info("supervisor", text=text)

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
+from boxoffice.http import metrics
 from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.server.address_limit import AddressLimit
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
+from boxoffice.observability.metrics import Tally
 from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.futures import TasklessFuture
 from boxoffice.settings import StreamSettings
@@ -237,7 +239,7 @@ class Channel:
             try:
                 subscriber.write(message)
             except Exception as error:  # the others get theirs whatever becomes of this one
-                telemetry.log.error("event_not_written", exc_info=error)
+                log.error("event_not_written", exc_info=error)
                 subscriber.drop()
         self._at += _PART
         if self._at >= len(members):
@@ -274,7 +276,7 @@ class Streams:
         self._open: dict[Subscriber, Channel] = {}
         self._by_client: dict[str, int] = {}
         self._by_address = AddressLimit(limits.per_address_max)
-        self._tallies: dict[str, telemetry.Tally] = {}
+        self._tallies: dict[str, Tally] = {}
         self._is_draining = False
         self._timer: asyncio.TimerHandle | None = None
         self._tick_s = min(_TICK_S, limits.lifetime_s / 4, limits.heartbeat_s / 4)
@@ -282,10 +284,10 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def tally(self, topic: str) -> telemetry.Tally:
+    def tally(self, topic: str) -> Tally:
         """Return what counts the events of a topic."""
         if topic not in self._tallies:
-            self._tallies[topic] = telemetry.Tally(telemetry.STREAM_EVENTS.labels(topic))
+            self._tallies[topic] = Tally(metrics.STREAM_EVENTS.labels(topic))
         return self._tallies[topic]
 
     def open(
@@ -321,8 +323,8 @@ class Streams:
             self._by_client[subscriber.client] = left
         else:
             del self._by_client[subscriber.client]
-        telemetry.STREAMS_OPEN.labels(channel.topic).dec()
-        telemetry.STREAMS_ENDED.labels(channel.topic, reason).inc()
+        metrics.STREAMS_OPEN.labels(channel.topic).dec()
+        metrics.STREAMS_ENDED.labels(channel.topic, reason).inc()
 
     def drain(self) -> None:
         """End all streams, and begin no more."""
@@ -370,7 +372,7 @@ class Streams:
         subscriber.ends_at = loop.time() + self._limits.lifetime_s * share
         self._open[subscriber] = channel
         self._by_client[subscriber.client] = self._by_client.get(subscriber.client, 0) + 1
-        telemetry.STREAMS_OPEN.labels(channel.topic).inc()
+        metrics.STREAMS_OPEN.labels(channel.topic).inc()
         if self._timer is None:
             self._timer = loop.call_later(self._tick_s, self._tick)
 

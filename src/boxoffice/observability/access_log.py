@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from boxoffice.observability import telemetry
+from boxoffice.observability import logs
+from boxoffice.observability.logs import log
+from boxoffice.observability.metrics import REQUEST_SECONDS, REQUESTS, tell_tallies
 
 _WRITE_AFTER_S = 0.1
 _WAITING_MAX = 512
@@ -50,7 +52,7 @@ class Kind(NamedTuple):
         }
 
 
-# Hears of so many answers of a kind, and how many of them took how long (`telemetry.FINE_SECONDS`).
+# Hears of so many answers of a kind, and how many of them took how long (`FINE_SECONDS`).
 Listener = Callable[[Kind, int, Mapping[int, int]], None]
 
 
@@ -91,7 +93,7 @@ class AccessLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        telemetry.tell_tallies()
+        tell_tallies()
         answers, self._waiting = self._waiting, []
         _count(answers, self._listener)
         if self._log_requests:
@@ -104,17 +106,17 @@ def _count(answers: Iterable[Answer], listener: Listener | None) -> None:
         times.setdefault(kind, []).append(seconds)
     for kind, seconds_of_kind in times.items():
         count = len(seconds_of_kind)
-        telemetry.REQUESTS.labels(kind.method, kind.route, str(kind.status), kind.code).inc(count)
-        steps = telemetry.REQUEST_SECONDS.labels(kind.route).observe_all(seconds_of_kind)
+        REQUESTS.labels(kind.method, kind.route, str(kind.status), kind.code).inc(count)
+        steps = REQUEST_SECONDS.labels(kind.route).observe_all(seconds_of_kind)
         if listener is not None:
             listener(kind, count, steps)
 
 
 def _log(answers: Sequence[Answer]) -> None:
-    out = telemetry.raw_lines
+    out = logs.raw_lines
     if out is None:
         for answer in answers:
-            telemetry.log.info("request", **_fields(answer))
+            log.info("request", **_fields(answer))
         return
     for part in _parts(_lines(answers)):
         out.write(part)

@@ -15,7 +15,7 @@ from pathlib import Path
 from prometheus_client import multiprocess
 from prometheus_client.mmap_dict import MmapedDict
 
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 
 # The sum of the dead, in a file of the form that the collector reads: the kind comes first.
 _ENDED = "ended"
@@ -81,7 +81,7 @@ def forget_process(folder: Path, pid: int) -> None:
                 _add(file, folder / f"{kind}_{_ENDED}.db")
     except OSError as error:
         # Whoever supervises workers goes on without their metrics.
-        telemetry.log.warning("worker_metrics_not_kept", error=str(error))
+        log.warning("worker_metrics_not_kept", error=str(error))
 
 
 def _add(file: Path, total: Path) -> None:

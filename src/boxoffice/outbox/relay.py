@@ -6,7 +6,7 @@ import random
 import asyncpg
 
 from boxoffice.errors import Unavailable
-from boxoffice.observability.telemetry import log
+from boxoffice.observability.logs import log
 from boxoffice.outbox.service import Relay
 from boxoffice.outbox.stream import Fenced
 from boxoffice.platform.postgres.database import Database

@@ -7,7 +7,7 @@ its `event_id`.
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from boxoffice.observability import telemetry
+from boxoffice.outbox import metrics
 from boxoffice.outbox.rules import Event, present
 from boxoffice.outbox.store import OutboxStore
 from boxoffice.outbox.stream import EventStream, Fenced
@@ -70,7 +70,7 @@ class Relay:
             raise
         self._batch_size = min(self._batch_max, self._batch_size * 2)
         await self._outbox.delete(events)
-        telemetry.EVENTS_RELAYED.inc(len(events))
+        metrics.EVENTS_RELAYED.inc(len(events))
         return len(events)
 
     async def release(self) -> None:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 
-from boxoffice.observability.telemetry import log
+from boxoffice.observability.logs import log
 
 # The answer may be wrong by half its round trip; the offset of before is better than a late one.
 _ROUND_TRIP_MAX_S = 1.0

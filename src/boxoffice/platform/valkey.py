@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any
 
+from prometheus_client import Counter
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,9 +24,10 @@ from redis.exceptions import (
 )
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.observability import telemetry
 from boxoffice.platform.tasks import cancellations, raise_if_cancelled
 from boxoffice.settings import ValkeySettings
+
+VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")
 
 _SUBSCRIPTIONS_MAX = 4
 # What a server answers that is a replica now: connect anew, and perhaps elsewhere.
@@ -166,7 +168,7 @@ class Valkey:
                 reply = await work
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed(time.monotonic())
-            telemetry.VALKEY_FAILURES.inc()
+            VALKEY_FAILURES.inc()
             if isinstance(error, _OTHER_ROLE):
                 await self._connect_anew()
             raise ValkeyAway(str(error)) from error

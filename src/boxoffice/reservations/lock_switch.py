@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 
 Mode = Literal["auto", "always", "off"]
 
@@ -55,7 +55,7 @@ class LockSwitch:
         if self._mode != "auto" or not self._has_peers():
             return
         if schedule_id not in self._hot_until:
-            telemetry.log.info("seat_lock_on", schedule_id=str(schedule_id))
+            log.info("seat_lock_on", schedule_id=str(schedule_id))
         self._hot_until[schedule_id] = self._clock() + self._hot_s
         self._hot_until.move_to_end(schedule_id)
         while len(self._hot_until) > _HOT_MAX:

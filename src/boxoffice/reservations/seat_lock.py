@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
-from boxoffice.observability import telemetry
 from boxoffice.platform.postgres.sql_files import read
 from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
+from boxoffice.reservations import metrics
 
 _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
 _SETTLE = Script("settle", read("boxoffice.reservations", "lua/settle.lua"))
@@ -77,11 +77,11 @@ class SeatLock:
         try:
             answers = await self._valkey.run(_CLAIM, _keys(schedule_id, seats), args)
         except ValkeyAway:
-            telemetry.SEAT_LOCK.labels("away").inc(len(claims))
+            metrics.SEAT_LOCK.labels("away").inc(len(claims))
             return [CLEAR] * len(claims)
         claimed = [_claimed(answer, seats) for answer in answers]
         for one in claimed:
-            telemetry.SEAT_LOCK.labels(one.answer.value).inc()
+            metrics.SEAT_LOCK.labels(one.answer.value).inc()
         return claimed
 
     async def settle(self, schedule_id: UUID, endings: Iterable[Ending]) -> None:
@@ -96,7 +96,7 @@ class SeatLock:
         try:
             await self._valkey.run(_SETTLE, seats, [self._ttl_ms, *ends])
         except ValkeyAway:
-            telemetry.SEAT_LOCK.labels("unsettled").inc(len(seats))
+            metrics.SEAT_LOCK.labels("unsettled").inc(len(seats))
 
     @staticmethod
     def taken_ms(hold_ttl_s: float) -> int:

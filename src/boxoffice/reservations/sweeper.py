@@ -11,8 +11,9 @@ import random
 from uuid import UUID
 
 from boxoffice.errors import Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.postgres.database import Database
+from boxoffice.reservations import metrics
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
@@ -28,7 +29,7 @@ async def sweep_once(store: ReservationStore, batch_max: int) -> int:
     for schedule_id in await store.lapsed_schedules():
         closed += await _close(store, schedule_id, batch_max)
     if closed:
-        telemetry.log.info("holds_expired", count=closed)
+        log.info("holds_expired", count=closed)
     return closed
 
 
@@ -73,18 +74,16 @@ async def _close(store: ReservationStore, schedule_id: UUID, batch_max: int) -> 
     except Unavailable:
         raise
     except Exception as error:  # the other schedules are not to wait for this one
-        telemetry.log.error(
-            "sweep_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error
-        )
-    telemetry.HOLDS_EXPIRED.inc(closed)
+        log.error("sweep_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error)
+    metrics.HOLDS_EXPIRED.inc(closed)
     return closed
 
 
 def _say_failure(error: Exception, failures: int) -> None:
     if isinstance(error, Unavailable):
-        telemetry.log.warning("sweep_failed", failures=failures, reason=str(error))
+        log.warning("sweep_failed", failures=failures, reason=str(error))
     else:
-        telemetry.log.error("sweep_failed", failures=failures, exc_info=error)
+        log.error("sweep_failed", failures=failures, exc_info=error)
 
 
 def _wait_after_failure_s(settings: Settings, failures: int) -> float:

@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.errors import ScheduleNotFound
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
+from boxoffice.observability.metrics import FINE_SECONDS
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.valkey import ValkeyAway
-from boxoffice.sales_stats import rules
+from boxoffice.sales_stats import metrics, rules
 from boxoffice.sales_stats.counters import Counters
 from boxoffice.sales_stats.meter import SHOP, Meter
 from boxoffice.sales_stats.rules import Point, Sums
@@ -93,7 +94,7 @@ class LiveFigures:
             schedule=schedule,
             totals=totals,
             shop=shop,
-            series=rules.series(steps, counted, sold, telemetry.FINE_SECONDS),
+            series=rules.series(steps, counted, sold, FINE_SECONDS),
             cost_s=cost_s,
         )
 
@@ -107,7 +108,7 @@ class LiveFigures:
             shop = (await self._counters.read(SHOP, last)).get(last.start, Sums())
         except ValkeyAway:
             return None, None
-        p95_ms = rules.percentile_ms(shop.times, telemetry.FINE_SECONDS, 0.95)
+        p95_ms = rules.percentile_ms(shop.times, FINE_SECONDS, 0.95)
         return counted, Traffic(requests=shop.requests / rules.STEP_S, p95_ms=p95_ms)
 
     async def hand_over(self) -> int:
@@ -120,7 +121,7 @@ class LiveFigures:
             try:
                 await self._counters.add(scope, step, sums)
             except ValkeyAway:
-                telemetry.FIGURES_DROPPED.inc()
+                metrics.FIGURES_DROPPED.inc()
             else:
                 handed += sums.requests if scope == SHOP else 0
         return handed
@@ -132,4 +133,4 @@ class LiveFigures:
             try:
                 await self.hand_over()
             except Exception as error:  # the figures outlive whatever one turn meets
-                telemetry.log.warning("figures_not_handed_over", error=repr(error))
+                log.warning("figures_not_handed_over", error=repr(error))

@@ -19,8 +19,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.seats import metrics
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.states import BLOCKED, PositionChange
 
@@ -147,7 +148,7 @@ class SeatChangeBus:
         except msgspec.DecodeError:
             self._reject(message)
             return
-        telemetry.SEAT_CHANGE_MESSAGES.labels("received").inc()
+        metrics.SEAT_CHANGE_MESSAGES.labels("received").inc()
         changes = [
             PositionChange(one.position, one.state, one.expires_at, one.version, one.person)
             for one in decoded
@@ -172,21 +173,21 @@ class SeatChangeBus:
             self._seat_maps.doubt_all()
             if not is_receiving:
                 self._has_lost = True
-                telemetry.log.warning("seat_change_bus_lost")
+                log.warning("seat_change_bus_lost")
             elif self._has_lost:
-                telemetry.log.info("seat_change_bus_restored")
+                log.info("seat_change_bus_restored")
 
     def _note_peer(self, sender: bytes, number: int) -> None:
         peer = self._peers.get(sender)
         if peer is None or number != peer.number + 1:
-            telemetry.SEAT_CHANGE_MESSAGES.labels("missed").inc()
+            metrics.SEAT_CHANGE_MESSAGES.labels("missed").inc()
             self._seat_maps.doubt_all()
         if peer is None:
             self._wanted.set()  # a newcomer is to know of this process soon
         self._peers[sender] = _Peer(number, self._clock())
 
     def _reject(self, message: bytes) -> None:
-        telemetry.SEAT_CHANGE_MESSAGES.labels("invalid").inc()
+        metrics.SEAT_CHANGE_MESSAGES.labels("invalid").inc()
         if len(message) < _WITH_SCHEDULE:
             self._seat_maps.doubt_all()
         elif message[1:_WITH_SCHEDULE] != _NO_SCHEDULE:
@@ -197,7 +198,7 @@ class SeatChangeBus:
         self._waiting.clear()
         self._waiting_count = 0
         self._number += 1
-        telemetry.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
+        metrics.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -216,9 +217,9 @@ class SeatChangeBus:
             try:
                 await self._valkey.command("PUBLISH", CHANNEL, head + _encode(changes))
             except ValkeyAway:
-                telemetry.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
+                metrics.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
             else:
-                telemetry.SEAT_CHANGE_MESSAGES.labels("sent").inc()
+                metrics.SEAT_CHANGE_MESSAGES.labels("sent").inc()
 
     async def _send_heartbeats(self) -> None:
         while True:
@@ -242,7 +243,7 @@ class SeatChangeBus:
             except ValkeyAway:
                 pass
             except Exception as error:  # the subscription outlives whatever one message brings
-                telemetry.log.error("seat_change_message_failed", exc_info=error)
+                log.error("seat_change_message_failed", exc_info=error)
             self._received_own_at = -math.inf
             self.check()
             await asyncio.sleep(backoff_s)

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from boxoffice.errors import ScheduleNotFound, Unavailable
-from boxoffice.observability.telemetry import log
+from boxoffice.observability.logs import log
 from boxoffice.seats.history import SeatHistory, Told
 from boxoffice.seats.seat_maps import SeatMaps
 

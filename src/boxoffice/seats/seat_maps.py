@@ -12,9 +12,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from boxoffice.errors import IntegrityError, ScheduleNotFound, Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.metrics import Tally
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.single_flight import SingleFlight
+from boxoffice.seats import metrics
 from boxoffice.seats.layout import (
     INLINE_SEATS_MAX,
     Layout,
@@ -54,8 +55,7 @@ __all__ = [
 ]
 
 _REFUSED, _UNKNOWN, _KNOWN_PERSON = (
-    telemetry.Tally(telemetry.SEAT_CACHE.labels(result))
-    for result in ("refused", "unknown", "known_person")
+    Tally(metrics.SEAT_CACHE.labels(result)) for result in ("refused", "unknown", "known_person")
 )
 _READS_MAX = 3
 # A larger hall is read for refusals only once the database has refused somebody there.
@@ -477,7 +477,7 @@ class SeatMaps:
             raise _LayoutOutdated
         before = sheet.watch.live.people_told if sheet.watch.live else b""
         reading = await compute(row.seats, lambda: _unpacked(row, before))
-        telemetry.SEAT_READ_SECONDS.observe(time.monotonic() - began)
+        metrics.SEAT_READ_SECONDS.observe(time.monotonic() - began)
         return reading
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.rooms import Rooms
 from boxoffice.waiting_room.rules import Counters, Notice, Room, State
@@ -218,7 +218,7 @@ class Followers:
         try:
             _send(reader, event("standing", _encode(told), _id(counters)))
         except Exception as error:  # the others hear theirs whatever becomes of this one
-            telemetry.log.error("event_not_written", exc_info=error)
+            log.error("event_not_written", exc_info=error)
             if reader.subscriber is not None:
                 reader.subscriber.drop()
 

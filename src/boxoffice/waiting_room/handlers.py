@@ -11,8 +11,9 @@ from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.waiting_room import metrics
 from boxoffice.waiting_room.engine.line import (
     Answers,
     Claim,
@@ -189,7 +190,7 @@ class EnterHandler:
             else:
                 refused[at] = SPENT
         let_in = [at for at in new if at not in refused and said.entries[at].word == "A"]
-        telemetry.WAITING_ROOM_ADMISSIONS.inc(len(let_in))
+        metrics.WAITING_ROOM_ADMISSIONS.inc(len(let_in))
         if refused:
             await self._take_out(room, said.now_ms, [claims[at] for at in refused])
         return refused
@@ -209,7 +210,7 @@ class EnterHandler:
         try:
             await self._line.leave(room.schedule_id, now_ms, "left", claims)
         except (ValkeyAway, LineLost) as error:
-            telemetry.log.warning("waiting_room_spent_number_not_removed", error=str(error))
+            log.warning("waiting_room_spent_number_not_removed", error=str(error))
 
 
 def _claim(room: Room, command: EnterCommand) -> Claim:

@@ -6,7 +6,7 @@ What was not written when Valkey is lost is known to its owners alone, who have 
 import asyncio
 from uuid import UUID
 
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.waiting_room.engine.line import Places
 from boxoffice.waiting_room.store import QueueStore
 
@@ -29,7 +29,7 @@ class JoinJournal:
     def note(self, schedule_id: UUID, given: Places) -> None:
         """Take what a batch was given."""
         if self._count > _WAITING_MAX:
-            telemetry.log.error("waiting_room_joins_dropped", count=self._count)
+            log.error("waiting_room_joins_dropped", count=self._count)
             self._waiting, self._count = {}, 0
         self._waiting.setdefault(schedule_id, []).append(given)
         self._count += len(given.numbers)
@@ -41,7 +41,7 @@ class JoinJournal:
             try:
                 await self.flush()
             except Exception as error:  # the journal outlives whatever one writing meets
-                telemetry.log.warning("waiting_room_joins_not_written", error=repr(error))
+                log.warning("waiting_room_joins_not_written", error=repr(error))
 
     async def flush(self) -> None:
         """Write what waits; raise what the database raises, and keep it then.

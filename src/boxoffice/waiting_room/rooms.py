@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.errors import Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room.engine.line import Line
@@ -105,7 +105,7 @@ class Rooms:
             found = await self._store.rooms(self._rooms_max)
             await self.leavers.read()
         if len(found) == self._rooms_max:
-            telemetry.log.error("waiting_rooms_limit_reached", rooms_max=self._rooms_max)
+            log.error("waiting_rooms_limit_reached", rooms_max=self._rooms_max)
         before, self._rooms = self._rooms, {room.schedule_id: room for room in found}
         for schedule_id in before.keys() - self._rooms.keys():
             self.on_news(schedule_id)
@@ -137,9 +137,9 @@ class Rooms:
                 await self.read_rooms()
                 await self._read_watched()
             except Unavailable as error:
-                telemetry.log.warning("waiting_rooms_not_read", error=str(error))
+                log.warning("waiting_rooms_not_read", error=str(error))
             except Exception as error:  # what a worker knows outlives whatever one reading meets
-                telemetry.log.error("waiting_rooms_not_read", exc_info=error)
+                log.error("waiting_rooms_not_read", exc_info=error)
 
     async def _read_watched(self) -> None:
         since = self._clock() - _WATCHED_FOR_S

@@ -19,10 +19,11 @@ from boxoffice.errors import (
     ScheduleNotFound,
     Unavailable,
 )
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
+from boxoffice.observability.metrics import Tally
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
-from boxoffice.waiting_room import rules, store
+from boxoffice.waiting_room import metrics, rules, store
 from boxoffice.waiting_room.engine import shuffle
 from boxoffice.waiting_room.engine.line import Claim, Line, LineLost
 from boxoffice.waiting_room.handlers import (
@@ -39,7 +40,7 @@ from boxoffice.waiting_room.rules import Counters, Notice, Room, RoomChange, Sta
 from boxoffice.waiting_room.store import Defaults, QueueStore
 from boxoffice.waiting_room.tickets import Pass, Ticket, Tickets
 
-_JOINED = telemetry.Tally(telemetry.WAITING_ROOM_JOINS)
+_JOINED = Tally(metrics.WAITING_ROOM_JOINS)
 # Who is next, or waits for Valkey, asks again soon.
 _SOON_S = 2
 
@@ -212,7 +213,7 @@ class WaitingRoom:
             await self._line.leave(schedule_id, int(self._now() * 1000), "paid", claims)
         except (ValkeyAway, LineLost) as error:
             # Silence frees them.
-            telemetry.log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
+            log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
 
     def surely_may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
         """Say whether this person may hold seats there, from memory; where not, `may_hold` says it.

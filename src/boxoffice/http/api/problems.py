@@ -20,7 +20,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api.headers import NO_STORE
 from boxoffice.http.api.statuses import STATUSES
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 
 MEDIA_TYPE = "application/problem+json"
 _INTERNAL = "internal"
@@ -57,7 +57,7 @@ def render(problem: Problem, request_id: str) -> Rendered:
 
 def render_bug(error: BaseException, request_id: str) -> Rendered:
     """Return an answer without details, and log the whole story under the request's id."""
-    telemetry.log.error("request_failed", request_id=request_id, exc_info=error)
+    log.error("request_failed", request_id=request_id, exc_info=error)
     detail = "It was logged."
     body = _body(_INTERNAL, "Something broke on our side.", 500, detail, request_id, {})
     return Rendered(500, _INTERNAL, body, {})

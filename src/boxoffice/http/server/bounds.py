@@ -8,6 +8,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from boxoffice.http import metrics
 from boxoffice.http.api.operation import STREAMING
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.http.server.framing import (
@@ -20,7 +21,6 @@ from boxoffice.http.server.pipelining import PipelinedProtocol
 from boxoffice.http.server.proxies import speaks_for_others
 from boxoffice.http.server.write_buffers import Unsent
 from boxoffice.http.streams import Stream, Subscriber, head
-from boxoffice.observability import telemetry
 
 # The refusal of a slow body goes out before the connection is closed.
 _BODY_GRACE_S = 1.0
@@ -257,7 +257,7 @@ class BoundedProtocol(PipelinedProtocol):
             self._refuse(self._refusal)
             return
         self._disarm()
-        telemetry.CONNECTIONS_ENDED.labels("not_http").inc()
+        metrics.CONNECTIONS_ENDED.labels("not_http").inc()
         super().send_400_response(msg)
         self._start_write_clock()
 
@@ -325,7 +325,7 @@ class BoundedProtocol(PipelinedProtocol):
 
     def _give_answer_up(self) -> None:
         self._stop_write_clock()
-        telemetry.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
+        metrics.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
         self.transport.abort()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -436,7 +436,7 @@ class BoundedProtocol(PipelinedProtocol):
             return
         self._disarm()
         if not self.transport.is_closing():
-            telemetry.CONNECTIONS_ENDED.labels(_REASONS[status]).inc()
+            metrics.CONNECTIONS_ENDED.labels(_REASONS[status]).inc()
             self.transport.write(_REFUSAL % status)
             self._close()
 

@@ -38,8 +38,8 @@ from boxoffice.http.api.operation import (
     take_body,
 )
 from boxoffice.http.streams import Stream
-from boxoffice.observability import telemetry
 from boxoffice.observability.access_log import AccessLog, Kind
+from boxoffice.observability.logs import log
 from boxoffice.platform.futures import TasklessFuture
 
 _TARGETS_MAX = 4_096
@@ -162,7 +162,7 @@ class Lane:
             try:
                 run.send(answer, rest)
             except Exception as error:  # the others get their answers whatever becomes of this one
-                telemetry.log.error("answer_not_sent", exc_info=error)
+                log.error("answer_not_sent", exc_info=error)
 
     def _look_up(self, method: bytes, target: bytes) -> Way | None:
         segments = target.decode("latin-1").split("/")

@@ -12,8 +12,8 @@ import uvicorn
 from boxoffice.http.server.connection import protocol
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams
-from boxoffice.observability import telemetry
 from boxoffice.observability.access_log import InFlight
+from boxoffice.observability.logs import log
 from boxoffice.settings import Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -109,6 +109,6 @@ async def _serving_metrics(
 
 async def _drain(server: uvicorn.Server, settings: Settings, in_flight: InFlight) -> None:
     in_flight.draining = True
-    telemetry.log.info("draining", in_flight=in_flight.count)
+    log.info("draining", in_flight=in_flight.count)
     await asyncio.sleep(settings.server.drain_delay_ms / 1000)
     server.should_exit = True

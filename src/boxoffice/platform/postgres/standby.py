@@ -4,10 +4,25 @@ import asyncio
 import math
 from dataclasses import dataclass
 
+from prometheus_client import Gauge
+
 from boxoffice.errors import Overloaded, Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
+
+STANDBYS = Gauge(
+    "boxoffice_standbys",
+    "Standbys that receive PostgreSQL's log, and those that commits wait for (NaN: not told).",
+    ("state",),
+    multiprocess_mode="livemostrecent",
+)
+
+COMMITS_SYNCHRONOUS = Gauge(
+    "boxoffice_commits_synchronous",
+    "1 where commits wait for a synchronous standby.",
+    multiprocess_mode="livemostrecent",
+)
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres")
 # Those of `synchronous_commit` that wait for a standby at all.
@@ -55,17 +70,17 @@ class StandbyWatch:
             try:
                 await self.look()
             except (Unavailable, Overloaded) as error:
-                telemetry.log.debug("standby_unknown", error=str(error))
+                log.debug("standby_unknown", error=str(error))
             await asyncio.sleep(self._every_s)
 
     async def look(self) -> Standby:
         """Look once, and say what has changed; raises what `Database.read` raises."""
         (row,) = await self._db.read(_QUERIES["standby"])
         seen = _standby(row)
-        telemetry.COMMITS_SYNCHRONOUS.set(seen.is_wanted)
-        telemetry.STANDBYS.labels("connected").set(seen.connected)
+        COMMITS_SYNCHRONOUS.set(seen.is_wanted)
+        STANDBYS.labels("connected").set(seen.connected)
         known = math.nan if seen.synchronous is None else seen.synchronous
-        telemetry.STANDBYS.labels("synchronous").set(known)
+        STANDBYS.labels("synchronous").set(known)
         if seen != self._last:
             _say(seen, self._last)
             self._last = seen
@@ -89,13 +104,13 @@ def _say(seen: Standby, before: Standby | None) -> None:
         "synchronous": seen.synchronous,
     }
     if not seen.is_heard:
-        telemetry.log.error("commits_not_heard", **fields)
+        log.error("commits_not_heard", **fields)
     if seen.is_missing:
-        telemetry.log.warning("standby_missing", **fields)
+        log.warning("standby_missing", **fields)
     elif seen.is_wanted:
-        telemetry.log.info("commits_synchronous", **fields)
+        log.info("commits_synchronous", **fields)
     elif before is not None and before.is_wanted:
         # As on a promoted server whose configuration was never given the setting.
-        telemetry.log.warning("commits_not_synchronous", **fields)
+        log.warning("commits_not_synchronous", **fields)
     else:
-        telemetry.log.info("commits_not_synchronous", **fields)
+        log.info("commits_not_synchronous", **fields)

@@ -14,12 +14,12 @@ from time import monotonic, perf_counter
 from uuid import UUID
 
 from boxoffice.errors import Problem, Unavailable
-from boxoffice.observability import telemetry
+from boxoffice.observability.logs import log
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
-from boxoffice.waiting_room import rules
+from boxoffice.waiting_room import metrics, rules
 from boxoffice.waiting_room.engine.line import PART_MAX, Beat, Line, LineFenced, LineLost, Orders
 from boxoffice.waiting_room.rooms import Rooms
 from boxoffice.waiting_room.rules import Allowance, Counters, Pace, Room
@@ -128,7 +128,7 @@ class Leader:
             await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
         finally:
             await cancel_and_wait([keeping])
-        telemetry.WAITING_ROOM_TICK_SECONDS.observe(perf_counter() - began_at)
+        metrics.WAITING_ROOM_TICK_SECONDS.observe(perf_counter() - began_at)
         self._show()
         await self._forget_left()
         return True
@@ -141,7 +141,7 @@ class Leader:
         try:
             await self._store.forget_left()
         except Unavailable as error:
-            telemetry.log.warning("waiting_room_departures_not_purged", error=str(error))
+            log.warning("waiting_room_departures_not_purged", error=str(error))
 
     async def _keep_lease(self) -> None:
         """Renew the lease during a beat: to make a long line anew takes longer than it lasts."""
@@ -150,7 +150,7 @@ class Leader:
             try:
                 await self._lease.keep()
             except Exception as error:  # whoever has it now fences this beat
-                telemetry.log.warning("waiting_room_lease_not_renewed", error=repr(error))
+                log.warning("waiting_room_lease_not_renewed", error=repr(error))
 
     async def _beat_one(self, room: Room, token: int) -> None:
         """Beat in one room; what goes wrong there stays there."""
@@ -163,7 +163,7 @@ class Leader:
                 # Also a line that is lost again while it is made anew: the next beat makes it.
                 self._say_away(room, error)
             except Exception as error:
-                telemetry.log.error(
+                log.error(
                     "waiting_room_tick_failed", schedule_id=str(room.schedule_id), exc_info=error
                 )
 
@@ -216,7 +216,7 @@ class Leader:
         if beat.out:
             await self._store.end(room.schedule_id, beat.out)
             for one in beat.out:
-                telemetry.WAITING_ROOM_EXITS.labels(one.why).inc()
+                metrics.WAITING_ROOM_EXITS.labels(one.why).inc()
             lead.recorded = max(lead.recorded, beat.let_go) + len(beat.out)
             lead.settling.append((self._clock() + rules.KNOWN_FOR_S, lead.recorded))
         # Few, because so many at most count for nobody when the line is lost; more while many come.
@@ -238,7 +238,7 @@ class Leader:
         await self._rooms.read_rooms()
         drawn = self._rooms.get(room.schedule_id) or room
         if not drawn.is_lobby:
-            telemetry.log.info(
+            log.info(
                 "waiting_room_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
             )
             lead.nobody = await self._nobodies(drawn)
@@ -263,8 +263,8 @@ class Leader:
         await self._line.rebuild(begun, token, now_ms, insiders, nobody, places)
         self._leads[schedule_id] = made = _Lead(begun.numbers_to, begun.joined, begun.called)
         made.closed_until = self._clock() + rules.KNOWN_FOR_S
-        telemetry.WAITING_ROOM_REBUILDS.inc()
-        telemetry.log.info("waiting_room_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
+        metrics.WAITING_ROOM_REBUILDS.inc()
+        log.info("waiting_room_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
 
     async def _nobodies(self, room: Room) -> list[int]:
         """Return the places in the gaps that nobody is known to have."""
@@ -275,22 +275,22 @@ class Leader:
         return list(rules.nobodies(room, known))
 
     def _show(self) -> None:
-        telemetry.WAITING_ROOM_LENGTH.set(sum(lead.waiting for lead in self._leads.values()))
-        telemetry.WAITING_ROOM_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
+        metrics.WAITING_ROOM_LENGTH.set(sum(lead.waiting for lead in self._leads.values()))
+        metrics.WAITING_ROOM_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
 
     async def release(self) -> None:
         """Give the lease back, so that another process leads with its next beat."""
         try:
             await self._lease.release()
         except Exception as error:  # the lease runs out by itself
-            telemetry.log.warning("waiting_room_lease_not_released", error=repr(error))
+            log.warning("waiting_room_lease_not_released", error=repr(error))
 
     def _say_away(self, room: Room, error: Exception) -> None:
         """Log an outage once for all rooms and beats that meet it, and again as long as it lasts."""
         if self._clock() < self._say_away_at:
             return
         self._say_away_at = self._clock() + _LOG_AWAY_EVERY_S
-        telemetry.log.warning(
+        log.warning(
             "waiting_room_tick_failed", schedule_id=str(room.schedule_id), error=repr(error)
         )
 
@@ -298,4 +298,4 @@ class Leader:
     def _say(error: Exception, failures: int) -> None:
         if failures % _LOG_OUTAGE_EVERY == 0:
             told = None if isinstance(error, Problem) else error
-            telemetry.log.warning("waiting_room_tick_failed", error=repr(error), exc_info=told)
+            log.warning("waiting_room_tick_failed", error=repr(error), exc_info=told)

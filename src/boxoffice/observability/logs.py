@@ -1,0 +1,130 @@
+"""Logs: events have static names and carry their data in fields."""
+
+import io
+import logging
+import sys
+from typing import Any, BinaryIO, TextIO
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from boxoffice.settings import ObservabilitySettings
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+LOG_LOST = Counter(
+    "boxoffice_log_lost_total", "Parts of the log that could not be written, and are lost."
+)
+
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+# Where lines of JSON go that somebody else has encoded; None where the log has another form, or another
+# level than `info`.
+raw_lines: BinaryIO | None = None
+
+
+class _Lossy(io.RawIOBase):
+    """Writes to `out` what it takes, and loses the rest: nobody fails because nobody listens.
+
+    A log whose reader is gone or whose disk is full would otherwise end whatever has something to say:
+    a request, a drain, a task that was about to wait an outage out.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        super().__init__()
+        # Not through its buffer: what cannot be written would stay in the way of all that follows.
+        self._out: Any = getattr(out, "raw", out)
+        self._is_cut = False
+
+    def writable(self) -> bool:
+        """It always is."""
+        return True
+
+    def write(self, part: Any) -> int:
+        """Write `part`, or lose what is left of it; return its length in either case."""
+        whole = bytes(part)
+        left = b"\n" + whole if self._is_cut else whole
+        try:
+            while left:
+                # None where a pipe that does not block is full.
+                written: int = self._out.write(left) or 0
+                if not written:
+                    break
+                left = left[written:]
+                self._is_cut = bool(left)
+        except (OSError, ValueError):
+            pass  # ValueError: somebody has closed it.
+        if left:
+            LOG_LOST.inc()
+        return len(whole)
+
+
+def configure_logs(settings: ObservabilitySettings, stream: TextIO | None = None) -> None:
+    """Send one line per event to `stream` (standard output): JSON, or text for people.
+
+    A line that cannot be written is lost, and counted.
+    """
+    global raw_lines  # noqa: PLW0603 — like structlog's own configuration, one for the process
+    given = stream or sys.stdout
+    given.flush()
+    lines = io.BufferedWriter(_Lossy(given.buffer))
+    out = io.TextIOWrapper(lines, given.encoding, given.errors, write_through=True)
+    level = _LEVELS[settings.log_level]
+    raw_lines = lines if settings.log_format == "json" and level <= logging.INFO else None
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    logger_factory: Any
+    rendering: list[Any]
+    if settings.log_format == "json":
+        rendering = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_encode_json),
+        ]
+        logger_factory = structlog.BytesLoggerFactory(file=lines)
+    else:
+        rendering = [_console_renderer(is_colored=given.isatty())]
+        logger_factory = structlog.PrintLoggerFactory(file=out)
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=logger_factory,
+        cache_logger_on_first_use=True,
+    )
+    _configure_libraries(out, max(level, logging.WARNING), shared, rendering)
+
+
+def _console_renderer(*, is_colored: bool) -> structlog.dev.ConsoleRenderer:
+    # The default shows local variables in tracebacks, and with them passwords.
+    plain = structlog.dev.plain_traceback
+    return structlog.dev.ConsoleRenderer(colors=is_colored, exception_formatter=plain)
+
+
+def _configure_libraries(out: TextIO, level: int, shared: list[Any], rendering: list[Any]) -> None:
+    """Give what libraries log the form of our own lines."""
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *rendering,
+                _as_text,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+def _as_text(_logger: Any, _method: str, line: Any) -> str:
+    return line.decode() if isinstance(line, bytes) else str(line)
+
+
+def _encode_json(event: object, default: Any = None, **_: object) -> bytes:
+    return msgspec.json.encode(event, enc_hook=default or str)

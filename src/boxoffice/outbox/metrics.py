@@ -1,0 +1,5 @@
+"""Metrics of the outbox."""
+
+from prometheus_client import Counter
+
+EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
