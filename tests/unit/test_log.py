@@ -27,7 +27,7 @@ class _Disk(io.RawIOBase):
 
 def test_a_line_that_was_cut_off_does_not_spoil_the_next_one() -> None:
     disk = _Disk()
-    lines = io.BufferedWriter(logs._Lossy(disk))  # type: ignore[arg-type]
+    lines = io.BufferedWriter(logs._LossyWriter(disk))  # type: ignore[arg-type]
     lost = logs.LOG_LOST._value.get()
     for space_bytes, line in ((8, b"whole\n"), (3, b"cut off\n"), (0, b"lost\n"), (99, b"next\n")):
         disk.space_bytes += space_bytes
@@ -42,5 +42,5 @@ def test_a_pipe_that_does_not_block_and_is_full_loses_lines() -> None:
         def write(self, part: Any) -> None:
             return None
 
-    lines = logs._Lossy(Full())  # type: ignore[arg-type]
+    lines = logs._LossyWriter(Full())  # type: ignore[arg-type]
     assert lines.write(b"lost\n") == 5

@@ -22,7 +22,7 @@ from boxoffice.http import metrics
 from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability.logs import log
-from boxoffice.observability.metrics import Tally
+from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.futures import TasklessFuture
 from boxoffice.settings import StreamSettings
@@ -130,7 +130,7 @@ class Subscriber:
     def send(self, message: bytes) -> None:
         """Send an encoded event to this one alone; it may overtake what the channel is writing."""
         if not self.is_over:
-            self._channel.tally.count += 1
+            self._channel.counter.count += 1
             self._transport.write(message)
 
     def write(self, message: bytes) -> None:
@@ -176,7 +176,7 @@ class Channel:
         self, streams: "Streams", topic: str, on_empty: Callable[[], None] | None = None
     ) -> None:
         self.streams = streams
-        self.tally = streams.tally(topic)
+        self.counter = streams.counter(topic)
         self.topic = topic
         self.sent_at = 0.0
         self._on_empty = on_empty
@@ -195,7 +195,7 @@ class Channel:
         if len(self._waiting) >= _WAITING_MAX:
             self.end("slow")
             return
-        self.tally.count += len(self._members)
+        self.counter.count += len(self._members)
         self._post(message)
 
     def beat(self) -> None:
@@ -276,7 +276,7 @@ class Streams:
         self._open: dict[Subscriber, Channel] = {}
         self._by_client: dict[str, int] = {}
         self._by_address = AddressLimit(limits.per_address_max)
-        self._tallies: dict[str, Tally] = {}
+        self._counters: dict[str, BufferedCounter] = {}
         self._is_draining = False
         self._timer: asyncio.TimerHandle | None = None
         self._tick_s = min(_TICK_S, limits.lifetime_s / 4, limits.heartbeat_s / 4)
@@ -284,11 +284,11 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def tally(self, topic: str) -> Tally:
+    def counter(self, topic: str) -> BufferedCounter:
         """Return what counts the events of a topic."""
-        if topic not in self._tallies:
-            self._tallies[topic] = Tally(metrics.STREAM_EVENTS.labels(topic))
-        return self._tallies[topic]
+        if topic not in self._counters:
+            self._counters[topic] = BufferedCounter(metrics.STREAM_EVENTS.labels(topic))
+        return self._counters[topic]
 
     def open(
         self, stream: Stream, transport: asyncio.Transport, answer_head: bytes, address: str

@@ -15,7 +15,7 @@ import msgspec
 
 from boxoffice.observability import logs
 from boxoffice.observability.logs import log
-from boxoffice.observability.metrics import REQUEST_SECONDS, REQUESTS, tell_tallies
+from boxoffice.observability.metrics import REQUEST_SECONDS, REQUESTS, flush_counters
 
 _WRITE_AFTER_S = 0.1
 _WAITING_MAX = 512
@@ -93,7 +93,7 @@ class AccessLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        tell_tallies()
+        flush_counters()
         answers, self._waiting = self._waiting, []
         _count(answers, self._listener)
         if self._log_requests:

@@ -15,37 +15,36 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 LOG_LOST = Counter(
-    "boxoffice_log_lost_total", "Parts of the log that could not be written, and are lost."
+    "boxoffice_log_lost_total", "Parts of the log that could not be written and were dropped."
 )
 
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-# Where lines of JSON go that somebody else has encoded; None where the log has another form, or another
-# level than `info`.
+# Takes lines of JSON that the access log has encoded; None where the log is not JSON or its level is
+# above `info`.
 raw_lines: BinaryIO | None = None
 
 
-class _Lossy(io.RawIOBase):
-    """Writes to `out` what it takes, and loses the rest: nobody fails because nobody listens.
+class _LossyWriter(io.RawIOBase):
+    """Writes to `out` what it takes, and drops and counts the rest.
 
-    A log whose reader is gone or whose disk is full would otherwise end whatever has something to say:
-    a request, a drain, a task that was about to wait an outage out.
+    Otherwise a full disk or a closed pipe would fail the request, the drain or the task that logs.
     """
 
     def __init__(self, out: BinaryIO) -> None:
         super().__init__()
-        # Not through its buffer: what cannot be written would stay in the way of all that follows.
+        # Unbuffered: a buffer would keep what cannot be written, and block every later line.
         self._out: Any = getattr(out, "raw", out)
         self._is_cut = False
 
     def writable(self) -> bool:
-        """It always is."""
+        """Return True."""
         return True
 
     def write(self, part: Any) -> int:
-        """Write `part`, or lose what is left of it; return its length in either case."""
+        """Write `part`, drop what `out` does not take, and return the length of `part`."""
         whole = bytes(part)
         left = b"\n" + whole if self._is_cut else whole
         try:
@@ -57,7 +56,7 @@ class _Lossy(io.RawIOBase):
                 left = left[written:]
                 self._is_cut = bool(left)
         except (OSError, ValueError):
-            pass  # ValueError: somebody has closed it.
+            pass  # ValueError: the stream is closed.
         if left:
             LOG_LOST.inc()
         return len(whole)
@@ -66,12 +65,12 @@ class _Lossy(io.RawIOBase):
 def configure_logs(settings: ObservabilitySettings, stream: TextIO | None = None) -> None:
     """Send one line per event to `stream` (standard output): JSON, or text for people.
 
-    A line that cannot be written is lost, and counted.
+    A line that cannot be written is dropped and counted.
     """
     global raw_lines  # noqa: PLW0603 — like structlog's own configuration, one for the process
     given = stream or sys.stdout
     given.flush()
-    lines = io.BufferedWriter(_Lossy(given.buffer))
+    lines = io.BufferedWriter(_LossyWriter(given.buffer))
     out = io.TextIOWrapper(lines, given.encoding, given.errors, write_through=True)
     level = _LEVELS[settings.log_level]
     raw_lines = lines if settings.log_format == "json" and level <= logging.INFO else None
@@ -107,7 +106,7 @@ def _console_renderer(*, is_colored: bool) -> structlog.dev.ConsoleRenderer:
 
 
 def _configure_libraries(out: TextIO, level: int, shared: list[Any], rendering: list[Any]) -> None:
-    """Give what libraries log the form of our own lines."""
+    """Format the log lines of libraries like our own."""
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

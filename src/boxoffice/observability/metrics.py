@@ -1,4 +1,4 @@
-"""Metrics of requests, and kinds of metrics that cost little on a hot path."""
+"""Metrics of requests, and metric types that are cheap on a hot path."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,31 +8,31 @@ from prometheus_client import Counter, Histogram
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class Tally:
-    """Counts in a plain number for a counter on a hot path, which hears of it with `tell_tallies`."""
+class BufferedCounter:
+    """Counts in a plain number, for a hot path; `flush_counters` adds the number to the metric."""
 
     def __init__(self, counter: Counter) -> None:
         self.count = 0
         self._counter = counter
-        _tallies.append(self)
+        _buffered.append(self)
 
-    def tell(self) -> None:
-        """Let the counter hear of what was counted since the last time."""
+    def flush(self) -> None:
+        """Add what was counted since the last flush to the metric."""
         count, self.count = self.count, 0
         if count:
             self._counter.inc(count)
 
 
-_tallies: list[Tally] = []
+_buffered: list[BufferedCounter] = []
 
 
-def tell_tallies() -> None:
-    """Let the counters hear of what was counted beside them."""
-    for tally in _tallies:
-        tally.tell()
+def flush_counters() -> None:
+    """Flush every buffered counter of the process; to be called before metrics are read."""
+    for counter in _buffered:
+        counter.flush()
 
 
-# Steps into which each bucket is cut for figures that are finer than the metrics.
+# Steps per bucket, for statistics that are finer than the metric.
 _FINER = 4
 
 
@@ -51,7 +51,7 @@ FINE_SECONDS = _finer(SECONDS)
 
 
 class Timings(Histogram):
-    """A histogram over `SECONDS` that takes many observations at once, for a fraction of the price."""
+    """A histogram over `SECONDS` that takes many observations at once, at a fraction of their cost."""
 
     def observe_all(self, seconds: Sequence[float]) -> dict[int, int]:
         """Observe each of `seconds`; return how many fell into which step of `FINE_SECONDS`."""

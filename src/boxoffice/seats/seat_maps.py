@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from boxoffice.errors import IntegrityError, ScheduleNotFound, Unavailable
-from boxoffice.observability.metrics import Tally
+from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.seats import metrics
@@ -55,7 +55,8 @@ __all__ = [
 ]
 
 _REFUSED, _UNKNOWN, _KNOWN_PERSON = (
-    Tally(metrics.SEAT_CACHE.labels(result)) for result in ("refused", "unknown", "known_person")
+    BufferedCounter(metrics.SEAT_CACHE.labels(result))
+    for result in ("refused", "unknown", "known_person")
 )
 _READS_MAX = 3
 # A larger hall is read for refusals only once the database has refused somebody there.

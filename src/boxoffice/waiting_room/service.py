@@ -20,7 +20,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.observability.logs import log
-from boxoffice.observability.metrics import Tally
+from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
@@ -40,7 +40,7 @@ from boxoffice.waiting_room.rules import Counters, Notice, Room, RoomChange, Sta
 from boxoffice.waiting_room.store import Defaults, QueueStore
 from boxoffice.waiting_room.tickets import Pass, Ticket, Tickets
 
-_JOINED = Tally(metrics.WAITING_ROOM_JOINS)
+_JOINED = BufferedCounter(metrics.WAITING_ROOM_JOINS)
 # Who is next, or waits for Valkey, asks again soon.
 _SOON_S = 2
 
