@@ -57,11 +57,11 @@ from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits
 from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import Cooldown, ReservationStore
-from boxoffice.sales_stats import routes as figures_routes
-from boxoffice.sales_stats.counters import Counters
-from boxoffice.sales_stats.meter import Meter
-from boxoffice.sales_stats.service import LiveFigures
-from boxoffice.sales_stats.store import FiguresStore
+from boxoffice.sales_stats import routes as sales_stats_routes
+from boxoffice.sales_stats.service import SalesStats
+from boxoffice.sales_stats.store import SalesStatsStore
+from boxoffice.sales_stats.traffic_counter import TrafficCounter
+from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats.change_bus import SeatChangeBus
 from boxoffice.seats.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
@@ -111,7 +111,7 @@ class Application:
     clock: DatabaseClock
     reservations: Reservations
     payments: Payments
-    figures: LiveFigures
+    sales_stats: SalesStats
     queue: Queue
     group_commit: GroupCommit
     document: dict[str, Any]
@@ -213,7 +213,7 @@ async def _refreshing(
         "standby": StandbyWatch(servers.db, settings.database.standby_look_ms / 1000).run,
         "token_keys": application.accounts.tokens.keep_fresh,
         "seat_change_bus": application.seat_change_bus.run,
-        "figures": application.figures.run,
+        "sales_stats": application.sales_stats.run,
         "queue_rooms": application.queue.rooms.keep_fresh,
         "queue_leader": application.queue.leader.run,
         "queue_journal": application.queue.journal.run,
@@ -275,9 +275,13 @@ def _compose(
     reservations = _reservations(settings, servers, seat_maps, publisher, queue.service)
     payments = _payments(settings, servers, providers, seat_maps, publisher, queue.service)
     dependencies = _route_dependencies(settings, accounts)
-    meter = Meter(clock.now, settings.sales_stats.figures_schedules_max)
-    figures = LiveFigures(
-        settings.sales_stats, FiguresStore(servers.db), Counters(servers.valkey), meter, clock.now
+    traffic_counter = TrafficCounter(clock.now, settings.sales_stats.sales_stats_schedules_max)
+    sales_stats = SalesStats(
+        settings.sales_stats,
+        SalesStatsStore(servers.db),
+        TrafficStore(servers.valkey),
+        traffic_counter,
+        clock.now,
     )
     streams = Streams(limits_of(settings.streams))
     routes = [
@@ -286,7 +290,7 @@ def _compose(
         *reservation_routes.routes(reservations, dependencies),
         *payment_routes.routes(payments, seat_maps, dependencies),
         *web_routes.routes(dependencies, clock.now),
-        *figures_routes.routes(figures, dependencies),
+        *sales_stats_routes.routes(sales_stats, dependencies),
         *backoffice_routes.routes(Backoffice(BackofficeStore(servers.db)), dependencies),
         *audit_routes.routes(
             AuditRuns(servers.db, settings.audit.audit_again_after_s), dependencies
@@ -297,7 +301,9 @@ def _compose(
         ),
     ]
     access_log = AccessLog(
-        InFlight(), log_requests=settings.observability.log_requests, listener=meter.hear
+        InFlight(),
+        log_requests=settings.observability.log_requests,
+        listener=traffic_counter.record,
     )
     document = openapi.document(routes, VERSION)
     return Application(
@@ -313,7 +319,7 @@ def _compose(
         clock,
         reservations,
         payments,
-        figures,
+        sales_stats,
         queue,
         servers.group_commit,
         document,

@@ -216,8 +216,8 @@ class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
 class SalesStatsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Live statistics of a sale."""
 
-    figures_cache_ms: Milliseconds = 1_000
-    figures_schedules_max: Count = 64
+    sales_stats_cache_ms: Milliseconds = 1_000
+    sales_stats_schedules_max: Count = 64
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):

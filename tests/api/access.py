@@ -113,7 +113,7 @@ MATRIX = {
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
     "GET /v1/admin/activity": looked_at(),
-    "GET /v1/admin/schedules/{schedule_id}/figures": looked_at("schedule_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/stats": looked_at("schedule_not_found"),
     "GET /v1/admin/schedules/{schedule_id}/reservations": looked_at("schedule_not_found"),
     "GET /v1/admin/reservations/{reservation_id}": looked_at("reservation_not_found"),
     "GET /v1/admin/audit": operators(200),

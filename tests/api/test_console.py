@@ -44,22 +44,22 @@ def until(look: Callable[[], bool]) -> None:
 
 
 def watch(person: Person, sale: Sale, query: str = "") -> dict[str, Any]:
-    """The figures of a sale."""
-    path = f"/v1/admin/schedules/{sale.schedule_id}/figures?{query}"
-    figures: dict[str, Any] = expect(person.api.get(path), 200).json
-    return figures
+    """The stats of a sale."""
+    path = f"/v1/admin/schedules/{sale.schedule_id}/stats?{query}"
+    stats: dict[str, Any] = expect(person.api.get(path), 200).json
+    return stats
 
 
-def asked(figures: dict[str, Any]) -> tuple[int, Counter[str]]:
+def asked(stats: dict[str, Any]) -> tuple[int, Counter[str]]:
     """How many calls the series counts, and what was refused why."""
-    calls = sum(round(point["requests"] * figures["step_s"]) for point in figures["series"])
+    calls = sum(round(point["requests"] * stats["step_s"]) for point in stats["series"])
     refusals: Counter[str] = Counter()
-    for point in figures["series"]:
+    for point in stats["series"]:
         refusals.update(point["refusals"])
     return calls, refusals
 
 
-def test_figures_are_those_of_all_processes(start: Start) -> None:
+def test_stats_are_those_of_all_processes(start: Start) -> None:
     one, two = start(), start()
     organizer, buyer, other = make_organizer(one), rich(one.api), rich(one.api)
     sale = on_sale(organizer, 10)
@@ -74,17 +74,17 @@ def test_figures_are_those_of_all_processes(start: Start) -> None:
     refused(two.api.get(f"/v1/schedules/{missing}/seats"), "schedule_not_found")
 
     until(lambda: asked(watch(organizer, sale))[0] >= 7)
-    figures = watch(organizer, sale)
-    assert asked(figures) == (7, Counter({"seat_taken": 3}))
-    assert (sum(point["holds"] for point in figures["series"]), figures["sales"]) == (3, 3)
-    assert sum(point["sales"] for point in figures["series"]) == 3
-    assert figures["revenue"] == {"amount": 330_000, "currency": "KRW"}
-    assert sum(point["revenue"] for point in figures["series"]) == 330_000
-    assert figures["seats"] == {"available": 7, "held": 0, "sold": 3, "blocked": 0}
-    assert any(point["p95_ms"] for point in figures["series"])
-    assert len(figures["series"]) == 120
+    stats = watch(organizer, sale)
+    assert asked(stats) == (7, Counter({"seat_taken": 3}))
+    assert (sum(point["holds"] for point in stats["series"]), stats["sales"]) == (3, 3)
+    assert sum(point["sales"] for point in stats["series"]) == 3
+    assert stats["revenue"] == {"amount": 330_000, "currency": "KRW"}
+    assert sum(point["revenue"] for point in stats["series"]) == 330_000
+    assert stats["seats"] == {"available": 7, "held": 0, "sold": 3, "blocked": 0}
+    assert any(point["p95_ms"] for point in stats["series"])
+    assert len(stats["series"]) == 120
     # How busy the whole shop is, is for who runs it.
-    assert figures["shop"] is None
+    assert stats["shop"] is None
     operator = make_organizer(one, "operator")
     assert watch(operator, sale)["shop"]["requests"] >= 0
 
@@ -108,15 +108,15 @@ def test_without_valkey_what_was_asked_is_unknown_and_what_was_sold_is_not(alone
         "method": "wallet",
     }
     expect(buyer.api.keyed("/v1/payments", order), 201)
-    figures = watch(organizer, sale)
-    assert (figures["sales"], figures["seats"]["sold"], figures["shop"]) == (1, 1, None)
-    assert {point["requests"] for point in figures["series"]} == {None}
+    stats = watch(organizer, sale)
+    assert (stats["sales"], stats["seats"]["sold"], stats["shop"]) == (1, 1, None)
+    assert {point["requests"] for point in stats["series"]} == {None}
 
 
-def test_figures_are_for_the_organizer(
+def test_stats_are_for_the_organizer(
     organizer: Person, second_organizer: Person, buyer: Person, sale: Sale
 ) -> None:
-    path = f"/v1/admin/schedules/{sale.schedule_id}/figures"
+    path = f"/v1/admin/schedules/{sale.schedule_id}/stats"
     refused(second_organizer.api.get(path), "schedule_not_found")
     refused(buyer.api.get(path), "forbidden")
     assert len(watch(organizer, sale, "window_s=60")["series"]) == 12

@@ -31,7 +31,7 @@ LOOK_ONLY = {
     "boxoffice/audit/queries.sql": "each check is a guard as a whole",
     "boxoffice/audit/runs.sql": "when the audit runs",
     "boxoffice/audit/snapshot.sql": "that one audit runs at a time",
-    "boxoffice/sales_stats/queries.sql": "figures for the organizer; whose they are is listed",
+    "boxoffice/sales_stats/queries.sql": "sales statistics for the organizer; whose they are is listed",
     "boxoffice_loadtest/measurement/queries.sql": "figures of a measurement",
     "boxoffice/platform/postgres/migrations.sql": "what the schema lacks",
     "boxoffice/platform/postgres/queries.sql": "the clock, the sessions, an empty message",

@@ -19,7 +19,7 @@ from boxoffice.catalog import store as catalog
 from boxoffice.catalog.rules import NewSeat
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.sales_stats.store import FiguresStore
+from boxoffice.sales_stats.store import SalesStatsStore
 from boxoffice.seats.store import SeatStore
 from boxoffice.waiting_room.store import QueueStore
 from tests.support.hall import Hall, open_hall
@@ -239,7 +239,7 @@ async def test_nobody_sees_another_organizers_concerts(
         lambda what, who: store.own_concert(who, what),
         store.concert_status,
         store.own_schedule,
-        FiguresStore(db).schedule,
+        SalesStatsStore(db).schedule,
     ]
     for ask in asked:
         assert await ask(here, here) is not None
@@ -269,7 +269,7 @@ async def test_an_operator_sees_everybodys_concerts(db: Database, mine: Hall, ot
     assert await store.own_schedule(there, None) == OwnSchedule(there, "CLOSED")
     assert await BackofficeStore(db).is_own(there, None)
     rooms = QueueStore(db)
-    for ask in (FiguresStore(db).schedule, rooms.sale):
+    for ask in (SalesStatsStore(db).schedule, rooms.sale):
         assert await ask(here, None) == await ask(here, here) is not None
         assert await ask(uuid4(), None) is None
 

@@ -169,23 +169,23 @@ async def test_an_error_that_nobody_caught_is_told(visit: Visit) -> None:
     visitor.errors.clear()
 
 
-async def test_a_console_whose_figures_cannot_be_read_says_whose_fault_it_is(
+async def test_a_console_whose_stats_cannot_be_read_says_whose_fault_it_is(
     visit: Visit, seller: Person
 ) -> None:
     sale = on_sale(seller, 10)
     visitor = await visit(person=seller, expected=["TypeError", "ERR_"])
-    figures = re.compile(r"/figures\?")
+    stats = re.compile(r"/stats\?")
 
     async def answer(route: Route) -> None:
         await route.fulfill(json={"at": "2026-01-01T00:00:00Z"})
 
-    await visitor.page.route(figures, answer)
+    await visitor.page.route(stats, answer)
     await visitor.open(f"/organizer/schedules/{sale.schedule_id}")
     await expect(visitor.page.get_by_text(OURS)).to_be_visible()
     await expect(visitor.page.get_by_text("No news since")).to_be_hidden()
-    await visitor.page.unroute(figures)
+    await visitor.page.unroute(stats)
     await expect(visitor.page.locator(".tiles")).to_be_visible()
-    await visitor.page.route(figures, lambda route: route.abort())
+    await visitor.page.route(stats, lambda route: route.abort())
     await expect(visitor.page.get_by_text("No news since")).to_be_visible()
 
 

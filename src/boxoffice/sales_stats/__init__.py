@@ -1,5 +1,5 @@
-"""The live figures of a schedule, for its organizer: what is asked, what is refused, what is sold.
+"""Live statistics of a sale for its organizer: traffic, refusals, holds, sales.
 
-Requests are counted by each worker beside its metrics and summed in Valkey, holds and money are read
-from PostgreSQL. Nothing here decides anything, and nothing is done on the way of a request.
+Each worker counts requests with its metrics and flushes the sums to Valkey; holds and money are read
+from PostgreSQL. Nothing here decides anything, and counting adds no work to a request.
 """

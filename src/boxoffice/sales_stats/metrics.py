@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter
 
-FIGURES_DROPPED = Counter(
-    "boxoffice_figures_dropped_total", "Sums for the live figures that Valkey did not take."
+DROPPED = Counter(
+    "boxoffice_sales_stats_dropped_total",
+    "Traffic sums for sales statistics that Valkey did not accept.",
 )

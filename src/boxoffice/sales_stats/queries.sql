@@ -1,8 +1,7 @@
--- Every statement of the figures room. They read, and nobody buys less while they do.
+-- Statements of the sales statistics. They only read, and take no row locks.
 
 -- name: schedule
--- What the figures of a schedule need to know of it; none where it is not this
--- organizer's. Without one it may be anybody's.
+-- The terms of a schedule of this organizer; of any organizer where $2 is null.
 SELECT s.status, s.currency, s.hold_ttl_s
   FROM schedules s
   JOIN concerts c ON c.concert_id = s.concert_id
@@ -30,8 +29,8 @@ SELECT n.available, n.held, n.sold, n.blocked, p.sales, p.revenue
  ) p;
 
 -- name: sold_by_step
--- Holds and sales of a schedule since $2, by steps of $4 seconds since 1970. Reservations from the id $3
--- on are read: ids are in the order of time, so that what is long over is not read again.
+-- Holds and sales of a schedule since $2, by steps of $4 seconds since 1970. Only reservations from the
+-- id $3 on are read: ids are ordered by time, so older rows need no scan.
 WITH recent AS MATERIALIZED (
     SELECT r.created_at, r.closed_at, r.status, r.amount_minor
       FROM reservations r

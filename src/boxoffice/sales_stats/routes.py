@@ -1,4 +1,4 @@
-"""The live figures over HTTP, for organizers."""
+"""The statistics of a sale over HTTP, for organizers."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,10 +13,10 @@ from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operati
 from boxoffice.platform.values import Money
 from boxoffice.sales_stats import rules
 from boxoffice.sales_stats.rules import Point
-from boxoffice.sales_stats.service import Figures, LiveFigures, Traffic
+from boxoffice.sales_stats.service import SalesStats, ScheduleStats, Traffic
 
 
-class FiguresQuery(msgspec.Struct, frozen=True, kw_only=True):
+class StatsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """How far the series goes back."""
 
     window_s: Annotated[
@@ -38,13 +38,12 @@ class SeatCounts(msgspec.Struct, frozen=True, kw_only=True):
     blocked: int
 
 
-class FiguresOut(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a schedule.
+class SalesStatsOut(msgspec.Struct, frozen=True, kw_only=True):
+    """The statistics of a schedule.
 
-    `sales` are payments, `revenue` what was paid. `shop` is of all calls of people to the whole shop in
-    the last step; it is for operators, and null for an organizer. `series` has a point for every
-    `step_s` seconds; the calls that are counted in it are those whose address names the schedule. What
-    was asked is null where it is not known.
+    `sales` counts payments, `revenue` sums them. `shop` is the traffic of the whole shop in the last
+    step: for operators, null for organizers. `series` has a point for every `step_s` seconds and counts
+    the calls whose path names the schedule. Traffic is null where it is not known.
     """
 
     schedule_id: UUID
@@ -58,10 +57,10 @@ class FiguresOut(msgspec.Struct, frozen=True, kw_only=True):
     series: list[Point]
 
 
-class AdminFigures:
-    """`/v1/admin/schedules/{schedule_id}/figures`."""
+class AdminStats:
+    """`/v1/admin/schedules/{schedule_id}/stats`."""
 
-    def __init__(self, service: LiveFigures, dependencies: RouteDependencies) -> None:
+    def __init__(self, service: SalesStats, dependencies: RouteDependencies) -> None:
         self.dependencies = dependencies
         self._service = service
 
@@ -69,23 +68,23 @@ class AdminFigures:
         "Watch a sale",
         path={"schedule_id": SCHEDULE_ID},
         role=SELLERS,
-        query=FiguresQuery,
-        returns=FiguresOut,
+        query=StatsQuery,
+        returns=SalesStatsOut,
     )
-    async def on_get(self, call: Call[None, FiguresQuery]) -> Reply:
-        """At most a second old, of a huge hall a few; true for all processes together."""
+    async def on_get(self, call: Call[None, StatsQuery]) -> Reply:
+        """Counts all processes together. At most a second old; a few seconds for a huge hall."""
         schedule_id = call.ids["schedule_id"]
         whose = readable_by(call.caller)
-        figures = await self._service.read(whose, schedule_id, call.query.window_s)
-        return Reply(_present(schedule_id, figures))
+        stats = await self._service.read(whose, schedule_id, call.query.window_s)
+        return Reply(_present(schedule_id, stats))
 
 
-def _present(schedule_id: UUID, figures: Figures) -> FiguresOut:
-    totals = figures.totals
-    return FiguresOut(
+def _present(schedule_id: UUID, stats: ScheduleStats) -> SalesStatsOut:
+    totals = stats.totals
+    return SalesStatsOut(
         schedule_id=schedule_id,
-        at=figures.at,
-        status=figures.schedule.status,
+        at=stats.at,
+        status=stats.schedule.status,
         seats=SeatCounts(
             available=totals.available,
             held=totals.held,
@@ -93,13 +92,13 @@ def _present(schedule_id: UUID, figures: Figures) -> FiguresOut:
             blocked=totals.blocked,
         ),
         sales=totals.sales,
-        revenue=Money(totals.revenue, figures.schedule.currency),
-        shop=figures.shop,
+        revenue=Money(totals.revenue, stats.schedule.currency),
+        shop=stats.shop,
         step_s=rules.STEP_S,
-        series=figures.series,
+        series=stats.series,
     )
 
 
-def routes(service: LiveFigures, dependencies: RouteDependencies) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
-    return [("/v1/admin/schedules/{schedule_id}/figures", AdminFigures(service, dependencies))]
+def routes(service: SalesStats, dependencies: RouteDependencies) -> list[tuple[str, object]]:
+    """Return the resources of this module by URI template."""
+    return [("/v1/admin/schedules/{schedule_id}/stats", AdminStats(service, dependencies))]

@@ -1,6 +1,6 @@
-"""How figures are counted and what is made of them, from values alone.
+"""How traffic is counted, and how the series is computed: pure.
 
-Time goes in steps of `STEP_S` seconds since 1970, by the database's clock, so that all pods agree.
+Steps last `STEP_S` seconds and are counted from 1970 by the database's clock, so that pods agree.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +10,11 @@ from math import ceil
 import msgspec
 
 STEP_S = 5
-# Steps whose sums live under one key in Valkey.
+# Steps stored under one key in Valkey.
 STEPS_PER_KEY = 60
-# A worker hands its sums over every second; then a step is complete.
+# Workers flush every second, so a step is complete this much later.
 SETTLED_AFTER_S = 2.0
-# How far back figures are read; who asks for less gets the end of it, so that few readings serve all.
+# Windows that are read; a shorter request gets the end of one, so that few readings serve all.
 WINDOWS_S = (60, 600, 3_600)
 WINDOW_MIN_S, WINDOW_MAX_S = WINDOWS_S[0], WINDOWS_S[-1]
 OK = "ok"
@@ -23,8 +23,8 @@ _CODE = "c:"
 _TIME = "t:"
 
 
-class Sums(msgspec.Struct):
-    """Answers of one step: by code, and by how long they took (step of the finer buckets)."""
+class TrafficSums(msgspec.Struct):
+    """Answers of one step, counted by code and by latency bucket."""
 
     codes: dict[str, int] = msgspec.field(default_factory=dict)
     times: dict[int, int] = msgspec.field(default_factory=dict)
@@ -40,24 +40,24 @@ class Sums(msgspec.Struct):
         for at, number in times.items():
             self.times[at] = self.times.get(at, 0) + number
 
-    def merge(self, other: "Sums") -> None:
-        """Count the answers of `other` too."""
+    def merge(self, other: "TrafficSums") -> None:
+        """Add the answers of `other`."""
         for code, count in other.codes.items():
             self.codes[code] = self.codes.get(code, 0) + count
         for at, number in other.times.items():
             self.times[at] = self.times.get(at, 0) + number
 
     def fields(self) -> dict[str, int]:
-        """Return them as named counters, as Valkey keeps them."""
+        """Return the counts as named counters, as stored in Valkey."""
         named = {f"{_CODE}{code}": count for code, count in self.codes.items()}
         return named | {f"{_TIME}{at}": count for at, count in self.times.items()}
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of the series; `requests`, `p95_ms` and `refusals` are None where nobody counted.
+    """One step of the series; `requests`, `p95_ms` and `refusals` are None where nothing was counted.
 
     `requests` are per second; `refusals` by code; `holds`, `sales` and `revenue` (minor units) are of
-    this step. `p95_ms` is None too where nothing was asked.
+    this step. `p95_ms` is also None without requests.
     """
 
     at: datetime
@@ -89,7 +89,7 @@ def starts_at(step: int) -> datetime:
 
 
 def read_window(window_s: int) -> int:
-    """Return the window that is read for one that is asked for, up to `WINDOW_MAX_S`."""
+    """Return the shortest window of `WINDOWS_S` that covers `window_s`."""
     return next(read for read in WINDOWS_S if read >= window_s)
 
 
@@ -99,18 +99,18 @@ def steps_in(window_s: int) -> int:
 
 
 def window(now_s: float, window_s: int) -> range:
-    """Return the steps of the last `window_s` seconds that are over and handed over."""
+    """Return the steps of the last `window_s` seconds that are complete and flushed."""
     end = step_of(now_s - SETTLED_AFTER_S)
     return range(end - steps_in(window_s), end)
 
 
 def key_of(step: int) -> int:
-    """Return the number of the key under which a step's sums live."""
+    """Return the number of the key that stores a step's sums."""
     return step // STEPS_PER_KEY
 
 
 def keys_of(steps: range) -> range:
-    """Return the numbers of the keys under which the sums of `steps` live."""
+    """Return the numbers of the keys that store the sums of `steps`."""
     return range(key_of(steps.start), key_of(steps.stop - 1) + 1)
 
 
@@ -119,14 +119,14 @@ def field_of(step: int, name: str) -> str:
     return f"{step}:{name}"
 
 
-def sums_by_step(fields: Iterable[tuple[str, int]]) -> dict[int, Sums]:
-    """Return the sums by step that named counters stand for; what is not ours is left out."""
-    found: dict[int, Sums] = {}
+def sums_by_step(fields: Iterable[tuple[str, int]]) -> dict[int, TrafficSums]:
+    """Parse named counters to sums by step; unknown names are skipped."""
+    found: dict[int, TrafficSums] = {}
     for field, count in fields:
         step, _, name = field.partition(":")
         if not step.isdigit():
             continue
-        sums = found.setdefault(int(step), Sums())
+        sums = found.setdefault(int(step), TrafficSums())
         if name.startswith(_CODE):
             sums.codes[name.removeprefix(_CODE)] = count
         elif name.startswith(_TIME) and name.removeprefix(_TIME).isdigit():
@@ -137,10 +137,10 @@ def sums_by_step(fields: Iterable[tuple[str, int]]) -> dict[int, Sums]:
 def percentile_ms(
     times: Mapping[int, int], bounds_s: Sequence[float], share: float
 ) -> float | None:
-    """Return the time within which `share` of the answers came, in milliseconds; None without any.
+    """Return the latency percentile `share` in milliseconds; None without answers.
 
-    `times` counts answers by bucket of `bounds_s` (upper bounds in seconds), and within one they are
-    taken to be spread evenly. What is above the last bound counts as that bound.
+    `times` counts answers by bucket of `bounds_s` (upper bounds in seconds). Answers are interpolated
+    linearly within a bucket; those above the last bound count as that bound.
     """
     total = sum(times.values())
     if total == 0:
@@ -159,21 +159,26 @@ def percentile_ms(
 
 def series(
     steps: range,
-    counted: Mapping[int, Sums] | None,
+    counted: Mapping[int, TrafficSums] | None,
     sold: Iterable[Sold],
     bounds_s: Sequence[float],
 ) -> list[Point]:
-    """Return one point per step; `counted` is None where nobody knows what was asked."""
+    """Return one point per step; `counted` is None where the traffic is not known."""
     sales = {one.step: one for one in sold}
     return [
         _point(
-            step, None if counted is None else counted.get(step, Sums()), sales.get(step), bounds_s
+            step,
+            None if counted is None else counted.get(step, TrafficSums()),
+            sales.get(step),
+            bounds_s,
         )
         for step in steps
     ]
 
 
-def _point(step: int, sums: Sums | None, sold: Sold | None, bounds_s: Sequence[float]) -> Point:
+def _point(
+    step: int, sums: TrafficSums | None, sold: Sold | None, bounds_s: Sequence[float]
+) -> Point:
     p95_ms = None if sums is None else percentile_ms(sums.times, bounds_s, 0.95)
     return Point(
         at=starts_at(step),
@@ -186,6 +191,6 @@ def _point(step: int, sums: Sums | None, sold: Sold | None, bounds_s: Sequence[f
     )
 
 
-def refusals_of(sums: Sums) -> dict[str, int]:
-    """Return how often what was answered instead of success."""
+def refusals_of(sums: TrafficSums) -> dict[str, int]:
+    """Return the number of answers by error code."""
     return {code: count for code, count in sorted(sums.codes.items()) if code != OK}

@@ -1,4 +1,4 @@
-"""The use case of the figures, and the turn in which a worker hands its own over."""
+"""Reads the statistics of a sale, and flushes this worker's traffic sums to Valkey."""
 
 import asyncio
 import time
@@ -14,74 +14,76 @@ from boxoffice.observability.metrics import FINE_SECONDS
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.sales_stats import metrics, rules
-from boxoffice.sales_stats.counters import Counters
-from boxoffice.sales_stats.meter import SHOP, Meter
-from boxoffice.sales_stats.rules import Point, Sums
-from boxoffice.sales_stats.store import FiguresStore, OwnSchedule, Totals
+from boxoffice.sales_stats.rules import Point, TrafficSums
+from boxoffice.sales_stats.store import SalesStatsStore, ScheduleTerms, Totals
+from boxoffice.sales_stats.traffic_counter import SHOP, TrafficCounter
+from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.settings import SalesStatsSettings
 
-_HAND_OVER_EVERY_S = 1.0
-# Reading the figures takes at most this part of the time, however large the hall and many the watchers.
+_FLUSH_EVERY_S = 1.0
+# Reading takes at most this share of a worker's time, whatever the size of the hall.
 _SHARE_OF_TIME = 1 / 20
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls of people in the last settled step: per second, and the time of 95 of a hundred."""
+    """Calls of people in the last settled step: requests per second, and the 95th percentile."""
 
     requests: float
     p95_ms: float | None
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a schedule; `series` is None-filled where Valkey did not tell what was asked."""
+class ScheduleStats(msgspec.Struct, frozen=True, kw_only=True):
+    """The statistics of a schedule; traffic is None where Valkey did not answer."""
 
     at: datetime
-    schedule: OwnSchedule
+    schedule: ScheduleTerms
     totals: Totals
     shop: Traffic | None
     series: list[Point]
     cost_s: float
 
 
-class LiveFigures:
-    """Reads figures, one reading for all who watch, and keeps the reading as long as it is dear."""
+class SalesStats:
+    """Reads statistics, caches them in proportion to what reading cost, and flushes traffic sums."""
 
     def __init__(
         self,
         settings: SalesStatsSettings,
-        store: FiguresStore,
-        counters: Counters,
-        meter: Meter,
+        store: SalesStatsStore,
+        traffic_store: TrafficStore,
+        traffic_counter: TrafficCounter,
         now_s: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._counters = counters
-        self._meter = meter
+        self._traffic_store = traffic_store
+        self._traffic_counter = traffic_counter
         self._now_s = now_s
         self._clock = clock
-        cache_s = settings.figures_cache_ms / 1000
-        self._read: Cache[tuple[UUID, int, OwnSchedule], Figures] = Cache(
+        cache_s = settings.sales_stats_cache_ms / 1000
+        self._read: Cache[tuple[UUID, int, ScheduleTerms], ScheduleStats] = Cache(
             self._load,
-            ttl_s=lambda figures: max(cache_s, figures.cost_s / _SHARE_OF_TIME),
-            weight_max=settings.figures_schedules_max,
+            ttl_s=lambda stats: max(cache_s, stats.cost_s / _SHARE_OF_TIME),
+            weight_max=settings.sales_stats_schedules_max,
             clock=clock,
         )
 
-    async def read(self, organizer_id: UUID | None, schedule_id: UUID, window_s: int) -> Figures:
-        """Return the figures of a schedule of this organizer; raise `ScheduleNotFound`.
+    async def read(
+        self, organizer_id: UUID | None, schedule_id: UUID, window_s: int
+    ) -> ScheduleStats:
+        """Return the statistics of a schedule of this organizer; raise `ScheduleNotFound`.
 
-        Those of the whole shop are for who asks as None, about anybody's schedule.
+        None as the organizer reads any schedule, with the traffic of the whole shop.
         """
         schedule = await self._store.schedule(schedule_id, organizer_id)
         if schedule is None:
             raise ScheduleNotFound
-        figures = await self._read.get((schedule_id, rules.read_window(window_s), schedule))
-        series = figures.series[-rules.steps_in(window_s) :]
-        shop = figures.shop if organizer_id is None else None
-        return msgspec.structs.replace(figures, series=series, shop=shop)
+        stats = await self._read.get((schedule_id, rules.read_window(window_s), schedule))
+        series = stats.series[-rules.steps_in(window_s) :]
+        shop = stats.shop if organizer_id is None else None
+        return msgspec.structs.replace(stats, series=series, shop=shop)
 
-    async def _load(self, key: tuple[UUID, int, OwnSchedule]) -> Figures:
+    async def _load(self, key: tuple[UUID, int, ScheduleTerms]) -> ScheduleStats:
         schedule_id, window_s, schedule = key
         started_at, now_s = self._clock(), self._now_s()
         steps = rules.window(now_s, window_s)
@@ -89,7 +91,7 @@ class LiveFigures:
         sold = await self._store.sold(schedule_id, steps, schedule.hold_ttl_s)
         cost_s = self._clock() - started_at
         counted, shop = await self._counted(str(schedule_id), steps)
-        return Figures(
+        return ScheduleStats(
             at=datetime.fromtimestamp(now_s, UTC),
             schedule=schedule,
             totals=totals,
@@ -100,37 +102,37 @@ class LiveFigures:
 
     async def _counted(
         self, scope: str, steps: range
-    ) -> "tuple[dict[int, Sums] | None, Traffic | None]":
-        """Return what was asked about a schedule, and of the shop; None where Valkey is away."""
+    ) -> "tuple[dict[int, TrafficSums] | None, Traffic | None]":
+        """Return the traffic of a schedule and of the shop; None where Valkey is away."""
         last = steps[-1:]
         try:
-            counted = dict(await self._counters.read(scope, steps))
-            shop = (await self._counters.read(SHOP, last)).get(last.start, Sums())
+            counted = dict(await self._traffic_store.read(scope, steps))
+            shop = (await self._traffic_store.read(SHOP, last)).get(last.start, TrafficSums())
         except ValkeyAway:
             return None, None
         p95_ms = rules.percentile_ms(shop.times, FINE_SECONDS, 0.95)
         return counted, Traffic(requests=shop.requests / rules.STEP_S, p95_ms=p95_ms)
 
-    async def hand_over(self) -> int:
-        """Add what this worker has counted to everybody's sums; return how many calls that was.
+    async def flush(self) -> int:
+        """Add this worker's sums to those in Valkey; return how many calls were added.
 
-        What cannot be handed over is dropped: it is missing in a chart and nowhere else.
+        Sums that Valkey does not accept are dropped: they are missing in a chart and nowhere else.
         """
-        handed = 0
-        for (scope, step), sums in self._meter.take().items():
+        flushed = 0
+        for (scope, step), sums in self._traffic_counter.drain().items():
             try:
-                await self._counters.add(scope, step, sums)
+                await self._traffic_store.add(scope, step, sums)
             except ValkeyAway:
-                metrics.FIGURES_DROPPED.inc()
+                metrics.DROPPED.inc()
             else:
-                handed += sums.requests if scope == SHOP else 0
-        return handed
+                flushed += sums.requests if scope == SHOP else 0
+        return flushed
 
     async def run(self) -> None:
-        """Hand over every second until cancelled."""
+        """Flush every second until cancelled."""
         while True:
-            await asyncio.sleep(_HAND_OVER_EVERY_S)
+            await asyncio.sleep(_FLUSH_EVERY_S)
             try:
-                await self.hand_over()
-            except Exception as error:  # the figures outlive whatever one turn meets
-                log.warning("figures_not_handed_over", error=repr(error))
+                await self.flush()
+            except Exception as error:  # one failed flush does not end the loop
+                log.warning("sales_stats_flush_failed", error=repr(error))

@@ -1,4 +1,4 @@
-"""The statements of the figures: named SQL in, frozen types out."""
+"""Statements about sales: named SQL in, frozen types out."""
 
 from uuid import UUID
 
@@ -10,13 +10,13 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.sales_stats.rules import STEP_S, Sold, starts_at
 
 _SQL = sql_files.load("boxoffice.sales_stats")
-# Ids of reservations are made by pods, and a pod's clock may be wrong by this much before a hold of
-# its own is missing in a chart. It is never missing in the totals.
+# Reservation ids carry the time of a pod's clock. A clock that is further off loses holds in the
+# series, never in the totals.
 _SKEW_S = 3_600
 
 
-class OwnSchedule(msgspec.Struct, frozen=True):
-    """What the figures of a schedule need to know of it."""
+class ScheduleTerms(msgspec.Struct, frozen=True):
+    """The fields of a schedule that its statistics need."""
 
     status: str
     currency: str
@@ -34,19 +34,19 @@ class Totals(msgspec.Struct, frozen=True):
     revenue: int
 
 
-class FiguresStore:
-    """Reads what became of the seats of one schedule."""
+class SalesStatsStore:
+    """Reads the seats and payments of one schedule."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> OwnSchedule | None:
+    async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> ScheduleTerms | None:
         """Return a schedule of this organizer, with None of anybody."""
         row = await self._db.read_one(_SQL["schedule"], schedule_id, organizer_id)
-        return None if row is None else OwnSchedule(**row)
+        return None if row is None else ScheduleTerms(**row)
 
     async def totals(self, schedule_id: UUID) -> Totals:
-        """Return what is, since the beginning."""
+        """Return the totals since the sale began."""
         (row,) = await self._db.read(_SQL["totals"], schedule_id)
         return Totals(**row)
 

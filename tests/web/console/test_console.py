@@ -312,7 +312,7 @@ async def test_a_lost_answer_is_looked_up(enter: Enter, organizer: Person) -> No
     await expect(visitor.page.get_by_label("Title")).to_have_value("Lost")
 
 
-async def test_without_news_the_last_figures_stay(
+async def test_without_news_the_last_stats_stay(
     enter: Enter, organizer: Person, sold: tuple[Sale, str]
 ) -> None:
     sale, _ = sold
@@ -322,10 +322,10 @@ async def test_without_news_the_last_figures_stay(
     page = visitor.page
     tile = page.locator(".tile", has_text="Sold")
     await expect(tile).to_contain_text("2")
-    await page.route("**/figures*", lambda route: route.abort())
+    await page.route("**/stats*", lambda route: route.abort())
     await expect(page.get_by_text("No news since")).to_be_visible()
     await expect(tile).to_contain_text("2")
-    await page.unroute("**/figures*")
+    await page.unroute("**/stats*")
     await expect(page.get_by_text("No news since")).to_be_hidden()
 
 
@@ -450,14 +450,14 @@ async def test_no_number_wraps_and_none_leaves_its_tile(
 
     async def many(route: Route) -> None:
         answer = await route.fetch()
-        figures = await answer.json()
-        figures["revenue"]["amount"] = 9_876_543_210_000
-        figures["sales"] = 98_765_432
-        for point in figures["series"]:
+        stats = await answer.json()
+        stats["revenue"]["amount"] = 9_876_543_210_000
+        stats["sales"] = 98_765_432
+        for point in stats["series"]:
             point["revenue"] = 9_876_543_210_000
-        await route.fulfill(json=figures)
+        await route.fulfill(json=stats)
 
-    await page.route("**/figures?*", many)
+    await page.route("**/stats?*", many)
     await expect(page.locator(".tile", has_text="Revenue")).to_contain_text("₩9,876,543,210,000")
     assert await page.evaluate(_WRAPPED) == []
     assert await visitor.overflow_px() <= 0

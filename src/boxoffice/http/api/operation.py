@@ -242,7 +242,7 @@ def path_ids(op: Operation, params: Mapping[str, str]) -> dict[str, Any]:
 def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
     """Return the id by which answers of `op` are counted apart, or empty."""
     if op.roles:
-        return ""  # Those who look at the figures are not to be in them.
+        return ""  # Readers of the sales statistics are not counted in them.
     return next((str(ids[name]) for name, path in op.path.items() if path.counted_apart), "")
 
 

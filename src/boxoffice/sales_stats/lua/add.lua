@@ -1,8 +1,8 @@
--- Adds one worker's counters to everybody's, and lets them go when nobody can want them any more.
+-- Adds one worker's counters to the shared ones and extends their expiry.
 --
--- KEYS[1]  the hash of counters, boxoffice:figures:{scope}:<number>
--- ARGV[1]  after how many milliseconds it may go
--- ARGV[2…] pairs of a counter's name and what is to be added
+-- KEYS[1]  the hash of counters, boxoffice:sales_stats:{scope}:<number>
+-- ARGV[1]  time to live in milliseconds
+-- ARGV[2…] pairs of counter name and increment
 
 for at = 2, #ARGV, 2 do
   redis.call('HINCRBY', KEYS[1], ARGV[at], ARGV[at + 1])

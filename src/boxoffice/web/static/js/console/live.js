@@ -29,7 +29,7 @@ async function keepReading(id, signal, board) {
     if (document.visibilityState === "visible") {
       try {
         const room = hasQueue ? get(`${path}/queue`, options).catch((error) => { hasQueue = isPassing(error); return null; }) : null;
-        board.show(await get(`${path}/figures?window_s=${WINDOW_S}`, options), await room);
+        board.show(await get(`${path}/stats?window_s=${WINDOW_S}`, options), await room);
       } catch (error) {
         if (signal.aborted) return;
         board.fail(error);
@@ -44,7 +44,7 @@ function isPassing(error) {
 }
 
 class Board {
-  #figures = null;
+  #stats = null;
   #shownAt = "";
   #currency;
   #state = h("p", { class: "notice warn", role: "status", hidden: true });
@@ -76,12 +76,12 @@ class Board {
   }
 
   /** Shows a reading, and the waiting room where there is one. */
-  show(figures, room) {
-    this.#figures = figures;
-    const { seats, series, shop } = figures;
+  show(stats, room) {
+    this.#stats = stats;
+    const { seats, series, shop } = stats;
     put(this.#tiles, [
       [t("live.sold"), number(seats.sold)], [t("live.held"), number(seats.held)], [t("live.available"), number(seats.available)],
-      [t("live.sales"), number(figures.sales)], [t("live.revenue"), money(figures.revenue.amount, figures.revenue.currency), "money"],
+      [t("live.sales"), number(stats.sales)], [t("live.revenue"), money(stats.revenue.amount, stats.revenue.currency), "money"],
       ...(room && room.mode !== "off" ? [[t("live.waiting"), number(room.waiting)], [t("live.inside"), number(room.inside)]] : []),
     ].map(([name, value, kind = ""]) => h("div", { class: `tile card ${kind}` }, h("dt", {}, name), h("dd", { class: "number" }, value))));
     this.#showSeats(seats);
@@ -90,9 +90,9 @@ class Board {
     this.#showRefusals(series);
     this.#say(series.some(({ requests }) => requests !== null) ? "" : t("live.unknown"));
     const speed = shop && t("live.shop", { requests: shop.requests, p95: shop.p95_ms === null ? "–" : Math.round(shop.p95_ms * 10) / 10 });
-    put(this.#foot, t("live.at", { when: timeOfDay(figures.at) }), " ", speed);
+    put(this.#foot, t("live.at", { when: timeOfDay(stats.at) }), " ", speed);
     this.#showTable();
-    this.#shownAt = figures.at;
+    this.#shownAt = stats.at;
   }
 
   /** Says that there is no news, and whose fault it is; what is shown stays. */
@@ -128,10 +128,10 @@ class Board {
   }
 
   #showTable() {
-    if (!this.#details.open || !this.#figures) return;
+    if (!this.#details.open || !this.#stats) return;
     const names = [t("live.time"), t("live.requests"), t("live.p95"), t("live.holds"), t("live.sales"), t("live.revenue")];
     const known = (value) => (value === null ? "–" : number(value));
-    const rows = this.#figures.series.slice(-TABLE_ROWS).reverse().map((point) => [
+    const rows = this.#stats.series.slice(-TABLE_ROWS).reverse().map((point) => [
       timeOfDay(point.at), known(point.requests), known(point.p95_ms), number(point.holds), number(point.sales), money(point.revenue, this.#currency)]);
     put(this.#table, table(names, rows, t("live.table"), "dense"));
   }

@@ -1,6 +1,6 @@
-"""The sums of all workers, in Valkey: what is lost there is missing in a chart and nowhere else.
+"""Traffic sums of all workers, in Valkey. Lost sums are missing in a chart and nowhere else.
 
-A call that was not answered is not repeated, so that nothing is counted twice.
+An unanswered call is not retried, so that nothing is counted twice.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from boxoffice.sales_stats.rules import (
     STEP_S,
     STEPS_PER_KEY,
     WINDOW_MAX_S,
-    Sums,
+    TrafficSums,
     field_of,
     key_of,
     keys_of,
@@ -22,21 +22,21 @@ _ADD = Script("add", sql_files.read("boxoffice.sales_stats", "lua/add.lua"))
 _KEEP_MS = (WINDOW_MAX_S + 2 * STEPS_PER_KEY * STEP_S) * 1000
 
 
-class Counters:
+class TrafficStore:
     """Adds and reads sums; raises `ValkeyAway` and nothing else."""
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
 
-    async def add(self, scope: str, step: int, sums: Sums) -> None:
+    async def add(self, scope: str, step: int, sums: TrafficSums) -> None:
         """Add the sums of one worker."""
         args: list[str | bytes | int] = [_KEEP_MS]
         for name, count in sums.fields().items():
             args += [field_of(step, name), count]
         await self._valkey.run(_ADD, [_key(scope, key_of(step))], args)
 
-    async def read(self, scope: str, steps: range) -> Mapping[int, Sums]:
-        """Return the sums of all workers by step; a step in which nothing was asked is missing."""
+    async def read(self, scope: str, steps: range) -> Mapping[int, TrafficSums]:
+        """Return the sums of all workers by step; a step without requests is missing."""
         fields: list[tuple[str, int]] = []
         for number in keys_of(steps):
             reply = await self._valkey.command("HGETALL", _key(scope, number))
@@ -45,7 +45,7 @@ class Counters:
 
 
 def _key(scope: str, number: int) -> str:
-    return f"boxoffice:figures:{{{scope}}}:{number}"
+    return f"boxoffice:sales_stats:{{{scope}}}:{number}"
 
 
 def _pairs(reply: object) -> list[tuple[bytes, bytes]]:

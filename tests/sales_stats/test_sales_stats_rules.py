@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from boxoffice.observability.access_log import Kind
 from boxoffice.observability.metrics import FINE_SECONDS, REQUEST_SECONDS
 from boxoffice.sales_stats import rules
-from boxoffice.sales_stats.meter import SHOP, Meter
-from boxoffice.sales_stats.rules import Sold, Sums
+from boxoffice.sales_stats.rules import Sold, TrafficSums
+from boxoffice.sales_stats.traffic_counter import SHOP, TrafficCounter
 
 _TIMES = st.lists(st.floats(0.000_01, 9.9), min_size=1, max_size=200)
 
@@ -60,7 +60,7 @@ def test_the_metrics_count_what_the_steps_count(seconds: list[float]) -> None:
     st.sampled_from(["ok", "seat_taken"]),
 )
 def test_counters_come_back_as_they_went(found: dict[int, tuple[int, int]], code: str) -> None:
-    sums = {step: Sums({code: count}, {at: count}) for step, (count, at) in found.items()}
+    sums = {step: TrafficSums({code: count}, {at: count}) for step, (count, at) in found.items()}
     fields = [
         (rules.field_of(step, name), count)
         for step, one in sums.items()
@@ -70,7 +70,9 @@ def test_counters_come_back_as_they_went(found: dict[int, tuple[int, int]], code
 
 
 def test_what_is_not_ours_is_left_out() -> None:
-    assert rules.sums_by_step([("x", 1), ("7:t:x", 1), ("7:c:ok", 2)]) == {7: Sums({"ok": 2})}
+    assert rules.sums_by_step([("x", 1), ("7:t:x", 1), ("7:c:ok", 2)]) == {
+        7: TrafficSums({"ok": 2})
+    }
 
 
 def test_a_step_is_shown_once_it_is_handed_over() -> None:
@@ -98,28 +100,30 @@ def test_a_worker_keeps_a_bounded_number_of_schedules() -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    meter = Meter(lambda: 1_000.0, schedules_max=3)
+    traffic_counter = TrafficCounter(lambda: 1_000.0, schedules_max=3)
     asked = [f"schedule-{rng.randrange(50)}" for _ in range(500)]
     for scope in asked:
-        meter.hear(Kind("GET", "/v1/seats", 200, "ok", scope), 2, {0: 2})
-    meter.hear(Kind("GET", "/readyz", 200, "ok"), 9, {0: 9})
-    sums = meter.take()
+        traffic_counter.record(Kind("GET", "/v1/seats", 200, "ok", scope), 2, {0: 2})
+    traffic_counter.record(Kind("GET", "/readyz", 200, "ok"), 9, {0: 9})
+    sums = traffic_counter.drain()
     assert sums[SHOP, 200].requests == 2 * len(asked)
     assert len(sums) == 2 * (3 + 1)
     for (scope, _), one in sums.items():
         if scope != SHOP:
             assert one.requests == 2 * asked.count(scope)
-    assert meter.take() == {}
+    assert traffic_counter.drain() == {}
 
 
 def test_a_schedule_that_nobody_has_is_not_counted_apart() -> None:
-    meter = Meter(lambda: 1_000.0, 4)
+    traffic_counter = TrafficCounter(lambda: 1_000.0, 4)
     for made_up in range(100):
         for status, code in ((400, "invalid"), (401, "unauthenticated"), (429, "too_many")):
-            meter.hear(Kind("POST", "/v1/holds", status, code, f"made up {made_up}"), 1, {0: 1})
-    meter.hear(Kind("POST", "/v1/holds", 409, "seat_taken", "real"), 1, {0: 1})
-    meter.hear(Kind("POST", "/v1/holds", 401, "unauthenticated", "real"), 1, {0: 1})
+            traffic_counter.record(
+                Kind("POST", "/v1/holds", status, code, f"made up {made_up}"), 1, {0: 1}
+            )
+    traffic_counter.record(Kind("POST", "/v1/holds", 409, "seat_taken", "real"), 1, {0: 1})
+    traffic_counter.record(Kind("POST", "/v1/holds", 401, "unauthenticated", "real"), 1, {0: 1})
 
-    sums = {scope: one.codes for (scope, _), one in meter.take().items()}
+    sums = {scope: one.codes for (scope, _), one in traffic_counter.drain().items()}
     assert sums.keys() == {SHOP, "real"}
     assert sums["real"] == {"seat_taken": 1, "unauthenticated": 1}
