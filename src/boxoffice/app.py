@@ -62,8 +62,8 @@ from boxoffice.sales_stats.service import SalesStats
 from boxoffice.sales_stats.store import SalesStatsStore
 from boxoffice.sales_stats.traffic_counter import TrafficCounter
 from boxoffice.sales_stats.traffic_store import TrafficStore
-from boxoffice.seats.change_bus import SeatChangeBus
-from boxoffice.seats.publisher import SeatChangePublisher
+from boxoffice.seats.changes.bus import SeatChangeBus
+from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings

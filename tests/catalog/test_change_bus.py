@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey, ValkeyAway
-from boxoffice.seats.change_bus import CHANNEL, SeatChangeBus
-from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
+from boxoffice.seats.cache.states import PositionChange
+from boxoffice.seats.changes.bus import CHANNEL, SeatChangeBus
+from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import AVAILABLE, HELD, SeatMaps
-from boxoffice.seats.states import PositionChange
 from boxoffice.seats.store import SeatStore, StatesRow
 from boxoffice.settings import Settings
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxoffice.seats import gzip_parts
+from boxoffice.seats.rendering import gzip_parts
 
 
 @given(st.lists(st.binary(max_size=300), max_size=6), st.integers(1, 3_000))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxoffice.seats.states import (
+from boxoffice.seats.cache.states import (
     AVAILABLE,
     HELD,
     SOLD,

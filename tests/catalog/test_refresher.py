@@ -6,8 +6,8 @@ from array import array
 
 import pytest
 
-from boxoffice.seats.refresher import MaxAge, SnapshotRefresher
-from boxoffice.seats.states import SaleWindow, StoredStates
+from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
+from boxoffice.seats.cache.states import SaleWindow, StoredStates
 
 SALE = SaleWindow(True, 0.0, float("inf"))
 

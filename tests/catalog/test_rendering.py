@@ -5,8 +5,8 @@ import gc
 import weakref
 
 from boxoffice.platform.single_flight import SingleFlight
-from boxoffice.seats.rendering import GzipPartCache, MapTemplate, RenderedMap
-from boxoffice.seats.states import AVAILABLE
+from boxoffice.seats.cache.states import AVAILABLE
+from boxoffice.seats.rendering.seat_map import GzipPartCache, MapTemplate, RenderedMap
 
 PIECES = MapTemplate(b'{"schedule_id":"one"', (b'{"seat_id":"A1","status":"',), "tag")
 

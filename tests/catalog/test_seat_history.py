@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxoffice.seats.history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
-from boxoffice.seats.states import SaleWindow
+from boxoffice.seats.cache.states import SaleWindow
+from boxoffice.seats.feed.history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
 from tests.support.watcher import Missed, Watcher
 
 SEATS = 40

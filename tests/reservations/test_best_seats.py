@@ -28,8 +28,8 @@ from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
 from boxoffice.reservations.store import ReservationStore
-from boxoffice.seats.change_bus import SeatChangeBus
-from boxoffice.seats.publisher import SeatChangePublisher
+from boxoffice.seats.changes.bus import SeatChangeBus
+from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings

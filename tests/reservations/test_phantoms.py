@@ -23,8 +23,8 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
-from boxoffice.seats.change_bus import SeatChangeBus
-from boxoffice.seats.publisher import SeatChangePublisher
+from boxoffice.seats.changes.bus import SeatChangeBus
+from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings

@@ -28,8 +28,8 @@ from boxoffice.http.api.headers import FixedHeaders, accepts_gzip
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
 from boxoffice.http.streams import Channel, Stream, Streams, event
-from boxoffice.seats.feed import Pace, SeatFeeds
-from boxoffice.seats.history import ALIVE, CHANGES, SALE, SNAPSHOT, Told
+from boxoffice.seats.feed.feed import Pace, SeatFeeds
+from boxoffice.seats.feed.history import ALIVE, CHANGES, SALE, SNAPSHOT, Told
 from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.settings import Settings
 

@@ -11,7 +11,7 @@ from boxoffice.payments.store import (
     PaymentStore,
     PayOutcome,
 )
-from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
+from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import SOLD
 
 

@@ -18,7 +18,7 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
-from boxoffice.seats.publisher import SeatChange, SeatChangePublisher
+from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import AVAILABLE, HELD
 
 # How often a request makes way for another's open transaction before PostgreSQL is asked all the same:

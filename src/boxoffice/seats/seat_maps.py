@@ -16,17 +16,8 @@ from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.seats import metrics
-from boxoffice.seats.layout import (
-    INLINE_SEATS_MAX,
-    Layout,
-    Seat,
-    compute,
-    packed,
-    positions,
-)
-from boxoffice.seats.refresher import MaxAge, SnapshotRefresher
-from boxoffice.seats.rendering import GzipPartCache, MapTemplate, RenderedMap, cut
-from boxoffice.seats.states import (
+from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
+from boxoffice.seats.cache.states import (
     AVAILABLE,
     BLOCKED,
     HELD,
@@ -38,6 +29,15 @@ from boxoffice.seats.states import (
     person_bits,
     unpack_states,
 )
+from boxoffice.seats.layout import (
+    INLINE_SEATS_MAX,
+    Layout,
+    Seat,
+    compute,
+    packed,
+    positions,
+)
+from boxoffice.seats.rendering.seat_map import GzipPartCache, MapTemplate, RenderedMap, cut
 from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
 from boxoffice.settings import SeatSettings
 

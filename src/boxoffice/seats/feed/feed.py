@@ -15,7 +15,7 @@ from uuid import UUID
 
 from boxoffice.errors import ScheduleNotFound, Unavailable
 from boxoffice.observability.logs import log
-from boxoffice.seats.history import SeatHistory, Told
+from boxoffice.seats.feed.history import SeatHistory, Told
 from boxoffice.seats.seat_maps import SeatMaps
 
 # Telling many readers takes time; of a process's time it gets one part in so many at most.

@@ -9,8 +9,8 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from boxoffice.seats.cache.states import LiveStates, StoredStates
 from boxoffice.seats.layout import compute
-from boxoffice.seats.states import LiveStates, StoredStates
 
 # A schedule is read for at most one part in so many of the time, however large it is.
 _READ_SHARE = 20

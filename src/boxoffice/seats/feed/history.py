@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from boxoffice.catalog.views import SaleEvent, SeatsChange, SeatsSnapshot, SeatStatus
-from boxoffice.seats.states import AVAILABLE
+from boxoffice.seats.cache.states import AVAILABLE
 
 SNAPSHOT, CHANGES, SALE = "snapshot", "changes", "sale"
 # Changes nothing, so it is no part of what is counted here.

@@ -22,8 +22,8 @@ from msgspec import Meta
 from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.seats import metrics
+from boxoffice.seats.cache.states import BLOCKED, PositionChange
 from boxoffice.seats.seat_maps import SeatMaps
-from boxoffice.seats.states import BLOCKED, PositionChange
 
 CHANNEL = "boxoffice:seats"
 

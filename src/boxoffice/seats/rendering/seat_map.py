@@ -13,8 +13,8 @@ import msgspec
 
 from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.platform.values import Money
-from boxoffice.seats import gzip_parts
 from boxoffice.seats.layout import Layout, compute
+from boxoffice.seats.rendering import gzip_parts
 
 _NAMES = (b"AVAILABLE", b"HELD", b"SOLD", b"BLOCKED")
 # Seats that are in memory as separate pieces at one time, and that are compressed as one.

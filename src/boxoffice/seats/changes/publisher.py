@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from boxoffice.seats.change_bus import SeatChangeBus
+from boxoffice.seats.cache.states import PositionChange, person_bits
+from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.seat_maps import SeatMaps
-from boxoffice.seats.states import PositionChange, person_bits
 
 
 class SeatChange(NamedTuple):

@@ -1,0 +1,1 @@
+"""The event stream of a schedule's seats."""

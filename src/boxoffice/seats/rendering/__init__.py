@@ -1,0 +1,1 @@
+"""The JSON of a seat map, plain and compressed."""
