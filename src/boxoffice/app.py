@@ -42,13 +42,13 @@ from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.clock import DatabaseClock
+from boxoffice.platform.concurrency.tasks import cancel_and_wait, raise_if_cancelled
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import require_current
-from boxoffice.platform.postgres.standby import StandbyWatch
-from boxoffice.platform.tasks import cancel_and_wait, raise_if_cancelled
+from boxoffice.platform.postgres.standby_monitor import StandbyWatch
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler

@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.errors import NotFound, ScheduleNotFound
 from boxoffice.platform.cache import Cache
-from boxoffice.platform.single_flight import SingleFlight
+from boxoffice.platform.concurrency.single_flight import SingleFlight
 
 from .support import Clock
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 
-from boxoffice.platform.single_flight import SingleFlight
+from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.seats.cache.states import AVAILABLE
 from boxoffice.seats.rendering.seat_map import GzipPartCache, MapTemplate, RenderedMap
 

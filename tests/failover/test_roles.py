@@ -11,7 +11,7 @@ import pytest
 
 from boxoffice.errors import Unavailable
 from boxoffice.platform.postgres.database import Database, connect
-from boxoffice.platform.postgres.hosts import single
+from boxoffice.platform.postgres.multi_host import single
 from boxoffice.settings import Settings
 from faults.proxy import Proxy
 from tests.failover.conftest import Primary

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from boxoffice.accounts.store import AccountStore
 from boxoffice.app import open_application
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.postgres.standby import Standby, StandbyWatch
+from boxoffice.platform.postgres.standby_monitor import Standby, StandbyWatch
 from boxoffice.settings import Settings
 from tests.failover.conftest import Primary
 from tests.support.waiting import until

@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.platform.postgres.database import Database, Failure, classify
-from boxoffice.platform.postgres.standby import Standby, StandbyWatch
+from boxoffice.platform.postgres.standby_monitor import Standby, StandbyWatch
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from faults.outsiders import passable

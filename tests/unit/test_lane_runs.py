@@ -12,7 +12,7 @@ from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operati
 from boxoffice.http.server import fast_path as lanes
 from boxoffice.http.server.fast_path import Lane, Run
 from boxoffice.observability.access_log import AccessLog, InFlight
-from boxoffice.platform.futures import TasklessFuture
+from boxoffice.platform.concurrency.futures import TasklessFuture
 from tests.support.waiting import until
 
 Work = Callable[[], Awaitable[Any]]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from boxoffice.platform.tasks import cancel_and_wait, cancellations, raise_if_cancelled
+from boxoffice.platform.concurrency.tasks import cancel_and_wait, cancellations, raise_if_cancelled
 
 
 async def _forgetful(times: int, ended: list[str]) -> None:

@@ -12,8 +12,8 @@ from boxoffice.audit.report import Report
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.settings import Settings
 
 _LOOK_EVERY_S = 2.0

@@ -30,7 +30,7 @@ from boxoffice.errors import (
     Overloaded,
     Unavailable,
 )
-from boxoffice.platform.futures import TasklessFuture
+from boxoffice.platform.concurrency.futures import TasklessFuture
 from boxoffice.platform.postgres.database import Failure, classify
 
 K = TypeVar("K", bound=Hashable)

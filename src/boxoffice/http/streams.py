@@ -24,7 +24,7 @@ from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
-from boxoffice.platform.futures import TasklessFuture
+from boxoffice.platform.concurrency.futures import TasklessFuture
 from boxoffice.settings import StreamSettings
 
 MEDIA_TYPE = "text/event-stream"

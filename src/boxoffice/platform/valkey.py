@@ -24,7 +24,7 @@ from redis.exceptions import (
 )
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.platform.tasks import cancellations, raise_if_cancelled
+from boxoffice.platform.concurrency.tasks import cancellations, raise_if_cancelled
 from boxoffice.settings import ValkeySettings
 
 VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")

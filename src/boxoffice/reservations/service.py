@@ -27,9 +27,9 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
+from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
-from boxoffice.platform.single_flight import SingleFlight
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Chase, Seating
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler

@@ -14,7 +14,7 @@ from uuid import UUID
 from boxoffice.errors import IntegrityError, ScheduleNotFound, Unavailable
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.cache import Cache
-from boxoffice.platform.single_flight import SingleFlight
+from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
 from boxoffice.seats.cache.states import (

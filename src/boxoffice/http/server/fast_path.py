@@ -40,7 +40,7 @@ from boxoffice.http.api.operation import (
 from boxoffice.http.streams import Stream
 from boxoffice.observability.access_log import AccessLog, Kind
 from boxoffice.observability.logs import log
-from boxoffice.platform.futures import TasklessFuture
+from boxoffice.platform.concurrency.futures import TasklessFuture
 
 _TARGETS_MAX = 4_096
 _DEADLINES_EVERY_S = 0.5

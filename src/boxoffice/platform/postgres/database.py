@@ -15,9 +15,9 @@ from typing import Any
 import asyncpg
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
-from boxoffice.platform.postgres import hosts, sql_files
-from boxoffice.platform.postgres.promises import acknowledged
-from boxoffice.platform.postgres.sessions import Sessions
+from boxoffice.platform.postgres import multi_host, sql_files
+from boxoffice.platform.postgres.backends import Sessions
+from boxoffice.platform.postgres.commit_acknowledgement import acknowledged
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
@@ -124,7 +124,7 @@ class Database:
                 max_queries=_QUERIES_PER_CONNECTION_MAX,
                 max_inactive_connection_lifetime=_FOR_EVER_S,
                 reset=_keep,
-                connect=hosts.connect,  # type: ignore[call-overload]  # its stub wants all options
+                connect=multi_host.connect,  # type: ignore[call-overload]  # its stub wants all options
                 init=self._introduce,
                 **connection_options(self._settings),
             )
@@ -387,7 +387,7 @@ async def connect(
     """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
     options = connection_options(settings, bounded=bounded, plain=plain)
     try:
-        return await hosts.connect(settings.database.database_url, **options)
+        return await multi_host.connect(settings.database.database_url, **options)
     except _CANNOT_CONNECT as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 

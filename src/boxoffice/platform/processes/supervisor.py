@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-LAUNCHER = Path(__file__).with_name("launch.py")
+LAUNCHER = Path(__file__).with_name("exec_wrapper.py")
 POLL_INTERVAL_S = 0.01
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 5.0

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from boxoffice.platform.single_flight import SingleFlight
+from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.platform.values import Money
 from boxoffice.seats.layout import Layout, compute
 from boxoffice.seats.rendering import gzip_parts

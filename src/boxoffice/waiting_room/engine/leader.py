@@ -15,8 +15,8 @@ from uuid import UUID
 
 from boxoffice.errors import Problem, Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.lease.lease import Lease
-from boxoffice.platform.tasks import cancel_and_wait
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules

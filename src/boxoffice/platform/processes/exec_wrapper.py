@@ -1,6 +1,6 @@
 """Turns itself into a command that ends with its parent and runs as the wanted user.
 
-A script, run as `python -I -S launch.py PARENT_PID DEATH_SIGNAL IDENTITY DIRECTORY COMMAND…`.
+A script, run as `python -I -S exec_wrapper.py PARENT_PID DEATH_SIGNAL IDENTITY DIRECTORY COMMAND…`.
 It replaces `preexec_fn`, which runs Python between fork and exec and is unsafe, and from 3.12
 on deprecated, in a process with threads. It imports little because every start pays for it.
 

@@ -1,0 +1,1 @@
+"""Helpers for asyncio that several modules use."""
