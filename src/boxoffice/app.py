@@ -42,6 +42,7 @@ from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.clock import DatabaseClock
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.concurrency.tasks import cancel_and_wait, raise_if_cancelled
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
@@ -51,7 +52,7 @@ from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyWatch
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
-from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
+from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits as HoldLimits

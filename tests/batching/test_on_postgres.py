@@ -13,10 +13,11 @@ from boxoffice.batching import GroupCommit, Limits, Outcome, Pending
 from boxoffice.errors import Overloaded
 from boxoffice.payments.handlers import ChargeHandler
 from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import store
-from boxoffice.reservations.handlers import Background, HoldHandler
+from boxoffice.reservations.handlers import HoldHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from boxoffice.settings import Settings

@@ -14,11 +14,12 @@ from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Failure, classify
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
+from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
 from boxoffice.settings import Settings

@@ -20,10 +20,11 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
+from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations

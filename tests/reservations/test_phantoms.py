@@ -10,11 +10,12 @@ import pytest
 
 from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import Overloaded
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import rules
-from boxoffice.reservations.handlers import Background, HoldHandler, ReleaseHandler
+from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,

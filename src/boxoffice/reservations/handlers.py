@@ -1,13 +1,12 @@
 """How a batch of holds or releases is decided: one transaction, and who hears of it."""
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import SeatTaken
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.reservations import rules
 from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
@@ -24,23 +23,6 @@ from boxoffice.seats.seat_maps import AVAILABLE, HELD
 # How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
 # whoever claimed the seats may have died.
 _ATTEMPTS_BEFORE_DATABASE = 4
-
-
-class Background:
-    """Work that no caller waits for; kept referenced, and awaited at the end."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` after the caller has gone on."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def finish(self) -> None:
-        """Return when everything started so far is done."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class HoldHandler:

@@ -27,6 +27,7 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
+from boxoffice.platform.concurrency.offload import offload
 from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
@@ -42,7 +43,7 @@ from boxoffice.reservations.store import (
     Reservation,
     ReservationStore,
 )
-from boxoffice.seats.seat_maps import Layout, Seat, SeatMaps, compute
+from boxoffice.seats.seat_maps import Layout, Seat, SeatMaps
 
 # How often "best seats" runs after other seats when somebody was faster; each time it looks at the
 # database anew and stands further apart from the others who do the same.
@@ -349,7 +350,7 @@ class Reservations:
 
 
 async def _new_chase(seats: Sequence[Seat]) -> Chase:
-    return await compute(len(seats), lambda: Chase(Seating(seats)))
+    return await offload(len(seats), lambda: Chase(Seating(seats)))
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """Where the seats of a schedule are, packed: a hall of a million seats must fit into a worker."""
 
-import asyncio
 from array import array
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, overload
 from uuid import UUID
@@ -12,9 +11,6 @@ import msgspec
 from boxoffice.platform.postgres.database import Record
 
 T = TypeVar("T")
-
-# Above this many seats the work goes to a thread: below it the way there takes longer than the work.
-INLINE_SEATS_MAX = 3_000
 
 
 class Seat(msgspec.Struct, frozen=True, gc=False):
@@ -104,10 +100,3 @@ async def packed(rows: AsyncIterable[Sequence[Record]]) -> PackedSeats:
 def positions(seat_ids: Iterable[str]) -> dict[str, int]:
     """Return where in the order each seat stands."""
     return {seat_id: at for at, seat_id in enumerate(seat_ids)}
-
-
-async def compute(seats: int, work: Callable[[], T]) -> T:
-    """Return what `work` returns; where it is about many seats, the event loop goes on meanwhile."""
-    if seats <= INLINE_SEATS_MAX:
-        return work()
-    return await asyncio.to_thread(work)

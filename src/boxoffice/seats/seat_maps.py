@@ -14,6 +14,7 @@ from uuid import UUID
 from boxoffice.errors import IntegrityError, ScheduleNotFound, Unavailable
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.cache import Cache
+from boxoffice.platform.concurrency.offload import INLINE_ITEMS_MAX, offload
 from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
@@ -29,14 +30,7 @@ from boxoffice.seats.cache.states import (
     person_bits,
     unpack_states,
 )
-from boxoffice.seats.layout import (
-    INLINE_SEATS_MAX,
-    Layout,
-    Seat,
-    compute,
-    packed,
-    positions,
-)
+from boxoffice.seats.layout import Layout, Seat, packed, positions
 from boxoffice.seats.rendering.seat_map import GzipPartCache, MapTemplate, RenderedMap, cut
 from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
 from boxoffice.settings import SeatSettings
@@ -51,7 +45,6 @@ __all__ = [
     "Seat",
     "SeatMaps",
     "SeatStates",
-    "compute",
 ]
 
 _REFUSED, _UNKNOWN, _KNOWN_PERSON = (
@@ -115,7 +108,7 @@ class ScheduleEntry:
         self._making: asyncio.Task[None] | None = None
 
     async def _cut(self) -> MapTemplate:
-        return await compute(len(self.layout.seats), lambda: cut(self.layout))
+        return await offload(len(self.layout.seats), lambda: cut(self.layout))
 
     def show(self, live: LiveStates, now: float, at: float, rest_s: float) -> RenderedMap:
         """Return the map of these states, or the last one where that is younger than `rest_s`."""
@@ -125,7 +118,7 @@ class ScheduleEntry:
         rest_s = max(rest_s, last.took_s * _RENDER_SHARE)
         if not self.is_due and at - self.rendered_at < rest_s:
             return last
-        is_small = len(self.layout.seats) <= INLINE_SEATS_MAX
+        is_small = len(self.layout.seats) <= INLINE_ITEMS_MAX
         if self.is_due or is_small or not (last.has_body or last.has_gzip):
             return self._renew(live, now, at)
         return self._renew_in_advance(last, live, now, at)
@@ -465,7 +458,7 @@ class SeatMaps:
 
     async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:
         seats = await packed(self._store.seats(schedule_id))
-        index = await compute(len(seats), lambda: positions(seats.ids))
+        index = await offload(len(seats), lambda: positions(seats.ids))
         return Layout(schedule_id, schedule.currency, seats, index)
 
     async def _read(self, sheet: ScheduleEntry) -> StoredStates:
@@ -477,7 +470,7 @@ class SeatMaps:
         if row.seats != len(sheet.layout.seats):
             raise _LayoutOutdated
         before = sheet.watch.live.people_told if sheet.watch.live else b""
-        reading = await compute(row.seats, lambda: _unpacked(row, before))
+        reading = await offload(row.seats, lambda: _unpacked(row, before))
         metrics.SEAT_READ_SECONDS.observe(time.monotonic() - began)
         return reading
 

@@ -9,8 +9,8 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from boxoffice.platform.concurrency.offload import offload
 from boxoffice.seats.cache.states import LiveStates, StoredStates
-from boxoffice.seats.layout import compute
 
 # A schedule is read for at most one part in so many of the time, however large it is.
 _READ_SHARE = 20
@@ -124,7 +124,7 @@ class SnapshotRefresher:
         began_at = self._began_at
         reading = await self._read()
         if self.live is None:
-            self.live = await compute(len(reading.states), lambda: LiveStates(reading))
+            self.live = await offload(len(reading.states), lambda: LiveStates(reading))
         else:
             self.live.take_over(reading)
         self._read_at = began_at

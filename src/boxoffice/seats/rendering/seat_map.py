@@ -11,9 +11,10 @@ from hashlib import blake2b
 
 import msgspec
 
+from boxoffice.platform.concurrency.offload import offload
 from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.platform.values import Money
-from boxoffice.seats.layout import Layout, compute
+from boxoffice.seats.layout import Layout
 from boxoffice.seats.rendering import gzip_parts
 
 _NAMES = (b"AVAILABLE", b"HELD", b"SOLD", b"BLOCKED")
@@ -125,7 +126,7 @@ class _Rendering:
 
     async def encode(self) -> bytes:
         pieces = await self._pieces.get()
-        return await compute(
+        return await offload(
             len(self._status),
             lambda: self._timed(lambda: b"".join(pieces.joined(self._version, self._status))),
         )
@@ -133,7 +134,7 @@ class _Rendering:
     async def compress(self) -> bytes:
         pieces = await self._pieces.get()
         work = partial(self._packer.stream, pieces, self._version, self._status)
-        return await compute(len(self._status), lambda: self._timed(work))
+        return await offload(len(self._status), lambda: self._timed(work))
 
     def _timed(self, work: Callable[[], bytes]) -> bytes:
         began = time.monotonic()
