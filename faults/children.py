@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxoffice.platform.processes.supervisor import launch_command
+from boxoffice.platform.processes.supervisor import wrapped_command
 
 _ASKED_WITHIN_S = 15.0
 _SAID_CHARS = 6_000
@@ -46,7 +46,7 @@ async def run(
     Raises `TimeoutError` where it takes longer. Where it may not go on, all of its session gets
     `stop_signal`, and what has not ended a while later is killed.
     """
-    command = launch_command(
+    command = wrapped_command(
         argv, identity="same", death_signal=signal.SIGKILL, directory=Path.cwd()
     )
     # Not a pipe: nobody has to read for the command to go on and to end.

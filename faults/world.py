@@ -23,7 +23,7 @@ import psutil
 
 from bench.environment.processes import clean_environment
 from boxoffice.platform.postgres.migrations import migrate
-from boxoffice.platform.processes.supervisor import launch_command
+from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers, EmbeddedUnavailable
 from boxoffice_embedded.home import free_port
@@ -79,7 +79,7 @@ class Process:
 
     def start(self) -> None:
         """Start it; it dies with this process."""
-        command = launch_command(
+        command = wrapped_command(
             [sys.executable, "-m", "boxoffice", *self._argv],
             identity="same",
             death_signal=signal.SIGKILL,

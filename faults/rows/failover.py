@@ -35,7 +35,7 @@ _HASTY = Layout(
         "statement_timeout_ms": 500,
         "lock_timeout_ms": 300,
         "unknown_outcome_timeout_ms": 1_000,
-        "standby_look_ms": 200,
+        "standby_check_interval_ms": 200,
     }
 )
 _PACE = Pace(visits_per_s=15.0)

@@ -49,7 +49,7 @@ from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import require_current
-from boxoffice.platform.postgres.standby_monitor import StandbyWatch
+from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
@@ -211,7 +211,9 @@ async def _refreshing(
     """Keep what a process knows by heart up to date for as long as it runs."""
     work = {
         "clock": servers.clock.keep_synchronized,
-        "standby": StandbyWatch(servers.db, settings.database.standby_look_ms / 1000).run,
+        "standby": StandbyMonitor(
+            servers.db, settings.database.standby_check_interval_ms / 1000
+        ).run,
         "token_keys": application.accounts.tokens.keep_fresh,
         "seat_change_bus": application.seat_change_bus.run,
         "sales_stats": application.sales_stats.run,

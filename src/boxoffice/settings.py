@@ -79,7 +79,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     db_connect_timeout_ms: Milliseconds = 5_000
     db_acquire_timeout_ms: Milliseconds = 3_000
     db_reads_waiting_max: Count = 2_000
-    standby_look_ms: Milliseconds = 5_000
+    standby_check_interval_ms: Milliseconds = 5_000
     statement_timeout_ms: Milliseconds = 5_000
     lock_timeout_ms: Milliseconds = 500
     idle_in_transaction_timeout_ms: Milliseconds = 10_000

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from boxoffice.platform.processes.supervisor import launch_command, wait_until
+from boxoffice.platform.processes.supervisor import wait_until, wrapped_command
 from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.files import give_to_folder_owner
 
@@ -85,7 +85,7 @@ class Child:
         """Start it in a session of its own, so that the terminal's Ctrl-C reaches us alone."""
         if self.is_running():
             raise RuntimeError(f"{self.name} runs already as process {self.pid}")
-        command = launch_command(
+        command = wrapped_command(
             argv, identity=identity, death_signal=death_signal, directory=directory
         )
         output = self.log.open()

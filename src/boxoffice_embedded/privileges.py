@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxoffice.platform.processes.supervisor import launch_command
+from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice_embedded.binaries import Binaries
 from boxoffice_embedded.child import server_environment
 
@@ -77,7 +77,7 @@ def _passwd_entry(uid: int) -> pwd.struct_passwd | None:
 def refusal(identity: Identity, binaries: Binaries, directory: Path) -> str | None:
     """Why the binaries cannot run there as the identity; None if they can, found by trying."""
     for binary in (binaries.postgres, binaries.valkey_server):
-        command = launch_command(
+        command = wrapped_command(
             [str(binary), "--version"],
             identity=identity.launch,
             death_signal=signal.SIGKILL,

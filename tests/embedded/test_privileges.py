@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from boxoffice.platform.processes.supervisor import LAUNCHER
+from boxoffice.platform.processes.supervisor import WRAPPER
 from boxoffice_embedded.binaries import find_binaries
 
 from .conftest import HERE, Helper, OpenTree, query
@@ -43,7 +43,7 @@ def uid_of(pid: int) -> int:
 
 def namespaces_allowed() -> bool:
     settings = [str(os.getpid()), "15", f"namespace:{NOBODY.pw_uid}:{NOBODY.pw_gid}", "/"]
-    command = [sys.executable, "-I", "-S", str(LAUNCHER), *settings, "true"]
+    command = [sys.executable, "-I", "-S", str(WRAPPER), *settings, "true"]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 

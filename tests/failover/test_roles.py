@@ -11,7 +11,7 @@ import pytest
 
 from boxoffice.errors import Unavailable
 from boxoffice.platform.postgres.database import Database, connect
-from boxoffice.platform.postgres.multi_host import single
+from boxoffice.platform.postgres.multi_host import split_hosts
 from boxoffice.settings import Settings
 from faults.proxy import Proxy
 from tests.failover.conftest import Primary
@@ -130,7 +130,7 @@ async def test_with_one_of_them_all_go(db: Database, primary: Primary) -> None:
     ],
 )
 def test_an_address_of_several_hosts_is_one_per_host(address: str, wanted: list[str]) -> None:
-    assert single(address) == wanted
+    assert split_hosts(address) == wanted
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from boxoffice.accounts.store import AccountStore
 from boxoffice.app import open_application
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.postgres.standby_monitor import Standby, StandbyWatch
+from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
 from boxoffice.settings import Settings
 from tests.failover.conftest import Primary
 from tests.support.waiting import until
@@ -37,16 +37,16 @@ def _said(lines: list[Any]) -> list[tuple[str, str]]:
 
 
 async def test_what_changes_is_said_once(db: Database, primary: Primary, lines: list[Any]) -> None:
-    watch = StandbyWatch(db, 1.0)
-    assert await watch.look() == Standby("", 0, 0)
+    watch = StandbyMonitor(db, 1.0)
+    assert await watch.check() == StandbyStatus("", 0, 0)
     assert _gauges() == (0, 0, 0)
     async with primary.without_standby():
-        seen = await watch.look()
-        await watch.look()
-        assert seen == Standby("nobody", 0, 0)
+        seen = await watch.check()
+        await watch.check()
+        assert seen == StandbyStatus("nobody", 0, 0)
         assert seen.is_missing
         assert _gauges() == (1, 0, 0)
-    await watch.look()
+    await watch.check()
     assert _gauges() == (0, 0, 0)
     assert _said(lines) == [
         ("info", "commits_not_synchronous"),
@@ -65,13 +65,13 @@ async def test_an_ordinary_role_is_not_told_more_than_it_may_know(
     try:
         async with primary.without_standby():
             await db.open()
-            seen = await StandbyWatch(db, 1.0).look()
+            seen = await StandbyMonitor(db, 1.0).check()
     finally:
         await db.close()
         await primary.run("DROP ROLE ordinary")
-    assert seen == Standby("nobody", 0, None)
+    assert seen == StandbyStatus("nobody", 0, None)
     assert seen.is_missing
-    assert not Standby("nobody", 1, None).is_missing
+    assert not StandbyStatus("nobody", 1, None).is_missing
     assert _said(lines) == [("warning", "standby_missing")]
 
 
@@ -89,7 +89,7 @@ async def test_a_pooled_role_that_does_not_hear_or_wait_is_an_error(
     )
     try:
         await db.open()
-        assert not (await StandbyWatch(db, 1.0).look()).is_heard
+        assert not (await StandbyMonitor(db, 1.0).check()).is_heard
     finally:
         await primary.run(f"ALTER ROLE boxoffice RESET {setting}")
         await db.close()

@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.platform.postgres.database import Database, Failure, classify
-from boxoffice.platform.postgres.standby_monitor import Standby, StandbyWatch
+from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from faults.outsiders import passable
@@ -19,13 +19,13 @@ from tests.support.hall import open_hall
 from tests.support.waiting import until
 
 
-async def _seen_by(pair: Pair, role: str) -> Standby:
+async def _seen_by(pair: Pair, role: str) -> StandbyStatus:
     """Return what a role sees of the standbys."""
     host = pair.primary.url.rpartition("@")[2]
     db = Database(Settings.of(database_url=f"postgresql://{role}:{role}@{host}"))
     await db.open()
     try:
-        return await StandbyWatch(db, 1.0).look()
+        return await StandbyMonitor(db, 1.0).check()
     finally:
         await db.close()
 
@@ -35,8 +35,8 @@ async def _check_roles(pair: Pair) -> None:
     await one.execute("CREATE ROLE ordinary LOGIN PASSWORD 'ordinary'")
     await one.execute("CREATE ROLE monitor LOGIN PASSWORD 'monitor'; GRANT pg_monitor TO monitor")
     await one.close()
-    assert await _seen_by(pair, "ordinary") == Standby(STANDBY_NAME, 1, None)
-    assert await _seen_by(pair, "monitor") == Standby(STANDBY_NAME, 1, 1)
+    assert await _seen_by(pair, "ordinary") == StandbyStatus(STANDBY_NAME, 1, None)
+    assert await _seen_by(pair, "monitor") == StandbyStatus(STANDBY_NAME, 1, 1)
 
 
 async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:

@@ -19,7 +19,7 @@ import aiohttp
 import asyncpg
 import msgspec
 
-from boxoffice.platform.processes.supervisor import launch_command
+from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
 from faults.field import Person
 
@@ -107,7 +107,7 @@ def pods(settings: Settings, count: int, **overrides: object) -> Iterator[list[P
 
 def dying_with_us(argv: Sequence[str]) -> Sequence[str]:
     """Return a command that gets SIGKILL when this process dies, however it dies."""
-    return launch_command(argv, identity="same", death_signal=signal.SIGKILL, directory=Path.cwd())
+    return wrapped_command(argv, identity="same", death_signal=signal.SIGKILL, directory=Path.cwd())
 
 
 def free_port() -> int:

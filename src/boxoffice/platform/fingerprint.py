@@ -1,10 +1,10 @@
-"""Tells one request body from another under the same idempotency key."""
+"""Fingerprints of request bodies, to compare those under one idempotency key."""
 
 from hashlib import blake2b
 
 
 def fingerprint_of(*parts: str) -> bytes:
-    """Return 16 bytes that stand for `parts`, in their order."""
+    """Return the 16-byte digest of `parts`, in their order."""
     digest = blake2b(digest_size=16)
     for part in parts:
         encoded = part.encode()

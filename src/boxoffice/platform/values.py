@@ -1,4 +1,4 @@
-"""Values that every room speaks of: text that people type, moments, and money."""
+"""Value types that every module uses: typed text, times, and money."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,10 +14,10 @@ _LABEL = r"^[^\x00-\x20\x7f]+$(?!\n)"
 
 
 def _text(kind: str, chars_max: int, pattern: str, chars_min: int) -> Meta:
-    """Describe a text that whoever reads a body puts into its normal form (`http/api/body.py`).
+    """Describe a text that `http/api/body.py` normalizes.
 
-    The lengths are of the normal form: as it is typed, a text may be longer. They and the pattern are
-    for callers; who breaks them is told in words what is wrong.
+    The lengths are those of the normal form. They and the pattern are for the OpenAPI document; the
+    problem of a wrong text names the fault.
     """
     return Meta(
         extra={"text": kind, "chars_max": chars_max},

@@ -19,7 +19,7 @@ from rich.console import Console
 from boxoffice.cli import seeding
 from boxoffice.cli.printing import terminal
 from boxoffice.platform.postgres.migrations import migrate
-from boxoffice.platform.processes.supervisor import launch_command
+from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 from boxoffice_loadtest.errors import LoadtestError, TargetUnfit
@@ -140,7 +140,7 @@ def _spawn(argv: list[str], settings: Settings, log: Path) -> "subprocess.Popen[
         # A virtual user stands for many people, who each change their mind now and then.
         "BOXOFFICE_HOLD_LAPSES_FREE_MAX": str(_LAPSES_FREE_MAX),
     }
-    command = launch_command(
+    command = wrapped_command(
         [sys.executable, "-m", "boxoffice", *argv],
         identity="same",
         death_signal=signal.SIGTERM,

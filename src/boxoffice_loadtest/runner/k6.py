@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from boxoffice.platform.processes.supervisor import launch_command
+from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice_loadtest.errors import GeneratorMissing, LoadtestError
 
 SCENARIOS = Path(__file__).with_name("scenarios")
@@ -157,7 +157,7 @@ def _command(binary: Path, job: Job) -> list[str]:
         "--console-output", str(job.record.absolute()),
         "--summary-export", str(job.summary.absolute()), str(SCENARIOS / f"{job.script}.js"),
     ]  # fmt: skip
-    return launch_command(
+    return wrapped_command(
         argv, identity="same", death_signal=signal.SIGKILL, directory=job.folder.absolute()
     )
 

@@ -1,7 +1,7 @@
-"""Which of a pool's sessions may still work on a statement whose answer was lost, and how they end.
+"""The server processes ("backends") of a pool, and the end of those whose answer was lost.
 
-A server can have received a statement and not have begun it when the line is cut. Such a statement
-would take effect at some later time, unseen by a look for its outcome. With its session it is gone.
+When a connection breaks, the server may have received a statement and not started it. The statement
+could take effect after its outcome was looked up; ending its backend first rules that out.
 """
 
 from dataclasses import dataclass
@@ -18,43 +18,43 @@ _QUERIES = sql_files.load("boxoffice.platform.postgres")
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """One session of the server, for good: a process id is used again, its beginning is not."""
+class Backend:
+    """One backend; process ids are reused, so its start time belongs to its identity."""
 
     pid: int
     began_at: datetime
 
 
-class Sessions:
-    """The sessions of one pool; those of the connections that live, and those that were lost."""
+class BackendRegistry:
+    """The backends of one pool: those of its connections, and those of lost connections."""
 
     def __init__(self) -> None:
-        self._by_pid: dict[int, Session] = {}
-        self._lost: set[Session] = set()
+        self._by_pid: dict[int, Backend] = {}
+        self._lost: set[Backend] = set()
 
-    async def introduce(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        """Learn who a new connection is to the server; for the `init` of a pool."""
+    async def register(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Record the backend of a new connection; for the `init` of a pool."""
         [row] = await connection.fetch(_QUERIES["session"])
-        session = Session(row["pid"], row["began_at"])
+        session = Backend(row["pid"], row["began_at"])
         named = connection.get_server_pid()
         self._by_pid[named] = session
         connection.add_termination_listener(partial(self._forget, named, session))
 
-    def of(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> Session | None:
-        """Return the session of a connection, None where it was not introduced."""
+    def of(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> Backend | None:
+        """Return the backend of a connection, None where it was not recorded."""
         return self._by_pid.get(connection.get_server_pid())
 
-    def lose(self, session: Session | None) -> None:
-        """Remember a session that did not answer."""
+    def lose(self, session: Backend | None) -> None:
+        """Remember a backend that did not answer."""
         if session is not None:
             self._lost.add(session)
 
     async def end_lost(
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
     ) -> None:
-        """Return when no lost session lives any more; their transactions have ended, or never will be.
+        """Terminate lost backends, and return when none is left: their transactions have ended.
 
-        Raises `Unavailable` while one has been told to end and has not done so.
+        Raises `Unavailable` while a terminated backend still runs.
         """
         if not self._lost:
             return
@@ -62,11 +62,11 @@ class Sessions:
         rows = await connection.fetch(
             _QUERIES["end_sessions"], [one.pid for one in asked], [one.began_at for one in asked]
         )
-        living = {Session(row["pid"], row["began_at"]) for row in rows}
+        living = {Backend(row["pid"], row["began_at"]) for row in rows}
         self._lost.difference_update(set(asked) - living)
         if living:
             raise Unavailable("An interrupted transaction has not ended yet; try again.")
 
-    def _forget(self, named: int, session: Session, _connection: Any) -> None:
+    def _forget(self, named: int, session: Backend, _connection: Any) -> None:
         if self._by_pid.get(named) is session:
             del self._by_pid[named]

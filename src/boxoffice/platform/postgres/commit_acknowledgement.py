@@ -1,8 +1,8 @@
 """Whether a commit that PostgreSQL acknowledged is also on its synchronous standby.
 
-A wait for the standby that is cancelled, by a deadline of ours or by an operator, ends as a successful
-COMMIT with a warning: the transaction is committed here, and a failover may lose it. Who reads only the
-command's status believes it. Source: `SyncRepWaitForLSN` in PostgreSQL's `syncrep.c`.
+A wait for the standby that is cancelled, by our deadline or by an operator, ends as a successful COMMIT
+with a warning: the transaction is committed on the primary, and a failover may lose it. Source:
+`SyncRepWaitForLSN` in PostgreSQL's `syncrep.c`.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ import asyncpg
 
 from boxoffice.errors import OutcomeUnknown
 
-# A warning without a code of its own, and the one of a session that is told to end during the wait.
-# Neither the text nor the localized severity is looked at: `lc_messages` translates both.
+# The generic warning, and that of a session that is terminated during the wait. The text and the
+# localized severity are not read: `lc_messages` translates both.
 _CODES = frozenset({"01000", "57P01"})
-# Warnings with the same code that say nothing of a commit: transaction ids run out, RAISE WARNING.
+# Sources of warnings with the same code that concern no commit: wraparound of ids, RAISE WARNING.
 _HARMLESS_SOURCES = frozenset({"GetNewTransactionId", "GetNewMultiXactId", "exec_stmt_raise"})
 
 
 def leaves_in_doubt(warning: Any) -> bool:
     """Say whether a message of the server means that a commit may not be on the standby.
 
-    What is not known to be harmless counts as doubt: a pooler may have taken the source away.
+    An unknown source counts as doubt: a pooler may have removed the source.
     """
     if warning.severity_en not in ("WARNING", None) or warning.sqlstate not in _CODES:
         return False
@@ -37,7 +37,7 @@ def acknowledged(
 ) -> Iterator[None]:
     """Raise `OutcomeUnknown` where the commit that ends in the block did not wait for its standby.
 
-    The driver hands warnings over before it wakes who waits for the statement.
+    The driver delivers warnings before it wakes the statement's awaiter.
     """
     doubts: list[str] = []
 
@@ -49,7 +49,7 @@ def acknowledged(
     try:
         yield
     finally:
-        # A connection that was lost meanwhile has been taken away from the pool's proxy.
+        # The pool's proxy has no connection any more if it was lost meanwhile.
         with contextlib.suppress(asyncpg.InterfaceError):
             connection.remove_log_listener(hear)
     if doubts:

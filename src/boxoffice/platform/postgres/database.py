@@ -16,7 +16,7 @@ import asyncpg
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform.postgres import multi_host, sql_files
-from boxoffice.platform.postgres.backends import Sessions
+from boxoffice.platform.postgres.backends import BackendRegistry
 from boxoffice.platform.postgres.commit_acknowledgement import acknowledged
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
@@ -105,7 +105,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: asyncpg.Pool[Record] | None = None
-        self._sessions = Sessions()
+        self._backends = BackendRegistry()
         self._beside_batches = asyncio.Semaphore(
             max(1, settings.database.db_pool_max - settings.batching.batches_in_flight)
         )
@@ -134,7 +134,7 @@ class Database:
     async def _introduce(self, connection: "asyncpg.Connection[Record]") -> None:
         # Behind such a pooler a session is nobody's for longer than a transaction.
         if self._settings.database.db_pooler != "transaction":
-            await self._sessions.introduce(connection)
+            await self._backends.register(connection)
 
     async def close(self) -> None:
         """Close every connection, by force where a server does not answer."""
@@ -187,13 +187,13 @@ class Database:
         wait for its standby.
         """
         async with self.connection() as connection:
-            session = self._sessions.of(connection)
+            session = self._backends.of(connection)
             with acknowledged(connection):
                 try:
                     return await connection.fetch(query, *args)
                 except Exception as error:
                     if classify(error) is Failure.UNKNOWN:
-                        self._sessions.lose(session)
+                        self._backends.lose(session)
                     raise
 
     async def look_up(self, query: str, *args: object, is_promised: bool = False) -> list[Record]:
@@ -209,7 +209,7 @@ class Database:
         """
         try:
             async with self.connection() as connection:
-                await self._sessions.end_lost(connection)
+                await self._backends.end_lost(connection)
                 if is_promised:
                     return await connection.fetch(query, *args)
                 async with asyncio.timeout(

@@ -1,7 +1,7 @@
-"""Connects to the one of several servers that takes writes.
+"""Connects to the one of several hosts that takes writes.
 
-The driver asks the hosts of an address one after the other within one deadline: where the first one is
-frozen or gone from the network, nobody gets to the second. Here it has a head start only.
+The driver tries the hosts of an address in turn within one deadline, which a frozen first host uses up.
+Here each host only gets a head start (as in RFC 8305, Happy Eyeballs).
 """
 
 import asyncio
@@ -15,14 +15,14 @@ Task: TypeAlias = "asyncio.Future[asyncpg.Connection[asyncpg.Record]]"
 
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _WRITABLE = "target_session_attrs=read-write"
-# In order, so that every pod prefers the same one where several would do.
+# In order, so that every pod prefers the same host.
 _HEAD_START_S = 0.25
 
 
-def single(address: str) -> list[str]:
-    """Return an address per host of `address`, in order.
+def split_hosts(address: str) -> list[str]:
+    """Return one address per host of `address`, in order.
 
-    Of several hosts the one that takes writes is meant, unless the address says otherwise.
+    Unless the address says otherwise, the host of several must take writes.
     """
     parts = _PARTS.fullmatch(address)
     hosts = parts["hosts"].split(",") if parts else []
@@ -35,20 +35,20 @@ def single(address: str) -> list[str]:
 
 
 async def connect(address: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
-    """Return the first connection that one of the hosts grants; raise what the driver raises."""
-    addresses = single(address)
+    """Return the first connection that a host accepts; raise what the driver raises."""
+    addresses = split_hosts(address)
     if len(addresses) == 1:
         made: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(address, **options)
         return made
-    attempts = Attempts()
+    attempts = ConnectionAttempts()
     try:
         return await attempts.first(addresses, options)
     finally:
         await attempts.end()
 
 
-class Attempts:
-    """Connections that are under way, of which one is kept."""
+class ConnectionAttempts:
+    """Concurrent attempts to connect, of which one connection is kept."""
 
     def __init__(self) -> None:
         self._tasks: list[Task] = []
@@ -58,7 +58,7 @@ class Attempts:
     async def first(
         self, addresses: Sequence[str], options: dict[str, Any]
     ) -> "asyncpg.Connection[asyncpg.Record]":
-        """Begin with one address after the other until one of them is there."""
+        """Start the attempts one after another until one of them succeeds."""
         waiting = list(reversed(addresses))
         pending: set[Task] = set()
         while waiting or pending:
@@ -74,7 +74,7 @@ class Attempts:
             self._take(done)
             if self._kept is not None:
                 return self._kept
-        # That a standby takes no writes says less than why the primary could not be had.
+        # The primary's error says more than a standby's refusal of writes.
         raise min(self._errors, key=_says_little)
 
     def _take(self, done: Iterable[Task]) -> None:
@@ -86,7 +86,7 @@ class Attempts:
                 self._kept = one.result()
 
     async def end(self) -> None:
-        """Hang up on all but the one that is kept."""
+        """Cancel the attempts and close every connection that is not kept."""
         for one in self._tasks:
             one.cancel()
         for made in await asyncio.gather(*self._tasks, return_exceptions=True):

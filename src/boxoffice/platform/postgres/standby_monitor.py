@@ -1,4 +1,4 @@
-"""Says in the log and in the metrics whether commits wait for a standby, and whether one is there."""
+"""Logs and measures whether commits wait for a standby, and whether one is connected."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ from boxoffice.platform.postgres.database import Database, Record
 
 STANDBYS = Gauge(
     "boxoffice_standbys",
-    "Standbys that receive PostgreSQL's log, and those that commits wait for (NaN: not told).",
+    "Standbys that receive the WAL, and those that commits wait for (NaN: not visible).",
     ("state",),
     multiprocess_mode="livemostrecent",
 )
@@ -25,19 +25,19 @@ COMMITS_SYNCHRONOUS = Gauge(
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres")
-# Those of `synchronous_commit` that wait for a standby at all.
+# Values of `synchronous_commit` that wait for a standby.
 _WAITING = frozenset({"on", "remote_apply", "remote_write"})
-# Those of `client_min_messages` that let a warning through.
+# Values of `client_min_messages` that let a warning through.
 _HEARING = frozenset({"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning"})
 
 
 @dataclass(frozen=True)
-class Standby:
-    """What PostgreSQL says of its standbys.
+class StandbyStatus:
+    """The standbys that PostgreSQL reports.
 
-    `names` is `synchronous_standby_names`. `connected` counts all that receive its log. `synchronous`
-    counts those that stream and that commits wait for; None where this role is not told. `is_heard`:
-    the session waits for a standby, and hears a warning where it did not.
+    `names` is `synchronous_standby_names`. `connected` counts all that receive the WAL, `synchronous`
+    those that stream and that commits wait for; None where this role may not see it. `is_heard`: the
+    session waits for a standby, and receives the warning of a wait that was cancelled.
     """
 
     names: str
@@ -52,29 +52,29 @@ class Standby:
 
     @property
     def is_missing(self) -> bool:
-        """Whether commits wait for a standby that is surely not there."""
+        """Whether commits wait for a standby that is certainly not connected."""
         return self.is_wanted and (self.connected == 0 or self.synchronous == 0)
 
 
-class StandbyWatch:
-    """Looks now and then; `run` does so until it is cancelled."""
+class StandbyMonitor:
+    """Checks at an interval; `run` does so until it is cancelled."""
 
     def __init__(self, db: Database, every_s: float) -> None:
         self._db = db
         self._every_s = every_s
-        self._last: Standby | None = None
+        self._last: StandbyStatus | None = None
 
     async def run(self) -> None:
-        """Look again and again; while the database is away, what was seen last stands."""
+        """Check periodically; while the database is unavailable, the last result stands."""
         while True:
             try:
-                await self.look()
+                await self.check()
             except (Unavailable, Overloaded) as error:
                 log.debug("standby_unknown", error=str(error))
             await asyncio.sleep(self._every_s)
 
-    async def look(self) -> Standby:
-        """Look once, and say what has changed; raises what `Database.read` raises."""
+    async def check(self) -> StandbyStatus:
+        """Check once, and log a change; raises what `Database.read` raises."""
         (row,) = await self._db.read(_QUERIES["standby"])
         seen = _standby(row)
         COMMITS_SYNCHRONOUS.set(seen.is_wanted)
@@ -87,9 +87,9 @@ class StandbyWatch:
         return seen
 
 
-def _standby(row: Record) -> Standby:
+def _standby(row: Record) -> StandbyStatus:
     waits = row["synchronous_commit"] in _WAITING
-    return Standby(
+    return StandbyStatus(
         row["names"],
         row["connected"],
         row["synchronous"] if row["is_told"] else None,
@@ -97,7 +97,7 @@ def _standby(row: Record) -> Standby:
     )
 
 
-def _say(seen: Standby, before: Standby | None) -> None:
+def _say(seen: StandbyStatus, before: StandbyStatus | None) -> None:
     fields = {
         "synchronous_standby_names": seen.names,
         "connected": seen.connected,
@@ -110,7 +110,7 @@ def _say(seen: Standby, before: Standby | None) -> None:
     elif seen.is_wanted:
         log.info("commits_synchronous", **fields)
     elif before is not None and before.is_wanted:
-        # As on a promoted server whose configuration was never given the setting.
+        # For example, a promoted server without the setting in its configuration.
         log.warning("commits_not_synchronous", **fields)
     else:
         log.info("commits_not_synchronous", **fields)

@@ -1,11 +1,11 @@
-"""Turns itself into a command that ends with its parent and runs as the wanted user.
+"""Replaces itself by a command that ends with its parent and runs as a given user.
 
 A script, run as `python -I -S exec_wrapper.py PARENT_PID DEATH_SIGNAL IDENTITY DIRECTORY COMMAND…`.
-It replaces `preexec_fn`, which runs Python between fork and exec and is unsafe, and from 3.12
-on deprecated, in a process with threads. It imports little because every start pays for it.
+It replaces `preexec_fn`, which runs Python between fork and exec: unsafe in a process with threads, and
+deprecated from 3.12 on. It imports little because every start pays for it.
 
-IDENTITY is `same`, `user:UID:GID`, or `namespace:UID:GID`, which keeps the kernel's idea of who
-we are and only shows the command the given ids.
+IDENTITY is `same`, `user:UID:GID`, or `namespace:UID:GID`: the process keeps its user, and sees the
+given ids inside a new user namespace.
 """
 
 import ctypes
@@ -49,7 +49,7 @@ def become_user(uid: int, gid: int) -> None:
 
 
 def assume(identity: str) -> None:
-    """Become who the command is to be."""
+    """Switch to the identity of the command."""
     way, _, ids = identity.partition(":")
     if way == "same":
         return
@@ -61,7 +61,7 @@ def assume(identity: str) -> None:
 
 
 def die_with(parent_pid: int, death_signal: int) -> None:
-    """Have the kernel send the signal when the parent is gone, and stop if it already is.
+    """Let the kernel send the signal when the parent ends, and fail if it has already ended.
 
     A change of credentials clears the setting, so this comes after `assume`.
     """
@@ -72,14 +72,14 @@ def die_with(parent_pid: int, death_signal: int) -> None:
 
 
 def restore_signals() -> None:
-    """Undo what a Python start changes, because exec would hand it on to the command."""
+    """Undo the signal settings of a Python start, which exec would pass on."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def main(arguments: list[str]) -> None:
-    """Do what the module's docstring says; exit code 126 and one line on refusal."""
+    """Become the command; print one line and exit with 126 where that is refused."""
     parent_pid, death_signal, identity, directory, *command = arguments
     try:
         assume(identity)

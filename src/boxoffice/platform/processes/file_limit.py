@@ -1,14 +1,10 @@
-"""How many files and connections a process may have open."""
+"""The limit of open files, and with it of connections, of a process."""
 
 import resource
 
 
 def raise_file_limit(wanted: int) -> int:
-    """Let this process have `wanted` files open, or as many as it may; return how many that is.
-
-    Systems begin with a thousand or so, because some programs cannot have more; the hard limit is the
-    operator's word and stays.
-    """
+    """Raise the soft limit to `wanted`, or to the hard limit if that is lower; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return soft

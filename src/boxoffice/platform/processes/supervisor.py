@@ -1,4 +1,4 @@
-"""Supervises children that run our own commands: restarts the crashed, stops all in order."""
+"""Supervises child processes that run our own commands: restarts those that end, stops all in order."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-LAUNCHER = Path(__file__).with_name("exec_wrapper.py")
+WRAPPER = Path(__file__).with_name("exec_wrapper.py")
 POLL_INTERVAL_S = 0.01
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 5.0
@@ -24,10 +24,10 @@ KILL_TIMEOUT_S = 5.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def launch_command(
+def wrapped_command(
     argv: Sequence[str], *, identity: str, death_signal: signal.Signals, directory: Path | str
 ) -> list[str]:
-    """The command that becomes `argv`, as the identity, and gets the signal when we die.
+    """Return the command that becomes `argv`, as the identity, and gets the signal when we end.
 
     The kernel watches the thread that spawned the child, not the process: a child spawned from
     a worker thread is ended as soon as that thread returns. Hence RuntimeError outside the main
@@ -35,7 +35,7 @@ def launch_command(
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("servers and workers are spawned from the main thread only")
-    launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
+    launcher = [sys.executable, "-I", "-S", str(WRAPPER)]
     settings = [str(os.getpid()), str(int(death_signal)), identity, str(directory)]
     return [*launcher, *settings, *argv]
 
@@ -152,7 +152,7 @@ class ProcessGroup:
             _clear(worker)
 
     def _start(self, worker: Worker) -> None:
-        command = launch_command(
+        command = wrapped_command(
             worker.argv, identity="same", death_signal=signal.SIGTERM, directory=Path.cwd()
         )
         worker.process = subprocess.Popen(  # noqa: S603 - our own command, no shell
