@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.environment import machine
-from bench.environment.environment import stage
+from bench.environment.environment import running_environment
 from bench.measurement import results, tables
-from bench.measurement.runner import Runner, Sample, Step, wanted
-from bench.scenarios import locks as lock_rows
+from bench.measurement.runner import BenchRunner, RunProgress, RunSample, wanted
+from bench.scenarios import locks as lock_scenarios
 from bench.scenarios import shop
 from bench.scenarios.shop import Sizes
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
-_QUICK = Sizes(holds=800, open_s=3.0, huge=False, watchers=500)
+_QUICK = Sizes(holds=800, open_s=3.0, huge=False, stream_readers=500)
 _RUNS, _QUICK_RUNS = 5, 1
-_ALL = (*shop.ROWS, *lock_rows.ROWS)
+_ALL = (*shop.SCENARIOS, *lock_scenarios.SCENARIOS)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,24 +34,24 @@ def main(
         bool, typer.Option("--quick", help="Few requests, one run: to see it work.")
     ] = False,
     json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
-    rows: Annotated[
-        str, typer.Option(help="Only these rows, with commas between; and the floor.")
+    scenarios: Annotated[
+        str, typer.Option(help="Only these scenarios, with commas between; and the baseline.")
     ] = "",
     locks: Annotated[
-        bool, typer.Option("--locks", help="The rows about locks instead of the others.")
+        bool, typer.Option("--locks", help="The scenarios about locks instead of the others.")
     ] = False,
-    runs: Annotated[int | None, typer.Option(min=1, help="Runs per row.")] = None,
+    runs: Annotated[int | None, typer.Option(min=1, help="Runs per scenario.")] = None,
     holds: Annotated[int | None, typer.Option(min=32, help="Requests per run.")] = None,
     connections: Annotated[int, typer.Option(min=1, help="Connections of the client.")] = 64,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the servers keep their data.")
     ] = None,
 ) -> None:
-    """Measure what a request costs: a bare reply, the usual design, and the shop."""
+    """Measure what a request costs: a bare reply, the lock_per_request design, and the shop."""
     sizes = _QUICK if quick else _FULL
     if holds is not None:
         sizes = replace(sizes, holds=holds, open_s=min(sizes.open_s, holds / 200))
-    chosen = _chosen(rows, locks=locks, huge=sizes.huge)
+    chosen = _chosen(scenarios, locks=locks, huge=sizes.huge)
     runs = runs or (_QUICK_RUNS if quick else _RUNS)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home:
@@ -61,17 +61,17 @@ def main(
 
 
 def _measure(
-    rows: list[shop.Row],
+    scenarios: list[shop.BenchScenario],
     runs: int,
     sizes: Sizes,
     connections: int,
     folder: Path,
     data_dir: Path | None,
-) -> tuple[dict[str, str], dict[str, list[Sample]]]:
-    with stage(data_dir or folder / "servers") as servers, _progress() as bar:
+) -> tuple[dict[str, str], dict[str, list[RunSample]]]:
+    with running_environment(data_dir or folder / "servers") as servers, _progress() as bar:
         task = bar.add_task("")
 
-        def say(step: Step) -> None:
+        def say(step: RunProgress) -> None:
             bar.update(task, description=step.text, completed=step.done, total=step.total)
             if not bar.console.is_terminal:
                 bar.console.print(f"… {step.done}/{step.total} {step.text}")
@@ -81,34 +81,36 @@ def _measure(
             "disk": machine.file_system(data_dir or folder),
             **_promises(servers.promises()),
         }
-        return about, Runner(servers, sizes, folder, connections, say).run(rows, runs)
+        return about, BenchRunner(servers, sizes, folder, connections, say).run(scenarios, runs)
 
 
-def _chosen(rows: str, *, locks: bool, huge: bool) -> list[shop.Row]:
-    names = [name.strip() for name in rows.split(",") if name.strip()]
-    known = [row.name for row in _ALL]
+def _chosen(scenarios: str, *, locks: bool, huge: bool) -> list[shop.BenchScenario]:
+    names = [name.strip() for name in scenarios.split(",") if name.strip()]
+    known = [scenario.name for scenario in _ALL]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(known)}")
     if locks and not names:
-        names = [row.name for row in lock_rows.ROWS]
-    return wanted(_ALL if names else shop.ROWS, names, huge=huge)
+        names = [scenario.name for scenario in lock_scenarios.SCENARIOS]
+    return wanted(_ALL if names else shop.SCENARIOS, names, huge=huge)
 
 
-def _report(about: dict[str, str], samples: dict[str, list[Sample]], json: Path | None) -> None:
+def _report(about: dict[str, str], samples: dict[str, list[RunSample]], json: Path | None) -> None:
     about["load after"] = machine.load_average()
     figures = results.figures(samples)
-    verdicts = results.verdicts(figures)
+    target_results = results.target_results(figures)
     console = Console()
     if not console.is_terminal:
         console.width = 180
-    tables.show(console, about, figures, verdicts)
+    tables.show(console, about, figures, target_results)
     if json is not None:
-        targets = [{**msgspec.to_builtins(one), "verdict": one.word} for one in verdicts]
-        document = {"about": about, "rows": figures, "targets": targets, "samples": samples}
+        targets = [{**msgspec.to_builtins(one), "verdict": one.word} for one in target_results]
+        document = {"about": about, "scenarios": figures, "targets": targets, "samples": samples}
         json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
-    if any(row.unexpected or row.audit != "clean" for row in figures):
-        sys.exit("bench: there were answers that a row is not about, or the audit is not clean")
+    if any(scenario.unexpected or scenario.audit != "clean" for scenario in figures):
+        sys.exit(
+            "bench: there were answers that a scenario is not about, or the audit is not clean"
+        )
 
 
 def _progress() -> Progress:

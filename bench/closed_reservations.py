@@ -1,6 +1,6 @@
 """What a hold costs PostgreSQL beside a history of closed reservations, and without one.
 
-Batches of holds go straight to the database, as a worker sends them, and the CPU time of the one server
+BatchCounters of holds go straight to the database, as a worker sends them, and the CPU time of the one server
 process that decides them is read from the kernel: another load on the machine adds little to it. The
 schedules take turns, so that it adds to each of them.
 """
@@ -59,7 +59,7 @@ _HAS_ROWS = "SELECT to_regclass('schedule_buyers') IS NOT NULL AS has_rows"
 
 
 @dataclass
-class _Hall:
+class _MeasuredSchedule:
     """A schedule, its next free seat, and what its holds have cost."""
 
     name: str
@@ -75,37 +75,41 @@ def _cpu_s(pid: int) -> float:
     return int(exact[0]) / 1e9
 
 
-async def _hold(db: Database, hall: _Hall) -> list[HoldCommand]:
+async def _hold(db: Database, measured: _MeasuredSchedule) -> list[HoldCommand]:
     """Hold other seats in one batch; the one person holds one."""
-    wishes = []
-    for _ in range(1 if hall.person else _BATCH):
-        person = hall.person or new_id()
-        seat = f"S{hall.seat}"
-        hall.seat += 1
-        wishes.append(HoldCommand(person, str(new_id()), b"f", new_id(), (seat,)))
-    outcomes = await ReservationStore(db).hold(hall.schedule_id, wishes)
+    commands = []
+    for _ in range(1 if measured.person else _BATCH):
+        person = measured.person or new_id()
+        seat = f"S{measured.seat}"
+        measured.seat += 1
+        commands.append(HoldCommand(person, str(new_id()), b"f", new_id(), (seat,)))
+    outcomes = await ReservationStore(db).hold(measured.schedule_id, commands)
     names = {one.name for one in outcomes}
     if names != {"held"}:
         raise RuntimeError(f"holds were answered {names}")
-    return wishes
+    return commands
 
 
-async def _history(db: Database, hall: _Hall, closed: int) -> None:
+async def _history(db: Database, measured: _MeasuredSchedule, closed: int) -> None:
     """Give a schedule closed reservations, of as many people or of the one."""
-    await db.fetch(_CLOSED, hall.schedule_id, hall.person, closed)
+    await db.fetch(_CLOSED, measured.schedule_id, measured.person, closed)
     [row] = await db.fetch(_HAS_ROWS)
     if row["has_rows"]:
-        await db.fetch(_NOTED, hall.schedule_id)
+        await db.fetch(_NOTED, measured.schedule_id)
 
 
-async def _give_back(db: Database, hall: _Hall, wishes: list[HoldCommand]) -> None:
+async def _release(db: Database, measured: _MeasuredSchedule, commands: list[HoldCommand]) -> None:
     """Have the one person end as they began: with nothing held."""
-    if hall.person is not None:
-        commands = [ReleaseCommand(hall.person, one.reservation_id, new_id()) for one in wishes]
-        await ReservationStore(db).release(hall.schedule_id, commands)
+    if measured.person is not None:
+        commands = [
+            ReleaseCommand(measured.person, one.reservation_id, new_id()) for one in releases
+        ]
+        await ReservationStore(db).release(measured.schedule_id, releases)
 
 
-async def _measure(settings: Settings, batches: int, closed: int, of_one: int) -> list[_Hall]:
+async def _measure(
+    settings: Settings, batches: int, closed: int, of_one: int
+) -> list[_MeasuredSchedule]:
     await migrate(settings)
     one = settings.replace(db_pool_max=2, batches_in_flight=1, statement_timeout_ms=600_000,
         request_timeout_ms=3_000_000,
@@ -113,39 +117,39 @@ async def _measure(settings: Settings, batches: int, closed: int, of_one: int) -
     db = Database(one)
     await db.open()
     try:
-        halls = [
-            _Hall("nobody's", new_id()),
-            _Hall(f"{closed:,} closed ones", new_id()),
-            _Hall("one person's first", new_id(), new_id()),
-            _Hall(f"one person's after {of_one:,}", new_id(), new_id()),
+        schedules = [
+            _MeasuredSchedule("nobody's", new_id()),
+            _MeasuredSchedule(f"{closed:,} closed ones", new_id()),
+            _MeasuredSchedule("one person's first", new_id(), new_id()),
+            _MeasuredSchedule(f"one person's after {of_one:,}", new_id(), new_id()),
         ]
-        for hall in halls:
-            await db.fetch(_SCHEDULE, hall.schedule_id, (batches + 10) * _BATCH + 10)
-        for hall, count in zip(halls, (0, closed, 0, of_one), strict=True):
-            await _history(db, hall, count)
+        for measured in schedules:
+            await db.fetch(_SCHEDULE, measured.schedule_id, (batches + 10) * _BATCH + 10)
+        for measured, count in zip(schedules, (0, closed, 0, of_one), strict=True):
+            await _history(db, measured, count)
         await db.fetch("ANALYZE")
         for _ in range(5):
-            for hall in halls:
-                await _give_back(db, hall, await _hold(db, hall))
+            for measured in schedules:
+                await _release(db, measured, await _hold(db, measured))
         for _ in range(batches):
-            for hall in halls:
+            for measured in schedules:
                 [row] = await db.fetch("SELECT pg_backend_pid() AS pid")
                 before = _cpu_s(row["pid"])
-                wishes = await _hold(db, hall)
-                hall.cpu_s.append((_cpu_s(row["pid"]) - before) / len(wishes))
-                await _give_back(db, hall, wishes)
-        return halls
+                commands = await _hold(db, measured)
+                measured.cpu_s.append((_cpu_s(row["pid"]) - before) / len(commands))
+                await _release(db, measured, commands)
+        return schedules
     finally:
         await db.close()
 
 
-def _typical_us(hall: _Hall) -> float:
+def _median_us(measured: _MeasuredSchedule) -> float:
     """Return the median in microseconds of a hold."""
-    return sorted(hall.cpu_s)[len(hall.cpu_s) // 2] * 1e6
+    return sorted(measured.cpu_s)[len(measured.cpu_s) // 2] * 1e6
 
 
 def main(
-    batches: Annotated[int, typer.Option(min=5, help="Batches of holds per schedule.")] = 200,
+    batches: Annotated[int, typer.Option(min=5, help="BatchCounters of holds per schedule.")] = 200,
     closed: Annotated[int, typer.Option(min=0, help="Closed reservations of others.")] = 1_000_000,
     of_one: Annotated[int, typer.Option(min=0, help="Closed ones of one person.")] = 200_000,
 ) -> None:
@@ -155,8 +159,8 @@ def main(
             database_url=servers.database_url, valkey_url=servers.valkey_url, log_level="error"
         )
         began = time.monotonic()
-        halls = asyncio.run(_measure(settings, batches, closed, of_one))
-    costs = {hall.name: _typical_us(hall) for hall in halls}
+        schedules = asyncio.run(_measure(settings, batches, closed, of_one))
+    costs = {measured.name: _median_us(measured) for measured in schedules}
     for name, cost in costs.items():
         typer.echo(f"{name:<34} {cost:8.1f} µs of PostgreSQL a hold")
     plain, history, first, after = costs.values()

@@ -21,8 +21,8 @@ import msgspec
 import typer
 
 from bench.client import load
-from bench.environment.environment import Hall, HallPlan, Stage, stage
-from bench.environment.processes import APP, Server, running
+from bench.environment.environment import Dataset, DatasetPlan, Environment, running_environment
+from bench.environment.processes import APP, ServerProcess, running
 from bench.scenarios import http_requests
 from boxoffice.audit import audit
 from boxoffice.batching import Pending
@@ -172,7 +172,7 @@ class Simulation:
         await self.beat()
         return took_s
 
-    async def recover(self, servers: Stage) -> None:
+    async def recover(self, servers: Environment) -> None:
         """Kill Valkey; time from its return, empty, to the next number."""
         servers.kill_valkey()  # blocks: it starts processes, which only this thread may
         began_at = time.perf_counter()
@@ -289,13 +289,13 @@ class _Asked(msgspec.Struct):
 
 
 def _sample(
-    server: Server, schedule_id: str, tokens: Sequence[str], simulation: Simulation
+    server: ServerProcess, schedule_id: str, tokens: Sequence[str], simulation: Simulation
 ) -> None:
     """Join and poll over HTTP while the simulated users wait."""
-    bodies = load.fire(server.port, [http_requests.join(schedule_id, token) for token in tokens])
+    bodies = load.send_all(server.port, [http_requests.join(schedule_id, token) for token in tokens])
     joined = [msgspec.json.decode(body, type=_Asked) for body in bodies]
-    asks = [http_requests.ask_place(schedule_id, one.queue_ticket) for one in joined]
-    asked = [msgspec.json.decode(body, type=_Asked) for body in load.fire(server.port, asks)]
+    asks = [http_requests.queue_position(schedule_id, one.queue_ticket) for one in joined]
+    asked = [msgspec.json.decode(body, type=_Asked) for body in load.send_all(server.port, asks)]
     first = len(simulation.people)
     simulation.people += [None] * len(tokens)
     expected = list(range(first, first + len(tokens)))
@@ -307,9 +307,9 @@ def _sample(
 
 
 def _play(
-    servers: Stage, hall: Hall, settings: Settings, result: SimulationResult, folder: Path
+    servers: Environment, dataset: Dataset, settings: Settings, result: SimulationResult, folder: Path
 ) -> None:
-    schedule_id = hall.schedules[0].schedule_id
+    schedule_id = dataset.schedules[0].schedule_id
     simulation = Simulation(settings, UUID(schedule_id), result, cap=5_000)
     env = {**servers.env(settings, 1), "BOXOFFICE_QUEUE_ADDRESS_REQUESTS_PER_S_MAX": "1000000"}
 
@@ -324,9 +324,9 @@ def _play(
             result.valkey_bytes_per_person[f"{checkpoint:,}"] = round(per_person, 1)
             if checkpoint in (_CHECKPOINTS[0], before):
                 with running(APP, env, folder / "serve.log") as server:
-                    tokens = hall.tokens[result.http_sample : result.http_sample + _SAMPLE]
+                    tokens = dataset.tokens[result.http_sample : result.http_sample + _SAMPLE]
                     await asyncio.to_thread(_sample, server, schedule_id, tokens, simulation)
-                    mib = await asyncio.to_thread(server.group.held_mib)
+                    mib = await asyncio.to_thread(server.group.resident_mib)
                 result.worker_mib[f"{checkpoint:,}"] = round(mib, 1)
         result.joins_per_s = round(before / took_s)
         await simulation.recover(servers)
@@ -365,14 +365,14 @@ def main(
     began_at = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home,
-        stage(Path(home) / "servers") as servers,
+        running_environment(Path(home) / "servers") as servers,
     ):
-        plan = HallPlan(1_000, 1, 2 * _SAMPLE)
-        hall = servers.sow(plan)
-        with servers.fresh(plan) as settings:
+        plan = DatasetPlan(1_000, 1, 2 * _SAMPLE)
+        dataset = servers.seed_dataset(plan)
+        with servers.fresh_database(plan) as settings:
             # Joins without a pause would exceed the production deadline.
             patient = settings.replace(valkey_timeout_ms=10_000)
-            _play(servers, hall, patient, result, Path(home))
+            _play(servers, dataset, patient, result, Path(home))
     result.took_s = round(time.monotonic() - began_at, 1)
     written = msgspec.json.format(msgspec.json.encode(result))
     typer.echo(written.decode())

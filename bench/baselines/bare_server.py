@@ -1,4 +1,4 @@
-"""The floor: what the same server code costs when nothing stands behind it.
+"""The baseline: what the same server code costs when nothing stands behind it.
 
 A bare ASGI application that decodes the JSON of a hold and encodes the JSON of its answer, with the
 types of the shop. No framework, no routing, no authentication, no log, no database.
@@ -47,9 +47,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 def hold(raw: bytes) -> bytes:
     """Decode a hold and encode the answer of one that was made."""
-    wish = _decode(raw)
+    request = _decode(raw)
     now = datetime.now(UTC)
-    seats = [SeatOut(seat_id, "4", "10", 25, "VIP", _PRICE) for seat_id in wish.seat_ids or ()]
+    seats = [SeatOut(seat_id, "4", "10", 25, "VIP", _PRICE) for seat_id in request.seat_ids or ()]
     return _encode(
         HeldOut(
             reservation_id=_RESERVATION_ID,

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench.client.load import Load, Plan
+from bench.client.load import LoadPlan, LoadResult
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -27,10 +27,10 @@ _TIMEOUT_S = 150.0
 _SEED = 88
 
 
-class Crowd:
+class RequestSender:
     """Sends the requests of a plan over its connections and keeps the time of each."""
 
-    def __init__(self, plan: Plan, requests: list[bytes], count: int) -> None:
+    def __init__(self, plan: LoadPlan, requests: list[bytes], count: int) -> None:
         self._plan = plan
         self._requests = requests
         self._count = count
@@ -51,7 +51,7 @@ class Crowd:
             self.finished.set_result(None)
             return
         for connection in connections:
-            connection.crowd = self
+            connection.sender = self
         if rate_per_s is None:
             for connection in connections[: self._count]:
                 self._send_next(connection)
@@ -113,7 +113,7 @@ class Crowd:
 class Connection(asyncio.Protocol):
     """One keep-alive connection with at most one request under way."""
 
-    crowd: Crowd
+    sender: RequestSender
 
     def __init__(self) -> None:
         self.number = 0
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits for an answer."""
-        self.crowd.failed(exc)
+        self.sender.failed(exc)
 
     def send(self, request: bytes, number: int, at: float) -> None:
         """Send `request`; its time counts from `at`."""
@@ -151,14 +151,14 @@ class Connection(asyncio.Protocol):
         if len(got) >= self._missing:
             self._got = bytearray()
             self._missing = -1
-            self.crowd.answered(self, self._status, got)
+            self.sender.answered(self, self._status, got)
 
     def close(self) -> None:
         """Hang up."""
         self._transport.close()
 
 
-async def send(plan: Plan) -> Load:
+async def send(plan: LoadPlan) -> LoadResult:
     """Connect, warm up, say `ready`, wait for `go`, and measure."""
     loop = asyncio.get_running_loop()
     opened = [
@@ -166,31 +166,31 @@ async def send(plan: Plan) -> Load:
         for _ in range(plan.connections)
     ]
     connections = [connection for _, connection in opened]
-    warmup = Crowd(plan, plan.warmup, len(plan.warmup))
+    warmup = RequestSender(plan, plan.warmup, len(plan.warmup))
     for connection in connections:
-        connection.crowd = warmup
+        connection.sender = warmup
     warmup.start(connections, None)
     async with asyncio.timeout(_TIMEOUT_S):
         await warmup.finished
-    crowd = Crowd(plan, plan.requests, plan.count)
+    sender = RequestSender(plan, plan.requests, plan.count)
     gc.collect()
     gc.disable()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
     cpu_s, started_at = time.process_time(), time.perf_counter()
-    crowd.start(connections, plan.rate_per_s)
+    sender.start(connections, plan.rate_per_s)
     async with asyncio.timeout(_TIMEOUT_S):
-        await crowd.finished
+        await sender.finished
     wall_s, cpu_s = time.perf_counter() - started_at, time.process_time() - cpu_s
     for connection in connections:
         connection.close()
-    return _load(crowd, plan.count, wall_s, cpu_s)
+    return _load(sender, plan.count, wall_s, cpu_s)
 
 
-def _load(crowd: Crowd, count: int, wall_s: float, cpu_s: float) -> Load:
-    ordered = sorted(crowd.seconds)
-    return Load(
+def _load(sender: RequestSender, count: int, wall_s: float, cpu_s: float) -> LoadResult:
+    ordered = sorted(sender.seconds)
+    return LoadResult(
         count=count,
         wall_s=wall_s,
         cpu_s=cpu_s,
@@ -198,9 +198,9 @@ def _load(crowd: Crowd, count: int, wall_s: float, cpu_s: float) -> Load:
         p50_ms=percentile(ordered, 50) * 1000,
         p95_ms=percentile(ordered, 95) * 1000,
         p99_ms=percentile(ordered, 99) * 1000,
-        statuses={str(status): number for status, number in sorted(crowd.statuses.items())},
-        codes=dict(crowd.codes),
-        bodies=crowd.bodies,
+        statuses={str(status): number for status, number in sorted(sender.statuses.items())},
+        codes=dict(sender.codes),
+        bodies=sender.bodies,
     )
 
 
@@ -212,7 +212,7 @@ def percentile(ordered: list[float], percent: int) -> float:
 def main() -> None:
     """Run one plan."""
     plan_file, result_file = sys.argv[1:]
-    plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=Plan)
+    plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=LoadPlan)
     load = uvloop.run(send(plan))
     Path(result_file).write_bytes(msgspec.msgpack.encode(load))
     sys.stdout.write("done\n")

@@ -1,4 +1,4 @@
-"""Load from the side of the benchmark: what to send, and a client process that sends it.
+"""LoadResult from the side of the benchmark: what to send, and a client process that sends it.
 
 The client is a process of its own, so that its CPU never counts as a server's. It is told to go only
 when its connections stand and its warm-up is over, so that what is measured between `go` and the result
@@ -17,7 +17,7 @@ import msgspec
 _TIMEOUT_S = 180.0
 
 
-class Plan(msgspec.Struct, kw_only=True):
+class LoadPlan(msgspec.Struct, kw_only=True):
     """Prebuilt requests and how to send them.
 
     `count` requests are taken from `requests`, from the front again where they run out. Without a
@@ -33,7 +33,7 @@ class Plan(msgspec.Struct, kw_only=True):
     keep_bodies: bool = False
 
 
-class Load(msgspec.Struct, kw_only=True):
+class LoadResult(msgspec.Struct, kw_only=True):
     """What the client saw; times in seconds and milliseconds, CPU of the client itself."""
 
     count: int
@@ -58,10 +58,10 @@ class LoadFailed(Exception):
 
 
 def run(
-    plan: Plan,
+    plan: LoadPlan,
     before: Callable[[], None] = lambda: None,
     after: Callable[[], None] = lambda: None,
-) -> Load:
+) -> LoadResult:
     """Send the plan; `before` and `after` are called right before and right after the measured part."""
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-load-") as folder:
         written, answer = Path(folder, "plan"), Path(folder, "load")
@@ -80,15 +80,15 @@ def run(
             finally:
                 if client.poll() is None:
                     client.kill()
-        return msgspec.msgpack.decode(answer.read_bytes(), type=Load)
+        return msgspec.msgpack.decode(answer.read_bytes(), type=LoadResult)
 
 
-def fire(port: int, requests: Sequence[bytes], connections: int = 64) -> list[bytes]:
+def send_all(port: int, requests: Sequence[bytes], connections: int = 64) -> list[bytes]:
     """Send each request once, outside any measurement, and return the bodies in the same order.
 
     Raises `LoadFailed` where an answer is not a success.
     """
-    plan = Plan(
+    plan = LoadPlan(
         port=port,
         connections=min(connections, len(requests)),
         requests=list(requests),

@@ -25,36 +25,36 @@ _AT_ONCE = 100
 _TIMEOUT_S = 90.0
 
 
-class Seen(msgspec.Struct):
-    """What the watchers have seen so far; `cpu_s` is their own, `open` how many are connected."""
+class StreamCounts(msgspec.Struct):
+    """What the counts have seen so far; `cpu_s` is their own, `open` how many are connected."""
 
     events: int
     open: int
     cpu_s: float
 
 
-class Watchers:
+class ReaderCounts:
     """The streams of one process."""
 
     def __init__(self) -> None:
         self.blocks = 0
         self.open = 0
         self.begun = 0
-        self.everybody = asyncio.Event()
+        self.all_begun = asyncio.Event()
         self.wanted = 0
 
     def begins(self) -> None:
         """One has had its first event."""
         self.begun += 1
         if self.begun == self.wanted:
-            self.everybody.set()
+            self.all_begun.set()
 
 
-class Watcher(asyncio.Protocol):
+class StreamReader(asyncio.Protocol):
     """One stream."""
 
-    def __init__(self, watchers: Watchers, ask: bytes) -> None:
-        self._watchers = watchers
+    def __init__(self, counts: ReaderCounts, ask: bytes) -> None:
+        self._watchers = counts
         self._ask = ask
         self._ends_with_lf = False
         self._first = bytearray()
@@ -85,57 +85,57 @@ class Watcher(asyncio.Protocol):
             self._watchers.begins()
 
 
-async def watch(port: int, path: str, count: int) -> None:
+async def read_streams(port: int, path: str, count: int) -> None:
     """Open the streams and answer for them until nobody asks any more."""
     loop = asyncio.get_running_loop()
-    watchers = Watchers()
-    watchers.wanted = count
+    counts = ReaderCounts()
+    counts.wanted = count
     ask = _ASK.format(path=path).encode()
     for at in range(0, count, _AT_ONCE):
         await asyncio.gather(
             *(
-                loop.create_connection(lambda: Watcher(watchers, ask), "127.0.0.1", port)
+                loop.create_connection(lambda: StreamReader(counts, ask), "127.0.0.1", port)
                 for _ in range(min(_AT_ONCE, count - at))
             )
         )
     async with asyncio.timeout(_TIMEOUT_S):
-        await watchers.everybody.wait()
-    _say(Seen(0, watchers.open, time.process_time()))
+        await counts.all_begun.wait()
+    _say(StreamCounts(0, counts.open, time.process_time()))
     while (await loop.run_in_executor(None, sys.stdin.readline)).strip():
-        _say(Seen(watchers.blocks, watchers.open, time.process_time()))
+        _say(StreamCounts(counts.blocks, counts.open, time.process_time()))
 
 
-def _say(seen: Seen) -> None:
+def _say(seen: StreamCounts) -> None:
     sys.stdout.write(msgspec.json.encode(seen).decode() + "\n")
     sys.stdout.flush()
 
 
-class Crowd:
-    """The process with the watchers, seen from the benchmark."""
+class StreamReaders:
+    """The process with the counts, seen from the benchmark."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self._hear()
 
-    def count(self) -> Seen:
-        """Return what the watchers have seen since they opened their streams."""
+    def count(self) -> StreamCounts:
+        """Return what the counts have seen since they opened their streams."""
         stream: Any = self._process.stdin
         stream.write(b"count\n")
         stream.flush()
         return self._hear()
 
-    def _hear(self) -> Seen:
+    def _hear(self) -> StreamCounts:
         stream: Any = self._process.stdout
-        return msgspec.json.decode(stream.readline(), type=Seen)
+        return msgspec.json.decode(stream.readline(), type=StreamCounts)
 
 
 @contextmanager
-def watching(port: int, path: str, count: int) -> Iterator[Crowd]:
-    """Have `count` people watch until the block is left; all of them have begun at its beginning."""
+def reading_streams(port: int, path: str, count: int) -> Iterator[StreamReaders]:
+    """Have `count` people read_streams until the block is left; all of them have begun at its beginning."""
     argv = [sys.executable, "-m", "bench.client.stream_readers", str(port), path, str(count)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            yield Crowd(process)
+            yield StreamReaders(process)
         finally:
             process.kill()
 
@@ -146,7 +146,7 @@ def main() -> None:
     files_max = raise_file_limit(int(count) + _OTHER_FILES)
     if files_max != resource.RLIM_INFINITY and files_max < int(count):
         sys.exit(f"this process may open {files_max} files only")
-    uvloop.run(watch(int(port), path, int(count)))
+    uvloop.run(read_streams(int(port), path, int(count)))
 
 
 if __name__ == "__main__":

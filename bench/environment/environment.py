@@ -1,7 +1,7 @@
 """What a measurement stands on: one PostgreSQL and Valkey, and a fresh database for every run.
 
-A hall is sown once per size into a template database; each run gets a copy, so that all runs of all
-rows start from the same rows, and prebuilt requests stay good.
+A dataset is sown once per size into a template database; each run gets a copy, so that all runs of all
+scenarios start from the same scenarios, and prebuilt requests stay good.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import msgspec
 from redis import Redis
 from rich.console import Console
 
-from bench.measurement.cpu import Group
+from bench.measurement.cpu import ProcessGroup
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.cli import seeding
 from boxoffice.platform.postgres import sql_files
@@ -30,7 +30,7 @@ from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 
 _SQL = sql_files.load("bench.environment")
-_USUAL_SCHEMA = sql_files.read("bench.baselines.lock_per_request", "schema.sql")
+_LOCK_PER_REQUEST_SCHEMA = sql_files.read("bench.baselines.lock_per_request", "schema.sql")
 _RUN = "bench_run"
 _REVIVED_WITHIN_S = 30.0
 _BALANCE_MINOR = 5_000_000
@@ -40,8 +40,8 @@ _TOKEN_TTL_S = 86_400
 
 
 @dataclass(frozen=True)
-class HallPlan:
-    """How much to sow: equal schedules, and people with money."""
+class DatasetPlan:
+    """How much to seed_dataset: equal schedules, and people with money."""
 
     seats: int
     schedules: int
@@ -54,7 +54,7 @@ class HallPlan:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class SeededSchedule:
     """A schedule on sale and its seats in order."""
 
     schedule_id: str
@@ -67,15 +67,15 @@ class _Person(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Hall:
+class Dataset:
     """What was sown: schedules, and one access token per person."""
 
-    plan: HallPlan
-    schedules: list[Schedule]
+    plan: DatasetPlan
+    schedules: list[SeededSchedule]
     tokens: list[str]
 
 
-class Stage:
+class Environment:
     """The servers of a benchmark, started once."""
 
     def __init__(self, servers: EmbeddedServers) -> None:
@@ -83,12 +83,12 @@ class Stage:
         self._valkey = Redis.from_url(servers.valkey_url)
 
     @property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ProcessGroup]:
         """The processes of both servers."""
         postgres, valkey = self._servers.postgres.pid, self._servers.valkey.pid
         if postgres is None or valkey is None:
             raise RuntimeError("the servers are not running")
-        return [Group("postgres", postgres), Group("valkey", valkey)]
+        return [ProcessGroup("postgres", postgres), ProcessGroup("valkey", valkey)]
 
     def settings(self, database: str) -> Settings:
         """Return the settings that everybody gets, with the address of one database."""
@@ -130,16 +130,16 @@ class Stage:
         finally:
             await connection.close()
 
-    def sow(self, plan: HallPlan) -> Hall:
-        """Make the template of a hall and return what is in it."""
+    def seed_dataset(self, plan: DatasetPlan) -> Dataset:
+        """Make the template of a dataset and return what is in it."""
         with tempfile.TemporaryDirectory(prefix="boxoffice-bench-tokens-") as folder:
             written = Path(folder, "tokens")
-            schedules = asyncio.run(self._sow(plan, written))
+            schedules = asyncio.run(self._seed_dataset(plan, written))
             lines = written.read_bytes().splitlines()
         tokens = [msgspec.json.decode(line, type=_Person).access_token for line in lines]
-        return Hall(plan, schedules, tokens)
+        return Dataset(plan, schedules, tokens)
 
-    async def _sow(self, plan: HallPlan, tokens: Path) -> list[Schedule]:
+    async def _seed_dataset(self, plan: DatasetPlan, tokens: Path) -> list[SeededSchedule]:
         await self._admin("drop_database", plan.template)
         await self._admin("create_database", plan.template)
         settings = self.settings(plan.template).replace(
@@ -150,32 +150,32 @@ class Stage:
         schedules = await _fill(settings, plan, tokens)
         connection = await asyncpg.connect(settings.database.database_url)
         try:
-            await connection.execute(_USUAL_SCHEMA)
+            await connection.execute(_LOCK_PER_REQUEST_SCHEMA)
             await connection.execute(_SQL["tidy"])
         finally:
             await connection.close()
         return schedules
 
     @contextmanager
-    def fresh(self, plan: HallPlan) -> Iterator[Settings]:
-        """Lend a copy of a hall's database, and an empty Valkey."""
+    def fresh(self, plan: DatasetPlan) -> Iterator[Settings]:
+        """Lend a copy of a dataset's database, and an empty Valkey."""
         asyncio.run(self._copy(plan))
         try:
             yield self.settings(_RUN)
         finally:
             asyncio.run(self._admin("drop_database", _RUN))
 
-    async def _copy(self, plan: HallPlan) -> None:
+    async def _copy(self, plan: DatasetPlan) -> None:
         # The copies have the same schedules: what the seat lock knows of the last one must go.
         self._valkey.flushall()
         await self._admin("drop_database", _RUN)
         await self._admin("copy_database", _RUN, plan.template)
 
-    async def open_rooms(self, settings: Settings) -> None:
+    async def add_waiting_rooms(self, settings: Settings) -> None:
         """Give every schedule of a copy a waiting room."""
         connection = await asyncpg.connect(settings.database.database_url)
         try:
-            await connection.execute(_SQL["add_room"])
+            await connection.execute(_SQL["add_waiting_rooms"])
         finally:
             await connection.close()
 
@@ -193,17 +193,17 @@ class Stage:
 
 
 @contextmanager
-def stage(data_dir: Path) -> Iterator[Stage]:
+def running_environment(data_dir: Path) -> Iterator[Environment]:
     """Run the servers on `data_dir` until the block is left."""
     with EmbeddedServers(data_dir, say=lambda text: print(f"… {text}", file=sys.stderr)) as servers:
-        one = Stage(servers)
+        one = Environment(servers)
         try:
             yield one
         finally:
             one.close()
 
 
-async def _fill(settings: Settings, plan: HallPlan, tokens: Path) -> list[Schedule]:
+async def _fill(settings: Settings, plan: DatasetPlan, tokens: Path) -> list[SeededSchedule]:
     """Sow as `boxoffice seed` does: schedule by schedule, the people along with the first."""
     quiet = Console(quiet=True)
     schedules = []
@@ -212,5 +212,5 @@ async def _fill(settings: Settings, plan: HallPlan, tokens: Path) -> list[Schedu
         users, written = (0, None) if number else (plan.people, tokens)
         wish = seeding.Plan(plan.seats, users, _BALANCE_MINOR, hold_ttl_s=_HOLD_TTL_S)
         made = await seeding.seed(settings, wish, written, quiet)
-        schedules.append(Schedule(str(made.schedule_id), str(made.concert_id), seat_ids))
+        schedules.append(SeededSchedule(str(made.schedule_id), str(made.concert_id), seat_ids))
     return schedules

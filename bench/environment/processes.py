@@ -14,17 +14,17 @@ from pathlib import Path
 
 import psutil
 
-from bench.measurement.cpu import Group
+from bench.measurement.cpu import ProcessGroup
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 
 APP = ("boxoffice", "serve")
-FLOOR = ("bench.baselines.bare_server",)
-USUAL = ("bench.baselines.lock_per_request",)
+BASELINE = ("bench.baselines.bare_server",)
+LOCK_PER_REQUEST = ("bench.baselines.lock_per_request",)
 
 
-class ServerFailed(Exception):
+class ServerProcessFailed(Exception):
     """A server did not start or did not stop as it should."""
 
 
@@ -48,9 +48,9 @@ class Server:
             )
 
     @property
-    def group(self) -> Group:
+    def group(self) -> ProcessGroup:
         """Its processes."""
-        return Group("app", self._process.pid)
+        return ProcessGroup("app", self._process.pid)
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         """Ask once and return status, headers in lower case and body."""
@@ -63,12 +63,12 @@ class Server:
         finally:
             connection.close()
 
-    def batches(self) -> "Batches":
+    def batches(self) -> "BatchCounters":
         """Return the batch sizes that its workers have counted so far."""
-        return Batches.parse(self.get("/metrics", {})[2].decode())
+        return BatchCounters.parse(self.get("/metrics", {})[2].decode())
 
     def wait_until_ready(self) -> None:
-        """Return when it serves; raise `ServerFailed` with the end of its log where it does not."""
+        """Return when it serves; raise `ServerProcessFailed` with the end of its log where it does not."""
         until = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
@@ -79,19 +79,19 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.02)
-        raise ServerFailed(f"a server did not start: {self.said()}")
+        raise ServerProcessFailed(f"a server did not start: {self.said()}")
 
     def stop(self) -> None:
-        """Ask it to stop; raise `ServerFailed` where it does not end well."""
+        """Ask it to stop; raise `ServerProcessFailed` where it does not end well."""
         if self.is_running:
             self.terminate()
         try:
             code = self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise ServerFailed("a server did not stop in time") from None
+            raise ServerProcessFailed("a server did not stop in time") from None
         if code != 0:
-            raise ServerFailed(f"a server ended with {code}: {self.said()}")
+            raise ServerProcessFailed(f"a server ended with {code}: {self.said()}")
 
     @property
     def is_running(self) -> bool:
@@ -115,8 +115,8 @@ class Server:
         return self._log.read_text(errors="replace")[-2000:]
 
 
-class Batches:
-    """Batches of the group commit: how many, of how many commands; by upper bound in `buckets`."""
+class BatchCounters:
+    """BatchCounters of the group commit: how many, of how many commands; by upper bound in `buckets`."""
 
     def __init__(self, commands: float, batches: float, buckets: dict[str, float]) -> None:
         self.commands = commands
@@ -124,7 +124,7 @@ class Batches:
         self.buckets = buckets
 
     @classmethod
-    def parse(cls, text: str) -> "Batches":
+    def parse(cls, text: str) -> "BatchCounters":
         """Read the metrics page of a server; one that has none had no batches."""
         sums = {"sum": 0.0, "count": 0.0}
         buckets: dict[str, float] = {}
@@ -140,12 +140,14 @@ class Batches:
                 sums[found[1]] += float(found[3])
         return cls(sums["sum"], sums["count"], buckets)
 
-    def since(self, before: "Batches") -> "Batches":
+    def since(self, before: "BatchCounters") -> "BatchCounters":
         """Return what came after `before`."""
         buckets = {
             bound: count - before.buckets.get(bound, 0.0) for bound, count in self.buckets.items()
         }
-        return Batches(self.commands - before.commands, self.batches - before.batches, buckets)
+        return BatchCounters(
+            self.commands - before.commands, self.batches - before.batches, buckets
+        )
 
     @property
     def mean(self) -> float:

@@ -13,7 +13,7 @@ CREATE DATABASE {name} TEMPLATE {template};
 -- A database, whoever still uses it.
 DROP DATABASE IF EXISTS {name} WITH (FORCE);
 
--- name: add_room
+-- name: add_waiting_rooms
 -- A waiting room for every schedule, which opens long after the measurement.
 INSERT INTO queue_rooms (
        schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.environment.processes import ServerFailed, clean_environment
-from bench.measurement.cpu import Group
+from bench.environment.processes import ServerProcessFailed, clean_environment
+from bench.measurement.cpu import ProcessGroup
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
@@ -22,7 +22,7 @@ _STOP_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[Group]:
+def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[ProcessGroup]:
     """Run a relay that has its lease, until the block is left."""
     argv = [sys.executable, "-m", "boxoffice", "relay"]
     with log.open("wb") as out:
@@ -31,7 +31,7 @@ def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[
         )
     try:
         asyncio.run(_until(settings, "has_relay"))
-        yield Group("relay", process.pid)
+        yield ProcessGroup("relay", process.pid)
         process.terminate()
         process.wait(_STOP_TIMEOUT_S)
     finally:
@@ -40,7 +40,7 @@ def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[
 
 
 def wait_until_delivered(settings: Settings) -> None:
-    """Return when the outbox is empty; raise `ServerFailed` where it does not come to that."""
+    """Return when the outbox is empty; raise `ServerProcessFailed` where it does not come to that."""
     asyncio.run(_until(settings, "is_delivered"))
 
 
@@ -50,7 +50,7 @@ async def _until(settings: Settings, question: str) -> None:
     try:
         while not await connection.fetchval(_SQL[question]):
             if time.monotonic() > deadline:
-                raise ServerFailed(f"the relay: {question} did not become true")
+                raise ServerProcessFailed(f"the relay: {question} did not become true")
             await asyncio.sleep(_LOOK_EVERY_S)
     finally:
         await connection.close()

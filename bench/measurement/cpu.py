@@ -13,7 +13,7 @@ _LINUX = platform.system() == "Linux"
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """The processes of one server: `pid` and everything below it."""
 
     name: str
@@ -88,10 +88,10 @@ def _peak_mib(process: psutil.Process) -> float:
         return 0.0
 
 
-class Meter:
+class CpuMeter:
     """Reads the CPU of groups before and after, and tells the difference in microseconds."""
 
-    def __init__(self, groups: list[Group]) -> None:
+    def __init__(self, groups: list[ProcessGroup]) -> None:
         self._groups = groups
         self._before: dict[str, int] = {}
         self._after: dict[str, int] = {}

@@ -12,7 +12,7 @@ _GET = (
     "{more}"
     "Authorization: Bearer {token}\r\n\r\n"
 )
-_ASK = (
+_QUEUE_POSITION = (
     "GET {path} HTTP/1.1\r\n"
     "Host: 127.0.0.1\r\n"
     "User-Agent: boxoffice-bench\r\n"
@@ -48,9 +48,9 @@ def get(path: str, token: str, *, gzip: bool = True, etag: str = "") -> bytes:
     return _GET.format(path=path, token=token, more=more).encode()
 
 
-def ask_place(schedule_id: str, ticket: str) -> bytes:
+def queue_position(schedule_id: str, ticket: str) -> bytes:
     """Return a question for one's place in the waiting room."""
-    return _ASK.format(path=f"/v1/schedules/{schedule_id}/queue", ticket=ticket).encode()
+    return _QUEUE_POSITION.format(path=f"/v1/schedules/{schedule_id}/queue", ticket=ticket).encode()
 
 
 def join(schedule_id: str, token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The application behind every server: the floor, and what drains and streams are tried with.
+"""The application behind every server: the baseline, and what drains and streams are tried with.
 
 `GET /slow` takes two seconds, `GET /stream` goes on until the application learns that the process is
 about to stop, and `GET /readyz` is 503 from then on. How it learns that is the server's business.

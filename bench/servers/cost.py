@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bench.client import load
 from bench.environment.processes import Server
-from bench.measurement.cpu import Meter
+from bench.measurement.cpu import CpuMeter
 from bench.scenarios import http_requests
 from bench.servers.candidates import Candidate
 
@@ -38,7 +38,7 @@ class Cost:
 
 
 def holds(count: int) -> list[bytes]:
-    """Return requests as the floor gets them."""
+    """Return requests as the baseline gets them."""
     return [
         http_requests.hold(_SCHEDULE_ID, _TOKEN, f"hold-{at}", [f"1-1-{1 + at % 25}"])
         for at in range(count)
@@ -74,9 +74,9 @@ def measure(candidate: Candidate, folder: Path, count: int, low_s: float) -> Cos
 
 def _send(
     server: Server, requests: Sequence[bytes], count: int, rate_per_s: float | None
-) -> tuple[load.Load, float]:
-    meter = Meter([server.group])
-    plan = load.Plan(
+) -> tuple[load.LoadResult, float]:
+    meter = CpuMeter([server.group])
+    plan = load.LoadPlan(
         port=server.port,
         # One is enough for the low rate, and none of many is closed because it was not needed.
         connections=CONNECTIONS if rate_per_s is None else 1,

@@ -10,7 +10,7 @@ from statistics import median
 
 from bench.client.generator import percentile
 from bench.environment.processes import Server
-from bench.measurement.cpu import Group
+from bench.measurement.cpu import ProcessGroup
 from bench.servers.candidates import Candidate
 from bench.servers.cost import holds
 
@@ -139,7 +139,7 @@ async def _once(port: int, request: bytes) -> float | None:
     return time.perf_counter() - started_at
 
 
-async def _weigh(group: Group, until: float) -> float:
+async def _weigh(group: ProcessGroup, until: float) -> float:
     """Return the largest memory that was seen."""
     return max([group.held_mib() async for _ in _every(_LOOK_EVERY_S, until)])
 

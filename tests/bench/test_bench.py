@@ -9,17 +9,29 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.measurement.results import Verdict, figures, verdicts
-from bench.measurement.runner import Sample, wanted
+from bench.measurement.results import TargetResult, figures, target_results
+from bench.measurement.runner import RunSample, wanted
 from bench.scenarios import locks
-from bench.scenarios.shop import HUGE, REFUSED, ROWS
+from bench.scenarios.shop import HUGE, REFUSED, SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 HOLDS = 120
 TIMEOUT_S = 120
 # Every kind of preparation and of client once; the others differ in what they ask for.
-SHOP = ["usual", "hold_accepted", "hold_refused", "hold_sold_out", "pay", "seats_304", "open_88"]
-LOCKS = ["lock_none_rush", "lock_postgres_per_request_rush", "lock_valkey_per_request_rush"]
+SHOP = [
+    "lock_per_request",
+    "hold_accepted",
+    "hold_refused",
+    "hold_sold_out",
+    "pay",
+    "seats_304",
+    "open_88",
+]
+LOCKS = [
+    "lock_none_contended",
+    "lock_postgres_per_request_contended",
+    "lock_valkey_per_request_contended",
+]
 NAMES = [*SHOP, "hold_accepted_relayed", "seat_events", *LOCKS]
 
 
@@ -28,7 +40,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a very small run writes."""
     written = tmp_path_factory.mktemp("bench") / "bench.json"
     argv = [sys.executable, "-m", "bench", "--quick", f"--holds={HOLDS}", f"--json={written}"]
-    argv.append(f"--rows={','.join(NAMES)}")
+    argv.append(f"--scenarios={','.join(NAMES)}")
     ended = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
@@ -37,78 +49,82 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def rows(document: Any) -> Mapping[str, Any]:
-    """Its rows by name."""
-    return {row["name"]: row for row in document["rows"]}
+def scenarios(document: Any) -> Mapping[str, Any]:
+    """Its scenarios by name."""
+    return {scenario["name"]: scenario for scenario in document["scenarios"]}
 
 
-def test_each_row_has_every_figure(rows: Mapping[str, Any]) -> None:
-    assert list(rows) == ["floor", *NAMES]
-    for row in rows.values():
+def test_each_row_has_every_figure(scenarios: Mapping[str, Any]) -> None:
+    assert list(scenarios) == ["baseline", *NAMES]
+    for scenario in scenarios.values():
         for name in ("cpu_us_app", "rps", "p50_ms", "p95_ms", "p99_ms", "memory_mib"):
-            assert row[name] > 0, (row["name"], name)
+            assert scenario[name] > 0, (scenario["name"], name)
         for name in ("cpu_us_postgres", "cpu_us_valkey"):
-            assert row[name] >= 0, (row["name"], name)
-        assert row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
-        measured = set(row["memory_mib_by_process"]) - {"relay"}
+            assert scenario[name] >= 0, (scenario["name"], name)
+        assert scenario["p50_ms"] <= scenario["p95_ms"] <= scenario["p99_ms"]
+        measured = set(scenario["memory_mib_by_process"]) - {"relay"}
         assert measured == {"app", "postgres", "valkey", "client"}
 
 
-def test_each_row_was_answered_as_it_should_be(rows: Mapping[str, Any]) -> None:
-    for row in rows.values():
-        assert row["unexpected"] == 0, row
-    assert rows["hold_accepted"]["statuses"] == {"201": HOLDS}
-    assert rows["hold_refused"]["codes"] == {"seat_taken": REFUSED * HOLDS}
-    assert rows["hold_sold_out"]["codes"] == {"sold_out": REFUSED * HOLDS}
-    assert rows["pay"]["statuses"] == {"201": HOLDS // 2}
-    assert set(rows["seats_304"]["statuses"]) == {"304"}
+def test_each_row_was_answered_as_it_should_be(scenarios: Mapping[str, Any]) -> None:
+    for scenario in scenarios.values():
+        assert scenario["unexpected"] == 0, scenario
+    assert scenarios["hold_accepted"]["statuses"] == {"201": HOLDS}
+    assert scenarios["hold_refused"]["codes"] == {"seat_taken": REFUSED * HOLDS}
+    assert scenarios["hold_sold_out"]["codes"] == {"sold_out": REFUSED * HOLDS}
+    assert scenarios["pay"]["statuses"] == {"201": HOLDS // 2}
+    assert set(scenarios["seats_304"]["statuses"]) == {"304"}
 
 
-def test_the_audit_is_clean_after_every_row(rows: Mapping[str, Any]) -> None:
-    assert {row["audit"] for row in rows.values()} == {"clean"}
+def test_the_audit_is_clean_after_every_row(scenarios: Mapping[str, Any]) -> None:
+    assert {scenario["audit"] for scenario in scenarios.values()} == {"clean"}
 
 
-def test_the_relay_is_counted_where_it_runs(rows: Mapping[str, Any]) -> None:
-    assert [name for name, row in rows.items() if row["cpu_us_relay"]] == ["hold_accepted_relayed"]
+def test_the_relay_is_counted_where_it_runs(scenarios: Mapping[str, Any]) -> None:
+    assert [name for name, scenario in scenarios.items() if scenario["cpu_us_relay"]] == [
+        "hold_accepted_relayed"
+    ]
 
 
-def test_events_reach_those_who_watch(rows: Mapping[str, Any]) -> None:
-    assert [name for name, row in rows.items() if row["streams"]] == ["seat_events"]
-    watched = rows["seat_events"]
+def test_events_reach_those_who_watch(scenarios: Mapping[str, Any]) -> None:
+    assert [name for name, scenario in scenarios.items() if scenario["streams"]] == ["seat_events"]
+    watched = scenarios["seat_events"]
     assert watched["events_per_s"] > watched["streams"]
     assert watched["cpu_us_per_event"] > 0
-    assert rows["hold_accepted"]["cpu_us_per_event"] is None
+    assert scenarios["hold_accepted"]["cpu_us_per_event"] is None
 
 
 def test_without_a_lock_seats_are_sold_twice_and_with_one_they_are_not(
-    rows: Mapping[str, Any],
+    scenarios: Mapping[str, Any],
 ) -> None:
-    assert rows["lock_none_rush"]["sold_twice"] > 0
+    assert scenarios["lock_none_contended"]["sold_twice"] > 0
     for name in LOCKS[1:]:
-        assert rows[name]["sold_twice"] == 0
-        assert 0 < rows[name]["statuses"]["201"] <= HOLDS // 6
-        assert rows[name]["cpu_us_per_success"] > rows[name]["cpu_us_total"]
+        assert scenarios[name]["sold_twice"] == 0
+        assert 0 < scenarios[name]["statuses"]["201"] <= HOLDS // 6
+        assert scenarios[name]["cpu_us_per_success"] > scenarios[name]["cpu_us_total"]
 
 
 def test_durability_is_not_for_sale(document: Any) -> None:
     assert document["about"]["PostgreSQL"].endswith("fsync on, synchronous_commit on")
 
 
-def test_the_database_works_for_holds_and_not_for_the_floor(rows: Mapping[str, Any]) -> None:
-    assert rows["usual"]["cpu_us_postgres"] > rows["floor"]["cpu_us_postgres"]
-    assert rows["hold_accepted"]["batch_mean"] >= 1
-    assert sum(rows["hold_accepted"]["batch_sizes"].values()) > 0
-    assert rows["floor"]["batch_mean"] == 0
+def test_the_database_works_for_holds_and_not_for_the_floor(scenarios: Mapping[str, Any]) -> None:
+    assert (
+        scenarios["lock_per_request"]["cpu_us_postgres"] > scenarios["baseline"]["cpu_us_postgres"]
+    )
+    assert scenarios["hold_accepted"]["batch_mean"] >= 1
+    assert sum(scenarios["hold_accepted"]["batch_sizes"].values()) > 0
+    assert scenarios["baseline"]["batch_mean"] == 0
 
 
 def test_every_target_has_a_verdict_or_says_that_it_was_not_measured(document: Any) -> None:
     words = {one["target"]: one["verdict"] for one in document["targets"]}
     assert set(words.values()) <= {"PASS", "FALLS SHORT", "not measured"}
-    assert words["hold_accepted, CPU × floor"] != "not measured"
-    assert words["concerts_read, CPU × floor"] == "not measured"
+    assert words["hold_accepted, CPU × baseline"] != "not measured"
+    assert words["concerts_read, CPU × baseline"] == "not measured"
 
 
-def _sample(number: int, us: float, **changed: Any) -> Sample:
+def _sample(number: int, us: float, **changed: Any) -> RunSample:
     plain: dict[str, Any] = {
         "round": number,
         "cpu_us": {"app": us, "postgres": 0.0, "valkey": 0.0},
@@ -123,45 +139,55 @@ def _sample(number: int, us: float, **changed: Any) -> Sample:
         "audit": "clean",
         "unexpected": 0,
     }
-    return Sample(**(plain | changed))
+    return RunSample(**(plain | changed))
 
 
 def test_ratios_are_taken_within_a_round_and_then_their_median() -> None:
-    # In the second round the whole machine was half as fast, the floor and the row alike.
-    floor = [_sample(1, 90), _sample(1, 110), _sample(2, 200), _sample(2, 200), _sample(3, 100)]
+    # In the second round the whole machine was half as fast, the baseline and the scenario alike.
+    baseline = [_sample(1, 90), _sample(1, 110), _sample(2, 200), _sample(2, 200), _sample(3, 100)]
     hold = [_sample(1, 200), _sample(2, 400), _sample(3, 260)]
-    by_name = {row.name: row for row in figures({"floor": floor, "hold_accepted": hold})}
-    assert by_name["hold_accepted"].ratio_to_floor == 2.0
+    by_name = {
+        scenario.name: scenario
+        for scenario in figures({"baseline": baseline, "hold_accepted": hold})
+    }
+    assert by_name["hold_accepted"].ratio_to_baseline == 2.0
     assert by_name["hold_accepted"].cpu_us_total == 260
-    assert by_name["hold_accepted"].spread["ratio_to_floor"] == (2.0, 2.6)
-    assert by_name["floor"].runs == 5
+    assert by_name["hold_accepted"].spread["ratio_to_baseline"] == (2.0, 2.6)
+    assert by_name["baseline"].runs == 5
 
 
 def test_one_dirty_audit_is_shown() -> None:
-    rows = [_sample(1, 90), _sample(2, 90, audit="broken: one_row_per_seat")]
-    assert figures({"pay": rows})[0].audit == "broken: one_row_per_seat"
+    scenarios = [_sample(1, 90), _sample(2, 90, audit="broken: one_row_per_seat")]
+    assert figures({"pay": scenarios})[0].audit == "broken: one_row_per_seat"
 
 
 def test_verdicts_are_honest() -> None:
-    assert Verdict("t", 2.0, 2.0, at_most=True).word == "PASS"
-    assert Verdict("t", 2.01, 2.0, at_most=True).word == "FALLS SHORT"
-    assert Verdict("t", 7.9, 8.0, at_most=False).word == "FALLS SHORT"
-    samples = {"floor": [_sample(1, 100)], "hold_accepted": [_sample(1, 300)]}
-    words = {one.target: one.word for one in verdicts(figures(samples))}
-    assert words["hold_accepted, CPU × floor"] == "FALLS SHORT"
-    assert words["pay, CPU × floor"] == "not measured"
+    assert TargetResult("t", 2.0, 2.0, at_most=True).word == "PASS"
+    assert TargetResult("t", 2.01, 2.0, at_most=True).word == "FALLS SHORT"
+    assert TargetResult("t", 7.9, 8.0, at_most=False).word == "FALLS SHORT"
+    samples = {"baseline": [_sample(1, 100)], "hold_accepted": [_sample(1, 300)]}
+    words = {one.target: one.word for one in target_results(figures(samples))}
+    assert words["hold_accepted, CPU × baseline"] == "FALLS SHORT"
+    assert words["pay, CPU × baseline"] == "not measured"
 
 
 def test_the_million_is_left_out_of_the_quick_variant_only() -> None:
-    assert all(row.seats != HUGE for row in wanted(ROWS, [], huge=False))
-    assert wanted(ROWS, [], huge=True) == list(ROWS)
-    assert [row.name for row in wanted(ROWS, ["pay"], huge=False)] == ["floor", "pay"]
+    assert all(scenario.seats != HUGE for scenario in wanted(SCENARIOS, [], huge=False))
+    assert wanted(SCENARIOS, [], huge=True) == list(SCENARIOS)
+    assert [scenario.name for scenario in wanted(SCENARIOS, ["pay"], huge=False)] == [
+        "baseline",
+        "pay",
+    ]
 
 
 def test_the_rows_about_locks_are_asked_for_by_name_and_come_in_pairs() -> None:
-    names = [row.name for row in locks.ROWS]
-    assert not set(names) & {row.name for row in ROWS}
-    calm = {name.removesuffix("_calm") for name in names if name.endswith("_calm")}
-    assert calm == {name.removesuffix("_rush") for name in names if name.endswith("_rush")}
-    assert len(names) == 2 * len(calm)
-    assert [row.name for row in locks.ROWS if row.may_oversell] == names[:2]
+    names = [scenario.name for scenario in locks.SCENARIOS]
+    assert not set(names) & {scenario.name for scenario in SCENARIOS}
+    uncontended = {
+        name.removesuffix("_uncontended") for name in names if name.endswith("_uncontended")
+    }
+    assert uncontended == {
+        name.removesuffix("_contended") for name in names if name.endswith("_contended")
+    }
+    assert len(names) == 2 * len(uncontended)
+    assert [scenario.name for scenario in locks.SCENARIOS if scenario.may_oversell] == names[:2]

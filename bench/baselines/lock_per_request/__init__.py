@@ -1,1 +1,1 @@
-"""The usual design of a ticket shop, written for the benchmark alone."""
+"""The lock_per_request design of a ticket shop, written for the benchmark alone."""

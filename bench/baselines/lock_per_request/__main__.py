@@ -1,11 +1,11 @@
-"""The usual design, done properly: a Redis lock per seat of a request, then a transaction.
+"""The lock_per_request design, done properly: a Redis lock per seat of a request, then a transaction.
 
 `SET NX PX` with an owner token for each seat in order, `SELECT … FOR UPDATE`, check, update, insert,
 commit, and a compare-and-delete per lock. A pool of 20 connections, as a service of this kind has. It
 checks the access token, because every shop does. It keeps no idempotency keys, no ticket limits, no
 outbox, no metrics and no request log: what it costs here is the least that the design costs.
 
-`USUAL_LOCKS` names the locks that it takes: `valkey,postgres` unless told otherwise. With neither it
+`BENCH_LOCKS` names the locks that it takes: `valkey,postgres` unless told otherwise. With neither it
 reads, checks and writes, and sells seats twice.
 """
 
@@ -47,7 +47,7 @@ _decode = msgspec.json.Decoder(HoldRequest).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class SeatTaken(Exception):
+class SeatUnavailable(Exception):
     """Somebody else holds the seat, or is about to."""
 
 
@@ -59,11 +59,11 @@ class SeatLocks:
         self._unlock: AsyncScript = redis.register_script(_UNLOCK)
 
     async def take(self, names: Sequence[str], owner: str) -> None:
-        """Take all of them in the given order, or none; raise `SeatTaken`."""
+        """Take all of them in the given order, or none; raise `SeatUnavailable`."""
         for at, name in enumerate(names):
             if not await self._redis.set(name, owner, nx=True, px=_LOCK_MS):
                 await self.give_back(names[:at], owner)
-                raise SeatTaken
+                raise SeatUnavailable
 
     async def give_back(self, names: Sequence[str], owner: str) -> None:
         """Give back those that are still this owner's."""
@@ -81,7 +81,7 @@ class NoSeatLocks(SeatLocks):
         """Do nothing."""
 
 
-class Holds:
+class HoldResource:
     """`POST /v1/schedules/{schedule_id}/reservations`."""
 
     def __init__(
@@ -97,9 +97,9 @@ class Holds:
     ) -> None:
         """Hold the seats, all or none."""
         user_id = self._person(req)
-        wish = _decode(await req.stream.read())
-        seat_ids = sorted(wish.seat_ids or ())
-        names = [f"usual:{schedule_id}:{seat_id}" for seat_id in seat_ids]
+        request = _decode(await req.stream.read())
+        seat_ids = sorted(request.seat_ids or ())
+        names = [f"lock_per_request:{schedule_id}:{seat_id}" for seat_id in seat_ids]
         owner = str(uuid4())
         try:
             await self._locks.take(names, owner)
@@ -107,7 +107,7 @@ class Holds:
                 held = await self._hold(UUID(schedule_id), user_id, seat_ids)
             finally:
                 await self._locks.give_back(names, owner)
-        except SeatTaken:
+        except SeatUnavailable:
             resp.status = falcon.HTTP_409
             resp.data = b'{"type":"about:blank","title":"The seat is taken.","code":"seat_taken"}'
             return
@@ -131,7 +131,7 @@ class Holds:
             if len(rows) != len(seat_ids):
                 raise falcon.HTTPNotFound
             if not all(row["free"] for row in rows):
-                raise SeatTaken
+                raise SeatUnavailable
             held = _present(schedule_id, rows)
             own_id = new_id()
             held.reservation_id = str(ScopedId(schedule_id, own_id))
@@ -169,7 +169,7 @@ def _present(schedule_id: UUID, rows: Sequence[Any]) -> HeldOut:
     )
 
 
-class Ready:
+class ReadyResource:
     """`GET /readyz`."""
 
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
@@ -185,7 +185,11 @@ async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) ->
         max_size=_POOL,
         # As in the shop: a statement that resets the session after each use would cost a round trip.
         reset=_keep,
-        server_settings={"application_name": "usual", "synchronous_commit": "on", "jit": "off"},
+        server_settings={
+            "application_name": "lock_per_request",
+            "synchronous_commit": "on",
+            "jit": "off",
+        },
     )
     redis = Redis.from_pool(
         BlockingConnectionPool.from_url(settings.valkey.valkey_url, max_connections=64)
@@ -194,9 +198,9 @@ async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) ->
     seat_locks = (SeatLocks if "valkey" in locks else NoSeatLocks)(redis)
     read_seats = _SQL["lock_seats" if "postgres" in locks else "read_seats"]
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
-    holds = Holds(pool, seat_locks, secrets, read_seats)
+    holds = HoldResource(pool, seat_locks, secrets, read_seats)
     app.add_route("/v1/schedules/{schedule_id}/reservations", holds)
-    app.add_route("/readyz", Ready())
+    app.add_route("/readyz", ReadyResource())
     with sock:
         await serve(app, settings, InFlight(), sock)
     await redis.aclose()
@@ -215,7 +219,7 @@ def _work(settings: Settings, locks: frozenset[str], sock: socket.socket) -> Non
 def main() -> None:
     """Serve on the port that the settings name, in as many processes as they say."""
     settings = load()
-    locks = frozenset(os.environ.get("USUAL_LOCKS", "valkey,postgres").split(","))
+    locks = frozenset(os.environ.get("BENCH_LOCKS", "valkey,postgres").split(","))
     first, *others = listen_group(settings)
     fork = multiprocessing.get_context("fork")
     for sock in others:

@@ -2,7 +2,7 @@
 -- The wanted seats, locked in one order for everybody, so that nobody waits in a circle.
 SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor,
        s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= now()) AS free
-  FROM usual.seats s
+  FROM lock_per_request.seats s
  WHERE s.schedule_id = $1 AND s.seat_id = ANY ($2::text[])
  ORDER BY s.seat_id
    FOR UPDATE;
@@ -11,19 +11,19 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor,
 -- The same without a lock: what is free here may be gone when it is written.
 SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor,
        s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= now()) AS free
-  FROM usual.seats s
+  FROM lock_per_request.seats s
  WHERE s.schedule_id = $1 AND s.seat_id = ANY ($2::text[])
  ORDER BY s.seat_id;
 
 -- name: hold_seats
 -- Set locked seats aside.
-UPDATE usual.seats s
+UPDATE lock_per_request.seats s
    SET state = 'HELD', user_id = $3, reservation_id = $4, expires_at = $5
  WHERE s.schedule_id = $1 AND s.seat_id = ANY ($2::text[]);
 
 -- name: insert_reservation
 -- The record of a hold.
-INSERT INTO usual.reservations (
+INSERT INTO lock_per_request.reservations (
     reservation_id, schedule_id, user_id, seat_ids, amount_minor, status, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, 'HELD', $6, $7);
 
@@ -34,20 +34,20 @@ SELECT kid, secret FROM token_keys;
 -- name: check
 -- Seats that are held without exactly one reservation that lists them, and the reverse.
 SELECT (SELECT count(*)
-          FROM usual.seats s
+          FROM lock_per_request.seats s
          WHERE s.state = 'HELD'
-           AND 1 <> (SELECT count(*) FROM usual.reservations r
+           AND 1 <> (SELECT count(*) FROM lock_per_request.reservations r
                       WHERE r.reservation_id = s.reservation_id
                         AND r.schedule_id = s.schedule_id
                         AND s.seat_id = ANY (r.seat_ids)))
      + (SELECT abs(coalesce(sum(cardinality(r.seat_ids)), 0)
-                   - (SELECT count(*) FROM usual.seats s WHERE s.state = 'HELD'))
-          FROM usual.reservations r) AS violations;
+                   - (SELECT count(*) FROM lock_per_request.seats s WHERE s.state = 'HELD'))
+          FROM lock_per_request.reservations r) AS violations;
 
 -- name: sold_twice
 -- Seats that more than one reservation promises.
 SELECT count(*)
   FROM (SELECT r.schedule_id, s.seat_id
-          FROM usual.reservations r CROSS JOIN unnest(r.seat_ids) AS s (seat_id)
+          FROM lock_per_request.reservations r CROSS JOIN unnest(r.seat_ids) AS s (seat_id)
          GROUP BY r.schedule_id, s.seat_id
         HAVING count(*) > 1) AS twice;

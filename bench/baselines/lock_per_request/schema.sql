@@ -1,7 +1,7 @@
 -- Tables of its own, so that nothing it does can disturb the shop's.
-CREATE SCHEMA usual;
+CREATE SCHEMA lock_per_request;
 
-CREATE TABLE usual.seats (
+CREATE TABLE lock_per_request.seats (
     schedule_id uuid NOT NULL,
     seat_id text NOT NULL,
     section text NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE usual.seats (
     PRIMARY KEY (schedule_id, seat_id)
 );
 
-CREATE TABLE usual.reservations (
+CREATE TABLE lock_per_request.reservations (
     reservation_id uuid PRIMARY KEY,
     schedule_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -27,9 +27,9 @@ CREATE TABLE usual.reservations (
     expires_at timestamptz NOT NULL
 );
 
-CREATE INDEX reservations_by_user ON usual.reservations (user_id);
+CREATE INDEX reservations_by_user ON lock_per_request.reservations (user_id);
 
-INSERT INTO usual.seats (schedule_id, seat_id, section, row_label, number, grade, price_minor)
+INSERT INTO lock_per_request.seats (schedule_id, seat_id, section, row_label, number, grade, price_minor)
 SELECT s.schedule_id, s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
   FROM public.seats s
  ORDER BY s.schedule_id, s.ordinal;
