@@ -1,4 +1,6 @@
-"""What a request costs, side by side: a bare reply, the lock_per_request design, and the shop.
+"""What a request costs: a bare server, one lock per request, and the shop, side by side.
 
-Run it as `make bench` or `python -m bench`. Nothing of the shop imports it.
+Run it as `make bench` or `python -m bench`. `scenarios/` says what is measured, `environment/` where,
+`client/` sends the load, `measurement/` runs and computes, `baselines/` are the other servers. The
+product never imports this package.
 """

@@ -14,16 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.environment import machine
 from bench.environment.environment import running_environment
-from bench.measurement import results, tables
-from bench.measurement.runner import BenchRunner, RunProgress, RunSample, wanted
+from bench.measurement import results, tables, targets
+from bench.measurement.runner import BenchRunner, RunProgress, chosen
+from bench.measurement.sample import CLEAN, RunSample
 from bench.scenarios import locks as lock_scenarios
-from bench.scenarios import shop
-from bench.scenarios.shop import Sizes
+from bench.scenarios.catalogue import SCENARIOS
+from bench.scenarios.scenario import BenchScenario, Sizes
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
 _QUICK = Sizes(holds=800, open_s=3.0, huge=False, stream_readers=500)
 _RUNS, _QUICK_RUNS = 5, 1
-_ALL = (*shop.SCENARIOS, *lock_scenarios.SCENARIOS)
+_ALL = (*SCENARIOS, *lock_scenarios.SCENARIOS)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,14 +32,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few requests, one run: to see it work.")
+        bool, typer.Option("--quick", help="Few requests and one run, to check that it works.")
     ] = False,
     json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
     scenarios: Annotated[
-        str, typer.Option(help="Only these scenarios, with commas between; and the baseline.")
+        str, typer.Option(help="Only these scenarios, comma-separated, and the baseline.")
     ] = "",
     locks: Annotated[
-        bool, typer.Option("--locks", help="The scenarios about locks instead of the others.")
+        bool, typer.Option("--locks", help="The lock scenarios instead of the others.")
     ] = False,
     runs: Annotated[int | None, typer.Option(min=1, help="Runs per scenario.")] = None,
     holds: Annotated[int | None, typer.Option(min=32, help="Requests per run.")] = None,
@@ -47,21 +48,21 @@ def main(
         Path | None, typer.Option(help="Where the servers keep their data.")
     ] = None,
 ) -> None:
-    """Measure what a request costs: a bare reply, the lock_per_request design, and the shop."""
+    """Measure the CPU, latency and memory of requests, side by side with the baselines."""
     sizes = _QUICK if quick else _FULL
     if holds is not None:
         sizes = replace(sizes, holds=holds, open_s=min(sizes.open_s, holds / 200))
-    chosen = _chosen(scenarios, locks=locks, huge=sizes.huge)
+    selected = _selected(scenarios, locks=locks, huge=sizes.huge)
     runs = runs or (_QUICK_RUNS if quick else _RUNS)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home:
-        about, samples = _measure(chosen, runs, sizes, connections, Path(home), data_dir)
+        about, samples = _measure(selected, runs, sizes, connections, Path(home), data_dir)
     about["took"] = f"{time.monotonic() - started_at:.0f} s"
     _report(about, samples, json)
 
 
 def _measure(
-    scenarios: list[shop.BenchScenario],
+    selected: list[BenchScenario],
     runs: int,
     sizes: Sizes,
     connections: int,
@@ -71,7 +72,7 @@ def _measure(
     with running_environment(data_dir or folder / "servers") as servers, _progress() as bar:
         task = bar.add_task("")
 
-        def say(step: RunProgress) -> None:
+        def show(step: RunProgress) -> None:
             bar.update(task, description=step.text, completed=step.done, total=step.total)
             if not bar.console.is_terminal:
                 bar.console.print(f"… {step.done}/{step.total} {step.text}")
@@ -79,38 +80,36 @@ def _measure(
         about = {
             **machine.about("bench"),
             "disk": machine.file_system(data_dir or folder),
-            **_promises(servers.promises()),
+            **_durability(servers.durability()),
         }
-        return about, BenchRunner(servers, sizes, folder, connections, say).run(scenarios, runs)
+        return about, BenchRunner(servers, sizes, folder, connections, show).run(selected, runs)
 
 
-def _chosen(scenarios: str, *, locks: bool, huge: bool) -> list[shop.BenchScenario]:
-    names = [name.strip() for name in scenarios.split(",") if name.strip()]
+def _selected(names_: str, *, locks: bool, huge: bool) -> list[BenchScenario]:
+    names = [name.strip() for name in names_.split(",") if name.strip()]
     known = [scenario.name for scenario in _ALL]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(known)}")
     if locks and not names:
         names = [scenario.name for scenario in lock_scenarios.SCENARIOS]
-    return wanted(_ALL if names else shop.SCENARIOS, names, huge=huge)
+    return chosen(_ALL if names else SCENARIOS, names, huge=huge)
 
 
 def _report(about: dict[str, str], samples: dict[str, list[RunSample]], json: Path | None) -> None:
     about["load after"] = machine.load_average()
     figures = results.figures(samples)
-    target_results = results.target_results(figures)
+    checked = targets.check(figures)
     console = Console()
     if not console.is_terminal:
         console.width = 180
-    tables.show(console, about, figures, target_results)
+    tables.show(console, about, figures, checked)
     if json is not None:
-        targets = [{**msgspec.to_builtins(one), "verdict": one.word} for one in target_results]
-        document = {"about": about, "scenarios": figures, "targets": targets, "samples": samples}
+        outcomes = [{**msgspec.to_builtins(one), "outcome": one.outcome} for one in checked]
+        document = {"about": about, "scenarios": figures, "targets": outcomes, "samples": samples}
         json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
-    if any(scenario.unexpected or scenario.audit != "clean" for scenario in figures):
-        sys.exit(
-            "bench: there were answers that a scenario is not about, or the audit is not clean"
-        )
+    if any(one.unexpected or one.audit != CLEAN for one in figures):
+        sys.exit("bench: a scenario got unexpected answers, or an audit is not clean")
 
 
 def _progress() -> Progress:
@@ -124,7 +123,7 @@ def _progress() -> Progress:
     )
 
 
-def _promises(found: dict[str, str]) -> dict[str, str]:
+def _durability(found: dict[str, str]) -> dict[str, str]:
     commit, version = found["synchronous_commit"], found["version"]
     return {"PostgreSQL": f"{version}, fsync {found['fsync']}, synchronous_commit {commit}"}
 

@@ -1,8 +1,8 @@
-"""What a hold costs PostgreSQL beside a history of closed reservations, and without one.
+"""What a hold costs PostgreSQL with and without many closed reservations.
 
-BatchCounters of holds go straight to the database, as a worker sends them, and the CPU time of the one server
-process that decides them is read from the kernel: another load on the machine adds little to it. The
-schedules take turns, so that it adds to each of them.
+Batches of holds go straight to the database, as a worker sends them. The CPU time is that of the one
+server process that decides them, so other load on the machine adds little. The schedules take turns, so
+that it adds to each of them.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 
 _BATCH = 32
+_WARMUP = 5
 _RATIO_MAX = 1.1
 
 _SCHEDULE = """
@@ -49,67 +50,80 @@ _CLOSED = """
            'KRW', '{S1}', at::text, '', 'CANCELLED', now()
       FROM generate_series(1, $3) at
 """
-# As the release before left them: whose they were is noted, and counted when the next one ends.
-_NOTED = """
+# The counters that the release also writes.
+_BUYERS = """
     INSERT INTO schedule_buyers (schedule_id, user_id, struck_at)
     SELECT schedule_id, user_id, max(closed_at) FROM reservations
      WHERE schedule_id = $1 AND status = 'CANCELLED' GROUP BY schedule_id, user_id
 """
-_HAS_ROWS = "SELECT to_regclass('schedule_buyers') IS NOT NULL AS has_rows"
+_HAS_BUYERS = "SELECT to_regclass('schedule_buyers') IS NOT NULL AS has_buyers"
 
 
 @dataclass
 class _MeasuredSchedule:
-    """A schedule, its next free seat, and what its holds have cost."""
+    """A schedule, its next free seat, and the CPU seconds of its holds.
+
+    With `user_id` that user sends all holds, one at a time; without, each hold has a new user.
+    """
 
     name: str
     schedule_id: UUID
-    person: UUID | None = None
-    seat: int = 2
+    user_id: UUID | None = None
+    closed: int = 0
+    next_seat: int = 2
     cpu_s: list[float] = field(default_factory=list)
+
+    @property
+    def median_us(self) -> float:
+        """The median of a hold in microseconds."""
+        return sorted(self.cpu_s)[len(self.cpu_s) // 2] * 1e6
 
 
 def _cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a process of this machine so far."""
-    exact = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
-    return int(exact[0]) / 1e9
+    """Return the CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+    return int(fields[0]) / 1e9
 
 
-async def _hold(db: Database, measured: _MeasuredSchedule) -> list[HoldCommand]:
-    """Hold other seats in one batch; the one person holds one."""
+async def _hold(db: Database, schedule: _MeasuredSchedule) -> list[HoldCommand]:
+    """Hold new seats in one batch."""
     commands = []
-    for _ in range(1 if measured.person else _BATCH):
-        person = measured.person or new_id()
-        seat = f"S{measured.seat}"
-        measured.seat += 1
-        commands.append(HoldCommand(person, str(new_id()), b"f", new_id(), (seat,)))
-    outcomes = await ReservationStore(db).hold(measured.schedule_id, commands)
+    for _ in range(1 if schedule.user_id else _BATCH):
+        user_id, seat_id = schedule.user_id or new_id(), f"S{schedule.next_seat}"
+        schedule.next_seat += 1
+        commands.append(HoldCommand(user_id, str(new_id()), b"f", new_id(), (seat_id,)))
+    outcomes = await ReservationStore(db).hold(schedule.schedule_id, commands)
     names = {one.name for one in outcomes}
     if names != {"held"}:
         raise RuntimeError(f"holds were answered {names}")
     return commands
 
 
-async def _history(db: Database, measured: _MeasuredSchedule, closed: int) -> None:
-    """Give a schedule closed reservations, of as many people or of the one."""
-    await db.fetch(_CLOSED, measured.schedule_id, measured.person, closed)
-    [row] = await db.fetch(_HAS_ROWS)
-    if row["has_rows"]:
-        await db.fetch(_NOTED, measured.schedule_id)
+async def _release(db: Database, schedule: _MeasuredSchedule, holds: list[HoldCommand]) -> None:
+    """Release the holds of the one user, so that each batch starts with none."""
+    if schedule.user_id is not None:
+        releases = [ReleaseCommand(schedule.user_id, one.reservation_id, new_id()) for one in holds]
+        await ReservationStore(db).release(schedule.schedule_id, releases)
 
 
-async def _release(db: Database, measured: _MeasuredSchedule, commands: list[HoldCommand]) -> None:
-    """Have the one person end as they began: with nothing held."""
-    if measured.person is not None:
-        commands = [
-            ReleaseCommand(measured.person, one.reservation_id, new_id()) for one in releases
-        ]
-        await ReservationStore(db).release(measured.schedule_id, releases)
+async def _prepare(db: Database, schedule: _MeasuredSchedule, seats: int) -> None:
+    """Insert a schedule with its closed reservations."""
+    await db.fetch(_SCHEDULE, schedule.schedule_id, seats)
+    await db.fetch(_CLOSED, schedule.schedule_id, schedule.user_id, schedule.closed)
+    [row] = await db.fetch(_HAS_BUYERS)
+    if row["has_buyers"]:
+        await db.fetch(_BUYERS, schedule.schedule_id)
 
 
-async def _measure(
-    settings: Settings, batches: int, closed: int, of_one: int
-) -> list[_MeasuredSchedule]:
+async def _measure_batch(db: Database, schedule: _MeasuredSchedule) -> None:
+    [row] = await db.fetch("SELECT pg_backend_pid() AS pid")
+    before = _cpu_s(row["pid"])
+    holds = await _hold(db, schedule)
+    schedule.cpu_s.append((_cpu_s(row["pid"]) - before) / len(holds))
+    await _release(db, schedule, holds)
+
+
+async def _measure(settings: Settings, schedules: list[_MeasuredSchedule], batches: int) -> None:
     await migrate(settings)
     one = settings.replace(db_pool_max=2, batches_in_flight=1, statement_timeout_ms=600_000,
         request_timeout_ms=3_000_000,
@@ -117,55 +131,43 @@ async def _measure(
     db = Database(one)
     await db.open()
     try:
-        schedules = [
-            _MeasuredSchedule("nobody's", new_id()),
-            _MeasuredSchedule(f"{closed:,} closed ones", new_id()),
-            _MeasuredSchedule("one person's first", new_id(), new_id()),
-            _MeasuredSchedule(f"one person's after {of_one:,}", new_id(), new_id()),
-        ]
-        for measured in schedules:
-            await db.fetch(_SCHEDULE, measured.schedule_id, (batches + 10) * _BATCH + 10)
-        for measured, count in zip(schedules, (0, closed, 0, of_one), strict=True):
-            await _history(db, measured, count)
+        for schedule in schedules:
+            await _prepare(db, schedule, (batches + 2 * _WARMUP) * _BATCH + 10)
         await db.fetch("ANALYZE")
-        for _ in range(5):
-            for measured in schedules:
-                await _release(db, measured, await _hold(db, measured))
+        for _ in range(_WARMUP):
+            for schedule in schedules:
+                await _release(db, schedule, await _hold(db, schedule))
         for _ in range(batches):
-            for measured in schedules:
-                [row] = await db.fetch("SELECT pg_backend_pid() AS pid")
-                before = _cpu_s(row["pid"])
-                commands = await _hold(db, measured)
-                measured.cpu_s.append((_cpu_s(row["pid"]) - before) / len(commands))
-                await _release(db, measured, commands)
-        return schedules
+            for schedule in schedules:
+                await _measure_batch(db, schedule)
     finally:
         await db.close()
 
 
-def _median_us(measured: _MeasuredSchedule) -> float:
-    """Return the median in microseconds of a hold."""
-    return sorted(measured.cpu_s)[len(measured.cpu_s) // 2] * 1e6
-
-
 def main(
-    batches: Annotated[int, typer.Option(min=5, help="BatchCounters of holds per schedule.")] = 200,
+    batches: Annotated[int, typer.Option(min=5, help="Batches of holds per schedule.")] = 200,
     closed: Annotated[int, typer.Option(min=0, help="Closed reservations of others.")] = 1_000_000,
-    of_one: Annotated[int, typer.Option(min=0, help="Closed ones of one person.")] = 200_000,
+    of_one: Annotated[int, typer.Option(min=0, help="Closed ones of one user.")] = 200_000,
 ) -> None:
-    """Measure holds with and without a history; exit 1 where it makes them dearer than 1.1 times."""
+    """Compare holds with and without closed reservations; exit 1 above a ratio of 1.1."""
+    schedules = [
+        _MeasuredSchedule("none closed", new_id()),
+        _MeasuredSchedule(f"{closed:,} closed", new_id(), closed=closed),
+        _MeasuredSchedule("one user, none closed", new_id(), new_id()),
+        _MeasuredSchedule(f"one user, {of_one:,} closed", new_id(), new_id(), closed=of_one),
+    ]
+    started_at = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, EmbeddedServers(Path(folder) / "data") as servers:
         settings = Settings.of(
             database_url=servers.database_url, valkey_url=servers.valkey_url, log_level="error"
         )
-        began = time.monotonic()
-        schedules = asyncio.run(_measure(settings, batches, closed, of_one))
-    costs = {measured.name: _median_us(measured) for measured in schedules}
-    for name, cost in costs.items():
-        typer.echo(f"{name:<34} {cost:8.1f} µs of PostgreSQL a hold")
-    plain, history, first, after = costs.values()
+        asyncio.run(_measure(settings, schedules, batches))
+    for schedule in schedules:
+        typer.echo(f"{schedule.name:<34} {schedule.median_us:8.1f} µs of PostgreSQL a hold")
+    plain, history, first, after = (schedule.median_us for schedule in schedules)
     ratios = history / plain, after / first
-    typer.echo(f"ratios {ratios[0]:.3f} and {ratios[1]:.3f}, in {time.monotonic() - began:.0f} s")
+    took_s = time.monotonic() - started_at
+    typer.echo(f"ratios {ratios[0]:.3f} and {ratios[1]:.3f}, in {took_s:.0f} s")
     if max(ratios) > _RATIO_MAX:
         raise typer.Exit(1)
 

@@ -292,7 +292,9 @@ def _sample(
     server: ServerProcess, schedule_id: str, tokens: Sequence[str], simulation: Simulation
 ) -> None:
     """Join and poll over HTTP while the simulated users wait."""
-    bodies = load.send_all(server.port, [http_requests.join(schedule_id, token) for token in tokens])
+    bodies = load.send_all(
+        server.port, [http_requests.join(schedule_id, token) for token in tokens]
+    )
     joined = [msgspec.json.decode(body, type=_Asked) for body in bodies]
     asks = [http_requests.queue_position(schedule_id, one.queue_ticket) for one in joined]
     asked = [msgspec.json.decode(body, type=_Asked) for body in load.send_all(server.port, asks)]
@@ -307,7 +309,11 @@ def _sample(
 
 
 def _play(
-    servers: Environment, dataset: Dataset, settings: Settings, result: SimulationResult, folder: Path
+    servers: Environment,
+    dataset: Dataset,
+    settings: Settings,
+    result: SimulationResult,
+    folder: Path,
 ) -> None:
     schedule_id = dataset.schedules[0].schedule_id
     simulation = Simulation(settings, UUID(schedule_id), result, cap=5_000)

@@ -1,7 +1,7 @@
-"""The baseline: what the same server code costs when nothing stands behind it.
+"""The baseline: a bare ASGI application on the shop's HTTP server.
 
-A bare ASGI application that decodes the JSON of a hold and encodes the JSON of its answer, with the
-types of the shop. No framework, no routing, no authentication, no log, no database.
+It decodes the JSON of a hold and encodes the JSON of an answer, with the shop's types. No framework,
+routing, authentication, log or database.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer a hold with a hold that nobody made, and everything without a body with 200."""
+    """Answer a POST with a made-up hold, and anything else with 200."""
     raw, more = b"", True
     while more:
         message = await receive()
@@ -46,7 +46,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def hold(raw: bytes) -> bytes:
-    """Decode a hold and encode the answer of one that was made."""
+    """Decode a hold request and encode an answer."""
     request = _decode(raw)
     now = datetime.now(UTC)
     seats = [SeatOut(seat_id, "4", "10", 25, "VIP", _PRICE) for seat_id in request.seat_ids or ()]

@@ -1,7 +1,7 @@
 """The load client: `python -m bench.client.generator PLAN RESULT`, one process, one thread.
 
-It writes prebuilt bytes and looks at no more of an answer than its status and its length, because on a
-small machine it takes its CPU from the servers that it measures.
+It sends prebuilt bytes and reads only status and length of an answer, because on a small machine it
+takes CPU from the measured servers.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _SEED = 88
 
 
 class RequestSender:
-    """Sends the requests of a plan over its connections and keeps the time of each."""
+    """Sends the requests of a plan over its connections and times each."""
 
     def __init__(self, plan: LoadPlan, requests: list[bytes], count: int) -> None:
         self._plan = plan
@@ -46,7 +46,7 @@ class RequestSender:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def start(self, connections: "list[Connection]", rate_per_s: float | None) -> None:
-        """Begin; `finished` tells the end."""
+        """Start sending; `finished` is set at the end."""
         if not self._count:
             self.finished.set_result(None)
             return
@@ -71,7 +71,7 @@ class RequestSender:
         connection.send(self._requests[number % len(self._requests)], number, at)
 
     def _arrive(self) -> None:
-        """Somebody comes, whether or not those before have their answers (open model)."""
+        """Send one request, whether or not earlier ones are answered (open model)."""
         number, now = self._sent, time.perf_counter()
         self._sent += 1
         if self._idle:
@@ -83,7 +83,7 @@ class RequestSender:
             asyncio.get_running_loop().call_at(self._due, self._arrive)
 
     def answered(self, connection: "Connection", status: int, body: bytearray) -> None:
-        """Take an answer in and give the connection its next request."""
+        """Record an answer and send the next request on its connection."""
         self.seconds[connection.number] = time.perf_counter() - connection.sent_at
         self.statuses[status] += 1
         if status >= 400 and (found := _CODE.search(body)):
@@ -105,13 +105,15 @@ class RequestSender:
             self._idle.append(connection)
 
     def failed(self, error: Exception | None) -> None:
-        """End with an error: a server that hangs up spoils the measurement."""
+        """Fail: a closed connection spoils the measurement."""
         if not self.finished.done():
-            self.finished.set_exception(error or ConnectionError("the server hung up"))
+            self.finished.set_exception(
+                error or ConnectionError("the server closed the connection")
+            )
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in flight."""
 
     sender: RequestSender
 
@@ -123,21 +125,21 @@ class Connection(asyncio.Protocol):
         self._missing = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
+        """Keep the transport."""
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits for an answer."""
+        """Fail the run."""
         self.sender.failed(exc)
 
     def send(self, request: bytes, number: int, at: float) -> None:
-        """Send `request`; its time counts from `at`."""
+        """Send `request`; its latency counts from `at`."""
         self.number = number
         self.sent_at = at
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Collect one answer."""
+        """Read one answer."""
         got = self._got
         got += data
         if self._missing < 0:
@@ -154,12 +156,12 @@ class Connection(asyncio.Protocol):
             self.sender.answered(self, self._status, got)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.close()
 
 
 async def send(plan: LoadPlan) -> LoadResult:
-    """Connect, warm up, say `ready`, wait for `go`, and measure."""
+    """Connect, warm up, print `ready`, wait for `go`, and measure."""
     loop = asyncio.get_running_loop()
     opened = [
         await loop.create_connection(Connection, "127.0.0.1", plan.port)
@@ -205,7 +207,7 @@ def _load(sender: RequestSender, count: int, wall_s: float, cpu_s: float) -> Loa
 
 
 def percentile(ordered: list[float], percent: int) -> float:
-    """Return the smallest value that `percent` of the values do not exceed (nearest rank)."""
+    """Return a percentile by the nearest-rank method."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 

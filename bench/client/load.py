@@ -1,8 +1,6 @@
-"""LoadResult from the side of the benchmark: what to send, and a client process that sends it.
+"""Sends load from a client process, so that the client's CPU is never counted for a server.
 
-The client is a process of its own, so that its CPU never counts as a server's. It is told to go only
-when its connections stand and its warm-up is over, so that what is measured between `go` and the result
-is the requests and nothing else.
+The client connects and warms up first. Between `go` and `done` it only sends the measured requests.
 """
 
 import subprocess
@@ -20,8 +18,8 @@ _TIMEOUT_S = 180.0
 class LoadPlan(msgspec.Struct, kw_only=True):
     """Prebuilt requests and how to send them.
 
-    `count` requests are taken from `requests`, from the front again where they run out. Without a
-    `rate_per_s` the loop is closed: each connection sends its next request when it has its answer.
+    The client sends `count` requests and repeats `requests` when they run out. Without `rate_per_s` the
+    loop is closed: each connection sends its next request when it has its answer.
     """
 
     port: int
@@ -34,7 +32,7 @@ class LoadPlan(msgspec.Struct, kw_only=True):
 
 
 class LoadResult(msgspec.Struct, kw_only=True):
-    """What the client saw; times in seconds and milliseconds, CPU of the client itself."""
+    """What the client measured, and its own CPU and memory."""
 
     count: int
     wall_s: float
@@ -54,7 +52,7 @@ class LoadResult(msgspec.Struct, kw_only=True):
 
 
 class LoadFailed(Exception):
-    """The client ended without a result; the message carries what it said."""
+    """The client ended without a result; the message has its error output."""
 
 
 def run(
@@ -62,31 +60,31 @@ def run(
     before: Callable[[], None] = lambda: None,
     after: Callable[[], None] = lambda: None,
 ) -> LoadResult:
-    """Send the plan; `before` and `after` are called right before and right after the measured part."""
+    """Send the plan; call `before` and `after` right before and after the measured part."""
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-load-") as folder:
-        written, answer = Path(folder, "plan"), Path(folder, "load")
-        written.write_bytes(msgspec.msgpack.encode(plan))
-        argv = [sys.executable, "-m", "bench.client.generator", str(written), str(answer)]
+        plan_file, result_file = Path(folder, "plan"), Path(folder, "result")
+        plan_file.write_bytes(msgspec.msgpack.encode(plan))
+        argv = [sys.executable, "-m", "bench.client.generator", str(plan_file), str(result_file)]
         with subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as client:
             try:
                 _expect(client, b"ready")
                 before()
-                _tell_to_go(client)
+                _go(client)
                 _expect(client, b"done")
                 after()
                 client.wait(_TIMEOUT_S)
             finally:
                 if client.poll() is None:
                     client.kill()
-        return msgspec.msgpack.decode(answer.read_bytes(), type=LoadResult)
+        return msgspec.msgpack.decode(result_file.read_bytes(), type=LoadResult)
 
 
 def send_all(port: int, requests: Sequence[bytes], connections: int = 64) -> list[bytes]:
-    """Send each request once, outside any measurement, and return the bodies in the same order.
+    """Send each request once, outside of measurements, and return the bodies in the same order.
 
-    Raises `LoadFailed` where an answer is not a success.
+    Raises `LoadFailed` unless every answer is a success.
     """
     plan = LoadPlan(
         port=port,
@@ -95,21 +93,21 @@ def send_all(port: int, requests: Sequence[bytes], connections: int = 64) -> lis
         count=len(requests),
         keep_bodies=True,
     )
-    load = run(plan)
-    if any(not status.startswith("2") for status in load.statuses):
-        raise LoadFailed(f"preparing was answered {load.statuses} {load.codes}")
-    return load.bodies
+    result = run(plan)
+    if any(not status.startswith("2") for status in result.statuses):
+        raise LoadFailed(f"the preparation was answered {result.statuses} {result.codes}")
+    return result.bodies
 
 
-def _tell_to_go(client: "subprocess.Popen[bytes]") -> None:
+def _go(client: "subprocess.Popen[bytes]") -> None:
     stream: Any = client.stdin
     stream.write(b"go\n")
     stream.flush()
 
 
-def _expect(client: "subprocess.Popen[bytes]", word: bytes) -> None:
+def _expect(client: "subprocess.Popen[bytes]", expected: bytes) -> None:
     stream: Any = client.stdout
     line = stream.readline().strip()
-    if line != word:
+    if line != expected:
         errors: Any = client.stderr
-        raise LoadFailed(f"the client said {line!r}: {errors.read().decode()[-2000:]}")
+        raise LoadFailed(f"the client wrote {line!r}: {errors.read().decode()[-2000:]}")

@@ -1,7 +1,7 @@
-"""What a measurement stands on: one PostgreSQL and Valkey, and a fresh database for every run.
+"""PostgreSQL and Valkey for a benchmark, and a fresh database for each run.
 
-A dataset is sown once per size into a template database; each run gets a copy, so that all runs of all
-scenarios start from the same scenarios, and prebuilt requests stay good.
+Each dataset is seeded once into a template database. Each run gets a copy, so that all runs start from
+the same rows and prebuilt requests stay valid.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import msgspec
 from redis import Redis
 from rich.console import Console
 
-from bench.measurement.cpu import ProcessGroup
+from bench.environment.cpu import ProcessGroup
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.cli import seeding
 from boxoffice.platform.postgres import sql_files
@@ -32,25 +32,25 @@ from boxoffice_embedded import EmbeddedServers
 _SQL = sql_files.load("bench.environment")
 _LOCK_PER_REQUEST_SCHEMA = sql_files.read("bench.baselines.lock_per_request", "schema.sql")
 _RUN = "bench_run"
-_REVIVED_WITHIN_S = 30.0
+_RESTART_TIMEOUT_S = 30.0
 _BALANCE_MINOR = 5_000_000
-# Longer than any run of the benchmark: nothing lapses and no token ends while it is measured.
+# Longer than any run: no hold and no token expires during a measurement.
 _HOLD_TTL_S = 86_400
 _TOKEN_TTL_S = 86_400
 
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """How much to seed_dataset: equal schedules, and people with money."""
+    """How much to seed: equal schedules, and users with money."""
 
     seats: int
     schedules: int
-    people: int
+    users: int
 
     @property
     def template(self) -> str:
-        """The name of its database."""
-        return f"bench_hall_{self.seats}"
+        """The name of its template database."""
+        return f"bench_seats_{self.seats}"
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class SeededSchedule:
     seat_ids: list[str]
 
 
-class _Person(msgspec.Struct):
+class _TokenLine(msgspec.Struct):
     access_token: str
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was sown: schedules, and one access token per person."""
+    """Seeded schedules, and one access token per user."""
 
     plan: DatasetPlan
     schedules: list[SeededSchedule]
@@ -91,12 +91,12 @@ class Environment:
         return [ProcessGroup("postgres", postgres), ProcessGroup("valkey", valkey)]
 
     def settings(self, database: str) -> Settings:
-        """Return the settings that everybody gets, with the address of one database."""
+        """Return default settings with the addresses of one database and of Valkey."""
         url = self._servers.database_url.rpartition("/")[0] + "/" + database
         return Settings.of(database_url=url, valkey_url=self._servers.valkey_url, log_level="error")
 
     def env(self, settings: Settings, workers: int) -> dict[str, str]:
-        """Return the environment of a server; all but addresses and workers stays as it is."""
+        """Return the environment of a server: addresses and workers; the rest is the default."""
         return {
             "BOXOFFICE_DATABASE_URL": settings.database.database_url,
             "BOXOFFICE_VALKEY_URL": settings.valkey.valkey_url,
@@ -104,26 +104,26 @@ class Environment:
         }
 
     def kill_valkey(self) -> None:
-        """Kill Valkey and start it again, which is empty then."""
+        """Kill Valkey and start it again, empty."""
         if self._servers.valkey.pid is None:
             raise RuntimeError("the servers are not running")
         os.kill(self._servers.valkey.pid, signal.SIGKILL)
-        until = time.monotonic() + _REVIVED_WITHIN_S
+        until = time.monotonic() + _RESTART_TIMEOUT_S
         while not self._servers.revive():
             if time.monotonic() > until:
-                raise RuntimeError("Valkey did not come back")
+                raise RuntimeError("Valkey did not start again")
             time.sleep(0.01)
 
     def valkey_bytes(self) -> int:
-        """Return how much memory Valkey has in use."""
+        """Return the memory that Valkey uses."""
         found: Any = self._valkey.info("memory")
         return int(found["used_memory"])
 
-    def promises(self) -> dict[str, str]:
-        """Return the settings of PostgreSQL that durability rests on."""
-        return asyncio.run(self._promises())
+    def durability(self) -> dict[str, str]:
+        """Return the version of PostgreSQL and its settings for durability."""
+        return asyncio.run(self._durability())
 
-    async def _promises(self) -> dict[str, str]:
+    async def _durability(self) -> dict[str, str]:
         connection = await asyncpg.connect(self._servers.database_url)
         try:
             return dict(await connection.fetchrow(_SQL["settings"]) or {})
@@ -131,12 +131,12 @@ class Environment:
             await connection.close()
 
     def seed_dataset(self, plan: DatasetPlan) -> Dataset:
-        """Make the template of a dataset and return what is in it."""
+        """Create the template database of a dataset."""
         with tempfile.TemporaryDirectory(prefix="boxoffice-bench-tokens-") as folder:
             written = Path(folder, "tokens")
             schedules = asyncio.run(self._seed_dataset(plan, written))
             lines = written.read_bytes().splitlines()
-        tokens = [msgspec.json.decode(line, type=_Person).access_token for line in lines]
+        tokens = [msgspec.json.decode(line, type=_TokenLine).access_token for line in lines]
         return Dataset(plan, schedules, tokens)
 
     async def _seed_dataset(self, plan: DatasetPlan, tokens: Path) -> list[SeededSchedule]:
@@ -147,18 +147,18 @@ class Environment:
             access_token_ttl_s=_TOKEN_TTL_S,
         )
         await migrate(settings)
-        schedules = await _fill(settings, plan, tokens)
+        schedules = await _seed(settings, plan, tokens)
         connection = await asyncpg.connect(settings.database.database_url)
         try:
             await connection.execute(_LOCK_PER_REQUEST_SCHEMA)
-            await connection.execute(_SQL["tidy"])
+            await connection.execute(_SQL["vacuum"])
         finally:
             await connection.close()
         return schedules
 
     @contextmanager
-    def fresh(self, plan: DatasetPlan) -> Iterator[Settings]:
-        """Lend a copy of a dataset's database, and an empty Valkey."""
+    def fresh_database(self, plan: DatasetPlan) -> Iterator[Settings]:
+        """Copy a dataset's database and empty Valkey; drop the copy when the block is left."""
         asyncio.run(self._copy(plan))
         try:
             yield self.settings(_RUN)
@@ -166,13 +166,13 @@ class Environment:
             asyncio.run(self._admin("drop_database", _RUN))
 
     async def _copy(self, plan: DatasetPlan) -> None:
-        # The copies have the same schedules: what the seat lock knows of the last one must go.
+        # The copies have the same schedules, so the seat locks of the last run must go.
         self._valkey.flushall()
         await self._admin("drop_database", _RUN)
         await self._admin("copy_database", _RUN, plan.template)
 
     async def add_waiting_rooms(self, settings: Settings) -> None:
-        """Give every schedule of a copy a waiting room."""
+        """Add a waiting room to every schedule of a copy."""
         connection = await asyncpg.connect(settings.database.database_url)
         try:
             await connection.execute(_SQL["add_waiting_rooms"])
@@ -188,29 +188,29 @@ class Environment:
             await connection.close()
 
     def close(self) -> None:
-        """Let go of Valkey."""
+        """Close the connection to Valkey."""
         self._valkey.close()
 
 
 @contextmanager
 def running_environment(data_dir: Path) -> Iterator[Environment]:
-    """Run the servers on `data_dir` until the block is left."""
+    """Run PostgreSQL and Valkey on `data_dir` until the block is left."""
     with EmbeddedServers(data_dir, say=lambda text: print(f"… {text}", file=sys.stderr)) as servers:
-        one = Environment(servers)
+        environment = Environment(servers)
         try:
-            yield one
+            yield environment
         finally:
-            one.close()
+            environment.close()
 
 
-async def _fill(settings: Settings, plan: DatasetPlan, tokens: Path) -> list[SeededSchedule]:
-    """Sow as `boxoffice seed` does: schedule by schedule, the people along with the first."""
+async def _seed(settings: Settings, plan: DatasetPlan, tokens: Path) -> list[SeededSchedule]:
+    """Seed as `boxoffice seed` does: one schedule at a time, the users with the first."""
     quiet = Console(quiet=True)
     schedules = []
     seat_ids = [seat.seat_id for seat in catalog_rules.hall(plan.seats)]
     for number in range(plan.schedules):
-        users, written = (0, None) if number else (plan.people, tokens)
-        wish = seeding.Plan(plan.seats, users, _BALANCE_MINOR, hold_ttl_s=_HOLD_TTL_S)
-        made = await seeding.seed(settings, wish, written, quiet)
+        users, written = (0, None) if number else (plan.users, tokens)
+        seed_plan = seeding.Plan(plan.seats, users, _BALANCE_MINOR, hold_ttl_s=_HOLD_TTL_S)
+        made = await seeding.seed(settings, seed_plan, written, quiet)
         schedules.append(SeededSchedule(str(made.schedule_id), str(made.concert_id), seat_ids))
     return schedules

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 import os
 import platform
@@ -23,12 +23,12 @@ def about(module: str) -> dict[str, str]:
 
 
 def load_average() -> str:
-    """Return how busy the machine was in the last 1, 5 and 15 minutes."""
+    """Return the load averages of 1, 5 and 15 minutes."""
     return " ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 def file_system(folder: Path) -> str:
-    """Return the kind of file system: on one in memory a commit costs no disk."""
+    """Return the file system type: on one in memory a commit costs no disk write."""
     mounts = [
         part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)
     ]

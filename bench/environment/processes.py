@@ -1,7 +1,6 @@
-"""The servers that are measured, each in processes of its own."""
+"""The measured servers, each in processes of its own."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,18 +13,19 @@ from pathlib import Path
 
 import psutil
 
-from bench.measurement.cpu import ProcessGroup
+from bench.environment.batch_counters import BatchCounters
+from bench.environment.cpu import ProcessGroup
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 
 APP = ("boxoffice", "serve")
-BASELINE = ("bench.baselines.bare_server",)
+BARE_SERVER = ("bench.baselines.bare_server",)
 LOCK_PER_REQUEST = ("bench.baselines.lock_per_request",)
 
 
 class ServerProcessFailed(Exception):
-    """A server did not start or did not stop as it should."""
+    """A server did not start or did not stop cleanly."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -33,8 +33,8 @@ def clean_environment() -> dict[str, str]:
     return {key: text for key, text in os.environ.items() if not key.startswith("BOXOFFICE_")}
 
 
-class Server:
-    """One server that listens on a port of its own; `{port}` in its arguments stands for that port."""
+class ServerProcess:
+    """One server on a free port; `{port}` in its arguments is replaced by that port."""
 
     def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
         self.port = _free_port()
@@ -49,11 +49,11 @@ class Server:
 
     @property
     def group(self) -> ProcessGroup:
-        """Its processes."""
+        """The processes of the server."""
         return ProcessGroup("app", self._process.pid)
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """Ask once and return status, headers in lower case and body."""
+        """Send a GET and return status, headers in lower case and body."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers=headers)
@@ -63,12 +63,12 @@ class Server:
         finally:
             connection.close()
 
-    def batches(self) -> "BatchCounters":
+    def batches(self) -> BatchCounters:
         """Return the batch sizes that its workers have counted so far."""
         return BatchCounters.parse(self.get("/metrics", {})[2].decode())
 
     def wait_until_ready(self) -> None:
-        """Return when it serves; raise `ServerProcessFailed` with the end of its log where it does not."""
+        """Return when it is ready; raise `ServerProcessFailed` with the end of its log if it is not."""
         until = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
@@ -79,10 +79,10 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.02)
-        raise ServerProcessFailed(f"a server did not start: {self.said()}")
+        raise ServerProcessFailed(f"a server did not start: {self.log_tail()}")
 
     def stop(self) -> None:
-        """Ask it to stop; raise `ServerProcessFailed` where it does not end well."""
+        """Stop it; raise `ServerProcessFailed` if it hangs or its exit code is not 0."""
         if self.is_running:
             self.terminate()
         try:
@@ -91,84 +91,34 @@ class Server:
             self.kill()
             raise ServerProcessFailed("a server did not stop in time") from None
         if code != 0:
-            raise ServerProcessFailed(f"a server ended with {code}: {self.said()}")
+            raise ServerProcessFailed(f"a server ended with {code}: {self.log_tail()}")
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def terminate(self) -> None:
-        """Send SIGTERM and return at once."""
+        """Send SIGTERM without waiting."""
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and everything below it at once."""
+        """Kill it and its children."""
         if self.is_running:
             for process in list(self.group.processes()):
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
             self._process.wait()
 
-    def said(self) -> str:
-        """Return the end of what it has written."""
+    def log_tail(self) -> str:
+        """Return the end of its log."""
         return self._log.read_text(errors="replace")[-2000:]
 
 
-class BatchCounters:
-    """BatchCounters of the group commit: how many, of how many commands; by upper bound in `buckets`."""
-
-    def __init__(self, commands: float, batches: float, buckets: dict[str, float]) -> None:
-        self.commands = commands
-        self.batches = batches
-        self.buckets = buckets
-
-    @classmethod
-    def parse(cls, text: str) -> "BatchCounters":
-        """Read the metrics page of a server; one that has none had no batches."""
-        sums = {"sum": 0.0, "count": 0.0}
-        buckets: dict[str, float] = {}
-        for line in text.splitlines():
-            found = re.match(r"boxoffice_batch_commands_(sum|count|bucket)\{(.*)\} (\S+)$", line)
-            if found is None:
-                continue
-            if found[1] == "bucket":
-                bound = re.search(r'le="([^"]+)"', found[2])
-                name = bound[1].removesuffix(".0") if bound else ""
-                buckets[name] = buckets.get(name, 0.0) + float(found[3])
-            else:
-                sums[found[1]] += float(found[3])
-        return cls(sums["sum"], sums["count"], buckets)
-
-    def since(self, before: "BatchCounters") -> "BatchCounters":
-        """Return what came after `before`."""
-        buckets = {
-            bound: count - before.buckets.get(bound, 0.0) for bound, count in self.buckets.items()
-        }
-        return BatchCounters(
-            self.commands - before.commands, self.batches - before.batches, buckets
-        )
-
-    @property
-    def mean(self) -> float:
-        """Return the mean size, 0 without batches."""
-        return self.commands / self.batches if self.batches else 0.0
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Return how many batches had at most so many commands and more than the bound before."""
-        sizes, below = {}, 0.0
-        for bound, count in self.buckets.items():
-            if count > below:
-                sizes[bound] = round(count - below)
-            below = max(below, count)
-        return sizes
-
-
 @contextmanager
-def running(argv: Sequence[str], env: dict[str, str], log: Path) -> Iterator[Server]:
+def running(argv: Sequence[str], env: dict[str, str], log: Path) -> Iterator[ServerProcess]:
     """Run a server until the block is left."""
-    server = Server(argv, env, log)
+    server = ServerProcess(argv, env, log)
     try:
         server.wait_until_ready()
         yield server

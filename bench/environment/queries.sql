@@ -1,16 +1,16 @@
--- Statements of the benchmark itself, outside every measurement. {name} and {template} are names that
--- the benchmark makes up; a name cannot be a parameter.
+-- Statements of the benchmark, run outside of measurements. {name} and {template} are database names
+-- that the benchmark chooses; an identifier cannot be a parameter.
 
 -- name: create_database
 -- An empty database.
 CREATE DATABASE {name};
 
 -- name: copy_database
--- A database like the template; written through the log, so that no checkpoint is forced.
+-- A copy of the template, written through the log, so that it forces no checkpoint.
 CREATE DATABASE {name} TEMPLATE {template};
 
 -- name: drop_database
--- A database, whoever still uses it.
+-- A database, with its open sessions.
 DROP DATABASE IF EXISTS {name} WITH (FORCE);
 
 -- name: add_waiting_rooms
@@ -21,19 +21,19 @@ SELECT schedule_id, 'fifo', 100, 100, 600, 60, clock_timestamp() + interval '1 d
        decode(repeat('5a', 32), 'hex')
   FROM schedules;
 
--- name: tidy
--- Statistics and visibility as in a database that has been there for a while.
+-- name: vacuum
+-- Statistics and visibility as in a database that has been in use for a while.
 VACUUM (ANALYZE);
 
 -- name: settings
--- What durability rests on.
+-- The settings that durability depends on.
 SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
        current_setting('server_version') AS version;
 
 -- name: has_relay
--- Whether a relay works.
+-- Whether a relay has its lease.
 SELECT EXISTS (SELECT FROM leases);
 
 -- name: is_delivered
--- Whether no event waits.
+-- Whether the outbox is empty.
 SELECT NOT EXISTS (SELECT FROM outbox);

@@ -1,4 +1,4 @@
-"""The relay beside a measurement: what the delivery of events costs, which no answer waits for."""
+"""A relay beside a measurement, to include the cost of event delivery."""
 
 import asyncio
 import subprocess
@@ -10,20 +10,20 @@ from pathlib import Path
 
 import asyncpg
 
+from bench.environment.cpu import ProcessGroup
 from bench.environment.processes import ServerProcessFailed, clean_environment
-from bench.measurement.cpu import ProcessGroup
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 
 _SQL = sql_files.load("bench.environment")
 _TIMEOUT_S = 30.0
-_LOOK_EVERY_S = 0.05
+_POLL_S = 0.05
 _STOP_TIMEOUT_S = 10.0
 
 
 @contextmanager
 def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[ProcessGroup]:
-    """Run a relay that has its lease, until the block is left."""
+    """Run a relay until the block is left; enter the block when it has its lease."""
     argv = [sys.executable, "-m", "boxoffice", "relay"]
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -40,17 +40,17 @@ def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[
 
 
 def wait_until_delivered(settings: Settings) -> None:
-    """Return when the outbox is empty; raise `ServerProcessFailed` where it does not come to that."""
+    """Return when the outbox is empty; raise `ServerProcessFailed` after 30 s."""
     asyncio.run(_until(settings, "is_delivered"))
 
 
-async def _until(settings: Settings, question: str) -> None:
+async def _until(settings: Settings, condition: str) -> None:
     connection = await asyncpg.connect(settings.database.database_url)
     deadline = time.monotonic() + _TIMEOUT_S
     try:
-        while not await connection.fetchval(_SQL[question]):
+        while not await connection.fetchval(_SQL[condition]):
             if time.monotonic() > deadline:
-                raise ServerProcessFailed(f"the relay: {question} did not become true")
-            await asyncio.sleep(_LOOK_EVERY_S)
+                raise ServerProcessFailed(f"the relay: {condition} did not become true")
+            await asyncio.sleep(_POLL_S)
     finally:
         await connection.close()

@@ -1,123 +1,110 @@
-"""The tables for people."""
+"""The tables that the benchmark prints."""
 
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.measurement.results import ScenarioFigures, TargetResult
+from bench.measurement.results import ScenarioFigures
+from bench.measurement.targets import TargetResult
+from bench.scenarios import locks
 
 _STYLES = {"PASS": "green", "FALLS SHORT": "red"}
+_LOCK_SCENARIOS = {scenario.name for scenario in locks.SCENARIOS}
 
 
-def table(scenarios: Sequence[ScenarioFigures]) -> Table:
+def _table(title: str, names: Sequence[str]) -> Table:
+    """Return a table with a column of scenarios and numeric columns."""
+    table = Table(title=title)
+    table.add_column("scenario", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def cost_table(figures: Sequence[ScenarioFigures]) -> Table:
     """Return one line per scenario."""
-    shown = Table(title="CPU in microseconds per request; medians")
-    shown.add_column("scenario", no_wrap=True)
-    for name in (
-        "req/s",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "app",
-        "PG",
-        "Valkey",
-        "total",
-        "× baseline",
-    ):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for name in ("MiB", "client", "batch"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("statuses")
-    shown.add_column("audit")
-    for scenario in scenarios:
-        shown.add_row(*_cells(scenario), style="" if not scenario.unexpected else "red")
-    return shown
+    table = _table(
+        "CPU in microseconds per request; medians",
+        ("req/s", "p50 ms", "p95 ms", "p99 ms", "app", "PG", "Valkey", "total", "× baseline",
+         "MiB", "client", "batch"),
+    )  # fmt: skip
+    table.add_column("statuses")
+    table.add_column("audit")
+    for one in figures:
+        table.add_row(*_cells(one), style="" if not one.unexpected else "red")
+    return table
 
 
-def _cells(scenario: ScenarioFigures) -> list[str]:
-    ratio = "" if scenario.ratio_to_baseline is None else f"{scenario.ratio_to_baseline:.2f}"
-    times = [f"{value:.1f}" for value in (scenario.p50_ms, scenario.p95_ms, scenario.p99_ms)]
-    cpu = (
-        scenario.cpu_us_app,
-        scenario.cpu_us_postgres,
-        scenario.cpu_us_valkey,
-        scenario.cpu_us_total,
-    )
-    statuses = " ".join(f"{status}×{number}" for status, number in scenario.statuses.items())
-    batch = f"{scenario.batch_mean:.1f}" if scenario.batch_mean else ""
+def _cells(one: ScenarioFigures) -> list[str]:
+    ratio = "" if one.ratio_to_baseline is None else f"{one.ratio_to_baseline:.2f}"
+    times = [f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.p99_ms)]
+    cpu = (one.cpu_us_app, one.cpu_us_postgres, one.cpu_us_valkey, one.cpu_us_total)
     return [
-        scenario.name,
-        f"{scenario.rps:,.0f}",
+        one.name,
+        f"{one.rps:,.0f}",
         *times,
         *(f"{value:.0f}" for value in cpu),
         ratio,
-        f"{scenario.memory_mib:.0f}",
-        f"{scenario.client_cpu_us:.0f}",
-        batch,
-        statuses,
-        scenario.audit,
+        f"{one.memory_mib:.0f}",
+        f"{one.client_cpu_us:.0f}",
+        f"{one.batch_mean:.1f}" if one.batch_mean else "",
+        " ".join(f"{status}×{number}" for status, number in one.statuses.items()),
+        one.audit,
     ]
 
 
-def lock_table(scenarios: Sequence[ScenarioFigures]) -> Table:
-    """Return one line per scenario about locks: what those who got a seat and those who did not cost."""
-    shown = Table(title="locks; CPU in microseconds; medians, counts of all runs")
-    shown.add_column("scenario", no_wrap=True)
-    for name in ("total", "per accepted", "req/s", "p99 ms", "accepted", "refused", "sold twice"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for scenario in scenarios:
-        cells = [f"{scenario.cpu_us_total:.0f}", f"{scenario.cpu_us_per_success or 0:.0f}"]
-        cells += [f"{scenario.rps:,.0f}", f"{scenario.p99_ms:.1f}"]
-        cells += [str(scenario.statuses.get(status, 0)) for status in ("201", "409")]
-        shown.add_row(scenario.name, *cells, str(scenario.sold_twice))
-    return shown
+def lock_table(figures: Sequence[ScenarioFigures]) -> Table:
+    """Return one line per lock scenario: the cost of accepted and refused holds."""
+    table = _table(
+        "locks; CPU in microseconds; medians, counts of all runs",
+        ("total", "per accepted", "req/s", "p99 ms", "accepted", "refused", "sold twice"),
+    )
+    for one in figures:
+        cells = [f"{one.cpu_us_total:.0f}", f"{one.cpu_us_per_success or 0:.0f}"]
+        cells += [f"{one.rps:,.0f}", f"{one.p99_ms:.1f}"]
+        cells += [str(one.statuses.get(status, 0)) for status in ("201", "409")]
+        table.add_row(one.name, *cells, str(one.sold_twice))
+    return table
 
 
-def stream_table(scenarios: Sequence[ScenarioFigures]) -> Table:
-    """Return one line per scenario that is watched."""
-    shown = Table(title="event streams; CPU of the application with all else that it did; medians")
-    shown.add_column("scenario", no_wrap=True)
-    for name in ("streams", "events/s", "µs per event", "KiB per stream", "requests' p99 ms"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for scenario in scenarios:
-        cells = [
-            f"{scenario.streams:,}",
-            f"{scenario.events_per_s:,.0f}",
-            f"{scenario.cpu_us_per_event or 0:.1f}",
-        ]
-        shown.add_row(scenario.name, *cells, f"{scenario.stream_kib:.1f}", f"{scenario.p99_ms:.1f}")
-    return shown
+def stream_table(figures: Sequence[ScenarioFigures]) -> Table:
+    """Return one line per scenario with event streams."""
+    table = _table(
+        "event streams; CPU of the application with its other work; medians",
+        ("streams", "events/s", "µs per event", "KiB per stream", "requests' p99 ms"),
+    )
+    for one in figures:
+        cells = [f"{one.streams:,}", f"{one.events_per_s:,.0f}", f"{one.cpu_us_per_event or 0:.1f}"]
+        table.add_row(one.name, *cells, f"{one.stream_kib:.1f}", f"{one.p99_ms:.1f}")
+    return table
 
 
-def target_table(target_results: Sequence[TargetResult]) -> Table:
+def target_table(results: Sequence[TargetResult]) -> Table:
     """Return one line per target."""
-    shown = Table(title="targets")
-    for name in ("target", "bound", "measured", "verdict"):
-        shown.add_column(name, no_wrap=True)
-    for one in target_results:
+    table = Table(title="targets")
+    for name in ("target", "bound", "measured", "result"):
+        table.add_column(name, no_wrap=True)
+    for one in results:
         sign = "≤" if one.at_most else "≥"
         measured = "" if one.measured is None else f"{one.measured:.2f}"
-        word = one.word
-        shown.add_row(
-            one.target, f"{sign} {one.limit:g}", measured, word, style=_STYLES.get(word, "dim")
-        )
-    return shown
+        style = _STYLES.get(one.outcome, "dim")
+        table.add_row(one.target, f"{sign} {one.limit:g}", measured, one.outcome, style=style)
+    return table
 
 
 def show(
     console: Console,
     about: Mapping[str, str],
-    scenarios: Sequence[ScenarioFigures],
-    target_results: Sequence[TargetResult],
+    figures: Sequence[ScenarioFigures],
+    targets: Sequence[TargetResult],
 ) -> None:
-    """Print everything."""
+    """Print all tables."""
     for name, text in about.items():
         console.print(f"{name:<12} {text}", soft_wrap=True, highlight=False)
-    # Wider than most terminals: a line that wraps is easier to read than one that is cut.
-    console.print(table(scenarios))
-    if locks := [scenario for scenario in scenarios if scenario.name.startswith("lock_")]:
-        console.print(lock_table(locks))
-    if watched := [scenario for scenario in scenarios if scenario.streams]:
-        console.print(stream_table(watched))
-    console.print(target_table(target_results))
+    console.print(cost_table(figures))
+    if of_locks := [one for one in figures if one.name in _LOCK_SCENARIOS]:
+        console.print(lock_table(of_locks))
+    if with_streams := [one for one in figures if one.streams]:
+        console.print(stream_table(with_streams))
+    console.print(target_table(targets))

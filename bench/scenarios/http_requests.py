@@ -1,4 +1,4 @@
-"""The bytes of requests, as a client of the shop sends them."""
+"""The bytes of requests to the shop."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ _POST = (
 
 
 def get(path: str, token: str, *, gzip: bool = True, etag: str = "") -> bytes:
-    """Return a lookup; with an `etag` it asks only for what has changed."""
+    """Return a lookup; with `etag` a conditional one."""
     more = "Accept-Encoding: gzip\r\n" if gzip else ""
     if etag:
         more += f"If-None-Match: {etag}\r\n"
@@ -49,17 +49,17 @@ def get(path: str, token: str, *, gzip: bool = True, etag: str = "") -> bytes:
 
 
 def queue_position(schedule_id: str, ticket: str) -> bytes:
-    """Return a question for one's place in the waiting room."""
+    """Return a poll of the queue position."""
     return _QUEUE_POSITION.format(path=f"/v1/schedules/{schedule_id}/queue", ticket=ticket).encode()
 
 
 def join(schedule_id: str, token: str) -> bytes:
-    """Return a wish for a place in the waiting room."""
+    """Return a request to join the waiting room."""
     return _JOIN.format(path=f"/v1/schedules/{schedule_id}/queue", token=token).encode()
 
 
 def post(path: str, token: str, key: str, body: object) -> bytes:
-    """Return a command under an idempotency key."""
+    """Return a command with an idempotency key."""
     encoded = msgspec.json.encode(body)
     head = _POST.format(path=path, token=token, key=key, length=len(encoded))
     return head.encode() + encoded

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.environment.processes import Server
+from bench.environment.processes import ServerProcess
 
 _UVICORN = ("uvicorn", "bench.servers.app:asgi", "--port={port}", "--no-access-log")
 _GRANIAN = ("granian", "--port={port}", "--loop=uvloop")
@@ -19,12 +19,12 @@ class Candidate:
     stop_argv: tuple[str, ...] = ()
     stop_env: dict[str, str] = field(default_factory=dict)
 
-    def start(self, folder: Path, *, stop_limit: bool = False) -> Server:
+    def start(self, folder: Path, *, stop_limit: bool = False) -> ServerProcess:
         """Start it and return when it serves; the caller ends it."""
         argv, env = self.argv, self.env
         if stop_limit:
             argv, env = argv + self.stop_argv, env | self.stop_env
-        server = Server(argv, env, folder / f"{self.name}.log")
+        server = ServerProcess(argv, env, folder / f"{self.name}.log")
         try:
             server.wait_until_ready()
         except BaseException:

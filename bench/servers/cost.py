@@ -7,8 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 from bench.client import load
-from bench.environment.processes import Server
-from bench.measurement.cpu import CpuMeter
+from bench.environment.cpu import CpuMeter
+from bench.environment.processes import ServerProcess
 from bench.scenarios import http_requests
 from bench.servers.candidates import Candidate
 
@@ -50,10 +50,10 @@ def measure(candidate: Candidate, folder: Path, count: int, low_s: float) -> Cos
     server = candidate.start(folder)
     try:
         time.sleep(_SETTLE_S)
-        idle_mib = server.group.held_mib()
+        idle_mib = server.group.resident_mib()
         requests = holds(2_000)
         full, cpu_us = _send(server, requests, count, None)
-        loaded_mib = server.group.held_mib()
+        loaded_mib = server.group.resident_mib()
         low, low_cpu_us = _send(server, requests, int(low_s * LOW_RATE_PER_S), LOW_RATE_PER_S)
     finally:
         server.kill()
@@ -73,7 +73,7 @@ def measure(candidate: Candidate, folder: Path, count: int, low_s: float) -> Cos
 
 
 def _send(
-    server: Server, requests: Sequence[bytes], count: int, rate_per_s: float | None
+    server: ServerProcess, requests: Sequence[bytes], count: int, rate_per_s: float | None
 ) -> tuple[load.LoadResult, float]:
     meter = CpuMeter([server.group])
     plan = load.LoadPlan(

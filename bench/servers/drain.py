@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.environment.processes import Server
+from bench.environment.processes import ServerProcess
 from bench.servers.app import CLOSED
 from bench.servers.candidates import Candidate
 
@@ -41,7 +41,7 @@ def measure(candidate: Candidate, folder: Path, *, stream: bool, stop_limit: boo
         server.kill()
 
 
-async def _drain(server: Server, *, stream: bool) -> Drain:
+async def _drain(server: ServerProcess, *, stream: bool) -> Drain:
     slow = [asyncio.create_task(_get(server.port, b"/slow")) for _ in range(REQUESTS)]
     streaming = [asyncio.create_task(_get(server.port, b"/stream"))] if stream else []
     await asyncio.sleep(_UNDER_WAY_S)
@@ -54,10 +54,10 @@ async def _drain(server: Server, *, stream: bool) -> Drain:
     answers = await asyncio.gather(*slow)
     await asyncio.gather(*streaming)
     answered = sum(answer.startswith(b"HTTP/1.1 200") for answer in answers)
-    return Drain(answered, ended_after_s, CLOSED in server.said(), list(readiness))
+    return Drain(answered, ended_after_s, CLOSED in server.log_tail(), list(readiness))
 
 
-async def _end(server: Server) -> float | None:
+async def _end(server: ServerProcess) -> float | None:
     started_at = time.monotonic()
     while time.monotonic() - started_at < _LIMIT_S:
         if not server.is_running:

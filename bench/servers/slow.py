@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import median
 
 from bench.client.generator import percentile
-from bench.environment.processes import Server
-from bench.measurement.cpu import ProcessGroup
+from bench.environment.cpu import ProcessGroup
+from bench.environment.processes import ServerProcess
 from bench.servers.candidates import Candidate
 from bench.servers.cost import holds
 
@@ -67,8 +67,8 @@ def measure(candidate: Candidate, folder: Path, kind: Kind, window_s: float) -> 
         server.kill()
 
 
-async def _besiege(server: Server, kind: Kind, window_s: float) -> Siege:
-    idle_mib = server.group.held_mib()
+async def _besiege(server: ServerProcess, kind: Kind, window_s: float) -> Siege:
+    idle_mib = server.group.resident_mib()
     until = time.monotonic() + window_s
     visiting = asyncio.create_task(_visit(server.port, until))
     weighing = asyncio.create_task(_weigh(server.group, until))
@@ -141,7 +141,7 @@ async def _once(port: int, request: bytes) -> float | None:
 
 async def _weigh(group: ProcessGroup, until: float) -> float:
     """Return the largest memory that was seen."""
-    return max([group.held_mib() async for _ in _every(_LOOK_EVERY_S, until)])
+    return max([group.resident_mib() async for _ in _every(_LOOK_EVERY_S, until)])
 
 
 async def _every(seconds: float, until: float) -> AsyncIterator[None]:

@@ -1,1 +1,1 @@
-"""The lock_per_request design of a ticket shop, written for the benchmark alone."""
+"""The common design of a ticket shop, one lock per request; written for the benchmark only."""

@@ -1,12 +1,12 @@
-"""The lock_per_request design, done properly: a Redis lock per seat of a request, then a transaction.
+"""The baseline with one lock per request: a Redis lock for each seat, then a transaction.
 
 `SET NX PX` with an owner token for each seat in order, `SELECT … FOR UPDATE`, check, update, insert,
-commit, and a compare-and-delete per lock. A pool of 20 connections, as a service of this kind has. It
-checks the access token, because every shop does. It keeps no idempotency keys, no ticket limits, no
-outbox, no metrics and no request log: what it costs here is the least that the design costs.
+commit, and a compare-and-delete per lock, on a pool of 20 connections. It verifies the access token. It
+has no idempotency keys, ticket limits, outbox, metrics or request log, so its cost is a lower bound of
+the design's.
 
-`BENCH_LOCKS` names the locks that it takes: `valkey,postgres` unless told otherwise. With neither it
-reads, checks and writes, and sells seats twice.
+`BENCH_LOCKS` names the locks to take; the default is `valkey,postgres`. With `none` it reads, checks
+and writes, and sells seats twice.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SeatUnavailable(Exception):
-    """Somebody else holds the seat, or is about to."""
+    """The seat is held, or its lock is taken."""
 
 
 class SeatLocks:
@@ -59,14 +59,14 @@ class SeatLocks:
         self._unlock: AsyncScript = redis.register_script(_UNLOCK)
 
     async def take(self, names: Sequence[str], owner: str) -> None:
-        """Take all of them in the given order, or none; raise `SeatUnavailable`."""
+        """Take all locks in the given order, or none; raise `SeatUnavailable`."""
         for at, name in enumerate(names):
             if not await self._redis.set(name, owner, nx=True, px=_LOCK_MS):
-                await self.give_back(names[:at], owner)
+                await self.release(names[:at], owner)
                 raise SeatUnavailable
 
-    async def give_back(self, names: Sequence[str], owner: str) -> None:
-        """Give back those that are still this owner's."""
+    async def release(self, names: Sequence[str], owner: str) -> None:
+        """Release the locks that this owner still has."""
         for name in names:
             await self._unlock(keys=[name], args=[owner])
 
@@ -77,7 +77,7 @@ class NoSeatLocks(SeatLocks):
     async def take(self, names: Sequence[str], owner: str) -> None:
         """Do nothing."""
 
-    async def give_back(self, names: Sequence[str], owner: str) -> None:
+    async def release(self, names: Sequence[str], owner: str) -> None:
         """Do nothing."""
 
 
@@ -106,7 +106,7 @@ class HoldResource:
             try:
                 held = await self._hold(UUID(schedule_id), user_id, seat_ids)
             finally:
-                await self._locks.give_back(names, owner)
+                await self._locks.release(names, owner)
         except SeatUnavailable:
             resp.status = falcon.HTTP_409
             resp.data = b'{"type":"about:blank","title":"The seat is taken.","code":"seat_taken"}'
@@ -173,17 +173,17 @@ class ReadyResource:
     """`GET /readyz`."""
 
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Say so."""
+        """Answer 200."""
         resp.data = b"{}"
 
 
 async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) -> None:
-    """Serve on a socket until told to stop."""
+    """Serve on a socket until a signal stops it."""
     pool = await asyncpg.create_pool(
         settings.database.database_url,
         min_size=_POOL,
         max_size=_POOL,
-        # As in the shop: a statement that resets the session after each use would cost a round trip.
+        # As in the shop: resetting the session after each use would cost a round trip.
         reset=_keep,
         server_settings={
             "application_name": "lock_per_request",
@@ -209,7 +209,7 @@ async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) ->
 
 
 async def _keep(_connection: Any) -> None:
-    """Leave a session as it is: nothing here changes it."""
+    """Skip the reset of a session: nothing here changes one."""
 
 
 def _work(settings: Settings, locks: frozenset[str], sock: socket.socket) -> None:
@@ -217,13 +217,13 @@ def _work(settings: Settings, locks: frozenset[str], sock: socket.socket) -> Non
 
 
 def main() -> None:
-    """Serve on the port that the settings name, in as many processes as they say."""
+    """Serve on the configured port with the configured number of processes."""
     settings = load()
     locks = frozenset(os.environ.get("BENCH_LOCKS", "valkey,postgres").split(","))
     first, *others = listen_group(settings)
     fork = multiprocessing.get_context("fork")
     for sock in others:
-        # A daemon is stopped when this process, which does the same work, comes to its end.
+        # A daemon process ends with this one.
         fork.Process(target=_work, args=(settings, locks, sock), daemon=True).start()
     _work(settings, locks, first)
 

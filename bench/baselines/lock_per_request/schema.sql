@@ -1,4 +1,4 @@
--- Tables of its own, so that nothing it does can disturb the shop's.
+-- Tables of its own, separate from the shop's.
 CREATE SCHEMA lock_per_request;
 
 CREATE TABLE lock_per_request.seats (

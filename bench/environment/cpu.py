@@ -1,4 +1,4 @@
-"""CPU and memory of the servers, from the operating system's own accounting."""
+"""CPU and memory of the servers, from the accounts of the operating system."""
 
 import platform
 import time
@@ -20,44 +20,44 @@ class ProcessGroup:
     pid: int
 
     def processes(self) -> Iterator[psutil.Process]:
-        """Yield those that live now, the topmost first."""
+        """Yield the running processes, the topmost first."""
         top = psutil.Process(self.pid)
         yield top
         yield from top.children(recursive=True)
 
     def cpu_ns(self) -> int:
-        """Return the CPU that the group has used in its life.
+        """Return the CPU that the group has used so far.
 
-        What a process below `pid` had used when it ended stays in the sum, because its parent has it in
-        its own account; so the difference of two readings counts every process exactly once.
+        A parent accounts for its children that ended, so the difference of two readings counts each
+        process exactly once.
         """
         return sum(_cpu_ns(process) for process in self.processes()) + _reaped_ns(self.pid)
 
     def peak_mib(self) -> float:
-        """Return the largest memory that one process of the group has ever had resident."""
+        """Return the peak resident memory of the largest process."""
         return max(_peak_mib(process) for process in self.processes())
 
-    def held_mib(self) -> float:
-        """Return the memory of all its processes now; what several share is counted once."""
-        return sum(_held_bytes(process) for process in self.processes()) / 2**20
+    def resident_mib(self) -> float:
+        """Return the memory of all processes now; shared pages count once."""
+        return sum(_resident_bytes(process) for process in self.processes()) / 2**20
 
 
-def _held_bytes(process: psutil.Process) -> int:
+def _resident_bytes(process: psutil.Process) -> int:
     try:
         info = process.memory_full_info()
     except psutil.Error:
         return 0
-    # Where the system does not know the share of a process (PSS), shared pages count for each.
-    held: int = getattr(info, "pss", info.rss)
-    return held
+    # Without PSS (not on Linux), shared pages count for each process.
+    resident: int = getattr(info, "pss", info.rss)
+    return resident
 
 
 def _cpu_ns(process: psutil.Process) -> int:
-    """Return the CPU of a process, its threads that have ended included; 0 for one that is gone."""
+    """Return the CPU of a process with its ended threads; 0 if the process is gone."""
     if _LINUX:
         try:
-            # The clock of another process (clock_getcpuclockid(3)): exact, where the figures in
-            # /proc/<pid>/stat come in hundredths of a second.
+            # The CPU clock of another process (clock_getcpuclockid(3)) is exact; /proc/<pid>/stat has
+            # hundredths of a second.
             return time.clock_gettime_ns((~process.pid << 3) | 2)
         except OSError:
             return 0
@@ -70,7 +70,7 @@ def _cpu_ns(process: psutil.Process) -> int:
 
 def _reaped_ns(pid: int) -> int:
     times = psutil.Process(pid).cpu_times()
-    # Where the system keeps no such account, processes that end while being measured are missed.
+    # Systems without this account miss processes that end during the measurement.
     user = getattr(times, "children_user", 0.0)
     system = getattr(times, "children_system", 0.0)
     return int((user + system) * _NS)
@@ -89,7 +89,7 @@ def _peak_mib(process: psutil.Process) -> float:
 
 
 class CpuMeter:
-    """Reads the CPU of groups before and after, and tells the difference in microseconds."""
+    """Reads the CPU of groups before and after a measurement; differences in microseconds."""
 
     def __init__(self, groups: list[ProcessGroup]) -> None:
         self._groups = groups
@@ -97,11 +97,11 @@ class CpuMeter:
         self._after: dict[str, int] = {}
 
     def start(self) -> None:
-        """Read for the first time."""
+        """Read before the measurement."""
         self._before = {group.name: group.cpu_ns() for group in self._groups}
 
     def stop(self) -> None:
-        """Read for the second time."""
+        """Read after the measurement."""
         self._after = {group.name: group.cpu_ns() for group in self._groups}
 
     def cpu_us(self) -> dict[str, float]:
