@@ -21,7 +21,7 @@ run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sal
 test: $(DEV_STAMP) $(BROWSER_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
-bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --rows a,b --locks --runs N"
+bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --scenarios a,b --locks --runs N"
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH_ARGS="--quick --parts cost,drain,slow"
