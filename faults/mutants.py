@@ -134,9 +134,10 @@ class Tree:
     @contextmanager
     def _without(self, removals: Sequence[Removal]) -> Iterator[None]:
         before = {one.file: (ROOT / one.file).read_text(encoding="utf-8") for one in removals}
-        after = dict(before)
-        for one in removals:
-            after[one.file] = without(after[one.file], one)
+        after = {
+            file: without(text, *(one.guard for one in removals if one.file == file))
+            for file, text in before.items()
+        }
         try:
             self._write(after)
             yield

@@ -11,7 +11,7 @@ from random import Random
 import aiohttp
 
 from faults.checks import audit_now, check
-from faults.guards import declared, removals, without
+from faults.guards import texts_without
 from faults.load import Load
 from faults.matrix import AnyRow, Errand, Observations, Part, Row
 from faults.mutants import copied_tree
@@ -23,8 +23,8 @@ from faults.world import Layout, PartFailed, World, world
 
 # What keeps a shop from believing a commit that did not wait for the standby.
 GUARDS = (
-    "promise: a batch's commit has waited for the standby",
-    "promise: what a look-up finds is written behind once more",
+    "promise_batchs_commit_has_waited_for_standby",
+    "promise_what_look_up_finds_is_written_behind_once_more",
 )
 # Long enough that the wait of a commit is given up, its outcome looked up, and that wait given up.
 _AWAY_S = 5.0
@@ -124,10 +124,8 @@ async def without_its_guards(random: Random, trials: int) -> Observations:
 
 
 def _take_guards_away(home: Path) -> None:
-    known = removals(declared())
-    for name in GUARDS:
-        path = home / known[name].file
-        path.write_text(without(path.read_text("utf-8"), known[name]), "utf-8")
+    for file, text in texts_without(GUARDS).items():
+        (home / file).write_text(text, "utf-8")
 
 
 async def _lost(one: World, random: Random, tag: str) -> int:

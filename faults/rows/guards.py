@@ -9,7 +9,7 @@ from random import Random
 
 from boxoffice.audit import store
 from boxoffice_embedded import EmbeddedServers
-from faults.guards import Removal, declared, removals
+from faults.guards import Removal, known
 from faults.matrix import AnyRow, Errand, Observations, Part
 from faults.mutants import Tree, TrialBroken, copied_tree
 
@@ -20,7 +20,7 @@ _SCHEMA = ("tests/guards/test_schema.py",)
 
 
 def _known() -> dict[str, Removal]:
-    return removals(declared(), store.names())
+    return known(store.names())
 
 
 async def take_each_away(random: Random, trials: int) -> Observations:
@@ -28,14 +28,14 @@ async def take_each_away(random: Random, trials: int) -> Observations:
 
     Of guards that stand behind others, the others are taken away first, and nobody may go red yet.
     """
-    known = _known()
-    chosen = random.sample(sorted(known), min(trials, len(known)))
-    tests = {test.partition(" ")[0] for name in chosen for test in known[name].red}
+    guards = _known()
+    chosen = random.sample(sorted(guards), min(trials, len(guards)))
+    tests = {test.partition(" ")[0] for name in chosen for test in guards[name].red}
     seen = Observations()
     seen.broken += await _unchanged(sorted({*tests, *_SCHEMA}))
-    await asyncio.gather(*(_work(chosen, known, seen) for _ in range(_WORKERS)))
+    await asyncio.gather(*(_work(chosen, guards, seen) for _ in range(_WORKERS)))
     seen.figures["guards_noticed_count"] = seen.trials - len(seen.broken)
-    seen.figures["guards_declared_count"] = len(known)
+    seen.figures["guards_declared_count"] = len(guards)
     return seen
 
 
@@ -55,12 +55,12 @@ def _served_tree() -> Iterator[Tree]:
         yield tree
 
 
-async def _work(queue: list[str], known: Mapping[str, Removal], seen: Observations) -> None:
+async def _work(queue: list[str], guards: Mapping[str, Removal], seen: Observations) -> None:
     with _served_tree() as tree:
         try:
             while queue:
-                removal = known[queue.pop()]
-                masks = [known[name] for name in removal.behind]
+                removal = guards[queue.pop()]
+                masks = [guards[name] for name in removal.behind]
                 seen.broken += await asyncio.to_thread(_missed, tree, removal, masks)
                 seen.trials += 1
         finally:

@@ -12,7 +12,7 @@ import asyncpg
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from faults.checks import Checked, check
-from faults.guards import ROOT, declared, removals, without
+from faults.guards import texts_without
 from faults.load import Load
 from faults.matrix import AnyRow, Errand, Observations, Part
 from faults.outsiders import SQL
@@ -22,13 +22,13 @@ from faults.world import Layout, World, world
 
 # What keeps a seat from being sold twice, from the first lock to the last.
 GUARDS = (
-    "hold: only free seats",
-    "hold: seats are locked",
-    "hold: the version that was seen",
-    "hold: the state that was seen",
-    "hold: the rows that were changed are counted",
-    "pay: nothing that was taken over",
-    "pay: the seats that were changed are counted",
+    "hold_only_free_seats",
+    "hold_seats_are_locked",
+    "hold_version_that_was_seen",
+    "hold_state_that_was_seen",
+    "hold_rows_that_were_changed_are_counted",
+    "pay_nothing_that_was_taken_over",
+    "pay_seats_that_were_changed_are_counted",
 )
 _AUDITED = "one_live_ticket_per_seat"
 _SEATS, _SEATS_MAX = 12, 4
@@ -40,13 +40,9 @@ _BARE = Layout(sweepers=0, relays=0, settings={"seat_cache": "false", "seat_lock
 
 async def take_guards_away(settings: Settings) -> None:
     """Have the database sell seats twice, by the functions and the constraint that keep it from it."""
-    known = removals(declared())
-    texts = {known[name].file: (ROOT / known[name].file).read_text("utf-8") for name in GUARDS}
-    for name in GUARDS:
-        texts[known[name].file] = without(texts[known[name].file], known[name])
     connection = await asyncpg.connect(settings.database.database_url)
     try:
-        for text in texts.values():
+        for text in texts_without(GUARDS).values():
             await connection.execute(text)
         await connection.execute(SQL["let_tickets_be_sold_twice"])
     finally:

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from boxoffice.audit.service import audit
-from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+from faults.guards import texts_without
 from tests.conftest import Servers
 from tests.support.hall import open_hall
 from tests.support.hammer import Hammer
@@ -76,35 +76,35 @@ async def test_nothing_is_sold_twice_lost_or_locked_for_good(
     assert seen <= set(hammer.outcomes), "it struck everywhere"
 
 
-# What the guards are, as the functions have them, and what the control has instead: its holds pause
-# between the look and the write, and its payments take whatever is not on sale.
-_HOLD_GUARDS = {
-    "    IF (p_apart AND": """    PERFORM pg_sleep(0.003);
-    IF (p_apart AND""",
-    "FOR UPDATE OF s SKIP LOCKED": "",
-    """     WHERE s.ctid = w.place
-       AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
-       AND s.seat_id IS NOT DISTINCT FROM w.seat_id
-       AND s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END = w.version
-       AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));""": """
-     WHERE s.schedule_id = p_schedule_id AND s.seat_id = w.seat_id;""",
-}
-_PAY_GUARDS = {
-    """              AND s.reservation_id = w.reservation_id
-              AND s.state = 'HELD'
-""": "",
-    """       AND s.reservation_id = p_reservation_ids[w.command]
-       AND s.user_id = p_user_ids[w.command]
-       AND s.version + 2 = w.version
-       AND s.state = 'HELD';""": "       AND s.state <> 'AVAILABLE';",
-    "IF changed <> cardinality(seat_ids) THEN": "IF false THEN",
+# The control takes these guards away. Its holds pause between the look and the write, and its payments
+# take whatever is not on sale.
+_HOLD_GUARDS = (
+    "hold_seats_are_locked",
+    "hold_place_is_that_of_what_was_locked",
+    "hold_version_that_was_seen",
+    "hold_state_that_was_seen",
+)
+_PAY_GUARDS = (
+    "pay_seat_that_was_taken_over_is_not_sold",
+    "pay_only_held_seats_are_sold",
+    "pay_seat_is_still_reservations",
+    "pay_seat_is_still_persons",
+    "pay_version_that_was_seen",
+    "pay_seats_that_were_changed_are_counted",
+)
+_PAUSE = {"    IF (p_apart AND": "    PERFORM pg_sleep(0.003);\n    IF (p_apart AND"}
+_WHATEVER_IS_NOT_ON_SALE = {
+    "       AND s.state = 'HELD';\n    -- no guard: Read by": (
+        "       AND s.state <> 'AVAILABLE';\n    -- no guard: Read by"
+    )
 }
 
 
-def _without(text: str, guards: dict[str, str]) -> str:
-    for guard, instead in guards.items():
-        assert text.count(guard) == 1, f"the functions have changed, find the guard anew: {guard}"
-        text = text.replace(guard, instead)
+def _unguarded(guards: tuple[str, ...], changes: dict[str, str]) -> str:
+    [text] = texts_without(guards).values()
+    for old, new in changes.items():
+        assert text.count(old) == 1, f"the functions have changed: {old}"
+        text = text.replace(old, new)
     return text
 
 
@@ -115,8 +115,8 @@ async def test_without_the_guards_the_same_checks_see_seats_sold_twice(
 
     Such holds also wait for each other in circles, which is why it is lenient.
     """
-    holds = _without(sql_files.read("boxoffice.reservations", "functions.sql"), _HOLD_GUARDS)
-    pays = _without(sql_files.read("boxoffice.payments", "functions.sql"), _PAY_GUARDS)
+    holds = _unguarded(_HOLD_GUARDS, _PAUSE)
+    pays = _unguarded(_PAY_GUARDS, _WHATEVER_IS_NOT_ON_SALE)
     async with pods[0].connection() as connection:
         await connection.execute(holds)
         await connection.execute(pays)

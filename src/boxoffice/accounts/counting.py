@@ -96,6 +96,7 @@ class Counts:
                 return int(await self._valkey.run(_COUNT, keys, (*limits, window_ms)))
         except ValkeyAway as error:
             log.warning("attempts_counted_alone", error=str(error))
+            # guard: addresses_process_counts_alone_while_valkey_is_away => return 0
             return self._local.count(keys, limits, window_ms)
 
     async def forgive(self, keys: Sequence[str], *, clear: bool = False) -> None:

@@ -61,11 +61,14 @@ class Endings:
     def has(self, user_id: UUID, version: int, token_id: str) -> bool:
         """Whether a token has ended."""
         least = self._versions.get(user_id)
+        # guard: endings_token_by_its_name: token_id in self._tokens or =>
+        # guard: endings_tokens_of_older_versions => return token_id in self._tokens or False
         return token_id in self._tokens or (least is not None and version < least.version)
 
     async def refresh(self) -> bool:
         """Read what has ended; say whether there is anything that was not known."""
         began = self._now()
+        # guard: endings_room_for_open_transactions => since = self._read_to or began - REMEMBERED_S
         since = (self._read_to or began - REMEMBERED_S) - _OVERLAP_S
         news = await self._load(since)
         fresh = [self.end_below(one) for one in news.versions]
@@ -77,6 +80,7 @@ class Endings:
     def end_below(self, version: Version) -> bool:
         """Remember the least version of a person's tokens; say whether that is new."""
         known = self._versions.get(version.user_id)
+        # guard: endings_version_never_goes_back: version >= => version ==
         if known is not None and known.version >= version.version:
             return False
         self._versions[version.user_id] = version

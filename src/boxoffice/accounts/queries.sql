@@ -2,6 +2,7 @@
 -- A new person; no row where users_email_unique refuses a second account with the same address. A refusal
 -- that is no error: the server's log would have the address in its details.
 INSERT INTO users (user_id, email, name, password_hash, role) VALUES ($1, $2, $3, $4, $5)
+-- guard: sign_up_taken_address_is_no_error_of_server
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
@@ -15,24 +16,33 @@ INSERT INTO wallets (user_id, currency) VALUES ($1, $2);
 SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version,
        EXISTS (
            SELECT FROM known_addresses k
+            -- guard: addresses_this_address_of_this_person_is_seen => WHERE $2::bytea IS NOT NULL
             WHERE k.user_id = u.user_id AND k.address_digest = $2
+              -- guard: addresses_written_once_day
               AND k.seen_at > clock_timestamp() - interval '1 day'
        ) AS is_seen
   FROM users u
+  -- guard: login_version_of_this_persons_tokens: v.user_id = u.user_id => false
   LEFT JOIN token_versions v ON v.user_id = u.user_id
+ -- guard: login_person_of_address => WHERE $1::text IS NOT NULL;
  WHERE u.email = $1;
 
 -- name: is_known
 -- Whether an account has logged in from an address within the last $3 seconds.
 SELECT EXISTS (
     SELECT FROM users u
+      -- guard: addresses_its_own_people: k.user_id = u.user_id => true
       JOIN known_addresses k ON k.user_id = u.user_id
+     -- guard: addresses_known_to_this_account: u.email = $1 => $1::text IS NOT NULL
+     -- guard: addresses_this_address => WHERE u.email = $1 AND $2::bytea IS NOT NULL
      WHERE u.email = $1 AND k.address_digest = $2
+       -- guard: addresses_known_for_time => AND $3::float8 IS NOT NULL
        AND k.seen_at > clock_timestamp() - make_interval(secs => $3)
 ) AS is_known;
 
 -- name: secret
 -- A secret that is made once, with the schema.
+-- no guard: There is one.
 SELECT secret FROM account_secrets WHERE name = $1;
 
 -- name: commit_without_waiting
@@ -42,57 +52,73 @@ SET LOCAL synchronous_commit = off;
 -- name: remember_address
 -- An account has logged in from an address.
 INSERT INTO known_addresses (user_id, address_digest) VALUES ($1, $2)
+-- guard: addresses_seen_again => ON CONFLICT DO NOTHING;
 ON CONFLICT (user_id, address_digest) DO UPDATE SET seen_at = clock_timestamp();
 
 -- name: forget_more_addresses
 -- All but the newest $2 addresses of an account.
 DELETE FROM known_addresses
+ -- guard: addresses_of_this_account_only: user_id = $1 AND =>
  WHERE user_id = $1 AND address_digest NOT IN (
+    -- guard: addresses_newest_stay: DESC =>
     SELECT address_digest FROM known_addresses WHERE user_id = $1 ORDER BY seen_at DESC LIMIT $2
  );
 
 -- name: forget_old_addresses
 -- Some addresses of anybody that were not seen for $1 seconds; whoever adds one takes a few away.
 DELETE FROM known_addresses
+ -- no guard: The line of the rows that the statement has chosen.
  WHERE (user_id, address_digest) IN (
     SELECT user_id, address_digest FROM known_addresses
+     -- guard: addresses_only_old_ones_are_forgotten => WHERE $1::float8 IS NOT NULL
      WHERE seen_at < clock_timestamp() - make_interval(secs => $1)
+     -- no guard: How many go at a time: speed, and no waiting for another pod that does the same.
      ORDER BY seen_at LIMIT 100 FOR UPDATE SKIP LOCKED
  );
 
 -- name: set_role
 -- Change what a person may do, and say what it was; no row where nobody has that address.
+-- guard: role_of_person_of_address: email = $1 => $1::text IS NOT NULL
 WITH before AS (SELECT user_id, role FROM users WHERE email = $1 FOR NO KEY UPDATE)
 UPDATE users u SET role = $2
   FROM before b
+ -- guard: role_of_nobody_else => WHERE true
  WHERE u.user_id = b.user_id
 RETURNING u.user_id, b.role AS role_before;
 
 -- name: standing
 -- What a person may do as of now, the least version of their tokens, and whether this token has ended.
 SELECT u.role, coalesce(v.version, 0) AS version,
+       -- guard: standing_this_token: e.token_id = $2 => $2::text IS NOT NULL
        EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_ended
   FROM users u
+  -- guard: standing_version_of_this_persons_tokens: v.user_id = u.user_id => false
   LEFT JOIN token_versions v ON v.user_id = u.user_id
+ -- guard: standing_this_person => WHERE $1::uuid IS NOT NULL;
  WHERE u.user_id = $1;
 
 -- name: end_versions
 -- End every token that a person has; the version that the next ones will have.
 INSERT INTO token_versions AS v (user_id, version) VALUES ($1, 1)
+-- guard: endings_second_time_counts_too: + 1, changed_at = clock_timestamp() =>
 ON CONFLICT (user_id) DO UPDATE SET version = v.version + 1, changed_at = clock_timestamp()
 RETURNING v.version;
 
 -- name: end_token
 -- End a token that would have expired at $2, in seconds since the Unix epoch; twice is once.
 INSERT INTO ended_tokens (token_id, expires_at) VALUES ($1, to_timestamp($2::float8))
+-- guard: endings_token_ends_once => ;
 ON CONFLICT DO NOTHING;
 
 -- name: forget_ended_tokens
 -- Some of the tokens that have expired since; whoever adds one takes a few away.
 DELETE FROM ended_tokens
+ -- no guard: The line of the rows that the statement has chosen.
  WHERE token_id IN (
     SELECT token_id FROM ended_tokens
+     -- guard: endings_only_what_has_expired_is_forgotten => WHERE true
      WHERE expires_at < clock_timestamp() - interval '1 minute'
+     -- guard: endings_few_are_forgotten_at_time => ORDER BY expires_at
      ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
  );
 
@@ -100,12 +126,14 @@ DELETE FROM ended_tokens
 -- Whose tokens have ended since a time; times in seconds since the Unix epoch.
 SELECT user_id, version, extract(epoch FROM changed_at)::float8 AS changed_at
   FROM token_versions
+ -- no guard: What was read before is read again, and is no news.
  WHERE changed_at > to_timestamp($1::float8);
 
 -- name: ended_tokens_since
 -- Single tokens that have ended since a time and would still be valid.
 SELECT token_id, extract(epoch FROM expires_at)::float8 AS expires_at
   FROM ended_tokens
+ -- no guard: What was read before is no news, and a token that has expired is refused for that.
  WHERE ended_at > to_timestamp($1::float8) AND expires_at > clock_timestamp();
 
 -- name: keys
@@ -113,21 +141,26 @@ SELECT token_id, extract(epoch FROM expires_at)::float8 AS expires_at
 SELECT kid, secret, extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM verifies_until)::float8 AS verifies_until
   FROM token_keys
+ -- guard: keys_those_that_still_verify => WHERE true;
  WHERE verifies_until IS NULL OR verifies_until > clock_timestamp();
 
 -- name: lock_keys
 -- Let one process at a time change the keys; reading goes on.
+-- guard: keys_one_process_at_time_changes_them => SELECT 1;
 LOCK TABLE token_keys IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: insert_first_key
 -- A key, unless one signs already. Run under lock_keys: two processes would both find none.
 INSERT INTO token_keys (kid, secret)
+-- guard: keys_one_first_key => SELECT $1, $2 WHERE true;
 SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM token_keys WHERE verifies_until IS NULL);
 
 -- name: retire_keys
 -- Give every key an end in $1 seconds, or leave it a nearer one.
 UPDATE token_keys
+   -- guard: keys_nearer_end_stays => SET verifies_until = clock_timestamp() + make_interval(secs => $1)
    SET verifies_until = least(verifies_until, clock_timestamp() + make_interval(secs => $1))
+ -- no guard: It saves writes: a key that is over keeps its end by the line above.
  WHERE verifies_until IS NULL OR verifies_until > clock_timestamp();
 
 -- name: insert_key
@@ -141,6 +174,7 @@ INSERT INTO users (user_id, email, name, password_hash)
 SELECT p.user_id, format('buyer-%s-%s@example.test', $4 + p.ord, $2::text),
        format('Buyer %s', $4 + p.ord), $3
   FROM unnest($1::uuid[]) WITH ORDINALITY p (user_id, ord)
+-- guard: seed_used_tag_is_no_error_of_server
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 

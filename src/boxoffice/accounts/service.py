@@ -73,6 +73,7 @@ class Accounts:
         with self._places.of(SIGN_UP, address):
             # Before anything is asked of a server: what will be refused must cost nothing.
             self._passwords.require_room(SIGN_UP, address)
+            # guard: addresses_sign_ups_are_counted => pass
             await self._throttle.count_sign_up(address)
             try:
                 return await self._add_buyer(email, password, name, address)
@@ -98,6 +99,7 @@ class Accounts:
         with self._places.of(LOG_IN, address):
             # Before anything is asked of a server: what will be refused must cost nothing.
             self._passwords.require_room(LOG_IN, address)
+            # guard: addresses_what_address_tries_is_counted => pass
             await self._throttle.count_address(address)
             try:
                 known = await self._counted(email, password, address)
@@ -129,6 +131,8 @@ class Accounts:
             await self._throttle.count(email, address)
         except TooMany:
             # Strangers who guess must not lock the owner out: who logs in from here as ever may try.
+            # guard: addresses_owner_gets_in_from_where_they_are_known => if True:
+            # guard: addresses_stranger_does_not => if False:
             if not await self._store.is_known(email, digest, self._known_address_ttl_s):
                 raise
             await self._throttle.count(email, address, is_known=True)
@@ -187,6 +191,8 @@ class Accounts:
         and `Unavailable` where the database cannot say: nobody sells on a role that was taken away.
         """
         standing = await self._store.standing(caller.user_id, caller.token_id)
+        # guard: confirm_token_that_has_ended: standing.is_ended or =>
+        # guard: confirm_version_that_has_ended: or caller.version < standing.version =>
         if standing is None or standing.is_ended or caller.version < standing.version:
             raise TokenInvalid(ENDED)
         return msgspec.structs.replace(caller, role=standing.role)

@@ -71,6 +71,7 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def verifies_at(self, now: float) -> bool:
         """Whether signatures of this key count at `now`."""
+        # guard: token_retired_key_ends => return True
         return self.verifies_until is None or now < self.verifies_until
 
 
@@ -142,11 +143,13 @@ class TokenAuthority:
     def verify(self, token: str) -> Caller:
         """Return who a token stands for; raise `TokenInvalid`, `TokenExpired` or `Unavailable`."""
         known = self._verified.get(token)
+        # guard: token_what_was_verified_ends_with_its_time => if known is not None:
         if known is not None and self._now() < known.good_until:
             self._verified.move_to_end(token)
             return known.caller
         verified = self._verify_cold(token)
         self._verified[token] = verified
+        # guard: token_cache_is_bounded => if False:
         if len(self._verified) > self._cache_max:
             self._verified.popitem(last=False)
         return verified.caller
@@ -227,6 +230,7 @@ class TokenAuthority:
         keys = {key.kid: key for key in await self._load_keys()}
         if keys != self._keys:
             # What was verified with a key that is gone, or has got an end, must be verified again.
+            # guard: token_key_that_is_gone_takes_its_tokens_along
             self._verified.clear()
             self._by_header = {_header_of(key): key for key in keys.values()}
             self._sealing = (None, 0.0)
@@ -249,6 +253,8 @@ class TokenAuthority:
 
     def _verify_cold(self, token: str) -> _Verified:
         self._verified.pop(token, None)
+        # guard: token_long_one_is_not_read => if not token.isascii():
+        # guard: token_only_ascii: or not token.isascii() =>
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             raise TokenInvalid
         now = self._now()
@@ -257,17 +263,21 @@ class TokenAuthority:
         if key is None:
             key = self._key_of(token, now)
             claims = _decode(token, key.secret)
+        # guard: token_key_that_is_over_verifies_nothing_of_its_own => elif True:
         elif key.verifies_at(now):
             claims = _decode_own(token, rest, key.secret)
         else:
             raise TokenInvalid
         caller = _read(claims, token)
         expires_at = caller.expires_at
+        # guard: token_it_ends => if False:
         if now >= expires_at:
             raise TokenExpired
+        # guard: token_it_may_end_before_its_time => if False:
         if self._has_ended(caller):
             raise TokenInvalid(ENDED)
         # A key that is being retired takes its tokens along.
+        # guard: token_it_ends_with_its_key => until = expires_at
         until = expires_at if key.verifies_until is None else min(expires_at, key.verifies_until)
         return _Verified(caller, until)
 
@@ -278,15 +288,18 @@ class TokenAuthority:
         """Have the tokens verified again that have ended."""
         known = self._verified.items()
         for token in [token for token, one in known if self._has_ended(one.caller)]:
+            # guard: token_one_that_has_ended_is_not_remembered_as_good => pass
             del self._verified[token]
 
     def _key_of(self, token: str, now: float) -> TokenKey:
         if not self._keys:
             raise Unavailable("The keys of the access tokens are not loaded yet.")
         key = self._keys.get(_kid(token))
+        # guard: token_unknown_key_is_refused: if => or next(iter(self._keys.values())) if
         if key is None:
             self._look_early.set()
             raise TokenInvalid
+        # guard: token_key_that_is_over_verifies_nothing => if False:
         if not key.verifies_at(now):
             raise TokenInvalid
         return key
@@ -294,9 +307,11 @@ class TokenAuthority:
     def _signing_key(self, now: float, ttl_s: float | None = None) -> TokenKey:
         # A token must not outlive its key, so a key that is being retired stops signing in time.
         until = now + (self._ttl_s if ttl_s is None else ttl_s)
+        # guard: token_key_that_ends_too_soon_signs_nothing: until => now
         able = [key for key in self._keys.values() if key.verifies_at(until)]
         if not able:
             raise Unavailable("There is no key to sign access tokens with.")
+        # guard: token_new_key_waits_until_everybody_knows_it => spread = [key for key in able ]
         spread = [key for key in able if key.created_at <= now - 2 * self._refresh_s]
         if spread:
             return max(spread, key=_age)
@@ -325,12 +340,14 @@ def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
     expected = hmac.digest(secret, signed.encode("ascii"), "sha256")
     spelt = urlsafe_b64encode(expected).rstrip(b"=")
     # Compared as text, so that there is one spelling of a signature.
+    # guard: token_signature_of_our_own_spelling => if False:
     if not hmac.compare_digest(spelt, signature.encode("ascii")):
         raise TokenInvalid
     try:
         claims = _decode_claims(_base64url(payload))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise TokenInvalid from None
+    # guard: token_issuer_and_audience_of_our_own_spelling => if False:
     if claims.iss != _NAME or claims.aud != _NAME:
         raise TokenInvalid
     return msgspec.structs.asdict(claims)
@@ -346,16 +363,22 @@ def _kid(token: str) -> str:
 
 
 def _decode(token: str, secret: bytes) -> Mapping[str, Any]:
+    # guard: token_one_spelling_of_signature => if False:
     if not _is_canonical(token.rpartition(".")[2]):
         raise TokenInvalid
     try:
         claims: Mapping[str, Any] = jwt.decode(
             token,
             secret,
+            # guard: token_one_algorithm: _ALGORITHM => _ALGORITHM, "HS384", "HS512"
             algorithms=[_ALGORITHM],
+            # guard: token_audience { => issuer=_NAME, options={**_OPTIONS, "verify_aud": False},
             audience=_NAME,
+            # guard: token_issuer
             issuer=_NAME,
+            # guard: token_every_claim_is_there => options={**_OPTIONS, "require": []},
             options=_OPTIONS,
+            # guard: }
         )
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise TokenInvalid from None
@@ -382,6 +405,8 @@ def _base64url(segment: str) -> bytes:
 def _read(claims: Mapping[str, Any], token: str) -> Caller:
     role, expires_at = claims["role"], claims["exp"]
     version, token_id = claims.get("ver", 0), claims.get("jti", "")
+    # guard: token_role_that_exists: role not in rules.ROLES or =>
+    # guard: token_end_that_is_number => if role not in rules.ROLES:
     if role not in rules.ROLES or not isinstance(expires_at, int):
         raise TokenInvalid
     if not isinstance(version, int) or not isinstance(token_id, str):

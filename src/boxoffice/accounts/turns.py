@@ -38,6 +38,7 @@ class Turns:
     def require_room(self, kind: str, address: str) -> None:
         """Raise `Overloaded` where one more of an address would be refused now."""
         queue = self._queues[kind]
+        # guard: turns_queue_has_bound => if False:
         if len(queue) >= self._waiting_max and not queue.could_yield_to(address):
             raise Overloaded
 
@@ -66,9 +67,11 @@ class Turns:
         self._free += 1
         while self._free and self.waiting:
             kind = next(kind for kind, queue in self._queues.items() if len(queue))
+            # guard: turns_kinds_take_turns => pass
             self._queues.move_to_end(kind)
             turn = self._queues[kind].next()
             # Whoever hung up in this very turn of the event loop has not left the queue yet.
+            # guard: turns_whoever_hung_up_gets_none => if True:
             if not turn.done():
                 self._free -= 1
                 turn.set_result(None)
@@ -92,6 +95,7 @@ class _Queue:
         address, turns = next(iter(self._by_address.items()))
         turn = turns.popleft()
         self._count -= 1
+        # guard: turns_addresses_take_turns => pass
         self._by_address.move_to_end(address)
         self._tidy(address)
         return turn
@@ -132,6 +136,7 @@ class Places:
         """Have a place; raise `TooMany` where an address has as many as it may."""
         key = kind, address
         inside = self._inside.get(key, 0)
+        # guard: turns_address_has_so_many_places => if False:
         if inside >= self._per_address_max:
             metrics.ATTEMPTS_REFUSED.labels("at_one_time").inc()
             raise TooMany("Too many attempts from this network at one time.", retry_after_s=1)

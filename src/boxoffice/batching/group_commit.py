@@ -190,13 +190,18 @@ class GroupCommit:
             Unavailable: the database cannot decide now; nothing was done.
             OutcomeUnknown: the answer was lost, and it is not known what was done.
         """
+        # guard: batch_nothing_new_while_it_closes {
         if self._closing:
             raise Draining
+        # guard: }
         identity = None if command.identity is None else (handler.kind, key, command.identity)
         twin = None if identity is None else self._by_identity.get(identity)
+        # guard: batch_twin_shares_only_same_request => if False:
         if twin is not None and twin.command.fingerprint != command.fingerprint:
             # It could only wait: what it may have depends on what the other one gets.
             raise IdempotencyInFlight
+        # guard: batch_queue_is_bounded => if self._wait_is_too_long():
+        # guard: batch_nobody_queues_for_longer_than_it_makes_sense: or self._wait_is_too_long() =>
         if self._count >= self._limits.queue_max or self._wait_is_too_long():
             retry_after_s = self._retry_after.next_s(self._clock(), self._throughput.per_command_s)
             raise Overloaded(retry_after_s=retry_after_s)
@@ -339,6 +344,7 @@ class GroupCommit:
         except Exception as error:
             await self._failed(lane, batch, error)
             return
+        # guard: batch_as_many_outcomes_as_commands => if False:
         if len(outcomes) != len(batch):
             bug = IntegrityError(f"{lane.handler.kind}: {len(outcomes)} outcomes for {len(batch)}")
             self._refuse(batch, partial(_copy, bug))
@@ -356,6 +362,7 @@ class GroupCommit:
         self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], error: Exception
     ) -> None:
         failure = classify(error)
+        # guard: batch_lost_answer_is_looked_up => if False:
         if failure is Failure.UNKNOWN:
             await self._settle(lane, batch)
         elif failure is Failure.UNAVAILABLE:
@@ -452,6 +459,7 @@ class GroupCommit:
         now = self._clock()
         for pending in batch:
             pending.give_up_at = min(pending.give_up_at, now + self._limits.retry_for_s)
+        # guard: batch_time_of_busy_command_is_bounded: now < pending.give_up_at => True
         return [now < pending.give_up_at for pending in batch]
 
     def _backoff_s(self, tries: int) -> float:
@@ -481,12 +489,15 @@ class GroupCommit:
 
     def _put_off(self, pending: Pending[Any, Any], problem: Callable[[], Exception]) -> None:
         """Refuse with the word that nothing was done, where that is known."""
+        # guard: batch_in_doubt_nobody_hears_that_nothing_was_done => self._refuse([pending], problem)
         self._refuse([pending], OutcomeUnknown if pending.in_doubt else problem)
 
     def _settled(self, pending: Pending[C, O]) -> list[asyncio.Future[O]]:
         """Take a command out of the books and return those who still wait for it."""
+        # guard: batch_outcome_is_told_once {
         if pending.told:
             return []
+        # guard: }
         pending.told = True
         self._leave()
         if pending.identity is not None:

@@ -12,15 +12,20 @@ SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id,
   FROM (SELECT o.*, row_number() OVER oldest AS nth,
                sum(cardinality(o.subject_ids)) OVER oldest AS events
           FROM (SELECT * FROM outbox o
+                 -- guard: relay_only_topics_that_this_release_knows => WHERE $2::text[] IS NOT NULL
                  WHERE o.topic = ANY ($2::text[])
                  ORDER BY o.batch_id
+                 -- no guard: It bounds what is read; what is told is bounded by the condition below.
                  LIMIT $1) o
         WINDOW oldest AS (ORDER BY o.batch_id)) o
  CROSS JOIN LATERAL unnest(o.subject_ids, o.user_ids, o.reservation_ids, o.amounts_minor, o.seats_to)
             WITH ORDINALITY e (subject_id, user_id, reservation_id, amount_minor, seats_to, at)
+ -- guard: relay_row_that_is_too_long_is_told_all_same: nth = 1 OR o. =>
+ -- guard: relay_so_many_events_at_time => WHERE true
  WHERE o.nth = 1 OR o.events <= $1
  ORDER BY event_id;
 
 -- name: delete
 -- Forget rows of which the stream has every event; by id, so that a second relay does no harm.
+-- guard: relay_forgets_what_was_delivered_and_nothing_else => DELETE FROM outbox o WHERE $1::bigint[] IS NOT NULL;
 DELETE FROM outbox o WHERE o.batch_id = ANY ($1::bigint[]);

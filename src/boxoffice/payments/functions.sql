@@ -61,9 +61,12 @@ DECLARE
 BEGIN
     -- The lock of a hold: else a hold that is decided while this payment is open, and after the paid
     -- hold's time, would not count its seats against the ticket limit.
+    -- guard: pay_persons_lock_of_hold => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
+       -- no guard: Taking a lock twice is the same as taking it once; it saves a call.
        FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
                FROM unnest(p_user_ids) u (id)
+              -- guard: pay_people_are_locked_in_order: lock => lock DESC
               ORDER BY lock) person;
 
     SELECT array_agg(l.place ORDER BY c.at), array_agg(l.status ORDER BY c.at),
@@ -73,16 +76,22 @@ BEGIN
       FROM (SELECT c.reservation_id, c.user_id, c.at
               FROM unnest(p_reservation_ids, p_user_ids)
                    WITH ORDINALITY c (reservation_id, user_id, at)
+             -- guard: pay_reservations_are_locked_in_order => ORDER BY c.reservation_id DESC) c
              ORDER BY c.reservation_id) c
       LEFT JOIN LATERAL (
            SELECT r.ctid AS place, r.status, r.expires_at, r.amount_minor, r.currency,
                   cardinality(r.seat_ids) AS seats
              FROM reservations r
+            -- guard: pay_reservations_of_this_schedule => WHERE true
             WHERE r.schedule_id = p_schedule_id
+              -- guard: pay_reservation_that_was_named
               AND r.reservation_id = c.reservation_id
+              -- guard: pay_only_persons_own
               AND r.user_id = c.user_id
+              -- guard: pay_reservations_are_locked => ) l ON true;
               FOR NO KEY UPDATE) l ON true;
 
+    -- guard: pay_what_ended_long_ago_ended => IF false THEN
     IF array_position(statuses, NULL) IS NOT NULL THEN
         -- What ended long ago ended all the same.
         SELECT array_agg(coalesce(c.status, a.status) ORDER BY c.at) INTO statuses
@@ -91,9 +100,13 @@ BEGIN
           LEFT JOIN LATERAL (
                SELECT a.status
                  FROM reservations_archive a
+                -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                 WHERE a.schedule_id = p_schedule_id
+                  -- guard: pay_archived_reservation_that_was_named
                   AND a.reservation_id = c.reservation_id
+                  -- guard: pay_only_persons_own_archived_one
                   AND a.user_id = c.user_id
+               -- no guard: It joins each command with the archived reservation, if there is one; the conditions are inside.
                OFFSET 0) a ON true;
     END IF;
 
@@ -105,9 +118,11 @@ BEGIN
               FROM unnest(places, p_reservation_ids) WITH ORDINALITY c (place, reservation_id, at)
              CROSS JOIN LATERAL (
                    SELECT r.seat_ids FROM reservations r
+                    -- guard: pay_seats_of_reservation_that_was_locked: ctid = c.place AND r. =>
                     WHERE r.ctid = c.place AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
                    OFFSET 0) r
              CROSS JOIN LATERAL unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
+             -- guard: pay_seats_are_locked_in_order: seat_id => seat_id DESC
              ORDER BY t.seat_id) w
       LEFT JOIN LATERAL (
            SELECT s.ctid AS place,
@@ -115,10 +130,15 @@ BEGIN
                   -- seat free, and counts that as the first.
                   s.version + 2 AS version_after
              FROM seats s
+            -- no guard: How the rows are found; the reservation and the state beside it are the guards, and reservation ids are UUIDs.
             WHERE s.schedule_id = p_schedule_id
+              -- guard: pay_reservations_seats
               AND s.seat_id = w.seat_id
+              -- guard: pay_seat_that_was_taken_over_is_not_sold
               AND s.reservation_id = w.reservation_id
+              -- guard: pay_only_held_seats_are_sold
               AND s.state = 'HELD'
+              -- guard: pay_seats_are_locked => ) l ON true;
               FOR NO KEY UPDATE) l ON true;
 
     SELECT array_agg(l.place ORDER BY c.at), array_agg(l.balance_minor ORDER BY c.at),
@@ -127,40 +147,66 @@ BEGIN
       FROM (SELECT c.user_id, c.key, c.fingerprint, c.at
               FROM unnest(p_user_ids, p_keys, p_fingerprints)
                    WITH ORDINALITY c (user_id, key, fingerprint, at)
+             -- guard: pay_wallets_are_locked_in_order: user_id => user_id DESC
              ORDER BY c.user_id) c
       LEFT JOIN LATERAL (
            SELECT w.ctid AS place, w.balance_minor, w.currency
              FROM wallets w
+            -- guard: pay_persons_own_wallet
             WHERE w.user_id = c.user_id
+              -- guard: pay_wallets_are_locked => ) l ON true
               FOR NO KEY UPDATE) l ON true
       LEFT JOIN LATERAL (
+           -- guard: pay_fingerprint_is_compared => SELECT true AS same
            SELECT p.fingerprint = c.fingerprint AS same
              FROM payments p
+            -- guard: pay_keys_are_persons_own { => WHERE p.schedule_id = p_schedule_id
             WHERE p.user_id = c.user_id
+              -- guard: pay_keys_are_schedules_own {
               AND (p.user_id, p.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
+              -- guard: }
+              -- guard: pay_key_is_compared
               AND p.idempotency_key = c.key
+           -- no guard: It joins each command with what its key made, if anything; the conditions are inside.
            OFFSET 0) p ON true;
 
     -- Taken after the last wait: whoever waited past the end of the hold comes too late.
+    -- guard: pay_time_is_taken_after_last_wait => decided_at := statement_timestamp();
     decided_at := clock_timestamp();
 
+    -- guard: pay_seats_that_were_lost_are_noticed => IF false THEN
     IF array_position(seat_places, NULL) IS NOT NULL THEN
         SELECT array_agg(s.command) INTO lost
+          -- guard: pay_only_lost_ones_are_lost: WHERE s.place IS NULL =>
           FROM unnest(seat_by, seat_places) s (command, place) WHERE s.place IS NULL;
     END IF;
     SELECT array_agg(
+               -- guard: pay_repetition_is_replayed: c.same => false
                CASE WHEN c.same THEN 'replayed'
+                    -- guard: pay_key_is_for_one_request: NOT c.same => false
                     WHEN NOT c.same THEN 'key_reused'
+                    -- guard: pay_reservation_that_exists: c.status IS NULL => false
                     WHEN c.status IS NULL THEN 'reservation_not_found'
+                    -- guard: pay_once: c.status = 'CONFIRMED' => false
                     WHEN c.status = 'CONFIRMED' THEN 'already_paid'
+                    -- guard: pay_nothing_that_was_given_back => WHEN false THEN 'not_held'
                     WHEN c.status = 'CANCELLED' THEN 'not_held'
+                    -- guard: pay_nothing_that_was_swept: status = 'EXPIRED' OR c. =>
+                    -- guard: pay_nothing_after_its_end: ends_at <= decided_at OR c. =>
+                    -- guard: pay_nothing_that_was_taken_over: OR c.at = ANY (lost) =>
                     WHEN c.status = 'EXPIRED' OR c.ends_at <= decided_at OR c.at = ANY (lost)
                         THEN 'hold_expired'
+                    -- guard: pay_what_was_captured_is_what_is_owed => WHEN false
+                    -- guard: pay_wallet_is_not_asked_for_capture: method <> 'wallet' AND c. =>
                     WHEN c.method <> 'wallet' AND c.captured_minor IS DISTINCT FROM c.amount_minor
                         THEN 'captured_differs'
+                    -- guard: pay_wallets_currency => WHEN false
+                    -- guard: pay_anothers_money_is_no_matter_of_wallets_currency: method = 'wallet' AND c. =>
                     WHEN c.method = 'wallet' AND c.wallet_currency IS DISTINCT FROM c.currency
                         THEN 'currency_differs'
+                    -- guard: pay_there_is_enough_in_wallet => WHEN false
+                    -- guard: pay_anothers_money_is_no_matter_of_wallets_balance: method = 'wallet' AND c. =>
                     WHEN c.method = 'wallet' AND c.balance_minor < c.amount_minor
                         THEN 'insufficient_balance'
                     ELSE 'paid' END)
@@ -170,17 +216,26 @@ BEGIN
            WITH ORDINALITY c (same, status, ends_at, method, captured_minor, amount_minor, currency,
                               wallet_currency, balance_minor, at);
 
+    -- guard: pay_those_who_are_together_are_decided_one_by_one => IF false THEN
     IF NOT p_apart THEN
         -- What the earlier ones of the batch leave to the later ones.
         FOR i IN 1..cardinality(outcomes) LOOP
+            -- guard: pay_what_is_settled_stays {
             CONTINUE WHEN outcomes[i] NOT IN (
                 'paid', 'captured_differs', 'currency_differs', 'insufficient_balance');
+            -- guard: }
+            -- guard: pay_once_in_batch => IF false THEN
             IF p_reservation_ids[i] = ANY (paid_already) THEN
                 outcomes[i] := 'already_paid';
+            -- guard: pay_only_who_pays_spends => ELSE
             ELSIF outcomes[i] = 'paid' THEN
+                -- guard: pay_what_earlier_ones_of_batch_spent_is_gone: p_methods[i] = 'wallet' => false
+                -- guard: pay_anothers_money_is_not_wallets_in_batch: p_methods[i] = 'wallet' AND =>
                 IF p_methods[i] = 'wallet' AND amounts_minor[i] > balances_minor[i] - (
                        SELECT coalesce(sum(amounts_minor[w.at]), 0)
                          FROM unnest(array_positions(outcomes[:i - 1], 'paid')) w (at)
+                        -- guard: pay_only_persons_own_spending_counts => WHERE p_methods[w.at] = 'wallet')
+                        -- guard: pay_only_wallets_spending_counts: AND p_methods[w.at] = 'wallet' =>
                         WHERE p_user_ids[w.at] = p_user_ids[i] AND p_methods[w.at] = 'wallet')
                 THEN
                     outcomes[i] := 'insufficient_balance';
@@ -192,8 +247,10 @@ BEGIN
     END IF;
 
     winners := array_positions(outcomes, 'paid');
+    -- guard: pay_batch_without_winners_ends => IF false THEN
     IF coalesce(cardinality(winners), 0) = 0 THEN
         RETURN;
+    -- guard: pay_losers_are_left_out => ELSIF true THEN
     ELSIF cardinality(winners) = cardinality(outcomes) THEN
         outcomes := NULL;
     ELSE
@@ -211,10 +268,12 @@ BEGIN
                array_agg(array_position(winners, s.command))
           INTO seat_ids, seat_places, seat_versions, seat_by
           FROM unnest(seat_ids, seat_places, seat_versions, seat_by) s (seat_id, place, version, command)
+         -- guard: pay_losers_seats_are_left_alone => ;
          WHERE s.command = ANY (winners);
     END IF;
 
     seats_to := seat_by;
+    -- guard: pay_several_seats_have_their_own_tickets => IF false THEN
     IF cardinality(seat_ids) > cardinality(p_payment_ids) THEN
         SELECT array_agg(x.seats_to) INTO seats_to
           FROM (SELECT (sum(c.seats) OVER (ORDER BY c.at))::integer AS seats_to
@@ -250,15 +309,19 @@ BEGIN
                c.payment_id, decided_at
           FROM unnest(p_user_ids, p_transfer_ids, amounts_minor, currencies, p_payment_ids)
                c (user_id, transfer_id, amount_minor, currency, payment_id)
+         -- guard: pay_what_costs_nothing_has_no_transfer
          WHERE c.amount_minor > 0
     )
     INSERT INTO ledger_entries (user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
     SELECT c.user_id, c.transfer_id, l.leg,
+           -- guard: pay_income_and_wallet_are_two_accounts: WHEN c.method = 'wallet' THEN 'wallet' =>
            CASE WHEN l.leg = 2 THEN 'income' WHEN c.method = 'wallet' THEN 'wallet' ELSE 'cash' END,
+           -- guard: pay_one_leg_is_negative: ELSE c.amount_minor => ELSE c.amount_minor + 1
            p_schedule_id, CASE l.leg WHEN 1 THEN -c.amount_minor ELSE c.amount_minor END, c.currency
       FROM unnest(p_user_ids, p_transfer_ids, amounts_minor, currencies, p_methods)
            c (user_id, transfer_id, amount_minor, currency, method)
      CROSS JOIN (VALUES (1), (2)) l (leg)
+     -- guard: pay_what_costs_nothing_has_no_entries => ;
      WHERE c.amount_minor > 0;
 
     UPDATE wallets w
@@ -266,47 +329,71 @@ BEGIN
       FROM (SELECT c.place, c.user_id, sum(c.amount_minor)::bigint AS amount_minor
               FROM unnest(wallet_places, p_user_ids, amounts_minor, p_methods)
                    c (place, user_id, amount_minor, method)
+             -- guard: pay_only_wallets_payments_take_from_wallet => WHERE c.amount_minor > 0
              WHERE c.method = 'wallet' AND c.amount_minor > 0
              GROUP BY c.place, c.user_id) spent
+     -- guard: pay_wallet_that_was_locked { => ;
      WHERE w.ctid = spent.place
        AND w.user_id IS NOT DISTINCT FROM spent.user_id;
+     -- guard: }
 
     UPDATE seats s
        SET state = 'SOLD', expires_at = NULL, version = w.version
       FROM unnest(seat_places, seat_ids, seat_versions, seat_by) w (place, seat_id, version, command)
+     -- guard: pay_place_is_that_of_what_was_locked => WHERE true
      WHERE s.ctid = w.place
+       -- no guard: { The row is found by its place, which the select above has locked; its key repeats that.
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND s.seat_id IS NOT DISTINCT FROM w.seat_id
+       -- guard: }
+       -- guard: pay_seat_is_still_reservations
        AND s.reservation_id = p_reservation_ids[w.command]
+       -- guard: pay_seat_is_still_persons
        AND s.user_id = p_user_ids[w.command]
+       -- guard: pay_version_that_was_seen
        AND s.version + 2 = w.version
+       -- guard: pay_state_that_was_seen => ;
        AND s.state = 'HELD';
+    -- no guard: Read by the comparison below, which is a guard.
     GET DIAGNOSTICS changed = ROW_COUNT;
+    -- guard: pay_seats_that_were_changed_are_counted => IF false THEN
     IF changed <> cardinality(seat_ids) THEN
+        -- no guard: The consequence of the comparison above it, which is a guard.
         RAISE EXCEPTION 'sold % seats of %', changed, cardinality(seat_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
     END IF;
 
     UPDATE reservations r SET status = 'CONFIRMED', closed_at = decided_at
       FROM unnest(places, p_reservation_ids, seat_counts) w (place, reservation_id, seats)
+     -- guard: pay_place_is_that_of_reservation_that_was_locked => WHERE true
      WHERE r.ctid = w.place
+       -- no guard: { The row is found by its place, which the select above has locked; its key repeats that.
        AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND r.reservation_id IS NOT DISTINCT FROM w.reservation_id
+       -- guard: }
+       -- guard: pay_reservation_has_seats_that_were_sold
        AND cardinality(r.seat_ids) = w.seats
+       -- guard: pay_reservation_is_still_held => ;
        AND r.status = 'HELD';
+    -- no guard: Read by the comparison below, which is a guard.
     GET DIAGNOSTICS changed = ROW_COUNT;
+    -- guard: pay_reservations_that_were_changed_are_counted => IF false THEN
     IF changed <> cardinality(p_reservation_ids) THEN
+        -- no guard: The consequence of the comparison above it, which is a guard.
         RAISE EXCEPTION 'confirmed % reservations of %', changed, cardinality(p_reservation_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'reservation_guard';
     END IF;
 
     -- Who has a row in this schedule (see the reservations room): what is paid is counted there, and
     -- whoever pays has not kept seats from others for nothing.
+    -- no guard: { It saves an update where nobody has a row.
     IF EXISTS (SELECT FROM schedule_buyers b
                 WHERE b.schedule_id = p_schedule_id AND b.user_id = ANY (p_user_ids)) THEN
+    -- guard: }
         UPDATE schedule_buyers b
            SET sold_seats = b.sold_seats + w.seats, strikes = 0,
                open_ids = ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id)
+                                 -- guard: pay_what_is_paid_is_open_no_more => )
                                  WHERE o.id <> ALL (p_reservation_ids))
           FROM (SELECT l.place, c.seats
                   FROM (SELECT u.user_id, sum(u.seats) AS seats
@@ -315,10 +402,13 @@ BEGIN
                  CROSS JOIN LATERAL (
                        SELECT b.ctid AS place
                          FROM schedule_buyers b
+                        -- guard: pay_payers_own_row: b.user_id = c.user_id => false
                         WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                          -- no guard: { How the row is found; the person's advisory lock, which the transaction has, keeps others away.
                           FOR NO KEY UPDATE) l) w
          WHERE b.ctid = w.place
            AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id;
+                          -- guard: }
     END IF;
 
     INSERT INTO outbox (
@@ -367,27 +457,39 @@ DECLARE
 BEGIN
     SELECT coalesce(jsonb_object_agg(l.user_id, l.balance_minor), '{}') INTO balances
       FROM (SELECT w.user_id, w.balance_minor FROM wallets w
+             -- guard: charge_wallets_that_were_named
              WHERE w.user_id = ANY (p_user_ids)
+             -- guard: charge_wallets_are_locked: FOR NO KEY UPDATE =>
+             -- guard: charge_wallets_are_locked_in_order: user_id => user_id DESC
              ORDER BY w.user_id FOR NO KEY UPDATE) l;
     decided_at := clock_timestamp();
 
     FOR command IN
         SELECT c.ord::integer AS ord, c.user_id, c.amount_minor, t.transfer_id AS earlier,
+               -- guard: charge_fingerprint_is_compared => true AS same
                t.fingerprint = c.fingerprint AS same
           FROM unnest(p_user_ids, p_amounts_minor, p_keys, p_fingerprints)
                WITH ORDINALITY c (user_id, amount_minor, key, fingerprint, ord)
+          -- guard: charge_keys_are_persons_own: user_id = c.user_id AND t. =>
+          -- guard: charge_key_is_compared: = c.key => IS NOT NULL
           LEFT JOIN transfers t ON t.user_id = c.user_id AND t.idempotency_key = c.key
          ORDER BY c.ord
     LOOP
         balance := (balances ->> command.user_id::text)::bigint;
         outcomes[command.ord] := CASE
+            -- guard: charge_repetition_is_replayed => WHEN false THEN 'replayed'
             WHEN command.earlier IS NOT NULL AND command.same THEN 'replayed'
+            -- guard: charge_key_is_for_one_request => WHEN false THEN 'key_reused'
             WHEN command.earlier IS NOT NULL THEN 'key_reused'
+            -- guard: charge_wallet_that_exists: balance IS NULL => false
             WHEN balance IS NULL THEN 'wallet_not_found'
+            -- guard: charge_wallets_limit => WHEN false THEN 'wallet_limit'
             WHEN balance + command.amount_minor > p_balance_max_minor THEN 'wallet_limit'
             ELSE 'charged' END;
+        -- guard: charge_repetition_tells_what_was_made => IF false THEN
         IF outcomes[command.ord] = 'replayed' THEN
             made[command.ord] := command.earlier;
+        -- guard: charge_only_what_is_charged => ELSE
         ELSIF outcomes[command.ord] = 'charged' THEN
             balance := balance + command.amount_minor;
             balances := jsonb_set(balances, ARRAY[command.user_id::text], to_jsonb(balance));
@@ -397,6 +499,7 @@ BEGIN
         END IF;
     END LOOP;
 
+    -- no guard: It saves three statements that would find nothing to do.
     IF cardinality(winners) > 0 THEN
         WITH transfer AS (
             INSERT INTO transfers (
@@ -405,6 +508,7 @@ BEGIN
             SELECT p_user_ids[c.i], p_transfer_ids[c.i], 'charge', p_amounts_minor[c.i], w.currency,
                    p_keys[c.i], p_fingerprints[c.i], c.balance_after, decided_at
               FROM unnest(winners, balances_after) c (i, balance_after)
+              -- guard: charge_wallets_own_currency => JOIN wallets w ON true
               JOIN wallets w ON w.user_id = p_user_ids[c.i]
             RETURNING user_id, transfer_id, amount_minor, currency
         )
@@ -417,6 +521,7 @@ BEGIN
            SET balance_minor = w.balance_minor + charged.amount_minor, version = w.version + 1
           FROM (SELECT p_user_ids[i] AS user_id, sum(p_amounts_minor[i]) AS amount_minor
                   FROM unnest(winners) i GROUP BY p_user_ids[i]) charged
+         -- guard: charge_persons_own_wallet => ;
          WHERE w.user_id = charged.user_id;
 
         INSERT INTO outbox (
@@ -424,6 +529,7 @@ BEGIN
         SELECT (array_agg(t.user_id))[1], 'wallet.charged', decided_at, array_agg(t.transfer_id),
                array_agg(t.user_id), array_agg(t.amount_minor), t.currency
           FROM unnest(winners) i
+          -- guard: charge_events_of_what_was_charged: AND t.transfer_id = p_transfer_ids[i] =>
           JOIN transfers t ON t.user_id = p_user_ids[i] AND t.transfer_id = p_transfer_ids[i]
          GROUP BY t.currency;
     END IF;
@@ -432,6 +538,7 @@ BEGIN
     SELECT c.ord::integer, outcomes[c.ord], t.transfer_id, t.amount_minor, t.balance_after_minor,
            t.currency, t.created_at
       FROM unnest(made, p_user_ids) WITH ORDINALITY c (transfer_id, user_id, ord)
+      -- guard: charge_answer_of_what_was_charged: AND t.transfer_id = c.transfer_id =>
       LEFT JOIN transfers t ON t.user_id = c.user_id AND t.transfer_id = c.transfer_id
      ORDER BY c.ord;
 END;

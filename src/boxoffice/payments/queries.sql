@@ -6,12 +6,17 @@ SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat
 -- name: find_payments_by_key
 -- What payments with these keys did, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
+       -- guard: find_payments_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN p.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
        p.ticket_ids, r.seat_ids
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
+  -- guard: find_payments_of_this_person: user_id = c.user_id AND p. =>
+  -- guard: find_payments_by_this_key: AND p.idempotency_key = c.key =>
+  -- guard: find_payments_of_this_schedule: p.schedule_id = $1 => $1::uuid IS NOT NULL
   JOIN payments p ON p.schedule_id = $1 AND p.user_id = c.user_id AND p.idempotency_key = c.key
+  -- guard: find_payments_seats_of_its_reservation: AND r.reservation_id = p.reservation_id =>
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
  ORDER BY c.ord;
 
@@ -20,17 +25,22 @@ SELECT c.ord::integer AS ord,
 SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
        p.ticket_ids, r.seat_ids
   FROM payments p
+  -- guard: payment_seats_of_its_reservation: AND r.reservation_id = p.reservation_id =>
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
+ -- guard: payment_only_persons_own: p.user_id = $3 => $3::uuid IS NOT NULL
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
 
 -- name: payable
 -- What a person owes for a reservation, for a provider that has to be asked beforehand.
+-- guard: payable_not_after_end: r.expires_at <= clock_timestamp() => false
 SELECT r.amount_minor, r.currency, r.status, r.expires_at <= clock_timestamp() AS lapsed
   FROM reservations r
+ -- guard: payable_only_persons_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.amount_minor, a.currency, a.status, true
   FROM reservations_archive a
+ -- guard: payable_persons_own_archived_one: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: charge
@@ -42,15 +52,19 @@ SELECT ord, outcome, transfer_id, amount_minor, balance_minor, currency, created
 -- name: find_charges_by_key
 -- What charges with these keys did, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
+       -- guard: find_charges_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN t.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        t.transfer_id, t.amount_minor, t.balance_after_minor AS balance_minor, t.currency, t.created_at
   FROM unnest($1::uuid[], $2::text[], $3::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
+  -- guard: find_charges_of_this_person: user_id = c.user_id AND t. =>
+  -- guard: find_charges_by_this_key: AND t.idempotency_key = c.key =>
   JOIN transfers t ON t.user_id = c.user_id AND t.idempotency_key = c.key
  ORDER BY c.ord;
 
 -- name: wallet
 -- A person's wallet.
+-- guard: wallet_only_persons_own: user_id = $1 => $1::uuid IS NOT NULL
 SELECT balance_minor, currency FROM wallets WHERE user_id = $1;
 
 -- name: entries
@@ -58,9 +72,13 @@ SELECT balance_minor, currency FROM wallets WHERE user_id = $1;
 SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t.schedule_id,
        t.created_at
   FROM ledger_entries e
+  -- guard: wallet_transfer_of_entry: AND t.transfer_id = e.transfer_id =>
   JOIN transfers t ON t.user_id = e.user_id AND t.transfer_id = e.transfer_id
+ -- guard: entries_only_persons_own: e.user_id = $1 => $1::uuid IS NOT NULL
+ -- guard: entries_only_wallets: e.account = 'wallet' AND =>
  WHERE e.user_id = $1 AND e.account = 'wallet' AND ($2::uuid IS NULL OR e.transfer_id < $2)
  ORDER BY e.transfer_id DESC
+ -- guard: wallet_so_many_entries_at_time: $3 => $3 + 9
  LIMIT $3;
 
 -- name: seed_charges
@@ -71,8 +89,11 @@ WITH filled AS (
     UPDATE wallets w
        SET balance_minor = w.balance_minor + $3
       FROM unnest($1::uuid[], $2::uuid[]) p (user_id, transfer_id)
+     -- guard: seed_for_those_who_were_named => WHERE p.user_id IS NOT NULL
      WHERE w.user_id = p.user_id
+       -- no guard: The head of the condition below it, which is a guard.
        AND NOT EXISTS (SELECT FROM transfers t
+                        -- guard: seed_once => WHERE false)
                         WHERE t.user_id = p.user_id AND t.idempotency_key = 'seed')
     RETURNING w.user_id, p.transfer_id, w.currency, w.balance_minor
 ), charged AS (

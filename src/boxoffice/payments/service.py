@@ -92,6 +92,7 @@ class Payments:
         Raises the refusals of API.md; the same key and body return the same payment.
         """
         provider = self._providers.get(method)
+        # guard: pay_method_that_exists => if False:
         if provider is None and method != WALLET:
             raise PaymentMethodUnknown(method=method)
         await self._require_schedule(reservation.schedule_id)
@@ -100,6 +101,7 @@ class Payments:
         # Providers have deadlines of their own, and those need a task (`http/server/fast_path.py`).
         await asyncio.sleep(0)
         reference = f"{reservation}:{user_id}:{method}:{key}"
+        # guard: pay_one_order_at_time => if True:
         async with self._orders.setdefault(reference, asyncio.Lock()):
             return await self._pay_outside(provider, reference, user_id, reservation, key, method)
 
@@ -120,19 +122,24 @@ class Payments:
         given back, because the seats may be sold.
         """
         owed = await self._store.payable(reservation.schedule_id, reservation.own_id, user_id)
+        # guard: pay_nothing_is_captured_for_anothers_reservation => if False:
         if owed is None:
             raise ReservationNotFound
         order = Order(reference, owed.amount_minor, owed.currency)
         # Paid, perhaps by this very request, or lapsed or closed: there is nothing to capture for now,
         # and without a capture the database sells nothing for this method.
         capture = None
+        # guard: pay_nothing_is_captured_for_what_cannot_be_paid => if True:
         if owed.status == "HELD" and not owed.lapsed:
             capture = await provider.capture(order)
         try:
             return await self._decide(user_id, reservation, key, method, capture)
+        # guard: pay_nothing_is_given_back_while_outcome_is_open {
         except OutcomeUnknown:
             raise
+        # guard: }
         except _NOTHING_SOLD:
+            # guard: pay_what_was_captured_for_nothing_is_given_back => pass
             await provider.void(order)
             raise
 
@@ -154,6 +161,7 @@ class Payments:
         command = PayCommand(
             user_id=user_id,
             key=key,
+            # guard: fingerprint_reservation_and_method_of_payment => fingerprint=fingerprint_of("pay"),
             fingerprint=fingerprint_of("pay", str(reservation), method),
             reservation_id=reservation.own_id,
             payment_id=new_id(),
@@ -181,9 +189,15 @@ class Payments:
         """
         if not self.can_top_up:
             raise TopUpUnavailable
+        # guard: charge_amount_that_makes_sense
         ledger.check_charge(amount_minor, self._charge_max_minor)
         command = ChargeCommand(
-            user_id, key, fingerprint_of("charge", str(amount_minor)), new_id(), amount_minor
+            user_id,
+            key,
+            # guard: fingerprint_amount_of_charge: , str(amount_minor) =>
+            fingerprint_of("charge", str(amount_minor)),
+            new_id(),
+            amount_minor,
         )
         outcome = await self._group_commit.submit(self._charges, None, command)
         if outcome.charge is None or outcome.name not in _CHARGED:

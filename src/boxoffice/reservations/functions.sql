@@ -88,18 +88,25 @@ DECLARE
 BEGIN
     -- One person's requests for one schedule are decided one after the other, on all pods: the
     -- ticket limit and the idempotency key rest on it.
+    -- guard: hold_one_person_at_time => SELECT array_agg(true)
     SELECT array_agg(pg_try_advisory_xact_lock(uuid_hash_extended(u.id, lock_seed)))
       INTO person_ours
       FROM unnest(p_user_ids) u (id);
 
     decided_at := clock_timestamp();
 
+    -- guard: hold_only_of_schedule_that_is_open: s.status = 'OPEN' AND =>
+    -- guard: hold_not_before_sale_opens => SELECT s.status = 'OPEN'
     SELECT s.status = 'OPEN' AND decided_at >= s.sale_opens_at
+           -- guard: hold_not_after_sale_closed => AND decided_at < s.starts_at AS on_sale,
+           -- guard: hold_not_after_performance_has_begun => AND decided_at < coalesce(s.sale_closes_at, 'infinity') AS on_sale,
            AND decided_at < least(s.sale_closes_at, s.starts_at) AS on_sale,
            s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s
       INTO schedule
       FROM schedules s
+     -- guard: hold_schedule_that_was_asked_for => LIMIT 1;
      WHERE s.schedule_id = p_schedule_id;
+    -- guard: hold_of_schedule_that_exists => IF false THEN
     IF NOT FOUND THEN
         outcomes := array_fill('schedule_not_found'::text, ARRAY[cardinality(p_reservation_ids)]);
         RETURN;
@@ -110,36 +117,58 @@ BEGIN
     -- Reservations of a person without a row are few; whoever has either is counted by
     -- reservations_buyers_v1.
     SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),
+           -- guard: hold_empty_wish_is_decided_with_care: > 0 AND c.seats =>
+           -- guard: hold_ticket_limit_of_those_who_are_alone => bool_and(c.seats > 0 AND true)
            bool_and(c.seats > 0 AND c.seats <= schedule.ticket_limit)
       INTO person_seats, earlier, counted, within_limit
       FROM unnest(p_user_ids, p_seat_counts) c (user_id, seats)
       LEFT JOIN LATERAL (
            SELECT b.user_id
              FROM schedule_buyers b
+            -- no guard: Another's row only makes this look closer, and reservations_buyers_v1 finds the right one.
             WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+           -- no guard: It joins each person with their row, if there is one; the condition is inside.
            OFFSET 0) b ON true
      CROSS JOIN LATERAL (
            SELECT count(*) AS reservations
              FROM reservations r
+            -- no guard: { Whether to look closer; what a person has is counted by reservations_buyers_v1, with guards of its own. Without any of it, everybody is looked at closer.
             WHERE b.user_id IS NULL
               AND (r.user_id, r.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)) e;
+            -- guard: }
 
     SELECT array_agg(l.place), array_agg(l.version_after), array_agg(l.price_minor), count(l.place)
       INTO seat_places, seat_versions, prices_minor, free
       FROM unnest(p_seat_ids) w (seat_id)
       LEFT JOIN LATERAL (
            SELECT s.ctid AS place, s.price_minor,
+                  -- no guard: The version that the fence expects; another count here and the fence refuses every take-over.
                   s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END AS version_after
              FROM seats s
+            -- guard: hold_seats_of_this_schedule => WHERE true
             WHERE s.schedule_id = p_schedule_id
+              -- guard: hold_seats_that_were_asked_for
               AND s.seat_id = w.seat_id
+              -- guard: hold_only_free_seats
+              -- guard: hold_lapsed_seat_is_free => AND s.state = 'AVAILABLE'
+              -- guard: hold_held_seat_is_taken_until_its_end => AND (s.state = 'AVAILABLE' OR s.state = 'HELD')
               AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
+              -- guard: hold_seats_are_locked => ) l ON true;
+              -- guard: hold_waits_for_nobody: SKIP LOCKED =>
               FOR UPDATE OF s SKIP LOCKED) l ON true;
 
+    -- guard: hold_who_is_apart_has_no_rival_in_batch: p_apart AND =>
+    -- guard: hold_short_way_is_for_what_is_on_sale: schedule.on_sale AND =>
+    -- guard: hold_short_way_is_within_limit: within_limit AND =>
+    -- guard: hold_short_way_is_for_newcomers: earlier = 0 AND =>
+    -- guard: hold_short_way_is_for_who_has_no_row: AND counted = 0 =>
     IF (p_apart AND schedule.on_sale AND within_limit AND earlier = 0 AND counted = 0
+            -- guard: hold_short_way_has_every_seat: free = cardinality(p_seat_ids) AND =>
+            -- guard: hold_short_way_has_every_persons_lock: AND true = ALL (person_ours) =>
             AND free = cardinality(p_seat_ids) AND true = ALL (person_ours)) IS NOT TRUE THEN
         -- Somebody is in somebody's way; else all get what they want.
+        -- guard: hold_what_people_have_had_is_looked_up => IF false THEN
         IF earlier + counted > 0 THEN
             SELECT b.seats, b.cooldown_s INTO person_seats, cooldown_s
               FROM reservations_buyers_v1(
@@ -151,6 +180,7 @@ BEGIN
                    p_schedule_id, p_user_ids, p_keys, p_fingerprints, p_seat_ids, p_seat_counts,
                    p_seats_to, p_wanted_by, person_ours, person_seats, cooldown_s, earlier + counted > 0,
                    seat_places, decided_at, schedule.on_sale, schedule.ticket_limit) d;
+        -- guard: hold_batch_without_winners_ends => IF false THEN
         IF cardinality(winners) = 0 THEN
             created_at := decided_at;
             RETURN;
@@ -162,6 +192,7 @@ BEGIN
           INTO p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by
           FROM unnest(p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by)
                w (seat_id, place, version, price_minor, command)
+         -- guard: hold_losers_seats_are_left_alone => ;
          WHERE w.command = ANY (winners);
         SELECT array_agg(p_reservation_ids[w.i]), array_agg(p_user_ids[w.i]), array_agg(p_keys[w.i]),
                array_agg(p_fingerprints[w.i]), array_agg(p_seat_counts[w.i]), array_agg(w.seats_to)
@@ -171,6 +202,7 @@ BEGIN
     END IF;
 
     amounts_minor := prices_minor;
+    -- guard: hold_several_seats_add_up => IF false THEN
     IF cardinality(p_seat_ids) > cardinality(p_reservation_ids) THEN
         SELECT array_agg(a.minor) INTO amounts_minor
           FROM unnest(p_seat_counts, p_seats_to) c (seats, seats_to)
@@ -179,6 +211,7 @@ BEGIN
                  FROM unnest(prices_minor[c.seats_to - c.seats + 1:c.seats_to]) p (minor)) a;
     END IF;
 
+    -- guard: hold_seats_take_their_time_only_where_schedule_wants_it => IF false THEN
     IF schedule.return_delay_s > 0 THEN
         -- Seats that were held together come back together, and nobody knows beforehand when.
         SELECT array_agg(hold_until + random() * make_interval(secs => schedule.return_delay_s))
@@ -204,13 +237,21 @@ BEGIN
            version = w.version
       FROM unnest(seat_places, p_seat_ids, seat_versions, p_wanted_by)
            w (place, seat_id, version, command)
+     -- guard: hold_place_is_that_of_what_was_locked => WHERE true
      WHERE s.ctid = w.place
+       -- no guard: { The row is found by its place, which the select above has locked; its key repeats that.
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND s.seat_id IS NOT DISTINCT FROM w.seat_id
+       -- guard: }
+       -- guard: hold_version_that_was_seen
        AND s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END = w.version
+       -- guard: hold_state_that_was_seen => ;
        AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));
+    -- no guard: It is read by the comparison in the next line, which is a guard.
     GET DIAGNOSTICS changed = ROW_COUNT;
+    -- guard: hold_rows_that_were_changed_are_counted => IF false THEN
     IF changed <> cardinality(p_seat_ids) THEN
+        -- no guard: The consequence of the comparison above it, which is a guard.
         RAISE EXCEPTION 'held % seats of %', changed, cardinality(p_seat_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
     END IF;
@@ -218,6 +259,7 @@ BEGIN
     INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
     VALUES (p_schedule_id, due_at, p_reservation_ids[1], p_reservation_ids);
 
+    -- guard: hold_new_hold_is_noted_in_persons_row => IF false THEN
     IF counted > 0 THEN
         PERFORM reservations_open_v1(p_schedule_id, p_user_ids, p_reservation_ids);
     END IF;
@@ -284,6 +326,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
     SELECT array_agg(coalesce(b.sold_seats, 0) + coalesce(o.seats, 0) ORDER BY c.at),
+           -- guard: buyers_some_ends_are_free: p_lapses_free_max => 0
            array_agg(CASE WHEN w.strikes > p_lapses_free_max THEN
                nullif(greatest(date_part('epoch', w.struck_at - p_decided_at)
                    + least(p_cooldown_first_s * power(2, least(w.strikes - p_lapses_free_max - 1, 30)),
@@ -293,28 +336,43 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT b.sold_seats, b.open_ids, b.strikes, b.struck_at
              FROM schedule_buyers b
+            -- guard: buyers_persons_own_row: AND b.user_id = c.user_id =>
             WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+           -- no guard: It joins each person with their row, if there is one; the condition is inside.
            OFFSET 0) b ON true
      CROSS JOIN LATERAL (
+           -- no guard: The head of the two conditions below it, which are guards.
            SELECT sum(r.seats) FILTER (
+                      -- guard: buyers_paid_seats_count_where_nobody_has_counted => WHERE false
                       WHERE r.status = 'CONFIRMED'
+                         -- guard: buyers_held_seats_count => ) AS seats,
+                         -- guard: buyers_lapsed_seats_do_not_count => OR r.status = 'HELD') AS seats,
                          OR (r.status = 'HELD' AND r.expires_at > p_decided_at)) AS seats,
+                  -- guard: buyers_lapse_that_nobody_has_closed_is_strike => 0 AS lapsed,
                   count(*) FILTER (WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed,
+                  -- no guard: { When the wait of a lapse begins that nobody has closed; that it is one is a guard.
                   max(r.expires_at) FILTER (
                       WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed_at
+                  -- guard: }
              FROM (SELECT r.status, r.expires_at, cardinality(r.seat_ids) AS seats
                      FROM reservations r
+                    -- no guard: It saves a look: who has a row that somebody counted has it there.
                     WHERE b.sold_seats IS NULL
+                      -- guard: buyers_persons_own_reservations { => AND r.schedule_id = p_schedule_id
+                      -- guard: buyers_reservations_of_this_schedule { => AND r.user_id = c.user_id
                       AND (r.user_id, r.schedule_id)
                           BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
+                      -- guard: }
                     UNION ALL
                    SELECT r.status, r.expires_at, r.seats
                      FROM unnest(b.open_ids) i (id)
                     CROSS JOIN LATERAL (
                           SELECT r.status, r.expires_at, cardinality(r.seat_ids) AS seats
                             FROM reservations r
+                           -- guard: buyers_holds_that_were_noted: r.reservation_id = i.id => false
                            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = i.id
                           OFFSET 0) r
+                    -- no guard: A row that nobody has counted has noted no holds.
                     WHERE b.sold_seats IS NOT NULL) r) o
      CROSS JOIN LATERAL (
            SELECT coalesce(b.strikes, 0) + o.lapsed AS strikes,
@@ -343,10 +401,16 @@ BEGIN
              CROSS JOIN LATERAL (
                    SELECT b.ctid AS place
                      FROM schedule_buyers b
+                    -- guard: open_rows_of_this_schedule => WHERE b.user_id = c.user_id
+                    -- guard: open_persons_own_row: AND b.user_id = c.user_id =>
                     WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                      -- no guard: The person's advisory lock, which the transaction has, keeps others away; this keeps the place.
                       FOR NO KEY UPDATE) l) w
+     -- no guard: How the row is found that was locked.
      WHERE b.ctid = w.place
+       -- guard: open_rows_of_this_schedule_again
        AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
+       -- no guard: Where nobody has counted, what is noted is counted anew.
        AND b.sold_seats IS NOT NULL;
 END;
 $$;
@@ -374,9 +438,11 @@ BEGIN
                    max(r.struck_at) AS struck_at
               FROM unnest(p_reservation_ids) c (id)
              CROSS JOIN LATERAL (
+                   -- guard: closed_lapse_is_told_from_release => SELECT r.user_id, 0 AS lapsed,
                    SELECT r.user_id, CASE r.status WHEN 'EXPIRED' THEN 1 ELSE 0 END AS lapsed,
                           least(r.expires_at, p_closed_at) AS struck_at
                      FROM reservations r
+                    -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                    OFFSET 0) r
              GROUP BY r.user_id) x;
@@ -384,6 +450,7 @@ BEGIN
     WITH noted AS (
         UPDATE schedule_buyers b
            SET open_ids = ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id)
+                                 -- guard: closed_what_ended_is_open_no_more => ),
                                  WHERE o.id <> ALL (p_reservation_ids)),
                lapsed = b.lapsed + w.lapsed,
                released = b.released + w.strikes - w.lapsed,
@@ -394,20 +461,28 @@ BEGIN
                  CROSS JOIN LATERAL (
                        SELECT b.ctid AS place
                          FROM schedule_buyers b
+                        -- guard: closed_rows_of_this_schedule => WHERE b.user_id = c.user_id
+                        -- guard: closed_persons_own_row: AND b.user_id = c.user_id =>
                         WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
+                          -- no guard: The person's advisory lock, which the transaction has, keeps others away; this keeps the place.
                           FOR NO KEY UPDATE) l) w
+         -- no guard: How the row is found that was locked.
          WHERE b.ctid = w.place
+           -- guard: closed_rows_of_this_schedule_again
            AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           -- guard: closed_who_was_not_counted_is_counted
            AND b.sold_seats IS NOT NULL
         RETURNING b.user_id
     ), others AS (
         SELECT array_agg(c.user_id) AS user_ids, array_agg(c.strikes) AS strikes,
                array_agg(c.struck_at) AS struck_at
           FROM unnest(user_ids, strikes, struck_at) c (user_id, strikes, struck_at)
+         -- no guard: It saves a count: a row that somebody has counted is left as it is.
          WHERE c.user_id NOT IN (SELECT n.user_id FROM noted n)
     )
     SELECT o.user_ids, o.strikes, o.struck_at INTO user_ids, strikes, struck_at FROM others o;
 
+    -- guard: closed_who_has_no_row_gets_one => IF false THEN
     IF user_ids IS NOT NULL THEN
         PERFORM reservations_count_v1(p_schedule_id, user_ids, strikes, struck_at);
     END IF;
@@ -435,17 +510,26 @@ BEGIN
            c.strikes, coalesce(e.open_ids, '{}')
       FROM unnest(p_user_ids, p_strikes, p_struck_at) c (user_id, strikes, struck_at)
      CROSS JOIN LATERAL (
+           -- guard: count_what_is_paid: r.status = 'CONFIRMED' => false
            SELECT sum(cardinality(r.seat_ids)) FILTER (WHERE r.status = 'CONFIRMED') AS sold_seats,
+                  -- guard: count_what_is_held: r.status = 'HELD' => false
                   array_agg(r.reservation_id) FILTER (WHERE r.status = 'HELD') AS open_ids,
+                  -- guard: count_what_lapsed => count(*) AS lapsed,
                   count(*) FILTER (WHERE r.status = 'EXPIRED') AS lapsed,
+                  -- guard: count_what_was_released => count(*) AS released
                   count(*) FILTER (WHERE r.status = 'CANCELLED') AS released
              FROM reservations r
+            -- guard: count_persons_own { => WHERE r.schedule_id = p_schedule_id) e
+            -- guard: count_of_this_schedule { => WHERE r.user_id = c.user_id) e
             WHERE (r.user_id, r.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)) e
+            -- guard: }
+        -- no guard: Without it the primary key refuses the statement.
         ON CONFLICT ON CONSTRAINT schedule_buyers_pkey DO UPDATE
        SET sold_seats = excluded.sold_seats, open_ids = excluded.open_ids, lapsed = excluded.lapsed,
            released = excluded.released, strikes = b.strikes + excluded.strikes,
            struck_at = greatest(b.struck_at, excluded.struck_at)
+     -- no guard: Counting again comes to the same; the strikes are noted once, for who was counted is not asked for.
      WHERE b.sold_seats IS NULL;
 END;
 $$;
@@ -488,29 +572,47 @@ DECLARE
     total bigint;
 BEGIN
     seat_is := array_fill('free'::text, ARRAY[cardinality(p_seat_ids)]);
+    -- guard: decide_seats_that_were_not_to_be_had_are_looked_at => IF false THEN
     IF array_position(p_seat_places, NULL) IS NOT NULL THEN
+        -- guard: decide_free_seat_is_free: w.place IS NOT NULL THEN 'free' WHEN =>
+        -- guard: decide_seat_that_somebody_has_locked_is_busy: 'locked' => 'taken'
         SELECT array_agg(CASE WHEN w.place IS NOT NULL THEN 'free' WHEN l.open THEN 'locked'
+                              -- guard: decide_taken_seat_is_taken: 'taken' => 'free'
                               WHEN NOT l.open THEN 'taken' ELSE 'unknown' END)
           INTO seat_is
           FROM unnest(p_seat_ids, p_seat_places) w (seat_id, place)
           LEFT JOIN LATERAL (
                SELECT s.state = 'AVAILABLE'
+                      -- guard: decide_lapsed_seat_counts_as_open => AS open
+                      -- guard: decide_held_seat_is_not_open_before_its_end => OR (s.state = 'HELD') AS open
                       OR (s.state = 'HELD' AND s.expires_at <= p_decided_at) AS open
                  FROM seats s
+                -- guard: decide_seats_of_this_schedule: schedule_id = p_schedule_id AND s. =>
+                -- guard: decide_seats_that_were_asked_for: AND s.seat_id = w.seat_id =>
                 WHERE w.place IS NULL AND s.schedule_id = p_schedule_id AND s.seat_id = w.seat_id
+               -- no guard: It joins each wanted seat with its row, if there is one; the condition is inside.
                OFFSET 0) l ON true;
     END IF;
 
     -- What is certain whatever becomes of the others; null is open.
     SELECT array_agg(
+               -- guard: decide_repetition_is_replayed: r.same => false
                CASE WHEN r.same THEN 'replayed'
+                    -- guard: decide_key_is_for_one_request: NOT r.same => false
                     WHEN NOT r.same THEN 'key_reused'
+                    -- guard: decide_person_whose_lock_another_has_is_busy: NOT c.ours => false
                     WHEN NOT c.ours THEN 'person_busy'
+                    -- guard: decide_nothing_is_held_that_is_not_on_sale: NOT p_on_sale => false
                     WHEN NOT p_on_sale THEN 'not_on_sale'
+                    -- guard: decide_nothing_is_held_for_empty_wish: c.seats = 0 => false
                     WHEN c.seats = 0 THEN 'no_seats'
+                    -- guard: decide_who_let_too_many_holds_end_has_to_wait => WHEN false THEN 'hold_cooldown'
                     WHEN c.cooldown_s IS NOT NULL THEN 'hold_cooldown'
+                    -- guard: decide_unknown_seat_is_refused => WHEN false THEN 'seat_not_found'
                     WHEN 'unknown' = ANY (w.seat_is) THEN 'seat_not_found'
+                    -- guard: decide_taken_seat_is_refused => WHEN false THEN 'seat_taken'
                     WHEN 'taken' = ANY (w.seat_is) THEN 'seat_taken'
+                    -- guard: decide_busy_seat_is_asked_for_again => WHEN false THEN 'seat_busy' END)
                     WHEN 'locked' = ANY (w.seat_is) THEN 'seat_busy' END)
       INTO outcomes
       FROM unnest(p_user_ids, p_keys, p_fingerprints, p_person_ours, p_seat_counts, p_seats_to,
@@ -519,32 +621,49 @@ BEGIN
      CROSS JOIN LATERAL (
            SELECT seat_is[c.seats_to - c.seats + 1:c.seats_to] AS seat_is OFFSET 0) w
       LEFT JOIN LATERAL (
+           -- guard: decide_fingerprint_is_compared => SELECT true AS same
            SELECT r.fingerprint = c.fingerprint AS same
              FROM reservations r
+            -- no guard: It saves a look: where nobody of the batch has been here before, there is nothing to find.
             WHERE p_known
+              -- guard: decide_keys_are_persons_own { => AND (r.schedule_id, r.idempotency_key) = (p_schedule_id, c.key)
+              -- guard: decide_keys_are_schedules_own { => AND (r.user_id, r.idempotency_key) = (c.user_id, c.key)
+              -- guard: decide_key_is_compared { => AND (r.user_id, r.schedule_id) = (c.user_id, p_schedule_id)
               AND (r.user_id, r.schedule_id, r.idempotency_key)
                   BETWEEN (c.user_id, p_schedule_id, c.key) AND (c.user_id, p_schedule_id, c.key)
+              -- guard: }
             UNION ALL
            SELECT a.fingerprint = c.fingerprint
              FROM reservations_archive a
+            -- no guard: It saves a look: where nobody of the batch has been here before, there is nothing to find.
             WHERE p_known
+              -- guard: decide_archived_keys_are_persons_own { => AND (a.schedule_id, a.idempotency_key) = (p_schedule_id, c.key)
+              -- guard: decide_archived_keys_are_schedules_own { => AND (a.user_id, a.idempotency_key) = (c.user_id, c.key)
+              -- guard: decide_archived_keys_are_compared { => AND (a.user_id, a.schedule_id) = (c.user_id, p_schedule_id)
               AND (a.user_id, a.schedule_id, a.idempotency_key)
                   BETWEEN (c.user_id, p_schedule_id, c.key) AND (c.user_id, p_schedule_id, c.key)
+              -- guard: }
+           -- no guard: It joins each command with what its key made, if anything; the condition is inside.
            OFFSET 0) r ON true;
 
     winners := '{}';
     FOR i IN 1..cardinality(p_user_ids) LOOP
+        -- guard: decide_what_is_settled_stays
         CONTINUE WHEN outcomes[i] IS NOT NULL;
         own := p_seat_ids[p_seats_to[i] - p_seat_counts[i] + 1:p_seats_to[i]];
+        -- guard: decide_seat_is_won_once_in_batch => IF false THEN
         IF own && won_seats THEN
             outcomes[i] := 'seat_taken';
             CONTINUE;
         END IF;
         total := p_person_seats[i] + p_seat_counts[i];
+        -- guard: decide_persons_earlier_wins_count => IF false THEN
         IF p_user_ids[i] = ANY (winning_users) THEN
             total := total + (SELECT sum(p_seat_counts[w.command]) FROM unnest(winners) w (command)
+                               -- guard: decide_only_persons_own_wins_count => );
                                WHERE p_user_ids[w.command] = p_user_ids[i]);
         END IF;
+        -- guard: decide_ticket_limit => IF false THEN
         IF total > p_ticket_limit THEN
             outcomes[i] := 'ticket_limit';
         ELSE
@@ -557,12 +676,19 @@ BEGIN
     END LOOP;
 
     SELECT array_agg(CASE outcomes[w.command]
+                     -- guard: decide_unknown_seats_are_named: w.seat_is = 'unknown' => true
                      WHEN 'seat_not_found' THEN w.seat_is = 'unknown'
+                     -- guard: decide_busy_seats_are_named => WHEN 'seat_busy' THEN true
                      WHEN 'seat_busy' THEN w.seat_is = 'locked'
+                     -- no guard: The head of the two conditions below it, which are guards.
                      WHEN 'seat_taken' THEN
+                         -- guard: decide_taken_seats_are_named { => true
                          w.seat_is = 'taken'
+                         -- guard: decide_seats_that_neighbour_won_are_named {
                          OR (w.seat_is = 'free'
+                             -- guard: decide_seats_that_were_won_later_are_not_named: < w.command => IS NOT NULL
                              AND won_by[array_position(won_seats, w.seat_id)] < w.command)
+                         -- guard: }
                      ELSE false END)
       INTO in_the_way
       FROM unnest(p_seat_ids, p_wanted_by, seat_is) w (seat_id, command, seat_is);
@@ -595,28 +721,37 @@ DECLARE
     released uuid[];
 BEGIN
     -- The lock of a hold: what a person has is counted in a row of theirs.
+    -- guard: release_one_person_at_time => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
+       -- no guard: It saves taking a lock twice; the order is the guard of payments, which take the same locks.
        FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
                FROM unnest(p_user_ids) u (id)
               ORDER BY lock) person;
 
     PERFORM 1
+       -- guard: release_locks_in_order => FROM unnest(p_reservation_ids) c (id)
        FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id) ORDER BY c.id) c
       CROSS JOIN LATERAL (
             SELECT FROM reservations r
+             -- no guard: How the rows to lock are found; without it more are locked.
              WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
+               -- guard: release_reservation_is_locked_before_time_is_taken => ) l;
                FOR NO KEY UPDATE) l;
     decided_at := clock_timestamp();
 
     WITH first AS (
+        -- no guard: Of several requests for one reservation one is told that it released, with or without it; with it, reliably the first.
         SELECT DISTINCT ON (c.reservation_id) c.reservation_id, c.user_id, c.request_id, l.place
           FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
                WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
          CROSS JOIN LATERAL (
                SELECT r.ctid AS place
                  FROM reservations r
+                -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                 WHERE r.schedule_id = p_schedule_id
+                  -- guard: release_reservation_that_was_named
                   AND r.reservation_id = c.reservation_id
+                  -- guard: release_only_persons_own
                   AND r.user_id = c.user_id
                OFFSET 0) l
          ORDER BY c.reservation_id, c.ord
@@ -624,15 +759,22 @@ BEGIN
         UPDATE reservations r
            SET status = 'CANCELLED', closed_at = decided_at, closed_by = first.request_id
           FROM first
+         -- no guard: { How the row is found that the statement before has locked; the names beside it are the guards.
          WHERE r.ctid = first.place
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
+         -- guard: }
+           -- guard: release_reservation_that_was_named_again
            AND r.reservation_id IS NOT DISTINCT FROM first.reservation_id
+           -- guard: release_only_persons_own_again
            AND r.user_id IS NOT DISTINCT FROM first.user_id
+           -- guard: release_only_what_is_held: status = 'HELD' AND r. =>
+           -- guard: release_only_before_end => AND r.status = 'HELD'
            AND r.status = 'HELD' AND r.expires_at > decided_at
         RETURNING r.reservation_id
     )
     SELECT array_agg(x.reservation_id) INTO released FROM closed x;
 
+    -- guard: release_seats_and_events_only_of_what_was_released => IF false THEN
     IF released IS NOT NULL THEN
         PERFORM reservations_return_seats_v1(p_schedule_id, released, decided_at);
         PERFORM reservations_note_closed_v1(p_schedule_id, released, decided_at);
@@ -641,7 +783,9 @@ BEGIN
 
     RETURN QUERY
     SELECT c.ord::integer,
+           -- guard: release_anothers_reservation_does_not_exist => CASE WHEN false THEN 'reservation_not_found'
            CASE WHEN r.reservation_id IS NULL AND a.reservation_id IS NULL THEN 'reservation_not_found'
+                -- guard: release_who_released_it_is_told_so: = c.request_id => IS NOT NULL
                 WHEN r.closed_by = c.request_id THEN 'released'
                 ELSE 'not_held' END,
            r.seat_ids, r.idempotency_key, v.seat_versions, v.returns_at
@@ -650,17 +794,26 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT r.reservation_id, r.closed_by, r.seat_ids, r.idempotency_key
              FROM reservations r
+            -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
             WHERE r.schedule_id = p_schedule_id
               AND r.reservation_id = c.reservation_id
+            -- guard: }
+              -- guard: release_answer_is_persons_own
               AND r.user_id = c.user_id
+           -- no guard: It joins each request with its reservation, if there is one; the conditions are inside.
            OFFSET 0) r ON true
       LEFT JOIN LATERAL (
            SELECT a.reservation_id
              FROM reservations_archive a
+            -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and what is found in one place is not looked for in the other.
             WHERE r.reservation_id IS NULL
               AND a.schedule_id = p_schedule_id
+            -- guard: }
+              -- guard: release_archived_reservation_that_was_named
               AND a.reservation_id = c.reservation_id
+              -- guard: release_archived_reservation_is_only_persons_own
               AND a.user_id = c.user_id
+           -- no guard: It joins each request with the archived reservation, if there is one; the conditions are inside.
            OFFSET 0) a ON true
       LEFT JOIN LATERAL (
            SELECT array_agg(coalesce(s.version, 0) ORDER BY t.n) AS seat_versions,
@@ -668,10 +821,15 @@ BEGIN
              FROM unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n)
              LEFT JOIN LATERAL (
                   SELECT s.version, s.expires_at FROM seats s
+                   -- guard: release_versions_of_this_schedules_seats => WHERE true
                    WHERE s.schedule_id = p_schedule_id
+                     -- guard: release_versions_of_reservations_seats
                      AND s.seat_id = t.seat_id
+                     -- guard: release_no_version_of_seat_that_somebody_has_by_now
                      AND (s.state = 'AVAILABLE' OR s.reservation_id = r.reservation_id)
+                  -- no guard: It joins each seat with its row; the conditions are inside.
                   OFFSET 0) s ON true
+            -- no guard: It saves a look: nobody reads the versions of what was not released.
             WHERE r.closed_by = c.request_id) v ON true
      ORDER BY c.ord;
 END;
@@ -688,6 +846,7 @@ CREATE OR REPLACE FUNCTION reservations_release_v2(
 LANGUAGE sql
 AS $$
 SELECT r.ord, r.outcome, r.seat_ids, r.key,
+       -- no guard: What it tells only spares pods of the release before a reading.
        CASE WHEN r.returns_at IS NULL THEN r.seat_versions ELSE '{}' END
   FROM reservations_release_v3(p_schedule_id, p_request_ids, p_user_ids, p_reservation_ids) r
  ORDER BY r.ord;
@@ -708,7 +867,9 @@ AS $$
 DECLARE
     delay_s integer;
 BEGIN
+    -- no guard: How the schedule is found; a test of both kinds of schedules sees another's.
     SELECT c.seats_return_delay_max_s INTO delay_s FROM schedules c WHERE c.schedule_id = p_schedule_id;
+    -- guard: return_at_once_where_nothing_else_is_wanted => IF false THEN
     IF delay_s = 0 THEN
         PERFORM reservations_free_seats_v1(p_schedule_id, p_reservation_ids);
         RETURN;
@@ -721,6 +882,7 @@ BEGIN
                       FROM (SELECT u.id, random() AS share FROM unnest(p_reservation_ids) u (id)) c
                      CROSS JOIN LATERAL (
                            SELECT r.seat_ids FROM reservations r
+                            -- no guard: Whatever is listed here, only seats that are the closed reservation's pass the conditions below.
                             WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                            OFFSET 0) r
                      CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
@@ -728,15 +890,19 @@ BEGIN
              CROSS JOIN LATERAL (
                    SELECT s.ctid AS place
                      FROM seats s
+                    -- no guard: { What was released a statement ago has its seats: the row locks of reservation and person saw to that.
                     WHERE s.schedule_id = p_schedule_id
                       AND s.seat_id = w.seat_id
                       AND s.reservation_id = w.reservation_id
                       AND s.state = 'HELD'
                       FOR NO KEY UPDATE) l) w
+                    -- guard: }
+     -- no guard: { How the row is found that was locked; what it repeats stands above.
      WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND s.reservation_id = w.reservation_id
        AND s.state = 'HELD';
+     -- guard: }
 END;
 $$;
 
@@ -762,27 +928,39 @@ BEGIN
               FROM unnest(p_reservation_ids) c (id)
              CROSS JOIN LATERAL (
                    SELECT r.seat_ids FROM reservations r
+                    -- no guard: Whatever is listed here, only seats that are the closed reservation's pass the guards below.
                     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                    OFFSET 0) r
              CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
+             -- guard: free_seats_are_locked_in_order: seat_id => seat_id DESC
              ORDER BY t.seat_id) w
      CROSS JOIN LATERAL (
            SELECT s.ctid AS place
              FROM seats s
+            -- no guard: { How the rows are found; the reservation and the state beside it are the guards, for a seat that is a reservation's is listed by it.
             WHERE s.schedule_id = p_schedule_id
               AND s.seat_id = w.seat_id
+            -- guard: }
+              -- guard: free_seat_that_was_taken_over_is_left_alone
               AND s.reservation_id = w.reservation_id
+              -- guard: free_seat_that_was_sold_is_left_alone
               AND s.state = 'HELD'
+              -- no guard: The update below looks at the same conditions, and waits for the same locks.
               FOR NO KEY UPDATE) l;
 
     UPDATE seats s
        SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL, expires_at = NULL,
            version = s.version + 1
       FROM unnest(places, owners) w (place, reservation_id)
+     -- no guard: { How the row is found that the statement before has locked; owner and state beside it are the guards.
      WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
+     -- guard: }
+       -- guard: free_seat_that_was_taken_over_is_left_alone_again
        AND s.reservation_id = w.reservation_id
+       -- guard: free_seat_that_was_sold_is_left_alone_again => ;
        AND s.state = 'HELD';
+    -- no guard: It is told, and decides nothing: seats that were taken over meanwhile are not freed.
     GET DIAGNOSTICS freed = ROW_COUNT;
     RETURN freed;
 END;
@@ -805,6 +983,7 @@ BEGIN
           FROM unnest(p_reservation_ids) WITH ORDINALITY c (id, at)
          CROSS JOIN LATERAL (
                SELECT r.reservation_id, r.user_id, r.seat_ids FROM reservations r
+                -- guard: tell_reservations_that_were_closed: AND r.reservation_id = c.id =>
                 WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                OFFSET 0) r
     )
@@ -846,12 +1025,18 @@ BEGIN
     FOR due IN
         SELECT h.ctid AS place, h.reservation_ids
           FROM lapsing_holds h
+         -- guard: expire_list_of_this_schedule => WHERE h.expires_at <= decided_at
+         -- guard: expire_what_is_due_on_list: AND h.expires_at <= decided_at =>
          WHERE h.schedule_id = p_schedule_id AND h.expires_at <= decided_at
+         -- guard: expire_oldest_first: expires_at => expires_at DESC
          ORDER BY h.expires_at LIMIT p_limit
+           -- guard: expire_list_is_shared_between_sweepers
+           -- guard: expire_no_sweeper_waits_for_another => FOR UPDATE
            FOR UPDATE SKIP LOCKED
     LOOP
         due_places := due_places || due.place;
         due_ids := due_ids || due.reservation_ids;
+        -- guard: expire_work_of_one_call_is_bounded
         EXIT WHEN cardinality(due_ids) >= p_limit;
     END LOOP;
 
@@ -862,25 +1047,37 @@ BEGIN
              CROSS JOIN LATERAL (
                    SELECT r.ctid AS place, r.reservation_id
                      FROM reservations r
+                    -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                     WHERE r.schedule_id = p_schedule_id
+                      -- guard: expire_reservations_on_list
                       AND r.reservation_id = c.id
+                      -- guard: expire_only_what_is_held
                       AND r.status = 'HELD'
+                      -- guard: expire_only_what_has_lapsed
                       AND r.expires_at <= decided_at
+                      -- guard: expire_one_person_at_time
                       AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
+                      -- guard: expire_reservations_are_locked => ) l
+                      -- guard: expire_waits_for_nobody: SKIP LOCKED =>
                       FOR NO KEY UPDATE SKIP LOCKED) l
+             -- guard: expire_at_most_as_many_as_were_asked_for => ) x;
              LIMIT p_limit) x;
     closed := coalesce(cardinality(lapsed), 0);
+    -- guard: expire_seats_and_events_only_of_what_was_closed => IF false THEN
     IF closed > 0 THEN
         UPDATE reservations r SET status = 'EXPIRED', closed_at = decided_at
           FROM unnest(places) w (place)
+         -- no guard: { How the rows are found that the statement before has chosen, as held and lapsed, and locked.
          WHERE r.ctid = w.place
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
            AND r.status = 'HELD';
+         -- guard: }
         PERFORM reservations_free_seats_v1(p_schedule_id, lapsed);
         PERFORM reservations_note_closed_v1(p_schedule_id, lapsed, decided_at);
         PERFORM reservations_tell_v1(p_schedule_id, 'reservation.expired', lapsed, decided_at);
     END IF;
 
+    -- no guard: It saves a look: elsewhere a released reservation has no seats left.
     IF (SELECT c.seats_return_delay_max_s FROM schedules c WHERE c.schedule_id = p_schedule_id) > 0 THEN
         -- Seats that took their time after a release: they have come back by themselves.
         SELECT array_agg(r.reservation_id) INTO given_back
@@ -888,15 +1085,19 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.reservation_id
                  FROM reservations r
+                -- no guard: { What is held is left alone because its seats are freed with it, and what is paid because its seats are sold.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = d.id
                   AND r.status = 'CANCELLED'
+                -- guard: }
                OFFSET 0) r;
+        -- guard: expire_seats_that_took_their_time_are_tidied => NULL;
         PERFORM reservations_free_seats_v1(p_schedule_id, coalesce(given_back, '{}'));
     END IF;
 
     DELETE FROM lapsing_holds h
      USING unnest(due_places) w (place)
+     -- guard: expire_only_what_was_due_leaves_list: ctid = w.place AND h. =>
      WHERE h.ctid = w.place AND h.schedule_id IS NOT DISTINCT FROM p_schedule_id;
 
     WITH left_over AS (
@@ -905,8 +1106,12 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.expires_at, r.reservation_id
                  FROM reservations r
+                -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = c.id
+                -- guard: }
+                  -- guard: expire_what_could_not_be_closed_stays_on_list => AND false
+                  -- guard: expire_what_was_closed_does_not_stay_on_list
                   AND r.status = 'HELD'
                OFFSET 0) r
     ), put_back AS (
@@ -917,6 +1122,8 @@ BEGIN
          GROUP BY x.expires_at
     )
     SELECT count(*) INTO kept FROM left_over x;
+    -- guard: expire_calls_again_only_where_that_gets_further: AND kept < cardinality(due_ids) =>
+    -- guard: expire_calls_again_only_at_limit => more := kept < cardinality(due_ids);
     more := cardinality(due_ids) >= p_limit AND kept < cardinality(due_ids);
 END;
 $$;

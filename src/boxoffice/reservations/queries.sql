@@ -7,6 +7,7 @@ SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions,
 -- name: find_holds_by_key
 -- What holds with these keys did, however long ago, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
+       -- guard: find_holds_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN r.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
@@ -15,11 +16,15 @@ SELECT c.ord::integer AS ord,
       SELECT r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids,
              r.fingerprint
         FROM reservations r
+       -- guard: find_holds_of_this_schedule: r.schedule_id = $1 => ($1::uuid IS NOT NULL)
+       -- guard: find_holds_of_this_person: user_id = c.user_id AND r. =>
+       -- guard: find_holds_by_this_key: AND r.idempotency_key = c.key =>
        WHERE r.schedule_id = $1 AND r.user_id = c.user_id AND r.idempotency_key = c.key
        UNION ALL
       SELECT a.reservation_id, a.created_at, a.expires_at, a.amount_minor, a.currency, a.seat_ids,
              a.fingerprint
         FROM reservations_archive a
+       -- guard: find_holds_archived_ones_by_this_key => WHERE false
        WHERE a.schedule_id = $1 AND a.user_id = c.user_id AND a.idempotency_key = c.key
  ) r
  ORDER BY c.ord;
@@ -36,6 +41,8 @@ SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_k
        NULL::bigint[] AS seat_versions, NULL::timestamptz AS returns_at
   FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY c (reservation_id, request_id, ord)
   JOIN reservations r
+    -- guard: find_releases_by_this_request: AND r.closed_by = c.request_id =>
+    -- guard: find_releases_reservation_that_was_named: reservation_id = c.reservation_id AND r. =>
     ON r.schedule_id = $1 AND r.reservation_id = c.reservation_id AND r.closed_by = c.request_id
  ORDER BY c.ord;
 
@@ -45,12 +52,15 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
        r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
+    -- guard: reservation_its_own_payment => ON p.schedule_id = r.schedule_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+ -- guard: reservation_only_persons_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency, a.created_at,
        a.expires_at, NULL, clock_timestamp()
   FROM reservations_archive a
+ -- guard: reservation_only_persons_own_archived_one: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: list_of_user
@@ -61,20 +71,26 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
       (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
               r.created_at, r.expires_at
          FROM reservations r
+        -- guard: reservations_only_persons_own: r.user_id = $1 => $1::uuid IS NOT NULL
         WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
         ORDER BY r.reservation_id DESC
+        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
         LIMIT $3)
       UNION ALL
       (SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency,
               a.created_at, a.expires_at
          FROM reservations_archive a
+        -- guard: reservations_only_persons_own_archived_ones: a.user_id = $1 => false
         WHERE a.user_id = $1 AND ($2::uuid IS NULL OR a.reservation_id < $2)
         ORDER BY a.reservation_id DESC
+        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
         LIMIT $3)
   ) r
   LEFT JOIN payments p
+    -- guard: reservations_their_own_payments => ON p.schedule_id = r.schedule_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
  ORDER BY r.reservation_id DESC
+ -- guard: reservations_so_many_at_time: $3 => $3 + 9
  LIMIT $3;
 
 -- name: active_of_user
@@ -84,11 +100,18 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
        r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
+    -- guard: active_reservations_their_own_payments: reservation_id = r.reservation_id => user_id <> r.user_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+ -- guard: active_reservations_only_persons_own: r.user_id = $1 => $1::uuid IS NOT NULL
+ -- guard: active_reservations_from_where_last_page_ended: r.reservation_id < $2 => true
  WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
+   -- guard: active_reservations_of_one_status: r.status = $4 => $4::text IS NOT NULL
+   -- guard: active_reservations_no_hold_that_has_lapsed => AND r.status = $4 AND true
    AND r.status = $4 AND ($4 = 'CONFIRMED' OR r.expires_at > clock_timestamp())
+   -- guard: active_reservations_of_one_schedule: r.schedule_id = $5 => true
    AND ($5::uuid IS NULL OR r.schedule_id = $5)
  ORDER BY r.reservation_id DESC
+ -- guard: active_reservations_pages_worth: $3 => $3 + 9
  LIMIT $3;
 
 -- name: person_in_schedule
@@ -96,8 +119,12 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
 SELECT s.ticket_limit, coalesce(sum(cardinality(r.seat_ids)), 0)::integer AS seats
   FROM schedules s
   LEFT JOIN reservations r
+    -- guard: standing_of_this_schedule => ON r.user_id = $2
+    -- guard: standing_persons_own: r.user_id = $2 => $2::uuid IS NOT NULL
     ON r.schedule_id = s.schedule_id AND r.user_id = $2
+   -- guard: standing_only_what_counts
    AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
+ -- guard: standing_schedule_that_is_asked_about => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
  GROUP BY s.ticket_limit;
 
@@ -108,6 +135,7 @@ WITH RECURSIVE oldest AS (
     (SELECT h.schedule_id, h.expires_at
        FROM lapsing_holds h
       ORDER BY h.schedule_id, h.expires_at
+      -- guard: sweep_first_schedule_once: 1 => 9
       LIMIT 1)
     UNION ALL
     SELECT n.schedule_id, n.expires_at
@@ -115,10 +143,13 @@ WITH RECURSIVE oldest AS (
      CROSS JOIN LATERAL (
            SELECT h.schedule_id, h.expires_at
              FROM lapsing_holds h
+            -- guard: sweep_from_schedule_to_schedule: schedule_id > => schedule_id <>
             WHERE h.schedule_id > o.schedule_id
             ORDER BY h.schedule_id, h.expires_at
+            -- guard: sweep_each_later_schedule_once: 1 => 9
             LIMIT 1) n
 )
+-- guard: sweep_only_schedules_with_something_due: WHERE o.expires_at <= clock_timestamp() =>
 SELECT o.schedule_id FROM oldest o WHERE o.expires_at <= clock_timestamp() ORDER BY o.expires_at;
 
 -- name: expire

@@ -131,7 +131,9 @@ class Reservations:
         Raises the refusals of API.md; the same key and seats return the same hold. Seats that are known
         to be gone are refused from memory, without giving way to anybody.
         """
+        # guard: hold_list_of_seats_that_makes_sense
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
+        # guard: fingerprint_seats_of_hold: "seats", *seat_ids => "seats"
         fingerprint = fingerprint_of("seats", *seat_ids)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
@@ -172,7 +174,9 @@ class Reservations:
         others only after a look at the database that began after the request; `SeatTaken` where others
         were faster every time.
         """
+        # guard: hold_number_of_seats_that_makes_sense
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
+        # guard: fingerprint_number_and_grade_of_hold => fingerprint = fingerprint_of("best")
         fingerprint = fingerprint_of("best", str(quantity), grade or "")
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):

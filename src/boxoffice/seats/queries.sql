@@ -3,15 +3,21 @@
 -- name: public_schedule
 -- What a seat map needs to know of its schedule; none while it or its concert is a draft. Who has tickets
 -- of a concert that was taken down needs it too.
+-- guard: seat_map_that_it_was_taken_down: c.taken_down_at IS NULL => true
 SELECT s.currency, c.taken_down_at IS NULL AS is_public
   FROM schedules s
+  -- guard: seat_map_its_own_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
+ -- guard: seat_map_of_schedule_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: seat_map_none_of_draft: AND c.status = 'PUBLISHED' =>
+ -- guard: seat_map_none_while_it_is_draft_itself: s.status <> 'DRAFT' AND =>
  WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
 
 -- name: seats_of_schedule
 -- The seats without their state, in their order.
 SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
   FROM seats s
+ -- guard: seat_map_seats_of_this_hall => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
  ORDER BY s.ordinal;
 
@@ -28,18 +34,24 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
 WITH moment AS MATERIALIZED (SELECT date_part('epoch', clock_timestamp()) AS at)
 SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        n.owners || b.people || l.people AS people,
+       -- guard: seat_states_open_is_open => true AS is_open,
        s.status = 'OPEN' AS is_open,
        date_part('epoch', s.sale_opens_at) AS opens_at,
        date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at
   FROM schedules s
+  -- guard: seat_states_none_of_what_was_taken_down: AND c.taken_down_at IS NULL =>
+  -- guard: seat_states_of_its_own_concert: concert_id = s.concert_id AND c. =>
   JOIN concerts c ON c.concert_id = s.concert_id AND c.taken_down_at IS NULL
  CROSS JOIN moment m
  CROSS JOIN LATERAL (
       SELECT count(*) AS seats,
              coalesce(string_agg(
                  CASE x.state
+                     -- guard: seat_states_available: '\x00' => '\x01'
                      WHEN 'A' THEN '\x00'::bytea
+                     -- guard: seat_states_held: '\x01' => '\x00'
                      WHEN 'H' THEN '\x01'::bytea
+                     -- guard: seat_states_sold: '\x02' => '\x00'
                      WHEN 'S' THEN '\x02'::bytea
                      ELSE '\x03'::bytea
                  END, ''::bytea), ''::bytea) AS states,
@@ -51,6 +63,7 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
                    coalesce(substr(uuid_send(x.user_id), 9), '\x0000000000000000'::bytea) AS owner,
                    coalesce(date_part('epoch', x.expires_at), 0) AS expires_at
               FROM seats x
+             -- guard: seat_states_seats_of_this_hall => WHERE true
              WHERE x.schedule_id = s.schedule_id
              ORDER BY x.ordinal
             OFFSET 0
@@ -59,6 +72,7 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
  CROSS JOIN LATERAL (
       SELECT coalesce(string_agg(substr(uuid_send(b.user_id), 9), ''::bytea), ''::bytea) AS people
         FROM schedule_buyers b
+       -- guard: states_who_had_something_in_this_schedule => WHERE false
        WHERE b.schedule_id = s.schedule_id
  ) b
  CROSS JOIN LATERAL (
@@ -68,10 +82,14 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        CROSS JOIN LATERAL (
             SELECT r.user_id
               FROM reservations r
+             -- guard: seat_states_people_of_this_hall: r.schedule_id = s.schedule_id => true
              WHERE r.schedule_id = s.schedule_id AND r.reservation_id = i.id
             OFFSET 0
        ) r
+       -- guard: states_whose_hold_lapsed_and_is_not_closed => WHERE false
        WHERE h.schedule_id = s.schedule_id
+         -- no guard: It leaves out who has the seats: they are named by them.
          AND h.expires_at <= to_timestamp(m.at) + make_interval(secs => s.seats_return_delay_max_s)
  ) l
+ -- guard: seat_states_of_schedule_that_was_asked_for => WHERE $1::uuid IS NOT NULL;
  WHERE s.schedule_id = $1;

@@ -29,19 +29,31 @@ AS $$
 BEGIN
     -- Shared with other admissions and with the leader's checkpoints, and not with a new epoch.
     PERFORM 1 FROM queue_rooms r
+      -- guard: admit_epoch_of_this_room => WHERE r.epoch = p_epoch
+      -- guard: admit_epoch_that_has_begun: AND r.epoch = p_epoch =>
       WHERE r.schedule_id = p_schedule_id AND r.epoch = p_epoch
+        -- guard: admit_epoch_is_locked => ;
         FOR KEY SHARE;
+    -- guard: admit_nobody_by_epoch_that_is_over {
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    -- guard: }
     -- Shared with other admissions, and not with closing the sale: once that is answered, nobody comes in.
     PERFORM 1 FROM schedules s
+      -- guard: admit_nobody_into_closed_sale: AND s.status = 'OPEN' =>
+      -- guard: admit_sale_is_that_of_room => WHERE s.status = 'OPEN'
       WHERE s.schedule_id = p_schedule_id AND s.status = 'OPEN'
+        -- guard: admit_nobody_once_sale_closes_by_itself => AND clock_timestamp() < s.starts_at
+        -- guard: admit_nobody_once_performance_begins => AND clock_timestamp() < coalesce(s.sale_closes_at, 'infinity')
         AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)
+        -- guard: admit_closing_waits => ;
         FOR SHARE;
+    -- guard: admit_nobody_once_sale_has_ended {
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    -- guard: }
 
     INSERT INTO queue_admissions (
            schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
@@ -50,15 +62,22 @@ BEGIN
       FROM unnest(p_numbers, p_user_ids, p_places, p_insides, p_insides_max, p_admitted_at, p_leave_at)
            g (number, user_id, place, inside, inside_max, admitted_at, leave_at)
      ORDER BY g.number
+        -- guard: admit_whoever_is_on_record_stays_as_they_were => ;
         ON CONFLICT ON CONSTRAINT queue_admissions_pkey DO NOTHING;
 
     RETURN QUERY
+    -- guard: admit_number_is_let_in_once_for_one_person: a.user_id = g.user_id => true
     SELECT g.ord::integer, a.user_id = g.user_id,
+           -- guard: admit_who_is_out_is_out: ended_at IS NOT NULL OR a. =>
+           -- guard: admit_who_is_out_of_time_is_out: <= p_now OR a.leaves_at =>
+           -- guard: admit_who_is_let_in_anew_was_out: OR a.leaves_at <> g.leave_at =>
            a.ended_at IS NOT NULL OR a.leaves_at <= p_now OR a.leaves_at <> g.leave_at, a.leaves_at
       FROM unnest(p_numbers, p_user_ids, p_leave_at) WITH ORDINALITY g (number, user_id, leave_at, ord)
      CROSS JOIN LATERAL (
            SELECT a.user_id, a.ended_at, a.leaves_at
              FROM queue_admissions a
+            -- guard: admit_records_of_this_room => WHERE a.number = g.number
+            -- guard: admit_records_of_these_numbers: AND a.number = g.number =>
             WHERE a.schedule_id = p_schedule_id AND a.number = g.number
            OFFSET 0) a
      ORDER BY g.ord;
@@ -85,18 +104,26 @@ BEGIN
                  CROSS JOIN LATERAL (
                        SELECT a.ctid AS place
                          FROM queue_admissions a
+                        -- guard: end_of_this_room => WHERE a.number = o.number
+                        -- guard: end_of_these_numbers: AND a.number = o.number =>
                         WHERE a.schedule_id = p_schedule_id AND a.number = o.number
+                          -- no guard: Whoever comes second waits at the update just as well, and finds the end there.
                           FOR NO KEY UPDATE) l
                  ORDER BY o.number) g
+         -- no guard: How the row is found that the select inside has chosen; the names beside it are the guards.
          WHERE a.ctid = g.place
+           -- guard: end_what_is_written_is_of_this_room
            AND a.schedule_id IS NOT DISTINCT FROM p_schedule_id
+           -- guard: end_what_is_written_is_of_these_numbers
            AND a.number = g.number
+           -- guard: end_first_end_stays
            AND a.ended_at IS NULL
         RETURNING a.number, least(a.leaves_at, a.ended_at + interval '1 hour') AS until_at
     )
     INSERT INTO queue_leavers (schedule_id, until_at, numbers)
     SELECT p_schedule_id, max(e.until_at), array_agg(e.number ORDER BY e.number)
       FROM ended e
+    -- guard: end_nobody_is_told_of_nobody => ;
     HAVING count(*) > 0;
 END;
 $$;
@@ -115,22 +142,34 @@ DECLARE
 BEGIN
     SELECT r.epoch, r.joined, r.numbers_to INTO room
       FROM queue_rooms r
+     -- guard: epoch_of_this_room => WHERE r.leader_token <= p_token
+     -- guard: epoch_by_no_earlier_leader: AND r.leader_token <= p_token =>
      WHERE r.schedule_id = p_schedule_id AND r.leader_token <= p_token
+       -- guard: epoch_not_while_somebody_is_being_let_in => ;
        FOR UPDATE;
+    -- guard: epoch_earlier_leader_begins_none => IF false THEN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    -- guard: epoch_no_gap_where_every_number_was_given_out => IF true THEN
+    -- guard: epoch_what_was_perhaps_not_given_out_is_gap => IF false THEN
     IF room.numbers_to > room.joined THEN
         INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
         VALUES (p_schedule_id, room.epoch, room.joined, room.numbers_to, began_at);
     END IF;
+    -- guard: epoch_who_was_let_in_to_this_room: WHERE a.schedule_id = p_schedule_id =>
     SELECT max(a.called) INTO let_in FROM queue_admissions a WHERE a.schedule_id = p_schedule_id;
     UPDATE queue_rooms r
        SET epoch = r.epoch + 1,
+           -- guard: epoch_leader_is_known
            leader_token = p_token,
+           -- guard: epoch_every_number_that_was_perhaps_given_out_counts => joined = r.joined,
            joined = r.numbers_to,
            numbers_to = r.numbers_to + p_numbers_ahead,
+           -- guard: epoch_whoever_was_let_in_has_been_called => called = r.called
+           -- guard: epoch_whoever_was_called_has_been_called => called = coalesce(let_in, 0)
            called = greatest(r.called, let_in)
+     -- guard: epoch_no_other_room_begins_one => WHERE true;
      WHERE r.schedule_id = p_schedule_id;
     RETURN true;
 END;

@@ -98,9 +98,12 @@ class JoinHandler:
         except ValkeyAway as error:
             raise Unavailable("The waiting room takes nobody at the moment; try again.") from error
         given = _given(numbers, accounts)
+        # guard: join_what_was_given_is_noted {
         if given.numbers:
             self._journal.note(key, given)
+        # guard: }
         return [
+            # guard: join_without_number_nobody_joins => Joined(epoch, abs(number))
             Joined(epoch, abs(number)) if number else Retry("no_numbers", Unavailable)
             for number in numbers
         ]
@@ -114,6 +117,7 @@ def _given(numbers: list[int], accounts: bytes) -> Places:
     """Return those of a batch who had no number before: mostly all of it."""
     if min(numbers) > 0:
         return Places(numbers, accounts)
+    # guard: join_only_new_number_is_noted => new = list(range(len(numbers)))
     new = [at for at, number in enumerate(numbers) if number > 0]
     kept = b"".join([accounts[16 * at : 16 * at + 16] for at in new])
     return Places([numbers[at] for at in new], kept)
@@ -181,22 +185,29 @@ class EnterHandler:
         found = await self._store.admit(
             room.schedule_id, said.epoch, said.called, said.now_ms, list(new.values())
         )
+        # guard: enter_not_by_an_old_epoch { => found = found or [Recorded(True, False, 0.0)] * len(new)
         if found is None:
             raise LineLost("another epoch has begun, or the sale has ended")
+        # guard: }
         refused: dict[int, Entered] = {}
         for (at, one), recorded in zip(new.items(), found, strict=True):
+            # guard: enter_number_of_somebody_else_lets_nobody_in => if not recorded.is_out:
+            # guard: enter_who_is_out_by_record_is_out => if recorded.is_theirs:
             if recorded.is_theirs and not recorded.is_out:
                 self._remember(room.schedule_id, one)
             else:
                 refused[at] = SPENT
         let_in = [at for at in new if at not in refused and said.entries[at].word == "A"]
         metrics.WAITING_ROOM_ADMISSIONS.inc(len(let_in))
+        # guard: enter_who_is_refused_is_taken_out {
         if refused:
             await self._take_out(room, said.now_ms, [claims[at] for at in refused])
+        # guard: }
         return refused
 
     def _is_known(self, schedule_id: UUID, entry: Entry) -> bool:
         """Say whether this is a sign of life of somebody who is on record; who comes in never is."""
+        # guard: enter_who_comes_in_is_put_on_record: word == "A" or entry. =>
         if entry.word == "A" or entry.insider is None:
             return False
         return (schedule_id, entry.insider.user_id, entry.insider.number) in self._recorded
@@ -229,8 +240,12 @@ def _entered(entry: Entry) -> Entered:
 
 def _stays(room: Room, claim: Claim, found: Recorded | None, now: float) -> Entered:
     if found is None:
+        # guard: enter_none_without_valkey => return Entered("inside", claim.number, now + 1, now + 1)
         return WAITS
+    # guard: enter_by_record_who_is_out_is_out: is_out or found. =>
+    # guard: enter_by_record_who_is_out_of_time_is_out => if found.is_out:
     if found.is_out or found.leaves_at <= now:
         return SPENT
+    # guard: enter_no_pass_past_end_of_time => pass_ends_at = now + room.grace_s
     pass_ends_at = min(now + room.grace_s, found.leaves_at)
     return Entered("inside", claim.number, pass_ends_at, found.leaves_at)

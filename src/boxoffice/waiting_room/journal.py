@@ -28,6 +28,7 @@ class JoinJournal:
 
     def note(self, schedule_id: UUID, given: Places) -> None:
         """Take what a batch was given."""
+        # guard: journal_what_waits_is_bounded => if False:
         if self._count > _WAITING_MAX:
             log.error("waiting_room_joins_dropped", count=self._count)
             self._waiting, self._count = {}, 0
@@ -61,8 +62,10 @@ class JoinJournal:
                     del batches[: len(row)]
         finally:
             for schedule_id, batches in waiting.items():
+                # guard: journal_what_was_not_written_is_kept { => pass
                 for given in batches:
                     self.note(schedule_id, given)
+                # guard: }
 
 
 def _first(batches: list[Places]) -> list[Places]:

@@ -110,8 +110,10 @@ class Rooms:
         for schedule_id in before.keys() - self._rooms.keys():
             self.on_news(schedule_id)
         # What was set, or that the sale has ended, people hear of without Valkey, too.
+        # guard: rooms_followers_hear_what_was_set_without_valkey {
         for schedule_id in self._counters.keys() & self._rooms.keys():
             self.on_news(schedule_id)
+        # guard: }
         for kept in (self._counters, self._asked_at):
             for schedule_id in kept.keys() - self._rooms.keys():
                 del kept[schedule_id]
@@ -123,8 +125,10 @@ class Rooms:
         except ValkeyAway:
             return
         room = self._rooms.get(schedule_id)
+        # guard: rooms_counters_of_earlier_epoch_are_not_taken_over: read.epoch < room.epoch => False
         if read is None or room is None or read.epoch < room.epoch:
             return
+        # guard: rooms_call_is_not_taken_back => called = read.called
         called = max(read.called, self._counters.get(schedule_id, _NOTHING).called)
         self._counters[schedule_id] = msgspec.structs.replace(read, called=called)
         self.on_news(schedule_id)

@@ -156,10 +156,12 @@ def changed(room: Room, change: RoomChange) -> Room:
         grace_s=_or(change.grace_s, room.grace_s),
         opens_at=_or(change.opens_at, room.opens_at),
     )
+    # guard: room_no_lobby_once_somebody_was_let_in => if False:
     if made.is_lobby and not room.is_lobby and room.called:
         raise QueueDrawn("People were let in already: it is too late for a lobby.")
     if not _OPENS_FROM_S <= made.opens_at <= _OPENS_TO_S:
         raise Invalid("opens_at must be in this century.")
+    # guard: room_times_that_fit_together => if False:
     if made.grace_s > made.inside_s:
         raise Invalid("grace_s must not be above inside_s.")
     return made
@@ -206,6 +208,7 @@ def nobodies(room: Room, known: Container[int]) -> Iterator[int]:
     for gap in room.gaps:
         for number in range(gap.after + 1, gap.to + 1):
             place = room.place_of(number)
+            # guard: room_place_that_somebody_has_is_not_nobodys => if place > room.called:
             if place > room.called and number not in known:
                 yield place
 
@@ -223,14 +226,19 @@ def stretches(places: Iterable[int], at_most: int) -> list[str]:
 
 def notice(room: Room, counters: Counters, now: float) -> Notice | None:
     """Return why nobody is let in now, the most final reason first."""
+    # guard: room_nobody_once_sale_has_ended => if False:
     if room.has_sale_ended(now):
         return Notice.SALE_ENDED
     if room.is_closed:
         return Notice.CLOSED
+    # guard: room_nobody_where_nothing_is_left => if False:
     if counters.is_sold_out:
         return Notice.SOLD_OUT
+    # guard: room_nobody_while_it_is_paused => if False:
     if room.is_paused:
         return Notice.PAUSED
+    # guard: room_nobody_before_opening_or_draw: now < room.opens_at or =>
+    # guard: room_nobody_before_draw: room.is_lobby or =>
     if now < room.opens_at or room.is_lobby or not room.is_public:
         return Notice.NOT_OPEN
     return None

@@ -122,11 +122,15 @@ class WaitingRoom:
 
     def _is_shut(self, room: Room) -> bool:
         """Say whether nobody may join."""
+        # guard: room_nobody_joins_closed_one: is_closed or room. =>
+        # guard: room_nobody_joins_once_sale_has_ended: room.has_sale_ended(self._now()) or =>
+        # guard: room_nobody_joins_drafts: or not room.is_public =>
         return room.is_closed or room.has_sale_ended(self._now()) or not room.is_public
 
     async def _open_room(self, schedule_id: UUID) -> Room:
         """Return a room that people may join, as it is now: what is known of it here said no."""
         await self._require_schedule(schedule_id)
+        # guard: room_is_read_before_refusing => room = self._rooms.get(schedule_id)
         room = await self._rooms.read_again(schedule_id)
         if room is None:
             raise QueueClosed("This schedule has no waiting room at the moment.")
@@ -225,7 +229,9 @@ class WaitingRoom:
         try:
             found = self._tickets.own_pass(text, schedule_id, user_id)
         except QueuePassRequired:
+            # guard: pass_nobody_without_one_from_memory => return True
             return False
+        # guard: pass_it_is_believed_while_it_is_known_who_has_left => return self._is_good(found)
         return self._rooms.leavers.is_fresh and self._is_good(found)
 
     async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
@@ -236,10 +242,13 @@ class WaitingRoom:
         """
         if await self._rooms.read_again(schedule_id) is None:
             return True
+        # guard: pass_nobody_without_one => return True
         return self._is_good(self._tickets.own_pass(text, schedule_id, user_id))
 
     def _is_good(self, found: Pass) -> bool:
         has_left = self._rooms.leavers.has_left(found.schedule_id, found.number)
+        # guard: pass_old_one_lets_nobody_hold_anew => return not has_left
+        # guard: pass_it_ends_with_its_place: has_left and not =>
         return not has_left and not self._tickets.has_ended(found)
 
     async def room(self, schedule_id: UUID) -> Room:
@@ -283,6 +292,7 @@ class WaitingRoom:
             before = await store.lock_room(connection, schedule_id, defaults)
             room = rules.changed(before, change)
             if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
+                # guard: room_none_that_processes_would_not_know_of => pass
                 await self._require_room_left(connection, schedule_id, organizer_id)
             await store.set_room(connection, room)
             await record(connection, action)
@@ -300,6 +310,7 @@ class WaitingRoom:
         """
         rooms, own = await store.rooms_open(connection, schedule_id, organizer_id)
         own_max = self._settings.queue_rooms_per_organizer_max
+        # guard: room_organizer_leaves_some_for_others => if False:
         if own >= own_max:
             raise QueueRoomLimit(
                 f"An organizer may have {own_max} waiting rooms open.", rooms_max=own_max
@@ -345,10 +356,13 @@ class WaitingRoom:
 
     def _ticket(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> Ticket:
         ticket = self._tickets.read_ticket(text, schedule_id)
+        # guard: ticket_only_for_its_owner => if False:
         if caller_id is not None and caller_id != ticket.user_id:
             raise QueueTicketInvalid("This ticket is somebody else's.")
+        # guard: ticket_old_one_is_over {
         if self._tickets.is_over(ticket):
             raise QueueTicketExpired
+        # guard: }
         return ticket
 
     def _waiting(self, room: Room, number: int, ticket: str | None = None) -> Standing:

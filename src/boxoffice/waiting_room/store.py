@@ -182,6 +182,7 @@ class QueueStore:
                 part.numbers.extend(row["numbers"])
                 part = Places(part.numbers, part.accounts + row["accounts"])
                 if len(part.numbers) >= _PLACES_AT_ONCE:
+                    # guard: journal_spent_number_is_nobodys_any_more => yield part
                     yield _without(spent, part)
                     part = Places([], b"")
             if part.numbers:

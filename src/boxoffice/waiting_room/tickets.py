@@ -15,6 +15,7 @@ from boxoffice.errors import QueuePassRequired, QueueTicketInvalid, TokenInvalid
 
 T = TypeVar("T")
 
+# guard: ticket_pass_is_none => _TICKET = b"boxoffice.waiting_room.pass"
 _TICKET = b"boxoffice.waiting_room.ticket"
 _PASS = b"boxoffice.waiting_room.pass"
 # Schedule, person, epoch, number, issued at (milliseconds since the epoch).
@@ -82,13 +83,17 @@ class Tickets:
         ticket = self._tickets.get(text or "")
         if ticket is None:
             ticket = self._verify_ticket(text, schedule_id)
+            # guard: ticket_what_is_remembered_is_bounded: self._cached_max => 10**9
             _remember(self._tickets, text or "", ticket, self._cached_max)
+        # guard: ticket_of_this_schedule_when_cached => if self._now() >= ticket.key_until:
+        # guard: ticket_it_ends_with_its_key: or self._now() >= ticket.key_until =>
         if ticket.schedule_id != schedule_id or self._now() >= ticket.key_until:
             raise QueueTicketInvalid
         return ticket
 
     def is_over(self, ticket: Ticket) -> bool:
         """Say whether a ticket is out of date."""
+        # guard: ticket_it_grows_old => return False
         return self._now() - ticket.issued_at > self.ticket_ttl_s
 
     def wants_renewal(self, ticket: Ticket, epoch: int) -> bool:
@@ -107,6 +112,8 @@ class Tickets:
 
     def has_ended(self, found: Pass) -> bool:
         """Say whether a pass is over."""
+        # guard: pass_it_ends => return self._now() >= found.key_until
+        # guard: pass_it_ends_with_its_key => return self._now() >= found.ends_at
         return self._now() >= min(found.ends_at, found.key_until)
 
     def own_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
@@ -117,6 +124,7 @@ class Tickets:
         if found is None:
             found = self._verify_pass(text)
             _remember(self._passes, text, found, self._cached_max)
+        # guard: pass_for_one_person_in_one_schedule => if False:
         if (found.schedule_id, found.user_id) != (schedule_id, user_id):
             raise QueuePassRequired("This pass is somebody else's, or for another schedule.")
         return found
@@ -129,8 +137,10 @@ class Tickets:
             schedule, user, epoch, number, issued_ms = _TICKET_FIELDS.unpack(payload)
         except (TokenInvalid, struct.error):
             raise QueueTicketInvalid from None
+        # guard: ticket_for_this_schedule {
         if schedule != schedule_id.bytes:
             raise QueueTicketInvalid
+        # guard: }
         return Ticket(schedule_id, UUID(bytes=user), epoch, number, issued_ms / 1000, key_until)
 
     def _verify_pass(self, text: str) -> Pass:

@@ -9,16 +9,20 @@
 
 local wait_ms = 0
 for i = 1, #KEYS do
+  -- no guard: A key that is not there counts as none.
   local attempts = tonumber(redis.call('GET', KEYS[i]) or '0')
+  -- guard: throttle_past_limit_there_is_wait => if false then
   if attempts >= tonumber(ARGV[i]) then
     wait_ms = math.max(wait_ms, redis.call('PTTL', KEYS[i]), 1)
   end
 end
+-- guard: throttle_refused_login_is_not_counted => if false then
 if wait_ms > 0 then
   return wait_ms
 end
 
 for i = 1, #KEYS do
+  -- guard: throttle_window_is_first_failures => redis.call('INCR', KEYS[i]) if true then
   if redis.call('INCR', KEYS[i]) == 1 then
     redis.call('PEXPIRE', KEYS[i], ARGV[#KEYS + 1])
   end

@@ -7,10 +7,12 @@
 -- grant extra tries, and would make a key that never expires.
 
 for i = 1, #KEYS do
+  -- guard: throttle_nothing_is_forgiven_below_zero => if true then
   if tonumber(redis.call('GET', KEYS[i]) or '0') > 0 then
     redis.call('DECR', KEYS[i])
   end
 end
+-- guard: throttle_only_login_that_succeeded_clears => if true then
 if ARGV[1] == '1' then
   redis.call('DEL', KEYS[1])
 end

@@ -11,10 +11,13 @@
 -- Returns the number of events appended, or -1 where the caller's lease is over.
 
 local token = tonumber(ARGV[1])
+-- no guard: A key that is not there counts as none.
 local fence = tonumber(redis.call('GET', KEYS[2]) or '0')
+-- guard: publish_relay_whose_lease_is_over_is_fenced_off => if false then
 if token < fence then
     return -1
 end
+-- guard: publish_fence_is_set
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 
 local appended = 0

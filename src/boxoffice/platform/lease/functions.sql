@@ -14,17 +14,27 @@ DECLARE
 BEGIN
     -- Those who wait for their turn ask often: they neither lock the row nor write.
     PERFORM 1 FROM leases l
+      -- guard: lease_of_this_role_for_those_who_wait: role = p_role AND l. =>
+      -- guard: lease_holder_may_renew: holder <> p_holder AND l. =>
+      -- guard: lease_what_has_lapsed_is_to_be_had: AND l.expires_at > asked_at =>
       WHERE l.role = p_role AND l.holder <> p_holder AND l.expires_at > asked_at;
+    -- guard: lease_who_waits_does_not_take: FOUND => false
     IF FOUND THEN
         RETURN NULL;
     END IF;
 
     INSERT INTO leases AS l (role, holder, token, expires_at)
     VALUES (p_role, p_holder, 1, asked_at + make_interval(secs => p_ttl_ms / 1000.0))
+    -- no guard: Without it the primary key refuses everybody but the first holder ever.
     ON CONFLICT (role) DO UPDATE
        SET holder = excluded.holder,
+           -- guard: lease_token_grows_with_every_change_of_hands => token = l.token + 0,
+           -- guard: lease_token_stays_with_its_holder => token = l.token + 1,
            token = l.token + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END,
            expires_at = excluded.expires_at
+     -- guard: lease_one_holder_at_time
+     -- guard: lease_lapsed_one_changes_hands: OR l.expires_at <= asked_at =>
+     -- guard: lease_holder_renews => WHERE l.expires_at <= asked_at
      WHERE l.holder = excluded.holder OR l.expires_at <= asked_at
     RETURNING l.token INTO taken;
     RETURN taken;
@@ -40,6 +50,9 @@ DECLARE
     released_at CONSTANT timestamptz := clock_timestamp();
 BEGIN
     UPDATE leases l SET expires_at = least(l.expires_at, released_at)
+     -- guard: lease_given_back_by_its_holder: holder = p_holder AND l. =>
+     -- guard: lease_given_back_under_its_token: AND l.token = p_token =>
+     -- guard: lease_given_back_for_its_role: role = p_role AND l. =>
      WHERE l.role = p_role AND l.holder = p_holder AND l.token = p_token;
     RETURN FOUND;
 END;

@@ -161,6 +161,7 @@ class Database:
         try:
             yield lent
         except asyncpg.ReadOnlySQLTransactionError:
+            # guard: session_takes_writes_or_is_replaced
             await self._replace(pool, lent)
             raise
         finally:
@@ -188,6 +189,7 @@ class Database:
         """
         async with self.connection() as connection:
             session = self._backends.of(connection)
+            # guard: promise_batchs_commit_has_waited_for_standby => if True:
             with acknowledged(connection):
                 try:
                     return await connection.fetch(query, *args)
@@ -227,8 +229,10 @@ class Database:
         with acknowledged(connection):
             async with connection.transaction():
                 rows = await connection.fetch(query, *args)
+                # guard: promise_what_look_up_finds_is_written_behind_once_more {
                 if rows:
                     await _promise(connection)
+                # guard: }
         return rows
 
     async def read(self, query: str, *args: object) -> list[Record]:
@@ -276,6 +280,7 @@ class Database:
         Raises `OutcomeUnknown` where the server committed and did not wait for its standby.
         """
         async with self.connection() as connection:
+            # guard: promise_transactions_commit_has_waited_for_standby => if True:
             with acknowledged(connection):
                 async with connection.transaction():
                     yield connection
@@ -295,8 +300,10 @@ class Database:
         try:
             async with self._place_beside_batches(), self.transaction() as connection:
                 yield connection
+                # guard: promise_who_finds_it_done_writes_all_same {
                 if is_promise:
                     await _promise(connection)
+                # guard: }
         except _DRIVER_ERRORS as error:
             match classify(error):
                 case Failure.REFUSED:
@@ -369,13 +376,18 @@ def connection_options(
         return options
     options["server_settings"] = {
         "application_name": "boxoffice",
+        # guard: session_commits_wait_for_disk: "on" => "off"
         "synchronous_commit": "on",
         # A role that wants no warnings would not hear that a commit did not wait for its standby.
+        # guard: session_hears_every_warning
         "client_min_messages": "notice",
         "jit": "off",
         "timezone": "UTC",
+        # guard: session_nobody_waits_for_lock_for_ever
         "lock_timeout": str(limits.lock_timeout_ms if bounded else 0),
+        # guard: session_no_statement_runs_for_ever
         "statement_timeout": str(limits.statement_timeout_ms if bounded else 0),
+        # guard: session_no_transaction_stays_open_for_ever
         "idle_in_transaction_session_timeout": str(limits.idle_in_transaction_timeout_ms),
     }
     return options

@@ -56,5 +56,5 @@ def parse(text: str, source: str) -> Queries:
 
 
 def _without_comments(body: str) -> str:
-    lines = [line for line in body.splitlines() if not line.startswith("--")]
+    lines = [line for line in body.splitlines() if not line.lstrip().startswith("--")]
     return "\n".join(lines).strip().rstrip(";")

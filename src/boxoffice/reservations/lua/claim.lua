@@ -38,7 +38,12 @@ for request = 1, requests do
   for i = at + 2, at + 1 + count do
     local seat = tonumber(ARGV[i])
     local value = held[seat]
+    -- guard: claim_request_passes_its_own_claim => if value and not mine[seat] then
+    -- guard: claim_requests_of_one_batch_do_not_refuse_each_other: not mine[seat] and =>
+    -- guard: claim_what_is_claimed_is_somebodys => if false then
     if value and not mine[seat] and string.sub(value, 3) ~= owner then
+      -- guard: claim_taken_is_not_busy => if false then
+      -- guard: claim_busy_is_not_taken => if true then
       if string.sub(value, 1, 1) == 'C' then
         taken[#taken + 1] = seat
       else
@@ -46,15 +51,20 @@ for request = 1, requests do
       end
     end
   end
+  -- guard: claim_all_or_nothing => if false then
+  -- guard: claim_who_is_busy_claims_nothing: or busy =>
   if #taken > 0 or busy then
+    -- guard: claim_what_is_taken_is_named => answers[request] = 1
     answers[request] = #taken > 0 and taken or 1
   else
     answers[request] = 0
     for i = at + 2, at + 1 + count do
       local seat = tonumber(ARGV[i])
+      -- guard: claim_nobody_elses_claim_is_overwritten => if true then
       if not held[seat] then
         held[seat] = 'P:' .. owner
         mine[seat] = true
+        -- guard: claim_claim_ends_by_itself: seat], 'PX', ttl_ms => seat]
         redis.call('SET', KEYS[seat], held[seat], 'PX', ttl_ms)
       end
     end

@@ -19,12 +19,17 @@ for seat = 1, #KEYS do
   local owner = ARGV[2 * seat]
   local taken_ms = tonumber(ARGV[1 + 2 * seat])
   local value = redis.call('GET', key)
+  -- guard: settle_late_word_touches_no_newer_claim => if value then
   if value and string.sub(value, 3) == owner then
+    -- guard: settle_what_is_given_up_is_deleted => if false then
     if taken_ms <= 0 then
       redis.call('DEL', key)
       changed = changed + 1
+    -- guard: settle_only_open_claim_becomes_mark => else
     elseif value == 'P:' .. owner then
+      -- guard: settle_no_mark_lives_longer_than_hold: - math.max(0, claim_ms - taken_ms) =>
       local left_ms = redis.call('PTTL', key) - math.max(0, claim_ms - taken_ms)
+      -- guard: settle_no_mark_past_its_time => if true then
       if left_ms > 0 then
         redis.call('SET', key, 'C:' .. owner, 'PX', left_ms)
       else

@@ -115,14 +115,18 @@ class Leader:
         token = await self._lease.keep() if rooms else None
         if token != self._token:
             # Another process may have led since: what is remembered of the rooms is not so any more.
+            # guard: leader_what_is_remembered_ends_with_lease => pass
             self._leads.clear()
             self._token = token
+        # guard: leader_nobody_leads_without_lease { => token = token or 0
         if token is None:
             self._show()
             return False
+        # guard: }
         for schedule_id in self._leads.keys() - {room.schedule_id for room in rooms}:
             del self._leads[schedule_id]
         began_at = perf_counter()
+        # guard: leader_lease_is_kept_during_beat: self._keep_lease( => asyncio.sleep(0
         keeping = asyncio.create_task(self._keep_lease())
         try:
             await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
@@ -158,6 +162,7 @@ class Leader:
             try:
                 await self._lead(room, token)
             except LineFenced:
+                # guard: leader_whoever_was_replaced_asks_for_lease_anew => pass
                 self._lease.forget()
             except (ValkeyAway, Unavailable, LineLost) as error:
                 # Also a line that is lost again while it is made anew: the next beat makes it.
@@ -171,6 +176,8 @@ class Leader:
         lead = self._leads.get(room.schedule_id)
         if lead is None:
             lead = self._leads[room.schedule_id] = _Lead(room.numbers_to)
+        # guard: leader_lobby_is_drawn_at_its_opening: and self._now() >= room.opens_at =>
+        # guard: leader_nobody_draws_drafts_lobby: room.is_public and =>
         if room.is_lobby and room.is_public and lead.has_joined and self._now() >= room.opens_at:
             room = await self._draw(room, lead, token)
         orders = await self._orders(room, lead, token)
@@ -191,10 +198,14 @@ class Leader:
         return Orders(
             token=token,
             now_ms=int(now * 1000),
+            # guard: leader_nobody_is_called_while_nobody_is_let_in: why is None and =>
+            # guard: leader_nobody_is_called_before_line_knows_where_nobody_stands: not part and =>
+            # guard: leader_rebuilt_line_fills_none_at_once: and self._clock() >= lead.closed_until =>
             is_open=why is None and not part and self._clock() >= lead.closed_until,
             allowed=lead.allowance.may(now, room.rate_per_s),
             numbers_to=lead.numbers_to,
             recorded=lead.recorded,
+            # guard: leader_place_is_filled_once_every_process_knows => settled=lead.recorded,
             settled=self._settled(lead),
             rate_per_s=lead.pace.per_s(now, lead.called),
             is_sold_out=is_sold_out,
@@ -214,6 +225,7 @@ class Leader:
         lead.pace.note(self._now(), beat.called)
         lead.waiting, lead.inside = beat.joined - beat.called, beat.inside
         if beat.out:
+            # guard: leader_who_is_out_is_put_on_record
             await self._store.end(room.schedule_id, beat.out)
             for one in beat.out:
                 metrics.WAITING_ROOM_EXITS.labels(one.why).inc()
@@ -228,8 +240,10 @@ class Leader:
         seen = (beat.joined, beat.called, numbers_to)
         if seen != (lead.joined, lead.called, lead.numbers_to):
             held = await self._store.checkpoint(room.schedule_id, token, *seen)
+            # guard: leader_checkpoint_of_later_leader_stops_this_one {
             if held is None:
                 raise LineFenced("another leader has taken over")
+            # guard: }
             lead.joined, lead.called, lead.numbers_to = beat.joined, beat.called, held
 
     async def _draw(self, room: Room, lead: _Lead, token: int) -> Room:
@@ -247,8 +261,10 @@ class Leader:
     async def _rebuild(self, room: Room, lead: _Lead, token: int) -> None:
         """Make a lost line anew; who is inside stays, and old tickets keep their places."""
         schedule_id = room.schedule_id
+        # guard: leader_epoch_begins_once => if True:
         if not lead.is_begun:
             if not await self._store.begin_epoch(schedule_id, token, self._ahead):
+                # guard: leader_later_leader_begins_epoch => pass
                 raise LineFenced("another leader has taken over")
             lead.is_begun = True
         await self._rooms.read_rooms()
@@ -258,6 +274,7 @@ class Leader:
         now_ms = int(self._now() * 1000)
         insiders = await self._store.insiders(schedule_id, now_ms)
         # Before the draw nobody knows which places those numbers will have.
+        # guard: leader_before_draw_nobody_knows_whose_place_is: [] if begun.is_lobby else =>
         nobody = [] if begun.is_lobby else await self._nobodies(begun)
         places = self._store.joins(schedule_id)
         await self._line.rebuild(begun, token, now_ms, insiders, nobody, places)

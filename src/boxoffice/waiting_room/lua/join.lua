@@ -10,6 +10,7 @@
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'joined', 'limit')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+-- guard: join_only_server_that_has_line => if false then
 if room[1] ~= run then
     return 'lost'
 end
@@ -19,7 +20,10 @@ local joined, limit = tonumber(room[3]), tonumber(room[4])
 local before = joined
 for at = 1, #ARGV[1], 16 do
     local account = string.sub(ARGV[1], at, at + 15)
+    -- guard: join_account_has_one_number => local number = 0
     local number = -tonumber(redis.call('HGET', KEYS[2], account) or '0')
+    -- guard: join_who_has_number_gets_no_other: number == 0 and =>
+    -- guard: join_no_number_above_those_that_are_reserved => if number == 0 then
     if number == 0 and joined < limit then
         joined = joined + 1
         number = joined
@@ -27,6 +31,7 @@ for at = 1, #ARGV[1], 16 do
     end
     answer[#answer + 1] = number
 end
+-- no guard: It saves a write of what is there already.
 if joined > before then
     redis.call('HSET', KEYS[1], 'joined', joined)
 end

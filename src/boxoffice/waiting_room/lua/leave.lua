@@ -9,22 +9,33 @@
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'called', 'now')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+-- guard: leave_only_server_that_has_line => if false then
 if room[1] ~= run then
     return -1
 end
 
+-- guard: leave_time_never_goes_back => local called, now = tonumber(room[2]), tonumber(ARGV[1])
 local called, now = tonumber(room[2]), math.max(tonumber(ARGV[1]), tonumber(room[3]))
 redis.call('HSET', KEYS[1], 'now', now)
 
 local function leave_line(account, place)
+    -- guard: leave_who_was_late_is_not_waited_for
     redis.call('ZREM', KEYS[7], account)
+    -- guard: leave_who_leaves_line_has_no_number_any_more
     redis.call('HDEL', KEYS[2], account)
+    -- guard: leave_place_that_was_not_called_is_nobodys => if false then
+    -- guard: leave_who_was_called_is_not_waited_for => if true then
     if place > called then
         redis.call('SETBIT', KEYS[8], place, 1)
         return
     end
+    -- no guard: It saves a look: no call begins at place 0, and only the first one is looked at.
     local call = place > 0 and redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
+    -- guard: leave_there_may_be_no_call: or '' =>
     local first, last = string.match(call or '', '(%d+):(%d+):')
+    -- guard: leave_where_there_is_no_call_nothing_is_used_up: first and =>
+    -- guard: leave_call_is_for_its_own_places: place >= tonumber(first) and =>
+    -- guard: leave_who_was_not_counted_is_not_waited_for => if first and place >= tonumber(first) then
     if first and place >= tonumber(first) and tonumber(redis.call('HGET', KEYS[6], last) or '0') > 0 then
         redis.call('HINCRBY', KEYS[6], last, -1)
         redis.call('HINCRBY', KEYS[1], 'pending', -1)
@@ -35,13 +46,18 @@ local were_inside = 0
 for i = 3, #ARGV, 3 do
     local account, number = ARGV[i], ARGV[i + 1]
     local inside = redis.call('HGET', KEYS[4], account)
+    -- guard: leave_who_is_inside_leaves_shop => if false then
     if inside then
         local own = string.match(inside, ':(%d+):')
         redis.call('ZREM', KEYS[3], account)
         redis.call('HDEL', KEYS[4], account)
+        -- guard: leave_who_left_shop_has_no_number_any_more
         redis.call('HDEL', KEYS[2], account)
+        -- guard: leave_place_is_free_when_it_is_on_record_who_left_it
         redis.call('RPUSH', KEYS[9], string.format('%s:%d:%s', own, now, ARGV[2]))
         were_inside = were_inside + 1
+    -- guard: leave_who_has_paid_stays_in_line: ARGV[2] == 'left' and =>
+    -- guard: leave_only_number_that_one_has => elseif ARGV[2] == 'left' then
     elseif ARGV[2] == 'left' and redis.call('HGET', KEYS[2], account) == number then
         leave_line(account, tonumber(ARGV[i + 2]))
     end

@@ -17,15 +17,22 @@
 --
 -- Returns 0, -1 where the server has lost the first part meanwhile, or -2 where a later leader was here.
 
+-- no guard: A line that is not there has had no leader.
 local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
+-- guard: rebuild_no_earlier_leader => if false then
 if tonumber(ARGV[1]) < fence then
     return -2
 end
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local building = ARGV[2] .. ':' .. run
+-- guard: rebuild_only_first_part_begins => if true then
+-- guard: rebuild_first_part_begins => if false then
 if ARGV[3] == 'first' then
+    -- guard: rebuild_of_old_line_nothing_is_left
     redis.call('UNLINK', unpack(KEYS))
+    -- guard: rebuild_leader_is_known: ARGV[1] => '0'
     redis.call('HSET', KEYS[1], 'token', ARGV[1], 'building', building)
+-- guard: rebuild_what_was_lost_meanwhile_is_no_line => elseif false then
 elseif redis.call('HGET', KEYS[1], 'building') ~= building then
     return -1
 end
@@ -33,6 +40,7 @@ end
 local now, grace_ms = tonumber(ARGV[8]), tonumber(ARGV[9])
 local people_to = 11 + 3 * tonumber(ARGV[11])
 for i = 12, people_to, 3 do
+    -- guard: rebuild_nobody_is_there_after_end_of_their_time => redis.call('ZADD', KEYS[3], now + grace_ms, ARGV[i])
     redis.call('ZADD', KEYS[3], math.min(now + grace_ms, tonumber(string.match(ARGV[i + 2], '%d+'))), ARGV[i])
     redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 2])
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
@@ -44,6 +52,7 @@ for i = people_to + 1, #ARGV do
     end
 end
 
+-- guard: rebuild_line_is_there_with_its_last_part => if true then
 if ARGV[3] == 'last' then
     redis.call('HDEL', KEYS[1], 'building')
     redis.call(

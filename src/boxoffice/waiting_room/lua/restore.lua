@@ -10,6 +10,7 @@
 -- Returns 0, or -1 where nobody is making this line any more.
 
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+-- guard: restore_only_into_line_that_is_being_made => if false then
 if redis.call('HGET', KEYS[1], 'building') ~= ARGV[1] .. ':' .. run then
     return -1
 end
@@ -17,6 +18,7 @@ end
 local at = 1
 for number in string.gmatch(ARGV[3], '%d+') do
     local account = string.sub(ARGV[2], at, at + 15)
+    -- guard: restore_first_place_that_one_had: 'HSETNX' => 'HSET'
     redis.call('HSETNX', KEYS[2], account, number)
     at = at + 16
 end
