@@ -10,7 +10,7 @@ FAKETIME_STAMP := $(VENV)/.installed-faketime
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-servers bench-waiting-room faults loadtest lint format audit lock clean
+.PHONY: help run test test-unit bench bench-servers bench-waiting-room faults loadtest lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: $(RUN_STAMP) ## start the shop on 127.0.0.1:8000 with a demo concert on sal
 
 test: $(DEV_STAMP) $(BROWSER_STAMP) ## run the whole test suite; TEST_ARGS="-k name" chooses
 	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-unit: $(DEV_STAMP) ## run the tests that need no server, in under half a minute
+	@$(BIN)/python -m pytest tests/unit $(TEST_ARGS)
 
 bench: $(DEV_STAMP) ## measure what a request costs; BENCH_ARGS="--quick --json FILE --scenarios a,b --locks --runs N"
 	@$(BIN)/python -m bench $(BENCH_ARGS)

@@ -205,7 +205,8 @@ def _of_check(check: str) -> Removal:
     text = (ROOT / AUDIT).read_text("utf-8")
     guard = in_part(text, f"audit_{check}", AUDIT, check, "LIMIT 20", "LIMIT 0")
     return Removal(
-        guard, (f"tests/audit/test_audit.py::test_a_planted_violation_is_seen -k {check}__",)
+        guard,
+        (f"tests/integration/audit/test_audit.py::test_a_planted_violation_is_seen -k {check}__",),
     )
 
 

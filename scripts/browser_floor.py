@@ -1,6 +1,6 @@
 """List what browsers learned after the oldest ones that the pages work in.
 
-    python scripts/browser_floor.py data.json > tests/web/newer_than_floor.txt
+    python scripts/browser_floor.py data.json > tests/unit/web/newer_than_floor.txt
 
 `data.json` is that of MDN's browser-compat-data (CC0). A name is listed where it is new wherever it
 occurs: one that an older interface has too cannot be told apart without types.

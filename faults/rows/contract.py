@@ -9,7 +9,7 @@ from random import Random
 from faults import children
 from faults.matrix import AnyRow, Errand, Observations, Part
 
-_TEST = "tests/api/test_schemathesis.py::test_schemathesis_finds_nothing"
+_TEST = "tests/e2e/api/test_schemathesis.py::test_schemathesis_finds_nothing"
 # Some 11,500 cases: so many per operation, and what coverage and links add.
 _EXAMPLES = 240
 _QUICK_EXAMPLES = 40
@@ -23,7 +23,7 @@ async def ask_everything(random: Random, trials: int) -> Observations:
     counts, said = await _run(trials, seed=random.randrange(2**31))
     cases = counts.get("cases", 0)
     seen = Observations(trials=cases)
-    # What schemathesis found and the contract wants: tests/api/schemathesis_hooks.py says what that is.
+    # What schemathesis found and the contract wants (tests/e2e/api/schemathesis_hooks.py).
     if "forgiven" in counts:
         seen.figures["forgiven_count"] = counts["forgiven"]
     if said:

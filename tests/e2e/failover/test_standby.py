@@ -1,0 +1,113 @@
+"""What is said of the standby: whether commits wait for one, and that it is not there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import REGISTRY
+
+from boxoffice.accounts.store import AccountStore
+from boxoffice.app import open_application
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
+from boxoffice.settings import Settings
+from tests.e2e.failover.conftest import Primary
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Any]]:
+    """What is logged."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+def _gauges() -> tuple[float | None, ...]:
+    wanted = REGISTRY.get_sample_value("boxoffice_commits_synchronous")
+    states = ("connected", "synchronous")
+    return (
+        wanted,
+        *(REGISTRY.get_sample_value("boxoffice_standbys", {"state": s}) for s in states),
+    )
+
+
+def _said(lines: list[Any]) -> list[tuple[str, str]]:
+    return [(line["log_level"], line["event"]) for line in lines]
+
+
+async def test_what_changes_is_said_once(db: Database, primary: Primary, lines: list[Any]) -> None:
+    watch = StandbyMonitor(db, 1.0)
+    assert await watch.check() == StandbyStatus("", 0, 0)
+    assert _gauges() == (0, 0, 0)
+    async with primary.without_standby():
+        seen = await watch.check()
+        await watch.check()
+        assert seen == StandbyStatus("nobody", 0, 0)
+        assert seen.is_missing
+        assert _gauges() == (1, 0, 0)
+    await watch.check()
+    assert _gauges() == (0, 0, 0)
+    assert _said(lines) == [
+        ("info", "commits_not_synchronous"),
+        ("warning", "standby_missing"),
+        # A server that was promoted and runs without the setting looks so.
+        ("warning", "commits_not_synchronous"),
+    ]
+
+
+async def test_an_ordinary_role_is_not_told_more_than_it_may_know(
+    settings: Settings, primary: Primary, lines: list[Any]
+) -> None:
+    await primary.run("CREATE ROLE ordinary LOGIN PASSWORD 'ordinary'")
+    host = primary.database_url.rpartition("@")[2]
+    db = Database(Settings.of(database_url=f"postgresql://ordinary:ordinary@{host}"))
+    try:
+        async with primary.without_standby():
+            await db.open()
+            seen = await StandbyMonitor(db, 1.0).check()
+    finally:
+        await db.close()
+        await primary.run("DROP ROLE ordinary")
+    assert seen == StandbyStatus("nobody", 0, None)
+    assert seen.is_missing
+    assert not StandbyStatus("nobody", 1, None).is_missing
+    assert _said(lines) == [("warning", "standby_missing")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("client_min_messages", "error"), ("synchronous_commit", "local")]
+)
+async def test_a_pooled_role_that_does_not_hear_or_wait_is_an_error(
+    settings: Settings, primary: Primary, lines: list[Any], setting: str, value: str
+) -> None:
+    await primary.run(f"ALTER ROLE boxoffice SET {setting} = {value}")
+    db = Database(
+        Settings.of(
+            database_url=settings.database.database_url, db_pooler="transaction", db_pool_max=3
+        )
+    )
+    try:
+        await db.open()
+        assert not (await StandbyMonitor(db, 1.0).check()).is_heard
+    finally:
+        await primary.run(f"ALTER ROLE boxoffice RESET {setting}")
+        await db.close()
+    assert ("error", "commits_not_heard") in _said(lines)
+
+
+async def test_a_process_says_so_at_its_start(
+    db: Database, settings: Settings, primary: Primary, lines: list[Any]
+) -> None:
+    # The very first start of a shop writes a key, and needs the standby for it.
+    await AccountStore(db).add_first_key("first", b"s" * 32)
+
+    async def is_said() -> bool:
+        return ("warning", "standby_missing") in _said(lines)
+
+    async with primary.without_standby():
+        # What a process writes in the background waits for the standby as well, and is left behind.
+        soon = settings.replace(drain_timeout_ms=100)
+        async with open_application(soon):
+            await until(is_said)
+    assert _gauges()[0] == 1

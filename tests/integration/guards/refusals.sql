@@ -1,0 +1,631 @@
+-- What the schema refuses, one statement for each constraint, unique index and trigger: it is run in the
+-- database that tests/integration/audit/normal_run.sql leaves, refused, and no longer refused once the guard is gone.
+-- Named after the guard, and after `__` what of it is meant.
+
+-- name: users_pkey
+-- Two people with one id.
+INSERT INTO users (user_id, email, name, password_hash) SELECT user_id, 'new', name, '-' FROM users LIMIT 1;
+
+-- name: users_email_unique
+-- Two accounts with one address.
+INSERT INTO users (user_id, email, name, password_hash)
+SELECT gen_random_uuid(), email, name, '-' FROM users LIMIT 1;
+
+-- name: users_role_known
+-- A role that nobody knows.
+UPDATE users SET role = 'owner';
+
+-- name: token_keys_pkey
+-- Two keys of one name.
+INSERT INTO token_keys (kid, secret) VALUES ('k', repeat('s', 32)::bytea), ('k', repeat('t', 32)::bytea);
+
+-- name: token_keys_secret_long
+-- A secret that can be guessed.
+INSERT INTO token_keys (kid, secret) VALUES ('k', repeat('s', 31)::bytea);
+
+-- name: token_versions_pkey
+-- Two versions of one person's tokens.
+INSERT INTO token_versions (user_id, version)
+SELECT u.user_id, v FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2) v;
+
+-- name: token_versions_of_user
+-- A version of nobody's tokens.
+INSERT INTO token_versions (user_id, version) VALUES (gen_random_uuid(), 1);
+
+-- name: token_versions_counted
+-- The version that people have without a row.
+INSERT INTO token_versions (user_id, version) SELECT user_id, 0 FROM users LIMIT 1;
+
+-- name: ended_tokens_pkey
+-- One token that ended twice.
+INSERT INTO ended_tokens (token_id, expires_at) VALUES ('t', now()), ('t', now());
+
+-- name: known_addresses_pkey
+-- One address of an account, twice.
+INSERT INTO known_addresses (user_id, address_digest)
+SELECT u.user_id, repeat('a', 32)::bytea FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);
+
+-- name: known_addresses_of_user
+-- An address of nobody.
+INSERT INTO known_addresses (user_id, address_digest) VALUES (gen_random_uuid(), repeat('a', 32)::bytea);
+
+-- name: known_addresses_digest_whole
+-- An address that is no digest.
+INSERT INTO known_addresses (user_id, address_digest) SELECT user_id, '192.0.2.1'::bytea FROM users LIMIT 1;
+
+-- name: account_secrets_pkey
+-- Two secrets for one purpose.
+INSERT INTO account_secrets (name, secret) SELECT name, repeat('s', 32)::bytea FROM account_secrets;
+
+-- name: account_secrets_long
+-- A secret that can be guessed.
+INSERT INTO account_secrets (name, secret) VALUES ('another', repeat('s', 31)::bytea);
+
+-- name: concerts_pkey
+-- Two concerts with one id.
+INSERT INTO concerts (concert_id, organizer_id, title, artist, venue)
+SELECT concert_id, organizer_id, title, artist, venue FROM concerts;
+
+-- name: concerts_organizer_id_fkey
+-- A concert of nobody.
+UPDATE concerts SET organizer_id = gen_random_uuid();
+
+-- name: concerts_organizer_id_fkey__removal
+-- An organizer who leaves concerts behind.
+DELETE FROM users WHERE role = 'organizer';
+
+-- name: concerts_status_known
+-- An unknown status.
+UPDATE concerts SET status = 'HIDDEN', published_at = NULL;
+
+-- name: concerts_published_at_agrees
+-- A draft that was published.
+UPDATE concerts SET status = 'DRAFT';
+
+-- name: concerts_published_at_agrees__missing
+-- Published at no time.
+UPDATE concerts SET published_at = NULL;
+
+-- name: concerts_taken_down_agrees
+-- Taken down for no reason.
+UPDATE concerts SET taken_down_at = clock_timestamp();
+
+-- name: concerts_taken_down_agrees__reason
+-- A reason for nothing.
+UPDATE concerts SET taken_down_reason = 'Because';
+
+-- name: schedules_pkey
+-- Two schedules with one id.
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit)
+SELECT schedule_id, concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit FROM schedules;
+
+-- name: schedules_concert_id_fkey
+-- A schedule of no concert.
+UPDATE schedules SET concert_id = gen_random_uuid();
+
+-- name: schedules_status_known
+-- An unknown status.
+UPDATE schedules SET status = 'PAUSED';
+
+-- name: schedules_opens_before_start
+-- A sale that opens when the performance begins.
+UPDATE schedules SET sale_opens_at = starts_at, sale_closes_at = NULL;
+
+-- name: schedules_one_per_instant
+-- Two performances of one concert at one instant.
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit)
+SELECT gen_random_uuid(), concert_id, starts_at, sale_opens_at, currency, hold_ttl_s, ticket_limit
+  FROM schedules;
+
+-- name: schedules_sale_window
+-- A sale that closes when it opens.
+UPDATE schedules SET sale_closes_at = sale_opens_at;
+
+-- name: schedules_currency_code
+-- No ISO 4217 code.
+UPDATE schedules SET currency = 'krw';
+
+-- name: schedules_hold_ttl_positive
+-- A hold that is over at once.
+UPDATE schedules SET hold_ttl_s = 0;
+
+-- name: schedules_hold_ttl_positive__long
+-- A hold of more than a day.
+UPDATE schedules SET hold_ttl_s = 86401;
+
+-- name: schedules_ticket_limit_positive
+-- A limit that lets nobody buy.
+UPDATE schedules SET ticket_limit = 0;
+
+-- name: schedules_ticket_limit_positive__high
+-- A limit beyond what one transaction should take.
+UPDATE schedules SET ticket_limit = 1001;
+
+-- name: seats_pkey
+-- A seat that exists twice.
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+SELECT schedule_id, price_minor, 99, 99, seat_id, section, row_label, grade FROM seats WHERE seat_id = 'S12';
+
+-- name: seats_place_unique
+-- One place under two ids.
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+SELECT schedule_id, price_minor, ordinal, number, 'new', section, row_label, grade
+  FROM seats WHERE seat_id = 'S12';
+
+-- name: seats_schedule_id_fkey
+-- A seat of no schedule.
+UPDATE seats SET schedule_id = gen_random_uuid() WHERE seat_id = 'S12';
+
+-- name: seats_price_not_negative
+-- A seat that gives money away.
+UPDATE seats SET price_minor = -1 WHERE seat_id = 'S12';
+
+-- name: seats_price_not_negative__high
+-- A price whose sums are beyond what is exact in JSON.
+UPDATE seats SET price_minor = 9000000000001 WHERE seat_id = 'S12';
+
+-- name: seats_state_agrees__unknown
+-- A state that nobody knows.
+UPDATE seats SET state = 'LOST' WHERE seat_id = 'S12';
+
+-- name: seats_state_agrees__owner
+-- An available seat with an owner.
+UPDATE seats SET user_id = gen_random_uuid() WHERE seat_id = 'S12';
+
+-- name: seats_state_agrees__blocked
+-- A blocked seat of a reservation.
+UPDATE seats SET reservation_id = gen_random_uuid(), user_id = gen_random_uuid() WHERE seat_id = 'S11';
+
+-- name: seats_state_agrees__nobody
+-- A sold seat of nobody.
+UPDATE seats SET user_id = NULL WHERE seat_id = 'S01';
+
+-- name: seats_state_agrees__endless
+-- A hold without an end.
+UPDATE seats SET expires_at = NULL WHERE seat_id = 'S03';
+
+-- name: seats_state_agrees__sold_for_a_time
+-- A sale that lapses.
+UPDATE seats SET expires_at = clock_timestamp() WHERE seat_id = 'S01';
+
+-- name: reservations_pkey
+-- Two reservations with one id.
+INSERT INTO reservations (schedule_id, reservation_id, user_id, created_at, expires_at, amount_minor, currency,
+                          seat_ids, idempotency_key, fingerprint)
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, amount_minor, currency, seat_ids, 'new',
+       fingerprint
+  FROM reservations LIMIT 1;
+
+-- name: reservations_key_unique
+-- Two reservations of one key.
+INSERT INTO reservations (schedule_id, reservation_id, user_id, created_at, expires_at, amount_minor, currency,
+                          seat_ids, idempotency_key, fingerprint)
+SELECT schedule_id, gen_random_uuid(), user_id, created_at, expires_at, amount_minor, currency, seat_ids,
+       idempotency_key, fingerprint
+  FROM reservations LIMIT 1;
+
+-- name: reservations_status_known
+-- An unknown status.
+UPDATE reservations SET status = 'LOST' WHERE idempotency_key = 'k5';
+
+-- name: reservations_closed_at_agrees
+-- A hold that is closed and is not.
+UPDATE reservations SET closed_at = clock_timestamp() WHERE idempotency_key = 'k2';
+
+-- name: reservations_closed_at_agrees__missing
+-- A sale that was never closed.
+UPDATE reservations SET closed_at = NULL WHERE idempotency_key = 'k1';
+
+-- name: reservations_has_seats
+-- A reservation of nothing.
+UPDATE reservations SET seat_ids = '{}' WHERE idempotency_key = 'k2';
+
+-- name: reservations_amount_not_negative
+-- A reservation that gives money away.
+UPDATE reservations SET amount_minor = -1 WHERE idempotency_key = 'k2';
+
+-- name: lapsing_holds_pkey
+-- One row of the sweeper's list, twice.
+INSERT INTO lapsing_holds SELECT * FROM lapsing_holds LIMIT 1;
+
+-- name: tickets_pkey
+-- Two tickets with one id.
+INSERT INTO tickets (schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position, issued_at)
+SELECT schedule_id, ticket_id, reservation_id, payment_id, user_id, 'S14', position, issued_at
+  FROM tickets LIMIT 1;
+
+-- name: tickets_status_known
+-- An unknown status.
+UPDATE tickets SET status = 'LOST';
+
+-- name: tickets_one_live_per_seat
+-- A seat that is sold twice.
+INSERT INTO tickets (schedule_id, ticket_id, reservation_id, payment_id, user_id, seat_id, position, issued_at)
+SELECT schedule_id, gen_random_uuid(), reservation_id, payment_id, user_id, seat_id, position, issued_at
+  FROM tickets LIMIT 1;
+
+-- name: wallets_pkey
+-- A second wallet.
+INSERT INTO wallets (user_id, currency) SELECT user_id, currency FROM wallets LIMIT 1;
+
+-- name: wallets_never_negative
+-- Money that is not there.
+UPDATE wallets SET balance_minor = -1;
+
+-- name: wallets_countable
+-- A balance beyond what is exact in JSON.
+UPDATE wallets SET balance_minor = 9000000000000001;
+
+-- name: transfers_pkey
+-- One transfer, twice.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
+SELECT user_id, transfer_id, kind, amount_minor, currency, 'new', fingerprint, created_at
+  FROM transfers WHERE kind = 'charge' LIMIT 1;
+
+-- name: transfers_key_unique
+-- Two charges of one key.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
+SELECT user_id, gen_random_uuid(), kind, amount_minor, currency, idempotency_key, fingerprint, created_at
+  FROM transfers WHERE kind = 'charge' LIMIT 1;
+
+-- name: transfers_kind_known
+-- An unknown kind.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, created_at)
+SELECT user_id, gen_random_uuid(), 'gift', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
+
+-- name: transfers_amount_positive
+-- A charge that takes money.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
+SELECT user_id, gen_random_uuid(), 'charge', 0, 'KRW', 'new', '\x00', clock_timestamp() FROM users LIMIT 1;
+
+-- name: transfers_payment_agrees
+-- A payment's transfer of no payment.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, created_at)
+SELECT user_id, gen_random_uuid(), 'payment', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
+
+-- name: transfers_charge_keyed
+-- A charge that could be made again.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, created_at)
+SELECT user_id, gen_random_uuid(), 'charge', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
+
+-- name: transfers_have_entries
+-- Money that went nowhere.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
+SELECT user_id, gen_random_uuid(), 'charge', 1, 'KRW', 'new', '\x00', clock_timestamp() FROM users LIMIT 1;
+
+-- name: transfers_append_only__update
+-- A transfer that is rewritten.
+UPDATE transfers SET amount_minor = amount_minor + 1;
+
+-- name: transfers_append_only__delete
+-- A transfer that is forgotten.
+DELETE FROM transfers;
+
+-- name: transfers_append_only__truncate
+-- All transfers, forgotten.
+TRUNCATE transfers;
+
+-- name: ledger_entries_pkey
+-- One leg, twice.
+INSERT INTO ledger_entries SELECT * FROM ledger_entries WHERE account = 'cash' LIMIT 1;
+
+-- name: ledger_entries_account_known
+-- An account that nobody knows.
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, transfer_id, leg + 2, CASE leg WHEN 1 THEN 'purse' ELSE account END, amount_minor, currency
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: ledger_entries_moves_something
+-- A leg of nothing.
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, transfer_id, leg + 2, account, 0, currency
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: ledger_entries_balanced__sum
+-- Money out of nothing.
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, transfer_id, leg + 2, account, abs(amount_minor), currency
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: ledger_entries_balanced__orphans
+-- Entries of no transfer.
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, '00000000-0000-7000-8000-00000000dead', leg, account, amount_minor, currency
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: ledger_entries_balanced__currency
+-- Entries in another currency than their transfer's.
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, transfer_id, leg + 2, account, amount_minor, 'USD'
+  FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
+
+-- name: ledger_entries_append_only__update
+-- An entry that is rewritten.
+UPDATE ledger_entries SET amount_minor = 2 * amount_minor;
+
+-- name: ledger_entries_append_only__delete
+-- An entry that is forgotten.
+DELETE FROM ledger_entries;
+
+-- name: ledger_entries_append_only__truncate
+-- All entries, forgotten.
+TRUNCATE ledger_entries;
+
+-- name: payments_pkey
+-- Two payments with one id.
+INSERT INTO payments (schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
+                      currency, idempotency_key, fingerprint, ticket_ids)
+SELECT schedule_id, payment_id, gen_random_uuid(), user_id, amount_minor, created_at, 'wallet', currency,
+       'new', fingerprint, ticket_ids
+  FROM payments LIMIT 1;
+
+-- name: payments_once_per_reservation
+-- One reservation, paid twice.
+INSERT INTO payments (schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
+                      currency, idempotency_key, fingerprint, ticket_ids)
+SELECT schedule_id, gen_random_uuid(), reservation_id, user_id, amount_minor, created_at, 'wallet', currency,
+       'new', fingerprint, ticket_ids
+  FROM payments LIMIT 1;
+
+-- name: payments_key_unique
+-- Two payments of one key.
+INSERT INTO payments (schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
+                      currency, idempotency_key, fingerprint, ticket_ids)
+SELECT schedule_id, gen_random_uuid(), gen_random_uuid(), user_id, amount_minor, created_at, 'wallet', currency,
+       idempotency_key, fingerprint, ticket_ids
+  FROM payments LIMIT 1;
+
+-- name: payments_status_known
+-- An unknown status.
+UPDATE payments SET status = 'LOST';
+
+-- name: payments_provider_agrees__wallet
+-- The wallet's payment with a provider's reference.
+UPDATE payments SET provider_reference = 'x' WHERE method = 'wallet';
+
+-- name: payments_provider_agrees__outside
+-- A provider's payment that cannot be found there.
+UPDATE payments SET provider_reference = NULL WHERE method <> 'wallet';
+
+-- name: outbox_pkey
+-- One row of events, twice.
+INSERT INTO outbox (batch_id, scope_id, created_at, topic, subject_ids, user_ids)
+OVERRIDING SYSTEM VALUE
+SELECT batch_id, scope_id, created_at, topic, subject_ids, user_ids FROM outbox LIMIT 1;
+
+-- name: outbox_side_by_side
+-- An event of nobody.
+UPDATE outbox SET user_ids = user_ids[2:];
+
+-- name: leases_pkey
+-- Two holders of one lease.
+INSERT INTO leases (role, holder, token, expires_at)
+SELECT 'relay', gen_random_uuid(), 1, clock_timestamp() FROM generate_series(1, 2);
+
+-- name: schema_migrations_pkey
+-- A migration that ran twice.
+INSERT INTO schema_migrations SELECT * FROM schema_migrations;
+
+-- name: schema_functions_pkey
+-- Two texts of one room's functions.
+INSERT INTO schema_functions SELECT * FROM schema_functions;
+
+-- name: logbook_pkey
+-- One entry, twice.
+INSERT INTO logbook (organizer_id, entry_id, actor_id, action, request_id, details)
+OVERRIDING SYSTEM VALUE
+SELECT user_id, 1, user_id, 'sale.opened', '', '{}' FROM users, generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: logbook_action_is_named
+-- A deed that nobody can look for.
+INSERT INTO logbook (organizer_id, actor_id, action, request_id, details)
+SELECT user_id, user_id, 'Opened!', '', '{}' FROM users WHERE role = 'organizer';
+
+-- name: logbook_details_bounded
+-- A story.
+INSERT INTO logbook (organizer_id, actor_id, action, request_id, details)
+SELECT user_id, user_id, 'sale.opened', '', to_jsonb(repeat('x', 16400)) FROM users WHERE role = 'organizer';
+
+-- name: logbook_append_only__update
+-- An entry that is rewritten.
+UPDATE logbook SET action = 'sale.closed';
+
+-- name: logbook_append_only__delete
+-- An entry that is forgotten.
+DELETE FROM logbook;
+
+-- name: logbook_append_only__truncate
+-- All entries, forgotten.
+TRUNCATE logbook;
+
+-- name: audit_runs_pkey
+-- One audit, twice.
+INSERT INTO audit_runs (run_id, started_at, finished_at, failure)
+OVERRIDING SYSTEM VALUE
+SELECT 1, clock_timestamp(), clock_timestamp(), 'x' FROM generate_series(1, 2);
+
+-- name: audit_runs_finished_agrees__result
+-- An audit that has ended without saying how.
+INSERT INTO audit_runs (started_at, finished_at) VALUES (clock_timestamp(), clock_timestamp());
+
+-- name: audit_runs_finished_agrees__start
+-- An audit that has ended and never began.
+INSERT INTO audit_runs (finished_at, failure) VALUES (clock_timestamp(), 'x');
+
+-- name: audit_runs_finished_agrees__verdict
+-- A verdict without its checks.
+INSERT INTO audit_runs (started_at, finished_at, ok, failure)
+VALUES (clock_timestamp(), clock_timestamp(), true, 'x');
+
+-- name: audit_runs_one_wish
+-- Two wishes at one time.
+INSERT INTO audit_runs (asked_by) SELECT NULL::uuid FROM generate_series(1, 2);
+
+-- name: queue_rooms_pkey
+-- Two waiting rooms of one schedule.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea
+  FROM schedules, generate_series(1, 2);
+
+-- name: queue_rooms_mode_known
+-- A mode that nobody knows.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'raffle', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_rate_positive
+-- A line that does not move.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 0, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_limits_positive__nobody
+-- A room that lets nobody in.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 0, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_limits_positive__no_time
+-- No time inside.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 0, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_limits_positive__no_grace
+-- No time to come when called.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 1, 0, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
+
+-- name: queue_rooms_seed_long
+-- A draw that can be guessed.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 31)::bytea FROM schedules;
+
+-- name: queue_rooms_counters_agree__called
+-- Somebody was called whose number nobody has.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, called)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
+
+-- name: queue_rooms_counters_agree__joined
+-- More have joined than there are numbers.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, joined)
+SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
+
+-- name: queue_rooms_counters_agree__lobby
+-- More were drawn among than there are numbers.
+INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, lobby_size)
+SELECT schedule_id, 'lobby', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
+
+-- name: queue_gaps_pkey
+-- Two gaps of one epoch.
+INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
+SELECT schedule_id, 1, 1, 2, clock_timestamp() FROM schedules, generate_series(1, 2);
+
+-- name: queue_gaps_forward
+-- A gap that ends before it begins.
+INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
+SELECT schedule_id, 1, 2, 1, clock_timestamp() FROM schedules;
+
+-- name: queue_joins_pkey
+-- Two rows of a journal with one id.
+INSERT INTO queue_joins (schedule_id, join_id, numbers, accounts)
+OVERRIDING SYSTEM VALUE
+SELECT schedule_id, 1, '{1}', decode(repeat('00', 16), 'hex') FROM schedules, generate_series(1, 2);
+
+-- name: queue_joins_agree
+-- A number without its account.
+INSERT INTO queue_joins (schedule_id, numbers, accounts)
+SELECT schedule_id, '{1,2}', decode(repeat('00', 16), 'hex') FROM schedules;
+
+-- name: queue_admissions_pkey
+-- Two people let in with one number.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1
+  FROM schedules, generate_series(1, 2);
+
+-- name: queue_admissions_in_turn
+-- Somebody who was let in before their turn.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT schedule_id, 1, gen_random_uuid(), 2, 1, clock_timestamp(), clock_timestamp(), 1, 1 FROM schedules;
+
+-- name: queue_admissions_within_cap
+-- One more than there is room for.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 2, 1 FROM schedules;
+
+-- name: queue_admissions_ended_agrees
+-- Somebody who is out, and nobody knows why.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
+                              ended_at)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp()
+  FROM schedules;
+
+-- name: queue_admissions_ended_by_known
+-- A reason that nobody knows.
+INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
+                              ended_at, ended_by)
+SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp(), 'mood'
+  FROM schedules;
+
+-- name: queue_leavers_pkey
+-- Two entries of a room with one id.
+INSERT INTO queue_leavers (schedule_id, entry_id, until_at, numbers)
+OVERRIDING SYSTEM VALUE
+SELECT schedule_id, 1, now(), '{1}' FROM schedules, generate_series(1, 2);
+
+-- name: queue_leavers_names_somebody
+-- Nobody who has left.
+INSERT INTO queue_leavers (schedule_id, until_at, numbers) SELECT schedule_id, now(), '{}' FROM schedules;
+
+-- name: schedule_buyers_pkey
+-- Two rows of one person in one schedule.
+INSERT INTO schedule_buyers (schedule_id, user_id, struck_at)
+SELECT schedule_id, user_id, struck_at FROM schedule_buyers LIMIT 1;
+
+-- name: schedule_buyers_counts
+-- Less than nothing.
+UPDATE schedule_buyers SET strikes = -1;
+
+-- name: schedule_buyers_counts__sold
+-- Fewer seats than none.
+UPDATE schedule_buyers SET sold_seats = -1;
+
+-- name: closed_reservations_pkey
+-- One row of the list twice.
+INSERT INTO closed_reservations SELECT * FROM closed_reservations LIMIT 1;
+
+-- name: reservations_archive_pkey
+-- One reservation archived twice.
+INSERT INTO reservations_archive
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, closed_at, amount_minor,
+       closed_by, status, currency, seat_ids, idempotency_key || n, fingerprint
+  FROM reservations, generate_series(1, 2) n WHERE idempotency_key = 'k5';
+
+-- name: reservations_archive_key_unique
+-- One key for two archived reservations.
+INSERT INTO reservations_archive
+SELECT schedule_id, gen_random_uuid(), user_id, created_at, expires_at, closed_at, closed_at, amount_minor,
+       closed_by, status, currency, seat_ids, idempotency_key, fingerprint
+  FROM reservations, generate_series(1, 2) n WHERE idempotency_key = 'k5';
+
+-- name: reservations_archive_is_over
+-- A hold in the archive.
+INSERT INTO reservations_archive
+SELECT schedule_id, reservation_id, user_id, created_at, expires_at, closed_at, closed_at, amount_minor,
+       closed_by, 'HELD', currency, seat_ids, idempotency_key, fingerprint
+  FROM reservations WHERE idempotency_key = 'k5';
+
+-- name: queue_archive_pkey
+-- One record archived twice.
+INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
+SELECT '00000000-0000-7000-8000-0000000000aa', 'join', 1, now(), '{}' FROM generate_series(1, 2);
+
+-- name: queue_archive_kind_known
+-- A record of a kind that nobody knows.
+INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
+VALUES ('00000000-0000-7000-8000-0000000000aa', 'poll', 1, now(), '{}');
+
+-- name: archive_progress_pkey
+-- Two words on how far the archive has come.
+INSERT INTO archive_progress (kind, passed_at, closed_before)
+SELECT 'reservations', now(), now() FROM generate_series(1, 2);
+
+-- name: schedules_return_delay_bounded
+-- Seats that never come back.
+UPDATE schedules SET seats_return_delay_max_s = 86400;

@@ -1,0 +1,232 @@
+"""A draw with a crowd that follows: everybody hears their place, and nobody else waits for that."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from boxoffice.http.streams import Streams, Subscriber, limits_of
+from boxoffice.settings import Settings
+from boxoffice.waiting_room import followers as module
+from boxoffice.waiting_room.engine.shuffle import place_of
+from boxoffice.waiting_room.followers import Followers
+from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.rules import Counters, Mode, Room
+from boxoffice.waiting_room.tickets import Ticket
+from tests.integration.waiting_room.conftest import START_S
+
+CROWD = 500
+CALLED = 40
+SEED = b"s" * 32
+
+
+class Wire(asyncio.Transport):
+    """The far end of a stream: what was written to it, and whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, Any]] = []
+        self.is_closed = False
+        self.is_broken = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Have no buffer."""
+
+    def write(self, data: Any) -> None:
+        """Take messages apart."""
+        if self.is_broken:
+            raise RuntimeError("as if the loop had refused it")
+        for block in bytes(data).decode().split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+            if "event" in fields:
+                self.events.append((fields["event"], msgspec.json.decode(fields["data"])))
+
+    def close(self) -> None:
+        """End it."""
+        self.is_closed = True
+
+    def abort(self) -> None:
+        """End it."""
+        self.is_closed = True
+
+    def named(self, name: str) -> list[Any]:
+        """The data of its events of one kind."""
+        return [data for kind, data in self.events if kind == name]
+
+
+class Lobby:
+    """A lobby and its followers, in memory: Valkey and PostgreSQL say what the test says."""
+
+    def __init__(self) -> None:
+        settings = Settings().replace(streams_max=10_000)
+        self.rooms = Rooms(settings, None, None)  # type: ignore[arg-type]
+        self.followers = Followers(
+            Streams(limits_of(settings.streams)), self.rooms, lambda: START_S + 9
+        )
+        self.schedule_id = uuid4()
+        self.wires: dict[int, Wire] = {}
+        self.subscribers: dict[int, Subscriber] = {}
+        self.says(Counters(epoch=1, joined=CROWD), None)
+
+    def says(self, counters: Counters, lobby_size: int | None, mode: Mode = Mode.LOBBY) -> None:
+        """Have the room be so from now on, without telling anybody."""
+        self.rooms._counters[self.schedule_id] = counters
+        self.rooms._rooms[self.schedule_id] = _room(self.schedule_id, lobby_size, mode)
+
+    def draw(self, size: int = CROWD) -> None:
+        """Draw, call the first ones, and tell it."""
+        self.says(Counters(epoch=1, joined=CROWD, called=CALLED), size)
+        self.followers.tell(self.schedule_id)
+
+    def switch_off(self) -> None:
+        """Switch the room off, and tell it."""
+        del self.rooms._rooms[self.schedule_id]
+        self.followers.tell(self.schedule_id)
+
+    def follow(self, number: int) -> Wire:
+        """Have the owner of a number follow."""
+        room = self.rooms.get(self.schedule_id)
+        assert room is not None
+        ticket = Ticket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
+        stream = self.followers.follow(room, ticket)
+        self.wires[number] = Wire()
+        opened = stream.channel.streams.open(stream, self.wires[number], b"", "")
+        self.subscribers[number] = opened
+        return self.wires[number]
+
+    def told(self) -> int:
+        """How many have heard of their place since the draw."""
+        return sum(
+            any(one["place"] is not None for one in wire.named("standing"))
+            for wire in self.wires.values()
+        )
+
+    async def all_told(self, sizes: list[int] | None = None) -> None:
+        """Turn the loop until everything is said; `sizes` gets how many heard of it in each turn."""
+        before = self.told()
+        for _ in range(2 * CROWD):
+            await asyncio.sleep(0)
+            now = self.told()
+            if sizes is not None:
+                sizes.append(now - before)
+            before = now
+            topic = self.followers._topics.get(self.schedule_id)
+            if topic is None or not (topic.to_place or topic.channel._waiting):
+                return
+        raise AssertionError("it never came to an end")
+
+
+def _room(schedule_id: UUID, lobby_size: int | None, mode: Mode) -> Room:
+    return Room(
+        schedule_id=schedule_id, mode=mode, is_paused=False, is_closed=False, rate_per_s=10.0,
+        inside_max=10, inside_s=60, grace_s=30, opens_at=START_S, seed=SEED, lobby_size=lobby_size,
+        epoch=1, numbers_to=CROWD, joined=CROWD, called=0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def lobby() -> Lobby:
+    """A lobby before its draw, and a crowd that follows it."""
+    made = Lobby()
+    for number in range(1, CROWD + 1):
+        made.follow(number)
+    return made
+
+
+def check(lobby: Lobby, numbers: Iterator[int] | range, size: int = CROWD) -> None:
+    """Everybody heard their place once, then how far the line is; who was called heard that once."""
+    for number in numbers:
+        wire, place = lobby.wires[number], place_of(SEED, size, number)
+        first, last = wire.named("standing")
+        assert (first["place"], last["place"]) == (None, place)
+        assert last["position"] == max(0, place - CALLED)
+        assert wire.named("turn") == ([{"come_within_s": 30}] if place <= CALLED else [])
+        assert [one["called"] for one in wire.named("line")] == [CALLED]
+        kinds = [kind for kind, _ in wire.events]
+        assert kinds.index("line") > kinds.index("standing", 1)
+
+
+async def test_a_draw_is_told_by_and_by(lobby: Lobby) -> None:
+    lobby.draw()
+    assert lobby.told() == 0
+    sizes: list[int] = []
+    await lobby.all_told(sizes)
+    assert max(sizes) <= module._PLACED_AT_ONCE
+    check(lobby, range(1, CROWD + 1))
+
+
+async def test_all_at_once_is_noticed(lobby: Lobby, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the one before: the same measure, with the bound taken away."""
+    bound = module._PLACED_AT_ONCE
+    monkeypatch.setattr(module, "_PLACED_AT_ONCE", CROWD)
+    lobby.draw()
+    sizes: list[int] = []
+    await lobby.all_told(sizes)
+    assert max(sizes) > bound
+
+
+async def test_who_goes_and_who_comes_meanwhile(lobby: Lobby) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    lobby.draw()
+    await asyncio.sleep(0)
+    left = rng.sample(range(1, CROWD + 1), CROWD // 3)
+    for number in left:
+        lobby.subscribers[number].lost()
+    heard = {number: len(lobby.wires[number].events) for number in left}
+    newcomer = lobby.follow(left[0])
+    late = lobby.follow(CROWD + 1)
+    await lobby.all_told()
+    check(lobby, iter(set(range(1, CROWD + 1)) - set(left)))
+    assert all(len(lobby.wires[number].events) == heard[number] for number in left[1:])
+    for number, wire in ((left[0], newcomer), (CROWD + 1, late)):
+        (standing,) = wire.named("standing")
+        assert standing["place"] == place_of(SEED, CROWD, number)
+        assert bool(wire.named("turn")) == (standing["place"] <= CALLED)
+    topic = lobby.followers._topics[lobby.schedule_id]
+    readers = [reader for one in topic.by_place.values() for reader in one]
+    assert len(readers) == len(topic.channel) == CROWD - len(left) + 2
+
+
+async def test_one_that_cannot_be_written_to_keeps_nobody_from_hearing(lobby: Lobby) -> None:
+    broken = lobby.wires[7]
+    broken.is_broken = True
+    lobby.draw()
+    await lobby.all_told()
+    assert broken.is_closed
+    check(lobby, iter(set(range(1, CROWD + 1)) - {7}))
+
+
+async def test_a_room_that_is_switched_off_meanwhile_calls_everybody(lobby: Lobby) -> None:
+    lobby.draw()
+    await asyncio.sleep(0)
+    assert 0 < lobby.told() < CROWD
+    lobby.switch_off()
+    for wire in lobby.wires.values():
+        assert wire.events[-1] == ("turn", {"come_within_s": 0})
+        assert wire.is_closed
+    heard = [len(wire.events) for wire in lobby.wires.values()]
+    for _ in range(CROWD):
+        await asyncio.sleep(0)
+    assert [len(wire.events) for wire in lobby.wires.values()] == heard
+    assert not lobby.followers._topics
+
+
+async def test_a_change_of_the_draw_meanwhile_begins_anew(lobby: Lobby) -> None:
+    lobby.draw()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    told = lobby.told()
+    assert 0 < told < CROWD
+    lobby.draw(CROWD - 100)
+    sizes: list[int] = []
+    for wire in lobby.wires.values():
+        wire.events = [one for one in wire.events if one[1].get("place") is None]
+    await lobby.all_told(sizes)
+    assert max(sizes) <= module._PLACED_AT_ONCE
+    check(lobby, range(1, CROWD + 1), CROWD - 100)

@@ -1,0 +1,238 @@
+"""What a room must outlive: a cap that is changed while people are called, leaders that were away, and
+admissions that are late.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from boxoffice.errors import Overloaded, QueueRoomLimit, QueueTicketExpired
+from boxoffice.platform.postgres.database import Database
+from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine.line import Claim, Places, keys_of
+from boxoffice.waiting_room.rules import Mode, RoomChange, State
+from tests.integration.waiting_room.conftest import MakePod, Queue, build_pod, close_pod
+from tests.support.hall import open_hall
+
+
+async def lose(queue: Queue) -> None:
+    """Empty Valkey of this line; other tests may have theirs there."""
+    await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
+
+
+async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
+    queue: Queue,
+) -> None:
+    await queue.set(inside_max=2)
+    early = [await queue.join() for _ in range(2)]
+    await queue.beat(seconds=1)
+    await queue.set(inside_max=5)
+    late = [await queue.join() for _ in range(3)]
+    await queue.beat(seconds=1)
+
+    said = [await queue.ask(person) for person in [*late, *early]]
+    assert [one.state for one in said] == [State.ADMITTED] * 5
+
+
+async def test_a_leader_that_was_away_puts_everybody_on_record_who_is_out(
+    queue: Queue, make_pod: MakePod
+) -> None:
+    first = await queue.join()
+    await queue.beat(seconds=1)
+    assert (await queue.ask(first)).state is State.ADMITTED
+    await queue.leave(first)
+    await queue.beat()
+
+    other = await make_pod()
+    await queue.pod.lease.release()
+    await other.refresh(queue.schedule_id)
+    await lose(queue)
+    await other.beat(queue.schedule_id, 3)
+    await queue.pod.refresh(queue.schedule_id)
+    second = await queue.join()
+    queue.clock.pass_(1)
+    await other.beat(queue.schedule_id)
+    await queue.pod.refresh(queue.schedule_id)
+    assert (await queue.ask(second)).state is State.ADMITTED
+    await queue.leave(second)
+
+    await other.lease.release()
+    await queue.beat(2)
+    open_ones = await queue.pod.db.fetch(
+        "SELECT number FROM queue_admissions WHERE ended_at IS NULL"
+    )
+    assert open_ones == []
+
+
+async def test_what_a_replaced_leader_still_makes_of_an_empty_server_gives_no_number_twice(
+    queue: Queue, make_pod: MakePod
+) -> None:
+    paused = queue.pod
+    begun, token = queue.known, paused.lease.token
+    assert token is not None
+    other = await make_pod()
+    await paused.lease.release()
+    await other.refresh(queue.schedule_id)
+    await lose(queue)
+    await other.beat(queue.schedule_id, 3)
+    given = [await queue.join(pod=other) for _ in range(3)]
+    numbers = {(await queue.ask(one, other)).number for one in given}
+    await other.beat(queue.schedule_id)
+
+    await lose(queue)
+    # As far as it had come when it was stopped: the line of an epoch that is over.
+    stale = msgspec.structs.replace(begun, joined=begun.numbers_to - 1)
+    await paused.line.rebuild(stale, token, int(queue.clock() * 1000), [], [])
+    await other.beat(queue.schedule_id, 3)
+    newcomers = [await queue.join(pod=other) for _ in range(5)]
+    assert numbers.isdisjoint([(await queue.ask(one, other)).number for one in newcomers])
+
+
+async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue) -> None:
+    person = await queue.join()
+    await queue.beat(seconds=1)
+    ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
+    claim = Claim(person, ticket.number, ticket.number, ticket.epoch)
+    said = await queue.pod.line.enter(queue.known, int(queue.clock() * 1000), [claim])
+    insider = said.entries[0].insider
+    assert insider is not None
+    await lose(queue)
+    await queue.beat(3, seconds=1)
+
+    # The process that let them in was stopped until now.
+    late = queue.schedule_id, said.epoch, said.called, said.now_ms, [insider]
+    assert await queue.pod.store.admit(*late) is None
+    assert await queue.pod.store.insiders(queue.schedule_id, said.now_ms) == []
+    assert (await queue.ask(person)).state is State.ADMITTED
+
+
+async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_record_who_left(
+    queue: Queue,
+) -> None:
+    person = await queue.join()
+    old_ticket = queue.tickets[person]
+    await queue.beat(seconds=1)
+    assert (await queue.ask(person)).state is State.ADMITTED
+    await lose(queue)
+    await queue.beat(3, seconds=1)
+    assert (await queue.ask(person)).state is State.ADMITTED
+    queue.clock.pass_(1)
+    await queue.leave(person)
+
+    queue.tickets[person] = old_ticket
+    with pytest.raises(QueueTicketExpired):
+        await queue.ask(person)
+
+
+async def test_no_room_is_opened_that_processes_would_not_know_of(
+    queue: Queue, db: Database, settings: Settings
+) -> None:
+    settings = settings.replace(queue_rooms_max=1)
+    pod = await build_pod(settings, queue.clock, {})
+    other = await open_hall(db, seats=4, people=2)
+    try:
+        with pytest.raises(Overloaded):
+            await pod.room.configure(
+                other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO)
+            )
+        await queue.set(mode=Mode.OFF)
+        await pod.room.configure(other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO))
+        assert pod.rooms.get(other.schedule_id) is not None
+    finally:
+        await close_pod(pod)
+
+
+async def test_an_organizer_leaves_rooms_for_the_others(
+    queue: Queue, db: Database, settings: Settings
+) -> None:
+    settings = settings.replace(queue_rooms_per_organizer_max=1)
+    pod = await build_pod(settings, queue.clock, {})
+    mine, theirs = [await open_hall(db, seats=1, people=1) for _ in range(2)]
+    await db.fetch(
+        "UPDATE concerts SET organizer_id = $1 WHERE concert_id = $2",
+        queue.organizer_id,
+        mine.schedule_id,
+    )
+    change = RoomChange(mode=Mode.FIFO)
+    try:
+        with pytest.raises(QueueRoomLimit):
+            await pod.room.configure(queue.organizer_id, mine.schedule_id, change)
+        # What is open may be changed, and others have rooms of their own.
+        await pod.room.configure(queue.organizer_id, queue.schedule_id, change)
+        await pod.room.configure(theirs.schedule_id, theirs.schedule_id, change)
+        await queue.set(mode=Mode.OFF)
+        racing = await asyncio.gather(
+            pod.room.configure(queue.organizer_id, mine.schedule_id, change),
+            pod.room.configure(queue.organizer_id, queue.schedule_id, change),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(one, QueueRoomLimit) for one in racing) == 1
+    finally:
+        await close_pod(pod)
+
+
+async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
+    queue: Queue, db: Database
+) -> None:
+    async with db.writing() as connection:
+        await connection.execute(
+            "UPDATE schedules SET starts_at = clock_timestamp() - interval '2 days',"
+            " sale_opens_at = clock_timestamp() - interval '3 days',"
+            " sale_closes_at = NULL WHERE schedule_id = $1",
+            queue.schedule_id,
+        )
+    await queue.pod.rooms.read_rooms()
+    assert queue.pod.rooms.get(queue.schedule_id) is None
+
+
+async def test_who_stands_in_line_again_keeps_that_place_when_the_line_is_lost(
+    queue: Queue,
+) -> None:
+    await queue.set(inside_max=1)
+    person = await queue.join()
+    await queue.beat(seconds=1)
+    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.leave(person)
+    other = await queue.join()
+    await queue.beat(2, seconds=1)
+    assert (await queue.ask(other)).state is State.ADMITTED
+    await queue.join(person)
+    number = (await queue.ask(person)).number
+    await queue.pod.journal.flush()
+
+    await lose(queue)
+    await queue.beat(2)
+    again = await queue.ask(person)
+    assert (again.state, again.number) == (State.WAITING, number)
+    assert (await queue.ask(person)).number == number
+
+
+async def test_a_long_rebuilding_is_not_taken_over(
+    queue: Queue, make_pod: MakePod, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await make_pod()
+    await other.refresh(queue.schedule_id)
+    joins = queue.pod.store.joins
+    begun = asyncio.Event()
+
+    async def slow_joins(schedule_id: UUID) -> AsyncIterator[Places]:
+        begun.set()
+        await asyncio.sleep(1.5 * settings.waiting_room.queue_lease_ms / 1000)
+        async for places in joins(schedule_id):
+            yield places
+
+    monkeypatch.setattr(queue.pod.store, "joins", slow_joins)
+    await lose(queue)
+    beat = asyncio.create_task(queue.pod.leader.beat())
+    await begun.wait()
+    led = []
+    while not beat.done():
+        led.append(await other.leader.beat())
+        await asyncio.sleep(0.05)
+    assert led
+    assert not any(led)
+    await queue.beat()
+    assert queue.known.epoch == 2

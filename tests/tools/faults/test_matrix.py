@@ -1,0 +1,71 @@
+"""The table of faults: described, on its page, and divided as asked."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from faults.matrix import Observations, trials_of
+from faults.result import Result
+from faults.rows import ALL
+from faults.runner import chosen, rounds, take
+
+PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
+
+
+def test_the_page_has_every_row_and_no_other() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(row.name for row in ALL)
+
+
+def test_every_row_has_its_measured_line_on_the_page() -> None:
+    told = re.findall(r"^\| `(\w+)` \(\d+\) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(row.name for row in ALL)
+
+
+def test_every_row_says_what_it_does_and_what_it_expects() -> None:
+    assert len({row.name for row in ALL}) == len(ALL)
+    for row in ALL:
+        assert row.does, row.name
+        assert row.expects, row.name
+        assert 1 <= row.quick_trials <= row.trials
+
+
+def test_a_share_of_the_trials_is_never_none_and_never_more_than_all() -> None:
+    for row in ALL:
+        assert trials_of(row, 1.0, is_quick=False) == row.trials
+        assert trials_of(row, 0.0, is_quick=False) == row.quick_trials
+        assert trials_of(row, 1.0, is_quick=True) == row.quick_trials
+
+
+@pytest.mark.parametrize(("trials", "size"), [(1, 30), (30, 30), (31, 30), (150, 25), (7, 3)])
+def test_rounds_have_all_trials_and_none_is_too_long(trials: int, size: int) -> None:
+    shares = rounds(trials, size)
+    assert sum(shares) == trials
+    assert max(shares) <= size
+    assert max(shares) - min(shares) <= 1
+
+
+def test_an_unknown_row_is_named() -> None:
+    with pytest.raises(KeyError, match="no_such_row"):
+        chosen(ALL, ["no_such_row"])
+
+
+@pytest.mark.parametrize("rounds_seen", [(0.7, 0.95), (0.95, 0.7)])
+@pytest.mark.parametrize(
+    ("name", "worst"),
+    [
+        ("goodput_share", 0.7),
+        ("deaf_goodput_share_min", 0.7),
+        ("goodput_kept_percent", 0.7),
+        ("accepted_p99_ms", 0.95),
+    ],
+)
+def test_of_several_rounds_the_worst_figure_counts(
+    rounds_seen: tuple[float, float], name: str, worst: float
+) -> None:
+    result, both = Result(name="overload", part="clients"), Observations()
+    for figure in rounds_seen:
+        take(result, Observations(figures={name: figure}))
+        both.add(Observations(figures={name: figure}))
+    assert result.figures == both.figures == {name: worst}

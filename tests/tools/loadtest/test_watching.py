@@ -1,0 +1,109 @@
+"""What the kernel says about processes, and a process that is held to a share of a core."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from boxoffice.settings import Settings
+from boxoffice_loadtest.analysis import rules
+from boxoffice_loadtest.measurement import processes
+from boxoffice_loadtest.measurement.sampler import Sampler
+from boxoffice_loadtest.runner import quota
+from tests.tools.loadtest import samples
+
+BUSY = "import time\nwhile True:\n    sum(range(10_000))\n"
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    """A process that takes all the CPU that it gets."""
+    process = subprocess.Popen([sys.executable, "-c", BUSY])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def _cores(pid: int, seconds: float) -> float:
+    children = processes.children_of_all()
+    before, began = processes.usage(pid, children).cpu_s, time.monotonic()
+    time.sleep(seconds)
+    return (processes.usage(pid, children).cpu_s - before) / (time.monotonic() - began)
+
+
+def test_a_busy_process_is_seen(busy: int) -> None:
+    time.sleep(0.2)
+    assert _cores(busy, 1.0) > 0.2
+    seen = processes.usage(busy, processes.children_of_all())
+    assert 3 < seen.memory_mib < 200
+    assert busy in processes.children_of_all()[os.getpid()]
+
+
+def test_a_process_that_is_gone_uses_nothing() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert processes.usage(process.pid, {}) == processes.Usage(0.0, 0.0)
+
+
+def test_our_own_usage_leaves_out_what_we_started(busy: int) -> None:
+    before, began = processes.own_usage().cpu_s, time.monotonic()
+    time.sleep(1.0)
+    assert processes.own_usage().cpu_s - before < 0.5 * (time.monotonic() - began)
+    assert busy
+
+
+def test_a_share_is_kept_where_the_kernel_gives_a_quota_and_else_not_claimed(busy: int) -> None:
+    with quota.held([busy], 0.3) as held:
+        used = _cores(busy, 2.0)
+        if held.way == quota.QUOTA:
+            assert held.share == 0.3
+            assert used < 0.36
+        else:
+            assert held.share == 1.0
+            assert len(os.sched_getaffinity(busy)) == 1
+    assert len(os.sched_getaffinity(busy)) == processes.cores()
+    if held.way == quota.QUOTA:
+        assert _cores(busy, 1.0) > used
+
+
+def test_without_any_means_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, busy: int) -> None:
+    monkeypatch.setattr(quota, "_group", lambda pid: None)
+    with quota.held([busy], 0.3) as held:
+        assert (held.way, held.share) == (quota.AFFINITY, 1.0)
+        assert len(os.sched_getaffinity(busy)) == 1
+    monkeypatch.setattr(quota, "_pin", lambda pids: {})
+    with quota.held([busy], 0.3) as held:
+        assert (held.way, held.share) == (quota.NOTHING, 1.0)
+
+
+def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: int) -> None:
+    began = time.monotonic()
+    with Sampler(settings, lambda: {"api": [busy], "harness": [os.getpid()]}, began) as sampler:
+        time.sleep(3.3)
+    assert len(sampler.samples) >= 2
+    one = sampler.samples[-1]
+    assert one.cores["api"] > 0.1
+    assert one.memory_mib["api"] > 3
+    assert one.database["connections"] >= 0
+    assert one.database["commits"] > 0
+    assert one.valkey["commands"] >= 0
+    assert one.busy is not None
+    assert 0.9 < one.seconds < 2
+
+
+def test_servers_that_are_away_are_left_out() -> None:
+    away = Settings.of(
+        database_url="postgresql://nobody@127.0.0.1:1/none", valkey_url="redis://127.0.0.1:1"
+    )
+    with Sampler(away, dict, time.monotonic()) as sampler:
+        time.sleep(1.5)
+    assert [(one.database, one.valkey) for one in sampler.samples[:1]] == [({}, {})]
+    assert sampler.failures
+
+
+def test_others_are_what_is_busy_and_not_ours() -> None:
+    assert rules.others([samples.sample(1.0, busy=0.75)], 2) == pytest.approx(0.5)
+    assert rules.others([samples.sample(1.0, busy=0.1)], 2) == 0
