@@ -24,7 +24,7 @@ from boxoffice.backoffice import routes as backoffice_routes
 from boxoffice.backoffice.service import Backoffice
 from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.batching import GroupCommit
-from boxoffice.batching import Limits as BatchLimits
+from boxoffice.batching.limits import batch_limits
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
@@ -35,7 +35,6 @@ from boxoffice.http.api.routing import Router
 from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability.access_log import AccessLog, InFlight
-from boxoffice.observability.logs import log
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.handlers import ChargeHandler, PayHandler
 from boxoffice.payments.provider import PaymentProvider
@@ -43,7 +42,7 @@ from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.concurrency.background import Background
-from boxoffice.platform.concurrency.tasks import cancel_and_wait, raise_if_cancelled
+from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
@@ -80,47 +79,11 @@ from boxoffice.waiting_room.tickets import Tickets
 from boxoffice.web import routes as web_routes
 
 VERSION = version("boxoffice")
-# What a process keeps up to date has this long to stop.
-_END_WITHIN_S = 3.0
-# What ended by a bug begins anew so much later.
-_AGAIN_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
-class Queue:
-    """The waiting room of this process: its use cases, what it knows by heart, and its leader."""
-
-    service: WaitingRoom
-    rooms: Rooms
-    leader: queue_leader.Leader
-    journal: JoinJournal
-
-
-@dataclass(frozen=True)
-class Application:
-    """One process's worth of the shop: the services for commands, the ASGI application for HTTP."""
-
-    asgi: "falcon.asgi.App[Any, Any]"
-    metrics: "falcon.asgi.App[Any, Any]"
-    lane: Lane
-    streams: Streams
-    in_flight: InFlight
-    accounts: Accounts
-    catalog: Catalog
-    seat_maps: SeatMaps
-    seat_change_bus: SeatChangeBus
-    clock: DatabaseClock
-    reservations: Reservations
-    payments: Payments
-    sales_stats: SalesStats
-    queue: Queue
-    group_commit: GroupCommit
-    document: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Servers:
-    """What every room shares: the servers and the work that is under way with them."""
+class Infrastructure:
+    """What every module uses: the clients of PostgreSQL and Valkey, and the work in progress."""
 
     db: Database
     valkey: Valkey
@@ -129,222 +92,223 @@ class _Servers:
     background: Background
 
 
-def _servers(settings: Settings) -> _Servers:
-    """Return clients that have not connected yet."""
-    db = Database(settings)
-    return _Servers(
-        db,
-        Valkey(settings.valkey),
-        DatabaseClock(db.now_s),
-        GroupCommit(batch_limits(settings)),
-        Background(),
-    )
+@dataclass(frozen=True)
+class SeatServices:
+    """The seats of this process: their state in memory, and the messages about changes."""
+
+    maps: SeatMaps
+    change_bus: SeatChangeBus
+    publisher: SeatChangePublisher
+
+
+@dataclass(frozen=True)
+class WaitingRoomServices:
+    """The waiting rooms of this process: use cases, cached state, leader and join writer."""
+
+    service: WaitingRoom
+    rooms: Rooms
+    leader: queue_leader.Leader
+    journal: JoinJournal
+
+
+@dataclass(frozen=True)
+class Services:
+    """The use cases of every module."""
+
+    accounts: Accounts
+    catalog: Catalog
+    seats: SeatServices
+    waiting_room: WaitingRoomServices
+    reservations: Reservations
+    payments: Payments
+    sales_stats: SalesStats
+    backoffice: Backoffice
+    audit_runs: AuditRuns
+    activity_log: ActivityLog
+
+
+@dataclass(frozen=True)
+class Http:
+    """The HTTP side: the applications, the fast path, the streams and the access log."""
+
+    asgi: "falcon.asgi.App[Any, Any]"
+    metrics: "falcon.asgi.App[Any, Any]"
+    lane: Lane
+    streams: Streams
+    access_log: AccessLog
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything that one process runs."""
+
+    settings: Settings
+    infrastructure: Infrastructure
+    services: Services
+    http: Http
 
 
 @asynccontextmanager
 async def open_application(
     settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
 ) -> AsyncIterator[Application]:
-    """Connect, put the parts together, keep them up to date, and take them apart in the reverse order.
+    """Connect, run the background tasks, and at the end drain and disconnect; for a serving process.
 
-    For a process that serves. Raises `SettingsInvalid` where the database lacks this release's schema,
-    and what connecting raises.
+    Raises `SettingsInvalid` where the database lacks this release's schema, and what connecting raises.
     """
-    servers = _servers(settings)
+    application = compose(settings, providers)
     async with (
-        _composed(settings, servers, providers or {}) as application,
-        _refreshing(settings, servers, application),
-        _drained(settings, servers, application),
+        _connected(application),
+        supervised(_background_tasks(application)),
+        _drained(application),
     ):
         yield application
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Application]:
-    """Connect and put the parts together for a command: nothing runs beside it, and it never leads.
+    """Connect without background tasks, for a command: caches stay as they were when it was opened.
 
-    What it knows by heart is from when it was opened. Raises what `open_application` raises.
+    Raises what `open_application` raises.
     """
-    servers = _servers(settings)
-    async with (
-        _composed(settings, servers, {}) as application,
-        _drained(settings, servers, application),
-    ):
+    application = compose(settings)
+    async with _connected(application), _drained(application):
         yield application
 
 
-@asynccontextmanager
-async def _composed(
-    settings: Settings, servers: _Servers, providers: Mapping[str, PaymentProvider]
-) -> AsyncIterator[Application]:
-    try:
-        await servers.db.open()
-        await require_current(servers.db)
-        await servers.clock.synchronize()
-        application = _compose(settings, servers, providers)
-        await application.accounts.ensure_key()
-        await application.queue.rooms.read_rooms()
-        try:
-            yield application
-        finally:
-            application.accounts.close()
-    finally:
-        await servers.valkey.close()
-        await servers.db.close()
+def describe() -> dict[str, Any]:
+    """Return the OpenAPI document; nothing is connected to."""
+    settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
+    return compose(settings).http.document
 
 
-@asynccontextmanager
-async def _drained(
-    settings: Settings, servers: _Servers, application: Application
-) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        await _drain(settings, servers, application.seat_change_bus, application.queue.journal)
-        application.lane.access_log.write()
-
-
-@asynccontextmanager
-async def _refreshing(
-    settings: Settings, servers: _Servers, application: Application
-) -> AsyncIterator[None]:
-    """Keep what a process knows by heart up to date for as long as it runs."""
-    work = {
-        "clock": servers.clock.keep_synchronized,
-        "standby": StandbyMonitor(
-            servers.db, settings.database.standby_check_interval_ms / 1000
-        ).run,
-        "token_keys": application.accounts.tokens.keep_fresh,
-        "seat_change_bus": application.seat_change_bus.run,
-        "sales_stats": application.sales_stats.run,
-        "queue_rooms": application.queue.rooms.keep_fresh,
-        "queue_leader": application.queue.leader.run,
-        "queue_journal": application.queue.journal.run,
-    }
-    tasks = [asyncio.create_task(keep(name, run), name=name) for name, run in work.items()]
-    try:
-        yield
-    finally:
-        await _end(tasks)
-
-
-async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run what is to run until it is cancelled; where a bug ends it, say so and begin it anew."""
-    while True:
-        try:
-            await run()
-        except Exception as error:
-            log.error("task_failed", task=name, exc_info=error)
-            raise_if_cancelled()  # What went wrong meanwhile stands in the place of its end.
-        else:
-            raise_if_cancelled()
-            log.error("task_ended", task=name)
-        await asyncio.sleep(_AGAIN_AFTER_S)
-
-
-async def _end(tasks: "list[asyncio.Task[None]]") -> None:
-    """Cancel `tasks`; one that does not end keeps no process from stopping."""
-    left = await cancel_and_wait(tasks, _END_WITHIN_S)
-    if left:
-        log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in left))
-
-
-async def _drain(
-    settings: Settings, servers: _Servers, seat_change_bus: SeatChangeBus, journal: JoinJournal
-) -> None:
-    """Let what was begun come to its end, within the time that a process has for it."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(settings.server.drain_timeout_ms / 1000):
-            await servers.group_commit.close()
-            await servers.background.finish()
-            await seat_change_bus.finish()
-            # Tickets say the same: a process that cannot write it stops all the same.
-            with contextlib.suppress(Exception):
-                await journal.flush()
-
-
-def _compose(
-    settings: Settings, servers: _Servers, providers: Mapping[str, PaymentProvider]
+def compose(
+    settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
 ) -> Application:
-    accounts = _accounts(settings, servers)
-    clock = servers.clock
-    seat_maps = SeatMaps(
-        settings.seats, SeatStore(servers.db), now=clock.now, uncertainty_s=clock.uncertainty_s
+    """Return the parts of a process, not yet connected."""
+    infrastructure = _infrastructure(settings)
+    traffic_counter = TrafficCounter(
+        infrastructure.clock.now, settings.sales_stats.sales_stats_schedules_max
     )
-    seat_change_bus = SeatChangeBus(servers.valkey, seat_maps)
-    publisher = SeatChangePublisher(seat_maps, seat_change_bus)
-    catalog = Catalog(settings, CatalogStore(servers.db), seat_maps)
-    queue = _queue(settings, servers, accounts, seat_maps)
-    reservations = _reservations(settings, servers, seat_maps, publisher, queue.service)
-    payments = _payments(settings, servers, providers, seat_maps, publisher, queue.service)
-    dependencies = _route_dependencies(settings, accounts)
-    traffic_counter = TrafficCounter(clock.now, settings.sales_stats.sales_stats_schedules_max)
-    sales_stats = SalesStats(
-        settings.sales_stats,
-        SalesStatsStore(servers.db),
-        TrafficStore(servers.valkey),
-        traffic_counter,
-        clock.now,
-    )
-    streams = Streams(limits_of(settings.streams))
-    routes = [
-        *account_routes.routes(accounts, dependencies),
-        *catalog_routes.routes(catalog, seat_maps, dependencies, settings, streams),
-        *reservation_routes.routes(reservations, dependencies),
-        *payment_routes.routes(payments, seat_maps, dependencies),
-        *web_routes.routes(dependencies, clock.now),
-        *sales_stats_routes.routes(sales_stats, dependencies),
-        *backoffice_routes.routes(Backoffice(BackofficeStore(servers.db)), dependencies),
-        *audit_routes.routes(
-            AuditRuns(servers.db, settings.audit.audit_again_after_s), dependencies
-        ),
-        *activity_routes.routes(ActivityLog(ActivityStore(servers.db)), dependencies),
-        *queue_routes.routes(
-            queue.service, Followers(streams, queue.rooms, clock.now), dependencies
-        ),
-    ]
-    access_log = AccessLog(
-        InFlight(),
-        log_requests=settings.observability.log_requests,
-        listener=traffic_counter.record,
-    )
-    document = openapi.document(routes, VERSION)
-    return Application(
-        asgi_application(routes, access_log, document, settings.observability.metrics_token),
-        metrics_application(access_log, settings.observability.metrics_token),
-        Lane(routes, access_log),
-        streams,
-        access_log.in_flight,
-        accounts,
-        catalog,
-        seat_maps,
-        seat_change_bus,
-        clock,
-        reservations,
-        payments,
-        sales_stats,
-        queue,
-        servers.group_commit,
-        document,
+    services = _services(settings, infrastructure, traffic_counter, providers or {})
+    http = _http(settings, infrastructure, services, traffic_counter)
+    return Application(settings, infrastructure, services, http)
+
+
+@asynccontextmanager
+async def _connected(application: Application) -> AsyncIterator[None]:
+    infrastructure, services = application.infrastructure, application.services
+    try:
+        await infrastructure.db.open()
+        await require_current(infrastructure.db)
+        await infrastructure.clock.synchronize()
+        await services.accounts.ensure_key()
+        await services.waiting_room.rooms.read_rooms()
+        yield
+    finally:
+        services.accounts.close()
+        await infrastructure.valkey.close()
+        await infrastructure.db.close()
+
+
+def _background_tasks(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
+    infrastructure, services = application.infrastructure, application.services
+    check_interval_s = application.settings.database.standby_check_interval_ms / 1000
+    return {
+        "clock": infrastructure.clock.keep_synchronized,
+        "standby": StandbyMonitor(infrastructure.db, check_interval_s).run,
+        "token_keys": services.accounts.tokens.keep_fresh,
+        "seat_change_bus": services.seats.change_bus.run,
+        "sales_stats": services.sales_stats.run,
+        "queue_rooms": services.waiting_room.rooms.keep_fresh,
+        "queue_leader": services.waiting_room.leader.run,
+        "queue_journal": services.waiting_room.journal.run,
+    }
+
+
+@asynccontextmanager
+async def _drained(application: Application) -> AsyncIterator[None]:
+    """At the end, let pending work finish within the drain timeout."""
+    infrastructure, services = application.infrastructure, application.services
+    try:
+        yield
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(application.settings.server.drain_timeout_ms / 1000):
+                await infrastructure.group_commit.close()
+                await infrastructure.background.finish()
+                await services.seats.change_bus.finish()
+                # The queue tickets carry the same facts, so a failure here loses nothing.
+                with contextlib.suppress(Exception):
+                    await services.waiting_room.journal.flush()
+        application.http.access_log.write()
+
+
+def _infrastructure(settings: Settings) -> Infrastructure:
+    db = Database(settings)
+    return Infrastructure(
+        db=db,
+        valkey=Valkey(settings.valkey),
+        clock=DatabaseClock(db.now_s),
+        group_commit=GroupCommit(batch_limits(settings.batching)),
+        background=Background(),
     )
 
 
-def _accounts(settings: Settings, servers: _Servers) -> Accounts:
-    store = AccountStore(servers.db)
-    endings = Endings(servers.clock.now, store.endings)
-    tokens = TokenAuthority(settings.accounts, store.keys, servers.clock.now, endings)
-    return Accounts(settings, store, tokens, servers.valkey)
+def _services(
+    settings: Settings,
+    infrastructure: Infrastructure,
+    traffic_counter: TrafficCounter,
+    providers: Mapping[str, PaymentProvider],
+) -> Services:
+    db = infrastructure.db
+    accounts = _accounts(settings, infrastructure)
+    seats = _seats(settings, infrastructure)
+    waiting_room = _waiting_room(settings, infrastructure, accounts, seats)
+    return Services(
+        accounts=accounts,
+        catalog=Catalog(settings, CatalogStore(db), seats.maps),
+        seats=seats,
+        waiting_room=waiting_room,
+        reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
+        payments=_payments(settings, infrastructure, providers, seats, waiting_room.service),
+        sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
+        backoffice=Backoffice(BackofficeStore(db)),
+        audit_runs=AuditRuns(db, settings.audit.audit_again_after_s),
+        activity_log=ActivityLog(ActivityStore(db)),
+    )
 
 
-def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps: SeatMaps) -> Queue:
-    store = QueueStore(servers.db)
+def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
+    store, now = AccountStore(infrastructure.db), infrastructure.clock.now
+    tokens = TokenAuthority(settings.accounts, store.keys, now, Endings(now, store.endings))
+    return Accounts(settings, store, tokens, infrastructure.valkey)
+
+
+def _seats(settings: Settings, infrastructure: Infrastructure) -> SeatServices:
+    clock = infrastructure.clock
+    maps = SeatMaps(
+        settings.seats,
+        SeatStore(infrastructure.db),
+        now=clock.now,
+        uncertainty_s=clock.uncertainty_s,
+    )
+    change_bus = SeatChangeBus(infrastructure.valkey, maps)
+    return SeatServices(maps, change_bus, SeatChangePublisher(maps, change_bus))
+
+
+def _waiting_room(
+    settings: Settings, infrastructure: Infrastructure, accounts: Accounts, seats: SeatServices
+) -> WaitingRoomServices:
+    store = QueueStore(infrastructure.db)
     line = Line(
-        servers.valkey,
+        infrastructure.valkey,
         settings.waiting_room.queue_state_ttl_s,
         settings.waiting_room.queue_tick_max,
     )
     rooms = Rooms(settings.waiting_room, store, line)
-    now = servers.clock.now
+    now = infrastructure.clock.now
     tickets = Tickets(
         accounts.tokens,
         now,
@@ -352,22 +316,24 @@ def _queue(settings: Settings, servers: _Servers, accounts: Accounts, seat_maps:
         cached_max=settings.waiting_room.queue_tickets_cached_max,
     )
     journal = JoinJournal(store)
-    parts = Parts(store, line, rooms, tickets, journal, servers.group_commit, now)
-    service = WaitingRoom(settings.waiting_room, parts, seat_maps.layout, servers.background.start)
+    parts = Parts(store, line, rooms, tickets, journal, infrastructure.group_commit, now)
+    service = WaitingRoom(
+        settings.waiting_room, parts, seats.maps.layout, infrastructure.background.start
+    )
     lease = Lease(
-        LeaseStore(servers.db, queue_leader.ROLE, new_id()), settings.waiting_room.queue_lease_ms
+        LeaseStore(infrastructure.db, queue_leader.ROLE, new_id()),
+        settings.waiting_room.queue_lease_ms,
     )
     leader = queue_leader.Leader(
-        settings.waiting_room, lease, store, line, rooms, now, seat_maps.seats_left
+        settings.waiting_room, lease, store, line, rooms, now, seats.maps.seats_left
     )
-    return Queue(service, rooms, leader, journal)
+    return WaitingRoomServices(service, rooms, leader, journal)
 
 
 def _reservations(
     settings: Settings,
-    servers: _Servers,
-    seat_maps: SeatMaps,
-    publisher: SeatChangePublisher,
+    infrastructure: Infrastructure,
+    seats: SeatServices,
     queue: WaitingRoom,
 ) -> Reservations:
     cooldown = Cooldown(
@@ -375,17 +341,17 @@ def _reservations(
         settings.holds.hold_cooldown_first_s,
         settings.holds.hold_cooldown_max_s,
     )
-    store = ReservationStore(servers.db, cooldown)
-    seat_lock = SeatLock(servers.valkey, settings.holds.seat_lock_ttl_ms)
+    store = ReservationStore(infrastructure.db, cooldown)
+    seat_lock = SeatLock(infrastructure.valkey, settings.holds.seat_lock_ttl_ms)
     switch = LockSwitch(
-        settings.holds.seat_lock, settings.holds.seat_lock_hot_ms, lambda: publisher.has_peers
+        settings.holds.seat_lock, settings.holds.seat_lock_hot_ms, lambda: seats.publisher.has_peers
     )
     return Reservations(
         store,
-        servers.group_commit,
-        HoldHandler(store, seat_lock, servers.background, publisher, switch),
-        ReleaseHandler(store, seat_lock, publisher, switch),
-        seat_maps,
+        infrastructure.group_commit,
+        HoldHandler(store, seat_lock, infrastructure.background, seats.publisher, switch),
+        ReleaseHandler(store, seat_lock, seats.publisher, switch),
+        seats.maps,
         HoldLimits(settings.holds.seats_per_hold_max),
         queue,
     )
@@ -393,23 +359,80 @@ def _reservations(
 
 def _payments(
     settings: Settings,
-    servers: _Servers,
+    infrastructure: Infrastructure,
     providers: Mapping[str, PaymentProvider],
-    seat_maps: SeatMaps,
-    publisher: SeatChangePublisher,
+    seats: SeatServices,
     queue: WaitingRoom,
 ) -> Payments:
-    store = PaymentStore(servers.db)
+    store = PaymentStore(infrastructure.db)
     return Payments(
         store,
-        servers.group_commit,
-        PayHandler(store, publisher, queue.paid),
+        infrastructure.group_commit,
+        PayHandler(store, seats.publisher, queue.paid),
         ChargeHandler(store, settings.payments.wallet_balance_max_minor),
         providers,
         settings.payments.wallet_charge_max_minor,
-        seat_maps,
+        seats.maps,
         can_top_up=settings.payments.wallet_top_up_free,
     )
+
+
+def _sales_stats(
+    settings: Settings, infrastructure: Infrastructure, traffic_counter: TrafficCounter
+) -> SalesStats:
+    return SalesStats(
+        settings.sales_stats,
+        SalesStatsStore(infrastructure.db),
+        TrafficStore(infrastructure.valkey),
+        traffic_counter,
+        infrastructure.clock.now,
+    )
+
+
+def _http(
+    settings: Settings,
+    infrastructure: Infrastructure,
+    services: Services,
+    traffic_counter: TrafficCounter,
+) -> Http:
+    access_log = AccessLog(
+        InFlight(),
+        log_requests=settings.observability.log_requests,
+        listener=traffic_counter.record,
+    )
+    streams = Streams(limits_of(settings.streams))
+    routes = _routes(settings, infrastructure, services, streams)
+    document = openapi.document(routes, VERSION)
+    metrics_token = settings.observability.metrics_token
+    return Http(
+        asgi=asgi_application(routes, access_log, document, metrics_token),
+        metrics=metrics_application(access_log, metrics_token),
+        lane=Lane(routes, access_log),
+        streams=streams,
+        access_log=access_log,
+        document=document,
+    )
+
+
+def _routes(
+    settings: Settings, infrastructure: Infrastructure, services: Services, streams: Streams
+) -> list[tuple[str, object]]:
+    now = infrastructure.clock.now
+    maps, waiting_room = services.seats.maps, services.waiting_room
+    dependencies = _route_dependencies(settings, services.accounts)
+    followers = Followers(streams, waiting_room.rooms, now)
+    return [
+        *account_routes.routes(services.accounts, dependencies),
+        *catalog_routes.routes(services.catalog, maps, dependencies, settings, streams),
+        *reservation_routes.routes(services.reservations, dependencies),
+        *payment_routes.routes(services.payments, maps, dependencies),
+        *web_routes.routes(dependencies, now),
+        *sales_stats_routes.routes(services.sales_stats, dependencies),
+        *backoffice_routes.routes(services.backoffice, dependencies),
+        *audit_routes.routes(services.audit_runs, dependencies),
+        *activity_routes.routes(services.activity_log, dependencies),
+        *queue_routes.routes(waiting_room.service, followers, dependencies),
+    ]
 
 
 def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependencies:
@@ -420,12 +443,6 @@ def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependen
         request_timeout_s=settings.server.request_timeout_ms / 1000,
         confirm=accounts.confirm,
     )
-
-
-def describe() -> dict[str, Any]:
-    """Return the OpenAPI document; nothing is connected to."""
-    settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
-    return _compose(settings, _servers(settings), {}).document
 
 
 def asgi_application(
@@ -457,20 +474,3 @@ def _framework(access_log: AccessLog) -> "falcon.asgi.App[Any, Any]":
     )
     problems.install(app)
     return app
-
-
-def batch_limits(settings: Settings) -> BatchLimits:
-    """Return the bounds of this process's group commit."""
-    return BatchLimits(
-        batch_max=settings.batching.batch_max,
-        batches_in_flight=settings.batching.batches_in_flight,
-        concurrent_min=settings.batching.concurrent_batch_min,
-        concurrent_after_s=settings.batching.concurrent_batch_after_ms / 1000,
-        queue_max=settings.batching.batch_queue_max,
-        wait_max_s=settings.batching.batch_wait_max_ms / 1000,
-        retry_after_max_s=settings.batching.retry_after_max_s,
-        retry_after_share_min=settings.batching.retry_after_share_min_percent / 100,
-        retry_for_s=settings.batching.batch_retry_for_ms / 1000,
-        unknown_outcome_timeout_s=settings.batching.unknown_outcome_timeout_ms / 1000,
-        isolation_timeout_s=settings.batching.batch_isolation_timeout_ms / 1000,
-    )

@@ -89,8 +89,8 @@ async def make(settings: Settings, password: str, console: Console) -> Demo:
     async with open_services(settings) as application:
         ids = {email: await _account(settings, application, email, password) for email in ROLES}
         for email, role in ROLES.items():
-            await application.accounts.grant_role(email, role)
-        await application.payments.seed([ids[BUYER_EMAIL]], BALANCE_MINOR)
+            await application.services.accounts.grant_role(email, role)
+        await application.services.payments.seed([ids[BUYER_EMAIL]], BALANCE_MINOR)
         if schedule_id is None:
             plan = seeding.Plan(SEATS, 0, BALANCE_MINOR)
             organizer_id = ids[seeding.DEMO_ORGANIZER]
@@ -112,7 +112,7 @@ async def _account(settings: Settings, application: Application, email: str, pas
 
     Who has the demo's password is the demo; anybody else must not be given a role or money.
     """
-    accounts = application.accounts
+    accounts = application.services.accounts
     try:
         return await accounts.sign_up(email, password, _NAMES[ROLES[email]])
     except EmailTaken:
@@ -144,11 +144,11 @@ async def remove(settings: Settings) -> list[str]:
     emails = await is_there(settings)
     async with open_services(settings) as application:
         for email in emails:
-            await application.accounts.grant_role(email, BUYER)
-            unknown = await application.accounts.hash_password(secrets.token_urlsafe(32))
+            await application.services.accounts.grant_role(email, BUYER)
+            unknown = await application.services.accounts.hash_password(secrets.token_urlsafe(32))
             rows = await _ask(settings, "close_account", email, unknown)
             for row in rows:
-                await application.accounts.log_out_everywhere(row["user_id"])
+                await application.services.accounts.log_out_everywhere(row["user_id"])
     return emails
 
 

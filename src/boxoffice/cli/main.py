@@ -250,7 +250,7 @@ def grant(
 
     async def change() -> None:
         async with open_services(_addressed()) as application:
-            await application.accounts.grant_role(email, role)
+            await application.services.accounts.grant_role(email, role)
 
     asyncio.run(change())
     progress.print(printable(f"{email} is now: {role}"))
@@ -265,7 +265,7 @@ def rotate_keys() -> None:
 
     async def change() -> str:
         async with open_services(settings) as application:
-            return await application.accounts.rotate_keys(
+            return await application.services.accounts.rotate_keys(
                 settings.accounts.access_token_ttl_s + 2 * settings.accounts.token_key_refresh_s
             )
 

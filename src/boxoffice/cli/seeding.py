@@ -87,7 +87,7 @@ async def _open_room(
     console: Console,
 ) -> None:
     """Open a waiting room, and return when a process that serves leads it, or say that none does."""
-    queue = application.queue
+    queue = application.services.waiting_room
     await queue.service.configure(organizer_id, schedule_id, change)
     try:
         async with asyncio.timeout(_LINE_WITHIN_S):
@@ -108,11 +108,11 @@ async def people(
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[UUID]:
     """Make buyers `buyer-<n>-<tag>@example.test` with money; return their ids in order."""
-    user_ids = await application.accounts.seed_people(count, tag=tag)
+    user_ids = await application.services.accounts.seed_people(count, tag=tag)
     for start in range(0, count, _CHARGES_MAX):
         chunk = user_ids[start : start + _CHARGES_MAX]
         if balance_minor:
-            await application.payments.seed(chunk, balance_minor)
+            await application.services.payments.seed(chunk, balance_minor)
         progress(start + len(chunk))
     return user_ids
 
@@ -141,8 +141,8 @@ async def _organizer(
             else f"{email} is no organizer: `boxoffice grant {email} {ORGANIZER}` first"
         )
     email = f"organizer-{tag}@example.test"
-    made = await application.accounts.sign_up(email, secrets.token_urlsafe(), "Organizer")
-    await application.accounts.grant_role(email, ORGANIZER)
+    made = await application.services.accounts.sign_up(email, secrets.token_urlsafe(), "Organizer")
+    await application.services.accounts.grant_role(email, ORGANIZER)
     console.print(
         f"… the concert belongs to {email}, as whom nobody can log in; --organizer names somebody",
         style="dim",
@@ -171,7 +171,7 @@ async def put_on_sale(
         description="One evening, numbered seats.",
     )
     seats = catalog_rules.hall(plan.seats)
-    on_sale = await application.catalog.put_on_sale(organizer_id, concert, schedule, seats)
+    on_sale = await application.services.catalog.put_on_sale(organizer_id, concert, schedule, seats)
     return Seeded(on_sale.concert_id, on_sale.schedule_id)
 
 
@@ -180,7 +180,7 @@ def _write_tokens(application: Application, user_ids: list[UUID], path: Path) ->
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         for user_id in user_ids:
-            token = application.accounts.tokens.mint(user_id, BUYER)
+            token = application.services.accounts.tokens.mint(user_id, BUYER)
             line = {"user_id": user_id, "access_token": token}
             file.write(msgspec.json.encode(line) + b"\n")
 

@@ -54,14 +54,14 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
             log.info("serving", host=host, port=port)
 
         await serve_http(
-            application.asgi,
+            application.http.asgi,
             settings,
-            application.in_flight,
+            application.http.access_log.in_flight,
             sock,
             announce,
-            application.lane,
-            application.streams,
-            None if metrics is None else (application.metrics, metrics),
+            application.http.lane,
+            application.http.streams,
+            None if metrics is None else (application.http.metrics, metrics),
         )
 
 

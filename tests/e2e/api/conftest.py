@@ -199,7 +199,7 @@ def make_organizer(server: Running, role: str = "organizer") -> Person:
     async def grant() -> None:
         settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_application(settings) as application:
-            await application.accounts.grant_role(person.email, role)
+            await application.services.accounts.grant_role(person.email, role)
 
     asyncio.run(grant())
     token = log_in(server.api, person.email)

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from boxoffice.app import _compose, _servers
+from boxoffice.app import compose
 from boxoffice.settings import Settings
 
 from .access import MATRIX, OPERATORS, STREAMS, Ask, about, check, served_by, unauthenticated
@@ -46,10 +46,10 @@ def ask(organizer: Person, buyer: Person) -> Ask:
 def routes() -> set[str]:
     """Return every method and path that the application answers to."""
     settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
-    application = _compose(settings, _servers(settings), {})
+    application = compose(settings)
     return {
         f"{method.method} {route.path}"
-        for route in served_by(application.asgi)
+        for route in served_by(application.http.asgi)
         for method in route.methods
         if not method.internal
     }

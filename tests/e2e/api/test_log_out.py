@@ -18,7 +18,7 @@ def grant(server: Running, person: Person, role: str) -> None:
     async def change() -> None:
         settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_services(settings) as application:
-            await application.accounts.grant_role(person.email, role)
+            await application.services.accounts.grant_role(person.email, role)
 
     asyncio.run(change())
 

@@ -65,7 +65,7 @@ def test_every_route_is_described(server: Running, document: dict[str, Any]) -> 
         async with open_application(settings) as application:
             return {
                 route.path: beside_head({m.method.lower() for m in route.methods if not m.internal})
-                for route in served_by(application.asgi)
+                for route in served_by(application.http.asgi)
             }
 
     served = asyncio.run(routes())

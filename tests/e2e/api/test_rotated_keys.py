@@ -43,7 +43,7 @@ def rotate(server: Running) -> None:
     async def run() -> None:
         settings = Settings.of(database_url=server.database_url, valkey_url="redis://127.0.0.1:1")
         async with open_application(settings) as application:
-            await application.accounts.rotate_keys(3_600)
+            await application.services.accounts.rotate_keys(3_600)
 
     asyncio.run(run())
 

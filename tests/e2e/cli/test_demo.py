@@ -35,13 +35,13 @@ async def test_a_demo_that_was_interrupted_is_made_whole(
     steps = STEPS.index(done)
     async with open_services(settings) as app:
         if steps >= 1:
-            await app.accounts.sign_up(seeding.DEMO_ORGANIZER, PASSWORD, "Organizer")
+            await app.services.accounts.sign_up(seeding.DEMO_ORGANIZER, PASSWORD, "Organizer")
         if steps >= 2:
-            await app.accounts.grant_role(seeding.DEMO_ORGANIZER, "organizer")
+            await app.services.accounts.grant_role(seeding.DEMO_ORGANIZER, "organizer")
         if steps >= 3:
-            buyer_id = await app.accounts.sign_up(demo.BUYER_EMAIL, PASSWORD, "Demo Buyer")
+            buyer_id = await app.services.accounts.sign_up(demo.BUYER_EMAIL, PASSWORD, "Demo Buyer")
         if steps >= 4:
-            await app.payments.seed([buyer_id], demo.BALANCE_MINOR)
+            await app.services.payments.seed([buyer_id], demo.BALANCE_MINOR)
     if steps >= 5:
         await demo.make(settings, PASSWORD, QUIET)
 
@@ -62,7 +62,7 @@ async def test_somebody_elses_account_becomes_no_demo(
     settings: Settings, db: Database, email: str
 ) -> None:
     async with open_services(settings) as app:
-        await app.accounts.sign_up(email, "another-password", "Somebody")
+        await app.services.accounts.sign_up(email, "another-password", "Somebody")
     with pytest.raises(BoxofficeError, match=rf"{email} is an account"):
         await demo.make(settings, PASSWORD, QUIET)
     rows = await db.fetch(
@@ -87,11 +87,11 @@ async def test_a_demo_of_long_ago_is_followed_by_another_one(
 async def test_a_published_password_is_replaced(settings: Settings) -> None:
     published = "encore-encore"
     async with open_services(settings) as app:
-        await app.accounts.sign_up(demo.BUYER_EMAIL, published, "Demo Buyer")
+        await app.services.accounts.sign_up(demo.BUYER_EMAIL, published, "Demo Buyer")
         await demo.make(settings, PASSWORD, QUIET)
-        await app.accounts.identify(demo.BUYER_EMAIL, PASSWORD)
+        await app.services.accounts.identify(demo.BUYER_EMAIL, PASSWORD)
         with pytest.raises(CredentialsInvalid):
-            await app.accounts.identify(demo.BUYER_EMAIL, published)
+            await app.services.accounts.identify(demo.BUYER_EMAIL, published)
 
 
 def test_no_page_of_ours_tells_the_password_of_long_ago() -> None:
@@ -140,7 +140,7 @@ async def test_a_demo_is_served_to_no_other_machine(settings: Settings, db: Data
     async with open_services(settings) as app:
         for email in demo.ROLES:
             with pytest.raises(CredentialsInvalid):
-                await app.accounts.identify(email, PASSWORD)
+                await app.services.accounts.identify(email, PASSWORD)
     report = await audit(settings)
     assert report.ok, render(report)
 

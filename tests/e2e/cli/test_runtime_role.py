@@ -99,14 +99,14 @@ async def _roles(runtime: Settings) -> None:
 
 async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) -> None:
     async with open_application(runtime) as shop:
-        user_id = await shop.accounts.sign_up("o@example.test", "a-long-password-1", "O")
-        await shop.accounts.grant_role("o@example.test", "organizer")
-        await shop.accounts.log_in("o@example.test", "a-long-password-1", "127.0.0.1")
-        await shop.accounts.log_out_everywhere(user_id)
-        await shop.accounts.rotate_keys(60)
+        user_id = await shop.services.accounts.sign_up("o@example.test", "a-long-password-1", "O")
+        await shop.services.accounts.grant_role("o@example.test", "organizer")
+        await shop.services.accounts.log_in("o@example.test", "a-long-password-1", "127.0.0.1")
+        await shop.services.accounts.log_out_everywhere(user_id)
+        await shop.services.accounts.rotate_keys(60)
         plan = seeding.Plan(20, 0, 0, organizer="o@example.test", queue_rate_per_s=5)
         made = await seeding.seed(runtime, plan, None, QUIET)
-        room = await shop.queue.service.configure(
+        room = await shop.services.waiting_room.service.configure(
             user_id, made.schedule_id, RoomChange(mode=Mode.OFF)
         )
         assert room is not None

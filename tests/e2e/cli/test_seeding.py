@@ -41,7 +41,7 @@ async def test_seeded_people_have_the_money_that_the_ledger_says(
     told: list[int] = []
     async with open_application(settings) as app:
         ids = await seeding.people(app, 2_500, 50_000, "t1", told.append)
-        await app.payments.seed(ids[:10], 50_000)
+        await app.services.payments.seed(ids[:10], 50_000)
     rows = await db.read(LEDGER)
     assert sorted(ids) == [row["user_id"] for row in rows]
     assert told == [2_000, 2_500]
@@ -85,7 +85,7 @@ async def test_a_seeded_concert_is_the_demos_unless_told_otherwise(
     await demo.make(settings, "a-demo-password", QUIET)
     await seeding.seed(settings, plan, None, QUIET)
     async with open_services(settings) as app:
-        await app.accounts.sign_up("me@example.test", "a-long-password-1", "Me")
+        await app.services.accounts.sign_up("me@example.test", "a-long-password-1", "Me")
         named = replace(plan, organizer="me@example.test")
         with pytest.raises(
             BoxofficeError, match=r"me@example\.test is no organizer: `boxoffice grant"
@@ -93,7 +93,7 @@ async def test_a_seeded_concert_is_the_demos_unless_told_otherwise(
             await seeding.seed(settings, named, None, QUIET)
         with pytest.raises(BoxofficeError, match="no account"):
             await seeding.seed(settings, replace(plan, organizer="x@example.test"), None, QUIET)
-        await app.accounts.grant_role("me@example.test", ORGANIZER)
+        await app.services.accounts.grant_role("me@example.test", ORGANIZER)
         await seeding.seed(settings, named, None, QUIET)
     emails = [row["email"] for row in await db.fetch(owners)]
     assert emails[0].startswith("organizer-")

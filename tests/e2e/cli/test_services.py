@@ -20,7 +20,7 @@ from tests.e2e.cli.test_commands import TIMEOUT_S, _env
 async def test_a_command_starts_nothing_in_the_background(settings: Settings) -> None:
     before = asyncio.all_tasks()
     async with open_services(settings) as application:
-        await application.accounts.sign_up("a@example.test", "a-long-password-1", "A")
+        await application.services.accounts.sign_up("a@example.test", "a-long-password-1", "A")
         assert asyncio.all_tasks() == before
     async with open_application(settings):
         # Negative control: what serves does run things.

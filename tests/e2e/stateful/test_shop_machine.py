@@ -89,7 +89,7 @@ class World:
 
     async def _person(self, name: str) -> UUID:
         email = f"{name}-{uuid4().hex}@example.test"
-        return await self.app.accounts.sign_up(email, "a long password", name)
+        return await self.app.services.accounts.sign_up(email, "a long password", name)
 
     async def _grant(self, user_id: UUID) -> None:
         connection = await asyncpg.connect(self.settings.database.database_url)
@@ -115,7 +115,7 @@ class World:
         )
         concert = NewConcert(title="t", artist="a", venue="v")
         seats = [NewSeat(seat, "S", "1", at, "R", PRICE) for at, seat in enumerate(SEATS, start=1)]
-        on_sale = self.app.catalog.put_on_sale(self.organizer, concert, schedule, seats)
+        on_sale = self.app.services.catalog.put_on_sale(self.organizer, concert, schedule, seats)
         return self.run(on_sale).schedule_id
 
 
@@ -170,7 +170,9 @@ class Shop(RuleBasedStateMachine):
         taken = any(self._owner(seat) for seat in seats)
         over = self._tickets(person) + len(seats) > TICKET_LIMIT
         expected = "seat_taken" if taken else "ticket_limit" if over else "ok"
-        work = self.world.app.reservations.hold(self.people[person], self.schedule_id, key, seats)
+        work = self.world.app.services.reservations.hold(
+            self.people[person], self.schedule_id, key, seats
+        )
         code, held = self._refusal(work)
         assert code == expected
         if held is None:
@@ -186,7 +188,7 @@ class Shop(RuleBasedStateMachine):
         nothing = "no_adjacent_seats" if any(free) else "sold_out"
         expected = nothing if not fits else "ticket_limit" if over else "ok"
         key = f"k{next(self.keys)}"
-        work = self.world.app.reservations.hold_best(
+        work = self.world.app.services.reservations.hold_best(
             self.people[person], self.schedule_id, key, quantity, None
         )
         code, held = self._refusal(work)
@@ -201,7 +203,7 @@ class Shop(RuleBasedStateMachine):
     @rule(name=holds)
     def hold_again_under_the_same_key(self, name: str) -> None:
         hold = self.reservations[name]
-        work = self.world.app.reservations.hold(
+        work = self.world.app.services.reservations.hold(
             self.people[hold.person], self.schedule_id, hold.key, list(hold.seats)
         )
         code, held = self._refusal(work)
@@ -222,7 +224,9 @@ class Shop(RuleBasedStateMachine):
             else "not_held"
         )
         scoped = ScopedId(self.schedule_id, UUID(name))
-        code, _ = self._refusal(self.world.app.reservations.release(self.people[person], scoped))
+        code, _ = self._refusal(
+            self.world.app.services.reservations.release(self.people[person], scoped)
+        )
         assert code == expected
         if code == "ok":
             hold.status = "CANCELLED"
@@ -242,7 +246,7 @@ class Shop(RuleBasedStateMachine):
             expected = "ok" if self.balances[person] >= owed else "insufficient_balance"
         scoped = ScopedId(self.schedule_id, UUID(name))
         key = f"k{next(self.keys)}"
-        work = self.world.app.payments.pay(self.people[person], scoped, key, "wallet")
+        work = self.world.app.services.payments.pay(self.people[person], scoped, key, "wallet")
         code, paid = self._refusal(work)
         assert code == expected
         if paid is not None:
@@ -253,7 +257,9 @@ class Shop(RuleBasedStateMachine):
 
     @rule(person=st.integers(0, PEOPLE - 1), amount=st.integers(-1, 500))
     def charge(self, person: int, amount: int) -> None:
-        work = self.world.app.payments.charge(self.people[person], f"k{next(self.keys)}", amount)
+        work = self.world.app.services.payments.charge(
+            self.people[person], f"k{next(self.keys)}", amount
+        )
         code, charge = self._refusal(work)
         assert code == ("ok" if amount > 0 else "amount_invalid")
         if charge is not None:
@@ -312,9 +318,9 @@ class Shop(RuleBasedStateMachine):
         if not hasattr(self, "people"):
             return
         for person, user_id in enumerate(self.people):
-            wallet = self.world.run(self.world.app.payments.wallet(user_id))
+            wallet = self.world.run(self.world.app.services.payments.wallet(user_id))
             assert wallet.balance_minor == self.balances[person]
-        states = self.world.app.seat_maps.states(self.schedule_id, max_age_s=0)
+        states = self.world.app.services.seats.maps.states(self.schedule_id, max_age_s=0)
         shown = self.world.run(states).status
         for at, seat in enumerate(SEATS):
             owner = self._owner(seat)

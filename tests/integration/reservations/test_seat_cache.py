@@ -40,7 +40,9 @@ async def pods(settings: Settings) -> AsyncIterator[list[Application]]:
 
         async def acquainted() -> bool:
             return all(
-                pod.seat_change_bus.has_peers and pod.seat_change_bus.is_receiving for pod in both
+                pod.services.seats.change_bus.has_peers
+                and pod.services.seats.change_bus.is_receiving
+                for pod in both
             )
 
         await until(acquainted)
@@ -48,7 +50,7 @@ async def pods(settings: Settings) -> AsyncIterator[list[Application]]:
 
 
 async def hold(pod: Application, hall: Hall, person: int, *seats: str, key: str = "") -> Held:
-    return await pod.reservations.hold(
+    return await pod.services.reservations.hold(
         hall.people[person], hall.schedule_id, key or str(uuid4()), seats
     )
 
@@ -56,11 +58,11 @@ async def hold(pod: Application, hall: Hall, person: int, *seats: str, key: str 
 async def believe(hall: Hall, *pods: Application) -> None:
     """Return when the pods have states that they believe."""
     for pod in pods:
-        await pod.seat_maps.states(hall.schedule_id, max_age_s=0)
+        await pod.services.seats.maps.states(hall.schedule_id, max_age_s=0)
 
 
 async def shown(pod: Application, hall: Hall) -> list[int]:
-    return list((await pod.seat_maps.states(hall.schedule_id)).status)
+    return list((await pod.services.seats.maps.states(hall.schedule_id)).status)
 
 
 def step(work: Coroutine[Any, Any, Any]) -> Any:
@@ -95,12 +97,14 @@ async def test_a_taken_seat_is_refused_without_io_on_every_pod(
     assert refusal.extra == {"seat_ids": ["S002"]}
 
     async def heard() -> bool:
-        return there.seat_maps.taken(hall.schedule_id, ["S001"], hall.people[1]) == ["S001"]
+        return there.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[1]) == [
+            "S001"
+        ]
 
     await until(heard)
     assert isinstance(await at_once(hold(there, hall, 1, "S001")), SeatTaken)
 
-    await here.payments.pay(hall.people[0], reservation, "p", "wallet")
+    await here.services.payments.pay(hall.people[0], reservation, "p", "wallet")
     for pod in pods:
         assert isinstance(await at_once(hold(pod, hall, 1, "S001")), SeatTaken)
     assert step(hold(here, hall, 1, "S003")) is not None, "a free seat is for the database to give"
@@ -127,7 +131,7 @@ async def test_an_end_is_respected_to_the_millisecond(
     ends_at = (await hold(pod, hall, 0, "S001")).expires_at.timestamp()
     refused = 0
     while True:
-        before, slack = pod.clock.now(), pod.clock.uncertainty_s()
+        before, slack = pod.infrastructure.clock.now(), pod.infrastructure.clock.uncertainty_s()
         try:
             asked = step(hold(pod, hall, 1, "S001"))
         except SeatTaken:
@@ -135,7 +139,7 @@ async def test_an_end_is_respected_to_the_millisecond(
             assert before <= ends_at, "refused after its end"
         else:
             assert asked is not None
-            assert pod.clock.now() > ends_at - slack - 0.002, "asked too early"
+            assert pod.infrastructure.clock.now() > ends_at - slack - 0.002, "asked too early"
             break
         await asyncio.sleep(0.001)
     assert refused > 100
@@ -153,7 +157,7 @@ async def test_an_end_is_respected_to_the_millisecond(
 
 
 async def _idle(pod: Application) -> bool:
-    return not pod.group_commit.count
+    return not pod.infrastructure.group_commit.count
 
 
 @pytest.mark.parametrize("end", ["released", "lapsed"])
@@ -166,7 +170,7 @@ async def test_a_repetition_is_never_refused_by_any_pod(
     first = await hold(here, hall, 0, "S001", key="k")
     if end == "released":
         reservation = ScopedId(hall.schedule_id, first.reservation_id)
-        await here.reservations.release(hall.people[0], reservation)
+        await here.services.reservations.release(hall.people[0], reservation)
     else:
         await asyncio.sleep(1.1)
     await hold(there, hall, 1, "S001")
@@ -181,14 +185,14 @@ async def test_a_repetition_is_never_refused_by_any_pod(
 
 
 async def _refuses(pod: Application, hall: Hall, person: int) -> bool:
-    return bool(pod.seat_maps.taken(hall.schedule_id, ["S001"], hall.people[person]))
+    return bool(pod.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[person]))
 
 
 async def test_a_sold_out_house_is_told_from_memory(db: Database, pods: list[Application]) -> None:
     pod, _ = pods
     hall = await open_hall(db, seats=4)
     await believe(hall, pod)
-    best = pod.reservations.hold_best
+    best = pod.services.reservations.hold_best
 
     def wish(person: int, quantity: int, grade: str | None = None) -> Coroutine[Any, Any, Held]:
         return best(hall.people[person], hall.schedule_id, str(uuid4()), quantity, grade)
@@ -222,15 +226,15 @@ async def test_who_hears_of_a_release_finds_the_seat_on_every_pod(
         held = await hold(here, hall, 0, "S001")
         await until(lambda: _refuses(there, hall, 1))
         reservation = ScopedId(hall.schedule_id, held.reservation_id)
-        await here.reservations.release(hall.people[0], reservation)
-        body = await (await here.seat_maps.rendered(hall.schedule_id)).body()
+        await here.services.reservations.release(hall.people[0], reservation)
+        body = await (await here.services.seats.maps.rendered(hall.schedule_id)).body()
         assert body.count(b"AVAILABLE") == 12, at
         # The other pod's turn of the event loop is all that may be missing.
         await until(lambda: _free(there, hall), within_s=0.5)
 
 
 async def _free(pod: Application, hall: Hall) -> bool:
-    return pod.seat_maps.taken(hall.schedule_id, ["S001"], hall.people[1]) == []
+    return pod.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[1]) == []
 
 
 async def test_changes_show_on_both_pods_with_one_version(
@@ -241,19 +245,19 @@ async def test_changes_show_on_both_pods_with_one_version(
     held = await hold(pods[0], hall, 0, "S001")
     await hold(pods[1], hall, 1, "S002")
     reservation = ScopedId(hall.schedule_id, held.reservation_id)
-    await pods[1].payments.pay(hall.people[0], reservation, "p", "wallet")
+    await pods[1].services.payments.pay(hall.people[0], reservation, "p", "wallet")
 
     async def agreed() -> bool:
         for pod in pods:
-            pod.seat_maps.show_now(hall.schedule_id)
-        seen = [await pod.seat_maps.states(hall.schedule_id) for pod in pods]
+            pod.services.seats.maps.show_now(hall.schedule_id)
+        seen = [await pod.services.seats.maps.states(hall.schedule_id) for pod in pods]
         return len({(one.version, one.status) for one in seen}) == 1 and seen[0].status[:3] == (
             b"\2\1\0"
         )
 
     await until(agreed)
-    truth = await pods[0].seat_maps.states(hall.schedule_id)
-    again = await pods[0].seat_maps.states(hall.schedule_id, max_age_s=0)
+    truth = await pods[0].services.seats.maps.states(hall.schedule_id)
+    again = await pods[0].services.seats.maps.states(hall.schedule_id, max_age_s=0)
     assert (truth.version, truth.status) == (again.version, again.status)
 
 
@@ -262,7 +266,7 @@ async def _see(pod: Application, hall: Hall, within_s: float) -> float:
     began = time.monotonic()
 
     async def sees() -> bool:
-        return bool(pod.seat_maps.taken(hall.schedule_id, ["S001"], hall.people[1]))
+        return bool(pod.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[1]))
 
     await until(sees, within_s)
     return time.monotonic() - began
@@ -285,7 +289,7 @@ async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_seco
         await believe(hall, deaf)
         await hall.held(hall.people[2], "S005")
         await asyncio.sleep(0.5)
-        assert deaf.seat_maps.taken(hall.schedule_id, ["S005"], hall.people[1]) == []
+        assert deaf.services.seats.maps.taken(hall.schedule_id, ["S005"], hall.people[1]) == []
 
 
 async def test_notices_that_are_lost_are_made_up_for_and_heard_again(
@@ -297,7 +301,8 @@ async def test_notices_that_are_lost_are_made_up_for_and_heard_again(
 
         async def acquainted() -> bool:
             return all(
-                pod.seat_change_bus.has_peers and pod.seat_change_bus.is_receiving
+                pod.services.seats.change_bus.has_peers
+                and pod.services.seats.change_bus.is_receiving
                 for pod in (here, there)
             )
 
@@ -339,5 +344,5 @@ async def test_the_seat_lock_is_asked_only_while_pods_collide(
         "another schedule"
     )
     newcomer = UUID(int=hall.people[3].int ^ 0xFFFFF)
-    await here.reservations.hold(newcomer, hall.schedule_id, "late", ["S004"])
+    await here.services.reservations.hold(newcomer, hall.schedule_id, "late", ["S004"])
     assert not await claimed("S004"), "it has cooled down"

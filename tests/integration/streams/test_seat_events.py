@@ -42,7 +42,7 @@ class Pod:
 
     async def hold(self, hall: Hall, person: int, *seats: str) -> ScopedId:
         """Hold seats."""
-        held = await self.application.reservations.hold(
+        held = await self.application.services.reservations.hold(
             hall.people[person], hall.schedule_id, str(uuid4()), seats
         )
         return ScopedId(hall.schedule_id, held.reservation_id)
@@ -90,13 +90,13 @@ async def pods_of(settings: Settings, count: int) -> AsyncIterator[list[Pod]]:
         for _ in range(count):
             one = await stack.enter_async_context(open_application(settings))
             _, port = await stack.enter_async_context(
-                serving(one.asgi, settings, one.lane, one.streams)
+                serving(one.http.asgi, settings, one.http.lane, one.http.streams)
             )
             pods.append(Pod(one, port))
         if not settings.valkey.valkey_url.endswith(":1/0") and count > 1:
 
             async def acquainted() -> bool:
-                seen = [pod.application.seat_change_bus for pod in pods]
+                seen = [pod.application.services.seats.change_bus for pod in pods]
                 return all(one.has_peers and one.is_receiving for one in seen)
 
             await until(acquainted)
@@ -133,13 +133,13 @@ async def test_what_one_pod_does_everybody_sees(db: Database, pods: list[Pod]) -
     for page in pages:
         await page.sees(lambda one: one.states[:4] == bytes([HELD, HELD, AVAILABLE, HELD]))
         assert page.watcher.seats_available == 9
-    await here.application.payments.pay(hall.people[0], first, "p", "wallet")
-    await there.application.reservations.release(hall.people[1], second)
+    await here.application.services.payments.pay(hall.people[0], first, "p", "wallet")
+    await there.application.services.reservations.release(hall.people[1], second)
     for page, pod in zip(pages, pods, strict=True):
         await page.sees(lambda one: one.states[:4] == bytes([SOLD, SOLD, AVAILABLE, AVAILABLE]))
         assert set(page.names[1:]) == {"changes"}
-        pod.application.seat_maps.show_now(hall.schedule_id)
-        shown = await pod.application.seat_maps.rendered(hall.schedule_id)
+        pod.application.services.seats.maps.show_now(hall.schedule_id)
+        shown = await pod.application.services.seats.maps.rendered(hall.schedule_id)
         assert (shown.version, shown.status) == (page.watcher.version, page.watcher.states)
 
 
@@ -158,7 +158,7 @@ async def test_a_crowd_that_buys_ends_in_the_map_for_all_who_watch(
             try:
                 held = await pod.hold(hall, person, seat)
                 if rng.random() < 0.5:
-                    await rng.choice(pods).application.reservations.release(
+                    await rng.choice(pods).application.services.reservations.release(
                         hall.people[person], held
                     )
             except Problem:
@@ -170,7 +170,7 @@ async def test_a_crowd_that_buys_ends_in_the_map_for_all_who_watch(
         await pages[at].reader.close()
         pages[at] = await Page.open(pods[at % 2], hall, pages[at].watcher)
     await buying
-    truth = await pods[0].application.seat_maps.states(hall.schedule_id, max_age_s=0)
+    truth = await pods[0].application.services.seats.maps.states(hall.schedule_id, max_age_s=0)
     for page in pages:
         await page.sees(lambda one: one.states == truth.status)
         # What was undone within a batch has counted, and nobody was told.
@@ -220,7 +220,7 @@ async def test_a_hold_that_lapses_is_shown_in_time_and_asks_nobody(
     async with pods_of(settings.replace(seats_verify_ms=60_000), 1) as [pod]:
 
         async def heard() -> bool:
-            return pod.application.seat_change_bus.is_receiving
+            return pod.application.services.seats.change_bus.is_receiving
 
         await until(heard)
         hall = await open_hall(db, hold_ttl_s=1)
@@ -240,7 +240,7 @@ async def test_sold_out_and_available_again(db: Database, pods: list[Pod]) -> No
     held = await pods[0].hold(hall, 0, *hall.seat_ids)
     await page.sees(lambda one: one.sold_out is True)
     assert page.watcher.seats_available == 0
-    await pods[0].application.reservations.release(hall.people[0], held)
+    await pods[0].application.services.reservations.release(hall.people[0], held)
     await page.sees(lambda one: one.sold_out is False)
     assert page.watcher.states == bytes(2)
     assert page.names.count("sale") == 2
@@ -256,7 +256,7 @@ async def test_the_sale_opens_at_its_time_and_closes_by_its_organizer(
         for page in pages:
             await page.sees(lambda one: one.on_sale)
         # The organizer has the schedule's id. The other pod learns it with its next reading.
-        await pods[0].application.catalog.close(hall.schedule_id, hall.schedule_id)
+        await pods[0].application.services.catalog.close(hall.schedule_id, hall.schedule_id)
         for page in pages:
             await page.sees(lambda one: not one.on_sale)
             assert page.names[-1] == "sale"
@@ -306,7 +306,7 @@ async def test_while_nobody_watches_nothing_is_read(db: Database, settings: Sett
         await page.reader.close()
 
         async def left() -> bool:
-            return not len(pod.application.streams)
+            return not len(pod.application.http.streams)
 
         await until(left)
         await asyncio.sleep(0.2)  # a reading may have been under way

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.accounts.tokens import TokenAuthority, TokenKey
-from boxoffice.app import batch_limits
 from boxoffice.batching import GroupCommit
+from boxoffice.batching.limits import batch_limits
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
@@ -97,7 +97,9 @@ async def build_pod(
         tokens, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
     )
     journal = JoinJournal(store)
-    parts = Parts(store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings)), clock)
+    parts = Parts(
+        store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings.batching)), clock
+    )
     tasks: list[asyncio.Task[None]] = []
 
     def start(work: Coroutine[Any, Any, None]) -> None:
