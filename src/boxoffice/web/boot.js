@@ -9,7 +9,7 @@
   const COUNT = "boxoffice.boot";
   const TRIES_MAX = 3;
   const PAUSE_MS = 800;
-  const SAID = {
+  const MESSAGES = {
     silent: [
       "The shop does not answer. Nothing is lost.",
       "서버가 응답하지 않습니다. 잃어버린 것은 없습니다.",
@@ -27,7 +27,7 @@
   const isOld = !(window.CSS && CSS.supports && CSS.supports("color", "color-mix(in srgb, red, red)"));
   let failed = false;
   // Whether every file came, so that what fails now is a fault of ours and not the network's.
-  let begun = false;
+  let loaded = false;
 
   const tries = {
     get() {
@@ -38,7 +38,7 @@
     },
   };
 
-  function say(texts) {
+  function showMessage(texts) {
     const box = document.createElement("div");
     box.setAttribute("role", "alert");
     box.className = "boot-failed";
@@ -55,12 +55,12 @@
     document.body.replaceChildren(box);
   }
 
-  function heal() {
+  function retry() {
     if (failed) return;
     failed = true;
     const done = tries.get();
     if (done >= TRIES_MAX) {
-      say(SAID.silent);
+      showMessage(MESSAGES.silent);
       return;
     }
     tries.set(done + 1);
@@ -69,14 +69,14 @@
 
   function fail(error) {
     console.error(error);
-    if (begun || error instanceof SyntaxError) say(isOld ? SAID.old : SAID.broken);
-    else heal();
+    if (loaded || error instanceof SyntaxError) showMessage(isOld ? MESSAGES.old : MESSAGES.broken);
+    else retry();
   }
 
   document.addEventListener("error", (event) => {
-    if (event.target instanceof HTMLLinkElement && event.target.rel === "stylesheet") heal();
+    if (event.target instanceof HTMLLinkElement && event.target.rel === "stylesheet") retry();
   }, true);
-  document.addEventListener("boxoffice:begun", () => { begun = true; });
+  document.addEventListener("boxoffice:loaded", () => { loaded = true; });
 
   document.addEventListener("DOMContentLoaded", () => {
     import(entry).then((main) => main.start()).then(() => tries.set(0), fail);

@@ -120,8 +120,8 @@ async def test_by_keyboard_alone(visit: Visit, sale: Sale, buyer: Person) -> Non
     # The first free seat, one to the right, one row back.
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
         await page.keyboard.press(key)
-    await expect(page.locator(".chosen li")).to_have_count(1)
-    await expect(page.locator(".chosen li")).to_contain_text(re.compile(r"row 2, seat \d+"))
+    await expect(page.locator(".selected-seats li")).to_have_count(1)
+    await expect(page.locator(".selected-seats li")).to_contain_text(re.compile(r"row 2, seat \d+"))
     await focus(page, "^Hold 1 seat")
     await page.keyboard.press("Enter")
     await expect(page.locator(".big-clock")).to_be_visible()
@@ -141,9 +141,9 @@ async def test_by_finger_on_a_phone(visit: Visit, sale: Sale, buyer: Person) -> 
         await page.touchscreen.tap(
             box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + row * 12
         )
-        if await page.locator(".chosen .swatch").count():
+        if await page.locator(".selected-seats .swatch").count():
             break
-    await page.locator(".choice .button.primary").tap()
+    await page.locator(".selection .button.primary").tap()
     await expect(page.locator(".big-clock")).to_be_visible()
     assert await visitor.overflow_px() <= 0
     for button in await page.locator("main .button").all():

@@ -39,7 +39,7 @@ def reservations(person: Person) -> list[dict[str, object]]:
 
 async def hold_chosen(visitor: Visitor) -> None:
     """Ask for what is chosen, and see the reservation."""
-    await visitor.page.locator(".choice .button.primary").click()
+    await visitor.page.locator(".selection .button.primary").click()
     await visitor.page.wait_for_url(HELD)
     await expect(visitor.page.locator(".big-clock")).to_have_text(re.compile(r"\d:\d\d"))
 
@@ -57,7 +57,7 @@ async def test_from_the_list_of_concerts_to_a_ticket(
 
     # Nobody is logged in yet: the choice waits for it.
     await click_seat(visitor.page, 0.5, 0.5)
-    await expect(visitor.page.locator(".chosen li")).to_have_count(1)
+    await expect(visitor.page.locator(".selected-seats li")).to_have_count(1)
     await visitor.button("Hold 1 seat").click()
     await visitor.page.get_by_role("dialog").get_by_role("link", name="New here? Sign up").click()
     email = "buyer-of-the-journey@example.test"
@@ -91,7 +91,7 @@ async def click_seat(page: Page, x: float, y: float) -> None:
         await page.mouse.click(
             box["x"] + box["width"] * x, box["y"] + box["height"] * y + attempt * 9
         )
-        if await page.locator(".chosen .swatch").count():
+        if await page.locator(".selected-seats .swatch").count():
             return
 
 

@@ -38,7 +38,7 @@ async def test_a_seat_turns_taken_while_somebody_looks(
     held = hold(buyer, sale, "A-1-3").json
     await expect(visitor.seat("A-1-3")).to_have_attribute("aria-label", HELD)
     await expect(visitor.toast("seat 3 was just taken")).to_be_visible()
-    await expect(visitor.page.locator(".chosen li")).to_have_count(1)
+    await expect(visitor.page.locator(".selected-seats li")).to_have_count(1)
     await expect(visitor.page.locator(".grade-chip").first).to_contain_text("19 left")
     buyer.api.delete(f"/v1/reservations/{held['reservation_id']}")
     await expect(visitor.seat("A-1-3")).to_have_attribute("aria-label", FREE)
@@ -69,7 +69,7 @@ async def test_what_was_missed_while_the_line_was_cut_is_made_up_for(
         await line.mend()
         await is_live(visitor)
         await expect(visitor.seat("A-1-6")).to_have_attribute("aria-label", HELD)
-        await expect(visitor.page.locator(".chosen li")).to_have_count(1)
+        await expect(visitor.page.locator(".selected-seats li")).to_have_count(1)
         await visitor.context.close()
 
 

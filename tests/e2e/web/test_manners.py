@@ -253,4 +253,4 @@ async def test_a_page_that_sells_nothing_now_offers_no_hold(
     await expect(visitor.button("Hold the best seats")).to_be_hidden()
     await visitor.unfold()
     await visitor.seat("A-1-1").click()
-    await expect(visitor.page.locator(".choice .button.primary")).to_be_hidden()
+    await expect(visitor.page.locator(".selection .button.primary")).to_be_hidden()

@@ -160,14 +160,14 @@ async def test_the_picker_offers_no_more_than_the_limit(
     await expect(visitor.page.get_by_label("How many").locator("option")).to_have_count(3)
     await visitor.seat("A-2-4").click()
     await expect(visitor.toast("You can choose 3 seats at the most.")).to_be_visible()
-    await expect(visitor.page.locator(".chosen .swatch")).to_have_count(3)
+    await expect(visitor.page.locator(".selected-seats .swatch")).to_have_count(3)
 
 
 async def test_one_seat_is_one_in_words_too(visit: Visit, sale: Sale, buyer: Person) -> None:
     reservation(buyer, sale, "A-1-1", "A-1-2", "A-1-3")
     visitor = await visit(person=buyer)
     await visitor.open_seats(sale)
-    await expect(visitor.page.locator(".choice")).to_contain_text("Choose a seat on the map")
+    await expect(visitor.page.locator(".selection")).to_contain_text("Choose a seat on the map")
     await visitor.seat("A-2-1").click()
     await visitor.seat("A-2-2").click()
     await expect(visitor.toast("You can choose 1 seat at the most.")).to_be_visible()
@@ -216,10 +216,10 @@ async def test_who_has_all_is_told_so_and_led_there(
     reservation(buyer, sale, "A-1-3", "A-1-4")
     visitor = await visit(person=buyer)
     await visitor.open_seats(sale)
-    await expect(visitor.page.locator(".choice")).to_contain_text("You have the 4 tickets")
+    await expect(visitor.page.locator(".selection")).to_contain_text("You have the 4 tickets")
     await expect(visitor.button("Hold the best seats")).to_be_hidden()
-    await visitor.page.locator(".choice").get_by_role("link", name="See what you have").click()
-    await expect(visitor.page.locator(".two .rows").first.locator("li")).to_have_count(2)
+    await visitor.page.locator(".selection").get_by_role("link", name="See what you have").click()
+    await expect(visitor.page.locator(".two-columns .rows").first.locator("li")).to_have_count(2)
     await visitor.link("Show all").click()
     await expect(visitor.link("Show all")).to_be_hidden()
 
@@ -236,7 +236,7 @@ async def test_a_limit_that_the_page_did_not_know_says_its_number(
     await expect(dialog).to_contain_text("One person may have 4 tickets")
     await expect(dialog).to_contain_text("you have 3")
     # One is left, and so one stays chosen.
-    await expect(visitor.page.locator(".chosen .swatch")).to_have_count(1)
+    await expect(visitor.page.locator(".selected-seats .swatch")).to_have_count(1)
     await dialog.get_by_role("link", name="See what you have").click()
     await visitor.page.wait_for_url(re.compile(rf"/me\?schedule={sale.schedule_id}"))
     await expect(visitor.page.get_by_role("dialog")).to_have_count(0)

@@ -74,7 +74,7 @@ def test_what_is_too_new_in_a_script_is_found(script: str, found: set[str]) -> N
 @pytest.mark.parametrize(
     ("style", "found"),
     [
-        ("main:has(.choice) { color: red }", {":has"}),
+        ("main:has(.selection) { color: red }", {":has"}),
         ("p { text-wrap-style: pretty }", {"text-wrap-style:"}),
         ("/* :has */ p:not(.one) { margin: 0 }", set()),
     ],

@@ -1,20 +1,20 @@
 // Puts the pages together: what stands on every page, and which page is at which address.
 
-import "./lib/begun.js";
-import { put } from "./lib/dom.js";
+import "./lib/loaded.js";
+import { setChildren } from "./lib/dom.js";
 import { addTexts, chooseLanguage, t } from "./lib/i18n.js";
-import { load } from "./lib/load.js";
+import { importModule } from "./lib/import-module.js";
 import { Router } from "./lib/router.js";
 import { session } from "./lib/session.js";
 import { synchronize } from "./lib/clock.js";
-import { askToLogIn } from "./parts/login.js";
-import { failure } from "./parts/failure.js";
-import { announcer } from "./parts/announce.js";
-import { dismissAll } from "./parts/dialog.js";
-import { Frame } from "./parts/frame.js";
-import { stayInside } from "./parts/inside.js";
-import { mine } from "./parts/mine.js";
-import { sentence } from "./parts/problem.js";
+import { askToLogIn } from "./components/login.js";
+import { errorPage } from "./components/error-page.js";
+import { announcer } from "./components/announcer.js";
+import { dismissAll } from "./components/dialog.js";
+import { Layout } from "./components/layout.js";
+import { keepPassesAlive } from "./components/heartbeat.js";
+import { ownHolds } from "./components/own-holds.js";
+import { errorText } from "./components/problem.js";
 import { texts } from "./texts/shop.js";
 import { concerts } from "./pages/concerts.js";
 import { concert } from "./pages/concert.js";
@@ -38,32 +38,32 @@ const PAGES = [
 /** Starts the pages; `boot.js` calls it once. */
 export async function start() {
   addTexts(texts);
-  const frame = new Frame({ onLanguage: (code) => { chooseLanguage(code); redraw(); } });
-  put(document.querySelector("#app"), frame.view, announcer.view);
+  const frame = new Layout({ onLanguage: (code) => { chooseLanguage(code); redraw(); } });
+  setChildren(document.querySelector("#app"), frame.view, announcer.view);
   const router = new Router({
     present: (page, { moved }) => frame.present(page, { moved }),
-    failed: failure,
+    failed: errorPage,
     waiting: (isSlow) => {
       frame.wait(isSlow);
-      if (isSlow) announcer.whisper(t("busy"));
+      if (isSlow) announcer.announce(t("busy"));
     },
-    left: () => { announcer.leave(); dismissAll(); },
+    left: () => { announcer.clear(); dismissAll(); },
   });
   const redraw = () => { frame.redraw(); router.refresh(); };
   for (const [template, page] of PAGES) router.add(template, () => page);
   // Few people need it, and it is large: it comes when somebody goes there.
-  router.add("/organizer/*", async () => (await load(new URL("./console/main.js", import.meta.url))).page);
+  router.add("/organizer/*", async () => (await importModule(new URL("./console/main.js", import.meta.url))).page);
   session.ask = askToLogIn;
   session.addEventListener("change", () => frame.redraw());
   addEventListener("unhandledrejection", (event) => uncaught(event.reason));
   addEventListener("error", (event) => uncaught(event.error));
-  synchronize().then(() => mine.ask());
-  stayInside();
+  synchronize().then(() => ownHolds.ask());
+  keepPassesAlive();
   await router.refresh();
 }
 
 // The browser itself writes it into its console; people hear that it was not their doing. What ends with a
 // page is no error, and an error without an object is a browser's own (a resize that came late).
 function uncaught(error) {
-  if (error && error.name !== "AbortError") announcer.say(sentence(error), "bad");
+  if (error && error.name !== "AbortError") announcer.notify(errorText(error), "bad");
 }

@@ -3,15 +3,15 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { date, dateTime, hasText, list, t, timeOfDay } from "../lib/i18n.js";
-import { crumbs, growing, lookUp, moment, scheduleHead } from "./parts.js";
+import { breadcrumbs, pagedList, fetchSchedule, timestamp, scheduleHead } from "./components.js";
 
 const LIMIT = 30;
 
 /** The activity log of an organizer. */
 export async function activity({ signal }) {
   const view = [
-    crumbs(),
-    h("div", { class: "console-head" }, h("div", {}, h("h1", {}, t("log.title")), h("p", { class: "quiet" }, t("log.lead")))),
+    breadcrumbs(),
+    h("div", { class: "console-head" }, h("div", {}, h("h1", {}, t("log.title")), h("p", { class: "muted" }, t("log.lead")))),
     await entries({}, signal),
   ];
   return { title: t("log.title"), view, wide: true };
@@ -19,7 +19,7 @@ export async function activity({ signal }) {
 
 /** The activity log of one schedule. */
 export async function activityOfSchedule({ id, signal, refresh }) {
-  const [schedule, shown] = await Promise.all([lookUp(id, signal), entries({ schedule_id: id }, signal)]);
+  const [schedule, shown] = await Promise.all([fetchSchedule(id, signal), entries({ schedule_id: id }, signal)]);
   return { title: `${t("log.title")} · ${schedule.concert.title}`, view: [scheduleHead(schedule, "activity", refresh), shown], wide: true };
 }
 
@@ -28,7 +28,7 @@ async function entries(about, signal) {
   const first = await load("");
   if (!first.items.length) return h("p", { class: "card" }, t("log.none"));
   const body = h("tbody");
-  const more = growing(first, load, (items) => items.map(row), body);
+  const more = pagedList(first, load, (items) => items.map(row), body);
   const names = ["log.when", "log.what", "log.about", "log.who", "log.request"];
   return [h("div", { class: "table-area", tabindex: "0", role: "region", "aria-label": t("log.title") },
     h("table", { class: "table" }, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, t(name))))), body)), more];
@@ -36,7 +36,7 @@ async function entries(about, signal) {
 
 function row(entry) {
   return h("tr", {},
-    h("td", { "data-name": t("log.when") }, moment(entry.at, (at) => `${date(at)} ${timeOfDay(at)}`)),
+    h("td", { "data-name": t("log.when") }, timestamp(entry.at, (at) => `${date(at)} ${timeOfDay(at)}`)),
     h("td", { "data-name": t("log.what") }, said(entry)),
     h("td", { "data-name": t("log.about") }, about(entry)),
     h("td", { "data-name": t("log.who") }, entry.actor_name ?? entry.actor_id),

@@ -1,12 +1,12 @@
 // The last audit of the shop, and the wish for another one.
 
-import { get, pause, unlessOurs } from "../lib/api.js";
-import { h, put } from "../lib/dom.js";
+import { get, pause, ignoreProblem } from "../lib/api.js";
+import { h, setChildren } from "../lib/dom.js";
 import { dateTime, number, t } from "../lib/i18n.js";
-import { announcer } from "../parts/announce.js";
-import { sentence } from "../parts/problem.js";
-import { deed } from "./deeds.js";
-import { crumbs, table } from "./parts.js";
+import { announcer } from "../components/announcer.js";
+import { errorText } from "../components/problem.js";
+import { postAction } from "./actions.js";
+import { breadcrumbs, table } from "./components.js";
 
 const AGAIN_MS = 2_000;
 
@@ -14,31 +14,31 @@ const AGAIN_MS = 2_000;
 export async function audit({ signal }) {
   const result = h("div", { class: "board" });
   const button = h("button", { type: "button", class: "button primary" }, t("audit.ask"));
-  const show = (found) => put(result, verdict(found), checks(found));
+  const show = (found) => setChildren(result, verdict(found), checks(found));
   const first = await get("/v1/admin/audit", { signal });
   show(first);
-  button.addEventListener("click", () => wish(button, show, signal));
+  button.addEventListener("click", () => requestAudit(button, show, signal));
   if (first.asked_again_at) follow(show, signal);
   const view = [
-    crumbs(),
+    breadcrumbs(),
     h("div", { class: "console-head" },
-      h("div", {}, h("h1", {}, t("audit.title")), h("p", { class: "quiet" }, t("audit.lead"))),
+      h("div", {}, h("h1", {}, t("audit.title")), h("p", { class: "muted" }, t("audit.lead"))),
       h("div", { class: "actions" }, button)),
     result,
   ];
   return { title: t("audit.title"), view };
 }
 
-async function wish(button, show, signal) {
+async function requestAudit(button, show, signal) {
   if (button.getAttribute("aria-disabled")) return;
   button.setAttribute("aria-disabled", "true");
   try {
-    const found = await deed("/v1/admin/audit", { signal });
+    const found = await postAction("/v1/admin/audit", { signal });
     show(found);
     if (found.asked_again_at) await follow(show, signal);
-    else announcer.say(t("audit.fresh"));
+    else announcer.notify(t("audit.fresh"));
   } catch (error) {
-    if (!signal.aborted) announcer.say(sentence(error), "bad");
+    if (!signal.aborted) announcer.notify(errorText(error), "bad");
   } finally {
     button.removeAttribute("aria-disabled");
   }
@@ -47,7 +47,7 @@ async function wish(button, show, signal) {
 async function follow(show, signal) {
   for (;;) {
     await pause(AGAIN_MS, signal);
-    const found = await get("/v1/admin/audit", { signal }).catch(unlessOurs);
+    const found = await get("/v1/admin/audit", { signal }).catch(ignoreProblem);
     if (signal.aborted) return;
     if (!found) continue;
     show(found);
@@ -76,7 +76,7 @@ function checks({ checks: list }) {
   if (!list.length) return null;
   const sorted = [...list].sort((one, other) => other.violations - one.violations);
   const rows = sorted.map(({ name, description, violations }) => [
-    h("div", {}, h("div", {}, description), h("code", { class: "quiet small" }, name)),
+    h("div", {}, h("div", {}, description), h("code", { class: "muted small" }, name)),
     h("span", { class: violations ? "broken number" : "number" }, number(violations))]);
   return h("details", { class: "card", open: list.some(({ violations }) => violations > 0) },
     h("summary", {}, t("audit.checks")), table([t("audit.check"), t("audit.violations")], rows, t("audit.checks")));

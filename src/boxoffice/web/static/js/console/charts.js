@@ -1,6 +1,6 @@
 // Small charts of our own: one line or row of bars over time, drawn anew with each reading.
 
-import { h, put, svg } from "../lib/dom.js";
+import { h, setChildren, svg } from "../lib/dom.js";
 import { t, timeOfDay } from "../lib/i18n.js";
 
 const WIDTH = 320;
@@ -14,7 +14,7 @@ export class Chart {
   #values = [];
   #times = [];
   #now = h("strong", { class: "chart-now number" });
-  #note = h("span", { class: "chart-note quiet small number" });
+  #note = h("span", { class: "chart-note muted small number" });
   #picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", class: "chart-picture" });
 
   constructor({ title, format, bars = false, note = "" }) {
@@ -24,7 +24,7 @@ export class Chart {
     this.#picture.addEventListener("pointermove", (event) => this.#point(event));
     this.#picture.addEventListener("pointerleave", () => this.#rest());
     this.view = h("figure", { class: "chart card" },
-      h("figcaption", {}, h("span", {}, title, note && h("span", { class: "quiet small" }, ` ${note}`)), this.#now),
+      h("figcaption", {}, h("span", {}, title, note && h("span", { class: "muted small" }, ` ${note}`)), this.#now),
       this.#picture, this.#note);
   }
 
@@ -32,7 +32,7 @@ export class Chart {
     this.#values = values;
     this.#times = times;
     const max = Math.max(1e-9, ...values.filter((value) => value !== null));
-    put(this.#picture, this.#isBars ? bars(values, max) : line(values, max));
+    setChildren(this.#picture, this.#isBars ? bars(values, max) : line(values, max));
     this.#rest();
     const summary = { title: this.#title, now: this.#now.textContent, max: this.#max() };
     this.#picture.setAttribute("aria-label", t("live.summary", summary));

@@ -5,10 +5,10 @@ import { synchronize } from "../lib/clock.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { announcer } from "../parts/announce.js";
-import { Field, form } from "../parts/forms.js";
-import { confirmed, deed } from "./deeds.js";
-import { concertChip, crumbs, moment, saleChip } from "./parts.js";
+import { announcer } from "../components/announcer.js";
+import { Field, form } from "../components/forms.js";
+import { confirmAction, postAction } from "./actions.js";
+import { concertChip, breadcrumbs, timestamp, saleChip } from "./components.js";
 
 const HOLD_S = 300;
 const TICKETS = 4;
@@ -22,11 +22,11 @@ export function newConcert({ go }) {
     description: new Field({ label: t("concertForm.description"), rows: 5, maxlength: 10_000 }),
   };
   const submit = async (values) => {
-    const made = await deed("/v1/admin/concerts", { body: values });
+    const made = await postAction("/v1/admin/concerts", { body: values });
     await go(`/organizer/concerts/${made.concert_id}`);
   };
   const view = [
-    crumbs(),
+    breadcrumbs(),
     h("section", { class: "card console-form" },
       h("h1", {}, t("concertForm.title")), form({ fields, label: t("concertForm.create"), submit })),
   ];
@@ -37,7 +37,7 @@ export function newConcert({ go }) {
 export async function concert({ id, signal, refresh, go }) {
   const [one] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), synchronize()]);
   const view = [
-    crumbs(),
+    breadcrumbs(),
     h("div", { class: "console-head" },
       h("div", {},
         h("h1", {}, one.title),
@@ -58,17 +58,17 @@ export async function concert({ id, signal, refresh, go }) {
 
 function publishButton(one, refresh) {
   if (session.isOperator || one.taken_down_at || one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
-  return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
+  return h("button", { type: "button", class: "button primary", onclick: () => confirmAction({
     title: t("own.publishTitle"), detail: t("own.publishDetail"), label: t("own.publish"),
-    act: () => deed(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,
+    act: () => postAction(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,
   }) }, t("own.publish"));
 }
 
 function takenDown(one, refresh) {
   if (!one.taken_down_at) return null;
-  const restore = () => confirmed({
+  const restore = () => confirmAction({
     title: t("down.restoreTitle"), detail: t("down.restoreDetail"), label: t("down.restore"),
-    act: () => deed(`/v1/admin/concerts/${one.concert_id}/restore`), said: t("down.restored"), done: refresh,
+    act: () => postAction(`/v1/admin/concerts/${one.concert_id}/restore`), said: t("down.restored"), done: refresh,
   });
   return h("div", { class: "notice warn" },
     h("p", {}, h("strong", {}, t("down.is", { when: dateTime(one.taken_down_at) }))),
@@ -81,8 +81,8 @@ function takenDown(one, refresh) {
 function takeDownForm(one, refresh) {
   const fields = { reason: new Field({ label: t("down.why"), hint: t("down.whyHint"), required: true, maxlength: 200 }) };
   const submit = async (values) => {
-    await deed(`/v1/admin/concerts/${one.concert_id}/take-down`, { body: values });
-    announcer.say(t("down.done"), "good");
+    await postAction(`/v1/admin/concerts/${one.concert_id}/take-down`, { body: values });
+    announcer.notify(t("down.done"), "good");
     refresh();
   };
   return [h("p", {}, t("down.detail")), form({ fields, label: t("down.take"), submit })];
@@ -92,8 +92,8 @@ function card(one) {
   const left = one.seats_total
     ? t("own.seats", { n: one.seats_available, total: one.seats_total }) : t("own.noSeats");
   return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/schedules/${one.schedule_id}` },
-    h("div", {}, h("h2", {}, moment(one.starts_at)), h("p", { class: "quiet small" }, t("sale.opensAt", { when: dateTime(one.sale_opens_at) }))),
-    h("p", { class: "own-facts" }, saleChip(one), h("span", { class: "small" }, left))));
+    h("div", {}, h("h2", {}, timestamp(one.starts_at)), h("p", { class: "muted small" }, t("sale.opensAt", { when: dateTime(one.sale_opens_at) }))),
+    h("p", { class: "own-summary" }, saleChip(one), h("span", { class: "small" }, left))));
 }
 
 function scheduleForm(one, go) {
@@ -116,7 +116,7 @@ function scheduleForm(one, go) {
       ticket_limit: Number(values.ticket_limit),
       seats_return_delay_max_s: Number(values.seats_return_delay_max_s),
     };
-    const made = await deed(`/v1/admin/concerts/${one.concert_id}/schedules`, { body });
+    const made = await postAction(`/v1/admin/concerts/${one.concert_id}/schedules`, { body });
     await go(`/organizer/schedules/${made.schedule_id}/seats`);
   };
   return form({ fields, label: t("scheduleForm.add"), submit });

@@ -3,26 +3,26 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { date, money, t, timeOfDay } from "../lib/i18n.js";
-import { chip, crumbs, facts, lookUp, moment } from "./parts.js";
+import { chip, breadcrumbs, definitionList, fetchSchedule, timestamp } from "./components.js";
 
 /** The page of one reservation. */
 export async function history({ id, signal }) {
   const one = await get(`/v1/admin/reservations/${encodeURIComponent(id)}`, { signal });
-  const schedule = await lookUp(one.schedule_id, signal);
+  const schedule = await fetchSchedule(one.schedule_id, signal);
   const back = `/organizer/schedules/${one.schedule_id}`;
   const view = [
-    crumbs([`/organizer/concerts/${schedule.concert_id}`, schedule.concert.title], [back, date(schedule.starts_at)],
+    breadcrumbs([`/organizer/concerts/${schedule.concert_id}`, schedule.concert.title], [back, date(schedule.starts_at)],
       [`${back}/reservations`, t("history.back")]),
     h("div", { class: "console-head" }, h("h1", {}, t("history.title"), " ", chip(one.status))),
-    h("section", { class: "card" }, facts([
-      [t("history.person"), [one.name, h("div", { class: "quiet small" }, one.email)]],
+    h("section", { class: "card" }, definitionList([
+      [t("history.person"), [one.name, h("div", { class: "muted small" }, one.email)]],
       [t("history.seats"), one.seat_ids.join(", ")],
       [t("history.amount"), money(one.amount, one.currency)],
       [t("history.id"), h("code", {}, one.reservation_id)],
     ])),
     h("section", { class: "card" }, h("h2", {}, t("history.events")),
       h("ol", { class: "events" }, one.events.map((event) => h("li", {},
-        h("span", { class: "quiet small number" }, moment(event.at, (at) => `${date(at)} ${timeOfDay(at)}`)),
+        h("span", { class: "muted small number" }, timestamp(event.at, (at) => `${date(at)} ${timeOfDay(at)}`)),
         h("span", {}, said(event)))))),
   ];
   return { title: t("history.title"), view };

@@ -4,7 +4,7 @@ import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { concertChip, growing } from "./parts.js";
+import { concertChip, pagedList } from "./components.js";
 
 const LIMIT = 20;
 
@@ -13,10 +13,10 @@ export async function home({ signal }) {
   const load = (cursor) => get(`/v1/admin/concerts?${new URLSearchParams({ limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
   const first = await load("");
   const list = h("ul", { class: "own-concerts" });
-  const more = growing(first, load, (items) => items.map(card), list);
+  const more = pagedList(first, load, (items) => items.map(card), list);
   const view = [
     h("div", { class: "console-head" },
-      h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "quiet" }, t(session.isOperator ? "console.leadAll" : "console.lead"))),
+      h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "muted" }, t(session.isOperator ? "console.leadAll" : "console.lead"))),
       h("div", { class: "actions" },
         h("a", { class: "button", href: "/organizer/activity" }, t("console.activity")),
         session.isOperator
@@ -30,8 +30,8 @@ export async function home({ signal }) {
 
 function card(one) {
   return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/concerts/${one.concert_id}` },
-    h("div", {}, h("h2", {}, one.title), h("p", { class: "quiet small" }, `${one.artist} · ${one.venue}`),
+    h("div", {}, h("h2", {}, one.title), h("p", { class: "muted small" }, `${one.artist} · ${one.venue}`),
       session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name }))),
-    h("p", { class: "own-facts" }, concertChip(one), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
+    h("p", { class: "own-summary" }, concertChip(one), h("span", { class: "small" }, t("own.schedules", { n: one.schedules_total })),
       one.schedules_on_sale > 0 && h("span", { class: "small" }, t("own.open", { n: one.schedules_on_sale })))));
 }

@@ -1,11 +1,11 @@
 // A sale while it runs: read anew every two seconds while somebody looks.
 
 import { get, Problem } from "../lib/api.js";
-import { h, put } from "../lib/dom.js";
+import { h, setChildren } from "../lib/dom.js";
 import { hasText, money, number, t, timeOfDay } from "../lib/i18n.js";
-import { sentence } from "../parts/problem.js";
+import { errorText } from "../components/problem.js";
 import { Chart, share } from "./charts.js";
-import { lookUp, scheduleHead, table } from "./parts.js";
+import { fetchSchedule, scheduleHead, table } from "./components.js";
 
 const EVERY_MS = 2_000;
 const TIMEOUT_MS = 8_000;
@@ -14,7 +14,7 @@ const TABLE_ROWS = 24;
 
 /** The page of one schedule. */
 export async function live({ id, signal, refresh }) {
-  const schedule = await lookUp(id, signal);
+  const schedule = await fetchSchedule(id, signal);
   const board = new Board(schedule);
   const view = [scheduleHead(schedule, "live", refresh), board.view];
   keepReading(id, signal, board);
@@ -51,7 +51,7 @@ class Board {
   #tiles = h("dl", { class: "tiles" });
   #seats = h("section", { class: "card seats-share", "aria-label": t("live.seats") });
   #refusals = h("section", { class: "card refusals" });
-  #foot = h("p", { class: "quiet small" });
+  #foot = h("p", { class: "muted small" });
   #table = h("div", {});
   #details = h("details", { class: "card" }, h("summary", {}, t("live.table")), this.#table);
   #charts;
@@ -79,7 +79,7 @@ class Board {
   show(stats, room) {
     this.#stats = stats;
     const { seats, series, shop } = stats;
-    put(this.#tiles, [
+    setChildren(this.#tiles, [
       [t("live.sold"), number(seats.sold)], [t("live.held"), number(seats.held)], [t("live.available"), number(seats.available)],
       [t("live.sales"), number(stats.sales)], [t("live.revenue"), money(stats.revenue.amount, stats.revenue.currency), "money"],
       ...(room && room.mode !== "off" ? [[t("live.waiting"), number(room.waiting)], [t("live.inside"), number(room.inside)]] : []),
@@ -88,9 +88,9 @@ class Board {
     const times = series.map(({ at }) => at);
     for (const [chart, name] of this.#charts) chart.show(series.map((point) => point[name]), times);
     this.#showRefusals(series);
-    this.#say(series.some(({ requests }) => requests !== null) ? "" : t("live.unknown"));
+    this.#showMessage(series.some(({ requests }) => requests !== null) ? "" : t("live.unknown"));
     const speed = shop && t("live.shop", { requests: shop.requests, p95: shop.p95_ms === null ? "–" : Math.round(shop.p95_ms * 10) / 10 });
-    put(this.#foot, t("live.at", { when: timeOfDay(stats.at) }), " ", speed);
+    setChildren(this.#foot, t("live.at", { when: timeOfDay(stats.at) }), " ", speed);
     this.#showTable();
     this.#shownAt = stats.at;
   }
@@ -98,10 +98,10 @@ class Board {
   /** Says that there is no news, and whose fault it is; what is shown stays. */
   fail(error) {
     const isOurs = !(error instanceof Problem);
-    this.#say(isOurs ? sentence(error) : t("live.stale", { when: this.#shownAt ? timeOfDay(this.#shownAt) : "–" }));
+    this.#showMessage(isOurs ? errorText(error) : t("live.stale", { when: this.#shownAt ? timeOfDay(this.#shownAt) : "–" }));
   }
 
-  #say(text) {
+  #showMessage(text) {
     if (this.#state.textContent !== text) this.#state.textContent = text;
     this.#state.hidden = !text;
   }
@@ -109,7 +109,7 @@ class Board {
   #showSeats(seats) {
     const parts = ["sold", "held", "available", "blocked"].map((name) => [name, seats[name]]);
     const names = parts.map(([name, count]) => `${t(`live.${name}`)} ${number(count)}`);
-    put(this.#seats, share(parts, names.join(", ")),
+    setChildren(this.#seats, share(parts, names.join(", ")),
       h("ul", { class: "share-names" }, parts.map(([name], at) => h("li", { class: `is-${name}` }, names[at]))));
   }
 
@@ -120,11 +120,11 @@ class Board {
     }
     const sorted = [...sums].sort(([, one], [, other]) => other - one);
     const most = sorted[0]?.[1] ?? 1;
-    put(this.#refusals, h("h2", { class: "chart-title" }, t("live.refusals")), sorted.length
+    setChildren(this.#refusals, h("h2", { class: "chart-title" }, t("live.refusals")), sorted.length
       ? h("ul", {}, sorted.map(([code, count]) => h("li", {},
         h("span", {}, reason(code)), h("meter", { class: "meter", min: 0, max: most, value: count, "aria-hidden": "true" }),
         h("span", { class: "number" }, number(count)))))
-      : h("p", { class: "quiet" }, t("live.noRefusals")));
+      : h("p", { class: "muted" }, t("live.noRefusals")));
   }
 
   #showTable() {
@@ -133,7 +133,7 @@ class Board {
     const known = (value) => (value === null ? "–" : number(value));
     const rows = this.#stats.series.slice(-TABLE_ROWS).reverse().map((point) => [
       timeOfDay(point.at), known(point.requests), known(point.p95_ms), number(point.holds), number(point.sales), money(point.revenue, this.#currency)]);
-    put(this.#table, table(names, rows, t("live.table"), "dense"));
+    setChildren(this.#table, table(names, rows, t("live.table"), "dense"));
   }
 }
 

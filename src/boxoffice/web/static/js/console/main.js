@@ -4,7 +4,7 @@ import { Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { addTexts, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { failure } from "../parts/failure.js";
+import { errorPage } from "../components/error-page.js";
 import { audit } from "./audit.js";
 import { concert, newConcert } from "./concert.js";
 import { history } from "./history.js";
@@ -35,12 +35,12 @@ const PAGES = [
 
 /** The page of every address below `/organizer`. */
 export async function page(context) {
-  if (!session.isOpen) return loggedOut();
+  if (!session.isLoggedIn) return loggedOut();
   for (const [pattern, show] of PAGES) {
     const match = pattern.exec(location.pathname);
     if (match) return guarded(show, { ...context, id: match[1] });
   }
-  return failure(null, context);
+  return errorPage(null, context);
 }
 
 function loggedOut() {
@@ -56,7 +56,7 @@ async function guarded(show, context) {
     return await show(context);
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 403) throw error;
-    const view = h("section", { class: "failure card" },
+    const view = h("section", { class: "error-page card" },
       h("h1", {}, t("console.forbidden")), h("p", {}, t("console.forbiddenDetail")),
       h("div", { class: "actions" }, h("a", { class: "button", href: "/" }, t("toConcerts"))));
     return { title: t("console.forbidden"), view };

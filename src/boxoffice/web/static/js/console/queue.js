@@ -1,14 +1,14 @@
 // The controls of a waiting room. What is changed here every process follows within a second.
 
-import { get, Problem, unlessOurs } from "../lib/api.js";
-import { h, put } from "../lib/dom.js";
+import { get, Problem, ignoreProblem } from "../lib/api.js";
+import { h, setChildren } from "../lib/dom.js";
 import { number, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { announcer } from "../parts/announce.js";
-import { Field, form } from "../parts/forms.js";
-import { sentence } from "../parts/problem.js";
-import { confirmed, deed } from "./deeds.js";
-import { lookUp, scheduleHead } from "./parts.js";
+import { announcer } from "../components/announcer.js";
+import { Field, form } from "../components/forms.js";
+import { errorText } from "../components/problem.js";
+import { confirmAction, postAction } from "./actions.js";
+import { fetchSchedule, scheduleHead } from "./components.js";
 
 const EVERY_MS = 2_000;
 const MODES = ["off", "fifo", "lobby"];
@@ -16,7 +16,7 @@ const MODES = ["off", "fifo", "lobby"];
 /** The page of a waiting room. */
 export async function queue({ id, signal, refresh }) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}/queue`;
-  const schedule = await lookUp(id, signal);
+  const schedule = await fetchSchedule(id, signal);
   const room = await get(path, { signal }).catch((error) => {
     if (error instanceof Problem && error.status === 404) return null;
     throw error;
@@ -28,7 +28,7 @@ export async function queue({ id, signal, refresh }) {
 
 function controls(path, room, signal, refresh) {
   const state = h("section", { class: "card", "aria-label": t("queue.title") });
-  const show = (now) => put(state, tiles(now), h("div", { class: "actions" }, switches(path, now, refresh)));
+  const show = (now) => setChildren(state, tiles(now), h("div", { class: "actions" }, switches(path, now, refresh)));
   show(room);
   keepReading(path, signal, (now) => state.firstElementChild.replaceWith(tiles(now)));
   if (session.isOperator) return state;
@@ -39,7 +39,7 @@ async function keepReading(path, signal, show) {
   while (!signal.aborted) {
     await new Promise((resolve) => { setTimeout(resolve, EVERY_MS); });
     if (signal.aborted || document.visibilityState !== "visible") continue;
-    const now = await get(path, { signal, tries: 1 }).catch(unlessOurs);
+    const now = await get(path, { signal, tries: 1 }).catch(ignoreProblem);
     if (now && !signal.aborted) show(now);
   }
 }
@@ -50,23 +50,23 @@ function tiles(room) {
     room.mode !== "off" && room.notice && h("p", { class: "notice warn" }, t(`queue.notice.${room.notice}`)),
     h("dl", { class: "tiles" }, [[t("live.waiting"), number(room.waiting)], [t("live.inside"), number(room.inside)]]
       .map(([name, value]) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", { class: "number" }, value)))),
-    h("p", { class: "quiet small" }, t("queue.measured", { rate }), " · ", t("queue.called", { n: room.called })));
+    h("p", { class: "muted small" }, t("queue.measured", { rate }), " · ", t("queue.called", { n: room.called })));
 }
 
 function switches(path, room, refresh) {
   if (room.mode === "off" || session.isOperator) return null;
   const change = (body) => async () => {
     try {
-      await deed(path, { body });
-      announcer.say(t("queue.saved"), "good");
+      await postAction(path, { body });
+      announcer.notify(t("queue.saved"), "good");
     } catch (error) {
-      announcer.say(sentence(error), "bad");
+      announcer.notify(errorText(error), "bad");
     }
     refresh();
   };
-  const close = () => confirmed({
+  const close = () => confirmAction({
     title: t("queue.closeTitle"), detail: t("queue.closeDetail"), label: t("queue.close"), danger: true,
-    act: () => deed(path, { body: { closed: true } }), said: t("queue.saved"), done: refresh,
+    act: () => postAction(path, { body: { closed: true } }), said: t("queue.saved"), done: refresh,
   });
   return [
     h("button", { type: "button", class: "button", onclick: change({ paused: !room.paused }) }, room.paused ? t("queue.resume") : t("queue.pause")),
@@ -79,7 +79,7 @@ function switches(path, room, refresh) {
 function settings(path, room, show) {
   const whole = { type: "number", required: true, inputmode: "numeric" };
   const fields = {
-    mode: new Choice(t("queue.mode"), "mode", MODES.map((name) => [name, t(`queue.mode.${name}`)]), room.mode),
+    mode: new RadioGroup(t("queue.mode"), "mode", MODES.map((name) => [name, t(`queue.mode.${name}`)]), room.mode),
     rate_per_s: new Field({ label: t("queue.rate"), type: "number", min: 0.01, max: 100_000, step: "any", required: true, value: room.rate_per_s, inputmode: "decimal" }),
     inside_max: new Field({ ...whole, label: t("queue.insideMax"), min: 1, max: 100_000, value: room.inside_max }),
     inside_s: new Field({ ...whole, label: t("queue.insideS"), min: 3, max: 86_400, value: room.inside_s }),
@@ -90,14 +90,14 @@ function settings(path, room, show) {
     const body = { mode: values.mode };
     for (const name of ["rate_per_s", "inside_max", "inside_s", "grace_s"]) body[name] = Number(values[name]);
     if (values.opens_at !== local(room.opens_at)) body.opens_at = new Date(values.opens_at).toISOString();
-    show(await deed(path, { body }));
-    announcer.say(t("queue.saved"), "good");
+    show(await postAction(path, { body }));
+    announcer.notify(t("queue.saved"), "good");
   };
   return form({ fields, label: t("queue.save"), submit });
 }
 
 /** One of several, in a form: what a `Field` is to a form, without anything that could be wrong. */
-class Choice {
+class RadioGroup {
   constructor(label, name, options, chosen) {
     this.view = h("fieldset", { class: "choices" }, h("legend", {}, label), options.map(([value, text]) => h("label", {},
       h("input", { type: "radio", name, value, checked: value === chosen }), h("span", {}, text))));

@@ -3,25 +3,25 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
-import { chip, growing, lookUp, moment, scheduleHead } from "./parts.js";
+import { chip, pagedList, fetchSchedule, timestamp, scheduleHead } from "./components.js";
 
 const LIMIT = 20;
 const BY = ["reservation_id", "email", "seat_id"];
 const LABELS = { reservation_id: "find.id", email: "find.email", seat_id: "find.seat" };
 
-/** The page that finds reservations; what is looked for is in the address, so that it can be kept. */
+/** The page that finds reservations; what is looked for is in the address, so that it can be localStore. */
 export async function reservations({ id, query, signal, go, refresh }) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}/reservations`;
   const wish = Object.fromEntries(BY.map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value));
   const load = (cursor) => get(`${path}?${new URLSearchParams({ ...wish, limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
-  const [schedule, first] = await Promise.all([lookUp(id, signal), load("")]);
+  const [schedule, first] = await Promise.all([fetchSchedule(id, signal), load("")]);
   const list = h("tbody");
-  const more = growing(first, load, (items) => items.map(row), list);
+  const more = pagedList(first, load, (items) => items.map(row), list);
   const count = first.items.length;
   const view = [
     scheduleHead(schedule, "reservations", refresh),
     h("section", { class: "card" }, h("h2", {}, t("find.title")), search(id, wish, go)),
-    h("p", { class: "quiet", role: "status" }, first.next_cursor ? t("find.foundMore", { n: count }) : count ? t("find.found", { n: count }) : t("find.none")),
+    h("p", { class: "muted", role: "status" }, first.next_cursor ? t("find.foundMore", { n: count }) : count ? t("find.found", { n: count }) : t("find.none")),
     count > 0 && results(list),
     more,
   ];
@@ -51,8 +51,8 @@ function results(list) {
 
 function row(one) {
   return h("tr", {},
-    h("td", { "data-name": t("find.when") }, moment(one.created_at, dateTime)),
-    h("td", { "data-name": t("find.person") }, h("div", {}, h("div", {}, one.name), h("div", { class: "quiet small" }, one.email))),
+    h("td", { "data-name": t("find.when") }, timestamp(one.created_at, dateTime)),
+    h("td", { "data-name": t("find.person") }, h("div", {}, h("div", {}, one.name), h("div", { class: "muted small" }, one.email))),
     h("td", { "data-name": t("find.seats") }, one.seat_ids.join(", ")),
     h("td", { "data-name": t("find.amount"), class: "number" }, money(one.amount, one.currency)),
     h("td", { "data-name": t("find.status") }, chip(one.status)),

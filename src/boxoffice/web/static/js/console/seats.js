@@ -1,13 +1,13 @@
 // Importing a seat map: choose a file, see what it would bring or what is wrong with it, then add it.
 
-import { call, Problem, unlessOurs } from "../lib/api.js";
-import { h, put } from "../lib/dom.js";
+import { call, Problem, ignoreProblem } from "../lib/api.js";
+import { h, setChildren } from "../lib/dom.js";
 import { hasText, moneyRange, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { announcer } from "../parts/announce.js";
-import { reference, sentence } from "../parts/problem.js";
-import { deed } from "./deeds.js";
-import { lookUp, scheduleHead, table } from "./parts.js";
+import { announcer } from "../components/announcer.js";
+import { requestReference, errorText } from "../components/problem.js";
+import { postAction } from "./actions.js";
+import { fetchSchedule, scheduleHead, table } from "./components.js";
 
 // A file of 100,000 lines on a busy server.
 const TIMEOUT_MS = 60_000;
@@ -19,7 +19,7 @@ const EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,165000\nA,1,2,VIP,165
 
 /** The page that imports a seat map. */
 export async function seats({ id, signal, refresh }) {
-  const schedule = await lookUp(id, signal);
+  const schedule = await fetchSchedule(id, signal);
   const view = [scheduleHead(schedule, "seats", refresh), h("section", { class: "card console-form" },
     h("h2", {}, t("import.title")),
     h("p", {}, t("import.total", { n: schedule.seats_total })),
@@ -41,17 +41,17 @@ function importer(schedule, signal, refresh) {
     const [file] = input.files;
     latest += 1;
     const mine = latest;
-    if (!file) { put(result); return; }
-    put(result, h("p", { role: "status" }, t("import.reading", { name: file.name })));
+    if (!file) { setChildren(result); return; }
+    setChildren(result, h("p", { role: "status" }, t("import.reading", { name: file.name })));
     const shown = await look(path, file, signal).catch((error) => problem(error));
     if (mine !== latest || signal.aborted) return;
-    put(result, shown.acceptable === undefined ? shown : preview(shown, () => add(path, shown, result, schedule, refresh)));
+    setChildren(result, shown.acceptable === undefined ? shown : preview(shown, () => add(path, shown, result, schedule, refresh)));
     // The same file, corrected, is to be a change.
     input.value = "";
     result.querySelector(".notice")?.scrollIntoView({ block: "nearest" });
   });
   return [
-    h("p", { class: "quiet" }, t("import.lead")),
+    h("p", { class: "muted" }, t("import.lead")),
     h("details", {}, h("summary", {}, t("import.example")), h("pre", { class: "example" }, EXAMPLE)),
     h("div", { class: "field" }, h("label", { for: "seat-map-file" }, t("import.file")), input),
     result,
@@ -72,7 +72,7 @@ function decoded(bytes, encoding) {
 }
 
 function problem(error) {
-  return h("p", { class: "notice bad", role: "alert" }, sentence(error), " ", reference(error));
+  return h("p", { class: "notice bad", role: "alert" }, errorText(error), " ", requestReference(error));
 }
 
 function preview(shown, add) {
@@ -83,7 +83,7 @@ function preview(shown, add) {
       h("p", {}, h("strong", {}, t("import.good", { n: shown.seats_read }))),
       h("p", {}, t("import.goodDetail", { total: shown.seats_total }))),
     assumed(shown),
-    h("div", { class: "two" }, grades(shown), sections(shown)),
+    h("div", { class: "two-columns" }, grades(shown), sections(shown)),
     h("div", { class: "actions" }, button),
   ];
 }
@@ -130,22 +130,22 @@ async function add(path, shown, result, schedule, refresh) {
   const button = result.querySelector(".actions .button");
   if (button.getAttribute("aria-disabled")) return;
   button.setAttribute("aria-disabled", "true");
-  put(button, t("busy"));
+  setChildren(button, t("busy"));
   try {
-    await deed(path, { raw: shown.raw, type: "text/csv", timeoutMs: TIMEOUT_MS });
+    await postAction(path, { raw: shown.raw, type: "text/csv", timeoutMs: TIMEOUT_MS });
   } catch (error) {
     if (!(await wasAdded(error, schedule, shown))) {
-      put(result, problem(error), preview(shown, () => add(path, shown, result, schedule, refresh)));
+      setChildren(result, problem(error), preview(shown, () => add(path, shown, result, schedule, refresh)));
       return;
     }
   }
-  announcer.say(t("import.added", { n: shown.seats_read }), "good");
+  announcer.notify(t("import.added", { n: shown.seats_read }), "good");
   refresh();
 }
 
 // A map is added whole or not at all, so after a lost answer the number of seats tells.
 async function wasAdded(error, schedule, shown) {
   if (!(error instanceof Problem) || error.code !== "console_unsure") return false;
-  const now = await lookUp(schedule.schedule_id).catch(unlessOurs);
+  const now = await fetchSchedule(schedule.schedule_id).catch(ignoreProblem);
   return now?.seats_total === shown.seats_total;
 }

@@ -24,7 +24,7 @@ export class Problem extends Error {
 }
 
 /** For a reading that is asked for again anyway: null for a `Problem` and at a page's end; else it throws. */
-export function unlessOurs(error) {
+export function ignoreProblem(error) {
   if (error instanceof Problem || error.name === "AbortError") return null;
   throw error;
 }
@@ -40,7 +40,7 @@ export function newKey() {
  *
  * `body` is sent as JSON, `raw` with its `type` as it is; `key` is the Idempotency-Key; `headers` are
  * added. Reads and keyed writes are sent again while the shop cannot decide, `tries` times at the most.
- * Where the session has ended, whoever has registered with the session is asked to log in, once; a `quiet`
+ * Where the session has ended, whoever has registered with the session is asked to log in, once; a `noLogin`
  * call asks for nothing and fails.
  */
 export async function call(method, path, options = {}) {
@@ -52,7 +52,7 @@ export async function call(method, path, options = {}) {
       return await once(method, path, options);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 401 && isAboutSession(error.code) && !options.anonymous && !options.quiet && !renewed) {
+      if (error.status === 401 && isAboutSession(error.code) && !options.anonymous && !options.noLogin && !renewed) {
         renewed = true;
         if (await session.renew(error.code)) continue;
       }

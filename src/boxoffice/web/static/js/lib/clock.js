@@ -1,7 +1,7 @@
 // The shop's clock. This machine's may be wrong by hours and jump; only the time between two moments is
 // taken from here.
 
-import { get, unlessOurs } from "./api.js";
+import { get, ignoreProblem } from "./api.js";
 
 const AGAIN_MS = 300_000;
 const SAMPLES = 3;
@@ -21,10 +21,10 @@ export function secondsUntil(moment) {
   return (new Date(moment).getTime() - now()) / 1000;
 }
 
-/** Asks the shop for the time, unless that was done a moment ago; never fails, the old offset is kept. */
+/** Asks the shop for the time, unless that was done a moment ago; never fails, the old offset is localStore. */
 export function synchronize() {
   if (performance.now() - measuredAt < AGAIN_MS) return Promise.resolve();
-  measuring ??= measure().catch(unlessOurs).finally(() => { measuring = null; });
+  measuring ??= measure().catch(ignoreProblem).finally(() => { measuring = null; });
   return measuring;
 }
 

@@ -36,7 +36,7 @@ function flat(children) {
 }
 
 /** Puts `children` in the place of what `element` has; nothing happens to children that stay. */
-export function put(element, ...children) {
+export function setChildren(element, ...children) {
   element.replaceChildren(...flat(children));
   return element;
 }

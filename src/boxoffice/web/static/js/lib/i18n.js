@@ -1,12 +1,12 @@
 // Words, numbers, money and dates in the reader's language.
 
 import { DECIMALS } from "./currencies.js";
-import { kept } from "./keep.js";
+import { localStore } from "./storage.js";
 
 export const LANGUAGES = { ko: "한국어", en: "English" };
 
 const texts = { ko: {}, en: {} };
-let language = kept.get("language") ?? preferred();
+let language = localStore.get("language") ?? preferred();
 if (!(language in LANGUAGES)) language = preferred();
 
 function preferred() {
@@ -36,7 +36,7 @@ export function currentLanguage() {
 /** Shows `code` from now on, also at the next visit. */
 export function chooseLanguage(code) {
   language = code;
-  kept.set("language", code);
+  localStore.set("language", code);
   document.documentElement.lang = code;
 }
 

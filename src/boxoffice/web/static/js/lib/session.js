@@ -1,6 +1,6 @@
 // Who is logged in. The token is kept for all tabs; a page that finds it ended asks for a new one in place.
 
-import { kept } from "./keep.js";
+import { localStore } from "./storage.js";
 
 const NAME = "session";
 
@@ -20,16 +20,16 @@ class Session extends EventTarget {
 
   /** The access token, or empty. */
   get token() {
-    return kept.get(NAME)?.token ?? "";
+    return localStore.get(NAME)?.token ?? "";
   }
 
   /** The e-mail address that logged in, or empty. */
   get email() {
-    return kept.get(NAME)?.email ?? "";
+    return localStore.get(NAME)?.email ?? "";
   }
 
   /** Whether somebody is logged in, as far as is known here. */
-  get isOpen() {
+  get isLoggedIn() {
     return this.token !== "";
   }
 
@@ -39,7 +39,7 @@ class Session extends EventTarget {
   }
 
   /** Whether they see what organizers have: organizers their own, operators everybody's. */
-  get isAtConsole() {
+  get canUseConsole() {
     return this.role === "organizer" || this.isOperator;
   }
 
@@ -50,14 +50,14 @@ class Session extends EventTarget {
 
   /** Remembers who has logged in. */
   open(token, email) {
-    kept.set(NAME, { token, email });
-    this.#tell();
+    localStore.set(NAME, { token, email });
+    this.#changed();
   }
 
   /** Forgets who was logged in; what they were about to do stays. */
   close() {
-    kept.set(NAME, null);
-    this.#tell();
+    localStore.set(NAME, null);
+    this.#changed();
   }
 
   /** Asks for a login because the shop did not accept the token; several callers ask once. */
@@ -66,7 +66,7 @@ class Session extends EventTarget {
     return this.#renewal;
   }
 
-  #tell() {
+  #changed() {
     this.dispatchEvent(new Event("change"));
   }
 }

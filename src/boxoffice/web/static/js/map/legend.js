@@ -1,13 +1,13 @@
 // What the colours and shapes of the map mean; a grade can be looked for.
 
-import { h, put, svg } from "../lib/dom.js";
+import { h, setChildren, svg } from "../lib/dom.js";
 import { moneyRange, t } from "../lib/i18n.js";
 
 /** Returns `{view, count()}`; `filter(grade)` is called with a grade's position, -1 for all. */
 export function legend(seats, filter) {
   let only = -1;
   const chips = seats.gradesByPrice.map((grade) => {
-    const left = h("span", { class: "quiet number" });
+    const left = h("span", { class: "muted number" });
     const button = h("button", { type: "button", class: "grade-chip", "aria-pressed": "false", onclick: () => choose(grade.at) },
       h("span", { class: `swatch grade-${grade.color % 6}` }), h("strong", {}, grade.name), " ", h("span", { class: "grade-price" }, price(seats, grade)), " ", left);
     return { at: grade.at, button, left };
@@ -21,7 +21,7 @@ export function legend(seats, filter) {
   }
 
   function count() {
-    for (const { at, left } of chips) put(left, t("legend.left", { n: seats.free(at) }));
+    for (const { at, left } of chips) setChildren(left, t("legend.left", { n: seats.free(at) }));
   }
 
   count();

@@ -26,7 +26,7 @@ export function palette() {
     own: color("--seat-own"),
     onOwn: color("--on-seat-own"),
     onGrade: color("--on-grade"),
-    ink: color("--ink-quiet"),
+    ink: color("--ink-muted"),
     strong: color("--ink"),
     stage: color("--stage"),
     onStage: color("--on-stage"),
@@ -68,10 +68,10 @@ export class Painter {
   }
 
   /** Draws what belongs to this person and this moment over the seats. */
-  overlay(context, { chosen, lonely, own = [], cursor }, to) {
+  overlay(context, { chosen, orphans, own = [], cursor }, to) {
     for (const [at, kind] of own) this.#own(context, at, kind, to);
     for (const at of chosen) this.#chosen(context, at, to);
-    for (const at of lonely) this.#ring(context, at, to, this.colors.warn, [3, 3]);
+    for (const at of orphans) this.#ring(context, at, to, this.colors.warn, [3, 3]);
     if (cursor >= 0) this.#ring(context, cursor, to, this.colors.strong, []);
   }
 
@@ -191,7 +191,7 @@ export class Painter {
     context.stroke();
   }
 
-  // Held: a square with a clock's hands. Bought: a lozenge. So they differ by shape too, from each other
+  // Held: a square with a clock's input. Bought: a lozenge. So they differ by shape too, from each other
   // and from all that others have.
   #own(context, at, kind, to) {
     const size = Math.max(to.scale * 0.86, 8);

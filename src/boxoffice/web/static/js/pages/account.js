@@ -3,8 +3,8 @@
 import { h } from "../lib/dom.js";
 import { Problem, post } from "../lib/api.js";
 import { t } from "../lib/i18n.js";
-import { Field, form } from "../parts/forms.js";
-import { logIn, loginForm } from "../parts/login.js";
+import { Field, form } from "../components/forms.js";
+import { logIn, loginForm } from "../components/login.js";
 
 const PASSWORD_MIN = 8;
 

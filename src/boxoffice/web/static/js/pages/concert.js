@@ -1,13 +1,13 @@
 // One concert and its performances: when, for how much, how many seats are left, and since or until when
 // they are sold.
 
-import { get, unlessOurs } from "../lib/api.js";
+import { get, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
-import { h, icon, put } from "../lib/dom.js";
+import { h, icon, setChildren } from "../lib/dom.js";
 import { countdown, date, dateTime, moneyRange, t } from "../lib/i18n.js";
-import { hasBegun, saleState } from "../lib/sale.js";
-import { ICONS } from "../parts/icons.js";
-import { poster } from "../parts/poster.js";
+import { hasStarted, saleState } from "../lib/sale.js";
+import { ICONS } from "../components/icons.js";
+import { poster } from "../components/poster.js";
 
 const AGAIN_MS = 5_000;
 
@@ -20,8 +20,8 @@ export async function concert({ params, signal }) {
     synchronize(),
   ]);
   const list = h("ul", { class: "schedules" });
-  const show = (items) => put(list, items.length ? items.map((item) => schedule(item, signal, again)) : h("li", {}, t("concert.noSchedules")));
-  const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(unlessOurs);
+  const show = (items) => setChildren(list, items.length ? items.map((item) => schedule(item, signal, again)) : h("li", {}, t("concert.noSchedules")));
+  const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(ignoreProblem);
   show(schedules.items);
   const timer = setInterval(() => { if (document.visibilityState === "visible") again(); }, AGAIN_MS);
   return { title: one.title, view: [head(one), h("h2", {}, t("concert.schedules")), list], close: () => clearInterval(timer) };
@@ -33,7 +33,7 @@ function head(one) {
     h("div", {},
       h("h1", {}, one.title),
       h("p", { class: "artist" }, one.artist),
-      h("p", { class: "fact" }, icon(ICONS.place), one.venue),
+      h("p", { class: "icon-line" }, icon(ICONS.place), one.venue),
       one.description && h("p", { class: "description" }, one.description)));
 }
 
@@ -43,13 +43,13 @@ function schedule(item, signal, again) {
   const parts = [
     h("div", { class: "schedule-when" },
       h("h3", {}, h("time", { datetime: item.starts_at }, dateTime(item.starts_at))),
-      h("p", { class: "quiet" }, moneyRange(item.price_min, item.price_max))),
+      h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max))),
     h("div", { class: "schedule-state" }, left(item), note),
     button(item, state),
   ];
   if (state === "soon") wait(item, note, signal, again);
-  else if (state === "open" && item.sale_closes_at) put(note, t("concert.until", { when: dateTime(item.sale_closes_at) }));
-  else if (state === "closed") put(note, t(hasBegun(item) ? "concert.past" : "concert.closed"));
+  else if (state === "open" && item.sale_closes_at) setChildren(note, t("concert.until", { when: dateTime(item.sale_closes_at) }));
+  else if (state === "closed") setChildren(note, t(hasStarted(item) ? "concert.past" : "concert.closed"));
   return h("li", { class: `schedule card ${state}` }, parts);
 }
 
@@ -69,8 +69,8 @@ function left(item) {
 
 function wait(item, note, signal, again) {
   const clock = h("span", { class: "clock", role: "timer" });
-  put(note, t("concert.opens", { when: dateTime(item.sale_opens_at) }), " ", clock);
-  countDown(item.sale_opens_at, signal, (seconds) => put(clock, countdown(seconds)), again);
+  setChildren(note, t("concert.opens", { when: dateTime(item.sale_opens_at) }), " ", clock);
+  countDown(item.sale_opens_at, signal, (seconds) => setChildren(clock, countdown(seconds)), again);
 }
 
 function button(item, state) {

@@ -1,23 +1,23 @@
 // What is on: every concert, with a search.
 
 import { all } from "../lib/api.js";
-import { h, icon, put } from "../lib/dom.js";
+import { h, icon, setChildren } from "../lib/dom.js";
 import { date, t } from "../lib/i18n.js";
-import { keptHere } from "../lib/keep.js";
-import { ICONS } from "../parts/icons.js";
-import { poster } from "../parts/poster.js";
+import { sessionStore } from "../lib/storage.js";
+import { ICONS } from "../components/icons.js";
+import { poster } from "../components/poster.js";
 
 /** The list of concerts. */
 export async function concerts({ signal }) {
   const items = await all("/v1/concerts", { signal, anonymous: true });
   const results = h("ul", { class: "concerts" });
-  const count = h("p", { class: "quiet", role: "status" });
+  const count = h("p", { class: "muted", role: "status" });
   const search = searchField((text) => show(text));
 
   function show(text) {
     const found = items.filter((item) => matches(item, text));
-    put(results, found.map(card));
-    put(count, items.length === 0 ? t("concerts.none") : t("concerts.found", { n: found.length }));
+    setChildren(results, found.map(card));
+    setChildren(count, items.length === 0 ? t("concerts.none") : t("concerts.found", { n: found.length }));
   }
 
   show(search.value);
@@ -32,8 +32,8 @@ export async function concerts({ signal }) {
 function searchField(show) {
   return h("input", {
     type: "search", class: "input", "aria-label": t("concerts.search"), placeholder: t("concerts.search"),
-    value: keptHere.get("search") ?? "",
-    oninput: (event) => { keptHere.set("search", event.target.value); show(event.target.value); },
+    value: sessionStore.get("search") ?? "",
+    oninput: (event) => { sessionStore.set("search", event.target.value); show(event.target.value); },
   });
 }
 
@@ -55,8 +55,8 @@ function card(item) {
       h("div", { class: "concert-text" },
         h("h2", {}, item.title),
         h("p", { class: "artist" }, item.artist),
-        h("p", { class: "fact" }, icon(ICONS.calendar), dates(item)),
-        h("p", { class: "fact" }, icon(ICONS.place), item.venue))));
+        h("p", { class: "icon-line" }, icon(ICONS.calendar), dates(item)),
+        h("p", { class: "icon-line" }, icon(ICONS.place), item.venue))));
 }
 
 function dates({ first_starts_at: first, last_starts_at: last }) {

@@ -1,22 +1,22 @@
 // My page: money, reservations, tickets.
 
-import { all, get, unlessOurs } from "../lib/api.js";
-import { h, icon, put } from "../lib/dom.js";
+import { all, get, ignoreProblem } from "../lib/api.js";
+import { h, icon, setChildren } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { seatName } from "../map/words.js";
-import { announcer } from "../parts/announce.js";
-import { ICONS } from "../parts/icons.js";
-import { logOut, logOutEverywhere } from "../parts/logout.js";
-import { sentence } from "../parts/problem.js";
-import { status } from "../parts/status.js";
-import { chargeForm, wallet } from "../parts/wallet.js";
+import { seatName } from "../map/labels.js";
+import { announcer } from "../components/announcer.js";
+import { ICONS } from "../components/icons.js";
+import { logOut, logOutEverywhere } from "../components/logout.js";
+import { errorText } from "../components/problem.js";
+import { statusChip } from "../components/status-chip.js";
+import { chargeForm, wallet } from "../components/wallet.js";
 
 const PAGE = 20;
 
 /** The page of whoever is logged in. */
 export async function me({ signal, go, query }) {
-  if (!session.isOpen && !(await session.renew("unauthenticated"))) {
+  if (!session.isLoggedIn && !(await session.renew("unauthenticated"))) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
   }
   const money_ = await walletCard(signal);
@@ -24,9 +24,9 @@ export async function me({ signal, go, query }) {
     query.has("schedule") ? ofSchedule(query.get("schedule"), signal) : paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
   ]);
   const view = [
-    h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "quiet" }, session.email),
+    h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "muted" }, session.email),
       h("button", { type: "button", class: "button", onclick: () => { logOut(); go("/"); } }, t("account.logOut"))),
-    h("div", { class: "two" },
+    h("div", { class: "two-columns" },
       h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
       h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries), everywhereCard(go))),
   ];
@@ -40,24 +40,24 @@ function everywhereCard(go) {
     button.setAttribute("aria-disabled", "true");
     try {
       await logOutEverywhere();
-      announcer.say(t("account.loggedOutEverywhere"), "good", { onward: true });
+      announcer.notify(t("account.loggedOutEverywhere"), "good", { forNextPage: true });
       go("/");
     } catch (error) {
-      announcer.say(sentence(error), "bad");
+      announcer.notify(errorText(error), "bad");
     } finally {
       button.removeAttribute("aria-disabled");
     }
   });
   return h("section", { class: "card stack" }, h("h2", {}, t("account.devices")),
-    h("p", { class: "quiet" }, t("account.devicesHint")), h("div", {}, button));
+    h("p", { class: "muted" }, t("account.devicesHint")), h("div", {}, button));
 }
 
 async function walletCard(signal) {
   const card = h("section", { class: "card stack" });
   const draw = async () => {
-    const mine = await wallet(signal);
-    put(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(mine.balance, mine.currency)),
-      mine.can_top_up && chargeForm({ currency: mine.currency, amount: 0, done: draw }));
+    const own = await wallet(signal);
+    setChildren(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(own.balance, own.currency)),
+      own.can_top_up && chargeForm({ currency: own.currency, amount: 0, done: draw }));
   };
   await draw();
   return card;
@@ -75,10 +75,10 @@ async function paged(path, signal, item) {
     more.hidden = !cursor;
   };
   more.addEventListener("click", () => load().catch((error) => {
-    if (!signal.aborted) announcer.say(sentence(error), "bad");
+    if (!signal.aborted) announcer.notify(errorText(error), "bad");
   }));
   await load();
-  if (!list.hasChildNodes()) list.append(h("li", { class: "quiet" }, t("me.none")));
+  if (!list.hasChildNodes()) list.append(h("li", { class: "muted" }, t("me.none")));
   return [list, more];
 }
 
@@ -87,8 +87,8 @@ async function ofSchedule(id, signal) {
   const lists = await Promise.all(["HELD", "CONFIRMED"].map((status) => all(`/v1/me/reservations?${new URLSearchParams({ status, schedule_id: id })}`, { signal })));
   const items = await Promise.all(lists.flat().map((one) => reservationItem(one, signal)));
   return [
-    h("p", { class: "quiet" }, t("limit.list"), " ", h("a", { href: "/me" }, t("limit.all"))),
-    h("ul", { class: "rows" }, items.length ? items : h("li", { class: "quiet" }, t("me.none"))),
+    h("p", { class: "muted" }, t("limit.list"), " ", h("a", { href: "/me" }, t("limit.all"))),
+    h("ul", { class: "rows" }, items.length ? items : h("li", { class: "muted" }, t("me.none"))),
   ];
 }
 
@@ -102,7 +102,7 @@ const schedules = new Map();
 // Several reservations are often of one evening.
 function scheduleOf(id, signal) {
   if (!schedules.has(id)) {
-    schedules.set(id, get(`/v1/schedules/${id}`, { signal, anonymous: true }).catch((error) => { schedules.delete(id); return unlessOurs(error); }));
+    schedules.set(id, get(`/v1/schedules/${id}`, { signal, anonymous: true }).catch((error) => { schedules.delete(id); return ignoreProblem(error); }));
   }
   return schedules.get(id);
 }
@@ -113,14 +113,14 @@ async function reservationItem(one, signal) {
     h("a", { class: "row-link", href: `/reservations/${one.reservation_id}` },
       h("span", { class: "grow" },
         h("strong", {}, schedule?.concert.title ?? t("reservation.title")),
-        h("span", { class: "quiet small" }, schedule ? dateTime(schedule.starts_at) : ""),
+        h("span", { class: "muted small" }, schedule ? dateTime(schedule.starts_at) : ""),
         h("span", { class: "small" }, seatNames(one.seats))),
-      h("span", { class: "row-end" }, status(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
+      h("span", { class: "row-end" }, statusChip(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
 }
 
 function entryItem(one) {
   const sign = one.amount > 0 ? "+" : "";
   return h("li", { class: "row-link" },
-    h("span", { class: "grow" }, t(`wallet.kind.${one.kind}`), h("span", { class: "quiet small" }, dateTime(one.created_at))),
+    h("span", { class: "grow" }, t(`wallet.kind.${one.kind}`), h("span", { class: "muted small" }, dateTime(one.created_at))),
     h("span", { class: "number" }, `${sign}${money(one.amount, one.currency)}`));
 }

@@ -1,14 +1,14 @@
 // The waiting room: a place that survives a reload and a closed tab, how far it is, and the way in.
 
-import { call, get, pause, post, Problem, unlessOurs } from "../lib/api.js";
-import { h, put } from "../lib/dom.js";
+import { call, get, pause, post, Problem, ignoreProblem } from "../lib/api.js";
+import { h, setChildren } from "../lib/dom.js";
 import { countdown, dateTime, number, roughly, t } from "../lib/i18n.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { session } from "../lib/session.js";
-import { announcer } from "../parts/announce.js";
-import { chime } from "../parts/chime.js";
-import { keepPlace, placeIn } from "../parts/pass.js";
-import { sentence } from "../parts/problem.js";
+import { announcer } from "../components/announcer.js";
+import { chime } from "../components/chime.js";
+import { storeQueuePlace, queuePlace } from "../components/queue-pass.js";
+import { errorText } from "../components/problem.js";
 import { saleState } from "../lib/sale.js";
 
 const POLL_S = 3;
@@ -21,11 +21,11 @@ export async function queue({ params, signal, go, refresh }) {
   const leave = h("button", { type: "button", class: "button", onclick: () => room.leave() }, t("queue.leave"));
   const hint = h("p", { class: "hint" }, t("queue.hint"));
   const view = h("section", { class: "card queue" },
-    h("p", { class: "quiet" }, schedule.concert.title, " · ", dateTime(schedule.starts_at)),
+    h("p", { class: "muted" }, schedule.concert.title, " · ", dateTime(schedule.starts_at)),
     h("h1", {}, t("queue.title")), status, hint, h("div", { class: "actions" }, leave));
   const room = new Room({ id, schedule, signal, go, refresh, status, hint, leaveButton: leave });
-  if (session.isOpen || (await session.renew("unauthenticated"))) room.run();
-  else put(status, h("a", { class: "button primary", href: `/login?to=/schedules/${id}/queue` }, t("account.logIn")));
+  if (session.isLoggedIn || (await session.renew("unauthenticated"))) room.run();
+  else setChildren(status, h("a", { class: "button primary", href: `/login?to=/schedules/${id}/queue` }, t("account.logIn")));
   return { title: t("queue.title"), view };
 }
 
@@ -57,35 +57,35 @@ class Room {
 
   /** Gives the place up. */
   async leave() {
-    const { ticket } = placeIn(this.id);
-    keepPlace(this.id, null);
-    if (ticket) await call("DELETE", this.#path, { headers: { "Queue-Ticket": ticket }, tries: 2 }).catch(unlessOurs);
+    const { ticket } = queuePlace(this.id);
+    storeQueuePlace(this.id, null);
+    if (ticket) await call("DELETE", this.#path, { headers: { "Queue-Ticket": ticket }, tries: 2 }).catch(ignoreProblem);
     this.go(`/concerts/${this.schedule.concert.concert_id}`);
   }
 
   // The same person gets the same place: joining again after a lost answer, on another device or in
   // another tab changes nothing.
   async #join() {
-    if (placeIn(this.id).ticket && placeIn(this.id).email === session.email) return;
-    keepPlace(this.id, null);
+    if (queuePlace(this.id).ticket && queuePlace(this.id).email === session.email) return;
+    storeQueuePlace(this.id, null);
     const joined = await post(this.#path, undefined, { signal: this.signal, tries: 5 });
-    keepPlace(this.id, { ticket: joined.queue_ticket, email: session.email });
+    storeQueuePlace(this.id, { ticket: joined.queue_ticket, email: session.email });
     this.#show({ state: "WAITING", ...joined });
   }
 
   async #ask() {
     try {
-      const standing = await get(this.#path, { signal: this.signal, headers: { "Queue-Ticket": placeIn(this.id).ticket } });
-      if (standing.queue_ticket) keepPlace(this.id, { ticket: standing.queue_ticket });
+      const standing = await get(this.#path, { signal: this.signal, headers: { "Queue-Ticket": queuePlace(this.id).ticket } });
+      if (standing.queue_ticket) storeQueuePlace(this.id, { ticket: standing.queue_ticket });
       return this.#show(standing);
     } catch (error) {
       if (!(error instanceof Problem) || this.signal.aborted) throw error;
       if (error.isTemporary || error.status === 429) {
-        put(this.status, h("p", {}, t("queue.noAnswer")));
+        setChildren(this.status, h("p", {}, t("queue.noAnswer")));
         return { poll_after_s: Math.max(POLL_S, error.retryAfterS) };
       }
       if (error.code === "queue_ticket_invalid" || error.code === "queue_ticket_expired") {
-        keepPlace(this.id, null);
+        storeQueuePlace(this.id, null);
         throw error;
       }
       throw error;
@@ -100,7 +100,7 @@ class Room {
     if (standing.notice === "sale_ended") return this.#ended(standing);
     const isLobby = standing.state === "LOBBY";
     const opens = standing.opens_at && this.#opens(standing.opens_at);
-    put(this.status, isLobby ? this.#lobby(opens) : this.#waiting(standing, opens), standing.notice && h("p", { class: "notice warn" }, t(`queue.notice.${standing.notice}`)));
+    setChildren(this.status, isLobby ? this.#lobby(opens) : this.#waiting(standing, opens), standing.notice && h("p", { class: "notice warn" }, t(`queue.notice.${standing.notice}`)));
     document.title = isLobby || standing.position === null ? this.#title : `${number(standing.position)} · ${t("queue.title")}`;
     return standing;
   }
@@ -118,8 +118,8 @@ class Room {
       const stop = new AbortController();
       this.signal.addEventListener("abort", () => stop.abort(), { once: true });
       this.#clock = { at, view, stop };
-      const opened = () => put(view, h("span", { class: "queue-opening" }, t("queue.opening")));
-      countDown(at, stop.signal, (left) => put(view, countdown(left)), opened);
+      const opened = () => setChildren(view, h("span", { class: "queue-opening" }, t("queue.opening")));
+      countDown(at, stop.signal, (left) => setChildren(view, countdown(left)), opened);
     }
     return this.#clock.view;
   }
@@ -127,7 +127,7 @@ class Room {
   // Who waits is told that it is over; the page goes on asking, as the sale may be opened again.
   #ended(standing) {
     document.title = this.#title;
-    put(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());
+    setChildren(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());
     return standing;
   }
 
@@ -140,25 +140,25 @@ class Room {
   #waiting({ position, eta_s: eta }, opens) {
     const hasEta = eta !== null && eta !== undefined;
     return [
-      h("p", { class: "quiet" }, t("queue.position")),
+      h("p", { class: "muted" }, t("queue.position")),
       h("p", { class: "queue-number number" }, position === null ? "…" : number(position)),
       opens ? h("p", {}, opens) : hasEta && h("p", {}, t("queue.eta", { time: roughly(eta) })),
     ];
   }
 
   #admit({ queue_pass: pass, expires_at: until, leaves_at: leavesAt }) {
-    keepPlace(this.id, { pass, until, leavesAt });
+    storeQueuePlace(this.id, { pass, until, leavesAt });
     document.title = t("queue.turnTitle");
     chime();
-    announcer.say(t("queue.turn"), "good", { onward: true });
+    announcer.notify(t("queue.turn"), "good", { forNextPage: true });
     this.go(`/schedules/${this.id}`, { replace: true });
   }
 
   #over(error) {
     this.leaveButton.hidden = this.hint.hidden = true;
     const isClosed = error.code === "queue_closed";
-    const said = isClosed && saleState(this.schedule) === "closed" ? t("queue.notice.sale_ended") : sentence(error);
-    put(this.status, h("p", {}, said), this.#elsewhere(
+    const said = isClosed && saleState(this.schedule) === "closed" ? t("queue.notice.sale_ended") : errorText(error);
+    setChildren(this.status, h("p", {}, said), this.#elsewhere(
       !isClosed && h("button", { type: "button", class: "button primary", onclick: () => this.refresh() }, t("queue.rejoin"))));
   }
 }

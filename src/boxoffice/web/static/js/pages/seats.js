@@ -1,26 +1,26 @@
-// Choosing seats: the map, the list beside it, and what becomes of a choice.
+// Choosing seats: the map, the list seatList it, and what becomes of a selection.
 
-import { all, get, pause, unlessOurs } from "../lib/api.js";
+import { all, get, pause, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
-import { h, icon, put } from "../lib/dom.js";
+import { h, icon, setChildren } from "../lib/dom.js";
 import { countdown, dateTime, list as inWords, t } from "../lib/i18n.js";
-import { hasBegun, saleState } from "../lib/sale.js";
+import { hasStarted, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
-import { Choice } from "../map/choice.js";
-import { follow } from "../map/live.js";
+import { Selection } from "../map/selection.js";
+import { follow } from "../map/seat-events.js";
 import { legend } from "../map/legend.js";
-import { SeatList } from "../map/list.js";
-import { SeatMap } from "../map/map.js";
-import { Own } from "../map/own.js";
+import { SeatList } from "../map/seat-list.js";
+import { SeatMap } from "../map/seat-map.js";
+import { OwnSeats } from "../map/own-seats.js";
 import { Seats } from "../map/seats.js";
-import { names } from "../map/words.js";
-import { announcer } from "../parts/announce.js";
-import { Holding } from "../parts/holding.js";
-import { ICONS } from "../parts/icons.js";
-import { mine } from "../parts/mine.js";
-import { placeIn } from "../parts/pass.js";
-import { stayNote } from "../parts/stay.js";
-import { bestSeats, choicePanel } from "../parts/choosing.js";
+import { names } from "../map/labels.js";
+import { announcer } from "../components/announcer.js";
+import { HoldRequest } from "../components/hold-request.js";
+import { ICONS } from "../components/icons.js";
+import { ownHolds } from "../components/own-holds.js";
+import { queuePlace } from "../components/queue-pass.js";
+import { passTimer } from "../components/pass-timer.js";
+import { bestSeats, selectionPanel } from "../components/selection-panel.js";
 
 const NEWS_MS = 2_500;
 
@@ -37,70 +37,70 @@ export async function seats({ params, query, signal, go, refresh }) {
   }
   const found = new Seats(map);
   const words = names(found);
-  const own = new Own(found);
+  const own = new OwnSeats(found);
   own.buy(pairs(await bought(id, signal)));
   own.hold(heldHere(id));
   const room = () => Math.max(0, Math.min(schedule.ticket_limit - own.count, schedule.seats_per_hold_max));
-  const choice = new Choice(id, found, room());
+  const selection = new Selection(id, found, room());
   const drawing = new SeatMap(found, {
     words: { label: t("seats.mapLabel"), stage: t("seats.stage"), section: (name) => t("seats.section", { name }) },
-    chosen: () => choice.seats,
-    lonely: () => choice.orphans,
+    chosen: () => selection.seats,
+    orphans: () => selection.orphans,
     own: () => own.all,
     toggle: (at) => toggle(at),
     look: (at, place) => tip.show(at, place),
     aspect: matchMedia("(max-width: 720px)").matches ? 0.75 : 1.5,
   });
-  const name = (at) => words.whole(at, choice.has(at), own.kind(at));
-  const beside = new SeatList(found, { isChosen: (at) => choice.has(at), own: (at) => own.kind(at), toggle: (at) => toggle(at), name });
+  const name = (at) => words.whole(at, selection.has(at), own.kind(at));
+  const seatList = new SeatList(found, { isChosen: (at) => selection.has(at), own: (at) => own.kind(at), toggle: (at) => toggle(at), name });
   const tip = seatTip(name);
-  const holding = new Holding({ id, seats: found, choice, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => countAnew() });
+  const holdRequest = new HoldRequest({ id, seats: found, selection, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => reloadOwnSeats() });
   const keys = legend(found, (grade) => drawing.filter(grade));
   const isOpen = saleState(schedule) === "open";
-  const panel = choicePanel({ seats: found, choice, words, toggle: (at) => toggle(at), hold: isOpen && (() => holding.hold(choice.ids)), why: () => whyNot(schedule, choice) });
-  const best = isOpen && bestSeats({ seats: found, max: () => choice.max, hold: (wish) => holding.holdBest(wish) });
+  const panel = selectionPanel({ seats: found, selection, words, toggle: (at) => toggle(at), hold: isOpen && (() => holdRequest.hold(selection.ids)), why: () => whyNot(schedule, selection) });
+  const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (wish) => holdRequest.holdBest(wish) });
 
   function toggle(at) {
     if (own.kind(at)) {
       go(`/reservations/${own.reservationOf(at)}`);
       return;
     }
-    const refusal = choice.toggle(at);
-    if (refusal) announcer.say(t(refusal, { n: refusal === "limit.reached" ? schedule.ticket_limit : choice.max, seat: words.short(at) }), "bad");
-    else announcer.whisper(name(at));
+    const refusal = selection.toggle(at);
+    if (refusal) announcer.notify(t(refusal, { n: refusal === "limit.reached" ? schedule.ticket_limit : selection.max, seat: words.short(at) }), "bad");
+    else announcer.announce(name(at));
     redraw([at]);
   }
 
   // What this person holds has changed, here or in another tab, or a hold has lapsed.
-  const heldAnew = () => {
+  const onHoldsChange = () => {
     const positions = own.hold(heldHere(id));
-    redraw([...positions, ...choice.limit(room())]);
+    redraw([...positions, ...selection.limit(room())]);
   };
   // Somebody else has logged in, or the shop has counted more than is known here.
-  const countAnew = async () => {
+  const reloadOwnSeats = async () => {
     own.buy(pairs(await bought(id, signal)));
-    await mine.ask();
+    await ownHolds.ask();
     drawing.draw();
-    heldAnew();
+    onHoldsChange();
   };
-  mine.addEventListener("change", heldAnew, { signal });
-  session.addEventListener("change", () => countAnew(), { signal });
+  ownHolds.addEventListener("change", onHoldsChange, { signal });
+  session.addEventListener("change", () => reloadOwnSeats(), { signal });
 
   function redraw(positions) {
     drawing.draw();
-    beside.touch(positions);
+    seatList.touch(positions);
     panel.redraw();
     if (best) best.redraw();
   }
 
   function changed(positions) {
-    const lost = choice.drop(positions.filter((at) => !found.isFree(at)));
+    const lost = selection.drop(positions.filter((at) => !found.isFree(at)));
     drawing.touch(positions);
     redraw([...positions, ...lost]);
     keys.count();
     soldOut.hidden = found.free() > 0;
     // Seats that are being asked for are answered for; the map only sees that they are held.
-    if (lost.length && !holding.isBusy) announcer.say(t("seats.lost", { seats: inWords(lost.map((at) => words.short(at))), n: lost.length }), "bad");
+    if (lost.length && !holdRequest.isBusy) announcer.notify(t("seats.lost", { seats: inWords(lost.map((at) => words.short(at))), n: lost.length }), "bad");
   }
 
   const live = liveNote();
@@ -109,10 +109,10 @@ export async function seats({ params, query, signal, go, refresh }) {
   // The answers that a refreshed page is made of may be a second or two older than the news.
   const sale = ({ on_sale: isOpen }) => { if (isOpen !== (saleState(schedule) === "open")) pause(NEWS_MS, signal).then(refresh, () => {}); };
   follow(id, found, { signal, changed, sale, state: (state) => live.show(state), replaced: refresh });
-  holding.resume();
+  holdRequest.resume();
 
   const view = [
-    head(schedule, signal, refresh), stayNote(id, signal), soldOut,
+    head(schedule, signal, refresh), passTimer(id, signal), soldOut,
     h("div", { class: "seats-page" },
       h("div", { class: "map-panel card" },
         h("div", { class: "map-box" }, drawing.view, tip.view, zoomButtons(drawing), live.view),
@@ -121,7 +121,7 @@ export async function seats({ params, query, signal, go, refresh }) {
       h("div", { class: "side" },
         panel.view,
         best && best.view,
-        h("section", { class: "card" }, h("h2", {}, t("seats.list")), beside.view))),
+        h("section", { class: "card" }, h("h2", {}, t("seats.list")), seatList.view))),
   ];
   return { title: schedule.concert.title, view, wide: true, close: () => drawing.close() };
 }
@@ -129,20 +129,20 @@ export async function seats({ params, query, signal, go, refresh }) {
 // Who only wants to look is let (`?look`); whoever wants to buy waits first and chooses then.
 function mustWait(schedule, query) {
   const isWaiting = schedule.waiting_room !== "off" && saleState(schedule) !== "closed";
-  return isWaiting && !query.has("look") && !placeIn(schedule.schedule_id).pass;
+  return isWaiting && !query.has("look") && !queuePlace(schedule.schedule_id).pass;
 }
 
 // Before the sale one may choose already; held is nothing yet.
-function whyNot(schedule, choice) {
+function whyNot(schedule, selection) {
   const state = saleState(schedule);
-  if (state === "soon") return t("choice.soon", { when: dateTime(schedule.sale_opens_at) });
+  if (state === "soon") return t("selection.soon", { when: dateTime(schedule.sale_opens_at) });
   if (state === "closed") return t("problem.not_on_sale");
-  if (choice.max) return "";
+  if (selection.max) return "";
   return h("span", {}, t("limit.reached", { n: schedule.ticket_limit }), " ", h("a", { href: `/me?schedule=${schedule.schedule_id}` }, t("limit.mine")));
 }
 
 function heldHere(id) {
-  return mine.holds.filter((one) => one.schedule_id === id).map((one) => [one.reservation_id, one.seat_ids]);
+  return ownHolds.holds.filter((one) => one.schedule_id === id).map((one) => [one.reservation_id, one.seat_ids]);
 }
 
 function pairs(reservations) {
@@ -151,9 +151,9 @@ function pairs(reservations) {
 
 // Without an answer the map shows them as anybody's; the shop counts them all the same.
 async function bought(id, signal) {
-  if (!session.isOpen) return [];
+  if (!session.isLoggedIn) return [];
   const query = new URLSearchParams({ status: "CONFIRMED", schedule_id: id });
-  const items = await all(`/v1/me/reservations?${query}`, { signal, quiet: true, tries: 1 }).catch(unlessOurs);
+  const items = await all(`/v1/me/reservations?${query}`, { signal, noLogin: true, tries: 1 }).catch(ignoreProblem);
   return items ?? [];
 }
 
@@ -162,18 +162,18 @@ function head(schedule, signal, refresh) {
   const state = saleState(schedule);
   if (state === "soon") {
     const clock = h("span", { class: "clock", role: "timer" });
-    put(note, t("concert.opens", { when: dateTime(schedule.sale_opens_at) }), " ", clock);
+    setChildren(note, t("concert.opens", { when: dateTime(schedule.sale_opens_at) }), " ", clock);
     note.hidden = false;
-    countDown(schedule.sale_opens_at, signal, (left) => put(clock, countdown(left)), refresh);
+    countDown(schedule.sale_opens_at, signal, (left) => setChildren(clock, countdown(left)), refresh);
   } else if (state === "closed") {
-    put(note, t(hasBegun(schedule) ? "concert.past" : "problem.not_on_sale"));
+    setChildren(note, t(hasStarted(schedule) ? "concert.past" : "problem.not_on_sale"));
     note.hidden = false;
   }
   return h("div", { class: "seats-head" },
     h("a", { class: "back", href: `/concerts/${schedule.concert.concert_id}` }, t("seats.back")),
     h("h1", {}, schedule.concert.title),
-    h("p", { class: "fact" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
-    h("p", { class: "fact" }, icon(ICONS.place), schedule.concert.venue),
+    h("p", { class: "icon-line" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
+    h("p", { class: "icon-line" }, icon(ICONS.place), schedule.concert.venue),
     note);
 }
 
@@ -185,7 +185,7 @@ function zoomButtons(drawing) {
     button("seats.zoomFit", ICONS.fit, () => drawing.fit()));
 }
 
-// What stands beside the pointer; for the keyboard it is said aloud.
+// What stands seatList the pointer; for the keyboard it is said aloud.
 function seatTip(name) {
   const view = h("p", { class: "seat-tip", hidden: true, "aria-hidden": "true" });
   return {
@@ -195,10 +195,10 @@ function seatTip(name) {
       if (at < 0) return;
       const text = name(at);
       if (!place) {
-        announcer.whisper(text);
+        announcer.announce(text);
         return;
       }
-      put(view, text);
+      setChildren(view, text);
       const box = view.parentElement;
       view.style.left = `${Math.min(place.x + 14, box.clientWidth - view.offsetWidth - 8)}px`;
       view.style.top = `${Math.max(4, place.y - view.offsetHeight - 12)}px`;
@@ -212,7 +212,7 @@ function liveNote() {
     view,
     show(state) {
       view.dataset.state = state;
-      put(view, t(`seats.live.${state}`));
+      setChildren(view, t(`seats.live.${state}`));
     },
   };
 }

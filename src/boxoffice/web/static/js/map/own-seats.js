@@ -1,7 +1,7 @@
 // Which seats of a map are this person's own: held and not paid yet, or bought.
 
 /** The seats of one person; positions are those of the map. */
-export class Own {
+export class OwnSeats {
   #held = new Map();
   #sold = new Map();
 

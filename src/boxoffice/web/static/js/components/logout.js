@@ -3,7 +3,7 @@
 import { remove } from "../lib/api.js";
 import { t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { announcer } from "./announce.js";
+import { announcer } from "./announcer.js";
 
 const TRIES = 3;
 
@@ -17,7 +17,7 @@ export function logOut() {
   const { token } = session;
   session.close();
   end("/v1/sessions", token).catch((error) => {
-    if (error.status !== 401) announcer.say(t("account.notEndedThere"), "bad", { onward: true });
+    if (error.status !== 401) announcer.notify(t("account.notEndedThere"), "bad", { forNextPage: true });
   });
 }
 

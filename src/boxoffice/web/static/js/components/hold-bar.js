@@ -1,11 +1,11 @@
 // The bar that stands on every page of the shop while something is held: for how long, and the way to pay.
 
 import { countDown } from "../lib/clock.js";
-import { h, icon, put } from "../lib/dom.js";
+import { h, icon, setChildren } from "../lib/dom.js";
 import { countdown, t } from "../lib/i18n.js";
-import { announcer } from "./announce.js";
+import { announcer } from "./announcer.js";
 import { ICONS } from "./icons.js";
-import { mine } from "./mine.js";
+import { ownHolds } from "./own-holds.js";
 
 const SOON_S = 60;
 // Said aloud once for each hold, not with every second.
@@ -17,7 +17,7 @@ export class HoldBar {
   view = h("aside", { class: "hold-bar no-print", hidden: true });
 
   constructor() {
-    mine.addEventListener("change", () => this.redraw());
+    ownHolds.addEventListener("change", () => this.redraw());
     this.redraw();
   }
 
@@ -25,7 +25,7 @@ export class HoldBar {
   redraw() {
     this.#ticking.abort();
     this.#ticking = new AbortController();
-    const holds = location.pathname.startsWith("/organizer") ? [] : mine.holds;
+    const holds = location.pathname.startsWith("/organizer") ? [] : ownHolds.holds;
     this.view.hidden = holds.length === 0;
     document.documentElement.classList.toggle("has-hold", holds.length > 0);
     if (!holds.length) return;
@@ -34,25 +34,25 @@ export class HoldBar {
     const clock = h("span", { class: "clock", role: "timer" });
     this.view.setAttribute("aria-label", t("hold.bar"));
     const pay = h("a", { class: "button primary", href: `/reservations/${first.reservation_id}` }, t("hold.pay"));
-    put(this.view, icon(ICONS.clock), h("div", { class: "hold-text" },
+    setChildren(this.view, icon(ICONS.clock), h("div", { class: "hold-text" },
       h("p", {}, t("hold.seats", { n: seats }), " ", clock),
       holds.length > 1 && h("a", { href: "/me" }, t("hold.all", { n: holds.length }))), pay);
     countDown(first.expires_at, this.#ticking.signal, (left) => this.#tick(first, clock, left), () => this.#lapsed(first));
   }
 
   #tick({ reservation_id: id }, clock, left) {
-    put(clock, countdown(left));
+    setChildren(clock, countdown(left));
     this.view.classList.toggle("warn", left <= SOON_S);
     if (left > SOON_S || left <= 0 || warned.has(id)) return;
     warned.add(id);
-    announcer.whisper(t("reservation.soon", { n: Math.ceil(left) }));
+    announcer.announce(t("reservation.soon", { n: Math.ceil(left) }));
   }
 
   // It may have been paid on another device: so one asks before one says that the time is up.
   async #lapsed({ reservation_id: id }) {
     this.redraw();
-    mine.dispatchEvent(new Event("change"));
+    ownHolds.dispatchEvent(new Event("change"));
     const isThere = location.pathname === `/reservations/${id}`;
-    if (!isThere && await mine.hasLapsed(id)) announcer.say(t("hold.over"), "bad");
+    if (!isThere && await ownHolds.hasLapsed(id)) announcer.notify(t("hold.over"), "bad");
   }
 }

@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { h, icon, svg } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
-import { seatName } from "../map/words.js";
+import { seatName } from "../map/labels.js";
 import { ICONS } from "./icons.js";
 
 const QUIET = 4;
@@ -27,7 +27,7 @@ function ticketCard(ticket, code, schedule) {
       h("p", { class: "ticket-grade" }, ticket.grade),
       h("h2", {}, seatName(ticket)),
       schedule && h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
-      schedule && h("p", { class: "quiet" }, dateTime(schedule.starts_at), h("br"), schedule.concert.venue),
+      schedule && h("p", { class: "muted" }, dateTime(schedule.starts_at), h("br"), schedule.concert.venue),
       h("p", { class: "ticket-id" }, ticket.ticket_id)),
     h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));
 }

@@ -4,26 +4,26 @@
 import { newKey, post, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { list, money, t } from "../lib/i18n.js";
-import { kept } from "../lib/keep.js";
+import { localStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
-import { nearest } from "../map/advice.js";
+import { nearest } from "../map/suggestions.js";
 import { HELD } from "../map/seats.js";
-import { announcer } from "./announce.js";
+import { announcer } from "./announcer.js";
 import { ask } from "./dialog.js";
-import { mine } from "./mine.js";
-import { sentence } from "./problem.js";
-import { passFor } from "./pass.js";
+import { ownHolds } from "./own-holds.js";
+import { errorText } from "./problem.js";
+import { passHeader } from "./queue-pass.js";
 
 // A request older than this is not asked for again by itself: nobody waits for it any more.
 const FRESH_MS = 600_000;
 
-export class Holding {
+export class HoldRequest {
   #name;
   #waiting = null;
   isBusy = false;
 
-  constructor({ id, seats, choice, words, hall, signal, go, onGone, onLimit }) {
-    Object.assign(this, { id, seats, choice, words, hall, signal, go, onGone, onLimit });
+  constructor({ id, seats, selection, words, hall, signal, go, onGone, onLimit }) {
+    Object.assign(this, { id, seats, selection, words, hall, signal, go, onGone, onLimit });
     this.#name = `hold.${id}`;
   }
 
@@ -39,39 +39,39 @@ export class Holding {
 
   /** Goes on with a request whose answer never came. */
   async resume() {
-    const open = kept.get(this.#name);
+    const open = localStore.get(this.#name);
     if (!open) return;
-    const isMine = session.isOpen && open.email === session.email;
-    if (!isMine || Date.now() - open.at > FRESH_MS) kept.set(this.#name, null);
+    const isMine = session.isLoggedIn && open.email === session.email;
+    if (!isMine || Date.now() - open.at > FRESH_MS) localStore.set(this.#name, null);
     else await this.#settle(open);
   }
 
   async #begin(body) {
     if (this.isBusy) return;
-    if (!session.isOpen && !(await session.renew("unauthenticated"))) return;
+    if (!session.isLoggedIn && !(await session.renew("unauthenticated"))) return;
     const open = { key: newKey(), body, email: session.email, at: Date.now() };
-    kept.set(this.#name, open);
+    localStore.set(this.#name, open);
     await this.#settle(open);
   }
 
   async #settle(open) {
     this.isBusy = true;
-    this.#say(t("holding.asking"));
+    this.#showMessage(t("holdRequest.asking"));
     try {
       const held = await post(`/v1/schedules/${this.id}/reservations`, open.body, {
-        key: open.key, signal: this.signal, headers: passFor(this.id),
-        onRetry: () => this.#say(t("holding.again")),
+        key: open.key, signal: this.signal, headers: passHeader(this.id),
+        onRetry: () => this.#showMessage(t("holdRequest.again")),
       });
-      kept.set(this.#name, null);
-      mine.see(held);
-      this.choice.choose([]);
+      localStore.set(this.#name, null);
+      ownHolds.see(held);
+      this.selection.choose([]);
       this.go(`/reservations/${held.reservation_id}`);
     } catch (error) {
       if (this.signal.aborted) return;
       await this.#refused(error, open);
     } finally {
       this.isBusy = false;
-      this.#say("");
+      this.#showMessage("");
     }
   }
 
@@ -83,18 +83,18 @@ export class Holding {
       if (await this.#askAgain(error)) await this.#settle(open);
       return;
     }
-    kept.set(this.#name, null);
+    localStore.set(this.#name, null);
     if (error.code === "seat_taken" && open.body.seat_ids) await this.#faster(error, open.body.seat_ids);
     else if (error.code === "ticket_limit") await this.#tooMany(error);
     else if (error.code === "queue_pass_required") this.go(`/schedules/${this.id}/queue`);
-    else announcer.say(sentence(error), "bad");
+    else announcer.notify(errorText(error), "bad");
   }
 
   // What counts may have been held or bought elsewhere, so the way to it is shown.
   async #tooMany(error) {
     this.onLimit();
     await ask(t("limit.title"), (close) => [
-      h("p", {}, sentence(error)),
+      h("p", {}, errorText(error)),
       h("div", { class: "actions" },
         h("a", { class: "button primary", href: `/me?schedule=${this.id}`, onclick: () => close(null) }, t("limit.mine")),
         h("button", { type: "button", class: "button", onclick: () => close(null) }, t("close"))),
@@ -102,12 +102,12 @@ export class Holding {
   }
 
   #askAgain(error) {
-    return ask(t("holding.unknown"), (close) => [
-      h("p", {}, sentence(error)),
-      h("p", {}, t("holding.unknownDetail")),
+    return ask(t("holdRequest.unknown"), (close) => [
+      h("p", {}, errorText(error)),
+      h("p", {}, t("holdRequest.unknownDetail")),
       h("div", { class: "actions" },
-        h("button", { type: "button", class: "button primary", onclick: () => close(true) }, t("holding.askAgain")),
-        h("button", { type: "button", class: "button", onclick: () => close(false) }, t("holding.later"))),
+        h("button", { type: "button", class: "button primary", onclick: () => close(true) }, t("holdRequest.askAgain")),
+        h("button", { type: "button", class: "button", onclick: () => close(false) }, t("holdRequest.later"))),
     ]);
   }
 
@@ -118,7 +118,7 @@ export class Holding {
     this.onGone(taken);
     const instead = nearest(this.seats, wish, (at) => ({ x: this.hall.x(at), y: this.hall.y(at) }));
     if (await this.#offer(taken, instead)) {
-      this.choice.choose(instead);
+      this.selection.choose(instead);
       this.onGone(instead);
       this.isBusy = false;
       await this.hold(instead.map((at) => this.seats.ids[at]));
@@ -138,9 +138,9 @@ export class Holding {
     ].filter(Boolean));
   }
 
-  #say(text) {
+  #showMessage(text) {
     this.#waiting?.remove();
-    this.#waiting = text ? h("div", { class: "veil", role: "status" }, h("p", {}, h("span", { class: "spinner" }), text)) : null;
+    this.#waiting = text ? h("div", { class: "overlay", role: "status" }, h("p", {}, h("span", { class: "spinner" }), text)) : null;
     if (this.#waiting) document.body.append(this.#waiting);
   }
 }

@@ -1,12 +1,12 @@
 // Parts of the pages that are loaded when somebody needs them.
 
 import { Problem } from "./api.js";
-import { keptHere } from "./keep.js";
+import { sessionStore } from "./storage.js";
 
 const AGAIN_MS = 10_000;
 
 /** Imports the module at `url`; throws a `Problem` where the network fails. */
-export async function load(url) {
+export async function importModule(url) {
   try {
     return await import(url.href);
   } catch (error) {
@@ -18,14 +18,14 @@ export async function load(url) {
 async function reasonOf(error, url) {
   const answer = await fetch(url, { method: "HEAD" }).catch(() => null);
   if (answer?.ok) return error;
-  if (answer?.status === 404) comeBack();
+  if (answer?.status === 404) reloadOnce();
   return new Problem(0, "no_answer", { detail: String(error) });
 }
 
 // The file belongs to another release: the page comes back as the new one. Not again and again, should the
 // file be missing there too.
-function comeBack() {
-  if (Date.now() - (keptHere.get("reloaded") ?? 0) < AGAIN_MS) return;
-  keptHere.set("reloaded", Date.now());
+function reloadOnce() {
+  if (Date.now() - (sessionStore.get("reloaded") ?? 0) < AGAIN_MS) return;
+  sessionStore.set("reloaded", Date.now());
   location.reload();
 }

@@ -3,14 +3,14 @@
 import { call, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { announcer } from "../parts/announce.js";
-import { ask } from "../parts/dialog.js";
-import { reference, sentence } from "../parts/problem.js";
+import { announcer } from "../components/announcer.js";
+import { ask } from "../components/dialog.js";
+import { requestReference, errorText } from "../components/problem.js";
 
 const LOST = new Set(["no_answer", "outcome_unknown"]);
 
 /** POSTs; a lost answer is a `Problem` with the code `console_unsure`, everything else passes through. */
-export async function deed(path, options = {}) {
+export async function postAction(path, options = {}) {
   try {
     return await call("POST", path, { tries: 1, ...options });
   } catch (error) {
@@ -20,7 +20,7 @@ export async function deed(path, options = {}) {
 }
 
 /** Asks for a yes, does `act()`, says how it went, and calls `done` in either case: to look again. */
-export async function confirmed({ title, detail, label, danger = false, act, said, done }) {
+export async function confirmAction({ title, detail, label, danger = false, act, said, done }) {
   const yes = await ask(title, (close) => [
     h("p", {}, detail),
     h("div", { class: "actions" },
@@ -30,9 +30,9 @@ export async function confirmed({ title, detail, label, danger = false, act, sai
   if (!yes) return;
   try {
     await act();
-    announcer.say(said, "good");
+    announcer.notify(said, "good");
   } catch (error) {
-    announcer.say(`${sentence(error)} ${reference(error)}`.trim(), "bad");
+    announcer.notify(`${errorText(error)} ${requestReference(error)}`.trim(), "bad");
   }
   done();
 }

@@ -3,7 +3,7 @@
 import { h } from "../lib/dom.js";
 import { Camera } from "./camera.js";
 import { Hall } from "./hall.js";
-import { listen } from "./hands.js";
+import { listen } from "./input.js";
 import { Layer } from "./layer.js";
 import { Painter, palette } from "./painter.js";
 
@@ -30,11 +30,11 @@ export class SeatMap {
    * `words` has `label`, `stage` and `section(name)`; `toggle(at)` is called for a seat that somebody
    * picks, `look(at)` for the seat that somebody points at (-1: none).
    */
-  constructor(seats, { words, chosen, lonely, own = () => [], toggle, look, aspect }) {
+  constructor(seats, { words, chosen, orphans, own = () => [], toggle, look, aspect }) {
     this.seats = seats;
     this.words = words;
     this.chosen = chosen;
-    this.lonely = lonely;
+    this.orphans = orphans;
     this.own = own;
     this.toggle = toggle;
     this.look = look;
@@ -95,7 +95,7 @@ export class SeatMap {
     this.layer.show(context, this.camera, ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const cursor = document.activeElement === this.view ? this.cursor : -1;
-    this.painter.overlay(context, { chosen: this.chosen(), lonely: this.lonely(), own: this.own(), cursor }, this.camera);
+    this.painter.overlay(context, { chosen: this.chosen(), orphans: this.orphans(), own: this.own(), cursor }, this.camera);
     if (this.#mouse) this.#point();
   }
 

@@ -1,9 +1,9 @@
 // What somebody has chosen and not asked for yet; it survives a reload of the tab.
 
-import { keptHere } from "../lib/keep.js";
-import { orphans } from "./advice.js";
+import { sessionStore } from "../lib/storage.js";
+import { orphans } from "./suggestions.js";
 
-export class Choice {
+export class Selection {
   #name;
   #orphans = null;
   /** Positions, in the order in which they were chosen. */
@@ -13,7 +13,7 @@ export class Choice {
     this.all = all;
     this.max = max;
     this.#name = `choice.${scheduleId}`;
-    for (const id of keptHere.get(this.#name) ?? []) {
+    for (const id of sessionStore.get(this.#name) ?? []) {
       const at = all.find(id);
       if (at !== undefined && all.isFree(at) && this.seats.size < max) this.seats.add(at);
     }
@@ -70,6 +70,6 @@ export class Choice {
 
   #changed() {
     this.#orphans = null;
-    keptHere.set(this.#name, this.seats.size ? this.ids : null);
+    sessionStore.set(this.#name, this.seats.size ? this.ids : null);
   }
 }

@@ -1,7 +1,7 @@
 // What outlives a reload. Where the browser keeps nothing (private windows, full disks), a page works on
 // with what it remembers itself.
 
-class Keep {
+class JsonStorage {
   #area;
   #own = new Map();
 
@@ -32,7 +32,7 @@ class Keep {
     }
   }
 
-  /** Returns the names under `prefix` for which something is kept. */
+  /** Returns the names under `prefix` for which something is localStore. */
   names(prefix) {
     const start = `boxoffice.${prefix}`;
     try {
@@ -45,6 +45,6 @@ class Keep {
 }
 
 /** For all tabs, and for the next visit. */
-export const kept = new Keep(() => localStorage);
+export const localStore = new JsonStorage(() => localStorage);
 /** For this tab. */
-export const keptHere = new Keep(() => sessionStorage);
+export const sessionStore = new JsonStorage(() => sessionStorage);

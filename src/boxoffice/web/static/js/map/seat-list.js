@@ -1,7 +1,7 @@
 // The same seats as a list, for whoever cannot see or use the drawing: sections, then rows, then seats.
 // What is folded is not built, so that a large hall costs nothing.
 
-import { h, put } from "../lib/dom.js";
+import { h, setChildren } from "../lib/dom.js";
 import { moneyRange, t } from "../lib/i18n.js";
 import { STATES } from "./seats.js";
 
@@ -32,14 +32,14 @@ export class SeatList {
   }
 
   #section(section) {
-    const left = h("span", { class: "quiet" });
+    const left = h("span", { class: "muted" });
     const body = h("div", { class: "seat-rows" });
     const positions = section.rows.flatMap((row) => row.seats);
-    const count = () => put(left, t("seats.freeCount", { n: positions.filter((at) => this.seats.isFree(at)).length }));
+    const count = () => setChildren(left, t("seats.freeCount", { n: positions.filter((at) => this.seats.isFree(at)).length }));
     count();
     const view = h("details", {
-      ontoggle: () => { if (view.open && !body.hasChildNodes()) put(body, section.rows.map((row) => this.#row(row))); },
-    }, h("summary", {}, h("strong", {}, t("seats.section", { name: section.name })), " ", left, " ", h("span", { class: "quiet" }, this.#prices(positions))), body);
+      ontoggle: () => { if (view.open && !body.hasChildNodes()) setChildren(body, section.rows.map((row) => this.#row(row))); },
+    }, h("summary", {}, h("strong", {}, t("seats.section", { name: section.name })), " ", left, " ", h("span", { class: "muted" }, this.#prices(positions))), body);
     return { view, count };
   }
 

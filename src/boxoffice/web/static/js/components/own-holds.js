@@ -1,8 +1,8 @@
 // What this person holds and has not paid yet: known on every page, in all tabs, and after a reload.
 
-import { get, Problem, unlessOurs } from "../lib/api.js";
+import { get, Problem, ignoreProblem } from "../lib/api.js";
 import { learn, secondsUntil } from "../lib/clock.js";
-import { kept } from "../lib/keep.js";
+import { localStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
 
 const NAME = "mine";
@@ -10,14 +10,14 @@ const LIST = "/v1/me/reservations?status=HELD&limit=100";
 // Somebody who comes back to a tab may have paid elsewhere.
 const AGAIN_MS = 10_000;
 
-class Mine extends EventTarget {
+class OwnHolds extends EventTarget {
   #asked = -Infinity;
   #asking = null;
 
   /** The holds that can be paid at this moment, the first one to lapse first. */
   get holds() {
-    const known = kept.get(NAME);
-    if (!session.isOpen || known?.email !== session.email) return [];
+    const known = localStore.get(NAME);
+    if (!session.isLoggedIn || known?.email !== session.email) return [];
     return known.holds.filter((one) => secondsUntil(one.expires_at) > 0)
       .sort((one, other) => new Date(one.expires_at) - new Date(other.expires_at));
   }
@@ -32,9 +32,9 @@ class Mine extends EventTarget {
 
   /** Asks the shop, which alone knows: another device may have paid. Without an answer, what is known stays. */
   ask() {
-    if (!session.isOpen) return this.#told([]);
-    this.#asking ??= get(LIST, { quiet: true, tries: 1 })
-      .then(({ items }) => this.#told(items), unlessOurs)
+    if (!session.isLoggedIn) return this.#told([]);
+    this.#asking ??= get(LIST, { noLogin: true, tries: 1 })
+      .then(({ items }) => this.#told(items), ignoreProblem)
       .finally(() => { this.#asking = null; });
     return this.#asking;
   }
@@ -46,7 +46,7 @@ class Mine extends EventTarget {
 
   /** Whether a hold that has gone from here has lapsed: not paid, not given back, as the shop sees it. */
   async hasLapsed(id) {
-    const one = await get(`/v1/reservations/${id}`, { quiet: true, tries: 1 }).catch((error) => {
+    const one = await get(`/v1/reservations/${id}`, { noLogin: true, tries: 1 }).catch((error) => {
       if (error instanceof Problem) return null;
       throw error;
     });
@@ -63,15 +63,15 @@ class Mine extends EventTarget {
   }
 
   #keep(holds) {
-    kept.set(NAME, holds.length ? { email: session.email, holds } : null);
+    localStore.set(NAME, holds.length ? { email: session.email, holds } : null);
     this.dispatchEvent(new Event("change"));
   }
 }
 
-export const mine = new Mine();
+export const ownHolds = new OwnHolds();
 
-session.addEventListener("change", () => { mine.dispatchEvent(new Event("change")); mine.ask(); });
+session.addEventListener("change", () => { ownHolds.dispatchEvent(new Event("change")); ownHolds.ask(); });
 addEventListener("storage", (event) => {
-  if (event.key === `boxoffice.${NAME}`) mine.dispatchEvent(new Event("change"));
+  if (event.key === `boxoffice.${NAME}`) ownHolds.dispatchEvent(new Event("change"));
 });
-document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") mine.lookedAt(); });
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") ownHolds.lookedAt(); });

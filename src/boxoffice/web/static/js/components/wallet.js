@@ -3,9 +3,9 @@
 import { get, newKey, post, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { decimals, money, t } from "../lib/i18n.js";
-import { kept } from "../lib/keep.js";
+import { localStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
-import { announcer } from "./announce.js";
+import { announcer } from "./announcer.js";
 import { Field, form } from "./forms.js";
 
 /** Returns this person's wallet: `{balance, currency}`. */
@@ -26,7 +26,7 @@ export function chargeForm({ currency, amount, done }) {
     submit: async ({ amount: text }) => {
       const minor = Math.round(Number(text) * unit);
       const made = await charge(minor);
-      announcer.say(t("wallet.charged", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
+      announcer.notify(t("wallet.charged", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
       await done();
     },
   });
@@ -35,15 +35,15 @@ export function chargeForm({ currency, amount, done }) {
 // A charge of the same amount whose answer was lost is the same charge.
 async function charge(amount) {
   const name = `charge.${session.email}`;
-  const open = kept.get(name);
+  const open = localStore.get(name);
   const key = open?.amount === amount ? open.key : newKey();
-  kept.set(name, { key, amount });
+  localStore.set(name, { key, amount });
   try {
     const made = await post("/v1/me/wallet/charges", { amount }, { key });
-    kept.set(name, null);
+    localStore.set(name, null);
     return made;
   } catch (error) {
-    if (error instanceof Problem && !error.isTemporary) kept.set(name, null);
+    if (error instanceof Problem && !error.isTemporary) localStore.set(name, null);
     throw error;
   }
 }

@@ -4,6 +4,6 @@ import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 
 /** Returns the sign for a status of the API. */
-export function status(name) {
+export function statusChip(name) {
   return h("span", { class: `chip status-${name.toLowerCase()}` }, t(`status.${name}`));
 }

@@ -1,19 +1,19 @@
 // What stands around every page: the head with the ways to go and the language, and the foot.
 
-import { h, icon, put } from "../lib/dom.js";
+import { h, icon, setChildren } from "../lib/dom.js";
 import { currentLanguage, LANGUAGES, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
-import { HoldBar } from "./holdbar.js";
+import { HoldBar } from "./hold-bar.js";
 import { ICONS } from "./icons.js";
 
-export class Frame {
+export class Layout {
   #onLanguage;
   #bar = new HoldBar();
   #head = h("header", { class: "head" });
   #main = h("main", { id: "page", tabindex: "-1" });
   #foot = h("footer", { class: "foot" });
   #progress = h("div", { class: "progress", role: "progressbar", hidden: true });
-  view = h("div", { class: "frame" });
+  view = h("div", { class: "layout" });
 
   /** `onLanguage(code)` is called when somebody chooses another language. */
   constructor({ onLanguage }) {
@@ -23,12 +23,12 @@ export class Frame {
 
   /** Draws head and foot anew, for another language or another person. */
   redraw() {
-    put(this.#head, this.#brand(), this.#ways());
-    put(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
+    setChildren(this.#head, this.#brand(), this.#navigation());
+    setChildren(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
     this.#bar.redraw();
     this.#progress.setAttribute("aria-label", t("busy"));
     const skip = h("a", { class: "skip", href: "#page" }, t("skip"));
-    if (!this.view.contains(this.#main)) put(this.view, skip, this.#head, this.#bar.view, this.#progress, this.#main, this.#foot);
+    if (!this.view.contains(this.#main)) setChildren(this.view, skip, this.#head, this.#bar.view, this.#progress, this.#main, this.#foot);
     else this.view.firstElementChild.replaceWith(skip);
   }
 
@@ -36,7 +36,7 @@ export class Frame {
   present({ title, view, wide = false }, { moved }) {
     document.title = title ? `${title} · boxoffice` : "boxoffice";
     this.#main.classList.toggle("wide", wide);
-    put(this.#main, view);
+    setChildren(this.#main, view);
     this.#bar.redraw();
     if (!moved) return;
     scrollTo(0, 0);
@@ -54,11 +54,11 @@ export class Frame {
     return h("a", { class: "brand", href: "/" }, icon(ICONS.ticket), h("span", {}, "boxoffice"));
   }
 
-  #ways() {
-    const isOrganizer = session.isAtConsole;
-    return h("nav", { class: "ways", "aria-label": t("nav") },
+  #navigation() {
+    const isOrganizer = session.canUseConsole;
+    return h("nav", { class: "main-nav", "aria-label": t("nav") },
       isOrganizer && h("a", { href: "/organizer" }, t("nav.console")),
-      session.isOpen ? h("a", { href: "/me" }, t("nav.me")) : h("a", { href: "/login" }, t("nav.login")),
+      session.isLoggedIn ? h("a", { href: "/me" }, t("nav.me")) : h("a", { href: "/login" }, t("nav.login")),
       this.#languages());
   }
 

@@ -2,33 +2,33 @@
 
 import { get, pause, Problem } from "../lib/api.js";
 import { t } from "../lib/i18n.js";
-import { kept } from "../lib/keep.js";
+import { localStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
-import { announcer } from "./announce.js";
-import { keepPlace, placeIn } from "./pass.js";
+import { announcer } from "./announcer.js";
+import { storeQueuePlace, queuePlace } from "./queue-pass.js";
 
 const AGAIN_S = 10;
 const PREFIX = "queue.";
 
 /** Gives them for as long as the page lives. */
-export async function stayInside() {
+export async function keepPassesAlive() {
   for (;;) {
-    const places = kept.names(PREFIX).map((name) => name.slice(PREFIX.length));
+    const places = localStore.names(PREFIX).map((name) => name.slice(PREFIX.length));
     await Promise.all(places.map(sign));
     await pause(AGAIN_S * 1000);
   }
 }
 
 async function sign(scheduleId) {
-  const { ticket, pass, email } = placeIn(scheduleId);
+  const { ticket, pass, email } = queuePlace(scheduleId);
   if (!ticket || !pass || email !== session.email) return;
   try {
     const standing = await get(`/v1/schedules/${scheduleId}/queue`, { headers: { "Queue-Ticket": ticket }, tries: 1 });
-    keepPlace(scheduleId, { ...(standing.queue_ticket && { ticket: standing.queue_ticket }), pass: standing.queue_pass ?? null, leavesAt: standing.leaves_at ?? null });
-    if (!standing.queue_pass) announcer.say(t("queue.over"), "bad");
+    storeQueuePlace(scheduleId, { ...(standing.queue_ticket && { ticket: standing.queue_ticket }), pass: standing.queue_pass ?? null, leavesAt: standing.leaves_at ?? null });
+    if (!standing.queue_pass) announcer.notify(t("queue.over"), "bad");
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // Paid, left, or out of time: what to do next the shop says when something is asked for.
-    if (error.code === "queue_ticket_expired" || error.code === "queue_ticket_invalid") keepPlace(scheduleId, null);
+    if (error.code === "queue_ticket_expired" || error.code === "queue_ticket_invalid") storeQueuePlace(scheduleId, null);
   }
 }

@@ -1,8 +1,8 @@
 // Forms: a labelled field with its own error, and one that says what the shop did not accept.
 
-import { h, put, uniqueId } from "../lib/dom.js";
+import { h, setChildren, uniqueId } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { ownSentence, reference, sentence } from "./problem.js";
+import { ownErrorText, requestReference, errorText } from "./problem.js";
 
 /** A labelled input; `field.input`, `field.view`, and `field.complain(text)`, empty for no complaint. */
 export class Field {
@@ -54,7 +54,7 @@ export function form({ fields, label, submit, children = [], busyLabel }) {
   const onsubmit = async (event) => {
     event.preventDefault();
     if (button.getAttribute("aria-disabled")) return;
-    put(failed);
+    setChildren(failed);
     const wrong = Object.values(fields).filter((field) => !field.check());
     if (wrong.length) {
       wrong[0].input.focus();
@@ -64,7 +64,7 @@ export function form({ fields, label, submit, children = [], busyLabel }) {
     try {
       await submit(Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])));
     } catch (error) {
-      if (!blame(fields, error)) put(failed, sentence(error), " ", reference(error));
+      if (!blame(fields, error)) setChildren(failed, errorText(error), " ", requestReference(error));
     } finally {
       busy(button, false, label);
     }
@@ -75,7 +75,7 @@ export function form({ fields, label, submit, children = [], busyLabel }) {
 }
 
 function busy(button, isBusy, label) {
-  put(button, label);
+  setChildren(button, label);
   // A disabled button would lose the focus.
   if (isBusy) button.setAttribute("aria-disabled", "true");
   else button.removeAttribute("aria-disabled");
@@ -84,7 +84,7 @@ function busy(button, isBusy, label) {
 function blame(fields, error) {
   const named = (error.body?.errors ?? []).filter(({ path }) => path?.replace("$.", "") in fields);
   // In the reader's language where the refusal has a code of its own.
-  const own = ownSentence(error);
+  const own = ownErrorText(error);
   for (const { path, message } of named) fields[path.replace("$.", "")].complain(own || message);
   if (named.length) fields[named[0].path.replace("$.", "")].input.focus();
   return named.length > 0;

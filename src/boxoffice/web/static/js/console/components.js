@@ -2,21 +2,21 @@
 
 import { get } from "../lib/api.js";
 import { synchronize } from "../lib/clock.js";
-import { h, put } from "../lib/dom.js";
+import { h, setChildren } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
-import { hasBegun, nextTurn, saleState } from "../lib/sale.js";
+import { hasStarted, secondsToNextChange, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
-import { announcer } from "../parts/announce.js";
-import { sentence } from "../parts/problem.js";
-import { confirmed, deed } from "./deeds.js";
+import { announcer } from "../components/announcer.js";
+import { errorText } from "../components/problem.js";
+import { confirmAction, postAction } from "./actions.js";
 
 // Longer than anybody leaves a page open, and within what a timer can count.
 const LOOK_AHEAD_S = 86_400;
 
 /** The way back: pairs of an address and a name, from the outside in. */
-export function crumbs(...steps) {
+export function breadcrumbs(...steps) {
   const items = [["/organizer", t("console.title")], ...steps];
-  return h("nav", { class: "crumbs", "aria-label": t("console.where") },
+  return h("nav", { class: "breadcrumbs", "aria-label": t("console.where") },
     h("ol", {}, items.map(([href, name]) => h("li", {}, h("a", { href }, name)))));
 }
 
@@ -31,8 +31,8 @@ export function saleChip(schedule) {
   const show = () => {
     const state = stateOf(schedule);
     view.className = `chip state-${state.toLowerCase()}`;
-    put(view, t(`status.${state}`));
-    const turnS = nextTurn(schedule);
+    setChildren(view, t(`status.${state}`));
+    const turnS = secondsToNextChange(schedule);
     // A page that is left takes its chips along.
     if (turnS < LOOK_AHEAD_S) setTimeout(() => { if (view.isConnected) show(); }, 1000 * turnS + 50);
   };
@@ -41,7 +41,7 @@ export function saleChip(schedule) {
 }
 
 function stateOf(schedule) {
-  if (hasBegun(schedule)) return "PAST";
+  if (hasStarted(schedule)) return "PAST";
   if (schedule.status !== "OPEN") return schedule.status;
   return { soon: "SOON", open: "OPEN", closed: "ENDED" }[saleState(schedule)];
 }
@@ -61,17 +61,17 @@ export function table(names, rows, label, kind = "") {
 }
 
 /** Names and values beside each other. */
-export function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+export function definitionList(pairs) {
+  return h("dl", { class: "definitions" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
 /** A moment by the second, as machines and people read it. */
-export function moment(at, show = dateTime) {
+export function timestamp(at, show = dateTime) {
   return h("time", { datetime: at }, show(at));
 }
 
 /** Looks a schedule up. */
-export function lookUp(id, signal) {
+export function fetchSchedule(id, signal) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}`;
   return Promise.all([get(path, { signal }), synchronize()]).then(([schedule]) => schedule);
 }
@@ -80,12 +80,12 @@ export function lookUp(id, signal) {
 export function scheduleHead(schedule, part, refresh) {
   const { concert } = schedule;
   return [
-    crumbs([`/organizer/concerts/${concert.concert_id}`, concert.title]),
+    breadcrumbs([`/organizer/concerts/${concert.concert_id}`, concert.title]),
     h("div", { class: "console-head" },
       h("div", {},
         h("h1", {}, concert.title),
-        h("p", {}, moment(schedule.starts_at), " ", saleChip(schedule)),
-        h("p", { class: "quiet small" }, t("sale.opensAt", { when: dateTime(schedule.sale_opens_at) }),
+        h("p", {}, timestamp(schedule.starts_at), " ", saleChip(schedule)),
+        h("p", { class: "muted small" }, t("sale.opensAt", { when: dateTime(schedule.sale_opens_at) }),
           schedule.sale_closes_at && ` · ${t("sale.closesAt", { when: dateTime(schedule.sale_closes_at) })}`)),
       h("div", { class: "actions" }, saleButton(schedule, refresh))),
     hint(schedule),
@@ -117,26 +117,26 @@ function saleButton(schedule, refresh) {
   if (session.isOperator) return null;
   const path = `/v1/admin/schedules/${schedule.schedule_id}`;
   if (schedule.status === "OPEN") {
-    return h("button", { type: "button", class: "button danger", onclick: () => confirmed({
+    return h("button", { type: "button", class: "button danger", onclick: () => confirmAction({
       title: t("sale.closeTitle"), detail: t("sale.closeDetail"), label: t("sale.close"), danger: true,
-      act: () => deed(`${path}/close`), said: t("sale.closed"), done: refresh,
+      act: () => postAction(`${path}/close`), said: t("sale.closed"), done: refresh,
     }) }, t("sale.close"));
   }
-  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT" || schedule.concert.taken_down_at || hasBegun(schedule)) return null;
-  return h("button", { type: "button", class: "button primary", onclick: () => confirmed({
+  if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT" || schedule.concert.taken_down_at || hasStarted(schedule)) return null;
+  return h("button", { type: "button", class: "button primary", onclick: () => confirmAction({
     title: t("sale.openTitle"), detail: t("sale.openDetail", { when: dateTime(schedule.sale_opens_at) }),
-    label: t("sale.open"), act: () => deed(`${path}/open`), said: t("sale.opened"), done: refresh,
+    label: t("sale.open"), act: () => postAction(`${path}/open`), said: t("sale.opened"), done: refresh,
   }) }, t("sale.open"));
 }
 
 /** A list that grows by pages; `show(items)` makes elements, `load(cursor)` returns a page. */
-export function growing(first, load, show, parent) {
+export function pagedList(first, load, show, parent) {
   parent.append(...show(first.items));
   const more = h("button", { type: "button", class: "button" }, t("console.more"));
   let cursor = first.next_cursor;
   more.hidden = !cursor;
   more.addEventListener("click", async () => {
-    const next = await load(cursor).catch((error) => { announcer.say(sentence(error), "bad"); });
+    const next = await load(cursor).catch((error) => { announcer.notify(errorText(error), "bad"); });
     if (!next) return;
     const added = show(next.items);
     parent.append(...added);

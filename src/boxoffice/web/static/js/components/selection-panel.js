@@ -1,37 +1,37 @@
 // Beside the map: what is chosen and what it comes to, and the form for "choose for me".
 
-import { h, icon, put, uniqueId } from "../lib/dom.js";
+import { h, icon, setChildren, uniqueId } from "../lib/dom.js";
 import { list, money, number, t } from "../lib/i18n.js";
 import { ICONS } from "./icons.js";
 
 /** The panel of what is chosen: `{view, redraw()}`. Without `hold`, nothing can be held now; `why()` says so, or is empty. */
-export function choicePanel({ seats, choice, words, toggle, hold, why }) {
-  const items = h("ul", { class: "chosen" });
+export function selectionPanel({ seats, selection, words, toggle, hold, why }) {
+  const items = h("ul", { class: "selected-seats" });
   const total = h("p", { class: "total number" });
   const advice = h("p", { class: "notice warn small", role: "status", hidden: true });
   const button = h("button", { type: "button", class: "button primary", onclick: () => hold() });
-  const view = h("section", { class: "card choice", "aria-label": t("choice.title") },
-    h("h2", {}, t("choice.title")), items, advice, h("div", { class: "choice-foot" }, total, button));
+  const view = h("section", { class: "card selection", "aria-label": t("selection.title") },
+    h("h2", {}, t("selection.title")), items, advice, h("div", { class: "selection-foot" }, total, button));
 
   function redraw() {
-    const chosen = [...choice.seats];
+    const chosen = [...selection.seats];
     view.classList.toggle("empty", chosen.length === 0);
     view.hidden = chosen.length === 0 && seats.free() === 0;
-    put(items, chosen.length ? chosen.map(item) : h("li", { class: "quiet" }, why() || t("choice.none", { n: choice.max })));
-    put(total, chosen.length ? money(choice.amount, seats.currency) : "");
-    put(button, t("choice.hold", { n: chosen.length }));
+    setChildren(items, chosen.length ? chosen.map(item) : h("li", { class: "muted" }, why() || t("selection.none", { n: selection.max })));
+    setChildren(total, chosen.length ? money(selection.amount, seats.currency) : "");
+    setChildren(button, t("selection.hold", { n: chosen.length }));
     button.hidden = chosen.length === 0 || !hold;
-    const lonely = [...choice.orphans];
-    advice.hidden = lonely.length === 0;
-    put(advice, lonely.length ? t("choice.orphan", { seats: list(lonely.map((at) => words.short(at))), n: lonely.length }) : "");
+    const orphans = [...selection.orphans];
+    advice.hidden = orphans.length === 0;
+    setChildren(advice, orphans.length ? t("selection.orphan", { seats: list(orphans.map((at) => words.short(at))), n: orphans.length }) : "");
   }
 
   function item(at) {
     return h("li", {},
       h("span", { class: `swatch grade-${seats.grades[seats.grade[at]].color % 6}` }),
-      h("span", { class: "grow" }, words.short(at), " ", h("span", { class: "quiet" }, words.grade(at))),
+      h("span", { class: "grow" }, words.short(at), " ", h("span", { class: "muted" }, words.grade(at))),
       h("span", { class: "number" }, words.price(at)),
-      h("button", { type: "button", class: "button plain icon-only", "aria-label": t("choice.remove", { seat: words.short(at) }), onclick: () => toggle(at) }, icon(ICONS.close)));
+      h("button", { type: "button", class: "button plain icon-only", "aria-label": t("selection.remove", { seat: words.short(at) }), onclick: () => toggle(at) }, icon(ICONS.close)));
   }
 
   redraw();
@@ -66,7 +66,7 @@ export function bestSeats({ seats, max, hold }) {
     view.hidden = most === 0;
     if (quantity.childElementCount === most) return;
     const chosen = Number(quantity.value) || 2;
-    put(quantity, Array.from({ length: most }, (_, at) => h("option", { value: at + 1, selected: at + 1 === Math.min(chosen, most) }, number(at + 1))));
+    setChildren(quantity, Array.from({ length: most }, (_, at) => h("option", { value: at + 1, selected: at + 1 === Math.min(chosen, most) }, number(at + 1))));
   }
 
   redraw();

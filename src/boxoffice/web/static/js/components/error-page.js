@@ -2,16 +2,16 @@
 
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { reference, sentence } from "./problem.js";
+import { requestReference, errorText } from "./problem.js";
 
 /** Returns a page for an error, or for an address that leads nowhere where `error` is null. */
-export function failure(error, { refresh }) {
+export function errorPage(error, { refresh }) {
   const isMissing = !error || error.status === 404;
-  const title = isMissing ? t("failure.missing") : t("failure.title");
-  const view = h("section", { class: "failure card" },
+  const title = isMissing ? t("errorPage.missing") : t("errorPage.title");
+  const view = h("section", { class: "error-page card" },
     h("h1", {}, title),
-    h("p", {}, isMissing ? t("failure.missingDetail") : sentence(error)),
-    !isMissing && h("p", { class: "quiet small" }, reference(error)),
+    h("p", {}, isMissing ? t("errorPage.missingDetail") : errorText(error)),
+    !isMissing && h("p", { class: "muted small" }, requestReference(error)),
     h("div", { class: "actions" },
       !isMissing && h("button", { type: "button", class: "button primary", onclick: refresh }, t("again")),
       h("a", { class: "button", href: "/" }, t("toConcerts"))));

@@ -7,7 +7,7 @@ import { hasText, t } from "../lib/i18n.js";
  * Returns a sentence for an error of `lib/api.js`, in the reader's language where the code is known. Any
  * other error is a fault of ours: it is called so and is written into the browser's console.
  */
-export function sentence(error) {
+export function errorText(error) {
   if (!(error instanceof Problem)) {
     // Whoever develops the pages reads it there; for people it has no words.
     console.error(error);
@@ -20,12 +20,12 @@ export function sentence(error) {
 }
 
 /** Returns the sentence for a refusal that has a code of its own, empty for the one that many share. */
-export function ownSentence(error) {
-  return error.code !== "invalid" && hasText(`problem.${error.code}`) ? sentence(error) : "";
+export function ownErrorText(error) {
+  return error.code !== "invalid" && hasText(`problem.${error.code}`) ? errorText(error) : "";
 }
 
 /** Returns the request's id for whoever asks about it, or an empty text. */
-export function reference(error) {
+export function requestReference(error) {
   const id = error?.body?.request_id;
   return id ? t("problem.reference", { id }) : "";
 }
