@@ -1,7 +1,7 @@
-"""The files of the pages, read once and named by the hash of all of them.
+"""The files of the pages, read once and addressed by a hash of all of them.
 
-One hash for the whole tree, as a folder in the address: modules name each other by relative addresses,
-so nothing has to be rewritten, and the modules of two releases are never mixed.
+The hash of the whole tree is a folder in the address. Modules import each other by relative addresses, so
+nothing is rewritten, and modules of two releases never mix.
 """
 
 import gzip
@@ -21,19 +21,19 @@ MEDIA_TYPES = {
     "svg": "image/svg+xml",
     "ico": "image/x-icon",
 }
-# The address of every file starts so; what follows is the hash, and then the path in `static/`.
+# `{PREFIX}/{hash}/{path in static/}`
 PREFIX = "/assets"
 ENTRY = "js/main.js"
-# Made here, from the one table that the server goes by too.
+# Generated from the table that the server uses too.
 CURRENCIES = "js/lib/currencies.js"
-# It names no release: it is what helps a page whose own release is gone.
+# Outside the hashed tree: it recovers a page whose release is gone.
 BOOT = "boot.js"
 ICON = "favicon.ico"
 _NEEDS_SCRIPTS = (
     "boxoffice needs JavaScript to show seats as they are this very moment. "
     "좌석을 실시간으로 보여 드리려면 JavaScript가 필요합니다."
 )
-_LEADS_NOWHERE = (
+_NOT_FOUND = (
     'There is no page at this address. <a href="/">All concerts</a><br>'
     '이 주소에는 페이지가 없습니다. <a href="/">전체 공연</a>'
 )
@@ -43,7 +43,7 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^"'()]*?["'](\.{1,2}/[^"']+)["']""
 
 
 class Asset(NamedTuple):
-    """A file as it is sent."""
+    """A file as it is sent, plain and compressed."""
 
     media_type: str
     plain: bytes
@@ -51,22 +51,22 @@ class Asset(NamedTuple):
 
 
 class Assets:
-    """Every file of a tree, the hash that names them, and the page that loads them."""
+    """The files of a tree, their hash, and the HTML shell that loads them."""
 
-    def __init__(self, root: Traversable, made: Mapping[str, str] | None = None) -> None:
-        """Take the files below `root`, and beside them modules that are `made`, by their paths."""
+    def __init__(self, root: Traversable, generated: Mapping[str, str] | None = None) -> None:
+        """Read the files below `root`, and add `generated` modules by path."""
         self._files = {path: _asset(path, file) for path, file in _walk(root.joinpath("static"))}
-        for path, text in (made or {}).items():
+        for path, text in (generated or {}).items():
             self._files[path] = _packed(MEDIA_TYPES["js"], text.encode())
         self.hash = _hash(self._files)
         self.boot = _asset(BOOT, root.joinpath(BOOT))
         self.icon = _asset(ICON, root.joinpath(ICON))
         shell = Template(root.joinpath("shell.html").read_text(encoding="utf-8"))
         self.shell = self._page(shell, _NEEDS_SCRIPTS)
-        self.nowhere = self._page(shell, _LEADS_NOWHERE)
+        self.not_found = self._page(shell, _NOT_FOUND)
 
     def find(self, tree: str, path: str) -> Asset | None:
-        """Return the file at `path` of the tree with this hash, None where there is none."""
+        """Return the file at `path` of the tree with this hash, or None."""
         return self._files.get(path) if tree == self.hash else None
 
     @property
@@ -75,7 +75,7 @@ class Assets:
         return sorted(self._files)
 
     def modules(self, entry: str) -> list[str]:
-        """Return the paths of the modules that `entry` needs before it can start, itself included."""
+        """Return the paths of `entry` and of all modules that it imports statically."""
         found: dict[str, None] = {}
         waiting = [entry]
         while waiting:
@@ -86,7 +86,7 @@ class Assets:
         return list(found)
 
     def _page(self, shell: Template, without_scripts: str) -> Asset:
-        """Fill the shell; `without_scripts` is what people see whose browser runs none."""
+        """Fill the shell; `without_scripts` is the text in `<noscript>`."""
         base = f"{PREFIX}/{self.hash}"
         styles = [path for path in self.paths if path.endswith(".css")]
         lines = [f'<link rel="stylesheet" href="{base}/{path}">' for path in styles]
@@ -109,7 +109,7 @@ def load() -> Assets:
 
 
 def imports(path: str, text: str) -> list[str]:
-    """Return the paths of the modules that the module at `path` imports at its start."""
+    """Return the paths of the modules that the module at `path` imports statically."""
     return [_joined(path, relative) for relative in _IMPORT.findall(text)]
 
 

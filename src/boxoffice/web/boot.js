@@ -1,7 +1,6 @@
-// Starts the pages, and helps where that fails: while a new release is being rolled out, a page may name
-// files that the next process no longer has. Then the page is asked for again, a few times and more and
-// more slowly. It belongs to no release itself, so it may use nothing of one. It also runs in browsers that
-// are too old for the pages, and says so there.
+// Starts the pages and recovers from a failed start. During a rollout a page may name files that the next
+// process does not have; then it is reloaded, a few times with growing pauses. This file is outside the hashed
+// tree, so it imports nothing from it. It runs in browsers too old for the pages, and shows a message there.
 "use strict";
 
 (() => {
@@ -23,10 +22,10 @@
       "너무 오래된 브라우저입니다. Safari 16.4, Chrome·Edge 111, Firefox 115 이상이 필요합니다.",
     ],
   };
-  // It came to each browser with the oldest release that we serve, or a little earlier.
+  // A feature of the oldest supported release of each browser.
   const isOld = !(window.CSS && CSS.supports && CSS.supports("color", "color-mix(in srgb, red, red)"));
   let failed = false;
-  // Whether every file came, so that what fails now is a fault of ours and not the network's.
+  // Whether every file was loaded: a later error is a fault of the code and not of the network.
   let loaded = false;
 
   const tries = {
@@ -34,7 +33,7 @@
       try { return Number(sessionStorage.getItem(COUNT)) || 0; } catch { return TRIES_MAX; }
     },
     set(value) {
-      try { sessionStorage.setItem(COUNT, String(value)); } catch { /* then it is tried by hand */ }
+      try { sessionStorage.setItem(COUNT, String(value)); } catch { /* the user reloads by hand */ }
     },
   };
 

@@ -1,4 +1,4 @@
-"""The pages over HTTP, and the clock that their countdowns go by."""
+"""Routes of the pages, and the clock for their countdowns."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from boxoffice.web.assets import Asset, Assets
 
 _YEAR_S = 31_536_000
 
-# Where the shell is served: the router in `static/js/main.js` knows what to show there.
+# Addresses that serve the shell; the routes in `static/js/main.js` choose the page.
 PAGES = (
     "/",
     "/concerts/{concert_id}",
@@ -31,7 +31,7 @@ PAGES = (
     "/organizer/{rest:path}",
 )
 
-# Scripts and styles come from here and are files; nothing is evaluated, and nobody else is asked.
+# Scripts and styles are files of this origin; no eval, no other hosts.
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -64,7 +64,7 @@ _ASSET_HEADERS = {
 
 
 class ClockOut(msgspec.Struct):
-    """The time by which the shop decides."""
+    """The server's time."""
 
     now: datetime
 
@@ -76,14 +76,14 @@ class Clock:
         self.dependencies = dependencies
         self._now_s = now_s
 
-    @operation("Ask for the time", returns=ClockOut, fast_path=True)
+    @operation("Get the server's time", returns=ClockOut, fast_path=True)
     async def on_get(self, _call: Call[None, None]) -> Reply:
-        """By the database's clock: for countdowns on machines whose own clock is wrong."""
+        """The database's clock, for countdowns on devices whose clock is wrong."""
         return Reply(ClockOut(datetime.fromtimestamp(self._now_s(), UTC)))
 
 
 class Shell:
-    """The one HTML page; its scripts look at the address."""
+    """The HTML shell of every page."""
 
     def __init__(self, found: Assets) -> None:
         self._shell = found.shell
@@ -91,26 +91,26 @@ class Shell:
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str
     ) -> None:
-        """Return it, never from a cache without asking."""
+        """Return the shell; caches must revalidate it."""
         _send(req, resp, self._shell, _PAGE_HEADERS)
 
 
 class Icon:
-    """`/favicon.ico`: what browsers ask for that do not look at the page first."""
+    """`/favicon.ico`, which browsers request without reading the page."""
 
     def __init__(self, found: Assets) -> None:
         self._icon = found.icon
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Return it."""
+        """Return the icon."""
         _send(req, resp, self._icon, _ICON_HEADERS)
 
 
-class Nowhere:
-    """Addresses that lead nowhere: a page for people, a problem for programs."""
+class NotFoundPage:
+    """404 for unknown addresses: HTML for browsers, a problem for API clients."""
 
     def __init__(self, found: Assets) -> None:
-        self._page = found.nowhere
+        self._page = found.not_found
 
     async def answer(
         self,
@@ -127,7 +127,7 @@ class Nowhere:
 
 
 class Files:
-    """`/assets/{tree}/{path}`: a file of this release, for ever; of another one, nothing."""
+    """`/assets/{tree}/{path}`: immutable files of this release; 404 for another one."""
 
     def __init__(self, found: Assets) -> None:
         self._found = found
@@ -135,14 +135,14 @@ class Files:
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, tree: str, path: str
     ) -> None:
-        """Return it; a page of another release asks for the shell again (`boot.js`)."""
+        """Return the file; on a 404, `boot.js` reloads the shell."""
         asset = self._found.find(tree, path)
         if asset is None:
             raise NotFound
         _send(req, resp, asset, _ASSET_HEADERS)
 
     async def on_get_boot(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Return what starts a page."""
+        """Return `boot.js`."""
         _send(req, resp, self._found.boot, _BOOT_HEADERS)
 
 
@@ -161,7 +161,7 @@ def _send(
 
 
 def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[tuple[str, object]]:
-    """Return the resources of this room that are part of the API, by URI template."""
+    """Return the API resources of this module by URI template."""
     return [("/v1/clock", Clock(dependencies, now_s))]
 
 
@@ -172,6 +172,6 @@ def install(app: "falcon.asgi.App[Any, Any]") -> None:
     for template in PAGES:
         app.add_route(template, shell)
     app.add_route("/favicon.ico", Icon(found))
-    app.add_error_handler(falcon.HTTPRouteNotFound, Nowhere(found).answer)
+    app.add_error_handler(falcon.HTTPRouteNotFound, NotFoundPage(found).answer)
     app.add_route(f"{assets.PREFIX}/{assets.BOOT}", served, suffix="boot")
     app.add_route(assets.PREFIX + "/{tree}/{path:path}", served)

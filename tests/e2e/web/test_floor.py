@@ -182,11 +182,11 @@ async def test_a_console_whose_stats_cannot_be_read_says_whose_fault_it_is(
     await visitor.page.route(stats, answer)
     await visitor.open(f"/organizer/schedules/{sale.schedule_id}")
     await expect(visitor.page.get_by_text(OURS)).to_be_visible()
-    await expect(visitor.page.get_by_text("No news since")).to_be_hidden()
+    await expect(visitor.page.get_by_text("No update since")).to_be_hidden()
     await visitor.page.unroute(stats)
     await expect(visitor.page.locator(".tiles")).to_be_visible()
     await visitor.page.route(stats, lambda route: route.abort())
-    await expect(visitor.page.get_by_text("No news since")).to_be_visible()
+    await expect(visitor.page.get_by_text("No update since")).to_be_visible()
 
 
 async def test_a_console_that_cannot_be_loaded_is_the_networks_fault(

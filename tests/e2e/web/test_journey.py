@@ -68,7 +68,7 @@ async def test_from_the_list_of_concerts_to_a_ticket(
     await hold_chosen(visitor)
 
     # The wallet is empty: it can be charged in place.
-    await expect(visitor.page.get_by_text("more is needed")).to_be_visible()
+    await expect(visitor.page.get_by_text("is missing")).to_be_visible()
     await visitor.button("Charge").click()
     await visitor.page.get_by_role("button", name=re.compile("^Pay ")).click()
     await expect(visitor.page.locator("svg.qr")).to_have_count(1)
@@ -122,7 +122,7 @@ async def test_two_browsers_want_a_seat_at_the_same_moment(
     for visitor, seat in zip(visitors, wanted, strict=True):
         await visitor.open_seats(sale, seat)
     await ask_together(visitors, sale)
-    faster = [visitor.heading("Somebody was faster") for visitor in visitors]
+    faster = [visitor.heading("Another buyer was faster") for visitor in visitors]
     for visitor, too_late in zip(visitors, faster, strict=True):
         await expect(too_late.or_(visitor.page.locator(".big-clock"))).to_be_visible()
     losers = [at for at, too_late in enumerate(faster) if await too_late.is_visible()]
@@ -141,7 +141,7 @@ async def test_time_runs_out_while_somebody_hesitates(
     visitor = await visit(person=buyer)
     await visitor.open_seats(sale, "A-1-1")
     await hold_chosen(visitor)
-    await expect(visitor.page.get_by_text("The time was up")).to_be_visible()
+    await expect(visitor.page.get_by_text("The hold expired before payment")).to_be_visible()
     await visitor.link("Choose seats again").click()
     await visitor.unfold()
     await expect(visitor.seat("A-1-1")).to_have_attribute("aria-label", re.compile("free$"))
@@ -151,8 +151,8 @@ async def test_seats_are_given_back(visit: Visit, sale: Sale, buyer: Person) -> 
     visitor = await visit(person=buyer)
     await visitor.open_seats(sale, "A-1-1", "A-1-2")
     await hold_chosen(visitor)
-    await visitor.button("Give the seats back").click()
-    await expect(visitor.page.get_by_text("You gave these seats back")).to_be_visible()
+    await visitor.button("Release the seats").click()
+    await expect(visitor.page.get_by_text("You released these seats")).to_be_visible()
     assert reservations(buyer)[0]["status"] == "CANCELLED"
 
 
@@ -174,7 +174,7 @@ async def test_a_reload_in_the_middle_of_paying_pays_once(
 
     await visitor.page.route(PAYMENTS, lose)
     await visitor.page.get_by_role("button", name=re.compile("^Pay ")).click()
-    await expect(visitor.page.get_by_text("Asking again with the same payment")).to_be_visible()
+    await expect(visitor.page.get_by_text("Retrying the same payment")).to_be_visible()
     await visitor.page.unroute(PAYMENTS)
     await visitor.page.reload()
     await expect(visitor.page.locator("svg.qr")).to_have_count(1)
@@ -212,7 +212,7 @@ async def test_a_hold_that_was_asked_for_before_a_reload_is_found_after_it(
 
     await visitor.page.route(path, lose)
     await visitor.button("Hold 1 seat").click()
-    await expect(visitor.page.get_by_text("Asking again with the same request")).to_be_visible()
+    await expect(visitor.page.get_by_text("Retrying the same request")).to_be_visible()
     await visitor.page.unroute(path)
     await visitor.page.reload()
     await visitor.page.wait_for_url(HELD)
@@ -252,9 +252,9 @@ async def test_the_best_seats_are_held_in_one_step(visit: Visit, sale: Sale, buy
 async def test_a_seat_that_would_stay_alone_is_pointed_out(visit: Visit, sale: Sale) -> None:
     visitor = await visit()
     await visitor.open_seats(sale, "A-1-1", "A-1-3")
-    await expect(visitor.page.get_by_text("seat 2 would be left alone")).to_be_visible()
+    await expect(visitor.page.get_by_text("seat 2 would be left as a single seat")).to_be_visible()
     await visitor.seat("A-1-2").click()
-    await expect(visitor.page.get_by_text("would be left alone")).to_be_hidden()
+    await expect(visitor.page.get_by_text("would be left as a single seat")).to_be_hidden()
 
 
 async def test_a_sale_that_has_not_begun_is_counted_down_by_the_shops_clock(
@@ -283,4 +283,4 @@ async def test_another_persons_reservation_is_not_there(
     held = hold(buyer, sale, "A-2-1").json
     visitor = await visit(person=sign_up(shop.api), expected=["404"])
     await visitor.page.goto(f"/reservations/{held['reservation_id']}")
-    await expect(visitor.heading("There is nothing here")).to_be_visible()
+    await expect(visitor.heading("Page not found")).to_be_visible()

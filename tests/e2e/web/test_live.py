@@ -15,7 +15,7 @@ from .visitor import Visitor
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FREE = re.compile(r"free$")
-HELD = re.compile(r"being bought by somebody$")
+HELD = re.compile(r"held by another buyer$")
 
 
 @pytest.fixture

@@ -125,8 +125,8 @@ async def test_what_is_said_on_the_way_to_a_page_stays_there(
     visitor = await visit(person=buyer)
     held = hold(buyer, sale, "A-1-3").json
     await visitor.open(f"/reservations/{held['reservation_id']}")
-    await visitor.button("Give the seats back").click()
-    await expect(visitor.page.get_by_text("You gave these seats back")).to_be_visible()
+    await visitor.button("Release the seats").click()
+    await expect(visitor.page.get_by_text("You released these seats")).to_be_visible()
     await expect(visitor.toast("The seats are on sale again.")).to_be_visible()
 
 
@@ -170,7 +170,7 @@ async def test_what_stands_beside_the_mouse_follows_the_seat(
     found = re.search(r"row (\d+), seat (\d+)", await tip.inner_text())
     assert found
     hold(buyer, sale, f"A-{found[1]}-{found[2]}")
-    await expect(tip).to_contain_text("being bought", timeout=3_000)
+    await expect(tip).to_contain_text("held by another buyer", timeout=3_000)
 
 
 async def test_what_stands_beside_the_mouse_goes_when_the_seat_moves_away(
@@ -217,7 +217,7 @@ async def test_a_sold_out_page_offers_nothing_that_is_not_there(
     held = answered(buyer.api.keyed(sale.holds, {"quantity": 10}), 201).json
     visitor = await visit()
     await visitor.open(f"/schedules/{sale.schedule_id}")
-    await expect(visitor.page.get_by_text("Every seat is sold or being bought")).to_be_visible()
+    await expect(visitor.page.get_by_text("Every seat is sold or held")).to_be_visible()
     await expect(visitor.button("Hold the best seats")).to_be_hidden()
     await expect(visitor.page.get_by_text("Choose up to")).to_be_hidden()
     await expect(visitor.link("Other dates")).to_be_visible()

@@ -82,7 +82,7 @@ async def test_a_seat_becomes_ones_own_while_one_looks(
     await other.goto(f"/reservations/{held}")
     await expect(visitor.seat("A-1-5")).to_have_attribute("aria-label", OWN)
     await expect(bar(visitor)).to_contain_text("1 seat is yours")
-    await other.get_by_role("button", name="Give the seats back").click()
+    await other.get_by_role("button", name="Release the seats").click()
     await expect(visitor.seat("A-1-5")).to_have_attribute("aria-label", re.compile("free$"))
     await expect(bar(visitor)).to_be_hidden()
 
@@ -182,7 +182,7 @@ async def test_a_limit_of_one_is_one_in_words_too(
     reservation(buyer, sale, "A-1-1")
     await visitor.button("Hold 1 seat").click()
     dialog = visitor.page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("One person may have 1 ticket for")
+    await expect(dialog).to_contain_text("The limit is 1 ticket per person for")
 
 
 # What has more than one line although a name or a button should not.
@@ -216,9 +216,9 @@ async def test_who_has_all_is_told_so_and_led_there(
     reservation(buyer, sale, "A-1-3", "A-1-4")
     visitor = await visit(person=buyer)
     await visitor.open_seats(sale)
-    await expect(visitor.page.locator(".selection")).to_contain_text("You have the 4 tickets")
+    await expect(visitor.page.locator(".selection")).to_contain_text("You have 4 tickets, the limit")
     await expect(visitor.button("Hold the best seats")).to_be_hidden()
-    await visitor.page.locator(".selection").get_by_role("link", name="See what you have").click()
+    await visitor.page.locator(".selection").get_by_role("link", name="Show my seats").click()
     await expect(visitor.page.locator(".two-columns .rows").first.locator("li")).to_have_count(2)
     await visitor.link("Show all").click()
     await expect(visitor.link("Show all")).to_be_hidden()
@@ -233,11 +233,11 @@ async def test_a_limit_that_the_page_did_not_know_says_its_number(
     pay(buyer, reservation(buyer, sale, "A-1-1", "A-1-2", "A-1-3"))
     await visitor.button("Hold 2 seats").click()
     dialog = visitor.page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("One person may have 4 tickets")
-    await expect(dialog).to_contain_text("you have 3")
+    await expect(dialog).to_contain_text("The limit is 4 tickets per person")
+    await expect(dialog).to_contain_text("You have 3")
     # One is left, and so one stays chosen.
     await expect(visitor.page.locator(".selected-seats .swatch")).to_have_count(1)
-    await dialog.get_by_role("link", name="See what you have").click()
+    await dialog.get_by_role("link", name="Show my seats").click()
     await visitor.page.wait_for_url(re.compile(rf"/me\?schedule={sale.schedule_id}"))
     await expect(visitor.page.get_by_role("dialog")).to_have_count(0)
     await expect(visitor.page.locator(".rows").first).to_contain_text("paid")

@@ -82,7 +82,7 @@ async def test_a_shop_that_cannot_decide_is_asked_again(visit: Visit) -> None:
     concerts = re.compile(r"/v1/concerts\?")
     await visitor.page.route(concerts, refuse)
     await visitor.open()
-    await expect(visitor.page.get_by_text("Very many people are here")).to_be_visible()
+    await expect(visitor.page.get_by_text("Too many requests at this moment")).to_be_visible()
     await expect(visitor.page.get_by_text("the-request")).to_be_visible()
     assert len(asked) > 1
     await visitor.page.unroute(concerts)
@@ -100,7 +100,7 @@ async def test_a_shop_that_is_silent_loses_nothing(
     await visitor.button("Hold 2 seats").click()
     await expect(visitor.heading("No answer yet")).to_be_visible(timeout=45_000)
     await visitor.context.set_offline(False)
-    await visitor.button("Ask again").click()
+    await visitor.button("Retry").click()
     await visitor.page.wait_for_url(re.compile("/reservations/"))
     await expect(visitor.page.locator(".lines li")).to_have_count(2)
 
@@ -138,7 +138,7 @@ async def test_a_shop_without_its_files_says_so_in_both_languages(visit: Visit) 
 async def test_an_address_that_leads_nowhere(visit: Visit, shop: Running) -> None:
     visitor = await visit(expected=["404"])
     await visitor.page.goto("/concerts/01890000-0000-7000-8000-000000000000")
-    await expect(visitor.heading("There is nothing here")).to_be_visible()
+    await expect(visitor.heading("Page not found")).to_be_visible()
     await visitor.link("All concerts").click()
     await expect(visitor.heading("Concerts")).to_be_visible()
 
@@ -149,8 +149,8 @@ async def test_an_address_that_leads_nowhere_shows_a_page(visit: Visit, path: st
     answer = await visitor.page.goto(path)
     assert answer is not None
     assert answer.status == 404
-    await expect(visitor.page.locator("main h1")).to_have_text("There is nothing here")
+    await expect(visitor.page.locator("main h1")).to_have_text("Page not found")
     await visitor.page.locator("main").get_by_role("link").click()
     await expect(visitor.page).to_have_url(re.compile(r":\d+/$"))
-    await expect(visitor.page.locator("main h1")).not_to_have_text("There is nothing here")
+    await expect(visitor.page.locator("main h1")).not_to_have_text("Page not found")
     visitor.check()

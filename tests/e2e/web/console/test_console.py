@@ -94,7 +94,7 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     answered(guest.api.keyed("/v1/payments", {"reservation_id": held, "method": "wallet"}), 201)
     await expect(page.locator(".tile", has_text="Revenue")).to_contain_text("₩9,000")
     await expect(page.locator(".tile", has_text="Sold")).to_contain_text("1")
-    await page.get_by_text("The figures as a table").click()
+    await page.get_by_text("Statistics as a table").click()
     await expect(page.get_by_role("cell", name="₩9,000")).to_have_count(1)
 
     await visitor.link("Reservations").click()
@@ -259,7 +259,7 @@ async def test_how_a_file_was_read_is_said(enter: Enter, organizer: Person) -> N
     said = visitor.page.locator(".import-result .hint")
     await expect(said).to_have_text(
         "Read as CP949 (Korean), with semicolons between the fields."
-        " 1 row without anything in it is ignored. 1 empty column at the right is ignored."
+        " 1 empty row is ignored. 1 empty column at the right is ignored."
     )
     await keep(visitor.page, "seats-assumed")
     bad = (text + "\n다;1;x;R;1;".encode("cp949")).replace(b";;;;;", b"")
@@ -308,7 +308,7 @@ async def test_a_lost_answer_is_looked_up(enter: Enter, organizer: Person) -> No
     for label in ("Title", "Artist", "Venue"):
         await visitor.page.get_by_label(label).fill("Lost")
     await visitor.button("Create the draft").click()
-    await expect(visitor.page.get_by_text("look before you try again")).to_be_visible()
+    await expect(visitor.page.get_by_text("check before you retry")).to_be_visible()
     await expect(visitor.page.get_by_label("Title")).to_have_value("Lost")
 
 
@@ -323,26 +323,26 @@ async def test_without_news_the_last_stats_stay(
     tile = page.locator(".tile", has_text="Sold")
     await expect(tile).to_contain_text("2")
     await page.route("**/stats*", lambda route: route.abort())
-    await expect(page.get_by_text("No news since")).to_be_visible()
+    await expect(page.get_by_text("No update since")).to_be_visible()
     await expect(tile).to_contain_text("2")
     await page.unroute("**/stats*")
-    await expect(page.get_by_text("No news since")).to_be_hidden()
+    await expect(page.get_by_text("No update since")).to_be_hidden()
 
 
 async def test_the_waiting_room_is_controlled(enter: Enter, organizer: Person) -> None:
     sale = on_sale(organizer, 10)
     visitor = await enter(organizer, f"/organizer/schedules/{sale.schedule_id}/queue")
     page = visitor.page
-    await page.get_by_label("In the order of arrival").check()
-    await page.get_by_label("People let in per second").fill("7.5")
-    await page.get_by_label("People inside at the most").fill("50")
+    await page.get_by_label("First come, first served").check()
+    await page.get_by_label("Admissions per second").fill("7.5")
+    await page.get_by_label("Maximum inside").fill("50")
     await visitor.button("Save").click()
     await expect(visitor.button("Pause")).to_be_visible()
     await visitor.button("Pause").click()
-    await expect(page.get_by_text("Paused: nobody is let in")).to_be_visible()
+    await expect(page.get_by_text("Paused: no admissions")).to_be_visible()
     room = answered(organizer.api.get(f"/v1/admin/schedules/{sale.schedule_id}/queue"), 200).json
     assert (room["mode"], room["rate_per_s"], room["inside_max"]) == ("fifo", 7.5, 50)
-    await visitor.button("Go on").click()
+    await visitor.button("Resume").click()
     await expect(visitor.button("Pause")).to_be_visible()
     # It is read anew every two seconds, and then it shows numbers as well.
     answered(sign_up(organizer.api).api.post(f"/v1/schedules/{sale.schedule_id}/queue"), 201)
@@ -403,9 +403,9 @@ async def test_others_see_nothing(
         f"/organizer/reservations/{paid}",
     ):
         await visitor.page.goto(path)
-        await expect(visitor.heading("There is nothing here")).to_be_visible()
+        await expect(visitor.heading("Page not found")).to_be_visible()
     visitor = await enter(guest, "/organizer", expected=["403"])
-    await expect(visitor.heading("You may not see this page")).to_be_visible()
+    await expect(visitor.heading("No access to this page")).to_be_visible()
     nobody = await visit()
     await nobody.open(f"/organizer/schedules/{sale.schedule_id}")
     await expect(nobody.page.locator("main").get_by_role("link", name="Log in")).to_be_visible()

@@ -1,4 +1,4 @@
-// Puts the pages together: what stands on every page, and which page is at which address.
+// The entry point: layout and routes.
 
 import "./lib/loaded.js";
 import { setChildren } from "./lib/dom.js";
@@ -51,7 +51,7 @@ export async function start() {
   });
   const redraw = () => { frame.redraw(); router.refresh(); };
   for (const [template, page] of PAGES) router.add(template, () => page);
-  // Few people need it, and it is large: it comes when somebody goes there.
+  // Large and rarely needed, so it is loaded on demand.
   router.add("/organizer/*", async () => (await importModule(new URL("./console/main.js", import.meta.url))).page);
   session.ask = askToLogIn;
   session.addEventListener("change", () => frame.redraw());
@@ -62,8 +62,8 @@ export async function start() {
   await router.refresh();
 }
 
-// The browser itself writes it into its console; people hear that it was not their doing. What ends with a
-// page is no error, and an error without an object is a browser's own (a resize that came late).
+// The browser logs the error; the user sees a toast. An abort is not an error, and an event without an error
+// object comes from the browser itself (a late resize).
 function uncaught(error) {
   if (error && error.name !== "AbortError") announcer.notify(errorText(error), "bad");
 }

@@ -1,4 +1,4 @@
-// Tells people what changed: in writing for a few seconds, and aloud to who has a screen reader.
+// Toasts for a few seconds, and live regions for screen readers.
 
 import { h } from "../lib/dom.js";
 
@@ -10,12 +10,12 @@ class Announcer {
   #aloud = h("div", { class: "visually-hidden", "aria-live": "polite" });
   view = h("div", { class: "toast-area" }, this.#toasts, this.#alerts, this.#aloud);
 
-  // What was said for the page that comes next.
+  // Toasts that belong to the next page.
   #forNextPage = new Set();
 
   /**
-   * Shows `text` for a while, and no longer than the page; `kind` is `info`, `good` or `bad`. `forNextPage` says
-   * that it is for the page to which somebody is led now.
+   * Shows `text` for a few seconds, until the page changes at the latest; `kind` is `info`, `good` or `bad`.
+   * With `forNextPage` the toast survives the next change of page.
    */
   notify(text, kind = "info", { forNextPage = false } = {}) {
     const toast = h("p", { class: `toast ${kind}` }, text);
@@ -26,13 +26,13 @@ class Announcer {
     setTimeout(() => toast.remove(), SHOWN_MS);
   }
 
-  /** Another page comes: what was said of this one is over. */
+  /** Removes the toasts of the page that is left. */
   clear() {
     for (const toast of this.view.querySelectorAll(".toast")) if (!this.#forNextPage.has(toast)) toast.remove();
     this.#forNextPage.clear();
   }
 
-  /** Says `text` to screen readers only. */
+  /** Announces `text` to screen readers only. */
   announce(text) {
     this.#aloud.textContent = text;
   }

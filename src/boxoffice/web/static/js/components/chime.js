@@ -1,5 +1,5 @@
-// A short sound for "it is your turn", made here: nothing is loaded. A browser that wants a click first
-// stays silent; the title says it too.
+// A short sound for an admission, synthesized so that no file is loaded. A browser that demands a click first
+// stays silent; the page title changes too.
 
 const NOTES_HZ = [523, 659, 784];
 const NOTE_S = 0.16;

@@ -1,12 +1,12 @@
-// A dialog that waits for an answer: the browser's own, which keeps the focus inside and closes by Escape.
+// Modal dialogs on the browser's `<dialog>`, which traps the focus and closes by Escape.
 
 import { h, icon, uniqueId } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { ICONS } from "./icons.js";
 
 /**
- * Shows a dialog and returns a promise of what `close(value)` is called with, null where it is dismissed.
- * `content(close)` returns what is in it.
+ * Shows a dialog; resolves to the value passed to `close(value)`, null if it is dismissed. `content(close)`
+ * returns its elements.
  */
 export function ask(title, content) {
   return new Promise((resolve) => {
@@ -23,7 +23,7 @@ export function ask(title, content) {
   });
 }
 
-/** Dismisses whatever is asked: the page that it was about is left. */
+/** Closes every dialog: its page is left. */
 export function dismissAll() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }

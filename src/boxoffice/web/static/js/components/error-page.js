@@ -1,10 +1,10 @@
-// The page in the place of one that cannot be shown.
+// The page shown for an error.
 
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { requestReference, errorText } from "./problem.js";
 
-/** Returns a page for an error, or for an address that leads nowhere where `error` is null. */
+/** Returns a page for `error`, or the "not found" page if it is null. */
 export function errorPage(error, { refresh }) {
   const isMissing = !error || error.status === 404;
   const title = isMissing ? t("errorPage.missing") : t("errorPage.title");

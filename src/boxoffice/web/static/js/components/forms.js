@@ -1,10 +1,10 @@
-// Forms: a labelled field with its own error, and one that says what the shop did not accept.
+// Forms: labelled fields, each with its error message.
 
 import { h, setChildren, uniqueId } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { ownErrorText, requestReference, errorText } from "./problem.js";
 
-/** A labelled input; `field.input`, `field.view`, and `field.complain(text)`, empty for no complaint. */
+/** A labelled input: `field.input`, `field.view`, and `field.complain(text)`, "" for no error. */
 export class Field {
   constructor({ label, hint, ...attributes }) {
     const id = uniqueId("field");
@@ -32,7 +32,7 @@ export class Field {
     else this.input.removeAttribute("aria-invalid");
   }
 
-  /** Complains where the browser's own check does; says whether all is well. */
+  /** Shows the error of the browser's own validation; returns whether the field is valid. */
   check() {
     const { validity } = this.input;
     if (validity.valid) return true;
@@ -45,8 +45,8 @@ export class Field {
 }
 
 /**
- * A form of fields whose `submit(values)` may refuse by throwing: then it says so, by the field where the
- * shop named one, and can be sent again. While it is being sent its button waits.
+ * A form of fields. An error thrown by `submit(values)` is shown at the field that the server named, else
+ * below the fields; the form can be sent again. The button is disabled while the form is being sent.
  */
 export function form({ fields, label, submit, children = [], busyLabel }) {
   const failed = h("p", { class: "form-error", role: "alert" });
@@ -83,7 +83,7 @@ function busy(button, isBusy, label) {
 
 function blame(fields, error) {
   const named = (error.body?.errors ?? []).filter(({ path }) => path?.replace("$.", "") in fields);
-  // In the reader's language where the refusal has a code of its own.
+  // Translated if the refusal has its own code.
   const own = ownErrorText(error);
   for (const { path, message } of named) fields[path.replace("$.", "")].complain(own || message);
   if (named.length) fields[named[0].path.replace("$.", "")].input.focus();

@@ -1,4 +1,4 @@
-// Signs of life of whoever was let in: a pass lasts as long as its owner is there, on whichever page.
+// Heartbeats for waiting-room passes: a pass expires without them, so every page sends them.
 
 import { get, pause, Problem } from "../lib/api.js";
 import { t } from "../lib/i18n.js";
@@ -10,7 +10,7 @@ import { storeQueuePlace, queuePlace } from "./queue-pass.js";
 const AGAIN_S = 10;
 const PREFIX = "queue.";
 
-/** Gives them for as long as the page lives. */
+/** Sends heartbeats until the page is closed. */
 export async function keepPassesAlive() {
   for (;;) {
     const places = localStore.names(PREFIX).map((name) => name.slice(PREFIX.length));
@@ -28,7 +28,7 @@ async function sign(scheduleId) {
     if (!standing.queue_pass) announcer.notify(t("queue.over"), "bad");
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    // Paid, left, or out of time: what to do next the shop says when something is asked for.
+    // Paid, left or expired: the next request gets an answer that says how to go on.
     if (error.code === "queue_ticket_expired" || error.code === "queue_ticket_invalid") storeQueuePlace(scheduleId, null);
   }
 }

@@ -1,4 +1,4 @@
-// The bar that stands on every page of the shop while something is held: for how long, and the way to pay.
+// The bar with countdown and payment link, on every buyer's page while the user has a hold.
 
 import { countDown } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
@@ -8,7 +8,7 @@ import { ICONS } from "./icons.js";
 import { ownHolds } from "./own-holds.js";
 
 const SOON_S = 60;
-// Said aloud once for each hold, not with every second.
+// Announced once per hold, not every second.
 const warned = new Set();
 
 export class HoldBar {
@@ -21,7 +21,7 @@ export class HoldBar {
     this.redraw();
   }
 
-  /** Draws it anew: for other holds, another language or another page. */
+  /** Redraws the bar, for other holds, another language or another page. */
   redraw() {
     this.#ticking.abort();
     this.#ticking = new AbortController();
@@ -48,7 +48,7 @@ export class HoldBar {
     announcer.announce(t("reservation.soon", { n: Math.ceil(left) }));
   }
 
-  // It may have been paid on another device: so one asks before one says that the time is up.
+  // The hold may have been paid on another device, so the server is asked before the toast is shown.
   async #lapsed({ reservation_id: id }) {
     this.redraw();
     ownHolds.dispatchEvent(new Event("change"));

@@ -1,5 +1,5 @@
-// Asking the shop for seats. The request has its key before it is sent and is kept until it is answered, so
-// that a lost answer, a reload or a second click never asks twice.
+// Holds seats. The request gets its Idempotency-Key before it is sent and is stored until it is answered, so
+// a lost answer, a reload or a second click makes no second hold.
 
 import { newKey, post, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -14,10 +14,10 @@ import { ownHolds } from "./own-holds.js";
 import { errorText } from "./problem.js";
 import { passHeader } from "./queue-pass.js";
 
-// A request older than this is not asked for again by itself: nobody waits for it any more.
+// An older request is not repeated automatically: the user has gone on.
 const FRESH_MS = 600_000;
 
-export class HoldRequest {
+export class HoldFlow {
   #name;
   #waiting = null;
   isBusy = false;
@@ -32,12 +32,12 @@ export class HoldRequest {
     return this.#begin({ seat_ids: seatIds });
   }
 
-  /** Holds the best ones of a kind: `{quantity, grade?}`. */
+  /** Holds the best seats: `{quantity, grade?}`. */
   holdBest(wish) {
     return this.#begin(wish);
   }
 
-  /** Goes on with a request whose answer never came. */
+  /** Repeats a request whose answer was lost. */
   async resume() {
     const open = localStore.get(this.#name);
     if (!open) return;
@@ -56,11 +56,11 @@ export class HoldRequest {
 
   async #settle(open) {
     this.isBusy = true;
-    this.#showMessage(t("holdRequest.asking"));
+    this.#showMessage(t("holdFlow.asking"));
     try {
       const held = await post(`/v1/schedules/${this.id}/reservations`, open.body, {
         key: open.key, signal: this.signal, headers: passHeader(this.id),
-        onRetry: () => this.#showMessage(t("holdRequest.again")),
+        onRetry: () => this.#showMessage(t("holdFlow.again")),
       });
       localStore.set(this.#name, null);
       ownHolds.see(held);
@@ -78,7 +78,7 @@ export class HoldRequest {
   async #refused(error, open) {
     if (!(error instanceof Problem)) throw error;
     if (error.isTemporary) {
-      // Nobody knows what became of it; the key stays, so asking again is safe.
+      // The outcome is unknown; the key stays, so a repetition is safe.
       this.isBusy = false;
       if (await this.#askAgain(error)) await this.#settle(open);
       return;
@@ -90,7 +90,7 @@ export class HoldRequest {
     else announcer.notify(errorText(error), "bad");
   }
 
-  // What counts may have been held or bought elsewhere, so the way to it is shown.
+  // The seats that count may come from another device, so the dialog links to them.
   async #tooMany(error) {
     this.onLimit();
     await ask(t("limit.title"), (close) => [
@@ -102,12 +102,12 @@ export class HoldRequest {
   }
 
   #askAgain(error) {
-    return ask(t("holdRequest.unknown"), (close) => [
+    return ask(t("holdFlow.unknown"), (close) => [
       h("p", {}, errorText(error)),
-      h("p", {}, t("holdRequest.unknownDetail")),
+      h("p", {}, t("holdFlow.unknownDetail")),
       h("div", { class: "actions" },
-        h("button", { type: "button", class: "button primary", onclick: () => close(true) }, t("holdRequest.askAgain")),
-        h("button", { type: "button", class: "button", onclick: () => close(false) }, t("holdRequest.later"))),
+        h("button", { type: "button", class: "button primary", onclick: () => close(true) }, t("holdFlow.askAgain")),
+        h("button", { type: "button", class: "button", onclick: () => close(false) }, t("holdFlow.later"))),
     ]);
   }
 

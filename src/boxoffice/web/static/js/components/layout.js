@@ -1,4 +1,4 @@
-// What stands around every page: the head with the ways to go and the language, and the foot.
+// The layout around every page: header with navigation and language, footer.
 
 import { h, icon, setChildren } from "../lib/dom.js";
 import { currentLanguage, LANGUAGES, t } from "../lib/i18n.js";
@@ -15,13 +15,13 @@ export class Layout {
   #progress = h("div", { class: "progress", role: "progressbar", hidden: true });
   view = h("div", { class: "layout" });
 
-  /** `onLanguage(code)` is called when somebody chooses another language. */
+  /** `onLanguage(code)` is called when the user selects another language. */
   constructor({ onLanguage }) {
     this.#onLanguage = onLanguage;
     this.redraw();
   }
 
-  /** Draws head and foot anew, for another language or another person. */
+  /** Redraws header and footer, for another language or another user. */
   redraw() {
     setChildren(this.#head, this.#brand(), this.#navigation());
     setChildren(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
@@ -32,7 +32,7 @@ export class Layout {
     else this.view.firstElementChild.replaceWith(skip);
   }
 
-  /** Shows a page; one that somebody went to gets the focus, so that a screen reader begins there. */
+  /** Shows a page; after a navigation it gets the focus, so that a screen reader begins there. */
   present({ title, view, wide = false }, { moved }) {
     document.title = title ? `${title} · boxoffice` : "boxoffice";
     this.#main.classList.toggle("wide", wide);
@@ -43,7 +43,7 @@ export class Layout {
     this.#main.focus({ preventScroll: true });
   }
 
-  /** Shows whether the next page takes a while; the one that is there stays until then. */
+  /** Shows or hides the progress bar; the current page stays until the next one is loaded. */
   wait(isSlow) {
     this.#progress.hidden = !isSlow;
     if (isSlow) this.#main.setAttribute("aria-busy", "true");

@@ -1,4 +1,4 @@
-// Logging in, on a page of its own or in the middle of something.
+// The login form, on its own page or in a dialog.
 
 import { h } from "../lib/dom.js";
 import { post } from "../lib/api.js";
@@ -7,7 +7,7 @@ import { session } from "../lib/session.js";
 import { ask } from "./dialog.js";
 import { Field, form } from "./forms.js";
 
-/** Exchanges e-mail and password for a session; raises the shop's refusal. */
+/** Exchanges e-mail and password for a session; throws the server's refusal. */
 export async function logIn(email, password) {
   const { access_token: token } = await post("/v1/sessions", { email, password }, { anonymous: true, tries: 2 });
   session.open(token, email);
@@ -26,7 +26,7 @@ export function loginForm(done) {
   });
 }
 
-/** Asks for a login in place, because of the refusal `code`; returns whether somebody has logged in. */
+/** Opens the login dialog because of the refusal `code`; returns whether the login succeeded. */
 export async function askToLogIn(code) {
   const was = session.email;
   const why = code === "token_expired" ? t("account.expired") : t("account.needed");
@@ -36,7 +36,7 @@ export async function askToLogIn(code) {
     h("p", { class: "small" }, h("a", { href: `/signup?to=${encodeURIComponent(location.pathname)}`, onclick: () => close(null) }, t("account.toSignUp"))),
   ]);
   if (!done) return false;
-  // What was begun belongs to somebody else.
+  // Another user has logged in: the page's state belongs to the previous one.
   if (was && was !== session.email) {
     location.reload();
     return false;

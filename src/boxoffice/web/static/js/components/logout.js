@@ -1,4 +1,4 @@
-// Logging out: here at once, and at the shop, which ends the tokens.
+// Log-out: at once on this device, then on the server, which ends the tokens.
 
 import { remove } from "../lib/api.js";
 import { t } from "../lib/i18n.js";
@@ -7,12 +7,12 @@ import { announcer } from "./announcer.js";
 
 const TRIES = 3;
 
-// With the token that is to end, also when this page has forgotten it; a refusal of it asks for no login.
+// Sends the token that is to end, since the session store no longer has it; a 401 opens no login dialog.
 function end(path, token) {
   return remove(path, { headers: { Authorization: `Bearer ${token}` }, anonymous: true, tries: TRIES });
 }
 
-/** Logs out. Where the shop cannot be reached, the person is logged out here all the same, and told. */
+/** Logs out. If the server cannot be reached, the session ends on this device and a toast says so. */
 export function logOut() {
   const { token } = session;
   session.close();
@@ -21,13 +21,13 @@ export function logOut() {
   });
 }
 
-/** Ends every session of this person; raises the shop's refusal, and then nobody is logged out. */
+/** Ends every session of this user; throws the server's refusal, and then no session has ended. */
 export async function logOutEverywhere() {
   const { token } = session;
   try {
     await end("/v1/me/sessions", token);
   } catch (error) {
-    // Somebody else has ended this one meanwhile: whether the others have ended is not known.
+    // This session was ended elsewhere meanwhile; whether the others have ended is unknown.
     if (error.status === 401) session.close();
     throw error;
   }

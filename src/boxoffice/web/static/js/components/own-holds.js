@@ -1,4 +1,4 @@
-// What this person holds and has not paid yet: known on every page, in all tabs, and after a reload.
+// The unpaid holds of this user: on every page, in all tabs, and after a reload.
 
 import { get, Problem, ignoreProblem } from "../lib/api.js";
 import { learn, secondsUntil } from "../lib/clock.js";
@@ -7,14 +7,14 @@ import { session } from "../lib/session.js";
 
 const NAME = "mine";
 const LIST = "/v1/me/reservations?status=HELD&limit=100";
-// Somebody who comes back to a tab may have paid elsewhere.
+// The user may have paid on another device while this tab was hidden.
 const AGAIN_MS = 10_000;
 
 class OwnHolds extends EventTarget {
   #asked = -Infinity;
   #asking = null;
 
-  /** The holds that can be paid at this moment, the first one to lapse first. */
+  /** The holds that can be paid now, in the order of their expiry. */
   get holds() {
     const known = localStore.get(NAME);
     if (!session.isLoggedIn || known?.email !== session.email) return [];
@@ -22,7 +22,7 @@ class OwnHolds extends EventTarget {
       .sort((one, other) => new Date(one.expires_at) - new Date(other.expires_at));
   }
 
-  /** A reservation was seen: one that is held is remembered, any other one is no hold any more. */
+  /** Updates the list with a reservation: adds one that is held, removes any other. */
   see({ reservation_id: id, schedule_id: schedule, status, seats, expires_at: until, expires_in_seconds: left }) {
     const others = this.holds.filter((one) => one.reservation_id !== id);
     if (status === "HELD") learn(until, left);
@@ -30,7 +30,7 @@ class OwnHolds extends EventTarget {
     this.#keep(status === "HELD" ? [...others, own] : others);
   }
 
-  /** Asks the shop, which alone knows: another device may have paid. Without an answer, what is known stays. */
+  /** Reloads from the server: another device may have paid. Without an answer the list stays. */
   ask() {
     if (!session.isLoggedIn) return this.#told([]);
     this.#asking ??= get(LIST, { noLogin: true, tries: 1 })
@@ -39,12 +39,12 @@ class OwnHolds extends EventTarget {
     return this.#asking;
   }
 
-  /** Somebody looks at the page again. */
+  /** Reloads when the tab becomes visible again. */
   lookedAt() {
     if (performance.now() - this.#asked > AGAIN_MS) this.ask();
   }
 
-  /** Whether a hold that has gone from here has lapsed: not paid, not given back, as the shop sees it. */
+  /** Returns whether a hold has expired on the server: neither paid nor released. */
   async hasLapsed(id) {
     const one = await get(`/v1/reservations/${id}`, { noLogin: true, tries: 1 }).catch((error) => {
       if (error instanceof Problem) return null;

@@ -1,11 +1,11 @@
-// How long somebody may stay inside: a line above the seats, for whoever came through a waiting room.
+// The remaining time of a waiting-room pass, above the seat map.
 
 import { countDown } from "../lib/clock.js";
 import { h, setChildren } from "../lib/dom.js";
 import { countdown, t, timeOfDay } from "../lib/i18n.js";
 import { queuePlace } from "./queue-pass.js";
 
-/** Returns it; nothing for somebody who was not let in. */
+/** Returns the line, null without a pass. */
 export function passTimer(scheduleId, signal) {
   const { pass, leavesAt } = queuePlace(scheduleId);
   if (!pass || !leavesAt) return null;

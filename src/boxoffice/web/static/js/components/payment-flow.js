@@ -1,5 +1,5 @@
-// PaymentRequest a hold. The key of the payment is kept until the shop has answered: whoever reloads in the middle
-// or loses the answer goes on with the same payment, and nobody pays twice.
+// Pays a hold. The Idempotency-Key is stored until the server answers, so a reload or a lost answer repeats
+// the same payment and never makes a second one.
 
 import { newKey, post, Problem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
@@ -8,12 +8,12 @@ import { localStore } from "../lib/storage.js";
 import { announcer } from "./announcer.js";
 import { requestReference, errorText } from "./problem.js";
 
-/** What became of a payment is known: its key is of no more use. */
+/** Deletes the stored key: the outcome of the payment is known. */
 export function forgetPayment(reservationId) {
   localStore.set(`pay.${reservationId}`, null);
 }
 
-export class PaymentRequest {
+export class PaymentFlow {
   #name;
   view = h("div", { class: "paying", role: "status" });
   isBusy = false;
@@ -31,7 +31,7 @@ export class PaymentRequest {
     await this.#send(key);
   }
 
-  /** Goes on with a payment that somebody began and whose answer never came. */
+  /** Repeats a payment whose answer was lost. */
   async resume() {
     const key = localStore.get(this.#name);
     if (key) await this.#send(key);
@@ -60,14 +60,14 @@ export class PaymentRequest {
     if (error.isTemporary) {
       setChildren(this.view, h("div", { class: "notice bad" },
         h("p", {}, errorText(error)), h("p", {}, t("pay.unknown")),
-        h("div", { class: "actions" }, h("button", { type: "button", class: "button primary", onclick: () => this.resume() }, t("holdRequest.askAgain")))));
+        h("div", { class: "actions" }, h("button", { type: "button", class: "button primary", onclick: () => this.resume() }, t("holdFlow.askAgain")))));
       return;
     }
     if (error.status === 401) {
       setChildren(this.view, h("p", { class: "notice bad" }, errorText(error)));
       return;
     }
-    // A refusal decides: what comes next is a new payment.
+    // A refusal is final: the next attempt is a new payment.
     localStore.set(this.#name, null);
     const isOver = ["already_paid", "hold_expired", "not_held"].includes(error.code);
     if (isOver) {

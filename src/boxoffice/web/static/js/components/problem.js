@@ -1,4 +1,4 @@
-// What went wrong in words, and what to do about it.
+// Error messages.
 
 import { Problem } from "../lib/api.js";
 import { hasText, t } from "../lib/i18n.js";
@@ -9,11 +9,11 @@ import { hasText, t } from "../lib/i18n.js";
  */
 export function errorText(error) {
   if (!(error instanceof Problem)) {
-    // Whoever develops the pages reads it there; for people it has no words.
+    // For developers; the text of a JavaScript error does not help users.
     console.error(error);
     return t("problem.bug");
   }
-  // Numbers that the shop could not read at that moment are missing.
+  // The numbers are missing where the server could not read them.
   const key = `problem.${error.code}${error.code === "ticket_limit" && "limit" in error.body ? ".known" : ""}`;
   if (hasText(key)) return t(key, { n: error.body?.limit, ...error.body });
   return error.body?.detail ?? t("problem.bug");
@@ -24,7 +24,7 @@ export function ownErrorText(error) {
   return error.code !== "invalid" && hasText(`problem.${error.code}`) ? errorText(error) : "";
 }
 
-/** Returns the request's id for whoever asks about it, or an empty text. */
+/** Returns the request id for support questions, or "". */
 export function requestReference(error) {
   const id = error?.body?.request_id;
   return id ? t("problem.reference", { id }) : "";

@@ -1,18 +1,18 @@
-// The places in waiting rooms: ticket and pass outlive a reload and a closed tab.
+// Queue tickets and passes of waiting rooms, stored so that they survive a reload and a closed tab.
 
 import { localStore } from "../lib/storage.js";
 
-/** Returns what is known of this person's place: `{ticket?, pass?}`. */
+/** Returns what is stored for a schedule: `{ticket?, pass?, …}`. */
 export function queuePlace(scheduleId) {
   return localStore.get(`queue.${scheduleId}`) ?? {};
 }
 
-/** Remembers more of it; null forgets all of it. */
+/** Stores more of it; null deletes it. */
 export function storeQueuePlace(scheduleId, more) {
   localStore.set(`queue.${scheduleId}`, more && { ...queuePlace(scheduleId), ...more });
 }
 
-/** Returns the header with which a request goes through the door. */
+/** Returns the header that carries the pass. */
 export function passHeader(scheduleId) {
   const { pass } = queuePlace(scheduleId);
   return pass ? { "Queue-Pass": pass } : {};

@@ -1,10 +1,10 @@
-// Beside the map: what is chosen and what it comes to, and the form for "choose for me".
+// Beside the map: the selected seats with their total, and the form for the best seats.
 
 import { h, icon, setChildren, uniqueId } from "../lib/dom.js";
 import { list, money, number, t } from "../lib/i18n.js";
 import { ICONS } from "./icons.js";
 
-/** The panel of what is chosen: `{view, redraw()}`. Without `hold`, nothing can be held now; `why()` says so, or is empty. */
+/** The panel of selected seats: `{view, redraw()}`. Without `hold` nothing can be held now; `why()` returns the reason or "". */
 export function selectionPanel({ seats, selection, words, toggle, hold, why }) {
   const items = h("ul", { class: "selected-seats" });
   const total = h("p", { class: "total number" });
@@ -38,7 +38,7 @@ export function selectionPanel({ seats, selection, words, toggle, hold, why }) {
   return { view, redraw };
 }
 
-/** The form that lets the shop choose, `hold({quantity, grade?})`: `{view, redraw()}`. It offers what there is. */
+/** The form for the best seats, `hold({quantity, grade?})`: `{view, redraw()}`. It offers only available quantities. */
 export function bestSeats({ seats, max, hold }) {
   const quantityId = uniqueId("quantity");
   const gradeId = uniqueId("grade");

@@ -1,4 +1,4 @@
-// The wallet: what is in it, and putting money in.
+// The wallet: balance and top-ups.
 
 import { get, newKey, post, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";

@@ -1,4 +1,4 @@
-// What organizers do. These calls have no Idempotency-Key: where the answer got lost, one has to look.
+// Actions of organizers. These calls have no Idempotency-Key: after a lost answer the page must be checked.
 
 import { call, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -9,7 +9,7 @@ import { requestReference, errorText } from "../components/problem.js";
 
 const LOST = new Set(["no_answer", "outcome_unknown"]);
 
-/** POSTs; a lost answer is a `Problem` with the code `console_unsure`, everything else passes through. */
+/** Sends a POST; a lost answer becomes a `Problem` with the code `console_unsure`, other errors pass through. */
 export async function postAction(path, options = {}) {
   try {
     return await call("POST", path, { tries: 1, ...options });
@@ -19,7 +19,7 @@ export async function postAction(path, options = {}) {
   }
 }
 
-/** Asks for a yes, does `act()`, says how it went, and calls `done` in either case: to look again. */
+/** Asks for confirmation, calls `act()`, shows the outcome as a toast, and calls `done` in either case. */
 export async function confirmAction({ title, detail, label, danger = false, act, said, done }) {
   const yes = await ask(title, (close) => [
     h("p", {}, detail),

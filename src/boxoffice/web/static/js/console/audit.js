@@ -1,4 +1,4 @@
-// The last audit of the shop, and the wish for another one.
+// The last audit, and the button that requests another one.
 
 import { get, pause, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";

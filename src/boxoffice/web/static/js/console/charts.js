@@ -1,4 +1,4 @@
-// Small charts of our own: one line or row of bars over time, drawn anew with each reading.
+// Small SVG charts: one line or bars over time, redrawn with each poll.
 
 import { h, setChildren, svg } from "../lib/dom.js";
 import { t, timeOfDay } from "../lib/i18n.js";

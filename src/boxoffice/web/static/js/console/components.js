@@ -1,4 +1,4 @@
-// What several pages of the console are made of.
+// Elements shared by the pages of the console.
 
 import { get } from "../lib/api.js";
 import { synchronize } from "../lib/clock.js";
@@ -10,10 +10,10 @@ import { announcer } from "../components/announcer.js";
 import { errorText } from "../components/problem.js";
 import { confirmAction, postAction } from "./actions.js";
 
-// Longer than anybody leaves a page open, and within what a timer can count.
+// Longer than a page stays open, and within the range of a timer.
 const LOOK_AHEAD_S = 86_400;
 
-/** The way back: pairs of an address and a name, from the outside in. */
+/** Breadcrumbs: pairs of an address and a name, from the outside in. */
 export function breadcrumbs(...steps) {
   const items = [["/organizer", t("console.title")], ...steps];
   return h("nav", { class: "breadcrumbs", "aria-label": t("console.where") },
@@ -33,7 +33,7 @@ export function saleChip(schedule) {
     view.className = `chip state-${state.toLowerCase()}`;
     setChildren(view, t(`status.${state}`));
     const turnS = secondsToNextChange(schedule);
-    // A page that is left takes its chips along.
+    // The chip is gone with its page.
     if (turnS < LOOK_AHEAD_S) setTimeout(() => { if (view.isConnected) show(); }, 1000 * turnS + 50);
   };
   show();
@@ -65,18 +65,18 @@ export function definitionList(pairs) {
   return h("dl", { class: "definitions" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-/** A moment by the second, as machines and people read it. */
+/** A `<time>` element, to the second. */
 export function timestamp(at, show = dateTime) {
   return h("time", { datetime: at }, show(at));
 }
 
-/** Looks a schedule up. */
+/** Fetches a schedule of the organizer. */
 export function fetchSchedule(id, signal) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}`;
   return Promise.all([get(path, { signal }), synchronize()]).then(([schedule]) => schedule);
 }
 
-/** The head of every page about one schedule: what it is, what can be done with it, and its parts. */
+/** The head of every page about one schedule: title, actions and tabs. */
 export function scheduleHead(schedule, part, refresh) {
   const { concert } = schedule;
   return [

@@ -1,4 +1,4 @@
-// One concert of the organizer: publish it, add schedules to it; and the form that makes one.
+// One concert of the organizer: publish, add schedules, take down; and the form for a new one.
 
 import { get } from "../lib/api.js";
 import { synchronize } from "../lib/clock.js";

@@ -1,4 +1,4 @@
-// What became of one reservation.
+// The history of one reservation.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";

@@ -1,4 +1,4 @@
-// A sale while it runs: read anew every two seconds while somebody looks.
+// Live statistics of a sale, polled every two seconds while the page is visible.
 
 import { get, Problem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
@@ -95,7 +95,7 @@ class Board {
     this.#shownAt = stats.at;
   }
 
-  /** Says that there is no news, and whose fault it is; what is shown stays. */
+  /** Shows that the last poll failed, and why; the old numbers stay. */
   fail(error) {
     const isOurs = !(error instanceof Problem);
     this.#showMessage(isOurs ? errorText(error) : t("live.stale", { when: this.#shownAt ? timeOfDay(this.#shownAt) : "–" }));

@@ -1,4 +1,4 @@
-// The organizer's console; it has texts of its own and comes when somebody goes there.
+// The organizer's console, loaded on demand with its own texts.
 
 import { Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";

@@ -1,4 +1,4 @@
-// The controls of a waiting room. What is changed here every process follows within a second.
+// The controls of a waiting room. Every process applies a change within a second.
 
 import { get, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
@@ -96,7 +96,7 @@ function settings(path, room, show) {
   return form({ fields, label: t("queue.save"), submit });
 }
 
-/** One of several, in a form: what a `Field` is to a form, without anything that could be wrong. */
+/** A group of radio buttons with the interface of a `Field`; it is always valid. */
 class RadioGroup {
   constructor(label, name, options, chosen) {
     this.view = h("fieldset", { class: "choices" }, h("legend", {}, label), options.map(([value, text]) => h("label", {},

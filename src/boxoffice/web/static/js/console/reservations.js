@@ -1,4 +1,4 @@
-// Finding reservations of a schedule: by id, by person, by seat, or all of them.
+// Search for reservations of a schedule: by id, buyer, seat, or all.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -9,7 +9,7 @@ const LIMIT = 20;
 const BY = ["reservation_id", "email", "seat_id"];
 const LABELS = { reservation_id: "find.id", email: "find.email", seat_id: "find.seat" };
 
-/** The page that finds reservations; what is looked for is in the address, so that it can be localStore. */
+/** The search page; the query is in the address, so it can be bookmarked. */
 export async function reservations({ id, query, signal, go, refresh }) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}/reservations`;
   const wish = Object.fromEntries(BY.map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value));

@@ -1,4 +1,4 @@
-// Importing a seat map: choose a file, see what it would bring or what is wrong with it, then add it.
+// Import of a seat map: choose a file, preview it, add it.
 
 import { call, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
@@ -12,7 +12,7 @@ import { fetchSchedule, scheduleHead, table } from "./components.js";
 // A file of 100,000 lines on a busy server.
 const TIMEOUT_MS = 60_000;
 const TEXT_MAX = 80;
-// How browsers call what the server calls CP949.
+// The browser's name of CP949.
 const DECODERS = { cp949: "euc-kr" };
 const NAMES = { ",": "comma", ";": "semicolon", "\t": "tab" };
 const EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,165000\nA,1,2,VIP,165000\nA,2,1,R,143000";
@@ -46,7 +46,7 @@ function importer(schedule, signal, refresh) {
     const shown = await look(path, file, signal).catch((error) => problem(error));
     if (mine !== latest || signal.aborted) return;
     setChildren(result, shown.acceptable === undefined ? shown : preview(shown, () => add(path, shown, result, schedule, refresh)));
-    // The same file, corrected, is to be a change.
+    // Choosing the corrected file again must fire `change`.
     input.value = "";
     result.querySelector(".notice")?.scrollIntoView({ block: "nearest" });
   });
@@ -88,7 +88,7 @@ function preview(shown, add) {
   ];
 }
 
-// What the file does not say and was found out: people see at once where that was wrong.
+// Detected encoding and delimiter, shown so that a wrong guess is seen.
 function assumed({ assumed: { encoding, delimiter, ignored_rows: rows, ignored_columns: columns } }) {
   return h("p", { class: "hint" }, t("import.assumed", { encoding: t(`encoding.${encoding}`), delimiter: t(`delimiter.${NAMES[delimiter]}`) }),
     rows > 0 && ` ${t("import.ignoredRows", { n: rows })}`, columns > 0 && ` ${t("import.ignoredColumns", { n: columns })}`);
@@ -143,7 +143,7 @@ async function add(path, shown, result, schedule, refresh) {
   refresh();
 }
 
-// A map is added whole or not at all, so after a lost answer the number of seats tells.
+// A map is added whole or not at all, so after a lost answer the number of seats shows the outcome.
 async function wasAdded(error, schedule, shown) {
   if (!(error instanceof Problem) || error.code !== "console_unsure") return false;
   const now = await fetchSchedule(schedule.schedule_id).catch(ignoreProblem);

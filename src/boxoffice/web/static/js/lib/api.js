@@ -1,4 +1,4 @@
-// Calls to the shop. What comes back is a value or a `Problem`; what may be tried again safely is.
+// Calls to the API. The result is a value or a thrown `Problem`; safe requests are retried.
 
 import { session } from "./session.js";
 
@@ -17,13 +17,13 @@ export class Problem extends Error {
     this.retryAfterS = retryAfterS;
   }
 
-  /** Whether the shop could not decide, so that asking again may help. */
+  /** Whether a retry may help. */
   get isTemporary() {
     return this.status === 0 || this.status === 503 || this.status === 502 || this.status === 504;
   }
 }
 
-/** For a reading that is asked for again anyway: null for a `Problem` and at a page's end; else it throws. */
+/** For polls: returns null for a `Problem` and for an aborted page, throws any other error. */
 export function ignoreProblem(error) {
   if (error instanceof Problem || error.name === "AbortError") return null;
   throw error;
@@ -36,12 +36,11 @@ export function newKey() {
 }
 
 /**
- * Calls `method path` and returns the decoded answer (null for none).
+ * Calls `method path` and returns the decoded body (null for none).
  *
- * `body` is sent as JSON, `raw` with its `type` as it is; `key` is the Idempotency-Key; `headers` are
- * added. Reads and keyed writes are sent again while the shop cannot decide, `tries` times at the most.
- * Where the session has ended, whoever has registered with the session is asked to log in, once; a `noLogin`
- * call asks for nothing and fails.
+ * `body` is sent as JSON, `raw` as it is with its `type`; `key` is the Idempotency-Key; `headers` are added.
+ * Reads and keyed writes are retried after temporary errors, at most `tries` times. If the session has ended,
+ * the login dialog opens once; a `noLogin` call fails instead.
  */
 export async function call(method, path, options = {}) {
   const repeatable = method === "GET" || Boolean(options.key);
@@ -97,8 +96,8 @@ export async function all(path, options = {}, itemsMax = 1_000) {
 
 async function once(method, path, options) {
   const end = ending(options.timeoutMs ?? TIMEOUT_MS, options.signal);
-  // A request that cannot be made is our fault and is thrown as it is; once it is made, `fetch` can only
-  // fail by the network, with the same `TypeError`.
+  // An invalid request is a fault of the code and its error is thrown as it is; after it is built, `fetch` can
+  // fail only by the network, with the same `TypeError`.
   const request = new Request(path, {
     method,
     headers: headers(options),
@@ -145,7 +144,7 @@ function read(response, text) {
   try {
     value = text ? JSON.parse(text) : null;
   } catch {
-    // Something between us and the shop answered in its own words.
+    // A proxy answered instead of the server.
     if (response.ok) throw new Problem(0, "no_answer");
   }
   if (response.ok) return value;

@@ -1,5 +1,4 @@
-// The shop's clock. This machine's may be wrong by hours and jump; only the time between two moments is
-// taken from here.
+// The server's clock. The device's clock may be wrong by hours or jump, so only durations are measured here.
 
 import { get, ignoreProblem } from "./api.js";
 
@@ -11,7 +10,7 @@ let bestRoundTrip = Infinity;
 let measuredAt = -Infinity;
 let measuring = null;
 
-/** Returns the shop's time in milliseconds since 1970, as well as it is known. */
+/** Returns the estimated server time in milliseconds since 1970. */
 export function now() {
   return performance.now() + offset;
 }
@@ -21,7 +20,7 @@ export function secondsUntil(moment) {
   return (new Date(moment).getTime() - now()) / 1000;
 }
 
-/** Asks the shop for the time, unless that was done a moment ago; never fails, the old offset is localStore. */
+/** Measures the offset, at most every five minutes; on an error the old offset stays. */
 export function synchronize() {
   if (performance.now() - measuredAt < AGAIN_MS) return Promise.resolve();
   measuring ??= measure().catch(ignoreProblem).finally(() => { measuring = null; });
@@ -42,7 +41,7 @@ async function measure() {
   measuredAt = performance.now();
 }
 
-/** Learns the time from an answer that says how many seconds are left until a moment. */
+/** Estimates the offset from an answer that contains the seconds left until a moment. */
 export function learn(moment, secondsLeft) {
   if (measuredAt === -Infinity) offset = new Date(moment).getTime() - secondsLeft * 1000 - performance.now();
 }
@@ -68,7 +67,7 @@ export function countDown(moment, signal, show, done = () => {}) {
   tick();
 }
 
-// A machine that slept may have stood still.
+// The timer may have stopped while the device slept.
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") {
     measuredAt = -Infinity;

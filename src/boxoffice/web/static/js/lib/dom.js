@@ -1,4 +1,4 @@
-// Elements without markup: text is always text, so a title that holds a script shows it and runs nothing.
+// Builds elements without HTML parsing: text stays text, so markup in a title is shown and never run.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -29,19 +29,19 @@ function set(element, name, value) {
   else element.setAttribute(name, value === true ? "" : String(value));
 }
 
-// What a page has already is no list of JavaScript's own, and would become the text "[object …]".
+// A live collection is not an array and would become the text "[object …]".
 function flat(children) {
   const listed = children.map((child) => (child instanceof HTMLCollection || child instanceof NodeList ? [...child] : child));
   return listed.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Puts `children` in the place of what `element` has; nothing happens to children that stay. */
+/** Replaces the children of `element`. */
 export function setChildren(element, ...children) {
   element.replaceChildren(...flat(children));
   return element;
 }
 
-/** A picture of the set in `lib/icons.js`' style: one path in a 24-unit square, for the eye only. */
+/** An icon: one path in a 24-unit square, hidden from screen readers. */
 export function icon(path) {
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" },
     svg("path", { d: path }));
@@ -49,7 +49,7 @@ export function icon(path) {
 
 let ids = 0;
 
-/** An id that no other element of this page has. */
+/** Returns an id that is unique on this page. */
 export function uniqueId(prefix) {
   ids += 1;
   return `${prefix}-${ids}`;

@@ -1,4 +1,4 @@
-// Words, numbers, money and dates in the reader's language.
+// Texts, numbers, money and dates in the user's language.
 
 import { DECIMALS } from "./currencies.js";
 import { localStore } from "./storage.js";
@@ -33,7 +33,7 @@ export function currentLanguage() {
   return language;
 }
 
-/** Shows `code` from now on, also at the next visit. */
+/** Sets the language, also for the next visit. */
 export function chooseLanguage(code) {
   language = code;
   localStore.set("language", code);
@@ -70,17 +70,17 @@ function format(kind, options) {
   return formats.get(key);
 }
 
-/** Returns a number as it is written here. */
+/** Returns a localized number. */
 export function number(value) {
   return format(Intl.NumberFormat, {}).format(value);
 }
 
-/** Returns how many decimals an amount of a currency has. Browsers know what is customary, which is less. */
+/** Returns the number of decimals of a currency (ISO 4217; browsers use fewer for some). */
 export function decimals(currency) {
   return DECIMALS[currency] ?? 2;
 }
 
-/** Returns an amount in minor units of a currency as it is written here. */
+/** Returns a localized amount; `amount` is in minor units. */
 export function money(amount, currency) {
   const digits = decimals(currency);
   const shape = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };

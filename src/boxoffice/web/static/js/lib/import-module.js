@@ -1,4 +1,4 @@
-// Parts of the pages that are loaded when somebody needs them.
+// Modules that are loaded on demand.
 
 import { Problem } from "./api.js";
 import { sessionStore } from "./storage.js";
@@ -14,7 +14,7 @@ export async function importModule(url) {
   }
 }
 
-// The browser throws the same kind of error for a file that did not come and for one that is at fault.
+// The browser throws the same error for a missing file and for a faulty one.
 async function reasonOf(error, url) {
   const answer = await fetch(url, { method: "HEAD" }).catch(() => null);
   if (answer?.ok) return error;
@@ -22,8 +22,7 @@ async function reasonOf(error, url) {
   return new Problem(0, "no_answer", { detail: String(error) });
 }
 
-// The file belongs to another release: the page comes back as the new one. Not again and again, should the
-// file be missing there too.
+// The file belongs to another release: a reload loads the new one. Only once, in case it is missing there too.
 function reloadOnce() {
   if (Date.now() - (sessionStore.get("reloaded") ?? 0) < AGAIN_MS) return;
   sessionStore.set("reloaded", Date.now());

@@ -1,3 +1,3 @@
-// Every file is here and begins to run: what fails from now on is not the network's fault (`boot.js`).
+// Every file is loaded: an error from now on is a fault of the code and not of the network (`boot.js`).
 
 document.dispatchEvent(new Event("boxoffice:loaded"));

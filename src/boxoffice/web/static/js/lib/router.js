@@ -1,7 +1,7 @@
 // Addresses and pages. A page is a function `(context) => {title, view, close?}`, or a promise of that;
 // `context` has `params`, `query`, `signal` (ends when the page is left), `go(path)` and `refresh()`.
 
-// Less than that passes for at once, and a sign of it would only flicker.
+// Below this a progress bar would only flicker.
 const SLOW_MS = 150;
 
 export class Router {
@@ -16,8 +16,8 @@ export class Router {
   #at = location.pathname;
 
   /**
-   * `present(page)` shows a page, `failed(error)` returns one for an error. `waiting(isSlow)` hears when a
-   * page takes a while and when it is there, `left()` when somebody goes to another page.
+   * `present(page)` shows a page, `failed(error)` returns one for an error. `waiting(isSlow)` is called when a
+   * page is slow and when it is loaded, `left()` before another page is shown.
    */
   constructor({ present, failed, waiting = () => {}, left = () => {} }) {
     this.#present = present;
@@ -45,7 +45,7 @@ export class Router {
     return this.refresh({ moved: true });
   }
 
-  /** Shows the page of the current address anew. */
+  /** Reloads the page of the current address. */
   async refresh({ moved = false } = {}) {
     this.#leaving?.abort(new DOMException("left", "AbortError"));
     this.#close?.();

@@ -1,10 +1,10 @@
-// How a sale stands by the shop's clock. Only for showing: what can be bought the shop decides.
+// The state of a sale by the server's clock, for display only; the server decides what can be bought.
 
 import { secondsUntil } from "./clock.js";
 
 /**
- * Returns `soon`, `open` or `closed` for a schedule. An answer may be a second old, and at the very moment
- * of the opening people look at the page: so the clock has its say too.
+ * Returns `soon`, `open` or `closed` for a schedule. The answer may be a second old, so the clock is checked
+ * too: at the opening, that second matters.
  */
 export function saleState(schedule) {
   if (schedule.status === "CLOSED" || hasStarted(schedule)) return "closed";
@@ -13,12 +13,12 @@ export function saleState(schedule) {
   return schedule.status === "OPEN" && !isOver ? "open" : "closed";
 }
 
-/** Says whether the performance has begun: it is not sold any more, whatever was set. */
+/** Returns whether the performance has started; its sale is over, whatever the status. */
 export function hasStarted(schedule) {
   return secondsUntil(schedule.starts_at) <= 0;
 }
 
-/** Returns in how many seconds the sale opens or ends by itself; infinite for never. */
+/** Returns the seconds until the sale opens or ends by itself; Infinity for never. */
 export function secondsToNextChange({ sale_opens_at: opens, sale_closes_at: closes, starts_at: starts }) {
   const left = [opens, closes, starts].filter(Boolean).map(secondsUntil).filter((seconds) => seconds > 0);
   return Math.min(...left);

@@ -1,4 +1,4 @@
-// Who is logged in. The token is kept for all tabs; a page that finds it ended asks for a new one in place.
+// The session. All tabs share the token; a page whose token has expired opens the login dialog.
 
 import { localStore } from "./storage.js";
 
@@ -15,7 +15,7 @@ function claims(token) {
 
 class Session extends EventTarget {
   #renewal = null;
-  /** Set by the pages: asks a person to log in, returns a promise of whether that happened. */
+  /** Set by `main.js`: opens the login dialog, resolves to whether the login succeeded. */
   ask = async () => false;
 
   /** The access token, or empty. */
@@ -28,39 +28,39 @@ class Session extends EventTarget {
     return localStore.get(NAME)?.email ?? "";
   }
 
-  /** Whether somebody is logged in, as far as is known here. */
+  /** Whether a token is stored; the server may have ended it. */
   get isLoggedIn() {
     return this.token !== "";
   }
 
-  /** What the token says of its owner's role; only the shop's own look decides. */
+  /** The role in the token, for display; the server checks it. */
   get role() {
     return claims(this.token).role ?? "";
   }
 
-  /** Whether they see what organizers have: organizers their own, operators everybody's. */
+  /** Whether the console is shown: organizers see their concerts, operators see all. */
   get canUseConsole() {
     return this.role === "organizer" || this.isOperator;
   }
 
-  /** Whether they run the shop: they look at all, and change nothing of an organizer's. */
+  /** Whether the user is an operator, who sees all concerts and edits none. */
   get isOperator() {
     return this.role === "operator";
   }
 
-  /** Remembers who has logged in. */
+  /** Stores a login. */
   open(token, email) {
     localStore.set(NAME, { token, email });
     this.#changed();
   }
 
-  /** Forgets who was logged in; what they were about to do stays. */
+  /** Deletes the login; stored requests stay. */
   close() {
     localStore.set(NAME, null);
     this.#changed();
   }
 
-  /** Asks for a login because the shop did not accept the token; several callers ask once. */
+  /** Opens the login dialog after a 401; concurrent callers share it. */
   renew(code) {
     this.#renewal ??= this.ask(code).finally(() => { this.#renewal = null; });
     return this.#renewal;

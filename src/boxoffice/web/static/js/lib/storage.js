@@ -1,5 +1,5 @@
-// What outlives a reload. Where the browser keeps nothing (private windows, full disks), a page works on
-// with what it remembers itself.
+// Values that survive a reload. If the browser stores nothing (private windows, full disks), they live in
+// memory.
 
 class JsonStorage {
   #area;
@@ -9,7 +9,7 @@ class JsonStorage {
     this.#area = area;
   }
 
-  /** Returns the value that was kept under `name`, or null; what cannot be read counts as missing. */
+  /** Returns the value under `name`, or null; an unreadable one counts as missing. */
   get(name) {
     const key = `boxoffice.${name}`;
     if (this.#own.has(key)) return this.#own.get(key);
@@ -20,7 +20,7 @@ class JsonStorage {
     }
   }
 
-  /** Keeps a value that JSON can carry; null forgets. */
+  /** Stores a JSON value; null deletes it. */
   set(name, value) {
     const key = `boxoffice.${name}`;
     this.#own.delete(key);
@@ -44,7 +44,7 @@ class JsonStorage {
   }
 }
 
-/** For all tabs, and for the next visit. */
+/** Shared by all tabs and later visits. */
 export const localStore = new JsonStorage(() => localStorage);
 /** For this tab. */
 export const sessionStore = new JsonStorage(() => sessionStorage);

@@ -1,4 +1,4 @@
-// What fingers, mouse and keys want of the map.
+// Pointer, wheel and keyboard input of the map.
 
 const DRAG_PX = 6;
 const WHEEL = 0.0016;

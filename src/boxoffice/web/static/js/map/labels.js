@@ -3,7 +3,7 @@
 import { money, t } from "../lib/i18n.js";
 import { STATES } from "./seats.js";
 
-/** Returns the words for the seats of a map. */
+/** Returns functions that make the labels of seats. */
 export function names(seats) {
   const place = (at) => ({
     section: seats.sections[seats.section[at]].name, row: seats.rows[seats.row[at]].name, number: String(seats.numbers[at]),

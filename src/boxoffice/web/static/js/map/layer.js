@@ -1,8 +1,8 @@
-// The drawn seats, kept as a picture somewhat larger than the window, so that moving the map means moving
-// a picture. It is drawn anew where the window leaves it or the scale has come to rest at another value.
+// An offscreen canvas somewhat larger than the viewport: panning copies it. It is redrawn when the viewport
+// leaves it or the zoom has settled at another scale.
 
 const MARGIN_PX = 220;
-// More seats than these are drawn faster all at once than one by one.
+// Above this, a full redraw is faster than single seats.
 const DIRTY_MAX = 2_000;
 
 export class Layer {
@@ -15,18 +15,18 @@ export class Layer {
     this.painter = painter;
   }
 
-  /** The picture is of no more use: other colours, another choice of grade. */
+  /** Discards the picture: other colours, another grade filter. */
   forget() {
     this.#area = null;
   }
 
-  /** These seats look different now. */
+  /** Marks seats for redrawing. */
   touch(positions) {
     for (const at of positions) this.#dirty.add(at);
     if (this.#dirty.size > DIRTY_MAX) this.forget();
   }
 
-  /** Draws the picture for a window, where needed; says whether it was drawn. */
+  /** Draws the picture for the viewport if needed; returns whether it was drawn. */
   prepare(camera, ratio, words, { isMoving }) {
     const wanted = { scale: camera.scale, ratio };
     const fits = this.#area && this.#covers(camera) && this.#area.scale === wanted.scale && this.#area.ratio === ratio;
@@ -38,7 +38,7 @@ export class Layer {
     return true;
   }
 
-  /** Copies the picture to where it belongs in the window. */
+  /** Copies the picture into the viewport. */
   show(context, camera, ratio) {
     const { left, top, scale } = this.#area;
     const zoom = camera.scale / scale;

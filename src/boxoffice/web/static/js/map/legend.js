@@ -1,4 +1,4 @@
-// What the colours and shapes of the map mean; a grade can be looked for.
+// The legend of colours and shapes; a click on a grade filters the map.
 
 import { h, setChildren, svg } from "../lib/dom.js";
 import { moneyRange, t } from "../lib/i18n.js";

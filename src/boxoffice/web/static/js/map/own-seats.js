@@ -1,4 +1,4 @@
-// Which seats of a map are this person's own: held and not paid yet, or bought.
+// The user's own seats on a map: held or bought.
 
 /** The seats of one person; positions are those of the map. */
 export class OwnSeats {
@@ -14,7 +14,7 @@ export class OwnSeats {
     return this.#held.size + this.#sold.size;
   }
 
-  /** Takes over the holds, as pairs of a reservation's id and its seats' ids; returns the positions that changed. */
+  /** Sets the holds, as pairs of reservation id and seat ids; returns the positions that changed. */
   hold(pairs) {
     const before = this.#held;
     this.#held = this.#positions(pairs);
@@ -22,12 +22,12 @@ export class OwnSeats {
     return [...new Set([...before.keys(), ...this.#held.keys()])].filter(differs);
   }
 
-  /** Takes over what was bought. */
+  /** Sets the bought seats. */
   buy(pairs) {
     this.#sold = this.#positions(pairs);
   }
 
-  /** Returns `HELD`, `SOLD`, or an empty text for a seat that is not theirs. */
+  /** Returns `HELD`, `SOLD`, or "" for a seat of another buyer. */
   kind(at) {
     if (this.#held.has(at)) return "HELD";
     return this.#sold.has(at) ? "SOLD" : "";

@@ -1,15 +1,15 @@
-// Draws seats. What a seat is shows in its shape as well as in its colour: a free seat is a filled square,
-// one that is held is an empty one, a sold one a small cross, a blocked one a dash, a chosen one has a tick.
+// Draws seats. Shape and colour both carry the state: free is a filled square, held an empty one, sold a small
+// cross, blocked a dash; a selected seat has a tick.
 
 import { AVAILABLE, BLOCKED, HELD, SOLD } from "./seats.js";
 
 const GRADES = 6;
 const SIZE = 0.76;
-// From so many pixels per seat on there is room for shapes, row names and numbers.
+// Pixels per seat from which shapes, row names and numbers fit.
 const SHAPES_PX = 6;
 const ROWS_PX = 11;
 const NUMBERS_PX = 22;
-// Nearer than this, there is room for names between the sections.
+// Pixels per seat from which names fit between the sections.
 const NAMES_PX = 4;
 const PLATE_PX = 14;
 
@@ -41,7 +41,7 @@ export class Painter {
   constructor(hall, colors) {
     this.hall = hall;
     this.colors = colors;
-    /** The grade that is looked for, -1 for all. */
+    /** The filtered grade, -1 for all. */
     this.only = -1;
   }
 
@@ -67,7 +67,7 @@ export class Painter {
     this.#draw(context, this.#styleOf(at), [at], to);
   }
 
-  /** Draws what belongs to this person and this moment over the seats. */
+  /** Draws selection, own seats and cursor over the seats. */
   overlay(context, { chosen, orphans, own = [], cursor }, to) {
     for (const [at, kind] of own) this.#own(context, at, kind, to);
     for (const at of chosen) this.#chosen(context, at, to);
@@ -261,7 +261,7 @@ export class Painter {
     context.fillText(words.section(block.section.name), x, y, block.width * to.scale);
   }
 
-  // From far there is no room between the sections: the bare name, on a plate, where it fits.
+  // Zoomed out there is no space between the sections: the bare name, on a plate, where it fits.
   #nameInside(context, block, to) {
     const { name } = block.section;
     const width = context.measureText(name).width + 6;

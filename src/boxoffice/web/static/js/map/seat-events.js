@@ -1,5 +1,4 @@
-// Keeps the seats as they are: told by the shop's stream of changes, and where that is cut, asked for again
-// and again until it is back.
+// Keeps the seats current: follows the event stream, and polls the seat map while the stream is down.
 
 import { get, Problem } from "../lib/api.js";
 import { AVAILABLE, BLOCKED, HELD, SOLD, statusOf } from "./seats.js";
@@ -9,13 +8,13 @@ const STATUS = { AVAILABLE, HELD, SOLD, BLOCKED };
 const BACK_MS = 1_000;
 const BACK_MAX_MS = 15_000;
 const ASK_MS = 4_000;
-// A browser opens few connections to one shop: a tab that nobody sees gives its stream back.
+// A browser opens few connections per host: a hidden tab closes its stream.
 const UNSEEN_MS = 20_000;
-// Until the shop has said how long it may be silent.
+// Until the server has named its heartbeat interval.
 const SILENCE_MS = 6_500;
-// An event may be late, so it is the second one that is missed.
+// One event may be late; two are missed.
 const MISSED = 2.5;
-// A large map costs both sides something: asked for that much more rarely.
+// A large map is polled less often.
 const ASK_MS_PER_SEAT = 0.5;
 
 /**
@@ -46,7 +45,7 @@ class Follower {
     this.calls = calls;
   }
 
-  /** Opens the stream; it begins with everything. */
+  /** Opens the stream; its first event is a snapshot. */
   connect() {
     this.#source?.close();
     this.#seq = null;
@@ -60,7 +59,7 @@ class Follower {
     this.#listen();
   }
 
-  /** Ends the stream and the asking. */
+  /** Closes the stream and stops polling. */
   stop() {
     this.#source?.close();
     this.#source = null;
@@ -71,7 +70,7 @@ class Follower {
     this.#asking = 0;
   }
 
-  /** Whether somebody looks at the page. */
+  /** Takes whether the page is visible. */
   seen(isSeen) {
     clearTimeout(this.#unseen);
     if (!isSeen) this.#unseen = setTimeout(() => this.stop(), UNSEEN_MS);
@@ -81,7 +80,7 @@ class Follower {
   #told(event, take) {
     const data = JSON.parse(event.data);
     if (this.#seq !== null && data.seq !== this.#seq + 1) {
-      // Something was missed: from the beginning.
+      // An event is missing: start again with a snapshot.
       this.connect();
       return;
     }
@@ -91,7 +90,7 @@ class Follower {
     take(data);
   }
 
-  // Nothing has changed; without a first event, it is not known since when.
+  // A heartbeat: no change. Before the first event it proves nothing.
   #alive({ next_within_ms: within }) {
     this.#silenceMs = MISSED * within;
     if (this.#seq !== null) this.#heard();
@@ -105,7 +104,7 @@ class Follower {
     this.#listen();
   }
 
-  // A connection that has died without a word looks like one on which nothing happens: only for a while.
+  // A dead connection looks like a quiet one; the timeout tells them apart.
   #listen() {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#silent(), this.#silenceMs);
@@ -134,7 +133,7 @@ class Follower {
     if (changed.length) this.calls.changed(changed);
   }
 
-  // The browser comes back by itself, with the last event's id, unless it was refused.
+  // The browser reconnects with the last event id unless the server refused.
   #cut() {
     this.#seq = null;
     clearTimeout(this.#silence);

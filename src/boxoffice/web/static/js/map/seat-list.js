@@ -1,5 +1,5 @@
-// The same seats as a list, for whoever cannot see or use the drawing: sections, then rows, then seats.
-// What is folded is not built, so that a large hall costs nothing.
+// The seats as a list, for users who cannot use the canvas: sections, rows, seats. A closed section is not
+// built, so a large hall costs nothing.
 
 import { h, setChildren } from "../lib/dom.js";
 import { moneyRange, t } from "../lib/i18n.js";
@@ -9,7 +9,7 @@ export class SeatList {
   #buttons = new Map();
   #sections = [];
 
-  /** `isChosen(at)`, `own(at)` (`HELD`, `SOLD` or empty), `toggle(at)`, and `name(at)`, the words for a seat. */
+  /** `isChosen(at)`, `own(at)` (`HELD`, `SOLD` or ""), `toggle(at)`, and `name(at)`, the label of a seat. */
   constructor(seats, { isChosen, own = () => "", toggle, name }) {
     this.seats = seats;
     this.isChosen = isChosen;
@@ -20,7 +20,7 @@ export class SeatList {
     this.view = h("div", { class: "seat-list" }, this.#sections.map((one) => one.view));
   }
 
-  /** These seats look different now. */
+  /** Redraws these seats. */
   touch(positions) {
     const sections = new Set();
     for (const at of positions) {

@@ -1,4 +1,4 @@
-// The seat map: a canvas to look at, to move and to choose on. What is chosen belongs to the page.
+// The seat map: a canvas with pan, zoom and selection. The selection belongs to the page.
 
 import { h } from "../lib/dom.js";
 import { Camera } from "./camera.js";
@@ -7,7 +7,7 @@ import { listen } from "./input.js";
 import { Layer } from "./layer.js";
 import { Painter, palette } from "./painter.js";
 
-// A finger needs a seat of this size to hit it; a tap on smaller ones looks closer first.
+// The smallest seat that a finger can hit; a tap on a smaller one zooms in first.
 const TOUCH_PX = 20;
 const MOUSE_PX = 8;
 const CLOSE_PX = 30;
@@ -26,9 +26,9 @@ export class SeatMap {
   cursor = -1;
 
   /**
-   * `own()` returns pairs of position and kind (`map/own.js`).
-   * `words` has `label`, `stage` and `section(name)`; `toggle(at)` is called for a seat that somebody
-   * picks, `look(at)` for the seat that somebody points at (-1: none).
+   * `own()` returns pairs of position and kind (`map/own-seats.js`).
+   * `words` has `label`, `stage` and `section(name)`; `toggle(at)` is called for a click on a seat,
+   * `look(at)` for the seat under the pointer (-1: none).
    */
   constructor(seats, { words, chosen, orphans, own = () => [], toggle, look, aspect }) {
     this.seats = seats;
@@ -51,7 +51,7 @@ export class SeatMap {
     this.view.addEventListener("blur", this.#onFocus);
   }
 
-  /** Ends all that goes on by itself. */
+  /** Stops observers and timers. */
   close() {
     this.#observer.disconnect();
     this.#scheme.removeEventListener("change", this.#recolor);
@@ -59,7 +59,7 @@ export class SeatMap {
     clearTimeout(this.#rest);
   }
 
-  /** These seats have another state. */
+  /** Redraws seats whose state has changed. */
   touch(positions) {
     this.layer.touch(positions);
     this.draw();
@@ -72,7 +72,7 @@ export class SeatMap {
     this.draw();
   }
 
-  /** Looks at a seat from near. */
+  /** Zooms to a seat. */
   goTo(at) {
     this.camera.goTo(this.hall.x(at), this.hall.y(at), CLOSE_PX);
     this.draw();
@@ -115,18 +115,18 @@ export class SeatMap {
     this.draw();
   }
 
-  /** Nothing moves any more in a moment: then the picture becomes sharp. */
+  /** Redraws in full resolution once the map has stopped moving. */
   rest() {
     this.#moving();
   }
 
-  /** The mouse is at a pixel; negative: it is not on the map, or moves it. */
+  /** Takes the pointer's pixel; negative: outside, or dragging. */
   hover(x, y) {
     this.#mouse = x < 0 ? null : { x, y };
     this.#point();
   }
 
-  // What is below a mouse that stands still changes as well: seats change, and the map moves.
+  // The seat below a resting pointer changes too: seats change, and the map moves.
   #point() {
     const at = this.#mouse ? this.#at(this.#mouse.x, this.#mouse.y) : -1;
     this.view.classList.toggle("on-seat", at >= 0 && this.seats.isFree(at));

@@ -1,4 +1,4 @@
-// What somebody has chosen and not asked for yet; it survives a reload of the tab.
+// The selected seats before they are held; the selection survives a reload of the tab.
 
 import { sessionStore } from "../lib/storage.js";
 import { orphans } from "./suggestions.js";
@@ -6,7 +6,7 @@ import { orphans } from "./suggestions.js";
 export class Selection {
   #name;
   #orphans = null;
-  /** Positions, in the order in which they were chosen. */
+  /** Positions in the order of selection. */
   seats = new Set();
 
   constructor(scheduleId, all, max) {
@@ -23,18 +23,18 @@ export class Selection {
     return [...this.seats].map((at) => this.all.ids[at]);
   }
 
-  /** What it comes to, in minor units; the shop says what is to be paid. */
+  /** The total in minor units, for display; the server computes the price. */
   get amount() {
     return [...this.seats].reduce((sum, at) => sum + this.all.prices[at], 0);
   }
 
-  /** Free seats that this choice would leave alone. */
+  /** Free seats that this selection would leave single. */
   get orphans() {
     this.#orphans ??= orphans(this.all, this.seats);
     return this.#orphans;
   }
 
-  /** No more than `max` from now on; returns the positions that are given up for it, the last ones. */
+  /** Sets the maximum; returns the positions that it removes, the last ones. */
   limit(max) {
     this.max = max;
     return this.drop([...this.seats].slice(max));
@@ -44,7 +44,7 @@ export class Selection {
     return this.seats.has(at);
   }
 
-  /** Chooses a seat or gives it up; returns the key of a text that says why not, or an empty one. */
+  /** Selects or deselects a seat; returns the key of a text with the reason if it cannot, else "". */
   toggle(at) {
     if (!this.seats.delete(at)) {
       if (!this.all.isFree(at)) return "seats.notFree";
@@ -55,13 +55,13 @@ export class Selection {
     return "";
   }
 
-  /** Chooses exactly these. */
+  /** Selects exactly these. */
   choose(positions) {
     this.seats = new Set(positions);
     this.#changed();
   }
 
-  /** Gives up those of `positions` that were chosen, and returns them. */
+  /** Deselects those of `positions` that were selected, and returns them. */
   drop(positions) {
     const lost = positions.filter((at) => this.seats.delete(at));
     this.#changed();

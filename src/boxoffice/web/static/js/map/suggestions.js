@@ -1,5 +1,5 @@
-// What can be said of a choice before the shop decides: which seat would be left alone, and which seats
-// come closest to those that are gone. Only proposals; the shop decides.
+// Suggestions before the server decides: seats that a selection would leave single, and the nearest free
+// seats to those that are taken.
 
 /**
  * Returns the free seats that `chosen` (a set of positions) would leave alone between taken seats, and
@@ -24,7 +24,7 @@ function isTaken(seats, at, chosen) {
 
 /**
  * Returns the free neighbours that are as many as `wanted` and nearest to them, the same grade before
- * another one; empty where there are none. `where` tells the place of a seat: `{x, y}`.
+ * another one; empty where there are none. `where` returns the place of a seat: `{x, y}`.
  */
 export function nearest(seats, wanted, where) {
   const center = middle(wanted.map(where));
@@ -44,7 +44,7 @@ export function nearest(seats, wanted, where) {
   return best;
 }
 
-// So many seats further away is what the same grade is worth.
+// The same grade outweighs this distance, in seats.
 const OTHER_GRADE = 8;
 
 function* runs(seats, row, length) {

@@ -1,4 +1,4 @@
-// Signing up and logging in.
+// Sign-up and login pages.
 
 import { h } from "../lib/dom.js";
 import { Problem, post } from "../lib/api.js";
@@ -8,7 +8,7 @@ import { logIn, loginForm } from "../components/login.js";
 
 const PASSWORD_MIN = 8;
 
-// Only to pages of this shop.
+// Only to pages of this site.
 function after(query) {
   const to = query.get("to") ?? "/";
   return /^\/(?![\/\\])/.test(to) ? to : "/";

@@ -1,4 +1,4 @@
-// What is on: every concert, with a search.
+// The list of concerts, with a search.
 
 import { all } from "../lib/api.js";
 import { h, icon, setChildren } from "../lib/dom.js";

@@ -14,7 +14,7 @@ import { chargeForm, wallet } from "../components/wallet.js";
 
 const PAGE = 20;
 
-/** The page of whoever is logged in. */
+/** My page. */
 export async function me({ signal, go, query }) {
   if (!session.isLoggedIn && !(await session.renew("unauthenticated"))) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
@@ -82,7 +82,7 @@ async function paged(path, signal, item) {
   return [list, more];
 }
 
-// What counts towards the ticket limit of one performance.
+// The reservations that count towards the ticket limit of one schedule.
 async function ofSchedule(id, signal) {
   const lists = await Promise.all(["HELD", "CONFIRMED"].map((status) => all(`/v1/me/reservations?${new URLSearchParams({ status, schedule_id: id })}`, { signal })));
   const items = await Promise.all(lists.flat().map((one) => reservationItem(one, signal)));
@@ -92,14 +92,14 @@ async function ofSchedule(id, signal) {
   ];
 }
 
-// A line may end between two seats, not within one.
+// A line may break between two seats, not within one.
 function seatNames(seats) {
   return seats.map((seat, at) => [at > 0 && " · ", h("span", { class: "whole" }, seatName(seat))]);
 }
 
 const schedules = new Map();
 
-// Several reservations are often of one evening.
+// Several reservations often share a schedule.
 function scheduleOf(id, signal) {
   if (!schedules.has(id)) {
     schedules.set(id, get(`/v1/schedules/${id}`, { signal, anonymous: true }).catch((error) => { schedules.delete(id); return ignoreProblem(error); }));

@@ -1,4 +1,4 @@
-// The waiting room: a place that survives a reload and a closed tab, how far it is, and the way in.
+// The waiting room: position, estimate and admission. The place survives a reload and a closed tab.
 
 import { call, get, pause, post, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
@@ -39,7 +39,7 @@ class Room {
     this.#path = `/v1/schedules/${parts.id}/queue`;
   }
 
-  /** Asks for the place until it is this person's turn, or until the page is left. */
+  /** Polls the position until admission, or until the page is left. */
   async run() {
     try {
       await this.#join();
@@ -55,7 +55,7 @@ class Room {
     }
   }
 
-  /** Gives the place up. */
+  /** Leaves the queue. */
   async leave() {
     const { ticket } = queuePlace(this.id);
     storeQueuePlace(this.id, null);
@@ -63,8 +63,8 @@ class Room {
     this.go(`/concerts/${this.schedule.concert.concert_id}`);
   }
 
-  // The same person gets the same place: joining again after a lost answer, on another device or in
-  // another tab changes nothing.
+  // Joining is idempotent per user: after a lost answer, on another device or in another tab the place is the
+  // same.
   async #join() {
     if (queuePlace(this.id).ticket && queuePlace(this.id).email === session.email) return;
     storeQueuePlace(this.id, null);
@@ -105,12 +105,12 @@ class Room {
     return standing;
   }
 
-  // The doors are the waiting room's own: its organizer may open them before or after the sale.
+  // The waiting room's opening is its own: the organizer may set it before or after the sale's.
   #lobby(opens) {
     return [opens && h("p", { class: "queue-number" }, opens), h("p", {}, t("queue.lobby"))];
   }
 
-  /** Returns the clock that counts to the opening: one, however often the place is told. */
+  /** Returns the countdown to the opening; all updates share one. */
   #opens(at) {
     if (this.#clock?.at !== at) {
       this.#clock?.stop.abort();
@@ -124,7 +124,7 @@ class Room {
     return this.#clock.view;
   }
 
-  // Who waits is told that it is over; the page goes on asking, as the sale may be opened again.
+  // The sale has ended; the page goes on polling, as the organizer may open it again.
   #ended(standing) {
     document.title = this.#title;
     setChildren(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());

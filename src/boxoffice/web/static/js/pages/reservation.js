@@ -8,7 +8,7 @@ import { seatName } from "../map/labels.js";
 import { announcer } from "../components/announcer.js";
 import { ICONS } from "../components/icons.js";
 import { ownHolds } from "../components/own-holds.js";
-import { forgetPayment, PaymentRequest } from "../components/payment-request.js";
+import { forgetPayment, PaymentFlow } from "../components/payment-flow.js";
 import { requestReference, errorText } from "../components/problem.js";
 import { statusChip } from "../components/status-chip.js";
 import { tickets } from "../components/tickets.js";
@@ -38,7 +38,7 @@ export async function reservation({ params, signal, refresh }) {
   return { title: schedule ? `${title} · ${schedule.concert.title}` : title, view };
 }
 
-// Whoever runs the shop may take a concert down; who has a reservation keeps it, and sees it.
+// The operator may take a concert down; its reservations stay visible to their buyers.
 function ifTakenDown(error) {
   if (error instanceof Problem && error.status === 404) return null;
   throw error;
@@ -58,11 +58,11 @@ async function toPay(one, signal, refresh) {
   const clock = h("p", { class: "big-clock clock", role: "timer" });
   const box = h("div", { class: "notice hold-time" }, h("p", {}, icon(ICONS.clock), " ", t("reservation.yours")), clock, h("p", { class: "small muted" }, t("reservation.until", { when: dateTime(one.expires_at) })));
   const panel = h("section", { class: "card pay" });
-  const payment = new PaymentRequest({ one, signal, refresh });
+  const payment = new PaymentFlow({ one, signal, refresh });
   const draw = async () => setChildren(panel, await paymentPanel(one, payment, signal, draw, refresh));
   countDown(one.expires_at, signal, (left) => {
     setChildren(clock, countdown(left));
-    // The bar, which is on every page, says it aloud.
+    // The hold bar announces it.
     box.classList.toggle("warn", left <= SOON_S);
   }, () => { if (!payment.isBusy) refresh(); });
   await draw();
@@ -90,7 +90,7 @@ async function release(one, refresh) {
     await remove(`/v1/reservations/${one.reservation_id}`, { tries: 3 });
     announcer.notify(t("reservation.released"), "good");
   } catch (error) {
-    // Given back by a request whose answer was lost, or over by itself: the page tells.
+    // Released by a request whose answer was lost, or expired: the refreshed page shows it.
     if (!(error instanceof Problem)) throw error;
     if (error.code !== "not_held") {
       announcer.notify(`${errorText(error)} ${requestReference(error)}`, "bad");

@@ -1,4 +1,4 @@
-// Choosing seats: the map, the list seatList it, and what becomes of a selection.
+// Seat selection: the map, the list, and the hold.
 
 import { all, get, pause, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
@@ -15,7 +15,7 @@ import { OwnSeats } from "../map/own-seats.js";
 import { Seats } from "../map/seats.js";
 import { names } from "../map/labels.js";
 import { announcer } from "../components/announcer.js";
-import { HoldRequest } from "../components/hold-request.js";
+import { HoldFlow } from "../components/hold-flow.js";
 import { ICONS } from "../components/icons.js";
 import { ownHolds } from "../components/own-holds.js";
 import { queuePlace } from "../components/queue-pass.js";
@@ -54,11 +54,11 @@ export async function seats({ params, query, signal, go, refresh }) {
   const name = (at) => words.whole(at, selection.has(at), own.kind(at));
   const seatList = new SeatList(found, { isChosen: (at) => selection.has(at), own: (at) => own.kind(at), toggle: (at) => toggle(at), name });
   const tip = seatTip(name);
-  const holdRequest = new HoldRequest({ id, seats: found, selection, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => reloadOwnSeats() });
+  const holdFlow = new HoldFlow({ id, seats: found, selection, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => reloadOwnSeats() });
   const keys = legend(found, (grade) => drawing.filter(grade));
   const isOpen = saleState(schedule) === "open";
-  const panel = selectionPanel({ seats: found, selection, words, toggle: (at) => toggle(at), hold: isOpen && (() => holdRequest.hold(selection.ids)), why: () => whyNot(schedule, selection) });
-  const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (wish) => holdRequest.holdBest(wish) });
+  const panel = selectionPanel({ seats: found, selection, words, toggle: (at) => toggle(at), hold: isOpen && (() => holdFlow.hold(selection.ids)), why: () => whyNot(schedule, selection) });
+  const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (wish) => holdFlow.holdBest(wish) });
 
   function toggle(at) {
     if (own.kind(at)) {
@@ -71,12 +71,12 @@ export async function seats({ params, query, signal, go, refresh }) {
     redraw([at]);
   }
 
-  // What this person holds has changed, here or in another tab, or a hold has lapsed.
+  // The user's holds have changed, here or in another tab, or one has expired.
   const onHoldsChange = () => {
     const positions = own.hold(heldHere(id));
     redraw([...positions, ...selection.limit(room())]);
   };
-  // Somebody else has logged in, or the shop has counted more than is known here.
+  // Another user has logged in, or the server counts more seats than this page knows.
   const reloadOwnSeats = async () => {
     own.buy(pairs(await bought(id, signal)));
     await ownHolds.ask();
@@ -99,17 +99,17 @@ export async function seats({ params, query, signal, go, refresh }) {
     redraw([...positions, ...lost]);
     keys.count();
     soldOut.hidden = found.free() > 0;
-    // Seats that are being asked for are answered for; the map only sees that they are held.
-    if (lost.length && !holdRequest.isBusy) announcer.notify(t("seats.lost", { seats: inWords(lost.map((at) => words.short(at))), n: lost.length }), "bad");
+    // A running hold request reports its own outcome.
+    if (lost.length && !holdFlow.isBusy) announcer.notify(t("seats.lost", { seats: inWords(lost.map((at) => words.short(at))), n: lost.length }), "bad");
   }
 
   const live = liveNote();
   const soldOut = h("div", { class: "notice warn", role: "status", hidden: found.free() > 0 },
     h("p", {}, t("seats.soldOut")), h("a", { href: `/concerts/${schedule.concert.concert_id}` }, t("queue.otherDates")));
-  // The answers that a refreshed page is made of may be a second or two older than the news.
+  // The reloaded answers may be a second or two older than the event.
   const sale = ({ on_sale: isOpen }) => { if (isOpen !== (saleState(schedule) === "open")) pause(NEWS_MS, signal).then(refresh, () => {}); };
   follow(id, found, { signal, changed, sale, state: (state) => live.show(state), replaced: refresh });
-  holdRequest.resume();
+  holdFlow.resume();
 
   const view = [
     head(schedule, signal, refresh), passTimer(id, signal), soldOut,
@@ -126,13 +126,13 @@ export async function seats({ params, query, signal, go, refresh }) {
   return { title: schedule.concert.title, view, wide: true, close: () => drawing.close() };
 }
 
-// Who only wants to look is let (`?look`); whoever wants to buy waits first and chooses then.
+// `?look` shows the seats without the waiting room; buyers go through it first.
 function mustWait(schedule, query) {
   const isWaiting = schedule.waiting_room !== "off" && saleState(schedule) !== "closed";
   return isWaiting && !query.has("look") && !queuePlace(schedule.schedule_id).pass;
 }
 
-// Before the sale one may choose already; held is nothing yet.
+// Seats can be selected before the sale opens, but not held.
 function whyNot(schedule, selection) {
   const state = saleState(schedule);
   if (state === "soon") return t("selection.soon", { when: dateTime(schedule.sale_opens_at) });
@@ -149,7 +149,7 @@ function pairs(reservations) {
   return reservations.map((one) => [one.reservation_id, one.seats.map((seat) => seat.seat_id)]);
 }
 
-// Without an answer the map shows them as anybody's; the shop counts them all the same.
+// Without an answer the map shows them as sold to others; the server counts them all the same.
 async function bought(id, signal) {
   if (!session.isLoggedIn) return [];
   const query = new URLSearchParams({ status: "CONFIRMED", schedule_id: id });

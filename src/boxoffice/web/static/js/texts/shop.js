@@ -1,4 +1,4 @@
-// What the buyer's pages say, in each language.
+// The texts of the buyer's pages.
 
 import { en } from "./en.js";
 import { ko } from "./ko.js";
