@@ -29,13 +29,13 @@ def tomorrow() -> str:
     return (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
-def languages(*wishes: str) -> str:
+def languages(*preferred: str) -> str:
     """A script that makes a browser want these languages."""
-    return f"Object.defineProperty(navigator, 'languages', {{ get: () => {list(wishes)} }})"
+    return f"Object.defineProperty(navigator, 'languages', {{ get: () => {list(preferred)} }})"
 
 
 @pytest.mark.parametrize(
-    ("wishes", "shown"),
+    ("preferred", "shown"),
     [
         (["kok-IN", "en"], "en"),
         (["kok", "ko-KR"], "ko"),
@@ -46,11 +46,11 @@ def languages(*wishes: str) -> str:
     ],
 )
 async def test_a_language_is_known_by_its_primary_subtag(
-    visit: Visit, wishes: list[str], shown: str
+    visit: Visit, preferred: list[str], shown: str
 ) -> None:
     """Konkani (`kok`) is not Korean, and Middle English (`enm`) is not English."""
     visitor = await visit()
-    await visitor.page.add_init_script(languages(*wishes))
+    await visitor.page.add_init_script(languages(*preferred))
     await visitor.open()
     await expect(visitor.page.locator("html")).to_have_attribute("lang", shown)
 

@@ -33,8 +33,8 @@ export class HoldFlow {
   }
 
   /** Holds the best seats: `{quantity, grade?}`. */
-  holdBest(wish) {
-    return this.#begin(wish);
+  holdBest(criteria) {
+    return this.#begin(criteria);
   }
 
   /** Repeats a request whose answer was lost. */
@@ -113,10 +113,10 @@ export class HoldFlow {
 
   async #faster(error, wanted) {
     const taken = (error.body.seat_ids ?? wanted).map((id) => this.seats.find(id)).filter((at) => at !== undefined);
-    const wish = wanted.map((id) => this.seats.find(id)).filter((at) => at !== undefined);
+    const positions = wanted.map((id) => this.seats.find(id)).filter((at) => at !== undefined);
     this.seats.apply(taken.map((at) => [at, HELD]));
     this.onGone(taken);
-    const instead = nearest(this.seats, wish, (at) => ({ x: this.hall.x(at), y: this.hall.y(at) }));
+    const instead = nearest(this.seats, positions, (at) => ({ x: this.hall.x(at), y: this.hall.y(at) }));
     if (await this.#offer(taken, instead)) {
       this.selection.choose(instead);
       this.onGone(instead);

@@ -12,15 +12,15 @@ const LABELS = { reservation_id: "find.id", email: "find.email", seat_id: "find.
 /** The search page; the query is in the address, so it can be bookmarked. */
 export async function reservations({ id, query, signal, go, refresh }) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}/reservations`;
-  const wish = Object.fromEntries(BY.map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value));
-  const load = (cursor) => get(`${path}?${new URLSearchParams({ ...wish, limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
+  const filter = Object.fromEntries(BY.map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value));
+  const load = (cursor) => get(`${path}?${new URLSearchParams({ ...filter, limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
   const [schedule, first] = await Promise.all([fetchSchedule(id, signal), load("")]);
   const list = h("tbody");
   const more = pagedList(first, load, (items) => items.map(row), list);
   const count = first.items.length;
   const view = [
     scheduleHead(schedule, "reservations", refresh),
-    h("section", { class: "card" }, h("h2", {}, t("find.title")), search(id, wish, go)),
+    h("section", { class: "card" }, h("h2", {}, t("find.title")), search(id, filter, go)),
     h("p", { class: "muted", role: "status" }, first.next_cursor ? t("find.foundMore", { n: count }) : count ? t("find.found", { n: count }) : t("find.none")),
     count > 0 && results(list),
     more,
@@ -28,9 +28,9 @@ export async function reservations({ id, query, signal, go, refresh }) {
   return { title: `${t("tabs.reservations")} · ${schedule.concert.title}`, view, wide: true };
 }
 
-function search(id, wish, go) {
+function search(id, filter, go) {
   const inputs = BY.map((name) => h("input", {
-    id: `find-${name}`, class: "input", name, value: wish[name] ?? "", maxlength: 254, autocomplete: "off", spellcheck: "false",
+    id: `find-${name}`, class: "input", name, value: filter[name] ?? "", maxlength: 254, autocomplete: "off", spellcheck: "false",
     type: "search", inputmode: name === "email" ? "email" : null,
   }));
   const onsubmit = (event) => {

@@ -58,7 +58,7 @@ export async function seats({ params, query, signal, go, refresh }) {
   const keys = legend(found, (grade) => drawing.filter(grade));
   const isOpen = saleState(schedule) === "open";
   const panel = selectionPanel({ seats: found, selection, words, toggle: (at) => toggle(at), hold: isOpen && (() => holdFlow.hold(selection.ids)), why: () => whyNot(schedule, selection) });
-  const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (wish) => holdFlow.holdBest(wish) });
+  const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (criteria) => holdFlow.holdBest(criteria) });
 
   function toggle(at) {
     if (own.kind(at)) {
