@@ -10,15 +10,15 @@
   const PAUSE_MS = 800;
   const MESSAGES = {
     silent: [
-      "The shop does not answer. Nothing is lost.",
+      "The server does not answer. Nothing is lost.",
       "서버가 응답하지 않습니다. 잃어버린 것은 없습니다.",
     ],
     broken: [
-      "Something broke on our side. Nothing is lost.",
+      "Something went wrong on our side. Nothing is lost.",
       "서비스에 문제가 생겼습니다. 잃어버린 것은 없습니다.",
     ],
     old: [
-      "This browser is too old for the shop. It needs Safari 16.4, Chrome or Edge 111, Firefox 115, or a newer one.",
+      "This browser is too old. The pages need Safari 16.4, Chrome or Edge 111, Firefox 115, or a newer one.",
       "너무 오래된 브라우저입니다. Safari 16.4, Chrome·Edge 111, Firefox 115 이상이 필요합니다.",
     ],
   };

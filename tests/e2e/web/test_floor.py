@@ -81,7 +81,7 @@ async def test_a_call_ends_with_its_page_and_with_its_time(visit: Visit, seller:
     assert told == ["no_answer", "AbortError", "AbortError"]
 
 
-OURS = "Something broke on our side"
+OURS = "Something went wrong on our side"
 NETWORKS = "Check your connection"
 
 
@@ -158,7 +158,7 @@ async def test_scripts_that_fail_are_not_the_shops_silence(
     await visitor.page.goto("/")
     await expect(visitor.page.get_by_text(said)).to_be_visible()
     await expect(visitor.page.get_by_text(korean)).to_be_visible()
-    await expect(visitor.page.get_by_text("The shop does not answer")).to_be_hidden()
+    await expect(visitor.page.get_by_text("The server does not answer")).to_be_hidden()
 
 
 async def test_an_error_that_nobody_caught_is_told(visit: Visit) -> None:

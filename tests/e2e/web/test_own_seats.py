@@ -147,7 +147,7 @@ async def test_a_hold_that_lapses_elsewhere_is_told_once(
     visitor = await visit(person=buyer)
     await visitor.open()
     await expect(bar(visitor)).to_be_visible()
-    await expect(visitor.toast("The time to pay was up.")).to_have_count(1)
+    await expect(visitor.toast("Your time to pay has run out.")).to_have_count(1)
     await expect(bar(visitor)).to_be_hidden()
 
 

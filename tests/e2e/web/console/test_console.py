@@ -71,7 +71,7 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
 
     await expect(page.get_by_text("The schedule has 0 seats.")).to_be_visible()
     await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,x,VIP,9000\n\nA,1,1,VIP,{SCRIPT}\n")
-    await expect(page.get_by_text("2 lines are at fault")).to_be_visible()
+    await expect(page.get_by_text("2 lines have errors")).to_be_visible()
     lines = page.locator(".import-result tbody td:first-child")
     assert await lines.all_text_contents() == ["3", "5"]
     await expect(page.locator(".import-result code").last).to_contain_text(SCRIPT[:20])
