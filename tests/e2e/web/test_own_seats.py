@@ -216,7 +216,9 @@ async def test_who_has_all_is_told_so_and_led_there(
     reservation(buyer, sale, "A-1-3", "A-1-4")
     visitor = await visit(person=buyer)
     await visitor.open_seats(sale)
-    await expect(visitor.page.locator(".selection")).to_contain_text("You have 4 tickets, the limit")
+    await expect(visitor.page.locator(".selection")).to_contain_text(
+        "You have 4 tickets, the limit"
+    )
     await expect(visitor.button("Hold the best seats")).to_be_hidden()
     await visitor.page.locator(".selection").get_by_role("link", name="Show my seats").click()
     await expect(visitor.page.locator(".two-columns .rows").first.locator("li")).to_have_count(2)

@@ -128,7 +128,9 @@ async def test_a_shop_without_its_files_says_so_in_both_languages(visit: Visit) 
     visitor = await visit(expected=["ERR_", "dynamically imported"])
     await visitor.page.route("**/js/**", lambda route: route.abort())
     await visitor.page.goto("/")
-    await expect(visitor.page.get_by_text("The server does not answer")).to_be_visible(timeout=60_000)
+    await expect(visitor.page.get_by_text("The server does not answer")).to_be_visible(
+        timeout=60_000
+    )
     await expect(visitor.page.get_by_text("서버가 응답하지 않습니다")).to_be_visible()
     await visitor.page.unroute("**/js/**")
     await visitor.button("Try again · 다시 시도").click()

@@ -108,7 +108,11 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     await page.goto(f"/organizer/schedules/{schedule_id}/activity")
     actions = page.locator("tbody td:nth-child(2)")
     await expect(actions).to_have_count(3)
-    assert await actions.all_text_contents() == ["Sale opened", "3 seats imported", "Schedule added"]
+    assert await actions.all_text_contents() == [
+        "Sale opened",
+        "3 seats imported",
+        "Schedule added",
+    ]
     await page.goto(f"/organizer/schedules/{schedule_id}")
     await agree(visitor, "Close the sale")
     await expect(page.get_by_text("Closed", exact=True)).to_be_visible()
