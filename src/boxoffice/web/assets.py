@@ -1,7 +1,7 @@
 """The files of the pages, read once and addressed by a hash of all of them.
 
-The hash of the whole tree is a folder in the address. Modules import each other by relative addresses, so
-nothing is rewritten, and modules of two releases never mix.
+The hash of the whole tree is a folder in the address. Modules import each other by relative addresses,
+so nothing is rewritten, and modules of two releases never mix.
 """
 
 import gzip
