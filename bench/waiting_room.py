@@ -34,9 +34,9 @@ from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
-from boxoffice.waiting_room.engine.line import Claim, Line, LineLost, Places
+from boxoffice.waiting_room.engine.queue_state import Claim, Line, LineLost, Places
 from boxoffice.waiting_room.handlers import EnterCommand, EnterHandler
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Mode, Room, RoomChange
 from boxoffice.waiting_room.store import Defaults, QueueStore, lock_room, set_room
 

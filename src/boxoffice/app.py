@@ -69,13 +69,13 @@ from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import routes as queue_routes
 from boxoffice.waiting_room.engine import leader as queue_leader
-from boxoffice.waiting_room.engine.line import Line
-from boxoffice.waiting_room.followers import Followers
-from boxoffice.waiting_room.journal import JoinJournal
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.engine.queue_state import Line
+from boxoffice.waiting_room.join_writer import JoinJournal
+from boxoffice.waiting_room.position_streams import Followers
+from boxoffice.waiting_room.queue_tickets import Tickets
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.service import Parts, WaitingRoom
 from boxoffice.waiting_room.store import QueueStore
-from boxoffice.waiting_room.tickets import Tickets
 from boxoffice.web import routes as web_routes
 
 VERSION = version("boxoffice")

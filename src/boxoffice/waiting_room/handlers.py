@@ -14,7 +14,7 @@ from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.waiting_room import metrics
-from boxoffice.waiting_room.engine.line import (
+from boxoffice.waiting_room.engine.queue_state import (
     Answers,
     Claim,
     Entry,
@@ -23,8 +23,8 @@ from boxoffice.waiting_room.engine.line import (
     LineLost,
     Places,
 )
-from boxoffice.waiting_room.journal import JoinJournal
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.join_writer import JoinJournal
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Room
 from boxoffice.waiting_room.store import QueueStore, Recorded
 

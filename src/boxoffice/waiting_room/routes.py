@@ -24,7 +24,7 @@ from boxoffice.http.api.operation import Call, Reply, Request, RouteDependencies
 from boxoffice.http.streams import Stream
 from boxoffice.platform.values import Moment
 from boxoffice.waiting_room.engine import shuffle
-from boxoffice.waiting_room.followers import EVENTS, Followers
+from boxoffice.waiting_room.position_streams import EVENTS, Followers
 from boxoffice.waiting_room.rules import Mode, Notice, RoomChange, State
 from boxoffice.waiting_room.service import RoomView, Standing, WaitingRoom
 

@@ -25,7 +25,7 @@ from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
 from boxoffice.waiting_room.engine import shuffle
-from boxoffice.waiting_room.engine.line import Claim, Line, LineLost
+from boxoffice.waiting_room.engine.queue_state import Claim, Line, LineLost
 from boxoffice.waiting_room.handlers import (
     EnterCommand,
     Entered,
@@ -33,12 +33,12 @@ from boxoffice.waiting_room.handlers import (
     JoinCommand,
     JoinHandler,
 )
-from boxoffice.waiting_room.journal import JoinJournal
+from boxoffice.waiting_room.join_writer import JoinJournal
 from boxoffice.waiting_room.limits import AskLimits
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.queue_tickets import Pass, Ticket, Tickets
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Counters, Notice, Room, RoomChange, State
 from boxoffice.waiting_room.store import Defaults, QueueStore
-from boxoffice.waiting_room.tickets import Pass, Ticket, Tickets
 
 _JOINED = BufferedCounter(metrics.WAITING_ROOM_JOINS)
 # Who is next, or waits for Valkey, asks again soon.

@@ -10,7 +10,7 @@ import asyncpg
 
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.waiting_room.engine.line import Insider, Out, Places
+from boxoffice.waiting_room.engine.queue_state import Insider, Out, Places
 from boxoffice.waiting_room.rules import Gap, Mode, Room
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"

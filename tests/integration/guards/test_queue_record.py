@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.waiting_room.engine.line import Insider, Out, Places
+from boxoffice.waiting_room.engine.queue_state import Insider, Out, Places
 from boxoffice.waiting_room.rules import Gap, Mode, Room
 from boxoffice.waiting_room.store import (
     Defaults,

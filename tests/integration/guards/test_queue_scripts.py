@@ -13,7 +13,7 @@ import pytest
 
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.line import (
+from boxoffice.waiting_room.engine.queue_state import (
     Beat,
     Claim,
     Entry,

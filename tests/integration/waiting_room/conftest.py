@@ -18,13 +18,13 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
-from boxoffice.waiting_room.engine.line import Line
-from boxoffice.waiting_room.journal import JoinJournal
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.engine.queue_state import Line
+from boxoffice.waiting_room.join_writer import JoinJournal
+from boxoffice.waiting_room.queue_tickets import Tickets
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Mode, Room, RoomChange
 from boxoffice.waiting_room.service import Parts, RoomView, Standing, WaitingRoom
 from boxoffice.waiting_room.store import QueueStore
-from boxoffice.waiting_room.tickets import Tickets
 from tests.support.hall import Hall, open_hall
 
 SECRET = b"s" * 32

@@ -21,10 +21,10 @@ from boxoffice.errors import (
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine import line as lines
+from boxoffice.waiting_room.engine import queue_state as lines
 from boxoffice.waiting_room.limits import AskLimits
+from boxoffice.waiting_room.queue_tickets import Tickets
 from boxoffice.waiting_room.rules import State
-from boxoffice.waiting_room.tickets import Tickets
 from tests.integration.waiting_room.conftest import SECRET, Clock, MakePod, Queue
 
 

@@ -16,12 +16,12 @@ from boxoffice.errors import (
 )
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.engine.line import Claim, Insider, Places, keys_of
+from boxoffice.waiting_room.engine.queue_state import Claim, Insider, Places, keys_of
 from boxoffice.waiting_room.handlers import SPENT, WAITS, Entered, _given, _stays
-from boxoffice.waiting_room.journal import _WAITING_MAX
+from boxoffice.waiting_room.join_writer import _WAITING_MAX
+from boxoffice.waiting_room.queue_tickets import Tickets
 from boxoffice.waiting_room.rules import Gap, Mode, State
 from boxoffice.waiting_room.store import _PLACES_AT_ONCE, Recorded
-from boxoffice.waiting_room.tickets import Tickets
 from tests.integration.waiting_room.conftest import SECRET, START_S, Clock, Queue
 from tests.unit.waiting_room.test_queue_rules import NOW, ROOM
 

@@ -10,7 +10,7 @@ from boxoffice.errors import QueueClosed, ScheduleNotFound
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.engine.line import Claim
+from boxoffice.waiting_room.engine.queue_state import Claim
 from boxoffice.waiting_room.rules import Mode, Notice, State
 from tests.integration.waiting_room.conftest import MakePod, Queue
 from tests.support.hall import open_hall

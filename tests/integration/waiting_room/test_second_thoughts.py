@@ -12,7 +12,7 @@ import pytest
 from boxoffice.errors import Overloaded, QueueRoomLimit, QueueTicketExpired
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.line import Claim, Places, keys_of
+from boxoffice.waiting_room.engine.queue_state import Claim, Places, keys_of
 from boxoffice.waiting_room.rules import Mode, RoomChange, State
 from tests.integration.waiting_room.conftest import MakePod, Queue, build_pod, close_pod
 from tests.support.hall import open_hall

@@ -20,8 +20,15 @@ from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules
-from boxoffice.waiting_room.engine.line import PART_MAX, Beat, Line, LineFenced, LineLost, Orders
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.engine.queue_state import (
+    PART_MAX,
+    Beat,
+    Line,
+    LineFenced,
+    LineLost,
+    Orders,
+)
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Allowance, Counters, Pace, Room
 from boxoffice.waiting_room.store import QueueStore
 

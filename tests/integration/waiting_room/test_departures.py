@@ -8,9 +8,9 @@ import pytest
 
 from boxoffice.errors import Unavailable
 from boxoffice.settings import Settings
-from boxoffice.waiting_room import leavers, rules
-from boxoffice.waiting_room.engine.line import Insider, Out, keys_of
-from boxoffice.waiting_room.fresh_reads import FreshReads
+from boxoffice.waiting_room import departures, rules
+from boxoffice.waiting_room.coalesced_reads import FreshReads
+from boxoffice.waiting_room.engine.queue_state import Insider, Out, keys_of
 from boxoffice.waiting_room.rules import State
 from tests.integration.waiting_room.conftest import Clock, MakePod, Pod, Queue
 from tests.support.waiting import until
@@ -175,7 +175,7 @@ async def test_a_reading_of_many_goes_on_page_by_page(
     await let_in(queue, *numbers)
     for one in numbers:
         await queue.pod.store.end(queue.schedule_id, left(queue, one))
-    monkeypatch.setattr(leavers, "_PAGE_MAX", 3)
+    monkeypatch.setattr(departures, "_PAGE_MAX", 3)
     other = await make_pod()
     await other.rooms.leavers.read()
     assert known(other, queue.schedule_id, *numbers, 8) == [*[True] * 7, False]

@@ -17,9 +17,9 @@ import msgspec
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event
 from boxoffice.observability.logs import log
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.queue_tickets import Ticket
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Counters, Notice, Room, State
-from boxoffice.waiting_room.tickets import Ticket
 
 _TOPIC = "queue"
 # Telling so many their places takes a millisecond or two; others wait for that in each turn of theirs.

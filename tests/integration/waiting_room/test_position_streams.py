@@ -11,12 +11,12 @@ import pytest
 
 from boxoffice.http.streams import Streams, Subscriber, limits_of
 from boxoffice.settings import Settings
-from boxoffice.waiting_room import followers as module
+from boxoffice.waiting_room import position_streams as module
 from boxoffice.waiting_room.engine.shuffle import place_of
-from boxoffice.waiting_room.followers import Followers
-from boxoffice.waiting_room.rooms import Rooms
+from boxoffice.waiting_room.position_streams import Followers
+from boxoffice.waiting_room.queue_tickets import Ticket
+from boxoffice.waiting_room.registry import Rooms
 from boxoffice.waiting_room.rules import Counters, Mode, Room
-from boxoffice.waiting_room.tickets import Ticket
 from tests.integration.waiting_room.conftest import START_S
 
 CROWD = 500

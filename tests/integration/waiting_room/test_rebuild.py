@@ -8,7 +8,7 @@ import structlog
 
 from boxoffice.errors import QueueTicketExpired, Unavailable
 from boxoffice.platform.valkey import ValkeyAway
-from boxoffice.waiting_room.engine.line import LineFenced, Orders, keys_of
+from boxoffice.waiting_room.engine.queue_state import LineFenced, Orders, keys_of
 from boxoffice.waiting_room.rules import State
 from tests.integration.waiting_room.conftest import MakePod, Queue
 from tests.support.waiting import until

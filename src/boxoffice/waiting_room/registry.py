@@ -17,9 +17,9 @@ from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
-from boxoffice.waiting_room.engine.line import Line
-from boxoffice.waiting_room.fresh_reads import FreshReads
-from boxoffice.waiting_room.leavers import Leavers
+from boxoffice.waiting_room.coalesced_reads import FreshReads
+from boxoffice.waiting_room.departures import Leavers
+from boxoffice.waiting_room.engine.queue_state import Line
 from boxoffice.waiting_room.rules import Counters, Mode, Room
 from boxoffice.waiting_room.store import QueueStore
 

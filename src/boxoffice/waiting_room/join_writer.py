@@ -7,7 +7,7 @@ import asyncio
 from uuid import UUID
 
 from boxoffice.observability.logs import log
-from boxoffice.waiting_room.engine.line import Places
+from boxoffice.waiting_room.engine.queue_state import Places
 from boxoffice.waiting_room.store import QueueStore
 
 _EVERY_S = 0.1
