@@ -34,15 +34,20 @@ from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
-from boxoffice.waiting_room.engine.queue_state import Claim, Line, LineLost, Places
+from boxoffice.waiting_room.engine.queue_state import (
+    IssuedNumbers,
+    QueueState,
+    QueueStateLost,
+    TicketHolder,
+)
 from boxoffice.waiting_room.handlers import EnterCommand, EnterHandler
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.rules import Mode, Room, RoomChange
-from boxoffice.waiting_room.store import Defaults, QueueStore, lock_room, set_room
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.rules import Mode, WaitingRoomChange, WaitingRoomState
+from boxoffice.waiting_room.store import QueueStore, RoomDefaults, lock_room, set_room
 
 _BATCH = 500
 _STEP_S = 0.25
-_BEAT_S = 0.2
+_TICK_S = 0.2
 _OPENS_IN_S = 3_600.0
 _SAMPLE = 300
 _STEPS_MAX = 20_000
@@ -93,19 +98,19 @@ class Simulation:
         self._cap = cap
         self._db, self._valkey = Database(settings), Valkey(settings.valkey)
         self._store = QueueStore(self._db)
-        self._line = Line(
+        self._queue_state = QueueState(
             self._valkey,
             settings.waiting_room.queue_state_ttl_s,
             settings.waiting_room.queue_tick_max,
         )
-        self._rooms = Rooms(settings.waiting_room, self._store, self._line)
-        self._enters = EnterHandler(self._line, self._store, self._rooms, self._now)
+        self._rooms = WaitingRoomRegistry(settings.waiting_room, self._store, self._queue_state)
+        self._enters = EnterHandler(self._queue_state, self._store, self._rooms, self._now)
         lease = Lease(LeaseStore(self._db, ROLE, new_id()), 600_000)
         self._leader = Leader(
             settings.waiting_room,
             lease,
             self._store,
-            self._line,
+            self._queue_state,
             self._rooms,
             self._now,
             _seats_left,
@@ -119,7 +124,7 @@ class Simulation:
         return self.now_s
 
     @property
-    def room(self) -> Room:
+    def room(self) -> WaitingRoomState:
         """The room as last read."""
         found = self._rooms.get(self._schedule_id)
         if found is None:
@@ -129,14 +134,14 @@ class Simulation:
     async def open(self, opens_in_s: float) -> None:
         """Create the waiting room and its queue."""
         await self._db.open()
-        defaults = Defaults(1.0, 1, 60, 20, self.now_s + opens_in_s, secrets.token_bytes(32))
-        change = RoomChange(mode=Mode.LOBBY, rate_per_s=100_000.0, inside_max=self._cap)
+        defaults = RoomDefaults(1.0, 1, 60, 20, self.now_s + opens_in_s, secrets.token_bytes(32))
+        change = WaitingRoomChange(mode=Mode.LOBBY, rate_per_s=100_000.0, inside_max=self._cap)
         async with self._store.transaction() as connection:
             room = await lock_room(connection, self._schedule_id, defaults)
             await set_room(connection, rules.changed(room, change))
-        await self._rooms.read_rooms()
+        await self._rooms.refresh()
         for _ in range(2):
-            await self.beat()
+            await self.tick()
 
     async def close(self) -> None:
         """Release the lease and close the connections."""
@@ -144,11 +149,11 @@ class Simulation:
         await self._valkey.close()
         await self._db.close()
 
-    async def beat(self) -> None:
+    async def tick(self) -> None:
         """Run one leader tick and refresh the cache of a worker."""
-        await self._leader.beat()
-        await self._rooms.read_rooms()
-        await self._rooms.read_counters(self._schedule_id)
+        await self._leader.tick()
+        await self._rooms.refresh()
+        await self._rooms.refresh_counters(self._schedule_id)
 
     async def join(self, count: int) -> float:
         """Add `count` users to the queue; return the seconds this took."""
@@ -157,19 +162,19 @@ class Simulation:
             part = [uuid4() for _ in range(min(_BATCH, count - at))]
             accounts = b"".join([user_id.bytes for user_id in part])
             began_at = time.perf_counter()
-            _, numbers = await self._line.join(self._schedule_id, accounts)
+            _, numbers = await self._queue_state.join(self._schedule_id, accounts)
             while 0 in numbers:  # joins without a pause outrun the leader
-                await self.beat()
-                _, again = await self._line.join(self._schedule_id, accounts)
+                await self.tick()
+                _, again = await self._queue_state.join(self._schedule_id, accounts)
                 numbers = [abs(number) for number in again]
-            await self._store.note_joins(self._schedule_id, Places(numbers, accounts))
+            await self._store.record_joins(self._schedule_id, IssuedNumbers(numbers, accounts))
             took_s += time.perf_counter() - began_at
             expected = list(range(len(self.people), len(self.people) + len(part)))
             self.result.wrong_numbers += numbers != expected
             self.people += part
             if at % (10 * _BATCH) == 0:
-                await self.beat()
-        await self.beat()
+                await self.tick()
+        await self.tick()
         return took_s
 
     async def recover(self, servers: Environment) -> None:
@@ -178,11 +183,11 @@ class Simulation:
         began_at = time.perf_counter()
         while True:
             try:
-                await self.beat()
-                _, (number,) = await self._line.join(self._schedule_id, uuid4().bytes)
+                await self.tick()
+                _, (number,) = await self._queue_state.join(self._schedule_id, uuid4().bytes)
                 break
-            except (ValkeyAway, LineLost):
-                await asyncio.sleep(_BEAT_S)
+            except (ValkeyAway, QueueStateLost):
+                await asyncio.sleep(_TICK_S)
         self.result.recovery_s = round(time.perf_counter() - began_at, 3)
         # The reserved numbers between may have been given out before the loss; they stay unused.
         self.result.wrong_numbers += number != self.room.joined + 1
@@ -192,7 +197,7 @@ class Simulation:
         """Let `count` users leave before they are called."""
         waiting = [at for at in range(1, len(self.people)) if self.people[at] is not None]
         gone = self.rng.sample(waiting, count)
-        await self._out(gone, "left")
+        await self._exit(gone, "left")
         for number in gone:
             self.people[number] = None
         self.result.left_before += count
@@ -219,13 +224,13 @@ class Simulation:
             if steps > _STEPS_MAX:
                 raise RuntimeError("the queue does not drain")
             self.now_s += _STEP_S
-            await self.beat()
+            await self.tick()
             called = self._rooms.counters(self._schedule_id).called
             await self._arrive([self._by_place[place] for place in range(before + 1, called + 1)])
             await self._ask(steps)
             self._check_positions(called)
             before = called
-            await self._out(self._due.pop(steps, []), "paid")
+            await self._exit(self._due.pop(steps, []), "paid")
         self.result.simulated_s = round(self.now_s - began_s, 1)
 
     async def _arrive(self, numbers: Sequence[int]) -> None:
@@ -267,15 +272,17 @@ class Simulation:
             is_in_range = (place > called) <= position <= max(0, place - called)
             self.result.wrong_positions += not is_in_range
 
-    async def _out(self, numbers: Sequence[int], reason: str) -> None:
+    async def _exit(self, numbers: Sequence[int], reason: str) -> None:
         room = self.room
         for at in range(0, len(numbers), _BATCH):
-            claims = [
-                Claim(user_id, number, 0 if room.is_lobby else room.place_of(number), 0)
+            holders = [
+                TicketHolder(user_id, number, 0 if room.is_lobby else room.place_of(number), 0)
                 for number in numbers[at : at + _BATCH]
                 if (user_id := self.people[number])
             ]
-            await self._line.leave(self._schedule_id, int(self.now_s * 1000), reason, claims)
+            await self._queue_state.leave(
+                self._schedule_id, int(self.now_s * 1000), reason, holders
+            )
 
 
 async def _seats_left(_schedule_id: UUID) -> int | None:
@@ -341,7 +348,7 @@ def _play(
         await simulation.leave_some(result.people // 50)
         simulation.now_s += _OPENS_IN_S + 1.0
         for _ in range(3):
-            await simulation.beat()
+            await simulation.tick()
         simulation.note_draw()
         result.late = result.people // 5
         await simulation.join(result.late)

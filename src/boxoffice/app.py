@@ -69,12 +69,12 @@ from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import routes as queue_routes
 from boxoffice.waiting_room.engine import leader as queue_leader
-from boxoffice.waiting_room.engine.queue_state import Line
-from boxoffice.waiting_room.join_writer import JoinJournal
-from boxoffice.waiting_room.position_streams import Followers
-from boxoffice.waiting_room.queue_tickets import Tickets
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.service import Parts, WaitingRoom
+from boxoffice.waiting_room.engine.queue_state import QueueState
+from boxoffice.waiting_room.join_writer import JoinWriter
+from boxoffice.waiting_room.position_streams import PositionStreams
+from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.service import WaitingRoom, WaitingRoomDependencies
 from boxoffice.waiting_room.store import QueueStore
 from boxoffice.web import routes as web_routes
 
@@ -106,9 +106,9 @@ class WaitingRoomServices:
     """The waiting rooms of this process: use cases, cached state, leader and join writer."""
 
     service: WaitingRoom
-    rooms: Rooms
+    rooms: WaitingRoomRegistry
     leader: queue_leader.Leader
-    journal: JoinJournal
+    join_writer: JoinWriter
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ async def _connected(application: Application) -> AsyncIterator[None]:
         await require_current(infrastructure.db)
         await infrastructure.clock.synchronize()
         await services.accounts.ensure_key()
-        await services.waiting_room.rooms.read_rooms()
+        await services.waiting_room.rooms.refresh()
         yield
     finally:
         services.accounts.close()
@@ -221,9 +221,9 @@ def _background_tasks(application: Application) -> dict[str, Callable[[], Awaita
         "token_keys": services.accounts.tokens.keep_fresh,
         "seat_change_bus": services.seats.change_bus.run,
         "sales_stats": services.sales_stats.run,
-        "queue_rooms": services.waiting_room.rooms.keep_fresh,
+        "queue_registry": services.waiting_room.rooms.refresh_forever,
         "queue_leader": services.waiting_room.leader.run,
-        "queue_journal": services.waiting_room.journal.run,
+        "queue_join_writer": services.waiting_room.join_writer.run,
     }
 
 
@@ -241,7 +241,7 @@ async def _drained(application: Application) -> AsyncIterator[None]:
                 await services.seats.change_bus.finish()
                 # The queue tickets carry the same facts, so a failure here loses nothing.
                 with contextlib.suppress(Exception):
-                    await services.waiting_room.journal.flush()
+                    await services.waiting_room.join_writer.flush()
         application.http.access_log.write()
 
 
@@ -302,21 +302,23 @@ def _waiting_room(
     settings: Settings, infrastructure: Infrastructure, accounts: Accounts, seats: SeatServices
 ) -> WaitingRoomServices:
     store = QueueStore(infrastructure.db)
-    line = Line(
+    queue_state = QueueState(
         infrastructure.valkey,
         settings.waiting_room.queue_state_ttl_s,
         settings.waiting_room.queue_tick_max,
     )
-    rooms = Rooms(settings.waiting_room, store, line)
+    rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state)
     now = infrastructure.clock.now
-    tickets = Tickets(
+    tickets = QueueTicketSigner(
         accounts.tokens,
         now,
         ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s,
         cached_max=settings.waiting_room.queue_tickets_cached_max,
     )
-    journal = JoinJournal(store)
-    parts = Parts(store, line, rooms, tickets, journal, infrastructure.group_commit, now)
+    join_writer = JoinWriter(store)
+    parts = WaitingRoomDependencies(
+        store, queue_state, rooms, tickets, join_writer, infrastructure.group_commit, now
+    )
     service = WaitingRoom(
         settings.waiting_room, parts, seats.maps.layout, infrastructure.background.start
     )
@@ -325,9 +327,9 @@ def _waiting_room(
         settings.waiting_room.queue_lease_ms,
     )
     leader = queue_leader.Leader(
-        settings.waiting_room, lease, store, line, rooms, now, seats.maps.seats_left
+        settings.waiting_room, lease, store, queue_state, rooms, now, seats.maps.seats_left
     )
-    return WaitingRoomServices(service, rooms, leader, journal)
+    return WaitingRoomServices(service, rooms, leader, join_writer)
 
 
 def _reservations(
@@ -420,7 +422,7 @@ def _routes(
     now = infrastructure.clock.now
     maps, waiting_room = services.seats.maps, services.waiting_room
     dependencies = _route_dependencies(settings, services.accounts)
-    followers = Followers(streams, waiting_room.rooms, now)
+    followers = PositionStreams(streams, waiting_room.rooms, now)
     return [
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, maps, dependencies, settings, streams),

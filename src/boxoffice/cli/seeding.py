@@ -23,7 +23,7 @@ from boxoffice.errors import BoxofficeError
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.rules import Mode, RoomChange
+from boxoffice.waiting_room.rules import Mode, WaitingRoomChange
 
 _QUERIES = sql_files.load("boxoffice.cli", "seeding.sql")
 
@@ -69,7 +69,7 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
             organizer_id = await _organizer(settings, application, plan.organizer, tag, console)
             made = await put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
             if plan.queue_rate_per_s is not None:
-                change = RoomChange(mode=Mode.FIFO, rate_per_s=plan.queue_rate_per_s)
+                change = WaitingRoomChange(mode=Mode.FIFO, rate_per_s=plan.queue_rate_per_s)
                 await _open_room(application, organizer_id, made.schedule_id, change, console)
             advance(plan.seats)
         with _bar(console, "people", plan.users) as advance:
@@ -83,7 +83,7 @@ async def _open_room(
     application: Application,
     organizer_id: UUID,
     schedule_id: UUID,
-    change: RoomChange,
+    change: WaitingRoomChange,
     console: Console,
 ) -> None:
     """Open a waiting room, and return when a process that serves leads it, or say that none does."""
@@ -93,7 +93,7 @@ async def _open_room(
         async with asyncio.timeout(_LINE_WITHIN_S):
             while not queue.rooms.has_counters(schedule_id):
                 await asyncio.sleep(0.05)
-                await queue.rooms.read_counters(schedule_id)
+                await queue.rooms.refresh_counters(schedule_id)
     except TimeoutError:
         console.print(
             "… the waiting room takes people in as soon as the API is served", style="dim"

@@ -73,7 +73,7 @@ class Limits:
 class PassCheck(Protocol):
     """Says who may hold seats of a schedule, by the pass that they bring."""
 
-    def surely_may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None, /) -> bool:
+    def may_hold_by_cache(self, schedule_id: UUID, user_id: UUID, text: str | None, /) -> bool:
         """Say so from memory; where not, `may_hold` says it."""
         ...
 
@@ -88,7 +88,7 @@ class PassCheck(Protocol):
 class _NoPasses:
     """Nobody has to wait anywhere."""
 
-    def surely_may_hold(self, _schedule_id: UUID, _user_id: UUID, _text: str | None, /) -> bool:
+    def may_hold_by_cache(self, _schedule_id: UUID, _user_id: UUID, _text: str | None, /) -> bool:
         return True
 
     async def may_hold(self, _schedule_id: UUID, _user_id: UUID, _text: str | None, /) -> bool:
@@ -136,7 +136,7 @@ class Reservations:
         # guard: fingerprint_seats_of_hold: "seats", *seat_ids => "seats"
         fingerprint = fingerprint_of("seats", *seat_ids)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
-        if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
+        if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
         asking = self._hold(user_id, schedule_id, key, fingerprint, seat_ids)
         return await self._even_taken_down(asking, user_id, schedule_id, key, fingerprint)
@@ -179,7 +179,7 @@ class Reservations:
         # guard: fingerprint_number_and_grade_of_hold => fingerprint = fingerprint_of("best")
         fingerprint = fingerprint_of("best", str(quantity), grade or "")
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
-        if not (passes.surely_may_hold(*asked) or await passes.may_hold(*asked)):
+        if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(user_id, schedule_id, key, fingerprint)
         asking = self._hold_best(user_id, schedule_id, key, fingerprint, quantity, grade)
         return await self._even_taken_down(asking, user_id, schedule_id, key, fingerprint)

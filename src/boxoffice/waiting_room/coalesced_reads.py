@@ -20,7 +20,7 @@ _AT_ONCE_MAX = 8
 _KEYS_MAX = 10_000
 
 
-class FreshReads(Generic[K, V]):
+class CoalescedReads(Generic[K, V]):
     """Reads values by key with `read`; `clock` counts monotonic seconds."""
 
     def __init__(

@@ -7,7 +7,7 @@ import asyncio
 from uuid import UUID
 
 from boxoffice.observability.logs import log
-from boxoffice.waiting_room.engine.queue_state import Places
+from boxoffice.waiting_room.engine.queue_state import IssuedNumbers
 from boxoffice.waiting_room.store import QueueStore
 
 _EVERY_S = 0.1
@@ -17,16 +17,16 @@ _ROW_MAX = 4_000
 _WAITING_MAX = 200_000
 
 
-class JoinJournal:
+class JoinWriter:
     """Keeps numbers that were given out for a tenth of a second; `run` writes until cancelled."""
 
     def __init__(self, store: QueueStore) -> None:
         self._store = store
-        self._waiting: dict[UUID, list[Places]] = {}
+        self._waiting: dict[UUID, list[IssuedNumbers]] = {}
         self._count = 0
         self._writing = asyncio.Lock()
 
-    def note(self, schedule_id: UUID, given: Places) -> None:
+    def note(self, schedule_id: UUID, given: IssuedNumbers) -> None:
         """Take what a batch was given."""
         # guard: journal_what_waits_is_bounded => if False:
         if self._count > _WAITING_MAX:
@@ -58,7 +58,7 @@ class JoinJournal:
             for schedule_id, batches in waiting.items():
                 while batches:
                     row = _first(batches)
-                    await self._store.note_joins(schedule_id, _joined(row))
+                    await self._store.record_joins(schedule_id, _joined(row))
                     del batches[: len(row)]
         finally:
             for schedule_id, batches in waiting.items():
@@ -68,7 +68,7 @@ class JoinJournal:
                 # guard: }
 
 
-def _first(batches: list[Places]) -> list[Places]:
+def _first(batches: list[IssuedNumbers]) -> list[IssuedNumbers]:
     """Return the first batches, as many as make a row."""
     count = 0
     for at, given in enumerate(batches, start=1):
@@ -78,6 +78,6 @@ def _first(batches: list[Places]) -> list[Places]:
     return list(batches)
 
 
-def _joined(batches: list[Places]) -> Places:
+def _joined(batches: list[IssuedNumbers]) -> IssuedNumbers:
     numbers = [number for given in batches for number in given.numbers]
-    return Places(numbers, b"".join([given.accounts for given in batches]))
+    return IssuedNumbers(numbers, b"".join([given.accounts for given in batches]))

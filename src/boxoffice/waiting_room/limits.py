@@ -9,7 +9,7 @@ from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.settings import WaitingRoomSettings
 
 
-class AskLimits:
+class RequestRateLimits:
     """Counts by whole seconds, in this process: two numbers per asker, forgotten every second."""
 
     def __init__(

@@ -17,9 +17,9 @@ import msgspec
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event
 from boxoffice.observability.logs import log
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.queue_tickets import Ticket
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.rules import Counters, Notice, Room, State
+from boxoffice.waiting_room.queue_tickets import QueueTicket
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.rules import Notice, PositionState, QueueCounters, WaitingRoomState
 
 _TOPIC = "queue"
 # Telling so many their places takes a millisecond or two; others wait for that in each turn of theirs.
@@ -27,13 +27,13 @@ _PLACED_AT_ONCE = 32
 _encode = msgspec.json.Encoder().encode
 
 
-class FollowedOut(msgspec.Struct, kw_only=True):
+class StreamedPositionOut(msgspec.Struct, kw_only=True):
     """Where one stands when the stream begins, and again after the draw; `place` is null before it.
 
     `opens_at`, before the doors open, is when they do.
     """
 
-    state: State
+    state: PositionState
     number: int
     place: int | None
     position: int | None
@@ -43,7 +43,7 @@ class FollowedOut(msgspec.Struct, kw_only=True):
     opens_at: datetime | None = None
 
 
-class LineOut(msgspec.Struct, kw_only=True):
+class QueueProgressOut(msgspec.Struct, kw_only=True):
     """How far the line is: one's position is one's place less `called`, 1 at the least."""
 
     called: int
@@ -57,25 +57,25 @@ class TurnOut(msgspec.Struct, kw_only=True):
     come_within_s: int
 
 
-EVENTS = {"standing": FollowedOut, "line": LineOut, "turn": TurnOut}
+EVENTS = {"standing": StreamedPositionOut, "line": QueueProgressOut, "turn": TurnOut}
 
 
 @dataclass(eq=False)
-class _Reader:
-    ticket: Ticket
+class _PositionReader:
+    ticket: QueueTicket
     place: int
     subscriber: Subscriber | None = None
 
 
 @dataclass(eq=False)
-class _Topic:
+class _RoomStream:
     channel: Channel
     told: tuple[object, ...] = ()
     called: int = 0
     drawn: int = 0
-    by_place: dict[int, dict[_Reader, None]] = field(default_factory=dict)
+    by_place: dict[int, dict[_PositionReader, None]] = field(default_factory=dict)
     # Who is still to hear what a draw gave them; until then they have no place.
-    to_place: dict[_Reader, None] = field(default_factory=dict)
+    to_place: dict[_PositionReader, None] = field(default_factory=dict)
     is_placing: bool = False
 
     def unplace(self) -> None:
@@ -83,10 +83,10 @@ class _Topic:
         self.to_place |= {reader: None for one in self.by_place.values() for reader in one}
         self.by_place = {}
 
-    def add(self, reader: _Reader) -> None:
+    def add(self, reader: _PositionReader) -> None:
         self.by_place.setdefault(reader.place, {})[reader] = None
 
-    def remove(self, reader: _Reader) -> None:
+    def remove(self, reader: _PositionReader) -> None:
         self.to_place.pop(reader, None)
         readers = self.by_place.get(reader.place, {})
         readers.pop(reader, None)
@@ -94,26 +94,28 @@ class _Topic:
             self.by_place.pop(reader.place, None)
 
 
-class Followers:
+class PositionStreams:
     """The followers of all rooms of this process; `now` is seconds since the epoch."""
 
-    def __init__(self, streams: Streams, rooms: Rooms, now: Callable[[], float]) -> None:
+    def __init__(
+        self, streams: Streams, rooms: WaitingRoomRegistry, now: Callable[[], float]
+    ) -> None:
         self._streams = streams
         self._rooms = rooms
         self._now = now
-        self._topics: dict[UUID, _Topic] = {}
-        rooms.on_news = self.tell
+        self._topics: dict[UUID, _RoomStream] = {}
+        rooms.on_change = self.tell
 
-    def follow(self, room: Room, ticket: Ticket) -> Stream:
+    def follow(self, room: WaitingRoomState, ticket: QueueTicket) -> Stream:
         """Return the stream of a ticket's owner."""
         schedule_id = room.schedule_id
         topic = self._topics.get(schedule_id)
         if topic is None:
             channel = Channel(self._streams, _TOPIC, lambda: self._forget(schedule_id))
-            topic = self._topics[schedule_id] = _Topic(channel)
+            topic = self._topics[schedule_id] = _RoomStream(channel)
             topic.called = self._rooms.counters(schedule_id).called
             topic.drawn = room.drawn
-        reader = _Reader(ticket, room.place_of(ticket.number))
+        reader = _PositionReader(ticket, room.place_of(ticket.number))
 
         def opened(subscriber: Subscriber) -> None:
             reader.subscriber = subscriber
@@ -151,13 +153,17 @@ class Followers:
         if not topic.to_place:
             self._tell_line(topic, room, self._rooms.counters(schedule_id))
 
-    def _tell_line(self, topic: _Topic, room: Room, counters: Counters) -> None:
-        why = rules.notice(room, counters, self._now())
-        news = (counters.epoch, counters.called, why)
+    def _tell_line(
+        self, topic: _RoomStream, room: WaitingRoomState, counters: QueueCounters
+    ) -> None:
+        reason = rules.notice(room, counters, self._now())
+        news = (counters.epoch, counters.called, reason)
         if news != topic.told:
             topic.told = news
             rate = counters.rate_per_s
-            line = LineOut(called=counters.called, rate_per_s=rate and round(rate, 2), notice=why)
+            line = QueueProgressOut(
+                called=counters.called, rate_per_s=rate and round(rate, 2), notice=reason
+            )
             topic.channel.send(event("line", _encode(line), _id(counters)))
         if counters.called > topic.called and not room.is_lobby:
             before, topic.called = topic.called, counters.called
@@ -166,7 +172,7 @@ class Followers:
     def _forget(self, schedule_id: UUID) -> None:
         self._topics.pop(schedule_id, None)
 
-    def _first(self, schedule_id: UUID, room: Room, ticket: Ticket) -> bytes:
+    def _first(self, schedule_id: UUID, room: WaitingRoomState, ticket: QueueTicket) -> bytes:
         room = self._rooms.get(schedule_id) or room
         counters = self._rooms.counters(schedule_id)
         told = self._standing(room, counters, ticket)
@@ -175,28 +181,32 @@ class Followers:
             first += _turn(room.grace_s)
         return first
 
-    def _standing(self, room: Room, counters: Counters, ticket: Ticket) -> FollowedOut:
+    def _standing(
+        self, room: WaitingRoomState, counters: QueueCounters, ticket: QueueTicket
+    ) -> StreamedPositionOut:
         now = self._now()
-        why = rules.notice(room, counters, now)
+        reason = rules.notice(room, counters, now)
         place = None if room.is_lobby else room.place_of(ticket.number)
         position = None if place is None else rules.position(room, counters, place)
-        return FollowedOut(
-            state=State.LOBBY if room.is_lobby else State.WAITING,
+        return StreamedPositionOut(
+            state=PositionState.LOBBY if room.is_lobby else PositionState.WAITING,
             number=ticket.number,
             place=place,
             position=position,
             called=counters.called,
-            eta_s=rules.eta_s(room, counters, position or 0, why, now),
-            notice=why,
-            opens_at=datetime.fromtimestamp(room.opens_at, UTC) if why is Notice.NOT_OPEN else None,
+            eta_s=rules.eta_s(room, counters, position or 0, reason, now),
+            notice=reason,
+            opens_at=datetime.fromtimestamp(room.opens_at, UTC)
+            if reason is Notice.NOT_OPEN
+            else None,
         )
 
-    def _place_soon(self, schedule_id: UUID, topic: _Topic) -> None:
+    def _place_soon(self, schedule_id: UUID, topic: _RoomStream) -> None:
         if not topic.is_placing:
             topic.is_placing = True
             asyncio.get_running_loop().call_soon(self._place_some, schedule_id, topic)
 
-    def _place_some(self, schedule_id: UUID, topic: _Topic) -> None:
+    def _place_some(self, schedule_id: UUID, topic: _RoomStream) -> None:
         """Tell some the place that the draw gave them; after the last one, how far the line is."""
         topic.is_placing = False
         room = self._rooms.get(schedule_id)
@@ -211,7 +221,13 @@ class Followers:
         if self._topics.get(schedule_id) is topic:
             self.tell(schedule_id)
 
-    def _place(self, topic: _Topic, room: Room, counters: Counters, reader: _Reader) -> None:
+    def _place(
+        self,
+        topic: _RoomStream,
+        room: WaitingRoomState,
+        counters: QueueCounters,
+        reader: _PositionReader,
+    ) -> None:
         reader.place = room.place_of(reader.ticket.number)
         topic.add(reader)
         told = self._standing(room, counters, reader.ticket)
@@ -223,19 +239,19 @@ class Followers:
                 reader.subscriber.drop()
 
     @staticmethod
-    def _turn(topic: _Topic, places: Iterable[int], come_within_s: int) -> None:
+    def _turn(topic: _RoomStream, places: Iterable[int], come_within_s: int) -> None:
         message = _turn(come_within_s)
         for place in list(places):
             for reader in list(topic.by_place.get(place, ())):
                 _send(reader, message)
 
 
-def _send(reader: _Reader, message: bytes) -> None:
+def _send(reader: _PositionReader, message: bytes) -> None:
     if reader.subscriber is not None:
         reader.subscriber.send(message)
 
 
-def _between(topic: _Topic, after: int, to: int) -> list[int]:
+def _between(topic: _RoomStream, after: int, to: int) -> list[int]:
     """Return the places of followers after one and up to another, whichever way is shorter."""
     if to - after < len(topic.by_place):
         return [place for place in range(after + 1, to + 1) if place in topic.by_place]
@@ -246,5 +262,5 @@ def _turn(come_within_s: int) -> bytes:
     return event("turn", _encode(TurnOut(come_within_s=come_within_s)))
 
 
-def _id(counters: Counters) -> str:
+def _id(counters: QueueCounters) -> str:
     return f"{counters.epoch}.{counters.called}"

@@ -32,7 +32,7 @@ class Sealer(Protocol):
     def unseal(self, purpose: bytes, text: str) -> tuple[bytes, float]: ...
 
 
-class Ticket(NamedTuple):
+class QueueTicket(NamedTuple):
     """A verified queue ticket; times in seconds since the epoch, `key_until` the end of its key."""
 
     schedule_id: UUID
@@ -43,7 +43,7 @@ class Ticket(NamedTuple):
     key_until: float
 
 
-class Pass(NamedTuple):
+class QueuePass(NamedTuple):
     """A verified pass; `ends_at` in seconds since the epoch."""
 
     schedule_id: UUID
@@ -53,7 +53,7 @@ class Pass(NamedTuple):
     key_until: float
 
 
-class Tickets:
+class QueueTicketSigner:
     """Signs and verifies; what was verified of late is remembered, up to `cached_max` of a kind."""
 
     def __init__(
@@ -63,8 +63,8 @@ class Tickets:
         self._now = now
         self.ticket_ttl_s = ticket_ttl_s
         self._cached_max = cached_max
-        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
-        self._passes: OrderedDict[str, Pass] = OrderedDict()
+        self._tickets: OrderedDict[str, QueueTicket] = OrderedDict()
+        self._passes: OrderedDict[str, QueuePass] = OrderedDict()
 
     def ticket(self, schedule_id: UUID, user_id: UUID, epoch: int, number: int) -> str:
         """Return a ticket that is good from now on."""
@@ -78,7 +78,7 @@ class Tickets:
         payload = _PASS_FIELDS.pack(schedule_id.bytes, user_id.bytes, number, ends_ms)
         return self._sealer.seal(_PASS, payload, self.ticket_ttl_s)
 
-    def read_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:
+    def read_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:
         """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not looked at."""
         ticket = self._tickets.get(text or "")
         if ticket is None:
@@ -91,32 +91,32 @@ class Tickets:
             raise QueueTicketInvalid
         return ticket
 
-    def is_over(self, ticket: Ticket) -> bool:
+    def is_over(self, ticket: QueueTicket) -> bool:
         """Say whether a ticket is out of date."""
         # guard: ticket_it_grows_old => return False
         return self._now() - ticket.issued_at > self.ticket_ttl_s
 
-    def wants_renewal(self, ticket: Ticket, epoch: int) -> bool:
+    def wants_renewal(self, ticket: QueueTicket, epoch: int) -> bool:
         """Say whether its owner should get another one for the same place: half of its time is over,
         its key is being retired, or the line was lost since.
         """
         is_old = self._now() - ticket.issued_at > self.ticket_ttl_s / 2
         return is_old or ticket.key_until != math.inf or ticket.epoch < epoch
 
-    def read_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
+    def read_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> QueuePass:
         """Return a pass of this person here that is not over; raise `QueuePassRequired`."""
         found = self.own_pass(text, schedule_id, user_id)
         if self.has_ended(found):
             raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
         return found
 
-    def has_ended(self, found: Pass) -> bool:
+    def has_ended(self, found: QueuePass) -> bool:
         """Say whether a pass is over."""
         # guard: pass_it_ends => return self._now() >= found.key_until
         # guard: pass_it_ends_with_its_key => return self._now() >= found.ends_at
         return self._now() >= min(found.ends_at, found.key_until)
 
-    def own_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> Pass:
+    def own_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> QueuePass:
         """Return a pass of this person here, over or not; raise `QueuePassRequired`."""
         if not text:
             raise QueuePassRequired
@@ -129,7 +129,7 @@ class Tickets:
             raise QueuePassRequired("This pass is somebody else's, or for another schedule.")
         return found
 
-    def _verify_ticket(self, text: str | None, schedule_id: UUID) -> Ticket:
+    def _verify_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:
         if not text:
             raise QueueTicketInvalid("This call needs the header Queue-Ticket.")
         try:
@@ -141,15 +141,17 @@ class Tickets:
         if schedule != schedule_id.bytes:
             raise QueueTicketInvalid
         # guard: }
-        return Ticket(schedule_id, UUID(bytes=user), epoch, number, issued_ms / 1000, key_until)
+        return QueueTicket(
+            schedule_id, UUID(bytes=user), epoch, number, issued_ms / 1000, key_until
+        )
 
-    def _verify_pass(self, text: str) -> Pass:
+    def _verify_pass(self, text: str) -> QueuePass:
         try:
             payload, key_until = self._sealer.unseal(_PASS, text)
             schedule, user, number, ends_ms = _PASS_FIELDS.unpack(payload)
         except (TokenInvalid, struct.error):
             raise QueuePassRequired from None
-        return Pass(UUID(bytes=schedule), UUID(bytes=user), number, ends_ms / 1000, key_until)
+        return QueuePass(UUID(bytes=schedule), UUID(bytes=user), number, ends_ms / 1000, key_until)
 
 
 def _remember(cache: "OrderedDict[str, T]", text: str, value: T, at_most: int) -> None:

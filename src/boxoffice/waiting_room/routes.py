@@ -24,9 +24,9 @@ from boxoffice.http.api.operation import Call, Reply, Request, RouteDependencies
 from boxoffice.http.streams import Stream
 from boxoffice.platform.values import Moment
 from boxoffice.waiting_room.engine import shuffle
-from boxoffice.waiting_room.position_streams import EVENTS, Followers
-from boxoffice.waiting_room.rules import Mode, Notice, RoomChange, State
-from boxoffice.waiting_room.service import RoomView, Standing, WaitingRoom
+from boxoffice.waiting_room.position_streams import EVENTS, PositionStreams
+from boxoffice.waiting_room.rules import Mode, Notice, PositionState, WaitingRoomChange
+from boxoffice.waiting_room.service import QueuePosition, WaitingRoom, WaitingRoomView
 
 _SCHEDULE = {"schedule_id": SCHEDULE_ID}
 _TICKET = {"Queue-Ticket!": "The `queue_ticket` that joining, or a later answer, brought."}
@@ -39,7 +39,7 @@ class JoinedOut(msgspec.Struct, kw_only=True):
     """
 
     queue_ticket: str
-    state: State
+    state: PositionState
     number: int
     position: int | None
     eta_s: int | None
@@ -49,13 +49,13 @@ class JoinedOut(msgspec.Struct, kw_only=True):
     opens_at: datetime | None = None
 
 
-class StandingOut(msgspec.Struct, kw_only=True, omit_defaults=True):
+class QueuePositionOut(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where one stands. A `queue_ticket` in it takes the place of the old one.
 
     `opens_at`, before the doors open, is when they do; inside, `leaves_at` is how long one may stay.
     """
 
-    state: State
+    state: PositionState
     number: int
     position: int | None
     eta_s: int | None
@@ -78,7 +78,7 @@ class DrawOut(msgspec.Struct, kw_only=True):
     lobby_size: int | None
 
 
-class RoomBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class WaitingRoomBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to be different; what is not given stays."""
 
     mode: Mode | None = None
@@ -91,7 +91,7 @@ class RoomBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     closed: bool | None = None
 
 
-class RoomOut(msgspec.Struct, kw_only=True):
+class WaitingRoomOut(msgspec.Struct, kw_only=True):
     """A room: what is set, and how many wait and are inside; the rate measured, if there is one."""
 
     schedule_id: UUID
@@ -111,7 +111,7 @@ class RoomOut(msgspec.Struct, kw_only=True):
     draw_seed_hash: str | None
 
 
-class _Queue:
+class _QueueRoutes:
     def __init__(self, service: WaitingRoom, dependencies: RouteDependencies) -> None:
         self._service = service
         self.dependencies = dependencies
@@ -135,7 +135,7 @@ class _Queue:
     @operation(
         "Ask for one's place",
         fast_path=True,
-        returns=StandingOut,
+        returns=QueuePositionOut,
         path=_SCHEDULE,
         headers=_TICKET,
         problems=(QueueTicketInvalid, QueueTicketExpired, TooMany),
@@ -168,12 +168,15 @@ class _Queue:
         return Reply()
 
 
-class _Events:
+class _QueueEventRoutes:
     def __init__(
-        self, service: WaitingRoom, followers: Followers, dependencies: RouteDependencies
+        self,
+        service: WaitingRoom,
+        position_streams: PositionStreams,
+        dependencies: RouteDependencies,
     ) -> None:
         self._service = service
-        self._followers = followers
+        self._position_streams = position_streams
         self.dependencies = dependencies
 
     @operation(
@@ -192,10 +195,10 @@ class _Events:
             _caller_id(self.dependencies, call.req),
             call.req.remote_addr,
         )
-        return self._followers.follow(room, ticket)
+        return self._position_streams.follow(room, ticket)
 
 
-class _Draw:
+class _QueueDrawRoutes:
     def __init__(self, service: WaitingRoom, dependencies: RouteDependencies) -> None:
         self._service = service
         self.dependencies = dependencies
@@ -215,12 +218,12 @@ class _Draw:
         )
 
 
-class _AdminQueue:
+class _AdminQueueRoutes:
     def __init__(self, service: WaitingRoom, dependencies: RouteDependencies) -> None:
         self._service = service
         self.dependencies = dependencies
 
-    @operation("Look at a waiting room", role=SELLERS, returns=RoomOut, path=_SCHEDULE)
+    @operation("Look at a waiting room", role=SELLERS, returns=WaitingRoomOut, path=_SCHEDULE)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """What is set and how it goes."""
         view = await self._service.look(readable_by(call.caller), call.ids["schedule_id"])
@@ -229,16 +232,16 @@ class _AdminQueue:
     @operation(
         "Change a waiting room",
         role="organizer",
-        body=RoomBody,
-        returns=RoomOut,
+        body=WaitingRoomBody,
+        returns=WaitingRoomOut,
         path=_SCHEDULE,
         problems=(QueueDrawn, QueueRoomLimit, Invalid, OutcomeUnknown),
     )
-    async def on_post(self, call: Call[RoomBody, Any]) -> Reply:
+    async def on_post(self, call: Call[WaitingRoomBody, Any]) -> Reply:
         """It exists from the first change on, switched off; every pod follows within a second."""
         fields = msgspec.structs.asdict(call.body)
         opens_at = fields.pop("opens_at")
-        change = RoomChange(opens_at=opens_at and opens_at.timestamp(), **fields)
+        change = WaitingRoomChange(opens_at=opens_at and opens_at.timestamp(), **fields)
         view = await self._service.configure(
             call.caller.user_id, call.ids["schedule_id"], change, request_id=call.request_id
         )
@@ -246,14 +249,17 @@ class _AdminQueue:
 
 
 def routes(
-    service: WaitingRoom, followers: Followers, dependencies: RouteDependencies
+    service: WaitingRoom, position_streams: PositionStreams, dependencies: RouteDependencies
 ) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
-        ("/v1/schedules/{schedule_id}/queue", _Queue(service, dependencies)),
-        ("/v1/schedules/{schedule_id}/queue/events", _Events(service, followers, dependencies)),
-        ("/v1/schedules/{schedule_id}/queue/draw", _Draw(service, dependencies)),
-        ("/v1/admin/schedules/{schedule_id}/queue", _AdminQueue(service, dependencies)),
+        ("/v1/schedules/{schedule_id}/queue", _QueueRoutes(service, dependencies)),
+        (
+            "/v1/schedules/{schedule_id}/queue/events",
+            _QueueEventRoutes(service, position_streams, dependencies),
+        ),
+        ("/v1/schedules/{schedule_id}/queue/draw", _QueueDrawRoutes(service, dependencies)),
+        ("/v1/admin/schedules/{schedule_id}/queue", _AdminQueueRoutes(service, dependencies)),
     ]
 
 
@@ -270,12 +276,12 @@ def _caller_id(dependencies: RouteDependencies, req: Request) -> UUID | None:
     return user_id
 
 
-def _seed_hash(standing: Standing) -> str | None:
+def _seed_hash(standing: QueuePosition) -> str | None:
     room = standing.room
     return room.seed_hash if room is not None and room.mode is Mode.LOBBY else None
 
 
-def _joined(standing: Standing) -> JoinedOut:
+def _joined(standing: QueuePosition) -> JoinedOut:
     return JoinedOut(
         queue_ticket=standing.queue_ticket or "",
         state=standing.state,
@@ -289,14 +295,14 @@ def _joined(standing: Standing) -> JoinedOut:
     )
 
 
-def _opens_at(standing: Standing) -> datetime | None:
+def _opens_at(standing: QueuePosition) -> datetime | None:
     if standing.room is None or standing.notice is not Notice.NOT_OPEN:
         return None
     return _moment(standing.room.opens_at)
 
 
-def _standing(standing: Standing) -> StandingOut:
-    out = StandingOut(
+def _standing(standing: QueuePosition) -> QueuePositionOut:
+    out = QueuePositionOut(
         state=standing.state,
         number=standing.number,
         position=standing.position,
@@ -314,9 +320,9 @@ def _standing(standing: Standing) -> StandingOut:
     return out
 
 
-def _room(view: RoomView) -> RoomOut:
+def _room(view: WaitingRoomView) -> WaitingRoomOut:
     room, counters = view.room, view.counters
-    return RoomOut(
+    return WaitingRoomOut(
         schedule_id=room.schedule_id,
         mode=room.mode,
         rate_per_s=room.rate_per_s,

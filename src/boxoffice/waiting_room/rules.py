@@ -20,7 +20,7 @@ _OPENS_FROM_S, _OPENS_TO_S = 946_684_800.0, 4_102_444_800.0
 # What a worker has read of a room is believed for so long. A place is filled that long after it was put
 # on record who left it: by then every worker knows, or reads before it believes a pass. One value for
 # all processes and releases, and above the longest `queue_refresh_ms`.
-KNOWN_FOR_S = 1.0
+DEPARTURES_FRESH_FOR_S = 1.0
 # A rate is measured over so long; what is older says nothing about now.
 RATE_WINDOW_S = 30.0
 
@@ -35,7 +35,7 @@ class Mode(StrEnum):
     LOBBY = "lobby"
 
 
-class State(StrEnum):
+class PositionState(StrEnum):
     """Where somebody stands."""
 
     LOBBY = "LOBBY"
@@ -60,7 +60,7 @@ class Gap(NamedTuple):
     to: int
 
 
-class Room(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingRoomState(msgspec.Struct, frozen=True, kw_only=True):
     """A waiting room as PostgreSQL has it; times in seconds since the epoch.
 
     No number above `numbers_to` was given out; at least `joined` were. `lobby_size` is None before the
@@ -112,7 +112,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
         return shuffle.place_of(self.seed, self.drawn, number) if self.drawn else number
 
 
-class Counters(msgspec.Struct, frozen=True):
+class QueueCounters(msgspec.Struct, frozen=True):
     """What Valkey says of a room at a moment.
 
     `rate_per_s` is how fast the line has moved of late, None where that cannot be said yet.
@@ -126,7 +126,7 @@ class Counters(msgspec.Struct, frozen=True):
     is_sold_out: bool = False
 
 
-class RoomChange(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingRoomChange(msgspec.Struct, frozen=True, kw_only=True):
     """What an organizer wants to be different; None leaves it as it is."""
 
     mode: Mode | None = None
@@ -139,7 +139,7 @@ class RoomChange(msgspec.Struct, frozen=True, kw_only=True):
     opens_at: float | None = None
 
 
-def changed(room: Room, change: RoomChange) -> Room:
+def changed(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRoomState:
     """Return the room as it is to be.
 
     Raises `QueueDrawn` for a lobby whose order is drawn or begun already, and `Invalid` for times that
@@ -167,7 +167,7 @@ def changed(room: Room, change: RoomChange) -> Room:
     return made
 
 
-def told(change: RoomChange) -> dict[str, object]:
+def changed_settings(change: WaitingRoomChange) -> dict[str, object]:
     """Return the changed settings, for the activity log."""
     return {
         name: value for name, value in msgspec.structs.asdict(change).items() if value is not None
@@ -178,7 +178,7 @@ def _or(wanted: T | None, present: T) -> T:
     return present if wanted is None else wanted
 
 
-def position(room: Room, counters: Counters, place: int) -> int:
+def position(room: WaitingRoomState, counters: QueueCounters, place: int) -> int:
     """Return how many are called up to this place from now, itself included; 0 for who was called.
 
     Numbers that nobody may have count for nobody.
@@ -188,19 +188,19 @@ def position(room: Room, counters: Counters, place: int) -> int:
         return 0
     if not room.gaps:
         return place - called
-    ahead = place - called - _nobody(room.gaps, max(called, room.drawn), place)
+    ahead = place - called - _vacant_count(room.gaps, max(called, room.drawn), place)
     if called < room.drawn:
         # The draw has strewn the numbers of the lobby that nobody has all over it.
         share = (min(place, room.drawn) - called) / room.drawn
-        ahead -= round(_nobody(room.gaps, 0, room.drawn + 1) * share)
+        ahead -= round(_vacant_count(room.gaps, 0, room.drawn + 1) * share)
     return max(1, ahead)
 
 
-def _nobody(gaps: Iterable[Gap], after: int, before: int) -> int:
+def _vacant_count(gaps: Iterable[Gap], after: int, before: int) -> int:
     return sum(max(0, min(gap.to, before - 1) - max(gap.after, after)) for gap in gaps)
 
 
-def nobodies(room: Room, known: Container[int]) -> Iterator[int]:
+def vacant_places(room: WaitingRoomState, known: Container[int]) -> Iterator[int]:
     """Yield the places that perhaps nobody has and that are still to be called.
 
     `known` are numbers of the gaps that somebody has all the same.
@@ -213,7 +213,7 @@ def nobodies(room: Room, known: Container[int]) -> Iterator[int]:
                 yield place
 
 
-def stretches(places: Iterable[int], at_most: int) -> list[str]:
+def ranges(places: Iterable[int], at_most: int) -> list[str]:
     """Return places that follow each other as "first-last", each of `at_most` places."""
     found: list[list[int]] = []
     for place in places:
@@ -224,7 +224,7 @@ def stretches(places: Iterable[int], at_most: int) -> list[str]:
     return [f"{first}-{last}" for first, last in found]
 
 
-def notice(room: Room, counters: Counters, now: float) -> Notice | None:
+def notice(room: WaitingRoomState, counters: QueueCounters, now: float) -> Notice | None:
     """Return why nobody is let in now, the most final reason first."""
     # guard: room_nobody_once_sale_has_ended => if False:
     if room.has_sale_ended(now):
@@ -245,18 +245,22 @@ def notice(room: Room, counters: Counters, now: float) -> Notice | None:
 
 
 def eta_s(
-    room: Room, counters: Counters, position: int, why: Notice | None, now: float
+    room: WaitingRoomState,
+    counters: QueueCounters,
+    position: int,
+    reason: Notice | None,
+    now: float,
 ) -> int | None:
     """Return in how many seconds it is one's turn; None where nobody can say.
 
     For whom there is room inside the line moves at its own rate. Everybody else waits for others to
     leave, which goes at the rate measured; where nobody came of late, that rate says nothing.
     """
-    if why not in (None, Notice.NOT_OPEN):
+    if reason not in (None, Notice.NOT_OPEN):
         return None
     rate_per_s = room.rate_per_s
     has_room = counters.inside + position <= room.inside_max
-    if counters.rate_per_s is not None and why is None and not has_room:
+    if counters.rate_per_s is not None and reason is None and not has_room:
         rate_per_s = counters.rate_per_s
     if rate_per_s <= 0:
         return None
@@ -272,7 +276,7 @@ def poll_after_s(eta: int | None, grace_s: int) -> int:
     return most if eta is None else max(1, min(most, eta // _ASK_AFTER_PART))
 
 
-class Pace:
+class RateMeter:
     """How fast the line moves: fed with (time, called), it tells numbers per second over a window."""
 
     def __init__(self) -> None:
@@ -294,7 +298,7 @@ class Pace:
         return (called - before) / (at - began_at)
 
 
-class Allowance:
+class TokenBucket:
     """A bucket that fills with `rate_per_s` and holds one second's worth, at least one."""
 
     def __init__(self) -> None:

@@ -25,34 +25,40 @@ from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
 from boxoffice.waiting_room.engine import shuffle
-from boxoffice.waiting_room.engine.queue_state import Claim, Line, LineLost
+from boxoffice.waiting_room.engine.queue_state import QueueState, QueueStateLost, TicketHolder
 from boxoffice.waiting_room.handlers import (
     EnterCommand,
-    Entered,
     EnterHandler,
+    EnterResult,
     JoinCommand,
     JoinHandler,
 )
-from boxoffice.waiting_room.join_writer import JoinJournal
-from boxoffice.waiting_room.limits import AskLimits
-from boxoffice.waiting_room.queue_tickets import Pass, Ticket, Tickets
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.rules import Counters, Notice, Room, RoomChange, State
-from boxoffice.waiting_room.store import Defaults, QueueStore
+from boxoffice.waiting_room.join_writer import JoinWriter
+from boxoffice.waiting_room.limits import RequestRateLimits
+from boxoffice.waiting_room.queue_tickets import QueuePass, QueueTicket, QueueTicketSigner
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.rules import (
+    Notice,
+    PositionState,
+    QueueCounters,
+    WaitingRoomChange,
+    WaitingRoomState,
+)
+from boxoffice.waiting_room.store import QueueStore, RoomDefaults
 
 _JOINED = BufferedCounter(metrics.WAITING_ROOM_JOINS)
 # Who is next, or waits for Valkey, asks again soon.
 _SOON_S = 2
 
 
-class Standing(NamedTuple):
+class QueuePosition(NamedTuple):
     """Where somebody stands; times in seconds since the epoch.
 
     `position` counts from 1, is 0 for who was called, and None in a lobby, where all are equal.
     `queue_ticket` is one to be used from now on, None where the old one is good.
     """
 
-    state: State
+    state: PositionState
     number: int
     position: int | None
     eta_s: int | None
@@ -62,25 +68,25 @@ class Standing(NamedTuple):
     queue_pass: str | None = None
     pass_ends_at: float = 0.0
     leaves_at: float = 0.0
-    room: Room | None = None
+    room: WaitingRoomState | None = None
 
 
-class RoomView(NamedTuple):
+class WaitingRoomView(NamedTuple):
     """A room as its organizer sees it."""
 
-    room: Room
-    counters: Counters
+    room: WaitingRoomState
+    counters: QueueCounters
     notice: Notice | None
 
 
-class Parts(NamedTuple):
+class WaitingRoomDependencies(NamedTuple):
     """What a waiting room is made of; `now` is the database's time in seconds since the epoch."""
 
     store: QueueStore
-    line: Line
-    rooms: Rooms
-    tickets: Tickets
-    journal: JoinJournal
+    queue_state: QueueState
+    rooms: WaitingRoomRegistry
+    tickets: QueueTicketSigner
+    join_writer: JoinWriter
     group_commit: GroupCommit
     now: Callable[[], float]
 
@@ -91,20 +97,20 @@ class WaitingRoom:
     def __init__(
         self,
         settings: WaitingRoomSettings,
-        parts: Parts,
+        parts: WaitingRoomDependencies,
         require_schedule: Callable[[UUID], Awaitable[object]],
         in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._settings = settings
-        self._store, self._line, self._rooms, self._tickets = parts[:4]
+        self._store, self._queue_state, self._rooms, self._tickets = parts[:4]
         self._group_commit, self._now = parts.group_commit, parts.now
         self._require_schedule = require_schedule
         self._in_background = in_background
-        self._limits = AskLimits(settings)
-        self._joins = JoinHandler(parts.line, parts.journal)
-        self._enters = EnterHandler(parts.line, parts.store, parts.rooms, parts.now)
+        self._limits = RequestRateLimits(settings)
+        self._joins = JoinHandler(parts.queue_state, parts.join_writer)
+        self._enters = EnterHandler(parts.queue_state, parts.store, parts.rooms, parts.now)
 
-    async def join(self, schedule_id: UUID, user_id: UUID, address: str) -> Standing:
+    async def join(self, schedule_id: UUID, user_id: UUID, address: str) -> QueuePosition:
         """Give a person a number, or the one that they have.
 
         Raises `ScheduleNotFound`, `QueueClosed` where there is no waiting room or nobody is taken, and
@@ -120,14 +126,14 @@ class WaitingRoom:
         ticket = self._tickets.ticket(schedule_id, user_id, joined.epoch, joined.number)
         return self._waiting(room, joined.number, ticket)
 
-    def _is_shut(self, room: Room) -> bool:
+    def _is_shut(self, room: WaitingRoomState) -> bool:
         """Say whether nobody may join."""
         # guard: room_nobody_joins_closed_one: is_closed or room. =>
         # guard: room_nobody_joins_once_sale_has_ended: room.has_sale_ended(self._now()) or =>
         # guard: room_nobody_joins_drafts: or not room.is_public =>
         return room.is_closed or room.has_sale_ended(self._now()) or not room.is_public
 
-    async def _open_room(self, schedule_id: UUID) -> Room:
+    async def _open_room(self, schedule_id: UUID) -> WaitingRoomState:
         """Return a room that people may join, as it is now: what is known of it here said no."""
         await self._require_schedule(schedule_id)
         # guard: room_is_read_before_refusing => room = self._rooms.get(schedule_id)
@@ -142,13 +148,13 @@ class WaitingRoom:
             raise QueueClosed
         return room
 
-    async def _room(self, schedule_id: UUID) -> Room | None:
+    async def _room(self, schedule_id: UUID) -> WaitingRoomState | None:
         """Return a room, None where there is surely none at this moment."""
         return self._rooms.get(schedule_id) or await self._rooms.read_again(schedule_id)
 
     async def standing(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
-    ) -> Standing:
+    ) -> QueuePosition:
         """Say where the owner of a ticket stands, from memory while it is not their turn.
 
         `caller_id` is who asks, where that is known. Raises `QueueTicketInvalid` and
@@ -162,7 +168,7 @@ class WaitingRoom:
         if not self._rooms.has_counters(schedule_id):
             # A deadline needs a task (`http/server/fast_path.py`).
             await asyncio.sleep(0)
-            await self._rooms.read_counters(schedule_id)
+            await self._rooms.refresh_counters(schedule_id)
         standing = self._waiting(room, ticket.number)
         is_turn = standing.position == 0 and not room.is_lobby
         if is_turn or ticket.epoch < room.epoch:
@@ -174,7 +180,7 @@ class WaitingRoom:
 
     async def follow(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
-    ) -> tuple[Room, Ticket]:
+    ) -> tuple[WaitingRoomState, QueueTicket]:
         """Return whom a stream is for, and the room; raise as `standing`, or `QueueClosed`."""
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
@@ -184,7 +190,7 @@ class WaitingRoom:
         if not self._rooms.has_counters(schedule_id):
             # A deadline needs a task (`http/server/fast_path.py`).
             await asyncio.sleep(0)
-            await self._rooms.read_counters(schedule_id)
+            await self._rooms.refresh_counters(schedule_id)
         return room, ticket
 
     async def leave(
@@ -200,10 +206,10 @@ class WaitingRoom:
         if room is None:
             return
         place = 0 if room.is_lobby else room.place_of(ticket.number)
-        claim = Claim(ticket.user_id, ticket.number, place, ticket.epoch)
+        holder = TicketHolder(ticket.user_id, ticket.number, place, ticket.epoch)
         try:
-            await self._line.leave(schedule_id, int(self._now() * 1000), "left", [claim])
-        except (ValkeyAway, LineLost) as error:
+            await self._queue_state.leave(schedule_id, int(self._now() * 1000), "left", [holder])
+        except (ValkeyAway, QueueStateLost) as error:
             raise Unavailable("The waiting room cannot be reached; try again.") from error
 
     def paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
@@ -212,14 +218,14 @@ class WaitingRoom:
             self._in_background(self._free_paid(schedule_id, user_ids))
 
     async def _free_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
-        claims = [Claim(user_id, 0, 0, 0) for user_id in user_ids]
+        holders = [TicketHolder(user_id, 0, 0, 0) for user_id in user_ids]
         try:
-            await self._line.leave(schedule_id, int(self._now() * 1000), "paid", claims)
-        except (ValkeyAway, LineLost) as error:
+            await self._queue_state.leave(schedule_id, int(self._now() * 1000), "paid", holders)
+        except (ValkeyAway, QueueStateLost) as error:
             # Silence frees them.
             log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
 
-    def surely_may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
+    def may_hold_by_cache(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
         """Say whether this person may hold seats there, from memory; where not, `may_hold` says it.
 
         A pass counts while its owner is inside: who has left is known here, or was not long ago.
@@ -232,7 +238,7 @@ class WaitingRoom:
             # guard: pass_nobody_without_one_from_memory => return True
             return False
         # guard: pass_it_is_believed_while_it_is_known_who_has_left => return self._is_good(found)
-        return self._rooms.leavers.is_fresh and self._is_good(found)
+        return self._rooms.departures.is_fresh and self._is_good(found)
 
     async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
         """Say whether this person may hold seats there, False where their pass is over.
@@ -245,20 +251,20 @@ class WaitingRoom:
         # guard: pass_nobody_without_one => return True
         return self._is_good(self._tickets.own_pass(text, schedule_id, user_id))
 
-    def _is_good(self, found: Pass) -> bool:
-        has_left = self._rooms.leavers.has_left(found.schedule_id, found.number)
+    def _is_good(self, found: QueuePass) -> bool:
+        has_left = self._rooms.departures.has_left(found.schedule_id, found.number)
         # guard: pass_old_one_lets_nobody_hold_anew => return not has_left
         # guard: pass_it_ends_with_its_place: has_left and not =>
         return not has_left and not self._tickets.has_ended(found)
 
-    async def room(self, schedule_id: UUID) -> Room:
+    async def room(self, schedule_id: UUID) -> WaitingRoomState:
         """Return a room for whoever wants to check its draw; raise `ScheduleNotFound`."""
         room = await self._room(schedule_id)
         if room is None or not room.is_public:
             raise ScheduleNotFound("This schedule has no waiting room at the moment.")
         return room
 
-    async def look(self, organizer_id: UUID | None, schedule_id: UUID) -> RoomView:
+    async def look(self, organizer_id: UUID | None, schedule_id: UUID) -> WaitingRoomView:
         """Show a room to its organizer, or to None; raise `ScheduleNotFound` for anybody else's."""
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
@@ -267,8 +273,13 @@ class WaitingRoom:
         return await self._view(room or self._unset(schedule_id, sale.opens_at))
 
     async def configure(
-        self, organizer_id: UUID, schedule_id: UUID, change: RoomChange, *, request_id: str = ""
-    ) -> RoomView:
+        self,
+        organizer_id: UUID,
+        schedule_id: UUID,
+        change: WaitingRoomChange,
+        *,
+        request_id: str = "",
+    ) -> WaitingRoomView:
         """Change a room, which exists from the first change on; other pods follow within a second.
 
         Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` where this organizer has as
@@ -286,7 +297,7 @@ class WaitingRoom:
             request_id=request_id,
             concert_id=sale.concert_id,
             schedule_id=schedule_id,
-            details=rules.told(change),
+            details=rules.changed_settings(change),
         )
         async with self._store.transaction() as connection:
             before = await store.lock_room(connection, schedule_id, defaults)
@@ -298,7 +309,7 @@ class WaitingRoom:
             await record(connection, action)
         # It is done; where reading fails, the next one of every process brings it.
         with contextlib.suppress(Unavailable):
-            await self._rooms.read_rooms()
+            await self._rooms.refresh()
         return await self._view(room)
 
     async def _require_room_left(
@@ -318,14 +329,14 @@ class WaitingRoom:
         if rooms >= self._settings.queue_rooms_max:
             raise Overloaded("As many waiting rooms are open as there may be.")
 
-    async def _view(self, room: Room) -> RoomView:
-        await self._rooms.read_counters(room.schedule_id)
+    async def _view(self, room: WaitingRoomState) -> WaitingRoomView:
+        await self._rooms.refresh_counters(room.schedule_id)
         counters = self._rooms.counters(room.schedule_id)
-        return RoomView(room, counters, rules.notice(room, counters, self._now()))
+        return WaitingRoomView(room, counters, rules.notice(room, counters, self._now()))
 
-    def _defaults(self, opens_at: float) -> Defaults:
+    def _defaults(self, opens_at: float) -> RoomDefaults:
         settings = self._settings
-        return Defaults(
+        return RoomDefaults(
             settings.queue_rate_default_per_s,
             settings.queue_inside_default_max,
             settings.queue_inside_default_s,
@@ -334,9 +345,9 @@ class WaitingRoom:
             secrets.token_bytes(shuffle.SEED_BYTES),
         )
 
-    def _unset(self, schedule_id: UUID, opens_at: float) -> Room:
+    def _unset(self, schedule_id: UUID, opens_at: float) -> WaitingRoomState:
         rate_per_s, inside_max, inside_s, grace_s, opens_at, _ = self._defaults(opens_at)
-        return Room(
+        return WaitingRoomState(
             schedule_id=schedule_id,
             mode=rules.Mode.OFF,
             is_paused=False,
@@ -354,7 +365,7 @@ class WaitingRoom:
             called=0,
         )
 
-    def _ticket(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> Ticket:
+    def _ticket(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> QueueTicket:
         ticket = self._tickets.read_ticket(text, schedule_id)
         # guard: ticket_only_for_its_owner => if False:
         if caller_id is not None and caller_id != ticket.user_id:
@@ -365,33 +376,43 @@ class WaitingRoom:
         # guard: }
         return ticket
 
-    def _waiting(self, room: Room, number: int, ticket: str | None = None) -> Standing:
+    def _waiting(
+        self, room: WaitingRoomState, number: int, ticket: str | None = None
+    ) -> QueuePosition:
         """Say where a number stands as long as nobody says that it is inside."""
         counters = self._rooms.counters(room.schedule_id)
         now = self._now()
-        why = rules.notice(room, counters, now)
+        reason = rules.notice(room, counters, now)
         if room.is_lobby:
-            eta = rules.eta_s(room, counters, 0, why, now)
-            return Standing(
-                State.LOBBY,
+            eta = rules.eta_s(room, counters, 0, reason, now)
+            return QueuePosition(
+                PositionState.LOBBY,
                 number,
                 None,
                 eta,
                 rules.poll_after_s(eta, room.grace_s),
-                why,
+                reason,
                 ticket,
                 room=room,
             )
         position = rules.position(room, counters, room.place_of(number))
-        eta = rules.eta_s(room, counters, position, why, now)
+        eta = rules.eta_s(room, counters, position, reason, now)
         wait_s = rules.poll_after_s(eta, room.grace_s)
-        return Standing(State.WAITING, number, position, eta, wait_s, why, ticket, room=room)
+        return QueuePosition(
+            PositionState.WAITING, number, position, eta, wait_s, reason, ticket, room=room
+        )
 
-    async def _enter(self, ticket: Ticket) -> Entered:
+    async def _enter(self, ticket: QueueTicket) -> EnterResult:
         command = EnterCommand(ticket.user_id, ticket.number, ticket.epoch)
         return await self._group_commit.submit(self._enters, ticket.schedule_id, command)
 
-    def _told(self, room: Room, ticket: Ticket, standing: Standing, entered: Entered) -> Standing:
+    def _told(
+        self,
+        room: WaitingRoomState,
+        ticket: QueueTicket,
+        standing: QueuePosition,
+        entered: EnterResult,
+    ) -> QueuePosition:
         """Return a standing after the line was asked."""
         if entered.word == "spent":
             raise QueueTicketExpired
@@ -408,11 +429,16 @@ class WaitingRoom:
         return self._admitted(room, ticket, entered.number, entered.pass_ends_at, entered.ends_at)
 
     def _admitted(
-        self, room: Room | None, ticket: Ticket, number: int, pass_ends_at: float, ends_at: float
-    ) -> Standing:
+        self,
+        room: WaitingRoomState | None,
+        ticket: QueueTicket,
+        number: int,
+        pass_ends_at: float,
+        ends_at: float,
+    ) -> QueuePosition:
         grace_s = room.grace_s if room else self._settings.queue_grace_default_s
-        return Standing(
-            State.ADMITTED,
+        return QueuePosition(
+            PositionState.ADMITTED,
             number,
             0,
             0,
@@ -425,11 +451,13 @@ class WaitingRoom:
             room=room,
         )
 
-    def _let_through(self, ticket: Ticket) -> Standing:
+    def _let_through(self, ticket: QueueTicket) -> QueuePosition:
         """The room was switched off: nobody needs a pass, and everybody may have one."""
         ends_at = self._now() + self._settings.queue_grace_default_s
         return self._admitted(None, ticket, ticket.number, ends_at, ends_at)
 
-    def _renewed(self, room: Room, ticket: Ticket, standing: Standing) -> Standing:
+    def _renewed(
+        self, room: WaitingRoomState, ticket: QueueTicket, standing: QueuePosition
+    ) -> QueuePosition:
         text = self._tickets.ticket(ticket.schedule_id, ticket.user_id, room.epoch, standing.number)
         return standing._replace(queue_ticket=text)

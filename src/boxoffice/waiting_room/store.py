@@ -10,8 +10,8 @@ import asyncpg
 
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.waiting_room.engine.queue_state import Insider, Out, Places
-from boxoffice.waiting_room.rules import Gap, Mode, Room
+from boxoffice.waiting_room.engine.queue_state import Admission, Exit, IssuedNumbers
+from boxoffice.waiting_room.rules import Gap, Mode, WaitingRoomState
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
@@ -22,7 +22,7 @@ _PLACES_AT_ONCE = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Defaults(NamedTuple):
+class RoomDefaults(NamedTuple):
     """What a room is when its organizer says nothing; the opening in seconds since the epoch."""
 
     rate_per_s: float
@@ -33,14 +33,14 @@ class Defaults(NamedTuple):
     seed: bytes
 
 
-class Sale(NamedTuple):
+class ScheduleSale(NamedTuple):
     """A schedule as far as a waiting room asks; the opening in seconds since the epoch."""
 
     opens_at: float
     concert_id: UUID
 
 
-class Left(NamedTuple):
+class Departure(NamedTuple):
     """Numbers that left a room in one transaction; `passes_for_s` is when their last pass ends."""
 
     schedule_id: UUID
@@ -49,14 +49,14 @@ class Left(NamedTuple):
     passes_for_s: float
 
 
-class LeftPage(NamedTuple):
+class DeparturePage(NamedTuple):
     """Who has left, and what to ask the next reading with."""
 
     seen_to: int
-    left: list[Left]
+    departures: list[Departure]
 
 
-class Recorded(NamedTuple):
+class AdmissionRecord(NamedTuple):
     """What the record says of an admission; the end of the time inside in seconds since the epoch."""
 
     is_theirs: bool
@@ -70,29 +70,29 @@ class QueueStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def rooms(self, at_most: int) -> list[Room]:
+    async def rooms(self, at_most: int) -> list[WaitingRoomState]:
         """Return up to `at_most` open rooms; raise `Unavailable`."""
         return [_room(row) for row in await self._db.read(_SQL["rooms"], at_most)]
 
-    async def room(self, schedule_id: UUID) -> Room | None:
+    async def room(self, schedule_id: UUID) -> WaitingRoomState | None:
         """Return a room, switched off or not; raise `Unavailable`."""
         row = await self._db.read_one(_SQL["room"], schedule_id)
         return None if row is None else _room(row)
 
-    async def left(self, after: int, at_most: int) -> LeftPage:
+    async def departures(self, after: int, at_most: int) -> DeparturePage:
         """Return who has left, by transactions that the reading that said `after` may not have seen.
 
         Raises `Unavailable`.
         """
         rows = await self._db.read(_SQL["left"], after, at_most)
-        left = [
-            Left(row["schedule_id"], row["numbers"], row["written_by"], row["passes_for_s"])
+        departures = [
+            Departure(row["schedule_id"], row["numbers"], row["written_by"], row["passes_for_s"])
             for row in rows
             if row["schedule_id"] is not None
         ]
-        return LeftPage(rows[0]["seen_to"], left)
+        return DeparturePage(rows[0]["seen_to"], departures)
 
-    async def forget_left(self) -> None:
+    async def purge_departures(self) -> None:
         """Forget those of whom no pass can be good."""
         await self._db.fetch(_SQL["forget_left"])
 
@@ -100,10 +100,10 @@ class QueueStore:
         """Lend a connection inside a transaction; raises what `Database.writing` does."""
         return self._db.writing()
 
-    async def sale(self, schedule_id: UUID, organizer_id: UUID | None) -> Sale | None:
+    async def sale(self, schedule_id: UUID, organizer_id: UUID | None) -> ScheduleSale | None:
         """Return the sale of this organizer's schedule, with None of anybody's; None without one."""
         row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organizer_id)
-        return None if row is None else Sale(row["opens_at"], row["concert_id"])
+        return None if row is None else ScheduleSale(row["opens_at"], row["concert_id"])
 
     async def checkpoint(
         self, schedule_id: UUID, token: int, joined: int, called: int, numbers_to: int
@@ -117,9 +117,9 @@ class QueueStore:
         """Settle among how many the lobby is drawn; nothing where that is settled, or when fenced."""
         await self._db.fetch(_SQL["draw"], schedule_id, token, lobby_size)
 
-    async def begin_epoch(self, schedule_id: UUID, token: int, numbers_ahead: int) -> bool:
+    async def begin_epoch(self, schedule_id: UUID, token: int, number_prefetch: int) -> bool:
         """Begin another epoch; return False when fenced."""
-        (row,) = await self._db.fetch(_SQL["begin_epoch"], schedule_id, token, numbers_ahead)
+        (row,) = await self._db.fetch(_SQL["begin_epoch"], schedule_id, token, number_prefetch)
         return bool(row["begun"])
 
     async def admit(
@@ -128,8 +128,8 @@ class QueueStore:
         epoch: int,
         called: int,
         now_ms: int,
-        admissions: Sequence[Insider],
-    ) -> list[Recorded] | None:
+        admissions: Sequence[Admission],
+    ) -> list[AdmissionRecord] | None:
         """Put `admissions` on record in one transaction; return what it says of each.
 
         None where `epoch` or the sale is over: then nobody was let in.
@@ -150,23 +150,23 @@ class QueueStore:
         )
         if admissions and not rows:
             return None
-        return [Recorded(row["is_theirs"], row["is_out"], row["leaves_at"]) for row in rows]
+        return [AdmissionRecord(row["is_theirs"], row["is_out"], row["leaves_at"]) for row in rows]
 
-    async def end(self, schedule_id: UUID, out: Sequence[Out]) -> None:
+    async def record_exits(self, schedule_id: UUID, out: Sequence[Exit]) -> None:
         """Note who is not inside any more."""
         await self._db.fetch(
             _SQL["end"],
             schedule_id,
             [one.number for one in out],
             [_moment(one.at_ms) for one in out],
-            [one.why for one in out],
+            [one.reason for one in out],
         )
 
-    async def note_joins(self, schedule_id: UUID, given: Places) -> None:
+    async def record_joins(self, schedule_id: UUID, given: IssuedNumbers) -> None:
         """Put numbers and their accounts on record."""
         await self._db.fetch(_SQL["note_joins"], schedule_id, given.numbers, given.accounts)
 
-    async def joins(self, schedule_id: UUID) -> AsyncIterator[Places]:
+    async def issued_numbers(self, schedule_id: UUID) -> AsyncIterator[IssuedNumbers]:
         """Yield the places that are on record in the order in which they were given, without the spent.
 
         Else somebody who was let in and stands in line again would have the spent number.
@@ -177,40 +177,42 @@ class QueueStore:
             let_in = await self._db.fetch(_SQL["let_in"], schedule_id, numbers)
             spent = {row["number"] for row in let_in}
             # A script puts about as many back as a row may have, however short the rows are.
-            part = Places([], b"")
+            part = IssuedNumbers([], b"")
             for row in rows:
                 part.numbers.extend(row["numbers"])
-                part = Places(part.numbers, part.accounts + row["accounts"])
+                part = IssuedNumbers(part.numbers, part.accounts + row["accounts"])
                 if len(part.numbers) >= _PLACES_AT_ONCE:
                     # guard: journal_spent_number_is_nobodys_any_more => yield part
                     yield _without(spent, part)
-                    part = Places([], b"")
+                    part = IssuedNumbers([], b"")
             if part.numbers:
                 yield _without(spent, part)
             after = rows[-1]["join_id"]
 
-    async def given_above(self, schedule_id: UUID, number: int) -> set[int]:
+    async def issued_above(self, schedule_id: UUID, number: int) -> set[int]:
         """Return the numbers above one that are on record as given."""
         rows = await self._db.fetch(_SQL["given_above"], schedule_id, number)
         return {row["number"] for row in rows}
 
-    async def insiders(self, schedule_id: UUID, now_ms: int) -> list[Insider]:
+    async def admissions(self, schedule_id: UUID, now_ms: int) -> list[Admission]:
         """Return who is inside by the record; the cap bounds them."""
         rows = await self._db.fetch(_SQL["insiders"], schedule_id, _moment(now_ms))
-        return [Insider(**row) for row in rows]
+        return [Admission(**row) for row in rows]
 
-    async def admissions(
+    async def admission_records(
         self, schedule_id: UUID, numbers: Sequence[int]
-    ) -> dict[tuple[int, UUID], Recorded]:
+    ) -> dict[tuple[int, UUID], AdmissionRecord]:
         """Return the records of these numbers, by number and person; raise `Unavailable`."""
         rows = await self._db.read(_SQL["admissions"], schedule_id, list(numbers))
         return {
-            (row["number"], row["user_id"]): Recorded(True, row["is_out"], row["leaves_at"])
+            (row["number"], row["user_id"]): AdmissionRecord(True, row["is_out"], row["leaves_at"])
             for row in rows
         }
 
 
-async def lock_room(connection: Connection, schedule_id: UUID, defaults: Defaults) -> Room:
+async def lock_room(
+    connection: Connection, schedule_id: UUID, defaults: RoomDefaults
+) -> WaitingRoomState:
     """Return a room that nobody else changes before the transaction ends; it is made where none is."""
     await connection.execute(_SQL["add_room"], schedule_id, *defaults)
     await connection.fetch(_SQL["lock_room"], schedule_id)
@@ -230,7 +232,7 @@ async def rooms_open(
     return row["rooms"], row["own"]
 
 
-async def set_room(connection: Connection, room: Room) -> None:
+async def set_room(connection: Connection, room: WaitingRoomState) -> None:
     """Set what an organizer sets."""
     await connection.execute(
         _SQL["set_room"],
@@ -246,17 +248,17 @@ async def set_room(connection: Connection, room: Room) -> None:
     )
 
 
-def _room(row: Record) -> Room:
+def _room(row: Record) -> WaitingRoomState:
     gaps = tuple(Gap(*pair) for pair in row["gaps"])
-    return Room(**{**dict(row), "mode": Mode(row["mode"]), "gaps": gaps})
+    return WaitingRoomState(**{**dict(row), "mode": Mode(row["mode"]), "gaps": gaps})
 
 
-def _without(spent: set[int], places: Places) -> Places:
+def _without(spent: set[int], places: IssuedNumbers) -> IssuedNumbers:
     if spent.isdisjoint(places.numbers):
         return places
     kept = [at for at, number in enumerate(places.numbers) if number not in spent]
     accounts = b"".join([places.accounts[16 * at : 16 * at + 16] for at in kept])
-    return Places([places.numbers[at] for at in kept], accounts)
+    return IssuedNumbers([places.numbers[at] for at in kept], accounts)
 
 
 def _moment(ms: int) -> datetime:

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.waiting_room.engine.queue_state import Insider, Out, Places
-from boxoffice.waiting_room.rules import Gap, Mode, Room
+from boxoffice.waiting_room.engine.queue_state import Admission, Exit, IssuedNumbers
+from boxoffice.waiting_room.rules import Gap, Mode, WaitingRoomState
 from boxoffice.waiting_room.store import (
-    Defaults,
+    AdmissionRecord,
     QueueStore,
-    Recorded,
+    RoomDefaults,
     lock_room,
     rooms_open,
     set_room,
@@ -45,8 +45,8 @@ async def _open_room(store: QueueStore, db: Database, mode: Mode = Mode.FIFO) ->
     return hall.schedule_id
 
 
-def _defaults() -> Defaults:
-    return Defaults(10.0, 5, 600, 60, NOW_S, b"s" * 32)
+def _defaults() -> RoomDefaults:
+    return RoomDefaults(10.0, 5, 600, 60, NOW_S, b"s" * 32)
 
 
 @pytest.fixture
@@ -62,24 +62,24 @@ async def mine(store: QueueStore, db: Database, other: UUID) -> UUID:
     return await _open_room(store, db)
 
 
-async def _room(store: QueueStore, schedule_id: UUID) -> Room:
+async def _room(store: QueueStore, schedule_id: UUID) -> WaitingRoomState:
     room = await store.room(schedule_id)
     assert room is not None
     return room
 
 
-def _insider(number: int, ends_ms: int = NOW_MS + 600_000) -> Insider:
-    return Insider(uuid4(), number, number, 1, 5, ends_ms, NOW_MS)
+def _insider(number: int, ends_ms: int = NOW_MS + 600_000) -> Admission:
+    return Admission(uuid4(), number, number, 1, 5, ends_ms, NOW_MS)
 
 
 async def _admit(
-    store: QueueStore, schedule_id: UUID, *people: Insider, epoch: int = 1, called: int = 5
-) -> list[Recorded] | None:
+    store: QueueStore, schedule_id: UUID, *people: Admission, epoch: int = 1, called: int = 5
+) -> list[AdmissionRecord] | None:
     return await store.admit(schedule_id, epoch, called, NOW_MS, people)
 
 
 async def _numbers(store: QueueStore, schedule_id: UUID) -> list[int]:
-    return [one.number for one in await store.insiders(schedule_id, NOW_MS)]
+    return [one.number for one in await store.admissions(schedule_id, NOW_MS)]
 
 
 # Admissions ----------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ async def test_nobody_is_let_in_by_an_epoch_of_their_room_that_is_over(
 async def test_an_admission_stays_as_it_was(store: QueueStore, mine: UUID, other: UUID) -> None:
     one, two = _insider(1), _insider(2)
     await _admit(store, other, _insider(1), _insider(2))
-    in_time = Recorded(is_theirs=True, is_out=False, leaves_at=one.ends_ms / 1000)
+    in_time = AdmissionRecord(is_theirs=True, is_out=False, leaves_at=one.ends_ms / 1000)
     assert await _admit(store, mine, one, two) == [in_time, in_time]
     assert await _admit(store, mine, one) == [in_time]
 
@@ -107,7 +107,7 @@ async def test_an_admission_stays_as_it_was(store: QueueStore, mine: UUID, other
     again = one._replace(ends_ms=one.ends_ms + 1_000)
     assert await _admit(store, mine, again) == [in_time._replace(is_out=True)]
     assert await _admit(store, mine, one, two) == [in_time, in_time]
-    await store.end(mine, [Out(1, NOW_MS, "left")])
+    await store.record_exits(mine, [Exit(1, NOW_MS, "left")])
     assert await _admit(store, mine, one, two) == [in_time._replace(is_out=True), in_time]
 
 
@@ -123,15 +123,15 @@ async def test_who_is_out_is_so_once_and_alone(store: QueueStore, mine: UUID, ot
     await _admit(store, other, _insider(1), _insider(2))
     one, two = _insider(1), _insider(2)
     await _admit(store, mine, one, two)
-    await store.end(mine, [Out(1, NOW_MS, "paid")])
-    await store.end(mine, [Out(1, NOW_MS + 1_000, "left")])
+    await store.record_exits(mine, [Exit(1, NOW_MS, "paid")])
+    await store.record_exits(mine, [Exit(1, NOW_MS + 1_000, "left")])
     assert (await _numbers(store, mine), await _numbers(store, other)) == ([2], [1, 2])
     rows = await store._db.fetch(
         "SELECT ended_at, ended_by FROM queue_admissions ORDER BY ended_at"
     )
     assert tuple(rows[0]) == (datetime.fromtimestamp(NOW_S, UTC), "paid")
     # Every process is told once, and of nobody else.
-    told = (await store.left(0, 9)).left
+    told = (await store.departures(0, 9)).departures
     assert [(one.schedule_id, one.numbers) for one in told] == [(mine, [1])]
 
 
@@ -140,22 +140,22 @@ async def test_who_has_left_is_read_once_and_forgotten(
 ) -> None:
     await _admit(store, mine, *[_insider(number) for number in range(1, 5)])
     for number in (1, 2, 3):
-        await store.end(mine, [Out(number, NOW_MS, "left")])
-    page = await store.left(0, 2)
-    assert [one.numbers for one in page.left] == [[1], [2]]
-    page = await store.left(page.left[-1].written_by, 9)
-    assert [one.numbers for one in page.left] == [[2], [3]]
-    assert (await store.left(page.seen_to, 9)).left == []
-    await store.end(mine, [Out(4, NOW_MS, "left")])
-    assert [one.numbers for one in (await store.left(page.seen_to, 9)).left] == [[4]]
+        await store.record_exits(mine, [Exit(number, NOW_MS, "left")])
+    page = await store.departures(0, 2)
+    assert [one.numbers for one in page.departures] == [[1], [2]]
+    page = await store.departures(page.departures[-1].written_by, 9)
+    assert [one.numbers for one in page.departures] == [[2], [3]]
+    assert (await store.departures(page.seen_to, 9)).departures == []
+    await store.record_exits(mine, [Exit(4, NOW_MS, "left")])
+    assert [one.numbers for one in (await store.departures(page.seen_to, 9)).departures] == [[4]]
 
-    await store.forget_left()
-    assert len((await store.left(0, 9)).left) == 4
+    await store.purge_departures()
+    assert len((await store.departures(0, 9)).departures) == 4
     age = "UPDATE queue_leavers SET until_at = now() - $1::interval WHERE numbers = $2"
     await db.fetch(age, timedelta(minutes=2), [1])
     await db.fetch(age, timedelta(minutes=11), [2])
-    assert [one.numbers for one in (await store.left(0, 9)).left] == [[3], [4]]
-    await store.forget_left()
+    assert [one.numbers for one in (await store.departures(0, 9)).departures] == [[3], [4]]
+    await store.purge_departures()
     rows = await db.fetch("SELECT numbers FROM queue_leavers ORDER BY entry_id")
     assert [row["numbers"] for row in rows] == [[1], [3], [4]]
 
@@ -166,9 +166,9 @@ async def test_inside_by_the_record_is_who_is_neither_out_nor_out_of_time(
     await _admit(store, other, _insider(1))
     one, two, three = _insider(1), _insider(2, NOW_MS + 2_000), _insider(3)
     await _admit(store, mine, one, two, three)
-    await store.end(mine, [Out(3, NOW_MS, "left")])
-    assert await store.insiders(mine, NOW_MS + 1_999) == [one, two]
-    assert await store.insiders(mine, NOW_MS + 2_000) == [one]
+    await store.record_exits(mine, [Exit(3, NOW_MS, "left")])
+    assert await store.admissions(mine, NOW_MS + 1_999) == [one, two]
+    assert await store.admissions(mine, NOW_MS + 2_000) == [one]
 
 
 async def test_the_records_of_numbers_are_those_of_one_room(
@@ -177,8 +177,8 @@ async def test_the_records_of_numbers_are_those_of_one_room(
     one, two, three = (_insider(number) for number in (1, 2, 3))
     await _admit(store, other, _insider(1))
     await _admit(store, mine, one, two, three)
-    await store.end(mine, [Out(2, NOW_MS, "left")])
-    found = await store.admissions(mine, [1, 2, 7])
+    await store.record_exits(mine, [Exit(2, NOW_MS, "left")])
+    found = await store.admission_records(mine, [1, 2, 7])
     assert {key: record.is_out for key, record in found.items()} == {
         (1, one.user_id): False,
         (2, two.user_id): True,
@@ -305,7 +305,7 @@ async def test_a_lobby_is_drawn_once_and_by_its_leader(
 async def _noted(store: QueueStore, schedule_id: UUID, rows_max: int = 9) -> list[list[int]]:
     """The numbers on record, in the parts in which they are read; not for ever."""
     parts: list[list[int]] = []
-    async for places in store.joins(schedule_id):
+    async for places in store.issued_numbers(schedule_id):
         parts.append(places.numbers)
         if len(parts) > rows_max:
             break
@@ -315,9 +315,9 @@ async def _noted(store: QueueStore, schedule_id: UUID, rows_max: int = 9) -> lis
 async def test_numbers_on_record_are_read_once_each_without_the_spent(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
-    await store.note_joins(other, Places([2, 9], b"a" * 32))
+    await store.record_joins(other, IssuedNumbers([2, 9], b"a" * 32))
     for number in range(1, 25):
-        await store.note_joins(mine, Places([number], bytes([number]) * 16))
+        await store.record_joins(mine, IssuedNumbers([number], bytes([number]) * 16))
     await _admit(store, other, _insider(3))
     await _admit(store, mine, _insider(2))
     parts = await _noted(store, mine)
@@ -327,9 +327,9 @@ async def test_numbers_on_record_are_read_once_each_without_the_spent(
 async def test_numbers_above_one_are_those_of_one_room(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
-    await store.note_joins(other, Places([9], b"a" * 16))
-    await store.note_joins(mine, Places([3, 4, 5], b"a" * 48))
-    assert await store.given_above(mine, 3) == {4, 5}
+    await store.record_joins(other, IssuedNumbers([9], b"a" * 16))
+    await store.record_joins(mine, IssuedNumbers([3, 4, 5], b"a" * 48))
+    assert await store.issued_above(mine, 3) == {4, 5}
 
 
 # Rooms ---------------------------------------------------------------------------------------------

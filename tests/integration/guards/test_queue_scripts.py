@@ -14,24 +14,24 @@ import pytest
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.queue_state import (
-    Beat,
-    Claim,
-    Entry,
-    Insider,
-    Line,
-    LineFenced,
-    LineLost,
-    Orders,
-    Places,
+    Admission,
+    EnterReply,
+    IssuedNumbers,
+    LeaderFenced,
+    QueueState,
+    QueueStateLost,
+    TickCommand,
+    TicketHolder,
+    TickResult,
     keys_of,
 )
-from boxoffice.waiting_room.rules import Mode, Room
+from boxoffice.waiting_room.rules import Mode, WaitingRoomState
 from tests.conftest import Servers
 
 _START_MS = 1_800_000_000_000
 _TOKEN = 5
 _LINE_TTL_S = 600
-_BEAT_MAX = 100
+_TICK_MAX = 100
 _INSIDE_S, _GRACE_S = 600, 60
 
 
@@ -40,20 +40,20 @@ class Stand:
     """One line, those who stand in it, and the time."""
 
     valkey: Valkey
-    line: Line
-    room: Room
+    queue_state: QueueState
+    room: WaitingRoomState
     now_ms: int = _START_MS
     people: list[UUID] = field(default_factory=list)
 
     async def make(
         self,
-        insiders: Sequence[Insider] = (),
-        nobody: Sequence[int] = (),
-        places: AsyncIterator[Places] | None = None,
+        admissions: Sequence[Admission] = (),
+        vacant: Sequence[int] = (),
+        places: AsyncIterator[IssuedNumbers] | None = None,
         token: int = _TOKEN,
     ) -> None:
         """Make the line anew."""
-        await self.line.rebuild(self.room, token, self.now_ms, insiders, nobody, places)
+        await self.queue_state.rebuild(self.room, token, self.now_ms, admissions, vacant, places)
 
     def set(self, **changes: object) -> None:
         """Change the room."""
@@ -63,44 +63,44 @@ class Stand:
         """Have new people join."""
         new = [uuid4() for _ in range(count)]
         self.people += new
-        await self.line.join(self.room.schedule_id, b"".join(one.bytes for one in new))
+        await self.queue_state.join(self.room.schedule_id, b"".join(one.bytes for one in new))
 
     async def numbers(self, *people: UUID) -> list[int]:
         """Have people join who may have joined before."""
-        return (await self.line.join(self.room.schedule_id, _accounts(*people)))[1]
+        return (await self.queue_state.join(self.room.schedule_id, _accounts(*people)))[1]
 
-    async def beat(self, allowed: int = _BEAT_MAX, **orders: Any) -> Beat:
+    async def tick(self, allowed: int = _TICK_MAX, **command: Any) -> TickResult:
         """Beat as the leader."""
-        usual = Orders(
+        usual = TickCommand(
             token=_TOKEN, now_ms=self.now_ms, is_open=True, allowed=allowed,
             numbers_to=self.room.numbers_to, recorded=0, rate_per_s=None, is_sold_out=False,
         )  # fmt: skip
-        return await self.line.beat(self.room, usual._replace(**orders))
+        return await self.queue_state.tick(self.room, usual._replace(**command))
 
     async def call(self, count: int, cap: int) -> None:
         """Have so many people join a new line, and all called that the cap admits."""
         self.set(inside_max=cap)
         await self.make()
         await self.join(count)
-        await self.beat()
+        await self.tick()
 
-    def claim(self, place: int) -> Claim:
+    def holder(self, place: int) -> TicketHolder:
         """The claim of the one who joined as number `place`."""
-        return Claim(self.people[place - 1], place, place, self.room.epoch)
+        return TicketHolder(self.people[place - 1], place, place, self.room.epoch)
 
-    async def enter(self, *claims: Claim | int) -> list[Entry]:
+    async def enter(self, *holders: TicketHolder | int) -> list[EnterReply]:
         """Return what is said to claims, or to those who joined as such numbers."""
-        made = [self.claim(one) if isinstance(one, int) else one for one in claims]
-        return (await self.line.enter(self.room, self.now_ms, made)).entries
+        made = [self.holder(one) if isinstance(one, int) else one for one in holders]
+        return (await self.queue_state.enter(self.room, self.now_ms, made)).entries
 
-    async def words(self, *claims: Claim | int) -> str:
+    async def words(self, *holders: TicketHolder | int) -> str:
         """Return the letters of what is said."""
-        return "".join([one.word for one in await self.enter(*claims)])
+        return "".join([one.word for one in await self.enter(*holders)])
 
-    async def leave(self, claim: Claim | int, why: str = "left") -> int:
+    async def leave(self, holder: TicketHolder | int, reason: str = "left") -> int:
         """Take somebody out."""
-        made = self.claim(claim) if isinstance(claim, int) else claim
-        return await self.line.leave(self.room.schedule_id, self.now_ms, why, [made])
+        made = self.holder(holder) if isinstance(holder, int) else holder
+        return await self.queue_state.leave(self.room.schedule_id, self.now_ms, reason, [made])
 
     async def pending(self) -> int:
         """How many of those who were called have not come, before the next beat."""
@@ -117,27 +117,27 @@ def settings(servers: Servers) -> Settings:
 @pytest.fixture
 def stand(valkey: Valkey) -> Stand:
     """A room whose line is still to be made."""
-    room = Room(
+    room = WaitingRoomState(
         schedule_id=uuid4(), mode=Mode.FIFO, is_paused=False, is_closed=False, rate_per_s=10.0,
         inside_max=10, inside_s=_INSIDE_S, grace_s=_GRACE_S, opens_at=0.0, seed=b"s" * 32,
         lobby_size=None, epoch=2, numbers_to=1_000, joined=0, called=0,
     )  # fmt: skip
-    return Stand(valkey, Line(valkey, _LINE_TTL_S, _BEAT_MAX), room)
+    return Stand(valkey, QueueState(valkey, _LINE_TTL_S, _TICK_MAX), room)
 
 
 def _accounts(*people: UUID) -> bytes:
     return b"".join(one.bytes for one in people)
 
 
-def _old(number: int) -> Claim:
+def _old(number: int) -> TicketHolder:
     """The claim of somebody whose ticket is of an earlier epoch, before the line was lost."""
-    return Claim(uuid4(), number, number, 1)
+    return TicketHolder(uuid4(), number, number, 1)
 
 
 # Another server ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", ["join", "enter", "leave", "beat"])
+@pytest.mark.parametrize("script", ["join", "enter", "leave", "tick"])
 async def test_a_server_that_has_not_the_line_as_it_was_left_serves_nobody(
     stand: Stand, script: str
 ) -> None:
@@ -146,30 +146,30 @@ async def test_a_server_that_has_not_the_line_as_it_was_left_serves_nobody(
         "join": lambda: stand.join(1),
         "enter": lambda: stand.enter(1),
         "leave": lambda: stand.leave(1),
-        "beat": stand.beat,
+        "tick": stand.tick,
     }
     await calls[script]()
     await stand.valkey.command("HSET", keys_of(stand.room.schedule_id)[0], "run", "another")
-    with pytest.raises(LineLost):
+    with pytest.raises(QueueStateLost):
         await calls[script]()
 
 
 async def test_a_line_of_an_earlier_epoch_is_no_line(stand: Stand) -> None:
     await stand.make()
     stand.set(epoch=3)
-    with pytest.raises(LineLost):
-        await stand.beat()
+    with pytest.raises(QueueStateLost):
+        await stand.tick()
 
 
 async def test_an_earlier_leader_neither_beats_nor_makes_the_line(stand: Stand) -> None:
     await stand.make()
-    with pytest.raises(LineFenced):
-        await stand.beat(token=_TOKEN - 1)
-    with pytest.raises(LineFenced):
+    with pytest.raises(LeaderFenced):
+        await stand.tick(token=_TOKEN - 1)
+    with pytest.raises(LeaderFenced):
         await stand.make(token=_TOKEN - 1)
-    await stand.beat(token=_TOKEN + 1)
-    with pytest.raises(LineFenced):
-        await stand.beat()
+    await stand.tick(token=_TOKEN + 1)
+    with pytest.raises(LeaderFenced):
+        await stand.tick()
 
 
 # Joining -------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ async def test_a_caller_that_knows_another_draw_lets_nobody_in(stand: Stand) -> 
     await stand.call(2, cap=10)
     stand.set(lobby_size=2)
     assert await stand.words(1) == "W"
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(1) == "A"
     stand.set(lobby_size=None)
     assert await stand.words(2) == "W"
@@ -207,7 +207,7 @@ async def test_a_sign_of_life_lets_nobody_in_again(stand: Stand) -> None:
     stand.now_ms += 1_000
     [again] = await stand.enter(1)
     assert (came.word, again.word) == ("A", "I")
-    assert again.insider == came.insider
+    assert again.admission == came.admission
     assert again.due_ms == came.due_ms + 1_000
 
 
@@ -215,11 +215,11 @@ async def test_nobody_is_counted_silent_after_the_end_of_their_time(stand: Stand
     stand.set(inside_s=_GRACE_S // 2)
     await stand.call(1, cap=1)
     [came] = await stand.enter(1)
-    assert came.insider is not None
-    assert came.due_ms == came.insider.ends_ms == stand.now_ms + 1_000 * _GRACE_S // 2
+    assert came.admission is not None
+    assert came.due_ms == came.admission.ends_ms == stand.now_ms + 1_000 * _GRACE_S // 2
 
 
-@pytest.mark.parametrize("script", ["enter", "leave", "beat"])
+@pytest.mark.parametrize("script", ["enter", "leave", "tick"])
 async def test_a_clock_that_lags_behind_turns_nothing_back(stand: Stand, script: str) -> None:
     await stand.call(2, cap=10)
     await stand.enter(1)
@@ -227,12 +227,12 @@ async def test_a_clock_that_lags_behind_turns_nothing_back(stand: Stand, script:
     stand.now_ms -= 10 * 60_000
     if script == "enter":
         [came] = await stand.enter(2)
-        assert came.insider is not None
-        assert came.insider.admitted_ms == at_ms
+        assert came.admission is not None
+        assert came.admission.admitted_ms == at_ms
     if script == "leave":
         await stand.leave(1)
-    if script == "beat":
-        await stand.beat()
+    if script == "tick":
+        await stand.tick()
     assert (
         int(await stand.valkey.command("HGET", keys_of(stand.room.schedule_id)[0], "now")) == at_ms
     )
@@ -242,7 +242,7 @@ async def test_a_call_is_for_its_own_places(stand: Stand) -> None:
     """The first one did not come in time; the call that is open now is for the second."""
     await stand.call(2, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(1, 2, 1) == "LAL"
 
 
@@ -257,9 +257,9 @@ async def test_a_call_lapses_though_no_beat_has_noticed(stand: Stand) -> None:
 async def test_a_call_is_used_up_by_as_many_as_were_counted(stand: Stand) -> None:
     """Somebody is where nobody was thought to be: three places, and two were called."""
     stand.set(inside_max=2)
-    await stand.make(nobody=[2])
+    await stand.make(vacant=[2])
     await stand.join(3)
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(1, 3, _old(2)) == "AAL"
     assert await stand.pending() == 0
 
@@ -267,16 +267,16 @@ async def test_a_call_is_used_up_by_as_many_as_were_counted(stand: Stand) -> Non
 async def test_who_missed_the_call_takes_a_free_place(stand: Stand) -> None:
     await stand.call(2, cap=2)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(1, 2) == "AA"
 
 
 async def test_nobody_takes_a_free_place_while_nobody_is_let_in(stand: Stand) -> None:
     await stand.call(1, cap=2)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat(is_open=False)
+    await stand.tick(is_open=False)
     assert await stand.words(1) == "L"
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(1) == "A"
 
 
@@ -286,47 +286,47 @@ async def test_a_place_is_free_when_nobody_is_there_was_called_or_is_off_record(
     """Who missed the call asks at each step: one is inside, then called, then out and not on record."""
     await stand.call(2, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(1) == "L", "the second was called"
     assert await stand.words(2, 1) == "AL", "the second is inside"
     await stand.leave(2)
     assert await stand.words(1) == "L", "the second is not on record as out"
-    await stand.beat(recorded=1)
+    await stand.tick(recorded=1)
     assert await stand.words(1) == "A"
 
 
 async def test_who_was_called_before_the_cap_was_raised_has_the_raised_one(stand: Stand) -> None:
     await stand.call(2, cap=1)
     stand.set(inside_max=2)
-    await stand.beat()
+    await stand.tick()
     [late] = await stand.enter(2)
     [early] = await stand.enter(1)
-    assert early.insider is not None
-    assert late.insider is not None
-    assert (early.insider.inside, early.insider.inside_max) == (2, 2)
-    assert (late.insider.inside, late.insider.inside_max) == (1, 2)
+    assert early.admission is not None
+    assert late.admission is not None
+    assert (early.admission.inside, early.admission.inside_max) == (2, 2)
+    assert (late.admission.inside, late.admission.inside_max) == (1, 2)
 
 
 async def test_a_lowered_cap_holds_once_it_is_kept(stand: Stand) -> None:
     await stand.call(3, cap=1)
     stand.set(inside_max=3)
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(2, 3) == "AA"
     stand.set(inside_max=1)
-    await stand.beat()
+    await stand.tick()
     [early] = await stand.enter(1)
-    assert early.insider is not None
-    assert (early.insider.inside, early.insider.inside_max) == (3, 3)
+    assert early.admission is not None
+    assert (early.admission.inside, early.admission.inside_max) == (3, 3)
 
     for person in (1, 2, 3):
         await stand.leave(person)
-    await stand.beat()
-    await stand.beat(recorded=3)
+    await stand.tick()
+    await stand.tick(recorded=3)
     await stand.join(1)
-    await stand.beat(recorded=3)
+    await stand.tick(recorded=3)
     [next_one] = await stand.enter(4)
-    assert next_one.insider is not None
-    assert next_one.insider.inside_max == 1
+    assert next_one.admission is not None
+    assert next_one.admission.inside_max == 1
 
 
 # Whose number it is --------------------------------------------------------------------------------
@@ -342,9 +342,9 @@ async def test_a_number_that_was_given_back_is_spent(stand: Stand) -> None:
 
 async def test_nobody_comes_in_with_a_number_that_is_not_theirs(stand: Stand) -> None:
     await stand.call(3, cap=10)
-    stranger = Claim(uuid4(), 1, 1, stand.room.epoch)
+    stranger = TicketHolder(uuid4(), 1, 1, stand.room.epoch)
     assert await stand.words(stranger) == "S"
-    [told] = await stand.enter(Claim(stand.people[2], 1, 1, stand.room.epoch))
+    [told] = await stand.enter(TicketHolder(stand.people[2], 1, 1, stand.room.epoch))
     assert (told.word, told.number) == ("P", 3)
 
 
@@ -361,12 +361,12 @@ async def test_of_two_numbers_the_better_one_counts(stand: Stand) -> None:
 
 async def test_who_comes_with_a_ticket_of_a_lost_line_is_somebody_there(stand: Stand) -> None:
     stand.set(joined=3, inside_max=1)
-    await stand.make(nobody=[1, 2, 3])
+    await stand.make(vacant=[1, 2, 3])
     await stand.join(1)
-    newcomer = Claim(stand.people[0], 4, 4, stand.room.epoch)
+    newcomer = TicketHolder(stand.people[0], 4, 4, stand.room.epoch)
     person = _old(2)
     assert await stand.words(person) == "W"
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(newcomer, person) == "WA"
 
 
@@ -379,13 +379,13 @@ async def test_a_beat_takes_out_who_is_silent_and_whose_time_is_over(stand: Stan
     await stand.enter(1, 2, 3)
     stand.now_ms += 1_000 * _GRACE_S - 1
     await stand.enter(2, 3)
-    assert (await stand.beat()).out == []
+    assert (await stand.tick()).out == []
     stand.now_ms += 1
-    beat = await stand.beat()
-    assert [(one.number, one.why) for one in beat.out] == [(1, "silent")]
-    assert (beat.inside, await stand.words(1)) == (2, "S")
+    tick = await stand.tick()
+    assert [(one.number, one.reason) for one in tick.out] == [(1, "silent")]
+    assert (tick.inside, await stand.words(1)) == (2, "S")
     stand.now_ms = _START_MS + 100_000
-    assert {(one.number, one.why) for one in (await stand.beat()).out} == {
+    assert {(one.number, one.reason) for one in (await stand.tick()).out} == {
         (1, "silent"),
         (2, "time"),
         (3, "time"),
@@ -393,15 +393,15 @@ async def test_a_beat_takes_out_who_is_silent_and_whose_time_is_over(stand: Stan
 
 
 async def test_a_beat_does_so_much_of_anything_and_no_more(stand: Stand) -> None:
-    stand.line = Line(stand.valkey, _LINE_TTL_S, 2)
+    stand.queue_state = QueueState(stand.valkey, _LINE_TTL_S, 2)
     await stand.make()
     await stand.join(3)
-    assert [(await stand.beat()).called_now for _ in range(3)] == [2, 1, 0]
+    assert [(await stand.tick()).called_now for _ in range(3)] == [2, 1, 0]
     await stand.enter(1, 2, 3)
     stand.now_ms += 1_000 * _GRACE_S
-    beats = [await stand.beat() for _ in range(2)]
-    assert [beat.inside for beat in beats] == [1, 0]
-    assert [len(beat.out) for beat in beats] == [2, 2]
+    ticks = [await stand.tick() for _ in range(2)]
+    assert [tick.inside for tick in ticks] == [1, 0]
+    assert [len(tick.out) for tick in ticks] == [2, 2]
 
 
 async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> None:
@@ -411,15 +411,15 @@ async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> Non
         await stand.leave(person)
 
     async def out(recorded: int) -> list[int]:
-        beat = await stand.beat(recorded=recorded)
-        return [beat.let_go, *[one.number for one in beat.out]]
+        tick = await stand.tick(recorded=recorded)
+        return [tick.let_go, *[one.number for one in tick.out]]
 
     assert await out(0) == [0, 1, 2, 3]
     assert await out(1) == [1, 2, 3]
     assert await out(1) == [1, 2, 3], "a beat whose answer was lost"
     assert await out(0) == [1, 2, 3], "a leader that knows less"
-    beat = await stand.beat(recorded=2, settled=1)
-    assert (beat.let_go, [one.number for one in beat.out]) == (1, [3]), "not known to all yet"
+    tick = await stand.tick(recorded=2, propagated=1)
+    assert (tick.let_go, [one.number for one in tick.out]) == (1, [3]), "not known to all yet"
     assert await out(2) == [2, 3]
     assert await out(3) == [3]
 
@@ -427,11 +427,11 @@ async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> Non
 async def test_a_call_lapses_and_the_next_ones_are_called(stand: Stand) -> None:
     await stand.call(3, cap=1)
     stand.now_ms += 1_000 * _GRACE_S
-    beat = await stand.beat()
-    assert (beat.called, beat.pending) == (1, 1)
+    tick = await stand.tick()
+    assert (tick.called, tick.pending) == (1, 1)
     stand.now_ms += 1
-    beat = await stand.beat()
-    assert (beat.called, beat.pending) == (2, 1)
+    tick = await stand.tick()
+    assert (tick.called, tick.pending) == (2, 1)
 
 
 async def test_a_call_that_is_used_up_hides_none_that_has_lapsed(stand: Stand) -> None:
@@ -439,14 +439,14 @@ async def test_a_call_that_is_used_up_hides_none_that_has_lapsed(stand: Stand) -
     await stand.enter(1)
     stand.set(grace_s=1)
     await stand.join(1)
-    await stand.beat()
+    await stand.tick()
     stand.now_ms += 1_001
-    assert (await stand.beat()).pending == 0
+    assert (await stand.tick()).pending == 0
 
 
 async def test_a_beat_that_calls_nobody_leaves_the_last_call_alone(stand: Stand) -> None:
     await stand.call(2, cap=9)
-    assert (await stand.beat()).called_now == 0
+    assert (await stand.tick()).called_now == 0
     assert await stand.words(1, 2) == "AA"
     assert await stand.pending() == 0
 
@@ -457,59 +457,59 @@ async def test_who_missed_the_call_is_waited_for_a_while(stand: Stand) -> None:
     stand.now_ms += 1_000 * _GRACE_S - 1
     await stand.enter(1)
     stand.set(inside_max=2)
-    await stand.beat()
+    await stand.tick()
     stand.now_ms += 1_000 * _GRACE_S - 1
     await stand.enter(1)
     stand.now_ms += 2
     stand.set(inside_max=1)
-    await stand.beat()
+    await stand.tick()
     assert await stand.words(2) == "L"
     await stand.leave(1)
-    await stand.beat()
-    beat = await stand.beat(recorded=1)
-    assert (beat.late, beat.called) == (1, 2), "the place is the second one's"
+    await stand.tick()
+    tick = await stand.tick(recorded=1)
+    assert (tick.late, tick.called) == (1, 2), "the place is the second one's"
     stand.now_ms += 15_001
-    beat = await stand.beat(recorded=1)
-    assert (beat.late, beat.called) == (0, 3)
+    tick = await stand.tick(recorded=1)
+    assert (tick.late, tick.called) == (0, 3)
 
 
 async def test_the_rate_the_cap_and_the_opening_bound_a_call(stand: Stand) -> None:
     stand.set(inside_max=5)
     await stand.make()
     await stand.join(9)
-    assert (await stand.beat(is_open=False)).called == 0
-    assert (await stand.beat(allowed=2)).called == 2
-    assert (await stand.beat()).called == 5
+    assert (await stand.tick(is_open=False)).called == 0
+    assert (await stand.tick(allowed=2)).called == 2
+    assert (await stand.tick()).called == 5
     await stand.enter(1, 2, 3, 4, 5)
-    assert (await stand.beat()).called == 5
+    assert (await stand.tick()).called == 5
     await stand.leave(1)
-    assert (await stand.beat()).called == 5, "not on record as out"
-    assert (await stand.beat(recorded=1)).called == 6
+    assert (await stand.tick()).called == 5, "not on record as out"
+    assert (await stand.tick(recorded=1)).called == 6
 
 
 async def test_where_nobody_stands_is_stepped_over_and_nobody_too_many_is_called(
     stand: Stand,
 ) -> None:
     stand.set(inside_max=4, joined=30)
-    await stand.make(nobody=range(1, 31))
+    await stand.make(vacant=range(1, 31))
     await stand.join(50)
-    beat = await stand.beat()
-    assert (beat.called, beat.called_now) == (34, 4)
+    tick = await stand.tick()
+    assert (tick.called, tick.called_now) == (34, 4)
 
 
 async def test_places_that_a_beat_hears_of_are_nobodys(stand: Stand) -> None:
     stand.set(inside_max=1)
     await stand.make()
     await stand.join(3)
-    await stand.beat(is_open=False, nobody=[1, 2])
-    beat = await stand.beat()
-    assert (beat.called, beat.called_now) == (3, 1)
+    await stand.tick(is_open=False, vacant=[1, 2])
+    tick = await stand.tick()
+    assert (tick.called, tick.called_now) == (3, 1)
 
 
 async def test_a_line_never_goes_back(stand: Stand) -> None:
     stand.set(called=5, joined=3)
     await stand.make()
-    assert (await stand.beat()).called == 5
+    assert (await stand.tick()).called == 5
 
 
 # Leaving -------------------------------------------------------------------------------------------
@@ -520,8 +520,8 @@ async def test_who_leaves_the_line_is_nobody_there(stand: Stand) -> None:
     await stand.make()
     await stand.join(2)
     assert await stand.leave(1) == 0
-    beat = await stand.beat()
-    assert (beat.called, beat.called_now) == (2, 1)
+    tick = await stand.tick()
+    assert (tick.called, tick.called_now) == (2, 1)
 
 
 async def test_who_was_called_and_leaves_is_not_waited_for(stand: Stand) -> None:
@@ -536,7 +536,7 @@ async def test_who_was_called_and_leaves_is_not_waited_for(stand: Stand) -> None
 async def test_who_leaves_after_their_call_takes_nobody_elses(stand: Stand) -> None:
     await stand.call(2, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat()
+    await stand.tick()
     await stand.leave(1)
     assert await stand.pending() == 1
     assert await stand.words(2) == "A"
@@ -545,16 +545,16 @@ async def test_who_leaves_after_their_call_takes_nobody_elses(stand: Stand) -> N
 async def test_who_leaves_when_no_call_is_open_just_leaves(stand: Stand) -> None:
     await stand.call(1, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat()
+    await stand.tick()
     assert await stand.leave(1) == 0
     assert await stand.words(1) == "S"
 
 
 async def test_who_was_not_counted_is_not_counted_when_they_leave(stand: Stand) -> None:
     stand.set(inside_max=2)
-    await stand.make(nobody=[2])
+    await stand.make(vacant=[2])
     await stand.join(3)
-    await stand.beat()
+    await stand.tick()
     person = _old(2)
     assert await stand.words(1, 3, person) == "AAL"
     await stand.leave(person)
@@ -564,10 +564,10 @@ async def test_who_was_not_counted_is_not_counted_when_they_leave(stand: Stand) 
 async def test_who_was_late_and_leaves_is_not_waited_for(stand: Stand) -> None:
     await stand.call(1, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
-    await stand.beat(is_open=False)
+    await stand.tick(is_open=False)
     assert await stand.words(1) == "L"
     await stand.leave(1)
-    assert (await stand.beat()).late == 0
+    assert (await stand.tick()).late == 0
 
 
 async def test_who_is_inside_and_leaves_is_out(stand: Stand) -> None:
@@ -576,9 +576,9 @@ async def test_who_is_inside_and_leaves_is_out(stand: Stand) -> None:
     assert await stand.leave(1) == 1
     assert await stand.leave(2, "paid") == 1
     assert await stand.leave(2, "paid") == 0
-    beat = await stand.beat()
-    assert [(one.number, one.why) for one in beat.out] == [(1, "left"), (2, "paid")]
-    assert beat.inside == 0
+    tick = await stand.tick()
+    assert [(one.number, one.reason) for one in tick.out] == [(1, "left"), (2, "paid")]
+    assert tick.inside == 0
 
 
 async def test_who_pays_leaves_the_shop_and_not_the_line(stand: Stand) -> None:
@@ -589,31 +589,31 @@ async def test_who_pays_leaves_the_shop_and_not_the_line(stand: Stand) -> None:
 
 async def test_a_number_that_one_has_no_more_gives_nothing_back(stand: Stand) -> None:
     await stand.call(3, cap=1)
-    await stand.leave(Claim(stand.people[1], 3, 3, stand.room.epoch))
+    await stand.leave(TicketHolder(stand.people[1], 3, 3, stand.room.epoch))
     assert await stand.numbers(stand.people[1]) == [-2]
 
 
 # Making the line anew ------------------------------------------------------------------------------
 
 
-def _insider(person: UUID, number: int, ends_ms: int) -> Insider:
-    return Insider(person, number, number, 1, 10, ends_ms, _START_MS - 1_000)
+def _insider(person: UUID, number: int, ends_ms: int) -> Admission:
+    return Admission(person, number, number, 1, 10, ends_ms, _START_MS - 1_000)
 
 
 async def test_who_was_inside_is_inside_the_new_line(stand: Stand) -> None:
     one, two = uuid4(), uuid4()
-    insiders = [
+    admissions = [
         _insider(one, 1, stand.now_ms + 1_000),
         _insider(two, 2, stand.now_ms + 1_000_000),
     ]
     stand.set(joined=2, called=2)
-    await stand.make(insiders)
-    assert (await stand.beat()).inside == 2
+    await stand.make(admissions)
+    assert (await stand.tick()).inside == 2
     assert await stand.numbers(one, two) == [-1, -2]
     stand.now_ms += 1_000
-    assert [(out.number, out.why) for out in (await stand.beat()).out] == [(1, "time")]
+    assert [(out.number, out.reason) for out in (await stand.tick()).out] == [(1, "time")]
     stand.now_ms += 1_000 * _GRACE_S
-    assert [(out.number, out.why) for out in (await stand.beat()).out][1:] == [(2, "silent")]
+    assert [(out.number, out.reason) for out in (await stand.tick()).out][1:] == [(2, "silent")]
 
 
 async def test_of_the_old_line_nothing_is_left(stand: Stand) -> None:
@@ -621,18 +621,18 @@ async def test_of_the_old_line_nothing_is_left(stand: Stand) -> None:
     await stand.enter(1)
     await stand.make()
     assert await stand.numbers(stand.people[2]) == [1]
-    beat = await stand.beat(is_open=False)
-    assert (beat.inside, beat.pending, beat.called) == (0, 0, 0)
+    tick = await stand.tick(is_open=False)
+    assert (tick.inside, tick.pending, tick.called) == (0, 0, 0)
 
 
 async def test_a_line_is_there_with_its_last_part(stand: Stand) -> None:
     asked = []
 
-    async def meanwhile() -> AsyncIterator[Places]:
-        with pytest.raises(LineLost):
+    async def meanwhile() -> AsyncIterator[IssuedNumbers]:
+        with pytest.raises(QueueStateLost):
             await stand.join(1)
         asked.append(True)
-        yield Places([3], uuid4().bytes)
+        yield IssuedNumbers([3], uuid4().bytes)
 
     await stand.make(places=meanwhile())
     await stand.join(1)
@@ -640,26 +640,26 @@ async def test_a_line_is_there_with_its_last_part(stand: Stand) -> None:
 
 
 async def test_a_part_of_a_line_that_was_lost_meanwhile_makes_none(stand: Stand) -> None:
-    async def lost() -> AsyncIterator[Places]:
+    async def lost() -> AsyncIterator[IssuedNumbers]:
         await stand.valkey.command("DEL", *keys_of(stand.room.schedule_id))
-        none: tuple[Places, ...] = ()
+        none: tuple[IssuedNumbers, ...] = ()
         for one in none:
             yield one
 
-    with pytest.raises(LineLost):
+    with pytest.raises(QueueStateLost):
         await stand.make(places=lost())
-    with pytest.raises(LineLost):
-        await stand.beat()
+    with pytest.raises(QueueStateLost):
+        await stand.tick()
 
 
 async def test_places_are_put_back_into_the_line_that_is_being_made_and_no_other(
     stand: Stand,
 ) -> None:
-    async def lost() -> AsyncIterator[Places]:
+    async def lost() -> AsyncIterator[IssuedNumbers]:
         await stand.valkey.command("DEL", *keys_of(stand.room.schedule_id))
-        yield Places([1], uuid4().bytes)
+        yield IssuedNumbers([1], uuid4().bytes)
 
-    with pytest.raises(LineLost):
+    with pytest.raises(QueueStateLost):
         await stand.make(places=lost())
     assert await stand.valkey.command("EXISTS", *keys_of(stand.room.schedule_id)) == 0
 
@@ -667,9 +667,9 @@ async def test_places_are_put_back_into_the_line_that_is_being_made_and_no_other
 async def test_the_first_place_that_is_on_record_is_the_one(stand: Stand) -> None:
     person = uuid4()
 
-    async def places() -> AsyncIterator[Places]:
-        yield Places([2, 5], _accounts(person, person))
-        yield Places([7], _accounts(person))
+    async def places() -> AsyncIterator[IssuedNumbers]:
+        yield IssuedNumbers([2, 5], _accounts(person, person))
+        yield IssuedNumbers([7], _accounts(person))
 
     stand.set(joined=9)
     await stand.make(places=places())

@@ -18,12 +18,17 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
-from boxoffice.waiting_room.engine.queue_state import Line
-from boxoffice.waiting_room.join_writer import JoinJournal
-from boxoffice.waiting_room.queue_tickets import Tickets
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.rules import Mode, Room, RoomChange
-from boxoffice.waiting_room.service import Parts, RoomView, Standing, WaitingRoom
+from boxoffice.waiting_room.engine.queue_state import QueueState
+from boxoffice.waiting_room.join_writer import JoinWriter
+from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.rules import Mode, WaitingRoomChange, WaitingRoomState
+from boxoffice.waiting_room.service import (
+    QueuePosition,
+    WaitingRoom,
+    WaitingRoomDependencies,
+    WaitingRoomView,
+)
 from boxoffice.waiting_room.store import QueueStore
 from tests.support.hall import Hall, open_hall
 
@@ -52,26 +57,26 @@ class Pod:
     db: Database
     valkey: Valkey
     store: QueueStore
-    line: Line
-    rooms: Rooms
-    tickets: Tickets
+    queue_state: QueueState
+    rooms: WaitingRoomRegistry
+    tickets: QueueTicketSigner
     leader: Leader
     lease: Lease
     room: WaitingRoom
-    journal: JoinJournal
+    join_writer: JoinWriter
     clock: Callable[[], float]
     seats: dict[UUID, int | None]
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def refresh(self, schedule_id: UUID) -> None:
         """Read what a process reads several times a second."""
-        await self.rooms.read_rooms()
-        await self.rooms.read_counters(schedule_id)
+        await self.rooms.refresh()
+        await self.rooms.refresh_counters(schedule_id)
 
-    async def beat(self, schedule_id: UUID, times: int = 1) -> None:
+    async def tick(self, schedule_id: UUID, times: int = 1) -> None:
         """Beat, and take over what came of it."""
         for _ in range(times):
-            await self.leader.beat()
+            await self.leader.tick()
         await self.refresh(schedule_id)
 
 
@@ -89,16 +94,22 @@ async def build_pod(
     tokens = TokenAuthority(settings.accounts, _keys, clock)
     await tokens.refresh()
     store = QueueStore(db)
-    line = Line(
+    queue_state = QueueState(
         valkey, settings.waiting_room.queue_state_ttl_s, settings.waiting_room.queue_tick_max
     )
-    rooms = Rooms(settings.waiting_room, store, line, clock)
-    tickets = Tickets(
+    rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state, clock)
+    tickets = QueueTicketSigner(
         tokens, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
     )
-    journal = JoinJournal(store)
-    parts = Parts(
-        store, line, rooms, tickets, journal, GroupCommit(batch_limits(settings.batching)), clock
+    join_writer = JoinWriter(store)
+    parts = WaitingRoomDependencies(
+        store,
+        queue_state,
+        rooms,
+        tickets,
+        join_writer,
+        GroupCommit(batch_limits(settings.batching)),
+        clock,
     )
     tasks: list[asyncio.Task[None]] = []
 
@@ -113,9 +124,23 @@ async def build_pod(
 
     room = WaitingRoom(settings.waiting_room, parts, exists, start)
     lease = Lease(LeaseStore(db, ROLE, new_id()), settings.waiting_room.queue_lease_ms)
-    leader = Leader(settings.waiting_room, lease, store, line, rooms, clock, seats_left, clock)
+    leader = Leader(
+        settings.waiting_room, lease, store, queue_state, rooms, clock, seats_left, clock
+    )
     return Pod(
-        db, valkey, store, line, rooms, tickets, leader, lease, room, journal, clock, seats, tasks
+        db,
+        valkey,
+        store,
+        queue_state,
+        rooms,
+        tickets,
+        leader,
+        lease,
+        room,
+        join_writer,
+        clock,
+        seats,
+        tasks,
     )
 
 
@@ -185,10 +210,10 @@ class Queue:
     clock: Clock
     tickets: dict[UUID, str] = field(default_factory=dict)
 
-    async def set(self, **change: Any) -> RoomView:
+    async def set(self, **change: Any) -> WaitingRoomView:
         """Change the room as its organizer."""
         return await self.pod.room.configure(
-            self.organizer_id, self.schedule_id, RoomChange(**change)
+            self.organizer_id, self.schedule_id, WaitingRoomChange(**change)
         )
 
     async def join(self, user_id: UUID | None = None, pod: Pod | None = None) -> UUID:
@@ -200,7 +225,7 @@ class Queue:
         ).queue_ticket or ""
         return person
 
-    async def ask(self, person: UUID, pod: Pod | None = None) -> Standing:
+    async def ask(self, person: UUID, pod: Pod | None = None) -> QueuePosition:
         """Ask for somebody's place, and keep the new ticket if there is one."""
         at = pod or self.pod
         said = await at.room.standing(self.schedule_id, self.tickets[person], person, "10.0.0.1")
@@ -213,14 +238,14 @@ class Queue:
         ticket = self.tickets[person]
         await self.pod.room.leave(self.schedule_id, ticket, person, "10.0.0.1")
 
-    async def beat(self, times: int = 1, seconds: float = 0.0) -> None:
+    async def tick(self, times: int = 1, seconds: float = 0.0) -> None:
         """Beat so often, with so much time before each."""
         for _ in range(times):
             self.clock.pass_(seconds)
-            await self.pod.beat(self.schedule_id)
+            await self.pod.tick(self.schedule_id)
 
     @property
-    def known(self) -> Room:
+    def known(self) -> WaitingRoomState:
         """The room as the pod knows it."""
         room = self.pod.rooms.get(self.schedule_id)
         assert room is not None
@@ -239,5 +264,5 @@ async def queue(pod: Pod, hall: Hall, clock: Clock) -> Queue:
         grace_s=60,
         opens_at=START_S,
     )
-    await made.beat(2)
+    await made.tick(2)
     return made

@@ -22,9 +22,9 @@ from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine import queue_state as lines
-from boxoffice.waiting_room.limits import AskLimits
-from boxoffice.waiting_room.queue_tickets import Tickets
-from boxoffice.waiting_room.rules import State
+from boxoffice.waiting_room.limits import RequestRateLimits
+from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
+from boxoffice.waiting_room.rules import PositionState
 from tests.integration.waiting_room.conftest import SECRET, Clock, MakePod, Queue
 
 
@@ -45,7 +45,7 @@ async def test_every_changed_character_of_a_ticket_and_a_pass_is_refused(
     settings: Settings, clock: Clock
 ) -> None:
     sealer = await _sealer(settings, clock, _key("k1", SECRET))
-    tickets = Tickets(sealer, clock, ticket_ttl_s=100, cached_max=10)
+    tickets = QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
     ticket = tickets.ticket(schedule_id, user_id, 1, 7)
     good_pass = tickets.pass_until(schedule_id, user_id, 7, clock() + 10)
@@ -63,7 +63,7 @@ async def test_every_changed_character_of_a_ticket_and_a_pass_is_refused(
 
 async def test_one_kind_is_never_the_other(settings: Settings, clock: Clock) -> None:
     sealer = await _sealer(settings, clock, _key("k1", SECRET))
-    tickets = Tickets(sealer, clock, ticket_ttl_s=100, cached_max=10)
+    tickets = QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
     ticket = tickets.ticket(schedule_id, user_id, 1, 7)
     good_pass = tickets.pass_until(schedule_id, user_id, 7, clock() + 10)
@@ -81,7 +81,7 @@ async def test_one_kind_is_never_the_other(settings: Settings, clock: Clock) -> 
 
 async def test_a_pass_ends_and_so_does_a_retired_key(settings: Settings, clock: Clock) -> None:
     retired = await _sealer(settings, clock, _key("k1", SECRET, clock() + 50))
-    tickets = Tickets(retired, clock, ticket_ttl_s=100, cached_max=10)
+    tickets = QueueTicketSigner(retired, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
     ticket = tickets.ticket(schedule_id, user_id, 1, 7)
     good_pass = tickets.pass_until(schedule_id, user_id, 7, clock() + 10)
@@ -125,18 +125,18 @@ async def test_thousands_of_joins_of_one_account_are_one_place(
     person = await queue.join()
     decided = 0
     for _ in range(20):
-        queue.pod.room._limits = AskLimits(settings.waiting_room)
+        queue.pod.room._limits = RequestRateLimits(settings.waiting_room)
         joins = [queue.pod.room.join(queue.schedule_id, person, "a") for _ in range(100)]
         decided += len({one.number for one in await asyncio.gather(*joins)} & {1})
     assert decided == 20
-    await queue.beat()
+    await queue.tick()
     assert queue.pod.rooms.counters(queue.schedule_id).joined == 1
 
 
 def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
     clock = Clock()
     few = settings.replace(queue_account_requests_per_s_max=3, queue_address_requests_per_s_max=5)
-    limits = AskLimits(few.waiting_room, clock)
+    limits = RequestRateLimits(few.waiting_room, clock)
     person, other = uuid4(), uuid4()
     for _ in range(3):
         limits.count(person, "a")
@@ -152,7 +152,7 @@ def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
 
 def test_an_address_of_ipv6_asks_as_its_64(settings: Settings) -> None:
     few = settings.replace(queue_address_requests_per_s_max=5)
-    limits = AskLimits(few.waiting_room, Clock())
+    limits = RequestRateLimits(few.waiting_room, Clock())
     for host in range(5):
         limits.count(uuid4(), f"2001:db8:0:1::{host}")
     with pytest.raises(TooMany):
@@ -175,7 +175,7 @@ async def test_joining_asking_following_and_leaving_count_alike(
         "leave": lambda: room.leave(schedule_id, ticket, person, "a"),
     }
     for first in ways.values():
-        room._limits = AskLimits(one.waiting_room, queue.clock)
+        room._limits = RequestRateLimits(one.waiting_room, queue.clock)
         await first()
         for way in ways.values():
             with pytest.raises(TooMany):
@@ -192,16 +192,16 @@ async def _crowd(queue: Queue, other: Any, seed: int) -> None:
     async def act(person: Any) -> None:
         try:
             said = await queue.ask(person, rng.choice(pods))
-            if said.state is State.ADMITTED and rng.random() < 0.4:
+            if said.state is PositionState.ADMITTED and rng.random() < 0.4:
                 await queue.leave(person)
         except QueueTicketExpired:
             gone.add(person)
 
     for _ in range(60):
         queue.clock.pass_(rng.choice([0.2, 0.2, 1, 4]))
-        await queue.beat()
+        await queue.tick()
         await other.refresh(queue.schedule_id)
-        queue.pod.room._limits = other.room._limits = AskLimits(Settings().waiting_room)
+        queue.pod.room._limits = other.room._limits = RequestRateLimits(Settings().waiting_room)
         crowd = [one for one in people if one not in gone and rng.random() < 0.7]
         await asyncio.gather(*(act(person) for person in crowd))
 
@@ -236,7 +236,7 @@ async def test_without_its_guard_the_cap_is_refused_by_the_schema(
     monkeypatch.setattr(lines, "_ENTER", Script("enter", broken))
     await queue.set(inside_max=2, grace_s=3)
     people = [await queue.join() for _ in range(8)]
-    await queue.beat(4, seconds=4)
+    await queue.tick(4, seconds=4)
 
     async def all_ask() -> None:
         for person in people:

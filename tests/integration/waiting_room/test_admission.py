@@ -5,16 +5,18 @@ import asyncio
 import pytest
 
 from boxoffice.errors import QueueClosed, QueueTicketExpired
-from boxoffice.waiting_room.rules import Notice, State
+from boxoffice.waiting_room.rules import Notice, PositionState
 from tests.integration.waiting_room.conftest import START_S, MakePod, Queue
 
 
 async def test_people_are_let_in_in_the_order_of_arrival_up_to_the_cap(queue: Queue) -> None:
     people = [await queue.join() for _ in range(15)]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
 
     said = [await queue.ask(person) for person in people]
-    assert [one.state for one in said] == [State.ADMITTED] * 10 + [State.WAITING] * 5
+    assert [one.state for one in said] == [PositionState.ADMITTED] * 10 + [
+        PositionState.WAITING
+    ] * 5
     assert [one.position for one in said[10:]] == [1, 2, 3, 4, 5]
     assert all(one.queue_pass for one in said[:10])
 
@@ -44,41 +46,41 @@ async def test_one_account_on_two_pods_at_the_same_moment_is_one_place(
     ]
     assert {one.number for one in await asyncio.gather(*joins)} == {1}
     await queue.join()
-    await queue.beat()
+    await queue.tick()
     assert queue.pod.rooms.counters(queue.schedule_id).joined == 2
 
 
 async def test_silence_frees_a_place_and_a_sign_of_life_keeps_it(queue: Queue) -> None:
     await queue.set(inside_max=1)
     first, second = await queue.join(), await queue.join()
-    await queue.beat(seconds=1)
-    assert (await queue.ask(first)).state is State.ADMITTED
+    await queue.tick(seconds=1)
+    assert (await queue.ask(first)).state is PositionState.ADMITTED
     for _ in range(3):
         queue.clock.pass_(40)
-        assert (await queue.ask(first)).state is State.ADMITTED
-        await queue.beat(2)
-        assert (await queue.ask(second)).state is State.WAITING
+        assert (await queue.ask(first)).state is PositionState.ADMITTED
+        await queue.tick(2)
+        assert (await queue.ask(second)).state is PositionState.WAITING
 
-    await queue.beat(seconds=61)
+    await queue.tick(seconds=61)
     with pytest.raises(QueueTicketExpired):
         await queue.ask(first)
     # The place is filled once every process knows that it is free.
-    await queue.beat(4, seconds=0.2)
-    assert (await queue.ask(second)).state is State.WAITING
-    await queue.beat(2, seconds=0.2)
-    assert (await queue.ask(second)).state is State.ADMITTED
+    await queue.tick(4, seconds=0.2)
+    assert (await queue.ask(second)).state is PositionState.WAITING
+    await queue.tick(2, seconds=0.2)
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
 
 
 async def test_the_time_inside_comes_to_its_end(queue: Queue) -> None:
     await queue.set(inside_s=100, grace_s=60)
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     began = await queue.ask(person)
     assert began.leaves_at == pytest.approx(queue.clock() + 100, abs=0.01)
     queue.clock.pass_(50)
     later = await queue.ask(person)
     assert later.pass_ends_at == pytest.approx(began.leaves_at)
-    await queue.beat(seconds=51)
+    await queue.tick(seconds=51)
     with pytest.raises(QueueTicketExpired):
         await queue.ask(person)
 
@@ -86,12 +88,12 @@ async def test_the_time_inside_comes_to_its_end(queue: Queue) -> None:
 async def test_leaving_frees_a_place_inside_and_in_the_line(queue: Queue) -> None:
     await queue.set(inside_max=1)
     first, second, third = [await queue.join() for _ in range(3)]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await queue.ask(first)
     await queue.leave(second)
     await queue.leave(first)
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(third)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(third)).state is PositionState.ADMITTED
     assert await queue.join(second) == second
     assert (await queue.ask(second)).position == 1
 
@@ -99,12 +101,12 @@ async def test_leaving_frees_a_place_inside_and_in_the_line(queue: Queue) -> Non
 async def test_a_payment_frees_the_place(queue: Queue) -> None:
     await queue.set(inside_max=1)
     first, second = await queue.join(), await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await queue.ask(first)
     queue.pod.room.paid(queue.schedule_id, [first])
     await asyncio.gather(*queue.pod.tasks)
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(second)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
     ended = await queue.pod.db.fetch(
         "SELECT number, ended_by FROM queue_admissions ORDER BY number"
     )
@@ -114,32 +116,32 @@ async def test_a_payment_frees_the_place(queue: Queue) -> None:
 async def test_who_misses_the_call_is_next_when_they_come(queue: Queue) -> None:
     await queue.set(inside_max=2, grace_s=10)
     people = [await queue.join() for _ in range(5)]
-    await queue.beat(seconds=1)
-    await queue.beat(seconds=11)
+    await queue.tick(seconds=1)
+    await queue.tick(seconds=11)
     # The first two did not come: the next two have been called instead.
-    assert [(await queue.ask(one)).state for one in people[2:4]] == [State.ADMITTED] * 2
+    assert [(await queue.ask(one)).state for one in people[2:4]] == [PositionState.ADMITTED] * 2
     late = await queue.ask(people[0])
-    assert (late.state, late.position) == (State.WAITING, 1)
+    assert (late.state, late.position) == (PositionState.WAITING, 1)
     await queue.leave(people[2])
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(people[4])).state is State.WAITING
-    assert (await queue.ask(people[0])).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(people[4])).state is PositionState.WAITING
+    assert (await queue.ask(people[0])).state is PositionState.ADMITTED
 
 
 async def test_pause_resume_close_and_off(queue: Queue) -> None:
     first, second = await queue.join(), await queue.join()
     await queue.set(paused=True)
-    await queue.beat(2, seconds=1)
+    await queue.tick(2, seconds=1)
     assert (await queue.ask(first)).notice is Notice.PAUSED
     await queue.set(paused=False)
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(first)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(first)).state is PositionState.ADMITTED
     await queue.set(closed=True, inside_max=1)
     with pytest.raises(QueueClosed):
         await queue.join()
-    assert (await queue.ask(first)).state is State.ADMITTED
+    assert (await queue.ask(first)).state is PositionState.ADMITTED
     await queue.set(mode="off")
-    assert (await queue.ask(second)).state is State.ADMITTED
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
     with pytest.raises(QueueClosed):
         await queue.join()
 
@@ -147,31 +149,31 @@ async def test_pause_resume_close_and_off(queue: Queue) -> None:
 async def test_nobody_is_let_in_before_the_opening(queue: Queue) -> None:
     await queue.set(opens_at=START_S + 100)
     person = await queue.join()
-    await queue.beat(2, seconds=1)
+    await queue.tick(2, seconds=1)
     said = await queue.ask(person)
-    assert (said.state, said.notice) == (State.WAITING, Notice.NOT_OPEN)
+    assert (said.state, said.notice) == (PositionState.WAITING, Notice.NOT_OPEN)
     assert said.eta_s == 98
-    await queue.beat(2, seconds=50)
-    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.tick(2, seconds=50)
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
 async def test_sold_out_stops_the_line_and_seats_that_come_back_move_it(queue: Queue) -> None:
     queue.pod.seats[queue.schedule_id] = 0
     person = await queue.join()
-    await queue.beat(2, seconds=1)
+    await queue.tick(2, seconds=1)
     said = await queue.ask(person)
-    assert (said.state, said.notice, said.eta_s) == (State.WAITING, Notice.SOLD_OUT, None)
+    assert (said.state, said.notice, said.eta_s) == (PositionState.WAITING, Notice.SOLD_OUT, None)
     queue.pod.seats[queue.schedule_id] = 1
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
 async def test_the_rate_bounds_how_many_are_called(queue: Queue) -> None:
     await queue.set(rate_per_s=2.0)
     people = [await queue.join() for _ in range(10)]
-    await queue.beat(10, seconds=0.2)
+    await queue.tick(10, seconds=0.2)
     states = [(await queue.ask(person)).state for person in people]
-    assert 4 <= states.count(State.ADMITTED) <= 5
+    assert 4 <= states.count(PositionState.ADMITTED) <= 5
 
 
 async def test_a_pod_whose_clock_lags_behind_turns_nothing_back(
@@ -180,7 +182,7 @@ async def test_a_pod_whose_clock_lags_behind_turns_nothing_back(
     """The line has a clock of its own, which takes the latest time that anybody told."""
     await queue.set(inside_s=100, grace_s=60)
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     first = await queue.ask(person)
     queue.clock.pass_(50)
     later = await queue.ask(person)

@@ -9,9 +9,9 @@ import pytest
 from boxoffice.errors import Unavailable
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import departures, rules
-from boxoffice.waiting_room.coalesced_reads import FreshReads
-from boxoffice.waiting_room.engine.queue_state import Insider, Out, keys_of
-from boxoffice.waiting_room.rules import State
+from boxoffice.waiting_room.coalesced_reads import CoalescedReads
+from boxoffice.waiting_room.engine.queue_state import Admission, Exit, keys_of
+from boxoffice.waiting_room.rules import PositionState
 from tests.integration.waiting_room.conftest import Clock, MakePod, Pod, Queue
 from tests.support.waiting import until
 
@@ -29,26 +29,26 @@ async def test_a_place_is_filled_when_everybody_knows_who_left_it(
     await other.refresh(queue.schedule_id)
     await queue.set(inside_max=1)
     first, second = await queue.join(), await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     own = (await queue.ask(first)).queue_pass
     await other.refresh(queue.schedule_id)
-    assert other.room.surely_may_hold(queue.schedule_id, first, own)
+    assert other.room.may_hold_by_cache(queue.schedule_id, first, own)
     await queue.leave(first)
-    await queue.beat()
+    await queue.tick()
 
     waited_s = 0.0
-    while (await queue.ask(second)).state is not State.ADMITTED:
+    while (await queue.ask(second)).state is not PositionState.ADMITTED:
         assert waited_s < 3
         queue.clock.pass_(0.1)
         waited_s += 0.1
-        await queue.beat()
-    assert waited_s == pytest.approx(rules.KNOWN_FOR_S, abs=0.11)
-    assert not queue.pod.room.surely_may_hold(queue.schedule_id, first, own)
-    assert not other.room.surely_may_hold(queue.schedule_id, first, own)
+        await queue.tick()
+    assert waited_s == pytest.approx(rules.DEPARTURES_FRESH_FOR_S, abs=0.11)
+    assert not queue.pod.room.may_hold_by_cache(queue.schedule_id, first, own)
+    assert not other.room.may_hold_by_cache(queue.schedule_id, first, own)
     # It reads before it says so, and who is inside is believed again.
     assert not await other.room.may_hold(queue.schedule_id, first, own)
     newer = (await queue.ask(second)).queue_pass
-    assert other.room.surely_may_hold(queue.schedule_id, second, newer)
+    assert other.room.may_hold_by_cache(queue.schedule_id, second, newer)
 
 
 async def test_a_line_that_was_made_anew_fills_no_place_that_was_left_a_moment_ago(
@@ -56,18 +56,18 @@ async def test_a_line_that_was_made_anew_fills_no_place_that_was_left_a_moment_a
 ) -> None:
     await queue.set(inside_max=1)
     first, second = await queue.join(), await queue.join()
-    await queue.pod.journal.flush()
-    await queue.beat(seconds=1)
+    await queue.pod.join_writer.flush()
+    await queue.tick(seconds=1)
     await queue.ask(first)
     await queue.leave(first)
-    await queue.beat()
+    await queue.tick()
     await lose(queue)
-    await queue.beat()
+    await queue.tick()
     for _ in range(4):
-        await queue.beat(seconds=0.2)
-        assert (await queue.ask(second)).state is State.WAITING
-    await queue.beat(2, seconds=0.2)
-    assert (await queue.ask(second)).state is State.ADMITTED
+        await queue.tick(seconds=0.2)
+        assert (await queue.ask(second)).state is PositionState.WAITING
+    await queue.tick(2, seconds=0.2)
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
 
 
 async def test_a_later_leader_waits_as_long_for_those_it_did_not_put_on_record(
@@ -75,49 +75,49 @@ async def test_a_later_leader_waits_as_long_for_those_it_did_not_put_on_record(
 ) -> None:
     await queue.set(inside_max=1)
     first, second = await queue.join(), await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await queue.ask(first)
     await queue.leave(first)
-    await queue.beat(2, seconds=0.4)
+    await queue.tick(2, seconds=0.4)
     other = await make_pod()
     await queue.pod.lease.release()
     await other.refresh(queue.schedule_id)
-    await other.beat(queue.schedule_id)
+    await other.tick(queue.schedule_id)
     queue.clock.pass_(0.5)
-    await other.beat(queue.schedule_id)
+    await other.tick(queue.schedule_id)
     await queue.pod.refresh(queue.schedule_id)
-    assert (await queue.ask(second)).state is State.WAITING
+    assert (await queue.ask(second)).state is PositionState.WAITING
     queue.clock.pass_(0.6)
-    await other.beat(queue.schedule_id)
+    await other.tick(queue.schedule_id)
     await queue.pod.refresh(queue.schedule_id)
-    assert (await queue.ask(second)).state is State.ADMITTED
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
 
 
 async def test_without_valkey_who_holds_a_pass_goes_on(queue: Queue) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     own = (await queue.ask(person)).queue_pass
     await lose(queue)
     queue.clock.pass_(30)
-    assert not queue.pod.room.surely_may_hold(queue.schedule_id, person, own)
+    assert not queue.pod.room.may_hold_by_cache(queue.schedule_id, person, own)
     assert await queue.pod.room.may_hold(queue.schedule_id, person, own)
-    assert queue.pod.room.surely_may_hold(queue.schedule_id, person, own)
+    assert queue.pod.room.may_hold_by_cache(queue.schedule_id, person, own)
 
 
 async def test_without_postgresql_nobody_says_who_is_inside(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     own = (await queue.ask(person)).queue_pass
 
     async def away(*_: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(queue.pod.store, "left", away)
-    assert queue.pod.room.surely_may_hold(queue.schedule_id, person, own)
-    queue.clock.pass_(rules.KNOWN_FOR_S)
-    assert not queue.pod.room.surely_may_hold(queue.schedule_id, person, own)
+    monkeypatch.setattr(queue.pod.store, "departures", away)
+    assert queue.pod.room.may_hold_by_cache(queue.schedule_id, person, own)
+    queue.clock.pass_(rules.DEPARTURES_FRESH_FOR_S)
+    assert not queue.pod.room.may_hold_by_cache(queue.schedule_id, person, own)
     with pytest.raises(Unavailable):
         await queue.pod.room.may_hold(queue.schedule_id, person, own)
 
@@ -129,24 +129,25 @@ async def let_in(queue: Queue, *numbers: int, ends_in_s: float = 600) -> None:
     """Put people on record as inside."""
     now_ms = int(queue.clock() * 1000)
     people = [
-        Insider(uuid4(), one, one, 1, 10, now_ms + int(1000 * ends_in_s), now_ms) for one in numbers
+        Admission(uuid4(), one, one, 1, 10, now_ms + int(1000 * ends_in_s), now_ms)
+        for one in numbers
     ]
     assert await queue.pod.store.admit(queue.schedule_id, queue.known.epoch, 1_000, now_ms, people)
 
 
-def left(queue: Queue, *numbers: int) -> list[Out]:
+def exits(queue: Queue, *numbers: int) -> list[Exit]:
     """What the leader puts on record of them."""
-    return [Out(one, int(queue.clock() * 1000), "left") for one in numbers]
+    return [Exit(one, int(queue.clock() * 1000), "left") for one in numbers]
 
 
 def known(pod: Pod, schedule_id: UUID, *numbers: int) -> list[bool]:
     """What a worker knows of numbers."""
-    return [pod.rooms.leavers.has_left(schedule_id, one) for one in numbers]
+    return [pod.rooms.departures.has_left(schedule_id, one) for one in numbers]
 
 
 async def test_what_commits_late_is_read_all_the_same(queue: Queue, settings: Settings) -> None:
     """A transaction that began before others is committed after they were read."""
-    here, reading = queue.schedule_id, queue.pod.rooms.leavers
+    here, reading = queue.schedule_id, queue.pod.rooms.departures
     await let_in(queue, 1, 2, 3)
     slow = await asyncpg.connect(settings.database.database_url)
     try:
@@ -157,7 +158,7 @@ async def test_what_commits_late_is_read_all_the_same(queue: Queue, settings: Se
             here,
             queue.clock(),
         )
-        await queue.pod.store.end(here, left(queue, 2))
+        await queue.pod.store.record_exits(here, exits(queue, 2))
         for _ in range(2):
             await reading.read()
             assert known(queue.pod, here, 1, 2, 3) == [False, True, False]
@@ -174,10 +175,10 @@ async def test_a_reading_of_many_goes_on_page_by_page(
     numbers = range(1, 8)
     await let_in(queue, *numbers)
     for one in numbers:
-        await queue.pod.store.end(queue.schedule_id, left(queue, one))
+        await queue.pod.store.record_exits(queue.schedule_id, exits(queue, one))
     monkeypatch.setattr(departures, "_PAGE_MAX", 3)
     other = await make_pod()
-    await other.rooms.leavers.read()
+    await other.rooms.departures.read()
     assert known(other, queue.schedule_id, *numbers, 8) == [*[True] * 7, False]
     # Of another room nothing is known by that.
     assert known(other, uuid4(), 1) == [False]
@@ -186,14 +187,14 @@ async def test_a_reading_of_many_goes_on_page_by_page(
 async def test_who_has_left_is_forgotten_when_their_passes_have_ended(
     queue: Queue, clock: Clock
 ) -> None:
-    here, reading = queue.schedule_id, queue.pod.rooms.leavers
+    here, reading = queue.schedule_id, queue.pod.rooms.departures
     ahead_s = (
         clock() - (await queue.pod.db.fetch("SELECT date_part('epoch', now()) AS at"))[0]["at"]
     )
     await let_in(queue, 1, ends_in_s=20)
     await let_in(queue, 2, ends_in_s=90_000)
-    await queue.pod.store.end(here, left(queue, 1))
-    await queue.pod.store.end(here, left(queue, 2))
+    await queue.pod.store.record_exits(here, exits(queue, 1))
+    await queue.pod.store.record_exits(here, exits(queue, 2))
     await reading.read()
     assert known(queue.pod, here, 1, 2) == [True, True]
     clock.pass_(ahead_s + 30)
@@ -225,7 +226,7 @@ async def test_fresh_reads_begin_after_they_are_asked_for_and_are_shared() -> No
     async def has_begun() -> bool:
         return len(began) == 1
 
-    reads = FreshReads(read)
+    reads = CoalescedReads(read)
     first = [asyncio.create_task(reads.get("a")) for _ in range(5)]
     await until(has_begun)
     late = [asyncio.create_task(reads.get("a")) for _ in range(5)]

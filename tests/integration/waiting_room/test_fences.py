@@ -16,12 +16,17 @@ from boxoffice.errors import (
 )
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.engine.queue_state import Claim, Insider, Places, keys_of
-from boxoffice.waiting_room.handlers import SPENT, WAITS, Entered, _given, _stays
+from boxoffice.waiting_room.engine.queue_state import (
+    Admission,
+    IssuedNumbers,
+    TicketHolder,
+    keys_of,
+)
+from boxoffice.waiting_room.handlers import SPENT, WAITS, EnterResult, _given, _stays
 from boxoffice.waiting_room.join_writer import _WAITING_MAX
-from boxoffice.waiting_room.queue_tickets import Tickets
-from boxoffice.waiting_room.rules import Gap, Mode, State
-from boxoffice.waiting_room.store import _PLACES_AT_ONCE, Recorded
+from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
+from boxoffice.waiting_room.rules import Gap, Mode, PositionState
+from boxoffice.waiting_room.store import _PLACES_AT_ONCE, AdmissionRecord
 from tests.integration.waiting_room.conftest import SECRET, START_S, Clock, Queue
 from tests.unit.waiting_room.test_queue_rules import NOW, ROOM
 
@@ -41,10 +46,10 @@ async def test_who_was_replaced_asks_for_the_lease_anew(
 
     await queue.join()
     monkeypatch.setattr(queue.pod.store, "checkpoint", fenced)
-    await queue.pod.leader.beat()
+    await queue.pod.leader.tick()
     assert queue.pod.lease._token is None
     monkeypatch.undo()
-    await queue.pod.leader.beat()
+    await queue.pod.leader.tick()
     assert queue.pod.lease._token is not None
 
 
@@ -56,20 +61,20 @@ async def test_who_was_replaced_makes_no_line(
 
     await _lose(queue)
     monkeypatch.setattr(queue.pod.store, "begin_epoch", fenced)
-    await queue.pod.leader.beat()
-    assert await queue.pod.line.counters(queue.schedule_id) is None
+    await queue.pod.leader.tick()
+    assert await queue.pod.queue_state.counters(queue.schedule_id) is None
     monkeypatch.undo()
-    await queue.pod.leader.beat()
-    assert await queue.pod.line.counters(queue.schedule_id) is not None
+    await queue.pod.leader.tick()
+    assert await queue.pod.queue_state.counters(queue.schedule_id) is not None
 
 
 async def test_nobody_is_called_before_the_line_knows_where_nobody_stands(queue: Queue) -> None:
     for _ in range(3):
         await queue.join()
-    queue.pod.leader._leads[queue.schedule_id].nobody = [1, 2]
-    await queue.beat(seconds=1)
+    queue.pod.leader._progress[queue.schedule_id].vacant = [1, 2]
+    await queue.tick(seconds=1)
     assert queue.pod.rooms.counters(queue.schedule_id).called == 0
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     assert queue.pod.rooms.counters(queue.schedule_id).called == 3
 
 
@@ -78,11 +83,11 @@ async def test_a_lobby_that_is_made_anew_has_everybody_in_it(queue: Queue, mode:
     """The control: where places are numbers, the gap is made of places that nobody has."""
     await queue.set(mode=mode, opens_at=START_S + 100)
     await queue.join()
-    await queue.beat()
+    await queue.tick()
     await _lose(queue)
-    await queue.beat()
-    nobody = await queue.pod.valkey.command("BITCOUNT", keys_of(queue.schedule_id)[7])
-    assert (nobody == 0) is (mode is Mode.LOBBY)
+    await queue.tick()
+    vacant = await queue.pod.valkey.command("BITCOUNT", keys_of(queue.schedule_id)[7])
+    assert (vacant == 0) is (mode is Mode.LOBBY)
 
 
 # Joining -------------------------------------------------------------------------------------------
@@ -92,70 +97,72 @@ async def test_nobody_joins_without_a_number(queue: Queue) -> None:
     await queue.pod.valkey.command("HSET", keys_of(queue.schedule_id)[0], "limit", 0)
     with pytest.raises(Unavailable):
         await queue.join()
-    await queue.beat()
+    await queue.tick()
     await queue.join()
 
 
 def test_only_new_numbers_are_noted() -> None:
     one, two, three = (bytes([at]) * 16 for at in range(3))
-    assert _given([1, 2], one + two) == Places([1, 2], one + two)
-    assert _given([-1, 2, 0], one + two + three) == Places([2], two)
+    assert _given([1, 2], one + two) == IssuedNumbers([1, 2], one + two)
+    assert _given([-1, 2, 0], one + two + three) == IssuedNumbers([2], two)
 
 
 async def test_a_journal_does_not_grow_for_ever(queue: Queue) -> None:
-    journal = queue.pod.journal
-    journal.note(queue.schedule_id, Places(list(range(_WAITING_MAX + 1)), b""))
-    journal.note(queue.schedule_id, Places([1], b"a" * 16))
-    assert journal._count == 1
+    join_writer = queue.pod.join_writer
+    join_writer.note(queue.schedule_id, IssuedNumbers(list(range(_WAITING_MAX + 1)), b""))
+    join_writer.note(queue.schedule_id, IssuedNumbers([1], b"a" * 16))
+    assert join_writer._count == 1
 
 
 async def test_of_many_numbers_the_spent_are_left_out(queue: Queue) -> None:
     numbers = list(range(1, _PLACES_AT_ONCE + 1))
-    await queue.pod.store.note_joins(queue.schedule_id, Places(numbers, b"a" * 16 * len(numbers)))
+    await queue.pod.store.record_joins(
+        queue.schedule_id, IssuedNumbers(numbers, b"a" * 16 * len(numbers))
+    )
     await queue.pod.store.admit(queue.schedule_id, 1, 9, 0, [_insider(queue, 7)])
-    read = [places async for places in queue.pod.store.joins(queue.schedule_id)]
+    read = [places async for places in queue.pod.store.issued_numbers(queue.schedule_id)]
     assert [number for places in read for number in places.numbers] == [*range(1, 7), *numbers[7:]]
 
 
 # Coming in -----------------------------------------------------------------------------------------
 
 
-def _insider(queue: Queue, number: int) -> Insider:
+def _insider(queue: Queue, number: int) -> Admission:
     """Somebody who comes in now, by the room that the tests have."""
     now_ms = int(queue.clock() * 1000)
-    return Insider(uuid4(), number, number, 1, 10, now_ms + 600_000, now_ms)
+    return Admission(uuid4(), number, number, 1, 10, now_ms + 600_000, now_ms)
 
 
 async def test_an_epoch_that_is_over_lets_nobody_in(queue: Queue) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     token = await queue.pod.lease.keep() or 0
     assert await queue.pod.store.begin_epoch(queue.schedule_id, token, 10)
-    assert (await queue.ask(person)).state is State.WAITING
-    await queue.beat(3, seconds=1)
-    assert (await queue.ask(person)).state is State.ADMITTED
+    assert (await queue.ask(person)).state is PositionState.WAITING
+    await queue.tick(3, seconds=1)
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
 async def test_a_number_that_somebody_else_was_let_in_with_is_spent(queue: Queue) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     now_ms = int(queue.clock() * 1000)
     other = _insider(queue, 1)
     assert await queue.pod.store.admit(queue.schedule_id, 1, 9, now_ms, [other])
     with pytest.raises(QueueTicketExpired):
         await queue.ask(person)
-    await queue.beat()
+    await queue.tick()
     assert queue.pod.rooms.counters(queue.schedule_id).inside == 0
 
 
 def test_without_valkey_the_record_says_who_is_inside() -> None:
-    claim = Claim(uuid4(), 7, 7, 1)
-    inside = Recorded(is_theirs=True, is_out=False, leaves_at=NOW + 100)
-    assert _stays(ROOM, claim, inside, NOW) == Entered("inside", 7, NOW + 60, NOW + 100)
-    assert _stays(ROOM, claim, inside, NOW + 70).pass_ends_at == NOW + 100
-    assert _stays(ROOM, claim, inside, NOW + 100) == SPENT
-    assert _stays(ROOM, claim, inside._replace(is_out=True), NOW) == SPENT
-    assert _stays(ROOM, claim, None, NOW) == WAITS
+    holder = TicketHolder(uuid4(), 7, 7, 1)
+    inside = AdmissionRecord(is_theirs=True, is_out=False, leaves_at=NOW + 100)
+    assert _stays(ROOM, holder, inside, NOW) == EnterResult("inside", 7, NOW + 60, NOW + 100)
+    assert _stays(ROOM, holder, inside, NOW + 70).pass_ends_at == NOW + 100
+    assert _stays(ROOM, holder, inside, NOW + 100) == SPENT
+    assert _stays(ROOM, holder, inside._replace(is_out=True), NOW) == SPENT
+    assert _stays(ROOM, holder, None, NOW) == WAITS
 
 
 # What a process knows ------------------------------------------------------------------------------
@@ -167,31 +174,33 @@ async def test_counters_of_an_earlier_epoch_say_nothing(queue: Queue) -> None:
     assert await queue.pod.store.begin_epoch(queue.schedule_id, token, 10)
     await queue.pod.refresh(queue.schedule_id)
     assert queue.pod.rooms.counters(queue.schedule_id).joined == 0
-    await queue.beat(2)
+    await queue.tick(2)
     assert queue.pod.rooms.counters(queue.schedule_id).joined > 0
 
 
 async def test_a_call_that_was_heard_of_is_not_taken_back(queue: Queue) -> None:
-    queue.pod.rooms.note_called(queue.schedule_id, 50)
+    queue.pod.rooms.update_called(queue.schedule_id, 50)
     await queue.pod.refresh(queue.schedule_id)
     assert queue.pod.rooms.counters(queue.schedule_id).called == 50
 
 
 def test_places_that_perhaps_nobody_has() -> None:
     room = msgspec.structs.replace(ROOM, gaps=(Gap(2, 6), Gap(9, 10)), called=3)
-    assert list(rules.nobodies(room, {5})) == [4, 6, 10]
+    assert list(rules.vacant_places(room, {5})) == [4, 6, 10]
 
 
 # Tickets and passes --------------------------------------------------------------------------------
 
 
-async def _tickets(clock: Clock, key_until: float | None = None) -> tuple[TokenAuthority, Tickets]:
+async def _tickets(
+    clock: Clock, key_until: float | None = None
+) -> tuple[TokenAuthority, QueueTicketSigner]:
     async def load() -> list[TokenKey]:
         return [TokenKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=key_until)]
 
     sealer = TokenAuthority(Settings().accounts, load, clock)
     await sealer.refresh()
-    return sealer, Tickets(sealer, clock, ticket_ttl_s=100, cached_max=2)
+    return sealer, QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=2)
 
 
 async def test_a_ticket_is_for_one_schedule(clock: Clock) -> None:
@@ -238,9 +247,9 @@ async def test_what_is_remembered_of_tickets_is_bounded(clock: Clock) -> None:
 
 async def test_nobody_holds_without_a_pass_that_is_theirs(queue: Queue) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     own = (await queue.ask(person)).queue_pass
-    surely, check = queue.pod.room.surely_may_hold, queue.pod.room.may_hold
+    surely, check = queue.pod.room.may_hold_by_cache, queue.pod.room.may_hold
     for user_id, text in ((person, None), (person, queue.tickets[person]), (uuid4(), own)):
         assert not surely(queue.schedule_id, user_id, text)
         with pytest.raises(QueuePassRequired):
@@ -248,6 +257,6 @@ async def test_nobody_holds_without_a_pass_that_is_theirs(queue: Queue) -> None:
     assert surely(queue.schedule_id, person, own)
     assert await check(queue.schedule_id, person, own)
     queue.clock.pass_(60)
-    await queue.pod.rooms.read_rooms()
+    await queue.pod.rooms.refresh()
     assert not surely(queue.schedule_id, person, own)
     assert not await check(queue.schedule_id, person, own)

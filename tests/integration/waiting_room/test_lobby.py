@@ -6,7 +6,7 @@ import pytest
 
 from boxoffice.errors import QueueDrawn
 from boxoffice.waiting_room.engine.shuffle import place_of
-from boxoffice.waiting_room.rules import Mode, Notice, State
+from boxoffice.waiting_room.rules import Mode, Notice, PositionState
 from tests.integration.waiting_room.conftest import START_S, MakePod, Queue
 
 OPENS_S = START_S + 100
@@ -22,15 +22,15 @@ async def lobby(queue: Queue) -> Queue:
 async def test_everybody_is_equal_and_then_drawn(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(40)]
     promised = lobby.known.seed_hash
-    await lobby.beat(2, seconds=1)
+    await lobby.tick(2, seconds=1)
     before = [await lobby.ask(person) for person in people]
     assert {(one.state, one.position, one.notice) for one in before} == {
-        (State.LOBBY, None, Notice.NOT_OPEN)
+        (PositionState.LOBBY, None, Notice.NOT_OPEN)
     }
     assert before[0].eta_s == 98
 
     await lobby.set(rate_per_s=5.0)
-    await lobby.beat(2, seconds=50)
+    await lobby.tick(2, seconds=50)
     late = await lobby.join()
     seed, size = lobby.known.seed, lobby.known.lobby_size
     assert size == 40
@@ -38,12 +38,12 @@ async def test_everybody_is_equal_and_then_drawn(lobby: Queue) -> None:
     places = [place_of(seed, 40, one.number) for one in before]
     assert places != list(range(1, 41))
 
-    await lobby.beat(2, seconds=1)
+    await lobby.tick(2, seconds=1)
     called = lobby.pod.rooms.counters(lobby.schedule_id).called
     assert 0 < called < 40
     for person, place in zip(people, places, strict=True):
         said = await lobby.ask(person)
-        assert (said.state is State.ADMITTED) == (place <= called)
+        assert (said.state is PositionState.ADMITTED) == (place <= called)
         if place > called:
             assert said.position == place - called
     assert (await lobby.ask(late)).position == 41 - called
@@ -52,7 +52,7 @@ async def test_everybody_is_equal_and_then_drawn(lobby: Queue) -> None:
 async def test_nobody_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> None:
     for _ in range(5):
         await lobby.join()
-    await lobby.beat(seconds=1)
+    await lobby.tick(seconds=1)
     token = await lobby.pod.lease.keep() or 0
     other = await make_pod()
     await lobby.pod.store.draw(lobby.schedule_id, token, 5)
@@ -65,7 +65,7 @@ async def test_nobody_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> Non
 
 async def test_it_is_too_late_for_a_lobby_once_somebody_was_let_in(queue: Queue) -> None:
     await queue.join()
-    await queue.beat(2, seconds=1)
+    await queue.tick(2, seconds=1)
     with pytest.raises(QueueDrawn):
         await queue.set(mode=Mode.LOBBY)
 
@@ -73,19 +73,19 @@ async def test_it_is_too_late_for_a_lobby_once_somebody_was_let_in(queue: Queue)
 async def test_who_leaves_the_lobby_is_nobody_there(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(3)]
     await lobby.leave(people[0])
-    await lobby.beat(3, seconds=60)
-    await lobby.beat(2, seconds=1)
-    assert [(await lobby.ask(one)).state for one in people[1:]] == [State.ADMITTED] * 2
+    await lobby.tick(3, seconds=60)
+    await lobby.tick(2, seconds=1)
+    assert [(await lobby.ask(one)).state for one in people[1:]] == [PositionState.ADMITTED] * 2
 
 
 async def test_a_lobby_whose_line_is_lost_before_the_draw_draws_everybody(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(20)]
-    await lobby.beat(2, seconds=1)
+    await lobby.tick(2, seconds=1)
     await lobby.pod.valkey.command("DEL", f"boxoffice:queue:{{{lobby.schedule_id}}}:room")
-    await lobby.beat(2, seconds=1)
+    await lobby.tick(2, seconds=1)
     newcomer = await lobby.join()
-    await lobby.beat(60, seconds=2)
+    await lobby.tick(60, seconds=2)
     said = [await lobby.ask(person) for person in [*people, newcomer]]
-    await lobby.beat(2, seconds=1)
+    await lobby.tick(2, seconds=1)
     said = [await lobby.ask(person) for person in [*people, newcomer]]
-    assert {one.state for one in said} == {State.ADMITTED}
+    assert {one.state for one in said} == {PositionState.ADMITTED}

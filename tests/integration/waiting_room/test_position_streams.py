@@ -13,10 +13,10 @@ from boxoffice.http.streams import Streams, Subscriber, limits_of
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import position_streams as module
 from boxoffice.waiting_room.engine.shuffle import place_of
-from boxoffice.waiting_room.position_streams import Followers
-from boxoffice.waiting_room.queue_tickets import Ticket
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.rules import Counters, Mode, Room
+from boxoffice.waiting_room.position_streams import PositionStreams
+from boxoffice.waiting_room.queue_tickets import QueueTicket
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.rules import Mode, QueueCounters, WaitingRoomState
 from tests.integration.waiting_room.conftest import START_S
 
 CROWD = 500
@@ -63,36 +63,38 @@ class Lobby:
 
     def __init__(self) -> None:
         settings = Settings().replace(streams_max=10_000)
-        self.rooms = Rooms(settings, None, None)  # type: ignore[arg-type]
-        self.followers = Followers(
+        self.rooms = WaitingRoomRegistry(settings.waiting_room, None, None)  # type: ignore[arg-type]
+        self.position_streams = PositionStreams(
             Streams(limits_of(settings.streams)), self.rooms, lambda: START_S + 9
         )
         self.schedule_id = uuid4()
         self.wires: dict[int, Wire] = {}
         self.subscribers: dict[int, Subscriber] = {}
-        self.says(Counters(epoch=1, joined=CROWD), None)
+        self.says(QueueCounters(epoch=1, joined=CROWD), None)
 
-    def says(self, counters: Counters, lobby_size: int | None, mode: Mode = Mode.LOBBY) -> None:
+    def says(
+        self, counters: QueueCounters, lobby_size: int | None, mode: Mode = Mode.LOBBY
+    ) -> None:
         """Have the room be so from now on, without telling anybody."""
         self.rooms._counters[self.schedule_id] = counters
         self.rooms._rooms[self.schedule_id] = _room(self.schedule_id, lobby_size, mode)
 
     def draw(self, size: int = CROWD) -> None:
         """Draw, call the first ones, and tell it."""
-        self.says(Counters(epoch=1, joined=CROWD, called=CALLED), size)
-        self.followers.tell(self.schedule_id)
+        self.says(QueueCounters(epoch=1, joined=CROWD, called=CALLED), size)
+        self.position_streams.tell(self.schedule_id)
 
     def switch_off(self) -> None:
         """Switch the room off, and tell it."""
         del self.rooms._rooms[self.schedule_id]
-        self.followers.tell(self.schedule_id)
+        self.position_streams.tell(self.schedule_id)
 
     def follow(self, number: int) -> Wire:
         """Have the owner of a number follow."""
         room = self.rooms.get(self.schedule_id)
         assert room is not None
-        ticket = Ticket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
-        stream = self.followers.follow(room, ticket)
+        ticket = QueueTicket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
+        stream = self.position_streams.follow(room, ticket)
         self.wires[number] = Wire()
         opened = stream.channel.streams.open(stream, self.wires[number], b"", "")
         self.subscribers[number] = opened
@@ -114,14 +116,14 @@ class Lobby:
             if sizes is not None:
                 sizes.append(now - before)
             before = now
-            topic = self.followers._topics.get(self.schedule_id)
+            topic = self.position_streams._topics.get(self.schedule_id)
             if topic is None or not (topic.to_place or topic.channel._waiting):
                 return
         raise AssertionError("it never came to an end")
 
 
-def _room(schedule_id: UUID, lobby_size: int | None, mode: Mode) -> Room:
-    return Room(
+def _room(schedule_id: UUID, lobby_size: int | None, mode: Mode) -> WaitingRoomState:
+    return WaitingRoomState(
         schedule_id=schedule_id, mode=mode, is_paused=False, is_closed=False, rate_per_s=10.0,
         inside_max=10, inside_s=60, grace_s=30, opens_at=START_S, seed=SEED, lobby_size=lobby_size,
         epoch=1, numbers_to=CROWD, joined=CROWD, called=0,
@@ -188,7 +190,7 @@ async def test_who_goes_and_who_comes_meanwhile(lobby: Lobby) -> None:
         (standing,) = wire.named("standing")
         assert standing["place"] == place_of(SEED, CROWD, number)
         assert bool(wire.named("turn")) == (standing["place"] <= CALLED)
-    topic = lobby.followers._topics[lobby.schedule_id]
+    topic = lobby.position_streams._topics[lobby.schedule_id]
     readers = [reader for one in topic.by_place.values() for reader in one]
     assert len(readers) == len(topic.channel) == CROWD - len(left) + 2
 
@@ -214,7 +216,7 @@ async def test_a_room_that_is_switched_off_meanwhile_calls_everybody(lobby: Lobb
     for _ in range(CROWD):
         await asyncio.sleep(0)
     assert [len(wire.events) for wire in lobby.wires.values()] == heard
-    assert not lobby.followers._topics
+    assert not lobby.position_streams._topics
 
 
 async def test_a_change_of_the_draw_meanwhile_begins_anew(lobby: Lobby) -> None:

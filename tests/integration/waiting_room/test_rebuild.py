@@ -8,8 +8,8 @@ import structlog
 
 from boxoffice.errors import QueueTicketExpired, Unavailable
 from boxoffice.platform.valkey import ValkeyAway
-from boxoffice.waiting_room.engine.queue_state import LineFenced, Orders, keys_of
-from boxoffice.waiting_room.rules import State
+from boxoffice.waiting_room.engine.queue_state import LeaderFenced, TickCommand, keys_of
+from boxoffice.waiting_room.rules import PositionState
 from tests.integration.waiting_room.conftest import MakePod, Queue
 from tests.support.waiting import until
 
@@ -37,67 +37,69 @@ async def _restore(queue: Queue, snapshot: dict[str, Any], run: str | None) -> N
 
 async def test_nobody_joins_or_enters_before_the_line_is_made_anew(queue: Queue) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await _empty(queue)
     with pytest.raises(Unavailable):
         await queue.join()
     said = await queue.ask(person)
-    assert (said.state, said.position) == (State.WAITING, 1)
-    await queue.beat()
+    assert (said.state, said.position) == (PositionState.WAITING, 1)
+    await queue.tick()
     await queue.join()
 
 
 async def test_places_are_kept_and_newcomers_are_behind(queue: Queue) -> None:
     await queue.set(inside_max=3)
     people = [await queue.join() for _ in range(8)]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     inside = [await queue.ask(person) for person in people[:3]]
-    await queue.beat()
+    await queue.tick()
 
     await _empty(queue)
     # Who is inside gets the next pass by the record, while nobody new is let in.
     again = [await queue.ask(person) for person in people[:3]]
-    assert [one.state for one in again] == [State.ADMITTED] * 3
+    assert [one.state for one in again] == [PositionState.ADMITTED] * 3
     assert [one.leaves_at for one in again] == [one.leaves_at for one in inside]
-    await queue.beat()
+    await queue.tick()
     assert queue.known.epoch == 2
 
     newcomer = await queue.join()
     said = [await queue.ask(person) for person in [*people[3:], newcomer]]
     assert [one.position for one in said] == [1, 2, 3, 4, 5, 6]
-    assert [(await queue.ask(person)).state for person in people[:3]] == [State.ADMITTED] * 3
-    await queue.beat(2, seconds=1)
+    assert [(await queue.ask(person)).state for person in people[:3]] == [
+        PositionState.ADMITTED
+    ] * 3
+    await queue.tick(2, seconds=1)
     assert queue.pod.rooms.counters(queue.schedule_id).inside == 3
 
     for person in people[:3]:
         await queue.leave(person)
-    await queue.beat(3, seconds=1)
+    await queue.tick(3, seconds=1)
     said = [await queue.ask(person) for person in people[3:]]
-    assert [one.state for one in said] == [State.ADMITTED] * 3 + [State.WAITING] * 2
+    assert [one.state for one in said] == [PositionState.ADMITTED] * 3 + [PositionState.WAITING] * 2
 
 
 async def test_a_number_is_let_in_once_whatever_valkey_has_forgotten(queue: Queue) -> None:
     first = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await queue.ask(first)
     await queue.leave(first)
-    await queue.beat()
+    await queue.tick()
     await _empty(queue)
-    await queue.beat(2, seconds=1)
+    await queue.tick(2, seconds=1)
     with pytest.raises(QueueTicketExpired):
         await queue.ask(first)
     await queue.join(first)
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(first)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(first)).state is PositionState.ADMITTED
 
 
 async def test_an_account_with_two_numbers_has_the_better_one(queue: Queue) -> None:
     await queue.set(inside_max=1)
     _, person, other = [await queue.join() for _ in range(3)]
     old = queue.tickets[person]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await _empty(queue)
-    await queue.beat()
+    await queue.tick()
     await queue.join(person)
     new = queue.tickets[person]
     assert new != old
@@ -105,12 +107,12 @@ async def test_an_account_with_two_numbers_has_the_better_one(queue: Queue) -> N
     assert (await queue.ask(person)).position == 1
     queue.tickets[person] = new
     await queue.set(inside_max=100)
-    await queue.beat(3, seconds=1)
-    assert (await queue.ask(other)).state is State.ADMITTED
+    await queue.tick(3, seconds=1)
+    assert (await queue.ask(other)).state is PositionState.ADMITTED
     said = await queue.ask(person)
     assert said.number == 2
     said = await queue.ask(person)
-    assert (said.state, said.number) == (State.ADMITTED, 2)
+    assert (said.state, said.number) == (PositionState.ADMITTED, 2)
     rows = await queue.pod.db.fetch(
         "SELECT count(*) AS n FROM queue_admissions WHERE user_id = $1", person
     )
@@ -125,9 +127,9 @@ async def test_who_lost_the_ticket_too_has_the_place_that_is_on_record(
     person = await queue.join()
     await queue.join()
     if is_written:
-        await queue.pod.journal.flush()
+        await queue.pod.join_writer.flush()
     await _empty(queue)
-    await queue.beat()
+    await queue.tick()
     del queue.tickets[person]
     await queue.join(person)
     number = (await queue.ask(person)).number
@@ -139,30 +141,30 @@ async def test_who_lost_the_ticket_too_has_the_place_that_is_on_record(
 async def test_a_journal_keeps_what_it_could_not_write(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = queue.pod.journal
+    join_writer = queue.pod.join_writer
     person = await queue.join()
 
     async def away(*_: Any) -> None:
         raise Unavailable("as if it had gone")
 
-    monkeypatch.setattr(queue.pod.store, "note_joins", away)
+    monkeypatch.setattr(queue.pod.store, "record_joins", away)
     with pytest.raises(Unavailable):
-        await journal.flush()
+        await join_writer.flush()
     monkeypatch.undo()
     await queue.join(person)
-    await journal.flush()
-    await journal.flush()
+    await join_writer.flush()
+    await join_writer.flush()
     rows = await queue.pod.db.fetch("SELECT numbers, accounts FROM queue_joins")
     assert [(row["numbers"], row["accounts"]) for row in rows] == [([1], person.bytes)]
 
 
 async def test_a_process_that_stops_in_the_middle_of_a_writing_waits_for_it(queue: Queue) -> None:
-    journal, db = queue.pod.journal, queue.pod.db
+    join_writer, db = queue.pod.join_writer, queue.pod.db
     person = await queue.join()
-    writer = asyncio.create_task(journal.run())
+    writer = asyncio.create_task(join_writer.run())
 
     async def drain() -> None:
-        await journal.flush()
+        await join_writer.flush()
         writer.cancel()
 
     async def is_stuck() -> bool:
@@ -185,15 +187,15 @@ async def test_a_process_that_stops_in_the_middle_of_a_writing_waits_for_it(queu
 async def test_older_data_gives_no_number_twice(queue: Queue, is_guarded: bool) -> None:
     """The control: without the server's identity, numbers that were given out are given again."""
     first = await queue.join()
-    await queue.beat()
+    await queue.tick()
     snapshot = await _snapshot(queue)
     second = await queue.join()
-    await queue.beat()
+    await queue.tick()
     await _restore(queue, snapshot, "another" if is_guarded else None)
     if is_guarded:
         with pytest.raises(Unavailable):
             await queue.join()
-        await queue.beat()
+        await queue.tick()
     third = await queue.join()
     numbers = [(await queue.ask(person)).number for person in (first, second, third)]
     assert (len(set(numbers)) == 3) is is_guarded
@@ -204,16 +206,16 @@ async def test_a_rebuilding_that_was_cut_short_begins_no_epoch_again(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue.join()
-    await queue.beat()
+    await queue.tick()
     await _empty(queue)
 
     async def broken(*_: Any) -> None:
         raise ValkeyAway("as if it had gone again")
 
-    monkeypatch.setattr(queue.pod.line, "rebuild", broken)
-    await queue.beat(3)
+    monkeypatch.setattr(queue.pod.queue_state, "rebuild", broken)
+    await queue.tick(3)
     monkeypatch.undo()
-    await queue.beat()
+    await queue.tick()
     assert queue.known.epoch == 2
     await queue.join()
 
@@ -223,21 +225,21 @@ async def test_a_leader_that_was_replaced_can_do_nothing(queue: Queue, make_pod:
     await queue.pod.lease.release()
     other = await make_pod()
     await other.refresh(queue.schedule_id)
-    assert await other.leader.beat()
-    orders = Orders(
+    assert await other.leader.tick()
+    command = TickCommand(
         token=token, now_ms=int(queue.clock() * 1000), is_open=True, allowed=10,
         numbers_to=queue.known.numbers_to, recorded=0, rate_per_s=None, is_sold_out=False,
     )  # fmt: skip
-    with pytest.raises(LineFenced):
-        await queue.pod.line.beat(queue.known, orders)
-    with pytest.raises(LineFenced):
-        await queue.pod.line.rebuild(queue.known, token, 0, [], [])
+    with pytest.raises(LeaderFenced):
+        await queue.pod.queue_state.tick(queue.known, command)
+    with pytest.raises(LeaderFenced):
+        await queue.pod.queue_state.rebuild(queue.known, token, 0, [], [])
     assert await queue.pod.store.checkpoint(queue.schedule_id, token, 0, 0, 10**6) is None
     assert not await queue.pod.store.begin_epoch(queue.schedule_id, token, 10)
     # The control: the later one's token is good for all of it.
     later = await other.lease.keep() or 0
     assert later > token
-    await other.line.beat(queue.known, orders._replace(token=later))
+    await other.queue_state.tick(queue.known, command._replace(token=later))
     assert await other.store.checkpoint(queue.schedule_id, later, 0, 0, 10) is not None
 
 
@@ -245,38 +247,38 @@ async def test_another_leader_takes_over_where_the_first_one_died(
     queue: Queue, make_pod: MakePod
 ) -> None:
     person = await queue.join()
-    await queue.pod.leader.beat()
+    await queue.pod.leader.tick()
     other = await make_pod()
     await other.refresh(queue.schedule_id)
-    assert not await other.leader.beat()
+    assert not await other.leader.tick()
     until = asyncio.get_running_loop().time() + 10
-    while not await other.leader.beat():
+    while not await other.leader.tick():
         assert asyncio.get_running_loop().time() < until
         await asyncio.sleep(0.05)
     queue.clock.pass_(1)
-    await other.leader.beat()
+    await other.leader.tick()
     await other.refresh(queue.schedule_id)
-    assert (await queue.ask(person, other)).state is State.ADMITTED
+    assert (await queue.ask(person, other)).state is PositionState.ADMITTED
 
 
 async def test_a_lost_answer_of_a_beat_lets_nobody_go_twice(queue: Queue) -> None:
     """Who is out is let go of by count since the line was made, however often a beat is repeated."""
     await queue.set(inside_max=2)
     people = [await queue.join() for _ in range(6)]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     for person in people[:2]:
         await queue.ask(person)
     await queue.leave(people[0])
-    await queue.beat()
+    await queue.tick()
     token = await queue.pod.lease.keep() or 0
-    orders = Orders(
+    command = TickCommand(
         token=token, now_ms=int(queue.clock() * 1000), is_open=False, allowed=0,
         numbers_to=queue.known.numbers_to, recorded=1, rate_per_s=None, is_sold_out=False,
     )  # fmt: skip
-    await queue.pod.line.beat(queue.known, orders)
+    await queue.pod.queue_state.tick(queue.known, command)
     await queue.leave(people[1])
-    beats = [await queue.pod.line.beat(queue.known, orders) for _ in range(3)]
-    assert [len(beat.out) for beat in beats] == [1, 1, 1]
+    ticks = [await queue.pod.queue_state.tick(queue.known, command) for _ in range(3)]
+    assert [len(tick.out) for tick in ticks] == [1, 1, 1]
 
 
 async def test_an_outage_is_logged_once_and_not_with_each_beat(
@@ -285,11 +287,11 @@ async def test_an_outage_is_logged_once_and_not_with_each_beat(
     async def away(*_: Any) -> None:
         raise ValkeyAway
 
-    monkeypatch.setattr(queue.pod.line, "beat", away)
+    monkeypatch.setattr(queue.pod.queue_state, "tick", away)
     with structlog.testing.capture_logs() as logs:
-        await queue.beat(10)
+        await queue.tick(10)
         said = [entry for entry in logs if entry["event"] == "waiting_room_tick_failed"]
         assert len(said) == 1
         assert said[0]["error"] == "ValkeyAway()"
-        await queue.beat(1, seconds=6)
+        await queue.tick(1, seconds=6)
     assert len([entry for entry in logs if entry["event"] == "waiting_room_tick_failed"]) == 2

@@ -10,8 +10,8 @@ from boxoffice.errors import QueueClosed, ScheduleNotFound
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.engine.queue_state import Claim
-from boxoffice.waiting_room.rules import Mode, Notice, State
+from boxoffice.waiting_room.engine.queue_state import TicketHolder
+from boxoffice.waiting_room.rules import Mode, Notice, PositionState
 from tests.integration.waiting_room.conftest import MakePod, Queue
 from tests.support.hall import open_hall
 
@@ -28,29 +28,33 @@ async def test_who_was_called_does_not_come_in_once_the_sale_is_closed(
     """Whatever this process, the line or a late leader still believe: the record refuses."""
     inside, called, waits = [await queue.join() for _ in range(3)]
     await queue.set(inside_max=2)
-    await queue.beat(seconds=1)
-    assert (await queue.ask(inside)).state is State.ADMITTED
+    await queue.tick(seconds=1)
+    assert (await queue.ask(inside)).state is PositionState.ADMITTED
     await change(db, queue.schedule_id, "status = 'CLOSED'")
     assert queue.known.is_sale_closed is False
-    assert (await queue.ask(called)).state is State.WAITING
+    assert (await queue.ask(called)).state is PositionState.WAITING
     rows = await db.fetch("SELECT number FROM queue_admissions ORDER BY number")
     assert [row["number"] for row in rows] == [1]
 
-    await queue.beat(3, seconds=1)
+    await queue.tick(3, seconds=1)
     for person in (called, waits):
         said = await queue.ask(person)
-        assert (said.state, said.notice, said.eta_s) == (State.WAITING, Notice.SALE_ENDED, None)
+        assert (said.state, said.notice, said.eta_s) == (
+            PositionState.WAITING,
+            Notice.SALE_ENDED,
+            None,
+        )
         assert said.poll_after_s == 20, "nobody has to hurry"
     assert queue.pod.rooms.counters(queue.schedule_id).called == 2
     # Who is inside stays there: it may be opened again.
-    assert (await queue.ask(inside)).state is State.ADMITTED
+    assert (await queue.ask(inside)).state is PositionState.ADMITTED
     with pytest.raises(QueueClosed):
         await queue.join()
 
     await change(db, queue.schedule_id, "status = 'OPEN'")
     assert await queue.join(waits) == waits, "read before anybody hears a no"
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(called)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(called)).state is PositionState.ADMITTED
 
 
 @pytest.mark.parametrize(
@@ -63,9 +67,9 @@ async def test_a_sale_ends_by_its_time(queue: Queue, db: Database, assignment: s
     await queue.pod.refresh(queue.schedule_id)
     assert (await queue.ask(person)).notice is None
     queue.clock.pass_(10)
-    await queue.beat(3, seconds=1)
+    await queue.tick(3, seconds=1)
     said = await queue.ask(person)
-    assert (said.state, said.notice) == (State.WAITING, Notice.SALE_ENDED)
+    assert (said.state, said.notice) == (PositionState.WAITING, Notice.SALE_ENDED)
     assert queue.pod.rooms.counters(queue.schedule_id).called == 0
     with pytest.raises(QueueClosed):
         await queue.join()
@@ -83,14 +87,14 @@ async def test_the_record_lets_nobody_in_after_the_end(
     queue: Queue, db: Database, assignment: str
 ) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
-    claim = Claim(person, ticket.number, ticket.number, ticket.epoch)
-    said = await queue.pod.line.enter(queue.known, int(queue.clock() * 1000), [claim])
-    insider = said.entries[0].insider
-    assert insider is not None
+    holder = TicketHolder(person, ticket.number, ticket.number, ticket.epoch)
+    said = await queue.pod.queue_state.enter(queue.known, int(queue.clock() * 1000), [holder])
+    admission = said.entries[0].admission
+    assert admission is not None
     await open_hall(db)  # whose sale goes on
-    late: Any = (queue.schedule_id, said.epoch, said.called, said.now_ms, [insider])
+    late: Any = (queue.schedule_id, said.epoch, said.called, said.now_ms, [admission])
     await change(db, queue.schedule_id, assignment)
     assert await queue.pod.store.admit(*late) is None
     await change(
@@ -119,19 +123,19 @@ async def test_a_closing_waits_for_who_is_just_coming_in(queue: Queue, db: Datab
 
 async def test_of_a_draft_nobody_can_join_or_see_the_draw(queue: Queue, db: Database) -> None:
     await change(db, queue.schedule_id, "status = 'DRAFT'")
-    await queue.pod.rooms.read_rooms()
+    await queue.pod.rooms.refresh()
     with pytest.raises(ScheduleNotFound):
         await queue.join()
     with pytest.raises(ScheduleNotFound):
         await queue.pod.room.room(queue.schedule_id)
     await queue.set(mode=Mode.LOBBY, opens_at=queue.clock() + 1)
-    await queue.beat(3, seconds=1)
+    await queue.tick(3, seconds=1)
     assert [queue.known.lobby_size] == [None], "there is nobody to draw among"
     await change(db, queue.schedule_id, "status = 'OPEN'")
     person = await queue.join()
-    await queue.beat(2, seconds=1)
+    await queue.tick(2, seconds=1)
     assert queue.known.lobby_size is not None
-    assert (await queue.ask(person)).state is State.ADMITTED
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
 async def test_a_draft_concert_s_room_is_none(queue: Queue, db: Database) -> None:
@@ -139,7 +143,7 @@ async def test_a_draft_concert_s_room_is_none(queue: Queue, db: Database) -> Non
         "UPDATE concerts SET status = 'DRAFT', published_at = NULL WHERE concert_id = $1",
         queue.schedule_id,
     )
-    await queue.pod.rooms.read_rooms()
+    await queue.pod.rooms.refresh()
     with pytest.raises(ScheduleNotFound):
         await queue.join()
 
@@ -150,7 +154,7 @@ async def test_a_process_that_knows_an_older_line_keeps_a_newer_ticket(
     other = await make_pod()
     await other.refresh(queue.schedule_id)
     await queue.pod.valkey.command("DEL", f"boxoffice:queue:{{{queue.schedule_id}}}:room")
-    await queue.beat(3, seconds=1)
+    await queue.tick(3, seconds=1)
     person = await queue.join()
     ticket = queue.tickets[person]
     assert queue.pod.tickets.read_ticket(ticket, queue.schedule_id).epoch == 2
@@ -171,8 +175,8 @@ async def test_who_follows_hears_of_it_while_valkey_is_away(
     async def away(_: UUID) -> None:
         raise ValkeyAway
 
-    monkeypatch.setattr(queue.pod.line, "counters", away)
-    queue.pod.rooms.on_news = hear
+    monkeypatch.setattr(queue.pod.queue_state, "counters", away)
+    queue.pod.rooms.on_change = hear
     await change(db, queue.schedule_id, "status = 'CLOSED'")
-    await queue.pod.rooms.read_rooms()
+    await queue.pod.rooms.refresh()
     assert told == [(queue.schedule_id, Notice.SALE_ENDED)]

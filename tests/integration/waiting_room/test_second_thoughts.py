@@ -12,8 +12,8 @@ import pytest
 from boxoffice.errors import Overloaded, QueueRoomLimit, QueueTicketExpired
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.queue_state import Claim, Places, keys_of
-from boxoffice.waiting_room.rules import Mode, RoomChange, State
+from boxoffice.waiting_room.engine.queue_state import IssuedNumbers, TicketHolder, keys_of
+from boxoffice.waiting_room.rules import Mode, PositionState, WaitingRoomChange
 from tests.integration.waiting_room.conftest import MakePod, Queue, build_pod, close_pod
 from tests.support.hall import open_hall
 
@@ -28,39 +28,39 @@ async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
 ) -> None:
     await queue.set(inside_max=2)
     early = [await queue.join() for _ in range(2)]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     await queue.set(inside_max=5)
     late = [await queue.join() for _ in range(3)]
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
 
     said = [await queue.ask(person) for person in [*late, *early]]
-    assert [one.state for one in said] == [State.ADMITTED] * 5
+    assert [one.state for one in said] == [PositionState.ADMITTED] * 5
 
 
 async def test_a_leader_that_was_away_puts_everybody_on_record_who_is_out(
     queue: Queue, make_pod: MakePod
 ) -> None:
     first = await queue.join()
-    await queue.beat(seconds=1)
-    assert (await queue.ask(first)).state is State.ADMITTED
+    await queue.tick(seconds=1)
+    assert (await queue.ask(first)).state is PositionState.ADMITTED
     await queue.leave(first)
-    await queue.beat()
+    await queue.tick()
 
     other = await make_pod()
     await queue.pod.lease.release()
     await other.refresh(queue.schedule_id)
     await lose(queue)
-    await other.beat(queue.schedule_id, 3)
+    await other.tick(queue.schedule_id, 3)
     await queue.pod.refresh(queue.schedule_id)
     second = await queue.join()
     queue.clock.pass_(1)
-    await other.beat(queue.schedule_id)
+    await other.tick(queue.schedule_id)
     await queue.pod.refresh(queue.schedule_id)
-    assert (await queue.ask(second)).state is State.ADMITTED
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
     await queue.leave(second)
 
     await other.lease.release()
-    await queue.beat(2)
+    await queue.tick(2)
     open_ones = await queue.pod.db.fetch(
         "SELECT number FROM queue_admissions WHERE ended_at IS NULL"
     )
@@ -77,36 +77,36 @@ async def test_what_a_replaced_leader_still_makes_of_an_empty_server_gives_no_nu
     await paused.lease.release()
     await other.refresh(queue.schedule_id)
     await lose(queue)
-    await other.beat(queue.schedule_id, 3)
+    await other.tick(queue.schedule_id, 3)
     given = [await queue.join(pod=other) for _ in range(3)]
     numbers = {(await queue.ask(one, other)).number for one in given}
-    await other.beat(queue.schedule_id)
+    await other.tick(queue.schedule_id)
 
     await lose(queue)
     # As far as it had come when it was stopped: the line of an epoch that is over.
     stale = msgspec.structs.replace(begun, joined=begun.numbers_to - 1)
-    await paused.line.rebuild(stale, token, int(queue.clock() * 1000), [], [])
-    await other.beat(queue.schedule_id, 3)
+    await paused.queue_state.rebuild(stale, token, int(queue.clock() * 1000), [], [])
+    await other.tick(queue.schedule_id, 3)
     newcomers = [await queue.join(pod=other) for _ in range(5)]
     assert numbers.isdisjoint([(await queue.ask(one, other)).number for one in newcomers])
 
 
 async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue) -> None:
     person = await queue.join()
-    await queue.beat(seconds=1)
+    await queue.tick(seconds=1)
     ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
-    claim = Claim(person, ticket.number, ticket.number, ticket.epoch)
-    said = await queue.pod.line.enter(queue.known, int(queue.clock() * 1000), [claim])
-    insider = said.entries[0].insider
-    assert insider is not None
+    holder = TicketHolder(person, ticket.number, ticket.number, ticket.epoch)
+    said = await queue.pod.queue_state.enter(queue.known, int(queue.clock() * 1000), [holder])
+    admission = said.entries[0].admission
+    assert admission is not None
     await lose(queue)
-    await queue.beat(3, seconds=1)
+    await queue.tick(3, seconds=1)
 
     # The process that let them in was stopped until now.
-    late = queue.schedule_id, said.epoch, said.called, said.now_ms, [insider]
+    late = queue.schedule_id, said.epoch, said.called, said.now_ms, [admission]
     assert await queue.pod.store.admit(*late) is None
-    assert await queue.pod.store.insiders(queue.schedule_id, said.now_ms) == []
-    assert (await queue.ask(person)).state is State.ADMITTED
+    assert await queue.pod.store.admissions(queue.schedule_id, said.now_ms) == []
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
 async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_record_who_left(
@@ -114,11 +114,11 @@ async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_reco
 ) -> None:
     person = await queue.join()
     old_ticket = queue.tickets[person]
-    await queue.beat(seconds=1)
-    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.tick(seconds=1)
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
     await lose(queue)
-    await queue.beat(3, seconds=1)
-    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.tick(3, seconds=1)
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
     queue.clock.pass_(1)
     await queue.leave(person)
 
@@ -136,10 +136,12 @@ async def test_no_room_is_opened_that_processes_would_not_know_of(
     try:
         with pytest.raises(Overloaded):
             await pod.room.configure(
-                other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO)
+                other.schedule_id, other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
             )
         await queue.set(mode=Mode.OFF)
-        await pod.room.configure(other.schedule_id, other.schedule_id, RoomChange(mode=Mode.FIFO))
+        await pod.room.configure(
+            other.schedule_id, other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
+        )
         assert pod.rooms.get(other.schedule_id) is not None
     finally:
         await close_pod(pod)
@@ -156,7 +158,7 @@ async def test_an_organizer_leaves_rooms_for_the_others(
         queue.organizer_id,
         mine.schedule_id,
     )
-    change = RoomChange(mode=Mode.FIFO)
+    change = WaitingRoomChange(mode=Mode.FIFO)
     try:
         with pytest.raises(QueueRoomLimit):
             await pod.room.configure(queue.organizer_id, mine.schedule_id, change)
@@ -184,7 +186,7 @@ async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
             " sale_closes_at = NULL WHERE schedule_id = $1",
             queue.schedule_id,
         )
-    await queue.pod.rooms.read_rooms()
+    await queue.pod.rooms.refresh()
     assert queue.pod.rooms.get(queue.schedule_id) is None
 
 
@@ -193,20 +195,20 @@ async def test_who_stands_in_line_again_keeps_that_place_when_the_line_is_lost(
 ) -> None:
     await queue.set(inside_max=1)
     person = await queue.join()
-    await queue.beat(seconds=1)
-    assert (await queue.ask(person)).state is State.ADMITTED
+    await queue.tick(seconds=1)
+    assert (await queue.ask(person)).state is PositionState.ADMITTED
     await queue.leave(person)
     other = await queue.join()
-    await queue.beat(2, seconds=1)
-    assert (await queue.ask(other)).state is State.ADMITTED
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(other)).state is PositionState.ADMITTED
     await queue.join(person)
     number = (await queue.ask(person)).number
-    await queue.pod.journal.flush()
+    await queue.pod.join_writer.flush()
 
     await lose(queue)
-    await queue.beat(2)
+    await queue.tick(2)
     again = await queue.ask(person)
-    assert (again.state, again.number) == (State.WAITING, number)
+    assert (again.state, again.number) == (PositionState.WAITING, number)
     assert (await queue.ask(person)).number == number
 
 
@@ -215,24 +217,24 @@ async def test_a_long_rebuilding_is_not_taken_over(
 ) -> None:
     other = await make_pod()
     await other.refresh(queue.schedule_id)
-    joins = queue.pod.store.joins
+    joins = queue.pod.store.issued_numbers
     begun = asyncio.Event()
 
-    async def slow_joins(schedule_id: UUID) -> AsyncIterator[Places]:
+    async def slow_joins(schedule_id: UUID) -> AsyncIterator[IssuedNumbers]:
         begun.set()
         await asyncio.sleep(1.5 * settings.waiting_room.queue_lease_ms / 1000)
         async for places in joins(schedule_id):
             yield places
 
-    monkeypatch.setattr(queue.pod.store, "joins", slow_joins)
+    monkeypatch.setattr(queue.pod.store, "issued_numbers", slow_joins)
     await lose(queue)
-    beat = asyncio.create_task(queue.pod.leader.beat())
+    tick = asyncio.create_task(queue.pod.leader.tick())
     await begun.wait()
     led = []
-    while not beat.done():
-        led.append(await other.leader.beat())
+    while not tick.done():
+        led.append(await other.leader.tick())
         await asyncio.sleep(0.05)
     assert led
     assert not any(led)
-    await queue.beat()
+    await queue.tick()
     assert queue.known.epoch == 2

@@ -10,14 +10,14 @@ from boxoffice.errors import Invalid, QueueDrawn
 from boxoffice.platform.ids import new_id
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.rules import (
-    Allowance,
-    Counters,
     Gap,
     Mode,
     Notice,
-    Pace,
-    Room,
-    RoomChange,
+    QueueCounters,
+    RateMeter,
+    TokenBucket,
+    WaitingRoomChange,
+    WaitingRoomState,
     changed,
     eta_s,
     notice,
@@ -26,31 +26,31 @@ from boxoffice.waiting_room.rules import (
 )
 
 NOW = 1_800_000_000.0
-ROOM = Room(
+ROOM = WaitingRoomState(
     schedule_id=new_id(), mode=Mode.FIFO, is_paused=False, is_closed=False, rate_per_s=10.0,
     inside_max=100, inside_s=600, grace_s=60, opens_at=NOW - 1, seed=b"s" * 32, lobby_size=None,
     epoch=1, numbers_to=10_000, joined=0, called=0,
 )  # fmt: skip
 
 
-def _room(**changes: object) -> Room:
+def _room(**changes: object) -> WaitingRoomState:
     return msgspec.structs.replace(ROOM, **changes)
 
 
 def test_a_position_is_a_subtraction() -> None:
-    assert position(ROOM, Counters(called=40), 41) == 1
-    assert position(ROOM, Counters(called=40), 140) == 100
-    assert position(ROOM, Counters(called=40), 40) == 0
+    assert position(ROOM, QueueCounters(called=40), 41) == 1
+    assert position(ROOM, QueueCounters(called=40), 140) == 100
+    assert position(ROOM, QueueCounters(called=40), 40) == 0
 
 
 def test_numbers_that_nobody_has_count_for_nobody() -> None:
     room = _room(gaps=(Gap(100, 20_100),))
-    assert position(room, Counters(called=40), 20_101) == 61
-    assert position(room, Counters(called=15_000), 20_101) == 1
-    assert position(room, Counters(called=20_100), 20_101) == 1
-    assert position(room, Counters(called=40), 90) == 50
+    assert position(room, QueueCounters(called=40), 20_101) == 61
+    assert position(room, QueueCounters(called=15_000), 20_101) == 1
+    assert position(room, QueueCounters(called=20_100), 20_101) == 1
+    assert position(room, QueueCounters(called=40), 90) == 50
     in_lobby = _room(mode=Mode.LOBBY, lobby_size=2_000, gaps=(Gap(1_000, 2_000),))
-    assert position(in_lobby, Counters(called=0), 1_000) == 500
+    assert position(in_lobby, QueueCounters(called=0), 1_000) == 500
 
 
 def test_a_position_never_grows_as_the_line_moves() -> None:
@@ -64,28 +64,28 @@ def test_a_position_never_grows_as_the_line_moves() -> None:
             gaps=(Gap(cuts[0], cuts[1]), Gap(cuts[2], cuts[3])),
         )
         place = rng.randrange(1, 600)
-        seen = [position(room, Counters(called=called), place) for called in range(place + 1)]
+        seen = [position(room, QueueCounters(called=called), place) for called in range(place + 1)]
         assert all(after <= before for before, after in pairwise(seen))
         assert seen[-1] == 0
         assert all(one >= 1 for one in seen[:-1])
 
 
 def test_an_estimate_follows_the_measured_rate_and_the_opening() -> None:
-    assert eta_s(ROOM, Counters(), 100, None, NOW) == 10
-    assert eta_s(ROOM, Counters(rate_per_s=2.0, inside=100), 100, None, NOW) == 50
-    assert eta_s(ROOM, Counters(rate_per_s=0.0, inside=100), 100, None, NOW) is None
+    assert eta_s(ROOM, QueueCounters(), 100, None, NOW) == 10
+    assert eta_s(ROOM, QueueCounters(rate_per_s=2.0, inside=100), 100, None, NOW) == 50
+    assert eta_s(ROOM, QueueCounters(rate_per_s=0.0, inside=100), 100, None, NOW) is None
     later = _room(opens_at=NOW + 30)
-    assert eta_s(later, Counters(), 100, Notice.NOT_OPEN, NOW) == 40
-    for why in (Notice.PAUSED, Notice.CLOSED, Notice.SOLD_OUT):
-        assert eta_s(ROOM, Counters(), 100, why, NOW) is None
-    assert eta_s(_room(rate_per_s=0.01), Counters(), 10**9, None, NOW) == 86_400
+    assert eta_s(later, QueueCounters(), 100, Notice.NOT_OPEN, NOW) == 40
+    for reason in (Notice.PAUSED, Notice.CLOSED, Notice.SOLD_OUT):
+        assert eta_s(ROOM, QueueCounters(), 100, reason, NOW) is None
+    assert eta_s(_room(rate_per_s=0.01), QueueCounters(), 10**9, None, NOW) == 86_400
 
 
 def test_who_comes_alone_to_an_empty_room_asks_again_at_once() -> None:
-    quiet = Counters(called=40, inside=0, rate_per_s=0.0)
+    quiet = QueueCounters(called=40, inside=0, rate_per_s=0.0)
     assert eta_s(ROOM, quiet, 1, None, NOW) == 0
     assert poll_after_s(eta_s(ROOM, quiet, 1, None, NOW), 60) == 1
-    almost_full = Counters(called=40, inside=99, rate_per_s=0.5)
+    almost_full = QueueCounters(called=40, inside=99, rate_per_s=0.5)
     assert eta_s(ROOM, almost_full, 1, None, NOW) == 0
     assert eta_s(ROOM, almost_full, 2, None, NOW) == 4
 
@@ -99,58 +99,58 @@ def test_who_is_far_away_asks_seldom_and_always_in_time_for_a_call() -> None:
 
 
 def test_the_most_final_reason_is_told() -> None:
-    assert notice(ROOM, Counters(), NOW) is None
-    assert notice(_room(opens_at=NOW + 1), Counters(), NOW) is Notice.NOT_OPEN
-    assert notice(_room(mode=Mode.LOBBY), Counters(), NOW) is Notice.NOT_OPEN
-    assert notice(_room(is_paused=True, opens_at=NOW + 1), Counters(), NOW) is Notice.PAUSED
-    assert notice(_room(is_paused=True), Counters(is_sold_out=True), NOW) is Notice.SOLD_OUT
-    assert notice(_room(is_closed=True), Counters(is_sold_out=True), NOW) is Notice.CLOSED
+    assert notice(ROOM, QueueCounters(), NOW) is None
+    assert notice(_room(opens_at=NOW + 1), QueueCounters(), NOW) is Notice.NOT_OPEN
+    assert notice(_room(mode=Mode.LOBBY), QueueCounters(), NOW) is Notice.NOT_OPEN
+    assert notice(_room(is_paused=True, opens_at=NOW + 1), QueueCounters(), NOW) is Notice.PAUSED
+    assert notice(_room(is_paused=True), QueueCounters(is_sold_out=True), NOW) is Notice.SOLD_OUT
+    assert notice(_room(is_closed=True), QueueCounters(is_sold_out=True), NOW) is Notice.CLOSED
 
 
 def test_a_lobby_is_for_those_before_whom_nobody_was_let_in() -> None:
-    assert changed(ROOM, RoomChange(mode=Mode.LOBBY)).is_lobby
+    assert changed(ROOM, WaitingRoomChange(mode=Mode.LOBBY)).is_lobby
     with pytest.raises(QueueDrawn):
-        changed(_room(called=1), RoomChange(mode=Mode.LOBBY))
+        changed(_room(called=1), WaitingRoomChange(mode=Mode.LOBBY))
     # Who was drawn stays drawn, whatever the room is called afterwards.
     drawn = _room(mode=Mode.LOBBY, lobby_size=7, called=3)
-    assert changed(drawn, RoomChange(mode=Mode.FIFO)).drawn == 7
-    assert changed(drawn, RoomChange(paused=True)).is_paused
+    assert changed(drawn, WaitingRoomChange(mode=Mode.FIFO)).drawn == 7
+    assert changed(drawn, WaitingRoomChange(paused=True)).is_paused
 
 
 def test_what_is_not_given_stays() -> None:
-    assert changed(ROOM, RoomChange()) == ROOM
-    assert changed(ROOM, RoomChange(rate_per_s=3.0)).rate_per_s == 3.0
+    assert changed(ROOM, WaitingRoomChange()) == ROOM
+    assert changed(ROOM, WaitingRoomChange(rate_per_s=3.0)).rate_per_s == 3.0
     with pytest.raises(Invalid):
-        changed(ROOM, RoomChange(grace_s=700))
+        changed(ROOM, WaitingRoomChange(grace_s=700))
     with pytest.raises(Invalid):
-        changed(ROOM, RoomChange(opens_at=1e12))
+        changed(ROOM, WaitingRoomChange(opens_at=1e12))
 
 
 def test_an_allowance_gives_the_rate_and_no_more() -> None:
-    allowance = Allowance()
+    token_bucket = TokenBucket()
     given = 0
     for tick in range(101):
-        may = allowance.may(NOW + tick * 0.1, 3.0)
-        allowance.used(may)
+        may = token_bucket.may(NOW + tick * 0.1, 3.0)
+        token_bucket.used(may)
         given += may
     assert given == 31
     # A long silence does not add up.
-    assert allowance.may(NOW + 10_000, 3.0) == 3
+    assert token_bucket.may(NOW + 10_000, 3.0) == 3
     # A clock that goes back gives nothing.
-    allowance.used(3)
-    assert allowance.may(NOW, 3.0) == 0
+    token_bucket.used(3)
+    assert token_bucket.may(NOW, 3.0) == 0
 
 
 def test_the_pace_is_that_of_the_last_half_minute() -> None:
-    pace = Pace()
-    assert pace.per_s(NOW, 0) is None
+    rate_meter = RateMeter()
+    assert rate_meter.per_s(NOW, 0) is None
     for second in range(100):
-        pace.note(NOW + second, second * 5 if second < 50 else 250)
-    assert pace.per_s(NOW + 99, 250) == 0
+        rate_meter.note(NOW + second, second * 5 if second < 50 else 250)
+    assert rate_meter.per_s(NOW + 99, 250) == 0
     assert rules.RATE_WINDOW_S == 30
 
 
 def test_places_that_follow_each_other_are_one_stretch() -> None:
-    assert rules.stretches([], 10) == []
-    assert rules.stretches([7, 8, 9, 20, 22, 23], 10) == ["7-9", "20-20", "22-23"]
-    assert rules.stretches(range(1, 8), 3) == ["1-3", "4-6", "7-7"]
+    assert rules.ranges([], 10) == []
+    assert rules.ranges([7, 8, 9, 20, 22, 23], 10) == ["7-9", "20-20", "22-23"]
+    assert rules.ranges(range(1, 8), 3) == ["1-3", "4-6", "7-7"]

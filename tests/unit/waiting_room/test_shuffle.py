@@ -49,7 +49,7 @@ def test_the_hash_commits_to_the_seed() -> None:
     assert commitment(_seed(1)) != commitment(_seed(2))
 
 
-def _orders(draw: Callable[[bytes, int, int], int]) -> list[int]:
+def _command(draw: Callable[[bytes, int, int], int]) -> list[int]:
     """Count the orders of four people over many seeds."""
     found = Counter(
         tuple(draw(_seed(number), 4, person) for person in range(1, 5)) for number in range(12_000)
@@ -58,7 +58,7 @@ def _orders(draw: Callable[[bytes, int, int], int]) -> list[int]:
 
 
 def test_every_order_of_a_small_lobby_is_equally_likely() -> None:
-    assert _p_value(_orders(place_of), 12_000 / 24) > 0.001
+    assert _p_value(_command(place_of), 12_000 / 24) > 0.001
 
 
 def _places(draw: Callable[[bytes, int, int], int], size: int, person: int) -> list[int]:
@@ -94,7 +94,7 @@ def test_an_unfair_draw_is_rejected() -> None:
         place = place_of(seed, size, number)
         return min(place, place_of(seed[::-1], size, number)) if seed[0] < 64 else place
 
-    assert _p_value(_orders(rotated), 12_000 / 24) < 0.001
+    assert _p_value(_command(rotated), 12_000 / 24) < 0.001
     assert _p_value(_places(lucky, 3_000, 1), 200) < 0.001
 
 

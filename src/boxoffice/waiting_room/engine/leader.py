@@ -22,14 +22,14 @@ from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules
 from boxoffice.waiting_room.engine.queue_state import (
     PART_MAX,
-    Beat,
-    Line,
-    LineFenced,
-    LineLost,
-    Orders,
+    LeaderFenced,
+    QueueState,
+    QueueStateLost,
+    TickCommand,
+    TickResult,
 )
-from boxoffice.waiting_room.registry import Rooms
-from boxoffice.waiting_room.rules import Allowance, Counters, Pace, Room
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.rules import QueueCounters, RateMeter, TokenBucket, WaitingRoomState
 from boxoffice.waiting_room.store import QueueStore
 
 ROLE = "queue"
@@ -37,12 +37,12 @@ ROLE = "queue"
 _AT_ONCE_MAX = 8
 _LOG_OUTAGE_EVERY = 25
 _LOG_AWAY_EVERY_S = 5.0
-_BEATS_AHEAD = 10
+_PREFETCH_TICKS = 10
 _FORGET_EVERY_S = 60.0
 
 
 @dataclass(eq=False)
-class _Lead:
+class _RoomProgress:
     """What a leader remembers of a room from one beat to the next."""
 
     numbers_to: int
@@ -50,18 +50,18 @@ class _Lead:
     called: int = -1
     recorded: int = 0
     # When every worker knows of how many who are out, and of how many they know by now.
-    settling: deque[tuple[float, int]] = field(default_factory=deque)
-    settled: int = 0
+    propagating: deque[tuple[float, int]] = field(default_factory=deque)
+    propagated: int = 0
     # A line that was made anew says nothing of who has left the one before.
     closed_until: float = -inf
     waiting: int = 0
     inside: int = 0
     is_begun: bool = False
     has_joined: bool = False
-    allowance: Allowance = field(default_factory=Allowance)
-    pace: Pace = field(default_factory=Pace)
+    token_bucket: TokenBucket = field(default_factory=TokenBucket)
+    rate_meter: RateMeter = field(default_factory=RateMeter)
     # Places that nobody may have, as the line is still to hear.
-    nobody: list[int] = field(default_factory=list)
+    vacant: list[int] = field(default_factory=list)
 
 
 class Leader:
@@ -76,24 +76,24 @@ class Leader:
         settings: WaitingRoomSettings,
         lease: Lease,
         store: QueueStore,
-        line: Line,
-        rooms: Rooms,
+        queue_state: QueueState,
+        rooms: WaitingRoomRegistry,
         now: Callable[[], float],
         seats_left: Callable[[UUID], Awaitable[int | None]],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._lease = lease
         self._store = store
-        self._line = line
+        self._queue_state = queue_state
         self._rooms = rooms
         self._now = now
         self._seats_left = seats_left
         self._clock = clock
         self._forget_at = -inf
         self._say_away_at = -inf
-        self._beat_s = settings.queue_tick_ms / 1000
-        self._ahead = settings.queue_number_prefetch
-        self._leads: dict[UUID, _Lead] = {}
+        self._tick_s = settings.queue_tick_ms / 1000
+        self._prefetch = settings.queue_number_prefetch
+        self._progress: dict[UUID, _RoomProgress] = {}
         self._token: int | None = None
         self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
 
@@ -102,18 +102,18 @@ class Leader:
         failures = 0
         try:
             while True:
-                await asyncio.sleep(self._beat_s)
+                await asyncio.sleep(self._tick_s)
                 try:
-                    await self.beat()
+                    await self.tick()
                 except Exception as error:  # the role outlives whatever one beat meets
-                    self._say(error, failures)
+                    self._log_failure(error, failures)
                     failures += 1
                 else:
                     failures = 0
         finally:
             await self.release()
 
-    async def beat(self) -> bool:
+    async def tick(self) -> bool:
         """Do one beat in every room; return whether this process leads.
 
         Raises what the database raises where the lease cannot be asked for.
@@ -123,184 +123,199 @@ class Leader:
         if token != self._token:
             # Another process may have led since: what is remembered of the rooms is not so any more.
             # guard: leader_what_is_remembered_ends_with_lease => pass
-            self._leads.clear()
+            self._progress.clear()
             self._token = token
         # guard: leader_nobody_leads_without_lease { => token = token or 0
         if token is None:
-            self._show()
+            self._set_gauges()
             return False
         # guard: }
-        for schedule_id in self._leads.keys() - {room.schedule_id for room in rooms}:
-            del self._leads[schedule_id]
+        for schedule_id in self._progress.keys() - {room.schedule_id for room in rooms}:
+            del self._progress[schedule_id]
         began_at = perf_counter()
-        # guard: leader_lease_is_kept_during_beat: self._keep_lease( => asyncio.sleep(0
+        # guard: leader_lease_is_kept_during_tick: self._keep_lease( => asyncio.sleep(0
         keeping = asyncio.create_task(self._keep_lease())
         try:
-            await asyncio.gather(*(self._beat_one(room, token) for room in rooms))
+            await asyncio.gather(*(self._tick_room(room, token) for room in rooms))
         finally:
             await cancel_and_wait([keeping])
         metrics.WAITING_ROOM_TICK_SECONDS.observe(perf_counter() - began_at)
-        self._show()
-        await self._forget_left()
+        self._set_gauges()
+        await self._purge_departures()
         return True
 
-    async def _forget_left(self) -> None:
+    async def _purge_departures(self) -> None:
         """Forget now and then who has left so long ago that nobody asks any more."""
         if self._clock() < self._forget_at:
             return
         self._forget_at = self._clock() + _FORGET_EVERY_S
         try:
-            await self._store.forget_left()
+            await self._store.purge_departures()
         except Unavailable as error:
             log.warning("waiting_room_departures_not_purged", error=str(error))
 
     async def _keep_lease(self) -> None:
         """Renew the lease during a beat: to make a long line anew takes longer than it lasts."""
         while True:
-            await asyncio.sleep(self._beat_s)
+            await asyncio.sleep(self._tick_s)
             try:
                 await self._lease.keep()
             except Exception as error:  # whoever has it now fences this beat
                 log.warning("waiting_room_lease_not_renewed", error=repr(error))
 
-    async def _beat_one(self, room: Room, token: int) -> None:
+    async def _tick_room(self, room: WaitingRoomState, token: int) -> None:
         """Beat in one room; what goes wrong there stays there."""
         async with self._turns:
             try:
-                await self._lead(room, token)
-            except LineFenced:
+                await self._run_room(room, token)
+            except LeaderFenced:
                 # guard: leader_whoever_was_replaced_asks_for_lease_anew => pass
                 self._lease.forget()
-            except (ValkeyAway, Unavailable, LineLost) as error:
+            except (ValkeyAway, Unavailable, QueueStateLost) as error:
                 # Also a line that is lost again while it is made anew: the next beat makes it.
-                self._say_away(room, error)
+                self._log_outage(room, error)
             except Exception as error:
                 log.error(
                     "waiting_room_tick_failed", schedule_id=str(room.schedule_id), exc_info=error
                 )
 
-    async def _lead(self, room: Room, token: int) -> None:
-        lead = self._leads.get(room.schedule_id)
-        if lead is None:
-            lead = self._leads[room.schedule_id] = _Lead(room.numbers_to)
-        # guard: leader_lobby_is_drawn_at_its_opening: and self._now() >= room.opens_at =>
+    async def _run_room(self, room: WaitingRoomState, token: int) -> None:
+        progress = self._progress.get(room.schedule_id)
+        if progress is None:
+            progress = self._progress[room.schedule_id] = _RoomProgress(room.numbers_to)
         # guard: leader_nobody_draws_drafts_lobby: room.is_public and =>
-        if room.is_lobby and room.is_public and lead.has_joined and self._now() >= room.opens_at:
-            room = await self._draw(room, lead, token)
-        orders = await self._orders(room, lead, token)
+        is_drawable = room.is_lobby and room.is_public and progress.has_joined
+        # guard: leader_lobby_is_drawn_at_its_opening: and self._now() >= room.opens_at =>
+        if is_drawable and self._now() >= room.opens_at:
+            room = await self._draw(room, progress, token)
+        command = await self._command(room, progress, token)
         try:
-            beat = await self._line.beat(room, orders)
-        except LineLost:
-            await self._rebuild(room, lead, token)
+            tick = await self._queue_state.tick(room, command)
+        except QueueStateLost:
+            await self._rebuild(room, progress, token)
             return
-        await self._follow_up(room, lead, token, beat)
+        await self._record_result(room, progress, token, tick)
 
-    async def _orders(self, room: Room, lead: _Lead, token: int) -> Orders:
+    async def _command(
+        self, room: WaitingRoomState, progress: _RoomProgress, token: int
+    ) -> TickCommand:
         now = self._now()
         is_sold_out = await self._seats_left(room.schedule_id) == 0
-        why = rules.notice(room, Counters(is_sold_out=is_sold_out), now)
-        if why is not None:
-            lead.pace = Pace()
-        part, lead.nobody = lead.nobody[:PART_MAX], lead.nobody[PART_MAX:]
-        return Orders(
+        reason = rules.notice(room, QueueCounters(is_sold_out=is_sold_out), now)
+        if reason is not None:
+            progress.rate_meter = RateMeter()
+        part, progress.vacant = progress.vacant[:PART_MAX], progress.vacant[PART_MAX:]
+        return TickCommand(
             token=token,
             now_ms=int(now * 1000),
-            # guard: leader_nobody_is_called_while_nobody_is_let_in: why is None and =>
+            # guard: leader_nobody_is_called_while_nobody_is_let_in: reason is None and =>
             # guard: leader_nobody_is_called_before_line_knows_where_nobody_stands: not part and =>
-            # guard: leader_rebuilt_line_fills_none_at_once: and self._clock() >= lead.closed_until =>
-            is_open=why is None and not part and self._clock() >= lead.closed_until,
-            allowed=lead.allowance.may(now, room.rate_per_s),
-            numbers_to=lead.numbers_to,
-            recorded=lead.recorded,
-            # guard: leader_place_is_filled_once_every_process_knows => settled=lead.recorded,
-            settled=self._settled(lead),
-            rate_per_s=lead.pace.per_s(now, lead.called),
+            # guard: leader_rebuilt_fills_none_at_once: and self._clock() >= progress.closed_until =>
+            is_open=reason is None and not part and self._clock() >= progress.closed_until,
+            allowed=progress.token_bucket.may(now, room.rate_per_s),
+            numbers_to=progress.numbers_to,
+            recorded=progress.recorded,
+            # guard: leader_place_is_filled_once_every_process_knows => propagated=progress.recorded,
+            propagated=self._propagated(progress),
+            rate_per_s=progress.rate_meter.per_s(now, progress.called),
             is_sold_out=is_sold_out,
-            nobody=part,
+            vacant=part,
         )
 
-    def _settled(self, lead: _Lead) -> int:
+    def _propagated(self, progress: _RoomProgress) -> int:
         """Return of how many who are out every worker knows by now: their places are free."""
-        while lead.settling and lead.settling[0][0] <= self._clock():
-            lead.settled = lead.settling.popleft()[1]
-        return lead.settled
+        while progress.propagating and progress.propagating[0][0] <= self._clock():
+            progress.propagated = progress.propagating.popleft()[1]
+        return progress.propagated
 
-    async def _follow_up(self, room: Room, lead: _Lead, token: int, beat: Beat) -> None:
-        lead.is_begun = False
-        lead.has_joined = True
-        lead.allowance.used(beat.called_now)
-        lead.pace.note(self._now(), beat.called)
-        lead.waiting, lead.inside = beat.joined - beat.called, beat.inside
-        if beat.out:
+    async def _record_result(
+        self, room: WaitingRoomState, progress: _RoomProgress, token: int, tick: TickResult
+    ) -> None:
+        progress.is_begun = False
+        progress.has_joined = True
+        progress.token_bucket.used(tick.called_now)
+        progress.rate_meter.note(self._now(), tick.called)
+        progress.waiting, progress.inside = tick.joined - tick.called, tick.inside
+        if tick.out:
             # guard: leader_who_is_out_is_put_on_record
-            await self._store.end(room.schedule_id, beat.out)
-            for one in beat.out:
-                metrics.WAITING_ROOM_EXITS.labels(one.why).inc()
-            lead.recorded = max(lead.recorded, beat.let_go) + len(beat.out)
-            lead.settling.append((self._clock() + rules.KNOWN_FOR_S, lead.recorded))
+            await self._store.record_exits(room.schedule_id, tick.out)
+            for one in tick.out:
+                metrics.WAITING_ROOM_EXITS.labels(one.reason).inc()
+            progress.recorded = max(progress.recorded, tick.let_go) + len(tick.out)
+            progress.propagating.append(
+                (self._clock() + rules.DEPARTURES_FRESH_FOR_S, progress.recorded)
+            )
         # Few, because so many at most count for nobody when the line is lost; more while many come.
-        came = beat.joined - lead.joined if lead.joined >= 0 else 0
-        ahead = max(self._ahead, _BEATS_AHEAD * came)
-        numbers_to = lead.numbers_to
-        if numbers_to - beat.joined < ahead / 2:
-            numbers_to = beat.joined + ahead
-        seen = (beat.joined, beat.called, numbers_to)
-        if seen != (lead.joined, lead.called, lead.numbers_to):
+        came = tick.joined - progress.joined if progress.joined >= 0 else 0
+        ahead = max(self._prefetch, _PREFETCH_TICKS * came)
+        numbers_to = progress.numbers_to
+        if numbers_to - tick.joined < ahead / 2:
+            numbers_to = tick.joined + ahead
+        seen = (tick.joined, tick.called, numbers_to)
+        if seen != (progress.joined, progress.called, progress.numbers_to):
             held = await self._store.checkpoint(room.schedule_id, token, *seen)
             # guard: leader_checkpoint_of_later_leader_stops_this_one {
             if held is None:
-                raise LineFenced("another leader has taken over")
+                raise LeaderFenced("another leader has taken over")
             # guard: }
-            lead.joined, lead.called, lead.numbers_to = beat.joined, beat.called, held
+            progress.joined, progress.called, progress.numbers_to = tick.joined, tick.called, held
 
-    async def _draw(self, room: Room, lead: _Lead, token: int) -> Room:
+    async def _draw(
+        self, room: WaitingRoomState, progress: _RoomProgress, token: int
+    ) -> WaitingRoomState:
         """Draw among everybody who has a number by now."""
-        await self._store.draw(room.schedule_id, token, lead.joined)
-        await self._rooms.read_rooms()
+        await self._store.draw(room.schedule_id, token, progress.joined)
+        await self._rooms.refresh()
         drawn = self._rooms.get(room.schedule_id) or room
         if not drawn.is_lobby:
             log.info(
                 "waiting_room_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
             )
-            lead.nobody = await self._nobodies(drawn)
+            progress.vacant = await self._vacant_places(drawn)
         return drawn
 
-    async def _rebuild(self, room: Room, lead: _Lead, token: int) -> None:
+    async def _rebuild(self, room: WaitingRoomState, progress: _RoomProgress, token: int) -> None:
         """Make a lost line anew; who is inside stays, and old tickets keep their places."""
         schedule_id = room.schedule_id
         # guard: leader_epoch_begins_once => if True:
-        if not lead.is_begun:
-            if not await self._store.begin_epoch(schedule_id, token, self._ahead):
+        if not progress.is_begun:
+            if not await self._store.begin_epoch(schedule_id, token, self._prefetch):
                 # guard: leader_later_leader_begins_epoch => pass
-                raise LineFenced("another leader has taken over")
-            lead.is_begun = True
-        await self._rooms.read_rooms()
+                raise LeaderFenced("another leader has taken over")
+            progress.is_begun = True
+        await self._rooms.refresh()
         begun = self._rooms.get(schedule_id)
         if begun is None:
             return
         now_ms = int(self._now() * 1000)
-        insiders = await self._store.insiders(schedule_id, now_ms)
+        admissions = await self._store.admissions(schedule_id, now_ms)
         # Before the draw nobody knows which places those numbers will have.
         # guard: leader_before_draw_nobody_knows_whose_place_is: [] if begun.is_lobby else =>
-        nobody = [] if begun.is_lobby else await self._nobodies(begun)
-        places = self._store.joins(schedule_id)
-        await self._line.rebuild(begun, token, now_ms, insiders, nobody, places)
-        self._leads[schedule_id] = made = _Lead(begun.numbers_to, begun.joined, begun.called)
-        made.closed_until = self._clock() + rules.KNOWN_FOR_S
+        vacant = [] if begun.is_lobby else await self._vacant_places(begun)
+        places = self._store.issued_numbers(schedule_id)
+        await self._queue_state.rebuild(begun, token, now_ms, admissions, vacant, places)
+        self._progress[schedule_id] = made = _RoomProgress(
+            begun.numbers_to, begun.joined, begun.called
+        )
+        made.closed_until = self._clock() + rules.DEPARTURES_FRESH_FOR_S
         metrics.WAITING_ROOM_REBUILDS.inc()
         log.info("waiting_room_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
 
-    async def _nobodies(self, room: Room) -> list[int]:
+    async def _vacant_places(self, room: WaitingRoomState) -> list[int]:
         """Return the places in the gaps that nobody is known to have."""
         if not room.gaps:
             return []
         after = min(gap.after for gap in room.gaps)
-        known = await self._store.given_above(room.schedule_id, after)
-        return list(rules.nobodies(room, known))
+        known = await self._store.issued_above(room.schedule_id, after)
+        return list(rules.vacant_places(room, known))
 
-    def _show(self) -> None:
-        metrics.WAITING_ROOM_LENGTH.set(sum(lead.waiting for lead in self._leads.values()))
-        metrics.WAITING_ROOM_INSIDE.set(sum(lead.inside for lead in self._leads.values()))
+    def _set_gauges(self) -> None:
+        metrics.WAITING_ROOM_LENGTH.set(
+            sum(progress.waiting for progress in self._progress.values())
+        )
+        metrics.WAITING_ROOM_INSIDE.set(
+            sum(progress.inside for progress in self._progress.values())
+        )
 
     async def release(self) -> None:
         """Give the lease back, so that another process leads with its next beat."""
@@ -309,7 +324,7 @@ class Leader:
         except Exception as error:  # the lease runs out by itself
             log.warning("waiting_room_lease_not_released", error=repr(error))
 
-    def _say_away(self, room: Room, error: Exception) -> None:
+    def _log_outage(self, room: WaitingRoomState, error: Exception) -> None:
         """Log an outage once for all rooms and beats that meet it, and again as long as it lasts."""
         if self._clock() < self._say_away_at:
             return
@@ -319,7 +334,7 @@ class Leader:
         )
 
     @staticmethod
-    def _say(error: Exception, failures: int) -> None:
+    def _log_failure(error: Exception, failures: int) -> None:
         if failures % _LOG_OUTAGE_EVERY == 0:
             told = None if isinstance(error, Problem) else error
             log.warning("waiting_room_tick_failed", error=repr(error), exc_info=told)

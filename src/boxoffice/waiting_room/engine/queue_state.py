@@ -12,7 +12,7 @@ from boxoffice.errors import BoxofficeError
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.waiting_room import rules
-from boxoffice.waiting_room.rules import Counters, Room
+from boxoffice.waiting_room.rules import QueueCounters, WaitingRoomState
 
 _JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
     Script(name, sql_files.read("boxoffice.waiting_room", f"lua/{name}.lua"))
@@ -21,28 +21,28 @@ _JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
 _KEYS = ("room", "places", "inside", "ends", "calls", "left", "late", "nobody", "out")
 _LOST, _FENCED = -1, -2
 # No line was drawn among so many: whoever is not inside has to wait.
-_NOBODY_ENTERS = -1
+_NOT_ADMITTING = -1
 # A part of a rebuilding has to be well within the deadline of a call.
 PART_MAX = 2_000
 _PLACES_MAX = 20_000
 
 
-class LineLost(BoxofficeError):
+class QueueStateLost(BoxofficeError):
     """Valkey does not have the line as it was left."""
 
 
-class LineFenced(BoxofficeError):
+class LeaderFenced(BoxofficeError):
     """A later leader has been here."""
 
 
-class Places(NamedTuple):
+class IssuedNumbers(NamedTuple):
     """Numbers that are on record, and the accounts that have them, 16 bytes each."""
 
     numbers: list[int]
     accounts: bytes
 
 
-class Claim(NamedTuple):
+class TicketHolder(NamedTuple):
     """Somebody who says that it is their turn, or that they are still there."""
 
     user_id: UUID
@@ -51,7 +51,7 @@ class Claim(NamedTuple):
     epoch: int
 
 
-class Insider(NamedTuple):
+class Admission(NamedTuple):
     """Somebody who is inside: how many were inside with them when they came, and the cap then.
 
     Times in milliseconds since the epoch.
@@ -66,7 +66,7 @@ class Insider(NamedTuple):
     admitted_ms: int
 
 
-class Entry(NamedTuple):
+class EnterReply(NamedTuple):
     """What the line says to a claim: one letter, see enter.lua.
 
     Who is inside is silent at `due_ms` without another sign of life; P has `number` instead.
@@ -74,11 +74,11 @@ class Entry(NamedTuple):
 
     word: str
     due_ms: int = 0
-    insider: Insider | None = None
+    admission: Admission | None = None
     number: int = 0
 
 
-class Answers(NamedTuple):
+class EnterReplies(NamedTuple):
     """What the line of an epoch says to a batch of claims: up to which place was called, when, and to
     each.
     """
@@ -86,18 +86,18 @@ class Answers(NamedTuple):
     called: int
     now_ms: int
     epoch: int
-    entries: list[Entry]
+    entries: list[EnterReply]
 
 
-class Out(NamedTuple):
+class Exit(NamedTuple):
     """Somebody who is not inside any more."""
 
     number: int
     at_ms: int
-    why: str
+    reason: str
 
 
-class Beat(NamedTuple):
+class TickResult(NamedTuple):
     """What the leader hears after a beat; see admit.lua."""
 
     joined: int
@@ -107,10 +107,10 @@ class Beat(NamedTuple):
     late: int
     called_now: int
     let_go: int
-    out: list[Out]
+    out: list[Exit]
 
 
-class Orders(NamedTuple):
+class TickCommand(NamedTuple):
     """What the leader has the room do in a beat; see admit.lua."""
 
     token: int
@@ -121,18 +121,18 @@ class Orders(NamedTuple):
     recorded: int
     rate_per_s: float | None
     is_sold_out: bool
-    nobody: Sequence[int] = ()
+    vacant: Sequence[int] = ()
     # Of how many of the recorded every process knows; None for all.
-    settled: int | None = None
+    propagated: int | None = None
 
 
-class Line:
+class QueueState:
     """The scripts of one waiting room after another; keeps nothing itself."""
 
-    def __init__(self, valkey: Valkey, line_ttl_s: int, beat_max: int) -> None:
+    def __init__(self, valkey: Valkey, line_ttl_s: int, tick_max: int) -> None:
         self._valkey = valkey
         self._ttl_ms = line_ttl_s * 1000
-        self._beat_max = beat_max
+        self._tick_max = tick_max
 
     async def join(self, schedule_id: UUID, accounts: bytes) -> tuple[int, list[int]]:
         """Return the epoch and a number for each account of 16 bytes, 0 where none is left to give now.
@@ -142,54 +142,60 @@ class Line:
         keys = keys_of(schedule_id)[:2]
         reply: bytes = await self._valkey.run(_JOIN, keys, [accounts])
         if reply == b"lost":
-            raise LineLost("the line is not there as it was left")
+            raise QueueStateLost("the line is not there as it was left")
         epoch, *numbers = map(int, reply.split(b","))
         return epoch, numbers
 
-    async def enter(self, room: Room, now_ms: int, claims: Sequence[Claim]) -> Answers:
+    async def enter(
+        self, room: WaitingRoomState, now_ms: int, holders: Sequence[TicketHolder]
+    ) -> EnterReplies:
         """Return what is said to each claim; nobody new comes in where the sale has ended."""
-        drawn = _NOBODY_ENTERS if room.has_sale_ended(now_ms / 1000) else room.drawn
+        drawn = _NOT_ADMITTING if room.has_sale_ended(now_ms / 1000) else room.drawn
         args: list[str | bytes | int] = [now_ms, drawn]
-        for claim in claims:
-            args += (claim.user_id.bytes, claim.number, claim.place, claim.epoch)
+        for holder in holders:
+            args += (holder.user_id.bytes, holder.number, holder.place, holder.epoch)
         called, at_ms, epoch, *entries = await self._run(_ENTER, keys_of(room.schedule_id), args)
-        said = [_entry(claim.user_id, *one) for claim, one in zip(claims, entries, strict=True)]
-        return Answers(called, at_ms, epoch, said)
+        said = [
+            _enter_reply(holder.user_id, *one) for holder, one in zip(holders, entries, strict=True)
+        ]
+        return EnterReplies(called, at_ms, epoch, said)
 
-    async def leave(self, schedule_id: UUID, now_ms: int, why: str, claims: Sequence[Claim]) -> int:
+    async def leave(
+        self, schedule_id: UUID, now_ms: int, reason: str, holders: Sequence[TicketHolder]
+    ) -> int:
         """Take people out; return how many were inside."""
-        args: list[str | bytes | int] = [now_ms, why]
-        for claim in claims:
-            args += (claim.user_id.bytes, claim.number, claim.place)
+        args: list[str | bytes | int] = [now_ms, reason]
+        for holder in holders:
+            args += (holder.user_id.bytes, holder.number, holder.place)
         return int((await self._run(_LEAVE, keys_of(schedule_id), args))[0])
 
-    async def beat(self, room: Room, orders: Orders) -> Beat:
+    async def tick(self, room: WaitingRoomState, command: TickCommand) -> TickResult:
         """Purge and admit in one step; raise `LineFenced` after a later leader."""
-        rate = "" if orders.rate_per_s is None else f"{orders.rate_per_s:.4f}"
+        rate = "" if command.rate_per_s is None else f"{command.rate_per_s:.4f}"
         args: list[str | bytes | int] = [
-            orders.token,
-            orders.now_ms,
-            int(orders.is_open),
-            orders.allowed,
+            command.token,
+            command.now_ms,
+            int(command.is_open),
+            command.allowed,
             room.inside_max,
             room.inside_s * 1000,
             room.grace_s * 1000,
-            orders.numbers_to,
+            command.numbers_to,
             room.drawn,
-            orders.recorded if orders.settled is None else orders.settled,
+            command.recorded if command.propagated is None else command.propagated,
             self._ttl_ms,
-            self._beat_max,
-            f"{int(orders.is_sold_out)}:{rate}",
+            self._tick_max,
+            f"{int(command.is_sold_out)}:{rate}",
             room.epoch,
-            orders.recorded,
-            *orders.nobody,
+            command.recorded,
+            *command.vacant,
         ]
         *counts, out = await self._run(_ADMIT, keys_of(room.schedule_id), args)
         joined, called, inside, pending, late, called_now, let_go = counts
-        parsed = [_out(one) for one in out]
-        return Beat(joined, called, inside, pending, late, called_now, let_go, parsed)
+        parsed = [_exit(one) for one in out]
+        return TickResult(joined, called, inside, pending, late, called_now, let_go, parsed)
 
-    async def counters(self, schedule_id: UUID) -> Counters | None:
+    async def counters(self, schedule_id: UUID) -> QueueCounters | None:
         """Return what the room counts, None where there is no line."""
         fields = ("epoch", "joined", "called", "inside", "told", "run")
         found = await self._valkey.command("HMGET", keys_of(schedule_id)[0], *fields)
@@ -197,28 +203,28 @@ class Line:
             return None
         epoch, joined, called, inside = (int(value) for value in found[:4])
         sold_out, _, rate = found[4].decode().partition(":")
-        return Counters(
+        return QueueCounters(
             epoch, joined, called, inside, float(rate) if rate else None, sold_out == "1"
         )
 
     async def rebuild(
         self,
-        room: Room,
+        room: WaitingRoomState,
         token: int,
         now_ms: int,
-        insiders: Sequence[Insider],
-        nobody: Sequence[int],
-        places: AsyncIterator[Places] | None = None,
+        admissions: Sequence[Admission],
+        vacant: Sequence[int],
+        places: AsyncIterator[IssuedNumbers] | None = None,
     ) -> None:
         """Make the line anew; nobody joins or enters before the last part is there."""
         await self._part("first", room, token, now_ms, (), ())
-        for at in range(0, len(insiders), PART_MAX):
-            await self._part("next", room, token, now_ms, insiders[at : at + PART_MAX], ())
-        stretches = rules.stretches(nobody, PART_MAX)
+        for at in range(0, len(admissions), PART_MAX):
+            await self._part("next", room, token, now_ms, admissions[at : at + PART_MAX], ())
+        ranges = rules.ranges(vacant, PART_MAX)
         # Few long ones or many short ones: about as many places in each part.
-        at_once = max(1, min(PART_MAX, _PLACES_MAX * len(stretches) // max(1, len(nobody))))
-        for at in range(0, len(stretches), at_once):
-            await self._part("next", room, token, now_ms, (), stretches[at : at + at_once])
+        at_once = max(1, min(PART_MAX, _PLACES_MAX * len(ranges) // max(1, len(vacant))))
+        for at in range(0, len(ranges), at_once):
+            await self._part("next", room, token, now_ms, (), ranges[at : at + at_once])
         keys = keys_of(room.schedule_id)[:2]
         async for numbers, accounts in places or _nothing():
             args: list[str | bytes | int] = [room.epoch, accounts, ",".join(map(str, numbers))]
@@ -228,11 +234,11 @@ class Line:
     async def _part(
         self,
         part: str,
-        room: Room,
+        room: WaitingRoomState,
         token: int,
         now_ms: int,
-        insiders: Sequence[Insider],
-        nobody: Sequence[str],
+        admissions: Sequence[Admission],
+        vacant: Sequence[str],
     ) -> None:
         args: list[str | bytes | int] = [
             token,
@@ -245,11 +251,11 @@ class Line:
             now_ms,
             room.grace_s * 1000,
             self._ttl_ms,
-            len(insiders),
+            len(admissions),
         ]
-        for one in insiders:
+        for one in admissions:
             args += (one.user_id.bytes, one.number, _packed(one))
-        await self._run(_REBUILD, keys_of(room.schedule_id), [*args, *nobody])
+        await self._run(_REBUILD, keys_of(room.schedule_id), [*args, *vacant])
 
     async def _run(
         self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]
@@ -257,14 +263,14 @@ class Line:
         reply = await self._valkey.run(script, keys, args)
         answer: list[Any] = reply if isinstance(reply, list) else [reply]
         if answer[0] == _LOST:
-            raise LineLost("the line is not there as it was left")
+            raise QueueStateLost("the line is not there as it was left")
         if answer[0] == _FENCED:
-            raise LineFenced("another leader has taken over")
+            raise LeaderFenced("another leader has taken over")
         return answer
 
 
-async def _nothing() -> AsyncIterator[Places]:
-    none: tuple[Places, ...] = ()
+async def _nothing() -> AsyncIterator[IssuedNumbers]:
+    none: tuple[IssuedNumbers, ...] = ()
     for one in none:
         yield one
 
@@ -274,22 +280,22 @@ def keys_of(schedule_id: UUID) -> list[str]:
     return [f"boxoffice:queue:{{{schedule_id}}}:{name}" for name in _KEYS]
 
 
-def _entry(user_id: UUID, word: bytes, value: int = 0, packed: bytes = b"") -> Entry:
+def _enter_reply(user_id: UUID, word: bytes, value: int = 0, packed: bytes = b"") -> EnterReply:
     letter = word.decode()
     if letter == "P":
-        return Entry(letter, number=value)
+        return EnterReply(letter, number=value)
     if not packed:
-        return Entry(letter)
+        return EnterReply(letter)
     ends_ms, number, place, inside, inside_max, admitted_ms = map(int, packed.split(b":"))
-    insider = Insider(user_id, number, place, inside, inside_max, ends_ms, admitted_ms)
-    return Entry(letter, value, insider)
+    admission = Admission(user_id, number, place, inside, inside_max, ends_ms, admitted_ms)
+    return EnterReply(letter, value, admission)
 
 
-def _packed(one: Insider) -> str:
+def _packed(one: Admission) -> str:
     fields = (one.ends_ms, one.number, one.place, one.inside, one.inside_max, one.admitted_ms)
     return ":".join(map(str, fields))
 
 
-def _out(packed: bytes) -> Out:
-    number, at_ms, why = packed.decode().split(":")
-    return Out(int(number), int(at_ms), why)
+def _exit(packed: bytes) -> Exit:
+    number, at_ms, reason = packed.decode().split(":")
+    return Exit(int(number), int(at_ms), reason)
