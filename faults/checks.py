@@ -22,7 +22,7 @@ from faults.compare import (
     LOST,
     SOLD_TWICE,
     Stored,
-    StoredCharge,
+    StoredTopUp,
     compare,
 )
 from faults.field import Field
@@ -98,11 +98,11 @@ async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
     connection = await asyncpg.connect(settings.database.database_url)
     try:
         people = [UUID(person.user_id) for person in field.people]
-        rows = await connection.fetch(_SQL["charges"], people, tag)
+        rows = await connection.fetch(_SQL["top_ups"], people, tag)
     finally:
         await connection.close()
-    charges = [
-        StoredCharge(
+    top_ups = [
+        StoredTopUp(
             str(row["transfer_id"]),
             str(row["user_id"]),
             row["amount_minor"],
@@ -110,7 +110,7 @@ async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
         )
         for row in rows
     ]
-    return Stored(shop, charges)
+    return Stored(shop, top_ups)
 
 
 def _count(findings: Sequence[Finding], kinds: Sequence[str]) -> int:

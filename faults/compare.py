@@ -1,6 +1,6 @@
 """The clients' record against the database, in both directions. Pure.
 
-Holds, payments and releases are compared as the load test compares its own; charges and wallets are
+Holds, payments and releases are compared as the load test compares its own; top-ups and wallets are
 added here.
 """
 
@@ -17,13 +17,13 @@ from faults.record import Record
 LOST = (
     "phantom_hold",
     "phantom_payment",
-    "phantom_charge",
+    "phantom_top_up",
     "paid_not_confirmed",
     "release_not_done",
 )
 SOLD_TWICE = ("seat_held_twice", "seat_sold_twice")
 # Money that was taken, and that nobody was told of.
-DOUBLE_CHARGES = ("charged_twice", "unexplained_charge", "unexplained_payment")
+DOUBLE_CHARGES = ("topped_up_twice", "unexplained_top_up", "unexplained_payment")
 # The audit's checks by what a violation of one is.
 AUDIT_SOLD_TWICE = frozenset(
     {"one_live_ticket_per_seat", "one_row_per_seat", "one_live_reservation_per_seat"}
@@ -93,10 +93,10 @@ _SAMPLES_MAX = 10
 
 
 @dataclass(frozen=True)
-class StoredCharge:
-    """A charge as the database has it."""
+class StoredTopUp:
+    """A top-up as the database has it."""
 
-    charge_id: str
+    top_up_id: str
     user_id: str
     amount_minor: int
     key: str
@@ -107,7 +107,7 @@ class Stored:
     """What the database has of one field."""
 
     shop: comparison.Stored
-    charges: Sequence[StoredCharge]
+    top_ups: Sequence[StoredTopUp]
 
 
 def compare(
@@ -115,7 +115,7 @@ def compare(
 ) -> list[Finding]:
     """Return every kind of disagreement with its count, those without one included.
 
-    `user_ids` are the people by position. A hold, payment or charge that nobody was told of is broken
+    `user_ids` are the people by position. A hold, payment or top-up that nobody was told of is broken
     unless its call is still unsettled, or it is a hold and late ones are excused: one whose buyer had
     given up waiting for a stopped process, and was refused elsewhere. It is then told as `lost_hold`.
     """
@@ -124,9 +124,9 @@ def compare(
         told.lost |= dict.fromkeys(record.late, "hold")
     return [
         *comparison.compare(told, stored.shop, user_ids),
-        _finding("phantom_charge", _phantom_charges(record, stored, user_ids)),
-        _finding("unexplained_charge", _unexplained_charges(record, stored)),
-        _finding("charged_twice", _charged_twice(stored)),
+        _finding("phantom_top_up", _phantom_top_ups(record, stored, user_ids)),
+        _finding("unexplained_top_up", _unexplained_top_ups(record, stored)),
+        _finding("topped_up_twice", _topped_up_twice(stored)),
         _finding("unsettled", [f"{one.what} {one.key}" for one in record.unsettled.values()]),
     ]
 
@@ -163,22 +163,22 @@ def as_load_test_record(record: Record) -> records.Record:
     )
 
 
-def _phantom_charges(record: Record, stored: Stored, user_ids: Sequence[str]) -> Iterator[str]:
-    there = {(one.charge_id, one.user_id, one.amount_minor, one.key) for one in stored.charges}
-    for one in record.charges:
-        if (one.charge_id, user_ids[one.person], one.amount_minor, one.key) not in there:
-            yield f"{one.charge_id} {one.key}"
+def _phantom_top_ups(record: Record, stored: Stored, user_ids: Sequence[str]) -> Iterator[str]:
+    there = {(one.top_up_id, one.user_id, one.amount_minor, one.key) for one in stored.top_ups}
+    for one in record.top_ups:
+        if (one.top_up_id, user_ids[one.person], one.amount_minor, one.key) not in there:
+            yield f"{one.top_up_id} {one.key}"
 
 
-def _unexplained_charges(record: Record, stored: Stored) -> Iterator[str]:
-    told = {one.charge_id for one in record.charges}
-    for one in stored.charges:
-        if one.charge_id not in told and one.key not in record.unsettled:
-            yield f"{one.charge_id} {one.key}"
+def _unexplained_top_ups(record: Record, stored: Stored) -> Iterator[str]:
+    told = {one.top_up_id for one in record.top_ups}
+    for one in stored.top_ups:
+        if one.top_up_id not in told and one.key not in record.unsettled:
+            yield f"{one.top_up_id} {one.key}"
 
 
-def _charged_twice(stored: Stored) -> list[str]:
-    times = Counter(one.key for one in stored.charges)
+def _topped_up_twice(stored: Stored) -> list[str]:
+    times = Counter(one.key for one in stored.top_ups)
     return [key for key, count in times.items() if count > 1]
 
 

@@ -20,19 +20,19 @@ from faults.balancer import Balancer, Endpoint
 from faults.field import Field
 from faults.record import (
     Attempt,
-    Charged,
     Ending,
     Held,
     Paid,
     Record,
     Refused,
     Released,
+    ToppedUp,
     Unsettled,
     Window,
 )
 from faults.wishes import Pace, Wish, Wishes, from_the_end
 
-_CHARGE_MINOR = 10_000
+_TOP_UP_MINOR = 10_000
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_LAST_S = 1.0
 _RETRY_AFTER_MAX_S = 5.0
@@ -235,8 +235,8 @@ class Load:
         try:
             if wish.looks:
                 await self._look(person)
-            if wish.charges:
-                await self._charge(person)
+            if wish.top_ups:
+                await self._top_up(person)
             held = await self.hold(person, wish.seats)
             if held is not None:
                 await self._after(person, held, wish.draw)
@@ -254,15 +254,15 @@ class Load:
         await self.call(Call("schedules", "GET", f"/v1/concerts/{concert_id}/schedules", person))
         await self.call(Call("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
 
-    async def _charge(self, person: int) -> None:
+    async def _top_up(self, person: int) -> None:
         await self.conclude(
             Call(
-                "charge",
+                "top_up",
                 "POST",
-                "/v1/me/wallet/charges",
+                "/v1/me/wallet/top-ups",
                 person,
-                self.new_key("charge"),
-                {"amount": _CHARGE_MINOR},
+                self.new_key("top_up"),
+                {"amount": _TOP_UP_MINOR},
             )
         )
 
@@ -397,9 +397,9 @@ class Load:
                     end_s,
                 )
             )
-        elif call.what == "charge":
-            self.record.charges.append(
-                Charged(body["charge_id"], person, body["amount"], call.key, begin_s, end_s)
+        elif call.what == "top_up":
+            self.record.top_ups.append(
+                ToppedUp(body["top_up_id"], person, body["amount"], call.key, begin_s, end_s)
             )
         elif call.what == "release":
             self.record.releases.append(Released(call.reservation_id, person, begin_s, end_s))

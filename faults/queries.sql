@@ -4,8 +4,8 @@
 -- The seats of a schedule in their order.
 SELECT seat_id FROM seats WHERE schedule_id = $1 ORDER BY ordinal;
 
--- name: charges
--- The charges of some people that carry this run's keys.
+-- name: top_ups
+-- The top-ups of some people that carry this run's keys.
 SELECT transfer_id, user_id, amount_minor, idempotency_key
   FROM transfers
  WHERE kind = 'charge' AND user_id = ANY($1::uuid[]) AND idempotency_key LIKE $2 || '%';

@@ -111,10 +111,10 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
-class Charged:
-    """A charge of a wallet that was acknowledged."""
+class ToppedUp:
+    """A top-up of a wallet that was acknowledged."""
 
-    charge_id: str
+    top_up_id: str
     person: int
     amount_minor: int
     key: str
@@ -220,7 +220,7 @@ class Record:
     holds: list[Held] = field(default_factory=list)
     payments: list[Paid] = field(default_factory=list)
     releases: list[Released] = field(default_factory=list)
-    charges: list[Charged] = field(default_factory=list)
+    top_ups: list[ToppedUp] = field(default_factory=list)
     refusals: list[Refused] = field(default_factory=list)
     unsettled: dict[str, Unsettled] = field(default_factory=dict)
     # Holds that were refused in the end, and one of whose attempts may still be in a stopped process.
@@ -231,7 +231,7 @@ class Record:
     @property
     def acknowledged(self) -> int:
         """How many effects were acknowledged."""
-        return len(self.holds) + len(self.payments) + len(self.releases) + len(self.charges)
+        return len(self.holds) + len(self.payments) + len(self.releases) + len(self.top_ups)
 
     def next_sale_s(self, at_s: float) -> float | None:
         """Return how long after `at_s` the first sale that had begun since then was acknowledged."""

@@ -15,7 +15,7 @@ _GONE_MAX = 200
 class Pace:
     """How much is asked for, and how patient people are.
 
-    `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `charges` and
+    `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `top_ups` and
     `looks`: shares of the visits that put money into the wallet or look at the seats first. They wait
     for an answer longer than the shop allows itself, so that whatever it has to say is heard.
     """
@@ -23,7 +23,7 @@ class Pace:
     visits_per_s: float = 25.0
     pays: float = 0.6
     releases: float = 0.25
-    charges: float = 0.15
+    top_ups: float = 0.15
     looks: float = 0.1
     patience_s: float = 15.0
     call_deadline_s: float = 60.0
@@ -40,7 +40,7 @@ class Wish:
 
     person: int
     looks: bool
-    charges: bool
+    top_ups: bool
     seats: tuple[str, ...]
     draw: float
 
@@ -63,7 +63,7 @@ class Wishes:
         return Wish(
             person=rng.randrange(len(self._field.people)),
             looks=rng.random() < self._pace.looks,
-            charges=rng.random() < self._pace.charges,
+            top_ups=rng.random() < self._pace.top_ups,
             seats=self._choose(rng),
             draw=rng.random(),
         )

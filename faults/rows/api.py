@@ -34,7 +34,7 @@ _STATEMENTS = {
     "hold": b"reservations_hold_v",
     "pay": b"payments_pay_v",
     "release": b"reservations_release_v",
-    "charge": b"payments_charge_v",
+    "top_up": b"payments_charge_v",
 }
 _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
 
@@ -351,7 +351,7 @@ _ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly
 # So many ask that nearly every kill strikes a request.
 _CROWD = Pace(visits_per_s=40.0)
 _MANY_SEATS, _MANY_PEOPLE = 9_000, 600
-_BUSY = Pace(pays=0.5, releases=0.35, charges=0.4)
+_BUSY = Pace(pays=0.5, releases=0.35, top_ups=0.4)
 
 ROWS: tuple[AnyRow, ...] = (
     Row(
@@ -403,7 +403,7 @@ ROWS: tuple[AnyRow, ...] = (
         part=Part.API,
         does="SIGKILL as the statement of a batch leaves the process; PostgreSQL never hears of it",
         expects=_ONE_EFFECT,
-        run=killing_at(Moment.ASKED, ("hold", "pay", "release", "charge")),
+        run=killing_at(Moment.ASKED, ("hold", "pay", "release", "top_up")),
         trials=16,
         quick_trials=1,
         trial_s=2.8,
@@ -416,7 +416,7 @@ ROWS: tuple[AnyRow, ...] = (
         part=Part.API,
         does="SIGKILL after PostgreSQL has committed a batch and before the process hears of it",
         expects=_ONE_EFFECT,
-        run=killing_at(Moment.ANSWERED, ("hold", "pay", "release", "charge")),
+        run=killing_at(Moment.ANSWERED, ("hold", "pay", "release", "top_up")),
         trials=16,
         quick_trials=2,
         trial_s=2.8,

@@ -8,7 +8,7 @@ from random import Random
 
 from faults.load import Answer, Call, Load
 from faults.matrix import AnyRow, Observations, Part, Row
-from faults.record import Charged, Held, Paid
+from faults.record import Held, Paid, ToppedUp
 from faults.world import Layout, World
 
 # A payment at the end of a hold is sent up to so long before it, and a rival's hold as long after.
@@ -130,59 +130,59 @@ def _one_payment(
     return []
 
 
-async def charge_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
-    """Charge a wallet four times at once under one key, and at the same moment with another amount."""
+async def top_up_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Top up a wallet four times at once under one key, and at the same moment with another amount."""
     seen = Observations()
     for _ in range(trials):
-        person, key = random.randrange(len(load.field.people)), load.new_key("charge")
-        calls = [_charge(person, key, _AMOUNT_MINOR, turn) for turn in range(4)]
-        calls.insert(random.randrange(5), _charge(person, key, _OTHER_MINOR, random.randrange(2)))
+        person, key = random.randrange(len(load.field.people)), load.new_key("top_up")
+        calls = [_top_up(person, key, _AMOUNT_MINOR, turn) for turn in range(4)]
+        calls.insert(random.randrange(5), _top_up(person, key, _OTHER_MINOR, random.randrange(2)))
         begin_s = time.monotonic()
         answers = await asyncio.gather(*(load.call(call) for call in calls))
         seen.trials += 1
-        seen.broken += _one_charge(load, calls, answers, begin_s)
-    others = [one for one in load.record.charges if one.amount_minor == _OTHER_MINOR]
+        seen.broken += _one_top_up(load, calls, answers, begin_s)
+    others = [one for one in load.record.top_ups if one.amount_minor == _OTHER_MINOR]
     seen.figures["other_amount_first_count"] = float(len(others))
     return seen
 
 
-def _one_charge(
+def _one_top_up(
     load: Load, calls: Sequence[Call], answers: Sequence[Answer | None], begin_s: float
 ) -> list[str]:
-    """Write the one charge down, and return what is wrong with the answers."""
+    """Write the one top-up down, and return what is wrong with the answers."""
     done = {
-        answer.body["charge_id"]: (call, answer)
+        answer.body["top_up_id"]: (call, answer)
         for call, answer in zip(calls, answers, strict=True)
         if answer is not None and answer.status == 201
     }
     if len(done) != 1:
-        return [f"one key made {len(done)} charges"]
-    [(charge_id, (call, answer))] = done.items()
-    load.record.charges.append(
-        Charged(charge_id, call.person, answer.body["amount"], call.key, begin_s, answer.end_s)
+        return [f"one key made {len(done)} top-ups"]
+    [(top_up_id, (call, answer))] = done.items()
+    load.record.top_ups.append(
+        ToppedUp(top_up_id, call.person, answer.body["amount"], call.key, begin_s, answer.end_s)
     )
-    told = [_told_of_charge(one) for one in answers]
+    told = [_answer_to_top_up(one) for one in answers]
     wanted = ["201" if one.body == call.body else "idempotency_key_reused" for one in calls]
-    return [] if told == wanted else [f"charges under one key were told {told}, not {wanted}"]
+    return [] if told == wanted else [f"top-ups under one key were told {told}, not {wanted}"]
 
 
-def _told_of_charge(answer: Answer | None) -> str:
+def _answer_to_top_up(answer: Answer | None) -> str:
     return "nothing" if answer is None else answer.code or str(answer.status)
 
 
-def _charge(person: int, key: str, amount_minor: int, turn: int) -> Call:
-    path = "/v1/me/wallet/charges"
-    return Call("charge", "POST", path, person, key, {"amount": amount_minor}, turn=turn)
+def _top_up(person: int, key: str, amount_minor: int, turn: int) -> Call:
+    path = "/v1/me/wallet/top-ups"
+    return Call("top_up", "POST", path, person, key, {"amount": amount_minor}, turn=turn)
 
 
 async def lose_the_answer(world: World, load: Load, random: Random, trials: int) -> Observations:
-    """Hang up in the middle of a charge and of a payment, and ask again at the other process."""
+    """Hang up in the middle of a top-up and of a payment, and ask again at the other process."""
     seen = Observations()
     hung_up: Counter[bool] = Counter()
     for _ in range(trials):
         person = random.randrange(len(load.field.people))
-        charge = _charge(person, load.new_key("charge"), _AMOUNT_MINOR, 0)
-        hung_up.update(await _lose_and_repeat(load, random, charge))
+        top_up = _top_up(person, load.new_key("top_up"), _AMOUNT_MINOR, 0)
+        hung_up.update(await _lose_and_repeat(load, random, top_up))
         held = await load.hold(person, load.wish())
         if held is not None:
             pay = _payment(held, load.new_key("pay"), 0)
@@ -279,12 +279,12 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=300,
     ),
     Row(
-        name="money_double_charge",
+        name="money_double_top_up",
         part=Part.MONEY,
-        does="each charge is sent four times at once through two processes, and at the same moment "
+        does="each top-up is sent four times at once through two processes, and at the same moment "
         "once with another amount",
-        expects="one charge, of the amount that came first; the other under its key is refused",
-        run=charge_twice,
+        expects="one top-up, of the amount that came first; the other under its key is refused",
+        run=top_up_twice,
         trials=300,
         quick_trials=10,
         trial_s=0.05,
@@ -293,7 +293,7 @@ ROWS: tuple[AnyRow, ...] = (
     Row(
         name="money_lost_answer",
         part=Part.MONEY,
-        does="the client hangs up up to three times in the middle of a charge and of a payment, and "
+        does="the client hangs up up to three times in the middle of a top-up and of a payment, and "
         "asks again at the other process",
         expects="exactly one effect, and its answer",
         run=lose_the_answer,

@@ -36,7 +36,7 @@ from boxoffice.http.server.fast_path import Lane
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
-from boxoffice.payments.handlers import ChargeHandler, PayHandler
+from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
@@ -371,9 +371,9 @@ def _payments(
         store,
         infrastructure.group_commit,
         PayHandler(store, seats.publisher, queue.paid),
-        ChargeHandler(store, settings.payments.wallet_balance_max_minor),
+        TopUpHandler(store, settings.payments.wallet_balance_max_minor),
         providers,
-        settings.payments.wallet_charge_max_minor,
+        settings.payments.wallet_top_up_max_minor,
         seats.maps,
         can_top_up=settings.payments.wallet_top_up_free,
     )

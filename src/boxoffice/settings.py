@@ -244,7 +244,7 @@ class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     currency: Currency = "KRW"
     wallet_top_up_free: bool = False
-    wallet_charge_max_minor: Minor = 10_000_000
+    wallet_top_up_max_minor: Minor = 10_000_000
     wallet_balance_max_minor: Minor = 1_000_000_000_000
 
 

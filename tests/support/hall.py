@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from boxoffice.payments.store import (
-    ChargeCommand,
-    ChargeOutcome,
     PayCommand,
     PaymentStore,
     PayOutcome,
+    TopUpCommand,
+    TopUpOutcome,
 )
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
@@ -126,12 +126,12 @@ class Hall:
         [outcome] = await self.settle(self.bill(person, reservation_id, key=key))
         return outcome
 
-    async def charge(
+    async def top_up(
         self, person: UUID, amount_minor: int, *, key: str = "", fingerprint: bytes = b"f"
-    ) -> ChargeOutcome:
+    ) -> TopUpOutcome:
         """Put money into a wallet."""
-        command = ChargeCommand(person, key or str(uuid4()), fingerprint, new_id(), amount_minor)
-        [outcome] = await PaymentStore(self.db).charge([command], BALANCE_MAX_MINOR)
+        command = TopUpCommand(person, key or str(uuid4()), fingerprint, new_id(), amount_minor)
+        [outcome] = await PaymentStore(self.db).top_up([command], BALANCE_MAX_MINOR)
         return outcome
 
     async def lapse(self, *reservation_ids: UUID) -> None:
@@ -189,6 +189,6 @@ async def open_hall(
     await db.fetch(_SEATS, hall.schedule_id, price_minor, hall.seat_ids)
     await db.fetch(_PEOPLE, hall.people)
     if balance_minor:
-        gifts = [ChargeCommand(one, "gift", b"", new_id(), balance_minor) for one in hall.people]
-        await PaymentStore(db).charge(gifts, BALANCE_MAX_MINOR)
+        gifts = [TopUpCommand(one, "gift", b"", new_id(), balance_minor) for one in hall.people]
+        await PaymentStore(db).top_up(gifts, BALANCE_MAX_MINOR)
     return hall

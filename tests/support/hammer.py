@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.payments.store import PaymentStore, TopUpCommand
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore
@@ -17,7 +17,7 @@ from tests.support.hall import BALANCE_MAX_MINOR, Hall
 
 
 class Hammer:
-    """Pods that hold, pay, release, sweep and charge at once; `outcomes` counts what they were told.
+    """Pods that hold, pay, release, sweep and top up at once; `outcomes` counts what they were told.
 
     What the database raises is raised by `run`, unless `lenient`: then it is counted and gone on from.
     """
@@ -43,7 +43,7 @@ class Hammer:
 
     async def _strike(self, at: int, pod: Database, until: float) -> None:
         rng = random.Random(self._seed + at)
-        deeds = [self._hold, self._pay, self._release, self._charge, self._expire]
+        deeds = [self._hold, self._pay, self._release, self._top_up, self._expire]
         while time.monotonic() < until:
             [deed] = rng.choices(deeds, weights=(50, 12, 20, 8, 10))
             try:
@@ -82,13 +82,13 @@ class Hammer:
         for released in await ReservationStore(pod).release(self._hall.schedule_id, commands):
             self.outcomes[released.name] += 1
 
-    async def _charge(self, pod: Database, rng: random.Random) -> None:
+    async def _top_up(self, pod: Database, rng: random.Random) -> None:
         commands = [
-            ChargeCommand(person, str(uuid4()), b"", new_id(), rng.randint(1, 60))
+            TopUpCommand(person, str(uuid4()), b"", new_id(), rng.randint(1, 60))
             for person in rng.sample(self._hall.people, rng.randint(1, 4))
         ]
-        for charged in await PaymentStore(pod).charge(commands, BALANCE_MAX_MINOR):
-            self.outcomes[charged.name] += 1
+        for topped_up in await PaymentStore(pod).top_up(commands, BALANCE_MAX_MINOR):
+            self.outcomes[topped_up.name] += 1
 
     async def _expire(self, pod: Database, rng: random.Random) -> None:
         swept = await ReservationStore(pod).expire(self._hall.schedule_id, rng.randint(1, 9))

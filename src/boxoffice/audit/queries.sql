@@ -267,7 +267,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: transfer_moves_between_its_accounts
--- A charge moves cash into the wallet; a payment moves the wallet's money, or cash where the method is
+-- A top-up moves cash into the wallet; a payment moves the wallet's money, or cash where the method is
 -- an outside one, into the income of its schedule.
 SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.method, e.account,
        e.amount_minor, e.schedule_id
@@ -506,7 +506,7 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.closed
 
 -- name: event_has_its_cause
 -- Every event in the outbox tells of a reservation in a status that can follow, of a payment or of a
--- charge, with the same person, seats, amount and currency.
+-- top-up, with the same person, seats, amount and currency.
 SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.subject_id, o.user_id,
        r.status AS reservation_status
   FROM (SELECT b.batch_id, b.topic, b.scope_id, b.currency, b.expires_at, e.*,
@@ -584,7 +584,7 @@ SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.ticket_ids
  LIMIT 20;
 
 -- name: idempotency_key_is_used_once
--- No person used one Idempotency-Key twice for holds or payments of a schedule, or for charges.
+-- No person used one Idempotency-Key twice for holds or payments of a schedule, or for top-ups.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'hold' AS operation, r.schedule_id, r.user_id, r.idempotency_key, count(*) AS uses
           FROM (SELECT k.schedule_id, k.user_id, k.idempotency_key FROM reservations k

@@ -430,15 +430,15 @@ class GroupCommit:
         while True:
             tries += 1
             try:
-                outcomes = await lane.handler.look_up(lane.key, [p.command for p in batch])
+                found = await lane.handler.look_up(lane.key, [p.command for p in batch])
             except Exception as error:
                 if classify(error) is Failure.REFUSED or self._clock() >= until:
                     raise
                 await asyncio.sleep(self._backoff_s(tries))
                 continue
-            if len(outcomes) != len(batch):
-                raise IntegrityError(f"{lane.handler.kind}: {len(outcomes)} of {len(batch)} found")
-            return outcomes
+            if len(found) != len(batch):
+                raise IntegrityError(f"{lane.handler.kind}: {len(found)} of {len(batch)} found")
+            return found
 
     def _again(self, lane: _Lane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
         """Put commands back into their lane, at their place in the order, after a short back-off."""

@@ -27,7 +27,7 @@ from boxoffice.waiting_room.rules import Mode, WaitingRoomChange
 
 _QUERIES = sql_files.load("boxoffice.cli", "seeding.sql")
 
-_CHARGES_MAX = 2_000  # per transaction, well within the statement deadline
+_TOP_UPS_MAX = 2_000  # per transaction, well within the statement deadline
 
 # A process that serves leads a new room within two seconds.
 _LINE_WITHIN_S = 5.0
@@ -109,8 +109,8 @@ async def people(
 ) -> list[UUID]:
     """Make buyers `buyer-<n>-<tag>@example.test` with money; return their ids in order."""
     user_ids = await application.services.accounts.seed_people(count, tag=tag)
-    for start in range(0, count, _CHARGES_MAX):
-        chunk = user_ids[start : start + _CHARGES_MAX]
+    for start in range(0, count, _TOP_UPS_MAX):
+        chunk = user_ids[start : start + _TOP_UPS_MAX]
         if balance_minor:
             await application.services.payments.seed(chunk, balance_minor)
         progress(start + len(chunk))

@@ -43,7 +43,7 @@ def present(event: Event) -> Message:
     """Return what the stream says about `event`, whose topic is one of `TOPICS`."""
     return Message(
         event.event_id,
-        event.topic,
+        TOPICS[event.topic].name,
         _utc(event.created_at),
         msgspec.json.encode(_subject(event) | _details(event)),
     )

@@ -20,12 +20,15 @@ class Topic:
     scope: Scope
     subject_field: str
     fields: tuple[str, ...]
+    stored_as: str = ""
+    """The topic of its rows in the outbox, where that differs from `name`."""
 
 
 _RESERVATION = ("reservation_id", "schedule_id", "user_id", "seat_ids")
 
+# By the topic of the rows in the outbox.
 TOPICS = {
-    topic.name: topic
+    topic.stored_as or topic.name: topic
     for topic in (
         Topic(
             "reservation.held",
@@ -63,11 +66,12 @@ TOPICS = {
             ("payment_id", *_RESERVATION, "amount", "currency"),
         ),
         Topic(
-            "wallet.charged",
+            "wallet.topped_up",
             "Money came into a wallet.",
             Scope.PERSON,
-            "charge_id",
-            ("charge_id", "user_id", "amount", "currency"),
+            "top_up_id",
+            ("top_up_id", "user_id", "amount", "currency"),
+            stored_as="wallet.charged",
         ),
     )
 }

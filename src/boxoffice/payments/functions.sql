@@ -457,39 +457,39 @@ DECLARE
 BEGIN
     SELECT coalesce(jsonb_object_agg(l.user_id, l.balance_minor), '{}') INTO balances
       FROM (SELECT w.user_id, w.balance_minor FROM wallets w
-             -- guard: charge_wallets_that_were_named
+             -- guard: top_up_wallets_that_were_named
              WHERE w.user_id = ANY (p_user_ids)
-             -- guard: charge_wallets_are_locked: FOR NO KEY UPDATE =>
-             -- guard: charge_wallets_are_locked_in_order: user_id => user_id DESC
+             -- guard: top_up_wallets_are_locked: FOR NO KEY UPDATE =>
+             -- guard: top_up_wallets_are_locked_in_order: user_id => user_id DESC
              ORDER BY w.user_id FOR NO KEY UPDATE) l;
     decided_at := clock_timestamp();
 
     FOR command IN
         SELECT c.ord::integer AS ord, c.user_id, c.amount_minor, t.transfer_id AS earlier,
-               -- guard: charge_fingerprint_is_compared => true AS same
+               -- guard: top_up_fingerprint_is_compared => true AS same
                t.fingerprint = c.fingerprint AS same
           FROM unnest(p_user_ids, p_amounts_minor, p_keys, p_fingerprints)
                WITH ORDINALITY c (user_id, amount_minor, key, fingerprint, ord)
-          -- guard: charge_keys_are_persons_own: user_id = c.user_id AND t. =>
-          -- guard: charge_key_is_compared: = c.key => IS NOT NULL
+          -- guard: top_up_keys_are_persons_own: user_id = c.user_id AND t. =>
+          -- guard: top_up_key_is_compared: = c.key => IS NOT NULL
           LEFT JOIN transfers t ON t.user_id = c.user_id AND t.idempotency_key = c.key
          ORDER BY c.ord
     LOOP
         balance := (balances ->> command.user_id::text)::bigint;
         outcomes[command.ord] := CASE
-            -- guard: charge_repetition_is_replayed => WHEN false THEN 'replayed'
+            -- guard: top_up_repetition_is_replayed => WHEN false THEN 'replayed'
             WHEN command.earlier IS NOT NULL AND command.same THEN 'replayed'
-            -- guard: charge_key_is_for_one_request => WHEN false THEN 'key_reused'
+            -- guard: top_up_key_is_for_one_request => WHEN false THEN 'key_reused'
             WHEN command.earlier IS NOT NULL THEN 'key_reused'
-            -- guard: charge_wallet_that_exists: balance IS NULL => false
+            -- guard: top_up_wallet_that_exists: balance IS NULL => false
             WHEN balance IS NULL THEN 'wallet_not_found'
-            -- guard: charge_wallets_limit => WHEN false THEN 'wallet_limit'
+            -- guard: top_up_wallets_limit => WHEN false THEN 'wallet_limit'
             WHEN balance + command.amount_minor > p_balance_max_minor THEN 'wallet_limit'
             ELSE 'charged' END;
-        -- guard: charge_repetition_tells_what_was_made => IF false THEN
+        -- guard: top_up_repetition_tells_what_was_made => IF false THEN
         IF outcomes[command.ord] = 'replayed' THEN
             made[command.ord] := command.earlier;
-        -- guard: charge_only_what_is_charged => ELSE
+        -- guard: top_up_only_what_is_added => ELSE
         ELSIF outcomes[command.ord] = 'charged' THEN
             balance := balance + command.amount_minor;
             balances := jsonb_set(balances, ARRAY[command.user_id::text], to_jsonb(balance));
@@ -508,7 +508,7 @@ BEGIN
             SELECT p_user_ids[c.i], p_transfer_ids[c.i], 'charge', p_amounts_minor[c.i], w.currency,
                    p_keys[c.i], p_fingerprints[c.i], c.balance_after, decided_at
               FROM unnest(winners, balances_after) c (i, balance_after)
-              -- guard: charge_wallets_own_currency => JOIN wallets w ON true
+              -- guard: top_up_wallets_own_currency => JOIN wallets w ON true
               JOIN wallets w ON w.user_id = p_user_ids[c.i]
             RETURNING user_id, transfer_id, amount_minor, currency
         )
@@ -521,7 +521,7 @@ BEGIN
            SET balance_minor = w.balance_minor + charged.amount_minor, version = w.version + 1
           FROM (SELECT p_user_ids[i] AS user_id, sum(p_amounts_minor[i]) AS amount_minor
                   FROM unnest(winners) i GROUP BY p_user_ids[i]) charged
-         -- guard: charge_persons_own_wallet => ;
+         -- guard: top_up_persons_own_wallet => ;
          WHERE w.user_id = charged.user_id;
 
         INSERT INTO outbox (
@@ -529,7 +529,7 @@ BEGIN
         SELECT (array_agg(t.user_id))[1], 'wallet.charged', decided_at, array_agg(t.transfer_id),
                array_agg(t.user_id), array_agg(t.amount_minor), t.currency
           FROM unnest(winners) i
-          -- guard: charge_events_of_what_was_charged: AND t.transfer_id = p_transfer_ids[i] =>
+          -- guard: top_up_events_of_what_was_added: AND t.transfer_id = p_transfer_ids[i] =>
           JOIN transfers t ON t.user_id = p_user_ids[i] AND t.transfer_id = p_transfer_ids[i]
          GROUP BY t.currency;
     END IF;
@@ -538,7 +538,7 @@ BEGIN
     SELECT c.ord::integer, outcomes[c.ord], t.transfer_id, t.amount_minor, t.balance_after_minor,
            t.currency, t.created_at
       FROM unnest(made, p_user_ids) WITH ORDINALITY c (transfer_id, user_id, ord)
-      -- guard: charge_answer_of_what_was_charged: AND t.transfer_id = c.transfer_id =>
+      -- guard: top_up_answer_of_what_was_added: AND t.transfer_id = c.transfer_id =>
       LEFT JOIN transfers t ON t.user_id = c.user_id AND t.transfer_id = c.transfer_id
      ORDER BY c.ord;
 END;

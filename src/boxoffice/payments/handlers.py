@@ -1,15 +1,15 @@
-"""How a batch of payments or charges is decided: one transaction each."""
+"""How a batch of payments or top-ups is decided: one transaction each."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending
 from boxoffice.payments.store import (
-    ChargeCommand,
-    ChargeOutcome,
     PayCommand,
     PaymentStore,
     PayOutcome,
+    TopUpCommand,
+    TopUpOutcome,
 )
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.seat_maps import SOLD
@@ -73,24 +73,24 @@ def _payers(commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]) -> l
     ]
 
 
-class ChargeHandler:
-    """Decides charges of wallets; all wallets share one lane."""
+class TopUpHandler:
+    """Decides top-ups of wallets; all wallets share one lane."""
 
-    kind = "charge"
+    kind = "top_up"
 
     def __init__(self, store: PaymentStore, balance_max_minor: int) -> None:
         self._store = store
         self._balance_max_minor = balance_max_minor
 
     async def handle(
-        self, key: None, batch: Sequence[Pending[ChargeCommand, ChargeOutcome]]
-    ) -> Sequence[Outcome[ChargeOutcome]]:
+        self, key: None, batch: Sequence[Pending[TopUpCommand, TopUpOutcome]]
+    ) -> Sequence[Outcome[TopUpOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
-        return await self._store.charge(commands, self._balance_max_minor)
+        return await self._store.top_up(commands, self._balance_max_minor)
 
     async def look_up(
-        self, key: None, commands: Sequence[ChargeCommand]
-    ) -> Sequence[ChargeOutcome | None]:
+        self, key: None, commands: Sequence[TopUpCommand]
+    ) -> Sequence[TopUpOutcome | None]:
         """Return what an interrupted batch did."""
-        return await self._store.find_charges(commands)
+        return await self._store.find_top_ups(commands)

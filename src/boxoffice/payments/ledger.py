@@ -22,11 +22,11 @@ class Account(StrEnum):
     CASH = "cash"  # the world outside: what was paid in
 
 
-def check_charge(amount_minor: int, charge_max_minor: int) -> None:
-    """Raise `AmountInvalid` unless the amount is positive and within one charge's limit."""
+def check_top_up(amount_minor: int, top_up_max_minor: int) -> None:
+    """Raise `AmountInvalid` unless the amount is positive and within one top-up's limit."""
     if amount_minor <= 0:
         raise AmountInvalid("The amount must be above zero.")
-    if amount_minor > charge_max_minor:
+    if amount_minor > top_up_max_minor:
         raise AmountInvalid(
-            f"At most {charge_max_minor} can be charged at once.", amount_max=charge_max_minor
+            f"At most {top_up_max_minor} can be added at once.", amount_max=top_up_max_minor
         )

@@ -43,22 +43,22 @@ SELECT a.amount_minor, a.currency, a.status, true
  -- guard: payable_persons_own_archived_one: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
--- name: charge
--- Decide a batch of wallet charges.
+-- name: top_up
+-- Decide a batch of top-ups.
 SELECT ord, outcome, transfer_id, amount_minor, balance_minor, currency, created_at
   FROM payments_charge_v1($1, $2, $3, $4, $5, $6)
  ORDER BY ord;
 
--- name: find_charges_by_key
--- What charges with these keys did, for requests whose answer was lost.
+-- name: find_top_ups_by_key
+-- What top-ups with these keys did, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
-       -- guard: find_charges_fingerprint_is_compared => 'replayed' AS outcome,
+       -- guard: find_top_ups_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN t.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        t.transfer_id, t.amount_minor, t.balance_after_minor AS balance_minor, t.currency, t.created_at
   FROM unnest($1::uuid[], $2::text[], $3::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
-  -- guard: find_charges_of_this_person: user_id = c.user_id AND t. =>
-  -- guard: find_charges_by_this_key: AND t.idempotency_key = c.key =>
+  -- guard: find_top_ups_of_this_person: user_id = c.user_id AND t. =>
+  -- guard: find_top_ups_by_this_key: AND t.idempotency_key = c.key =>
   JOIN transfers t ON t.user_id = c.user_id AND t.idempotency_key = c.key
  ORDER BY c.ord;
 
@@ -81,8 +81,8 @@ SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t
  -- guard: wallet_so_many_entries_at_time: $3 => $3 + 9
  LIMIT $3;
 
--- name: seed_charges
--- One charge per person who has not had it, with both legs: into the wallet, out of the cash account.
+-- name: seed_top_ups
+-- One top-up per person who has not had it, with both legs: into the wallet, out of the cash account.
 -- No outbox row: events tell listeners about what people did, an event promises its cause and not the
 -- other way round, and thousands of them would only stand in front of the first real ones.
 WITH filled AS (
@@ -96,7 +96,7 @@ WITH filled AS (
                         -- guard: seed_once => WHERE false)
                         WHERE t.user_id = p.user_id AND t.idempotency_key = 'seed')
     RETURNING w.user_id, p.transfer_id, w.currency, w.balance_minor
-), charged AS (
+), topped_up AS (
     INSERT INTO transfers (
         user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint,
         balance_after_minor, created_at)
@@ -107,5 +107,5 @@ WITH filled AS (
 )
 INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
 SELECT c.user_id, c.transfer_id, l.leg, l.account, l.sign * $3::bigint, c.currency
-  FROM charged c
+  FROM topped_up c
  CROSS JOIN (VALUES (1, 'wallet', 1), (2, 'cash', -1)) l (leg, account, sign);

@@ -26,7 +26,7 @@ from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies,
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.payments import ledger
 from boxoffice.payments.service import Payments
-from boxoffice.payments.store import Charge, Entry, Payment
+from boxoffice.payments.store import Entry, Payment, TopUp
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label
 from boxoffice.seats.seat_maps import Layout, SeatMaps
@@ -42,7 +42,7 @@ class PayRequest(msgspec.Struct, forbid_unknown_fields=True):
     method: Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z_]+$")]
 
 
-class ChargeRequest(msgspec.Struct, forbid_unknown_fields=True):
+class TopUpRequest(msgspec.Struct, forbid_unknown_fields=True):
     """How much, in minor units of the wallet's currency."""
 
     amount: Annotated[int, Meta(ge=1, le=ledger.AMOUNT_MAX)]
@@ -96,10 +96,10 @@ class WalletOut(msgspec.Struct):
     """Whether money can be put in here."""
 
 
-class ChargeOut(msgspec.Struct, kw_only=True):
-    """A charge, and the balance right after it."""
+class TopUpOut(msgspec.Struct, kw_only=True):
+    """A top-up, and the balance right after it."""
 
-    charge_id: UUID
+    top_up_id: UUID
     amount: int
     balance: int
     currency: str
@@ -110,7 +110,7 @@ class EntryOut(msgspec.Struct, kw_only=True):
     """One movement: a positive amount came in, a negative one went out."""
 
     entry_id: str
-    kind: Literal["charge", "payment"]
+    kind: Literal["top_up", "payment"]
     amount: int
     currency: str
     payment_id: str | None
@@ -199,22 +199,22 @@ class _Wallet(_Resource):
         return Reply(WalletOut(wallet.balance_minor, wallet.currency, self._service.can_top_up))
 
 
-class _Charges(_Resource):
+class _TopUps(_Resource):
     @operation(
-        "Charge my wallet",
+        "Top up my wallet",
         201,
         role="any",
         keyed=True,
-        body=ChargeRequest,
-        returns=ChargeOut,
+        body=TopUpRequest,
+        returns=TopUpOut,
         invalid={"amount": AmountInvalid},
         problems=(WalletLimit, TopUpUnavailable),
     )
-    async def on_post(self, call: Call[ChargeRequest, Any]) -> Reply:
-        """Sent again under the same key, it charges once."""
+    async def on_post(self, call: Call[TopUpRequest, Any]) -> Reply:
+        """A repetition under the same key has no further effect."""
         amount = call.body.amount
         return Reply(
-            present_charge(await self._service.charge(call.caller.user_id, call.key, amount))
+            present_top_up(await self._service.top_up(call.caller.user_id, call.key, amount))
         )
 
 
@@ -257,10 +257,10 @@ def _ticket(ticket_id: UUID, seat_id: str, layout: Layout) -> TicketOut:
     return TicketOut(ticket_id, seat_id, seat.section, seat.row, seat.number, seat.grade)
 
 
-def present_charge(one: Charge) -> ChargeOut:
-    """Return a charge as its first answer shows it."""
-    return ChargeOut(
-        charge_id=one.transfer_id,
+def present_top_up(one: TopUp) -> TopUpOut:
+    """Return a top-up as its first answer shows it."""
+    return TopUpOut(
+        top_up_id=one.transfer_id,
         amount=one.amount_minor,
         balance=one.balance_minor,
         currency=one.currency,
@@ -275,7 +275,7 @@ def present_entry(one: Entry) -> EntryOut:
         payment_id = str(ScopedId(one.schedule_id, one.payment_id))
     return EntryOut(
         entry_id=f"{one.transfer_id}.{one.leg}",
-        kind="charge" if one.kind == "charge" else "payment",
+        kind="top_up" if one.kind == "charge" else "payment",
         amount=one.amount_minor,
         currency=one.currency,
         payment_id=payment_id,
@@ -292,6 +292,6 @@ def routes(
         ("/v1/payments/{payment_id}", _Payment(service, seat_maps, dependencies)),
         ("/v1/payments/{payment_id}/codes", _Codes(service, seat_maps, dependencies)),
         ("/v1/me/wallet", _Wallet(service, seat_maps, dependencies)),
-        ("/v1/me/wallet/charges", _Charges(service, seat_maps, dependencies)),
+        ("/v1/me/wallet/top-ups", _TopUps(service, seat_maps, dependencies)),
         ("/v1/me/wallet/entries", _Entries(service, seat_maps, dependencies)),
     ]

@@ -1,4 +1,4 @@
-"""The use cases of money: charge a wallet, pay a hold, look at both."""
+"""The use cases of money: top up a wallet, pay a hold, look at both."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -26,15 +26,15 @@ from boxoffice.errors import (
     WalletLimit,
 )
 from boxoffice.payments import ledger
-from boxoffice.payments.handlers import ChargeHandler, PayHandler
+from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.provider import Capture, Order, PaymentProvider
 from boxoffice.payments.store import (
-    Charge,
-    ChargeCommand,
     Entry,
     PayCommand,
     Payment,
     PaymentStore,
+    TopUp,
+    TopUpCommand,
     Wallet,
 )
 from boxoffice.platform.fingerprint import fingerprint_of
@@ -57,7 +57,7 @@ _REFUSALS: dict[str, type[Problem]] = {
 # After these there is no payment; `Unavailable` says so of all that it stands for but `OutcomeUnknown`.
 _NOTHING_SOLD: tuple[type[Problem], ...] = (*_REFUSALS.values(), Unavailable)
 _PAID = frozenset({"paid", "replayed"})
-_CHARGED = frozenset({"charged", "replayed"})
+_TOPPED_UP = frozenset({"charged", "replayed"})
 
 
 class Payments:
@@ -68,9 +68,9 @@ class Payments:
         store: PaymentStore,
         group_commit: GroupCommit,
         pays: PayHandler,
-        charges: ChargeHandler,
+        top_ups: TopUpHandler,
         providers: Mapping[str, PaymentProvider],
-        charge_max_minor: int,
+        top_up_max_minor: int,
         seat_maps: SeatMaps,
         *,
         can_top_up: bool = False,
@@ -79,9 +79,9 @@ class Payments:
         self._store = store
         self._group_commit = group_commit
         self._pays = pays
-        self._charges = charges
+        self._top_ups = top_ups
         self._providers = providers
-        self._charge_max_minor = charge_max_minor
+        self._top_up_max_minor = top_up_max_minor
         self._seat_maps = seat_maps
         # One order at a time: an attempt that gives money back must not meet one that pays with it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -182,27 +182,27 @@ class Payments:
             raise PaymentNotFound
         return found
 
-    async def charge(self, user_id: UUID, key: str, amount_minor: int) -> Charge:
-        """Put money into a wallet; the same key and amount return the same charge.
+    async def top_up(self, user_id: UUID, key: str, amount_minor: int) -> TopUp:
+        """Put money into a wallet; the same key and amount return the same top-up.
 
         Raises `TopUpUnavailable` where nobody pays for it and that is not wanted, as in a demo.
         """
         if not self.can_top_up:
             raise TopUpUnavailable
-        # guard: charge_amount_that_makes_sense
-        ledger.check_charge(amount_minor, self._charge_max_minor)
-        command = ChargeCommand(
+        # guard: top_up_amount_that_makes_sense
+        ledger.check_top_up(amount_minor, self._top_up_max_minor)
+        command = TopUpCommand(
             user_id,
             key,
-            # guard: fingerprint_amount_of_charge: , str(amount_minor) =>
+            # guard: fingerprint_amount_of_top_up: , str(amount_minor) =>
             fingerprint_of("charge", str(amount_minor)),
             new_id(),
             amount_minor,
         )
-        outcome = await self._group_commit.submit(self._charges, None, command)
-        if outcome.charge is None or outcome.name not in _CHARGED:
+        outcome = await self._group_commit.submit(self._top_ups, None, command)
+        if outcome.top_up is None or outcome.name not in _TOPPED_UP:
             _refuse(outcome.name)
-        return outcome.charge
+        return outcome.top_up
 
     async def wallet(self, user_id: UUID) -> Wallet:
         """Return a person's wallet, as the database has it now."""
@@ -220,7 +220,7 @@ class Payments:
 
         Calling again changes nothing. At most a few thousand people fit into the statement's deadline.
         """
-        await self._store.seed_charges(user_ids, amount_minor)
+        await self._store.seed_top_ups(user_ids, amount_minor)
 
 
 def _refuse(name: str) -> Never:

@@ -35,7 +35,7 @@ class PayCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeCommand:
+class TopUpCommand:
     """A wish to put money into a wallet."""
 
     user_id: UUID
@@ -75,7 +75,7 @@ class PayOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class TopUp:
     """Money that went into a wallet, and the balance right after it."""
 
     transfer_id: UUID
@@ -86,11 +86,11 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeOutcome:
-    """The database's word on a charge."""
+class TopUpOutcome:
+    """The database's word on a top-up."""
 
     name: str
-    charge: Charge | None = None
+    top_up: TopUp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +188,12 @@ class PaymentStore:
         row = await self._db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
         return None if row is None else Payable(**dict(row))
 
-    async def charge(
-        self, commands: Sequence[ChargeCommand], balance_max_minor: int
-    ) -> list[ChargeOutcome]:
+    async def top_up(
+        self, commands: Sequence[TopUpCommand], balance_max_minor: int
+    ) -> list[TopUpOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
         rows = await self._db.fetch(
-            _QUERIES["charge"],
+            _QUERIES["top_up"],
             [command.transfer_id for command in commands],
             [command.user_id for command in commands],
             [command.amount_minor for command in commands],
@@ -201,17 +201,17 @@ class PaymentStore:
             [command.fingerprint for command in commands],
             balance_max_minor,
         )
-        return [_charge_outcome(row) for row in rows]
+        return [_top_up_outcome(row) for row in rows]
 
-    async def find_charges(self, commands: Sequence[ChargeCommand]) -> list[ChargeOutcome | None]:
+    async def find_top_ups(self, commands: Sequence[TopUpCommand]) -> list[TopUpOutcome | None]:
         """Return what earlier requests with these keys did, None where they did nothing."""
         rows = await self._db.look_up(
-            _QUERIES["find_charges_by_key"],
+            _QUERIES["find_top_ups_by_key"],
             [command.user_id for command in commands],
             [command.key for command in commands],
             [command.fingerprint for command in commands],
         )
-        found = dict(zip(column(rows, "ord"), map(_charge_outcome, rows), strict=True))
+        found = dict(zip(column(rows, "ord"), map(_top_up_outcome, rows), strict=True))
         return [found.get(at) for at in range(1, len(commands) + 1)]
 
     async def wallet(self, user_id: UUID) -> Wallet | None:
@@ -224,11 +224,11 @@ class PaymentStore:
         rows = await self._db.read(_QUERIES["entries"], user_id, before, count)
         return [Entry(**dict(row)) for row in rows]
 
-    async def seed_charges(self, user_ids: Sequence[UUID], amount_minor: int) -> None:
+    async def seed_top_ups(self, user_ids: Sequence[UUID], amount_minor: int) -> None:
         """Put money into the wallets of seeded people, once however often it is called; no events."""
         transfer_ids = [new_id() for _ in user_ids]
         async with self._db.writing() as connection:
-            await connection.execute(_QUERIES["seed_charges"], user_ids, transfer_ids, amount_minor)
+            await connection.execute(_QUERIES["seed_top_ups"], user_ids, transfer_ids, amount_minor)
 
 
 def _apart(commands: Sequence[PayCommand]) -> bool:
@@ -279,14 +279,14 @@ def _payment(row: Record) -> Payment:
     )
 
 
-def _charge_outcome(row: Record) -> ChargeOutcome:
+def _top_up_outcome(row: Record) -> TopUpOutcome:
     if row["transfer_id"] is None:
-        return ChargeOutcome(row["outcome"])
-    charged = Charge(
+        return TopUpOutcome(row["outcome"])
+    topped_up = TopUp(
         row["transfer_id"],
         row["amount_minor"],
         row["balance_minor"],
         row["currency"],
         row["created_at"],
     )
-    return ChargeOutcome(row["outcome"], charged)
+    return TopUpOutcome(row["outcome"], topped_up)

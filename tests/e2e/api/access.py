@@ -108,7 +108,7 @@ MATRIX = {
     "GET /v1/payments/{payment_id}/codes": owned(200, "payment_not_found"),
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
-    "POST /v1/me/wallet/charges": anybody("amount_invalid"),
+    "POST /v1/me/wallet/top-ups": anybody("amount_invalid"),
     "GET /v1/admin/concerts": looked_at(),
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
@@ -178,7 +178,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "POST /v1/sessions": login,
         "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
         "POST /v1/payments": order,
-        "POST /v1/me/wallet/charges": {"amount": 0},
+        "POST /v1/me/wallet/top-ups": {"amount": 0},
         # A reason without anything to be seen: the concert is needed for other rows.
         "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},

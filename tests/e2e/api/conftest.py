@@ -207,9 +207,9 @@ def make_organizer(server: Running, role: str = "organizer") -> Person:
 
 
 def rich(api: Api, amount: int = 5_000_000) -> Person:
-    """Sign somebody up and charge their wallet."""
+    """Sign somebody up and top up their wallet."""
     person = sign_up(api)
-    expect(person.api.keyed("/v1/me/wallet/charges", {"amount": amount}), 201)
+    expect(person.api.keyed("/v1/me/wallet/top-ups", {"amount": amount}), 201)
     return person
 
 

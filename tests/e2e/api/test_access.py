@@ -58,7 +58,7 @@ def routes() -> set[str]:
 # A hold without a pass where the schedule has a waiting room, and a top-up that nobody pays for.
 FORBIDDEN_TO_BUYERS = {
     "POST /v1/schedules/{schedule_id}/reservations",
-    "POST /v1/me/wallet/charges",
+    "POST /v1/me/wallet/top-ups",
 }
 
 

@@ -22,7 +22,7 @@ def bodies(sale: Sale, organizer: Person) -> dict[str, dict[str, Any]]:
         "/v1/sessions": {"email": "a@b.example", "password": PASSWORD},
         sale.holds: {"seat_ids": ["A-1-1"]},
         "/v1/payments": {"reservation_id": "A" * 43, "method": "wallet"},
-        "/v1/me/wallet/charges": {"amount": 1000},
+        "/v1/me/wallet/top-ups": {"amount": 1000},
         "/v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
         schedules: {"starts_at": "2030-01-01T00:00:00Z", "sale_opens_at": "2029-01-01T00:00:00Z"},
         f"/v1/admin/schedules/{sale.schedule_id}/seats": {
@@ -78,7 +78,7 @@ def test_a_repeated_member_is_malformed(organizer: Person, bodies: dict[str, Any
             twice = json.dumps(body)[:-1] + f", {json.dumps(name)}: {json.dumps(body[name])}}}"
             refused(send(organizer, path, twice.encode()), "malformed")
     escaped = b'{"amount": 5, "am\\u006funt": 500}'
-    refused(send(organizer, "/v1/me/wallet/charges", escaped), "malformed")
+    refused(send(organizer, "/v1/me/wallet/top-ups", escaped), "malformed")
     seat = b'{"section": "A", "row": "1", "number": 1, "grade": "R", "price": 1, "price": 2}'
     nested = b'{"seats": [' + seat + b"]}"
     seats = next(path for path in bodies if path.endswith("/seats"))
@@ -115,17 +115,17 @@ AMOUNTS = [
 def test_amounts_that_are_no_amounts(buyer: Person) -> None:
     for amount in AMOUNTS:
         body = b'{"amount": ' + amount + b"}"
-        answer = buyer.api.keyed("/v1/me/wallet/charges", body=body)
+        answer = buyer.api.keyed("/v1/me/wallet/top-ups", body=body)
         if amount == b"1e400":
             check_problem(answer)
             assert answer.status in (400, 422)
         else:
             refused(answer, "amount_invalid")
-    refused(buyer.api.keyed("/v1/me/wallet/charges", {}), "amount_invalid")
+    refused(buyer.api.keyed("/v1/me/wallet/top-ups", {}), "amount_invalid")
     # NaN is not JSON (RFC 8259, section 6), so the body as a whole is refused.
     for amount in (b"NaN", b"Infinity", b"01", b"1_000", b"+1", b".5", b"0x10"):
         body = b'{"amount": ' + amount + b"}"
-        refused(buyer.api.keyed("/v1/me/wallet/charges", body=body), "malformed")
+        refused(buyer.api.keyed("/v1/me/wallet/top-ups", body=body), "malformed")
 
 
 def test_prices_and_numbers_of_a_seat_map(organizer: Person, bodies: dict[str, Any]) -> None:
@@ -190,7 +190,7 @@ def test_idempotency_keys(buyer: Person, sale: Sale) -> None:
     calls: list[tuple[str, dict[str, Any]]] = [
         (sale.holds, {"seat_ids": ["A-1-1"]}),
         ("/v1/payments", {"reservation_id": "A" * 43, "method": "wallet"}),
-        ("/v1/me/wallet/charges", {"amount": 1000}),
+        ("/v1/me/wallet/top-ups", {"amount": 1000}),
     ]
     for path, body in calls:
         refused(buyer.api.post(path, body), "idempotency_key_required")
@@ -207,12 +207,12 @@ def test_media_types(organizer: Person, bodies: dict[str, Any]) -> None:
                 organizer.api.keyed(path, body=raw, headers={"Content-Type": kind}),
                 "media_type_unsupported",
             )
-    assert organizer.api.keyed("/v1/me/wallet/charges").code == "media_type_unsupported"
+    assert organizer.api.keyed("/v1/me/wallet/top-ups").code == "media_type_unsupported"
 
 
 def test_a_media_type_may_have_parameters(buyer: Person) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
-    answer = buyer.api.keyed("/v1/me/wallet/charges", {"amount": 0}, headers=headers)
+    answer = buyer.api.keyed("/v1/me/wallet/top-ups", {"amount": 0}, headers=headers)
     refused(answer, "amount_invalid")
 
 

@@ -353,7 +353,7 @@ def test_requests_in_one_segment_are_answered_in_order(hasty: Running) -> None:
 def test_a_caller_may_wait_for_leave_to_send_the_body(api: Api, buyer: Person) -> None:
     body = json.dumps({"amount": 0}).encode()
     fields = [
-        "POST /v1/me/wallet/charges HTTP/1.1", "Host: shop", "Content-Type: application/json",
+        "POST /v1/me/wallet/top-ups HTTP/1.1", "Host: shop", "Content-Type: application/json",
         f"Authorization: Bearer {buyer.api.token}", "Idempotency-Key: k", "Expect: 100-continue",
         f"Content-Length: {len(body)}", "Connection: close", "", "",
     ]  # fmt: skip

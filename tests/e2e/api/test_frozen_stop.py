@@ -49,11 +49,11 @@ def tell(server: list[psutil.Process], number: signal.Signals) -> None:
 
 
 def charging(server: Running, token: str, stack: ExitStack) -> socket.socket:
-    """Ask for a charge on a connection of its own, and wait for nothing."""
+    """Ask for a top-up on a connection of its own, and wait for nothing."""
     sock = stack.enter_context(socket.create_connection((server.api.host, server.api.port)))
     body = b'{"amount": 1000}'
     sock.sendall(
-        b"POST /v1/me/wallet/charges HTTP/1.1\r\nHost: shop\r\nIdempotency-Key: k\r\n"
+        b"POST /v1/me/wallet/top-ups HTTP/1.1\r\nHost: shop\r\nIdempotency-Key: k\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\nAuthorization: Bearer %s\r\n\r\n%s"
         % (len(body), token.encode(), body)
     )

@@ -148,8 +148,8 @@ def test_hold_pay_and_get_tickets(api: Api, sale: Sale) -> None:
 def test_the_wallet_and_its_entries(api: Api, sale: Sale) -> None:
     person = sign_up(api)
     key = str(uuid4())
-    charged = expect(person.api.post("/v1/me/wallet/charges", {"amount": 300_000}, key=key), 201)
-    assert {name: charged.json[name] for name in ("amount", "balance", "currency")} == {
+    topped_up = expect(person.api.post("/v1/me/wallet/top-ups", {"amount": 300_000}, key=key), 201)
+    assert {name: topped_up.json[name] for name in ("amount", "balance", "currency")} == {
         "amount": 300_000,
         "balance": 300_000,
         "currency": "KRW",
@@ -157,9 +157,9 @@ def test_the_wallet_and_its_entries(api: Api, sale: Sale) -> None:
     held = hold(person, sale, "A-3-1").json
     order = {"reservation_id": held["reservation_id"], "method": "wallet"}
     paid = expect(person.api.keyed("/v1/payments", order), 201).json
-    # Money has moved since: the charge's answer does not show it.
-    again = person.api.post("/v1/me/wallet/charges", {"amount": 300_000}, key=key)
-    assert (again.status, again.raw) == (201, charged.raw)
+    # Money has moved since: the top-up's answer does not show it.
+    again = person.api.post("/v1/me/wallet/top-ups", {"amount": 300_000}, key=key)
+    assert (again.status, again.raw) == (201, topped_up.raw)
     first = expect(person.api.get("/v1/me/wallet/entries?limit=1"), 200).json
     rest = expect(
         person.api.get(f"/v1/me/wallet/entries?limit=1&cursor={first['next_cursor']}"), 200
@@ -169,7 +169,7 @@ def test_the_wallet_and_its_entries(api: Api, sale: Sale) -> None:
     shown = [(one["kind"], one["amount"], one["currency"], one["payment_id"]) for one in entries]
     assert shown == [
         ("payment", -110_000, "KRW", paid["payment_id"]),
-        ("charge", 300_000, "KRW", None),
+        ("top_up", 300_000, "KRW", None),
     ]
     assert all(RFC3339_UTC.fullmatch(one["created_at"]) for one in entries)
 
@@ -254,8 +254,8 @@ def test_a_lapsed_hold_cannot_be_paid(api: Api, organizer: Person) -> None:
 
 def test_one_key_names_one_request(buyer: Person, sale: Sale) -> None:
     key = str(uuid4())
-    expect(buyer.api.post("/v1/me/wallet/charges", {"amount": 10}, key=key), 201)
-    other_body = buyer.api.post("/v1/me/wallet/charges", {"amount": 11}, key=key)
+    expect(buyer.api.post("/v1/me/wallet/top-ups", {"amount": 10}, key=key), 201)
+    other_body = buyer.api.post("/v1/me/wallet/top-ups", {"amount": 11}, key=key)
     expect(other_body, 422, "idempotency_key_reused")
     # A key is one within its kind of call: the same text names a hold, too.
     expect(buyer.api.post(sale.holds, {"seat_ids": ["A-2-9"]}, key=key), 201)
@@ -277,5 +277,5 @@ def test_the_request_id_is_echoed_or_made(api: Api) -> None:
 def test_a_shop_that_is_no_demo_says_so_and_tops_nothing_up(start: Start) -> None:
     person = sign_up(start(wallet_top_up_free="false").api)
     assert expect(person.api.get("/v1/me/wallet"), 200).json["can_top_up"] is False
-    refused(person.api.keyed("/v1/me/wallet/charges", {"amount": 10}), "top_up_unavailable")
+    refused(person.api.keyed("/v1/me/wallet/top-ups", {"amount": 10}), "top_up_unavailable")
     assert expect(person.api.get("/v1/me/wallet"), 200).json["balance"] == 0

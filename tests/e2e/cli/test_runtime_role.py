@@ -70,10 +70,10 @@ async def test_the_whole_shop_runs_as_it(runtime: Settings, tmp_path: Path) -> N
                 assert await crowd.hold(person, [seat_id])
             for reservation_id, (person, _) in list(crowd.record.holds.items())[:4]:
                 assert await crowd.pay(person, reservation_id)
-            charged, _ = await crowd.post(
-                "/v1/me/wallet/charges", lasting.people[0], "c", {"amount": 5}
+            topped_up, _ = await crowd.post(
+                "/v1/me/wallet/top-ups", lasting.people[0], "c", {"amount": 5}
             )
-            assert charged == 201
+            assert topped_up == 201
     await _roles(runtime)
     report = await audit(runtime)
     assert report.ok, render(report)

@@ -63,7 +63,7 @@ async def test_a_seed_that_does_not_balance_is_refused_by_the_database(
 ) -> None:
     # Negative control of the ledger: one leg alone must not get through.
     queries = dict(payment_store._QUERIES)
-    queries["seed_charges"] += " WHERE l.leg = 1"
+    queries["seed_top_ups"] += " WHERE l.leg = 1"
     monkeypatch.setattr(payment_store, "_QUERIES", queries)
     async with open_application(settings) as app:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="not balanced"):

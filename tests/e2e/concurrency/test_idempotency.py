@@ -56,8 +56,8 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
             paid = _one_answer(await _repeat(crowd, "/v1/payments", person, "pay", bill))
             assert await _count(settings, "payments", person.user_id) == 1
 
-            charges = "/v1/me/wallet/charges"
-            charged = _one_answer(await _repeat(crowd, charges, person, "charge", {"amount": 7}))
+            top_ups = "/v1/me/wallet/top-ups"
+            topped_up = _one_answer(await _repeat(crowd, top_ups, person, "top_up", {"amount": 7}))
             best = _one_answer(await _repeat(crowd, holds, other, "best", {"quantity": 2}))
             assert await _count(settings, "reservations", other.user_id) == 1
 
@@ -68,7 +68,7 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
         async with Crowd([serving[0].url], field.schedule_id) as crowd:
             assert await crowd.post(holds, person, "hold", wish) == (201, held)
             assert await crowd.post("/v1/payments", person, "pay", bill) == (201, paid)
-            assert await crowd.post(charges, person, "charge", {"amount": 7}) == (201, charged)
+            assert await crowd.post(top_ups, person, "top_up", {"amount": 7}) == (201, topped_up)
             assert await crowd.post(holds, other, "best", {"quantity": 2}) == (201, best)
     report = await audit(settings)
     assert report.ok, report
@@ -82,7 +82,7 @@ async def _another_body_is_refused(
         (holds, "hold", {"seat_ids": [field.seat_ids[10]]}),
         (holds, "hold", {"quantity": 1}),
         ("/v1/payments", "pay", {"reservation_id": another, "method": "wallet"}),
-        ("/v1/me/wallet/charges", "charge", {"amount": 8}),
+        ("/v1/me/wallet/top-ups", "top_up", {"amount": 8}),
     ):
         status, raw = await crowd.post(path, person, key, body)
         code = msgspec.json.decode(raw)["code"]
@@ -104,12 +104,12 @@ async def test_many_bodies_under_one_key_have_one_effect_and_are_in_nobodys_way(
                 told[status, msgspec.json.decode(raw).get("code", "")] += 1
 
             asked = [ask(holds, {"seat_ids": [seat]}) for seat in field.seat_ids[:300]]
-            asked += [ask("/v1/me/wallet/charges", {"amount": 1 + n}) for n in range(300)]
+            asked += [ask("/v1/me/wallet/top-ups", {"amount": 1 + n}) for n in range(300)]
             neighbours = [crowd.hold(other, [seat]) for seat in field.seat_ids[600:605]]
             _, *held = await asyncio.gather(asyncio.gather(*asked), *neighbours)
     assert all(held), "the neighbours are served"
     assert await _count(settings, "reservations", one.user_id) == 1
-    assert told.pop((201, "")) == 2, "a hold and a charge, which are two operations"
+    assert told.pop((201, "")) == 2, "a hold and a top-up, which are two operations"
     refused = {(409, "idempotency_in_flight"), (422, "idempotency_key_reused")}
     assert set(told) <= refused
     assert told[409, "idempotency_in_flight"] > 0

@@ -12,8 +12,8 @@ import pytest
 from boxoffice.accounts.store import AccountStore
 from boxoffice.batching import GroupCommit, Limits
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.payments.handlers import ChargeHandler, PayHandler
-from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.payments.handlers import PayHandler, TopUpHandler
+from boxoffice.payments.store import PaymentStore, TopUpCommand
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Failure, classify
@@ -45,7 +45,7 @@ class Pod:
         self.holds = HoldHandler(holds, lock, self.background)
         self.releases = ReleaseHandler(holds, lock)
         self.payments = PayHandler(payments)
-        self.charges = ChargeHandler(payments, BALANCE_MAX_MINOR)
+        self.top_ups = TopUpHandler(payments, BALANCE_MAX_MINOR)
 
     async def ask(self, handler: Any, key: UUID | None, command: Any) -> str:
         """Return the outcome's name, or the error's."""
@@ -154,7 +154,7 @@ async def test_a_warning_that_says_nothing_of_the_commit_is_no_doubt(patient: Da
         await connection.execute("DO $$ BEGIN RAISE WARNING 'nothing'; RAISE NOTICE 'less'; END $$")
 
 
-async def test_payments_and_charges_and_releases_are_unknown_as_well(
+async def test_payments_and_top_ups_and_releases_are_unknown_as_well(
     db: Database, settings: Settings, primary: Primary
 ) -> None:
     hall = await open_hall(db, balance_minor=10_000)
@@ -162,12 +162,12 @@ async def test_payments_and_charges_and_releases_are_unknown_as_well(
     bought, given_back = await hall.held(buyer, "S001"), await hall.held(other, "S002")
     bill = hall.bill(buyer, bought)
     release = ReleaseCommand(other, given_back, new_id())
-    charge = ChargeCommand(third, "charge", b"", new_id(), 500)
+    top_up = TopUpCommand(third, "top_up", b"", new_id(), 500)
     async with pod(db, settings) as one, primary.without_standby():
         asked: list[tuple[Any, UUID | None, Any]] = [
             (one.payments, hall.schedule_id, bill),
             (one.releases, hall.schedule_id, release),
-            (one.charges, None, charge),
+            (one.top_ups, None, top_up),
         ]
         first = await asyncio.gather(*(one.ask(*question) for question in asked))
         again = await asyncio.gather(*(one.ask(*question) for question in asked))
@@ -194,12 +194,12 @@ async def test_what_is_replayed_waits_for_the_standby(
         assert held.held is not None
         bill = hall.bill(buyer, held.held.reservation_id)
         await hall.settle(bill)
-        charge = ChargeCommand(buyer, "charge", b"", new_id(), 500)
+        top_up = TopUpCommand(buyer, "top_up", b"", new_id(), 500)
         async with pod(db, settings) as one:
             asked: list[tuple[Any, UUID | None, Any]] = [
                 (one.holds, hall.schedule_id, wish),
                 (one.payments, hall.schedule_id, bill),
-                (one.charges, None, charge),
+                (one.top_ups, None, top_up),
             ]
             await one.ask(*asked[2])
             async with primary.without_standby():

@@ -127,7 +127,7 @@ def world(settings: Settings) -> Any:
 
 
 class Shop(RuleBasedStateMachine):
-    """Holds, releases, lapses, sweeps, payments and charges in any order."""
+    """Holds, releases, lapses, sweeps, payments and top-ups in any order."""
 
     world: World
     holds: Bundle[str] = Bundle("holds")
@@ -256,15 +256,15 @@ class Shop(RuleBasedStateMachine):
             self.balances[person] -= owed
 
     @rule(person=st.integers(0, PEOPLE - 1), amount=st.integers(-1, 500))
-    def charge(self, person: int, amount: int) -> None:
-        work = self.world.app.services.payments.charge(
+    def top_up(self, person: int, amount: int) -> None:
+        work = self.world.app.services.payments.top_up(
             self.people[person], f"k{next(self.keys)}", amount
         )
-        code, charge = self._refusal(work)
+        code, top_up = self._refusal(work)
         assert code == ("ok" if amount > 0 else "amount_invalid")
-        if charge is not None:
+        if top_up is not None:
             self.balances[person] += amount
-            assert charge.balance_minor == self.balances[person]
+            assert top_up.balance_minor == self.balances[person]
 
     @rule(name=holds)
     def time_passes_for(self, name: str) -> None:

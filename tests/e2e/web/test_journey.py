@@ -67,9 +67,9 @@ async def test_from_the_list_of_concerts_to_a_ticket(
     await visitor.button("Sign up").click()
     await hold_chosen(visitor)
 
-    # The wallet is empty: it can be charged in place.
+    # The wallet is empty: it can be topped up in place.
     await expect(visitor.page.get_by_text("is missing")).to_be_visible()
-    await visitor.button("Charge").click()
+    await visitor.button("Top up").click()
     await visitor.page.get_by_role("button", name=re.compile("^Pay ")).click()
     await expect(visitor.page.locator("svg.qr")).to_have_count(1)
     await expect(visitor.title("봄의 노래")).to_be_visible()

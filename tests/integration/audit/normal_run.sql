@@ -1,4 +1,4 @@
--- One normal run of the shop through the functions that write: charge, hold, pay, release, expire and
+-- One normal run of the shop through the functions that write: top up, hold, pay, release, expire and
 -- take a lapsed hold over. What becomes of the reservations, by the last digit of their ids:
 --   1 paid from the wallet (S01, S02)      2 held (S03)               3 lapsed, not swept (S04, S05)
 --   4 lapsed and swept (S06)               5 cancelled (S07)          6 lapsed, taken over by 7 (S08)

@@ -300,8 +300,8 @@ UPDATE payments SET amount_minor = 0 WHERE idempotency_key = 'p9';
 -- A transfer of a payment that does not exist.
 DELETE FROM payments WHERE idempotency_key = 'p9';
 
--- name: payment_transfer_has_its_payment__charge
--- A charge that names a payment.
+-- name: payment_transfer_has_its_payment__top_up
+-- A top-up that names a payment.
 ALTER TABLE transfers DISABLE TRIGGER USER;
 ALTER TABLE transfers DROP CONSTRAINT transfers_payment_agrees;
 UPDATE transfers SET payment_id = '00000000-0000-7000-8000-0000000000e8',
@@ -319,7 +319,7 @@ UPDATE wallets SET balance_minor = balance_minor + 1
  WHERE user_id = '00000000-0000-7000-8000-000000000001';
 
 -- name: wallet_equals_its_entries__without_entries
--- Money in a wallet that was never charged.
+-- Money in a wallet that was never topped up.
 UPDATE wallets SET balance_minor = 1 WHERE user_id = '00000000-0000-7000-8000-000000000003';
 
 -- name: wallet_equals_its_entries__without_wallet
@@ -394,8 +394,8 @@ UPDATE outbox SET subject_ids[1] = gen_random_uuid() WHERE topic = 'payment.succ
 -- A payment of another person.
 UPDATE outbox SET user_ids[1] = '00000000-0000-7000-8000-000000000002' WHERE topic = 'payment.succeeded';
 
--- name: event_has_its_cause__charge
--- A charge of another amount.
+-- name: event_has_its_cause__top_up
+-- A top-up of another amount.
 UPDATE outbox SET amounts_minor[1] = 1 WHERE topic = 'wallet.charged';
 
 -- name: event_has_its_cause__seats
@@ -437,8 +437,8 @@ UPDATE reservations SET idempotency_key = 'k4' WHERE idempotency_key = 'k1';
 ALTER TABLE payments DROP CONSTRAINT payments_key_unique;
 UPDATE payments SET idempotency_key = 'p1' WHERE idempotency_key = 'p8';
 
--- name: idempotency_key_is_used_once__charge
--- One key, two charges.
+-- name: idempotency_key_is_used_once__top_up
+-- One key, two top-ups.
 DROP INDEX transfers_key_unique;
 WITH transfer AS (
     INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)

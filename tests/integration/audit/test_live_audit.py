@@ -33,7 +33,7 @@ _HOLD = """
         $1, ARRAY[$4::uuid], ARRAY[$3::uuid], ARRAY[$4::text], ARRAY['\\x00'::bytea],
         ARRAY[$2::text], ARRAY[1], ARRAY[1], ARRAY[1], true)
 """
-_CHARGE = """
+_TOP_UP = """
     SELECT outcome FROM payments_charge_v1(
         ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[10], ARRAY[$1::text], ARRAY['\\x00'::bytea], 1000000)
 """
@@ -64,7 +64,7 @@ async def _sell(db: Database, rng: random.Random, stop: asyncio.Event) -> None:
         if row["outcome"] != "held" or fate < 0.6:
             continue
         if fate < 0.7:
-            await db.fetch(_CHARGE, str(uuid4()), person)
+            await db.fetch(_TOP_UP, str(uuid4()), person)
             await db.fetch(_PAY, _SCHEDULE, person, str(reservation))
         elif fate < 0.95:
             await db.fetch(_RELEASE, _SCHEDULE, person, reservation)

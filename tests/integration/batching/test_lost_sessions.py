@@ -93,7 +93,7 @@ async def test_a_payment_that_was_refused_is_not_made_afterwards(
             asking = asyncio.create_task(group.submit(handler, hall.schedule_id, bill))
             # Long enough to give up the frozen session, and to be refused on another one.
             await asyncio.wait([asking], timeout=2.5)
-            await hall.charge(buyer, PRICE_MINOR)
+            await hall.top_up(buyer, PRICE_MINOR)
         outcome: PayOutcome = await asking
         await until(lambda: is_gone(db, pid))
     made = await payments_of(hall)

@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 
 from boxoffice.batching import GroupCommit, Limits, Outcome, Pending
 from boxoffice.errors import Overloaded
-from boxoffice.payments.handlers import ChargeHandler
-from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.payments.handlers import TopUpHandler
+from boxoffice.payments.store import PaymentStore, TopUpCommand
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
@@ -296,8 +296,8 @@ async def test_a_locked_wallet_is_refused_alone(
     try:
         # The proportions of the defaults: three waits for a lock, and the time for retries is over.
         group = GroupCommit(Limits(retry_for_s=0.6))
-        handler = ChargeHandler(PaymentStore(hasty), 1_000_000)
-        commands = [ChargeCommand(who, "key", b"f", uuid7(), 100) for who in people]
+        handler = TopUpHandler(PaymentStore(hasty), 1_000_000)
+        commands = [TopUpCommand(who, "key", b"f", uuid7(), 100) for who in people]
         async with outsider.transaction(), asyncio.timeout(TIMEOUT_S):
             lock = "SELECT FROM wallets WHERE user_id = $1 FOR UPDATE"
             await outsider.execute(lock, people[40])

@@ -263,7 +263,7 @@ SELECT user_id, transfer_id, kind, amount_minor, currency, 'new', fingerprint, c
   FROM transfers WHERE kind = 'charge' LIMIT 1;
 
 -- name: transfers_key_unique
--- Two charges of one key.
+-- Two top-ups of one key.
 INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
 SELECT user_id, gen_random_uuid(), kind, amount_minor, currency, idempotency_key, fingerprint, created_at
   FROM transfers WHERE kind = 'charge' LIMIT 1;
@@ -274,7 +274,7 @@ INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, creat
 SELECT user_id, gen_random_uuid(), 'gift', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
 
 -- name: transfers_amount_positive
--- A charge that takes money.
+-- A top-up that takes money.
 INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, created_at)
 SELECT user_id, gen_random_uuid(), 'charge', 0, 'KRW', 'new', '\x00', clock_timestamp() FROM users LIMIT 1;
 
@@ -284,7 +284,7 @@ INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, creat
 SELECT user_id, gen_random_uuid(), 'payment', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
 
 -- name: transfers_charge_keyed
--- A charge that could be made again.
+-- A top-up that could be made again.
 INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, created_at)
 SELECT user_id, gen_random_uuid(), 'charge', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
 

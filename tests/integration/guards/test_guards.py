@@ -54,7 +54,7 @@ SAMPLE = [
     "decide_seat_is_won_once_in_batch",
     "pay_nothing_after_its_end",
     "pay_there_is_enough_in_wallet",
-    "charge_repetition_is_replayed",
+    "top_up_repetition_is_replayed",
     "token_signature_of_our_own_spelling",
     "audit_one_live_ticket_per_seat",
 ]

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.payments.store import PaymentStore, TopUpCommand
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import ReleaseCommand, ReservationStore, Swept
@@ -167,14 +167,14 @@ async def test_payments_lock_wallets_in_order(
         assert await _is_free(third, _WALLET, high)
 
 
-async def test_charges_lock_wallets_in_order(
+async def test_top_ups_lock_wallets_in_order(
     hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
 ) -> None:
     low, high, *_ = hall.people
-    commands = [ChargeCommand(one, f"k{one}", b"f", new_id(), 100) for one in (high, low)]
+    commands = [TopUpCommand(one, f"k{one}", b"f", new_id(), 100) for one in (high, low)]
     store = PaymentStore(hall.db)
     async with _waiting(
-        other, _WALLET, low, hall.db, lambda: store.charge(commands, BALANCE_MAX_MINOR)
+        other, _WALLET, low, hall.db, lambda: store.top_up(commands, BALANCE_MAX_MINOR)
     ):
         assert await _is_free(third, _WALLET, high)
 
@@ -221,12 +221,12 @@ async def test_a_payment_sees_what_is_left_in_the_wallet_after_it_waited(
     assert getattr(paid, "name", "") == "insufficient_balance"
 
 
-async def test_a_charge_sees_what_is_in_the_wallet_after_it_waited(
+async def test_a_top_up_reads_the_balance_after_its_wait(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     change = f"UPDATE wallets SET balance_minor = {BALANCE_MAX_MINOR}"  # noqa: S608 — a number
-    charged = await _after(hall, other, change, hall.charge(hall.people[0], 1))
-    assert getattr(charged, "name", "") == "wallet_limit"
+    topped_up = await _after(hall, other, change, hall.top_up(hall.people[0], 1))
+    assert getattr(topped_up, "name", "") == "wallet_limit"
 
 
 async def test_a_release_that_waited_past_the_end_comes_too_late(

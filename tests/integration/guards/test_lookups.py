@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.accounts.store import AccountStore
-from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore, PayOutcome
+from boxoffice.payments.store import PayCommand, PaymentStore, PayOutcome, TopUpCommand
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import (
@@ -82,25 +82,25 @@ async def test_a_payment_is_found_by_what_it_was_asked_under(hall: Hall, db: Dat
     assert await store.find_payments(elsewhere.schedule_id, [bill]) == [None]
 
 
-async def test_a_charge_is_found_by_what_it_was_asked_under(hall: Hall) -> None:
+async def test_a_top_up_is_found_by_its_key(hall: Hall) -> None:
     buyer, neighbour, *_ = hall.people
-    charge = ChargeCommand(buyer, "k", b"f", new_id(), 100)
+    top_up = TopUpCommand(buyer, "k", b"f", new_id(), 100)
     store = PaymentStore(hall.db)
-    await store.charge(
-        [charge, replace(charge, key="other", transfer_id=new_id())], BALANCE_MAX_MINOR
+    await store.top_up(
+        [top_up, replace(top_up, key="other", transfer_id=new_id())], BALANCE_MAX_MINOR
     )
 
-    [found] = await store.find_charges([charge])
+    [found] = await store.find_top_ups([top_up])
     assert found is not None
-    assert (found.name, found.charge and found.charge.transfer_id) == (
+    assert (found.name, found.top_up and found.top_up.transfer_id) == (
         "replayed",
-        charge.transfer_id,
+        top_up.transfer_id,
     )
-    [reused] = await store.find_charges([replace(charge, fingerprint=b"g")])
+    [reused] = await store.find_top_ups([replace(top_up, fingerprint=b"g")])
     assert reused is not None
     assert reused.name == "key_reused"
-    assert await store.find_charges([replace(charge, user_id=neighbour)]) == [None]
-    assert await store.find_charges([replace(charge, key="never")]) == [None]
+    assert await store.find_top_ups([replace(top_up, user_id=neighbour)]) == [None]
+    assert await store.find_top_ups([replace(top_up, key="never")]) == [None]
 
 
 async def test_what_is_anothers_is_not_shown(hall: Hall) -> None:

@@ -1,4 +1,4 @@
-"""What a batch of payments or charges keeps apart: people, methods, keys, wallets, events."""
+"""What a batch of payments or top-ups keeps apart: people, methods, keys, wallets, events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from boxoffice.payments.store import ChargeCommand, PayCommand, PaymentStore
+from boxoffice.payments.store import PayCommand, PaymentStore, TopUpCommand
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations.store import ReservationStore
@@ -84,31 +84,31 @@ async def test_in_a_batch_what_was_refused_stays_refused(hall: Hall) -> None:
     assert await _settled(hall, *bills) == ["paid", "reservation_not_found"]
 
 
-async def test_people_charge_under_their_own_keys(hall: Hall) -> None:
+async def test_people_top_up_under_their_own_keys(hall: Hall) -> None:
     for person in hall.people:
-        assert (await hall.charge(person, 10, key="k")).name == "charged"
-        assert (await hall.charge(person, 10, key="k")).name == "replayed"
-        assert (await hall.charge(person, 10, key="k", fingerprint=b"g")).name == "key_reused"
+        assert (await hall.top_up(person, 10, key="k")).name == "charged"
+        assert (await hall.top_up(person, 10, key="k")).name == "replayed"
+        assert (await hall.top_up(person, 10, key="k", fingerprint=b"g")).name == "key_reused"
     assert {await hall.balance(person) for person in hall.people} == {PRICE + 10}
 
 
-async def test_each_charge_is_told_once(hall: Hall) -> None:
+async def test_each_top_up_has_one_event(hall: Hall) -> None:
     buyer = hall.people[0]
-    charges = [await hall.charge(buyer, 10) for _ in range(3)]
-    for one in charges:
-        assert one.charge is not None
-        assert await hall.topics(one.charge.transfer_id) == ["wallet.charged"]
+    top_ups = [await hall.top_up(buyer, 10) for _ in range(3)]
+    for one in top_ups:
+        assert one.top_up is not None
+        assert await hall.topics(one.top_up.transfer_id) == ["wallet.charged"]
 
 
-async def test_a_charge_waits_for_nobody_elses_wallet(hall: Hall, database_url: str) -> None:
+async def test_a_top_up_waits_for_its_own_wallet_only(hall: Hall, database_url: str) -> None:
     buyer, neighbour, *_ = hall.people
     other: asyncpg.Connection[Record] = await asyncpg.connect(database_url)
     try:
         async with other.transaction():
             await other.execute("SELECT 1 FROM wallets WHERE user_id = $1 FOR UPDATE", neighbour)
-            command = ChargeCommand(buyer, "k", b"f", new_id(), 10)
-            charge = PaymentStore(hall.db).charge([command], BALANCE_MAX_MINOR)
-            [outcome] = await asyncio.wait_for(charge, timeout=20)
+            command = TopUpCommand(buyer, "k", b"f", new_id(), 10)
+            top_up = PaymentStore(hall.db).top_up([command], BALANCE_MAX_MINOR)
+            [outcome] = await asyncio.wait_for(top_up, timeout=20)
     finally:
         await other.close()
     assert outcome.name == "charged"

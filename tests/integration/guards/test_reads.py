@@ -65,7 +65,7 @@ async def test_a_wallets_entries_are_its_own_and_so_many_at_a_time(db: Database)
     hall = await open_hall(db)
     buyer, store = hall.people[0], PaymentStore(db)
     for amount in (10, 20, 30):
-        await hall.charge(buyer, amount)
+        await hall.top_up(buyer, amount)
     assert [one.amount_minor for one in await store.entries(buyer, None, 9)] == [30, 20, 10]
     assert len(await store.entries(buyer, None, 2)) == 2
 
@@ -73,7 +73,7 @@ async def test_a_wallets_entries_are_its_own_and_so_many_at_a_time(db: Database)
 async def test_a_seed_is_for_those_who_were_named(db: Database) -> None:
     hall = await open_hall(db)
     one, two, *_ = hall.people
-    await PaymentStore(db).seed_charges([one], 100)
+    await PaymentStore(db).seed_top_ups([one], 100)
     assert (await hall.balance(one), await hall.balance(two)) == (100, 0)
 
 

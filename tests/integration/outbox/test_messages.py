@@ -48,10 +48,11 @@ async def told(
 async def test_every_topic_is_told_with_exactly_its_fields(
     told: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
-    assert {entry["topic"] for entry, _ in told} == set(TOPICS)
+    topics = {topic.name: topic for topic in TOPICS.values()}
+    assert {entry["topic"] for entry, _ in told} == set(topics)
     for entry, data in told:
         assert set(entry) == {"event_id", "topic", "created_at", "data"}
-        assert set(data) == set(TOPICS[entry["topic"]].fields), entry["topic"]
+        assert set(data) == set(topics[entry["topic"]].fields), entry["topic"]
 
 
 async def test_ids_are_the_public_ones_and_times_are_utc(
@@ -82,12 +83,12 @@ async def test_a_payment_names_its_reservation(
     }
 
 
-async def test_a_charge_belongs_to_a_person(
+async def test_a_top_up_belongs_to_a_person(
     told: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
-    charged = [data for entry, data in told if entry["topic"] == "wallet.charged"]
-    assert charged[0] == {
-        "charge_id": str(_id("d1")),
+    topped_up = [data for entry, data in told if entry["topic"] == "wallet.topped_up"]
+    assert topped_up[0] == {
+        "top_up_id": str(_id("d1")),
         "user_id": str(_id("1")),
         "amount": 50_000,
         "currency": "KRW",
@@ -96,7 +97,7 @@ async def test_a_charge_belongs_to_a_person(
 
 def test_the_documentation_lists_every_topic_with_its_fields() -> None:
     text = _DOCS.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z.]+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z._]+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
     documented = {
         name: (when, tuple(re.findall(r"`(\w+)`", fields))) for name, when, fields in rows
     }

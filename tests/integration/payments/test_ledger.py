@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice.errors import AmountInvalid
 from boxoffice.payments import ledger
-from boxoffice.payments.store import ChargeCommand, PaymentStore
+from boxoffice.payments.store import PaymentStore, TopUpCommand
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import BALANCE_MAX_MINOR, Hall, open_hall
@@ -127,63 +127,63 @@ async def test_a_wallet_cannot_be_overdrawn_by_anybody(
         await other.execute(query, hall.people[0])
 
 
-async def test_a_charge_tells_the_balance_right_after_it(hall: Hall) -> None:
+async def test_a_top_up_shows_the_balance_right_after_it(hall: Hall) -> None:
     buyer = hall.people[0]
-    first = await hall.charge(buyer, 700, key="k")
-    assert first.charge is not None
-    assert (first.name, first.charge.amount_minor, first.charge.balance_minor) == (
+    first = await hall.top_up(buyer, 700, key="k")
+    assert first.top_up is not None
+    assert (first.name, first.top_up.amount_minor, first.top_up.balance_minor) == (
         "charged",
         700,
         5_700,
     )
-    await hall.charge(buyer, 1)
-    again = await hall.charge(buyer, 700, key="k")
-    assert (again.name, again.charge) == ("replayed", first.charge), "as it was then"
-    assert (await hall.charge(buyer, 701, key="k", fingerprint=b"other")).name == "key_reused"
+    await hall.top_up(buyer, 1)
+    again = await hall.top_up(buyer, 700, key="k")
+    assert (again.name, again.top_up) == ("replayed", first.top_up), "as it was then"
+    assert (await hall.top_up(buyer, 701, key="k", fingerprint=b"other")).name == "key_reused"
     assert await hall.balance(buyer) == 5_701
-    assert await hall.topics(first.charge.transfer_id) == ["wallet.charged"]
+    assert await hall.topics(first.top_up.transfer_id) == ["wallet.charged"]
 
 
-async def test_charges_of_one_batch_add_up_to_the_limit(hall: Hall) -> None:
+async def test_top_ups_of_one_batch_add_up_to_the_limit(hall: Hall) -> None:
     buyer = hall.people[0]
     left = BALANCE_MAX_MINOR - 5_000
     amounts = [left - 10, 11, 10, 1]
     commands = [
-        ChargeCommand(buyer, f"k{at}", b"f", new_id(), amount) for at, amount in enumerate(amounts)
+        TopUpCommand(buyer, f"k{at}", b"f", new_id(), amount) for at, amount in enumerate(amounts)
     ]
-    outcomes = await PaymentStore(hall.db).charge(commands, BALANCE_MAX_MINOR)
+    outcomes = await PaymentStore(hall.db).top_up(commands, BALANCE_MAX_MINOR)
     assert [one.name for one in outcomes] == ["charged", "wallet_limit", "charged", "wallet_limit"]
     assert await hall.balance(buyer) == BALANCE_MAX_MINOR
-    found = await PaymentStore(hall.db).find_charges(commands)
+    found = await PaymentStore(hall.db).find_top_ups(commands)
     assert [one and one.name for one in found] == ["replayed", None, "replayed", None]
 
 
-async def test_nobody_without_a_wallet_is_charged(hall: Hall) -> None:
-    assert (await hall.charge(new_id(), 100)).name == "wallet_not_found"
+async def test_a_person_without_a_wallet_is_not_topped_up(hall: Hall) -> None:
+    assert (await hall.top_up(new_id(), 100)).name == "wallet_not_found"
 
 
-async def test_one_key_on_two_pods_is_one_charge(db: Database) -> None:
+async def test_one_key_on_two_pods_is_one_top_up(db: Database) -> None:
     hall = await open_hall(db, people=30)
     for person in hall.people:
-        outcomes = await asyncio.gather(*(hall.charge(person, 100, key="k") for _ in range(3)))
+        outcomes = await asyncio.gather(*(hall.top_up(person, 100, key="k") for _ in range(3)))
         assert Counter(one.name for one in outcomes) == {"charged": 1, "replayed": 2}
-        assert len({one.charge for one in outcomes}) == 1
+        assert len({one.top_up for one in outcomes}) == 1
         assert await hall.balance(person) == 100
 
 
-async def test_charges_of_two_pods_all_arrive(db: Database) -> None:
+async def test_top_ups_of_two_pods_all_arrive(db: Database) -> None:
     hall = await open_hall(db, people=10)
-    charges = [hall.charge(person, 7) for _ in range(8) for person in hall.people]
-    assert {one.name for one in await asyncio.gather(*charges)} == {"charged"}
+    top_ups = [hall.top_up(person, 7) for _ in range(8) for person in hall.people]
+    assert {one.name for one in await asyncio.gather(*top_ups)} == {"charged"}
     assert [await hall.balance(person) for person in hall.people] == [56] * 10
 
 
 @pytest.mark.parametrize("amount_minor", [0, -1, 1_001, 2**63])
 def test_an_amount_is_above_zero_and_within_the_limit(amount_minor: int) -> None:
     with pytest.raises(AmountInvalid):
-        ledger.check_charge(amount_minor, 1_000)
+        ledger.check_top_up(amount_minor, 1_000)
 
 
 @pytest.mark.parametrize("amount_minor", [1, 1_000])
 def test_an_amount_within_the_limit_passes(amount_minor: int) -> None:
-    ledger.check_charge(amount_minor, 1_000)
+    ledger.check_top_up(amount_minor, 1_000)

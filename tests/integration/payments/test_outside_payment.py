@@ -23,7 +23,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.http.api.statuses import STATUSES
-from boxoffice.payments.handlers import ChargeHandler, PayHandler
+from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.provider import Capture, Order
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Payment, PaymentStore
@@ -89,7 +89,7 @@ class Desk:
             PaymentStore(hall.db),
             self.group_commit,
             PayHandler(PaymentStore(hall.db)),
-            ChargeHandler(PaymentStore(hall.db), BALANCE_MAX_MINOR),
+            TopUpHandler(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
             SeatMaps(Settings().seats, SeatStore(hall.db)),
@@ -315,7 +315,7 @@ async def test_the_wallet_pays_at_the_same_desk(desk: Desk, hall: Hall, held: UU
         await desk.pay(hall.people[0], held, "another", "wallet")
     wallet = await desk.payments.wallet(hall.people[0])
     assert (wallet.balance_minor, wallet.currency) == (3_000, "KRW")
-    assert (await desk.payments.charge(hall.people[0], "c", 10)).balance_minor == 3_010
+    assert (await desk.payments.top_up(hall.people[0], "c", 10)).balance_minor == 3_010
 
 
 async def test_wallet_and_provider_at_once_pay_once(db: Database, desk: Desk, hall: Hall) -> None:

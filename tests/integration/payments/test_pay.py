@@ -112,7 +112,7 @@ async def test_too_little_money_leaves_everything_as_it_was(hall: Hall) -> None:
     assert await hall.status(reservation) == "HELD"
     assert await hall.balance(buyer) == 5_000
     assert await hall.topics(reservation) == ["reservation.held"]
-    await hall.charge(buyer, 1_000)
+    await hall.top_up(buyer, 1_000)
     assert (await hall.pay(buyer, reservation, key="k")).name == "paid", "the key is still free"
     assert await hall.balance(buyer) == 0
 

@@ -18,7 +18,7 @@ async def test_no_wallet_is_topped_up_unless_that_is_wanted(
         user_id = await shop.services.accounts.sign_up("a@example.test", "a-long-password-1", "A")
         assert not shop.services.payments.can_top_up
         with pytest.raises(TopUpUnavailable):
-            await shop.services.payments.charge(user_id, "k", 10_000_000)
+            await shop.services.payments.top_up(user_id, "k", 10_000_000)
     [row] = await db.fetch(
         "SELECT balance_minor, (SELECT count(*) FROM transfers t WHERE t.user_id = w.user_id)"
         "  FROM wallets w WHERE w.user_id = $1",
@@ -28,4 +28,4 @@ async def test_no_wallet_is_topped_up_unless_that_is_wanted(
     async with open_services(settings) as demo:
         # Negative control: the same call where it is wanted.
         assert demo.services.payments.can_top_up
-        assert (await demo.services.payments.charge(user_id, "k", 10)).balance_minor == 10
+        assert (await demo.services.payments.top_up(user_id, "k", 10)).balance_minor == 10

@@ -68,7 +68,7 @@ async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_pa
         async with load.selling():
 
             async def has_enough() -> bool:
-                return min(len(load.record.payments), len(load.record.charges)) >= ENOUGH
+                return min(len(load.record.payments), len(load.record.top_ups)) >= ENOUGH
 
             await until(has_enough, within_s=60)
         record = load.record
@@ -76,10 +76,10 @@ async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_pa
         found = await check(settings, field, record, TAG)
         assert (found.broken, found.lost, found.sold_twice, found.imbalance) == ([], 0, 0, 0)
 
-        told = record.charges.pop()
+        told = record.top_ups.pop()
         found = await check(settings, field, record, TAG)
-        assert any("unexplained_charge 1 times" in one for one in found.broken), found
-        record.charges.append(told)
+        assert any("unexplained_top_up 1 times" in one for one in found.broken), found
+        record.top_ups.append(told)
 
         await overprice(settings, record.payments[1].reservation_id)
         found = await check(settings, field, record, TAG)

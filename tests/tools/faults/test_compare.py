@@ -18,10 +18,10 @@ from faults.compare import (
     LOST,
     SOLD_TWICE,
     Stored,
-    StoredCharge,
+    StoredTopUp,
     compare,
 )
-from faults.record import Charged, Held, Paid, Record, Released, Unsettled
+from faults.record import Held, Paid, Record, Released, ToppedUp, Unsettled
 
 PEOPLE = ["ann", "bob"]
 
@@ -35,7 +35,7 @@ def record() -> Record:
         ],
         payments=[Paid("p1", "r1", 0, 100, "y1", 2.0, 2.1)],
         releases=[Released("r2", 1, 3.0, 3.1)],
-        charges=[Charged("c1", 1, 10, "c1", 4.0, 4.1)],
+        top_ups=[ToppedUp("c1", 1, 10, "c1", 4.0, 4.1)],
     )
 
 
@@ -46,8 +46,8 @@ def stored() -> Stored:
         StoredHold("r2", "bob", ("B1",), "CANCELLED", "h2"),
     ]
     payments = [StoredPayment("p1", "r1", "ann", 100, "y1")]
-    charges = [StoredCharge("c1", "bob", 10, "c1")]
-    return Stored(comparison.Stored(holds, payments, 5.0), charges)
+    top_ups = [StoredTopUp("c1", "bob", 10, "c1")]
+    return Stored(comparison.Stored(holds, payments, 5.0), top_ups)
 
 
 def broken(told: Record, there: Stored) -> set[str]:
@@ -60,7 +60,7 @@ def without(there: Stored, what: str) -> Stored:
     emptied = {
         "holds": replace(there, shop=replace(there.shop, holds=[])),
         "payments": replace(there, shop=replace(there.shop, payments=[])),
-        "charges": replace(there, charges=[]),
+        "top_ups": replace(there, top_ups=[]),
     }
     return emptied[what]
 
@@ -71,7 +71,7 @@ def test_a_record_that_agrees_is_not_broken() -> None:
 
 @pytest.mark.parametrize(
     ("what", "kind"),
-    [("holds", "phantom_hold"), ("payments", "phantom_payment"), ("charges", "phantom_charge")],
+    [("holds", "phantom_hold"), ("payments", "phantom_payment"), ("top_ups", "phantom_top_up")],
 )
 def test_what_was_acknowledged_and_is_not_there_is_lost(what: str, kind: str) -> None:
     found = broken(record(), without(stored(), what))
@@ -96,7 +96,7 @@ Change = Callable[[Record], None]
     [
         (lambda told: told.holds.pop(), "unexplained_hold"),
         (lambda told: told.payments.pop(), "unexplained_payment"),
-        (lambda told: told.charges.pop(), "unexplained_charge"),
+        (lambda told: told.top_ups.pop(), "unexplained_top_up"),
     ],
 )
 def test_what_nobody_was_told_of_is_found(forget: Change, kind: str) -> None:
@@ -107,15 +107,15 @@ def test_what_nobody_was_told_of_is_found(forget: Change, kind: str) -> None:
 
 def test_a_lost_answer_explains_what_it_did_and_is_itself_unsettled() -> None:
     told = record()
-    lost = told.charges.pop()
-    told.unsettled[lost.key] = Unsettled("charge", lost.key, 1, (), "", 4.0)
+    lost = told.top_ups.pop()
+    told.unsettled[lost.key] = Unsettled("top_up", lost.key, 1, (), "", 4.0)
     assert broken(told, stored()) == {"unsettled"}
 
 
-def test_a_charge_that_was_made_twice_is_found() -> None:
+def test_a_double_top_up_is_found() -> None:
     there = stored()
-    twice = replace(there, charges=[*there.charges, StoredCharge("c2", "bob", 10, "c1")])
-    assert "charged_twice" in broken(record(), twice)
+    twice = replace(there, top_ups=[*there.top_ups, StoredTopUp("c2", "bob", 10, "c1")])
+    assert "topped_up_twice" in broken(record(), twice)
 
 
 def test_a_seat_that_is_sold_twice_is_found_by_both_checkers() -> None:

@@ -18,7 +18,7 @@ FIELD = Field(
     [Person(f"user-{number}", "token") for number in range(200)],
     5.0,
 )
-PACE = Pace(visits_per_s=500, looks=0.5, charges=0.5)
+PACE = Pace(visits_per_s=500, looks=0.5, top_ups=0.5)
 VISITS = 60
 WITHIN_S = 60.0
 
@@ -38,7 +38,7 @@ class Shop:
         """Refuse every seat; be content with everything else."""
         await asyncio.sleep(self._whims.uniform(0, self._slowest_s))
         if not request.path.endswith("/reservations"):
-            return web.json_response({"charge_id": "c", "amount": 1})
+            return web.json_response({"top_up_id": "c", "amount": 1})
         self.wanted.append(tuple((await request.json())["seat_ids"]))
         return web.json_response({"code": "seat_taken"}, status=409)
 
@@ -88,7 +88,7 @@ def test_wishes_have_their_shares_and_their_rivals() -> None:
     wishes = Wishes(FIELD, PACE, 7)
     made = [wishes.next() for _ in range(150)]
     assert 45 < sum(one.looks for one in made) < 105
-    assert 45 < sum(one.charges for one in made) < 105
+    assert 45 < sum(one.top_ups for one in made) < 105
     times = Counter(seat for one in made for seat in one.seats)
     assert 10 < sum(count > 1 for count in times.values()) < 100
     assert len({one.person for one in made}) > 80

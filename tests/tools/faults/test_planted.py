@@ -17,7 +17,7 @@ from tests.support.shop import pods
 SELL_FOR_S = 2.0
 FOUND_WITHIN_S = 40.0
 # Few seats, and everybody pays.
-PACE = Pace(visits_per_s=40, pays=0.8, releases=0.1, charges=0, looks=0)
+PACE = Pace(visits_per_s=40, pays=0.8, releases=0.1, top_ups=0, looks=0)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ export function wallet(signal) {
 }
 
 /** A form that charges the wallet; `amount` is proposed, in minor units; `done()` is called afterwards. */
-export function chargeForm({ currency, amount, done }) {
+export function topUpForm({ currency, amount, done }) {
   const unit = 10 ** decimals(currency);
   const field = new Field({
     label: t("wallet.amount", { currency }), type: "number", inputmode: "decimal", required: true, min: 1 / unit, step: 1 / unit,
@@ -22,7 +22,7 @@ export function chargeForm({ currency, amount, done }) {
   });
   return form({
     fields: { amount: field },
-    label: t("wallet.charge"),
+    label: t("wallet.top_up"),
     submit: async ({ amount: text }) => {
       const minor = Math.round(Number(text) * unit);
       const made = await charge(minor);
@@ -39,7 +39,7 @@ async function charge(amount) {
   const key = open?.amount === amount ? open.key : newKey();
   localStore.set(name, { key, amount });
   try {
-    const made = await post("/v1/me/wallet/charges", { amount }, { key });
+    const made = await post("/v1/me/wallet/top-ups", { amount }, { key });
     localStore.set(name, null);
     return made;
   } catch (error) {

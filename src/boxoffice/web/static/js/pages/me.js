@@ -10,7 +10,7 @@ import { ICONS } from "../components/icons.js";
 import { logOut, logOutEverywhere } from "../components/logout.js";
 import { errorText } from "../components/problem.js";
 import { statusChip } from "../components/status-chip.js";
-import { chargeForm, wallet } from "../components/wallet.js";
+import { topUpForm, wallet } from "../components/wallet.js";
 
 const PAGE = 20;
 
@@ -57,7 +57,7 @@ async function walletCard(signal) {
   const draw = async () => {
     const own = await wallet(signal);
     setChildren(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(own.balance, own.currency)),
-      own.can_top_up && chargeForm({ currency: own.currency, amount: 0, done: draw }));
+      own.can_top_up && topUpForm({ currency: own.currency, amount: 0, done: draw }));
   };
   await draw();
   return card;

@@ -12,7 +12,7 @@ import { forgetPayment, PaymentFlow } from "../components/payment-flow.js";
 import { requestReference, errorText } from "../components/problem.js";
 import { statusChip } from "../components/status-chip.js";
 import { tickets } from "../components/tickets.js";
-import { chargeForm, wallet } from "../components/wallet.js";
+import { topUpForm, wallet } from "../components/wallet.js";
 
 const SOON_S = 60;
 
@@ -77,7 +77,7 @@ async function paymentPanel(one, payment, signal, draw, refresh) {
   return [
     h("h2", {}, t("pay.title")),
     h("p", { class: "lines-total" }, h("span", { class: "grow" }, icon(ICONS.wallet), " ", t("wallet.balance")), h("strong", { class: "number" }, money(own.balance, own.currency))),
-    missing > 0 && [h("p", { class: "notice warn" }, t("pay.missing", { amount: money(missing, one.currency) })), own.can_top_up && chargeForm({ currency: own.currency, amount: missing, done: draw })],
+    missing > 0 && [h("p", { class: "notice warn" }, t("pay.missing", { amount: money(missing, one.currency) })), own.can_top_up && topUpForm({ currency: own.currency, amount: missing, done: draw })],
     payment.view,
     h("div", { class: "actions" },
       missing <= 0 && h("button", { type: "button", class: "button primary", onclick: () => payment.pay() }, t("pay.pay", { amount: money(one.amount, one.currency) })),
