@@ -28,10 +28,27 @@ from boxoffice_embedded.servers import EmbeddedServers
 _KEPT = os.environ.get("BOXOFFICE_TEST_TEMPLATE", "")
 _TEMPLATE = _KEPT or "boxoffice_template"
 
+_UNIT = Path(__file__).with_name("unit")
+
 # A runner in the background may hand these down as ignored; the processes that the tests start would
 # inherit that, and no test of Ctrl-C could pass.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+# What a test needs, as a marker, by the fixtures that it asks for: `pytest -m "not browser"`.
+_MARKERS = {"servers": "servers", "browser": "browser"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what it needs; a unit test needs none of it."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        needed = [marker for fixture, marker in _MARKERS.items() if fixture in fixtures]
+        for marker in needed:
+            item.add_marker(marker)
+        if needed and item.path.is_relative_to(_UNIT):
+            raise pytest.UsageError(f"{item.nodeid} is a unit test, and needs {needed}")
 
 
 # Everybody in the tests comes from one address, and the tests of a run share one Valkey. What limits an

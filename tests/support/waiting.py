@@ -12,3 +12,12 @@ async def until(holds: Callable[[], Awaitable[object]], within_s: float = 10.0) 
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within_s} s")
         await asyncio.sleep(0.01)
+
+
+def wait_until(holds: Callable[[], object], within_s: float = 10.0) -> None:
+    """The same for what needs no event loop."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_s} s")
+        time.sleep(0.01)

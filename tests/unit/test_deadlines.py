@@ -8,7 +8,7 @@ from boxoffice.settings import Settings, load
 
 
 def test_the_defaults_fit_together() -> None:
-    load({})
+    assert load({}) == Settings()
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_broken_file_costs_its_own_counts_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "gone"])
-def test_a_process_without_files_is_forgotten_too(tmp_path: Path, folder: str) -> None:
+def test_forgetting_a_process_without_files_raises_nothing(tmp_path: Path, folder: str) -> None:
     forget_process(tmp_path / folder, 1)
 
 

@@ -148,7 +148,7 @@ async def test_also_where_the_role_is_spared_warnings(
         await quiet.close()
 
 
-async def test_a_warning_that_says_nothing_of_the_commit_is_no_doubt(patient: Database) -> None:
+async def test_a_warning_that_says_nothing_of_the_commit_raises_nothing(patient: Database) -> None:
     await patient.fetch("SET client_min_messages = notice")
     async with patient.transaction() as connection:
         await connection.execute("DO $$ BEGIN RAISE WARNING 'nothing'; RAISE NOTICE 'less'; END $$")

@@ -171,7 +171,7 @@ async def test_a_log_in_succeeds_where_its_address_cannot_be_written(
         raise Unavailable
 
     monkeypatch.setattr(accounts._store, "remember_address", away)
-    await accounts.log_in(owner, PASSWORD, home)
+    assert await accounts.log_in(owner, PASSWORD, home)
 
 
 async def test_log_ins_that_succeed_are_counted_too(

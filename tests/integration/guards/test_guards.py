@@ -233,7 +233,7 @@ def _without_one(removal: Removal, guards: Mapping[str, Removal]) -> str:
     return "\n".join(text.splitlines()[first:last])
 
 
-async def test_what_is_left_of_a_statement_or_a_script_is_one(
+async def test_what_is_left_of_a_statement_or_a_script_parses_without_an_error(
     db: Database, valkey: Valkey, guards: Mapping[str, Removal]
 ) -> None:
     """A removal that breaks the text would make every test fail, and prove nothing."""

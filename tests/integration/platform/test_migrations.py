@@ -50,7 +50,7 @@ async def test_what_postgresql_refuses_is_a_sentence(settings: Settings, db: Dat
         await migrate(settings)
 
 
-async def test_a_migrated_database_is_current(db: Database) -> None:
+async def test_a_migrated_database_raises_nothing(db: Database) -> None:
     await require_current(db)
 
 
@@ -73,7 +73,7 @@ async def test_an_empty_database_lacks_everything(db: Database) -> None:
         await require_current(db)
 
 
-async def test_a_newer_database_is_good_enough(db: Database) -> None:
+async def test_a_newer_database_raises_nothing(db: Database) -> None:
     await db.fetch("INSERT INTO schema_migrations (version) VALUES ('9999')")
     await require_current(db)
 

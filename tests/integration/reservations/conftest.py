@@ -1,29 +1,21 @@
-"""A database for the whole room; every test opens a hall of its own in it."""
+"""A database for the whole package; every test opens a hall of its own in it."""
 
-from collections.abc import AsyncIterator, Iterator
-
-import asyncpg
 import pytest
 
-from boxoffice.platform.postgres.database import Database, Record, connection_options
+from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from tests.conftest import Servers
-from tests.support.database import copied_database
 from tests.support.hall import Hall, open_hall
+from tests.support.shared_database import other, shared_database_url, third
 
-
-@pytest.fixture(scope="package")
-def room_database_url(servers: Servers, template: str) -> Iterator[str]:
-    """The database that the tests of this room share."""
-    with copied_database(servers.database_url, template) as url:
-        yield url
+__all__ = ["other", "shared_database_url", "third"]
 
 
 @pytest.fixture
-def settings(room_database_url: str, servers: Servers) -> Settings:
+def settings(shared_database_url: str, servers: Servers) -> Settings:
     """Settings that point at the shared database and at the shared Valkey."""
     return Settings.of(
-        database_url=room_database_url, valkey_url=servers.valkey_url, log_level="error"
+        database_url=shared_database_url, valkey_url=servers.valkey_url, log_level="error"
     )
 
 
@@ -31,23 +23,3 @@ def settings(room_database_url: str, servers: Servers) -> Settings:
 async def hall(db: Database) -> Hall:
     """A hall for one test."""
     return await open_hall(db)
-
-
-@pytest.fixture
-async def other(settings: Settings) -> AsyncIterator["asyncpg.Connection[Record]"]:
-    """Another pod's connection, on which a transaction can be left open."""
-    connection = await asyncpg.connect(
-        settings.database.database_url, **connection_options(settings)
-    )
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def third(settings: Settings) -> AsyncIterator["asyncpg.Connection[Record]"]:
-    """One more pod's connection."""
-    connection = await asyncpg.connect(
-        settings.database.database_url, **connection_options(settings)
-    )
-    yield connection
-    await connection.close()

@@ -13,6 +13,7 @@ from boxoffice_loadtest.analysis import rules
 from boxoffice_loadtest.measurement import processes
 from boxoffice_loadtest.measurement.sampler import Sampler
 from boxoffice_loadtest.runner import quota
+from tests.support.waiting import wait_until
 from tests.tools.loadtest import samples
 
 BUSY = "import time\nwhile True:\n    sum(range(10_000))\n"
@@ -82,7 +83,7 @@ def test_without_any_means_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, b
 def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: int) -> None:
     began = time.monotonic()
     with Sampler(settings, lambda: {"api": [busy], "harness": [os.getpid()]}, began) as sampler:
-        time.sleep(3.3)
+        wait_until(lambda: len(sampler.samples) >= 2)
     assert len(sampler.samples) >= 2
     one = sampler.samples[-1]
     assert one.cores["api"] > 0.1
@@ -99,7 +100,7 @@ def test_servers_that_are_away_are_left_out() -> None:
         database_url="postgresql://nobody@127.0.0.1:1/none", valkey_url="redis://127.0.0.1:1"
     )
     with Sampler(away, dict, time.monotonic()) as sampler:
-        time.sleep(1.5)
+        wait_until(lambda: sampler.samples and sampler.failures)
     assert [(one.database, one.valkey) for one in sampler.samples[:1]] == [({}, {})]
     assert sampler.failures
 

@@ -56,7 +56,7 @@ async def test_it_waits_for_commands_whose_callers_have_gone() -> None:
     await closing
 
 
-async def test_with_nothing_to_do_it_returns_and_can_be_repeated() -> None:
+async def test_with_nothing_to_do_it_raises_nothing_also_when_repeated() -> None:
     desk = Desk()
     await desk.group.close()
     await desk.group.close()

@@ -124,7 +124,7 @@ async def test_who_is_next_shows_that_nothing_moves() -> None:
         await desk.group.submit(desk.handler, "lane", Wish("c"))
 
 
-async def test_those_whom_the_next_batch_takes_make_no_line() -> None:
+async def test_commands_that_the_next_batch_takes_are_accepted() -> None:
     desk = Desk(batch_max=3, batches_in_flight=1, wait_max_s=1.0)
     await desk.occupy()
     desk.ask("a")
@@ -132,6 +132,7 @@ async def test_those_whom_the_next_batch_takes_make_no_line() -> None:
     desk.clock.now += 5.0
     desk.ask("b")
     await until(lambda: desk.waiting() == ["a", "b"])
+    assert desk.waiting() == ["a", "b"]
 
 
 async def test_one_slow_batch_makes_no_line() -> None:
