@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from bench.environment import machine
-from faults import scoreboard, targets
-from faults.matrix import AnyRow, share_of, trials_of
-from faults.result import Result, Verdict
-from faults.rows import ALL
+from faults.cluster.cluster import world
+from faults.report import summary, targets
+from faults.report.result import Result, Verdict
 from faults.runner import Runner, chosen
-from faults.world import world
+from faults.scenario import AnyRow, share_of, trials_of
+from faults.scenarios import ALL
 
 _INTERRUPTED_EXIT_CODE = 130
 
@@ -56,9 +56,9 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = 150
-    scoreboard.show(console, results, reached, seed=seed, is_whole=is_whole)
+    summary.show(console, results, reached, seed=seed, is_whole=is_whole)
     if json is not None:
-        told = scoreboard.document(about, results, reached, seed=seed, is_whole=is_whole)
+        told = summary.document(about, results, reached, seed=seed, is_whole=is_whole)
         json.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
     if not is_finished:
         sys.exit(_INTERRUPTED_EXIT_CODE)
@@ -91,7 +91,7 @@ async def _play_all(plan: list[tuple[AnyRow, int]], seed: int, results: list[Res
                 results.append(await runner.play(row, trials))
                 last = results[-1]
                 _say(f"{row.name}: {last.verdict.value} in {last.took_s:.0f} s")
-                for sentence in scoreboard.trouble(last):
+                for sentence in summary.trouble(last):
                     _say(f"{row.name}: {sentence}")
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from faults.checks import Checked, check
-from faults.load import Load
-from faults.matrix import AnyRow, Errand, NotRun, Observations, Row
-from faults.record import Record
-from faults.result import Result, worst
-from faults.world import PartFailed, World
+from faults.checks.database import Checked, check
+from faults.checks.record import Record
+from faults.cluster.cluster import PartFailed, World
+from faults.report.result import Result, worst
+from faults.scenario import AnyRow, Errand, NotRun, Observations, Row
+from faults.workload.load import Load
 
 # What a row may take beyond the time that it is expected to, before it counts as stuck.
 _PATIENCE_FACTOR = 4

@@ -21,7 +21,7 @@ import msgspec
 
 from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
-from faults.field import Person
+from faults.workload.fixtures import Person
 
 START_TIMEOUT_S = 30.0
 # What a process may take, see docs/operations.md, Signals and drain.

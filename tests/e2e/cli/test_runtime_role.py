@@ -27,7 +27,7 @@ from boxoffice.reservations.store import ReservationStore
 from boxoffice.reservations.sweeper import sweep_once
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.rules import Mode, WaitingRoomChange
-from faults.field import sow
+from faults.workload.fixtures import sow
 from tests.support.shop import Crowd, pods
 
 QUIET = terminal(quiet=True)

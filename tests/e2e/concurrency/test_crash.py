@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from faults.field import sow
+from faults.workload.fixtures import sow
 from tests.support.shop import Crowd, Pod, pods, truth
 
 SEATS = 600

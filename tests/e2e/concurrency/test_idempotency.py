@@ -9,7 +9,7 @@ import msgspec
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from faults.field import Field, Person, sow
+from faults.workload.fixtures import Field, Person, sow
 from tests.support.shop import Crowd, pods
 
 TIMES = 50

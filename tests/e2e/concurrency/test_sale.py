@@ -10,8 +10,8 @@ import pytest
 from boxoffice.audit import audit
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.settings import Settings
-from faults.field import Field, sow
-from faults.guards import texts_without
+from faults.guards.markers import texts_without
+from faults.workload.fixtures import Field, sow
 from tests.support.shop import Crowd, Record, Truth, pods, truth
 
 SEATS = 1_000

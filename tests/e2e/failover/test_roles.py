@@ -13,7 +13,7 @@ from boxoffice.errors import Unavailable
 from boxoffice.platform.postgres.database import Database, connect
 from boxoffice.platform.postgres.multi_host import split_hosts
 from boxoffice.settings import Settings
-from faults.proxy import Proxy
+from faults.cluster.proxy import Proxy
 from tests.e2e.failover.conftest import Primary
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until

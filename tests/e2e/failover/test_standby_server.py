@@ -12,9 +12,9 @@ from boxoffice.platform.postgres.database import Database, Failure, classify
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
-from faults.outsiders import passable
-from faults.standby import STANDBY_NAME, Pair, paired
-from faults.world import world
+from faults.cluster.cluster import world
+from faults.cluster.standby import STANDBY_NAME, Pair, paired
+from faults.interference.external_clients import passable
 from tests.support.hall import open_hall
 from tests.support.waiting import until
 

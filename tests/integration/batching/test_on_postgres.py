@@ -21,7 +21,7 @@ from boxoffice.reservations.handlers import HoldHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.store import HoldCommand, HoldOutcome
 from boxoffice.settings import Settings
-from faults.proxy import Moment, Proxy, Trap
+from faults.cluster.proxy import Moment, Proxy, Trap
 from tests.integration.batching.conftest import Sale
 
 TIMEOUT_S = 10.0

@@ -4,7 +4,7 @@ import asyncio
 
 from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.settings import Settings
-from faults.proxy import Proxy
+from faults.cluster.proxy import Proxy
 
 # More than the buffers of a line take.
 MUCH_BYTES = 64_000_000

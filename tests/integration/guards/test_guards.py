@@ -9,7 +9,7 @@ import pytest
 from boxoffice.audit import store
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey, ValkeyAway
-from faults.guards import (
+from faults.guards.markers import (
     ROOT,
     Guard,
     GuardsUnclear,
@@ -24,7 +24,7 @@ from faults.guards import (
     unmarked,
     without,
 )
-from faults.mutants import Tree, TrialBroken, copied_tree, nonsense
+from faults.guards.mutation import Tree, TrialBroken, copied_tree, nonsense
 from tests.conftest import Servers
 
 # What looks and tells, and decides nothing about a seat, a person's place or money; a test of its own

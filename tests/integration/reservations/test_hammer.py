@@ -9,7 +9,7 @@ import pytest
 from boxoffice.audit.service import audit
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
-from faults.guards import texts_without
+from faults.guards.markers import texts_without
 from tests.conftest import Servers
 from tests.support.hall import open_hall
 from tests.support.hammer import Hammer

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from faults.record import History, Operation, SeatEvent
+from faults.checks.record import History, Operation, SeatEvent
 
 TTL_S = 5.0
 # An answer comes this long after its moment, and was asked for this long before.

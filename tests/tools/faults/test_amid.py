@@ -2,12 +2,12 @@
 
 import random
 
-from faults.amid import judge, note_kill
-from faults.field import Field
-from faults.load import Load
-from faults.matrix import Observations
-from faults.record import Attempt, Ending
-from faults.wishes import Pace
+from faults.checks.record import Attempt, Ending
+from faults.interference.in_flight import judge, note_kill
+from faults.scenario import Observations
+from faults.workload.fixtures import Field
+from faults.workload.load import Load
+from faults.workload.plan import Pace
 
 CUT = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.CUT)
 

@@ -7,10 +7,10 @@ import asyncpg
 
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.settings import Settings
-from faults.checks import check
-from faults.field import sow
-from faults.load import Load
-from faults.wishes import Pace
+from faults.checks.database import check
+from faults.workload.fixtures import sow
+from faults.workload.load import Load
+from faults.workload.plan import Pace
 from tests.support.shop import Pod, pods
 from tests.support.waiting import until
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from faults import children
-from faults.outsiders import wait_for
+from faults.cluster import subprocesses
+from faults.interference.external_clients import wait_for
 from tests.tools.faults.processes import MARK, marked
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +46,7 @@ async def both(mark: str) -> None:
 async def test_a_command_that_is_cancelled_ends_with_its_own_children() -> None:
     env = {**os.environ, MARK: (mark := uuid4().hex)}
     argv = [sys.executable, "-c", FAMILY]
-    running = asyncio.create_task(children.run(argv, within_s=60, env=env))
+    running = asyncio.create_task(subprocesses.run(argv, within_s=60, env=env))
     await both(mark)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -58,28 +58,28 @@ async def test_a_command_that_takes_too_long_is_ended_though_it_will_not_listen(
     env = {**os.environ, MARK: (mark := uuid4().hex)}
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     with pytest.raises(TimeoutError):
-        await children.run(argv, within_s=0.5, env=env, stop_signal=signal.SIGKILL)
+        await subprocesses.run(argv, within_s=0.5, env=env, stop_signal=signal.SIGKILL)
     await gone(mark)
 
 
 async def test_what_a_command_says_and_how_it_ends_is_told() -> None:
     argv = [sys.executable, "-c", "import sys; print('x' * 200_000, flush=True); sys.exit('no')"]
-    ended = await children.run(argv, within_s=60)
+    ended = await subprocesses.run(argv, within_s=60)
     assert ended.code == 1
     assert len(ended.said) > 200_000
     assert ended.end_of_it.endswith("no\n")
 
 
 async def test_a_question_that_cannot_be_answered_raises() -> None:
-    with pytest.raises(children.ChildFailed, match=r"faults\.flood ended with 1"):
-        await children.ask("faults.flood", b"no plan", within_s=60)
+    with pytest.raises(subprocesses.ChildFailed, match=r"faults\.flood ended with 1"):
+        await subprocesses.ask("faults.interference.hold_flood", b"no plan", within_s=60)
 
 
 @pytest.mark.parametrize(
     ("row", "child", "number"),
     [
         ("schemathesis", "test_schemathesis.py", signal.SIGTERM),
-        ("overload", "faults.flood", signal.SIGINT),
+        ("overload", "faults.interference.hold_flood", signal.SIGINT),
     ],
 )
 def test_an_interrupted_row_leaves_nothing_of_its_child(

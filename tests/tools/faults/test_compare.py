@@ -8,8 +8,8 @@ import pytest
 from boxoffice.audit import store
 from boxoffice_loadtest.analysis import comparison
 from boxoffice_loadtest.analysis.comparison import StoredHold, StoredPayment
-from faults import linear
-from faults.compare import (
+from faults.checks import linearizability
+from faults.checks.comparison import (
     AUDIT_DOUBLE_CHARGES,
     AUDIT_IMBALANCE,
     AUDIT_LOST,
@@ -21,7 +21,7 @@ from faults.compare import (
     StoredTopUp,
     compare,
 )
-from faults.record import Held, Paid, Record, Released, ToppedUp, Unsettled
+from faults.checks.record import Held, Paid, Record, Released, ToppedUp, Unsettled
 
 PEOPLE = ["ann", "bob"]
 
@@ -127,7 +127,7 @@ def test_a_seat_that_is_sold_twice_is_found_by_both_checkers() -> None:
     payments = [*there.shop.payments, StoredPayment("p3", "r3", "bob", 100, "y3")]
     there = replace(there, shop=replace(there.shop, holds=holds, payments=payments))
     assert broken(told, there) & set(SOLD_TWICE)
-    assert [one.seat for one in linear.check(told.history(PEOPLE, 5.0))] == ["A1"]
+    assert [one.seat for one in linearizability.check(told.history(PEOPLE, 5.0))] == ["A1"]
 
 
 def test_a_seat_is_held_twice_where_the_first_hold_cannot_have_lapsed() -> None:

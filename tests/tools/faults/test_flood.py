@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from faults.flood import Flooded
-from faults.flooding import unexpected
+from faults.interference.hold_flood import Flooded
+from faults.interference.hold_flood_runner import unexpected
 
 
 def flooded(**seen: Any) -> Flooded:

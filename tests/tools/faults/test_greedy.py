@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from faults.greedy import KINDS, Greedy, play
+from faults.interference.one_connection import KINDS, Greedy, play
 
 
 def test_every_kind_has_a_name_of_its_own_and_sends_without_an_end() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faults.linear import check
-from faults.record import History, Operation, SeatEvent
+from faults.checks.linearizability import check
+from faults.checks.record import History, Operation, SeatEvent
 from tests.tools.faults.histories import (
     LONG_S,
     TTL_S,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from faults.field import Field, Person
-from faults.load import Load
-from faults.wishes import Pace, Wish, Wishes
+from faults.workload.fixtures import Field, Person
+from faults.workload.load import Load
+from faults.workload.plan import Pace, Wish, Wishes
 
 FIELD = Field(
     "schedule",

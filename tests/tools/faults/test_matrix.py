@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from faults.matrix import Observations, trials_of
-from faults.result import Result
-from faults.rows import ALL
+from faults.report.result import Result
 from faults.runner import chosen, rounds, take
+from faults.scenario import Observations, trials_of
+from faults.scenarios import ALL
 
 PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
 

@@ -8,8 +8,8 @@ import pytest
 
 from boxoffice.settings import Settings
 from boxoffice_embedded.home import free_port
-from faults.matrix import NotRun
-from faults.outsiders import asks_for_a_password, fill, small_disk
+from faults.interference.external_clients import asks_for_a_password, fill, small_disk
+from faults.scenario import NotRun
 
 SIZE_MB = 4
 

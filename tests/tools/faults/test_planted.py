@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxoffice.settings import Settings
-from faults.field import Field, sow
-from faults.linear import Violation, check
-from faults.load import Load
-from faults.record import Record
-from faults.rows.planted import take_guards_away
-from faults.wishes import Pace
+from faults.checks.linearizability import Violation, check
+from faults.checks.record import Record
+from faults.scenarios.seeded_violations import take_guards_away
+from faults.workload.fixtures import Field, sow
+from faults.workload.load import Load
+from faults.workload.plan import Pace
 from tests.support.shop import pods
 
 SELL_FOR_S = 2.0

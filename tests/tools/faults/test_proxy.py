@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from boxoffice.settings import Settings
-from faults.proxy import Moment, Proxy, Trap
+from faults.cluster.proxy import Moment, Proxy, Trap
 
 TIMEOUT_S = 20.0
 # Text that only one statement of a test has, and what the cut looks like at the client.

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import inf
 
 from boxoffice.settings import Settings
-from faults.record import (
+from faults.checks.record import (
     SETTLING_S,
     Attempt,
     Ending,
@@ -17,7 +17,7 @@ from faults.record import (
     Window,
     percentile,
 )
-from faults.wishes import Pace
+from faults.workload.plan import Pace
 
 FINE = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.ANSWERED, 201)
 TAKEN = replace(FINE, key="k2", status=409, code="seat_taken")

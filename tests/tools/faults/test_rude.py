@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from faults.rows.clients import RUDE, Rudeness
-from faults.rude import CUT, FORGOTTEN, OVER, UNREACHED, Told, Wish, play
+from faults.interference.abusive_clients import CUT, FORGOTTEN, OVER, UNREACHED, Told, Wish, play
+from faults.scenarios.clients.abusive import RUDE, Rudeness
 
 HOLD = b"POST /v1/schedules/none/reservations HTTP/1.1\r\nHost: shop\r\n\r\n{}"
 # Nobody answers them: whether they were heard is seen by what is held.

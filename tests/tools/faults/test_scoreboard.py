@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from faults.result import Result, Verdict
-from faults.scoreboard import document, show
-from faults.targets import lines
+from faults.report.result import Result, Verdict
+from faults.report.summary import document, show
+from faults.report.targets import lines
 
 PASSED = Result(
     name="api_sigkill",

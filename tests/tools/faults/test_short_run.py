@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from faults.rows import ALL
+from faults.scenarios import ALL
 from tests.tools.faults.processes import MARK, marked
 
 ROOT = Path(__file__).parents[3]

@@ -5,11 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from faults.matrix import Observations
-from faults.result import Result
-from faults.rows import ALL
-from faults.runner import take
-from faults.targets import (
+from faults.report.result import Result
+from faults.report.targets import (
     CRASH_POINTS,
     PLANTED_MIN,
     ROLLING_RESTARTS_MIN,
@@ -19,6 +16,9 @@ from faults.targets import (
     closing,
     lines,
 )
+from faults.runner import take
+from faults.scenario import Observations
+from faults.scenarios import ALL
 
 PARTS = {row.name: row.part.value for row in ALL}
 # An hour was full before the failovers, the parser and the floods of one address got rows of their own.

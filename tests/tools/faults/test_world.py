@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.environment.processes import clean_environment
-from faults.world import PartFailed, Process, errors_in
+from faults.cluster.cluster import PartFailed, Process, errors_in
 
 WITHIN_S = 60.0
 

@@ -15,7 +15,7 @@ import pytest
 
 from boxoffice.settings import Settings
 from boxoffice_loadtest.model import Run, from_json
-from faults.field import Field, sow
+from faults.workload.fixtures import Field, sow
 from tests.support.shop import Pod, dying_with_us
 
 TIMEOUT_S = 150.0

@@ -1,0 +1,1 @@
+"""The clients' record and what judges it: comparison with the database, linearizability, the audit."""

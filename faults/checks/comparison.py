@@ -1,0 +1,187 @@
+"""The clients' record against the database, in both directions. Pure.
+
+Holds, payments and releases are compared as the load test compares its own; top-ups and wallets are
+added here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from boxoffice_loadtest.analysis import comparison
+from boxoffice_loadtest.measurement import records
+from boxoffice_loadtest.model import Finding
+from faults.checks.record import Record
+
+# What counts as lost: somebody was promised it, and it is not there.
+LOST = (
+    "phantom_hold",
+    "phantom_payment",
+    "phantom_top_up",
+    "paid_not_confirmed",
+    "release_not_done",
+)
+SOLD_TWICE = ("seat_held_twice", "seat_sold_twice")
+# Money that was taken, and that nobody was told of.
+DOUBLE_CHARGES = ("topped_up_twice", "unexplained_top_up", "unexplained_payment")
+# The audit's checks by what a violation of one is.
+AUDIT_SOLD_TWICE = frozenset(
+    {"one_live_ticket_per_seat", "one_row_per_seat", "one_live_reservation_per_seat"}
+)
+AUDIT_IMBALANCE = frozenset(
+    {
+        "reservation_amount_is_the_price",
+        "confirmed_reservation_is_paid_once",
+        "transfer_sums_to_zero",
+        "transfer_moves_between_its_accounts",
+        "entry_has_its_transfer",
+        "payment_has_its_transfer",
+        "payment_transfer_has_its_payment",
+        "wallet_is_not_negative",
+        "wallet_equals_its_entries",
+        "wallet_belongs_to_a_person",
+    }
+)
+AUDIT_DOUBLE_CHARGES = frozenset({"idempotency_key_is_used_once"})
+# A sale or a hold of which one half is there and the other is not.
+AUDIT_LOST = frozenset(
+    {
+        "sold_seat_has_its_sale",
+        "held_seat_has_its_hold",
+        "lapsed_seat_had_its_hold",
+        "free_seat_is_unclaimed",
+        "live_reservation_owns_its_seats",
+        "payment_confirmed_its_reservation",
+        "confirmed_reservation_has_its_tickets",
+        "live_ticket_has_its_sale",
+        "archived_once_and_for_good",
+    }
+)
+# Broken, and none of these: shapes, times, limits, lists and counts beside the truth, guards, queues.
+AUDIT_OTHER = frozenset(
+    {
+        "states_are_known",
+        "reservation_lists_its_seats_once",
+        "hold_is_within_its_time",
+        "seat_is_not_held_beyond_its_hold",
+        "availability_recounts",
+        "nobody_is_above_the_ticket_limit",
+        "event_has_its_cause",
+        "hold_will_be_found_when_it_lapses",
+        "payment_names_its_tickets",
+        "schedule_exists",
+        "owner_exists",
+        "guarding_indexes_are_in_place",
+        "guarding_constraints_are_in_place",
+        "guarding_triggers_are_enabled",
+        "sessions_are_durable",
+        "queue_numbers_in_bounds",
+        "queue_order_kept",
+        "queue_person_inside_once",
+        "queue_cap_kept",
+        "queue_hold_within_stay",
+        "one_schedule_per_instant",
+        "hold_within_its_sale",
+        "taken_down_is_not_on_sale",
+        "seats_look_different",
+        "row_of_a_person_agrees",
+        "who_had_something_has_a_row",
+        "closed_reservation_will_be_archived",
+    }
+)
+_SAMPLES_MAX = 10
+
+
+@dataclass(frozen=True)
+class StoredTopUp:
+    """A top-up as the database has it."""
+
+    top_up_id: str
+    user_id: str
+    amount_minor: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the database has of one field."""
+
+    shop: comparison.Stored
+    top_ups: Sequence[StoredTopUp]
+
+
+def compare(
+    record: Record, stored: Stored, user_ids: Sequence[str], *, excuses_late_holds: bool = False
+) -> list[Finding]:
+    """Return every kind of disagreement with its count, those without one included.
+
+    `user_ids` are the people by position. A hold, payment or top-up that nobody was told of is broken
+    unless its call is still unsettled, or it is a hold and late ones are excused: one whose buyer had
+    given up waiting for a stopped process, and was refused elsewhere. It is then told as `lost_hold`.
+    """
+    told = as_load_test_record(record)
+    if excuses_late_holds:
+        told.lost |= dict.fromkeys(record.late, "hold")
+    return [
+        *comparison.compare(told, stored.shop, user_ids),
+        _finding("phantom_top_up", _phantom_top_ups(record, stored, user_ids)),
+        _finding("unexplained_top_up", _unexplained_top_ups(record, stored)),
+        _finding("topped_up_twice", _topped_up_twice(stored)),
+        _finding("unsettled", [f"{one.what} {one.key}" for one in record.unsettled.values()]),
+    ]
+
+
+def as_load_test_record(record: Record) -> records.Record:
+    """Return the record in the load test's words; its milliseconds are of the same clock."""
+    unsettled = record.unsettled.values()
+    return records.Record(
+        holds=[
+            records.HeldByClient(
+                one.reservation_id,
+                one.person,
+                one.seats,
+                one.key,
+                one.begin_s * 1000,
+                one.end_s * 1000,
+            )
+            for one in record.holds
+        ],
+        payments=[
+            records.PaidByClient(
+                one.payment_id,
+                one.reservation_id,
+                one.person,
+                one.amount_minor,
+                one.key,
+                one.end_s * 1000,
+            )
+            for one in record.payments
+        ],
+        releases={one.reservation_id: one.begin_s * 1000 for one in record.releases},
+        lost={one.key: one.what for one in unsettled if one.what in ("hold", "pay")},
+        lost_releases={one.reservation_id for one in unsettled if one.what == "release"},
+    )
+
+
+def _phantom_top_ups(record: Record, stored: Stored, user_ids: Sequence[str]) -> Iterator[str]:
+    there = {(one.top_up_id, one.user_id, one.amount_minor, one.key) for one in stored.top_ups}
+    for one in record.top_ups:
+        if (one.top_up_id, user_ids[one.person], one.amount_minor, one.key) not in there:
+            yield f"{one.top_up_id} {one.key}"
+
+
+def _unexplained_top_ups(record: Record, stored: Stored) -> Iterator[str]:
+    told = {one.top_up_id for one in record.top_ups}
+    for one in stored.top_ups:
+        if one.top_up_id not in told and one.key not in record.unsettled:
+            yield f"{one.top_up_id} {one.key}"
+
+
+def _topped_up_twice(stored: Stored) -> list[str]:
+    times = Counter(one.key for one in stored.top_ups)
+    return [key for key, count in times.items() if count > 1]
+
+
+def _finding(kind: str, samples: Iterator[str] | list[str]) -> Finding:
+    found = list(samples)
+    return Finding(kind=kind, count=len(found), samples=found[:_SAMPLES_MAX], is_broken=bool(found))

@@ -1,0 +1,125 @@
+"""Reads the database for the judges: the comparison with the record, the audit, the seat history."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.audit import Report, audit
+from boxoffice.platform.postgres import sql_files
+from boxoffice.settings import Settings
+from boxoffice_loadtest.measurement.store import reading
+from boxoffice_loadtest.model import Finding
+from faults.checks import linearizability
+from faults.checks.comparison import (
+    AUDIT_DOUBLE_CHARGES,
+    AUDIT_IMBALANCE,
+    AUDIT_LOST,
+    AUDIT_SOLD_TWICE,
+    DOUBLE_CHARGES,
+    LOST,
+    SOLD_TWICE,
+    Stored,
+    StoredTopUp,
+    compare,
+)
+from faults.checks.record import Record
+from faults.workload.fixtures import Field
+
+_SQL = sql_files.load("faults")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the judges found: counts, and a sentence for each kind of thing that is broken.
+
+    What several judges count, they mostly count of the same; then the largest of their counts stands.
+    `late_holds`: made for somebody who had been refused meanwhile, where the row excuses that.
+    """
+
+    lost: int
+    sold_twice: int
+    imbalance: int
+    double_charges: int
+    broken: Sequence[str]
+    late_holds: int
+    took_s: float
+
+
+async def check(
+    settings: Settings, field: Field, record: Record, tag: str, *, excuses_late_holds: bool = False
+) -> Checked:
+    """Judge what happened in a field; nobody may be selling there any more."""
+    began_s = time.monotonic()
+    user_ids = [person.user_id for person in field.people]
+    stored = await _stored(settings, field, tag)
+    findings = compare(record, stored, user_ids, excuses_late_holds=excuses_late_holds)
+    violations = linearizability.check(record.history(user_ids, field.hold_ttl_s))
+    report = await audit(settings)
+    broken = [_sentence(one) for one in findings if one.is_broken]
+    broken += [f"audit: {one.name} {one.violations} times" for one in report.broken]
+    broken += [f"history: seat {one.seat} {one.reason}" for one in violations[:10]]
+    return Checked(
+        lost=max(_count(findings, LOST), _audited(report, AUDIT_LOST)),
+        sold_twice=max(
+            _count(findings, SOLD_TWICE), len(violations), _audited(report, AUDIT_SOLD_TWICE)
+        ),
+        imbalance=_audited(report, AUDIT_IMBALANCE),
+        double_charges=max(
+            _count(findings, DOUBLE_CHARGES), _audited(report, AUDIT_DOUBLE_CHARGES)
+        ),
+        broken=broken,
+        late_holds=_count(findings, ("lost_hold",)),
+        took_s=time.monotonic() - began_s,
+    )
+
+
+async def audit_now(settings: Settings) -> list[str]:
+    """Return what the audit finds broken at this moment, while the sale goes on."""
+    report = await audit(settings)
+    return [f"audit: {one.name} {one.violations} times" for one in report.broken]
+
+
+async def left_undone(settings: Settings) -> dict[str, int]:
+    """Return how many events wait for the relay, and how many lapsed holds for the sweeper."""
+    connection = await asyncpg.connect(settings.database.database_url)
+    try:
+        return dict(await connection.fetchrow(_SQL["left_undone"]) or {})
+    finally:
+        await connection.close()
+
+
+async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
+    async with reading(settings) as reader:
+        # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.
+        shop = await reader.stored(UUID(field.schedule_id), "", field.hold_ttl_s)
+    connection = await asyncpg.connect(settings.database.database_url)
+    try:
+        people = [UUID(person.user_id) for person in field.people]
+        rows = await connection.fetch(_SQL["top_ups"], people, tag)
+    finally:
+        await connection.close()
+    top_ups = [
+        StoredTopUp(
+            str(row["transfer_id"]),
+            str(row["user_id"]),
+            row["amount_minor"],
+            row["idempotency_key"],
+        )
+        for row in rows
+    ]
+    return Stored(shop, top_ups)
+
+
+def _count(findings: Sequence[Finding], kinds: Sequence[str]) -> int:
+    return sum(one.count for one in findings if one.kind in kinds)
+
+
+def _audited(report: Report, names: Collection[str]) -> int:
+    return sum(one.violations for one in report.broken if one.name in names)
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.kind} {finding.count} times: {', '.join(map(str, finding.samples[:3]))}"

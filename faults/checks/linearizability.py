@@ -1,0 +1,275 @@
+"""Whether what the clients were told about each seat can be true of one seat. Pure.
+
+Linearizability (Herlihy and Wing, 1990): each operation took effect at one moment between its two
+times, and there is one order of those moments in which a single seat would have answered just so. Seats
+are independent of each other, so each is checked by itself (Horn and Kroening, 2015). The search goes
+along the times and keeps every state that the seat may be in by then, with what has taken effect; what
+has not is placed no sooner than an answer forces it (Lowe, 2017).
+
+What is particular to a seat:
+
+- A hold lapses by itself, its time to live after it was made, and nobody is told.
+- A refusal may know no better for a while: a seat that was given back may be refused to others until
+  the news has arrived everywhere (decision 0013), but never past the end of the hold that it was.
+- Whoever waited as long as a busy seat is asked for was refused because of the wait, not of the seat.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+from typing import NamedTuple, TypeAlias
+
+from faults.checks.record import History, Operation, SeatEvent
+
+# How long a seat that was given back may be refused: the mark of a pod that died between its release
+# and its word about it lives as long as a claim (`seat_lock_ttl_ms`); caches know within 2 s.
+STALE_S = 10.0
+# How long a seat is asked for that somebody has locked (`batch_retry_for_ms`), less what a round takes.
+BUSY_S = 1.2
+# Between the end of a hold by the database's clock and by the clients'.
+SLACK_S = 0.1
+# A seat that may have become what it is in more ways is not decided, and the verdict says so.
+STATES_MAX = 20_000
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A seat whose history no seat can have had, and why, in a sentence."""
+
+    seat: str
+    reason: str
+
+
+class _Is(Enum):
+    FREE = "free"
+    HELD = "held"
+    SOLD = "sold"
+    # Given back before its end: free, but somebody may not know.
+    GIVEN_BACK = "given back"
+
+
+class _Seat(NamedTuple):
+    """What the seat is, and by whose hold."""
+
+    now: _Is
+    hold: str = ""
+
+
+_FREE = _Seat(_Is.FREE)
+
+
+class _Belief(NamedTuple):
+    """One way in which everything so far can have happened; `done`: open operations that have."""
+
+    seat: _Seat
+    done: frozenset[int]
+
+
+_Predicate: TypeAlias = Callable[[_Belief], bool]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One operation on the seat; `hold` tells holds apart."""
+
+    operation: Operation
+    hold: str
+    begin_s: float
+    end_s: float
+    person: str
+
+
+class _Lapse(NamedTuple):
+    """When a hold's time is over: not before the one, and not after the other."""
+
+    from_s: float
+    until_s: float
+
+
+def check(
+    history: History,
+    *,
+    stale_s: float = STALE_S,
+    busy_s: float = BUSY_S,
+    slack_s: float = SLACK_S,
+) -> list[Violation]:
+    """Return the seats whose history cannot be, the first contradiction of each, sorted by seat.
+
+    `stale_s` bounds how long a seat that was given back may be refused, `busy_s` is how long one that
+    is locked is asked for, and `slack_s` is what the end of a hold may differ by between clocks.
+    """
+    seats: dict[str, list[SeatEvent]] = defaultdict(list)
+    for event in history.events:
+        seats[event.seat].append(event)
+    found = []
+    for seat, events in sorted(seats.items()):
+        search = _Search(list(_steps(events, busy_s)), history.hold_ttl_s, stale_s, slack_s)
+        if reason := search.contradiction():
+            found.append(Violation(seat, reason))
+    return found
+
+
+def _steps(events: Iterable[SeatEvent], busy_s: float) -> Iterator[_Step]:
+    """Yield each operation once: an answer that was repeated tells of the same moment."""
+    effects: dict[tuple[Operation, str], _Step] = {}
+    for at, event in enumerate(events):
+        end_s = event.end_s if event.is_known else inf
+        step = _Step(event.operation, _name(event, at), event.begin_s, end_s, event.person)
+        if event.operation is Operation.REFUSED:
+            if event.end_s - event.begin_s < busy_s:
+                yield step
+        elif event.operation is Operation.EXPIRED:
+            yield step
+        else:
+            key = (step.operation, step.hold)
+            effects[key] = _same(effects[key], step) if key in effects else step
+    yield from effects.values()
+
+
+def _name(event: SeatEvent, at: int) -> str:
+    """Return what tells a hold apart; one whose answer was lost has no name but its place."""
+    return event.reservation_id or f"?{at}"
+
+
+def _same(one: _Step, other: _Step) -> _Step:
+    return _Step(
+        one.operation,
+        one.hold,
+        min(one.begin_s, other.begin_s),
+        min(one.end_s, other.end_s),
+        one.person,
+    )
+
+
+class _Search:
+    """Goes along the times of one seat with everything that it may be."""
+
+    def __init__(
+        self, steps: Sequence[_Step], hold_ttl_s: float, stale_s: float, slack_s: float
+    ) -> None:
+        self._steps = steps
+        self._stale_s = stale_s
+        self._lapses: Mapping[str, _Lapse] = {
+            step.hold: _Lapse(
+                step.begin_s + hold_ttl_s - slack_s, step.end_s + hold_ttl_s + slack_s
+            )
+            for step in steps
+            if step.operation is Operation.HELD
+        }
+        self._released_s = {
+            step.hold: step.end_s for step in steps if step.operation is Operation.RELEASED
+        }
+        self._open: set[int] = set()
+        self._beliefs = {_Belief(_FREE, frozenset())}
+
+    def contradiction(self) -> str:
+        """Return why this cannot have happened; nothing where it can."""
+        for at_s, is_end, kind, what in self._times():
+            if not is_end:
+                self._begin(what)
+            elif kind:
+                self._end_hold(self._steps[what].hold, at_s)
+            else:
+                self._end(what, at_s)
+            if not self._beliefs:
+                return self._sentence(what, is_lapse=bool(kind))
+            if len(self._beliefs) > STATES_MAX:
+                return f"has more than {STATES_MAX} ways to have happened and was not decided"
+        return ""
+
+    def _times(self) -> list[tuple[float, int, int, int]]:
+        """Begins before ends of the same moment; what never ends has no end."""
+        times = []
+        for at, step in enumerate(self._steps):
+            times.append((step.begin_s, 0, 0, at))
+            if step.end_s < inf:
+                times.append((step.end_s, 1, 0, at))
+            if step.operation is Operation.HELD and step.end_s < inf:
+                times.append((self._lapses[step.hold].until_s, 1, 1, at))
+        return sorted(times)
+
+    def _begin(self, what: int) -> None:
+        self._open.add(what)
+        if self._is_look(what):
+            self._beliefs = {self._looked(belief) for belief in self._beliefs}
+
+    def _end(self, what: int, at_s: float) -> None:
+        """Keep the ways in which the operation has taken effect by now, and forget that it was open."""
+        having = self._having(lambda belief: what in belief.done, at_s)
+        self._open.discard(what)
+        self._beliefs = {_Belief(one.seat, one.done - {what}) for one in having}
+
+    def _end_hold(self, hold: str, at_s: float) -> None:
+        """Keep the ways in which the hold is over by now."""
+        over = (_Seat(_Is.HELD, hold), _Seat(_Is.GIVEN_BACK, hold))
+        self._beliefs = self._having(lambda belief: belief.seat not in over, at_s)
+
+    def _having(self, holds: _Predicate, at_s: float) -> set[_Belief]:
+        """Return what may be where `holds` does, having let happen what it takes and no more."""
+        reached = {belief for belief in self._beliefs if holds(belief)}
+        seen = set(self._beliefs)
+        ahead = [belief for belief in self._beliefs if belief not in reached]
+        while ahead and len(seen) <= STATES_MAX:
+            for after in self._next(ahead.pop(), at_s):
+                if after not in seen:
+                    seen.add(after)
+                    if holds(after):
+                        reached.add(after)
+                    else:
+                        ahead.append(after)
+        return reached if len(seen) <= STATES_MAX else seen
+
+    def _next(self, belief: _Belief, at_s: float) -> Iterator[_Belief]:
+        lapse = self._lapses.get(belief.seat.hold)
+        if lapse and lapse.from_s <= at_s and belief.seat.now in (_Is.HELD, _Is.GIVEN_BACK):
+            yield self._looked(_Belief(_FREE, belief.done))
+        for what in self._open - belief.done:
+            after = _after(belief.seat, self._steps[what])
+            if after is not None:
+                yield self._looked(_Belief(after, belief.done | {what}))
+
+    def _looked(self, belief: _Belief) -> _Belief:
+        """Let everybody look who only waits for the seat to be as it is: a look changes nothing."""
+        content = {
+            what
+            for what in self._open - belief.done
+            if self._is_look(what) and self._agrees(belief.seat, self._steps[what])
+        }
+        return _Belief(belief.seat, belief.done | content) if content else belief
+
+    def _is_look(self, what: int) -> bool:
+        return self._steps[what].operation in (Operation.REFUSED, Operation.EXPIRED)
+
+    def _agrees(self, seat: _Seat, look: _Step) -> bool:
+        if look.operation is Operation.EXPIRED:
+            return seat not in (_Seat(_Is.HELD, look.hold), _Seat(_Is.SOLD, look.hold))
+        if seat.now is _Is.GIVEN_BACK:
+            return self._released_s[seat.hold] >= look.begin_s - self._stale_s
+        return seat.now is not _Is.FREE
+
+    def _sentence(self, what: int, *, is_lapse: bool) -> str:
+        step = self._steps[what]
+        if is_lapse:
+            return f"was held by {step.hold} for longer than a hold lasts"
+        told = {
+            Operation.HELD: f"cannot have been held by {step.hold}",
+            Operation.PAID: f"cannot have been sold to {step.hold}",
+            Operation.RELEASED: f"cannot have been given back by {step.hold}",
+            Operation.EXPIRED: f"was still {step.hold}'s when that was said to have lapsed",
+            Operation.REFUSED: f"was free when {step.person} was told that it is taken",
+        }[step.operation]
+        return f"{told} between {step.begin_s:.3f} s and {step.end_s:.3f} s"
+
+
+def _after(seat: _Seat, step: _Step) -> _Seat | None:
+    """Return what the seat is after an effect, None where it cannot take effect."""
+    if step.operation is Operation.HELD:
+        is_free = seat.now in (_Is.FREE, _Is.GIVEN_BACK)
+        return _Seat(_Is.HELD, step.hold) if is_free else None
+    if seat != _Seat(_Is.HELD, step.hold):
+        return None
+    if step.operation is Operation.PAID:
+        return _Seat(_Is.SOLD, step.hold)
+    return _Seat(_Is.GIVEN_BACK, step.hold) if step.operation is Operation.RELEASED else None

@@ -1,0 +1,1 @@
+"""The installation under test: embedded servers, processes of the product, and proxies between them."""

@@ -1,0 +1,1 @@
+"""The guards that markers in the source name, and trials without them."""

@@ -1,0 +1,265 @@
+"""Clients that behave badly, in a process of their own: `python -m` this module, `PLAN RESULT`.
+
+Each kind is bounded in connections, bytes and time. What the server said to them is counted, and how
+many of them it let go.
+"""
+
+import asyncio
+import contextlib
+import resource
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import msgspec
+import uvloop
+
+_CONNECT_WITHIN_S = 5.0
+_DRIP_EVERY_S = 0.5
+_SPREAD_S = 2.0
+# Whoever was cut off comes back after a moment; how fast connections can be made, the storm asks.
+_BACK_AFTER_S = 0.5
+_PIECE = b"x" * 65_536
+_GIANT_BYTES = 1_000_000_000
+# About as long as an answer takes.
+_AT_ONCE_S = 0.003
+_HEAD = b"POST /v1/users HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
+
+
+class Wish(msgspec.Struct, kw_only=True):
+    """Who is rude to whom for how long; `path` is a long answer, `hold` a whole request for seats.
+
+    Whoever has not been told or cut off within `patience_s` counts as forgotten.
+    """
+
+    kind: str
+    port: int
+    clients: int
+    seconds: float
+    patience_s: float
+    seed: int
+    path: str = ""
+    hold: bytes = b""
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """What came of how many turns: every turn has one answer, if only that none came in time.
+
+    Times are monotonic seconds, which all processes of a machine share.
+    """
+
+    begin_s: float
+    end_s: float
+    turns: int
+    answers: dict[str, int]
+    sent_bytes: int
+
+
+# What came of a turn where it is not a status.
+UNREACHED = "unreached"
+CLOSED = "closed"
+CUT = "cut"
+FORGOTTEN = "forgotten"  # The server should have said something by then.
+OVER = "over"  # The time was over before that.
+
+
+class _Rude:
+    """Clients of one kind, and what came of their turns."""
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        begin_s = time.monotonic()
+        self.until_s = begin_s + wish.seconds
+        self.told = Told(begin_s=begin_s, end_s=begin_s, turns=0, answers={}, sent_bytes=0)
+        self.answers: Counter[str] = Counter()
+        self.random = Random(wish.seed)
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self.until_s
+
+    async def play(self) -> Told:
+        """Let every client have turn after turn until the time is over."""
+        turn = _KINDS[self.wish.kind]
+        await asyncio.gather(*(self._again_and_again(turn, at) for at in range(self.wish.clients)))
+        self.told.answers = dict(self.answers)
+        self.told.end_s = time.monotonic()
+        return self.told
+
+    async def _again_and_again(self, turn: "Turn", number: int) -> None:
+        # Not all in the same moment: their haste is not what this is about.
+        await asyncio.sleep(_SPREAD_S * number / self.wish.clients)
+        while not self.is_over:
+            self.told.turns += 1
+            self.answers[await self._have(turn)] += 1
+
+    async def _have(self, turn: "Turn") -> str:
+        """Let one client have a turn; return what came of it."""
+        try:
+            async with asyncio.timeout(_CONNECT_WITHIN_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.wish.port)
+        except (OSError, TimeoutError):
+            await asyncio.sleep(0.2)
+            return UNREACHED
+        try:
+            return await turn(self, reader, writer)
+        except OSError:
+            await asyncio.sleep(_BACK_AFTER_S)
+            return CUT
+        finally:
+            writer.transport.abort()
+
+    def send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """Send, without waiting for anybody to take it."""
+        self.told.sent_bytes += len(data)
+        writer.write(data)
+
+    async def hear(self, reader: asyncio.StreamReader, within_s: float) -> str:
+        """Return what the server says within that time, `FORGOTTEN` for nothing."""
+        left_s = max(0.0, self.until_s - time.monotonic())
+        try:
+            async with asyncio.timeout(min(within_s, left_s)):
+                line = await reader.read(4096)
+        except TimeoutError:
+            return FORGOTTEN if within_s < left_s else OVER
+        return line[9:12].decode("latin-1") if line else CLOSED
+
+    async def drip(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        """Send a byte now and then until the server has had enough, or should have."""
+        until_s = time.monotonic() + self.wish.patience_s
+        while time.monotonic() < until_s:
+            self.send(writer, b"x")
+            said = await self.hear(reader, _DRIP_EVERY_S)
+            if said != FORGOTTEN:
+                return said
+        return FORGOTTEN
+
+
+Turn = Callable[[_Rude, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[str]]
+
+
+async def _slow_head(
+    rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    rude.send(writer, b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\nX: ")
+    return await rude.drip(reader, writer)
+
+
+async def _slow_body(
+    rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    rude.send(writer, _HEAD + b"Content-Length: 60000\r\n\r\n{")
+    return await rude.drip(reader, writer)
+
+
+async def _storm(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    rude.send(writer, b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    said = await rude.hear(reader, rude.wish.patience_s)
+    await asyncio.sleep(0.5)
+    return said
+
+
+async def _hang_up(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    hold = rude.wish.hold
+    body_at, turn = hold.index(b"\r\n\r\n") + 4, rude.told.turns
+    where, first, last = (
+        ("in_the_head", 1, body_at - 1),
+        ("in_the_body", body_at, len(hold) - 1),
+        ("after_it_all", len(hold), len(hold)),
+    )[turn % 3]
+    rude.send(writer, hold[: rude.random.randint(first, last)])
+    await writer.drain()
+    if where == "after_it_all":
+        answered = await rude.hear(reader, rude.random.uniform(0, _AT_ONCE_S))
+        where = "before_the_answer" if answered in (FORGOTTEN, OVER) else f"after_{answered}"
+    linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+    await asyncio.sleep(0.2)
+    return where
+
+
+async def _giant(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    is_chunked = rude.told.turns % 2
+    length = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % _GIANT_BYTES
+    piece = b"10000\r\n" + _PIECE + b"\r\n" if is_chunked else _PIECE
+    rude.send(writer, _HEAD + length + b"\r\n\r\n")
+    pushing = asyncio.create_task(_push(rude, writer, piece))
+    try:
+        said = await rude.hear(reader, rude.wish.patience_s)
+    except OSError:
+        said = CUT
+    finally:
+        pushing.cancel()
+    await asyncio.gather(pushing, return_exceptions=True)
+    await asyncio.sleep(0.3)
+    return f"{said}_{'chunked' if is_chunked else 'declared'}"
+
+
+async def _push(rude: _Rude, writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Send a gigabyte, as fast as it is taken."""
+    for _ in range(_GIANT_BYTES // len(_PIECE)):
+        rude.send(writer, piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
+async def _deep(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    body = (b"[" if rude.told.turns % 2 else b'{"a":') * 12_000
+    rude.send(writer, _HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    said = await rude.hear(reader, rude.wish.patience_s)
+    await asyncio.sleep(0.3)
+    return said
+
+
+async def _never_read(
+    rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    request = f"GET {rude.wish.path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+    until_s = time.monotonic() + rude.wish.patience_s
+    while time.monotonic() < until_s:
+        if rude.is_over:
+            return OVER
+        rude.send(writer, request)
+        await writer.drain()
+        await asyncio.sleep(_DRIP_EVERY_S)
+    return FORGOTTEN
+
+
+_KINDS: dict[str, Turn] = {
+    "slow_heads": _slow_head,
+    "slow_bodies": _slow_body,
+    "storm": _storm,
+    "hang_ups": _hang_up,
+    "giant_bodies": _giant,
+    "deep_json": _deep,
+    "never_read": _never_read,
+}
+
+
+async def play(wish: Wish) -> Told:
+    """Be rude as wished, and return what was said to that."""
+    return await _Rude(wish).play()
+
+
+def main() -> None:
+    """Be rude as wished."""
+    wish_file, result_file = sys.argv[1:]
+    with contextlib.suppress(ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    wish = msgspec.msgpack.decode(Path(wish_file).read_bytes(), type=Wish)
+
+    Path(result_file).write_bytes(msgspec.msgpack.encode(uvloop.run(play(wish))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,358 @@
+"""A flood of holds from a process of its own: `python -m faults.interference.hold_flood PLAN RESULT`.
+
+It is the cheap client of the benchmark (raw bytes, one thread), because it takes its CPU from the
+servers that it floods. Two kinds of people:
+
+- deaf ones come at a rate, whatever others are told (an open load), and never come back; one who comes
+  when every connection that the client may have is taken goes away unheard (`unsent`);
+- the others are so many, each on a connection of its own; each wants something again a moment after a
+  success, and after a refusal when `Retry-After` says so.
+"""
+
+import asyncio
+import gc
+import math
+import random
+import re
+import resource
+import sys
+import time
+from collections import Counter, deque
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
+_LOOK_EVERY_S = 0.001
+TICK_S = 0.1
+GRACE_S = 15.0
+_HOLD = (
+    b"POST /v1/schedules/%b/reservations HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"
+    b"Authorization: Bearer %b\r\nContent-Type: application/json\r\nIdempotency-Key: "
+)
+_REST = b"%b-%012d\r\nContent-Length: %d\r\n\r\n%b"
+_REFUSALS = (429, 503)
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """Whom to flood for how long, and with what: holds of one seat each, by these people in turn.
+
+    `rate_per_s` is for deaf people. Others come `people` in number, and want something again after
+    `think_s` on average. What happens in the first `warm_s` is not counted.
+    """
+
+    ports: list[int]
+    schedule_id: str
+    seat_ids: list[str]
+    tokens: list[str]
+    tag: str
+    seed: int
+    seconds: float
+    warm_s: float
+    rate_per_s: float = 0.0
+    people: int = 0
+    think_s: float = 0.1
+    connections_max: int = 8_000
+
+
+class Flooded(msgspec.Struct, kw_only=True):
+    """What the people saw between the warm-up and the end; times in seconds.
+
+    `begin_s` is monotonic, which all processes of a machine share; `accepted_by_tick` and
+    `refused_by_tick` have how many holds were accepted and refused in each tenth of a second from then.
+    """
+
+    begin_s: float
+    wall_s: float
+    cpu_s: float
+    offered: int
+    accepted: int
+    accepted_p50_s: float
+    accepted_p99_s: float
+    refused_p99_s: float
+    statuses: dict[str, int]
+    untold: int
+    cut: int
+    unanswered: int
+    unsent: int
+    connections: int
+    accepted_by_tick: list[int]
+    refused_by_tick: list[int]
+
+    @property
+    def offered_per_s(self) -> float:
+        """How many asked, or wanted to and found no connection, per second."""
+        return (self.offered + self.unsent) / self.wall_s
+
+    @property
+    def goodput_per_s(self) -> float:
+        """Holds that were accepted, per second."""
+        return self.accepted / self.wall_s
+
+    def between_per_s(self, begin_s: float, end_s: float) -> float:
+        """Holds that were accepted between two moments, per second, of the whole ticks between them."""
+        first, last = self._ticks(begin_s, end_s)
+        return sum(self.accepted_by_tick[first:last]) / ((last - first) * TICK_S)
+
+    def refused_between(self, begin_s: float, end_s: float) -> int:
+        """How many were refused between two moments, of the whole ticks between them."""
+        first, last = self._ticks(begin_s, end_s)
+        return sum(self.refused_by_tick[first:last])
+
+    def _ticks(self, begin_s: float, end_s: float) -> tuple[int, int]:
+        first = math.ceil((begin_s - self.begin_s) / TICK_S)
+        last = math.floor((end_s - self.begin_s) / TICK_S)
+        if not 0 <= first < last <= len(self.accepted_by_tick):
+            raise ValueError("the flood has nothing to say about that time")
+        return first, last
+
+    @property
+    def client_cores(self) -> float:
+        """How much of a core the client took."""
+        return self.cpu_s / self.wall_s
+
+
+class _Line(asyncio.Protocol):
+    """One person on a keep-alive connection, with at most one request under way."""
+
+    def __init__(self, crowd: "_Crowd", head: bytes) -> None:
+        self._crowd = crowd
+        self.head = head
+        self._got = bytearray()
+        self._status = 0
+        self._missing = -1
+        self.retry_after_s = -1.0
+        self.seat = -1
+        self.sent_s = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._crowd.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        got = self._got
+        got += data
+        if self._missing < 0:
+            end = got.find(_HEAD_END)
+            if end < 0:
+                return
+            self._status = int(got[9:12])
+            length = _LENGTH.search(got, 0, end + 2)
+            self._missing = int(length[1]) if length else 0
+            if self._status in _REFUSALS:
+                told = _RETRY_AFTER.search(got, 0, end + 2)
+                self.retry_after_s = float(told[1]) if told else -1.0
+            del got[: end + 4]
+        if len(got) >= self._missing:
+            self._got = bytearray()
+            self._missing = -1
+            self._crowd.answered(self, self._status)
+
+
+class _Crowd:
+    """Everybody, and what they saw."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._loop = asyncio.get_running_loop()
+        self._rng = random.Random(plan.seed)
+        schedule = plan.schedule_id.encode()
+        self._heads = [_HOLD % (schedule, token.encode()) for token in plan.tokens]
+        self._bodies = [b'{"seat_ids":["%b"]}' % seat.encode() for seat in plan.seat_ids]
+        self._free = deque(range(len(self._bodies)))
+        self._tag = plan.tag.encode()
+        self._number = 0
+        self._idle: list[_Line] = []
+        self._opening: set[asyncio.Task[None]] = set()
+        self._is_over = False
+        self.from_s = 0.0
+        self.lines = 0
+        self.unsent = 0
+        self.offered = 0
+        self.under_way = 0
+        self.accepted: list[float] = []
+        self.accepted_by_tick = [0] * math.ceil(plan.seconds / TICK_S)
+        self.refused_by_tick = list(self.accepted_by_tick)
+        self.refused: list[float] = []
+        self.statuses: Counter[str] = Counter()
+        self.untold = 0
+        self.cut = 0
+        self.finished = self._loop.create_future()
+
+    async def open(self, count: int) -> None:
+        """Open so many connections, some at a time."""
+        for at in range(0, count, 100):
+            await asyncio.gather(*(self._open() for _ in range(min(100, count - at))))
+
+    async def _open(self) -> None:
+        port = self._plan.ports[self.lines % len(self._plan.ports)]
+        head = self._heads[self.lines % len(self._heads)]
+        self.lines += 1
+        _, line = await self._loop.create_connection(lambda: _Line(self, head), "127.0.0.1", port)
+        self._idle.append(line)
+
+    # -- Sending ---------------------------------------------------------------------------------
+
+    def send(self, line: _Line) -> None:
+        """Ask for the seat that has been free for longest."""
+        at_s = self._loop.time()
+        self._number += 1
+        number = self._number
+        line.seat = self._free.popleft()
+        line.sent_s = at_s
+        body = self._bodies[line.seat]
+        self.under_way += 1
+        if at_s >= self.from_s:
+            self.offered += 1
+        line.transport.write(line.head + _REST % (self._tag, number, len(body), body))
+
+    def start(self) -> float:
+        """Begin, and return when it is over."""
+        now = self._loop.time()
+        self.from_s = now + self._plan.warm_s
+        self._until_s = self.from_s + self._plan.seconds
+        if self._plan.rate_per_s:
+            self._due_s = now
+            self._arrive()
+        else:
+            for line in self._idle:
+                self._loop.call_later(self._rng.random() * self._plan.think_s * 2, self._want, line)
+        self._loop.call_at(self._until_s, self._end)
+        return self._until_s
+
+    def _arrive(self) -> None:
+        """Let all come who are due, on a connection that is idle or on a new one."""
+        now = self._loop.time()
+        if self._is_over:
+            return
+        while self._due_s <= now:
+            self._due_s += self._rng.expovariate(self._plan.rate_per_s)
+            if self._idle:
+                self.send(self._idle.pop())
+            elif self.lines < self._plan.connections_max:
+                self._open_soon()
+            else:
+                self.unsent += now >= self.from_s
+        self._loop.call_later(_LOOK_EVERY_S, self._arrive)
+
+    def _open_soon(self) -> None:
+        task = self._loop.create_task(self._open_and_send())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open_and_send(self) -> None:
+        await self._open()
+        if not self._is_over:
+            self.send(self._idle.pop())
+
+    def _want(self, line: _Line) -> None:
+        if not self._is_over and not line.transport.is_closing():
+            self.send(line)
+
+    # -- Hearing ---------------------------------------------------------------------------------
+
+    def answered(self, line: _Line, status: int) -> None:
+        """Take an answer in."""
+        if line.seat < 0:
+            return  # Nobody asked: the server lets go of a connection that is idle.
+        self.under_way -= 1
+        now = self._loop.time()
+        is_refused = status in _REFUSALS
+        if is_refused:
+            self._free.appendleft(line.seat)
+        else:
+            self._free.append(line.seat)
+        line.seat = -1
+        if self.from_s <= now < self._until_s:
+            self._count(line, status, now)
+        if not self._plan.rate_per_s:
+            think_s = self._rng.expovariate(1 / self._plan.think_s)
+            told_s = max(1.0, line.retry_after_s) * self._rng.uniform(1, 1.5)
+            self._loop.call_later(told_s if is_refused else think_s, self._want, line)
+        else:
+            self._idle.append(line)
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._is_over and not self.under_way and not self.finished.done():
+            self.finished.set_result(None)
+
+    def _count(self, line: _Line, status: int, now: float) -> None:
+        self.statuses[str(status)] += 1
+        at = min(int((now - self.from_s) / TICK_S), len(self.accepted_by_tick) - 1)
+        if status == 201:
+            self.accepted.append(now - line.sent_s)
+            self.accepted_by_tick[at] += 1
+        elif status in _REFUSALS:
+            self.refused.append(now - line.sent_s)
+            self.refused_by_tick[at] += 1
+            self.untold += line.retry_after_s < 0
+
+    def lost(self, line: _Line) -> None:
+        """Note a connection that the server has ended."""
+        if line.seat >= 0:
+            self.under_way -= 1
+            self.cut += 1
+            self._free.append(line.seat)
+            self._finish()
+        elif line in self._idle:
+            self._idle.remove(line)
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._finish()
+
+
+async def _flood(plan: Plan) -> Flooded:
+    crowd = _Crowd(plan)
+    await crowd.open(plan.people or 64)
+    gc.collect()
+    gc.disable()
+    until_s = crowd.start()
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(plan.warm_s)
+    began_s, cpu_s = loop.time(), time.process_time()
+    await asyncio.sleep(until_s - loop.time())
+    wall_s, cpu_s = loop.time() - began_s, time.process_time() - cpu_s
+    done, _ = await asyncio.wait([crowd.finished], timeout=GRACE_S)
+    accepted, refused = sorted(crowd.accepted), sorted(crowd.refused)
+    return Flooded(
+        begin_s=crowd.from_s,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        offered=crowd.offered,
+        accepted=len(accepted),
+        accepted_p50_s=_percentile(accepted, 50),
+        accepted_p99_s=_percentile(accepted, 99),
+        refused_p99_s=_percentile(refused, 99),
+        statuses=dict(crowd.statuses),
+        untold=crowd.untold,
+        cut=crowd.cut,
+        unanswered=0 if done else crowd.under_way,
+        unsent=crowd.unsent,
+        connections=crowd.lines,
+        accepted_by_tick=crowd.accepted_by_tick,
+        refused_by_tick=crowd.refused_by_tick,
+    )
+
+
+def _percentile(ordered: list[float], percent: int) -> float:
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else 0.0
+
+
+def main() -> None:
+    """Flood as planned."""
+    plan_file, result_file = sys.argv[1:]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=Plan)
+    Path(result_file).write_bytes(msgspec.msgpack.encode(uvloop.run(_flood(plan))))
+
+
+if __name__ == "__main__":
+    main()

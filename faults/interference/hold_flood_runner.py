@@ -1,0 +1,67 @@
+"""Floods a schedule of a world again and again, each time from a new process and under new keys."""
+
+import asyncio
+from random import Random
+
+import msgspec
+
+from faults.cluster import subprocesses
+from faults.cluster.cluster import World
+from faults.interference.hold_flood import GRACE_S, Flooded, Plan
+from faults.workload.fixtures import Field
+
+WARM_S = 1.5
+# People who want something again at once: as many as one machine needs to have no time left.
+RESTLESS_PEOPLE = 256
+RESTLESS_THINK_S = 0.001
+
+
+class Flooding:
+    """Floods of one field, one after the other; `ttl_s` after each, what was held has lapsed."""
+
+    def __init__(self, world: World, field: Field, random: Random) -> None:
+        self._ports = [api.port for api in world.api]
+        self._field = field
+        self._random = random
+
+    async def by(
+        self, people: int, *, seconds: float, think_s: float, rate_per_s: float = 0.0
+    ) -> Flooded:
+        """Flood by so many people, or by as many deaf ones who come at a rate together."""
+        number = self._random.randrange(2**31)
+        plan = Plan(
+            ports=self._ports,
+            schedule_id=self._field.schedule_id,
+            seat_ids=list(self._field.seat_ids),
+            tokens=[person.access_token for person in self._field.people],
+            tag=f"flood-{number}",
+            seed=number,
+            seconds=seconds,
+            warm_s=WARM_S,
+            people=0 if rate_per_s else people,
+            think_s=think_s,
+            rate_per_s=rate_per_s,
+            connections_max=people,
+        )
+        within_s = seconds + WARM_S + 4 * GRACE_S
+        flooded = await subprocesses.ask(
+            "faults.interference.hold_flood", msgspec.msgpack.encode(plan), within_s=within_s
+        )
+        await asyncio.sleep(self._field.hold_ttl_s)
+        return msgspec.msgpack.decode(flooded, type=Flooded)
+
+    async def by_restless(self, *, seconds: float) -> Flooded:
+        """Flood by people who never rest: what they get is all that the shop can do."""
+        return await self.by(RESTLESS_PEOPLE, seconds=seconds, think_s=RESTLESS_THINK_S)
+
+
+def unexpected(flooded: Flooded, expected: frozenset[str]) -> list[str]:
+    """Return what people were told beside what is expected, with a refusal's time to come back."""
+    wrong = {what: count for what, count in flooded.statuses.items() if what not in expected}
+    odd = {
+        "without Retry-After": flooded.untold,
+        "cut off": flooded.cut,
+        "unanswered": flooded.unanswered,
+    }
+    wrong |= {what: count for what, count in odd.items() if count}
+    return [f"people were answered {wrong}"] if wrong else []

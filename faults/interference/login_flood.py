@@ -1,0 +1,77 @@
+"""A flood of log-ins and sign-ups from one address, in a process of its own.
+
+Every connection asks again as soon as it is answered; what it was told is counted by status.
+"""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+_TIMEOUT_S = 20.0
+# Whoever was refused comes back at once, but does not spin.
+_REFUSED_PAUSE_S = 0.01
+_PASSWORD = "a long enough one"  # noqa: S105 - of nobody
+
+
+class Crowd(msgspec.Struct, kw_only=True):
+    """How many connections of each kind, from which address, for how long."""
+
+    url: str
+    address: str
+    log_ins: int
+    sign_ups: int
+    seconds: float
+    tag: str
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """How often each answer came, such as `POST /v1/users 429`."""
+
+    answers: dict[str, int]
+
+
+async def flood(crowd: Crowd) -> Told:
+    """Ask without rest, and return what was told."""
+    until_s = time.monotonic() + crowd.seconds
+    told: Counter[str] = Counter()
+    connector = aiohttp.TCPConnector(limit=0, local_addr=(crowd.address, 0))
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    async with aiohttp.ClientSession(crowd.url, connector=connector, timeout=timeout) as session:
+
+        async def ask(at: int, path: str) -> None:
+            turn = 0
+            while time.monotonic() < until_s:
+                turn += 1
+                who = {"email": f"{crowd.tag}-{at}-{turn}@example.test", "password": _PASSWORD}
+                body = who if path == "/v1/sessions" else {**who, "name": "Flood"}
+                try:
+                    async with session.post(path, json=body) as answer:
+                        await answer.read()
+                        told[f"POST {path} {answer.status}"] += 1
+                        if answer.status in (429, 503):
+                            await asyncio.sleep(_REFUSED_PAUSE_S)
+                except (aiohttp.ClientError, TimeoutError, OSError):
+                    told[f"POST {path} cut"] += 1
+
+        async with asyncio.TaskGroup() as tasks:
+            for at in range(crowd.log_ins):
+                tasks.create_task(ask(at, "/v1/sessions"))
+            for at in range(crowd.log_ins, crowd.log_ins + crowd.sign_ups):
+                tasks.create_task(ask(at, "/v1/users"))
+    return Told(answers=dict(told))
+
+
+def main() -> None:
+    """Flood as asked."""
+    asked, answered = sys.argv[1:]
+    crowd = msgspec.msgpack.decode(Path(asked).read_bytes(), type=Crowd)
+    Path(answered).write_bytes(msgspec.msgpack.encode(asyncio.run(flood(crowd))))
+
+
+if __name__ == "__main__":
+    main()

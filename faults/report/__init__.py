@@ -1,0 +1,1 @@
+"""Results, targets and the printed summary."""

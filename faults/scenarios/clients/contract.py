@@ -1,0 +1,63 @@
+"""What schemathesis makes of the description of the API: all phases, all checks."""
+
+import os
+import re
+import signal
+import sys
+from random import Random
+
+from faults.cluster import subprocesses
+from faults.scenario import AnyRow, Errand, Observations, Part
+
+_TEST = "tests/e2e/api/test_schemathesis.py::test_schemathesis_finds_nothing"
+# Some 11,500 cases: so many per operation, and what coverage and links add.
+_EXAMPLES = 240
+_QUICK_EXAMPLES = 40
+_CASES_MIN = 10_000
+_TIMEOUT_S = 1_500
+_COUNTED = re.compile(r"^schemathesis (cases|forgiven): (\d+)$", re.MULTILINE)
+
+
+async def ask_everything(random: Random, trials: int) -> Observations:
+    """Run schemathesis in a shop of its own; a trial is one example per operation."""
+    counts, said = await _run(trials, seed=random.randrange(2**31))
+    cases = counts.get("cases", 0)
+    seen = Observations(trials=cases)
+    # What schemathesis found and the contract wants (tests/e2e/api/schemathesis_hooks.py).
+    if "forgiven" in counts:
+        seen.figures["forgiven_count"] = counts["forgiven"]
+    if said:
+        seen.broken.append(said)
+    if trials >= _EXAMPLES and cases < _CASES_MIN:
+        seen.broken.append(f"only {cases} cases, {_CASES_MIN} are wanted")
+    return seen
+
+
+async def _run(examples: int, *, seed: int) -> tuple[dict[str, int], str]:
+    """Return what was counted, and the end of what was said where something failed."""
+    env = os.environ | {"BOXOFFICE_TEST_EXAMPLES": str(examples), "BOXOFFICE_TEST_SEED": str(seed)}
+    ended = await subprocesses.run(
+        # Longer than a test may take in the suite.
+        [sys.executable, "-m", "pytest", "-q", "-s", f"--timeout={_TIMEOUT_S}", _TEST],
+        env=env,
+        within_s=_TIMEOUT_S,
+        # It puts its servers and folders away.
+        stop_signal=signal.SIGINT,
+    )
+    counts = {name: int(number) for name, number in _COUNTED.findall(ended.said)}
+    return counts, "" if ended.code == 0 else ended.end_of_it
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Errand(
+        name="schemathesis",
+        part=Part.CLIENTS,
+        does="at least 10,000 requests that schemathesis makes out of the description of the API",
+        expects="every answer is as described; no phase, no check and no operation is left out. "
+        "Forgiven, and counted: a reservation that its own DELETE cancelled is still there to be read",
+        run=ask_everything,
+        trials=_EXAMPLES,
+        quick_trials=_QUICK_EXAMPLES,
+        trial_s=1.0,
+    ),
+)

@@ -1,0 +1,107 @@
+"""What people can keep from others who hold seats, give them back, and hold them again."""
+
+import asyncio
+import time
+from collections import Counter
+from random import Random
+from uuid import uuid4
+
+import aiohttp
+
+from faults.cluster.cluster import Layout, World
+from faults.scenario import AnyRow, Observations, Part, Row
+from faults.workload.fixtures import Field, Person
+from faults.workload.load import Load
+from faults.workload.plan import Pace
+
+_SEATS = 10
+_SECONDS = 4.0
+# How long each keeps the seats before the other gets them, and waits after a refusal.
+_KEEPS_S = 0.05
+_REFUSED_PAUSE_S = 0.01
+# Of the second half, in which two who hand seats around have run out of free ends.
+_FREE_MIN = 0.95
+_FREE_WITHOUT_MAX = 0.5
+_HOLD_TTL_S = 60
+
+
+async def _hold(session: aiohttp.ClientSession, field: Field, person: Person) -> tuple[int, str]:
+    """Ask for all the seats; return the status, and the reservation or the code of the refusal."""
+    path = f"/v1/schedules/{field.schedule_id}/reservations"
+    headers = person.headers(str(uuid4()))
+    async with session.post(
+        path, json={"seat_ids": list(field.seat_ids)}, headers=headers
+    ) as answer:
+        body = await answer.json(content_type=None)
+        return answer.status, str(body.get("reservation_id") or body.get("code"))
+
+
+async def _hand_around(url: str, field: Field) -> tuple[float, Counter[str], bool]:
+    """Hand the seats between two people; return which share of the second half nobody had them, how
+    often each answer came, and whether a third person got them afterwards.
+    """
+    told, busy_s, turn = Counter[str](), 0.0, 0
+    began_s = time.monotonic()
+    half_s, over_s = began_s + _SECONDS / 2, began_s + _SECONDS
+    async with aiohttp.ClientSession(url) as session:
+        while (asked_s := time.monotonic()) < over_s:
+            person = field.people[turn % 2]
+            turn += 1
+            status, what = await _hold(session, field, person)
+            told["held" if status == 201 else what] += 1
+            if status != 201:
+                await asyncio.sleep(_REFUSED_PAUSE_S)
+                continue
+            await asyncio.sleep(_KEEPS_S)
+            path = f"/v1/reservations/{what}"
+            async with session.delete(path, headers=person.headers()) as answer:
+                answer.raise_for_status()
+            busy_s += max(0.0, min(time.monotonic(), over_s) - max(asked_s, half_s))
+        status, _ = await _hold(session, field, field.people[2])
+    return 1 - busy_s / (over_s - half_s), told, status == 201
+
+
+async def hand_around(world: World, _load: Load, _random: Random, trials: int) -> Observations:
+    """Have two accounts hand ten seats around, and the same where nobody has to wait."""
+    seen, shares, controls = Observations(), list[float](), list[float]()
+    for _ in range(trials):
+        for api, found in zip(world.api, (shares, controls), strict=True):
+            field = await world.sow(seats=_SEATS, people=3, hold_ttl_s=_HOLD_TTL_S)
+            free, told, is_had = await _hand_around(api.url, field)
+            found.append(free)
+            if odd := set(told) - {"held", "hold_cooldown"}:
+                seen.broken.append(f"two who hand seats around were answered {sorted(odd)}")
+            if not is_had:
+                seen.broken.append("a third person did not get the seats afterwards")
+        seen.trials += 1
+    seen.figures = {
+        "seats_free_share_min": min(shares),
+        "seats_free_share_without_max": max(controls),
+    }
+    if min(shares) < _FREE_MIN:
+        seen.broken.append(f"others could buy {min(shares):.0%} of the time")
+    if max(controls) > _FREE_WITHOUT_MAX:
+        seen.broken.append(f"the control left the seats free {max(controls):.0%} of the time")
+    return seen
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Row(
+        name="seats_handed_around",
+        part=Part.CLIENTS,
+        does="two accounts hold ten seats in turn, each 50 ms, and give them back; in the control the "
+        "process lets them do so for ever",
+        expects="after their free ends the seats are free 95 % of the time, at the control less than "
+        "half of it; a third person gets them",
+        run=hand_around,
+        trials=4,
+        quick_trials=1,
+        trial_s=2 * _SECONDS + 2,
+        layout=Layout(
+            api=2,
+            settings={"hold_lapses_free_max": 3},
+            api_env=({}, {"BOXOFFICE_HOLD_LAPSES_FREE_MAX": "1000000"}),
+        ),
+        pace=Pace(visits_per_s=10.0),
+    ),
+)

@@ -1,0 +1,132 @@
+"""What one connection can make a worker keep, whatever it sends."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+import aiohttp
+
+from faults.cluster.cluster import Api, Layout, PartFailed, World
+from faults.interference.one_connection import KINDS, Greedy, Sent, play
+from faults.report.targets import ONE_CONNECTION_MAX_MIB
+from faults.scenario import AnyRow, NotRun, Observations, Part, Row
+from faults.workload.balancer import new_session
+from faults.workload.load import Load
+from faults.workload.plan import Pace
+
+_KIB = 1_024
+_SECONDS = 3.0
+_READY_WITHIN_S = 30.0
+# The peak that the kernel keeps is set back to what a process has now (proc(5), clear_refs).
+_SET_BACK = "5"
+# What a worker loads when it is asked for the first time is no growth.
+_WARMED_BY = ("/healthz", "/v1/concerts", "/nowhere", "/docs", "/metrics")
+# The control: with bounds as wide as settings go, these show that growth is seen.
+_CONTROLS: Mapping[str, Mapping[str, object]] = {
+    "pipelined_large_heads": {"pipelined_requests_max": 1_000},
+    "declared_body": {"body_max_bytes": 1 << 30},
+}
+
+
+def _peak_kib(pid: int) -> int:
+    """Return the most memory that a process has had resident since the peak was set back."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise NotRun("this kernel keeps no peak of a process's memory")
+
+
+def _set_back(pid: int) -> int:
+    """Set the peak back to what is resident now, and return that."""
+    try:
+        Path(f"/proc/{pid}/clear_refs").write_text(_SET_BACK)
+    except OSError as error:
+        raise NotRun(f"the peak of a process's memory cannot be set back: {error}") from error
+    return _peak_kib(pid)
+
+
+async def _warm(api: Api, path: str) -> None:
+    """Wait until a process answers, and ask for everything that it loads late."""
+    until_s = time.monotonic() + _READY_WITHIN_S
+    async with new_session() as session:
+        while True:
+            try:
+                async with session.get(f"{api.url}/readyz") as answer:
+                    if answer.status == 200:
+                        break
+            except aiohttp.ClientError:
+                pass
+            if time.monotonic() > until_s:
+                raise PartFailed(f"{api.name} is not ready: {api.said()}")
+            await asyncio.sleep(0.05)
+        for _ in range(3):
+            for one in (*_WARMED_BY, path):
+                async with session.get(api.url + one) as answer:
+                    await answer.read()
+            async with session.post(f"{api.url}/v1/users", json={"email": 1}) as answer:
+                await answer.read()
+
+
+async def _grown_mib(
+    world: World, greedy: Greedy, path: str, settings: Mapping[str, object]
+) -> tuple[float, Sent]:
+    """Return by how much a fresh worker grows under one connection of a kind."""
+    api = world.another_api(f"alone-{greedy.name}", settings)
+    api.start()
+    try:
+        await _warm(api, path)
+        before_kib = _set_back(api.pid)
+        sent = await play(greedy, api.port, path, _SECONDS)
+        # It must live, and serve.
+        async with new_session() as session, session.get(f"{api.url}/healthz") as answer:
+            if answer.status != 200:
+                raise PartFailed(f"{api.name} answers {answer.status}")
+        return (_peak_kib(api.pid) - before_kib) / _KIB, sent
+    finally:
+        await api.close()
+
+
+async def be_greedy(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Let one connection after the other send what it likes, each to a fresh worker of its own."""
+    seen = Observations()
+    path = f"/v1/schedules/{load.field.schedule_id}/seats"
+    kinds = list(KINDS) if trials >= len(KINDS) else random.sample(KINDS, trials)
+    for greedy in kinds:
+        grown_mib, sent = await _grown_mib(world, greedy, path, {})
+        seen.trials += 1
+        seen.figures[f"{greedy.name}_mib"] = grown_mib
+        most = max(seen.figures.get("one_connection_mib", 0.0), grown_mib)
+        seen.figures["one_connection_mib"] = most
+        if grown_mib > ONE_CONNECTION_MAX_MIB:
+            seen.broken.append(
+                f"{greedy.name}: a worker grew by {grown_mib:.1f} MiB for {sent.sent_bytes:,} bytes"
+            )
+    for name, settings in _CONTROLS.items():
+        greedy = next(one for one in KINDS if one.name == name)
+        grown_mib, _ = await _grown_mib(world, greedy, path, settings)
+        seen.figures[f"control_{name}_mib"] = grown_mib
+        if grown_mib <= ONE_CONNECTION_MAX_MIB:
+            seen.broken.append(
+                f"without its bound {name} takes {grown_mib:.1f} MiB: nothing is seen"
+            )
+    return seen
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Row(
+        name="clients_one_connection",
+        part=Part.CLIENTS,
+        does=f"one connection to a fresh worker, for each of {len(KINDS)} kinds of what it may send",
+        expects=f"the worker grows by {ONE_CONNECTION_MAX_MIB} MiB at most, and serves; "
+        "with a bound taken away it grows by more",
+        run=be_greedy,
+        trials=len(KINDS),
+        quick_trials=len(KINDS),
+        trial_s=_SECONDS + 2,
+        layout=Layout(api=1),
+        pace=Pace(visits_per_s=5.0, pays=0.3, releases=0.5, looks=0.0),
+        hold_ttl_s=60,
+    ),
+)

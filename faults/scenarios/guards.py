@@ -1,0 +1,106 @@
+"""What is done to the guards: each is taken away by itself, and somebody has to notice."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from boxoffice.audit import store
+from boxoffice_embedded import EmbeddedServers
+from faults.guards.markers import Removal, known
+from faults.guards.mutation import Tree, TrialBroken, copied_tree
+from faults.scenario import AnyRow, Errand, Observations, Part
+
+# Two at a time: a trial waits for its servers as often as it computes.
+_WORKERS = 2
+# The guards of the schema have a refusal and its control each.
+_SCHEMA = ("tests/integration/guards/test_schema.py",)
+
+
+def _known() -> dict[str, Removal]:
+    return known(store.names())
+
+
+async def take_each_away(random: Random, trials: int) -> Observations:
+    """Take away `trials` guards, chosen at random, one at a time, and see who goes red.
+
+    Of guards that stand behind others, the others are taken away first, and nobody may go red yet.
+    """
+    guards = _known()
+    chosen = random.sample(sorted(guards), min(trials, len(guards)))
+    tests = {test.partition(" ")[0] for name in chosen for test in guards[name].red}
+    seen = Observations()
+    seen.broken += await _unchanged(sorted({*tests, *_SCHEMA}))
+    await asyncio.gather(*(_work(chosen, guards, seen) for _ in range(_WORKERS)))
+    seen.figures["guards_noticed_count"] = seen.trials - len(seen.broken)
+    seen.figures["guards_declared_count"] = len(guards)
+    return seen
+
+
+@contextmanager
+def _served_tree() -> Iterator[Tree]:
+    """A copy of the tree with servers of its own: some tests pause theirs, or fill them up."""
+    with (
+        tempfile.TemporaryDirectory(prefix="boxoffice-guards-") as home,
+        EmbeddedServers(Path(home), say=lambda _: None) as servers,
+        copied_tree() as tree,
+    ):
+        tree.servers = {
+            "BOXOFFICE_TEST_DATABASE_URL": servers.database_url,
+            "BOXOFFICE_TEST_VALKEY_URL": servers.valkey_url,
+            "BOXOFFICE_TEST_TEMPLATE": "boxoffice_template_of_guards",
+        }
+        yield tree
+
+
+async def _work(queue: list[str], guards: Mapping[str, Removal], seen: Observations) -> None:
+    with _served_tree() as tree:
+        try:
+            while queue:
+                removal = guards[queue.pop()]
+                masks = [guards[name] for name in removal.behind]
+                seen.broken += await asyncio.to_thread(_missed, tree, removal, masks)
+                seen.trials += 1
+        finally:
+            tree.stop()
+
+
+async def _unchanged(tests: Sequence[str]) -> list[str]:
+    """The control: with every guard in place, those who are to notice are green."""
+    with _served_tree() as tree:
+        try:
+            trial = await asyncio.to_thread(tree.trial, [], tests)
+        except TrialBroken as error:
+            return [str(error)[:500]]
+        finally:
+            tree.stop()
+    return [f"{trial.red} fails though every guard is in place"] if trial.red else []
+
+
+def _missed(tree: Tree, removal: Removal, masks: Sequence[Removal]) -> list[str]:
+    """Return what is wrong: nobody noticed, or somebody noticed too much."""
+    try:
+        if masks and (early := tree.trial(masks, removal.red)).red:
+            return [f"{removal.name!r} stands behind what {early.red} notices already"]
+        if not tree.trial([*masks, removal], removal.red).red:
+            return [f"nobody notices that {removal.name!r} is gone"]
+    except TrialBroken as error:
+        return [str(error)[:500]]
+    return []
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Errand(
+        name="guards",
+        part=Part.GUARDS,
+        does="each condition, lock, fence, fingerprint and check of the audit is taken away, one "
+        "at a time, in a copy of the source tree",
+        expects="a test or the audit notices, always",
+        run=take_each_away,
+        trials=len(_known()),
+        quick_trials=4,
+        trial_s=0.6,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Scenarios whose fault is in PostgreSQL."""

@@ -1,0 +1,110 @@
+"""Disks of PostgreSQL that are full: a world of its own, whose tables or log are on a small tmpfs."""
+
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import asyncpg
+
+from faults.cluster.cluster import World, world
+from faults.interference.external_clients import (
+    SQL,
+    fill,
+    passable,
+    put_log_elsewhere,
+    small_disk,
+    stranger,
+)
+from faults.scenario import AnyRow, Observations
+from faults.scenarios.postgres.server import note_largest, row
+from faults.workload.load import Load
+
+_FULL_S = 4.0
+_SMALL_DISK_MB = 192
+_DISK = "small"
+# Small enough that a disk of `_SMALL_DISK_MB` holds what the server keeps for itself.
+_LITTLE_LOG = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers": "32MB"}
+
+
+@asynccontextmanager
+async def _with_a_small_disk(*, is_log: bool) -> AsyncIterator[World]:
+    """Run a world of its own: its tables, or its write-ahead log, on a disk that can be filled."""
+    with tempfile.TemporaryDirectory(
+        prefix="boxoffice-faults-", ignore_cleanup_errors=True
+    ) as name:
+        folder = passable(Path(name))
+        with small_disk(folder / _DISK, _SMALL_DISK_MB) as disk:
+            data_dir = (folder if is_log else disk) / "servers"
+            put_log_elsewhere(data_dir, disk if is_log else folder)
+            async with world(
+                folder, lambda _: None, data_dir=data_dir, postgres_options=_LITTLE_LOG
+            ) as one:
+                yield one
+
+
+async def fill_data(world: World, load: Load, _random: Random, seen: Observations) -> float:
+    """Fill the disk of the tables."""
+    with _full(world, load, seen):
+        await load.sell_for(_FULL_S)
+    return time.monotonic()
+
+
+async def fill_log(world: World, load: Load, _random: Random, seen: Observations) -> float:
+    """Fill the disk of the write-ahead log, at which PostgreSQL stops, and cannot start again."""
+    with _full(world, load, seen):
+        await _write_log(world, seen)
+        await load.sell_for(_FULL_S)
+    # That it could not come back is what the row is about.
+    world.trouble[:] = [one for one in world.trouble if not one.startswith("postgres")]
+    return time.monotonic()
+
+
+@contextmanager
+def _full(world: World, load: Load, seen: Observations) -> Iterator[None]:
+    before = len(load.record.attempts)
+    filler = fill(world.folder / _DISK)
+    try:
+        yield
+    finally:
+        filler.unlink()
+    refused = sum(one.status == 503 for one in load.record.attempts[before:])
+    if not refused:
+        seen.broken.append("nobody noticed that the disk was full")
+    note_largest(seen, "refused_503_count", refused)
+
+
+async def _write_log(world: World, seen: Observations) -> None:
+    """Write until there is no place left, which ends the server."""
+    try:
+        async with stranger(world.settings.database.database_url) as one:
+            for _ in range(_SMALL_DISK_MB):
+                await one.fetch(SQL["write_log"])
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return
+    seen.broken.append("the log's disk was not full")
+
+
+ROWS: tuple[AnyRow, ...] = (
+    row(
+        "pg_data_disk_full",
+        "the disk of the tables is full for 4 s",
+        "503 with Retry-After; when there is space again, the sale goes on",
+        fill_data,
+        trials=5,
+        trial_s=6.0,
+        stage=partial(_with_a_small_disk, is_log=False),
+    ),
+    row(
+        "pg_log_disk_full",
+        "the disk of the write-ahead log is full for 4 s: PostgreSQL stops",
+        "503 with Retry-After; when there is space again, PostgreSQL recovers and the sale goes on",
+        fill_log,
+        trials=5,
+        trial_s=7.0,
+        stage=partial(_with_a_small_disk, is_log=True),
+    ),
+)

@@ -1,0 +1,182 @@
+"""PostgreSQL's synchronous standby goes away while the shop sells, the primary dies, it takes over."""
+
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import aiohttp
+
+from faults.checks.database import audit_now, check
+from faults.cluster.cluster import Layout, PartFailed, World, world
+from faults.cluster.standby import Pair, paired
+from faults.guards.markers import texts_without
+from faults.guards.mutation import copied_tree
+from faults.interference.external_clients import passable, wait_for
+from faults.scenario import AnyRow, Errand, Observations, Part, Row
+from faults.scenarios.postgres.server import RECOVERY_MAX_S, note_largest
+from faults.workload.load import Load
+from faults.workload.plan import Pace
+
+# What keeps a shop from believing a commit that did not wait for the standby.
+GUARDS = (
+    "promise_batchs_commit_has_waited_for_standby",
+    "promise_what_look_up_finds_is_written_behind_once_more",
+)
+# Long enough that the wait of a commit is given up, its outcome looked up, and that wait given up.
+_AWAY_S = 5.0
+_NOTICED_WITHIN_S = 3.0
+# A statement is given up after 1.5 s, its outcome after one second more.
+_HASTY = Layout(
+    settings={
+        "statement_timeout_ms": 500,
+        "lock_timeout_ms": 300,
+        "unknown_outcome_timeout_ms": 1_000,
+        "standby_check_interval_ms": 200,
+    }
+)
+_PACE = Pace(visits_per_s=15.0)
+_GAUGE = 'boxoffice_standbys{state="synchronous"}'
+
+Away = Callable[[Pair], Awaitable[None]]
+
+
+@asynccontextmanager
+async def _with_a_standby() -> AsyncIterator[World]:
+    """Run a world of its own, whose commits wait for a standby."""
+    with tempfile.TemporaryDirectory(
+        prefix="boxoffice-faults-", ignore_cleanup_errors=True
+    ) as name:
+        folder = passable(Path(name))
+        async with world(folder, lambda _: None) as one, paired(one):
+            yield one
+
+
+def failing_over(away: Away) -> Callable[[World, Load, Random, int], Awaitable[Observations]]:
+    """Return a row's function: the standby goes away, the primary dies, the standby takes over."""
+
+    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+        seen = Observations()
+        for _ in range(trials):
+            await load.sell_for(random.uniform(0.5, 1.5))
+            with load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S, is_lossy=True):
+                await _fail_over(world, load, away, seen)
+            seen.trials += 1
+            seen.broken += await audit_now(world.settings)
+        return seen
+
+    return run
+
+
+async def _fail_over(world: World, load: Load, away: Away, seen: Observations) -> None:
+    pair = world.pair
+    if pair is None:
+        raise PartFailed("this world has no standby")
+    before = len(load.record.attempts)
+    await away(pair)
+    await wait_for(lambda: _is_told(world), _NOTICED_WITHIN_S, "nobody said that it was away")
+    await load.sell_for(_AWAY_S)
+    unknown = sum(one.code == "outcome_unknown" for one in load.record.attempts[before:])
+    if not unknown:
+        seen.broken.append("nobody was told that an outcome is unknown")
+    seen.counts["outcomes_unknown_count"] += unknown
+    died_s = time.monotonic()
+    await pair.promote()
+    note_largest(seen, "promotion_s", time.monotonic() - died_s)
+    await pair.follow()
+    back_s = time.monotonic()
+    note_largest(seen, "standby_back_s", back_s - died_s)
+    seen.recoveries_s.append(await load.next_sale(back_s))
+    seen.kills += 1
+
+
+async def _is_told(world: World) -> bool:
+    """Say whether every process tells that commits wait for a standby, and that none is there."""
+    async with aiohttp.ClientSession() as session:
+        for api in world.api:
+            async with session.get(f"{api.url}/metrics") as answer:
+                lines = (await answer.text()).splitlines()
+            if f"{_GAUGE} 0.0" not in lines or "boxoffice_commits_synchronous 1.0" not in lines:
+                return False
+    return True
+
+
+async def without_its_guards(random: Random, trials: int) -> Observations:
+    """Play the same in a shop that believes every COMMIT, which must lose what it has promised."""
+    seen = Observations()
+    for number in range(trials):
+        async with _with_a_standby() as one:
+            with copied_tree() as tree:
+                passable(tree.home)
+                _take_guards_away(tree.home)
+                env = {"PYTHONPATH": str(tree.home / "src")}
+                await one.arrange(replace(_HASTY, api_env=(env, env)))
+                lost = await _lost(one, random, f"believing-{number}")
+                await one.clear()
+        seen.trials += 1
+        seen.counts["lost_without_the_guards_count"] += lost
+        if not lost:
+            seen.broken.append("nothing was lost without the guards: the judges saw nothing")
+    return seen
+
+
+def _take_guards_away(home: Path) -> None:
+    for file, text in texts_without(GUARDS).items():
+        (home / file).write_text(text, "utf-8")
+
+
+async def _lost(one: World, random: Random, tag: str) -> int:
+    field = await one.sow(seats=3_000, people=200, hold_ttl_s=60)
+    load = Load(field, one.api, Random(random.random()), _PACE, tag)
+    async with load.selling():
+        await failing_over(Pair.freeze_standby)(one, load, random, 1)
+    checked = await check(one.settings, field, load.record, tag)
+    return checked.lost
+
+
+def _row(name: str, does: str, away: Away) -> Row:
+    return Row(
+        name=name,
+        part=Part.POSTGRES,
+        does=f"{does}, the shop sells on for {_AWAY_S:.0f} s, the primary is killed, the standby is "
+        "promoted, and the old primary becomes its standby",
+        expects="503 with Retry-After while there is none, and /metrics says so; nothing that was "
+        "acknowledged is lost or promised twice, and the same processes sell on at the new primary",
+        run=failing_over(away),
+        trials=5,
+        trial_s=14.0,
+        round_trials=5,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+        layout=_HASTY,
+        pace=_PACE,
+        seats=6_000,
+        people=300,
+        hold_ttl_s=60,
+        stage=_with_a_standby,
+    )
+
+
+ROWS: tuple[AnyRow, ...] = (
+    _row(
+        "failover_standby_stopped",
+        "the synchronous standby is stopped",
+        Pair.stop_standby,
+    ),
+    _row(
+        "failover_standby_frozen",
+        "the synchronous standby is frozen and its line is cut",
+        Pair.freeze_standby,
+    ),
+    Errand(
+        name="failover_without_its_guards",
+        part=Part.GUARDS,
+        does="the same in a shop that believes a COMMIT whose wait for the standby was cancelled",
+        expects="the judges find what it promised and lost",
+        run=without_its_guards,
+        trials=2,
+        trial_s=25.0,
+    ),
+)

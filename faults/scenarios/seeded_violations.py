@@ -1,0 +1,162 @@
+"""What the judges are worth: without guards a shop sells seats twice, and each of them must say so."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import asyncpg
+
+from boxoffice.audit import audit
+from boxoffice.settings import Settings
+from faults.checks.database import Checked, check
+from faults.checks.record import Held
+from faults.cluster.cluster import Layout, World, world
+from faults.guards.markers import texts_without
+from faults.interference.external_clients import SQL
+from faults.scenario import AnyRow, Errand, Observations, Part
+from faults.workload.load import Load
+from faults.workload.plan import Pace
+
+# What keeps a seat from being sold twice, from the first lock to the last.
+GUARDS = (
+    "hold_only_free_seats",
+    "hold_seats_are_locked",
+    "hold_version_that_was_seen",
+    "hold_state_that_was_seen",
+    "hold_rows_that_were_changed_are_counted",
+    "pay_nothing_that_was_taken_over",
+    "pay_seats_that_were_changed_are_counted",
+)
+_AUDITED = "one_live_ticket_per_seat"
+_SEATS, _SEATS_MAX = 12, 4
+# Nobody comes by himself: every sale of the field is planted.
+_NOBODY = Pace(visits_per_s=0.001)
+# Neither memory nor the seat lock hides what PostgreSQL would decide.
+_BARE = Layout(sweepers=0, relays=0, settings={"seat_cache": "false", "seat_lock": "off"})
+
+
+async def take_guards_away(settings: Settings) -> None:
+    """Have the database sell seats twice, by the functions and the constraint that keep it from it."""
+    connection = await asyncpg.connect(settings.database.database_url)
+    try:
+        for text in texts_without(GUARDS).values():
+            await connection.execute(text)
+        await connection.execute(SQL["let_tickets_be_sold_twice"])
+    finally:
+        await connection.close()
+
+
+@dataclass(frozen=True)
+class _Sale:
+    """Seats that two people wanted, how many bought them, and what the judges say of it."""
+
+    seats: frozenset[str]
+    buyers: int
+    checked: Checked
+    # How many seats the audit finds sold twice, in all sales so far.
+    audited: int
+
+    @property
+    def is_in_the_histories(self) -> bool:
+        return all(_is_said(self.checked.broken, f"history: seat {one} ") for one in self.seats)
+
+    @property
+    def is_in_the_record(self) -> bool:
+        return _is_said(self.checked.broken, "seat_sold_twice ")
+
+
+def _is_said(sentences: Iterable[str], beginning: str) -> bool:
+    return any(one.startswith(beginning) for one in sentences)
+
+
+async def plant(random: Random, trials: int) -> Observations:
+    """Sell seats twice in a shop of its own, as often as asked, and ask every judge after each time."""
+    with tempfile.TemporaryDirectory(
+        prefix="boxoffice-faults-", ignore_cleanup_errors=True
+    ) as folder:
+        async with world(Path(folder), lambda _: None) as one:
+            await one.arrange(_BARE)
+            seen = Observations(broken=_believed(await _sell(one, random, "guarded")))
+            await take_guards_away(one.settings)
+            found = {"histories": 0, "record": 0, "audit": 0}
+            audited = 0
+            for number in range(trials):
+                sale = await _sell(one, random, f"planted-{number}")
+                if sale.buyers != 2:
+                    seen.broken.append(f"{sale.buyers} of two bought seats without guards")
+                found["histories"] += sale.is_in_the_histories
+                found["record"] += sale.is_in_the_record
+                found["audit"] += sale.audited == audited + len(sale.seats)
+                audited = sale.audited
+                seen.trials += 1
+    for name, count in found.items():
+        seen.figures[f"found_by_{name}_count"] = count
+        if count != trials:
+            seen.broken.append(f"the {name} found {count} of {trials}")
+    return seen
+
+
+def _believed(sale: _Sale) -> list[str]:
+    """The control: with its guards the shop sells once, and no judge says anything."""
+    wrong = [f"{sale.buyers} of two bought seats with every guard"] if sale.buyers != 1 else []
+    return wrong + [f"with every guard: {one}" for one in sale.checked.broken]
+
+
+async def _sell(one: World, random: Random, tag: str) -> _Sale:
+    """Have two people buy the same seats of a new schedule, each at a process of their own."""
+    field = await one.sow(seats=_SEATS, people=2, hold_ttl_s=60)
+    load = Load(field, one.api, Random(random.random()), _NOBODY, tag)
+    seats = random.sample(list(field.seat_ids), random.randint(1, _SEATS_MAX))
+    async with load.selling():
+        await random.choice((_one_after_the_other, _held_then_paid, _at_once))(load, seats)
+    paid = {payment.reservation_id for payment in load.record.payments}
+    checked = await check(one.settings, field, load.record, tag)
+    return _Sale(frozenset(seats), len(paid), checked, await _audited(one.settings))
+
+
+async def _audited(settings: Settings) -> int:
+    report = await audit(settings)
+    return next(one.violations for one in report.checks if one.name == _AUDITED)
+
+
+async def _one_after_the_other(load: Load, seats: list[str]) -> None:
+    for person in range(2):
+        await _buy(load, person, seats)
+
+
+async def _held_then_paid(load: Load, seats: list[str]) -> None:
+    held = [await load.hold(person, seats) for person in range(2)]
+    for one in held:
+        await _pay(load, one)
+
+
+async def _at_once(load: Load, seats: list[str]) -> None:
+    await asyncio.gather(*(_buy(load, person, seats) for person in range(2)))
+
+
+async def _buy(load: Load, person: int, seats: list[str]) -> None:
+    await _pay(load, await load.hold(person, seats))
+
+
+async def _pay(load: Load, held: Held | None) -> None:
+    if held is not None:
+        await load.pay(held.person, held)
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Errand(
+        name="planted_double_sale",
+        part=Part.GUARDS,
+        does="a shop without the guards of a sale sells the same seats to two people: one after the "
+        "other, both held and then both paid, or at once",
+        expects="the histories, the record and the audit find every one; with the guards there is one "
+        "buyer, and they find nothing",
+        run=plant,
+        trials=30,
+        quick_trials=2,
+        trial_s=1.0,
+    ),
+)

@@ -1,0 +1,339 @@
+"""What is done to Valkey. It decides nothing, so nothing that happens to it excuses a failure."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from statistics import mean, median
+from typing import Any
+
+import psutil
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from faults.checks.database import audit_now
+from faults.cluster.cluster import Layout, World
+from faults.interference.external_clients import wait_for
+from faults.interference.hold_flood import Flooded
+from faults.interference.hold_flood_runner import RESTLESS_THINK_S, WARM_S, Flooding, unexpected
+from faults.scenario import AnyRow, Observations, Part, Play, Row
+from faults.workload.load import Load
+
+RECOVERY_MAX_S = 2.0
+GOODPUT_KEPT_MIN_PERCENT = 70.0
+_STOPPED_S = 30.0
+# The flood goes on for so long before and after the stop; its process takes a moment to start.
+_BESIDE_S = 8.0
+_STARTING_S = 2.0
+_FLOOD_S = _STOPPED_S + 2 * _BESIDE_S + _STARTING_S
+# So many never rest that the machine has no time left, and so few that nobody has to be refused: fewer
+# than a batch takes for each process.
+_RESTLESS_PEOPLE = 96
+# More seats than can be held before the first holds lapse: nobody runs into sold ones.
+_FLOOD_SEATS, _FLOOD_PEOPLE, _FLOOD_TTL_S = 60_000, 2_000, 4
+_EXPECTED = frozenset({"201"})
+_BACK_WITHIN_S = 30.0
+_FULL_BYTES = 1_500_000
+_FILLER_BYTES = 2_000_000
+_MARK, _LATER_MARK = "faults:before-the-snapshot", "faults:after-the-snapshot"
+# Every hold asks Valkey before PostgreSQL, so that what happens to Valkey is in its way.
+_ALWAYS = {"seat_lock": "always"}
+_SLOW_WITHIN_S, _SLOW_BEYOND_S = 0.02, 0.25
+
+Strike = Callable[[World, Load, Random, Observations], Awaitable[float]]
+
+
+@asynccontextmanager
+async def talking(world: World) -> AsyncIterator["Redis"]:
+    """Lend a stranger's connection to Valkey."""
+    client: Redis = Redis.from_url(world.settings.valkey.valkey_url)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def send_command(client: "Redis", *words: str | bytes | int) -> Any:
+    """Send one command and return its reply."""
+    return await client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+async def answers(world: World) -> bool:
+    """Say whether Valkey answers."""
+    try:
+        async with talking(world) as client:
+            return bool(await send_command(client, "PING"))
+    except (RedisError, OSError):
+        return False
+
+
+def striking(strike: Strike) -> Play:
+    """Return a row's function: `strike` makes one fault and returns the time at which it began."""
+
+    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+        seen = Observations()
+        for _ in range(trials):
+            await load.sell_for(random.uniform(0.3, 1.0))
+            at_s = await strike(world, load, random, seen)
+            seen.recoveries_s.append(await load.next_sale(at_s))
+            seen.trials += 1
+            seen.broken += await audit_now(world.settings)
+        return seen
+
+    return run
+
+
+async def kill(world: World, _load: Load, _random: Random, seen: Observations) -> float:
+    """Kill it; it comes back empty."""
+    async with talking(world) as client:
+        await send_command(client, "SET", _MARK, "1")
+    at_s = time.monotonic()
+    world.valkey.kill()
+    seen.kills += 1
+    await _await_return(world)
+    async with talking(world) as client:
+        if await send_command(client, "EXISTS", _MARK):
+            seen.broken.append("Valkey did not come back empty")
+    return at_s
+
+
+async def flush(world: World, load: Load, random: Random, _seen: Observations) -> float:
+    """Empty it while it works."""
+    async with talking(world) as client:
+        at_s = time.monotonic()
+        await send_command(client, "FLUSHALL")
+    await load.sell_for(random.uniform(0.3, 1.0))
+    return at_s
+
+
+async def fill(world: World, load: Load, _random: Random, seen: Observations) -> float:
+    """Leave it no memory, without leave to forget anything, and give it back."""
+    async with talking(world) as client:
+        before = await send_command(client, "CONFIG", "GET", "maxmemory")
+        limit = before[b"maxmemory"] if isinstance(before, dict) else before[1]
+        await send_command(client, "SET", "faults:filler", bytes(_FILLER_BYTES))
+        await send_command(client, "CONFIG", "SET", "maxmemory", _FULL_BYTES)
+        at_s = time.monotonic()
+        try:
+            await send_command(client, "SET", _MARK, "1")
+            seen.broken.append("Valkey was not out of memory")
+        except RedisError:
+            await load.sell_for(2.0)
+        await send_command(client, "CONFIG", "SET", "maxmemory", limit)
+        await send_command(client, "DEL", "faults:filler")
+    return at_s
+
+
+async def go_back(world: World, load: Load, random: Random, seen: Observations) -> float:
+    """Have it come back with what it knew a while ago, and believe that."""
+    snapshot = world.servers.valkey.data_dir / "dump.rdb"
+    async with talking(world) as client:
+        await send_command(client, "SET", _MARK, "1")
+        await send_command(client, "SAVE")
+        await load.sell_for(random.uniform(1.0, 2.0))
+        await send_command(client, "SET", _LATER_MARK, "1")
+    at_s = time.monotonic()
+    world.valkey.kill()
+    seen.kills += 1
+    await _await_return(world)
+    async with talking(world) as client:
+        found = [await send_command(client, "EXISTS", mark) for mark in (_MARK, _LATER_MARK)]
+        await send_command(client, "DEL", _MARK)
+    if found != [1, 0]:
+        seen.broken.append(f"Valkey did not come back with an older snapshot: {found}")
+    snapshot.unlink(missing_ok=True)
+    await load.sell_for(random.uniform(0.3, 1.0))
+    return at_s
+
+
+async def _await_return(world: World) -> None:
+    await wait_for(lambda: answers(world), _BACK_WITHIN_S, "Valkey is not back")
+
+
+def slowed(delay_s: float) -> Strike:
+    """Return a strike that lets every piece of what is said take so long, in both directions."""
+
+    async def strike(world: World, load: Load, _random: Random, _seen: Observations) -> float:
+        lines = [api.lines.valkey for api in world.api]
+        at_s = time.monotonic()
+        for line in lines:
+            line.delay_s = delay_s
+        await load.sell_for(3.0)
+        for line in lines:
+            line.delay_s = 0.0
+        return at_s
+
+    return strike
+
+
+async def stop(world: World, load: Load, random: Random, trials: int) -> Observations:
+    """Stop it for half a minute while people who never rest take all that the shop can do.
+
+    What they get meanwhile is compared with what they got right before and get right after it.
+    """
+    seen = Observations()
+    field = await world.sow(seats=_FLOOD_SEATS, people=_FLOOD_PEOPLE, hold_ttl_s=_FLOOD_TTL_S)
+    flooding = Flooding(world, field, random)
+    stops, busy_percents = [], []
+    for _ in range(trials):
+        flood = asyncio.create_task(
+            flooding.by(_RESTLESS_PEOPLE, seconds=_FLOOD_S, think_s=RESTLESS_THINK_S)
+        )
+        try:
+            await load.sell_for(_STARTING_S + WARM_S)
+            psutil.cpu_percent()
+            await load.sell_for(_BESIDE_S)
+            busy_percents.append(psutil.cpu_percent())
+            began_s, ended_s = await _stop(world, load, seen)
+            stops.append(_Stop(await flood, began_s, ended_s))
+        finally:
+            flood.cancel()
+            await asyncio.gather(flood, return_exceptions=True)
+        seen.trials += 1
+        await wait_for(lambda: answers(world), _BACK_WITHIN_S, "Valkey is not back")
+        seen.broken += await audit_now(world.settings)
+    seen.figures["machine_busy_percent"] = min(busy_percents)
+    _compare(seen, stops)
+    return seen
+
+
+async def _stop(world: World, load: Load, seen: Observations) -> tuple[float, float]:
+    """Stop it and let it go on; return when."""
+    began_s = time.monotonic()
+    world.valkey.pause()
+    try:
+        seen.recoveries_s.append(await load.next_sale(began_s))
+        await load.sell_for(_STOPPED_S - (time.monotonic() - began_s))
+    finally:
+        world.valkey.go_on()
+    return began_s, time.monotonic()
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """One flood, and when in the middle of it Valkey was stopped and let go on (monotonic)."""
+
+    flooded: Flooded
+    began_s: float
+    ended_s: float
+
+    @property
+    def during_per_s(self) -> float:
+        """Holds per second while it was stopped."""
+        return self.flooded.between_per_s(self.began_s, self.ended_s)
+
+    @property
+    def beside_per_s(self) -> float:
+        """Holds per second before and after that, the mean of both."""
+        one = self.flooded
+        before = one.between_per_s(one.begin_s, self.began_s)
+        return mean([before, one.between_per_s(self.ended_s, one.begin_s + _FLOOD_S)])
+
+    @property
+    def refused_during(self) -> int:
+        """How many were refused while it was stopped."""
+        return self.flooded.refused_between(self.began_s, self.ended_s)
+
+    @property
+    def kept_percent(self) -> float:
+        """How much went on."""
+        return 100 * self.during_per_s / self.beside_per_s if self.beside_per_s else 0.0
+
+
+def _compare(seen: Observations, stops: Sequence[_Stop]) -> None:
+    kept = [one.kept_percent for one in stops]
+    seen.figures |= {
+        "goodput_kept_percent": min(kept),
+        "goodput_kept_middle_percent": median(kept),
+        "goodput_beside_per_s": median(one.beside_per_s for one in stops),
+        "goodput_during_per_s": median(one.during_per_s for one in stops),
+        "refused_count": sum(sum(one.flooded.refused_by_tick) for one in stops),
+        "refused_during_count": sum(one.refused_during for one in stops),
+        "client_cores": median(one.flooded.client_cores for one in stops),
+    }
+    if min(kept) < GOODPUT_KEPT_MIN_PERCENT:
+        said = ", ".join(f"{percent:.0f} %" for percent in kept)
+        seen.broken.append(f"{said} of the sales went on without Valkey, by stop")
+    for one in stops:
+        seen.broken += unexpected(one.flooded, _EXPECTED)
+
+
+def _row(name: str, does: str, expects: str, run: Play, **more: Any) -> Row:
+    return Row(
+        name=name,
+        part=Part.VALKEY,
+        does=does,
+        expects=expects,
+        run=run,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+        **{"layout": Layout(settings=_ALWAYS), **more},
+    )
+
+
+_PROXIED = Layout(is_proxied=True, settings=_ALWAYS)
+
+ROWS: tuple[AnyRow, ...] = (
+    _row(
+        "valkey_sigkill",
+        "SIGKILL of Valkey; the supervisor starts it again, empty",
+        "nobody notices",
+        striking(kill),
+        trials=50,
+        trial_s=1.5,
+        round_trials=50,
+    ),
+    _row(
+        "valkey_sigstop",
+        "SIGSTOP of Valkey for 30 s while people who never rest take all that the shop can do, then "
+        "SIGCONT",
+        "nobody notices, and at least 70 % of the sales go on",
+        stop,
+        trials=3,
+        trial_s=_FLOOD_S + _FLOOD_TTL_S + 8.0,
+        layout=Layout(settings={**_ALWAYS, "log_requests": "false"}),
+    ),
+    _row(
+        "valkey_slow",
+        "every piece to and from Valkey takes 20 ms, which is within the deadline of a call",
+        "nobody notices",
+        striking(slowed(_SLOW_WITHIN_S)),
+        trials=5,
+        trial_s=4.0,
+        layout=_PROXIED,
+    ),
+    _row(
+        "valkey_too_slow",
+        "every piece to and from Valkey takes 250 ms, which is beyond the deadline of a call",
+        "nobody notices: Valkey is spared",
+        striking(slowed(_SLOW_BEYOND_S)),
+        trials=5,
+        trial_s=4.0,
+        layout=_PROXIED,
+    ),
+    _row(
+        "valkey_out_of_memory",
+        "Valkey refuses every write for 2 s: it has no memory and may forget nothing",
+        "nobody notices",
+        striking(fill),
+        trials=5,
+        trial_s=3.5,
+    ),
+    _row(
+        "valkey_flushall",
+        "somebody empties Valkey",
+        "nobody notices",
+        striking(flush),
+        trials=20,
+        trial_s=1.5,
+    ),
+    _row(
+        "valkey_older_snapshot",
+        "SIGKILL of Valkey, which comes back with what it knew one or two seconds before",
+        "nobody notices: what it believes decides nothing",
+        striking(go_back),
+        trials=8,
+        trial_s=3.0,
+    ),
+)

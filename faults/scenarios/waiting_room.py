@@ -1,0 +1,161 @@
+"""What becomes of a waiting room when Valkey is lost while people stand in it."""
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from boxoffice.cli import seeding
+from faults.checks.database import audit_now
+from faults.cluster.cluster import World
+from faults.interference.external_clients import wait_for
+from faults.scenario import AnyRow, Observations, Part, Row
+from faults.workload.fixtures import Person
+from faults.workload.load import Load
+
+RECOVERY_MAX_S = 2.0
+_BACK_WITHIN_S = 30.0
+_STANDING = 12
+_ASK_EVERY_S = 0.02
+_SEATS = 20
+
+Strike = Callable[[World], Awaitable[float]]
+
+
+class _Line:
+    """People in the line of a schedule of their own, asking the processes in turn."""
+
+    def __init__(self, world: World, session: aiohttp.ClientSession, schedule_id: str) -> None:
+        self._urls = itertools.cycle([api.url for api in world.api])
+        self._session = session
+        self._path = f"/v1/schedules/{schedule_id}/queue"
+        self.numbers: dict[Person, int] = {}
+        self.tickets: dict[Person, str] = {}
+        # A refusal that says when to come back is excused until then, and nothing else ever is.
+        self.excused_until_s = 0.0
+        self.refusals = 0
+        self.odd: Counter[str] = Counter()
+
+    async def join(self, person: Person) -> int | None:
+        """Return a person's number, None where nobody is taken."""
+        told = await self._call("POST", person.headers())
+        if told is None:
+            return None
+        self.tickets[person] = told["queue_ticket"]
+        return int(told["number"])
+
+    async def ask(self, person: Person) -> Any:
+        """Return what a person is told, None for no answer."""
+        told = await self._call("GET", {"Queue-Ticket": self.tickets[person]})
+        if told and told.get("queue_ticket"):
+            self.tickets[person] = told["queue_ticket"]
+        return told
+
+    async def joined(self, person: Person) -> int:
+        """Return a person's number as soon as there is one."""
+        until = time.monotonic() + _BACK_WITHIN_S
+        while (number := await self.join(person)) is None:
+            if time.monotonic() > until:
+                raise TimeoutError("nobody is taken into the line")
+            await asyncio.sleep(_ASK_EVERY_S)
+        return number
+
+    async def _call(self, method: str, headers: dict[str, str]) -> Any:
+        url = next(self._urls) + self._path
+        try:
+            async with self._session.request(method, url, headers=headers) as answer:
+                if answer.status in {200, 201}:
+                    return await answer.json()
+                is_told = answer.status == 503 and "Retry-After" in answer.headers
+                self._note(f"{method} {answer.status}", is_excusable=is_told)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            # No process of the shop is struck: none has a reason to say nothing.
+            self._note(f"{method} {type(error).__name__}", is_excusable=False)
+        return None
+
+    def _note(self, what: str, *, is_excusable: bool) -> None:
+        if is_excusable and time.monotonic() < self.excused_until_s:
+            self.refusals += 1
+        else:
+            self.odd[what] += 1
+
+
+async def _kill_valkey(world: World) -> float:
+    """Kill Valkey and return when, as soon as it has gone."""
+    pid, at_s = world.valkey.pid, time.monotonic()
+    world.valkey.kill()
+
+    async def has_gone() -> bool:
+        return not world.valkey.is_running or world.valkey.pid != pid
+
+    await wait_for(has_gone, _BACK_WITHIN_S, "Valkey was not killed")
+    return at_s
+
+
+async def _play(world: World, load: Load, random: Random, trials: int) -> Observations:
+    seen = Observations()
+    plan = seeding.Plan(_SEATS, 0, 0, queue_rate_per_s=0.01)
+    made = await seeding.seed(world.settings, plan, None, Console(quiet=True))
+    patience = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=patience) as session:
+        line = _Line(world, session, str(made.schedule_id))
+        people = iter(load.field.people)
+        for _ in range(trials):
+            await _trial(world, load, random, seen, line, people)
+    seen.figures["refused_meanwhile_count"] = float(line.refusals)
+    if line.odd:
+        seen.broken.append(f"people in the line were answered {dict(line.odd)}")
+    return seen
+
+
+async def _trial(
+    world: World,
+    load: Load,
+    random: Random,
+    seen: Observations,
+    line: _Line,
+    people: Any,
+) -> None:
+    """Have some join, lose Valkey, have one more join, and look where everybody stands."""
+    for person in itertools.islice(people, _STANDING):
+        line.numbers[person] = await line.joined(person)
+    await load.sell_for(random.uniform(0.3, 1.0))
+    line.excused_until_s = time.monotonic() + RECOVERY_MAX_S
+    at_s = await _kill_valkey(world)
+    newcomer = next(people)
+    number = await line.joined(newcomer)
+    seen.recoveries_s.append(time.monotonic() - at_s)
+    seen.kills += 1
+    seen.trials += 1
+    if number <= max(line.numbers.values()):
+        seen.broken.append(f"a newcomer got number {number}, which was out already")
+    for person, known in line.numbers.items():
+        told = await line.ask(person)
+        if told is None or told["number"] != known:
+            seen.broken.append(f"number {known} was told {told}")
+        elif await line.joined(person) != known:
+            seen.broken.append(f"number {known} joined again and got another")
+    line.numbers[newcomer] = number
+    seen.broken += await audit_now(world.settings)
+
+
+ROWS: tuple[AnyRow, ...] = (
+    Row(
+        name="queue_valkey_sigkill",
+        part=Part.VALKEY,
+        does="SIGKILL of Valkey, which comes back empty, while people stand in a waiting room",
+        expects="within 2 s of the kill somebody has a number again, above all others; everybody keeps "
+        "theirs",
+        run=_play,
+        trials=10,
+        trial_s=3.0,
+        round_trials=10,
+        recovery_p99_max_s=RECOVERY_MAX_S,
+    ),
+)

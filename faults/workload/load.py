@@ -1,0 +1,487 @@
+"""People who buy while things break: seeded, at an even pace, and writing down what they are told.
+
+Visits begin at an even pace whether or not those before have ended (an open load), well below what the
+shop can do, so that the gap that a fault makes can be measured. A visitor who gets no answer, or a 503,
+asks again under the same key, elsewhere if need be, and does not give up before a minute is over.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from faults.checks.record import (
+    Attempt,
+    Ending,
+    Held,
+    Paid,
+    Record,
+    Refused,
+    Released,
+    ToppedUp,
+    Unsettled,
+    Window,
+)
+from faults.workload.balancer import Balancer, Endpoint
+from faults.workload.fixtures import Field
+from faults.workload.plan import Pace, Wish, Wishes, from_the_end
+
+_TOP_UP_MINOR = 10_000
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_LAST_S = 1.0
+_RETRY_AFTER_MAX_S = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The last word on a call."""
+
+    status: int
+    body: Any
+    begin_s: float
+    end_s: float
+
+    @property
+    def code(self) -> str:
+        """The refusal's code, empty for a success."""
+        return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one person, repeated as it is until it is answered."""
+
+    what: str
+    method: str
+    path: str
+    person: int
+    key: str = ""
+    body: Any = None
+    seats: tuple[str, ...] = ()
+    reservation_id: str = ""
+    # Which process is asked first, counted on from the person's own.
+    turn: int = 0
+
+
+class Load:
+    """The people of one field, and their record."""
+
+    def __init__(
+        self, field: Field, endpoints: Sequence[Endpoint], rng: random.Random, pace: Pace, tag: str
+    ) -> None:
+        self.field = field
+        self.record = Record()
+        self.pace = pace
+        self.tag = tag
+        # Nobody's wish depends on when something else happened; how long somebody rests may.
+        self._jitter = rng
+        self._wishes = Wishes(field, pace, rng.getrandbits(64))
+        self._own_wishes = Wishes(from_the_end(field), pace, rng.getrandbits(64))
+        self._balancer = Balancer(endpoints)
+        self._inside: set[int] = set()
+        self._numbers = 0
+        self._silent: set[str] = set()
+        # By attempt: whom it asks, and since when.
+        self._under_way: dict[object, tuple[str, float]] = {}
+        self._visits: set[asyncio.Task[None]] = set()
+        self._later: list[Call] = []
+
+    # -- What rows use ---------------------------------------------------------------------------
+
+    @contextmanager
+    def fault(
+        self,
+        name: str,
+        *,
+        grace_s: float,
+        since_s: float | None = None,
+        struck: Sequence[str] | None = None,
+        is_mute: bool = False,
+        is_lossy: bool = False,
+    ) -> Iterator[None]:
+        """Excuse failures from here, or `since_s`, until what the fault struck sells again.
+
+        `struck` are the names of the endpoints, None for all. Each of them has to sell something that
+        was asked for after the block, and nothing is excused that begins `grace_s` after it, or later.
+        `is_mute`: the struck ones are stopped and cannot answer, which excuses their silence.
+        `is_lossy`: what was committed and not acknowledged may be lost, and have been seen before.
+        """
+        begin_s = time.monotonic() if since_s is None else since_s
+        try:
+            yield
+        finally:
+            over_s = time.monotonic()
+            window = Window(name, begin_s, over_s, over_s + grace_s, struck, is_mute, is_lossy)
+            self.record.windows.append(window)
+
+    async def next_sale(self, at_s: float, *, within_s: float = 60.0) -> float:
+        """Return how long after `at_s` (monotonic) a sale that began since then was acknowledged.
+
+        Where none comes within `within_s`, that is what is returned.
+        """
+        while (found_s := self.record.next_sale_s(at_s)) is None:
+            if time.monotonic() > at_s + within_s:
+                return within_s
+            await asyncio.sleep(0.005)
+        return found_s
+
+    def is_asked(self, endpoints: Collection[str]) -> bool:
+        """Say whether a request to one of these processes is under way."""
+        return any(name in endpoints for name, _ in self._under_way.values())
+
+    def under_way(self, at_s: float, endpoints: Collection[str]) -> int:
+        """Return how many requests to these processes were under way then, or still are from then on.
+
+        A struck one may be answered long after the rest: its outcome is being looked up.
+        """
+        still = sum(
+            begin_s <= at_s and name in endpoints for name, begin_s in self._under_way.values()
+        )
+        return still + self.record.under_way(at_s, endpoints)
+
+    async def until_asked(self, endpoints: Collection[str], *, within_s: float = 30.0) -> None:
+        """Return when a request to one of these processes is under way, or after `within_s`."""
+        until_s = time.monotonic() + within_s
+        while not self.is_asked(endpoints):
+            if time.monotonic() > until_s:
+                return
+            await asyncio.sleep(0.001)
+
+    async def sell_for(self, seconds: float) -> float:
+        """Let the sale go on and return the sales per second of that time."""
+        begin_s = time.monotonic()
+        await asyncio.sleep(seconds)
+        end_s = time.monotonic()
+        return self.record.sales_between(begin_s, end_s) / (end_s - begin_s)
+
+    async def call(self, call: Call) -> Answer | None:
+        """Make a call until it is answered for good; None where it was not within the deadline."""
+        begin_s = time.monotonic()
+        attempt, pause_s = 0, _BACKOFF_FIRST_S
+        while time.monotonic() < begin_s + self.pace.call_deadline_s:
+            turn = call.person + call.turn + attempt
+            answer, retry_after_s = await self._attempt(call, turn, begin_s)
+            if answer is not None:
+                return answer
+            attempt += 1
+            await asyncio.sleep(retry_after_s or pause_s * self._jitter.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, _BACKOFF_LAST_S)
+        return None
+
+    async def post(self, what: str, person: int, path: str, key: str, body: Any) -> Answer | None:
+        """Make one POST of one's own, until it is answered, and write nothing but attempts down."""
+        return await self.call(Call(what, "POST", path, person, key, body))
+
+    def new_key(self, what: str) -> str:
+        """Return an idempotency key that nobody has used."""
+        self._numbers += 1
+        return f"{self.tag}-{what}-{self._numbers}"
+
+    # -- The sale --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def selling(self) -> AsyncIterator["Load"]:
+        """Sell until the block is left, then settle what is open."""
+        watching = asyncio.create_task(self._balancer.watch())
+        arriving = asyncio.create_task(self._arrive())
+        try:
+            yield self
+            arriving.cancel()
+            await asyncio.gather(arriving, return_exceptions=True)
+            await self.settle()
+        finally:
+            for task in (watching, arriving, *self._visits):
+                task.cancel()
+            await asyncio.gather(watching, arriving, *self._visits, return_exceptions=True)
+            await self._balancer.close()
+
+    async def settle(self) -> None:
+        """Wait for those who are buying, then ask again for every call whose outcome is open."""
+        while self._visits:
+            await asyncio.wait(list(self._visits))
+        later, self._later = self._later, []
+        for call in later:
+            await self.conclude(call)
+
+    async def _arrive(self) -> None:
+        due_s = time.monotonic()
+        while True:
+            due_s += 1 / self.pace.visits_per_s
+            await asyncio.sleep(due_s - time.monotonic())
+            # Also of those who do not get in, so that the next one's is the same.
+            wish = self._wishes.next()
+            person = self._free(wish.person)
+            if person is None or len(self._visits) >= self.pace.visits_under_way_max:
+                self.record.skipped += 1
+                continue
+            self._inside.add(person)
+            task = asyncio.create_task(self._visit(person, wish))
+            self._visits.add(task)
+            task.add_done_callback(self._visits.discard)
+
+    def _free(self, person: int) -> int | None:
+        """Return that person, or the next one who is not there already; None where all are."""
+        count = len(self.field.people)
+        in_turn = ((person + step) % count for step in range(count))
+        return next((one for one in in_turn if one not in self._inside), None)
+
+    async def _visit(self, person: int, wish: Wish) -> None:
+        try:
+            if wish.looks:
+                await self._look(person)
+            if wish.top_ups:
+                await self._top_up(person)
+            held = await self.hold(person, wish.seats)
+            if held is not None:
+                await self._after(person, held, wish.draw)
+        finally:
+            self._inside.discard(person)
+
+    async def _after(self, person: int, held: Held, draw: float) -> None:
+        if draw < self.pace.pays:
+            await self.pay(person, held)
+        elif draw < self.pace.pays + self.pace.releases:
+            await self.release(person, held)
+
+    async def _look(self, person: int) -> None:
+        schedule_id, concert_id = self.field.schedule_id, self.field.concert_id
+        await self.call(Call("schedules", "GET", f"/v1/concerts/{concert_id}/schedules", person))
+        await self.call(Call("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
+
+    async def _top_up(self, person: int) -> None:
+        await self.conclude(
+            Call(
+                "top_up",
+                "POST",
+                "/v1/me/wallet/top-ups",
+                person,
+                self.new_key("top_up"),
+                {"amount": _TOP_UP_MINOR},
+            )
+        )
+
+    async def hold_next(self, person: int) -> Held | None:
+        """Hold seats of a wish of one's own, as a visitor does."""
+        return await self.hold(person, self.wish())
+
+    def hold_call(self, person: int, seats: Sequence[str]) -> Call:
+        """Return the call that holds seats under a new key."""
+        return Call(
+            "hold",
+            "POST",
+            f"/v1/schedules/{self.field.schedule_id}/reservations",
+            person,
+            self.new_key("hold"),
+            {"seat_ids": list(seats)},
+            tuple(seats),
+        )
+
+    async def hold(self, person: int, seats: Sequence[str]) -> Held | None:
+        """Hold seats under a new key, and write down what comes of it."""
+        call = self.hold_call(person, seats)
+        before = len(self.record.holds)
+        await self.conclude(call)
+        mine = self.record.holds[before:]
+        return next((one for one in mine if one.key == call.key), None)
+
+    async def pay(self, person: int, held: Held) -> None:
+        """Pay a hold from the wallet, and write down what comes of it."""
+        await self.conclude(
+            Call(
+                "pay",
+                "POST",
+                "/v1/payments",
+                person,
+                self.new_key("pay"),
+                {"reservation_id": held.reservation_id, "method": "wallet"},
+                held.seats,
+                held.reservation_id,
+            )
+        )
+
+    async def release(self, person: int, held: Held) -> None:
+        """Give a hold back, and write down what comes of it."""
+        await self.conclude(
+            Call(
+                "release",
+                "DELETE",
+                f"/v1/reservations/{held.reservation_id}",
+                person,
+                key="",
+                seats=held.seats,
+                reservation_id=held.reservation_id,
+            )
+        )
+
+    def wish(self) -> tuple[str, ...]:
+        """Choose seats for somebody beside the visitors, who come to the seats from the other end."""
+        return self._own_wishes.next().seats
+
+    # -- One call --------------------------------------------------------------------------------
+
+    async def abandon(self, call: Call, after_s: float) -> None:
+        """Make a call, hang up after so many seconds, and write down that its outcome is open.
+
+        `conclude` with the same call settles it.
+        """
+        begin_s = time.monotonic()
+        self.record.unsettled[_mark(call)] = _open(call, begin_s)
+        turn = call.person + call.turn
+        attempt = asyncio.create_task(self._attempt(call, turn, begin_s))
+        await asyncio.sleep(after_s)
+        attempt.cancel()
+        await asyncio.gather(attempt, return_exceptions=True)
+
+    async def conclude(self, call: Call) -> None:
+        """Make a call and write down what it did, or that nobody knows."""
+        mark = _mark(call)
+        open_since = self.record.unsettled.get(mark)
+        self.record.unsettled[mark] = open_since or _open(call, time.monotonic())
+        answer = await self.call(call)
+        if answer is None:
+            self._later.append(call)
+            return
+        begin_s = self.record.unsettled[mark].begin_s
+        if call.what == "release" and answer.code == "not_held":
+            answer = await self._look_at_release(call, answer)
+        if answer is not None and self._note(call, answer, begin_s):
+            del self.record.unsettled[mark]
+
+    async def _look_at_release(self, call: Call, answer: Answer) -> Answer | None:
+        """Say whether a release whose first answer may have been lost was the one that did it."""
+        path = f"/v1/reservations/{call.reservation_id}"
+        found = await self.call(Call("look", "GET", path, call.person))
+        if found is None or found.status != 200:
+            return None
+        is_done = found.body["status"] == "CANCELLED"
+        return Answer(204, None, answer.begin_s, answer.end_s) if is_done else answer
+
+    def _note(self, call: Call, answer: Answer, begin_s: float) -> bool:
+        """Write an answer down; false where it does not say what became of the call."""
+        if 200 <= answer.status < 300:
+            self._note_success(call, answer, begin_s)
+            return True
+        if call.what == "hold" and call.key in self._silent:
+            self.record.late[call.key] = self.record.unsettled[call.key]
+        if answer.code in ("seat_taken", "hold_expired"):
+            seats = tuple(answer.body.get("seat_ids") or call.seats)
+            self.record.refusals.append(
+                Refused(call.person, seats, call.reservation_id, answer.code, begin_s, answer.end_s)
+            )
+        return answer.status < 500
+
+    def _note_success(self, call: Call, answer: Answer, begin_s: float) -> None:
+        body, person, end_s = answer.body, call.person, answer.end_s
+        if call.what == "hold":
+            seats = tuple(seat["seat_id"] for seat in body["seats"])
+            self.record.holds.append(
+                Held(
+                    body["reservation_id"], person, seats, body["amount"], call.key, begin_s, end_s
+                )
+            )
+        elif call.what == "pay":
+            self.record.payments.append(
+                Paid(
+                    body["payment_id"],
+                    body["reservation_id"],
+                    person,
+                    body["amount"],
+                    call.key,
+                    begin_s,
+                    end_s,
+                )
+            )
+        elif call.what == "top_up":
+            self.record.top_ups.append(
+                ToppedUp(body["top_up_id"], person, body["amount"], call.key, begin_s, end_s)
+            )
+        elif call.what == "release":
+            self.record.releases.append(Released(call.reservation_id, person, begin_s, end_s))
+
+    async def _attempt(
+        self, call: Call, turn: int, first_s: float
+    ) -> tuple[Answer | None, float | None]:
+        """Ask once; return the last word if it is one, else how long to wait where that was said."""
+        endpoint = self._balancer.choose(turn)
+        begin_s = time.monotonic()
+        attempt = object()
+        self._under_way[attempt] = (endpoint.name, begin_s)
+        try:
+            async with self._balancer.session(endpoint).request(
+                call.method,
+                endpoint.url + call.path,
+                json=call.body,
+                headers=self.field.people[call.person].headers(call.key),
+                timeout=aiohttp.ClientTimeout(total=self.pace.patience_s),
+            ) as answer:
+                raw = await answer.read()
+                status, headers = answer.status, answer.headers
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._note_attempt(call, endpoint, begin_s, _ending(error))
+            if isinstance(error, aiohttp.ClientConnectorError):
+                self._balancer.unreached(endpoint)
+            return None, None
+        finally:
+            del self._under_way[attempt]
+        body = _decoded(raw, headers)
+        retry_after = headers.get("Retry-After")
+        code = str(body.get("code", "")) if isinstance(body, dict) else ""
+        self._note_attempt(
+            call, endpoint, begin_s, Ending.ANSWERED, status, code, is_told=retry_after is not None
+        )
+        if status >= 500 or code == "idempotency_in_flight":
+            wait_s = float(retry_after) if retry_after else None
+            return None, min(wait_s, _RETRY_AFTER_MAX_S) if wait_s else None
+        return Answer(status, body, first_s, time.monotonic()), None
+
+    def _note_attempt(
+        self,
+        call: Call,
+        endpoint: Endpoint,
+        begin_s: float,
+        ending: Ending,
+        status: int = 0,
+        code: str = "",
+        *,
+        is_told: bool = False,
+    ) -> None:
+        if ending is Ending.SILENT:
+            self._silent.add(call.key)
+        self.record.attempts.append(
+            Attempt(
+                call.what,
+                call.key,
+                endpoint.name,
+                begin_s,
+                time.monotonic(),
+                ending,
+                status,
+                code,
+                has_retry_after=is_told,
+            )
+        )
+
+
+def _mark(call: Call) -> str:
+    return call.key or f"{call.what} {call.reservation_id}"
+
+
+def _open(call: Call, begin_s: float) -> Unsettled:
+    return Unsettled(call.what, call.key, call.person, call.seats, call.reservation_id, begin_s)
+
+
+def _ending(error: Exception) -> Ending:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Ending.UNREACHED
+    return Ending.SILENT if isinstance(error, TimeoutError) else Ending.CUT
+
+
+def _decoded(raw: bytes, headers: Mapping[str, str]) -> Any:
+    is_json = "json" in headers.get("Content-Type", "")
+    return msgspec.json.decode(raw) if raw and is_json else None
