@@ -1,6 +1,5 @@
 """The serve role: one API process, or several that share a port."""
 
-import asyncio
 import gc
 import os
 import socket
@@ -8,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
+from boxoffice.cli import plugins
 from boxoffice.http.server.listening import listen, listen_for_metrics
 from boxoffice.observability import logs
 from boxoffice.observability.logs import log
@@ -31,7 +31,8 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     import uvloop  # noqa: PLC0415 — costs time
 
     logs.configure_logs(settings.observability)
-    _require_private(settings)
+    if settings.server.host != "127.0.0.1":
+        plugins.check_serving(settings)
     _allow_connections(settings)
     with ExitStack() as stack:
         sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
@@ -65,15 +66,6 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
         )
 
 
-def _require_private(settings: Settings) -> None:
-    """Refuse to serve a demo to other machines; on this one's own address nothing is loaded for it."""
-    if settings.server.host == "127.0.0.1":
-        return
-    from boxoffice_embedded.demo import require_private  # noqa: PLC0415 — costs time
-
-    asyncio.run(require_private(settings))
-
-
 def _allow_connections(settings: Settings) -> None:
     files_max = raise_file_limit(settings.server.connections_max + _OTHER_FILES)
     if 0 <= files_max < settings.server.connections_max:
@@ -91,7 +83,8 @@ def _spare_what_stays() -> None:
 
 def serve_group(settings: Settings) -> None:
     """Serve in `settings.workers` processes behind one address until told to stop."""
-    _require_private(settings)
+    if settings.server.host != "127.0.0.1":
+        plugins.check_serving(settings)
     with ExitStack() as stack:
         group = stack.enter_context(ProcessGroup(stop_timeout_s=stop_timeout_s(settings), say=_say))
         stack.enter_context(spawn_workers(group, settings, dict(os.environ)))

@@ -221,6 +221,8 @@ def copied_tree(folder: Path) -> OpenTree:
     (home / "bin").mkdir()
     python = shutil.copy2(Path(sys.executable).resolve(), home / "bin")
     shutil.copytree(Path(boxoffice.__file__).parent, code / "boxoffice", ignore=skipped)
+    embedded = "boxoffice_embedded"
+    shutil.copytree(Path(boxoffice.__file__).parents[1] / embedded, code / embedded, ignore=skipped)
     for name in PACKAGES:
         shutil.copytree(_site_of(name) / name, code / name)
     script = shutil.copy2(HERE / "run_servers.py", folder)

@@ -15,6 +15,11 @@ REPORTS = Path("loadtest-report")
 LANGUAGES = ("en", "ko")
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(loadtest)
+
+
 def loadtest(  # noqa: PLR0913 — each is an option of the command
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Short: done within 90 s.")] = False,

@@ -1,0 +1,74 @@
+"""The commands that run until they are stopped: one per role of a deployment."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from boxoffice.cli.context import Port, Workers, addressed_settings
+from boxoffice.settings import Settings
+
+
+def serve(
+    port: Port = None,
+    workers: Workers = None,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve the API until SIGTERM, then drain."""
+    from boxoffice.cli import serve  # noqa: PLC0415 — costs time
+
+    settings = addressed_settings(port=port, workers=workers)
+    if settings.server.workers > 1 and fd is None:
+        serve.serve_group(settings)
+    else:
+        serve.serve(settings, fd)
+
+
+def sweep() -> None:
+    """Close lapsed holds, periodically."""
+    from boxoffice.reservations import sweeper  # noqa: PLC0415 — costs time
+
+    _run(sweeper.run)
+
+
+def archive() -> None:
+    """Move what ended unpaid long ago into the archive, periodically."""
+    from boxoffice.archive import archivist  # noqa: PLC0415 — costs time
+
+    _run(archivist.run)
+
+
+def relay() -> None:
+    """Deliver the outbox to the Valkey stream, at least once."""
+    from boxoffice.outbox import relay as relaying  # noqa: PLC0415 — costs time
+
+    _run(relaying.run)
+
+
+def auditor() -> None:
+    """Check every invariant periodically, and when an operator asks; keep the results."""
+    from boxoffice.audit import auditor as auditing  # noqa: PLC0415 — costs time
+
+    _run(auditing.run)
+
+
+def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run a role until SIGTERM or SIGINT; it finishes the work in progress."""
+    from boxoffice.observability.logs import configure_logs  # noqa: PLC0415 — costs time
+    from boxoffice.observability.role_metrics import serve_metrics  # noqa: PLC0415 — costs time
+
+    settings = addressed_settings()
+    configure_logs(settings.observability)
+    if settings.observability.role_metrics_port:
+        serve_metrics(settings)
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await role(settings, stop)
+
+    asyncio.run(until_stopped())
