@@ -62,9 +62,13 @@ from boxoffice.sales_stats.service import SalesStats
 from boxoffice.sales_stats.store import SalesStatsStore
 from boxoffice.sales_stats.traffic_counter import TrafficCounter
 from boxoffice.sales_stats.traffic_store import TrafficStore
+from boxoffice.seats import routes as seat_routes
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import routes as queue_routes
@@ -96,7 +100,9 @@ class Infrastructure:
 class SeatServices:
     """The seats of this process: their state in memory, and the messages about changes."""
 
-    maps: SeatMaps
+    read_model: SeatReadModel
+    refusals: SeatRefusals
+    applier: SeatChangeApplier
     change_bus: SeatChangeBus
     publisher: SeatChangePublisher
 
@@ -268,7 +274,7 @@ def _services(
     waiting_room = _waiting_room(settings, infrastructure, accounts, seats)
     return Services(
         accounts=accounts,
-        catalog=Catalog(settings, CatalogStore(db), seats.maps),
+        catalog=Catalog(settings, CatalogStore(db), seats.applier),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
@@ -288,14 +294,22 @@ def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
 
 def _seats(settings: Settings, infrastructure: Infrastructure) -> SeatServices:
     clock = infrastructure.clock
-    maps = SeatMaps(
+    entries = ScheduleEntries(
         settings.seats,
         SeatStore(infrastructure.db),
         now=clock.now,
         uncertainty_s=clock.uncertainty_s,
     )
-    change_bus = SeatChangeBus(infrastructure.valkey, maps)
-    return SeatServices(maps, change_bus, SeatChangePublisher(maps, change_bus))
+    read_model = SeatReadModel(entries)
+    applier = SeatChangeApplier(entries)
+    change_bus = SeatChangeBus(infrastructure.valkey, applier)
+    return SeatServices(
+        read_model=read_model,
+        refusals=SeatRefusals(entries, is_enabled=settings.seats.seat_cache),
+        applier=applier,
+        change_bus=change_bus,
+        publisher=SeatChangePublisher(applier, read_model, change_bus),
+    )
 
 
 def _waiting_room(
@@ -320,14 +334,14 @@ def _waiting_room(
         store, queue_state, rooms, tickets, join_writer, infrastructure.group_commit, now
     )
     service = WaitingRoom(
-        settings.waiting_room, parts, seats.maps.layout, infrastructure.background.start
+        settings.waiting_room, parts, seats.read_model.layout, infrastructure.background.start
     )
     lease = Lease(
         LeaseStore(infrastructure.db, queue_leader.ROLE, new_id()),
         settings.waiting_room.queue_lease_ms,
     )
     leader = queue_leader.Leader(
-        settings.waiting_room, lease, store, queue_state, rooms, now, seats.maps.seats_left
+        settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
     )
     return WaitingRoomServices(service, rooms, leader, join_writer)
 
@@ -351,9 +365,12 @@ def _reservations(
     return Reservations(
         store,
         infrastructure.group_commit,
-        HoldHandler(store, seat_lock, infrastructure.background, seats.publisher, switch),
+        HoldHandler(
+            store, seat_lock, infrastructure.background, seats.publisher, seats.refusals, switch
+        ),
         ReleaseHandler(store, seat_lock, seats.publisher, switch),
-        seats.maps,
+        seats.read_model,
+        seats.refusals,
         HoldLimits(settings.holds.seats_per_hold_max),
         queue,
     )
@@ -374,7 +391,7 @@ def _payments(
         TopUpHandler(store, settings.payments.wallet_balance_max_minor),
         providers,
         settings.payments.wallet_top_up_max_minor,
-        seats.maps,
+        seats.read_model,
         can_top_up=settings.payments.wallet_top_up_free,
     )
 
@@ -420,14 +437,15 @@ def _routes(
     settings: Settings, infrastructure: Infrastructure, services: Services, streams: Streams
 ) -> list[tuple[str, object]]:
     now = infrastructure.clock.now
-    maps, waiting_room = services.seats.maps, services.waiting_room
+    seats, waiting_room = services.seats.read_model, services.waiting_room
     dependencies = _route_dependencies(settings, services.accounts)
     followers = PositionStreams(streams, waiting_room.rooms, now)
     return [
         *account_routes.routes(services.accounts, dependencies),
-        *catalog_routes.routes(services.catalog, maps, dependencies, settings, streams),
+        *catalog_routes.routes(services.catalog, dependencies, settings),
+        *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, dependencies),
-        *payment_routes.routes(services.payments, maps, dependencies),
+        *payment_routes.routes(services.payments, seats, dependencies),
         *web_routes.routes(dependencies, now),
         *sales_stats_routes.routes(services.sales_stats, dependencies),
         *backoffice_routes.routes(services.backoffice, dependencies),

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -40,7 +41,7 @@ from boxoffice.http.api import body as bodies
 from boxoffice.http.api.operation import Call, RawBody, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
 from boxoffice.platform.values import Label, Line, Moment, Paragraph, ShortLine
-from boxoffice.settings import Settings
+from boxoffice.settings import CatalogSettings, Settings
 
 _CSV_TYPE = "text/csv"
 _CSV_EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,110000\nA,1,2,VIP,110000\n"
@@ -280,108 +281,100 @@ class AdminClose:
         return Reply(state)
 
 
-def _seat_upload(
-    service: Catalog,
-    dependencies: RouteDependencies,
-    settings: Settings,
-    at_a_time: asyncio.Semaphore,
-) -> object:
-    """Return the resource of `/v1/admin/schedules/{schedule_id}/seats`.
+class SeatMapUploads:
+    """Takes seat maps as CSV or JSON.
 
-    The class is made here because the size of its body is a setting and part of its declaration.
+    Maps are parsed in threads, because a large one would block the event loop, and few at a time: one
+    of 100,000 seats takes tens of megabytes.
     """
 
-    class AdminSeats:
-        def __init__(self) -> None:
-            self.dependencies = dependencies
+    def __init__(self, service: Catalog, settings: CatalogSettings) -> None:
+        self._service = service
+        self._seats_max = settings.seats_per_schedule_max
+        self._errors_max = settings.seat_map_errors_max
+        self._slots = asyncio.Semaphore(settings.seat_maps_in_flight_max)
 
-        @operation(
-            "Add seats to a schedule",
-            201,
-            path=SCHEDULE,
-            role="organizer",
-            raw_body=RawBody(
-                (bodies.JSON_TYPE, _CSV_TYPE),
-                settings.catalog.seat_map_max_bytes,
-                SeatMapBody,
-                {_CSV_TYPE: _CSV_EXAMPLE},
-            ),
-            returns=SeatsAdded,
-            problems=[SeatMapInvalid, SeatMapLocked, SeatExists, OutcomeUnknown],
-        )
-        async def on_post(self, call: Call[None, None]) -> Reply:
-            """All of them or none, before the schedule is opened.
+    async def add(self, call: Call[None, None]) -> Reply:
+        """All of them or none, before the schedule is opened.
 
-            A CSV has a header with the columns section, row, number, grade, price (minor units) and
-            optionally seat_id; an error names its line.
-            """
-            is_csv = bodies.media_type(call.req) == _CSV_TYPE
-            read = rules.parse_csv if is_csv else _parse_json
-            async with at_a_time:
-                # A large map takes long enough to hold everybody else up.
-                seats = await asyncio.to_thread(
-                    read, call.raw, settings.catalog.seats_per_schedule_max
-                )
-                added = await service.add_seats(
-                    call.caller.user_id, call.ids["schedule_id"], seats, request_id=call.request_id
-                )
-            return Reply(added)
+        A CSV has a header with the columns section, row, number, grade, price (minor units) and
+        optionally seat_id; an error names its line.
+        """
+        is_csv = bodies.media_type(call.req) == _CSV_TYPE
+        parse = rules.parse_csv if is_csv else _parse_json
+        async with self._slots:
+            seats = await asyncio.to_thread(parse, call.raw, self._seats_max)
+            added = await self._service.add_seats(
+                call.caller.user_id, call.ids["schedule_id"], seats, request_id=call.request_id
+            )
+        return Reply(added)
 
-    return AdminSeats()
+    async def preview(self, call: Call[None, None]) -> Reply:
+        """Returns what the upload would add, and its errors line by line. Nothing is written."""
+        if not call.raw:
+            raise SeatMapInvalid("Line 1: the file is empty.", line=1, reason="no_seats")
+        async with self._slots:
+            checked = await asyncio.to_thread(
+                rules.check_csv, call.raw, self._seats_max, self._errors_max
+            )
+            preview = await self._service.preview_seats(
+                call.caller.user_id, call.ids["schedule_id"], checked
+            )
+        return Reply(preview)
 
 
-def _seat_preview(
-    service: Catalog,
+def _seat_map_resource(
     dependencies: RouteDependencies,
-    settings: Settings,
-    at_a_time: asyncio.Semaphore,
+    handler: Callable[[Call[None, None]], Awaitable[Reply]],
+    summary: str,
+    success: int = 200,
+    **declared: Any,
 ) -> object:
-    """Return the resource of `/v1/admin/schedules/{schedule_id}/seats/preview`."""
+    """Return a resource whose POST is declared here, because the limit of its body is a setting."""
 
-    class AdminSeatsPreview:
-        def __init__(self) -> None:
-            self.dependencies = dependencies
+    async def on_post(_resource: object, call: Call[None, None]) -> Reply:
+        return await handler(call)
 
-        @operation(
-            "Look at a seat map before it is added",
-            path=SCHEDULE,
-            role="organizer",
-            # Whatever is sent gets an answer that says what is wrong with it, unless nothing is sent.
-            raw_body=RawBody(
-                (_CSV_TYPE,),
-                settings.catalog.seat_map_max_bytes,
-                SeatMapBody,
-                {_CSV_TYPE: _CSV_EXAMPLE},
-                text={"minLength": 1},
-            ),
-            returns=SeatMapPreview,
-            problems=[SeatMapInvalid, SeatMapLocked],
-        )
-        async def on_post(self, call: Call[None, None]) -> Reply:
-            """Says what the upload would bring, and what is wrong, line by line. Nothing is written."""
-            if not call.raw:
-                raise SeatMapInvalid("Line 1: the file is empty.", line=1, reason="no_seats")
-            async with at_a_time:
-                checked = await asyncio.to_thread(
-                    rules.check_csv,
-                    call.raw,
-                    settings.catalog.seats_per_schedule_max,
-                    settings.catalog.seat_map_errors_max,
-                )
-                preview = await service.preview_seats(
-                    call.caller.user_id, call.ids["schedule_id"], checked
-                )
-            return Reply(preview)
+    on_post.__doc__ = handler.__doc__
+    responder = operation(summary, success, path=SCHEDULE, role="organizer", **declared)(on_post)
+    return type("SeatMapResource", (), {"on_post": responder, "dependencies": dependencies})()
 
-    return AdminSeatsPreview()
+
+def _seat_map_routes(
+    uploads: SeatMapUploads, dependencies: RouteDependencies, max_bytes: int
+) -> list[tuple[str, object]]:
+    examples = {_CSV_TYPE: _CSV_EXAMPLE}
+    add = _seat_map_resource(
+        dependencies,
+        uploads.add,
+        "Add seats to a schedule",
+        201,
+        raw_body=RawBody((bodies.JSON_TYPE, _CSV_TYPE), max_bytes, SeatMapBody, examples),
+        returns=SeatsAdded,
+        problems=[SeatMapInvalid, SeatMapLocked, SeatExists, OutcomeUnknown],
+    )
+    # Any text is answered with what is wrong with it; only an empty body is refused.
+    text = {"minLength": 1}
+    preview = _seat_map_resource(
+        dependencies,
+        uploads.preview,
+        "Preview a seat map",
+        raw_body=RawBody((_CSV_TYPE,), max_bytes, SeatMapBody, examples, text=text),
+        returns=SeatMapPreview,
+        problems=[SeatMapInvalid, SeatMapLocked],
+    )
+    return [
+        ("/v1/admin/schedules/{schedule_id}/seats", add),
+        ("/v1/admin/schedules/{schedule_id}/seats/preview", preview),
+    ]
 
 
 def routes(
     service: Catalog, dependencies: RouteDependencies, settings: Settings
 ) -> list[tuple[str, object]]:
     """Return the resources of organizers by URI template."""
-    # A map of 100,000 seats takes tens of megabytes while it is read.
-    at_a_time = asyncio.Semaphore(settings.catalog.seat_maps_in_flight_max)
+    uploads = SeatMapUploads(service, settings.catalog)
+    max_bytes = settings.catalog.seat_map_max_bytes
     return [
         ("/v1/admin/concerts", AdminConcerts(service, dependencies)),
         ("/v1/admin/concerts/{concert_id}", AdminConcert(service, dependencies)),
@@ -391,14 +384,7 @@ def routes(
             AdminSchedules(service, dependencies, settings),
         ),
         ("/v1/admin/concerts/{concert_id}/publish", AdminPublish(service, dependencies)),
-        (
-            "/v1/admin/schedules/{schedule_id}/seats",
-            _seat_upload(service, dependencies, settings, at_a_time),
-        ),
-        (
-            "/v1/admin/schedules/{schedule_id}/seats/preview",
-            _seat_preview(service, dependencies, settings, at_a_time),
-        ),
+        *_seat_map_routes(uploads, dependencies, max_bytes),
         ("/v1/admin/schedules/{schedule_id}/open", AdminOpen(service, dependencies)),
         ("/v1/admin/schedules/{schedule_id}/close", AdminClose(service, dependencies)),
     ]

@@ -1,4 +1,4 @@
-"""What the addresses of this room have in common: their ids, and the places in their lists."""
+"""Path ids of concerts and schedules, and cursors of their lists."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from boxoffice.catalog.service import Place
+from boxoffice.catalog.rules import Place
 from boxoffice.errors import ConcertNotFound, ScheduleNotFound
 from boxoffice.http.api.operation import PathId
 from boxoffice.http.api.paging import decode_cursor
@@ -30,12 +30,12 @@ class Cursor(NamedTuple):
 
 
 def cursor_at(at: datetime, concert_id: UUID) -> Cursor:
-    """Return the place of a concert in a list that is in the order of a time."""
+    """Return the place of a concert in a list that is ordered by a time."""
     return Cursor((at - _EPOCH) // _MICROSECOND, concert_id)
 
 
 def place_of(cursor: str) -> Place | None:
-    """Return the place that a cursor of ours names, None without one; raise `CursorInvalid`."""
+    """Decode a cursor; return None for the first page. Raises `CursorInvalid`."""
     place = decode_cursor(cursor, Cursor)
     if place is None:
         return None

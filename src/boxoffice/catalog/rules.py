@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
+from uuid import UUID
 
 import msgspec
 
@@ -79,8 +80,10 @@ class Labelled(Protocol):
     def grade(self) -> str: ...
 
 
-# A label as people see it: its column, and the keys of what it stands in.
+# A label in normal form: its column, and the keys of what contains it.
 Key: TypeAlias = tuple[str, ...]
+# The place of a concert in a list: the time that orders it, and its id.
+Place: TypeAlias = tuple[datetime, UUID]
 
 
 class NewConcert(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from datetime import datetime
 from itertools import islice
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from boxoffice.activity_log import Action, record
 from boxoffice.catalog import previews, rules, store
-from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat
+from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat, Place
 from boxoffice.catalog.store import CatalogStore, OwnSchedule
 from boxoffice.catalog.views import (
     Concert,
@@ -44,15 +43,12 @@ from boxoffice.errors import (
 )
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.ids import new_id
-from boxoffice.seats.seat_maps import SeatMaps
 from boxoffice.settings import Settings
 
 # Seats that one statement inserts: few enough for the statement's deadline on a slow disk.
 _INSERT_MAX = 5_000
 # Seat ids that a refusal names.
 _NAMED_MAX = 20
-
-Place: TypeAlias = tuple[datetime, UUID]
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -102,20 +98,30 @@ class OnSale(NamedTuple):
     schedule_id: UUID
 
 
+class SeatCache(Protocol):
+    """The seats that this process has in memory."""
+
+    def evict(self, schedule_id: UUID, /) -> None:
+        """Drop a schedule whose seats or status were changed."""
+
+    def evict_absent(self) -> None:
+        """Drop the knowledge that schedules do not exist."""
+
+
 class Catalog:
-    """Lookups from memory, at most `catalog_cache_ms` old, and the commands of organizers."""
+    """Look-ups from memory, at most `catalog_cache_ms` old, and the commands of organizers."""
 
     def __init__(
         self,
         settings: Settings,
         catalog: CatalogStore,
-        seat_maps: SeatMaps,
+        seat_cache: SeatCache,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._store = catalog
-        self._seat_maps = seat_maps
+        self._seat_cache = seat_cache
         self._pages = self._cache(self._load_page)
         self._concerts = self._cache(self._load_concert)
         self._schedules = self._cache(self._load_schedules)
@@ -304,7 +310,7 @@ class Catalog:
         if concert is None:
             raise await self._why_unpublished(organizer_id, concert_id)
         self._forget_concert(concert_id)
-        self._seat_maps.forget_absent()
+        self._seat_cache.evict_absent()
         return concert
 
     async def _why_unpublished(self, organizer_id: UUID, concert_id: UUID) -> Problem:
@@ -397,7 +403,7 @@ class Catalog:
         for schedule in concert.schedules:
             self._forget_schedule(concert_id, schedule.schedule_id)
         self._forget_concert(concert_id)
-        self._seat_maps.forget_absent()
+        self._seat_cache.evict_absent()
         return concert
 
     async def put_on_sale(
@@ -465,7 +471,7 @@ class Catalog:
 
     def _forget_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
         self._forget_concert(concert_id)
-        self._seat_maps.forget(schedule_id)
+        self._seat_cache.evict(schedule_id)
 
 
 def _terms(schedule: Schedule) -> dict[str, object]:

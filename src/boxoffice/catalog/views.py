@@ -1,11 +1,10 @@
 """What callers see of the catalog."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from boxoffice.catalog.sheets import Delimiter, Encoding
 from boxoffice.platform.values import Money
@@ -14,7 +13,6 @@ ConcertStatus = Literal["DRAFT", "PUBLISHED"]
 ScheduleStatus = Literal["DRAFT", "OPEN", "CLOSED"]
 # How people wait before they may hold seats; "off" where they need not.
 WaitingRoom = Literal["off", "fifo", "lobby"]
-SeatStatus = Literal["AVAILABLE", "HELD", "SOLD", "BLOCKED"]
 
 
 class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,61 +114,6 @@ class OneSchedule(Schedule, frozen=True, kw_only=True):
     waiting_room: WaitingRoom
     concert: ConcertOfSchedule
     seats_per_hold_max: int = 0
-
-
-class Seat(msgspec.Struct, frozen=True):
-    """A seat of a seat map."""
-
-    seat_id: str
-    section: str
-    row: str
-    number: int
-    grade: str
-    price: Money
-    status: SeatStatus
-
-
-class SeatMap(msgspec.Struct, frozen=True, kw_only=True):
-    """The seats of a schedule; `version` grows with every change of a seat."""
-
-    schedule_id: UUID
-    version: int
-    currency: str
-    seats: list[Seat]
-
-
-class _SeatsTold(msgspec.Struct, frozen=True, kw_only=True):
-    seq: int
-    version: int
-    seats_available: int
-    on_sale: bool
-
-
-class SeatsSnapshot(_SeatsTold, frozen=True, kw_only=True):
-    """The state of every seat: in `states`, in the seat map's order, the first letter of each status.
-
-    The first event of a stream sets `seq`, which each later one raises by one.
-    """
-
-    states: Annotated[str, Meta(pattern="^[AHSB]*$")]
-
-
-class SeatsChange(_SeatsTold, frozen=True, kw_only=True):
-    """Which seats have another status now: in `seats`, their places in the seat map, counted from 0."""
-
-    seats: dict[SeatStatus, list[int]]
-
-
-class SaleEvent(_SeatsTold, frozen=True, kw_only=True):
-    """The last seat has gone or one is back, or the sale has begun or ended."""
-
-    sold_out: bool
-
-
-class SeatsAlive(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing has changed, and the next event comes within this time, in milliseconds."""
-
-    next_within_ms: int
 
 
 class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):

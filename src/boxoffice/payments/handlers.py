@@ -11,8 +11,8 @@ from boxoffice.payments.store import (
     TopUpCommand,
     TopUpOutcome,
 )
+from boxoffice.seats.cache.states import SOLD
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
-from boxoffice.seats.seat_maps import SOLD
 
 
 class PayHandler:

@@ -29,7 +29,8 @@ from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Entry, Payment, TopUp
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label
-from boxoffice.seats.seat_maps import Layout, SeatMaps
+from boxoffice.seats.layout import Layout
+from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.tickets import qr
 
 PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "An id that a payment answered with.")
@@ -119,10 +120,10 @@ class EntryOut(msgspec.Struct, kw_only=True):
 
 class _Resource:
     def __init__(
-        self, service: Payments, seat_maps: SeatMaps, dependencies: RouteDependencies
+        self, service: Payments, seats: SeatReadModel, dependencies: RouteDependencies
     ) -> None:
         self._service = service
-        self._seat_maps = seat_maps
+        self._seats = seats
         self.dependencies = dependencies
 
 
@@ -152,7 +153,7 @@ class _PaymentCollection(_Resource):
             raise ReservationNotFound
         user_id, method = call.caller.user_id, call.body.method
         paid = await self._service.pay(user_id, reservation, call.key, method)
-        layout = await self._seat_maps.layout(reservation.schedule_id)
+        layout = await self._seats.layout(reservation.schedule_id)
         shown = present_payment(reservation.schedule_id, paid, layout)
         return Reply(shown, headers={"Location": f"/v1/payments/{shown.payment_id}"})
 
@@ -163,7 +164,7 @@ class _Payment(_Resource):
         """Another person's payment does not exist for the caller."""
         payment: ScopedId = call.ids["payment_id"]
         found = await self._service.get(call.caller.user_id, payment)
-        layout = await self._seat_maps.layout(payment.schedule_id)
+        layout = await self._seats.layout(payment.schedule_id)
         return Reply(present_payment(payment.schedule_id, found, layout))
 
 
@@ -284,14 +285,14 @@ def present_entry(one: Entry) -> EntryOut:
 
 
 def routes(
-    service: Payments, seat_maps: SeatMaps, dependencies: RouteDependencies
+    service: Payments, seats: SeatReadModel, dependencies: RouteDependencies
 ) -> list[tuple[str, object]]:
     """Return the resources of this room by URI template."""
     return [
-        ("/v1/payments", _PaymentCollection(service, seat_maps, dependencies)),
-        ("/v1/payments/{payment_id}", _Payment(service, seat_maps, dependencies)),
-        ("/v1/payments/{payment_id}/codes", _Codes(service, seat_maps, dependencies)),
-        ("/v1/me/wallet", _Wallet(service, seat_maps, dependencies)),
-        ("/v1/me/wallet/top-ups", _TopUps(service, seat_maps, dependencies)),
-        ("/v1/me/wallet/entries", _Entries(service, seat_maps, dependencies)),
+        ("/v1/payments", _PaymentCollection(service, seats, dependencies)),
+        ("/v1/payments/{payment_id}", _Payment(service, seats, dependencies)),
+        ("/v1/payments/{payment_id}/codes", _Codes(service, seats, dependencies)),
+        ("/v1/me/wallet", _Wallet(service, seats, dependencies)),
+        ("/v1/me/wallet/top-ups", _TopUps(service, seats, dependencies)),
+        ("/v1/me/wallet/entries", _Entries(service, seats, dependencies)),
     ]

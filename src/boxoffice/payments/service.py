@@ -39,7 +39,7 @@ from boxoffice.payments.store import (
 )
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.read_model import SeatReadModel
 
 WALLET = "wallet"
 
@@ -71,7 +71,7 @@ class Payments:
         top_ups: TopUpHandler,
         providers: Mapping[str, PaymentProvider],
         top_up_max_minor: int,
-        seat_maps: SeatMaps,
+        seats: SeatReadModel,
         *,
         can_top_up: bool = False,
     ) -> None:
@@ -82,7 +82,7 @@ class Payments:
         self._top_ups = top_ups
         self._providers = providers
         self._top_up_max_minor = top_up_max_minor
-        self._seat_maps = seat_maps
+        self._seats = seats
         # One order at a time: an attempt that gives money back must not meet one that pays with it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -146,7 +146,7 @@ class Payments:
     async def _require_schedule(self, schedule_id: UUID) -> None:
         """From memory, and before the group commit: ids that somebody made up do not queue there."""
         try:
-            await self._seat_maps.layout(schedule_id)
+            await self._seats.layout(schedule_id)
         except ScheduleNotFound:
             raise ReservationNotFound from None
 

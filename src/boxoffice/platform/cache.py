@@ -96,7 +96,7 @@ class Cache(Generic[K, V]):
             # This load is too old for the caller; everybody in this place shares the one after it.
             await asyncio.wait([load.task])
 
-    def at_hand(self, key: K) -> V | None:
+    def get_cached(self, key: K) -> V | None:
         """Return the value that `get` would return without loading anything, None where it would."""
         entry = self._entries.get(key)
         if entry is None or entry.until <= self._clock():

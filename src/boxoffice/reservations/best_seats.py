@@ -10,7 +10,8 @@ from operator import itemgetter
 
 from boxoffice.platform.text import composed
 from boxoffice.reservations import rules
-from boxoffice.seats.seat_maps import AVAILABLE, Seat
+from boxoffice.seats.cache.states import AVAILABLE
+from boxoffice.seats.layout import LayoutSeat
 
 _IS_FREE = bytes(status == AVAILABLE for status in range(256))
 
@@ -19,7 +20,7 @@ class _Order:
     """Some seats of a layout in chain order; `places` is where in it each of them stands."""
 
     def __init__(
-        self, seats: Sequence[Seat], positions: Sequence[int], places: "array[int]"
+        self, seats: Sequence[LayoutSeat], positions: Sequence[int], places: "array[int]"
     ) -> None:
         gap = len(seats)
         chains = rules.chains(
@@ -40,7 +41,7 @@ class _Order:
 class Seating:
     """The seats of a layout, all of them and by grade, ready to be searched for neighbours."""
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
+    def __init__(self, seats: Sequence[LayoutSeat]) -> None:
         # A grade is asked for in the form in which text is kept; earlier releases kept others too.
         self.grades = [composed(seat.grade) for seat in seats]
         by_grade: dict[str, list[int]] = {}

@@ -17,8 +17,9 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
+from boxoffice.seats.cache.states import AVAILABLE, HELD
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
-from boxoffice.seats.seat_maps import AVAILABLE, HELD
+from boxoffice.seats.refusals import SeatRefusals
 
 # How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
 # whoever claimed the seats may have died.
@@ -40,12 +41,14 @@ class HoldHandler:
         seat_lock: SeatLock,
         background: Background,
         publisher: SeatChangePublisher | None = None,
+        refusals: SeatRefusals | None = None,
         switch: LockSwitch | None = None,
     ) -> None:
         self._store = store
         self._seat_lock = seat_lock
         self._background = background
         self._publisher = publisher
+        self._refusals = refusals
         self._switch = switch or LockSwitch()
 
     async def handle(
@@ -73,7 +76,7 @@ class HoldHandler:
         return {
             at: _claim(command)
             for at, command in enumerate(commands)
-            if self._publisher is None or self._publisher.knows_as_new(schedule_id, command.user_id)
+            if self._refusals is None or self._refusals.is_surely_new(schedule_id, command.user_id)
         }
 
     async def _refused(
@@ -114,17 +117,15 @@ class HoldHandler:
         commands: Sequence[HoldCommand],
         outcomes: Sequence[HoldOutcome],
     ) -> None:
-        if self._publisher is None:
-            return
-        if self._collided(self._publisher, schedule_id, outcomes):
+        if self._collided(schedule_id, outcomes):
             self._switch.collided(schedule_id)
-        self._publisher.publish(schedule_id, _seat_changes(commands, outcomes))
+        if self._publisher is not None:
+            self._publisher.publish(schedule_id, _seat_changes(commands, outcomes))
 
-    @staticmethod
-    def _collided(
-        publisher: SeatChangePublisher, schedule_id: UUID, outcomes: Sequence[HoldOutcome]
-    ) -> bool:
+    def _collided(self, schedule_id: UUID, outcomes: Sequence[HoldOutcome]) -> bool:
         """Say whether another process was faster, as far as this one can tell."""
+        if self._refusals is None:
+            return False
         if any(outcome.name == "seat_busy" for outcome in outcomes):
             return True
         won = {
@@ -134,7 +135,7 @@ class HoldHandler:
             for seat in one.held.seat_ids
         }
         lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
-        return bool(publisher.shows_free(schedule_id, [seat for seat in lost if seat not in won]))
+        return bool(self._refusals.missed(schedule_id, [seat for seat in lost if seat not in won]))
 
     def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
         if endings:

@@ -31,7 +31,7 @@ from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
 from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import Active, Held, Reservation
-from boxoffice.seats.seat_maps import Layout
+from boxoffice.seats.layout import Layout
 
 RESERVATION_ID = PathId(
     parse_scoped, ReservationNotFound, "An id that a reservation answered with."

@@ -43,7 +43,9 @@ from boxoffice.reservations.store import (
     Reservation,
     ReservationStore,
 )
-from boxoffice.seats.seat_maps import Layout, Seat, SeatMaps
+from boxoffice.seats.layout import Layout, LayoutSeat
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
 
 # How often "best seats" runs after other seats when somebody was faster; each time it looks at the
 # database anew and stands further apart from the others who do the same.
@@ -104,7 +106,8 @@ class Reservations:
         group_commit: GroupCommit,
         holds: HoldHandler,
         releases: ReleaseHandler,
-        seat_maps: SeatMaps,
+        seats: SeatReadModel,
+        refusals: SeatRefusals,
         limits: Limits,
         passes: PassCheck | None = None,
     ) -> None:
@@ -112,7 +115,8 @@ class Reservations:
         self._group_commit = group_commit
         self._holds = holds
         self._releases = releases
-        self._seat_maps = seat_maps
+        self._seats = seats
+        self._refusals = refusals
         self._limits = limits
         self._passes = passes or _NoPasses()
         # Goes with its layout, which the catalog keeps as long as somebody asks for it.
@@ -149,11 +153,11 @@ class Reservations:
         fingerprint: bytes,
         seat_ids: Sequence[str],
     ) -> Held:
-        layout = await self._seat_maps.layout_on_offer(schedule_id)
+        layout = await self._seats.layout_on_offer(schedule_id)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
             raise SeatNotFound(seat_ids=unknown)
-        taken = self._seat_maps.taken(schedule_id, seat_ids, user_id)
+        taken = self._refusals.taken(schedule_id, seat_ids, user_id)
         if taken:
             raise SeatTaken(seat_ids=taken)
         outcome = await self._decide(user_id, schedule_id, key, fingerprint, seat_ids)
@@ -193,13 +197,13 @@ class Reservations:
         quantity: int,
         grade: str | None,
     ) -> Held:
-        await self._seat_maps.layout_on_offer(schedule_id)
-        if self._seat_maps.is_sold_out(schedule_id, user_id):
+        await self._seats.layout_on_offer(schedule_id)
+        if self._refusals.is_sold_out(schedule_id, user_id):
             raise SoldOut
         outcome = HoldOutcome("seat_taken")
         faster = 0
         for attempt in range(_BEST_ATTEMPTS):
-            layout, states = await self._seat_maps.reading(
+            layout, states = await self._seats.layout_and_states(
                 schedule_id, max_age_s=0 if attempt else None
             )
             chase = await self._chase(layout)
@@ -231,7 +235,7 @@ class Reservations:
         self, chase: Chase, schedule_id: UUID, user_id: UUID, quantity: int, grade: str | None
     ) -> None:
         """Refuse where this process knows that nothing is left and may say so."""
-        left = self._seat_maps.left_for(schedule_id, user_id)
+        left = self._refusals.states_for_refusal(schedule_id, user_id)
         if left is None:
             return
         board = chase.board(left.status, left.read_at)
@@ -262,7 +266,7 @@ class Reservations:
         try:
             return await asking
         except ScheduleNotFound:
-            await self._seat_maps.layout(schedule_id)  # Ids that somebody made up end here.
+            await self._seats.layout(schedule_id)  # Ids that somebody made up end here.
             outcome = await self._found(user_id, schedule_id, key, fingerprint)
             if outcome is None:
                 raise
@@ -339,21 +343,21 @@ class Reservations:
         """Give the seats of a hold back; raise `NotHeld` where it is paid, lapsed or released."""
         try:
             # From memory, and before the group commit: ids that somebody made up do not queue there.
-            await self._seat_maps.layout(reservation.schedule_id)
+            await self._seats.layout(reservation.schedule_id)
         except ScheduleNotFound:
             raise ReservationNotFound from None
         command = ReleaseCommand(user_id, reservation.own_id, new_id())
         outcome = await self._group_commit.submit(self._releases, reservation.schedule_id, command)
         if outcome.name != "released":
             _refuse(outcome.name, ())
-        self._seat_maps.show_now(reservation.schedule_id)
+        self._seats.show_newest(reservation.schedule_id)
 
     async def layout(self, schedule_id: UUID) -> Layout:
         """Return the seats of a schedule, to describe a reservation with."""
-        return await self._seat_maps.layout(schedule_id)
+        return await self._seats.layout(schedule_id)
 
 
-async def _new_chase(seats: Sequence[Seat]) -> Chase:
+async def _new_chase(seats: Sequence[LayoutSeat]) -> Chase:
     return await offload(len(seats), lambda: Chase(Seating(seats)))
 
 

@@ -1,1 +1,1 @@
-"""Live seat state: where seats are, what became of them, who is told, and how a map is encoded."""
+"""The live seats of a schedule: layout, states, refusals from memory, seat map, stream of changes."""

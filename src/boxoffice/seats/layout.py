@@ -1,19 +1,17 @@
-"""Where the seats of a schedule are, packed: a hall of a million seats must fit into a worker."""
+"""The seats of a schedule without their states, packed: a million seats must fit into a worker."""
 
 from array import array
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, overload
+from typing import overload
 from uuid import UUID
 
 import msgspec
 
 from boxoffice.platform.postgres.database import Record
 
-T = TypeVar("T")
 
-
-class Seat(msgspec.Struct, frozen=True, gc=False):
+class LayoutSeat(msgspec.Struct, frozen=True, gc=False):
     """A seat without its state; `price_minor` in minor units of the layout's currency."""
 
     seat_id: str
@@ -25,7 +23,7 @@ class Seat(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Kind(msgspec.Struct, frozen=True, gc=False):
-    """What the seats of a row share."""
+    """The fields that the seats of a row share."""
 
     section: str
     row: str
@@ -33,8 +31,8 @@ class _Kind(msgspec.Struct, frozen=True, gc=False):
     price_minor: int
 
 
-class PackedSeats(Sequence[Seat]):
-    """Seats in their order; what many seats share is kept once, and a `Seat` is made when asked for."""
+class PackedSeats(Sequence[LayoutSeat]):
+    """Seats in order; shared fields are stored once, and a `LayoutSeat` is made on access."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
@@ -63,28 +61,28 @@ class PackedSeats(Sequence[Seat]):
         return len(self._ids)
 
     @overload
-    def __getitem__(self, at: int) -> Seat: ...
+    def __getitem__(self, at: int) -> LayoutSeat: ...
     @overload
-    def __getitem__(self, at: slice) -> Sequence[Seat]: ...
-    def __getitem__(self, at: int | slice) -> Seat | Sequence[Seat]:
+    def __getitem__(self, at: slice) -> Sequence[LayoutSeat]: ...
+    def __getitem__(self, at: int | slice) -> LayoutSeat | Sequence[LayoutSeat]:
         if isinstance(at, slice):
             return [self[one] for one in range(*at.indices(len(self._ids)))]
         kind = self._kinds[self._kind_at[at]]
-        return Seat(
+        return LayoutSeat(
             self._ids[at], kind.section, kind.row, self._numbers[at], kind.grade, kind.price_minor
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The seats of a schedule in their order, and the position of each id.
+    """The seats of a schedule in order, and the position of each id.
 
-    They are final: a schedule has no layout before it has been opened.
+    A layout is final: a schedule has none before it is opened.
     """
 
     schedule_id: UUID
     currency: str
-    seats: Sequence[Seat]
+    seats: Sequence[LayoutSeat]
     index: Mapping[str, int]
 
 
@@ -98,5 +96,5 @@ async def packed(rows: AsyncIterable[Sequence[Record]]) -> PackedSeats:
 
 
 def positions(seat_ids: Iterable[str]) -> dict[str, int]:
-    """Return where in the order each seat stands."""
+    """Return the position of each seat."""
     return {seat_id: at for at, seat_id in enumerate(seat_ids)}

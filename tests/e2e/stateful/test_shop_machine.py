@@ -320,7 +320,7 @@ class Shop(RuleBasedStateMachine):
         for person, user_id in enumerate(self.people):
             wallet = self.world.run(self.world.app.services.payments.wallet(user_id))
             assert wallet.balance_minor == self.balances[person]
-        states = self.world.app.services.seats.maps.states(self.schedule_id, max_age_s=0)
+        states = self.world.app.services.seats.read_model.states(self.schedule_id, max_age_s=0)
         shown = self.world.run(states).status
         for at, seat in enumerate(SEATS):
             owner = self._owner(seat)

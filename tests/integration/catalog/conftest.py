@@ -18,7 +18,9 @@ from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.postgres.database import Database
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats import routes as seat_routes
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 
@@ -34,9 +36,9 @@ async def make_shop(db: Database, settings: Settings) -> Callable[[], Shop]:
     def make() -> Shop:
         clock = Clock()
         store = CatalogStore(db)
-        seat_maps = SeatMaps(settings.seats, SeatStore(db), clock)
-        catalog = Catalog(settings, store, seat_maps, clock)
-        return Shop(db, settings, store, seat_maps, catalog, clock, organizer, other)
+        entries = ScheduleEntries(settings.seats, SeatStore(db), clock)
+        catalog = Catalog(settings, store, SeatChangeApplier(entries), clock)
+        return Shop(db, settings, store, entries, catalog, clock, organizer, other)
 
     return make
 
@@ -67,9 +69,10 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
     )
     problems.install(app)
     streams = Streams(limits_of(shop.settings.streams))
-    for template, resource in routes(
-        shop.catalog, shop.seat_maps, dependencies, shop.settings, streams
-    ):
+    for template, resource in [
+        *routes(shop.catalog, dependencies, shop.settings),
+        *seat_routes.routes(shop.seats, dependencies, shop.settings.seats, streams),
+    ]:
         app.add_route(template, resource)
     async with falcon.testing.ASGIConductor(app) as conductor:
         yield conductor

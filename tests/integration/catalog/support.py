@@ -12,7 +12,10 @@ from boxoffice.catalog.store import CatalogStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import HoldCommand, ReservationStore
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.changes.applier import SeatChangeApplier
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.settings import Settings
 
 CONCERT = NewConcert(title="봄의 노래", artist="Ensemble", venue="Hall 1", description="")
@@ -59,11 +62,26 @@ class Shop:
     db: Database
     settings: Settings
     store: CatalogStore
-    seat_maps: SeatMaps
+    entries: ScheduleEntries
     catalog: Catalog
     clock: Clock
     organizer: UUID
     other: UUID
+
+    @property
+    def seats(self) -> SeatReadModel:
+        """What is shown of its seats."""
+        return SeatReadModel(self.entries)
+
+    @property
+    def refusals(self) -> SeatRefusals:
+        """What it refuses from memory."""
+        return SeatRefusals(self.entries)
+
+    @property
+    def applier(self) -> SeatChangeApplier:
+        """What changes its seats in memory."""
+        return SeatChangeApplier(self.entries)
 
     async def on_sale(self, seats: int = 10, **changed: Any) -> OnSale:
         """Put a new schedule of `seats` seats on sale."""

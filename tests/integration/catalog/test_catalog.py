@@ -73,11 +73,11 @@ async def test_a_draft_is_invisible_until_it_is_published(shop: Shop) -> None:
     with pytest.raises(ScheduleNotFound):
         await shop.catalog.schedule(made.schedule_id)
     with pytest.raises(ScheduleNotFound):
-        await shop.seat_maps.rendered(made.schedule_id)
+        await shop.seats.rendered(made.schedule_id)
     await shop.catalog.open(shop.organizer, made.schedule_id)
     (found,) = (await shop.catalog.schedules(made.concert_id)).found
     assert (found.status, found.on_sale) == ("OPEN", True)
-    assert await shop.seat_maps.rendered(made.schedule_id)
+    assert await shop.seats.rendered(made.schedule_id)
 
 
 async def test_another_organizer_finds_nothing(shop: Shop) -> None:
@@ -200,7 +200,7 @@ async def test_the_number_of_seats_is_limited_over_all_uploads(
     shop = make_shop()
     limit = shop.settings.replace(seats_per_schedule_max=12)
     made = await shop.draft(10)
-    limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
+    limited = type(shop.catalog)(limit, shop.store, shop.applier)
     with pytest.raises(SeatMapInvalid):
         await limited.add_seats(shop.organizer, made.schedule_id, [seat(n) for n in range(1, 4)])
     await limited.add_seats(shop.organizer, made.schedule_id, [seat(n) for n in range(1, 3)])
@@ -212,7 +212,7 @@ async def test_a_map_without_a_good_seat_is_looked_at_where_the_limit_was_lowere
     shop = make_shop()
     limit = shop.settings.replace(seats_per_schedule_max=5)
     made = await shop.draft(10)
-    limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
+    limited = type(shop.catalog)(limit, shop.store, shop.applier)
     header = "section,row,number,grade,price\n"
     broken = check_csv(header + "A,1,x,VIP,9\n", 5, 100)
     shown = await limited.preview_seats(shop.organizer, made.schedule_id, broken)
@@ -227,7 +227,7 @@ async def test_a_map_without_a_good_seat_is_looked_at_where_the_limit_was_lowere
 async def test_the_number_of_schedules_is_limited(make_shop: Callable[[], Shop]) -> None:
     shop = make_shop()
     limit = shop.settings.replace(schedules_per_concert_max=3)
-    limited = type(shop.catalog)(limit, shop.store, shop.seat_maps)
+    limited = type(shop.catalog)(limit, shop.store, shop.applier)
     concert = await shop.catalog.create_concert(shop.organizer, CONCERT)
     results = await asyncio.gather(
         *(
@@ -292,7 +292,7 @@ async def test_an_upload_that_is_under_way_is_part_of_what_is_opened(shop: Shop)
         await wait_for_lock(shop.db)
         assert not opening.done()
     await opening
-    assert len((await shop.seat_maps.layout(made.schedule_id)).seats) == 3
+    assert len((await shop.seats.layout(made.schedule_id)).seats) == 3
 
 
 async def test_without_the_lock_seats_would_come_after_the_opening(shop: Shop) -> None:
@@ -302,7 +302,7 @@ async def test_without_the_lock_seats_would_come_after_the_opening(shop: Shop) -
     async with shop.store.transaction() as connection:
         await store.insert_seats(connection, made.schedule_id, 2, [seat(99)])
         await shop.catalog.open(shop.organizer, made.schedule_id)
-        layout = await shop.seat_maps.layout(made.schedule_id)
+        layout = await shop.seats.layout(made.schedule_id)
         assert len(layout.seats) == 2
     assert await seat_count(shop, made.schedule_id) == 3
 
@@ -337,7 +337,7 @@ async def test_uploads_and_openings_that_race(shop: Shop) -> None:
     )
     refused = [result for result in results if isinstance(result, SeatMapLocked)]
     assert all(not isinstance(result, Exception) for result in results if result not in refused)
-    layout = await shop.seat_maps.layout(made.schedule_id)
+    layout = await shop.seats.layout(made.schedule_id)
     assert len(layout.seats) == 11 - len(refused) == await seat_count(shop, made.schedule_id)
 
 
@@ -350,7 +350,7 @@ async def test_a_large_map_is_inserted_in_parts_that_are_one(shop: Shop) -> None
     await shop.catalog.add_seats(shop.organizer, made.schedule_id, seats)
     await shop.catalog.publish(shop.organizer, made.concert_id)
     await shop.catalog.open(shop.organizer, made.schedule_id)
-    layout = await shop.seat_maps.layout(made.schedule_id)
+    layout = await shop.seats.layout(made.schedule_id)
     assert [one.seat_id for one in layout.seats] == [one.seat_id for one in seats]
 
 
@@ -420,11 +420,11 @@ async def test_unknown_ids_cost_one_read_each_and_a_publication_is_seen_at_once(
         with pytest.raises(ConcertNotFound):
             await shop.catalog.concert(made.concert_id)
         with pytest.raises(ScheduleNotFound):
-            await shop.seat_maps.layout(made.schedule_id)
+            await shop.seats.layout(made.schedule_id)
         with pytest.raises(ScheduleNotFound):
-            await shop.seat_maps.rendered(made.schedule_id)
+            await shop.seats.rendered(made.schedule_id)
     assert reads == 2
     await shop.catalog.publish(shop.organizer, made.concert_id)
     assert await shop.catalog.concert(made.concert_id)
     await shop.catalog.open(shop.organizer, made.schedule_id)
-    assert await shop.seat_maps.rendered(made.schedule_id)
+    assert await shop.seats.rendered(made.schedule_id)

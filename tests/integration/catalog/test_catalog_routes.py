@@ -17,6 +17,7 @@ from boxoffice.http.api import openapi
 from boxoffice.http.api.headers import accepts_gzip
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
+from boxoffice.seats import routes as seat_routes
 
 from .support import Shop
 
@@ -335,7 +336,10 @@ async def test_states_that_refuse(http: Http) -> None:
 async def test_the_routes_describe_themselves(shop: Shop) -> None:
     dependencies = RouteDependencies(lambda _: shop, 1, 1, 1)  # type: ignore[arg-type, return-value]
     streams = Streams(limits_of(shop.settings.streams))
-    made = routes(shop.catalog, shop.seat_maps, dependencies, shop.settings, streams)
+    made = [
+        *routes(shop.catalog, dependencies, shop.settings),
+        *seat_routes.routes(shop.seats, dependencies, shop.settings.seats, streams),
+    ]
     described = openapi.document(made, "0")
     upload = described["paths"]["/v1/admin/schedules/{schedule_id}/seats"]["post"]
     assert set(upload["requestBody"]["content"]) == {"application/json", "text/csv"}

@@ -8,10 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey, ValkeyAway
-from boxoffice.seats.cache.states import PositionChange
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.cache.states import AVAILABLE, HELD, PositionChange
+from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import CHANNEL, SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
-from boxoffice.seats.seat_maps import AVAILABLE, HELD, SeatMaps
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore, StatesRow
 from boxoffice.settings import Settings
 from tests.support.waiting import until
@@ -41,13 +44,15 @@ class Side:
 
     def __init__(self, shop: Shop) -> None:
         self.tape = Tape()
-        self.maps = shop.seat_maps
-        self.seat_change_bus = SeatChangeBus(self.tape, shop.seat_maps)  # type: ignore[arg-type]
-        self.publisher = SeatChangePublisher(shop.seat_maps, self.seat_change_bus)
+        self.entries = shop.entries
+        self.seats = shop.seats
+        self.refusals = shop.refusals
+        self.change_bus = SeatChangeBus(self.tape, shop.applier)  # type: ignore[arg-type]
+        self.publisher = SeatChangePublisher(shop.applier, shop.seats, self.change_bus)
 
     async def greet(self, other: "Side") -> None:
-        await self.seat_change_bus._send(None, ())
-        other.seat_change_bus.receive(self.tape.messages.pop())
+        await self.change_bus._send(None, ())
+        other.change_bus.receive(self.tape.messages.pop())
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ async def sides(make_shop: Callable[[], Shop]) -> tuple[Side, Side, UUID]:
     await seller.greet(listener)
     await listener.greet(seller)
     for side in (seller, listener):
-        await side.maps.states(sold.schedule_id, max_age_s=0)
+        await side.seats.states(sold.schedule_id, max_age_s=0)
     return seller, listener, sold.schedule_id
 
 
@@ -70,8 +75,8 @@ def _seat_change(
 
 
 async def _status(side: Side, schedule_id: UUID) -> bytes:
-    side.maps.show_now(schedule_id)
-    return (await side.maps.states(schedule_id)).status
+    side.seats.show_newest(schedule_id)
+    return (await side.seats.states(schedule_id)).status
 
 
 async def _sell(seller: Side, schedule_id: UUID) -> list[bytes]:
@@ -82,7 +87,7 @@ async def _sell(seller: Side, schedule_id: UUID) -> list[bytes]:
         _seat_change(HELD, 2, "1-1-2"),
     ):
         seller.publisher.publish(schedule_id, [change])
-        await seller.seat_change_bus.finish()
+        await seller.change_bus.finish()
     return seller.tape.messages
 
 
@@ -91,7 +96,7 @@ async def test_what_comes_late_or_twice_changes_nothing(sides: tuple[Side, Side,
     messages = await _sell(seller, schedule_id)
     assert len(messages) == 4
     for message in [*reversed(messages), *messages]:
-        listener.seat_change_bus.receive(message)
+        listener.change_bus.receive(message)
     assert await _status(listener, schedule_id) == bytes([HELD, HELD, AVAILABLE])
     assert await _status(seller, schedule_id) == bytes([HELD, HELD, AVAILABLE])
 
@@ -100,10 +105,10 @@ async def test_a_lost_notice_is_noticed_with_the_next(sides: tuple[Side, Side, U
     seller, listener, schedule_id = sides
     stranger = uuid4()
     messages = await _sell(seller, schedule_id)
-    listener.seat_change_bus.receive(messages[0])
-    assert listener.maps._believed(schedule_id) is not None
-    listener.seat_change_bus.receive(messages[2])
-    assert listener.maps.taken(schedule_id, ["1-1-1"], stranger) is None, "to be read first"
+    listener.change_bus.receive(messages[0])
+    assert listener.entries.trusted(schedule_id) is not None
+    listener.change_bus.receive(messages[2])
+    assert listener.refusals.taken(schedule_id, ["1-1-1"], stranger) is None, "to be read first"
 
 
 async def test_what_was_not_sent_is_noticed_too(sides: tuple[Side, Side, UUID]) -> None:
@@ -112,7 +117,7 @@ async def test_what_was_not_sent_is_noticed_too(sides: tuple[Side, Side, UUID]) 
     await _sell(seller, schedule_id)
     seller.tape.away = False
     await seller.greet(listener)
-    assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None
+    assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None
 
 
 @pytest.mark.parametrize("damage", ["other format", "cut", "garbage", "state", "seat", "short"])
@@ -124,7 +129,7 @@ async def test_a_message_that_cannot_be_read_has_the_schedule_read(
         "state": PositionChange(0, 9, 0.0, 2, 8),
         "seat": PositionChange(77, HELD, FAR, 2, 8),
     }
-    await seller.seat_change_bus.deliver(
+    await seller.change_bus.deliver(
         schedule_id, [changes.get(damage, PositionChange(0, HELD, FAR, 2, 8))]
     )
     message = seller.tape.messages.pop()
@@ -134,12 +139,12 @@ async def test_a_message_that_cannot_be_read_has_the_schedule_read(
         "garbage": message + b"\xff",
         "short": b"\x01\x02",
     }.get(damage, message)
-    listener.seat_change_bus.receive(message)
-    assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None
+    listener.change_bus.receive(message)
+    assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None
     assert await _status(listener, schedule_id) == bytes(3), "and nothing else has happened"
     # What is read after it is believed again.
-    await listener.maps.states(schedule_id, max_age_s=0)
-    assert listener.maps._believed(schedule_id) is not None
+    await listener.seats.states(schedule_id, max_age_s=0)
+    assert listener.entries.trusted(schedule_id) is not None
 
 
 async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
@@ -147,14 +152,14 @@ async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
 ) -> None:
     seller, listener, schedule_id = sides
     lonely = Side(make_shop())
-    lonely.seat_change_bus.post(schedule_id, [PositionChange(0, HELD, FAR, 2, 8)])
-    await lonely.seat_change_bus.finish()
+    lonely.change_bus.post(schedule_id, [PositionChange(0, HELD, FAR, 2, 8)])
+    await lonely.change_bus.finish()
     assert lonely.tape.messages == []
-    seller.seat_change_bus.post(schedule_id, [PositionChange(0, HELD, FAR, 2, 8)] * 30_000)
-    await seller.seat_change_bus.finish()
+    seller.change_bus.post(schedule_id, [PositionChange(0, HELD, FAR, 2, 8)] * 30_000)
+    await seller.change_bus.finish()
     assert seller.tape.messages == []
     await seller.greet(listener)
-    assert listener.maps.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap tells"
+    assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap tells"
 
 
 class Gated(SeatStore):
@@ -176,27 +181,30 @@ async def test_a_reading_undoes_nothing_that_came_after_it_began(
     sold = await shop.on_sale(3)
     store = Gated(shop.db)
     store.gate, store.read = asyncio.Event(), asyncio.Event()
-    maps = SeatMaps(settings.seats, store, shop.clock)
+    entries = ScheduleEntries(settings.seats, store, shop.clock)
+    seats, refusals = SeatReadModel(entries), SeatRefusals(entries)
     store.gate.set()
-    await maps.states(sold.schedule_id)
+    await seats.states(sold.schedule_id)
     store.gate.clear()
     store.read.clear()
-    late = asyncio.create_task(maps.states(sold.schedule_id, max_age_s=0))
+    late = asyncio.create_task(seats.states(sold.schedule_id, max_age_s=0))
     await store.read.wait()
     # The row that was read says that the seat is free; meanwhile somebody gets it.
     await shop.hold(sold.schedule_id, ["1-1-1"], person := uuid4())
-    maps.apply(sold.schedule_id, [PositionChange(0, HELD, FAR, 2, person.int & ((1 << 62) - 1))])
+    SeatChangeApplier(entries).apply(
+        sold.schedule_id, [PositionChange(0, HELD, FAR, 2, person.int & ((1 << 62) - 1))]
+    )
     store.gate.set()
     assert (await late).status == bytes([HELD, 0, 0])
-    assert maps.knows_as_new(sold.schedule_id, uuid4())
-    assert not maps.knows_as_new(sold.schedule_id, person)
+    assert refusals.is_surely_new(sold.schedule_id, uuid4())
+    assert not refusals.is_surely_new(sold.schedule_id, person)
 
 
 async def test_a_real_subscription_hears_and_its_end_is_noticed(
     valkey: Valkey, make_shop: Callable[[], Shop]
 ) -> None:
     shops = make_shop(), make_shop()
-    both = [SeatChangeBus(valkey, shop.seat_maps) for shop in shops]
+    both = [SeatChangeBus(valkey, shop.applier) for shop in shops]
     running = [asyncio.create_task(one.run()) for one in both]
 
     async def acquainted() -> bool:

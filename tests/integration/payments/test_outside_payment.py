@@ -29,7 +29,8 @@ from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Payment, PaymentStore
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import BALANCE_MAX_MINOR, Hall
@@ -92,7 +93,7 @@ class Desk:
             TopUpHandler(PaymentStore(hall.db), BALANCE_MAX_MINOR),
             {"card": self.provider, "transfer": self.provider},
             1_000_000,
-            SeatMaps(Settings().seats, SeatStore(hall.db)),
+            SeatReadModel(ScheduleEntries(Settings().seats, SeatStore(hall.db))),
             can_top_up=True,
         )
 

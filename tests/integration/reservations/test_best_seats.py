@@ -29,9 +29,12 @@ from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import Limits, Reservations
 from boxoffice.reservations.store import ReservationStore
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
@@ -49,14 +52,17 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
     """The service of one pod."""
     background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.holds.seat_lock_ttl_ms)
-    seat_maps = SeatMaps(settings.seats, SeatStore(db))
-    publisher = SeatChangePublisher(seat_maps, SeatChangeBus(valkey, seat_maps))
+    entries = ScheduleEntries(settings.seats, SeatStore(db))
+    seats, refusals = SeatReadModel(entries), SeatRefusals(entries)
+    applier = SeatChangeApplier(entries)
+    publisher = SeatChangePublisher(applier, seats, SeatChangeBus(valkey, applier))
     yield Reservations(
         ReservationStore(db),
         group_commit,
-        HoldHandler(ReservationStore(db), seat_lock, background, publisher),
+        HoldHandler(ReservationStore(db), seat_lock, background, publisher, refusals),
         ReleaseHandler(ReservationStore(db), seat_lock, publisher),
-        seat_maps,
+        seats,
+        refusals,
         Limits(seats_per_hold_max=10),
     )
     await group_commit.close()

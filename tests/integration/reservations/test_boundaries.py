@@ -5,7 +5,8 @@ import asyncio
 import asyncpg
 
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
@@ -48,12 +49,12 @@ async def test_the_version_of_a_map_grows_when_a_payment_ends_after_the_hold(
 ) -> None:
     hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
     first = await hall.held(hall.people[0], "S001")
-    maps = SeatMaps(settings.seats, SeatStore(db))
+    seats = SeatReadModel(ScheduleEntries(settings.seats, SeatStore(db)))
     async with other.transaction():
         assert await other.fetchval(_PAY, hall.schedule_id, hall.people[0], first) == "paid"
         await until(lambda: other.fetchval(_LAPSED, first))
-        lapsed = await maps.states(hall.schedule_id, max_age_s=0)
-    sold = await maps.states(hall.schedule_id, max_age_s=0)
+        lapsed = await seats.states(hall.schedule_id, max_age_s=0)
+    sold = await seats.states(hall.schedule_id, max_age_s=0)
     assert (lapsed.status[0], sold.status[0]) == (0, 2)
     assert sold.version > lapsed.version
 

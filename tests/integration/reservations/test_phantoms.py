@@ -24,9 +24,12 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
+from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall
@@ -49,16 +52,20 @@ class Pod:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
         self._group_commit = GroupCommit(limits or Limits())
-        self.maps = SeatMaps(Settings().seats, SeatStore(db))
-        publisher = SeatChangePublisher(self.maps, SeatChangeBus(valkey, self.maps))
-        self.holds = HoldHandler(ReservationStore(db), self.seat_lock, self.background, publisher)
+        entries = ScheduleEntries(Settings().seats, SeatStore(db))
+        self.seats = SeatReadModel(entries)
+        applier = SeatChangeApplier(entries)
+        publisher = SeatChangePublisher(applier, self.seats, SeatChangeBus(valkey, applier))
+        self.holds = HoldHandler(
+            ReservationStore(db), self.seat_lock, self.background, publisher, SeatRefusals(entries)
+        )
         self._releases = ReleaseHandler(ReservationStore(db), self.seat_lock, publisher)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
         return await self.submit(hall, hall.wish(hall.people[person], *seat_ids, key=key))
 
     async def submit(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
-        await self.maps.states(hall.schedule_id, max_age_s=0)
+        await self.seats.states(hall.schedule_id, max_age_s=0)
         return await self.decide(hall, command)
 
     async def decide(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
@@ -138,7 +145,7 @@ async def test_a_seat_of_an_open_transaction_is_asked_for_until_it_is_decided(
 
 async def test_who_loses_against_a_winner_that_fails_is_not_refused(hall: Hall, pod: Pod) -> None:
     """The first one's claim was in the way, but it wanted more than a person may have."""
-    await pod.maps.states(hall.schedule_id)
+    await pod.seats.states(hall.schedule_id)
     wishes = [hall.wish(hall.people[0], *hall.seat_ids[:11]), hall.wish(hall.people[1], "S001")]
     outcomes = await asyncio.gather(*(pod.decide(hall, wish) for wish in wishes))
     assert [one.name for one in outcomes] == ["ticket_limit", "held"]

@@ -15,7 +15,7 @@ from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.store import Held
-from boxoffice.seats.cache.states import People
+from boxoffice.seats.cache.person_filter import PersonFilter
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
@@ -58,11 +58,11 @@ async def hold(pod: Application, hall: Hall, person: int, *seats: str, key: str 
 async def believe(hall: Hall, *pods: Application) -> None:
     """Return when the pods have states that they believe."""
     for pod in pods:
-        await pod.services.seats.maps.states(hall.schedule_id, max_age_s=0)
+        await pod.services.seats.read_model.states(hall.schedule_id, max_age_s=0)
 
 
 async def shown(pod: Application, hall: Hall) -> list[int]:
-    return list((await pod.services.seats.maps.states(hall.schedule_id)).status)
+    return list((await pod.services.seats.read_model.states(hall.schedule_id)).status)
 
 
 def step(work: Coroutine[Any, Any, Any]) -> Any:
@@ -97,7 +97,7 @@ async def test_a_taken_seat_is_refused_without_io_on_every_pod(
     assert refusal.extra == {"seat_ids": ["S002"]}
 
     async def heard() -> bool:
-        return there.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[1]) == [
+        return there.services.seats.refusals.taken(hall.schedule_id, ["S001"], hall.people[1]) == [
             "S001"
         ]
 
@@ -179,13 +179,13 @@ async def test_a_repetition_is_never_refused_by_any_pod(
         assert await hold(pod, hall, 0, "S001", key="k") == first
 
     # The control: a cache that does not know who has been here refuses the repetition.
-    monkeypatch.setattr(People, "__contains__", lambda _self, _person: False)
+    monkeypatch.setattr(PersonFilter, "__contains__", lambda _self, _person: False)
     with pytest.raises(SeatTaken):
         await hold(there, hall, 0, "S001", key="k")
 
 
 async def _refuses(pod: Application, hall: Hall, person: int) -> bool:
-    return bool(pod.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[person]))
+    return bool(pod.services.seats.refusals.taken(hall.schedule_id, ["S001"], hall.people[person]))
 
 
 async def test_a_sold_out_house_is_told_from_memory(db: Database, pods: list[Application]) -> None:
@@ -227,14 +227,14 @@ async def test_who_hears_of_a_release_finds_the_seat_on_every_pod(
         await until(lambda: _refuses(there, hall, 1))
         reservation = ScopedId(hall.schedule_id, held.reservation_id)
         await here.services.reservations.release(hall.people[0], reservation)
-        body = await (await here.services.seats.maps.rendered(hall.schedule_id)).body()
+        body = await (await here.services.seats.read_model.rendered(hall.schedule_id)).body()
         assert body.count(b"AVAILABLE") == 12, at
         # The other pod's turn of the event loop is all that may be missing.
         await until(lambda: _free(there, hall), within_s=0.5)
 
 
 async def _free(pod: Application, hall: Hall) -> bool:
-    return pod.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[1]) == []
+    return pod.services.seats.refusals.taken(hall.schedule_id, ["S001"], hall.people[1]) == []
 
 
 async def test_changes_show_on_both_pods_with_one_version(
@@ -249,15 +249,15 @@ async def test_changes_show_on_both_pods_with_one_version(
 
     async def agreed() -> bool:
         for pod in pods:
-            pod.services.seats.maps.show_now(hall.schedule_id)
-        seen = [await pod.services.seats.maps.states(hall.schedule_id) for pod in pods]
+            pod.services.seats.read_model.show_newest(hall.schedule_id)
+        seen = [await pod.services.seats.read_model.states(hall.schedule_id) for pod in pods]
         return len({(one.version, one.status) for one in seen}) == 1 and seen[0].status[:3] == (
             b"\2\1\0"
         )
 
     await until(agreed)
-    truth = await pods[0].services.seats.maps.states(hall.schedule_id)
-    again = await pods[0].services.seats.maps.states(hall.schedule_id, max_age_s=0)
+    truth = await pods[0].services.seats.read_model.states(hall.schedule_id)
+    again = await pods[0].services.seats.read_model.states(hall.schedule_id, max_age_s=0)
     assert (truth.version, truth.status) == (again.version, again.status)
 
 
@@ -266,7 +266,7 @@ async def _see(pod: Application, hall: Hall, within_s: float) -> float:
     began = time.monotonic()
 
     async def sees() -> bool:
-        return bool(pod.services.seats.maps.taken(hall.schedule_id, ["S001"], hall.people[1]))
+        return bool(pod.services.seats.refusals.taken(hall.schedule_id, ["S001"], hall.people[1]))
 
     await until(sees, within_s)
     return time.monotonic() - began
@@ -289,7 +289,7 @@ async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_seco
         await believe(hall, deaf)
         await hall.held(hall.people[2], "S005")
         await asyncio.sleep(0.5)
-        assert deaf.services.seats.maps.taken(hall.schedule_id, ["S005"], hall.people[1]) == []
+        assert deaf.services.seats.refusals.taken(hall.schedule_id, ["S005"], hall.people[1]) == []
 
 
 async def test_notices_that_are_lost_are_made_up_for_and_heard_again(

@@ -138,8 +138,8 @@ async def test_what_one_pod_does_everybody_sees(db: Database, pods: list[Pod]) -
     for page, pod in zip(pages, pods, strict=True):
         await page.sees(lambda one: one.states[:4] == bytes([SOLD, SOLD, AVAILABLE, AVAILABLE]))
         assert set(page.names[1:]) == {"changes"}
-        pod.application.services.seats.maps.show_now(hall.schedule_id)
-        shown = await pod.application.services.seats.maps.rendered(hall.schedule_id)
+        pod.application.services.seats.read_model.show_newest(hall.schedule_id)
+        shown = await pod.application.services.seats.read_model.rendered(hall.schedule_id)
         assert (shown.version, shown.status) == (page.watcher.version, page.watcher.states)
 
 
@@ -170,7 +170,9 @@ async def test_a_crowd_that_buys_ends_in_the_map_for_all_who_watch(
         await pages[at].reader.close()
         pages[at] = await Page.open(pods[at % 2], hall, pages[at].watcher)
     await buying
-    truth = await pods[0].application.services.seats.maps.states(hall.schedule_id, max_age_s=0)
+    truth = await pods[0].application.services.seats.read_model.states(
+        hall.schedule_id, max_age_s=0
+    )
     for page in pages:
         await page.sees(lambda one: one.states == truth.status)
         # What was undone within a batch has counted, and nobody was told.

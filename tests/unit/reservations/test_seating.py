@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import Board, Chase, Seating
-from boxoffice.seats.seat_maps import AVAILABLE, BLOCKED, HELD, SOLD, Seat
+from boxoffice.seats.cache.states import AVAILABLE, BLOCKED, HELD, SOLD
+from boxoffice.seats.layout import LayoutSeat
 
 seat_lists = st.lists(
     st.tuples(
@@ -15,7 +16,7 @@ seat_lists = st.lists(
     unique_by=lambda place: place[:3],
 ).map(
     lambda places: [
-        Seat(f"{section}-{row}-{number}", section, row, number, grade, 1)
+        LayoutSeat(f"{section}-{row}-{number}", section, row, number, grade, 1)
         for section, row, number, grade in places
     ]
 )
@@ -23,10 +24,12 @@ seat_lists = st.lists(
 
 def row(grades: str) -> Seating:
     """One row of seats, a letter for the grade of each."""
-    return Seating([Seat(str(at), "A", "1", at, grade, 1) for at, grade in enumerate(grades)])
+    return Seating([LayoutSeat(str(at), "A", "1", at, grade, 1) for at, grade in enumerate(grades)])
 
 
-def choices(seats: list[Seat], grade: str | None, free: set[int], quantity: int) -> list[list[int]]:
+def choices(
+    seats: list[LayoutSeat], grade: str | None, free: set[int], quantity: int
+) -> list[list[int]]:
     """All neighbours that may be had, in the order of the chains."""
     of_grade = [at for at, seat in enumerate(seats) if grade in (None, seat.grade)]
     chains = rules.chains([(seats[at].section, seats[at].row, seats[at].number) for at in of_grade])
@@ -46,7 +49,7 @@ def choices(seats: list[Seat], grade: str | None, free: set[int], quantity: int)
     st.sampled_from(["R", "S", None, "?"]),
 )
 def test_the_best_seats_are_free_adjacent_and_found_if_there_are_any(
-    seats: list[Seat], data: st.DataObject, quantity: int, skip: int, grade: str | None
+    seats: list[LayoutSeat], data: st.DataObject, quantity: int, skip: int, grade: str | None
 ) -> None:
     size = len(seats)
     states = st.sampled_from([AVAILABLE, AVAILABLE, HELD, SOLD, BLOCKED])
@@ -65,7 +68,7 @@ def test_the_best_seats_are_free_adjacent_and_found_if_there_are_any(
 
 
 def test_skipping_moves_to_seats_that_do_not_overlap_and_stays_with_the_last() -> None:
-    seats = [Seat(str(at), "A", str(at // 5), at, "R", 1) for at in range(7)]
+    seats = [LayoutSeat(str(at), "A", str(at // 5), at, "R", 1) for at in range(7)]
     board = Board(Seating(seats), bytes(7), ())
     assert [board.choose(2, None, skip) for skip in range(4)] == [(0, 1), (2, 3), (5, 6), (5, 6)]
 

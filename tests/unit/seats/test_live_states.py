@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boxoffice.seats.cache.person_filter import PersonFilter
 from boxoffice.seats.cache.states import (
     AVAILABLE,
     HELD,
     SOLD,
     LiveStates,
-    People,
     PositionChange,
     SaleWindow,
     StoredStates,
@@ -94,7 +94,7 @@ ACTIONS = st.lists(
         st.tuples(st.just("wait"), st.integers(1, 11), st.just(0)),
         # Tell the change at this place of those that are waiting, and keep it, so it may come twice.
         st.tuples(st.just("tell"), st.integers(0, 20), st.booleans()),
-        st.tuples(st.sampled_from(["snapshot", "take_over"]), st.just(0), st.just(0)),
+        st.tuples(st.sampled_from(["snapshot", "merge"]), st.just(0), st.just(0)),
     ),
     max_size=60,
 )
@@ -121,8 +121,8 @@ def test_any_interleaving_ends_in_the_truth(actions: Sequence[tuple[str, int, in
         elif name == "snapshot":
             live.begin_reading()
             snapshot = truth.reading()
-        elif name == "take_over" and snapshot:
-            live.take_over(snapshot)
+        elif name == "merge" and snapshot:
+            live.merge(snapshot)
             snapshot = None
         version, shown = _seen(live, truth.now)
         assert version >= highest, "the version never goes back"
@@ -133,7 +133,7 @@ def test_any_interleaving_ends_in_the_truth(actions: Sequence[tuple[str, int, in
     # What the sweeper did told nobody, and it changed nothing that anybody sees.
     assert _seen(live, truth.now) == truth.shown()
     live.begin_reading()
-    live.take_over(truth.reading())
+    live.merge(truth.reading())
     assert _seen(live, truth.now) == truth.shown()
     assert all(person_bits(one) in live.people for one in truth.people)
 
@@ -169,7 +169,7 @@ def test_a_reading_that_would_undo_changes_does_not_and_without_the_guard_would(
     assert change is not None
     for one in (live, unguarded):
         one.apply(change)
-        one.take_over(old)
+        one.merge(old)
     assert live.shown(truth.now)[0] == HELD
     assert unguarded.shown(truth.now)[0] == AVAILABLE, "nobody said that a reading had begun"
 
@@ -241,7 +241,7 @@ def test_whom_a_reading_leaves_out_stood_in_the_one_before(
 def test_few_strangers_are_taken_for_somebody_known() -> None:
     rng = random.Random(1)
     known = [rng.getrandbits(62) for _ in range(1_000)]
-    people = People(1_000)
+    people = PersonFilter(1_000)
     people.include(known)
     assert all(one in people for one in known)
     assert sum(rng.getrandbits(62) in people for _ in range(20_000)) < 100

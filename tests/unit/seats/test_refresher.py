@@ -96,7 +96,7 @@ async def test_a_hall_that_is_not_eager_is_read_once_somebody_wants_it(source: S
     assert watch.usable() is None
     await _turn()
     assert source.readings == 0
-    watch.want()
+    watch.enable()
     assert watch.usable() is None
     await _turn()
     assert watch.usable() is watch.live is not None
@@ -125,7 +125,7 @@ async def test_a_doubt_outlives_the_reading_that_is_under_way(
     await watch.fresh()
     source.now_s += 0.3
     assert watch.usable() is None
-    watch.doubt()
+    watch.invalidate()
     await _turn()
     assert watch.usable() is None, "what was read began before the doubt"
     source.now_s += 0.1

@@ -10,14 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.seats.cache.states import SaleWindow
-from boxoffice.seats.feed.history import CHANGES, SALE, SNAPSHOT, SeatHistory, Told, differences
+from boxoffice.seats.feed.history import (
+    CHANGES,
+    SALE,
+    SNAPSHOT,
+    FeedEvent,
+    SeatHistory,
+    differences,
+)
 from tests.support.watcher import Missed, Watcher
 
 SEATS = 40
 STATES = st.binary(min_size=SEATS, max_size=SEATS).map(lambda raw: bytes(one % 4 for one in raw))
 
 
-def heard(watcher: Watcher, told: Told) -> None:
+def heard(watcher: Watcher, told: FeedEvent) -> None:
     data: Any = msgspec.json.decode(msgspec.json.encode(told.data))
     watcher.hear(told.name, data, told.state)
 
@@ -43,7 +50,7 @@ def test_whoever_follows_or_comes_back_ends_in_the_truth(
     away: list[Watcher] = []
     for states, on_sale, what in moments:
         truth, version = truth if states is None else states, version + what
-        for told in history.take(version, truth, on_sale=on_sale):
+        for told in history.update(version, truth, on_sale=on_sale):
             for watcher in watching:
                 heard(watcher, told)
         if what == 0 and watching:
@@ -67,7 +74,7 @@ def told(history: SeatHistory, *moments: tuple[int, str, bool]) -> list[tuple[st
     found: list[tuple[str, Any]] = []
     letters = bytes.maketrans(b"AHSB", bytes(range(4)))
     for version, states, on_sale in moments:
-        events = history.take(version, states.encode().translate(letters), on_sale=on_sale)
+        events = history.update(version, states.encode().translate(letters), on_sale=on_sale)
         found += [(one.name, one.data) for one in events]
     return found
 
@@ -129,12 +136,12 @@ def test_what_is_kept_is_bounded() -> None:
     rng = random.Random(7)
     history = SeatHistory(100)
     states = bytearray(50_000)
-    history.take(1, bytes(states), on_sale=True)
+    history.update(1, bytes(states), on_sale=True)
     names = [history.snapshot().state]
     for version in range(2, 400):
         for _ in range(200):
             states[rng.randrange(50_000)] = rng.randrange(4)
-        history.take(version, bytes(states), on_sale=True)
+        history.update(version, bytes(states), on_sale=True)
         names.append(history.snapshot().state)
     assert history._positions <= 50_000 // 6
     assert len(history._steps) == len(history._at) <= 100
@@ -147,10 +154,10 @@ def test_a_watcher_notices_what_it_missed() -> None:
     history = SeatHistory(10)
     watcher = Watcher()
     letters = bytes.maketrans(b"AHSB", bytes(range(4)))
-    history.take(1, b"A" * 30, on_sale=True)
+    history.update(1, b"A" * 30, on_sale=True)
     heard(watcher, history.since(""))
-    history.take(2, (b"H" + b"A" * 29).translate(letters), on_sale=True)
-    [event] = history.take(3, (b"HH" + b"A" * 28).translate(letters), on_sale=True)
+    history.update(2, (b"H" + b"A" * 29).translate(letters), on_sale=True)
+    [event] = history.update(3, (b"HH" + b"A" * 28).translate(letters), on_sale=True)
     with pytest.raises(Missed):
         heard(watcher, event)
 

@@ -1,7 +1,7 @@
-"""Who reads the states of one schedule, when, and how old they may be.
+"""When the states of a schedule are read from the database, and how old they may be.
 
-What a process knows of a schedule comes from its own decisions and from other pods' notices, and every
-so often from the database: however many notices are lost, what is shown is no older than that.
+Between readings a process applies its own decisions and the changes of other pods. Readings bound the
+age of what is shown, however many messages are lost.
 """
 
 import asyncio
@@ -12,51 +12,51 @@ from dataclasses import dataclass
 from boxoffice.platform.concurrency.offload import offload
 from boxoffice.seats.cache.states import LiveStates, StoredStates
 
-# A schedule is read for at most one part in so many of the time, however large it is.
-_READ_SHARE = 20
-# Nor does one begin sooner than this after another that failed, or whose news were doubted at once.
+# Reading one schedule takes at most this share of the time, whatever its size.
+_READ_SHARE = 1 / 20
+# Shortest time between two readings, also after one that failed or was invalidated at once.
 _PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
 class MaxAge:
-    """How old a reading may be, in seconds: without notices of other pods, and with them."""
+    """Maximum age of a reading in seconds, without and with changes of other pods arriving."""
 
-    unheard_s: float
-    heard_s: float
+    disconnected_s: float
+    connected_s: float
 
 
 class SnapshotRefresher:
-    """The live states of one schedule; `clock` is monotonic, in seconds; `has_read` hears of readings.
+    """Keeps the live states of one schedule fresh.
 
-    At most one reading is under way at a time, and those who want one that began before they asked
-    share it. A hall that is not `eager` is not read for those who would not wait, before somebody has
-    wanted it: while nobody is refused anything there, nothing is gained by it.
+    At most one reading runs at a time, and callers share it. Without `eager`, `usable` starts no
+    reading before `enable`: reading a huge hall is worth it only where holds are refused. `clock`
+    counts monotonic seconds; `on_read` is called after every reading.
     """
 
     def __init__(
         self,
         read: Callable[[], Awaitable[StoredStates]],
-        ages: MaxAge,
-        listening: Callable[[], bool],
+        max_age: MaxAge,
+        is_connected: Callable[[], bool],
         clock: Callable[[], float],
-        has_read: Callable[[], None] = lambda: None,
+        on_read: Callable[[], None] = lambda: None,
         *,
         eager: bool = True,
     ) -> None:
         self._read = read
-        self._ages = ages
-        self._listening = listening
+        self._max_age = max_age
+        self._is_connected = is_connected
         self._clock = clock
-        self._has_read = has_read
-        self._is_wanted = eager
+        self._on_read = on_read
+        self._is_enabled = eager
         self._read_at = -math.inf
         self._took_s = 0.0
-        self._doubted_at = -math.inf
+        self._invalidated_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._began_at = -math.inf
         self._due_at = -math.inf
-        self._believed_until = -math.inf
+        self._trusted_until = -math.inf
         self.live: LiveStates | None = None
 
     @property
@@ -64,24 +64,24 @@ class SnapshotRefresher:
         """When the newest reading began."""
         return self._read_at
 
-    def doubt(self) -> None:
-        """Believe nothing until there is a reading that begins after now: something was missed."""
-        self._doubted_at = self._clock()
-        self._due_at = self._believed_until = -math.inf
+    def invalidate(self) -> None:
+        """Do not use the states until a reading that begins after this call: changes were missed."""
+        self._invalidated_at = self._clock()
+        self._due_at = self._trusted_until = -math.inf
 
-    def want(self) -> None:
-        """Have the schedule read from now on: somebody was refused something there."""
-        self._is_wanted = True
+    def enable(self) -> None:
+        """Read the schedule in the background from now on: the database has refused a hold there."""
+        self._is_enabled = True
 
     def usable(self) -> LiveStates | None:
-        """Return the states where they may be believed, without waiting; else a reading is started."""
+        """Return the states where they may be used, without waiting; else start a reading."""
         now = self._clock()
-        if now >= self._due_at and (self._is_wanted or self.live is not None):
+        if now >= self._due_at and (self._is_enabled or self.live is not None):
             self._start_where_due(now)
-        return self.live if now < self._believed_until else None
+        return self.live if now < self._trusted_until else None
 
     async def fresh(self, max_age_s: float | None = None) -> LiveStates:
-        """Return states that may be believed, read at most `max_age_s` before this call.
+        """Return states that may be used, read at most `max_age_s` before this call.
 
         Raises what reading raises.
         """
@@ -89,11 +89,11 @@ class SnapshotRefresher:
             live = self.usable()
             if live is not None:
                 return live
-            if self.live is not None and self._clock() - self._read_at < self._took_s * _READ_SHARE:
-                return self.live  # in doubt, and read a moment ago: good enough to be shown
+            if self.live is not None and self._clock() - self._read_at < self._took_s / _READ_SHARE:
+                return self.live  # invalidated, but read a moment ago: good enough to be shown
             max_age_s = self._limit_s()
         # Clocks tick: a reading that started in the tick of this call may have started before it.
-        after = max(self._clock() - max_age_s, self._doubted_at)
+        after = max(self._clock() - max_age_s, self._invalidated_at)
         while self._read_at <= after or self.live is None:
             if self._task is None:
                 self._start()
@@ -105,12 +105,12 @@ class SnapshotRefresher:
         return self.live
 
     def _limit_s(self) -> float:
-        wanted = self._ages.heard_s if self._listening() else self._ages.unheard_s
-        return max(wanted, self._took_s * _READ_SHARE)
+        wanted = self._max_age.connected_s if self._is_connected() else self._max_age.disconnected_s
+        return max(wanted, self._took_s / _READ_SHARE)
 
     def _start_where_due(self, now: float) -> None:
-        """Start a reading, unless the last one began so recently that it would be too much."""
-        if self._task is None and now - self._began_at >= max(self._took_s * _READ_SHARE, _PAUSE_S):
+        """Start a reading, unless the last one began too recently."""
+        if self._task is None and now - self._began_at >= max(self._took_s / _READ_SHARE, _PAUSE_S):
             self._start()
 
     def _start(self) -> None:
@@ -126,17 +126,17 @@ class SnapshotRefresher:
         if self.live is None:
             self.live = await offload(len(reading.states), lambda: LiveStates(reading))
         else:
-            self.live.take_over(reading)
+            self.live.merge(reading)
         self._read_at = began_at
         self._took_s = self._clock() - began_at
-        if began_at > self._doubted_at:
-            # While notices come in, a reading only verifies what is known: nobody waits for it.
-            grace = 2 if self._listening() else 1
+        if began_at > self._invalidated_at:
+            # While changes arrive a reading only verifies the states: no caller waits for it.
+            grace = 2 if self._is_connected() else 1
             self._due_at = began_at + self._limit_s()
-            self._believed_until = began_at + self._limit_s() * grace
-        self._has_read()
+            self._trusted_until = began_at + self._limit_s() * grace
+        self._on_read()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._task = None
         if not task.cancelled():
-            task.exception()  # who waits has it; a failure that nobody waits for is not worth a warning
+            task.exception()  # waiting callers get it; without one it needs no warning

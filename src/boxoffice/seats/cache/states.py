@@ -1,44 +1,44 @@
-"""The seats of one schedule as a process knows them: pure, in compact arrays, changed seat by seat.
+"""The states of a schedule's seats in one process: pure, in compact arrays.
 
-A seat's version orders its changes, so they may come in any order, twice, or while the database is
-being read: only what is newer takes effect, and a reading undoes nothing that came after it began.
+A seat's version orders its changes. They may arrive in any order, twice, or during a reading of the
+database: only a newer version takes effect, and a reading undoes no change that came after it began.
 """
 
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from boxoffice.seats.cache.person_filter import PersonFilter
+
 AVAILABLE, HELD, SOLD, BLOCKED = range(4)
 
-# A change that was not seen may be the hold of somebody whose repetition must be answered. These are
-# the steps of a version behind which no holder hides but the one before and the one who is told of.
+# A missed change may be a hold whose repetition must get its first answer. After these version steps
+# no other holder can have been missed: only the one before and the one of this change are involved.
 _STEPS = {
     (AVAILABLE, HELD): (1,),
     (AVAILABLE, SOLD): (3,),
     (AVAILABLE, AVAILABLE): (2,),
-    # One step: it was released, and comes back later.
+    # One step: it was released, and becomes available later.
     (HELD, HELD): (1, 2),
     (HELD, SOLD): (2, 4),
     (HELD, AVAILABLE): (1, 3),
 }
-_PEOPLE_BITS_PER_SEAT = 64
-_PEOPLE_BITS_MAX = 1 << 32
 # The random part at the end of a UUIDv7 (RFC 9562, section 5.7).
 _TAIL = (1 << 62) - 1
-# Bytes of people that are compared at once.
+# Bytes of person ids that are compared at once.
 _PEOPLE_PART = 2_048
-# Positions that are compared at once when a reading is taken over.
+# Positions that are compared at once when a reading is merged.
 _PART = 256
 _LAPSES_SPARE = 1_024
 
 
 class PositionChange(NamedTuple):
-    """What became of a seat; `expires_at` in seconds since the epoch, 0 unless it is held.
+    """The new state of the seat at a position; `expires_at` in seconds since the epoch, 0 unless held.
 
-    `person` is `person_bits` of who holds, pays or gives back.
+    `person` is `person_bits` of the person who holds, pays or releases.
     """
 
     position: int
@@ -56,21 +56,21 @@ class SaleWindow(NamedTuple):
     closes_at: float
 
     def surely_on(self, now: float, uncertainty_s: float) -> bool:
-        """Say whether it is on sale whatever the clock's error is."""
+        """Say whether it is on sale, whatever the error of the clock within `uncertainty_s`."""
         early, late = now - uncertainty_s, now + uncertainty_s
         return self.is_open and self.opens_at <= early and late < self.closes_at
 
     def next_turn_at(self, now: float) -> float:
-        """Return when it opens or closes by itself, at a moment after `now`; infinite for never."""
+        """Return when it next opens or closes after `now`; infinite for never."""
         turns = [at for at in (self.opens_at, self.closes_at) if at > now and self.is_open]
         return min(turns, default=float("inf"))
 
 
 class StoredStates(NamedTuple):
-    """One reading of the database: every seat, who has had a reservation, and the sale.
+    """One reading of the database: every seat, the people with a reservation, and the sale.
 
-    `people` are those of `people_told`, the last eight bytes of each id, whom the reading before that
-    was taken over did not name in the same place; zeros there name nobody.
+    `people_read` has the last eight bytes of each person's id, zeros for none. `people` are those of
+    them that the reading before did not have at the same place.
     """
 
     now: float
@@ -79,33 +79,7 @@ class StoredStates(NamedTuple):
     versions: "array[int]"
     people: "array[int]"
     sale: SaleWindow
-    people_told: bytes = b""
-
-
-class People:
-    """Everybody who has had a reservation, as two bits each (a Bloom filter): it forgets nobody, and
-    takes one stranger in a thousand for somebody it knows while there are no more people than seats.
-    """
-
-    def __init__(self, seats: int) -> None:
-        size = 64
-        while size < min(seats * _PEOPLE_BITS_PER_SEAT, _PEOPLE_BITS_MAX):
-            size *= 2
-        self._bits = bytearray(size // 8)
-        self._mask = size - 1
-
-    def __contains__(self, person: int) -> bool:
-        bits, mask = self._bits, self._mask
-        one, two = person & mask, person >> 32 & mask
-        return bool(bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & 1)
-
-    def include(self, people: Iterable[int]) -> None:
-        """Remember these people."""
-        bits, mask = self._bits, self._mask
-        for person in people:
-            one, two = person & mask, person >> 32 & mask
-            bits[one >> 3] |= 1 << (one & 7)
-            bits[two >> 3] |= 1 << (two & 7)
+    people_read: bytes = b""
 
 
 def unpack_states(
@@ -118,24 +92,24 @@ def unpack_states(
     people_before: bytes = b"",
     sale: SaleWindow,
 ) -> StoredStates:
-    """Unpack a reading: numbers as PostgreSQL sends them, the most significant byte first.
+    """Unpack a reading; PostgreSQL sends numbers with the most significant byte first.
 
-    `expires_at` are doubles, `versions` have eight bytes, `people` are the last eight of each id;
-    `people_before` are those of the reading before, which are left out where they stand in one place.
+    `expires_at` are doubles, `versions` have eight bytes, `people` are the last eight of each id.
+    People at the same place in `people_before`, those of the reading before, are left out.
     """
     return StoredStates(
         now,
         states,
         _numbers("d", expires_at),
         _numbers("q", versions),
-        array("Q", [tail & _TAIL for tail in _newcomers(people, people_before)]),
+        array("Q", [tail & _TAIL for tail in _new_people(people, people_before)]),
         sale,
         people,
     )
 
 
-def _newcomers(people: bytes, before: bytes) -> Iterator[int]:
-    """Yield those who stand where nobody or somebody else stood: most stay from reading to reading."""
+def _new_people(people: bytes, before: bytes) -> Iterator[int]:
+    """Yield people who are new at their place: most stay from reading to reading."""
     for at in range(0, len(people), _PEOPLE_PART):
         part, part_before = people[at : at + _PEOPLE_PART], before[at : at + _PEOPLE_PART]
         if part == part_before:
@@ -158,7 +132,7 @@ def person_bits(user_id: int) -> int:
 
 
 class _ExpiryQueue:
-    """Ends of holds by time; holds of one schedule last equally long, so most come in at the end."""
+    """Ends of holds by time. Holds of one schedule last equally long, so most are added at the end."""
 
     def __init__(self) -> None:
         self._times = array("d")
@@ -195,11 +169,11 @@ class _ExpiryQueue:
 
 
 class LiveStates:
-    """The states of all seats of a schedule, what they add up to, and who has been there.
+    """The states of all seats of a schedule, their sums, and the people with a reservation.
 
     `version` grows with every visible change, the lapse of a hold included: it is the sum of the
-    seats' versions and of the holds that have lapsed and are not tidied. `gaps` counts the changes
-    behind which somebody's unknown reservation may hide. `changes` counts what has become visible.
+    seats' versions, plus the lapsed holds that the sweeper has not closed. `gaps` counts changes after
+    which an unknown reservation may exist. `changes` counts visible changes.
     """
 
     def __init__(self, reading: StoredStates) -> None:
@@ -210,10 +184,10 @@ class LiveStates:
         self._lapses = _ExpiryQueue()
         self._fill_lapses()
         self._since: dict[int, PositionChange] = {}
-        self._reading = False
-        self.people = People(len(reading.states))
+        self._is_reading = False
+        self.people = PersonFilter(len(reading.states))
         self.people.include(reading.people)
-        self.people_told = reading.people_told
+        self.people_read = reading.people_read
         self.sale = reading.sale
         self.version = sum(self._versions)
         self.free = self._shown.count(AVAILABLE)
@@ -226,11 +200,11 @@ class LiveStates:
 
     @property
     def next_lapse_at(self) -> float:
-        """Before this moment no hold lapses, in seconds since the epoch."""
+        """The earliest moment at which a hold may lapse, in seconds since the epoch."""
         return self._lapses.next_at
 
     def shown(self, now: float) -> bytes:
-        """Return one byte per seat as people see it at `now`: a lapsed hold is available."""
+        """Return one byte per seat as shown at `now`: a lapsed hold is available."""
         self.lapse(now)
         return bytes(self._shown)
 
@@ -246,7 +220,7 @@ class LiveStates:
         return self._shown[position] == AVAILABLE
 
     def apply(self, change: PositionChange) -> bool:
-        """Take a change over if it is newer than what is known; say whether it was.
+        """Apply a change if it is newer than what is known; say whether it was.
 
         Raises `IndexError` for a seat that does not exist.
         """
@@ -256,13 +230,13 @@ class LiveStates:
             return False
         if step not in _STEPS.get((self._states[change.position], change.state), ()):
             self.gaps += 1
-        if self._reading:
+        if self._is_reading:
             self._since[change.position] = change
         self._set(*change[:4])
         return True
 
     def lapse(self, now: float) -> None:
-        """Let the holds lapse that have ended by `now` (seconds since the epoch)."""
+        """Show holds as available that have ended by `now` (seconds since the epoch)."""
         while self._lapses.next_at <= now:
             position, expires_at = self._lapses.pop()
             if self._shown[position] == HELD and self._expires_at[position] == expires_at:
@@ -272,21 +246,21 @@ class LiveStates:
                 self.changes += 1
 
     def begin_reading(self) -> None:
-        """Remember from now on what changes, until `take_over` or the next call."""
-        self._reading = True
+        """Record the changes from now on, until `merge` or the next call."""
+        self._is_reading = True
         self._since = {}
 
-    def take_over(self, reading: StoredStates) -> None:
-        """Believe a reading that began at `begin_reading`, but for what has changed since."""
+    def merge(self, reading: StoredStates) -> None:
+        """Take over a reading that began at `begin_reading`, except for seats that changed since."""
         since, self._since = self._since, {}
-        self._reading = False
+        self._is_reading = False
         for at in list(self._differences(reading)):
             self._set(at, reading.states[at], reading.expires_at[at], reading.versions[at])
         for change in since.values():
             if change.version > self._versions[change.position]:
                 self._set(*change[:4])
         self.people.include(reading.people)
-        self.people_told = reading.people_told
+        self.people_read = reading.people_read
         self.sale = reading.sale
         self.lapse(reading.now)
 
@@ -313,7 +287,7 @@ class LiveStates:
         self._lapses.fill(ends)
 
     def _differences(self, reading: StoredStates) -> Iterator[int]:
-        """Yield where the reading says something else; equal parts are compared in one go."""
+        """Yield the positions at which the reading differs; parts are compared as a whole first."""
         pairs = [
             (memoryview(old).cast("B"), memoryview(new).cast("B"), memoryview(old).itemsize)
             for old, new in (

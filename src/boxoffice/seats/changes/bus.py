@@ -1,8 +1,7 @@
-"""PositionChange notices between pods: each tells the others which seats it has just changed.
+"""Seat changes between pods, over one Valkey channel.
 
-They carry nothing that must not be lost. Messages of a sender are numbered, so that a lost one is
-noticed with the next, and every sender says each second that it is there; who has missed something
-reads the database again. A sender that hears nobody else tells nobody.
+Messages may be lost. A sender numbers its messages and sends a heartbeat every second, so that a
+receiver detects a gap and reads the database again. A sender without peers sends no changes.
 """
 
 import asyncio
@@ -23,28 +22,28 @@ from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.states import BLOCKED, PositionChange
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.changes.applier import SeatChangeApplier
 
 CHANNEL = "boxoffice:seats"
 
 _FORMAT = 1
-# Format, schedule (none for a sign of life), sender, number; the first two stand here in every format.
+# Format, schedule (zeros for a heartbeat), sender, number. Every format begins with the first two.
 _HEAD = struct.Struct(">B16s8sQ")
 _WITH_SCHEDULE = 17
 _NO_SCHEDULE = bytes(16)
 
 _HEARTBEAT_S = 1.0
-# Without a message for so long, one's own signs of life included, nothing comes in any more.
+# The subscription counts as lost without any message, own heartbeats included, for so long.
 _SILENCE_S = 2.5
 _FORGET_PEER_S = 5.0
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_LAST_S = 2.0
-# Changes that wait to be told; past it the others are left to read them.
+# Changes that wait to be sent; beyond it they are dropped, and other pods read the schedules.
 _WAITING_MAX = 20_000
 
 
 class _WireChange(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """A `PositionChange` as others may send it."""
+    """A `PositionChange` in a message."""
 
     position: Annotated[int, Meta(ge=0, lt=1 << 31)]
     state: Annotated[int, Meta(ge=0, le=BLOCKED)]
@@ -64,16 +63,16 @@ class _Peer:
 
 
 class SeatChangeBus:
-    """Sends this process's changes and takes the others' over; `run` listens until cancelled."""
+    """Sends this process's changes and applies those of other pods; `run` listens until cancelled."""
 
     def __init__(
         self,
         valkey: Valkey,
-        seat_maps: SeatMaps,
+        applier: SeatChangeApplier,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._valkey = valkey
-        self._seat_maps = seat_maps
+        self._applier = applier
         self._clock = clock
         self._me = secrets.token_bytes(8)
         self._number = 0
@@ -81,26 +80,26 @@ class SeatChangeBus:
         self._received_own_at = -math.inf
         self._is_receiving = False
         self._has_lost = False
-        # None among a schedule's changes: the others are to read it again.
+        # None among a schedule's changes: other pods must read it again.
         self._waiting: dict[UUID, list[PositionChange | None]] = {}
         self._waiting_count = 0
         self._sending = asyncio.Lock()
-        # A sign of life is wanted before its time.
-        self._wanted = asyncio.Event()
+        # The next heartbeat is sent at once.
+        self._heartbeat_due = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
 
     @property
     def has_peers(self) -> bool:
-        """Whether other processes listen and have been heard of late."""
+        """Whether other processes have sent a message recently."""
         return bool(self._peers)
 
     @property
     def is_receiving(self) -> bool:
-        """Whether what is published comes in here."""
+        """Whether messages arrive here."""
         return self._is_receiving
 
     def post(self, schedule_id: UUID, changes: Sequence[PositionChange]) -> None:
-        """Tell the others soon; nobody waits for it. No changes: let them read the schedule again."""
+        """Send changes in the background; without changes, other pods read the schedule again."""
         if not self._peers:
             return
         self._waiting_count += len(changes)
@@ -112,24 +111,24 @@ class SeatChangeBus:
             self._flushing = asyncio.create_task(self._flush())
 
     async def deliver(self, schedule_id: UUID, changes: Sequence[PositionChange]) -> None:
-        """Tell the others, and return when Valkey has it or is not to be reached."""
+        """Send changes; return when Valkey has them or cannot be reached."""
         if self._peers:
             await self._send(schedule_id, changes)
 
     async def finish(self) -> None:
-        """Return when everything that was posted is sent."""
+        """Return when all posted changes are sent."""
         if self._flushing is not None:
             await asyncio.gather(self._flushing, return_exceptions=True)
 
     async def run(self) -> None:
-        """Listen and give signs of life until cancelled; a lost subscription is taken up again."""
-        # Neither is of use without the other, so what ends one ends both.
+        """Listen and send heartbeats until cancelled; a lost subscription is renewed."""
+        # Neither is of use without the other, so the end of one ends both.
         async with asyncio.TaskGroup() as both:
             both.create_task(self._send_heartbeats())
             both.create_task(self._listen())
 
     def receive(self, message: bytes) -> None:
-        """Take a message over."""
+        """Apply one message."""
         if len(message) < _HEAD.size or message[0] != _FORMAT:
             self._reject(message)
             return
@@ -154,12 +153,12 @@ class SeatChangeBus:
             for one in decoded
         ]
         if changes:
-            self._seat_maps.apply(schedule_id, changes)
+            self._applier.apply(schedule_id, changes)
         else:
-            self._seat_maps.doubt(schedule_id)
+            self._applier.invalidate(schedule_id)
 
     def check(self) -> None:
-        """Notice what has gone silent: this process's own subscription, and others."""
+        """Detect the loss of this process's subscription, and of peers."""
         now = self._clock()
         for sender in [
             one for one, peer in self._peers.items() if now - peer.received_at > _FORGET_PEER_S
@@ -168,9 +167,9 @@ class SeatChangeBus:
         is_receiving = now - self._received_own_at < _SILENCE_S
         if is_receiving is not self._is_receiving:
             self._is_receiving = is_receiving
-            self._seat_maps.listening(is_receiving)
-            # What was said in the meantime was not heard.
-            self._seat_maps.doubt_all()
+            self._applier.set_connected(is_receiving)
+            # Messages were missed in the meantime.
+            self._applier.invalidate_all()
             if not is_receiving:
                 self._has_lost = True
                 log.warning("seat_change_bus_lost")
@@ -181,20 +180,20 @@ class SeatChangeBus:
         peer = self._peers.get(sender)
         if peer is None or number != peer.number + 1:
             metrics.SEAT_CHANGE_MESSAGES.labels("missed").inc()
-            self._seat_maps.doubt_all()
+            self._applier.invalidate_all()
         if peer is None:
-            self._wanted.set()  # a newcomer is to know of this process soon
+            self._heartbeat_due.set()  # the new peer must learn of this process soon
         self._peers[sender] = _Peer(number, self._clock())
 
     def _reject(self, message: bytes) -> None:
         metrics.SEAT_CHANGE_MESSAGES.labels("invalid").inc()
         if len(message) < _WITH_SCHEDULE:
-            self._seat_maps.doubt_all()
+            self._applier.invalidate_all()
         elif message[1:_WITH_SCHEDULE] != _NO_SCHEDULE:
-            self._seat_maps.doubt(UUID(bytes=message[1:_WITH_SCHEDULE]))
+            self._applier.invalidate(UUID(bytes=message[1:_WITH_SCHEDULE]))
 
     def _lose_waiting(self) -> None:
-        """Give up what waits; the gap in the numbers tells the others."""
+        """Drop waiting changes; other pods detect the gap in the numbers."""
         self._waiting.clear()
         self._waiting_count = 0
         self._number += 1
@@ -209,7 +208,7 @@ class SeatChangeBus:
     async def _send(
         self, schedule_id: UUID | None, changes: Sequence[PositionChange | None]
     ) -> None:
-        # One after the other: two connections could overtake each other, which looks like a loss.
+        # Sequential: messages on two connections could overtake each other, which looks like a loss.
         async with self._sending:
             self._number += 1
             schedule = schedule_id.bytes if schedule_id else _NO_SCHEDULE
@@ -225,24 +224,24 @@ class SeatChangeBus:
         while True:
             await self._send(None, ())
             self.check()
-            self._wanted.clear()
-            # Not `wait_for`: where the event comes with a cancellation, it returns and goes on.
+            self._heartbeat_due.clear()
+            # Not `wait_for`: it swallows a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_HEARTBEAT_S):
-                    await self._wanted.wait()
+                    await self._heartbeat_due.wait()
 
     async def _listen(self) -> None:
         backoff_s = _BACKOFF_FIRST_S
         while True:
             try:
                 async with self._valkey.subscribed(CHANNEL, _SILENCE_S) as messages:
-                    self._wanted.set()
+                    self._heartbeat_due.set()
                     async for message in messages:
                         backoff_s = _BACKOFF_FIRST_S
                         self.receive(message)
             except ValkeyAway:
                 pass
-            except Exception as error:  # the subscription outlives whatever one message brings
+            except Exception as error:  # one bad message does not end the subscription
                 log.error("seat_change_message_failed", exc_info=error)
             self._received_own_at = -math.inf
             self.check()

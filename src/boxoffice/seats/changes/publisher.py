@@ -5,8 +5,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from boxoffice.seats.cache.states import PositionChange, person_bits
+from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.read_model import SeatReadModel
 
 
 class SeatChange(NamedTuple):
@@ -30,8 +31,11 @@ class SeatChangePublisher:
     Callers publish a decision before they answer its request.
     """
 
-    def __init__(self, seat_maps: SeatMaps, change_bus: SeatChangeBus) -> None:
-        self._seat_maps = seat_maps
+    def __init__(
+        self, applier: SeatChangeApplier, seats: SeatReadModel, change_bus: SeatChangeBus
+    ) -> None:
+        self._applier = applier
+        self._seats = seats
         self._change_bus = change_bus
 
     @property
@@ -50,20 +54,12 @@ class SeatChangePublisher:
         applied = self._apply(schedule_id, changes)
         if applied is not None:
             await self._change_bus.deliver(schedule_id, applied)
-        self._seat_maps.show_now(schedule_id)
+        self._seats.show_newest(schedule_id)
 
     def invalidate(self, schedule_id: UUID) -> None:
         """Have every pod read the schedule again: the order of the decisions is not known."""
-        self._seat_maps.doubt(schedule_id)
+        self._applier.invalidate(schedule_id)
         self._change_bus.post(schedule_id, ())
-
-    def knows_as_new(self, schedule_id: UUID, user_id: UUID) -> bool:
-        """Say whether a person has surely never had a reservation in the schedule."""
-        return self._seat_maps.knows_as_new(schedule_id, user_id)
-
-    def shows_free(self, schedule_id: UUID, seat_ids: Iterable[str]) -> list[str]:
-        """Return which of the seats were believed to be free until now."""
-        return self._seat_maps.shows_free(schedule_id, seat_ids)
 
     def _apply(
         self, schedule_id: UUID, changes: Iterable[SeatChange]
@@ -74,7 +70,7 @@ class SeatChangePublisher:
         applied: list[PositionChange] = []
         is_complete = True
         for change in changes:
-            at = self._seat_maps.position(schedule_id, change.seat_ids)
+            at = self._applier.positions(schedule_id, change.seat_ids)
             if at is None or len(change.versions) != len(at):
                 is_complete = False
                 continue
@@ -85,8 +81,8 @@ class SeatChangePublisher:
                 if version
             ]
         if applied:
-            self._seat_maps.apply(schedule_id, applied)
+            self._applier.apply(schedule_id, applied)
         if not is_complete:
-            self._seat_maps.doubt(schedule_id)
+            self._applier.invalidate(schedule_id)
             return []
         return applied or None

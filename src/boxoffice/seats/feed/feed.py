@@ -1,8 +1,7 @@
-"""Live seats: follows the schedules that somebody watches, and tells what changes.
+"""Follows the seats of schedules with open streams, and sends what has changed.
 
-A feed looks when it hears that something has changed, when a hold lapses or the sale opens or closes,
-and so often that a missed notice is made up for: like somebody who asks for the seat map, for everybody
-who watches. While nobody does, it does nothing.
+A feed reads a snapshot when it is woken by a change, when a hold lapses or the sale opens or closes,
+and at a fixed interval, which makes up for lost messages. Without open streams it does nothing.
 """
 
 import asyncio
@@ -15,58 +14,58 @@ from uuid import UUID
 
 from boxoffice.errors import ScheduleNotFound, Unavailable
 from boxoffice.observability.logs import log
-from boxoffice.seats.feed.history import SeatHistory, Told
-from boxoffice.seats.seat_maps import SeatMaps
+from boxoffice.seats.feed.history import FeedEvent, SeatHistory
+from boxoffice.seats.read_model import SeatReadModel
 
-# Telling many readers takes time; of a process's time it gets one part in so many at most.
-_TELL_SHARE = 4
-# So does reading a layout that did not stay in memory.
-_LOAD_SHARE = 20
+# Writing to many streams takes at most this share of a process's time.
+_SEND_SHARE = 1 / 4
+# Reading a layout that was evicted from memory takes at most this share.
+_LOAD_SHARE = 1 / 20
 _BACKOFF_FIRST_S = 0.25
 _BACKOFF_LAST_S = 2.0
-# Feeds that nobody watches keep what they have told, for those who come back.
+# Feeds without streams that keep their history, for clients that reconnect.
 _IDLE_MAX = 64
 
 
 class Broadcast(Protocol):
-    """Who watches a schedule."""
+    """The open streams of a schedule."""
 
-    def tell(self, events: Sequence[Told]) -> None:
-        """Tell everybody."""
+    def send(self, events: Sequence[FeedEvent]) -> None:
+        """Send events to every stream."""
 
-    async def told(self) -> None:
-        """Return when everybody has been told."""
+    async def sent(self) -> None:
+        """Return when everything is written."""
 
     def confirm(self) -> None:
-        """The seats were looked at this moment: what was told still holds."""
+        """Note that the seats were read just now, without a change."""
 
     def end(self) -> None:
-        """There is nothing more to tell."""
+        """End all streams."""
 
 
 B = TypeVar("B", bound=Broadcast)
 
 
 @dataclass(frozen=True)
-class Pace:
-    """`every_s`: changes of that time are told together; `look_s`: how often to look unasked."""
+class FeedInterval:
+    """Changes within `min_s` are sent together; without a wake-up the seats are read every `max_s`."""
 
-    every_s: float
-    look_s: float
+    min_s: float
+    max_s: float
 
 
 class SeatFeed(Generic[B]):
-    """What is told of one schedule, and who is told."""
+    """The feed of one schedule; `readers` counts callers that are about to open a stream."""
 
     def __init__(
-        self, schedule_id: UUID, seat_maps: SeatMaps, pace: Pace, history: SeatHistory
+        self, schedule_id: UUID, seats: SeatReadModel, interval: FeedInterval, history: SeatHistory
     ) -> None:
-        self.asked = 0
+        self.readers = 0
         self.history = history
         self.broadcast: B
         self._schedule_id = schedule_id
-        self._seat_maps = seat_maps
-        self._pace = pace
+        self._seats = seats
+        self._interval = interval
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._due_in_s = 0.0
@@ -74,43 +73,43 @@ class SeatFeed(Generic[B]):
 
     @property
     def is_running(self) -> bool:
-        """Whether it follows the seats, because somebody watches."""
+        """Whether it follows the seats, because streams are open."""
         return self._task is not None
 
-    async def look(self) -> None:
-        """Take the newest states over and tell of them; raise what a look at the map raises."""
-        seen = await self._seat_maps.glimpse(self._schedule_id)
+    async def refresh(self) -> None:
+        """Read a snapshot and send its changes; raise what reading raises."""
+        seen = await self._seats.snapshot(self._schedule_id)
         self._due_in_s, self._loading_s = seen.due_in_s, seen.loading_s
-        events = self.history.take(seen.version, seen.status, on_sale=seen.on_sale)
+        events = self.history.update(seen.version, seen.status, on_sale=seen.on_sale)
         if events:
-            self.broadcast.tell(events)
+            self.broadcast.send(events)
         else:
             self.broadcast.confirm()
 
     def start(self) -> None:
         """Follow the seats from now on; `stop` ends it."""
         if self._task is None:
-            self._seat_maps.follow(self._schedule_id, self._woken.set)
+            self._seats.follow(self._schedule_id, self._woken.set)
             self._task = asyncio.create_task(self._run())
 
     def stop(self) -> None:
-        """Nobody watches any more."""
+        """Stop following: no stream is open."""
         if self._task is not None:
-            self._seat_maps.unfollow(self._schedule_id)
+            self._seats.unfollow(self._schedule_id)
             self._task.cancel()
             self._task = None
 
     async def _run(self) -> None:
         backoff_s = _BACKOFF_FIRST_S
-        # A cancellation that something on the way has swallowed ends it with the next turn.
+        # Ends with the next iteration where a callee has swallowed the cancellation.
         while self._task is asyncio.current_task():
             await self._rest()
             try:
-                await self.look()
+                await self.refresh()
             except ScheduleNotFound:
                 self.broadcast.end()
                 return
-            except Exception as error:  # it goes on as long as somebody watches
+            except Exception as error:  # it goes on while streams are open
                 if not isinstance(error, Unavailable):
                     log.error(
                         "seat_feed_failed", schedule_id=str(self._schedule_id), exc_info=error
@@ -121,15 +120,15 @@ class SeatFeed(Generic[B]):
                 backoff_s = _BACKOFF_FIRST_S
 
     async def _rest(self) -> None:
-        """Wait until what was told has been written, and then until there is a reason to look."""
+        """Wait until all events are written, and then until there is a reason to read."""
         began = time.monotonic()
-        await self.broadcast.told()
-        telling_s = time.monotonic() - began
+        await self.broadcast.sent()
+        sending_s = time.monotonic() - began
         least_s = max(
-            self._pace.every_s, telling_s * (_TELL_SHARE - 1), self._loading_s * _LOAD_SHARE
+            self._interval.min_s, sending_s * (1 / _SEND_SHARE - 1), self._loading_s / _LOAD_SHARE
         )
         await asyncio.sleep(least_s)
-        rest_s = min(self._due_in_s, self._pace.look_s) - telling_s - least_s
+        rest_s = min(self._due_in_s, self._interval.max_s) - sending_s - least_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, rest_s)):
                 await self._woken.wait()
@@ -137,51 +136,51 @@ class SeatFeed(Generic[B]):
 
 
 class SeatFeeds(Generic[B]):
-    """The feeds by schedule; `broadcast` makes who is told, given what it calls when it is empty."""
+    """The feeds by schedule; `broadcast` makes one from the callback for its last stream's end."""
 
     def __init__(
         self,
-        seat_maps: SeatMaps,
-        pace: Pace,
+        seats: SeatReadModel,
+        interval: FeedInterval,
         steps_max: int,
         broadcast: Callable[[Callable[[], None]], B],
     ) -> None:
-        self._seat_maps = seat_maps
-        self._pace = pace
+        self._seats = seats
+        self._interval = interval
         self._steps_max = steps_max
         self._broadcast = broadcast
         self._feeds: dict[UUID, SeatFeed[B]] = {}
 
     async def of(self, schedule_id: UUID) -> SeatFeed[B]:
-        """Return the feed of a schedule with states that may be shown.
+        """Return the feed of a schedule, refreshed.
 
-        Raises `ScheduleNotFound`, and `Unavailable` where the database cannot be asked.
+        Raises `ScheduleNotFound`, and `Unavailable` without the database.
         """
         feed = self._feeds.get(schedule_id)
         if feed is not None and feed.is_running:
             return feed
         feed = self._feeds.pop(schedule_id, None) or self._make(schedule_id)
-        self._feeds[schedule_id] = feed  # the last one to be forgotten
-        feed.asked += 1
+        self._feeds[schedule_id] = feed  # the last one to be evicted
+        feed.readers += 1
         try:
-            await feed.look()
+            await feed.refresh()
         finally:
-            feed.asked -= 1
+            feed.readers -= 1
             self._tidy()
         return feed
 
     def _make(self, schedule_id: UUID) -> SeatFeed[B]:
         history = SeatHistory(self._steps_max)
-        feed: SeatFeed[B] = SeatFeed(schedule_id, self._seat_maps, self._pace, history)
+        feed: SeatFeed[B] = SeatFeed(schedule_id, self._seats, self._interval, history)
         feed.broadcast = self._broadcast(feed.stop)
         return feed
 
     def _tidy(self) -> None:
-        """Forget feeds that have nothing to tell, and the oldest of those that nobody watches."""
+        """Drop feeds without history, and the oldest of those without streams."""
         idle = [
             schedule_id
             for schedule_id, feed in self._feeds.items()
-            if not feed.is_running and not feed.asked
+            if not feed.is_running and not feed.readers
         ]
         empty = [one for one in idle if not self._feeds[one].history.is_known]
         for schedule_id in {*empty, *idle[:-_IDLE_MAX]}:

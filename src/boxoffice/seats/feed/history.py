@@ -1,8 +1,8 @@
-"""What those who watch a schedule have been told of its seats: pure.
+"""The history of a schedule's seats as events: pure.
 
-A state of all seats has a name, made of its version and its content, that any process would give it. So
-whoever knows a state by its name, wherever they heard of it, is told what has changed since then if
-that is still known here, and everything if not.
+Every state of all seats has a name made of its version and its content, the same in every process. A
+client that names its last state, at any pod, gets the changes since then where they are still known
+here, and a snapshot where they are not.
 """
 
 import re
@@ -11,26 +11,26 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from boxoffice.catalog.views import SaleEvent, SeatsChange, SeatsSnapshot, SeatStatus
 from boxoffice.seats.cache.states import AVAILABLE
+from boxoffice.seats.views import SaleEvent, SeatsChange, SeatsSnapshot, SeatStatus
 
 SNAPSHOT, CHANGES, SALE = "snapshot", "changes", "sale"
-# Changes nothing, so it is no part of what is counted here.
+# Not counted by `seq`: it carries no change.
 ALIVE = "alive"
 
 _NAMES: tuple[SeatStatus, ...] = ("AVAILABLE", "HELD", "SOLD", "BLOCKED")
 _LETTERS = bytes.maketrans(bytes(range(len(_NAMES))), b"AHSB")
 _CHANGED = re.compile(rb"[^\0]")
-# A position in a list of changes takes about as much as so many seats of a snapshot, whose own worth
-# is that of the list of so many seats at least.
+# A position in a list of changes takes as many bytes as this many seats of a snapshot; a snapshot
+# costs at least as much as one of so many seats.
 _SEATS_PER_CHANGE = 6
 _SNAPSHOT_MIN = 300
-# Positions that the steps of a small hall may name together.
+# Positions that the steps of a small hall may have together.
 _POSITIONS_MIN = 4_096
 
 
-class Told(NamedTuple):
-    """One event; `state` names the state that its reader then knows, empty where it is as before."""
+class FeedEvent(NamedTuple):
+    """One event; `state` names the state after it, empty where the event does not change it."""
 
     name: str
     data: SeatsSnapshot | SeatsChange | SaleEvent
@@ -49,9 +49,9 @@ def differences(old: bytes, new: bytes) -> list[int]:
 
 
 class SeatHistory:
-    """The state that everybody has been told, and up to `steps_max` steps that led there.
+    """The state that was sent last, and up to `steps_max` steps that led to it.
 
-    `seq` counts what is told. Whoever sees it jump has missed something.
+    `seq` counts the events; a client that sees a gap has missed one.
     """
 
     def __init__(self, steps_max: int) -> None:
@@ -65,16 +65,16 @@ class SeatHistory:
         self._free = 0
         self._on_sale = False
         self._state = ""
-        self._snapshot: Told | None = None
+        self._snapshot: FeedEvent | None = None
         self.seq = 0
 
     @property
     def is_known(self) -> bool:
-        """Whether anything was taken over yet."""
+        """Whether there is a state."""
         return bool(self._state)
 
-    def take(self, version: int, states: bytes, *, on_sale: bool) -> list[Told]:
-        """Take a newer state over (a byte per seat); return what is to be told of it, in order."""
+    def update(self, version: int, states: bytes, *, on_sale: bool) -> list[FeedEvent]:
+        """Set a newer state (a byte per seat); return the events that lead to it."""
         is_first = not self._state
         is_other = is_first or len(states) != len(self._states)
         changed = [] if is_other else differences(self._states, states)
@@ -83,14 +83,14 @@ class SeatHistory:
             return []
         self._step(version, states, changed, is_other=is_other)
         self._on_sale = on_sale
-        told = [self._tell(changed, is_other=is_other)] if is_other or changed else []
+        events = [self._change_event(changed, is_other=is_other)] if is_other or changed else []
         if not is_first and had != (self._free > 0, on_sale):
-            told.append(self._tell_sale())
+            events.append(self._sale_event())
         self._snapshot = None
-        return told
+        return events
 
-    def since(self, state: str) -> Told:
-        """Return what takes somebody who knows `state` to the state that everybody was told."""
+    def since(self, state: str) -> FeedEvent:
+        """Return the event that leads from the state named `state` to the current one."""
         if state and state == self._state:
             return self._changes([])
         at = self._at.get(state)
@@ -100,8 +100,8 @@ class SeatHistory:
         positions = sorted({position for step in steps for position in step.positions})
         return self.snapshot() if self._is_much(positions) else self._changes(positions)
 
-    def snapshot(self) -> Told:
-        """Return everything; the same object while nothing is told."""
+    def snapshot(self) -> FeedEvent:
+        """Return the snapshot; the same object until the next event."""
         if self._snapshot is None:
             data = SeatsSnapshot(
                 seq=self.seq,
@@ -110,7 +110,7 @@ class SeatHistory:
                 on_sale=self._on_sale,
                 states=self._states.translate(_LETTERS).decode("ascii"),
             )
-            self._snapshot = Told(SNAPSHOT, data, self._state)
+            self._snapshot = FeedEvent(SNAPSHOT, data, self._state)
         return self._snapshot
 
     def _step(self, version: int, states: bytes, changed: list[int], *, is_other: bool) -> None:
@@ -142,12 +142,12 @@ class SeatHistory:
     def _is_much(self, positions: list[int]) -> bool:
         return len(positions) * _SEATS_PER_CHANGE > max(len(self._states), _SNAPSHOT_MIN)
 
-    def _tell(self, changed: list[int], *, is_other: bool) -> Told:
+    def _change_event(self, changed: list[int], *, is_other: bool) -> FeedEvent:
         self.seq += 1
         self._snapshot = None
         return self.snapshot() if is_other or self._is_much(changed) else self._changes(changed)
 
-    def _tell_sale(self) -> Told:
+    def _sale_event(self) -> FeedEvent:
         self.seq += 1
         data = SaleEvent(
             seq=self.seq,
@@ -156,9 +156,9 @@ class SeatHistory:
             on_sale=self._on_sale,
             sold_out=not self._free,
         )
-        return Told(SALE, data, "")
+        return FeedEvent(SALE, data, "")
 
-    def _changes(self, positions: Iterable[int]) -> Told:
+    def _changes(self, positions: Iterable[int]) -> FeedEvent:
         seats: dict[SeatStatus, list[int]] = {}
         for at in positions:
             seats.setdefault(_NAMES[self._states[at]], []).append(at)
@@ -169,4 +169,4 @@ class SeatHistory:
             on_sale=self._on_sale,
             seats=seats,
         )
-        return Told(CHANGES, data, self._state)
+        return FeedEvent(CHANGES, data, self._state)

@@ -1,7 +1,7 @@
-"""A gzip stream (RFC 1952) of parts that are compressed one by one: unchanged ones are used again.
+"""A gzip stream (RFC 1952) of parts that are compressed separately, so that unchanged ones are reused.
 
-Each part ends on a byte and refers to nothing before it; the checksum of the whole is put together
-from those of the parts, as zlib's `crc32_combine` does.
+Each part ends on a byte boundary and refers to nothing before it. The checksum of the stream is
+combined from those of the parts, as zlib's `crc32_combine` does.
 """
 
 import struct
@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# A map changes many times a second while it sells: the quickest level already takes nine tenths off.
+# A map changes many times a second during a sale, and the fastest level already saves nine tenths.
 _LEVEL = 1
-# No time stamp, so equal contents have equal bytes on every pod; the last byte: unknown system.
+# No time stamp, so that equal contents have equal bytes on every pod; last byte: unknown system.
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
-# An empty block that says that it is the last one (RFC 1951, section 3.2.6).
+# An empty final block (RFC 1951, section 3.2.6).
 _LAST_BLOCK = b"\x03\x00"
 _TRAILER = struct.Struct("<II")
 _POLYNOMIAL = 0xEDB8_8320
@@ -21,14 +21,14 @@ _BITS = 32
 
 
 class Part(NamedTuple):
-    """A compressed part, the checksum and the length of what is in it."""
+    """A compressed part, with the checksum and length of its content."""
 
     packed: bytes
     crc: int
     length: int
 
 
-def pack(content: bytes) -> Part:
+def compress(content: bytes) -> Part:
     """Compress one part."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = compressor.compress(content) + compressor.flush(zlib.Z_FULL_FLUSH)
@@ -57,7 +57,7 @@ def _times(matrix: Sequence[int], vector: int) -> int:
 
 
 def _squares() -> list[list[int]]:
-    """Return what 1, 2, 4, … zero bytes do to a checksum, as matrices over two elements."""
+    """Return the effect of 1, 2, 4, … zero bytes on a checksum, as matrices over GF(2)."""
     matrix = [_POLYNOMIAL, *(1 << at for at in range(_BITS - 1))]  # one zero bit
     powers = []
     for _ in range(_BITS + 3):

@@ -1,5 +1,6 @@
-"""The JSON of a seat map: cut once per layout, joined and compressed once per version, part by part,
-and of a part in which no seat has changed not even that.
+"""The JSON of a seat map: its template is made once per layout, its body once per version.
+
+Compression works on parts of the map; a part without a changed seat is reused.
 """
 
 import time
@@ -18,10 +19,10 @@ from boxoffice.seats.layout import Layout
 from boxoffice.seats.rendering import gzip_parts
 
 _NAMES = (b"AVAILABLE", b"HELD", b"SOLD", b"BLOCKED")
-# Seats that are in memory as separate pieces at one time, and that are compressed as one.
+# Seats per part: joined at one time, and compressed together.
 _PART = 1_000
-# Stands between two pieces of a part; JSON has it escaped.
-_CUT = b"\0"
+# Separates the pieces of a part; JSON escapes it, so no piece contains it.
+_SEPARATOR = b"\0"
 
 
 class _SeatShape(msgspec.Struct):
@@ -35,9 +36,9 @@ class _SeatShape(msgspec.Struct):
 
 @dataclass(frozen=True)
 class MapTemplate:
-    """The parts of a map's JSON that do not change: what stands before each status.
+    """The parts of a map's JSON that do not change: the text before each status.
 
-    `tag` names the layout's bytes.
+    `tag` identifies the layout's bytes.
     """
 
     head: bytes
@@ -52,46 +53,47 @@ class MapTemplate:
         yield self.closing
 
     def opening(self, version: int) -> bytes:
-        """Return what stands before the first seat."""
+        """Return the text before the first seat."""
         return b'%b,"version":%d,"seats":[' % (self.head, version)
 
     @property
     def closing(self) -> bytes:
-        """What stands after the last status."""
+        """The text after the last status."""
         return b'"}]}' if self.parts else b"]}"
 
 
 def _joined(part: bytes, status: bytes) -> bytes:
     pieces = [b""] * (2 * len(status))
-    pieces[0::2] = part.split(_CUT)
+    pieces[0::2] = part.split(_SEPARATOR)
     pieces[1::2] = map(_NAMES.__getitem__, status)
     return b"".join(pieces)
 
 
 class GzipPartCache:
-    """The compressed parts of a layout's map as they were made last, each with the states in it."""
+    """The last compressed form of each part of a map, with the states that it shows."""
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[bytes, gzip_parts.Part]] = {}
 
-    def stream(self, pieces: MapTemplate, version: int, status: bytes) -> bytes:
+    def stream(self, template: MapTemplate, version: int, status: bytes) -> bytes:
         """Return the compressed JSON; may run in several threads at once."""
-        parts = [gzip_parts.pack(pieces.opening(version))]
-        for at, part in enumerate(pieces.parts):
+        parts = [gzip_parts.compress(template.opening(version))]
+        for at, part in enumerate(template.parts):
             states = status[at * _PART : (at + 1) * _PART]
             made = self._made.get(at)
             if made is None or made[0] != states:
-                made = self._made[at] = states, gzip_parts.pack(_joined(part, states))
+                made = self._made[at] = states, gzip_parts.compress(_joined(part, states))
             parts.append(made[1])
-        return gzip_parts.stream([*parts, gzip_parts.pack(pieces.closing)])
+        return gzip_parts.stream([*parts, gzip_parts.compress(template.closing)])
 
 
-def cut(layout: Layout) -> MapTemplate:
-    """Encode what does not change."""
+def template_of(layout: Layout) -> MapTemplate:
+    """Encode the parts of a map that do not change."""
     encode = msgspec.json.Encoder().encode
     head = encode({"schedule_id": layout.schedule_id, "currency": layout.currency})[:-1]
     parts = tuple(
-        _CUT.join(_befores(layout, start, encode)) for start in range(0, len(layout.seats), _PART)
+        _SEPARATOR.join(_befores(layout, start, encode))
+        for start in range(0, len(layout.seats), _PART)
     )
     digest = blake2b(head, digest_size=8)
     for part in parts:
@@ -109,31 +111,31 @@ def _befores(layout: Layout, start: int, encode: Callable[[object], bytes]) -> I
 
 
 class _Rendering:
-    """Makes the forms of one version. It knows nothing of who keeps them: see `RenderedMap`."""
+    """Encodes and compresses one version. It holds no reference to its `RenderedMap`."""
 
     def __init__(
         self,
-        pieces: "SingleFlight[MapTemplate]",
-        packer: GzipPartCache,
+        template: "SingleFlight[MapTemplate]",
+        parts_cache: GzipPartCache,
         version: int,
         status: bytes,
     ) -> None:
         self.took_s = 0.0
-        self._pieces = pieces
-        self._packer = packer
+        self._template = template
+        self._parts_cache = parts_cache
         self._version = version
         self._status = status
 
     async def encode(self) -> bytes:
-        pieces = await self._pieces.get()
+        template = await self._template.get()
         return await offload(
             len(self._status),
-            lambda: self._timed(lambda: b"".join(pieces.joined(self._version, self._status))),
+            lambda: self._timed(lambda: b"".join(template.joined(self._version, self._status))),
         )
 
     async def compress(self) -> bytes:
-        pieces = await self._pieces.get()
-        work = partial(self._packer.stream, pieces, self._version, self._status)
+        template = await self._template.get()
+        work = partial(self._parts_cache.stream, template, self._version, self._status)
         return await offload(len(self._status), lambda: self._timed(work))
 
     def _timed(self, work: Callable[[], bytes]) -> bytes:
@@ -144,40 +146,40 @@ class _Rendering:
 
 
 class RenderedMap:
-    """The JSON of a seat map at one version, plain and compressed, each made when first asked for.
+    """The JSON of a seat map at one version, plain and compressed, each made on first use.
 
-    A version is forgotten as soon as nobody reads it any more: nothing in it leads back to it, or its
-    bodies would lie there until the garbage collector, which counts objects and not their size, comes.
+    It is in no reference cycle, so that its bodies are freed with the last reader: the garbage
+    collector counts objects and not their size, and would come too late.
     """
 
     def __init__(
         self,
-        pieces: "SingleFlight[MapTemplate]",
-        packer: GzipPartCache,
+        template: "SingleFlight[MapTemplate]",
+        parts_cache: GzipPartCache,
         version: int,
         status: bytes,
     ) -> None:
         self.version = version
         self.status = status
-        self._pieces = pieces
+        self._template = template
         self._tag = ""
-        self._rendering = _Rendering(pieces, packer, version, status)
+        self._rendering = _Rendering(template, parts_cache, version, status)
         self._body = SingleFlight(self._rendering.encode)
         self._gzip = SingleFlight(self._rendering.compress)
 
     @property
     def took_s(self) -> float:
-        """How long making its forms has taken so far, in seconds."""
+        """Time spent on encoding and compressing so far, in seconds."""
         return self._rendering.took_s
 
     async def tag(self) -> str:
-        """Return a name that no other content has: the layout's own, the version, and the states'.
+        """Return a unique name of the content, made of the layout, the version and the states.
 
-        Two processes that have heard of different changes may count the same version.
+        The version is not enough: two processes that know different changes may count the same one.
         """
         if not self._tag:
-            pieces = await self._pieces.get()
-            self._tag = f"{pieces.tag}-{self.version}-{zlib.crc32(self.status):08x}"
+            template = await self._template.get()
+            self._tag = f"{template.tag}-{self.version}-{zlib.crc32(self.status):08x}"
         return self._tag
 
     async def body(self) -> bytes:
@@ -190,16 +192,16 @@ class RenderedMap:
 
     @property
     def has_body(self) -> bool:
-        """Whether the plain form is there."""
+        """Whether the plain form is made."""
         return self._body.is_made
 
     @property
     def has_gzip(self) -> bool:
-        """Whether the compressed form is there."""
+        """Whether the compressed form is made."""
         return self._gzip.is_made
 
     async def make_like(self, other: "RenderedMap") -> None:
-        """Make in advance what people asked `other` for."""
+        """Make the forms in advance that `other` was asked for."""
         if other.has_gzip:
             await self.gzip()
         if other.has_body:

@@ -1,0 +1,182 @@
+"""The schedules that a process keeps in memory: the store that all roles of the seats share."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from boxoffice.errors import IntegrityError, ScheduleNotFound
+from boxoffice.platform.cache import Cache
+from boxoffice.platform.concurrency.offload import offload
+from boxoffice.seats import metrics
+from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
+from boxoffice.seats.cache.states import LiveStates, SaleWindow, StoredStates, unpack_states
+from boxoffice.seats.layout import Layout, packed, positions
+from boxoffice.seats.rendering.shown_map import ShownMap
+from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
+from boxoffice.settings import SeatSettings
+
+_READS_MAX = 3
+# A larger hall is read for refusals only after the database has refused a hold there.
+_EAGER_SEATS_MAX = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class SeatStates:
+    """One byte per seat in the order of the layout: AVAILABLE, HELD, SOLD or BLOCKED.
+
+    `version` grows with every visible change; `read_at` is in monotonic seconds.
+    """
+
+    version: int
+    read_at: float
+    status: bytes
+
+
+class ScheduleEntry:
+    """A schedule in memory: its layout, its live states, and what was last shown of both."""
+
+    def __init__(self, layout: Layout, *, is_public: bool) -> None:
+        self.layout = layout
+        # As of the last reading; holders of tickets see the seats of a concert that is taken down.
+        self.is_public = is_public
+        self.refresher: SnapshotRefresher
+        self.shown_map = ShownMap(layout)
+        self.states: SeatStates | None = None
+
+    def expire_shown(self) -> None:
+        """Have the next caller see the newest states."""
+        self.shown_map.is_due = True
+        self.states = None
+
+
+class _LayoutOutdated(Exception):
+    """The schedule has other seats than its layout: they were changed by hand."""
+
+
+class ScheduleEntries:
+    """Entries by schedule, loaded on demand and bounded by their seats.
+
+    A schedule of a concert that is not published does not exist here. A reading of the database
+    verifies the states every `seats_verify_ms` while changes of other pods arrive, and every
+    `seats_cache_ms` while they do not. `clock` counts monotonic seconds, `now` is the database's time
+    in seconds since the epoch, and `uncertainty_s` bounds the error of `now`.
+    """
+
+    def __init__(
+        self,
+        settings: SeatSettings,
+        store: SeatStore,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        now: Callable[[], float] = time.time,
+        uncertainty_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.clock = clock
+        self.now = now
+        self.uncertainty_s = uncertainty_s
+        self.cache_s = settings.seats_cache_ms / 1000
+        # Whether changes of other pods arrive.
+        self.is_connected = False
+        self.cache: Cache[UUID, ScheduleEntry] = Cache(
+            self._load,
+            ttl_s=lambda _entry: math.inf,
+            weigh=lambda entry: 1 + len(entry.layout.seats),
+            weight_max=settings.seats_cached_max,
+            clock=clock,
+        )
+        self._store = store
+        self._max_age = MaxAge(self.cache_s, max(settings.seats_verify_ms / 1000, self.cache_s))
+        self._followers: dict[UUID, Callable[[], None]] = {}
+
+    def trusted(self, schedule_id: UUID) -> tuple[Layout, LiveStates] | None:
+        """Return what may be decided on without waiting: states that are fresh and complete."""
+        entry = self.cache.peek(schedule_id)
+        live = entry.refresher.usable() if entry else None
+        if entry is None or live is None:
+            return None
+        return entry.layout, live
+
+    async def fresh(
+        self, schedule_id: UUID, max_age_s: float | None
+    ) -> tuple[ScheduleEntry, LiveStates]:
+        """Return an entry with states that were read at most `max_age_s` before this call.
+
+        Raises `ScheduleNotFound`.
+        """
+        for _ in range(_READS_MAX):
+            entry = await self.cache.get(schedule_id)
+            try:
+                live = await entry.refresher.fresh(max_age_s)
+            except _LayoutOutdated:
+                if self.cache.peek(schedule_id) is entry:
+                    self.cache.invalidate(schedule_id)
+                continue
+            if max_age_s is not None:
+                entry.shown_map.is_due = True
+            return entry, live
+        raise IntegrityError(f"the seats of schedule {schedule_id} do not stand still")
+
+    def follow(self, schedule_id: UUID, wake: Callable[[], None]) -> None:
+        """Call `wake`, one per schedule, whenever what is shown of it may have changed."""
+        self._followers[schedule_id] = wake
+
+    def unfollow(self, schedule_id: UUID) -> None:
+        """End `follow`."""
+        self._followers.pop(schedule_id, None)
+
+    def wake(self, schedule_id: UUID) -> None:
+        """Wake the follower of a schedule."""
+        wake = self._followers.get(schedule_id)
+        if wake is not None:
+            wake()
+
+    async def _load(self, schedule_id: UUID) -> ScheduleEntry:
+        # The schedule is read first: seats that are read after it was opened are final.
+        schedule = await self._store.public_schedule(schedule_id)
+        if schedule is None:
+            raise ScheduleNotFound
+        layout = await self._load_layout(schedule_id, schedule)
+        entry = ScheduleEntry(layout, is_public=schedule.is_public)
+        entry.refresher = SnapshotRefresher(
+            partial(self._read, entry),
+            self._max_age,
+            lambda: self.is_connected,
+            self.clock,
+            partial(self.wake, schedule_id),
+            eager=len(layout.seats) <= _EAGER_SEATS_MAX,
+        )
+        return entry
+
+    async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:
+        seats = await packed(self._store.seats(schedule_id))
+        index = await offload(len(seats), lambda: positions(seats.ids))
+        return Layout(schedule_id, schedule.currency, seats, index)
+
+    async def _read(self, entry: ScheduleEntry) -> StoredStates:
+        began = time.monotonic()
+        row = await self._store.seat_states(entry.layout.schedule_id)
+        entry.is_public = row is not None
+        if row is None:
+            raise ScheduleNotFound
+        if row.seats != len(entry.layout.seats):
+            raise _LayoutOutdated
+        live = entry.refresher.live
+        people_before = live.people_read if live else b""
+        stored = await offload(row.seats, lambda: _unpack(row, people_before))
+        metrics.SEAT_READ_SECONDS.observe(time.monotonic() - began)
+        return stored
+
+
+def _unpack(row: StatesRow, people_before: bytes) -> StoredStates:
+    return unpack_states(
+        now=row.now,
+        states=row.states,
+        expires_at=row.expires_at,
+        versions=row.versions,
+        people=row.people,
+        people_before=people_before,
+        sale=SaleWindow(row.is_open, row.opens_at, row.closes_at),
+    )
