@@ -34,7 +34,10 @@ WITH everything (place, statement) AS (
                    current_schema(), $1::text)),
         -- PostgreSQL 17 and later: a new hall is analysed by the process that adds it.
         (9, CASE WHEN current_setting('server_version_num')::int >= 170000
-                 THEN format('GRANT MAINTAIN ON seats TO %I', $1::text) END)
+                 THEN format('GRANT MAINTAIN ON seats TO %I', $1::text) END),
+        -- A temporary table could shadow a table of the schema. Only a warning where the owner of the
+        -- tables does not own the database.
+        (10, format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()))
 ), kept (rights, tables) AS (
     VALUES
         ('INSERT, UPDATE, DELETE', '{schema_migrations,schema_functions}'::text[]),
