@@ -13,7 +13,7 @@ export function wallet(signal) {
   return get("/v1/me/wallet", { signal });
 }
 
-/** A form that charges the wallet; `amount` is proposed, in minor units; `done()` is called afterwards. */
+/** A form that tops up the wallet; `amount` is proposed, in minor units; `done()` is called afterwards. */
 export function topUpForm({ currency, amount, done }) {
   const unit = 10 ** decimals(currency);
   const field = new Field({
@@ -25,16 +25,16 @@ export function topUpForm({ currency, amount, done }) {
     label: t("wallet.top_up"),
     submit: async ({ amount: text }) => {
       const minor = Math.round(Number(text) * unit);
-      const made = await charge(minor);
-      announcer.notify(t("wallet.charged", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
+      const made = await topUp(minor);
+      announcer.notify(t("wallet.topped_up", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
       await done();
     },
   });
 }
 
-// A charge of the same amount whose answer was lost is the same charge.
-async function charge(amount) {
-  const name = `charge.${session.email}`;
+// A top-up of the same amount whose answer was lost is the same top-up.
+async function topUp(amount) {
+  const name = `top-up.${session.email}`;
   const open = localStore.get(name);
   const key = open?.amount === amount ? open.key : newKey();
   localStore.set(name, { key, amount });
