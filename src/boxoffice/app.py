@@ -71,6 +71,7 @@ from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from boxoffice.tickets import routes as ticket_routes
 from boxoffice.waiting_room import routes as queue_routes
 from boxoffice.waiting_room.engine import leader as queue_leader
 from boxoffice.waiting_room.engine.queue_state import QueueState
@@ -446,6 +447,7 @@ def _routes(
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
+        *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
         *sales_stats_routes.routes(services.sales_stats, dependencies),
         *backoffice_routes.routes(services.backoffice, dependencies),

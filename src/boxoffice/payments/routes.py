@@ -1,6 +1,5 @@
 """Money over HTTP: parse, call, present."""
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -31,7 +30,7 @@ from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label
 from boxoffice.seats.layout import Layout
 from boxoffice.seats.read_model import SeatReadModel
-from boxoffice.tickets import qr
+from boxoffice.tickets.views import TicketOut, present_tickets
 
 PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "An id that a payment answered with.")
 
@@ -49,17 +48,6 @@ class TopUpRequest(msgspec.Struct, forbid_unknown_fields=True):
     amount: Annotated[int, Meta(ge=1, le=ledger.AMOUNT_MAX)]
 
 
-class TicketOut(msgspec.Struct):
-    """The right to one seat."""
-
-    ticket_id: UUID
-    seat_id: str
-    section: str
-    row: str
-    number: int
-    grade: str
-
-
 class PaymentOut(msgspec.Struct, kw_only=True):
     """A payment and the tickets that it issued."""
 
@@ -72,20 +60,6 @@ class PaymentOut(msgspec.Struct, kw_only=True):
     currency: str
     created_at: datetime
     tickets: list[TicketOut]
-
-
-class CodeOut(msgspec.Struct):
-    """A ticket's QR code (ISO/IEC 18004): its text, and its squares row by row, `1` for a dark one."""
-
-    ticket_id: UUID
-    text: str
-    rows: list[str]
-
-
-class CodesOut(msgspec.Struct, kw_only=True):
-    """The codes of a payment's tickets, in their order."""
-
-    items: list[CodeOut]
 
 
 class WalletOut(msgspec.Struct):
@@ -168,30 +142,6 @@ class _Payment(_Resource):
         return Reply(present_payment(payment.schedule_id, found, layout))
 
 
-class _Codes(_Resource):
-    @operation(
-        "Ask for the codes of my tickets",
-        role="any",
-        returns=CodesOut,
-        path={"payment_id": PAYMENT_ID},
-    )
-    async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """For the door: what each ticket's QR code says, and its squares."""
-        payment: ScopedId = call.ids["payment_id"]
-        found = await self._service.get(call.caller.user_id, payment)
-        texts = [str(ScopedId(payment.schedule_id, ticket_id)) for ticket_id in found.ticket_ids]
-        # About a millisecond each: nobody else has to wait for ten of them.
-        drawn = await asyncio.to_thread(lambda: [qr.rows(text) for text in texts])
-        return Reply(
-            CodesOut(
-                items=[
-                    CodeOut(ticket_id, text, rows)
-                    for ticket_id, text, rows in zip(found.ticket_ids, texts, drawn, strict=True)
-                ]
-            )
-        )
-
-
 class _Wallet(_Resource):
     @operation("Look at my wallet", role="any", returns=WalletOut)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
@@ -246,16 +196,8 @@ def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentO
         amount=one.amount_minor,
         currency=one.currency,
         created_at=one.created_at,
-        tickets=[
-            _ticket(ticket_id, seat_id, layout)
-            for ticket_id, seat_id in zip(one.ticket_ids, one.seat_ids, strict=True)
-        ],
+        tickets=present_tickets(one.ticket_ids, one.seat_ids, layout),
     )
-
-
-def _ticket(ticket_id: UUID, seat_id: str, layout: Layout) -> TicketOut:
-    seat = layout.seats[layout.index[seat_id]]
-    return TicketOut(ticket_id, seat_id, seat.section, seat.row, seat.number, seat.grade)
 
 
 def present_top_up(one: TopUp) -> TopUpOut:
@@ -291,7 +233,6 @@ def routes(
     return [
         ("/v1/payments", _PaymentCollection(service, seats, dependencies)),
         ("/v1/payments/{payment_id}", _Payment(service, seats, dependencies)),
-        ("/v1/payments/{payment_id}/codes", _Codes(service, seats, dependencies)),
         ("/v1/me/wallet", _Wallet(service, seats, dependencies)),
         ("/v1/me/wallet/top-ups", _TopUps(service, seats, dependencies)),
         ("/v1/me/wallet/entries", _Entries(service, seats, dependencies)),

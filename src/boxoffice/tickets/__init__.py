@@ -1,1 +1,1 @@
-"""Tickets: their QR codes."""
+"""Tickets: what a payment issues, and their QR codes."""

@@ -1,9 +1,9 @@
-"""The QR codes of tickets: pure."""
+"""QR codes of tickets (ISO/IEC 18004). Pure."""
 
 import segno
 
-# Level M bears some dirt and creases. The choice among the eight masks is for looks that readers do not
-# need, and costs six times as much as everything else.
+# Level M tolerates dirt and creases. Choosing the best of the eight masks would take six times as long,
+# and readers do not need it.
 _LEVEL = "m"
 _MASK = 2
 
