@@ -138,7 +138,7 @@ class Simulation:
         change = WaitingRoomChange(mode=Mode.LOBBY, rate_per_s=100_000.0, inside_max=self._cap)
         async with self._store.transaction() as connection:
             room = await lock_room(connection, self._schedule_id, defaults)
-            await set_room(connection, rules.changed(room, change))
+            await set_room(connection, rules.apply_change(room, change))
         await self._rooms.refresh()
         for _ in range(2):
             await self.tick()
@@ -252,10 +252,10 @@ class Simulation:
             ]
             answers: Sequence[Any] = await self._enters.handle(self._schedule_id, batch)
             for number, answer in zip(part, answers, strict=True):
-                if answer.word in {"waits", "is_next"}:
+                if answer.status in {"waits", "is_next"}:
                     self._arriving.append(number)
                     continue
-                self.result.wrong_turns += answer.word != "inside"
+                self.result.wrong_turns += answer.status != "inside"
                 self.result.admitted += 1
                 self._due[step + self.rng.randint(1, 12)].append(number)
         inside = self._rooms.counters(self._schedule_id).inside

@@ -388,7 +388,7 @@ def _payments(
     return Payments(
         store,
         infrastructure.group_commit,
-        PayHandler(store, seats.publisher, queue.paid),
+        PayHandler(store, seats.publisher, queue.release_paid),
         TopUpHandler(store, settings.payments.wallet_balance_max_minor),
         providers,
         settings.payments.wallet_top_up_max_minor,

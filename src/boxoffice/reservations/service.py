@@ -251,7 +251,9 @@ class Reservations:
         """Answer a request again whose answer was lost, after the pass that it came in with."""
         outcome = await self._found(user_id, schedule_id, key, fingerprint)
         if outcome is None:
-            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
+            raise QueuePassRequired(
+                "This pass has expired: poll the queue position to get the next one."
+            )
         return _held(outcome)
 
     async def _even_taken_down(

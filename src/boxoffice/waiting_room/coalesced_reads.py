@@ -1,8 +1,7 @@
-"""Readings that began after they were asked for, shared by all who ask meanwhile.
+"""Reads that begin after the call, shared by all callers that wait for the same key.
 
-What a process knows by heart may be a moment old, and that is no ground for a final no: what says no is
-read once more first. However many people ask, one reading per key is under way at a time, one begins
-`_PAUSE_S` after the one before at the earliest, and `_AT_ONCE_MAX` of all keys run side by side.
+A final refusal must not rest on a cache, so it is preceded by such a read. Per key one read runs at a
+time, the next one starts at least `_PAUSE_S` after the last start; `_AT_ONCE_MAX` keys run in parallel.
 """
 
 import asyncio
@@ -28,14 +27,14 @@ class CoalescedReads(Generic[K, V]):
     ) -> None:
         self._read = read
         self._clock = clock
-        self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
-        # The reading of each key that has not begun, and the one that has: of each one at the most.
+        self._concurrency = asyncio.Semaphore(_AT_ONCE_MAX)
+        # Per key at most one read that has not begun, and one that runs.
         self._next: dict[K, asyncio.Task[V]] = {}
         self._current: dict[K, asyncio.Task[V]] = {}
         self._began_at: OrderedDict[K, float] = OrderedDict()
 
     async def get(self, key: K) -> V:
-        """Return what a reading says that begins after this call; raise what reading raises."""
+        """Return the value of a read that begins after this call; raise its error."""
         task = self._next.get(key)
         if task is None:
             task = self._next[key] = asyncio.create_task(self._run(key))
@@ -49,15 +48,15 @@ class CoalescedReads(Generic[K, V]):
         pause_s = self._began_at.get(key, -math.inf) + _PAUSE_S - self._clock()
         if pause_s > 0:
             await asyncio.sleep(pause_s)
-        async with self._turns:
+        async with self._concurrency:
             self._current[key] = self._next.pop(key)
-            self._note(key)
+            self._record_start(key)
             try:
                 return await self._read(key)
             finally:
                 del self._current[key]
 
-    def _note(self, key: K) -> None:
+    def _record_start(self, key: K) -> None:
         self._began_at[key] = self._clock()
         self._began_at.move_to_end(key)
         if len(self._began_at) > _KEYS_MAX:
@@ -66,4 +65,4 @@ class CoalescedReads(Generic[K, V]):
 
 def _finished(task: "asyncio.Task[V]") -> None:
     if not task.cancelled():
-        task.exception()  # who waits has it; a failure that nobody waits for is not worth a warning
+        task.exception()  # a caller that waits gets it; without one asyncio would warn

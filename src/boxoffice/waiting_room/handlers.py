@@ -1,6 +1,6 @@
-"""How a batch of people who join, or whose turn it is, is decided: one script each.
+"""Batch handlers of the waiting room: `join` issues numbers, `enter` admits. One script call each.
 
-Both may be repeated at will: who has a number keeps it, and who is inside stays there.
+Both are idempotent: an account keeps its number, and an admitted user stays inside.
 """
 
 from collections import OrderedDict
@@ -32,7 +32,7 @@ _RECORDED_MAX = 100_000
 
 
 class JoinCommand(NamedTuple):
-    """A wish to have a number; the script gives one account one, however often it asks."""
+    """Requests a number; the script issues one per account."""
 
     user_id: UUID
     identity: None = None
@@ -41,7 +41,7 @@ class JoinCommand(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EnterCommand:
-    """A ticket whose turn it is, that is inside already, or that the line has lost."""
+    """A queue ticket that was called, is inside, or is of an earlier epoch."""
 
     user_id: UUID
     number: int
@@ -50,34 +50,35 @@ class EnterCommand:
 
     @property
     def identity(self) -> tuple[UUID, int, int]:
-        """One ticket is one claim."""
+        """Equal for repeated commands of one ticket."""
         return self.user_id, self.number, self.epoch
 
 
 class JoinResult(NamedTuple):
-    """A number, and the epoch in which the line was asked."""
+    """A number and the epoch of the queue that issued it."""
 
     epoch: int
     number: int
 
 
 class EnterResult(NamedTuple):
-    """What became of a claim: `inside`, `waits`, `is_next`, `spent`, or `other` with the `number` to
-    have instead. Times in seconds since the epoch.
+    """`status` is `inside`, `waits`, `is_next`, `spent`, or `other`: the account has another `number`.
+
+    Times in seconds since the epoch.
     """
 
-    word: str
+    status: str
     number: int = 0
     pass_ends_at: float = 0.0
     ends_at: float = 0.0
 
 
 WAITS, IS_NEXT, SPENT = EnterResult("waits"), EnterResult("is_next"), EnterResult("spent")
-_WORDS = {"W": WAITS, "L": IS_NEXT, "S": SPENT}
+_RESULTS = {"W": WAITS, "L": IS_NEXT, "S": SPENT}
 
 
 class JoinHandler:
-    """Gives numbers to people of one schedule; without Valkey nobody gets one."""
+    """Issues numbers of one schedule; none while Valkey is unavailable."""
 
     kind = "queue_join"
 
@@ -93,14 +94,14 @@ class JoinHandler:
         try:
             epoch, numbers = await self._queue_state.join(key, accounts)
         except QueueStateLost:
-            # The leader makes the line anew, which takes a moment.
+            # The leader is rebuilding it.
             return [Retry("queue_lost", Unavailable)] * len(batch)
         except ValkeyAway as error:
             raise Unavailable("The waiting room takes nobody at the moment; try again.") from error
-        given = _given(numbers, accounts)
+        issued = _newly_issued(numbers, accounts)
         # guard: join_what_was_given_is_noted {
-        if given.numbers:
-            self._join_writer.note(key, given)
+        if issued.numbers:
+            self._join_writer.add(key, issued)
         # guard: }
         return [
             # guard: join_without_number_nobody_joins => JoinResult(epoch, abs(number))
@@ -111,12 +112,12 @@ class JoinHandler:
     async def look_up(
         self, key: UUID, commands: Sequence[JoinCommand]
     ) -> Sequence[JoinResult | None]:
-        """Ask again: it does no harm."""
+        """Return nothing: the commands are idempotent and simply run again."""
         return [None] * len(commands)
 
 
-def _given(numbers: list[int], accounts: bytes) -> IssuedNumbers:
-    """Return those of a batch who had no number before: mostly all of it."""
+def _newly_issued(numbers: list[int], accounts: bytes) -> IssuedNumbers:
+    """Return the positive numbers; a negative one was issued by an earlier join."""
     if min(numbers) > 0:
         return IssuedNumbers(numbers, accounts)
     # guard: join_only_new_number_is_noted => new = list(range(len(numbers)))
@@ -126,7 +127,7 @@ def _given(numbers: list[int], accounts: bytes) -> IssuedNumbers:
 
 
 class EnterHandler:
-    """Lets people of one schedule in, and puts them on record before they hear of it."""
+    """Admits users of one schedule and records admissions in PostgreSQL before answering."""
 
     kind = "queue_enter"
 
@@ -141,93 +142,92 @@ class EnterHandler:
         self._store = store
         self._rooms = rooms
         self._now = now
-        # Who is on record already, so that a sign of life asks only Valkey.
+        # Recorded admissions (schedule, user, number): their heartbeats need no PostgreSQL.
         self._recorded: OrderedDict[tuple[UUID, UUID, int], None] = OrderedDict()
 
     async def handle(
         self, key: UUID, batch: Sequence[Pending[EnterCommand, EnterResult]]
     ) -> Sequence[Outcome[EnterResult]]:
-        """Return what becomes of each command, in order."""
+        """Return a result per command, in order."""
         room = self._rooms.get(key)
         if room is None:
             return [WAITS] * len(batch)
-        now_ms = int(self._now() * 1000)
         holders = [_holder(room, one.command) for one in batch]
         try:
-            said = await self._queue_state.enter(room, now_ms, holders)
-            self._rooms.update_called(key, said.called)
-            refused = await self._record(room, holders, said)
+            return await self._enter(room, holders)
         except (ValkeyAway, QueueStateLost):
-            return await self._by_record(room, holders)
-        return [refused.get(at) or _entered(entry) for at, entry in enumerate(said.entries)]
+            return await self._results_by_record(room, holders)
 
     async def look_up(
         self, key: UUID, commands: Sequence[EnterCommand]
     ) -> Sequence[EnterResult | None]:
-        """Ask again: it does no harm."""
+        """Return nothing: the commands are idempotent and simply run again."""
         return [None] * len(commands)
 
-    async def _by_record(
+    async def _enter(
         self, room: WaitingRoomState, holders: Sequence[TicketHolder]
     ) -> list[EnterResult]:
-        """Without Valkey nobody new is let in; whoever is on record as inside stays."""
-        found = await self._store.admission_records(
-            room.schedule_id, [one.number for one in holders]
-        )
-        now = self._now()
-        return [_stays(room, one, found.get((one.number, one.user_id)), now) for one in holders]
-
-    async def _record(
-        self, room: WaitingRoomState, holders: Sequence[TicketHolder], said: EnterReplies
-    ) -> dict[int, EnterResult]:
-        """Put those on record who are inside and perhaps not yet; return what becomes of the refused.
-
-        A number is let in once: who was out again before the line was lost is taken out once more.
-        Raises `LineLost` where another line was begun since this one was asked, or the sale has ended.
-        """
-        new = {
-            at: entry.admission
-            for at, entry in enumerate(said.entries)
-            if entry.admission and not self._is_known(room.schedule_id, entry)
-        }
-        if not new:
-            return {}
-        found = await self._store.admit(
-            room.schedule_id, said.epoch, said.called, said.now_ms, list(new.values())
-        )
-        # guard: enter_old_epoch { => found = found or [AdmissionRecord(True, False, 0.0)] * len(new)
-        if found is None:
-            raise QueueStateLost("another epoch has begun, or the sale has ended")
-        # guard: }
-        refused: dict[int, EnterResult] = {}
-        for (at, one), recorded in zip(new.items(), found, strict=True):
-            # guard: enter_number_of_somebody_else_lets_nobody_in => if not recorded.is_out:
-            # guard: enter_who_is_out_by_record_is_out => if recorded.is_theirs:
-            if recorded.is_theirs and not recorded.is_out:
-                self._remember(room.schedule_id, one)
-            else:
-                refused[at] = SPENT
-        let_in = [at for at in new if at not in refused and said.entries[at].word == "A"]
-        metrics.WAITING_ROOM_ADMISSIONS.inc(len(let_in))
+        batch = await self._queue_state.enter(room, int(self._now() * 1000), holders)
+        self._rooms.update_called(room.schedule_id, batch.called)
+        refused = await self._record(room, batch)
         # guard: enter_who_is_refused_is_taken_out {
         if refused:
-            await self._take_out(room, said.now_ms, [holders[at] for at in refused])
+            await self._remove(room, batch.now_ms, [holders[at] for at in refused])
         # guard: }
+        return [
+            SPENT if at in refused else _result(reply) for at, reply in enumerate(batch.replies)
+        ]
+
+    async def _record(self, room: WaitingRoomState, batch: EnterReplies) -> set[int]:
+        """Record the admissions of a batch; return the indexes of the refused ones.
+
+        A number is admitted once: one that had left before the queue was lost is refused.
+        Raises `QueueStateLost` when a later epoch has begun or the sale has ended.
+        """
+        new = self._unrecorded(room.schedule_id, batch)
+        if not new:
+            return set()
+        records = await self._store.admit(
+            room.schedule_id, batch.epoch, batch.called, batch.now_ms, list(new.values())
+        )
+        # guard: enter_old_epoch { => records = records or [AdmissionRecord(True, False, 0)] * len(new)
+        if records is None:
+            raise QueueStateLost("another epoch has begun, or the sale has ended")
+        # guard: }
+        refused = {
+            at
+            for at, record in zip(new, records, strict=True)
+            # guard: enter_number_of_somebody_else_lets_nobody_in => if record.is_out
+            # guard: enter_who_is_out_by_record_is_out => if not record.is_theirs
+            if record.is_out or not record.is_theirs
+        }
+        admitted = {at: one for at, one in new.items() if at not in refused}
+        for admission in admitted.values():
+            self._remember(room.schedule_id, admission)
+        metrics.WAITING_ROOM_ADMISSIONS.inc(sum(batch.replies[at].code == "A" for at in admitted))
         return refused
 
-    def _is_known(self, schedule_id: UUID, entry: EnterReply) -> bool:
-        """Say whether this is a sign of life of somebody who is on record; who comes in never is."""
-        # guard: enter_who_comes_in_is_put_on_record: word == "A" or entry. =>
-        if entry.word == "A" or entry.admission is None:
-            return False
-        return (schedule_id, entry.admission.user_id, entry.admission.number) in self._recorded
+    def _unrecorded(self, schedule_id: UUID, batch: EnterReplies) -> dict[int, Admission]:
+        """Return the admissions that this process has not recorded, by index."""
+        return {
+            at: reply.admission
+            for at, reply in enumerate(batch.replies)
+            if reply.admission and not self._is_recorded(schedule_id, reply)
+        }
 
-    def _remember(self, schedule_id: UUID, one: Admission) -> None:
-        self._recorded[schedule_id, one.user_id, one.number] = None
+    def _is_recorded(self, schedule_id: UUID, reply: EnterReply) -> bool:
+        """Whether this is a heartbeat of a recorded admission; a new admission never is."""
+        # guard: enter_who_comes_in_is_put_on_record: code == "A" or reply. =>
+        if reply.code == "A" or reply.admission is None:
+            return False
+        return (schedule_id, reply.admission.user_id, reply.admission.number) in self._recorded
+
+    def _remember(self, schedule_id: UUID, admission: Admission) -> None:
+        self._recorded[schedule_id, admission.user_id, admission.number] = None
         if len(self._recorded) > _RECORDED_MAX:
             self._recorded.popitem(last=False)
 
-    async def _take_out(
+    async def _remove(
         self, room: WaitingRoomState, now_ms: int, holders: Sequence[TicketHolder]
     ) -> None:
         try:
@@ -235,31 +235,44 @@ class EnterHandler:
         except (ValkeyAway, QueueStateLost) as error:
             log.warning("waiting_room_spent_number_not_removed", error=str(error))
 
+    async def _results_by_record(
+        self, room: WaitingRoomState, holders: Sequence[TicketHolder]
+    ) -> list[EnterResult]:
+        """Decide by PostgreSQL without Valkey: recorded users stay inside, nobody is admitted."""
+        records = await self._store.admission_records(
+            room.schedule_id, [one.number for one in holders]
+        )
+        now = self._now()
+        return [
+            _result_by_record(room, one, records.get((one.number, one.user_id)), now)
+            for one in holders
+        ]
+
 
 def _holder(room: WaitingRoomState, command: EnterCommand) -> TicketHolder:
     place = room.place_of(command.number)
     return TicketHolder(command.user_id, command.number, place, command.epoch)
 
 
-def _entered(entry: EnterReply) -> EnterResult:
-    if entry.admission is not None:
-        inside = entry.admission
-        return EnterResult("inside", inside.number, entry.due_ms / 1000, inside.ends_ms / 1000)
-    if entry.word == "P":
-        return EnterResult("other", entry.number)
-    return _WORDS[entry.word]
+def _result(reply: EnterReply) -> EnterResult:
+    if reply.admission is not None:
+        inside = reply.admission
+        return EnterResult("inside", inside.number, reply.due_ms / 1000, inside.ends_ms / 1000)
+    if reply.code == "P":
+        return EnterResult("other", reply.number)
+    return _RESULTS[reply.code]
 
 
-def _stays(
-    room: WaitingRoomState, holder: TicketHolder, found: AdmissionRecord | None, now: float
+def _result_by_record(
+    room: WaitingRoomState, holder: TicketHolder, record: AdmissionRecord | None, now: float
 ) -> EnterResult:
-    if found is None:
+    if record is None:
         # guard: enter_needs_valkey => return EnterResult("inside", holder.number, now + 1, now + 1)
         return WAITS
-    # guard: enter_by_record_who_is_out_is_out: is_out or found. =>
-    # guard: enter_by_record_who_is_out_of_time_is_out => if found.is_out:
-    if found.is_out or found.leaves_at <= now:
+    # guard: enter_by_record_who_is_out_is_out: is_out or record. =>
+    # guard: enter_by_record_who_is_out_of_time_is_out => if record.is_out:
+    if record.is_out or record.leaves_at <= now:
         return SPENT
     # guard: enter_no_pass_past_end_of_time => pass_ends_at = now + room.grace_s
-    pass_ends_at = min(now + room.grace_s, found.leaves_at)
-    return EnterResult("inside", holder.number, pass_ends_at, found.leaves_at)
+    pass_ends_at = min(now + room.grace_s, record.leaves_at)
+    return EnterResult("inside", holder.number, pass_ends_at, record.leaves_at)

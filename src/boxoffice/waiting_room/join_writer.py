@@ -1,6 +1,6 @@
-"""Who got which number, on record a moment later: many to a row, so that a join costs next to nothing.
+"""Records issued numbers in PostgreSQL a tenth of a second later, thousands to a row.
 
-What was not written when Valkey is lost is known to its owners alone, who have their tickets.
+Numbers not yet recorded when Valkey is lost are known only from the tickets of their owners.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from boxoffice.waiting_room.engine.queue_state import IssuedNumbers
 from boxoffice.waiting_room.store import QueueStore
 
 _EVERY_S = 0.1
-# A batch more than that at the most.
+# Exceeded by one batch at most.
 _ROW_MAX = 4_000
-# What waits while PostgreSQL is away; past it the oldest are given up.
+# Numbers kept while PostgreSQL is unavailable; beyond it all are dropped.
 _WAITING_MAX = 200_000
 
 
 class JoinWriter:
-    """Keeps numbers that were given out for a tenth of a second; `run` writes until cancelled."""
+    """Buffers issued numbers; `run` writes them until cancelled."""
 
     def __init__(self, store: QueueStore) -> None:
         self._store = store
@@ -26,9 +26,9 @@ class JoinWriter:
         self._count = 0
         self._writing = asyncio.Lock()
 
-    def note(self, schedule_id: UUID, given: IssuedNumbers) -> None:
-        """Take what a batch was given."""
-        # guard: journal_what_waits_is_bounded => if False:
+    def add(self, schedule_id: UUID, given: IssuedNumbers) -> None:
+        """Buffer the numbers of a batch."""
+        # guard: join_writer_is_bounded => if False:
         if self._count > _WAITING_MAX:
             log.error("waiting_room_joins_dropped", count=self._count)
             self._waiting, self._count = {}, 0
@@ -36,18 +36,18 @@ class JoinWriter:
         self._count += len(given.numbers)
 
     async def run(self) -> None:
-        """Write again and again; what fails is written later."""
+        """Write every tenth of a second; a failed write is repeated."""
         while True:
             await asyncio.sleep(_EVERY_S)
             try:
                 await self.flush()
-            except Exception as error:  # the journal outlives whatever one writing meets
+            except Exception as error:  # the writer survives any failed write
                 log.warning("waiting_room_joins_not_written", error=repr(error))
 
     async def flush(self) -> None:
-        """Write what waits; raise what the database raises, and keep it then.
+        """Write the buffer; on a database error keep it and raise.
 
-        It returns after every writing that was begun before: who stops after it loses nothing.
+        Waits for a write in progress, so that nothing is lost at shutdown.
         """
         async with self._writing:
             await self._write()
@@ -57,19 +57,19 @@ class JoinWriter:
         try:
             for schedule_id, batches in waiting.items():
                 while batches:
-                    row = _first(batches)
-                    await self._store.record_joins(schedule_id, _joined(row))
+                    row = _next_row(batches)
+                    await self._store.record_joins(schedule_id, _merged(row))
                     del batches[: len(row)]
         finally:
             for schedule_id, batches in waiting.items():
-                # guard: journal_what_was_not_written_is_kept { => pass
+                # guard: join_writer_keeps_what_was_not_written { => pass
                 for given in batches:
-                    self.note(schedule_id, given)
+                    self.add(schedule_id, given)
                 # guard: }
 
 
-def _first(batches: list[IssuedNumbers]) -> list[IssuedNumbers]:
-    """Return the first batches, as many as make a row."""
+def _next_row(batches: list[IssuedNumbers]) -> list[IssuedNumbers]:
+    """Return the first batches that fill a row."""
     count = 0
     for at, given in enumerate(batches, start=1):
         count += len(given.numbers)
@@ -78,6 +78,6 @@ def _first(batches: list[IssuedNumbers]) -> list[IssuedNumbers]:
     return list(batches)
 
 
-def _joined(batches: list[IssuedNumbers]) -> IssuedNumbers:
+def _merged(batches: list[IssuedNumbers]) -> IssuedNumbers:
     numbers = [number for given in batches for number in given.numbers]
     return IssuedNumbers(numbers, b"".join([given.accounts for given in batches]))

@@ -1,4 +1,4 @@
-"""How often one account, and one address, may ask a worker about waiting rooms."""
+"""Rate limits of waiting-room requests, per account and per address, in one worker."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from boxoffice.settings import WaitingRoomSettings
 
 
 class RequestRateLimits:
-    """Counts by whole seconds, in this process: two numbers per asker, forgotten every second."""
+    """Counts requests of the current second in this process."""
 
     def __init__(
         self, settings: WaitingRoomSettings, clock: Callable[[], float] = time.monotonic
@@ -23,7 +23,7 @@ class RequestRateLimits:
         self._addresses: dict[str, int] = {}
 
     def count(self, user_id: UUID, address: str) -> None:
-        """Count a question; raise `TooMany` past a limit."""
+        """Count a request; raise `TooMany` above a limit."""
         second = int(self._clock())
         if second != self._second:
             self._second = second

@@ -1,8 +1,7 @@
-"""Who follows a waiting room by an event stream instead of asking again and again.
+"""Event streams of queue positions, instead of polling.
 
-Everybody hears the same one message when the line moves, encoded once: how far it is. From it, and from
-the place that the first message tells, a reader makes the position. Whose turn it is hears that alone,
-and then asks once, which is what lets them in.
+All streams of a room share one `progress` message, encoded once; a client subtracts `called` from the
+place in its first message. A called user gets a `turn` message and then polls once to be admitted.
 """
 
 import asyncio
@@ -22,15 +21,15 @@ from boxoffice.waiting_room.registry import WaitingRoomRegistry
 from boxoffice.waiting_room.rules import Notice, PositionState, QueueCounters, WaitingRoomState
 
 _TOPIC = "queue"
-# Telling so many their places takes a millisecond or two; others wait for that in each turn of theirs.
+# Sending so many places blocks the event loop for a millisecond or two.
 _PLACED_AT_ONCE = 32
 _encode = msgspec.json.Encoder().encode
 
 
 class StreamedPositionOut(msgspec.Struct, kw_only=True):
-    """Where one stands when the stream begins, and again after the draw; `place` is null before it.
+    """The position at the start of the stream and after the draw; `place` is null before the draw.
 
-    `opens_at`, before the doors open, is when they do.
+    `opens_at` is set before the opening.
     """
 
     state: PositionState
@@ -44,7 +43,7 @@ class StreamedPositionOut(msgspec.Struct, kw_only=True):
 
 
 class QueueProgressOut(msgspec.Struct, kw_only=True):
-    """How far the line is: one's position is one's place less `called`, 1 at the least."""
+    """The progress of the queue: a position is the place minus `called`, at least 1."""
 
     called: int
     rate_per_s: float | None
@@ -52,12 +51,12 @@ class QueueProgressOut(msgspec.Struct, kw_only=True):
 
 
 class TurnOut(msgspec.Struct, kw_only=True):
-    """It is one's turn: ask for one's place now, within `come_within_s`."""
+    """The user was called: get the queue position within `come_within_s` to be admitted."""
 
     come_within_s: int
 
 
-EVENTS = {"standing": StreamedPositionOut, "line": QueueProgressOut, "turn": TurnOut}
+EVENTS = {"position": StreamedPositionOut, "progress": QueueProgressOut, "turn": TurnOut}
 
 
 @dataclass(eq=False)
@@ -70,16 +69,16 @@ class _PositionReader:
 @dataclass(eq=False)
 class _RoomStream:
     channel: Channel
-    told: tuple[object, ...] = ()
+    sent: tuple[object, ...] = ()
     called: int = 0
     drawn: int = 0
     by_place: dict[int, dict[_PositionReader, None]] = field(default_factory=dict)
-    # Who is still to hear what a draw gave them; until then they have no place.
+    # Readers that have not been sent their drawn place; they are not in `by_place`.
     to_place: dict[_PositionReader, None] = field(default_factory=dict)
     is_placing: bool = False
 
     def unplace(self) -> None:
-        """Take everybody's place away."""
+        """Forget every place."""
         self.to_place |= {reader: None for one in self.by_place.values() for reader in one}
         self.by_place = {}
 
@@ -95,7 +94,7 @@ class _RoomStream:
 
 
 class PositionStreams:
-    """The followers of all rooms of this process; `now` is seconds since the epoch."""
+    """All position streams of this process; `now` is seconds since the epoch."""
 
     def __init__(
         self, streams: Streams, rooms: WaitingRoomRegistry, now: Callable[[], float]
@@ -104,10 +103,10 @@ class PositionStreams:
         self._rooms = rooms
         self._now = now
         self._topics: dict[UUID, _RoomStream] = {}
-        rooms.on_change = self.tell
+        rooms.on_change = self.publish
 
-    def follow(self, room: WaitingRoomState, ticket: QueueTicket) -> Stream:
-        """Return the stream of a ticket's owner."""
+    def open(self, room: WaitingRoomState, ticket: QueueTicket) -> Stream:
+        """Return the stream of a ticket."""
         schedule_id = room.schedule_id
         topic = self._topics.get(schedule_id)
         if topic is None:
@@ -119,7 +118,7 @@ class PositionStreams:
 
         def opened(subscriber: Subscriber) -> None:
             reader.subscriber = subscriber
-            # There may have been a draw since the ticket was read; `_first` knows of it too.
+            # A draw may have happened since the ticket was read; `_first` uses the same room.
             reader.place = (self._rooms.get(schedule_id) or room).place_of(ticket.number)
             topic.add(reader)
 
@@ -131,10 +130,10 @@ class PositionStreams:
             lambda: topic.remove(reader),
         )
 
-    def tell(self, schedule_id: UUID) -> None:
-        """Tell the followers of a room what has changed since they were told last.
+    def publish(self, schedule_id: UUID) -> None:
+        """Send what has changed since the last message of a room.
 
-        After a draw everybody hears their own place first, some in each turn of the event loop.
+        After a draw every reader gets its place first, some in each iteration of the event loop.
         """
         topic = self._topics.get(schedule_id)
         if topic is None:
@@ -151,23 +150,23 @@ class PositionStreams:
             topic.unplace()
             self._place_soon(schedule_id, topic)
         if not topic.to_place:
-            self._tell_line(topic, room, self._rooms.counters(schedule_id))
+            self._publish_progress(topic, room, self._rooms.counters(schedule_id))
 
-    def _tell_line(
+    def _publish_progress(
         self, topic: _RoomStream, room: WaitingRoomState, counters: QueueCounters
     ) -> None:
         reason = rules.notice(room, counters, self._now())
-        news = (counters.epoch, counters.called, reason)
-        if news != topic.told:
-            topic.told = news
+        message = (counters.epoch, counters.called, reason)
+        if message != topic.sent:
+            topic.sent = message
             rate = counters.rate_per_s
-            line = QueueProgressOut(
+            progress = QueueProgressOut(
                 called=counters.called, rate_per_s=rate and round(rate, 2), notice=reason
             )
-            topic.channel.send(event("line", _encode(line), _id(counters)))
+            topic.channel.send(event("progress", _encode(progress), _id(counters)))
         if counters.called > topic.called and not room.is_lobby:
             before, topic.called = topic.called, counters.called
-            self._turn(topic, _between(topic, before, counters.called), room.grace_s)
+            self._send_turn(topic, _between(topic, before, counters.called), room.grace_s)
 
     def _forget(self, schedule_id: UUID) -> None:
         self._topics.pop(schedule_id, None)
@@ -175,13 +174,13 @@ class PositionStreams:
     def _first(self, schedule_id: UUID, room: WaitingRoomState, ticket: QueueTicket) -> bytes:
         room = self._rooms.get(schedule_id) or room
         counters = self._rooms.counters(schedule_id)
-        told = self._standing(room, counters, ticket)
-        first = event("standing", _encode(told), _id(counters))
-        if told.position == 0:
+        position = self._position(room, counters, ticket)
+        first = event("position", _encode(position), _id(counters))
+        if position.position == 0:
             first += _turn(room.grace_s)
         return first
 
-    def _standing(
+    def _position(
         self, room: WaitingRoomState, counters: QueueCounters, ticket: QueueTicket
     ) -> StreamedPositionOut:
         now = self._now()
@@ -207,7 +206,7 @@ class PositionStreams:
             asyncio.get_running_loop().call_soon(self._place_some, schedule_id, topic)
 
     def _place_some(self, schedule_id: UUID, topic: _RoomStream) -> None:
-        """Tell some the place that the draw gave them; after the last one, how far the line is."""
+        """Send some readers their drawn place; after the last one, the progress."""
         topic.is_placing = False
         room = self._rooms.get(schedule_id)
         if room is not None:
@@ -219,7 +218,7 @@ class PositionStreams:
                 self._place_soon(schedule_id, topic)
                 return
         if self._topics.get(schedule_id) is topic:
-            self.tell(schedule_id)
+            self.publish(schedule_id)
 
     def _place(
         self,
@@ -230,16 +229,16 @@ class PositionStreams:
     ) -> None:
         reader.place = room.place_of(reader.ticket.number)
         topic.add(reader)
-        told = self._standing(room, counters, reader.ticket)
+        position = self._position(room, counters, reader.ticket)
         try:
-            _send(reader, event("standing", _encode(told), _id(counters)))
-        except Exception as error:  # the others hear theirs whatever becomes of this one
+            _send(reader, event("position", _encode(position), _id(counters)))
+        except Exception as error:  # one broken reader must not stop the others
             log.error("event_not_written", exc_info=error)
             if reader.subscriber is not None:
                 reader.subscriber.drop()
 
     @staticmethod
-    def _turn(topic: _RoomStream, places: Iterable[int], come_within_s: int) -> None:
+    def _send_turn(topic: _RoomStream, places: Iterable[int], come_within_s: int) -> None:
         message = _turn(come_within_s)
         for place in list(places):
             for reader in list(topic.by_place.get(place, ())):
@@ -252,7 +251,7 @@ def _send(reader: _PositionReader, message: bytes) -> None:
 
 
 def _between(topic: _RoomStream, after: int, to: int) -> list[int]:
-    """Return the places of followers after one and up to another, whichever way is shorter."""
+    """Return the readers' places in (after, to], by the cheaper of two scans."""
     if to - after < len(topic.by_place):
         return [place for place in range(after + 1, to + 1) if place in topic.by_place]
     return [place for place in topic.by_place if after < place <= to]

@@ -1,7 +1,7 @@
-"""Queue tickets and passes: signed like access tokens, with the same keys, for purposes of their own.
+"""Queue tickets and passes, signed with the keys of access tokens under their own purposes.
 
-A ticket is a number in the line of one schedule for one person. A pass lets that person hold seats
-there; it ends when the room would count its owner as silent, and a sign of life brings the next one.
+A ticket is a user's number in the queue of one schedule. A pass lets the user hold seats there; it
+expires with the grace period, and each heartbeat brings the next one.
 """
 
 import math
@@ -25,7 +25,7 @@ _PASS_FIELDS = struct.Struct(">16s16sQQ")
 
 
 class Sealer(Protocol):
-    """What signs and verifies: `accounts.tokens.TokenAuthority`."""
+    """Signs and verifies; implemented by `accounts.tokens.TokenAuthority`."""
 
     def seal(self, purpose: bytes, payload: bytes, ttl_s: float) -> str: ...
 
@@ -33,7 +33,7 @@ class Sealer(Protocol):
 
 
 class QueueTicket(NamedTuple):
-    """A verified queue ticket; times in seconds since the epoch, `key_until` the end of its key."""
+    """A verified queue ticket; times in seconds since the epoch, `key_until` ends its signing key."""
 
     schedule_id: UUID
     user_id: UUID
@@ -54,7 +54,7 @@ class QueuePass(NamedTuple):
 
 
 class QueueTicketSigner:
-    """Signs and verifies; what was verified of late is remembered, up to `cached_max` of a kind."""
+    """Signs and verifies; caches up to `cached_max` verified tickets, and passes."""
 
     def __init__(
         self, sealer: Sealer, now: Callable[[], float], *, ticket_ttl_s: int, cached_max: int
@@ -66,20 +66,20 @@ class QueueTicketSigner:
         self._tickets: OrderedDict[str, QueueTicket] = OrderedDict()
         self._passes: OrderedDict[str, QueuePass] = OrderedDict()
 
-    def ticket(self, schedule_id: UUID, user_id: UUID, epoch: int, number: int) -> str:
+    def issue_ticket(self, schedule_id: UUID, user_id: UUID, epoch: int, number: int) -> str:
         """Return a ticket that is good from now on."""
         issued_ms = int(self._now() * 1000)
         payload = _TICKET_FIELDS.pack(schedule_id.bytes, user_id.bytes, epoch, number, issued_ms)
         return self._sealer.seal(_TICKET, payload, self.ticket_ttl_s)
 
-    def pass_until(self, schedule_id: UUID, user_id: UUID, number: int, ends_at: float) -> str:
+    def issue_pass(self, schedule_id: UUID, user_id: UUID, number: int, ends_at: float) -> str:
         """Return a pass that is good until `ends_at`."""
         ends_ms = int(ends_at * 1000)
         payload = _PASS_FIELDS.pack(schedule_id.bytes, user_id.bytes, number, ends_ms)
         return self._sealer.seal(_PASS, payload, self.ticket_ttl_s)
 
     def read_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:
-        """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not looked at."""
+        """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not checked."""
         ticket = self._tickets.get(text or "")
         if ticket is None:
             ticket = self._verify_ticket(text, schedule_id)
@@ -91,33 +91,35 @@ class QueueTicketSigner:
             raise QueueTicketInvalid
         return ticket
 
-    def is_over(self, ticket: QueueTicket) -> bool:
-        """Say whether a ticket is out of date."""
+    def is_ticket_expired(self, ticket: QueueTicket) -> bool:
+        """Whether a ticket has expired."""
         # guard: ticket_it_grows_old => return False
         return self._now() - ticket.issued_at > self.ticket_ttl_s
 
-    def wants_renewal(self, ticket: QueueTicket, epoch: int) -> bool:
-        """Say whether its owner should get another one for the same place: half of its time is over,
-        its key is being retired, or the line was lost since.
+    def needs_renewal(self, ticket: QueueTicket, epoch: int) -> bool:
+        """Whether to reissue a ticket: half of its life is over, its key is being retired, or the epoch
+        has changed.
         """
         is_old = self._now() - ticket.issued_at > self.ticket_ttl_s / 2
         return is_old or ticket.key_until != math.inf or ticket.epoch < epoch
 
     def read_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> QueuePass:
-        """Return a pass of this person here that is not over; raise `QueuePassRequired`."""
+        """Return the user's unexpired pass; raise `QueuePassRequired`."""
         found = self.own_pass(text, schedule_id, user_id)
-        if self.has_ended(found):
-            raise QueuePassRequired("This pass is over: ask for your place to get the next one.")
+        if self.is_pass_expired(found):
+            raise QueuePassRequired(
+                "This pass has expired: poll the queue position to get the next one."
+            )
         return found
 
-    def has_ended(self, found: QueuePass) -> bool:
-        """Say whether a pass is over."""
+    def is_pass_expired(self, found: QueuePass) -> bool:
+        """Whether a pass has expired."""
         # guard: pass_it_ends => return self._now() >= found.key_until
         # guard: pass_it_ends_with_its_key => return self._now() >= found.ends_at
         return self._now() >= min(found.ends_at, found.key_until)
 
     def own_pass(self, text: str | None, schedule_id: UUID, user_id: UUID) -> QueuePass:
-        """Return a pass of this person here, over or not; raise `QueuePassRequired`."""
+        """Return the user's pass, expired or not; raise `QueuePassRequired`."""
         if not text:
             raise QueuePassRequired
         found = self._passes.get(text)
@@ -126,7 +128,7 @@ class QueueTicketSigner:
             _remember(self._passes, text, found, self._cached_max)
         # guard: pass_for_one_person_in_one_schedule => if False:
         if (found.schedule_id, found.user_id) != (schedule_id, user_id):
-            raise QueuePassRequired("This pass is somebody else's, or for another schedule.")
+            raise QueuePassRequired("This pass belongs to another account or schedule.")
         return found
 
     def _verify_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:

@@ -29,13 +29,13 @@ from boxoffice.waiting_room.rules import Mode, Notice, PositionState, WaitingRoo
 from boxoffice.waiting_room.service import QueuePosition, WaitingRoom, WaitingRoomView
 
 _SCHEDULE = {"schedule_id": SCHEDULE_ID}
-_TICKET = {"Queue-Ticket!": "The `queue_ticket` that joining, or a later answer, brought."}
+_TICKET = {"Queue-Ticket!": "The `queue_ticket` of the join, or of a later response."}
 
 
 class JoinedOut(msgspec.Struct, kw_only=True):
-    """A place in the line. In a lobby nobody has a position before the draw.
+    """A place in the queue; `position` is null before the draw of a lobby.
 
-    `opens_at`, before the doors open, is when they do.
+    `opens_at` is set before the opening.
     """
 
     queue_ticket: str
@@ -50,9 +50,9 @@ class JoinedOut(msgspec.Struct, kw_only=True):
 
 
 class QueuePositionOut(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Where one stands. A `queue_ticket` in it takes the place of the old one.
+    """The queue position. A `queue_ticket` replaces the previous one.
 
-    `opens_at`, before the doors open, is when they do; inside, `leaves_at` is how long one may stay.
+    `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
     """
 
     state: PositionState
@@ -70,7 +70,7 @@ class QueuePositionOut(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class DrawOut(msgspec.Struct, kw_only=True):
-    """The draw of a lobby: what was promised, and after it what to check the promise with."""
+    """The draw of a lobby: the hash of the seed, and after the draw the seed to verify it."""
 
     algorithm: str
     seed_hash: str
@@ -79,7 +79,7 @@ class DrawOut(msgspec.Struct, kw_only=True):
 
 
 class WaitingRoomBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is to be different; what is not given stays."""
+    """The settings to change; the others stay."""
 
     mode: Mode | None = None
     rate_per_s: Annotated[float, Meta(ge=0.01, le=100_000)] | None = None
@@ -92,7 +92,7 @@ class WaitingRoomBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class WaitingRoomOut(msgspec.Struct, kw_only=True):
-    """A room: what is set, and how many wait and are inside; the rate measured, if there is one."""
+    """A waiting room: its settings, counters and measured rate."""
 
     schedule_id: UUID
     mode: Mode
@@ -126,14 +126,14 @@ class _QueueRoutes:
         problems=(QueueClosed, TooMany),
     )
     async def on_post(self, call: Call[Any, Any]) -> Reply:
-        """The same person gets the same place."""
-        standing = await self._service.join(
+        """Idempotent: an account keeps its place."""
+        position = await self._service.join(
             call.ids["schedule_id"], call.caller.user_id, call.req.remote_addr
         )
-        return Reply(_joined(standing))
+        return Reply(_joined(position))
 
     @operation(
-        "Ask for one's place",
+        "Get the queue position",
         fast_path=True,
         returns=QueuePositionOut,
         path=_SCHEDULE,
@@ -141,14 +141,14 @@ class _QueueRoutes:
         problems=(QueueTicketInvalid, QueueTicketExpired, TooMany),
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """By the header Queue-Ticket; inside it is also the sign of life that keeps the place."""
-        standing = await self._service.standing(
+        """Reads the header Queue-Ticket. Admits a called user; inside it is the heartbeat."""
+        position = await self._service.position(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
             _caller_id(self.dependencies, call.req),
             call.req.remote_addr,
         )
-        return Reply(_standing(standing))
+        return Reply(_position(position))
 
     @operation(
         "Leave the waiting room",
@@ -158,7 +158,7 @@ class _QueueRoutes:
         problems=(QueueTicketInvalid, QueueTicketExpired, TooMany),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
-        """By the header Queue-Ticket; the place is free for the next one."""
+        """Reads the header Queue-Ticket; frees the place."""
         await self._service.leave(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
@@ -180,7 +180,7 @@ class _QueueEventRoutes:
         self.dependencies = dependencies
 
     @operation(
-        "Follow one's place",
+        "Stream the queue position",
         fast_path=True,
         path=_SCHEDULE,
         headers=_TICKET,
@@ -188,14 +188,14 @@ class _QueueEventRoutes:
         problems=(QueueTicketInvalid, QueueTicketExpired, QueueClosed, TooMany),
     )
     async def on_get(self, call: Call[Any, Any]) -> Stream:
-        """Instead of asking again and again; `turn` says when to ask, and only asking lets one in."""
-        room, ticket = await self._service.follow(
+        """Replaces polling. After `turn` the client polls once; only a poll admits."""
+        room, ticket = await self._service.authorize_stream(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
             _caller_id(self.dependencies, call.req),
             call.req.remote_addr,
         )
-        return self._position_streams.follow(room, ticket)
+        return self._position_streams.open(room, ticket)
 
 
 class _QueueDrawRoutes:
@@ -203,9 +203,9 @@ class _QueueDrawRoutes:
         self._service = service
         self.dependencies = dependencies
 
-    @operation("Look at the draw of a lobby", returns=DrawOut, path=_SCHEDULE)
+    @operation("Get the draw of a lobby", returns=DrawOut, path=_SCHEDULE)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Before it the hash of the seed, after it the seed."""
+        """The hash of the seed; after the draw also the seed."""
         room = await self._service.room(call.ids["schedule_id"])
         is_drawn = room.lobby_size is not None
         return Reply(
@@ -223,10 +223,10 @@ class _AdminQueueRoutes:
         self._service = service
         self.dependencies = dependencies
 
-    @operation("Look at a waiting room", role=SELLERS, returns=WaitingRoomOut, path=_SCHEDULE)
+    @operation("Get a waiting room", role=SELLERS, returns=WaitingRoomOut, path=_SCHEDULE)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """What is set and how it goes."""
-        view = await self._service.look(readable_by(call.caller), call.ids["schedule_id"])
+        """Its settings and counters."""
+        view = await self._service.view(readable_by(call.caller), call.ids["schedule_id"])
         return Reply(_room(view))
 
     @operation(
@@ -238,7 +238,7 @@ class _AdminQueueRoutes:
         problems=(QueueDrawn, QueueRoomLimit, Invalid, OutcomeUnknown),
     )
     async def on_post(self, call: Call[WaitingRoomBody, Any]) -> Reply:
-        """It exists from the first change on, switched off; every pod follows within a second."""
+        """Creates it with the first change. Every pod follows within a second."""
         fields = msgspec.structs.asdict(call.body)
         opens_at = fields.pop("opens_at")
         change = WaitingRoomChange(opens_at=opens_at and opens_at.timestamp(), **fields)
@@ -251,7 +251,7 @@ class _AdminQueueRoutes:
 def routes(
     service: WaitingRoom, position_streams: PositionStreams, dependencies: RouteDependencies
 ) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
+    """Return the resources of this module by URI template."""
     return [
         ("/v1/schedules/{schedule_id}/queue", _QueueRoutes(service, dependencies)),
         (
@@ -264,7 +264,7 @@ def routes(
 
 
 def _caller_id(dependencies: RouteDependencies, req: Request) -> UUID | None:
-    """Return who asks, where a good access token says so: a ticket outlives many of them."""
+    """Return the caller of a valid access token, else None: a ticket outlives many tokens."""
     header = req.get_header("Authorization")
     if not header:
         return None
@@ -276,47 +276,47 @@ def _caller_id(dependencies: RouteDependencies, req: Request) -> UUID | None:
     return user_id
 
 
-def _seed_hash(standing: QueuePosition) -> str | None:
-    room = standing.room
+def _seed_hash(position: QueuePosition) -> str | None:
+    room = position.room
     return room.seed_hash if room is not None and room.mode is Mode.LOBBY else None
 
 
-def _joined(standing: QueuePosition) -> JoinedOut:
+def _joined(position: QueuePosition) -> JoinedOut:
     return JoinedOut(
-        queue_ticket=standing.queue_ticket or "",
-        state=standing.state,
-        number=standing.number,
-        position=standing.position,
-        eta_s=standing.eta_s,
-        poll_after_s=standing.poll_after_s,
-        notice=standing.notice,
-        draw_seed_hash=_seed_hash(standing),
-        opens_at=_opens_at(standing),
+        queue_ticket=position.queue_ticket or "",
+        state=position.state,
+        number=position.number,
+        position=position.position,
+        eta_s=position.eta_s,
+        poll_after_s=position.poll_after_s,
+        notice=position.notice,
+        draw_seed_hash=_seed_hash(position),
+        opens_at=_opens_at(position),
     )
 
 
-def _opens_at(standing: QueuePosition) -> datetime | None:
-    if standing.room is None or standing.notice is not Notice.NOT_OPEN:
+def _opens_at(position: QueuePosition) -> datetime | None:
+    if position.room is None or position.notice is not Notice.NOT_OPEN:
         return None
-    return _moment(standing.room.opens_at)
+    return _moment(position.room.opens_at)
 
 
-def _standing(standing: QueuePosition) -> QueuePositionOut:
+def _position(position: QueuePosition) -> QueuePositionOut:
     out = QueuePositionOut(
-        state=standing.state,
-        number=standing.number,
-        position=standing.position,
-        eta_s=standing.eta_s,
-        poll_after_s=standing.poll_after_s,
-        notice=standing.notice,
-        queue_ticket=standing.queue_ticket,
-        draw_seed_hash=_seed_hash(standing),
-        opens_at=_opens_at(standing),
+        state=position.state,
+        number=position.number,
+        position=position.position,
+        eta_s=position.eta_s,
+        poll_after_s=position.poll_after_s,
+        notice=position.notice,
+        queue_ticket=position.queue_ticket,
+        draw_seed_hash=_seed_hash(position),
+        opens_at=_opens_at(position),
     )
-    if standing.queue_pass is not None:
-        out.queue_pass = standing.queue_pass
-        out.expires_at = _moment(standing.pass_ends_at)
-        out.leaves_at = _moment(standing.leaves_at)
+    if position.queue_pass is not None:
+        out.queue_pass = position.queue_pass
+        out.expires_at = _moment(position.pass_ends_at)
+        out.leaves_at = _moment(position.leaves_at)
     return out
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a waiting room from values alone: places, estimates, and what may be set."""
+"""Pure rules of a waiting room: positions, estimates, and the settings an organizer may change."""
 
 from collections.abc import Container, Iterable, Iterator
 from enum import StrEnum
@@ -12,23 +12,23 @@ from boxoffice.errors import Invalid, QueueDrawn
 from boxoffice.waiting_room.engine import shuffle
 
 POLL_AFTER_MAX_S = 30
-# Somebody asks again after this part of what they have to wait, so the estimate has not moved far.
-_ASK_AFTER_PART = 4
+# The next poll comes after this fraction of the estimated wait.
+_POLL_AFTER_FRACTION = 4
 _ETA_MAX_S = 86_400
 # The years 2000 and 2100, in seconds since the epoch.
 _OPENS_FROM_S, _OPENS_TO_S = 946_684_800.0, 4_102_444_800.0
-# What a worker has read of a room is believed for so long. A place is filled that long after it was put
-# on record who left it: by then every worker knows, or reads before it believes a pass. One value for
-# all processes and releases, and above the longest `queue_refresh_ms`.
+# A worker trusts its cache of departures for this long, and the leader fills a place this long after
+# the exit was recorded: by then every worker has read it, or reads it before it accepts a pass. One
+# value for all processes and releases, above the longest `queue_refresh_ms`.
 DEPARTURES_FRESH_FOR_S = 1.0
-# A rate is measured over so long; what is older says nothing about now.
+# Window of the measured rate.
 RATE_WINDOW_S = 30.0
 
 T = TypeVar("T")
 
 
 class Mode(StrEnum):
-    """How people wait: not at all, in the order of arrival, or drawn at the opening."""
+    """No waiting room, first come first served, or a draw at the opening."""
 
     OFF = "off"
     FIFO = "fifo"
@@ -36,7 +36,7 @@ class Mode(StrEnum):
 
 
 class PositionState(StrEnum):
-    """Where somebody stands."""
+    """The state of a user in the waiting room."""
 
     LOBBY = "LOBBY"
     WAITING = "WAITING"
@@ -44,7 +44,7 @@ class PositionState(StrEnum):
 
 
 class Notice(StrEnum):
-    """Why nobody is let in at this moment."""
+    """Why nobody is admitted at the moment."""
 
     NOT_OPEN = "not_open"
     PAUSED = "paused"
@@ -54,18 +54,18 @@ class Notice(StrEnum):
 
 
 class Gap(NamedTuple):
-    """Numbers above `after`, up to `to`, which perhaps nobody has: the line was lost there."""
+    """Numbers above `after`, up to `to`, that a loss of Valkey may have left without an owner."""
 
     after: int
     to: int
 
 
 class WaitingRoomState(msgspec.Struct, frozen=True, kw_only=True):
-    """A waiting room as PostgreSQL has it; times in seconds since the epoch.
+    """A waiting room in PostgreSQL; times in seconds since the epoch.
 
-    No number above `numbers_to` was given out; at least `joined` were. `lobby_size` is None before the
-    draw, and 0 where there is nothing to draw. `sale_ends_at` is when the sale closes by itself or the
-    performance begins, and `is_public` says whether buyers know of the schedule.
+    At least `joined` numbers are issued, none above `numbers_to`. `lobby_size` is None before the draw
+    and 0 without one. `sale_ends_at` is the close of the sale or the start of the performance.
+    `is_public` is false for a draft.
     """
 
     schedule_id: UUID
@@ -89,34 +89,31 @@ class WaitingRoomState(msgspec.Struct, frozen=True, kw_only=True):
     sale_ends_at: float = inf
 
     def has_sale_ended(self, now: float) -> bool:
-        """Say whether nothing is sold there any more at `now`, unless the sale is opened again."""
+        """Whether the sale has ended at `now`; an organizer may open it again."""
         return self.is_sale_closed or now >= self.sale_ends_at
 
     @property
     def is_lobby(self) -> bool:
-        """Whether everybody is still equal, because the draw has not been."""
+        """Whether the draw is still to come."""
         return self.mode is Mode.LOBBY and self.lobby_size is None
 
     @property
     def drawn(self) -> int:
-        """Among how many was drawn, 0 for nobody."""
+        """The number of drawn users, 0 without a draw."""
         return self.lobby_size or 0
 
     @property
     def seed_hash(self) -> str:
-        """What is known of the seed before the draw."""
+        """The hash of the seed, published before the draw."""
         return shuffle.commitment(self.seed)
 
     def place_of(self, number: int) -> int:
-        """Return the place in the order; before the draw it is the number."""
+        """Return a number's place in the order; before the draw it is the number itself."""
         return shuffle.place_of(self.seed, self.drawn, number) if self.drawn else number
 
 
 class QueueCounters(msgspec.Struct, frozen=True):
-    """What Valkey says of a room at a moment.
-
-    `rate_per_s` is how fast the line has moved of late, None where that cannot be said yet.
-    """
+    """Counters of a waiting room in Valkey; `rate_per_s` is measured, None before the first reading."""
 
     epoch: int = 0
     joined: int = 0
@@ -127,7 +124,7 @@ class QueueCounters(msgspec.Struct, frozen=True):
 
 
 class WaitingRoomChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an organizer wants to be different; None leaves it as it is."""
+    """A change by the organizer; None leaves a setting unchanged."""
 
     mode: Mode | None = None
     paused: bool | None = None
@@ -139,11 +136,10 @@ class WaitingRoomChange(msgspec.Struct, frozen=True, kw_only=True):
     opens_at: float | None = None
 
 
-def changed(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRoomState:
-    """Return the room as it is to be.
+def apply_change(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRoomState:
+    """Return the changed room.
 
-    Raises `QueueDrawn` for a lobby whose order is drawn or begun already, and `Invalid` for times that
-    do not fit together.
+    Raises `QueueDrawn` for a lobby after the first call, and `Invalid` for inconsistent times.
     """
     made = msgspec.structs.replace(
         room,
@@ -179,9 +175,9 @@ def _or(wanted: T | None, present: T) -> T:
 
 
 def position(room: WaitingRoomState, counters: QueueCounters, place: int) -> int:
-    """Return how many are called up to this place from now, itself included; 0 for who was called.
+    """Return how many will be called up to this place, itself included; 0 for a called place.
 
-    Numbers that nobody may have count for nobody.
+    Possibly vacant places are not counted.
     """
     called = max(counters.called, 0)
     if place <= called:
@@ -190,7 +186,7 @@ def position(room: WaitingRoomState, counters: QueueCounters, place: int) -> int
         return place - called
     ahead = place - called - _vacant_count(room.gaps, max(called, room.drawn), place)
     if called < room.drawn:
-        # The draw has strewn the numbers of the lobby that nobody has all over it.
+        # The draw spreads the vacant numbers of the lobby evenly over the places.
         share = (min(place, room.drawn) - called) / room.drawn
         ahead -= round(_vacant_count(room.gaps, 0, room.drawn + 1) * share)
     return max(1, ahead)
@@ -201,10 +197,7 @@ def _vacant_count(gaps: Iterable[Gap], after: int, before: int) -> int:
 
 
 def vacant_places(room: WaitingRoomState, known: Container[int]) -> Iterator[int]:
-    """Yield the places that perhaps nobody has and that are still to be called.
-
-    `known` are numbers of the gaps that somebody has all the same.
-    """
+    """Yield the uncalled places of the gaps, without the numbers in `known`, which have an owner."""
     for gap in room.gaps:
         for number in range(gap.after + 1, gap.to + 1):
             place = room.place_of(number)
@@ -214,7 +207,7 @@ def vacant_places(room: WaitingRoomState, known: Container[int]) -> Iterator[int
 
 
 def ranges(places: Iterable[int], at_most: int) -> list[str]:
-    """Return places that follow each other as "first-last", each of `at_most` places."""
+    """Return consecutive places as "first-last" ranges of `at_most` places each."""
     found: list[list[int]] = []
     for place in places:
         if found and found[-1][1] + 1 == place and place - found[-1][0] < at_most:
@@ -225,7 +218,7 @@ def ranges(places: Iterable[int], at_most: int) -> list[str]:
 
 
 def notice(room: WaitingRoomState, counters: QueueCounters, now: float) -> Notice | None:
-    """Return why nobody is let in now, the most final reason first."""
+    """Return why nobody is admitted now, the most final reason first."""
     # guard: room_nobody_once_sale_has_ended => if False:
     if room.has_sale_ended(now):
         return Notice.SALE_ENDED
@@ -251,10 +244,10 @@ def eta_s(
     reason: Notice | None,
     now: float,
 ) -> int | None:
-    """Return in how many seconds it is one's turn; None where nobody can say.
+    """Return the estimated wait in seconds, None when unknown.
 
-    For whom there is room inside the line moves at its own rate. Everybody else waits for others to
-    leave, which goes at the rate measured; where nobody came of late, that rate says nothing.
+    While the cap has room the queue moves at the set rate; otherwise at the measured rate, at which
+    users leave.
     """
     if reason not in (None, Notice.NOT_OPEN):
         return None
@@ -269,21 +262,21 @@ def eta_s(
 
 
 def poll_after_s(eta: int | None, grace_s: int) -> int:
-    """Return in how many seconds to ask again: later the longer one has to wait, and always in time
-    to hear of a call before it lapses.
+    """Return the seconds to the next poll: longer for a longer wait, and always within the grace of a
+    call.
     """
     most = max(1, min(POLL_AFTER_MAX_S, grace_s // 3))
-    return most if eta is None else max(1, min(most, eta // _ASK_AFTER_PART))
+    return most if eta is None else max(1, min(most, eta // _POLL_AFTER_FRACTION))
 
 
 class RateMeter:
-    """How fast the line moves: fed with (time, called), it tells numbers per second over a window."""
+    """Measures called numbers per second over a window of readings (time, called)."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[float, int]] = []
 
-    def note(self, at: float, called: int) -> None:
-        """Take a reading; at most one per second is kept."""
+    def add(self, at: float, called: int) -> None:
+        """Add a reading; at most one per second is kept."""
         if self._seen and at - self._seen[-1][0] < 1.0:
             return
         self._seen.append((at, called))
@@ -291,7 +284,7 @@ class RateMeter:
             del self._seen[0]
 
     def per_s(self, at: float, called: int) -> float | None:
-        """Return the rate, None before there is a second to measure."""
+        """Return the rate, None within the first second."""
         if not self._seen or at - self._seen[0][0] < 1.0:
             return None
         began_at, before = self._seen[0]
@@ -299,20 +292,20 @@ class RateMeter:
 
 
 class TokenBucket:
-    """A bucket that fills with `rate_per_s` and holds one second's worth, at least one."""
+    """Fills at `rate_per_s`; holds the tokens of one second, at least one."""
 
     def __init__(self) -> None:
         self._left = 1.0
         self._at: float | None = None
 
-    def may(self, at: float, rate_per_s: float) -> int:
-        """Return how many may be called at `at`, in seconds."""
+    def available(self, at: float, rate_per_s: float) -> int:
+        """Return how many numbers may be called at `at`, in seconds."""
         if self._at is not None:
             self._left += max(0.0, at - self._at) * rate_per_s
         self._left = min(self._left, max(1.0, rate_per_s))
         self._at = at
         return int(self._left)
 
-    def used(self, count: int) -> None:
-        """Take so many out."""
+    def take(self, count: int) -> None:
+        """Remove `count` tokens."""
         self._left -= count

@@ -1,4 +1,4 @@
-"""The use cases of the waiting room: join, ask for one's place, leave, and what an organizer sets."""
+"""The use cases of the waiting room: join, poll the position, leave, and the organizer's settings."""
 
 import asyncio
 import contextlib
@@ -46,16 +46,16 @@ from boxoffice.waiting_room.rules import (
 )
 from boxoffice.waiting_room.store import QueueStore, RoomDefaults
 
-_JOINED = BufferedCounter(metrics.WAITING_ROOM_JOINS)
-# Who is next, or waits for Valkey, asks again soon.
+_JOINS = BufferedCounter(metrics.WAITING_ROOM_JOINS)
+# The next poll of a called user who is not admitted yet.
 _SOON_S = 2
 
 
 class QueuePosition(NamedTuple):
-    """Where somebody stands; times in seconds since the epoch.
+    """A user's position; times in seconds since the epoch.
 
-    `position` counts from 1, is 0 for who was called, and None in a lobby, where all are equal.
-    `queue_ticket` is one to be used from now on, None where the old one is good.
+    `position` counts from 1, is 0 once called, and None before the draw of a lobby. A `queue_ticket`
+    replaces the previous one.
     """
 
     state: PositionState
@@ -72,7 +72,7 @@ class QueuePosition(NamedTuple):
 
 
 class WaitingRoomView(NamedTuple):
-    """A room as its organizer sees it."""
+    """A waiting room for its organizer."""
 
     room: WaitingRoomState
     counters: QueueCounters
@@ -80,7 +80,7 @@ class WaitingRoomView(NamedTuple):
 
 
 class WaitingRoomDependencies(NamedTuple):
-    """What a waiting room is made of; `now` is the database's time in seconds since the epoch."""
+    """`now` is the database's time in seconds since the epoch."""
 
     store: QueueStore
     queue_state: QueueState
@@ -92,52 +92,52 @@ class WaitingRoomDependencies(NamedTuple):
 
 
 class WaitingRoom:
-    """Waiting rooms as people meet them; `require_schedule` raises `ScheduleNotFound`."""
+    """All waiting rooms; `require_schedule` raises `ScheduleNotFound`."""
 
     def __init__(
         self,
         settings: WaitingRoomSettings,
         parts: WaitingRoomDependencies,
         require_schedule: Callable[[UUID], Awaitable[object]],
-        in_background: Callable[[Coroutine[Any, Any, None]], None],
+        run_in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._settings = settings
         self._store, self._queue_state, self._rooms, self._tickets = parts[:4]
         self._group_commit, self._now = parts.group_commit, parts.now
         self._require_schedule = require_schedule
-        self._in_background = in_background
+        self._run_in_background = run_in_background
         self._limits = RequestRateLimits(settings)
         self._joins = JoinHandler(parts.queue_state, parts.join_writer)
         self._enters = EnterHandler(parts.queue_state, parts.store, parts.rooms, parts.now)
 
     async def join(self, schedule_id: UUID, user_id: UUID, address: str) -> QueuePosition:
-        """Give a person a number, or the one that they have.
+        """Issue a number, or return the one that the user has.
 
-        Raises `ScheduleNotFound`, `QueueClosed` where there is no waiting room or nobody is taken, and
-        `Unavailable` while Valkey is away.
+        Raises `ScheduleNotFound`, `QueueClosed` without an open waiting room, and `Unavailable` without
+        Valkey.
         """
         self._limits.count(user_id, address)
         room = self._rooms.get(schedule_id)
-        if room is None or self._is_shut(room):
-            room = await self._open_room(schedule_id)
+        if room is None or self._is_closed(room):
+            room = await self._require_joinable(schedule_id)
         joined = await self._group_commit.submit(self._joins, schedule_id, JoinCommand(user_id))
-        _JOINED.count += 1
+        _JOINS.count += 1
         room = self._rooms.get(schedule_id) or room
-        ticket = self._tickets.ticket(schedule_id, user_id, joined.epoch, joined.number)
-        return self._waiting(room, joined.number, ticket)
+        ticket = self._tickets.issue_ticket(schedule_id, user_id, joined.epoch, joined.number)
+        return self._waiting_position(room, joined.number, ticket)
 
-    def _is_shut(self, room: WaitingRoomState) -> bool:
-        """Say whether nobody may join."""
+    def _is_closed(self, room: WaitingRoomState) -> bool:
+        """Whether nobody may join."""
         # guard: room_nobody_joins_closed_one: is_closed or room. =>
         # guard: room_nobody_joins_once_sale_has_ended: room.has_sale_ended(self._now()) or =>
         # guard: room_nobody_joins_drafts: or not room.is_public =>
         return room.is_closed or room.has_sale_ended(self._now()) or not room.is_public
 
-    async def _open_room(self, schedule_id: UUID) -> WaitingRoomState:
-        """Return a room that people may join, as it is now: what is known of it here said no."""
+    async def _require_joinable(self, schedule_id: UUID) -> WaitingRoomState:
+        """Read the room afresh before refusing; return it if users may join."""
         await self._require_schedule(schedule_id)
         # guard: room_is_read_before_refusing => room = self._rooms.get(schedule_id)
-        room = await self._rooms.read_again(schedule_id)
+        room = await self._rooms.get_fresh(schedule_id)
         if room is None:
             raise QueueClosed("This schedule has no waiting room at the moment.")
         if not room.is_public:
@@ -149,39 +149,39 @@ class WaitingRoom:
         return room
 
     async def _room(self, schedule_id: UUID) -> WaitingRoomState | None:
-        """Return a room, None where there is surely none at this moment."""
-        return self._rooms.get(schedule_id) or await self._rooms.read_again(schedule_id)
+        """Return a room, None only after a fresh read."""
+        return self._rooms.get(schedule_id) or await self._rooms.get_fresh(schedule_id)
 
-    async def standing(
+    async def position(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
     ) -> QueuePosition:
-        """Say where the owner of a ticket stands, from memory while it is not their turn.
+        """Return the position of a ticket, from memory until it is called; then admit its owner.
 
-        `caller_id` is who asks, where that is known. Raises `QueueTicketInvalid` and
+        `caller_id` is None for a request without an access token. Raises `QueueTicketInvalid` and
         `QueueTicketExpired`.
         """
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
         room = self._rooms.get(schedule_id) or await self._room(schedule_id)
         if room is None:
-            return self._let_through(ticket)
+            return self._admitted_without_room(ticket)
         if not self._rooms.has_counters(schedule_id):
             # A deadline needs a task (`http/server/fast_path.py`).
             await asyncio.sleep(0)
             await self._rooms.refresh_counters(schedule_id)
-        standing = self._waiting(room, ticket.number)
+        standing = self._waiting_position(room, ticket.number)
         is_turn = standing.position == 0 and not room.is_lobby
         if is_turn or ticket.epoch < room.epoch:
-            entered = await self._enter(ticket)
-            standing = self._told(room, ticket, standing, entered)
-        if standing.queue_ticket is None and self._tickets.wants_renewal(ticket, room.epoch):
-            standing = self._renewed(room, ticket, standing)
+            result = await self._enter(ticket)
+            standing = self._after_enter(room, ticket, standing, result)
+        if standing.queue_ticket is None and self._tickets.needs_renewal(ticket, room.epoch):
+            standing = self._with_new_ticket(room, ticket, standing)
         return standing
 
-    async def follow(
+    async def authorize_stream(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
     ) -> tuple[WaitingRoomState, QueueTicket]:
-        """Return whom a stream is for, and the room; raise as `standing`, or `QueueClosed`."""
+        """Return the room and the ticket of a stream; raise as `position`, or `QueueClosed`."""
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
         room = await self._room(schedule_id)
@@ -196,9 +196,9 @@ class WaitingRoom:
     async def leave(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
     ) -> None:
-        """Give a place in the line, or inside, back; doing it again is no error.
+        """Give up the place in the queue or inside; idempotent.
 
-        Raises as `standing`, and `Unavailable` while Valkey is away.
+        Raises as `position`, and `Unavailable` without Valkey.
         """
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
@@ -212,23 +212,23 @@ class WaitingRoom:
         except (ValkeyAway, QueueStateLost) as error:
             raise Unavailable("The waiting room cannot be reached; try again.") from error
 
-    def paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
-        """Free the places of people who have paid, in the background."""
+    def release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
+        """Free the places of users who have paid, in the background."""
         if user_ids and self._rooms.get(schedule_id) is not None:
-            self._in_background(self._free_paid(schedule_id, user_ids))
+            self._run_in_background(self._release_paid(schedule_id, user_ids))
 
-    async def _free_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
+    async def _release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
         holders = [TicketHolder(user_id, 0, 0, 0) for user_id in user_ids]
         try:
             await self._queue_state.leave(schedule_id, int(self._now() * 1000), "paid", holders)
         except (ValkeyAway, QueueStateLost) as error:
-            # Silence frees them.
+            # Their places are freed when their grace ends.
             log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
 
     def may_hold_by_cache(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
-        """Say whether this person may hold seats there, from memory; where not, `may_hold` says it.
+        """Whether the user may hold seats, from memory; False means that `may_hold` has to decide.
 
-        A pass counts while its owner is inside: who has left is known here, or was not long ago.
+        A pass is valid while its owner is inside, so the cache of departures must be fresh.
         """
         if self._rooms.get(schedule_id) is None:
             return True
@@ -237,40 +237,39 @@ class WaitingRoom:
         except QueuePassRequired:
             # guard: pass_nobody_without_one_from_memory => return True
             return False
-        # guard: pass_it_is_believed_while_it_is_known_who_has_left => return self._is_good(found)
-        return self._rooms.departures.is_fresh and self._is_good(found)
+        # guard: pass_it_is_believed_while_it_is_known_who_has_left => return self._is_valid(found)
+        return self._rooms.departures.is_fresh and self._is_valid(found)
 
     async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
-        """Say whether this person may hold seats there, False where their pass is over.
+        """Whether the user may hold seats; False for an expired pass.
 
-        Raises `QueuePassRequired` where it is none of theirs, and `Unavailable` where nobody knows who
-        is inside.
+        Raises `QueuePassRequired` without a pass of this user, and `Unavailable`.
         """
-        if await self._rooms.read_again(schedule_id) is None:
+        if await self._rooms.get_fresh(schedule_id) is None:
             return True
         # guard: pass_nobody_without_one => return True
-        return self._is_good(self._tickets.own_pass(text, schedule_id, user_id))
+        return self._is_valid(self._tickets.own_pass(text, schedule_id, user_id))
 
-    def _is_good(self, found: QueuePass) -> bool:
+    def _is_valid(self, found: QueuePass) -> bool:
         has_left = self._rooms.departures.has_left(found.schedule_id, found.number)
         # guard: pass_old_one_lets_nobody_hold_anew => return not has_left
         # guard: pass_it_ends_with_its_place: has_left and not =>
-        return not has_left and not self._tickets.has_ended(found)
+        return not has_left and not self._tickets.is_pass_expired(found)
 
     async def room(self, schedule_id: UUID) -> WaitingRoomState:
-        """Return a room for whoever wants to check its draw; raise `ScheduleNotFound`."""
+        """Return a public waiting room; raise `ScheduleNotFound`."""
         room = await self._room(schedule_id)
         if room is None or not room.is_public:
             raise ScheduleNotFound("This schedule has no waiting room at the moment.")
         return room
 
-    async def look(self, organizer_id: UUID | None, schedule_id: UUID) -> WaitingRoomView:
-        """Show a room to its organizer, or to None; raise `ScheduleNotFound` for anybody else's."""
+    async def view(self, organizer_id: UUID | None, schedule_id: UUID) -> WaitingRoomView:
+        """Return a room of this organizer, of any one for None; raise `ScheduleNotFound`."""
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
             raise ScheduleNotFound
         room = await self._store.room(schedule_id)
-        return await self._view(room or self._unset(schedule_id, sale.opens_at))
+        return await self._view(room or self._default_room(schedule_id, sale.opens_at))
 
     async def configure(
         self,
@@ -280,11 +279,10 @@ class WaitingRoom:
         *,
         request_id: str = "",
     ) -> WaitingRoomView:
-        """Change a room, which exists from the first change on; other pods follow within a second.
+        """Change a room, or create it with the first change; other pods follow within a second.
 
-        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` where this organizer has as
-        many open as one may have, `Overloaded` where all together have, and what `Database.writing`
-        does.
+        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` at the organizer's limit of
+        open rooms, `Overloaded` at the limit of all, and as `Database.writing`.
         """
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
@@ -301,24 +299,21 @@ class WaitingRoom:
         )
         async with self._store.transaction() as connection:
             before = await store.lock_room(connection, schedule_id, defaults)
-            room = rules.changed(before, change)
+            room = rules.apply_change(before, change)
             if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
                 # guard: room_none_that_processes_would_not_know_of => pass
-                await self._require_room_left(connection, schedule_id, organizer_id)
+                await self._require_below_limit(connection, schedule_id, organizer_id)
             await store.set_room(connection, room)
             await record(connection, action)
-        # It is done; where reading fails, the next one of every process brings it.
+        # The change is committed; when this read fails, the next refresh brings it.
         with contextlib.suppress(Unavailable):
             await self._rooms.refresh()
         return await self._view(room)
 
-    async def _require_room_left(
+    async def _require_below_limit(
         self, connection: store.Connection, schedule_id: UUID, organizer_id: UUID
     ) -> None:
-        """No process knows of more rooms, and who does not know of one asks nobody for a pass.
-
-        No organizer has so many that none is left for the others.
-        """
+        """Enforce the limits of open rooms, since processes cache no more than that."""
         rooms, own = await store.rooms_open(connection, schedule_id, organizer_id)
         own_max = self._settings.queue_rooms_per_organizer_max
         # guard: room_organizer_leaves_some_for_others => if False:
@@ -345,7 +340,7 @@ class WaitingRoom:
             secrets.token_bytes(shuffle.SEED_BYTES),
         )
 
-    def _unset(self, schedule_id: UUID, opens_at: float) -> WaitingRoomState:
+    def _default_room(self, schedule_id: UUID, opens_at: float) -> WaitingRoomState:
         rate_per_s, inside_max, inside_s, grace_s, opens_at, _ = self._defaults(opens_at)
         return WaitingRoomState(
             schedule_id=schedule_id,
@@ -369,17 +364,17 @@ class WaitingRoom:
         ticket = self._tickets.read_ticket(text, schedule_id)
         # guard: ticket_only_for_its_owner => if False:
         if caller_id is not None and caller_id != ticket.user_id:
-            raise QueueTicketInvalid("This ticket is somebody else's.")
+            raise QueueTicketInvalid("This ticket belongs to another account.")
         # guard: ticket_old_one_is_over {
-        if self._tickets.is_over(ticket):
+        if self._tickets.is_ticket_expired(ticket):
             raise QueueTicketExpired
         # guard: }
         return ticket
 
-    def _waiting(
+    def _waiting_position(
         self, room: WaitingRoomState, number: int, ticket: str | None = None
     ) -> QueuePosition:
-        """Say where a number stands as long as nobody says that it is inside."""
+        """Return the position of a number that is not known to be inside."""
         counters = self._rooms.counters(room.schedule_id)
         now = self._now()
         reason = rules.notice(room, counters, now)
@@ -406,29 +401,31 @@ class WaitingRoom:
         command = EnterCommand(ticket.user_id, ticket.number, ticket.epoch)
         return await self._group_commit.submit(self._enters, ticket.schedule_id, command)
 
-    def _told(
+    def _after_enter(
         self,
         room: WaitingRoomState,
         ticket: QueueTicket,
         standing: QueuePosition,
-        entered: EnterResult,
+        result: EnterResult,
     ) -> QueuePosition:
-        """Return a standing after the line was asked."""
-        if entered.word == "spent":
+        """Return the position after the result of `enter`."""
+        if result.status == "spent":
             raise QueueTicketExpired
-        if entered.word == "other":
-            return self._renewed(room, ticket, self._waiting(room, entered.number))
-        if entered.word != "inside":
-            # Somebody who was called and is not let in yet is next.
+        if result.status == "other":
+            return self._with_new_ticket(room, ticket, self._waiting_position(room, result.number))
+        if result.status != "inside":
+            # Called, but not admitted yet: next in the queue.
             position = standing.position if standing.position is None else max(1, standing.position)
             if standing.notice is Notice.SALE_ENDED:
                 return standing._replace(position=position)
             return standing._replace(
                 position=position, poll_after_s=min(standing.poll_after_s, _SOON_S)
             )
-        return self._admitted(room, ticket, entered.number, entered.pass_ends_at, entered.ends_at)
+        return self._admitted_position(
+            room, ticket, result.number, result.pass_ends_at, result.ends_at
+        )
 
-    def _admitted(
+    def _admitted_position(
         self,
         room: WaitingRoomState | None,
         ticket: QueueTicket,
@@ -443,7 +440,7 @@ class WaitingRoom:
             0,
             0,
             rules.poll_after_s(None, grace_s),
-            queue_pass=self._tickets.pass_until(
+            queue_pass=self._tickets.issue_pass(
                 ticket.schedule_id, ticket.user_id, number, pass_ends_at
             ),
             pass_ends_at=pass_ends_at,
@@ -451,13 +448,15 @@ class WaitingRoom:
             room=room,
         )
 
-    def _let_through(self, ticket: QueueTicket) -> QueuePosition:
-        """The room was switched off: nobody needs a pass, and everybody may have one."""
+    def _admitted_without_room(self, ticket: QueueTicket) -> QueuePosition:
+        """Admit without a waiting room: it was switched off, and no pass is needed."""
         ends_at = self._now() + self._settings.queue_grace_default_s
-        return self._admitted(None, ticket, ticket.number, ends_at, ends_at)
+        return self._admitted_position(None, ticket, ticket.number, ends_at, ends_at)
 
-    def _renewed(
+    def _with_new_ticket(
         self, room: WaitingRoomState, ticket: QueueTicket, standing: QueuePosition
     ) -> QueuePosition:
-        text = self._tickets.ticket(ticket.schedule_id, ticket.user_id, room.epoch, standing.number)
+        text = self._tickets.issue_ticket(
+            ticket.schedule_id, ticket.user_id, room.epoch, standing.number
+        )
         return standing._replace(queue_ticket=text)

@@ -1,4 +1,4 @@
-"""Named SQL in, frozen types out: rooms, what of them outlives Valkey, and who was let in."""
+"""Named SQL in, frozen types out: waiting rooms, issued numbers, admissions and departures."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -17,13 +17,13 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sql_files.load("boxoffice.waiting_room")
 _JOINS_AT_ONCE = 20
-# A row has at most as many, so a script has at most twice as many to put back.
+# A row has at most this many, so a script restores at most twice as many.
 _PLACES_AT_ONCE = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RoomDefaults(NamedTuple):
-    """What a room is when its organizer says nothing; the opening in seconds since the epoch."""
+    """Defaults of a new room; `opens_at` in seconds since the epoch."""
 
     rate_per_s: float
     inside_max: int
@@ -34,14 +34,14 @@ class RoomDefaults(NamedTuple):
 
 
 class ScheduleSale(NamedTuple):
-    """A schedule as far as a waiting room asks; the opening in seconds since the epoch."""
+    """The sale of a schedule; `opens_at` in seconds since the epoch."""
 
     opens_at: float
     concert_id: UUID
 
 
 class Departure(NamedTuple):
-    """Numbers that left a room in one transaction; `passes_for_s` is when their last pass ends."""
+    """Numbers that left in one transaction; their last pass expires in `passes_for_s`."""
 
     schedule_id: UUID
     numbers: list[int]
@@ -50,14 +50,14 @@ class Departure(NamedTuple):
 
 
 class DeparturePage(NamedTuple):
-    """Who has left, and what to ask the next reading with."""
+    """A page of departures; the next read starts at `seen_to`."""
 
     seen_to: int
     departures: list[Departure]
 
 
 class AdmissionRecord(NamedTuple):
-    """What the record says of an admission; the end of the time inside in seconds since the epoch."""
+    """A recorded admission; `leaves_at` in seconds since the epoch."""
 
     is_theirs: bool
     is_out: bool
@@ -65,7 +65,7 @@ class AdmissionRecord(NamedTuple):
 
 
 class QueueStore:
-    """Waiting rooms in PostgreSQL. Errors of the driver pass through where nothing else is said."""
+    """Waiting rooms in PostgreSQL. Driver errors pass through unless stated otherwise."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -75,12 +75,12 @@ class QueueStore:
         return [_room(row) for row in await self._db.read(_SQL["rooms"], at_most)]
 
     async def room(self, schedule_id: UUID) -> WaitingRoomState | None:
-        """Return a room, switched off or not; raise `Unavailable`."""
+        """Return a room, also one that is off; raise `Unavailable`."""
         row = await self._db.read_one(_SQL["room"], schedule_id)
         return None if row is None else _room(row)
 
     async def departures(self, after: int, at_most: int) -> DeparturePage:
-        """Return who has left, by transactions that the reading that said `after` may not have seen.
+        """Return the departures of transactions that the read with `seen_to` `after` may have missed.
 
         Raises `Unavailable`.
         """
@@ -93,32 +93,32 @@ class QueueStore:
         return DeparturePage(rows[0]["seen_to"], departures)
 
     async def purge_departures(self) -> None:
-        """Forget those of whom no pass can be good."""
+        """Delete departures whose passes have expired."""
         await self._db.fetch(_SQL["forget_left"])
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """Lend a connection inside a transaction; raises what `Database.writing` does."""
+        """Open a transaction; raise as `Database.writing`."""
         return self._db.writing()
 
     async def sale(self, schedule_id: UUID, organizer_id: UUID | None) -> ScheduleSale | None:
-        """Return the sale of this organizer's schedule, with None of anybody's; None without one."""
+        """Return the sale of this organizer's schedule, of any one for None; None without one."""
         row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organizer_id)
         return None if row is None else ScheduleSale(row["opens_at"], row["concert_id"])
 
     async def checkpoint(
         self, schedule_id: UUID, token: int, joined: int, called: int, numbers_to: int
     ) -> int | None:
-        """Note how far the line is; return up to which number may be given out, None when fenced."""
+        """Save the progress; return the last number that may be issued, None when fenced."""
         args = (schedule_id, token, joined, called, numbers_to)
         rows = await self._db.fetch(_SQL["checkpoint"], *args)
         return int(rows[0]["numbers_to"]) if rows else None
 
     async def draw(self, schedule_id: UUID, token: int, lobby_size: int) -> None:
-        """Settle among how many the lobby is drawn; nothing where that is settled, or when fenced."""
+        """Fix the size of the draw; does nothing when it is fixed, or when fenced."""
         await self._db.fetch(_SQL["draw"], schedule_id, token, lobby_size)
 
     async def begin_epoch(self, schedule_id: UUID, token: int, number_prefetch: int) -> bool:
-        """Begin another epoch; return False when fenced."""
+        """Begin the next epoch; return False when fenced."""
         (row,) = await self._db.fetch(_SQL["begin_epoch"], schedule_id, token, number_prefetch)
         return bool(row["begun"])
 
@@ -130,9 +130,9 @@ class QueueStore:
         now_ms: int,
         admissions: Sequence[Admission],
     ) -> list[AdmissionRecord] | None:
-        """Put `admissions` on record in one transaction; return what it says of each.
+        """Record `admissions` in one transaction; return the record of each.
 
-        None where `epoch` or the sale is over: then nobody was let in.
+        None after the end of `epoch` or the sale: then none is recorded.
         """
         rows = await self._db.fetch(
             _SQL["admit"],
@@ -153,7 +153,7 @@ class QueueStore:
         return [AdmissionRecord(row["is_theirs"], row["is_out"], row["leaves_at"]) for row in rows]
 
     async def record_exits(self, schedule_id: UUID, out: Sequence[Exit]) -> None:
-        """Note who is not inside any more."""
+        """Record exits and publish them as departures."""
         await self._db.fetch(
             _SQL["end"],
             schedule_id,
@@ -163,26 +163,26 @@ class QueueStore:
         )
 
     async def record_joins(self, schedule_id: UUID, given: IssuedNumbers) -> None:
-        """Put numbers and their accounts on record."""
+        """Record issued numbers with their accounts."""
         await self._db.fetch(_SQL["note_joins"], schedule_id, given.numbers, given.accounts)
 
     async def issued_numbers(self, schedule_id: UUID) -> AsyncIterator[IssuedNumbers]:
-        """Yield the places that are on record in the order in which they were given, without the spent.
+        """Yield the recorded numbers in the order of issue, without admitted ones.
 
-        Else somebody who was let in and stands in line again would have the spent number.
+        Otherwise a user who was admitted and has joined again would get the spent number.
         """
         after = 0
         while rows := await self._db.fetch(_SQL["joins"], schedule_id, after, _JOINS_AT_ONCE):
             numbers = [number for row in rows for number in row["numbers"]]
             let_in = await self._db.fetch(_SQL["let_in"], schedule_id, numbers)
             spent = {row["number"] for row in let_in}
-            # A script puts about as many back as a row may have, however short the rows are.
+            # A script restores about as many numbers as a full row has, also from short rows.
             part = IssuedNumbers([], b"")
             for row in rows:
                 part.numbers.extend(row["numbers"])
                 part = IssuedNumbers(part.numbers, part.accounts + row["accounts"])
                 if len(part.numbers) >= _PLACES_AT_ONCE:
-                    # guard: journal_spent_number_is_nobodys_any_more => yield part
+                    # guard: join_writer_spent_number_is_vacant => yield part
                     yield _without(spent, part)
                     part = IssuedNumbers([], b"")
             if part.numbers:
@@ -190,19 +190,19 @@ class QueueStore:
             after = rows[-1]["join_id"]
 
     async def issued_above(self, schedule_id: UUID, number: int) -> set[int]:
-        """Return the numbers above one that are on record as given."""
+        """Return the recorded numbers above `number`."""
         rows = await self._db.fetch(_SQL["given_above"], schedule_id, number)
         return {row["number"] for row in rows}
 
     async def admissions(self, schedule_id: UUID, now_ms: int) -> list[Admission]:
-        """Return who is inside by the record; the cap bounds them."""
+        """Return the active admissions; the cap bounds their count."""
         rows = await self._db.fetch(_SQL["insiders"], schedule_id, _moment(now_ms))
         return [Admission(**row) for row in rows]
 
     async def admission_records(
         self, schedule_id: UUID, numbers: Sequence[int]
     ) -> dict[tuple[int, UUID], AdmissionRecord]:
-        """Return the records of these numbers, by number and person; raise `Unavailable`."""
+        """Return the admissions of these numbers, by number and user; raise `Unavailable`."""
         rows = await self._db.read(_SQL["admissions"], schedule_id, list(numbers))
         return {
             (row["number"], row["user_id"]): AdmissionRecord(True, row["is_out"], row["leaves_at"])
@@ -213,7 +213,7 @@ class QueueStore:
 async def lock_room(
     connection: Connection, schedule_id: UUID, defaults: RoomDefaults
 ) -> WaitingRoomState:
-    """Return a room that nobody else changes before the transaction ends; it is made where none is."""
+    """Lock a room for the transaction, creating it if there is none."""
     await connection.execute(_SQL["add_room"], schedule_id, *defaults)
     await connection.fetch(_SQL["lock_room"], schedule_id)
     (row,) = await connection.fetch(_SQL["room"], schedule_id)
@@ -223,9 +223,9 @@ async def lock_room(
 async def rooms_open(
     connection: Connection, schedule_id: UUID, organizer_id: UUID
 ) -> tuple[int, int]:
-    """Return how many rooms are open beside one, and how many of them are an organizer's.
+    """Return the open rooms other than this one: of all organizers, and of this organizer.
 
-    Nobody opens any before the transaction ends.
+    Blocks the opening of rooms until the transaction ends.
     """
     await connection.fetch(_SQL["lock_opening"])
     (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id, organizer_id)
@@ -233,7 +233,7 @@ async def rooms_open(
 
 
 async def set_room(connection: Connection, room: WaitingRoomState) -> None:
-    """Set what an organizer sets."""
+    """Store the organizer's settings."""
     await connection.execute(
         _SQL["set_room"],
         room.schedule_id,

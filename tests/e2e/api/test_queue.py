@@ -183,14 +183,14 @@ async def test_a_stream_tells_the_place_the_line_and_the_turn(
         api.port, room_of(sale) + "/events", more=f"Queue-Ticket: {ticket}\r\n"
     )
     assert stream.status == 200
-    standing = await stream.next()
-    assert standing is not None
-    assert standing.name == "standing"
-    assert standing.data["position"] == standing.data["place"] - standing.data["called"] == 1
+    position = await stream.next()
+    assert position is not None
+    assert position.name == "position"
+    assert position.data["position"] == position.data["place"] - position.data["called"] == 1
     expect(first.api.delete(room_of(sale), headers={"Queue-Ticket": ahead}), 204)
     told: set[tuple[str, int | None]] = set()
-    # Which of the two comes first is not said.
-    while not {("turn", None), ("line", 2)} <= told:
+    # Their order is not specified.
+    while not {("turn", None), ("progress", 2)} <= told:
         one = await stream.next()
         assert one is not None
         told.add((one.name, one.data.get("called")))

@@ -91,11 +91,11 @@ class Stand:
     async def enter(self, *holders: TicketHolder | int) -> list[EnterReply]:
         """Return what is said to claims, or to those who joined as such numbers."""
         made = [self.holder(one) if isinstance(one, int) else one for one in holders]
-        return (await self.queue_state.enter(self.room, self.now_ms, made)).entries
+        return (await self.queue_state.enter(self.room, self.now_ms, made)).replies
 
     async def words(self, *holders: TicketHolder | int) -> str:
         """Return the letters of what is said."""
-        return "".join([one.word for one in await self.enter(*holders)])
+        return "".join([one.code for one in await self.enter(*holders)])
 
     async def leave(self, holder: TicketHolder | int, reason: str = "left") -> int:
         """Take somebody out."""
@@ -206,7 +206,7 @@ async def test_a_sign_of_life_lets_nobody_in_again(stand: Stand) -> None:
     [came] = await stand.enter(1)
     stand.now_ms += 1_000
     [again] = await stand.enter(1)
-    assert (came.word, again.word) == ("A", "I")
+    assert (came.code, again.code) == ("A", "I")
     assert again.admission == came.admission
     assert again.due_ms == came.due_ms + 1_000
 
@@ -345,7 +345,7 @@ async def test_nobody_comes_in_with_a_number_that_is_not_theirs(stand: Stand) ->
     stranger = TicketHolder(uuid4(), 1, 1, stand.room.epoch)
     assert await stand.words(stranger) == "S"
     [told] = await stand.enter(TicketHolder(stand.people[2], 1, 1, stand.room.epoch))
-    assert (told.word, told.number) == ("P", 3)
+    assert (told.code, told.number) == ("P", 3)
 
 
 async def test_of_two_numbers_the_better_one_counts(stand: Stand) -> None:
@@ -355,7 +355,7 @@ async def test_of_two_numbers_the_better_one_counts(stand: Stand) -> None:
     assert await stand.numbers(person.user_id) == [6]
     assert await stand.words(person) == "W"
     [told] = await stand.enter(person._replace(number=4, place=4))
-    assert (told.word, told.number) == ("P", 2)
+    assert (told.code, told.number) == ("P", 2)
     assert await stand.numbers(person.user_id) == [-2]
 
 
@@ -379,13 +379,13 @@ async def test_a_beat_takes_out_who_is_silent_and_whose_time_is_over(stand: Stan
     await stand.enter(1, 2, 3)
     stand.now_ms += 1_000 * _GRACE_S - 1
     await stand.enter(2, 3)
-    assert (await stand.tick()).out == []
+    assert (await stand.tick()).exits == []
     stand.now_ms += 1
     tick = await stand.tick()
-    assert [(one.number, one.reason) for one in tick.out] == [(1, "silent")]
+    assert [(one.number, one.reason) for one in tick.exits] == [(1, "silent")]
     assert (tick.inside, await stand.words(1)) == (2, "S")
     stand.now_ms = _START_MS + 100_000
-    assert {(one.number, one.reason) for one in (await stand.tick()).out} == {
+    assert {(one.number, one.reason) for one in (await stand.tick()).exits} == {
         (1, "silent"),
         (2, "time"),
         (3, "time"),
@@ -401,7 +401,7 @@ async def test_a_beat_does_so_much_of_anything_and_no_more(stand: Stand) -> None
     stand.now_ms += 1_000 * _GRACE_S
     ticks = [await stand.tick() for _ in range(2)]
     assert [tick.inside for tick in ticks] == [1, 0]
-    assert [len(tick.out) for tick in ticks] == [2, 2]
+    assert [len(tick.exits) for tick in ticks] == [2, 2]
 
 
 async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> None:
@@ -412,14 +412,14 @@ async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> Non
 
     async def out(recorded: int) -> list[int]:
         tick = await stand.tick(recorded=recorded)
-        return [tick.let_go, *[one.number for one in tick.out]]
+        return [tick.released, *[one.number for one in tick.exits]]
 
     assert await out(0) == [0, 1, 2, 3]
     assert await out(1) == [1, 2, 3]
     assert await out(1) == [1, 2, 3], "a beat whose answer was lost"
     assert await out(0) == [1, 2, 3], "a leader that knows less"
     tick = await stand.tick(recorded=2, propagated=1)
-    assert (tick.let_go, [one.number for one in tick.out]) == (1, [3]), "not known to all yet"
+    assert (tick.released, [one.number for one in tick.exits]) == (1, [3]), "not known to all yet"
     assert await out(2) == [2, 3]
     assert await out(3) == [3]
 
@@ -577,7 +577,7 @@ async def test_who_is_inside_and_leaves_is_out(stand: Stand) -> None:
     assert await stand.leave(2, "paid") == 1
     assert await stand.leave(2, "paid") == 0
     tick = await stand.tick()
-    assert [(one.number, one.reason) for one in tick.out] == [(1, "left"), (2, "paid")]
+    assert [(one.number, one.reason) for one in tick.exits] == [(1, "left"), (2, "paid")]
     assert tick.inside == 0
 
 
@@ -611,9 +611,9 @@ async def test_who_was_inside_is_inside_the_new_line(stand: Stand) -> None:
     assert (await stand.tick()).inside == 2
     assert await stand.numbers(one, two) == [-1, -2]
     stand.now_ms += 1_000
-    assert [(out.number, out.reason) for out in (await stand.tick()).out] == [(1, "time")]
+    assert [(one.number, one.reason) for one in (await stand.tick()).exits] == [(1, "time")]
     stand.now_ms += 1_000 * _GRACE_S
-    assert [(out.number, out.reason) for out in (await stand.tick()).out][1:] == [(2, "silent")]
+    assert [(one.number, one.reason) for one in (await stand.tick()).exits][1:] == [(2, "silent")]
 
 
 async def test_of_the_old_line_nothing_is_left(stand: Stand) -> None:

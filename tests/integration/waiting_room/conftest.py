@@ -228,7 +228,7 @@ class Queue:
     async def ask(self, person: UUID, pod: Pod | None = None) -> QueuePosition:
         """Ask for somebody's place, and keep the new ticket if there is one."""
         at = pod or self.pod
-        said = await at.room.standing(self.schedule_id, self.tickets[person], person, "10.0.0.1")
+        said = await at.room.position(self.schedule_id, self.tickets[person], person, "10.0.0.1")
         if said.queue_ticket:
             self.tickets[person] = said.queue_ticket
         return said

@@ -47,8 +47,8 @@ async def test_every_changed_character_of_a_ticket_and_a_pass_is_refused(
     sealer = await _sealer(settings, clock, _key("k1", SECRET))
     tickets = QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
-    ticket = tickets.ticket(schedule_id, user_id, 1, 7)
-    good_pass = tickets.pass_until(schedule_id, user_id, 7, clock() + 10)
+    ticket = tickets.issue_ticket(schedule_id, user_id, 1, 7)
+    good_pass = tickets.issue_pass(schedule_id, user_id, 7, clock() + 10)
     assert tickets.read_ticket(ticket, schedule_id).number == 7
     assert tickets.read_pass(good_pass, schedule_id, user_id).number == 7
     for text in (ticket, good_pass):
@@ -65,8 +65,8 @@ async def test_one_kind_is_never_the_other(settings: Settings, clock: Clock) -> 
     sealer = await _sealer(settings, clock, _key("k1", SECRET))
     tickets = QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
-    ticket = tickets.ticket(schedule_id, user_id, 1, 7)
-    good_pass = tickets.pass_until(schedule_id, user_id, 7, clock() + 10)
+    ticket = tickets.issue_ticket(schedule_id, user_id, 1, 7)
+    good_pass = tickets.issue_pass(schedule_id, user_id, 7, clock() + 10)
     access = sealer.mint(user_id, "buyer")
     for text in (good_pass, access, "", None, "a.b.c", "." * 9, "k1", "k1..", "é", "x" * 5_000):
         with pytest.raises(QueueTicketInvalid):
@@ -83,9 +83,9 @@ async def test_a_pass_ends_and_so_does_a_retired_key(settings: Settings, clock: 
     retired = await _sealer(settings, clock, _key("k1", SECRET, clock() + 50))
     tickets = QueueTicketSigner(retired, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
-    ticket = tickets.ticket(schedule_id, user_id, 1, 7)
-    good_pass = tickets.pass_until(schedule_id, user_id, 7, clock() + 10)
-    assert tickets.wants_renewal(tickets.read_ticket(ticket, schedule_id), 1)
+    ticket = tickets.issue_ticket(schedule_id, user_id, 1, 7)
+    good_pass = tickets.issue_pass(schedule_id, user_id, 7, clock() + 10)
+    assert tickets.needs_renewal(tickets.read_ticket(ticket, schedule_id), 1)
     tickets.read_pass(good_pass, schedule_id, user_id)
     clock.pass_(10)
     with pytest.raises(QueuePassRequired):
@@ -98,9 +98,9 @@ async def test_a_pass_ends_and_so_does_a_retired_key(settings: Settings, clock: 
 async def test_a_foreign_ticket_is_no_ticket(queue: Queue) -> None:
     person = await queue.join()
     with pytest.raises(QueueTicketInvalid):
-        await queue.pod.room.standing(queue.schedule_id, queue.tickets[person], uuid4(), "a")
+        await queue.pod.room.position(queue.schedule_id, queue.tickets[person], uuid4(), "a")
     with pytest.raises(QueueTicketInvalid):
-        await queue.pod.room.standing(uuid4(), queue.tickets[person], person, "a")
+        await queue.pod.room.position(uuid4(), queue.tickets[person], person, "a")
     with pytest.raises(QueueTicketInvalid):
         await queue.pod.room.leave(queue.schedule_id, queue.tickets[person], uuid4(), "a")
 
@@ -170,8 +170,8 @@ async def test_joining_asking_following_and_leaving_count_alike(
     room, schedule_id = queue.pod.room, queue.schedule_id
     ways: dict[str, Callable[[], Awaitable[object]]] = {
         "join": lambda: room.join(schedule_id, person, "a"),
-        "ask": lambda: room.standing(schedule_id, ticket, person, "a"),
-        "follow": lambda: room.follow(schedule_id, ticket, person, "a"),
+        "ask": lambda: room.position(schedule_id, ticket, person, "a"),
+        "follow": lambda: room.authorize_stream(schedule_id, ticket, person, "a"),
         "leave": lambda: room.leave(schedule_id, ticket, person, "a"),
     }
     for first in ways.values():

@@ -103,7 +103,7 @@ async def test_a_payment_frees_the_place(queue: Queue) -> None:
     first, second = await queue.join(), await queue.join()
     await queue.tick(seconds=1)
     await queue.ask(first)
-    queue.pod.room.paid(queue.schedule_id, [first])
+    queue.pod.room.release_paid(queue.schedule_id, [first])
     await asyncio.gather(*queue.pod.tasks)
     await queue.tick(2, seconds=1)
     assert (await queue.ask(second)).state is PositionState.ADMITTED

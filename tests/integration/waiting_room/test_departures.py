@@ -160,12 +160,12 @@ async def test_what_commits_late_is_read_all_the_same(queue: Queue, settings: Se
         )
         await queue.pod.store.record_exits(here, exits(queue, 2))
         for _ in range(2):
-            await reading.read()
+            await reading.refresh()
             assert known(queue.pod, here, 1, 2, 3) == [False, True, False]
         await transaction.commit()
     finally:
         await slow.close()
-    await reading.read()
+    await reading.refresh()
     assert known(queue.pod, here, 1, 2, 3) == [True, True, False]
 
 
@@ -178,7 +178,7 @@ async def test_a_reading_of_many_goes_on_page_by_page(
         await queue.pod.store.record_exits(queue.schedule_id, exits(queue, one))
     monkeypatch.setattr(departures, "_PAGE_MAX", 3)
     other = await make_pod()
-    await other.rooms.departures.read()
+    await other.rooms.departures.refresh()
     assert known(other, queue.schedule_id, *numbers, 8) == [*[True] * 7, False]
     # Of another room nothing is known by that.
     assert known(other, uuid4(), 1) == [False]
@@ -195,14 +195,14 @@ async def test_who_has_left_is_forgotten_when_their_passes_have_ended(
     await let_in(queue, 2, ends_in_s=90_000)
     await queue.pod.store.record_exits(here, exits(queue, 1))
     await queue.pod.store.record_exits(here, exits(queue, 2))
-    await reading.read()
+    await reading.refresh()
     assert known(queue.pod, here, 1, 2) == [True, True]
     clock.pass_(ahead_s + 30)
-    await reading.read()
+    await reading.refresh()
     assert known(queue.pod, here, 1, 2) == [False, True]
     # No pass is longer than an hour.
     clock.pass_(3_600)
-    await reading.read()
+    await reading.refresh()
     assert known(queue.pod, here, 1, 2) == [False, False]
 
 

@@ -22,7 +22,13 @@ from boxoffice.waiting_room.engine.queue_state import (
     TicketHolder,
     keys_of,
 )
-from boxoffice.waiting_room.handlers import SPENT, WAITS, EnterResult, _given, _stays
+from boxoffice.waiting_room.handlers import (
+    SPENT,
+    WAITS,
+    EnterResult,
+    _newly_issued,
+    _result_by_record,
+)
 from boxoffice.waiting_room.join_writer import _WAITING_MAX
 from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
 from boxoffice.waiting_room.rules import Gap, Mode, PositionState
@@ -103,14 +109,14 @@ async def test_nobody_joins_without_a_number(queue: Queue) -> None:
 
 def test_only_new_numbers_are_noted() -> None:
     one, two, three = (bytes([at]) * 16 for at in range(3))
-    assert _given([1, 2], one + two) == IssuedNumbers([1, 2], one + two)
-    assert _given([-1, 2, 0], one + two + three) == IssuedNumbers([2], two)
+    assert _newly_issued([1, 2], one + two) == IssuedNumbers([1, 2], one + two)
+    assert _newly_issued([-1, 2, 0], one + two + three) == IssuedNumbers([2], two)
 
 
-async def test_a_journal_does_not_grow_for_ever(queue: Queue) -> None:
+async def test_the_join_writer_is_bounded(queue: Queue) -> None:
     join_writer = queue.pod.join_writer
-    join_writer.note(queue.schedule_id, IssuedNumbers(list(range(_WAITING_MAX + 1)), b""))
-    join_writer.note(queue.schedule_id, IssuedNumbers([1], b"a" * 16))
+    join_writer.add(queue.schedule_id, IssuedNumbers(list(range(_WAITING_MAX + 1)), b""))
+    join_writer.add(queue.schedule_id, IssuedNumbers([1], b"a" * 16))
     assert join_writer._count == 1
 
 
@@ -158,11 +164,13 @@ async def test_a_number_that_somebody_else_was_let_in_with_is_spent(queue: Queue
 def test_without_valkey_the_record_says_who_is_inside() -> None:
     holder = TicketHolder(uuid4(), 7, 7, 1)
     inside = AdmissionRecord(is_theirs=True, is_out=False, leaves_at=NOW + 100)
-    assert _stays(ROOM, holder, inside, NOW) == EnterResult("inside", 7, NOW + 60, NOW + 100)
-    assert _stays(ROOM, holder, inside, NOW + 70).pass_ends_at == NOW + 100
-    assert _stays(ROOM, holder, inside, NOW + 100) == SPENT
-    assert _stays(ROOM, holder, inside._replace(is_out=True), NOW) == SPENT
-    assert _stays(ROOM, holder, None, NOW) == WAITS
+    assert _result_by_record(ROOM, holder, inside, NOW) == EnterResult(
+        "inside", 7, NOW + 60, NOW + 100
+    )
+    assert _result_by_record(ROOM, holder, inside, NOW + 70).pass_ends_at == NOW + 100
+    assert _result_by_record(ROOM, holder, inside, NOW + 100) == SPENT
+    assert _result_by_record(ROOM, holder, inside._replace(is_out=True), NOW) == SPENT
+    assert _result_by_record(ROOM, holder, None, NOW) == WAITS
 
 
 # What a process knows ------------------------------------------------------------------------------
@@ -206,7 +214,7 @@ async def _tickets(
 async def test_a_ticket_is_for_one_schedule(clock: Clock) -> None:
     _, tickets = await _tickets(clock)
     here, there = uuid4(), uuid4()
-    ticket = tickets.ticket(here, uuid4(), 1, 7)
+    ticket = tickets.issue_ticket(here, uuid4(), 1, 7)
     for _ in range(2):
         with pytest.raises(QueueTicketInvalid):
             tickets.read_ticket(ticket, there)
@@ -216,7 +224,7 @@ async def test_a_ticket_is_for_one_schedule(clock: Clock) -> None:
 async def test_a_pass_ends_with_its_key(clock: Clock) -> None:
     _, tickets = await _tickets(clock, clock() + 50)
     here, person = uuid4(), uuid4()
-    good_pass = tickets.pass_until(here, person, 7, clock() + 80)
+    good_pass = tickets.issue_pass(here, person, 7, clock() + 80)
     clock.pass_(49)
     assert tickets.read_pass(good_pass, here, person).number == 7
     clock.pass_(1)
@@ -227,21 +235,21 @@ async def test_a_pass_ends_with_its_key(clock: Clock) -> None:
 async def test_a_pass_is_for_one_person_in_one_schedule(clock: Clock) -> None:
     sealer, tickets = await _tickets(clock)
     here, person = uuid4(), uuid4()
-    good_pass = tickets.pass_until(here, person, 7, clock() + 10)
+    good_pass = tickets.issue_pass(here, person, 7, clock() + 10)
     for schedule_id, user_id in ((uuid4(), person), (here, uuid4())):
         with pytest.raises(QueuePassRequired):
             tickets.read_pass(good_pass, schedule_id, user_id)
     assert tickets.read_pass(good_pass, here, person).number == 7
     sealer.unseal(b"boxoffice.waiting_room.pass", good_pass)
     with pytest.raises(TokenInvalid):
-        sealer.unseal(b"boxoffice.waiting_room.pass", tickets.ticket(here, person, 1, 7))
+        sealer.unseal(b"boxoffice.waiting_room.pass", tickets.issue_ticket(here, person, 1, 7))
 
 
 async def test_what_is_remembered_of_tickets_is_bounded(clock: Clock) -> None:
     _, tickets = await _tickets(clock)
     here = uuid4()
     for number in range(5):
-        tickets.read_ticket(tickets.ticket(here, uuid4(), 1, number), here)
+        tickets.read_ticket(tickets.issue_ticket(here, uuid4(), 1, number), here)
     assert len(tickets._tickets) == 2
 
 

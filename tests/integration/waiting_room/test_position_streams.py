@@ -82,19 +82,19 @@ class Lobby:
     def draw(self, size: int = CROWD) -> None:
         """Draw, call the first ones, and tell it."""
         self.says(QueueCounters(epoch=1, joined=CROWD, called=CALLED), size)
-        self.position_streams.tell(self.schedule_id)
+        self.position_streams.publish(self.schedule_id)
 
     def switch_off(self) -> None:
         """Switch the room off, and tell it."""
         del self.rooms._rooms[self.schedule_id]
-        self.position_streams.tell(self.schedule_id)
+        self.position_streams.publish(self.schedule_id)
 
     def follow(self, number: int) -> Wire:
         """Have the owner of a number follow."""
         room = self.rooms.get(self.schedule_id)
         assert room is not None
         ticket = QueueTicket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
-        stream = self.position_streams.follow(room, ticket)
+        stream = self.position_streams.open(room, ticket)
         self.wires[number] = Wire()
         opened = stream.channel.streams.open(stream, self.wires[number], b"", "")
         self.subscribers[number] = opened
@@ -103,7 +103,7 @@ class Lobby:
     def told(self) -> int:
         """How many have heard of their place since the draw."""
         return sum(
-            any(one["place"] is not None for one in wire.named("standing"))
+            any(one["place"] is not None for one in wire.named("position"))
             for wire in self.wires.values()
         )
 
@@ -143,13 +143,13 @@ def check(lobby: Lobby, numbers: Iterator[int] | range, size: int = CROWD) -> No
     """Everybody heard their place once, then how far the line is; who was called heard that once."""
     for number in numbers:
         wire, place = lobby.wires[number], place_of(SEED, size, number)
-        first, last = wire.named("standing")
+        first, last = wire.named("position")
         assert (first["place"], last["place"]) == (None, place)
         assert last["position"] == max(0, place - CALLED)
         assert wire.named("turn") == ([{"come_within_s": 30}] if place <= CALLED else [])
-        assert [one["called"] for one in wire.named("line")] == [CALLED]
+        assert [one["called"] for one in wire.named("progress")] == [CALLED]
         kinds = [kind for kind, _ in wire.events]
-        assert kinds.index("line") > kinds.index("standing", 1)
+        assert kinds.index("progress") > kinds.index("position", 1)
 
 
 async def test_a_draw_is_told_by_and_by(lobby: Lobby) -> None:
@@ -187,9 +187,9 @@ async def test_who_goes_and_who_comes_meanwhile(lobby: Lobby) -> None:
     check(lobby, iter(set(range(1, CROWD + 1)) - set(left)))
     assert all(len(lobby.wires[number].events) == heard[number] for number in left[1:])
     for number, wire in ((left[0], newcomer), (CROWD + 1, late)):
-        (standing,) = wire.named("standing")
-        assert standing["place"] == place_of(SEED, CROWD, number)
-        assert bool(wire.named("turn")) == (standing["place"] <= CALLED)
+        (position,) = wire.named("position")
+        assert position["place"] == place_of(SEED, CROWD, number)
+        assert bool(wire.named("turn")) == (position["place"] <= CALLED)
     topic = lobby.position_streams._topics[lobby.schedule_id]
     readers = [reader for one in topic.by_place.values() for reader in one]
     assert len(readers) == len(topic.channel) == CROWD - len(left) + 2

@@ -138,7 +138,7 @@ async def test_who_lost_the_ticket_too_has_the_place_that_is_on_record(
     assert (await queue.ask(person)).number == number
 
 
-async def test_a_journal_keeps_what_it_could_not_write(
+async def test_the_join_writer_keeps_what_it_could_not_write(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     join_writer = queue.pod.join_writer
@@ -278,7 +278,7 @@ async def test_a_lost_answer_of_a_beat_lets_nobody_go_twice(queue: Queue) -> Non
     await queue.pod.queue_state.tick(queue.known, command)
     await queue.leave(people[1])
     ticks = [await queue.pod.queue_state.tick(queue.known, command) for _ in range(3)]
-    assert [len(tick.out) for tick in ticks] == [1, 1, 1]
+    assert [len(tick.exits) for tick in ticks] == [1, 1, 1]
 
 
 async def test_an_outage_is_logged_once_and_not_with_each_beat(

@@ -91,7 +91,7 @@ async def test_the_record_lets_nobody_in_after_the_end(
     ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
     holder = TicketHolder(person, ticket.number, ticket.number, ticket.epoch)
     said = await queue.pod.queue_state.enter(queue.known, int(queue.clock() * 1000), [holder])
-    admission = said.entries[0].admission
+    admission = said.replies[0].admission
     assert admission is not None
     await open_hall(db)  # whose sale goes on
     late: Any = (queue.schedule_id, said.epoch, said.called, said.now_ms, [admission])

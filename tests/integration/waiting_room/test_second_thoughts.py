@@ -97,7 +97,7 @@ async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue)
     ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
     holder = TicketHolder(person, ticket.number, ticket.number, ticket.epoch)
     said = await queue.pod.queue_state.enter(queue.known, int(queue.clock() * 1000), [holder])
-    admission = said.entries[0].admission
+    admission = said.replies[0].admission
     assert admission is not None
     await lose(queue)
     await queue.tick(3, seconds=1)

@@ -18,7 +18,7 @@ from boxoffice.waiting_room.rules import (
     TokenBucket,
     WaitingRoomChange,
     WaitingRoomState,
-    changed,
+    apply_change,
     eta_s,
     notice,
     poll_after_s,
@@ -108,44 +108,44 @@ def test_the_most_final_reason_is_told() -> None:
 
 
 def test_a_lobby_is_for_those_before_whom_nobody_was_let_in() -> None:
-    assert changed(ROOM, WaitingRoomChange(mode=Mode.LOBBY)).is_lobby
+    assert apply_change(ROOM, WaitingRoomChange(mode=Mode.LOBBY)).is_lobby
     with pytest.raises(QueueDrawn):
-        changed(_room(called=1), WaitingRoomChange(mode=Mode.LOBBY))
+        apply_change(_room(called=1), WaitingRoomChange(mode=Mode.LOBBY))
     # Who was drawn stays drawn, whatever the room is called afterwards.
     drawn = _room(mode=Mode.LOBBY, lobby_size=7, called=3)
-    assert changed(drawn, WaitingRoomChange(mode=Mode.FIFO)).drawn == 7
-    assert changed(drawn, WaitingRoomChange(paused=True)).is_paused
+    assert apply_change(drawn, WaitingRoomChange(mode=Mode.FIFO)).drawn == 7
+    assert apply_change(drawn, WaitingRoomChange(paused=True)).is_paused
 
 
 def test_what_is_not_given_stays() -> None:
-    assert changed(ROOM, WaitingRoomChange()) == ROOM
-    assert changed(ROOM, WaitingRoomChange(rate_per_s=3.0)).rate_per_s == 3.0
+    assert apply_change(ROOM, WaitingRoomChange()) == ROOM
+    assert apply_change(ROOM, WaitingRoomChange(rate_per_s=3.0)).rate_per_s == 3.0
     with pytest.raises(Invalid):
-        changed(ROOM, WaitingRoomChange(grace_s=700))
+        apply_change(ROOM, WaitingRoomChange(grace_s=700))
     with pytest.raises(Invalid):
-        changed(ROOM, WaitingRoomChange(opens_at=1e12))
+        apply_change(ROOM, WaitingRoomChange(opens_at=1e12))
 
 
 def test_an_allowance_gives_the_rate_and_no_more() -> None:
     token_bucket = TokenBucket()
     given = 0
     for tick in range(101):
-        may = token_bucket.may(NOW + tick * 0.1, 3.0)
-        token_bucket.used(may)
+        may = token_bucket.available(NOW + tick * 0.1, 3.0)
+        token_bucket.take(may)
         given += may
     assert given == 31
     # A long silence does not add up.
-    assert token_bucket.may(NOW + 10_000, 3.0) == 3
+    assert token_bucket.available(NOW + 10_000, 3.0) == 3
     # A clock that goes back gives nothing.
-    token_bucket.used(3)
-    assert token_bucket.may(NOW, 3.0) == 0
+    token_bucket.take(3)
+    assert token_bucket.available(NOW, 3.0) == 0
 
 
 def test_the_pace_is_that_of_the_last_half_minute() -> None:
     rate_meter = RateMeter()
     assert rate_meter.per_s(NOW, 0) is None
     for second in range(100):
-        rate_meter.note(NOW + second, second * 5 if second < 50 else 250)
+        rate_meter.add(NOW + second, second * 5 if second < 50 else 250)
     assert rate_meter.per_s(NOW + 99, 250) == 0
     assert rules.RATE_WINDOW_S == 30
 

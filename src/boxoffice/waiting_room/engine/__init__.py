@@ -1,1 +1,1 @@
-"""What the leader of the waiting rooms does: admission, the state in Valkey, the draw of the lobby."""
+"""What the leader does: ticks, the queue state in Valkey, the draw of the lobby."""

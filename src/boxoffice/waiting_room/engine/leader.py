@@ -1,8 +1,8 @@
-"""The leader of the waiting rooms: one process of all beats, several times a second.
+"""The leader of the waiting rooms: one of all processes, which runs a tick several times a second.
 
-A beat purges and admits in one script, puts on record who is out, and checkpoints how far the line is.
-Places are free again only when it is on record who left them, so the cap holds by the record too, and
-when every worker knows, so that no pass of theirs holds anything any more (`rules.KNOWN_FOR_S`).
+A tick removes expired admissions, calls numbers, records exits in PostgreSQL and checkpoints progress.
+A place is filled again only after its exit is recorded and every process has read it, so that no pass
+of the previous user is accepted any more (`rules.DEPARTURES_FRESH_FOR_S`).
 """
 
 import asyncio
@@ -35,24 +35,24 @@ from boxoffice.waiting_room.store import QueueStore
 ROLE = "queue"
 
 _AT_ONCE_MAX = 8
-_LOG_OUTAGE_EVERY = 25
-_LOG_AWAY_EVERY_S = 5.0
+_LOG_FAILURE_EVERY = 25
+_LOG_ROOM_OUTAGE_EVERY_S = 5.0
 _PREFETCH_TICKS = 10
-_FORGET_EVERY_S = 60.0
+_PURGE_EVERY_S = 60.0
 
 
 @dataclass(eq=False)
 class _RoomProgress:
-    """What a leader remembers of a room from one beat to the next."""
+    """What a leader keeps of a waiting room between ticks."""
 
     numbers_to: int
     joined: int = -1
     called: int = -1
     recorded: int = 0
-    # When every worker knows of how many who are out, and of how many they know by now.
+    # (time, count): every worker knows the first `count` exits at `time`; and the count known by now.
     propagating: deque[tuple[float, int]] = field(default_factory=deque)
     propagated: int = 0
-    # A line that was made anew says nothing of who has left the one before.
+    # After a rebuild, exits of the lost state may not have reached every worker.
     closed_until: float = -inf
     waiting: int = 0
     inside: int = 0
@@ -60,15 +60,15 @@ class _RoomProgress:
     has_joined: bool = False
     token_bucket: TokenBucket = field(default_factory=TokenBucket)
     rate_meter: RateMeter = field(default_factory=RateMeter)
-    # Places that nobody may have, as the line is still to hear.
+    # Possibly vacant places not yet sent to Valkey.
     vacant: list[int] = field(default_factory=list)
 
 
 class Leader:
-    """Leads every room while it holds the lease of the role.
+    """Leads every waiting room while it holds the lease.
 
-    `now` is the database's time in seconds since the epoch, and `clock` counts monotonic seconds.
-    `seats_left` says how many seats of a schedule are free, None where that is not known.
+    `now` is the database's time in seconds since the epoch, `clock` counts monotonic seconds.
+    `seats_left` returns the free seats of a schedule, None when unknown.
     """
 
     def __init__(
@@ -89,23 +89,23 @@ class Leader:
         self._now = now
         self._seats_left = seats_left
         self._clock = clock
-        self._forget_at = -inf
-        self._say_away_at = -inf
+        self._purge_at = -inf
+        self._log_outage_at = -inf
         self._tick_s = settings.queue_tick_ms / 1000
         self._prefetch = settings.queue_number_prefetch
         self._progress: dict[UUID, _RoomProgress] = {}
         self._token: int | None = None
-        self._turns = asyncio.Semaphore(_AT_ONCE_MAX)
+        self._concurrency = asyncio.Semaphore(_AT_ONCE_MAX)
 
     async def run(self) -> None:
-        """Beat until cancelled; an outage is waited out."""
+        """Tick until cancelled; continue after an outage."""
         failures = 0
         try:
             while True:
                 await asyncio.sleep(self._tick_s)
                 try:
                     await self.tick()
-                except Exception as error:  # the role outlives whatever one beat meets
+                except Exception as error:  # the role survives any failed tick
                     self._log_failure(error, failures)
                     failures += 1
                 else:
@@ -114,14 +114,14 @@ class Leader:
             await self.release()
 
     async def tick(self) -> bool:
-        """Do one beat in every room; return whether this process leads.
+        """Run one tick of every waiting room; return whether this process leads.
 
-        Raises what the database raises where the lease cannot be asked for.
+        Raises the database's error when the lease cannot be renewed.
         """
         rooms = self._rooms.all()
         token = await self._lease.keep() if rooms else None
         if token != self._token:
-            # Another process may have led since: what is remembered of the rooms is not so any more.
+            # Another process may have led since, so the kept progress is stale.
             # guard: leader_what_is_remembered_ends_with_lease => pass
             self._progress.clear()
             self._token = token
@@ -145,34 +145,34 @@ class Leader:
         return True
 
     async def _purge_departures(self) -> None:
-        """Forget now and then who has left so long ago that nobody asks any more."""
-        if self._clock() < self._forget_at:
+        """Delete recorded departures whose passes have expired, once a minute."""
+        if self._clock() < self._purge_at:
             return
-        self._forget_at = self._clock() + _FORGET_EVERY_S
+        self._purge_at = self._clock() + _PURGE_EVERY_S
         try:
             await self._store.purge_departures()
         except Unavailable as error:
             log.warning("waiting_room_departures_not_purged", error=str(error))
 
     async def _keep_lease(self) -> None:
-        """Renew the lease during a beat: to make a long line anew takes longer than it lasts."""
+        """Renew the lease during a tick: a rebuild may take longer than the lease lasts."""
         while True:
             await asyncio.sleep(self._tick_s)
             try:
                 await self._lease.keep()
-            except Exception as error:  # whoever has it now fences this beat
+            except Exception as error:  # a new holder fences this tick
                 log.warning("waiting_room_lease_not_renewed", error=repr(error))
 
     async def _tick_room(self, room: WaitingRoomState, token: int) -> None:
-        """Beat in one room; what goes wrong there stays there."""
-        async with self._turns:
+        """Run the tick of one waiting room; its errors do not affect the others."""
+        async with self._concurrency:
             try:
                 await self._run_room(room, token)
             except LeaderFenced:
                 # guard: leader_whoever_was_replaced_asks_for_lease_anew => pass
                 self._lease.forget()
             except (ValkeyAway, Unavailable, QueueStateLost) as error:
-                # Also a line that is lost again while it is made anew: the next beat makes it.
+                # Includes a loss during a rebuild: the next tick rebuilds.
                 self._log_outage(room, error)
             except Exception as error:
                 log.error(
@@ -190,11 +190,11 @@ class Leader:
             room = await self._draw(room, progress, token)
         command = await self._command(room, progress, token)
         try:
-            tick = await self._queue_state.tick(room, command)
+            result = await self._queue_state.tick(room, command)
         except QueueStateLost:
             await self._rebuild(room, progress, token)
             return
-        await self._record_result(room, progress, token, tick)
+        await self._record_result(room, progress, token, result)
 
     async def _command(
         self, room: WaitingRoomState, progress: _RoomProgress, token: int
@@ -212,7 +212,7 @@ class Leader:
             # guard: leader_nobody_is_called_before_line_knows_where_nobody_stands: not part and =>
             # guard: leader_rebuilt_fills_none_at_once: and self._clock() >= progress.closed_until =>
             is_open=reason is None and not part and self._clock() >= progress.closed_until,
-            allowed=progress.token_bucket.may(now, room.rate_per_s),
+            allowed=progress.token_bucket.available(now, room.rate_per_s),
             numbers_to=progress.numbers_to,
             recorded=progress.recorded,
             # guard: leader_place_is_filled_once_every_process_knows => propagated=progress.recorded,
@@ -223,47 +223,63 @@ class Leader:
         )
 
     def _propagated(self, progress: _RoomProgress) -> int:
-        """Return of how many who are out every worker knows by now: their places are free."""
+        """Return how many exits every worker knows by now; their places are free."""
         while progress.propagating and progress.propagating[0][0] <= self._clock():
             progress.propagated = progress.propagating.popleft()[1]
         return progress.propagated
 
     async def _record_result(
-        self, room: WaitingRoomState, progress: _RoomProgress, token: int, tick: TickResult
+        self, room: WaitingRoomState, progress: _RoomProgress, token: int, result: TickResult
     ) -> None:
         progress.is_begun = False
         progress.has_joined = True
-        progress.token_bucket.used(tick.called_now)
-        progress.rate_meter.note(self._now(), tick.called)
-        progress.waiting, progress.inside = tick.joined - tick.called, tick.inside
-        if tick.out:
-            # guard: leader_who_is_out_is_put_on_record
-            await self._store.record_exits(room.schedule_id, tick.out)
-            for one in tick.out:
-                metrics.WAITING_ROOM_EXITS.labels(one.reason).inc()
-            progress.recorded = max(progress.recorded, tick.let_go) + len(tick.out)
-            progress.propagating.append(
-                (self._clock() + rules.DEPARTURES_FRESH_FOR_S, progress.recorded)
-            )
-        # Few, because so many at most count for nobody when the line is lost; more while many come.
-        came = tick.joined - progress.joined if progress.joined >= 0 else 0
-        ahead = max(self._prefetch, _PREFETCH_TICKS * came)
+        progress.token_bucket.take(result.called_now)
+        progress.rate_meter.add(self._now(), result.called)
+        progress.waiting, progress.inside = result.joined - result.called, result.inside
+        if result.exits:
+            await self._record_exits(room, progress, result)
+        await self._checkpoint(room, progress, token, result)
+
+    async def _record_exits(
+        self, room: WaitingRoomState, progress: _RoomProgress, result: TickResult
+    ) -> None:
+        # guard: leader_who_is_out_is_put_on_record
+        await self._store.record_exits(room.schedule_id, result.exits)
+        for one in result.exits:
+            metrics.WAITING_ROOM_EXITS.labels(one.reason).inc()
+        progress.recorded = max(progress.recorded, result.released) + len(result.exits)
+        known_at = self._clock() + rules.DEPARTURES_FRESH_FOR_S
+        progress.propagating.append((known_at, progress.recorded))
+
+    async def _checkpoint(
+        self, room: WaitingRoomState, progress: _RoomProgress, token: int, result: TickResult
+    ) -> None:
+        """Save progress, and reserve numbers ahead of the joins.
+
+        The reserve is small because a loss of Valkey leaves that many numbers unused.
+        """
+        joined_now = result.joined - progress.joined if progress.joined >= 0 else 0
+        prefetch = max(self._prefetch, _PREFETCH_TICKS * joined_now)
         numbers_to = progress.numbers_to
-        if numbers_to - tick.joined < ahead / 2:
-            numbers_to = tick.joined + ahead
-        seen = (tick.joined, tick.called, numbers_to)
+        if numbers_to - result.joined < prefetch / 2:
+            numbers_to = result.joined + prefetch
+        seen = (result.joined, result.called, numbers_to)
         if seen != (progress.joined, progress.called, progress.numbers_to):
             held = await self._store.checkpoint(room.schedule_id, token, *seen)
             # guard: leader_checkpoint_of_later_leader_stops_this_one {
             if held is None:
                 raise LeaderFenced("another leader has taken over")
             # guard: }
-            progress.joined, progress.called, progress.numbers_to = tick.joined, tick.called, held
+            progress.joined, progress.called, progress.numbers_to = (
+                result.joined,
+                result.called,
+                held,
+            )
 
     async def _draw(
         self, room: WaitingRoomState, progress: _RoomProgress, token: int
     ) -> WaitingRoomState:
-        """Draw among everybody who has a number by now."""
+        """Draw among all numbers issued so far."""
         await self._store.draw(room.schedule_id, token, progress.joined)
         await self._rooms.refresh()
         drawn = self._rooms.get(room.schedule_id) or room
@@ -275,7 +291,7 @@ class Leader:
         return drawn
 
     async def _rebuild(self, room: WaitingRoomState, progress: _RoomProgress, token: int) -> None:
-        """Make a lost line anew; who is inside stays, and old tickets keep their places."""
+        """Rebuild lost queue state; admitted users stay, and old tickets keep their places."""
         schedule_id = room.schedule_id
         # guard: leader_epoch_begins_once => if True:
         if not progress.is_begun:
@@ -289,20 +305,19 @@ class Leader:
             return
         now_ms = int(self._now() * 1000)
         admissions = await self._store.admissions(schedule_id, now_ms)
-        # Before the draw nobody knows which places those numbers will have.
+        # Before the draw the places of those numbers are not known.
         # guard: leader_before_draw_nobody_knows_whose_place_is: [] if begun.is_lobby else =>
         vacant = [] if begun.is_lobby else await self._vacant_places(begun)
         places = self._store.issued_numbers(schedule_id)
         await self._queue_state.rebuild(begun, token, now_ms, admissions, vacant, places)
-        self._progress[schedule_id] = made = _RoomProgress(
-            begun.numbers_to, begun.joined, begun.called
-        )
-        made.closed_until = self._clock() + rules.DEPARTURES_FRESH_FOR_S
+        rebuilt = _RoomProgress(begun.numbers_to, begun.joined, begun.called)
+        self._progress[schedule_id] = rebuilt
+        rebuilt.closed_until = self._clock() + rules.DEPARTURES_FRESH_FOR_S
         metrics.WAITING_ROOM_REBUILDS.inc()
         log.info("waiting_room_rebuilt", schedule_id=str(schedule_id), epoch=begun.epoch)
 
     async def _vacant_places(self, room: WaitingRoomState) -> list[int]:
-        """Return the places in the gaps that nobody is known to have."""
+        """Return the places in the gaps without a recorded owner."""
         if not room.gaps:
             return []
         after = min(gap.after for gap in room.gaps)
@@ -310,31 +325,27 @@ class Leader:
         return list(rules.vacant_places(room, known))
 
     def _set_gauges(self) -> None:
-        metrics.WAITING_ROOM_LENGTH.set(
-            sum(progress.waiting for progress in self._progress.values())
-        )
-        metrics.WAITING_ROOM_INSIDE.set(
-            sum(progress.inside for progress in self._progress.values())
-        )
+        metrics.WAITING_ROOM_LENGTH.set(sum(one.waiting for one in self._progress.values()))
+        metrics.WAITING_ROOM_INSIDE.set(sum(one.inside for one in self._progress.values()))
 
     async def release(self) -> None:
-        """Give the lease back, so that another process leads with its next beat."""
+        """Release the lease, so that another process leads with its next tick."""
         try:
             await self._lease.release()
-        except Exception as error:  # the lease runs out by itself
+        except Exception as error:  # the lease expires by itself
             log.warning("waiting_room_lease_not_released", error=repr(error))
 
     def _log_outage(self, room: WaitingRoomState, error: Exception) -> None:
-        """Log an outage once for all rooms and beats that meet it, and again as long as it lasts."""
-        if self._clock() < self._say_away_at:
+        """Log an outage of all rooms once, and every five seconds while it lasts."""
+        if self._clock() < self._log_outage_at:
             return
-        self._say_away_at = self._clock() + _LOG_AWAY_EVERY_S
+        self._log_outage_at = self._clock() + _LOG_ROOM_OUTAGE_EVERY_S
         log.warning(
             "waiting_room_tick_failed", schedule_id=str(room.schedule_id), error=repr(error)
         )
 
     @staticmethod
     def _log_failure(error: Exception, failures: int) -> None:
-        if failures % _LOG_OUTAGE_EVERY == 0:
-            told = None if isinstance(error, Problem) else error
-            log.warning("waiting_room_tick_failed", error=repr(error), exc_info=told)
+        if failures % _LOG_FAILURE_EVERY == 0:
+            trace = None if isinstance(error, Problem) else error
+            log.warning("waiting_room_tick_failed", error=repr(error), exc_info=trace)

@@ -1,7 +1,7 @@
-"""The line in Valkey: its counters, one place per account, and who is inside. One script call each.
+"""The queue state in Valkey: counters, one number per account, and the admitted users.
 
-Every call raises `ValkeyAway` where Valkey does not answer, and `LineLost` where it is not the server
-that had the line: it has restarted, was emptied, or another one has taken its place.
+Each method is one script call. It raises `ValkeyAway` when Valkey does not answer, and `QueueStateLost`
+when the server has restarted, was flushed or replaced since the state was built.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -20,30 +20,30 @@ _JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
 )
 _KEYS = ("room", "places", "inside", "ends", "calls", "left", "late", "nobody", "out")
 _LOST, _FENCED = -1, -2
-# No line was drawn among so many: whoever is not inside has to wait.
+# Matches no lobby size, so the script admits nobody.
 _NOT_ADMITTING = -1
-# A part of a rebuilding has to be well within the deadline of a call.
+# Keeps a part of a rebuild well within the deadline of a call.
 PART_MAX = 2_000
-_PLACES_MAX = 20_000
+_PART_PLACES_MAX = 20_000
 
 
 class QueueStateLost(BoxofficeError):
-    """Valkey does not have the line as it was left."""
+    """Valkey does not have the queue state."""
 
 
 class LeaderFenced(BoxofficeError):
-    """A later leader has been here."""
+    """A later leader has written; the caller's lease is over."""
 
 
 class IssuedNumbers(NamedTuple):
-    """Numbers that are on record, and the accounts that have them, 16 bytes each."""
+    """Numbers and their accounts, 16 bytes each, in the same order."""
 
     numbers: list[int]
     accounts: bytes
 
 
 class TicketHolder(NamedTuple):
-    """Somebody who says that it is their turn, or that they are still there."""
+    """The content of a queue ticket, with the number's place in the order."""
 
     user_id: UUID
     number: int
@@ -52,7 +52,7 @@ class TicketHolder(NamedTuple):
 
 
 class Admission(NamedTuple):
-    """Somebody who is inside: how many were inside with them when they came, and the cap then.
+    """An admitted user, with the count of users inside and the cap at the admission.
 
     Times in milliseconds since the epoch.
     """
@@ -67,30 +67,28 @@ class Admission(NamedTuple):
 
 
 class EnterReply(NamedTuple):
-    """What the line says to a claim: one letter, see enter.lua.
+    """A one-letter `code`, see enter.lua.
 
-    Who is inside is silent at `due_ms` without another sign of life; P has `number` instead.
+    An admission ends at `due_ms` without another heartbeat; for P the account has `number` instead.
     """
 
-    word: str
+    code: str
     due_ms: int = 0
     admission: Admission | None = None
     number: int = 0
 
 
 class EnterReplies(NamedTuple):
-    """What the line of an epoch says to a batch of claims: up to which place was called, when, and to
-    each.
-    """
+    """The replies to a batch, and the epoch, time and last called place of the queue."""
 
     called: int
     now_ms: int
     epoch: int
-    entries: list[EnterReply]
+    replies: list[EnterReply]
 
 
 class Exit(NamedTuple):
-    """Somebody who is not inside any more."""
+    """An admitted user that has left."""
 
     number: int
     at_ms: int
@@ -98,7 +96,7 @@ class Exit(NamedTuple):
 
 
 class TickResult(NamedTuple):
-    """What the leader hears after a beat; see admit.lua."""
+    """The result of a leader's tick; see admit.lua."""
 
     joined: int
     called: int
@@ -106,12 +104,12 @@ class TickResult(NamedTuple):
     pending: int
     late: int
     called_now: int
-    let_go: int
-    out: list[Exit]
+    released: int
+    exits: list[Exit]
 
 
 class TickCommand(NamedTuple):
-    """What the leader has the room do in a beat; see admit.lua."""
+    """The arguments of a leader's tick; see admit.lua."""
 
     token: int
     now_ms: int
@@ -122,55 +120,55 @@ class TickCommand(NamedTuple):
     rate_per_s: float | None
     is_sold_out: bool
     vacant: Sequence[int] = ()
-    # Of how many of the recorded every process knows; None for all.
+    # How many of the recorded exits every process knows; None for all.
     propagated: int | None = None
 
 
 class QueueState:
-    """The scripts of one waiting room after another; keeps nothing itself."""
+    """Runs the scripts of any waiting room; holds no state itself."""
 
-    def __init__(self, valkey: Valkey, line_ttl_s: int, tick_max: int) -> None:
+    def __init__(self, valkey: Valkey, state_ttl_s: int, tick_max: int) -> None:
         self._valkey = valkey
-        self._ttl_ms = line_ttl_s * 1000
+        self._ttl_ms = state_ttl_s * 1000
         self._tick_max = tick_max
 
     async def join(self, schedule_id: UUID, accounts: bytes) -> tuple[int, list[int]]:
-        """Return the epoch and a number for each account of 16 bytes, 0 where none is left to give now.
+        """Return the epoch and a number for each 16-byte account.
 
-        It is negative where the account had it already.
+        It is negative when the account already had it, and 0 when no number is reserved.
         """
         keys = keys_of(schedule_id)[:2]
         reply: bytes = await self._valkey.run(_JOIN, keys, [accounts])
         if reply == b"lost":
-            raise QueueStateLost("the line is not there as it was left")
+            raise QueueStateLost("Valkey does not have the queue state")
         epoch, *numbers = map(int, reply.split(b","))
         return epoch, numbers
 
     async def enter(
         self, room: WaitingRoomState, now_ms: int, holders: Sequence[TicketHolder]
     ) -> EnterReplies:
-        """Return what is said to each claim; nobody new comes in where the sale has ended."""
+        """Admit, keep or refuse each holder; admits nobody after the end of the sale."""
         drawn = _NOT_ADMITTING if room.has_sale_ended(now_ms / 1000) else room.drawn
         args: list[str | bytes | int] = [now_ms, drawn]
         for holder in holders:
             args += (holder.user_id.bytes, holder.number, holder.place, holder.epoch)
-        called, at_ms, epoch, *entries = await self._run(_ENTER, keys_of(room.schedule_id), args)
-        said = [
-            _enter_reply(holder.user_id, *one) for holder, one in zip(holders, entries, strict=True)
+        called, at_ms, epoch, *answers = await self._run(_ENTER, keys_of(room.schedule_id), args)
+        replies = [
+            _enter_reply(holder.user_id, *one) for holder, one in zip(holders, answers, strict=True)
         ]
-        return EnterReplies(called, at_ms, epoch, said)
+        return EnterReplies(called, at_ms, epoch, replies)
 
     async def leave(
         self, schedule_id: UUID, now_ms: int, reason: str, holders: Sequence[TicketHolder]
     ) -> int:
-        """Take people out; return how many were inside."""
+        """Remove users; return how many were inside."""
         args: list[str | bytes | int] = [now_ms, reason]
         for holder in holders:
             args += (holder.user_id.bytes, holder.number, holder.place)
         return int((await self._run(_LEAVE, keys_of(schedule_id), args))[0])
 
     async def tick(self, room: WaitingRoomState, command: TickCommand) -> TickResult:
-        """Purge and admit in one step; raise `LineFenced` after a later leader."""
+        """Remove expired admissions and call numbers; raise `LeaderFenced` after a later leader."""
         rate = "" if command.rate_per_s is None else f"{command.rate_per_s:.4f}"
         args: list[str | bytes | int] = [
             command.token,
@@ -190,13 +188,13 @@ class QueueState:
             command.recorded,
             *command.vacant,
         ]
-        *counts, out = await self._run(_ADMIT, keys_of(room.schedule_id), args)
-        joined, called, inside, pending, late, called_now, let_go = counts
-        parsed = [_exit(one) for one in out]
-        return TickResult(joined, called, inside, pending, late, called_now, let_go, parsed)
+        *counts, exits = await self._run(_ADMIT, keys_of(room.schedule_id), args)
+        joined, called, inside, pending, late, called_now, released = counts
+        parsed = [_exit(one) for one in exits]
+        return TickResult(joined, called, inside, pending, late, called_now, released, parsed)
 
     async def counters(self, schedule_id: UUID) -> QueueCounters | None:
-        """Return what the room counts, None where there is no line."""
+        """Return the counters, None before the state is built."""
         fields = ("epoch", "joined", "called", "inside", "told", "run")
         found = await self._valkey.command("HMGET", keys_of(schedule_id)[0], *fields)
         if found[5] is None:
@@ -216,13 +214,13 @@ class QueueState:
         vacant: Sequence[int],
         places: AsyncIterator[IssuedNumbers] | None = None,
     ) -> None:
-        """Make the line anew; nobody joins or enters before the last part is there."""
+        """Build the state anew; it takes no join or enter before the last part is written."""
         await self._part("first", room, token, now_ms, (), ())
         for at in range(0, len(admissions), PART_MAX):
             await self._part("next", room, token, now_ms, admissions[at : at + PART_MAX], ())
         ranges = rules.ranges(vacant, PART_MAX)
-        # Few long ones or many short ones: about as many places in each part.
-        at_once = max(1, min(PART_MAX, _PLACES_MAX * len(ranges) // max(1, len(vacant))))
+        # About as many places in each part, whether the ranges are long or short.
+        at_once = max(1, min(PART_MAX, _PART_PLACES_MAX * len(ranges) // max(1, len(vacant))))
         for at in range(0, len(ranges), at_once):
             await self._part("next", room, token, now_ms, (), ranges[at : at + at_once])
         keys = keys_of(room.schedule_id)[:2]
@@ -263,7 +261,7 @@ class QueueState:
         reply = await self._valkey.run(script, keys, args)
         answer: list[Any] = reply if isinstance(reply, list) else [reply]
         if answer[0] == _LOST:
-            raise QueueStateLost("the line is not there as it was left")
+            raise QueueStateLost("Valkey does not have the queue state")
         if answer[0] == _FENCED:
             raise LeaderFenced("another leader has taken over")
         return answer
@@ -276,12 +274,12 @@ async def _nothing() -> AsyncIterator[IssuedNumbers]:
 
 
 def keys_of(schedule_id: UUID) -> list[str]:
-    """Return the keys of a room, in one hash slot (Valkey Cluster)."""
+    """Return the keys of a waiting room, in one hash slot of a cluster."""
     return [f"boxoffice:queue:{{{schedule_id}}}:{name}" for name in _KEYS]
 
 
-def _enter_reply(user_id: UUID, word: bytes, value: int = 0, packed: bytes = b"") -> EnterReply:
-    letter = word.decode()
+def _enter_reply(user_id: UUID, code: bytes, value: int = 0, packed: bytes = b"") -> EnterReply:
+    letter = code.decode()
     if letter == "P":
         return EnterReply(letter, number=value)
     if not packed:

@@ -1,8 +1,8 @@
-"""The draw of the lobby: a permutation that anybody can recompute for one number, without the others.
+"""The draw of the lobby: a seeded permutation that can be computed for a single number. Pure.
 
-Pure. Up to `SORTED_MAX` numbers are sorted by a keyed hash, which makes every order equally likely.
-More are permuted by a Feistel network over a grid that is hardly larger than their number, as in Black
-and Rogaway, Ciphers with Arbitrary Finite Domains (2002): who falls outside walks on until inside.
+Up to `SORTED_MAX` numbers are sorted by a keyed hash, which makes every order equally likely. More are
+permuted by a Feistel network over a grid hardly larger than their count, with cycle walking (Black and
+Rogaway, Ciphers with Arbitrary Finite Domains, 2002).
 """
 
 from functools import lru_cache
@@ -16,14 +16,14 @@ ALGORITHM = "boxoffice-draw-1"
 
 
 def commitment(seed: bytes) -> str:
-    """Return what is published before the draw: the SHA-256 of the seed, in hexadecimal."""
+    """Return the SHA-256 of the seed in hexadecimal, which is published before the draw."""
     return sha256(seed).hexdigest()
 
 
 def place_of(seed: bytes, size: int, number: int) -> int:
     """Return the place of `number` in the order; both count from 1.
 
-    Who came when `size` had been drawn already keeps the number as the place.
+    A number above `size` joined after the draw; its place is the number.
     """
     if not 1 <= number <= size:
         return number
@@ -46,7 +46,7 @@ def _sorted_places(seed: bytes, size: int) -> tuple[int, ...]:
 
 
 def _permute(seed: bytes, size: int, at: int) -> int:
-    """Return where the network sends `at`, of a grid of `rows` × `columns` that has all of `size`."""
+    """Permute `at` over a grid of `rows` × `columns` that covers `size`."""
     columns = isqrt(size - 1) + 1
     rows = -(-size // columns)
     row, column = divmod(at, columns)
