@@ -1,0 +1,190 @@
+"""The rules of the code as functions from text to faults, so that each can be shown to fail."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+IO = {
+    "asyncio", "asyncpg", "redis", "socket", "subprocess", "os", "time", "random", "secrets",
+    "structlog", "logging", "falcon", "uvicorn", "prometheus_client",
+}  # fmt: skip
+# What every feature builds on; the other folders of the product are its features.
+FOUNDATION = {"batching", "cli", "http", "observability", "platform"}
+
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 60
+FILES_PER_PACKAGE_MAX = 12
+
+
+def forbidden_imports(features: Iterable[str]) -> list[tuple[str, set[str]]]:
+    """Return the files, as patterns, and the modules that they must not import."""
+    of_features = {f"boxoffice.{feature}" for feature in features}
+    servers = {"boxoffice.platform.postgres", "boxoffice.platform.valkey"}
+    return [
+        (r"boxoffice/(\w+/)+(rules|ledger|shuffle)\.py",
+         IO | servers | {"boxoffice.http", "boxoffice.observability"}),
+        (r"boxoffice/(\w+/)+service\.py", {"falcon", "uvicorn", "boxoffice.http", "asyncpg"}),
+        (r"boxoffice/(\w+/)+store\.py", {"falcon", "boxoffice.http", "boxoffice.batching"}),
+        (r"boxoffice/(\w+/)+(\w+_)?routes\.py", {"asyncpg", "redis"} | servers),
+        (r"boxoffice/(platform|observability|batching|http)/.*\.py",
+         of_features | {"boxoffice.app", "boxoffice.cli"}),
+        (r"boxoffice/(platform|observability)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
+        (r"boxoffice/.*\.py", {"boxoffice_embedded", "boxoffice_loadtest"}),
+        (r"boxoffice_embedded/.*\.py", {"boxoffice_loadtest"}),
+        # The load test uses the public API, as a client does.
+        (r"boxoffice_loadtest/.*\.py", {"boxoffice.catalog", "boxoffice.seats",
+                                        "boxoffice.reservations", "boxoffice.payments"}),
+        (r"boxoffice_loadtest/(analysis|report)/.*\.py", IO),
+        (r"boxoffice_loadtest/(runner/plan|measurement/records)\.py", IO),
+        # The pages show what the API returns; the audit reads the database only.
+        (r"boxoffice/web/.*\.py", of_features - {"boxoffice.web"}),
+        (r"boxoffice/audit/.*\.py", of_features - {"boxoffice.audit"}),
+    ]  # fmt: skip
+
+
+def imports(text: str) -> Iterator[str]:
+    """Yield every module and name that a file imports, at any level."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def import_faults(name: str, text: str, rules: Iterable[tuple[str, set[str]]]) -> list[str]:
+    """Return the imports of a file that the rules forbid; `name` is its path below `src`."""
+    imported = set(imports(text))
+    return sorted(
+        {
+            one
+            for pattern, forbidden in rules
+            if re.fullmatch(pattern, name)
+            for one in imported
+            for prefix in forbidden
+            if one == prefix or one.startswith(prefix + ".")
+        }
+    )
+
+
+def foreign_stores(name: str, text: str) -> list[str]:
+    """Return the stores of other modules that a file imports."""
+    found = []
+    for one in imports(text):
+        store = re.match(r"boxoffice\.(\w+)\.store\b", one)
+        if store and not name.startswith(f"boxoffice/{store[1]}/"):
+            found.append(one)
+    return found
+
+
+# The module that owns each table: its schema's meaning, and all writes but those of `WRITES_BESIDE`.
+TABLES = {
+    "accounts": {
+        "account_secrets", "ended_tokens", "known_addresses", "token_keys", "token_versions", "users",
+    },
+    "activity_log": {"logbook"},
+    "archive": {"archive_progress", "queue_archive", "reservations_archive"},
+    "audit": {"audit_runs"},
+    "catalog": {"concerts", "schedules"},
+    "outbox": {"outbox"},
+    "payments": {"ledger_entries", "payments", "transfers", "wallets"},
+    "platform": {"leases", "schema_functions", "schema_migrations"},
+    "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},
+    "seats": {"seats"},
+    "tickets": {"tickets"},
+    "waiting_room": {
+        "queue_admissions", "queue_gaps", "queue_joins", "queue_leavers", "queue_rooms",
+    },
+}  # fmt: skip
+# Modules that write tables of another one, and why.
+WRITES_BESIDE = {
+    ("accounts", "wallets"): "a sign-up creates the account and its wallet in one statement",
+    ("archive", "closed_reservations"): "ended rows move into the archive in one transaction",
+    ("archive", "queue_admissions"): "ended rows move into the archive in one transaction",
+    ("archive", "queue_joins"): "ended rows move into the archive in one transaction",
+    ("archive", "reservations"): "ended rows move into the archive in one transaction",
+    ("archive", "schedule_buyers"): "ended rows move into the archive in one transaction",
+    ("catalog", "seats"): "a new schedule and its seats are created in one transaction",
+    ("payments", "outbox"): "an event is written in the transaction of what it reports",
+    ("payments", "reservations"): "one function decides and books a batch of payments",
+    ("payments", "schedule_buyers"): "one function decides and books a batch of payments",
+    ("payments", "seats"): "one function decides and books a batch of payments",
+    ("payments", "tickets"): "one function decides and books a batch of payments",
+    ("reservations", "outbox"): "an event is written in the transaction of what it reports",
+    ("reservations", "seats"): "one function decides and books a batch of holds",
+    ("boxoffice_embedded", "users"): "the demo closes accounts that were published with a password",
+}
+
+_WRITES = re.compile(
+    r"\bINSERT\s+INTO\s+(\w+)"
+    r"|\bDELETE\s+FROM\s+(?:ONLY\s+)?(\w+)"
+    r"|\bMERGE\s+INTO\s+(\w+)"
+    r"|\bTRUNCATE\s+(?:TABLE\s+)?(\w+)"
+    r"|\bCOPY\s+(\w+)[^;]*?\bFROM\b"
+    r"|(?<!DO )(?<!FOR )\bUPDATE\s+(?:ONLY\s+)?(\w+)(?:\s+(?:AS\s+)?(?!SET\b)\w+)?\s+SET\b",
+    re.IGNORECASE,
+)
+
+
+def written_tables(sql: str) -> set[str]:
+    """Return the tables that the statements of a file write."""
+    code = re.sub(r"--[^\n]*", "", sql)
+    return {name.lower() for match in _WRITES.finditer(code) for name in match.groups() if name}
+
+
+def created_tables(sql: str) -> set[str]:
+    """Return the tables that a file creates."""
+    return set(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", sql))
+
+
+def owner_of(table: str) -> str | None:
+    """Return the module that owns a table."""
+    return next((module for module, tables in TABLES.items() if table in tables), None)
+
+
+def table_faults(module: str, sql: str) -> list[str]:
+    """Return the tables that a module writes and may not."""
+    return sorted(
+        table
+        for table in written_tables(sql)
+        if owner_of(table) != module and (module, table) not in WRITES_BESIDE
+    )
+
+
+def classes(text: str) -> list[str]:
+    """Return the names of the classes of a file, nested ones included."""
+    return [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+
+
+def names_twice(files: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the class names that several files define, with those files."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for name, text in files.items():
+        for one in classes(text):
+            places[one].append(name)
+    return {name: where for name, where in places.items() if len(where) > 1}
+
+
+def flat_packages(names: Iterable[str]) -> dict[str, int]:
+    """Return the folders with too many files, without counting `__init__.py`."""
+    counts: dict[str, int] = defaultdict(int)
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if file != "__init__.py":
+            counts[folder] += 1
+    return {folder: count for folder, count in counts.items() if count > FILES_PER_PACKAGE_MAX}
+
+
+def long_parts(text: str) -> list[str]:
+    """Return a file's length where it is too long, and its functions that are."""
+    found = []
+    lines = len(text.splitlines())
+    if lines > FILE_LINES_MAX:
+        found.append(f"{lines} lines")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES_MAX:
+                found.append(f"{node.name}: {length} lines")
+    return found
