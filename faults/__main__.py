@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 
 from bench.environment import machine
-from faults.cluster.cluster import world
+from faults.cluster.cluster import start_cluster
 from faults.report import summary, targets
 from faults.report.result import Result, Verdict
 from faults.runner import Runner, chosen
-from faults.scenario import AnyRow, share_of, trials_of
+from faults.scenario import AnyScenario, share_of, trials_of
 from faults.scenarios import ALL
 
 _INTERRUPTED_EXIT_CODE = 130
@@ -32,25 +32,25 @@ def main(
         int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same faults.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="About how long; fewer trials per row.")
+        float | None, typer.Option(min=0.1, help="About how long; fewer trials per scenario.")
     ] = None,
-    only: Annotated[str, typer.Option(help="Only these rows, with commas between.")] = "",
+    only: Annotated[str, typer.Option(help="Only these scenarios, with commas between.")] = "",
     json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A few trials of each row.")] = False,
-    show_list: Annotated[bool, typer.Option("--list", help="Only list the rows.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A few trials of each scenario.")] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="Only list the scenarios.")] = False,
 ) -> None:
     """Kill, stop, starve and confuse every part of the shop while it sells."""
-    rows = _rows(only)
+    scenarios = _scenarios(only)
     if show_list:
-        _list(rows)
+        _list(scenarios)
         return
     seed = random.randrange(2**32) if seed is None else seed
-    share = share_of(rows, minutes)
-    plan = [(row, trials_of(row, share, is_quick=quick)) for row in rows]
+    share = share_of(scenarios, minutes)
+    plan = [(scenario, trials_of(scenario, share, is_quick=quick)) for scenario in scenarios]
     about = machine.about("faults")
     results: list[Result] = []
     is_finished = asyncio.run(_play(plan, seed, results))
-    is_whole = is_finished and plan == [(row, row.trials) for row in ALL]
+    is_whole = is_finished and plan == [(scenario, scenario.trials) for scenario in ALL]
     reached = targets.lines(results, is_whole=is_whole)
     about["load after"] = machine.load_average()
     console = Console()
@@ -66,8 +66,8 @@ def main(
     sys.exit(is_missed or any(one.verdict is Verdict.FAIL for one in results))
 
 
-async def _play(plan: list[tuple[AnyRow, int]], seed: int, results: list[Result]) -> bool:
-    """Play the rows; false where Ctrl-C or SIGTERM ended it before the last one."""
+async def _play(plan: list[tuple[AnyScenario, int]], seed: int, results: list[Result]) -> bool:
+    """Play the scenarios; false where Ctrl-C or SIGTERM ended it before the last one."""
     playing = asyncio.ensure_future(_play_all(plan, seed, results))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -80,35 +80,36 @@ async def _play(plan: list[tuple[AnyRow, int]], seed: int, results: list[Result]
     return True
 
 
-async def _play_all(plan: list[tuple[AnyRow, int]], seed: int, results: list[Result]) -> None:
+async def _play_all(plan: list[tuple[AnyScenario, int]], seed: int, results: list[Result]) -> None:
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as folder:
-        async with world(Path(folder), _say) as one:
+        async with start_cluster(Path(folder), _say) as one:
             runner = Runner(one, seed, _say)
             _say(f"seed {seed}")
-            for row, trials in plan:
-                results.append(await runner.play(row, trials))
+            for scenario, trials in plan:
+                results.append(await runner.play(scenario, trials))
                 last = results[-1]
-                _say(f"{row.name}: {last.verdict.value} in {last.took_s:.0f} s")
+                _say(f"{scenario.name}: {last.verdict.value} in {last.took_s:.0f} s")
                 for sentence in summary.trouble(last):
-                    _say(f"{row.name}: {sentence}")
+                    _say(f"{scenario.name}: {sentence}")
 
 
-def _rows(only: str) -> list[AnyRow]:
+def _scenarios(only: str) -> list[AnyScenario]:
     names = [name.strip() for name in only.split(",") if name.strip()]
     try:
         return chosen(ALL, names)
     except KeyError as error:
-        known = ", ".join(row.name for row in ALL)
+        known = ", ".join(scenario.name for scenario in ALL)
         raise typer.BadParameter(f"{error.args[0]} is not one of {known}") from None
 
 
-def _list(rows: list[AnyRow]) -> None:
+def _list(scenarios: list[AnyScenario]) -> None:
     console = Console(highlight=False)
-    for row in rows:
-        about = f"({row.part.value}, {row.trials} trials): {row.does} → {row.expects}"
-        console.print(f"{row.name} {about}", markup=False, soft_wrap=True)
+    for scenario in scenarios:
+        about = f"({scenario.component.value}, {scenario.trials} trials): {scenario.does} → "
+        "{scenario.expects}"
+        console.print(f"{scenario.name} {about}", markup=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:

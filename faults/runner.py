@@ -1,4 +1,4 @@
-"""Plays rows: a fresh sale for each round, the fault, and then the judges."""
+"""Plays scenarios: a fresh sale for each round, the fault, and then the judges."""
 
 import asyncio
 import time
@@ -9,34 +9,36 @@ from random import Random
 
 from faults.checks.database import Checked, check
 from faults.checks.record import Record
-from faults.cluster.cluster import PartFailed, World
+from faults.cluster.cluster import Cluster, ProcessFailed
 from faults.report.result import Result, worst
-from faults.scenario import AnyRow, Errand, NotRun, Observations, Row
-from faults.workload.load import Load
+from faults.scenario import AnyScenario, NotRun, Observations, Scenario, StandaloneScenario
+from faults.workload.load import LoadGenerator
 
-# What a row may take beyond the time that it is expected to, before it counts as stuck.
+# What a scenario may take beyond the time that it is expected to, before it counts as stuck.
 _PATIENCE_FACTOR = 4
 _PATIENCE_S = 150.0
 _FIRST_SALE_WITHIN_S = 30.0
 
 
 class Runner:
-    """Plays rows in one world, one after the other, all from one seed."""
+    """Plays scenarios in one cluster, one after the other, all from one seed."""
 
-    def __init__(self, world: World, seed: int, say: Callable[[str], None]) -> None:
-        self._world = world
+    def __init__(self, cluster: Cluster, seed: int, say: Callable[[str], None]) -> None:
+        self._world = cluster
         self._seed = seed
         self._say = say
 
-    async def play(self, row: AnyRow, trials: int) -> Result:
-        """Play a row; whatever goes wrong in it is its result."""
+    async def play(self, scenario: AnyScenario, trials: int) -> Result:
+        """Play a scenario; whatever goes wrong in it is its result."""
         result = Result(
-            name=row.name, part=row.part.value, recovery_p99_max_s=row.recovery_p99_max_s
+            name=scenario.name,
+            component=scenario.component.value,
+            recovery_p99_max_s=scenario.recovery_p99_max_s,
         )
         began_s = time.monotonic()
         try:
-            async with asyncio.timeout(trials * row.trial_s * _PATIENCE_FACTOR + _PATIENCE_S):
-                await self._play(row, trials, result)
+            async with asyncio.timeout(trials * scenario.trial_s * _PATIENCE_FACTOR + _PATIENCE_S):
+                await self._play(scenario, trials, result)
         except NotRun as reason:
             result.not_run = str(reason)
         except TimeoutError:
@@ -44,61 +46,67 @@ class Runner:
         except Exception as error:
             result.broken.append(f"{type(error).__name__}: {error}")
         finally:
-            await self._put_right(row, result)
+            await self._put_right(scenario, result)
         result.took_s = time.monotonic() - began_s
         return result
 
-    async def _play(self, row: AnyRow, trials: int, result: Result) -> None:
-        if isinstance(row, Errand):
-            self._say(f"{row.name}: {trials} trials")
-            take(result, await row.run(Random(self._name(row, 0)), trials))
+    async def _play(self, scenario: AnyScenario, trials: int, result: Result) -> None:
+        if isinstance(scenario, StandaloneScenario):
+            self._say(f"{scenario.name}: {trials} trials")
+            take(result, await scenario.run(Random(self._name(scenario, 0)), trials))
             return
-        if row.stage is not None:
-            async with row.stage() as own:
+        if scenario.stage is not None:
+            async with scenario.stage() as own:
                 runner = Runner(own, self._seed, self._say)
-                await runner._play(replace(row, stage=None), trials, result)
-                result.broken += own.trouble
+                await runner._play(replace(scenario, stage=None), trials, result)
+                result.broken += own.problems
             return
-        for number, share in enumerate(rounds(trials, row.round_trials), start=1):
-            self._say(f"{row.name}: round {number}, {share} trials")
-            await self._round(row, number, share, result)
+        for number, share in enumerate(rounds(trials, scenario.round_trials), start=1):
+            self._say(f"{scenario.name}: round {number}, {share} trials")
+            await self._round(scenario, number, share, result)
 
-    async def _round(self, row: Row, number: int, trials: int, result: Result) -> None:
-        world, name = self._world, self._name(row, number)
-        await world.arrange(row.layout)
-        field = await world.sow(seats=row.seats, people=row.people, hold_ttl_s=row.hold_ttl_s)
-        load = Load(field, world.api, Random(f"{name}/load"), row.pace, name)
-        logged = world.errors_logged()
+    async def _round(self, scenario: Scenario, number: int, trials: int, result: Result) -> None:
+        cluster, name = self._world, self._name(scenario, number)
+        await cluster.deploy(scenario.topology)
+        fixtures = await cluster.create_fixtures(
+            seats=scenario.seats, people=scenario.people, hold_ttl_s=scenario.hold_ttl_s
+        )
+        load = LoadGenerator(fixtures, cluster.api, Random(f"{name}/load"), scenario.profile, name)
+        logged = cluster.errors_logged()
         async with load.selling():
             await load.next_sale(time.monotonic(), within_s=_FIRST_SALE_WITHIN_S)
-            seen = await row.run(world, load, Random(name), trials)
+            seen = await scenario.run(cluster, load, Random(name), trials)
             if await load.next_sale(time.monotonic()) >= _FIRST_SALE_WITHIN_S:
                 seen.broken.append("the sale did not go on")
         take(result, seen)
         take_record(result, load.record)
         checked = await check(
-            world.settings, field, load.record, name, excuses_late_holds=row.excuses_late_holds
+            cluster.settings,
+            fixtures,
+            load.record,
+            name,
+            excuses_late_holds=scenario.excuses_late_holds,
         )
         take_checks(result, checked)
-        _note(result, "errors_logged_count", world.errors_logged() - logged)
+        _note(result, "errors_logged_count", cluster.errors_logged() - logged)
 
-    def _name(self, row: AnyRow, number: int) -> str:
-        return f"f{self._seed}-{row.name}-{number}"
+    def _name(self, scenario: AnyScenario, number: int) -> str:
+        return f"f{self._seed}-{scenario.name}-{number}"
 
-    async def _put_right(self, row: AnyRow, result: Result) -> None:
-        """Leave the next row a world that works."""
-        world = self._world
-        for server in (world.postgres, world.valkey):
+    async def _put_right(self, scenario: AnyScenario, result: Result) -> None:
+        """Leave the next scenario a cluster that works."""
+        cluster = self._world
+        for server in (cluster.postgres, cluster.valkey):
             server.wanted = True
-            server.go_on()
-        for process in world.processes:
-            process.go_on()
-        result.broken += world.trouble
-        world.trouble.clear()
-        if result.broken and isinstance(row, Row):
+            server.resume()
+        for process in cluster.processes:
+            process.resume()
+        result.broken += cluster.problems
+        cluster.problems.clear()
+        if result.broken and isinstance(scenario, Scenario):
             try:
-                await world.clear()
-            except PartFailed as error:
+                await cluster.clear()
+            except ProcessFailed as error:
                 result.broken.append(str(error))
 
 
@@ -109,7 +117,7 @@ def rounds(trials: int, round_trials: int) -> list[int]:
 
 
 def take(result: Result, seen: Observations) -> None:
-    """Add what a round of the row saw."""
+    """Add what a round of the scenario saw."""
     result.trials += seen.trials
     result.kills += seen.kills
     result.recoveries_s += seen.recoveries_s
@@ -126,8 +134,8 @@ def take_record(result: Result, record: Record) -> None:
     result.requests += len(record.attempts)
     result.acknowledged += record.acknowledged
     result.failures = dict(Counter(result.failures) + record.failures())
-    inexcusable = Counter(f"{one.what}: {one.kind}" for one in record.inexcusable())
-    result.inexcusable = dict(Counter(result.inexcusable) + inexcusable)
+    unexcused = Counter(f"{one.what}: {one.kind}" for one in record.unexcused())
+    result.unexcused = dict(Counter(result.unexcused) + unexcused)
     _note(result, "visits_skipped_count", record.skipped)
     _note(result, "longest_gap_s", record.longest_gap_s())
     _sum(result, "answered_after_a_retry_count", record.retried_to_an_answer())
@@ -153,7 +161,7 @@ def _sum(result: Result, name: str, count: int) -> None:
     result.figures[name] = result.figures.get(name, 0) + count
 
 
-def chosen(rows: Sequence[AnyRow], names: Sequence[str]) -> list[AnyRow]:
-    """Return the rows of these names, all without any; `KeyError` with a name that is none."""
-    known = {row.name: row for row in rows}
-    return [known[name] for name in names] if names else list(rows)
+def chosen(scenarios: Sequence[AnyScenario], names: Sequence[str]) -> list[AnyScenario]:
+    """Return the scenarios of these names, all without any; `KeyError` with a name that is none."""
+    known = {scenario.name: scenario for scenario in scenarios}
+    return [known[name] for name in names] if names else list(scenarios)

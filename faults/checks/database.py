@@ -26,7 +26,7 @@ from faults.checks.comparison import (
     compare,
 )
 from faults.checks.record import Record
-from faults.workload.fixtures import Field
+from faults.workload.fixtures import Fixtures
 
 _SQL = sql_files.load("faults")
 
@@ -49,14 +49,19 @@ class Checked:
 
 
 async def check(
-    settings: Settings, field: Field, record: Record, tag: str, *, excuses_late_holds: bool = False
+    settings: Settings,
+    fixtures: Fixtures,
+    record: Record,
+    tag: str,
+    *,
+    excuses_late_holds: bool = False,
 ) -> Checked:
-    """Judge what happened in a field; nobody may be selling there any more."""
+    """Judge what happened in a fixtures; nobody may be selling there any more."""
     began_s = time.monotonic()
-    user_ids = [person.user_id for person in field.people]
-    stored = await _stored(settings, field, tag)
+    user_ids = [person.user_id for person in fixtures.people]
+    stored = await _stored(settings, fixtures, tag)
     findings = compare(record, stored, user_ids, excuses_late_holds=excuses_late_holds)
-    violations = linearizability.check(record.history(user_ids, field.hold_ttl_s))
+    violations = linearizability.check(record.history(user_ids, fixtures.hold_ttl_s))
     report = await audit(settings)
     broken = [_sentence(one) for one in findings if one.is_broken]
     broken += [f"audit: {one.name} {one.violations} times" for one in report.broken]
@@ -91,13 +96,13 @@ async def left_undone(settings: Settings) -> dict[str, int]:
         await connection.close()
 
 
-async def _stored(settings: Settings, field: Field, tag: str) -> Stored:
+async def _stored(settings: Settings, fixtures: Fixtures, tag: str) -> Stored:
     async with reading(settings) as reader:
         # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.
-        shop = await reader.stored(UUID(field.schedule_id), "", field.hold_ttl_s)
+        shop = await reader.stored(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)
     connection = await asyncpg.connect(settings.database.database_url)
     try:
-        people = [UUID(person.user_id) for person in field.people]
+        people = [UUID(person.user_id) for person in fixtures.people]
         rows = await connection.fetch(_SQL["top_ups"], people, tag)
     finally:
         await connection.close()

@@ -42,7 +42,7 @@ class Violation:
     reason: str
 
 
-class _Is(Enum):
+class _State(Enum):
     FREE = "free"
     HELD = "held"
     SOLD = "sold"
@@ -53,21 +53,21 @@ class _Is(Enum):
 class _Seat(NamedTuple):
     """What the seat is, and by whose hold."""
 
-    now: _Is
+    now: _State
     hold: str = ""
 
 
-_FREE = _Seat(_Is.FREE)
+_FREE = _Seat(_State.FREE)
 
 
-class _Belief(NamedTuple):
+class _Configuration(NamedTuple):
     """One way in which everything so far can have happened; `done`: open operations that have."""
 
     seat: _Seat
     done: frozenset[int]
 
 
-_Predicate: TypeAlias = Callable[[_Belief], bool]
+_Predicate: TypeAlias = Callable[[_Configuration], bool]
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class _Search:
             step.hold: step.end_s for step in steps if step.operation is Operation.RELEASED
         }
         self._open: set[int] = set()
-        self._beliefs = {_Belief(_FREE, frozenset())}
+        self._configurations = {_Configuration(_FREE, frozenset())}
 
     def contradiction(self) -> str:
         """Return why this cannot have happened; nothing where it can."""
@@ -173,9 +173,9 @@ class _Search:
                 self._end_hold(self._steps[what].hold, at_s)
             else:
                 self._end(what, at_s)
-            if not self._beliefs:
+            if not self._configurations:
                 return self._sentence(what, is_lapse=bool(kind))
-            if len(self._beliefs) > STATES_MAX:
+            if len(self._configurations) > STATES_MAX:
                 return f"has more than {STATES_MAX} ways to have happened and was not decided"
         return ""
 
@@ -193,24 +193,30 @@ class _Search:
     def _begin(self, what: int) -> None:
         self._open.add(what)
         if self._is_look(what):
-            self._beliefs = {self._looked(belief) for belief in self._beliefs}
+            self._configurations = {
+                self._looked(configuration) for configuration in self._configurations
+            }
 
     def _end(self, what: int, at_s: float) -> None:
         """Keep the ways in which the operation has taken effect by now, and forget that it was open."""
-        having = self._having(lambda belief: what in belief.done, at_s)
+        having = self._having(lambda configuration: what in configuration.done, at_s)
         self._open.discard(what)
-        self._beliefs = {_Belief(one.seat, one.done - {what}) for one in having}
+        self._configurations = {_Configuration(one.seat, one.done - {what}) for one in having}
 
     def _end_hold(self, hold: str, at_s: float) -> None:
         """Keep the ways in which the hold is over by now."""
-        over = (_Seat(_Is.HELD, hold), _Seat(_Is.GIVEN_BACK, hold))
-        self._beliefs = self._having(lambda belief: belief.seat not in over, at_s)
+        over = (_Seat(_State.HELD, hold), _Seat(_State.GIVEN_BACK, hold))
+        self._configurations = self._having(
+            lambda configuration: configuration.seat not in over, at_s
+        )
 
-    def _having(self, holds: _Predicate, at_s: float) -> set[_Belief]:
+    def _having(self, holds: _Predicate, at_s: float) -> set[_Configuration]:
         """Return what may be where `holds` does, having let happen what it takes and no more."""
-        reached = {belief for belief in self._beliefs if holds(belief)}
-        seen = set(self._beliefs)
-        ahead = [belief for belief in self._beliefs if belief not in reached]
+        reached = {configuration for configuration in self._configurations if holds(configuration)}
+        seen = set(self._configurations)
+        ahead = [
+            configuration for configuration in self._configurations if configuration not in reached
+        ]
         while ahead and len(seen) <= STATES_MAX:
             for after in self._next(ahead.pop(), at_s):
                 if after not in seen:
@@ -221,33 +227,41 @@ class _Search:
                         ahead.append(after)
         return reached if len(seen) <= STATES_MAX else seen
 
-    def _next(self, belief: _Belief, at_s: float) -> Iterator[_Belief]:
-        lapse = self._lapses.get(belief.seat.hold)
-        if lapse and lapse.from_s <= at_s and belief.seat.now in (_Is.HELD, _Is.GIVEN_BACK):
-            yield self._looked(_Belief(_FREE, belief.done))
-        for what in self._open - belief.done:
-            after = _after(belief.seat, self._steps[what])
+    def _next(self, configuration: _Configuration, at_s: float) -> Iterator[_Configuration]:
+        lapse = self._lapses.get(configuration.seat.hold)
+        if (
+            lapse
+            and lapse.from_s <= at_s
+            and configuration.seat.now in (_State.HELD, _State.GIVEN_BACK)
+        ):
+            yield self._looked(_Configuration(_FREE, configuration.done))
+        for what in self._open - configuration.done:
+            after = _after(configuration.seat, self._steps[what])
             if after is not None:
-                yield self._looked(_Belief(after, belief.done | {what}))
+                yield self._looked(_Configuration(after, configuration.done | {what}))
 
-    def _looked(self, belief: _Belief) -> _Belief:
+    def _looked(self, configuration: _Configuration) -> _Configuration:
         """Let everybody look who only waits for the seat to be as it is: a look changes nothing."""
         content = {
             what
-            for what in self._open - belief.done
-            if self._is_look(what) and self._agrees(belief.seat, self._steps[what])
+            for what in self._open - configuration.done
+            if self._is_look(what) and self._agrees(configuration.seat, self._steps[what])
         }
-        return _Belief(belief.seat, belief.done | content) if content else belief
+        return (
+            _Configuration(configuration.seat, configuration.done | content)
+            if content
+            else configuration
+        )
 
     def _is_look(self, what: int) -> bool:
         return self._steps[what].operation in (Operation.REFUSED, Operation.EXPIRED)
 
     def _agrees(self, seat: _Seat, look: _Step) -> bool:
         if look.operation is Operation.EXPIRED:
-            return seat not in (_Seat(_Is.HELD, look.hold), _Seat(_Is.SOLD, look.hold))
-        if seat.now is _Is.GIVEN_BACK:
+            return seat not in (_Seat(_State.HELD, look.hold), _Seat(_State.SOLD, look.hold))
+        if seat.now is _State.GIVEN_BACK:
             return self._released_s[seat.hold] >= look.begin_s - self._stale_s
-        return seat.now is not _Is.FREE
+        return seat.now is not _State.FREE
 
     def _sentence(self, what: int, *, is_lapse: bool) -> str:
         step = self._steps[what]
@@ -266,10 +280,10 @@ class _Search:
 def _after(seat: _Seat, step: _Step) -> _Seat | None:
     """Return what the seat is after an effect, None where it cannot take effect."""
     if step.operation is Operation.HELD:
-        is_free = seat.now in (_Is.FREE, _Is.GIVEN_BACK)
-        return _Seat(_Is.HELD, step.hold) if is_free else None
-    if seat != _Seat(_Is.HELD, step.hold):
+        is_free = seat.now in (_State.FREE, _State.GIVEN_BACK)
+        return _Seat(_State.HELD, step.hold) if is_free else None
+    if seat != _Seat(_State.HELD, step.hold):
         return None
     if step.operation is Operation.PAID:
-        return _Seat(_Is.SOLD, step.hold)
-    return _Seat(_Is.GIVEN_BACK, step.hold) if step.operation is Operation.RELEASED else None
+        return _Seat(_State.SOLD, step.hold)
+    return _Seat(_State.GIVEN_BACK, step.hold) if step.operation is Operation.RELEASED else None

@@ -15,7 +15,8 @@ from typing import TypeAlias
 _REFUSALS = frozenset({402, 409, 410})
 # What counts as a sale.
 _SALES = frozenset({"hold", "pay"})
-# How long a fault still excuses failures when those whom it struck have sold again: what was under way
+# How long a fault still excuses failures when those whom it affected have sold again: what was
+# under way
 # on their other connections comes to its end.
 SETTLING_S = 0.3
 
@@ -147,13 +148,13 @@ class Unsettled:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class FaultWindow:
     """A fault, from `begin_s` until it was over, and what it excuses.
 
-    It excuses failures of the endpoints that it struck, of all where `struck` is None. For these it
+    It excuses failures of the endpoints that it affected, of all where `affected` is None. For these it
     lasts until each of them has sold something that was asked for after `over_s`, and `SETTLING_S`
-    more, and at the latest until `end_s`. Silence it excuses only where the struck ones were stopped,
-    and so could not say anything (`is_mute`). Where a database was lost with commits that nobody was
+    more, and at the latest until `end_s`. Silence it excuses only where the affected ones were stopped,
+    and so could not say anything (`is_stopped`). Where a database was lost with commits that nobody was
     told of (`is_lossy`), refusals of that time may rest on these.
     """
 
@@ -161,18 +162,18 @@ class Window:
     begin_s: float
     over_s: float
     end_s: float
-    struck: Collection[str] | None = None
-    is_mute: bool = False
+    affected: Collection[str] | None = None
+    is_stopped: bool = False
     is_lossy: bool = False
 
     def excuses(self, one: Attempt) -> bool:
         """Say whether that failure is this fault's."""
-        is_of_a_kind = one.is_excusable or (self.is_mute and one.ending is Ending.SILENT)
+        is_of_a_kind = one.is_excusable or (self.is_stopped and one.ending is Ending.SILENT)
         return is_of_a_kind and self.covers(one)
 
     def covers(self, one: Attempt) -> bool:
-        """Say whether that was under way at some time of this fault, at an endpoint that it struck."""
-        is_struck = self.struck is None or one.endpoint in self.struck
+        """Say whether the attempt was in flight during this fault, at an affected endpoint."""
+        is_struck = self.affected is None or one.endpoint in self.affected
         return is_struck and one.begin_s <= self.end_s and one.end_s >= self.begin_s
 
 
@@ -225,7 +226,7 @@ class Record:
     unsettled: dict[str, Unsettled] = field(default_factory=dict)
     # Holds that were refused in the end, and one of whose attempts may still be in a stopped process.
     late: dict[str, Unsettled] = field(default_factory=dict)
-    windows: list[Window] = field(default_factory=list)
+    windows: list[FaultWindow] = field(default_factory=list)
     skipped: int = 0
 
     @property
@@ -250,7 +251,7 @@ class Record:
         times_s = [since_s, *ends_s] if since_s > -inf else ends_s
         return max((after - before for before, after in pairwise(times_s)), default=0.0)
 
-    def under_way(self, at_s: float, endpoints: Collection[str]) -> int:
+    def in_flight(self, at_s: float, endpoints: Collection[str]) -> int:
         """Return how many requests to these processes were under way then, of those that have ended."""
         return sum(
             one.begin_s <= at_s < one.end_s and one.endpoint in endpoints for one in self.attempts
@@ -265,7 +266,7 @@ class Record:
         """Return what was neither a success nor a refusal of the business, by kind."""
         return Counter(one.kind for one in self.attempts if not one.is_fine)
 
-    def inexcusable(self) -> list[Attempt]:
+    def unexcused(self) -> list[Attempt]:
         """Return the failures that no fault excuses: of a kind that none does, or outside of any."""
         windows = self.closed_windows()
         failed = (one for one in self.attempts if not one.is_fine)
@@ -276,8 +277,8 @@ class Record:
         windows = self.closed_windows()
         return sum(not any(window.covers(one) for window in windows) for one in self.attempts)
 
-    def closed_windows(self) -> list[Window]:
-        """Return the windows, each ended as early as those whom its fault struck had sold again."""
+    def closed_windows(self) -> list[FaultWindow]:
+        """Return the windows, each ended as early as those whom its fault affected had sold again."""
         sales = sorted((one for one in self.attempts if one.is_sale), key=lambda one: one.end_s)
         endpoints = {one.endpoint for one in self.attempts}
         return [_closed(window, sales, endpoints) for window in self.windows]
@@ -324,12 +325,14 @@ class Record:
         )
 
 
-def _closed(window: Window, sales: Sequence[Attempt], endpoints: Collection[str]) -> Window:
-    """End a window `SETTLING_S` after the first sale of the last one struck; `sales` in their order."""
-    struck = endpoints if window.struck is None else window.struck
+def _closed(
+    window: FaultWindow, sales: Sequence[Attempt], endpoints: Collection[str]
+) -> FaultWindow:
+    """End a window `SETTLING_S` after each affected endpoint has sold again; `sales` are in order."""
+    affected = endpoints if window.affected is None else window.affected
     since = [one for one in sales if one.begin_s >= window.over_s and one.begin_s <= window.end_s]
     firsts_s = [
-        next((one.end_s for one in since if one.endpoint == endpoint), inf) for endpoint in struck
+        next((one.end_s for one in since if one.endpoint == endpoint), inf) for endpoint in affected
     ]
     return replace(window, end_s=min(window.end_s, max(firsts_s, default=inf) + SETTLING_S))
 

@@ -28,7 +28,7 @@ from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers, EmbeddedUnavailable
 from boxoffice_embedded.home import free_port
 from faults.cluster.proxy import Proxy
-from faults.workload.fixtures import Field, sow
+from faults.workload.fixtures import Fixtures, create_fixtures
 
 if TYPE_CHECKING:
     from faults.cluster.standby import Pair
@@ -44,12 +44,12 @@ _PROBE_S = 2.0
 _LOGGED = {"log_line_prefix": "%m [%p] %e %q%u@%d "}
 
 
-class PartFailed(Exception):
+class ProcessFailed(Exception):
     """A process did not start or did not stop as it should; the message has the end of its log."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class Topology:
     """What runs: how many API processes, with which settings, and whether behind proxies.
 
     `settings` are names and values of the shop's settings, `api_env` more environment for each API
@@ -101,7 +101,7 @@ class Process:
     def pid(self) -> int:
         """Its process id, also of one that has ended."""
         if self._process is None:
-            raise PartFailed(f"{self.name} was never started")
+            raise ProcessFailed(f"{self.name} was never started")
         return self._process.pid
 
     @property
@@ -122,30 +122,33 @@ class Process:
         """Stop it where it is."""
         self.signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Let it continue."""
         self.signal(signal.SIGCONT)
 
     async def stop(self, *, may_be_killed: bool = False) -> float:
         """Ask it to end and return after how many seconds it has; it is not started again.
 
-        Raises `PartFailed` where it takes too long or ends otherwise than by itself with exit code 0;
+        Raises `ProcessFailed` where it takes too long or ends otherwise than by itself with exit
+        code 0;
         with `may_be_killed`, somebody may have killed it before.
         """
         self.wanted = False
         began_s = time.monotonic()
-        self.go_on()
+        self.resume()
         self.signal(signal.SIGTERM)
         while self.is_running:
             if time.monotonic() > began_s + _STOP_WITHIN_S:
                 self.end()
-                raise PartFailed(
-                    f"{self.name} did not stop in {_STOP_WITHIN_S:.0f} s: {self.said()}"
+                raise ProcessFailed(
+                    f"{self.name} did not stop in {_STOP_WITHIN_S:.0f} s: {self.log_tail()}"
                 )
             await asyncio.sleep(_WATCH_EVERY_S)
         fine = (0, -signal.SIGKILL) if may_be_killed else (0,)
         if self._process is not None and self._process.returncode not in fine:
-            raise PartFailed(f"{self.name} ended with {self._process.returncode}: {self.said()}")
+            raise ProcessFailed(
+                f"{self.name} ended with {self._process.returncode}: {self.log_tail()}"
+            )
         return time.monotonic() - began_s
 
     def end(self) -> None:
@@ -155,7 +158,7 @@ class Process:
         if self._process is not None:
             self._process.wait()
 
-    def look_after(self) -> None:
+    def restart_if_dead(self) -> None:
         """Start it again a moment after it has ended unasked."""
         if not self.wanted or self.is_running:
             return
@@ -165,7 +168,7 @@ class Process:
             self.restarts += 1
             self.start()
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         """Return the end of what it has written."""
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
@@ -174,29 +177,29 @@ class Api(Process):
     """One API process on a port of its own, with its own lines to the servers."""
 
     def __init__(
-        self, name: str, env: Mapping[str, str], log: Path, lines: "Lines | None" = None
+        self, name: str, env: Mapping[str, str], log: Path, proxies: "Proxies | None" = None
     ) -> None:
         self.port = free_port(0)
         super().__init__(name, ["serve"], {**env, "BOXOFFICE_PORT": str(self.port)}, log)
         self.url = f"http://127.0.0.1:{self.port}"
-        self._lines = lines
+        self._proxies = proxies
 
     @property
-    def lines(self) -> "Lines":
-        """Its proxies; `PartFailed` where the layout has none."""
-        if self._lines is None:
-            raise PartFailed(f"{self.name} has no proxies: the row's layout must ask for them")
-        return self._lines
+    def proxies(self) -> "Proxies":
+        """Its proxies; `ProcessFailed` where the topology has none."""
+        if self._proxies is None:
+            raise ProcessFailed(f"{self.name} has no proxies: the row's topology must ask for them")
+        return self._proxies
 
     async def close(self) -> None:
-        """End it and its lines."""
+        """End it and its proxies."""
         self.end()
-        if self._lines is not None:
-            await self._lines.close()
+        if self._proxies is not None:
+            await self._proxies.close()
 
 
 @dataclass
-class Lines:
+class Proxies:
     """The proxies of one API process."""
 
     postgres: Proxy
@@ -221,7 +224,7 @@ class Server:
         """The process id of the postmaster, or of Valkey."""
         one = self._servers.postgres if self.name == "postgres" else self._servers.valkey
         if one.pid is None:
-            raise PartFailed(f"{self.name} was never started")
+            raise ProcessFailed(f"{self.name} was never started")
         return one.pid
 
     @property
@@ -246,7 +249,7 @@ class Server:
         """Stop all its processes where they are."""
         send(self.pids(), signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Let all of them continue."""
         send(self.pids(), signal.SIGCONT)
 
@@ -260,7 +263,7 @@ class Server:
             log.seek(log_bytes)
             return errors_in(log.read(), sqlstate)
 
-    async def revive(self) -> None:
+    async def restart(self) -> None:
         """Start again what has died, without keeping the clients waiting meanwhile."""
         if self.name == "valkey":
             self._servers.valkey.begin()
@@ -284,8 +287,8 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-class World:
-    """Everything that runs, by name; `arrange` changes it between rows."""
+class Cluster:
+    """Everything that runs, by name; `deploy` changes it between rows."""
 
     def __init__(self, servers: EmbeddedServers, folder: Path) -> None:
         self.folder = folder
@@ -301,37 +304,37 @@ class World:
         self.api: list[Api] = []
         self.sweepers: list[Process] = []
         self.relays: list[Process] = []
-        # In a world whose PostgreSQL has a standby.
+        # In a cluster whose PostgreSQL has a standby.
         self.pair: Pair | None = None
-        self._layout: Layout | None = None
-        self.trouble: list[str] = []
+        self._layout: Topology | None = None
+        self.problems: list[str] = []
 
     @property
     def processes(self) -> list[Process]:
         """The processes of the shop."""
         return [*self.api, *self.sweepers, *self.relays]
 
-    async def sow(self, *, seats: int, people: int, hold_ttl_s: int) -> Field:
+    async def create_fixtures(self, *, seats: int, people: int, hold_ttl_s: int) -> Fixtures:
         """Put a new schedule on sale, and make people with money who may buy much."""
         plan = {"hold_ttl_s": hold_ttl_s, "ticket_limit": 1_000}
-        return await sow(self.settings, self.folder, seats=seats, users=people, **plan)
+        return await create_fixtures(self.settings, self.folder, seats=seats, users=people, **plan)
 
-    async def arrange(self, layout: Layout) -> None:
+    async def deploy(self, topology: Topology) -> None:
         """Have exactly this running and ready."""
-        if layout != self._layout or not all(one.is_running for one in self.processes):
+        if topology != self._layout or not all(one.is_running for one in self.processes):
             await self.clear()
-            await self._start(layout)
+            await self._start(topology)
         await self.wait_until_ready()
 
-    async def _start(self, layout: Layout) -> None:
-        self._layout = layout
-        for number in range(layout.api):
-            more = layout.api_env[number] if number < len(layout.api_env) else {}
-            self.api.append(await self._new_api(f"api-{number + 1}", layout, more))
-        env = self._env(layout.settings)
+    async def _start(self, topology: Topology) -> None:
+        self._layout = topology
+        for number in range(topology.api):
+            more = topology.api_env[number] if number < len(topology.api_env) else {}
+            self.api.append(await self._new_api(f"api-{number + 1}", topology, more))
+        env = self._env(topology.settings)
         for role, count, kept in (
-            ("sweep", layout.sweepers, self.sweepers),
-            ("relay", layout.relays, self.relays),
+            ("sweep", topology.sweepers, self.sweepers),
+            ("relay", topology.relays, self.relays),
         ):
             for number in range(count):
                 name = f"{role}-{number + 1}"
@@ -343,21 +346,21 @@ class World:
         """Return one more API process, not started, which the caller ends and nobody looks after."""
         return Api(name, self._env(settings), self._log(name))
 
-    async def _new_api(self, name: str, layout: Layout, more: Mapping[str, str]) -> Api:
-        env = {**self._env(layout.settings), **more}
-        if not layout.is_proxied:
+    async def _new_api(self, name: str, topology: Topology, more: Mapping[str, str]) -> Api:
+        env = {**self._env(topology.settings), **more}
+        if not topology.is_proxied:
             return Api(name, env, self._log(name))
-        lines = Lines(
+        proxies = Proxies(
             Proxy.of_postgres(self.settings.database.database_url),
             Proxy.of_valkey(self.settings.valkey.valkey_url),
         )
-        await lines.postgres.open()
-        await lines.valkey.open()
+        await proxies.postgres.open()
+        await proxies.valkey.open()
         env |= {
-            "BOXOFFICE_DATABASE_URL": lines.postgres.url,
-            "BOXOFFICE_VALKEY_URL": lines.valkey.url,
+            "BOXOFFICE_DATABASE_URL": proxies.postgres.url,
+            "BOXOFFICE_VALKEY_URL": proxies.valkey.url,
         }
-        return Api(name, env, self._log(name), lines)
+        return Api(name, env, self._log(name), proxies)
 
     def _env(self, settings: Mapping[str, object]) -> dict[str, str]:
         given = {
@@ -377,7 +380,7 @@ class World:
         return self.folder / f"{name}.log"
 
     async def wait_until_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
-        """Return when both servers and every API process answer; raise `PartFailed` where not."""
+        """Return when both servers and every API process answer; raise `ProcessFailed` where not."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as session:
             for api in self.api:
                 await _until(lambda api=api: _is_ready(session, api), within_s, api)  # type: ignore[misc]
@@ -388,7 +391,7 @@ class World:
         # Rows kill, and the supervisor may not have looked since.
         stopping = [process.stop(may_be_killed=True) for process in processes]
         ended = await asyncio.gather(*stopping, return_exceptions=True)
-        self.trouble += [str(one) for one in ended if isinstance(one, PartFailed)]
+        self.problems += [str(one) for one in ended if isinstance(one, ProcessFailed)]
         for api in self.api:
             await api.close()
         self.api, self.sweepers, self.relays, self._layout = [], [], [], None
@@ -402,7 +405,7 @@ class World:
         """Start again what has died, until cancelled."""
         while True:
             for process in self.processes:
-                process.look_after()
+                process.restart_if_dead()
             await asyncio.sleep(_WATCH_EVERY_S)
 
     async def supervise_server(self, server: Server) -> None:
@@ -410,9 +413,9 @@ class World:
         while True:
             try:
                 if server.wanted and not server.is_running:
-                    await server.revive()
+                    await server.restart()
             except EmbeddedUnavailable as error:
-                self.trouble.append(f"{server.name} did not come back: {error}")
+                self.problems.append(f"{server.name} did not come back: {error}")
             await asyncio.sleep(_SERVERS_WATCH_EVERY_S)
 
     def errors_logged(self) -> int:
@@ -425,7 +428,9 @@ async def _until(holds: Callable[[], object], within_s: float, process: Process)
     deadline_s = time.monotonic() + within_s
     while not await holds():  # type: ignore[misc]
         if time.monotonic() > deadline_s:
-            raise PartFailed(f"{process.name} was not ready in {within_s:.0f} s: {process.said()}")
+            raise ProcessFailed(
+                f"{process.name} was not ready in {within_s:.0f} s: {process.log_tail()}"
+            )
         await asyncio.sleep(_WATCH_EVERY_S)
 
 
@@ -438,14 +443,14 @@ async def _is_ready(session: aiohttp.ClientSession, api: Api) -> bool:
 
 
 @asynccontextmanager
-async def world(
+async def start_cluster(
     folder: Path,
     say: Callable[[str], None],
     *,
     data_dir: Path | None = None,
     postgres_options: Mapping[str, str] | None = None,
-) -> AsyncIterator[World]:
-    """Run the servers, migrated, and yield the world without any process of the shop yet.
+) -> AsyncIterator[Cluster]:
+    """Run the servers, migrated, and yield the cluster without any process of the shop yet.
 
     Call it in the main thread. When it is left, nothing of it runs any more.
     """
@@ -456,7 +461,7 @@ async def world(
     )
     with servers:
         async with AsyncExitStack() as stack:
-            one = World(servers, folder)
+            one = Cluster(servers, folder)
             await migrate(one.settings)
             stack.callback(one.end)
             watching = [
@@ -466,8 +471,8 @@ async def world(
             ]
             stack.push_async_callback(_end_tasks, watching)
             # A stopped server would not hear that it is to end.
-            stack.callback(one.postgres.go_on)
-            stack.callback(one.valkey.go_on)
+            stack.callback(one.postgres.resume)
+            stack.callback(one.valkey.resume)
             yield one
             await one.clear()
 

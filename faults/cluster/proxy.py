@@ -123,7 +123,7 @@ class _Messages:
             del rest[:end]
 
 
-class _Line:
+class _Connection:
     """One connection of the client, and ours to the server on its behalf."""
 
     def __init__(
@@ -146,7 +146,7 @@ class Proxy:
     def __init__(self, url: str, wire: Callable[[], Wire]) -> None:
         self._target = urlsplit(url)
         self._wire = wire
-        self._lines: set[_Line] = set()
+        self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._traps: list[Trap] = []
         self._passing = asyncio.Event()
@@ -196,7 +196,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Cut every line that there is."""
-        for line in list(self._lines):
+        for line in list(self._connections):
             line.cut()
 
     def hold_back(self) -> None:
@@ -231,14 +231,14 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        line = _Line(writer, server, self._wire())
-        self._lines.add(line)
+        line = _Connection(writer, server, self._wire())
+        self._connections.add(line)
         for carrying in (self._carry_questions(line, reader), self._carry_answers(line, answers)):
             task = asyncio.create_task(carrying)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _carry_questions(self, line: _Line, reader: asyncio.StreamReader) -> None:
+    async def _carry_questions(self, line: _Connection, reader: asyncio.StreamReader) -> None:
         async with self._ending(line):
             while data := await reader.read(_CHUNK_BYTES):
                 await self._wait()
@@ -258,7 +258,7 @@ class Proxy:
                 trap.spring()
                 return
 
-    async def _carry_answers(self, line: _Line, reader: asyncio.StreamReader) -> None:
+    async def _carry_answers(self, line: _Connection, reader: asyncio.StreamReader) -> None:
         async with self._ending(line):
             while data := await reader.read(_CHUNK_BYTES):
                 await self._wait()
@@ -276,13 +276,13 @@ class Proxy:
         await self._passing.wait()
 
     @asynccontextmanager
-    async def _ending(self, line: _Line) -> AsyncIterator[None]:
+    async def _ending(self, line: _Connection) -> AsyncIterator[None]:
         """Cut both ways when one has ended."""
         try:
             with contextlib.suppress(ConnectionError):
                 yield
         finally:
-            self._lines.discard(line)
+            self._connections.discard(line)
             # What was written before may still be on its way; a half-open line ends with it.
             for writer in (line.client, line.server):
                 writer.close()

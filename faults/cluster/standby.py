@@ -19,9 +19,9 @@ from boxoffice_embedded.child import Child, Log
 from boxoffice_embedded.home import free_port
 from boxoffice_embedded.postgres import HOST, EmbeddedPostgres
 from boxoffice_embedded.privileges import own
-from faults.cluster.cluster import PartFailed, World, send
+from faults.cluster.cluster import Cluster, ProcessFailed, send
 from faults.cluster.proxy import PlainWire, Proxy
-from faults.interference.external_clients import SQL, stranger, wait_for
+from faults.interference.external_clients import SQL, external_connection, wait_for
 from faults.scenario import NotRun
 
 STANDBY_NAME = "boxoffice_standby"
@@ -84,7 +84,7 @@ class Node:
     async def answers(self) -> bool:
         """Say whether somebody can connect, be it to read only."""
         try:
-            async with stranger(self.url):
+            async with external_connection(self.url):
                 return True
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
@@ -97,7 +97,7 @@ class Node:
         """Stop all its processes where they are."""
         send(self._pids(), signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Let all of them continue."""
         send(self._pids(), signal.SIGCONT)
 
@@ -162,7 +162,7 @@ class Pair:
         """Have the standby stream, and every commit wait for it."""
         for node in (self.primary, self.standby):
             await node.link.open()
-        async with stranger(self.primary.url) as one:
+        async with external_connection(self.primary.url) as one:
             # Before the copy, so that both have it.
             await one.execute(SQL["keep_the_log"])
             await self.standby.copy(self.primary)
@@ -195,13 +195,13 @@ class Pair:
     async def promote(self) -> None:
         """End the primary for good, and make the standby one as it is."""
         await self.primary.kill()
-        self.standby.go_on()
+        self.standby.resume()
         if not self.standby.is_running():
             self.standby.start(self.primary)
         await wait_for(self.standby.answers, _STREAMS_WITHIN_S, "the standby did not answer")
-        async with stranger(self.standby.url) as one:
+        async with external_connection(self.standby.url) as one:
             if not await one.fetchval(SQL["promote"]):
-                raise PartFailed("the standby was not promoted")
+                raise ProcessFailed("the standby was not promoted")
             await one.execute(SQL["checkpoint"])
         self.primary.link.refuses = False
         self.primary, self.standby = self.standby, self.primary
@@ -216,19 +216,19 @@ class Pair:
         await wait_for(self._streams, _STREAMS_WITHIN_S, "the standby does not stream")
 
     async def _streams(self) -> bool:
-        async with stranger(self.primary.url) as one:
+        async with external_connection(self.primary.url) as one:
             return bool(await one.fetchval(SQL["standbys_streaming"]) == 1)
 
 
 @asynccontextmanager
-async def paired(world: World) -> AsyncIterator[World]:
-    """Give the world's PostgreSQL a synchronous standby; nobody starts a killed one again."""
-    world.postgres.wanted = False
-    async with Pair(world.servers.postgres) as pair:
-        world.pair = pair
-        world.settings = world.settings.replace(database_url=pair.url)
+async def with_standby(cluster: Cluster) -> AsyncIterator[Cluster]:
+    """Give the cluster's PostgreSQL a synchronous standby; nobody starts a killed one again."""
+    cluster.postgres.wanted = False
+    async with Pair(cluster.servers.postgres) as pair:
+        cluster.pair = pair
+        cluster.settings = cluster.settings.replace(database_url=pair.url)
         try:
-            yield world
+            yield cluster
         finally:
-            await world.clear()
-            world.pair = None
+            await cluster.clear()
+            cluster.pair = None

@@ -65,7 +65,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Exemption:
-    """Lines that look like a guard, and why nothing but speed or clarity is lost without them."""
+    """Proxies that look like a guard, and why nothing but speed or clarity is lost without them."""
 
     first: int
     last: int

@@ -77,7 +77,7 @@ class TrialBroken(RuntimeError):
     """No verdict of the tests: nothing ran, it did not end in time, or a text was broken."""
 
 
-def nonsense(printed: str) -> str:
+def broken_text(printed: str) -> str:
     """Return what pytest printed of a broken text, or nothing: no guard's absence, but a slip of ours.
 
     Such an end would pass for a guard that is missed, in a test as in the making of its fixtures.
@@ -87,7 +87,7 @@ def nonsense(printed: str) -> str:
 
 
 @contextmanager
-def copied_tree(parent: Path | None = None) -> Iterator["Tree"]:
+def copied_tree(parent: Path | None = None) -> Iterator["SourceCopy"]:
     """Copy the tree, and forget the copy in the end."""
     with tempfile.TemporaryDirectory(prefix="boxoffice-guards-", dir=parent) as home:
         for name in _COPIED:
@@ -96,10 +96,10 @@ def copied_tree(parent: Path | None = None) -> Iterator["Tree"]:
                 shutil.copytree(source, Path(home, name), ignore=_IGNORED)
             else:
                 shutil.copy2(source, Path(home, name))
-        yield Tree(Path(home))
+        yield SourceCopy(Path(home))
 
 
-class Tree:
+class SourceCopy:
     """The copy. `servers` are the variables that name servers for the tests; else they bring theirs."""
 
     def __init__(self, home: Path, servers: Mapping[str, str] | None = None) -> None:
@@ -158,7 +158,7 @@ class Tree:
         failed = _FAILED.findall(printed) or _HUNG.findall(printed)
         if code not in (_GREEN, _RED) or (code == _RED) != bool(failed):
             raise TrialBroken(f"{name}: no verdict\n{printed[-4000:]}")
-        if failed and (broken := nonsense(printed)):
+        if failed and (broken := broken_text(printed)):
             raise TrialBroken(f"{name}: {failed[0]} says that the text is broken: {broken}")
         return Trial(name, failed[0] if failed else "", seconds, printed)
 

@@ -30,8 +30,9 @@ _AT_ONCE_S = 0.003
 _HEAD = b"POST /v1/users HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
 
 
-class Wish(msgspec.Struct, kw_only=True):
-    """Who is rude to whom for how long; `path` is a long answer, `hold` a whole request for seats.
+class AbusePlan(msgspec.Struct, kw_only=True):
+    """Who is clients_of_kind to whom for how long; `path` is a long answer, `hold` a whole
+    request for seats.
 
     Whoever has not been told or cut off within `patience_s` counts as forgotten.
     """
@@ -46,7 +47,7 @@ class Wish(msgspec.Struct, kw_only=True):
     hold: bytes = b""
 
 
-class Told(msgspec.Struct, kw_only=True):
+class AbuseResult(msgspec.Struct, kw_only=True):
     """What came of how many turns: every turn has one answer, if only that none came in time.
 
     Times are monotonic seconds, which all processes of a machine share.
@@ -67,32 +68,32 @@ FORGOTTEN = "forgotten"  # The server should have said something by then.
 OVER = "over"  # The time was over before that.
 
 
-class _Rude:
+class _AbusiveClients:
     """Clients of one kind, and what came of their turns."""
 
-    def __init__(self, wish: Wish) -> None:
-        self.wish = wish
+    def __init__(self, plan: AbusePlan) -> None:
+        self.plan = plan
         begin_s = time.monotonic()
-        self.until_s = begin_s + wish.seconds
-        self.told = Told(begin_s=begin_s, end_s=begin_s, turns=0, answers={}, sent_bytes=0)
+        self.until_s = begin_s + plan.seconds
+        self.told = AbuseResult(begin_s=begin_s, end_s=begin_s, turns=0, answers={}, sent_bytes=0)
         self.answers: Counter[str] = Counter()
-        self.random = Random(wish.seed)
+        self.random = Random(plan.seed)
 
     @property
     def is_over(self) -> bool:
         return time.monotonic() > self.until_s
 
-    async def play(self) -> Told:
+    async def play(self) -> AbuseResult:
         """Let every client have turn after turn until the time is over."""
-        turn = _KINDS[self.wish.kind]
-        await asyncio.gather(*(self._again_and_again(turn, at) for at in range(self.wish.clients)))
+        turn = _KINDS[self.plan.kind]
+        await asyncio.gather(*(self._again_and_again(turn, at) for at in range(self.plan.clients)))
         self.told.answers = dict(self.answers)
         self.told.end_s = time.monotonic()
         return self.told
 
     async def _again_and_again(self, turn: "Turn", number: int) -> None:
         # Not all in the same moment: their haste is not what this is about.
-        await asyncio.sleep(_SPREAD_S * number / self.wish.clients)
+        await asyncio.sleep(_SPREAD_S * number / self.plan.clients)
         while not self.is_over:
             self.told.turns += 1
             self.answers[await self._have(turn)] += 1
@@ -101,7 +102,7 @@ class _Rude:
         """Let one client have a turn; return what came of it."""
         try:
             async with asyncio.timeout(_CONNECT_WITHIN_S):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.wish.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.plan.port)
         except (OSError, TimeoutError):
             await asyncio.sleep(0.2)
             return UNREACHED
@@ -130,7 +131,7 @@ class _Rude:
 
     async def drip(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """Send a byte now and then until the server has had enough, or should have."""
-        until_s = time.monotonic() + self.wish.patience_s
+        until_s = time.monotonic() + self.plan.patience_s
         while time.monotonic() < until_s:
             self.send(writer, b"x")
             said = await self.hear(reader, _DRIP_EVERY_S)
@@ -139,42 +140,48 @@ class _Rude:
         return FORGOTTEN
 
 
-Turn = Callable[[_Rude, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[str]]
+Turn = Callable[[_AbusiveClients, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[str]]
 
 
 async def _slow_head(
-    rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    rude.send(writer, b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\nX: ")
-    return await rude.drip(reader, writer)
+    clients_of_kind.send(writer, b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\nX: ")
+    return await clients_of_kind.drip(reader, writer)
 
 
 async def _slow_body(
-    rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    rude.send(writer, _HEAD + b"Content-Length: 60000\r\n\r\n{")
-    return await rude.drip(reader, writer)
+    clients_of_kind.send(writer, _HEAD + b"Content-Length: 60000\r\n\r\n{")
+    return await clients_of_kind.drip(reader, writer)
 
 
-async def _storm(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    rude.send(writer, b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
-    said = await rude.hear(reader, rude.wish.patience_s)
+async def _storm(
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    clients_of_kind.send(
+        writer, b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+    )
+    said = await clients_of_kind.hear(reader, clients_of_kind.plan.patience_s)
     await asyncio.sleep(0.5)
     return said
 
 
-async def _hang_up(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    hold = rude.wish.hold
-    body_at, turn = hold.index(b"\r\n\r\n") + 4, rude.told.turns
+async def _hang_up(
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    hold = clients_of_kind.plan.hold
+    body_at, turn = hold.index(b"\r\n\r\n") + 4, clients_of_kind.told.turns
     where, first, last = (
         ("in_the_head", 1, body_at - 1),
         ("in_the_body", body_at, len(hold) - 1),
         ("after_it_all", len(hold), len(hold)),
     )[turn % 3]
-    rude.send(writer, hold[: rude.random.randint(first, last)])
+    clients_of_kind.send(writer, hold[: clients_of_kind.random.randint(first, last)])
     await writer.drain()
     if where == "after_it_all":
-        answered = await rude.hear(reader, rude.random.uniform(0, _AT_ONCE_S))
+        answered = await clients_of_kind.hear(reader, clients_of_kind.random.uniform(0, _AT_ONCE_S))
         where = "before_the_answer" if answered in (FORGOTTEN, OVER) else f"after_{answered}"
     linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
     sock: socket.socket = writer.get_extra_info("socket")
@@ -184,14 +191,16 @@ async def _hang_up(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.St
     return where
 
 
-async def _giant(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    is_chunked = rude.told.turns % 2
+async def _giant(
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    is_chunked = clients_of_kind.told.turns % 2
     length = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % _GIANT_BYTES
     piece = b"10000\r\n" + _PIECE + b"\r\n" if is_chunked else _PIECE
-    rude.send(writer, _HEAD + length + b"\r\n\r\n")
-    pushing = asyncio.create_task(_push(rude, writer, piece))
+    clients_of_kind.send(writer, _HEAD + length + b"\r\n\r\n")
+    pushing = asyncio.create_task(_push(clients_of_kind, writer, piece))
     try:
-        said = await rude.hear(reader, rude.wish.patience_s)
+        said = await clients_of_kind.hear(reader, clients_of_kind.plan.patience_s)
     except OSError:
         said = CUT
     finally:
@@ -201,34 +210,38 @@ async def _giant(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.Stre
     return f"{said}_{'chunked' if is_chunked else 'declared'}"
 
 
-async def _push(rude: _Rude, writer: asyncio.StreamWriter, piece: bytes) -> None:
+async def _push(
+    clients_of_kind: _AbusiveClients, writer: asyncio.StreamWriter, piece: bytes
+) -> None:
     """Send a gigabyte, as fast as it is taken."""
     for _ in range(_GIANT_BYTES // len(_PIECE)):
-        rude.send(writer, piece)
+        clients_of_kind.send(writer, piece)
         await writer.drain()
         await asyncio.sleep(0)
 
 
-async def _deep(rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    body = (b"[" if rude.told.turns % 2 else b'{"a":') * 12_000
-    rude.send(writer, _HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-    said = await rude.hear(reader, rude.wish.patience_s)
+async def _deep(
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> str:
+    body = (b"[" if clients_of_kind.told.turns % 2 else b'{"a":') * 12_000
+    clients_of_kind.send(writer, _HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    said = await clients_of_kind.hear(reader, clients_of_kind.plan.patience_s)
     await asyncio.sleep(0.3)
     return said
 
 
 async def _never_read(
-    rude: _Rude, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    request = f"GET {rude.wish.path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
-    until_s = time.monotonic() + rude.wish.patience_s
+    request = f"GET {clients_of_kind.plan.path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+    until_s = time.monotonic() + clients_of_kind.plan.patience_s
     while time.monotonic() < until_s:
-        if rude.is_over:
+        if clients_of_kind.is_over:
             return OVER
-        rude.send(writer, request)
+        clients_of_kind.send(writer, request)
         await writer.drain()
         await asyncio.sleep(_DRIP_EVERY_S)
     return FORGOTTEN
@@ -245,20 +258,20 @@ _KINDS: dict[str, Turn] = {
 }
 
 
-async def play(wish: Wish) -> Told:
-    """Be rude as wished, and return what was said to that."""
-    return await _Rude(wish).play()
+async def play(plan: AbusePlan) -> AbuseResult:
+    """Be clients_of_kind as wished, and return what was said to that."""
+    return await _AbusiveClients(plan).play()
 
 
 def main() -> None:
-    """Be rude as wished."""
+    """Be clients_of_kind as wished."""
     wish_file, result_file = sys.argv[1:]
     with contextlib.suppress(ValueError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    wish = msgspec.msgpack.decode(Path(wish_file).read_bytes(), type=Wish)
+    plan = msgspec.msgpack.decode(Path(wish_file).read_bytes(), type=AbusePlan)
 
-    Path(result_file).write_bytes(msgspec.msgpack.encode(uvloop.run(play(wish))))
+    Path(result_file).write_bytes(msgspec.msgpack.encode(uvloop.run(play(plan))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Strangers at the shop's servers: they hold locks, take connections and fill disks."""
+"""Strangers at the shop's servers: they hold locks, take connections and fill_disk disks."""
 
 import asyncio
 import errno
@@ -16,7 +16,7 @@ import asyncpg
 
 from boxoffice.platform.postgres import sql_files
 from boxoffice_embedded import EmbeddedServers
-from faults.cluster.cluster import PartFailed
+from faults.cluster.cluster import ProcessFailed
 from faults.scenario import NotRun
 
 SQL = sql_files.load("faults.interference", "external_clients.sql")
@@ -33,7 +33,9 @@ _BLOCK_BYTES = 65_536
 
 
 @asynccontextmanager
-async def stranger(database_url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+async def external_connection(
+    database_url: str,
+) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
     """Lend a connection that is nobody's in the shop."""
     connection = await asyncpg.connect(database_url)
     try:
@@ -42,7 +44,7 @@ async def stranger(database_url: str) -> "AsyncIterator[asyncpg.Connection[async
         await connection.close()
 
 
-async def asks_for_a_password(database_url: str) -> bool:
+async def accepts_connections(database_url: str) -> bool:
     """Say whether PostgreSQL takes people in: it asks for a password, or says that it cannot yet.
 
     A session would say the same, and cost the process that plays all buyers some 20 ms of computing for
@@ -64,7 +66,7 @@ async def asks_for_a_password(database_url: str) -> bool:
         return False
 
 
-class Crowd:
+class ConnectionHog:
     """Strangers who take every connection that the server gives, and keep them."""
 
     def __init__(self, database_url: str) -> None:
@@ -107,15 +109,15 @@ class Crowd:
 
 
 async def wait_for(holds: Callable[[], Awaitable[object]], within_s: float, complaint: str) -> None:
-    """Return as soon as `holds` answers something true; raise `PartFailed` after `within_s`."""
+    """Return as soon as `holds` answers something true; raise `ProcessFailed` after `within_s`."""
     deadline_s = time.monotonic() + within_s
     while not await holds():
         if time.monotonic() > deadline_s:
-            raise PartFailed(f"{complaint} after {within_s:.0f} s")
+            raise ProcessFailed(f"{complaint} after {within_s:.0f} s")
         await asyncio.sleep(0.02)
 
 
-def passable(folder: Path) -> Path:
+def allow_traversal(folder: Path) -> Path:
     """Let other users through a folder, as the servers run as somebody else where we are root."""
     folder.chmod(0o711)
     return folder
@@ -145,7 +147,7 @@ def small_disk(place: Path, size_mb: int) -> Iterator[Path]:
         subprocess.run(unmount, timeout=_MOUNT_WITHIN_S, check=True)
 
 
-def fill(place: Path) -> Path:
+def fill_disk(place: Path) -> Path:
     """Write a file until the disk is full, and return it."""
     filler = place / "filler"
     block = bytes(_BLOCK_BYTES)
@@ -160,7 +162,7 @@ def fill(place: Path) -> Path:
     return filler
 
 
-def put_log_elsewhere(data_dir: Path, place: Path) -> None:
+def move_wal(data_dir: Path, place: Path) -> None:
     """Make the database of a stopped embedded server keep its write-ahead log in `place`."""
     with EmbeddedServers(data_dir, say=lambda text: None) as servers:
         database = servers.postgres.data_dir

@@ -3,7 +3,8 @@
 It is the cheap client of the benchmark (raw bytes, one thread), because it takes its CPU from the
 servers that it floods. Two kinds of people:
 
-- deaf ones come at a rate, whatever others are told (an open load), and never come back; one who comes
+- no_backoff ones come at a rate, whatever others are told (an open load), and never come back;
+one who comes
   when every connection that the client may have is taken goes away unheard (`unsent`);
 - the others are so many, each on a connection of its own; each wants something again a moment after a
   success, and after a refusal when `Retry-After` says so.
@@ -37,10 +38,11 @@ _REST = b"%b-%012d\r\nContent-Length: %d\r\n\r\n%b"
 _REFUSALS = (429, 503)
 
 
-class Plan(msgspec.Struct, kw_only=True):
+class HoldFloodPlan(msgspec.Struct, kw_only=True):
     """Whom to flood for how long, and with what: holds of one seat each, by these people in turn.
 
-    `rate_per_s` is for deaf people. Others come `people` in number, and want something again after
+    `rate_per_s` is for no_backoff people. Others come `people` in number, and want something
+    again after
     `think_s` on average. What happens in the first `warm_s` is not counted.
     """
 
@@ -58,7 +60,7 @@ class Plan(msgspec.Struct, kw_only=True):
     connections_max: int = 8_000
 
 
-class Flooded(msgspec.Struct, kw_only=True):
+class HoldFloodResult(msgspec.Struct, kw_only=True):
     """What the people saw between the warm-up and the end; times in seconds.
 
     `begin_s` is monotonic, which all processes of a machine share; `accepted_by_tick` and
@@ -74,7 +76,7 @@ class Flooded(msgspec.Struct, kw_only=True):
     accepted_p99_s: float
     refused_p99_s: float
     statuses: dict[str, int]
-    untold: int
+    without_retry_after: int
     cut: int
     unanswered: int
     unsent: int
@@ -115,11 +117,11 @@ class Flooded(msgspec.Struct, kw_only=True):
         return self.cpu_s / self.wall_s
 
 
-class _Line(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """One person on a keep-alive connection, with at most one request under way."""
 
-    def __init__(self, crowd: "_Crowd", head: bytes) -> None:
-        self._crowd = crowd
+    def __init__(self, clients: "_Clients", head: bytes) -> None:
+        self._clients = clients
         self.head = head
         self._got = bytearray()
         self._status = 0
@@ -132,7 +134,7 @@ class _Line(asyncio.Protocol):
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crowd.lost(self)
+        self._clients.lost(self)
 
     def data_received(self, data: bytes) -> None:
         got = self._got
@@ -151,13 +153,13 @@ class _Line(asyncio.Protocol):
         if len(got) >= self._missing:
             self._got = bytearray()
             self._missing = -1
-            self._crowd.answered(self, self._status)
+            self._clients.answered(self, self._status)
 
 
-class _Crowd:
+class _Clients:
     """Everybody, and what they saw."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: HoldFloodPlan) -> None:
         self._plan = plan
         self._loop = asyncio.get_running_loop()
         self._rng = random.Random(plan.seed)
@@ -167,20 +169,20 @@ class _Crowd:
         self._free = deque(range(len(self._bodies)))
         self._tag = plan.tag.encode()
         self._number = 0
-        self._idle: list[_Line] = []
+        self._idle: list[_Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._is_over = False
         self.from_s = 0.0
-        self.lines = 0
+        self.opened = 0
         self.unsent = 0
         self.offered = 0
-        self.under_way = 0
+        self.in_flight = 0
         self.accepted: list[float] = []
         self.accepted_by_tick = [0] * math.ceil(plan.seconds / TICK_S)
         self.refused_by_tick = list(self.accepted_by_tick)
         self.refused: list[float] = []
         self.statuses: Counter[str] = Counter()
-        self.untold = 0
+        self.without_retry_after = 0
         self.cut = 0
         self.finished = self._loop.create_future()
 
@@ -190,26 +192,28 @@ class _Crowd:
             await asyncio.gather(*(self._open() for _ in range(min(100, count - at))))
 
     async def _open(self) -> None:
-        port = self._plan.ports[self.lines % len(self._plan.ports)]
-        head = self._heads[self.lines % len(self._heads)]
-        self.lines += 1
-        _, line = await self._loop.create_connection(lambda: _Line(self, head), "127.0.0.1", port)
-        self._idle.append(line)
+        port = self._plan.ports[self.opened % len(self._plan.ports)]
+        head = self._heads[self.opened % len(self._heads)]
+        self.opened += 1
+        _, connection = await self._loop.create_connection(
+            lambda: _Connection(self, head), "127.0.0.1", port
+        )
+        self._idle.append(connection)
 
     # -- Sending ---------------------------------------------------------------------------------
 
-    def send(self, line: _Line) -> None:
+    def send(self, connection: _Connection) -> None:
         """Ask for the seat that has been free for longest."""
         at_s = self._loop.time()
         self._number += 1
         number = self._number
-        line.seat = self._free.popleft()
-        line.sent_s = at_s
-        body = self._bodies[line.seat]
-        self.under_way += 1
+        connection.seat = self._free.popleft()
+        connection.sent_s = at_s
+        body = self._bodies[connection.seat]
+        self.in_flight += 1
         if at_s >= self.from_s:
             self.offered += 1
-        line.transport.write(line.head + _REST % (self._tag, number, len(body), body))
+        connection.transport.write(connection.head + _REST % (self._tag, number, len(body), body))
 
     def start(self) -> float:
         """Begin, and return when it is over."""
@@ -220,8 +224,10 @@ class _Crowd:
             self._due_s = now
             self._arrive()
         else:
-            for line in self._idle:
-                self._loop.call_later(self._rng.random() * self._plan.think_s * 2, self._want, line)
+            for connection in self._idle:
+                self._loop.call_later(
+                    self._rng.random() * self._plan.think_s * 2, self._want, connection
+                )
         self._loop.call_at(self._until_s, self._end)
         return self._until_s
 
@@ -234,7 +240,7 @@ class _Crowd:
             self._due_s += self._rng.expovariate(self._plan.rate_per_s)
             if self._idle:
                 self.send(self._idle.pop())
-            elif self.lines < self._plan.connections_max:
+            elif self.opened < self._plan.connections_max:
                 self._open_soon()
             else:
                 self.unsent += now >= self.from_s
@@ -250,94 +256,94 @@ class _Crowd:
         if not self._is_over:
             self.send(self._idle.pop())
 
-    def _want(self, line: _Line) -> None:
-        if not self._is_over and not line.transport.is_closing():
-            self.send(line)
+    def _want(self, connection: _Connection) -> None:
+        if not self._is_over and not connection.transport.is_closing():
+            self.send(connection)
 
     # -- Hearing ---------------------------------------------------------------------------------
 
-    def answered(self, line: _Line, status: int) -> None:
+    def answered(self, connection: _Connection, status: int) -> None:
         """Take an answer in."""
-        if line.seat < 0:
+        if connection.seat < 0:
             return  # Nobody asked: the server lets go of a connection that is idle.
-        self.under_way -= 1
+        self.in_flight -= 1
         now = self._loop.time()
         is_refused = status in _REFUSALS
         if is_refused:
-            self._free.appendleft(line.seat)
+            self._free.appendleft(connection.seat)
         else:
-            self._free.append(line.seat)
-        line.seat = -1
+            self._free.append(connection.seat)
+        connection.seat = -1
         if self.from_s <= now < self._until_s:
-            self._count(line, status, now)
+            self._count(connection, status, now)
         if not self._plan.rate_per_s:
             think_s = self._rng.expovariate(1 / self._plan.think_s)
-            told_s = max(1.0, line.retry_after_s) * self._rng.uniform(1, 1.5)
-            self._loop.call_later(told_s if is_refused else think_s, self._want, line)
+            told_s = max(1.0, connection.retry_after_s) * self._rng.uniform(1, 1.5)
+            self._loop.call_later(told_s if is_refused else think_s, self._want, connection)
         else:
-            self._idle.append(line)
+            self._idle.append(connection)
         self._finish()
 
     def _finish(self) -> None:
-        if self._is_over and not self.under_way and not self.finished.done():
+        if self._is_over and not self.in_flight and not self.finished.done():
             self.finished.set_result(None)
 
-    def _count(self, line: _Line, status: int, now: float) -> None:
+    def _count(self, connection: _Connection, status: int, now: float) -> None:
         self.statuses[str(status)] += 1
         at = min(int((now - self.from_s) / TICK_S), len(self.accepted_by_tick) - 1)
         if status == 201:
-            self.accepted.append(now - line.sent_s)
+            self.accepted.append(now - connection.sent_s)
             self.accepted_by_tick[at] += 1
         elif status in _REFUSALS:
-            self.refused.append(now - line.sent_s)
+            self.refused.append(now - connection.sent_s)
             self.refused_by_tick[at] += 1
-            self.untold += line.retry_after_s < 0
+            self.without_retry_after += connection.retry_after_s < 0
 
-    def lost(self, line: _Line) -> None:
+    def lost(self, connection: _Connection) -> None:
         """Note a connection that the server has ended."""
-        if line.seat >= 0:
-            self.under_way -= 1
+        if connection.seat >= 0:
+            self.in_flight -= 1
             self.cut += 1
-            self._free.append(line.seat)
+            self._free.append(connection.seat)
             self._finish()
-        elif line in self._idle:
-            self._idle.remove(line)
+        elif connection in self._idle:
+            self._idle.remove(connection)
 
     def _end(self) -> None:
         self._is_over = True
         self._finish()
 
 
-async def _flood(plan: Plan) -> Flooded:
-    crowd = _Crowd(plan)
-    await crowd.open(plan.people or 64)
+async def _flood(plan: HoldFloodPlan) -> HoldFloodResult:
+    clients = _Clients(plan)
+    await clients.open(plan.people or 64)
     gc.collect()
     gc.disable()
-    until_s = crowd.start()
+    until_s = clients.start()
     loop = asyncio.get_running_loop()
     await asyncio.sleep(plan.warm_s)
     began_s, cpu_s = loop.time(), time.process_time()
     await asyncio.sleep(until_s - loop.time())
     wall_s, cpu_s = loop.time() - began_s, time.process_time() - cpu_s
-    done, _ = await asyncio.wait([crowd.finished], timeout=GRACE_S)
-    accepted, refused = sorted(crowd.accepted), sorted(crowd.refused)
-    return Flooded(
-        begin_s=crowd.from_s,
+    done, _ = await asyncio.wait([clients.finished], timeout=GRACE_S)
+    accepted, refused = sorted(clients.accepted), sorted(clients.refused)
+    return HoldFloodResult(
+        begin_s=clients.from_s,
         wall_s=wall_s,
         cpu_s=cpu_s,
-        offered=crowd.offered,
+        offered=clients.offered,
         accepted=len(accepted),
         accepted_p50_s=_percentile(accepted, 50),
         accepted_p99_s=_percentile(accepted, 99),
         refused_p99_s=_percentile(refused, 99),
-        statuses=dict(crowd.statuses),
-        untold=crowd.untold,
-        cut=crowd.cut,
-        unanswered=0 if done else crowd.under_way,
-        unsent=crowd.unsent,
-        connections=crowd.lines,
-        accepted_by_tick=crowd.accepted_by_tick,
-        refused_by_tick=crowd.refused_by_tick,
+        statuses=dict(clients.statuses),
+        without_retry_after=clients.without_retry_after,
+        cut=clients.cut,
+        unanswered=0 if done else clients.in_flight,
+        unsent=clients.unsent,
+        connections=clients.opened,
+        accepted_by_tick=clients.accepted_by_tick,
+        refused_by_tick=clients.refused_by_tick,
     )
 
 
@@ -350,7 +356,7 @@ def main() -> None:
     plan_file, result_file = sys.argv[1:]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=Plan)
+    plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=HoldFloodPlan)
     Path(result_file).write_bytes(msgspec.msgpack.encode(uvloop.run(_flood(plan))))
 
 

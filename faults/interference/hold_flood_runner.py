@@ -1,4 +1,4 @@
-"""Floods a schedule of a world again and again, each time from a new process and under new keys."""
+"""Floods a schedule of a cluster again and again, each time from a new process and under new keys."""
 
 import asyncio
 from random import Random
@@ -6,30 +6,30 @@ from random import Random
 import msgspec
 
 from faults.cluster import subprocesses
-from faults.cluster.cluster import World
-from faults.interference.hold_flood import GRACE_S, Flooded, Plan
-from faults.workload.fixtures import Field
+from faults.cluster.cluster import Cluster
+from faults.interference.hold_flood import GRACE_S, HoldFloodPlan, HoldFloodResult
+from faults.workload.fixtures import Fixtures
 
 WARM_S = 1.5
 # People who want something again at once: as many as one machine needs to have no time left.
-RESTLESS_PEOPLE = 256
-RESTLESS_THINK_S = 0.001
+CLOSED_LOOP_CLIENTS = 256
+CLOSED_LOOP_THINK_S = 0.001
 
 
-class Flooding:
-    """Floods of one field, one after the other; `ttl_s` after each, what was held has lapsed."""
+class HoldFloodRunner:
+    """Floods of one fixtures, one after the other; `ttl_s` after each, what was held has lapsed."""
 
-    def __init__(self, world: World, field: Field, random: Random) -> None:
-        self._ports = [api.port for api in world.api]
-        self._field = field
+    def __init__(self, cluster: Cluster, fixtures: Fixtures, random: Random) -> None:
+        self._ports = [api.port for api in cluster.api]
+        self._field = fixtures
         self._random = random
 
     async def by(
         self, people: int, *, seconds: float, think_s: float, rate_per_s: float = 0.0
-    ) -> Flooded:
-        """Flood by so many people, or by as many deaf ones who come at a rate together."""
+    ) -> HoldFloodResult:
+        """Flood by so many people, or by as many no_backoff ones who come at a rate together."""
         number = self._random.randrange(2**31)
-        plan = Plan(
+        plan = HoldFloodPlan(
             ports=self._ports,
             schedule_id=self._field.schedule_id,
             seat_ids=list(self._field.seat_ids),
@@ -44,24 +44,24 @@ class Flooding:
             connections_max=people,
         )
         within_s = seconds + WARM_S + 4 * GRACE_S
-        flooded = await subprocesses.ask(
+        result = await subprocesses.ask(
             "faults.interference.hold_flood", msgspec.msgpack.encode(plan), within_s=within_s
         )
         await asyncio.sleep(self._field.hold_ttl_s)
-        return msgspec.msgpack.decode(flooded, type=Flooded)
+        return msgspec.msgpack.decode(result, type=HoldFloodResult)
 
-    async def by_restless(self, *, seconds: float) -> Flooded:
+    async def without_pauses(self, *, seconds: float) -> HoldFloodResult:
         """Flood by people who never rest: what they get is all that the shop can do."""
-        return await self.by(RESTLESS_PEOPLE, seconds=seconds, think_s=RESTLESS_THINK_S)
+        return await self.by(CLOSED_LOOP_CLIENTS, seconds=seconds, think_s=CLOSED_LOOP_THINK_S)
 
 
-def unexpected(flooded: Flooded, expected: frozenset[str]) -> list[str]:
+def unexpected(result: HoldFloodResult, expected: frozenset[str]) -> list[str]:
     """Return what people were told beside what is expected, with a refusal's time to come back."""
-    wrong = {what: count for what, count in flooded.statuses.items() if what not in expected}
+    wrong = {what: count for what, count in result.statuses.items() if what not in expected}
     odd = {
-        "without Retry-After": flooded.untold,
-        "cut off": flooded.cut,
-        "unanswered": flooded.unanswered,
+        "without Retry-After": result.without_retry_after,
+        "cut off": result.cut,
+        "unanswered": result.unanswered,
     }
     wrong |= {what: count for what, count in odd.items() if count}
     return [f"people were answered {wrong}"] if wrong else []

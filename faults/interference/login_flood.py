@@ -18,7 +18,7 @@ _REFUSED_PAUSE_S = 0.01
 _PASSWORD = "a long enough one"  # noqa: S105 - of nobody
 
 
-class Crowd(msgspec.Struct, kw_only=True):
+class LoginFloodPlan(msgspec.Struct, kw_only=True):
     """How many connections of each kind, from which address, for how long."""
 
     url: str
@@ -29,13 +29,13 @@ class Crowd(msgspec.Struct, kw_only=True):
     tag: str
 
 
-class Told(msgspec.Struct, kw_only=True):
+class LoginFloodResult(msgspec.Struct, kw_only=True):
     """How often each answer came, such as `POST /v1/users 429`."""
 
     answers: dict[str, int]
 
 
-async def flood(crowd: Crowd) -> Told:
+async def flood(crowd: LoginFloodPlan) -> LoginFloodResult:
     """Ask without rest, and return what was told."""
     until_s = time.monotonic() + crowd.seconds
     told: Counter[str] = Counter()
@@ -63,13 +63,13 @@ async def flood(crowd: Crowd) -> Told:
                 tasks.create_task(ask(at, "/v1/sessions"))
             for at in range(crowd.log_ins, crowd.log_ins + crowd.sign_ups):
                 tasks.create_task(ask(at, "/v1/users"))
-    return Told(answers=dict(told))
+    return LoginFloodResult(answers=dict(told))
 
 
 def main() -> None:
     """Flood as asked."""
     asked, answered = sys.argv[1:]
-    crowd = msgspec.msgpack.decode(Path(asked).read_bytes(), type=Crowd)
+    crowd = msgspec.msgpack.decode(Path(asked).read_bytes(), type=LoginFloodPlan)
     Path(answered).write_bytes(msgspec.msgpack.encode(asyncio.run(flood(crowd))))
 
 

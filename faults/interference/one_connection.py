@@ -23,7 +23,7 @@ Send = Callable[[bytes], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
-class Greedy:
+class SendPattern:
     """One kind: `send` yields what is sent, given a seat map's path; `reads` its answers or not."""
 
     name: str
@@ -73,30 +73,32 @@ def _deep(_path: bytes) -> Iterator[bytes]:
 
 _TINY = b"GET /x HTTP/1.1\r\nHost:\r\n\r\n"
 
-KINDS: tuple[Greedy, ...] = (
-    Greedy("pipelined_tiny", _forever(_TINY)),
-    Greedy("pipelined_tiny_unread", _forever(_TINY), reads=False),
-    Greedy("pipelined_large_heads", _forever(_GET % b"/x" + _FIELDS + b"\r\n")),
-    Greedy("pipelined_large_bodies", _bodies),
-    Greedy("pipelined_deep_bodies", _deep),
-    Greedy("pipelined_seat_maps_unread", _seat_maps, reads=False),
-    Greedy("after_a_stream", _streamed),
-    Greedy(
+KINDS: tuple[SendPattern, ...] = (
+    SendPattern("pipelined_tiny", _forever(_TINY)),
+    SendPattern("pipelined_tiny_unread", _forever(_TINY), reads=False),
+    SendPattern("pipelined_large_heads", _forever(_GET % b"/x" + _FIELDS + b"\r\n")),
+    SendPattern("pipelined_large_bodies", _bodies),
+    SendPattern("pipelined_deep_bodies", _deep),
+    SendPattern("pipelined_seat_maps_unread", _seat_maps, reads=False),
+    SendPattern("after_a_stream", _streamed),
+    SendPattern(
         "after_an_upgrade",
         _forever(_TINY, _GET % b"/x" + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
     ),
-    Greedy("many_fields", _forever(b"a:b\r\n", _GET % b"/x")),
-    Greedy("one_field", _forever(b"b" * 1_000, _GET % b"/x" + b"a: ")),
-    Greedy("one_target", _forever(b"a" * 1_000, b"GET /")),
-    Greedy("blank_lines", _forever(b"\r\n")),
-    Greedy("trailers", _forever(b"a:b\r\n", _CHUNKED + b"1\r\n{\r\n0\r\n")),
-    Greedy("one_trailer", _forever(b"b" * 1_000, _CHUNKED + b"1\r\n{\r\n0\r\na: ")),
-    Greedy("one_chunk_extension", _forever(b"b" * 1_000, _CHUNKED + b"1;a=")),
-    Greedy("chunk_extensions", _forever(b"1;a=bbbbbbbbbbbbbbbbbbbbbbbbbb\r\n{\r\n", _CHUNKED)),
-    Greedy("small_chunks", _forever(b"1\r\n \r\n", _CHUNKED)),
-    Greedy("one_chunk", _forever(b" " * 1_000, _CHUNKED + b"fffffff\r\n")),
-    Greedy("declared_body", _forever(b" " * 1_000, _POST + b"Content-Length: 999999999\r\n\r\n")),
-    Greedy(
+    SendPattern("many_fields", _forever(b"a:b\r\n", _GET % b"/x")),
+    SendPattern("one_field", _forever(b"b" * 1_000, _GET % b"/x" + b"a: ")),
+    SendPattern("one_target", _forever(b"a" * 1_000, b"GET /")),
+    SendPattern("blank_lines", _forever(b"\r\n")),
+    SendPattern("trailers", _forever(b"a:b\r\n", _CHUNKED + b"1\r\n{\r\n0\r\n")),
+    SendPattern("one_trailer", _forever(b"b" * 1_000, _CHUNKED + b"1\r\n{\r\n0\r\na: ")),
+    SendPattern("one_chunk_extension", _forever(b"b" * 1_000, _CHUNKED + b"1;a=")),
+    SendPattern("chunk_extensions", _forever(b"1;a=bbbbbbbbbbbbbbbbbbbbbbbbbb\r\n{\r\n", _CHUNKED)),
+    SendPattern("small_chunks", _forever(b"1\r\n \r\n", _CHUNKED)),
+    SendPattern("one_chunk", _forever(b" " * 1_000, _CHUNKED + b"fffffff\r\n")),
+    SendPattern(
+        "declared_body", _forever(b" " * 1_000, _POST + b"Content-Length: 999999999\r\n\r\n")
+    ),
+    SendPattern(
         "unwanted_body",
         _forever(b" " * 1_000, _GET % b"/x" + b"Content-Length: 999999999\r\n\r\n"),
         reads=False,
@@ -104,15 +106,15 @@ KINDS: tuple[Greedy, ...] = (
 )
 
 
-async def play(greedy: Greedy, port: int, path: str, seconds: float) -> Sent:
+async def play(pattern: SendPattern, port: int, path: str, seconds: float) -> Sent:
     """Send as fast as it is taken, for so long or until the server ends the connection."""
     async with asyncio.timeout(_CONNECT_WITHIN_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    reading = asyncio.create_task(_take(reader)) if greedy.reads else None
+    reading = asyncio.create_task(_take(reader)) if pattern.reads else None
     sent_bytes, until_s = 0, time.monotonic() + seconds
     was_ended = False
     try:
-        for piece in greedy.send(path.encode()):
+        for piece in pattern.send(path.encode()):
             if sent_bytes > SENT_BYTES or time.monotonic() > until_s:
                 break
             writer.write(piece)

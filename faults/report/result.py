@@ -1,4 +1,4 @@
-"""What one row saw, and the verdict on it. Pure."""
+"""What one scenario saw, and the verdict on it. Pure."""
 
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ def worst(name: str, *figures: float) -> float:
 
 
 class Verdict(StrEnum):
-    """What came of a row."""
+    """What came of a scenario."""
 
     PASS = "pass"  # noqa: S105 — it opens nothing
     FAIL = "FAIL"
@@ -24,15 +24,15 @@ class Verdict(StrEnum):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """One row: `trials` faults, what they cost, and what broke.
+    """One scenario: `trials` faults, what they cost, and what broke.
 
-    `failures` counts by kind what was neither a success nor a refusal of the business; `inexcusable`
+    `failures` counts by kind what was neither a success nor a refusal of the business; `unexcused`
     those of them that no fault excuses. Without a failure in N trials the rate may still be 3/N
     (`bound`, at 95 %).
     """
 
     name: str
-    part: str
+    component: str
     trials: int = 0
     kills: int = 0
     requests: int = 0
@@ -44,7 +44,7 @@ class Result(msgspec.Struct, kw_only=True):
     recoveries_s: list[float] = []
     recovery_p99_max_s: float | None = None
     failures: dict[str, int] = {}
-    inexcusable: dict[str, int] = {}
+    unexcused: dict[str, int] = {}
     figures: dict[str, float] = {}
     broken: list[str] = []
     not_run: str = ""
@@ -52,10 +52,10 @@ class Result(msgspec.Struct, kw_only=True):
 
     @property
     def verdict(self) -> Verdict:
-        """Return whether everything that the row is held to was seen; nothing seen is no pass."""
+        """Return whether everything that the scenario is held to was seen; nothing seen is no pass."""
         if self.not_run:
             return Verdict.NOT_RUN
-        if self.broken or self.inexcusable or self.harm:
+        if self.broken or self.unexcused or self.harm:
             return Verdict.FAIL
         return Verdict.PASS if self.trials and not self.is_slow else Verdict.FAIL
 
@@ -66,7 +66,7 @@ class Result(msgspec.Struct, kw_only=True):
 
     @property
     def is_slow(self) -> bool:
-        """Whether the sale took longer to go on than the row allows."""
+        """Whether the sale took longer to go on than the scenario allows."""
         limit_s = self.recovery_p99_max_s
         if limit_s is None:
             return False

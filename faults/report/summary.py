@@ -1,4 +1,4 @@
-"""From what the rows saw to a table, a verdict and a document. Pure, apart from printing."""
+"""From what the scenarios saw to a table, a verdict and a document. Pure, apart from printing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from faults.report.result import Result
-from faults.report.targets import Line, closing
+from faults.report.targets import TargetLine, summary_line
 
 
 def totals(results: Sequence[Result]) -> dict[str, int]:
-    """Return what all rows together come to."""
+    """Return what all scenarios together come to."""
     names = (
         "trials",
         "kills",
@@ -30,13 +30,13 @@ def totals(results: Sequence[Result]) -> dict[str, int]:
 def document(
     about: Mapping[str, str],
     results: Sequence[Result],
-    reached: Sequence[Line],
+    reached: Sequence[TargetLine],
     *,
     seed: int,
     is_whole: bool,
 ) -> Mapping[str, object]:
     """Return everything as one value for JSON."""
-    rows = [
+    scenarios = [
         {
             **msgspec.to_builtins(one),
             "verdict": one.verdict.value,
@@ -49,7 +49,7 @@ def document(
         "about": dict(about),
         "seed": seed,
         "is_whole": is_whole,
-        "rows": rows,
+        "scenarios": scenarios,
         "totals": totals(results),
         "targets": msgspec.to_builtins(list(reached)),
     }
@@ -58,17 +58,17 @@ def document(
 def show(
     console: Console,
     results: Sequence[Result],
-    reached: Sequence[Line],
+    reached: Sequence[TargetLine],
     *,
     seed: int,
     is_whole: bool,
 ) -> None:
     """Print the table, what broke, the sums, and what the suite as a whole must reach."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("row", "N", "3/N", "kills", "told", "lost", "twice", "imbal."):
-        table.add_column(name, justify="left" if name == "row" else "right")
+    for name in ("scenario", "N", "3/N", "kills", "told", "lost", "twice", "imbal."):
+        table.add_column(name, justify="left" if name == "scenario" else "right")
     table.add_column("recovery p50/p99/max s", justify="right")
-    table.add_column("inexcusable")
+    table.add_column("unexcused")
     table.add_column("verdict")
     for one in results:
         table.add_row(*_cells(one))
@@ -78,10 +78,10 @@ def show(
             console.print(f"{one.name}: {sentence}", soft_wrap=True, markup=False)
     console.print(_closing(results, seed), markup=False, soft_wrap=True)
     console.print(_targets_table(reached))
-    console.print(closing(reached, is_whole=is_whole), markup=False, soft_wrap=True)
+    console.print(summary_line(reached, is_whole=is_whole), markup=False, soft_wrap=True)
 
 
-def _targets_table(reached: Sequence[Line]) -> Table:
+def _targets_table(reached: Sequence[TargetLine]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="what it must reach")
     for name in ("figure", "target", "measured", "N", "status"):
         table.add_column(name, justify="right" if name == "N" else "left")
@@ -97,30 +97,30 @@ def _cells(one: Result) -> list[str]:
         times = "/".join(f"{one.recovery_s(percent):.2f}" for percent in (50, 99, 100))
         times += "" if one.recovery_p99_max_s is None else f" ≤ {one.recovery_p99_max_s:g}"
     counts = [one.kills, one.acknowledged, one.lost, one.sold_twice, one.imbalance]
-    inexcusable = sum(one.inexcusable.values())
+    unexcused = sum(one.unexcused.values())
     return [
         one.name,
         str(one.trials),
         bound,
         *map(str, counts),
         times,
-        str(inexcusable),
+        str(unexcused),
         one.verdict.value,
     ]
 
 
 def trouble(one: Result) -> list[str]:
-    """Return what is wrong with a row, a sentence each."""
+    """Return what is wrong with a scenario, a sentence each."""
     said = [f"not run: {one.not_run}"] if one.not_run else []
     said += [f"broken: {sentence}" for sentence in one.broken]
-    said += [f"inexcusable: {_counted(one.inexcusable)}"] if one.inexcusable else []
+    said += [f"unexcused: {_counted(one.unexcused)}"] if one.unexcused else []
     said += ["the sale took longer to go on than it may"] if one.trials and one.is_slow else []
     return said
 
 
 def _remarks(one: Result) -> list[str]:
     said = trouble(one)
-    said += [f"excused: {_counted(one.failures)}"] if one.failures and not one.inexcusable else []
+    said += [f"excused: {_counted(one.failures)}"] if one.failures and not one.unexcused else []
     if one.figures:
         said.append(", ".join(f"{name} {figure:.4g}" for name, figure in one.figures.items()))
     return said

@@ -1,6 +1,7 @@
-"""What the suite as a whole must reach: one line per figure, from the results of its rows. Pure.
+"""What the suite as a whole must reach: one line per figure, from the results of its scenarios. Pure.
 
-A whole run has to prove every line. One that played fewer rows or trials shows what it can say, and
+A whole run has to prove every line. One that played fewer scenarios or trials shows what it can
+say, and
 says where a line rests on fewer than it wants.
 """
 
@@ -34,7 +35,7 @@ CRASH_POINTS = (
     "api_kill_before_commit",
     "api_kill_after_commit",
     "api_kill_with_a_claim",
-    "api_kill_before_notice",
+    "api_kill_before_seat_change",
 )
 
 
@@ -47,7 +48,7 @@ class Status(StrEnum):
     NOT_RUN = "not run"
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
     """One figure: what is wanted, what was measured, of how many, and whether that is enough."""
 
     figure: str
@@ -78,8 +79,8 @@ class Target:
     measure: Callable[[Sequence[Result]], Measured]
 
 
-def lines(results: Sequence[Result], *, is_whole: bool) -> list[Line]:
-    """Return the lines of a run; a partial one has none for a figure whose rows were not asked for."""
+def lines(results: Sequence[Result], *, is_whole: bool) -> list[TargetLine]:
+    """Return the lines of a run; a partial run has only the figures of its scenarios."""
     made = []
     for target in TARGETS:
         concerned = [one for one in results if target.concerns(one)]
@@ -88,14 +89,14 @@ def lines(results: Sequence[Result], *, is_whole: bool) -> list[Line]:
     return made
 
 
-def _line(target: Target, concerned: Sequence[Result], *, is_whole: bool) -> Line:
+def _line(target: Target, concerned: Sequence[Result], *, is_whole: bool) -> TargetLine:
     played = [one for one in concerned if not one.not_run]
     if not played:
-        return Line(
+        return TargetLine(
             figure=target.figure, target=target.target, measured="", n="", status=Status.NOT_RUN
         )
     seen = target.measure(played)
-    return Line(
+    return TargetLine(
         figure=target.figure,
         target=target.target,
         measured=seen.text,
@@ -112,7 +113,7 @@ def _status(seen: Measured, *, is_whole: bool) -> Status:
     return Status.MISSED if is_whole else Status.FEWER
 
 
-def closing(made: Sequence[Line], *, is_whole: bool) -> str:
+def summary_line(made: Sequence[TargetLine], *, is_whole: bool) -> str:
     """Return the last word on a run."""
     counts = {status: sum(one.status is status for one in made) for status in Status}
     if is_whole and made and counts[Status.MET] == len(made):
@@ -155,7 +156,7 @@ def _none_of(name: str, of: str, unit: str) -> Callable[[Sequence[Result]], Meas
 
 
 def _inexcusable(results: Sequence[Result]) -> Measured:
-    count = sum(sum(one.inexcusable.values()) for one in results)
+    count = sum(sum(one.unexcused.values()) for one in results)
     return Measured(str(count), _sum(results, "requests"), "requests", count == 0)
 
 
@@ -171,19 +172,19 @@ def _planted(results: Sequence[Result]) -> Measured:
 
 
 def _hold(results: Sequence[Result]) -> bool:
-    """Say whether nothing that these rows expect was broken, however long it took."""
+    """Say whether nothing that these scenarios expect was broken, however long it took."""
     return all(one.trials and not one.broken and not one.harm for one in results)
 
 
 def _crash_points(results: Sequence[Result]) -> Measured:
-    converged = [one for one in results if _hold([one]) and not one.inexcusable]
+    converged = [one for one in results if _hold([one]) and not one.unexcused]
     kills = _sum(results, "kills")
     told = f"{len(converged)} of {len(results)} points, {kills} kills"
     return Measured(told, len(results), "points", len(converged) == len(results), len(CRASH_POINTS))
 
 
-def _recovery(part: str) -> Target:
-    limit_s = RECOVERY_P99_MAX_S[part]
+def _recovery(component: str) -> Target:
+    limit_s = RECOVERY_P99_MAX_S[component]
 
     def measure(results: Sequence[Result]) -> Measured:
         times_s = sorted(time_s for one in results for time_s in one.recoveries_s)
@@ -192,9 +193,9 @@ def _recovery(part: str) -> Target:
         return Measured(f"{p99_s:.2f} s", len(times_s), "faults", is_good, RECOVERIES_MIN)
 
     return Target(
-        f"from a fault to the next sale, p99: {part}",
+        f"from a fault to the next sale, p99: {component}",
         f"≤ {limit_s:g} s",
-        lambda one: one.part == part and one.recovery_p99_max_s is not None,
+        lambda one: one.component == component and one.recovery_p99_max_s is not None,
         measure,
     )
 
@@ -202,7 +203,7 @@ def _recovery(part: str) -> Target:
 def _figure(
     name: str, text: str, is_good: Callable[[float], bool], unit: str, wanted: int = 1
 ) -> Callable[[Sequence[Result]], Measured]:
-    """Return how a figure of rows is measured; of several rows the worst counts, of none nothing."""
+    """Return the measure of a figure: the worst value of all scenarios concerned."""
 
     def measure(results: Sequence[Result]) -> Measured:
         values = [one.figures.get(name) for one in results]
@@ -270,7 +271,7 @@ TARGETS: tuple[Target, ...] = (
         _has_buyers,
         _none_of("double_charges", "acknowledged", "acknowledged"),
     ),
-    Target("planted double sales found", "always", _named("planted_double_sale"), _planted),
+    Target("planted double sales found", "always", _named("seeded_double_sale"), _planted),
     Target("crash points with exactly one effect", "all", _named(*CRASH_POINTS), _crash_points),
     *map(_recovery, RECOVERY_P99_MAX_S),
     Target(

@@ -1,6 +1,6 @@
-"""The rows by part; a new module is added to `ALL`."""
+"""The scenarios by part; a new module is added to `ALL`."""
 
-from faults.scenario import AnyRow
+from faults.scenario import AnyScenario
 from faults.scenarios import (
     api,
     clock,
@@ -21,23 +21,23 @@ from faults.scenarios.clients import (
 )
 from faults.scenarios.postgres import contention, disks, failover, server
 
-ALL: tuple[AnyRow, ...] = (
-    *api.ROWS,
-    *server.ROWS,
-    *contention.ROWS,
-    *disks.ROWS,
-    *failover.ROWS,
-    *valkey.ROWS,
-    *waiting_room.ROWS,
-    *queue_passes.ROWS,
-    *abusive.ROWS,
-    *one_connection.ROWS,
-    *logins.ROWS,
-    *denial_of_inventory.ROWS,
-    *contract.ROWS,
-    *overload.ROWS,
-    *money.ROWS,
-    *clock.ROWS,
-    *seeded_violations.ROWS,
-    *guards.ROWS,
+ALL: tuple[AnyScenario, ...] = (
+    *api.SCENARIOS,
+    *server.SCENARIOS,
+    *contention.SCENARIOS,
+    *disks.SCENARIOS,
+    *failover.SCENARIOS,
+    *valkey.SCENARIOS,
+    *waiting_room.SCENARIOS,
+    *queue_passes.SCENARIOS,
+    *abusive.SCENARIOS,
+    *one_connection.SCENARIOS,
+    *logins.SCENARIOS,
+    *denial_of_inventory.SCENARIOS,
+    *contract.SCENARIOS,
+    *overload.SCENARIOS,
+    *money.SCENARIOS,
+    *clock.SCENARIOS,
+    *seeded_violations.SCENARIOS,
+    *guards.SCENARIOS,
 )

@@ -13,12 +13,12 @@ import psutil
 from boxoffice.platform.postgres.sql_files import read
 from boxoffice.platform.valkey import Script
 from faults.checks.database import audit_now, left_undone
-from faults.cluster.cluster import Api, Layout, PartFailed, Process, World
+from faults.cluster.cluster import Api, Cluster, Process, ProcessFailed, Topology
 from faults.cluster.proxy import Moment, Proxy, Trap
-from faults.interference.in_flight import judge, note_kill, somebody_asks
-from faults.scenario import AnyRow, Observations, Part, Play, Row
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.interference.in_flight import judge, record_kill, wait_for_request
+from faults.scenario import AnyScenario, Component, Observations, Play, Scenario
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 RECOVERY_MAX_S = 2.0
 _SPRUNG_WITHIN_S = 30.0
@@ -39,19 +39,23 @@ _STATEMENTS = {
 _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
 
 
-async def kill_at_random(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def kill_at_random(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Kill one API process at a time, at any moment, while the other one sells on."""
-    return await _kill(world, load, random, trials, lambda: [random.choice(world.api)])
+    return await _kill(cluster, load, random, trials, lambda: [random.choice(cluster.api)])
 
 
-async def kill_all(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def kill_all(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Kill all API processes at once: nothing sells before the supervisor has them back."""
-    return await _kill(world, load, random, trials, lambda: world.api)
+    return await _kill(cluster, load, random, trials, lambda: cluster.api)
 
 
 async def _kill(
-    world: World,
-    load: Load,
+    cluster: Cluster,
+    load: LoadGenerator,
     random: Random,
     trials: int,
     choose: Callable[[], Sequence[Process]],
@@ -60,51 +64,57 @@ async def _kill(
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
         victims = choose()
-        struck = [victim.name for victim in victims]
-        await somebody_asks(load, random, struck)
-        with load.fault("kill", grace_s=RECOVERY_MAX_S, struck=struck):
+        affected = [victim.name for victim in victims]
+        await wait_for_request(load, random, affected)
+        with load.fault("kill", grace_s=RECOVERY_MAX_S, affected=affected):
             at_s = time.monotonic()
             for victim in victims:
                 victim.kill()
             seen.recoveries_s.append(await load.next_sale(at_s))
-            await world.wait_until_ready()
+            await cluster.wait_until_ready()
         _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
-        note_kill(seen, load, at_s, struck)
-        seen.broken += await audit_now(world.settings)
+        record_kill(seen, load, at_s, affected)
+        seen.broken += await audit_now(cluster.settings)
     judge(seen)
     return seen
 
 
 def killing_at(moment: Moment, kinds: Sequence[str]) -> Play:
-    """Return a row that kills a process at a moment of its talk with PostgreSQL, by kind in turn."""
+    """Return a scenario that kills a process at one moment of its exchange with PostgreSQL."""
 
-    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+    async def run(
+        cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+    ) -> Observations:
         seen = Observations()
         for number in range(trials):
-            victim = random.choice(world.api)
+            victim = random.choice(cluster.api)
             statement = _STATEMENTS[kinds[number % len(kinds)]]
-            await _kill_when(world, load, seen, victim, victim.lines.postgres, statement, moment)
+            await _kill_when(
+                cluster, load, seen, victim, victim.proxies.postgres, statement, moment
+            )
         return seen
 
     return run
 
 
-async def kill_with_a_claim(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def kill_with_a_claim(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Kill a process that has claimed seats in Valkey and not yet asked PostgreSQL for them."""
     seen = Observations()
     for _ in range(trials):
-        victim = random.choice(world.api)
-        claimed = victim.lines.valkey.set_trap(Trap(_CLAIM.digest.encode(), Moment.SEEN))
+        victim = random.choice(cluster.api)
+        claimed = victim.proxies.valkey.set_trap(Trap(_CLAIM.digest.encode(), Moment.SEEN))
         if not await _is_sprung(claimed):
             seen.broken.append(f"{victim.name} claimed no seat in {_SPRUNG_WITHIN_S:.0f} s")
             return seen
         await _kill_when(
-            world,
+            cluster,
             load,
             seen,
             victim,
-            victim.lines.postgres,
+            victim.proxies.postgres,
             _STATEMENTS["hold"],
             Moment.ASKED,
         )
@@ -112,21 +122,21 @@ async def kill_with_a_claim(world: World, load: Load, random: Random, trials: in
 
 
 async def kill_before_the_notice(
-    world: World, load: Load, random: Random, trials: int
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
     """Kill a process whose batch is committed, as it wants to tell the others."""
     seen = Observations()
     # A notice carries the id of its schedule; the beats in between do not.
-    schedule = UUID(load.field.schedule_id).bytes
+    schedule = UUID(load.fixtures.schedule_id).bytes
     for _ in range(trials):
-        victim = random.choice(world.api)
-        await _kill_when(world, load, seen, victim, victim.lines.valkey, schedule, Moment.ASKED)
+        victim = random.choice(cluster.api)
+        await _kill_when(cluster, load, seen, victim, victim.proxies.valkey, schedule, Moment.ASKED)
     return seen
 
 
 async def _kill_when(
-    world: World,
-    load: Load,
+    cluster: Cluster,
+    load: LoadGenerator,
     seen: Observations,
     victim: Api,
     line: Proxy,
@@ -144,12 +154,12 @@ async def _kill_when(
         line.drop_traps()
         seen.broken.append(f"{victim.name} did not ask for {text!r}")
         return
-    with load.fault("kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0], struck=[victim.name]):
+    with load.fault("kill", grace_s=RECOVERY_MAX_S, since_s=killed_s[0], affected=[victim.name]):
         seen.recoveries_s.append(await load.next_sale(killed_s[0]))
-        await world.wait_until_ready()
+        await cluster.wait_until_ready()
     seen.trials += 1
     seen.kills += 1
-    seen.broken += await audit_now(world.settings)
+    seen.broken += await audit_now(cluster.settings)
 
 
 async def _is_sprung(trap: Trap) -> bool:
@@ -160,60 +170,62 @@ async def _is_sprung(trap: Trap) -> bool:
 
 
 async def pause_past_the_hold(
-    world: World, load: Load, random: Random, trials: int
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
     """Stop a process for longer than its holds live, and let it go on with what it believed."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
-        victim = random.choice(world.api)
-        struck = [victim.name]
-        with load.fault("pause", grace_s=RECOVERY_MAX_S, struck=struck, is_mute=True):
+        victim = random.choice(cluster.api)
+        affected = [victim.name]
+        with load.fault("pause", grace_s=RECOVERY_MAX_S, affected=affected, is_stopped=True):
             at_s = time.monotonic()
             victim.pause()
             try:
                 seen.recoveries_s.append(await load.next_sale(at_s))
-                await load.sell_for(load.field.hold_ttl_s + random.uniform(0.5, 2.0))
+                await load.sell_for(load.fixtures.hold_ttl_s + random.uniform(0.5, 2.0))
             finally:
-                victim.go_on()
-            await world.wait_until_ready()
+                victim.resume()
+            await cluster.wait_until_ready()
         seen.trials += 1
-        seen.broken += await audit_now(world.settings)
+        seen.broken += await audit_now(cluster.settings)
     return seen
 
 
-async def end_with_requests(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def end_with_requests(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """SIGTERM while holds and streams are in flight; nothing excuses a cut here."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
-        victim = random.choice(world.api)
+        victim = random.choice(cluster.api)
         async with _streams(victim, load) as streams:
-            victim.lines.postgres.delay_s = 0.1
+            victim.proxies.postgres.delay_s = 0.1
             rush = [
-                asyncio.create_task(load.hold_next(random.randrange(len(load.field.people))))
+                asyncio.create_task(load.hold_next(random.randrange(len(load.fixtures.people))))
                 for _ in range(_IN_FLIGHT)
             ]
             await asyncio.sleep(0.05)
             at_s = time.monotonic()
             took_s = await victim.stop()
-            victim.lines.postgres.delay_s = 0.0
+            victim.proxies.postgres.delay_s = 0.0
             await asyncio.gather(*rush)
             seen.broken += await _ended(streams)
         seen.recoveries_s.append(await load.next_sale(at_s))
         victim.start()
-        await world.wait_until_ready()
+        await cluster.wait_until_ready()
         _note_most(seen, "stop_max_s", took_s)
         _note_most(seen, "streams_open_count", len(streams))
         seen.trials += 1
-        seen.broken += await audit_now(world.settings)
+        seen.broken += await audit_now(cluster.settings)
     return seen
 
 
 @contextlib.asynccontextmanager
-async def _streams(victim: Api, load: Load) -> AsyncIterator[list[aiohttp.ClientResponse]]:
+async def _streams(victim: Api, load: LoadGenerator) -> AsyncIterator[list[aiohttp.ClientResponse]]:
     """Follow the seats of the schedule at one process, `_STREAMS` times."""
-    url = f"{victim.url}/v1/schedules/{load.field.schedule_id}/seats/events"
+    url = f"{victim.url}/v1/schedules/{load.fixtures.schedule_id}/seats/events"
     async with aiohttp.ClientSession() as session:
         yield [await session.get(url) for _ in range(_STREAMS)]
 
@@ -230,16 +242,16 @@ async def _ended(streams: list[aiohttp.ClientResponse]) -> list[str]:
     return wrong
 
 
-async def roll(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def roll(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
     """Restart all processes, one after the other, as a deployment does; nothing excuses a failure."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.3, 0.8))
-        for one in world.api:
+        for one in cluster.api:
             at_s = time.monotonic()
             _note_most(seen, "stop_max_s", await one.stop())
             one.start()
-            await world.wait_until_ready()
+            await cluster.wait_until_ready()
             seen.recoveries_s.append(await load.next_sale(at_s))
             seen.counts["processes_restarted_count"] += 1
         seen.trials += 1
@@ -247,20 +259,20 @@ async def roll(world: World, load: Load, random: Random, trials: int) -> Observa
     seen.figures["failed_requests_count"] = failed
     if failed:
         seen.broken.append(f"{failed} requests failed")
-    seen.broken += await audit_now(world.settings)
+    seen.broken += await audit_now(cluster.settings)
     return seen
 
 
 async def kill_a_worker_or_all(
-    world: World, load: Load, random: Random, trials: int
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
     """Kill one worker of a group that shares a port, or the parent of the group."""
     seen = Observations()
     for number in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
-        (group,) = world.api
+        (group,) = cluster.api
         workers = psutil.Process(group.pid).children()
-        await somebody_asks(load, random, {group.name})
+        await wait_for_request(load, random, {group.name})
         with load.fault("kill", grace_s=RECOVERY_MAX_S):
             at_s = time.monotonic()
             if number % 2 or not workers:
@@ -270,29 +282,29 @@ async def kill_a_worker_or_all(
                 worker = random.choice(workers)
                 gone = [worker.pid]
                 worker.kill()
-            await _until_all_workers_are_back(world, group, gone)
+            await _until_all_workers_are_back(cluster, group, gone)
             await load.next_sale(time.monotonic())
             # Workers whose parent is gone sell on for a moment, so the gap comes later.
             seen.recoveries_s.append(load.record.longest_gap_s(at_s))
         _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
-        note_kill(seen, load, at_s, {group.name})
-        seen.broken += await audit_now(world.settings)
+        record_kill(seen, load, at_s, {group.name})
+        seen.broken += await audit_now(cluster.settings)
     judge(seen)
     return seen
 
 
-async def _until_all_workers_are_back(world: World, group: Api, gone: Sequence[int]) -> None:
+async def _until_all_workers_are_back(cluster: Cluster, group: Api, gone: Sequence[int]) -> None:
     """Wait for others in the place of `gone`; what was just killed still counts as there."""
     deadline_s = time.monotonic() + _DONE_WITHIN_S
     while time.monotonic() < deadline_s:
         with contextlib.suppress(psutil.Error):
             workers = psutil.Process(group.pid).children()
             if len(workers) == 2 and not any(_runs(pid) for pid in gone):
-                await world.wait_until_ready()
+                await cluster.wait_until_ready()
                 return
         await asyncio.sleep(0.02)
-    raise PartFailed(f"the workers of {group.name} did not come back: {group.said()}")
+    raise ProcessFailed(f"the workers of {group.name} did not come back: {group.log_tail()}")
 
 
 def _runs(pid: int) -> bool:
@@ -302,12 +314,14 @@ def _runs(pid: int) -> bool:
         return False
 
 
-async def kill_roles(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def kill_roles(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Kill a sweeper or a relay at a time; no buyer notices, and nothing is left undone in the end."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.5, 1.5))
-        victim = random.choice([*world.sweepers, *world.relays])
+        victim = random.choice([*cluster.sweepers, *cluster.relays])
         restarts = victim.restarts
         at_s = time.monotonic()
         victim.kill()
@@ -315,8 +329,8 @@ async def kill_roles(world: World, load: Load, random: Random, trials: int) -> O
         await _until_started_again(victim, restarts)
         seen.trials += 1
         seen.kills += 1
-        seen.broken += await audit_now(world.settings)
-    await _until_done(world, seen)
+        seen.broken += await audit_now(cluster.settings)
+    await _until_done(cluster, seen)
     return seen
 
 
@@ -324,13 +338,13 @@ async def _until_started_again(victim: Process, restarts: int) -> None:
     deadline_s = time.monotonic() + _DONE_WITHIN_S
     while victim.restarts == restarts or not victim.is_running:
         if time.monotonic() > deadline_s:
-            raise PartFailed(f"{victim.name} was not started again: {victim.said()}")
+            raise ProcessFailed(f"{victim.name} was not started again: {victim.log_tail()}")
         await asyncio.sleep(0.02)
 
 
-async def _until_done(world: World, seen: Observations) -> None:
+async def _until_done(cluster: Cluster, seen: Observations) -> None:
     at_s = time.monotonic()
-    while (left := await left_undone(world.settings))["holds"] + left["events"] > _AT_ANY_TIME:
+    while (left := await left_undone(cluster.settings))["holds"] + left["events"] > _AT_ANY_TIME:
         if time.monotonic() > at_s + _DONE_WITHIN_S:
             seen.broken.append(f"left undone: {left}")
             break
@@ -346,17 +360,17 @@ def _note_most(seen: Observations, name: str, figure: float) -> None:
     seen.figures[name] = max(figure, seen.figures.get(name, 0.0))
 
 
-_PROXIED = Layout(is_proxied=True)
+_PROXIED = Topology(is_proxied=True)
 _ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly one effect"
 # So many ask that nearly every kill strikes a request.
-_CROWD = Pace(visits_per_s=40.0)
+_CROWD = WorkloadProfile(visits_per_s=40.0)
 _MANY_SEATS, _MANY_PEOPLE = 9_000, 600
-_BUSY = Pace(pays=0.5, releases=0.35, top_ups=0.4)
+_BUSY = WorkloadProfile(pays=0.5, releases=0.35, top_ups=0.4)
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="api_sigkill",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL of one of two API processes as it is asked; the supervisor restarts it",
         expects=f"the other one sells on; {_ONE_EFFECT}",
         run=kill_at_random,
@@ -364,27 +378,27 @@ ROWS: tuple[AnyRow, ...] = (
         quick_trials=2,
         trial_s=2.3,
         round_trials=20,
-        pace=_CROWD,
+        profile=_CROWD,
         seats=_MANY_SEATS,
         people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_sigkill_both",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL of both API processes at once, as they are asked",
         expects=f"the supervisor has them back and selling; {_ONE_EFFECT}",
         run=kill_all,
         trials=10,
         trial_s=3.5,
-        pace=_CROWD,
+        profile=_CROWD,
         seats=_MANY_SEATS,
         people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_sigkill_group",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL of one of two workers that share a port, and of their parent, in turn, as they "
         "are asked",
         expects=f"the parent, or the supervisor, has them back; {_ONE_EFFECT}",
@@ -392,64 +406,64 @@ ROWS: tuple[AnyRow, ...] = (
         trials=10,
         quick_trials=2,
         trial_s=3.0,
-        layout=Layout(api=1, settings={"workers": 2}),
-        pace=_CROWD,
+        topology=Topology(api=1, settings={"workers": 2}),
+        profile=_CROWD,
         seats=_MANY_SEATS,
         people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_kill_before_commit",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL as the statement of a batch leaves the process; PostgreSQL never hears of it",
         expects=_ONE_EFFECT,
         run=killing_at(Moment.ASKED, ("hold", "pay", "release", "top_up")),
         trials=16,
         quick_trials=1,
         trial_s=2.8,
-        layout=_PROXIED,
-        pace=_BUSY,
+        topology=_PROXIED,
+        profile=_BUSY,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_kill_after_commit",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL after PostgreSQL has committed a batch and before the process hears of it",
         expects=_ONE_EFFECT,
         run=killing_at(Moment.ANSWERED, ("hold", "pay", "release", "top_up")),
         trials=16,
         quick_trials=2,
         trial_s=2.8,
-        layout=_PROXIED,
-        pace=_BUSY,
+        topology=_PROXIED,
+        profile=_BUSY,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_kill_with_a_claim",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL between the seat lock in Valkey and the commit, with the lock always on",
         expects=f"the claim keeps nobody away for long; {_ONE_EFFECT}",
         run=kill_with_a_claim,
         trials=16,
         trial_s=2.8,
-        layout=Layout(is_proxied=True, settings={"seat_lock": "always"}),
+        topology=Topology(is_proxied=True, settings={"seat_lock": "always"}),
         people=1_500,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
-        name="api_kill_before_notice",
-        part=Part.API,
+    Scenario(
+        name="api_kill_before_seat_change",
+        component=Component.API,
         does="SIGKILL after the commit, as the process wants to tell the others",
         expects=f"the others find out by themselves; {_ONE_EFFECT}",
         run=kill_before_the_notice,
         trials=16,
         trial_s=2.8,
-        layout=_PROXIED,
+        topology=_PROXIED,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_sigstop",
-        part=Part.API,
+        component=Component.API,
         does="SIGSTOP of an API process for longer than a hold lives, then SIGCONT",
         expects="the other one sells on; what the stopped one believed does no harm, "
         "but for a hold that its buyer was refused elsewhere meanwhile; it lapses",
@@ -457,36 +471,36 @@ ROWS: tuple[AnyRow, ...] = (
         trials=6,
         trial_s=6.0,
         hold_ttl_s=_HOLD_TTL_S,
-        pace=Pace(patience_s=2.0),
+        profile=WorkloadProfile(patience_s=2.0),
         excuses_late_holds=True,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="api_sigterm",
-        part=Part.API,
+        component=Component.API,
         does="SIGTERM with holds and event streams in flight",
         expects="it ends in time with exit code 0; no answer is cut off, none is a 5xx",
         run=end_with_requests,
         trials=10,
         trial_s=3.0,
-        layout=Layout(is_proxied=True, settings={"drain_delay_ms": _DRAIN_DELAY_MS}),
+        topology=Topology(is_proxied=True, settings={"drain_delay_ms": _DRAIN_DELAY_MS}),
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="rolling_restart",
-        part=Part.API,
+        component=Component.API,
         does="SIGTERM and start anew of each of two API processes, one after the other, behind a load "
         "balancer",
         expects="each ends by itself with exit code 0; no request fails",
         run=roll,
         trials=20,
         trial_s=5.0,
-        layout=Layout(settings={"drain_delay_ms": _DRAIN_DELAY_MS}),
+        topology=Topology(settings={"drain_delay_ms": _DRAIN_DELAY_MS}),
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    Row(
+    Scenario(
         name="roles_sigkill",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL of a sweeper or a relay at a random moment",
         expects="no buyer notices; lapsed holds are closed and events delivered in the end",
         run=kill_roles,

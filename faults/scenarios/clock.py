@@ -19,9 +19,9 @@ from random import Random
 import aiohttp
 import jwt
 
-from faults.cluster.cluster import Layout, World
-from faults.scenario import AnyRow, NotRun, Observations, Part, Row
-from faults.workload.load import Answer, Call, Load
+from faults.cluster.cluster import Cluster, Topology
+from faults.scenario import AnyScenario, Component, NotRun, Observations, Scenario
+from faults.workload.load import Answer, Call, LoadGenerator
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 _FOLDER = Path(tempfile.gettempdir())
@@ -49,7 +49,7 @@ def _env(file: Path) -> Mapping[str, str]:
 
 
 async def live_at_other_times(
-    world: World, load: Load, random: Random, trials: int
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
     """Set the clocks of two processes five minutes off, have them jump, and start one so."""
     if not _LIBRARIES:
@@ -61,11 +61,11 @@ async def live_at_other_times(
             offsets_s = next(clocks)
             _set(offsets_s)
             await load.sell_for(_NOTICED_AFTER_S)
-            seen.broken += await _are_off(world, offsets_s)
+            seen.broken += await _are_off(cluster, offsets_s)
             if seen.trials % len(_CLOCKS) == 0:
-                seen.recoveries_s.append(await _start_one_anew(world, load, random))
+                seen.recoveries_s.append(await _start_one_anew(cluster, load, random))
                 seen.kills += 1
-            seen.broken += await _tokens_are_good(world, f"{load.tag}-{seen.trials}")
+            seen.broken += await _tokens_are_good(cluster, f"{load.tag}-{seen.trials}")
             seen.broken += await _holds_last_as_long_as_they_say(load, random)
             seen.trials += 1
     finally:
@@ -81,22 +81,22 @@ def _set(offsets_s: Sequence[int]) -> None:
         new.replace(file)
 
 
-async def _start_one_anew(world: World, load: Load, random: Random) -> float:
+async def _start_one_anew(cluster: Cluster, load: LoadGenerator, random: Random) -> float:
     """A process whose clock is off from its first moment on."""
-    victim = random.choice(world.api)
-    with load.fault("api killed", grace_s=_RECOVERY_MAX_S, struck=[victim.name]):
+    victim = random.choice(cluster.api)
+    with load.fault("api killed", grace_s=_RECOVERY_MAX_S, affected=[victim.name]):
         at_s = time.monotonic()
         victim.kill()
         recovery_s = await load.next_sale(at_s)
-        await world.wait_until_ready()
+        await cluster.wait_until_ready()
     return recovery_s
 
 
-async def _are_off(world: World, offsets_s: Sequence[int]) -> list[str]:
+async def _are_off(cluster: Cluster, offsets_s: Sequence[int]) -> list[str]:
     """The control: that the processes do live at other times, as their `Date` headers say."""
     wrong = []
     async with aiohttp.ClientSession() as session:
-        for api, offset_s in zip(world.api, offsets_s, strict=True):
+        for api, offset_s in zip(cluster.api, offsets_s, strict=True):
             until_s = time.monotonic() + _NOTICED_WITHIN_S
             while abs((off_s := await _off_s(session, api.url)) - offset_s) > _TRUE_WITHIN_S:
                 if time.monotonic() > until_s:
@@ -112,16 +112,16 @@ async def _off_s(session: aiohttp.ClientSession, url: str) -> float:
     return (told - datetime.now(UTC)).total_seconds()
 
 
-async def _tokens_are_good(world: World, tag: str) -> list[str]:
+async def _tokens_are_good(cluster: Cluster, tag: str) -> list[str]:
     """Whoever logs in at one process is known at the other, and for as long as it says."""
     wrong = []
     async with aiohttp.ClientSession() as session:
-        for at, api in enumerate(world.api):
+        for at, api in enumerate(cluster.api):
             token, lives_s = await _log_in(session, api.url, f"{tag}-{at}@example.test")
             claims = jwt.decode(token, options={"verify_signature": False})
             if abs(claims["exp"] - lives_s - time.time()) > _TRUE_WITHIN_S:
                 wrong.append(f"a token of {api.name} begins at another time than now")
-            for other in world.api:
+            for other in cluster.api:
                 headers = {"Authorization": f"Bearer {token}"}
                 async with session.get(f"{other.url}/v1/me/wallet", headers=headers) as answer:
                     if answer.status != 200:
@@ -140,13 +140,13 @@ async def _log_in(session: aiohttp.ClientSession, url: str, email: str) -> tuple
     return told["access_token"], told["expires_in"]
 
 
-async def _holds_last_as_long_as_they_say(load: Load, random: Random) -> list[str]:
+async def _holds_last_as_long_as_they_say(load: LoadGenerator, random: Random) -> list[str]:
     """Hold at one process, repeat at the other, and have rivals there just before and after the end.
 
     What the rivals are told is judged with the seats' histories.
     """
-    holder, early, late = random.sample(range(len(load.field.people)), 3)
-    seats = load.wish()
+    holder, early, late = random.sample(range(len(load.fixtures.people)), 3)
+    seats = load.next_seats()
     call = load.hold_call(holder, seats)
     await load.conclude(call)
     held = next((one for one in load.record.holds if one.key == call.key), None)
@@ -154,7 +154,7 @@ async def _holds_last_as_long_as_they_say(load: Load, random: Random) -> list[st
         return []
     again = await load.call(replace(call, turn=call.turn + 1))
     wrong = _same(again, held.reservation_id)
-    ends_s = held.end_s + load.field.hold_ttl_s
+    ends_s = held.end_s + load.fixtures.hold_ttl_s
     await asyncio.sleep(ends_s - _BEFORE_THE_END_S - time.monotonic())
     await load.conclude(_at_the_other(load.hold_call(early, seats), call))
     await asyncio.sleep(ends_s + _BEFORE_THE_END_S - time.monotonic())
@@ -179,10 +179,10 @@ def _same(again: Answer | None, reservation_id: str) -> list[str]:
     return []
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="clock_five_minutes_off",
-        part=Part.CLOCK,
+        component=Component.CLOCK,
         does="two API processes whose clocks are five minutes ahead and behind (libfaketime), and "
         "jump while they sell; one is started so",
         expects="nothing: tokens, holds, their ends, keys and histories as ever, no failure",
@@ -193,7 +193,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=10,
         recovery_p99_max_s=_RECOVERY_MAX_S,
         hold_ttl_s=_TTL_S,
-        layout=Layout(
+        topology=Topology(
             api_env=[_env(file) for file in _FILES] if _LIBRARIES else (),
             # Every trial signs people up, and all of them come from one address.
             settings={"sign_ups_per_address_max": 10_000},

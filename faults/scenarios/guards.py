@@ -10,8 +10,8 @@ from random import Random
 from boxoffice.audit import store
 from boxoffice_embedded import EmbeddedServers
 from faults.guards.markers import Removal, known
-from faults.guards.mutation import Tree, TrialBroken, copied_tree
-from faults.scenario import AnyRow, Errand, Observations, Part
+from faults.guards.mutation import SourceCopy, TrialBroken, copied_tree
+from faults.scenario import AnyScenario, Component, Observations, StandaloneScenario
 
 # Two at a time: a trial waits for its servers as often as it computes.
 _WORKERS = 2
@@ -40,8 +40,8 @@ async def take_each_away(random: Random, trials: int) -> Observations:
 
 
 @contextmanager
-def _served_tree() -> Iterator[Tree]:
-    """A copy of the tree with servers of its own: some tests pause theirs, or fill them up."""
+def _served_tree() -> Iterator[SourceCopy]:
+    """A copy of the tree with servers of its own: some tests pause theirs, or fill_disk them up."""
     with (
         tempfile.TemporaryDirectory(prefix="boxoffice-guards-") as home,
         EmbeddedServers(Path(home), say=lambda _: None) as servers,
@@ -79,7 +79,7 @@ async def _unchanged(tests: Sequence[str]) -> list[str]:
     return [f"{trial.red} fails though every guard is in place"] if trial.red else []
 
 
-def _missed(tree: Tree, removal: Removal, masks: Sequence[Removal]) -> list[str]:
+def _missed(tree: SourceCopy, removal: Removal, masks: Sequence[Removal]) -> list[str]:
     """Return what is wrong: nobody noticed, or somebody noticed too much."""
     try:
         if masks and (early := tree.trial(masks, removal.red)).red:
@@ -91,10 +91,10 @@ def _missed(tree: Tree, removal: Removal, masks: Sequence[Removal]) -> list[str]
     return []
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Errand(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    StandaloneScenario(
         name="guards",
-        part=Part.GUARDS,
+        component=Component.GUARDS,
         does="each condition, lock, fence, fingerprint and check of the audit is taken away, one "
         "at a time, in a copy of the source tree",
         expects="a test or the audit notices, always",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from random import Random
 
 from faults.checks.record import Held, Paid, ToppedUp
-from faults.cluster.cluster import Layout, World
-from faults.scenario import AnyRow, Observations, Part, Row
-from faults.workload.load import Answer, Call, Load
+from faults.cluster.cluster import Cluster, Topology
+from faults.scenario import AnyScenario, Component, Observations, Scenario
+from faults.workload.load import Answer, Call, LoadGenerator
 
 # A payment at the end of a hold is sent up to so long before it, and a rival's hold as long after.
 _EARLY_S = 0.030
@@ -22,16 +22,18 @@ _HANG_UP_WITHIN_S = (0.003, 0.012)
 _AMOUNT_MINOR, _OTHER_MINOR = 777, 778
 _MANY_TRIALS = 100
 # Sweepers that never rest.
-_BUSY_SWEEPERS = Layout(sweepers=2, settings={"sweep_interval_ms": 20})
+_BUSY_SWEEPERS = Topology(sweepers=2, settings={"sweep_interval_ms": 20})
 
 
-async def pay_at_the_end(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def pay_at_the_end(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Pay holds at the very moment at which they end, while a rival takes their seats over."""
     seen = Observations()
     paid = late = 0
     for begun in range(0, trials, _AT_ONCE):
         count = min(_AT_ONCE, trials - begun)
-        people = random.sample(range(len(load.field.people)), 2 * count)
+        people = random.sample(range(len(load.fixtures.people)), 2 * count)
         raced = await asyncio.gather(
             *(_race_to_the_end(load, random, *people[2 * at : 2 * at + 2]) for at in range(count))
         )
@@ -47,12 +49,14 @@ async def pay_at_the_end(world: World, load: Load, random: Random, trials: int) 
     return seen
 
 
-async def _race_to_the_end(load: Load, random: Random, buyer: int, rival: int) -> Held | None:
-    held = await load.hold(buyer, load.wish())
+async def _race_to_the_end(
+    load: LoadGenerator, random: Random, buyer: int, rival: int
+) -> Held | None:
+    held = await load.hold(buyer, load.next_seats())
     if held is None:
         return None
     # It was made between question and answer; the end is as uncertain.
-    ends_s = random.uniform(held.begin_s, held.end_s) + load.field.hold_ttl_s
+    ends_s = random.uniform(held.begin_s, held.end_s) + load.fixtures.hold_ttl_s
     await asyncio.gather(
         _at(ends_s - random.uniform(-_LATE_S, _EARLY_S), load.pay(buyer, held)),
         _at(ends_s + random.uniform(-_LATE_S, _EARLY_S), load.hold(rival, held.seats)),
@@ -65,12 +69,14 @@ async def _at(moment_s: float, deed: object) -> None:
     await deed  # type: ignore[misc]
 
 
-async def pay_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def pay_twice(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Pay each hold four times at once, through both processes, under one key and under others."""
     seen = Observations()
     for _ in range(trials):
-        person = random.randrange(len(load.field.people))
-        held = await load.hold(person, load.wish())
+        person = random.randrange(len(load.fixtures.people))
+        held = await load.hold(person, load.next_seats())
         if held is None:
             continue
         key = load.new_key("twice")
@@ -99,7 +105,11 @@ def _payment(held: Held, key: str, turn: int) -> Call:
 
 
 def _one_payment(
-    load: Load, held: Held, keys: Sequence[str], answers: Sequence[Answer | None], begin_s: float
+    load: LoadGenerator,
+    held: Held,
+    keys: Sequence[str],
+    answers: Sequence[Answer | None],
+    begin_s: float,
 ) -> list[str]:
     """Write the one payment down, and return what is wrong with the answers."""
     paid = {
@@ -130,11 +140,13 @@ def _one_payment(
     return []
 
 
-async def top_up_twice(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def top_up_twice(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Top up a wallet four times at once under one key, and at the same moment with another amount."""
     seen = Observations()
     for _ in range(trials):
-        person, key = random.randrange(len(load.field.people)), load.new_key("top_up")
+        person, key = random.randrange(len(load.fixtures.people)), load.new_key("top_up")
         calls = [_top_up(person, key, _AMOUNT_MINOR, turn) for turn in range(4)]
         calls.insert(random.randrange(5), _top_up(person, key, _OTHER_MINOR, random.randrange(2)))
         begin_s = time.monotonic()
@@ -147,7 +159,7 @@ async def top_up_twice(world: World, load: Load, random: Random, trials: int) ->
 
 
 def _one_top_up(
-    load: Load, calls: Sequence[Call], answers: Sequence[Answer | None], begin_s: float
+    load: LoadGenerator, calls: Sequence[Call], answers: Sequence[Answer | None], begin_s: float
 ) -> list[str]:
     """Write the one top-up down, and return what is wrong with the answers."""
     done = {
@@ -175,15 +187,17 @@ def _top_up(person: int, key: str, amount_minor: int, turn: int) -> Call:
     return Call("top_up", "POST", path, person, key, {"amount": amount_minor}, turn=turn)
 
 
-async def lose_the_answer(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def lose_the_answer(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Hang up in the middle of a top-up and of a payment, and ask again at the other process."""
     seen = Observations()
     hung_up: Counter[bool] = Counter()
     for _ in range(trials):
-        person = random.randrange(len(load.field.people))
+        person = random.randrange(len(load.fixtures.people))
         top_up = _top_up(person, load.new_key("top_up"), _AMOUNT_MINOR, 0)
         hung_up.update(await _lose_and_repeat(load, random, top_up))
-        held = await load.hold(person, load.wish())
+        held = await load.hold(person, load.next_seats())
         if held is not None:
             pay = _payment(held, load.new_key("pay"), 0)
             hung_up.update(await _lose_and_repeat(load, random, pay))
@@ -197,7 +211,7 @@ async def lose_the_answer(world: World, load: Load, random: Random, trials: int)
     return seen
 
 
-async def _lose_and_repeat(load: Load, random: Random, call: Call) -> list[bool]:
+async def _lose_and_repeat(load: LoadGenerator, random: Random, call: Call) -> list[bool]:
     """Hang up a few times, then ask again; say of each time whether it was before the answer."""
     lost = []
     for _ in range(random.randint(1, 3)):
@@ -224,14 +238,14 @@ def _elsewhere(call: Call) -> Call:
 
 
 async def release_while_paying(
-    world: World, load: Load, random: Random, trials: int
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
     """Pay a hold and give it back at the same moment, each at its own process."""
     seen = Observations()
     paid = 0
     for _ in range(trials):
-        person = random.randrange(len(load.field.people))
-        held = await load.hold(person, load.wish())
+        person = random.randrange(len(load.fixtures.people))
+        held = await load.hold(person, load.next_seats())
         if held is None:
             continue
         now_s = time.monotonic()
@@ -250,10 +264,10 @@ async def release_while_paying(
     return seen
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
-        name="money_pay_at_the_end",
-        part=Part.MONEY,
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
+        name="money_pay_at_expiry",
+        component=Component.MONEY,
         does="holds are paid within milliseconds of their end, while others take the seats over and "
         "two sweepers sweep without rest",
         expects="in time or too late, and never both: one owner, one payment, nothing charged for "
@@ -264,11 +278,11 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=0.12,
         round_trials=400,
         hold_ttl_s=_TTL_S,
-        layout=_BUSY_SWEEPERS,
+        topology=_BUSY_SWEEPERS,
     ),
-    Row(
+    Scenario(
         name="money_double_pay",
-        part=Part.MONEY,
+        component=Component.MONEY,
         does="each hold is paid four times at once through two processes, twice under one key and "
         "twice under others",
         expects="one payment; the same key gets the same one, the others `already_paid`",
@@ -278,9 +292,9 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=0.06,
         round_trials=300,
     ),
-    Row(
+    Scenario(
         name="money_double_top_up",
-        part=Part.MONEY,
+        component=Component.MONEY,
         does="each top-up is sent four times at once through two processes, and at the same moment "
         "once with another amount",
         expects="one top-up, of the amount that came first; the other under its key is refused",
@@ -290,9 +304,9 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=0.05,
         round_trials=300,
     ),
-    Row(
+    Scenario(
         name="money_lost_answer",
-        part=Part.MONEY,
+        component=Component.MONEY,
         does="the client hangs up up to three times in the middle of a top-up and of a payment, and "
         "asks again at the other process",
         expects="exactly one effect, and its answer",
@@ -302,9 +316,9 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=0.15,
         round_trials=200,
     ),
-    Row(
+    Scenario(
         name="money_release_while_paying",
-        part=Part.MONEY,
+        component=Component.MONEY,
         does="each hold is paid and given back at the same moment, at two processes",
         expects="one of both; a hold that was given back is not charged for",
         run=release_while_paying,

@@ -14,10 +14,10 @@ from boxoffice.cli import seeding
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
 from faults.checks.database import audit_now
-from faults.cluster.cluster import World
-from faults.scenario import AnyRow, Observations, Part, Row
+from faults.cluster.cluster import Cluster
+from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.fixtures import Person
-from faults.workload.load import Load
+from faults.workload.load import LoadGenerator
 
 # The leader's lease, a beat, and a second in which every process learns who has left.
 ADMITTED_WITHIN_S = 8.0
@@ -38,8 +38,8 @@ class _Visitor(NamedTuple):
 class _Room:
     """The visitors of a schedule of their own, who ask the processes in turn."""
 
-    def __init__(self, world: World, session: aiohttp.ClientSession, schedule_id: str) -> None:
-        self._urls = itertools.cycle([api.url for api in world.api])
+    def __init__(self, cluster: Cluster, session: aiohttp.ClientSession, schedule_id: str) -> None:
+        self._urls = itertools.cycle([api.url for api in cluster.api])
         self._session = session
         self._path = f"/v1/schedules/{schedule_id}"
         self._keys = itertools.count()
@@ -95,26 +95,26 @@ async def _one_at_a_time(settings: Settings, schedule_id: str) -> None:
         await connection.close()
 
 
-async def _play(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def _play(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
     seen = Observations()
     plan = seeding.Plan(_SEATS, 0, 0, queue_rate_per_s=100.0)
-    made = await seeding.seed(world.settings, plan, None, Console(quiet=True))
-    await _one_at_a_time(world.settings, str(made.schedule_id))
+    made = await seeding.seed(cluster.settings, plan, None, Console(quiet=True))
+    await _one_at_a_time(cluster.settings, str(made.schedule_id))
     await asyncio.sleep(1)  # every process follows within a second
     patience = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(timeout=patience) as session:
-        room = _Room(world, session, str(made.schedule_id))
-        people = iter(load.field.people)
+        room = _Room(cluster, session, str(made.schedule_id))
+        people = iter(load.fixtures.people)
         inside = await room.enter(next(people))
         for number in range(trials):
-            inside = await _trial(world, load, random, seen, room, inside, next(people), number)
-    seen.broken += await audit_now(world.settings)
+            inside = await _trial(cluster, load, random, seen, room, inside, next(people), number)
+    seen.broken += await audit_now(cluster.settings)
     return seen
 
 
 async def _trial(
-    world: World,
-    load: Load,
+    cluster: Cluster,
+    load: LoadGenerator,
     random: Random,
     seen: Observations,
     room: _Room,
@@ -124,15 +124,15 @@ async def _trial(
 ) -> _Visitor:
     """Have one leave and kill a process; when the next one is inside, try every pass there was."""
     await load.sell_for(random.uniform(0.1, 0.5))
-    victim = random.choice(world.api)
-    with load.fault("kill", grace_s=ADMITTED_WITHIN_S, struck=[victim.name]):
+    victim = random.choice(cluster.api)
+    with load.fault("kill", grace_s=ADMITTED_WITHIN_S, affected=[victim.name]):
         await room.leave(inside)
         at_s = time.monotonic()
         victim.kill()
         after = await room.enter(person)
         _note_wait(seen, time.monotonic() - at_s)
         tried = [await room.hold(one, 2 * number) for one in room.gone for _ in range(2)]
-        await world.wait_until_ready()
+        await cluster.wait_until_ready()
         tried += [await room.hold(one, 2 * number) for one in room.gone for _ in range(2)]
     held = sum(status == 201 for status, _ in tried)
     if held:
@@ -155,10 +155,10 @@ def _note_wait(seen: Observations, waited_s: float) -> None:
         seen.broken.append(f"the next one was let in after {waited_s:.1f} s")
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="queue_pass_api_sigkill",
-        part=Part.API,
+        component=Component.API,
         does="SIGKILL of one of two API processes as somebody leaves a waiting room that has room for "
         "one; then every pass that there was tries to hold a seat, at both",
         expects="the next one is let in within 8 s, and by then no pass of who has left holds "

@@ -13,12 +13,12 @@ from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from faults.checks.database import Checked, check
 from faults.checks.record import Held
-from faults.cluster.cluster import Layout, World, world
+from faults.cluster.cluster import Cluster, Topology, start_cluster
 from faults.guards.markers import texts_without
 from faults.interference.external_clients import SQL
-from faults.scenario import AnyRow, Errand, Observations, Part
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.scenario import AnyScenario, Component, Observations, StandaloneScenario
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 # What keeps a seat from being sold twice, from the first lock to the last.
 GUARDS = (
@@ -32,10 +32,10 @@ GUARDS = (
 )
 _AUDITED = "one_live_ticket_per_seat"
 _SEATS, _SEATS_MAX = 12, 4
-# Nobody comes by himself: every sale of the field is planted.
-_NOBODY = Pace(visits_per_s=0.001)
+# Nobody comes by himself: every sale of the fixtures is planted.
+_NOBODY = WorkloadProfile(visits_per_s=0.001)
 # Neither memory nor the seat lock hides what PostgreSQL would decide.
-_BARE = Layout(sweepers=0, relays=0, settings={"seat_cache": "false", "seat_lock": "off"})
+_BARE = Topology(sweepers=0, relays=0, settings={"seat_cache": "false", "seat_lock": "off"})
 
 
 async def take_guards_away(settings: Settings) -> None:
@@ -77,8 +77,8 @@ async def plant(random: Random, trials: int) -> Observations:
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as folder:
-        async with world(Path(folder), lambda _: None) as one:
-            await one.arrange(_BARE)
+        async with start_cluster(Path(folder), lambda _: None) as one:
+            await one.deploy(_BARE)
             seen = Observations(broken=_believed(await _sell(one, random, "guarded")))
             await take_guards_away(one.settings)
             found = {"histories": 0, "record": 0, "audit": 0}
@@ -105,15 +105,15 @@ def _believed(sale: _Sale) -> list[str]:
     return wrong + [f"with every guard: {one}" for one in sale.checked.broken]
 
 
-async def _sell(one: World, random: Random, tag: str) -> _Sale:
+async def _sell(one: Cluster, random: Random, tag: str) -> _Sale:
     """Have two people buy the same seats of a new schedule, each at a process of their own."""
-    field = await one.sow(seats=_SEATS, people=2, hold_ttl_s=60)
-    load = Load(field, one.api, Random(random.random()), _NOBODY, tag)
-    seats = random.sample(list(field.seat_ids), random.randint(1, _SEATS_MAX))
+    fixtures = await one.create_fixtures(seats=_SEATS, people=2, hold_ttl_s=60)
+    load = LoadGenerator(fixtures, one.api, Random(random.random()), _NOBODY, tag)
+    seats = random.sample(list(fixtures.seat_ids), random.randint(1, _SEATS_MAX))
     async with load.selling():
         await random.choice((_one_after_the_other, _held_then_paid, _at_once))(load, seats)
     paid = {payment.reservation_id for payment in load.record.payments}
-    checked = await check(one.settings, field, load.record, tag)
+    checked = await check(one.settings, fixtures, load.record, tag)
     return _Sale(frozenset(seats), len(paid), checked, await _audited(one.settings))
 
 
@@ -122,34 +122,34 @@ async def _audited(settings: Settings) -> int:
     return next(one.violations for one in report.checks if one.name == _AUDITED)
 
 
-async def _one_after_the_other(load: Load, seats: list[str]) -> None:
+async def _one_after_the_other(load: LoadGenerator, seats: list[str]) -> None:
     for person in range(2):
         await _buy(load, person, seats)
 
 
-async def _held_then_paid(load: Load, seats: list[str]) -> None:
+async def _held_then_paid(load: LoadGenerator, seats: list[str]) -> None:
     held = [await load.hold(person, seats) for person in range(2)]
     for one in held:
         await _pay(load, one)
 
 
-async def _at_once(load: Load, seats: list[str]) -> None:
+async def _at_once(load: LoadGenerator, seats: list[str]) -> None:
     await asyncio.gather(*(_buy(load, person, seats) for person in range(2)))
 
 
-async def _buy(load: Load, person: int, seats: list[str]) -> None:
+async def _buy(load: LoadGenerator, person: int, seats: list[str]) -> None:
     await _pay(load, await load.hold(person, seats))
 
 
-async def _pay(load: Load, held: Held | None) -> None:
+async def _pay(load: LoadGenerator, held: Held | None) -> None:
     if held is not None:
         await load.pay(held.person, held)
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Errand(
-        name="planted_double_sale",
-        part=Part.GUARDS,
+SCENARIOS: tuple[AnyScenario, ...] = (
+    StandaloneScenario(
+        name="seeded_double_sale",
+        component=Component.GUARDS,
         does="a shop without the guards of a sale sells the same seats to two people: one after the "
         "other, both held and then both paid, or at once",
         expects="the histories, the record and the audit find every one; with the guards there is one "

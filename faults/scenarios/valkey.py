@@ -14,12 +14,17 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from faults.checks.database import audit_now
-from faults.cluster.cluster import Layout, World
+from faults.cluster.cluster import Cluster, Topology
 from faults.interference.external_clients import wait_for
-from faults.interference.hold_flood import Flooded
-from faults.interference.hold_flood_runner import RESTLESS_THINK_S, WARM_S, Flooding, unexpected
-from faults.scenario import AnyRow, Observations, Part, Play, Row
-from faults.workload.load import Load
+from faults.interference.hold_flood import HoldFloodResult
+from faults.interference.hold_flood_runner import (
+    CLOSED_LOOP_THINK_S,
+    WARM_S,
+    HoldFloodRunner,
+    unexpected,
+)
+from faults.scenario import AnyScenario, Component, Observations, Play, Scenario
+from faults.workload.load import LoadGenerator
 
 RECOVERY_MAX_S = 2.0
 GOODPUT_KEPT_MIN_PERCENT = 70.0
@@ -42,13 +47,13 @@ _MARK, _LATER_MARK = "faults:before-the-snapshot", "faults:after-the-snapshot"
 _ALWAYS = {"seat_lock": "always"}
 _SLOW_WITHIN_S, _SLOW_BEYOND_S = 0.02, 0.25
 
-Strike = Callable[[World, Load, Random, Observations], Awaitable[float]]
+Strike = Callable[[Cluster, LoadGenerator, Random, Observations], Awaitable[float]]
 
 
 @asynccontextmanager
-async def talking(world: World) -> AsyncIterator["Redis"]:
-    """Lend a stranger's connection to Valkey."""
-    client: Redis = Redis.from_url(world.settings.valkey.valkey_url)
+async def talking(cluster: Cluster) -> AsyncIterator["Redis"]:
+    """Lend a external_connection's connection to Valkey."""
+    client: Redis = Redis.from_url(cluster.settings.valkey.valkey_url)
     try:
         yield client
     finally:
@@ -60,57 +65,65 @@ async def send_command(client: "Redis", *words: str | bytes | int) -> Any:
     return await client.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
-async def answers(world: World) -> bool:
+async def answers(cluster: Cluster) -> bool:
     """Say whether Valkey answers."""
     try:
-        async with talking(world) as client:
+        async with talking(cluster) as client:
             return bool(await send_command(client, "PING"))
     except (RedisError, OSError):
         return False
 
 
 def striking(strike: Strike) -> Play:
-    """Return a row's function: `strike` makes one fault and returns the time at which it began."""
+    """Return a scenario's function: `strike` makes one fault and returns the time at which it began."""
 
-    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+    async def run(
+        cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+    ) -> Observations:
         seen = Observations()
         for _ in range(trials):
             await load.sell_for(random.uniform(0.3, 1.0))
-            at_s = await strike(world, load, random, seen)
+            at_s = await strike(cluster, load, random, seen)
             seen.recoveries_s.append(await load.next_sale(at_s))
             seen.trials += 1
-            seen.broken += await audit_now(world.settings)
+            seen.broken += await audit_now(cluster.settings)
         return seen
 
     return run
 
 
-async def kill(world: World, _load: Load, _random: Random, seen: Observations) -> float:
+async def kill(
+    cluster: Cluster, _load: LoadGenerator, _random: Random, seen: Observations
+) -> float:
     """Kill it; it comes back empty."""
-    async with talking(world) as client:
+    async with talking(cluster) as client:
         await send_command(client, "SET", _MARK, "1")
     at_s = time.monotonic()
-    world.valkey.kill()
+    cluster.valkey.kill()
     seen.kills += 1
-    await _await_return(world)
-    async with talking(world) as client:
+    await _await_return(cluster)
+    async with talking(cluster) as client:
         if await send_command(client, "EXISTS", _MARK):
             seen.broken.append("Valkey did not come back empty")
     return at_s
 
 
-async def flush(world: World, load: Load, random: Random, _seen: Observations) -> float:
+async def flush(
+    cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+) -> float:
     """Empty it while it works."""
-    async with talking(world) as client:
+    async with talking(cluster) as client:
         at_s = time.monotonic()
         await send_command(client, "FLUSHALL")
     await load.sell_for(random.uniform(0.3, 1.0))
     return at_s
 
 
-async def fill(world: World, load: Load, _random: Random, seen: Observations) -> float:
+async def fill_disk(
+    cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
+) -> float:
     """Leave it no memory, without leave to forget anything, and give it back."""
-    async with talking(world) as client:
+    async with talking(cluster) as client:
         before = await send_command(client, "CONFIG", "GET", "maxmemory")
         limit = before[b"maxmemory"] if isinstance(before, dict) else before[1]
         await send_command(client, "SET", "faults:filler", bytes(_FILLER_BYTES))
@@ -126,19 +139,21 @@ async def fill(world: World, load: Load, _random: Random, seen: Observations) ->
     return at_s
 
 
-async def go_back(world: World, load: Load, random: Random, seen: Observations) -> float:
+async def go_back(
+    cluster: Cluster, load: LoadGenerator, random: Random, seen: Observations
+) -> float:
     """Have it come back with what it knew a while ago, and believe that."""
-    snapshot = world.servers.valkey.data_dir / "dump.rdb"
-    async with talking(world) as client:
+    snapshot = cluster.servers.valkey.data_dir / "dump.rdb"
+    async with talking(cluster) as client:
         await send_command(client, "SET", _MARK, "1")
         await send_command(client, "SAVE")
         await load.sell_for(random.uniform(1.0, 2.0))
         await send_command(client, "SET", _LATER_MARK, "1")
     at_s = time.monotonic()
-    world.valkey.kill()
+    cluster.valkey.kill()
     seen.kills += 1
-    await _await_return(world)
-    async with talking(world) as client:
+    await _await_return(cluster)
+    async with talking(cluster) as client:
         found = [await send_command(client, "EXISTS", mark) for mark in (_MARK, _LATER_MARK)]
         await send_command(client, "DEL", _MARK)
     if found != [1, 0]:
@@ -148,15 +163,17 @@ async def go_back(world: World, load: Load, random: Random, seen: Observations) 
     return at_s
 
 
-async def _await_return(world: World) -> None:
-    await wait_for(lambda: answers(world), _BACK_WITHIN_S, "Valkey is not back")
+async def _await_return(cluster: Cluster) -> None:
+    await wait_for(lambda: answers(cluster), _BACK_WITHIN_S, "Valkey is not back")
 
 
 def slowed(delay_s: float) -> Strike:
     """Return a strike that lets every piece of what is said take so long, in both directions."""
 
-    async def strike(world: World, load: Load, _random: Random, _seen: Observations) -> float:
-        lines = [api.lines.valkey for api in world.api]
+    async def strike(
+        cluster: Cluster, load: LoadGenerator, _random: Random, _seen: Observations
+    ) -> float:
+        lines = [api.proxies.valkey for api in cluster.api]
         at_s = time.monotonic()
         for line in lines:
             line.delay_s = delay_s
@@ -168,46 +185,48 @@ def slowed(delay_s: float) -> Strike:
     return strike
 
 
-async def stop(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def stop(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
     """Stop it for half a minute while people who never rest take all that the shop can do.
 
     What they get meanwhile is compared with what they got right before and get right after it.
     """
     seen = Observations()
-    field = await world.sow(seats=_FLOOD_SEATS, people=_FLOOD_PEOPLE, hold_ttl_s=_FLOOD_TTL_S)
-    flooding = Flooding(world, field, random)
+    fixtures = await cluster.create_fixtures(
+        seats=_FLOOD_SEATS, people=_FLOOD_PEOPLE, hold_ttl_s=_FLOOD_TTL_S
+    )
+    floods = HoldFloodRunner(cluster, fixtures, random)
     stops, busy_percents = [], []
     for _ in range(trials):
         flood = asyncio.create_task(
-            flooding.by(_RESTLESS_PEOPLE, seconds=_FLOOD_S, think_s=RESTLESS_THINK_S)
+            floods.by(_RESTLESS_PEOPLE, seconds=_FLOOD_S, think_s=CLOSED_LOOP_THINK_S)
         )
         try:
             await load.sell_for(_STARTING_S + WARM_S)
             psutil.cpu_percent()
             await load.sell_for(_BESIDE_S)
             busy_percents.append(psutil.cpu_percent())
-            began_s, ended_s = await _stop(world, load, seen)
+            began_s, ended_s = await _stop(cluster, load, seen)
             stops.append(_Stop(await flood, began_s, ended_s))
         finally:
             flood.cancel()
             await asyncio.gather(flood, return_exceptions=True)
         seen.trials += 1
-        await wait_for(lambda: answers(world), _BACK_WITHIN_S, "Valkey is not back")
-        seen.broken += await audit_now(world.settings)
+        await wait_for(lambda: answers(cluster), _BACK_WITHIN_S, "Valkey is not back")
+        seen.broken += await audit_now(cluster.settings)
     seen.figures["machine_busy_percent"] = min(busy_percents)
     _compare(seen, stops)
     return seen
 
 
-async def _stop(world: World, load: Load, seen: Observations) -> tuple[float, float]:
+async def _stop(cluster: Cluster, load: LoadGenerator, seen: Observations) -> tuple[float, float]:
     """Stop it and let it go on; return when."""
     began_s = time.monotonic()
-    world.valkey.pause()
+    cluster.valkey.pause()
     try:
         seen.recoveries_s.append(await load.next_sale(began_s))
         await load.sell_for(_STOPPED_S - (time.monotonic() - began_s))
     finally:
-        world.valkey.go_on()
+        cluster.valkey.resume()
     return began_s, time.monotonic()
 
 
@@ -215,26 +234,26 @@ async def _stop(world: World, load: Load, seen: Observations) -> tuple[float, fl
 class _Stop:
     """One flood, and when in the middle of it Valkey was stopped and let go on (monotonic)."""
 
-    flooded: Flooded
+    result: HoldFloodResult
     began_s: float
     ended_s: float
 
     @property
     def during_per_s(self) -> float:
         """Holds per second while it was stopped."""
-        return self.flooded.between_per_s(self.began_s, self.ended_s)
+        return self.result.between_per_s(self.began_s, self.ended_s)
 
     @property
     def beside_per_s(self) -> float:
         """Holds per second before and after that, the mean of both."""
-        one = self.flooded
+        one = self.result
         before = one.between_per_s(one.begin_s, self.began_s)
         return mean([before, one.between_per_s(self.ended_s, one.begin_s + _FLOOD_S)])
 
     @property
     def refused_during(self) -> int:
         """How many were refused while it was stopped."""
-        return self.flooded.refused_between(self.began_s, self.ended_s)
+        return self.result.refused_between(self.began_s, self.ended_s)
 
     @property
     def kept_percent(self) -> float:
@@ -249,33 +268,33 @@ def _compare(seen: Observations, stops: Sequence[_Stop]) -> None:
         "goodput_kept_middle_percent": median(kept),
         "goodput_beside_per_s": median(one.beside_per_s for one in stops),
         "goodput_during_per_s": median(one.during_per_s for one in stops),
-        "refused_count": sum(sum(one.flooded.refused_by_tick) for one in stops),
+        "refused_count": sum(sum(one.result.refused_by_tick) for one in stops),
         "refused_during_count": sum(one.refused_during for one in stops),
-        "client_cores": median(one.flooded.client_cores for one in stops),
+        "client_cores": median(one.result.client_cores for one in stops),
     }
     if min(kept) < GOODPUT_KEPT_MIN_PERCENT:
         said = ", ".join(f"{percent:.0f} %" for percent in kept)
         seen.broken.append(f"{said} of the sales went on without Valkey, by stop")
     for one in stops:
-        seen.broken += unexpected(one.flooded, _EXPECTED)
+        seen.broken += unexpected(one.result, _EXPECTED)
 
 
-def _row(name: str, does: str, expects: str, run: Play, **more: Any) -> Row:
-    return Row(
+def _scenario(name: str, does: str, expects: str, run: Play, **more: Any) -> Scenario:
+    return Scenario(
         name=name,
-        part=Part.VALKEY,
+        component=Component.VALKEY,
         does=does,
         expects=expects,
         run=run,
         recovery_p99_max_s=RECOVERY_MAX_S,
-        **{"layout": Layout(settings=_ALWAYS), **more},
+        **{"topology": Topology(settings=_ALWAYS), **more},
     )
 
 
-_PROXIED = Layout(is_proxied=True, settings=_ALWAYS)
+_PROXIED = Topology(is_proxied=True, settings=_ALWAYS)
 
-ROWS: tuple[AnyRow, ...] = (
-    _row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    _scenario(
         "valkey_sigkill",
         "SIGKILL of Valkey; the supervisor starts it again, empty",
         "nobody notices",
@@ -284,7 +303,7 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=1.5,
         round_trials=50,
     ),
-    _row(
+    _scenario(
         "valkey_sigstop",
         "SIGSTOP of Valkey for 30 s while people who never rest take all that the shop can do, then "
         "SIGCONT",
@@ -292,35 +311,35 @@ ROWS: tuple[AnyRow, ...] = (
         stop,
         trials=3,
         trial_s=_FLOOD_S + _FLOOD_TTL_S + 8.0,
-        layout=Layout(settings={**_ALWAYS, "log_requests": "false"}),
+        topology=Topology(settings={**_ALWAYS, "log_requests": "false"}),
     ),
-    _row(
+    _scenario(
         "valkey_slow",
         "every piece to and from Valkey takes 20 ms, which is within the deadline of a call",
         "nobody notices",
         striking(slowed(_SLOW_WITHIN_S)),
         trials=5,
         trial_s=4.0,
-        layout=_PROXIED,
+        topology=_PROXIED,
     ),
-    _row(
+    _scenario(
         "valkey_too_slow",
         "every piece to and from Valkey takes 250 ms, which is beyond the deadline of a call",
         "nobody notices: Valkey is spared",
         striking(slowed(_SLOW_BEYOND_S)),
         trials=5,
         trial_s=4.0,
-        layout=_PROXIED,
+        topology=_PROXIED,
     ),
-    _row(
+    _scenario(
         "valkey_out_of_memory",
         "Valkey refuses every write for 2 s: it has no memory and may forget nothing",
         "nobody notices",
-        striking(fill),
+        striking(fill_disk),
         trials=5,
         trial_s=3.5,
     ),
-    _row(
+    _scenario(
         "valkey_flushall",
         "somebody empties Valkey",
         "nobody notices",
@@ -328,7 +347,7 @@ ROWS: tuple[AnyRow, ...] = (
         trials=20,
         trial_s=1.5,
     ),
-    _row(
+    _scenario(
         "valkey_older_snapshot",
         "SIGKILL of Valkey, which comes back with what it knew one or two seconds before",
         "nobody notices: what it believes decides nothing",

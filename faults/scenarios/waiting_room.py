@@ -13,11 +13,11 @@ from rich.console import Console
 
 from boxoffice.cli import seeding
 from faults.checks.database import audit_now
-from faults.cluster.cluster import World
+from faults.cluster.cluster import Cluster
 from faults.interference.external_clients import wait_for
-from faults.scenario import AnyRow, Observations, Part, Row
+from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.fixtures import Person
-from faults.workload.load import Load
+from faults.workload.load import LoadGenerator
 
 RECOVERY_MAX_S = 2.0
 _BACK_WITHIN_S = 30.0
@@ -25,14 +25,14 @@ _STANDING = 12
 _ASK_EVERY_S = 0.02
 _SEATS = 20
 
-Strike = Callable[[World], Awaitable[float]]
+Strike = Callable[[Cluster], Awaitable[float]]
 
 
 class _Line:
     """People in the line of a schedule of their own, asking the processes in turn."""
 
-    def __init__(self, world: World, session: aiohttp.ClientSession, schedule_id: str) -> None:
-        self._urls = itertools.cycle([api.url for api in world.api])
+    def __init__(self, cluster: Cluster, session: aiohttp.ClientSession, schedule_id: str) -> None:
+        self._urls = itertools.cycle([api.url for api in cluster.api])
         self._session = session
         self._path = f"/v1/schedules/{schedule_id}/queue"
         self.numbers: dict[Person, int] = {}
@@ -75,7 +75,7 @@ class _Line:
                 is_told = answer.status == 503 and "Retry-After" in answer.headers
                 self._note(f"{method} {answer.status}", is_excusable=is_told)
         except (aiohttp.ClientError, TimeoutError) as error:
-            # No process of the shop is struck: none has a reason to say nothing.
+            # No process of the shop is affected: none has a reason to say nothing.
             self._note(f"{method} {type(error).__name__}", is_excusable=False)
         return None
 
@@ -86,28 +86,28 @@ class _Line:
             self.odd[what] += 1
 
 
-async def _kill_valkey(world: World) -> float:
+async def _kill_valkey(cluster: Cluster) -> float:
     """Kill Valkey and return when, as soon as it has gone."""
-    pid, at_s = world.valkey.pid, time.monotonic()
-    world.valkey.kill()
+    pid, at_s = cluster.valkey.pid, time.monotonic()
+    cluster.valkey.kill()
 
     async def has_gone() -> bool:
-        return not world.valkey.is_running or world.valkey.pid != pid
+        return not cluster.valkey.is_running or cluster.valkey.pid != pid
 
     await wait_for(has_gone, _BACK_WITHIN_S, "Valkey was not killed")
     return at_s
 
 
-async def _play(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def _play(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
     seen = Observations()
     plan = seeding.Plan(_SEATS, 0, 0, queue_rate_per_s=0.01)
-    made = await seeding.seed(world.settings, plan, None, Console(quiet=True))
+    made = await seeding.seed(cluster.settings, plan, None, Console(quiet=True))
     patience = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(timeout=patience) as session:
-        line = _Line(world, session, str(made.schedule_id))
-        people = iter(load.field.people)
+        line = _Line(cluster, session, str(made.schedule_id))
+        people = iter(load.fixtures.people)
         for _ in range(trials):
-            await _trial(world, load, random, seen, line, people)
+            await _trial(cluster, load, random, seen, line, people)
     seen.figures["refused_meanwhile_count"] = float(line.refusals)
     if line.odd:
         seen.broken.append(f"people in the line were answered {dict(line.odd)}")
@@ -115,8 +115,8 @@ async def _play(world: World, load: Load, random: Random, trials: int) -> Observ
 
 
 async def _trial(
-    world: World,
-    load: Load,
+    cluster: Cluster,
+    load: LoadGenerator,
     random: Random,
     seen: Observations,
     line: _Line,
@@ -127,7 +127,7 @@ async def _trial(
         line.numbers[person] = await line.joined(person)
     await load.sell_for(random.uniform(0.3, 1.0))
     line.excused_until_s = time.monotonic() + RECOVERY_MAX_S
-    at_s = await _kill_valkey(world)
+    at_s = await _kill_valkey(cluster)
     newcomer = next(people)
     number = await line.joined(newcomer)
     seen.recoveries_s.append(time.monotonic() - at_s)
@@ -142,13 +142,13 @@ async def _trial(
         elif await line.joined(person) != known:
             seen.broken.append(f"number {known} joined again and got another")
     line.numbers[newcomer] = number
-    seen.broken += await audit_now(world.settings)
+    seen.broken += await audit_now(cluster.settings)
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="queue_valkey_sigkill",
-        part=Part.VALKEY,
+        component=Component.VALKEY,
         does="SIGKILL of Valkey, which comes back empty, while people stand in a waiting room",
         expects="within 2 s of the kill somebody has a number again, above all others; everybody keeps "
         "theirs",

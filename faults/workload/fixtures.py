@@ -30,7 +30,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Field:
+class Fixtures:
     """A schedule on sale, its seats in order, people who want them, and for how long a hold holds."""
 
     schedule_id: str
@@ -40,7 +40,7 @@ class Field:
     hold_ttl_s: float
 
 
-async def sow(
+async def create_fixtures(
     settings: Settings,
     folder: Path,
     *,
@@ -49,8 +49,8 @@ async def sow(
     balance_minor: int = BALANCE_MINOR,
     hold_ttl_s: int | None = None,
     ticket_limit: int | None = None,
-) -> Field:
-    """Seed a field as `boxoffice seed` does.
+) -> Fixtures:
+    """Seed a fixtures as `boxoffice seed` does.
 
     The tokens are written to a file in `folder`.
     """
@@ -65,4 +65,4 @@ async def sow(
         await connection.close()
     ttl_s = float(hold_ttl_s or settings.holds.hold_ttl_default_s)
     seat_ids = [row["seat_id"] for row in rows]
-    return Field(str(made.schedule_id), str(made.concert_id), seat_ids, people, ttl_s)
+    return Fixtures(str(made.schedule_id), str(made.concert_id), seat_ids, people, ttl_s)

@@ -1,6 +1,7 @@
-"""People who buy while things break: seeded, at an even pace, and writing down what they are told.
+"""People who buy while things break: seeded, at an even profile, and writing down what they are told.
 
-Visits begin at an even pace whether or not those before have ended (an open load), well below what the
+Visits begin at an even profile whether or not those before have ended (an open load), well below
+what the
 shop can do, so that the gap that a fault makes can be measured. A visitor who gets no answer, or a 503,
 asks again under the same key, elsewhere if need be, and does not give up before a minute is over.
 """
@@ -19,6 +20,7 @@ import msgspec
 from faults.checks.record import (
     Attempt,
     Ending,
+    FaultWindow,
     Held,
     Paid,
     Record,
@@ -26,11 +28,10 @@ from faults.checks.record import (
     Released,
     ToppedUp,
     Unsettled,
-    Window,
 )
 from faults.workload.balancer import Balancer, Endpoint
-from faults.workload.fixtures import Field
-from faults.workload.plan import Pace, Wish, Wishes, from_the_end
+from faults.workload.fixtures import Fixtures
+from faults.workload.plan import Visit, Workload, WorkloadProfile, from_the_end
 
 _TOP_UP_MINOR = 10_000
 _BACKOFF_FIRST_S = 0.05
@@ -69,26 +70,31 @@ class Call:
     turn: int = 0
 
 
-class Load:
-    """The people of one field, and their record."""
+class LoadGenerator:
+    """The people of one fixtures, and their record."""
 
     def __init__(
-        self, field: Field, endpoints: Sequence[Endpoint], rng: random.Random, pace: Pace, tag: str
+        self,
+        fixtures: Fixtures,
+        endpoints: Sequence[Endpoint],
+        rng: random.Random,
+        profile: WorkloadProfile,
+        tag: str,
     ) -> None:
-        self.field = field
+        self.fixtures = fixtures
         self.record = Record()
-        self.pace = pace
+        self.profile = profile
         self.tag = tag
-        # Nobody's wish depends on when something else happened; how long somebody rests may.
+        # Nobody's visit depends on when something else happened; how long somebody rests may.
         self._jitter = rng
-        self._wishes = Wishes(field, pace, rng.getrandbits(64))
-        self._own_wishes = Wishes(from_the_end(field), pace, rng.getrandbits(64))
+        self._workload = Workload(fixtures, profile, rng.getrandbits(64))
+        self._own_workload = Workload(from_the_end(fixtures), profile, rng.getrandbits(64))
         self._balancer = Balancer(endpoints)
         self._inside: set[int] = set()
         self._numbers = 0
         self._silent: set[str] = set()
         # By attempt: whom it asks, and since when.
-        self._under_way: dict[object, tuple[str, float]] = {}
+        self._in_flight: dict[object, tuple[str, float]] = {}
         self._visits: set[asyncio.Task[None]] = set()
         self._later: list[Call] = []
 
@@ -101,15 +107,15 @@ class Load:
         *,
         grace_s: float,
         since_s: float | None = None,
-        struck: Sequence[str] | None = None,
-        is_mute: bool = False,
+        affected: Sequence[str] | None = None,
+        is_stopped: bool = False,
         is_lossy: bool = False,
     ) -> Iterator[None]:
-        """Excuse failures from here, or `since_s`, until what the fault struck sells again.
+        """Excuse failures from here, or `since_s`, until what the fault affected sells again.
 
-        `struck` are the names of the endpoints, None for all. Each of them has to sell something that
+        `affected` are the names of the endpoints, None for all. Each of them has to sell something that
         was asked for after the block, and nothing is excused that begins `grace_s` after it, or later.
-        `is_mute`: the struck ones are stopped and cannot answer, which excuses their silence.
+        `is_stopped`: the affected ones are stopped and cannot answer, which excuses their silence.
         `is_lossy`: what was committed and not acknowledged may be lost, and have been seen before.
         """
         begin_s = time.monotonic() if since_s is None else since_s
@@ -117,7 +123,9 @@ class Load:
             yield
         finally:
             over_s = time.monotonic()
-            window = Window(name, begin_s, over_s, over_s + grace_s, struck, is_mute, is_lossy)
+            window = FaultWindow(
+                name, begin_s, over_s, over_s + grace_s, affected, is_stopped, is_lossy
+            )
             self.record.windows.append(window)
 
     async def next_sale(self, at_s: float, *, within_s: float = 60.0) -> float:
@@ -131,24 +139,26 @@ class Load:
             await asyncio.sleep(0.005)
         return found_s
 
-    def is_asked(self, endpoints: Collection[str]) -> bool:
+    def has_request_in_flight(self, endpoints: Collection[str]) -> bool:
         """Say whether a request to one of these processes is under way."""
-        return any(name in endpoints for name, _ in self._under_way.values())
+        return any(name in endpoints for name, _ in self._in_flight.values())
 
-    def under_way(self, at_s: float, endpoints: Collection[str]) -> int:
+    def in_flight(self, at_s: float, endpoints: Collection[str]) -> int:
         """Return how many requests to these processes were under way then, or still are from then on.
 
-        A struck one may be answered long after the rest: its outcome is being looked up.
+        A affected one may be answered long after the rest: its outcome is being looked up.
         """
         still = sum(
-            begin_s <= at_s and name in endpoints for name, begin_s in self._under_way.values()
+            begin_s <= at_s and name in endpoints for name, begin_s in self._in_flight.values()
         )
-        return still + self.record.under_way(at_s, endpoints)
+        return still + self.record.in_flight(at_s, endpoints)
 
-    async def until_asked(self, endpoints: Collection[str], *, within_s: float = 30.0) -> None:
+    async def wait_for_request_in_flight(
+        self, endpoints: Collection[str], *, within_s: float = 30.0
+    ) -> None:
         """Return when a request to one of these processes is under way, or after `within_s`."""
         until_s = time.monotonic() + within_s
-        while not self.is_asked(endpoints):
+        while not self.has_request_in_flight(endpoints):
             if time.monotonic() > until_s:
                 return
             await asyncio.sleep(0.001)
@@ -164,7 +174,7 @@ class Load:
         """Make a call until it is answered for good; None where it was not within the deadline."""
         begin_s = time.monotonic()
         attempt, pause_s = 0, _BACKOFF_FIRST_S
-        while time.monotonic() < begin_s + self.pace.call_deadline_s:
+        while time.monotonic() < begin_s + self.profile.call_deadline_s:
             turn = call.person + call.turn + attempt
             answer, retry_after_s = await self._attempt(call, turn, begin_s)
             if answer is not None:
@@ -186,7 +196,7 @@ class Load:
     # -- The sale --------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def selling(self) -> AsyncIterator["Load"]:
+    async def selling(self) -> AsyncIterator["LoadGenerator"]:
         """Sell until the block is left, then settle what is open."""
         watching = asyncio.create_task(self._balancer.watch())
         arriving = asyncio.create_task(self._arrive())
@@ -212,45 +222,45 @@ class Load:
     async def _arrive(self) -> None:
         due_s = time.monotonic()
         while True:
-            due_s += 1 / self.pace.visits_per_s
+            due_s += 1 / self.profile.visits_per_s
             await asyncio.sleep(due_s - time.monotonic())
             # Also of those who do not get in, so that the next one's is the same.
-            wish = self._wishes.next()
-            person = self._free(wish.person)
-            if person is None or len(self._visits) >= self.pace.visits_under_way_max:
+            visit = self._workload.next()
+            person = self._free(visit.person)
+            if person is None or len(self._visits) >= self.profile.visits_in_flight_max:
                 self.record.skipped += 1
                 continue
             self._inside.add(person)
-            task = asyncio.create_task(self._visit(person, wish))
+            task = asyncio.create_task(self._visit(person, visit))
             self._visits.add(task)
             task.add_done_callback(self._visits.discard)
 
     def _free(self, person: int) -> int | None:
         """Return that person, or the next one who is not there already; None where all are."""
-        count = len(self.field.people)
+        count = len(self.fixtures.people)
         in_turn = ((person + step) % count for step in range(count))
         return next((one for one in in_turn if one not in self._inside), None)
 
-    async def _visit(self, person: int, wish: Wish) -> None:
+    async def _visit(self, person: int, visit: Visit) -> None:
         try:
-            if wish.looks:
+            if visit.looks:
                 await self._look(person)
-            if wish.top_ups:
+            if visit.top_ups:
                 await self._top_up(person)
-            held = await self.hold(person, wish.seats)
+            held = await self.hold(person, visit.seats)
             if held is not None:
-                await self._after(person, held, wish.draw)
+                await self._after(person, held, visit.draw)
         finally:
             self._inside.discard(person)
 
     async def _after(self, person: int, held: Held, draw: float) -> None:
-        if draw < self.pace.pays:
+        if draw < self.profile.pays:
             await self.pay(person, held)
-        elif draw < self.pace.pays + self.pace.releases:
+        elif draw < self.profile.pays + self.profile.releases:
             await self.release(person, held)
 
     async def _look(self, person: int) -> None:
-        schedule_id, concert_id = self.field.schedule_id, self.field.concert_id
+        schedule_id, concert_id = self.fixtures.schedule_id, self.fixtures.concert_id
         await self.call(Call("schedules", "GET", f"/v1/concerts/{concert_id}/schedules", person))
         await self.call(Call("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
 
@@ -267,15 +277,15 @@ class Load:
         )
 
     async def hold_next(self, person: int) -> Held | None:
-        """Hold seats of a wish of one's own, as a visitor does."""
-        return await self.hold(person, self.wish())
+        """Hold seats of a visit of one's own, as a visitor does."""
+        return await self.hold(person, self.next_seats())
 
     def hold_call(self, person: int, seats: Sequence[str]) -> Call:
         """Return the call that holds seats under a new key."""
         return Call(
             "hold",
             "POST",
-            f"/v1/schedules/{self.field.schedule_id}/reservations",
+            f"/v1/schedules/{self.fixtures.schedule_id}/reservations",
             person,
             self.new_key("hold"),
             {"seat_ids": list(seats)},
@@ -319,9 +329,9 @@ class Load:
             )
         )
 
-    def wish(self) -> tuple[str, ...]:
+    def next_seats(self) -> tuple[str, ...]:
         """Choose seats for somebody beside the visitors, who come to the seats from the other end."""
-        return self._own_wishes.next().seats
+        return self._own_workload.next().seats
 
     # -- One call --------------------------------------------------------------------------------
 
@@ -411,14 +421,14 @@ class Load:
         endpoint = self._balancer.choose(turn)
         begin_s = time.monotonic()
         attempt = object()
-        self._under_way[attempt] = (endpoint.name, begin_s)
+        self._in_flight[attempt] = (endpoint.name, begin_s)
         try:
             async with self._balancer.session(endpoint).request(
                 call.method,
                 endpoint.url + call.path,
                 json=call.body,
-                headers=self.field.people[call.person].headers(call.key),
-                timeout=aiohttp.ClientTimeout(total=self.pace.patience_s),
+                headers=self.fixtures.people[call.person].headers(call.key),
+                timeout=aiohttp.ClientTimeout(total=self.profile.patience_s),
             ) as answer:
                 raw = await answer.read()
                 status, headers = answer.status, answer.headers
@@ -428,7 +438,7 @@ class Load:
                 self._balancer.unreached(endpoint)
             return None, None
         finally:
-            del self._under_way[attempt]
+            del self._in_flight[attempt]
         body = _decoded(raw, headers)
         retry_after = headers.get("Retry-After")
         code = str(body.get("code", "")) if isinstance(body, dict) else ""

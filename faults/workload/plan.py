@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 
-from faults.workload.fixtures import Field
+from faults.workload.fixtures import Fixtures
 
 _SEATS_MAX = 3
 # How often somebody wants seats that others have asked for, and how many of the last of these.
@@ -12,7 +12,7 @@ _GONE_MAX = 200
 
 
 @dataclass(frozen=True)
-class Pace:
+class WorkloadProfile:
     """How much is asked for, and how patient people are.
 
     `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `top_ups` and
@@ -27,11 +27,11 @@ class Pace:
     looks: float = 0.1
     patience_s: float = 15.0
     call_deadline_s: float = 60.0
-    visits_under_way_max: int = 400
+    visits_in_flight_max: int = 400
 
 
 @dataclass(frozen=True)
-class Wish:
+class Visit:
     """What one visitor comes for.
 
     `person` is who comes, or the next one after them who is not there already; `draw`, in [0, 1), says
@@ -45,22 +45,22 @@ class Wish:
     draw: float
 
 
-class Wishes:
+class Workload:
     """What visitor after visitor wants: by seed and number, however long those before them took."""
 
-    def __init__(self, field: Field, pace: Pace, seed: int) -> None:
-        self._field = field
-        self._pace = pace
+    def __init__(self, fixtures: Fixtures, profile: WorkloadProfile, seed: int) -> None:
+        self._field = fixtures
+        self._pace = profile
         self._seed = seed
         self._number = 0
         self._next_seat = 0
         self._gone: list[str] = []
 
-    def next(self) -> Wish:
-        """Return the wish of the next visitor."""
+    def next(self) -> Visit:
+        """Return the visit of the next visitor."""
         rng = random.Random(f"{self._seed}/{self._number}")
         self._number += 1
-        return Wish(
+        return Visit(
             person=rng.randrange(len(self._field.people)),
             looks=rng.random() < self._pace.looks,
             top_ups=rng.random() < self._pace.top_ups,
@@ -80,6 +80,6 @@ class Wishes:
         return tuple(chosen)
 
 
-def from_the_end(field: Field) -> Field:
-    """Return the field with its seats from the last to the first."""
-    return replace(field, seat_ids=field.seat_ids[::-1])
+def from_the_end(fixtures: Fixtures) -> Fixtures:
+    """Return the fixtures with its seats from the last to the first."""
+    return replace(fixtures, seat_ids=fixtures.seat_ids[::-1])

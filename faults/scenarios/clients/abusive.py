@@ -16,21 +16,21 @@ from bench.scenarios import http_requests
 from boxoffice_loadtest.measurement.store import reading
 from faults.checks.record import Held, percentile
 from faults.cluster import subprocesses
-from faults.cluster.cluster import Layout, World
-from faults.interference.abusive_clients import CLOSED, CUT, OVER, Told, Wish
+from faults.cluster.cluster import Cluster, Topology
+from faults.interference.abusive_clients import CLOSED, CUT, OVER, AbusePlan, AbuseResult
 from faults.report.targets import MEMORY_GROWTH_MAX_MB, SLOWER_MAX
-from faults.scenario import AnyRow, Observations, Part, Row
+from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.balancer import new_session
-from faults.workload.fixtures import Field
-from faults.workload.load import Call, Load
-from faults.workload.plan import Pace
+from faults.workload.fixtures import Fixtures
+from faults.workload.load import Call, LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 _MB = 1_000_000
 # A turn of the scheduler on a busy core takes this long: what is quicker is not told apart.
 _RESOLUTION_S = 0.005
 _WARM_S = 2.0
 _CALM_S = 4.0
-_RUDE_S = 8.0
+_ABUSE_S = 8.0
 # The last of them begins after 2 s: whom a deadline of 3 s passes is told well before the end.
 _PATIENCE_S = 5.5
 _SETTLED_AFTER_S = 0.5
@@ -47,12 +47,12 @@ _DEADLINES = {
 
 
 # Enough requests for a p99, and seats left to the end.
-_BRISK = Pace(visits_per_s=80.0, pays=0.3, releases=0.5, looks=0.0)
+_BRISK = WorkloadProfile(visits_per_s=80.0, pays=0.3, releases=0.5, looks=0.0)
 
 
 @dataclass(frozen=True)
-class Rudeness:
-    """One kind of rude clients, how many of them, and what they must be told in every trial.
+class Abuse:
+    """One kind of clients_of_kind clients, how many of them, and what they must be told in every trial.
 
     `at_least` says how often each answer has to come; what is in neither it nor `also` is wrong. A turn
     that the end of the trial cuts short (at most one of each client) has no answer. What they hold
@@ -65,7 +65,7 @@ class Rudeness:
     also: tuple[str, ...] = ()
     holds: int = 0
 
-    def wrong(self, told: Told) -> list[str]:
+    def wrong(self, told: AbuseResult) -> list[str]:
         """Return what is wrong with what they were told in a trial."""
         rare = {
             what: least
@@ -73,21 +73,25 @@ class Rudeness:
             if told.answers.get(what, 0) < least
         }
         odd = set(told.answers) - {*self.at_least, *self.also, OVER}
-        found = [f"fewer rude clients than {rare} were told so: {told.answers}"] if rare else []
-        return found + ([f"rude clients were told {told.answers}"] if odd else [])
+        found = (
+            [f"fewer clients_of_kind clients than {rare} were told so: {told.answers}"]
+            if rare
+            else []
+        )
+        return found + ([f"clients_of_kind clients were told {told.answers}"] if odd else [])
 
 
-async def _play_rude(wish: Wish) -> Told:
-    """Let rude clients loose in a process of their own, so that their work delays nobody else's."""
-    within_s = wish.seconds + _END_WITHIN_S
+async def _run_clients(plan: AbusePlan) -> AbuseResult:
+    """Run abusive clients in a process of their own, so that their work delays no buyer."""
+    within_s = plan.seconds + _END_WITHIN_S
     told = await subprocesses.ask(
-        "faults.interference.abusive_clients", msgspec.msgpack.encode(wish), within_s=within_s
+        "faults.interference.abusive_clients", msgspec.msgpack.encode(plan), within_s=within_s
     )
-    return msgspec.msgpack.decode(told, type=Told)
+    return msgspec.msgpack.decode(told, type=AbuseResult)
 
 
-async def _peak_bytes(pid: int, until: "asyncio.Task[Told]") -> int:
-    """Return the most memory that a process had resident while others are rude."""
+async def _peak_bytes(pid: int, until: "asyncio.Task[AbuseResult]") -> int:
+    """Return the most memory that a process had resident while others are clients_of_kind."""
     peak = 0
     while not until.done():
         peak = max(peak, psutil.Process(pid).memory_info().rss)
@@ -106,16 +110,16 @@ async def _take_maps(url: str, until_s: float) -> None:
 
 @dataclass
 class _Times:
-    """How long the requests of normal people took in all trials, and who was rude to them."""
+    """Latencies of the buyers in all trials, and what the abusive clients were answered."""
 
     calm_s: list[float] = field(default_factory=list)
     beside_s: list[float] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    told: list[AbuseResult] = field(default_factory=list)
     growth_mb: float = 0.0
 
     @property
     def times(self) -> float:
-        """How many times as long the p99 is beside rude clients; a shorter one counts as 5 ms."""
+        """The p99 beside abusive clients, relative to the calm; one below 5 ms counts as 5 ms."""
         return _p99_s(self.beside_s) / max(_p99_s(self.calm_s), _RESOLUTION_S)
 
 
@@ -123,50 +127,50 @@ def _p99_s(times_s: Sequence[float]) -> float:
     return percentile(sorted(times_s), 99) if times_s else 0.0
 
 
-def _took_s(load: Load, begin_s: float, end_s: float) -> list[float]:
+def _took_s(load: LoadGenerator, begin_s: float, end_s: float) -> list[float]:
     """Return how long the requests took that began in that time."""
     return [
         one.end_s - one.begin_s for one in load.record.attempts if begin_s <= one.begin_s < end_s
     ]
 
 
-async def _stay_calm(load: Load, seen: _Times) -> None:
-    """Let people buy among themselves, once what rude clients left has been put away."""
+async def _stay_calm(load: LoadGenerator, seen: _Times) -> None:
+    """Let people buy among themselves, once what clients_of_kind clients left has been put away."""
     await asyncio.sleep(_SETTLED_AFTER_S)
     begin_s = time.monotonic()
     await asyncio.sleep(_CALM_S)
     seen.calm_s += _took_s(load, begin_s, time.monotonic())
 
 
-async def _suffer(load: Load, pid: int, wish: Wish, seen: _Times) -> int:
-    """Let people buy beside rude clients; return the most memory that their worker had, in bytes."""
-    playing = asyncio.create_task(_play_rude(wish))
+async def _suffer(load: LoadGenerator, pid: int, plan: AbusePlan, seen: _Times) -> int:
+    """Run one trial and return the peak memory of the worker, in bytes."""
+    playing = asyncio.create_task(_run_clients(plan))
     try:
         peak_bytes = await _peak_bytes(pid, playing)
         told = await playing
     finally:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
-    # From the first rude client on: what it takes to start their process is not theirs.
+    # From the first clients_of_kind client on: what it takes to start their process is not theirs.
     seen.beside_s += _took_s(load, told.begin_s, told.end_s)
     seen.told.append(told)
     return peak_bytes
 
 
-async def _between(world: World, load: Load, wish: Wish, trials: int) -> _Times:
-    """Let people buy beside rude clients as often as asked, and before and after each time without."""
-    seen, pid = _Times(), world.api[0].pid
-    await _take_maps(f"{world.api[0].url}{wish.path}", time.monotonic() + _WARM_S)
+async def _between(cluster: Cluster, load: LoadGenerator, plan: AbusePlan, trials: int) -> _Times:
+    """Run the trials: buyers beside abusive clients, with calm before, between and after."""
+    seen, pid = _Times(), cluster.api[0].pid
+    await _take_maps(f"{cluster.api[0].url}{plan.path}", time.monotonic() + _WARM_S)
     before_bytes = psutil.Process(pid).memory_info().rss
     for _ in range(trials):
         await _stay_calm(load, seen)
-        peak_bytes = await _suffer(load, pid, wish, seen)
+        peak_bytes = await _suffer(load, pid, plan, seen)
         seen.growth_mb = max(seen.growth_mb, (peak_bytes - before_bytes) / _MB)
     await _stay_calm(load, seen)
     return seen
 
 
-def _judged(rude: Rudeness, played: _Times) -> Observations:
+def _judged(clients_of_kind: Abuse, played: _Times) -> Observations:
     seen = Observations(trials=len(played.told))
     seen.figures = {
         "memory_growth_mb": played.growth_mb,
@@ -174,7 +178,7 @@ def _judged(rude: Rudeness, played: _Times) -> Observations:
         "p99_beside_ms": _p99_s(played.beside_s) * 1000,
         "p99_times": played.times,
         "requests_beside_count": len(played.beside_s),
-        "rude_turns_count": sum(one.turns for one in played.told),
+        "turns_count": sum(one.turns for one in played.told),
     }
     if played.growth_mb > MEMORY_GROWTH_MAX_MB:
         seen.broken.append(f"a worker grew by {played.growth_mb:.0f} MB")
@@ -183,71 +187,77 @@ def _judged(rude: Rudeness, played: _Times) -> Observations:
     answers: Counter[str] = Counter()
     for told in played.told:
         answers.update(told.answers)
-        seen.broken += rude.wrong(told)
+        seen.broken += clients_of_kind.wrong(told)
     seen.figures |= {f"told_{what}_count": float(count) for what, count in answers.items()}
     return seen
 
 
-def _row(rude: Rudeness, does: str, expects: str) -> Row:
-    """Return the row of one kind of rude clients."""
+def _scenario(clients_of_kind: Abuse, does: str, expects: str) -> Scenario:
+    """Return the scenario of one kind of clients_of_kind clients."""
 
-    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+    async def run(
+        cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+    ) -> Observations:
         # Somebody else's sale: what is held there is nobody's to remember.
-        beside = await world.sow(seats=100, people=1, hold_ttl_s=3_600)
-        wish = _wish(rude, world, load, beside, random)
-        seen = _judged(rude, await _between(world, load, wish, trials))
-        held = await _count_holds(world, beside)
+        beside = await cluster.create_fixtures(seats=100, people=1, hold_ttl_s=3_600)
+        plan = _plan(clients_of_kind, cluster, load, beside, random)
+        seen = _judged(clients_of_kind, await _between(cluster, load, plan, trials))
+        held = await _count_holds(cluster, beside)
         seen.figures["held_count"] = float(held)
-        if held != rude.holds:
-            seen.broken.append(f"one key has {held} holds instead of {rude.holds}")
+        if held != clients_of_kind.holds:
+            seen.broken.append(f"one key has {held} holds instead of {clients_of_kind.holds}")
         return seen
 
-    return Row(
-        name=f"clients_{rude.kind}",
-        part=Part.CLIENTS,
+    return Scenario(
+        name=f"clients_{clients_of_kind.kind}",
+        component=Component.CLIENTS,
         does=does,
         expects=f"{expects}; a worker grows by 50 MB at most, the others' p99 at most doubles",
         run=run,
         trials=3,
-        trial_s=_CALM_S + _RUDE_S + 4,
-        layout=Layout(api=1, settings=_DEADLINES),
-        pace=_BRISK,
+        trial_s=_CALM_S + _ABUSE_S + 4,
+        topology=Topology(api=1, settings=_DEADLINES),
+        profile=_BRISK,
     )
 
 
-def _wish(rude: Rudeness, world: World, load: Load, beside: Field, random: Random) -> Wish:
+def _plan(
+    clients_of_kind: Abuse, cluster: Cluster, load: LoadGenerator, beside: Fixtures, random: Random
+) -> AbusePlan:
     token = beside.people[0].access_token
-    return Wish(
-        kind=rude.kind,
-        port=world.api[0].port,
-        clients=rude.clients,
-        seconds=_RUDE_S,
+    return AbusePlan(
+        kind=clients_of_kind.kind,
+        port=cluster.api[0].port,
+        clients=clients_of_kind.clients,
+        seconds=_ABUSE_S,
         patience_s=_PATIENCE_S,
         seed=random.randrange(2**31),
-        path=f"/v1/schedules/{load.field.schedule_id}/seats",
+        path=f"/v1/schedules/{load.fixtures.schedule_id}/seats",
         # Any seat: whoever gets a second one for the same key is seen.
         hold=http_requests.hold_best(beside.schedule_id, token, "hang-up", 1),
     )
 
 
-async def _count_holds(world: World, field: Field) -> int:
+async def _count_holds(cluster: Cluster, fixtures: Fixtures) -> int:
     """Return how many reservations a sale has had."""
-    async with reading(world.settings) as reader:
-        return len((await reader.stored(UUID(field.schedule_id), "", field.hold_ttl_s)).holds)
+    async with reading(cluster.settings) as reader:
+        return len((await reader.stored(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)).holds)
 
 
-async def replay(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def replay(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Send one hold a hundred times at once to both processes, under one key."""
     seen = Observations()
     async with new_session() as session:
         for trial in range(trials):
-            person = random.randrange(len(load.field.people))
+            person = random.randrange(len(load.fixtures.people))
             # From the far end: the others buy from the near one.
-            call = load.hold_call(person, load.field.seat_ids[-1 - trial :][:1])
+            call = load.hold_call(person, load.fixtures.seat_ids[-1 - trial :][:1])
             begin_s = time.monotonic()
             answers = await asyncio.gather(
                 *(
-                    _answer_in_bytes(session, world.api[turn % len(world.api)].url, load, call)
+                    _answer_in_bytes(session, cluster.api[turn % len(cluster.api)].url, load, call)
                     for turn in range(_REPLAYS)
                 )
             )
@@ -258,10 +268,10 @@ async def replay(world: World, load: Load, random: Random, trials: int) -> Obser
 
 
 async def _answer_in_bytes(
-    session: aiohttp.ClientSession, url: str, load: Load, call: Call
+    session: aiohttp.ClientSession, url: str, load: LoadGenerator, call: Call
 ) -> tuple[int, bytes]:
     """Ask until it is not under way any more, and return the status and the body as it came."""
-    headers = load.field.people[call.person].headers(call.key)
+    headers = load.fixtures.people[call.person].headers(call.key)
     until_s = time.monotonic() + _END_WITHIN_S
     while True:
         async with session.post(url + call.path, json=call.body, headers=headers) as answer:
@@ -272,7 +282,7 @@ async def _answer_in_bytes(
 
 
 def _take_replays(
-    load: Load, call: Call, answers: Sequence[tuple[int, bytes]], begin_s: float
+    load: LoadGenerator, call: Call, answers: Sequence[tuple[int, bytes]], begin_s: float
 ) -> list[str]:
     """Write the one hold down; return what is wrong where there is not exactly one, byte by byte."""
     kinds = Counter(status for status, _ in answers)
@@ -294,24 +304,24 @@ def _take_replays(
     return []
 
 
-RUDE: tuple[tuple[Rudeness, str, str], ...] = (
+ABUSES: tuple[tuple[Abuse, str, str], ...] = (
     (
-        Rudeness("slow_heads", 300, {"408": 300}),
+        Abuse("slow_heads", 300, {"408": 300}),
         "300 connections that send a byte of a head every half second",
         "each is told 408 at its deadline",
     ),
     (
-        Rudeness("slow_bodies", 300, {"408": 300}),
+        Abuse("slow_bodies", 300, {"408": 300}),
         "300 connections that send a byte of a body every half second",
         "each is told 408 at its deadline",
     ),
     (
-        Rudeness("storm", 150, {"200": 600}),
+        Abuse("storm", 150, {"200": 600}),
         "150 clients that connect anew for every request, some 300 connections a second",
         "all are answered",
     ),
     (
-        Rudeness(
+        Abuse(
             "hang_ups",
             40,
             {"in_the_head": 40, "in_the_body": 40, "before_the_answer": 40},
@@ -322,7 +332,7 @@ RUDE: tuple[tuple[Rudeness, str, str], ...] = (
         "nobody else notices, and what they held is held once",
     ),
     (
-        Rudeness(
+        Abuse(
             "giant_bodies",
             10,
             {"413_declared": 10, "413_chunked": 10},
@@ -332,22 +342,22 @@ RUDE: tuple[tuple[Rudeness, str, str], ...] = (
         "413, and the connection is closed",
     ),
     (
-        Rudeness("deep_json", 20, {"400": 20}),
+        Abuse("deep_json", 20, {"400": 20}),
         "20 clients that send JSON of 12,000 levels",
         "400",
     ),
     (
-        Rudeness("never_read", 200, {CUT: 200}),
+        Abuse("never_read", 200, {CUT: 200}),
         "200 connections that ask for seat maps and never read an answer",
         "each is cut when its answer was not taken in time",
     ),
 )
 
-ROWS: tuple[AnyRow, ...] = (
-    *(_row(*one) for one in RUDE),
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    *(_scenario(*one) for one in ABUSES),
+    Scenario(
         name="clients_replays",
-        part=Part.CLIENTS,
+        component=Component.CLIENTS,
         does="one hold sent a hundred times at once to both processes, under one key",
         expects="all get the same bytes, and there is one hold",
         run=replay,

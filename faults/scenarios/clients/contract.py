@@ -7,7 +7,7 @@ import sys
 from random import Random
 
 from faults.cluster import subprocesses
-from faults.scenario import AnyRow, Errand, Observations, Part
+from faults.scenario import AnyScenario, Component, Observations, StandaloneScenario
 
 _TEST = "tests/e2e/api/test_schemathesis.py::test_schemathesis_finds_nothing"
 # Some 11,500 cases: so many per operation, and what coverage and links add.
@@ -48,10 +48,10 @@ async def _run(examples: int, *, seed: int) -> tuple[dict[str, int], str]:
     return counts, "" if ended.code == 0 else ended.end_of_it
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Errand(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    StandaloneScenario(
         name="schemathesis",
-        part=Part.CLIENTS,
+        component=Component.CLIENTS,
         does="at least 10,000 requests that schemathesis makes out of the description of the API",
         expects="every answer is as described; no phase, no check and no operation is left out. "
         "Forgiven, and counted: a reservation that its own DELETE cancelled is still there to be read",

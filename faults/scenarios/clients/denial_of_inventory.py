@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import aiohttp
 
-from faults.cluster.cluster import Layout, World
-from faults.scenario import AnyRow, Observations, Part, Row
-from faults.workload.fixtures import Field, Person
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.cluster.cluster import Cluster, Topology
+from faults.scenario import AnyScenario, Component, Observations, Scenario
+from faults.workload.fixtures import Fixtures, Person
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 _SEATS = 10
 _SECONDS = 4.0
@@ -25,18 +25,20 @@ _FREE_WITHOUT_MAX = 0.5
 _HOLD_TTL_S = 60
 
 
-async def _hold(session: aiohttp.ClientSession, field: Field, person: Person) -> tuple[int, str]:
+async def _hold(
+    session: aiohttp.ClientSession, fixtures: Fixtures, person: Person
+) -> tuple[int, str]:
     """Ask for all the seats; return the status, and the reservation or the code of the refusal."""
-    path = f"/v1/schedules/{field.schedule_id}/reservations"
+    path = f"/v1/schedules/{fixtures.schedule_id}/reservations"
     headers = person.headers(str(uuid4()))
     async with session.post(
-        path, json={"seat_ids": list(field.seat_ids)}, headers=headers
+        path, json={"seat_ids": list(fixtures.seat_ids)}, headers=headers
     ) as answer:
         body = await answer.json(content_type=None)
         return answer.status, str(body.get("reservation_id") or body.get("code"))
 
 
-async def _hand_around(url: str, field: Field) -> tuple[float, Counter[str], bool]:
+async def _hand_around(url: str, fixtures: Fixtures) -> tuple[float, Counter[str], bool]:
     """Hand the seats between two people; return which share of the second half nobody had them, how
     often each answer came, and whether a third person got them afterwards.
     """
@@ -45,9 +47,9 @@ async def _hand_around(url: str, field: Field) -> tuple[float, Counter[str], boo
     half_s, over_s = began_s + _SECONDS / 2, began_s + _SECONDS
     async with aiohttp.ClientSession(url) as session:
         while (asked_s := time.monotonic()) < over_s:
-            person = field.people[turn % 2]
+            person = fixtures.people[turn % 2]
             turn += 1
-            status, what = await _hold(session, field, person)
+            status, what = await _hold(session, fixtures, person)
             told["held" if status == 201 else what] += 1
             if status != 201:
                 await asyncio.sleep(_REFUSED_PAUSE_S)
@@ -57,17 +59,19 @@ async def _hand_around(url: str, field: Field) -> tuple[float, Counter[str], boo
             async with session.delete(path, headers=person.headers()) as answer:
                 answer.raise_for_status()
             busy_s += max(0.0, min(time.monotonic(), over_s) - max(asked_s, half_s))
-        status, _ = await _hold(session, field, field.people[2])
+        status, _ = await _hold(session, fixtures, fixtures.people[2])
     return 1 - busy_s / (over_s - half_s), told, status == 201
 
 
-async def hand_around(world: World, _load: Load, _random: Random, trials: int) -> Observations:
+async def hand_around(
+    cluster: Cluster, _load: LoadGenerator, _random: Random, trials: int
+) -> Observations:
     """Have two accounts hand ten seats around, and the same where nobody has to wait."""
     seen, shares, controls = Observations(), list[float](), list[float]()
     for _ in range(trials):
-        for api, found in zip(world.api, (shares, controls), strict=True):
-            field = await world.sow(seats=_SEATS, people=3, hold_ttl_s=_HOLD_TTL_S)
-            free, told, is_had = await _hand_around(api.url, field)
+        for api, found in zip(cluster.api, (shares, controls), strict=True):
+            fixtures = await cluster.create_fixtures(seats=_SEATS, people=3, hold_ttl_s=_HOLD_TTL_S)
+            free, told, is_had = await _hand_around(api.url, fixtures)
             found.append(free)
             if odd := set(told) - {"held", "hold_cooldown"}:
                 seen.broken.append(f"two who hand seats around were answered {sorted(odd)}")
@@ -85,10 +89,10 @@ async def hand_around(world: World, _load: Load, _random: Random, trials: int) -
     return seen
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
-        name="seats_handed_around",
-        part=Part.CLIENTS,
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
+        name="denial_of_inventory",
+        component=Component.CLIENTS,
         does="two accounts hold ten seats in turn, each 50 ms, and give them back; in the control the "
         "process lets them do so for ever",
         expects="after their free ends the seats are free 95 % of the time, at the control less than "
@@ -97,11 +101,11 @@ ROWS: tuple[AnyRow, ...] = (
         trials=4,
         quick_trials=1,
         trial_s=2 * _SECONDS + 2,
-        layout=Layout(
+        topology=Topology(
             api=2,
             settings={"hold_lapses_free_max": 3},
             api_env=({}, {"BOXOFFICE_HOLD_LAPSES_FREE_MAX": "1000000"}),
         ),
-        pace=Pace(visits_per_s=10.0),
+        profile=WorkloadProfile(visits_per_s=10.0),
     ),
 )

@@ -10,11 +10,11 @@ import msgspec
 
 from faults.checks.record import percentile
 from faults.cluster import subprocesses
-from faults.cluster.cluster import Layout, World
-from faults.interference.login_flood import Crowd, Told
-from faults.scenario import AnyRow, Observations, Part, Row
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.cluster.cluster import Cluster, Topology
+from faults.interference.login_flood import LoginFloodPlan, LoginFloodResult
+from faults.scenario import AnyScenario, Component, Observations, Scenario
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 _CROWD, _BUYER = "127.0.0.3", "127.0.0.2"
 _CONNECTIONS = 80
@@ -66,16 +66,16 @@ async def _log_in(url: str, address: str, emails: list[str]) -> tuple[list[float
     return took_s, statuses
 
 
-async def flood(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def flood(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
     """Have one address flood log-in and sign-up, and log in from another one, and from that one."""
     seen, took_s, told = Observations(), list[float](), Counter[str]()
-    url = world.api[0].url
+    url = cluster.api[0].url
     control_refused = 0
     for _ in range(trials):
         tag = f"{load.tag}-{random.randrange(2**31)}"
         emails = [f"buyer-{at}-{tag}@example.test" for at in range(_LOG_INS)]
         await _sign_up(url, emails)
-        crowd = Crowd(
+        crowd = LoginFloodPlan(
             url=url,
             address=_CROWD,
             log_ins=_CONNECTIONS,
@@ -91,7 +91,7 @@ async def flood(world: World, load: Load, random: Random, trials: int) -> Observ
         took, statuses = await _log_in(url, _BUYER, emails)
         # The control: who has the crowd's own address stands in its line.
         _, control = await _log_in(url, _CROWD, emails)
-        told.update(msgspec.msgpack.decode(await flooding, type=Told).answers)
+        told.update(msgspec.msgpack.decode(await flooding, type=LoginFloodResult).answers)
         seen.trials += 1
         took_s += took
         control_refused += _LOG_INS - control[201]
@@ -119,10 +119,10 @@ def _judged(
     return seen
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="logins_from_one_address",
-        part=Part.CLIENTS,
+        component=Component.CLIENTS,
         does="80 connections of one address log in and 80 sign up without rest, with the limits per "
         "window lifted; a buyer logs in five times from another address, and from that one",
         expects="five of five log-ins succeed, p95 within 3 s; the control at the crowd's own address "
@@ -131,7 +131,7 @@ ROWS: tuple[AnyRow, ...] = (
         trials=4,
         quick_trials=2,
         trial_s=_SECONDS + 3,
-        layout=Layout(api=1, settings=_SETTINGS),
-        pace=Pace(visits_per_s=10.0),
+        topology=Topology(api=1, settings=_SETTINGS),
+        profile=WorkloadProfile(visits_per_s=10.0),
     ),
 )

@@ -8,13 +8,13 @@ from random import Random
 
 import aiohttp
 
-from faults.cluster.cluster import Api, Layout, PartFailed, World
-from faults.interference.one_connection import KINDS, Greedy, Sent, play
+from faults.cluster.cluster import Api, Cluster, ProcessFailed, Topology
+from faults.interference.one_connection import KINDS, SendPattern, Sent, play
 from faults.report.targets import ONE_CONNECTION_MAX_MIB
-from faults.scenario import AnyRow, NotRun, Observations, Part, Row
+from faults.scenario import AnyScenario, Component, NotRun, Observations, Scenario
 from faults.workload.balancer import new_session
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 _KIB = 1_024
 _SECONDS = 3.0
@@ -59,7 +59,7 @@ async def _warm(api: Api, path: str) -> None:
             except aiohttp.ClientError:
                 pass
             if time.monotonic() > until_s:
-                raise PartFailed(f"{api.name} is not ready: {api.said()}")
+                raise ProcessFailed(f"{api.name} is not ready: {api.log_tail()}")
             await asyncio.sleep(0.05)
         for _ in range(3):
             for one in (*_WARMED_BY, path):
@@ -70,42 +70,44 @@ async def _warm(api: Api, path: str) -> None:
 
 
 async def _grown_mib(
-    world: World, greedy: Greedy, path: str, settings: Mapping[str, object]
+    cluster: Cluster, pattern: SendPattern, path: str, settings: Mapping[str, object]
 ) -> tuple[float, Sent]:
     """Return by how much a fresh worker grows under one connection of a kind."""
-    api = world.another_api(f"alone-{greedy.name}", settings)
+    api = cluster.another_api(f"alone-{pattern.name}", settings)
     api.start()
     try:
         await _warm(api, path)
         before_kib = _set_back(api.pid)
-        sent = await play(greedy, api.port, path, _SECONDS)
+        sent = await play(pattern, api.port, path, _SECONDS)
         # It must live, and serve.
         async with new_session() as session, session.get(f"{api.url}/healthz") as answer:
             if answer.status != 200:
-                raise PartFailed(f"{api.name} answers {answer.status}")
+                raise ProcessFailed(f"{api.name} answers {answer.status}")
         return (_peak_kib(api.pid) - before_kib) / _KIB, sent
     finally:
         await api.close()
 
 
-async def be_greedy(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def send_patterns(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Let one connection after the other send what it likes, each to a fresh worker of its own."""
     seen = Observations()
-    path = f"/v1/schedules/{load.field.schedule_id}/seats"
+    path = f"/v1/schedules/{load.fixtures.schedule_id}/seats"
     kinds = list(KINDS) if trials >= len(KINDS) else random.sample(KINDS, trials)
-    for greedy in kinds:
-        grown_mib, sent = await _grown_mib(world, greedy, path, {})
+    for pattern in kinds:
+        grown_mib, sent = await _grown_mib(cluster, pattern, path, {})
         seen.trials += 1
-        seen.figures[f"{greedy.name}_mib"] = grown_mib
+        seen.figures[f"{pattern.name}_mib"] = grown_mib
         most = max(seen.figures.get("one_connection_mib", 0.0), grown_mib)
         seen.figures["one_connection_mib"] = most
         if grown_mib > ONE_CONNECTION_MAX_MIB:
             seen.broken.append(
-                f"{greedy.name}: a worker grew by {grown_mib:.1f} MiB for {sent.sent_bytes:,} bytes"
+                f"{pattern.name}: a worker grew by {grown_mib:.1f} MiB for {sent.sent_bytes:,} bytes"
             )
     for name, settings in _CONTROLS.items():
-        greedy = next(one for one in KINDS if one.name == name)
-        grown_mib, _ = await _grown_mib(world, greedy, path, settings)
+        pattern = next(one for one in KINDS if one.name == name)
+        grown_mib, _ = await _grown_mib(cluster, pattern, path, settings)
         seen.figures[f"control_{name}_mib"] = grown_mib
         if grown_mib <= ONE_CONNECTION_MAX_MIB:
             seen.broken.append(
@@ -114,19 +116,19 @@ async def be_greedy(world: World, load: Load, random: Random, trials: int) -> Ob
     return seen
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="clients_one_connection",
-        part=Part.CLIENTS,
+        component=Component.CLIENTS,
         does=f"one connection to a fresh worker, for each of {len(KINDS)} kinds of what it may send",
         expects=f"the worker grows by {ONE_CONNECTION_MAX_MIB} MiB at most, and serves; "
         "with a bound taken away it grows by more",
-        run=be_greedy,
+        run=send_patterns,
         trials=len(KINDS),
         quick_trials=len(KINDS),
         trial_s=_SECONDS + 2,
-        layout=Layout(api=1),
-        pace=Pace(visits_per_s=5.0, pays=0.3, releases=0.5, looks=0.0),
+        topology=Topology(api=1),
+        profile=WorkloadProfile(visits_per_s=5.0, pays=0.3, releases=0.5, looks=0.0),
         hold_ttl_s=60,
     ),
 )

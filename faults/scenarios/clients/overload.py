@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from random import Random
 from statistics import mean, median
 
-from faults.cluster.cluster import Layout, World
-from faults.interference.hold_flood import Flooded
-from faults.interference.hold_flood_runner import WARM_S, Flooding, unexpected
-from faults.scenario import AnyRow, Observations, Part, Row
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.cluster.cluster import Cluster, Topology
+from faults.interference.hold_flood import HoldFloodResult
+from faults.interference.hold_flood_runner import WARM_S, HoldFloodRunner, unexpected
+from faults.scenario import AnyScenario, Component, Observations, Scenario
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 _TIMES = 5
 # Half as many again as would do, so that the shop surely has no time left.
@@ -31,15 +31,15 @@ class _Trial:
     The latter comes before, between and after, since the tables grow and the machine has other work.
     """
 
-    restless: Flooded
-    before: Flooded
-    people: Flooded
-    between: Flooded
-    deaf: Flooded
-    after: Flooded
+    closed_loop: HoldFloodResult
+    before: HoldFloodResult
+    people: HoldFloodResult
+    between: HoldFloodResult
+    no_backoff: HoldFloodResult
+    after: HoldFloodResult
 
     @property
-    def saturated(self) -> list[Flooded]:
+    def saturated(self) -> list[HoldFloodResult]:
         """What was done at saturation."""
         return [self.before, self.between, self.after]
 
@@ -49,26 +49,28 @@ class _Trial:
         return _share(self.people, self.before, self.between)
 
     @property
-    def deaf_share(self) -> float:
+    def no_backoff_share(self) -> float:
         """The goodput of people who heed nothing, of that right before and after."""
-        return _share(self.deaf, self.between, self.after)
+        return _share(self.no_backoff, self.between, self.after)
 
     @property
-    def restless_share(self) -> float:
+    def closed_loop_share(self) -> float:
         """The goodput of five times the people, of that of people who never rest."""
-        return self.people.goodput_per_s / max(self.restless.goodput_per_s, 1.0)
+        return self.people.goodput_per_s / max(self.closed_loop.goodput_per_s, 1.0)
 
     @property
-    def all_of_it(self) -> list[Flooded]:
+    def all_of_it(self) -> list[HoldFloodResult]:
         """Everything that was offered beyond what can be done."""
-        return [*self.saturated, self.people, self.deaf]
+        return [*self.saturated, self.people, self.no_backoff]
 
 
-def _share(flooded: Flooded, before: Flooded, after: Flooded) -> float:
-    return flooded.goodput_per_s / mean([before.goodput_per_s, after.goodput_per_s])
+def _share(result: HoldFloodResult, before: HoldFloodResult, after: HoldFloodResult) -> float:
+    return result.goodput_per_s / mean([before.goodput_per_s, after.goodput_per_s])
 
 
-async def five_times(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def five_times(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Measure what the shop does for as many as it can serve, and for five times as many.
 
     How many it can serve is what people who never rest get. The others rest for a tenth of a second
@@ -76,71 +78,69 @@ async def five_times(world: World, load: Load, random: Random, trials: int) -> O
     """
     played = []
     for _ in range(trials):
-        field = await world.sow(seats=_SEATS, people=_PEOPLE, hold_ttl_s=_TTL_S)
-        flooding = Flooding(world, field, random)
+        fixtures = await cluster.create_fixtures(seats=_SEATS, people=_PEOPLE, hold_ttl_s=_TTL_S)
+        floods = HoldFloodRunner(cluster, fixtures, random)
         with load.fault("overload", grace_s=_GRACE_S):
-            restless = await flooding.by_restless(seconds=_SECONDS)
-            most_per_s = max(10.0, restless.goodput_per_s)
+            closed_loop = await floods.without_pauses(seconds=_SECONDS)
+            most_per_s = max(10.0, closed_loop.goodput_per_s)
             enough, many = (
                 round(times * most_per_s * _THINK_S) for times in (_SATURATING_TIMES, _TIMES)
             )
-            before = await flooding.by(enough, seconds=_SECONDS, think_s=_THINK_S)
-            people = await flooding.by(many, seconds=_SECONDS, think_s=_THINK_S)
-            between = await flooding.by(enough, seconds=_SECONDS, think_s=_THINK_S)
-            deaf = await flooding.by(
+            before = await floods.by(enough, seconds=_SECONDS, think_s=_THINK_S)
+            people = await floods.by(many, seconds=_SECONDS, think_s=_THINK_S)
+            between = await floods.by(enough, seconds=_SECONDS, think_s=_THINK_S)
+            no_backoff = await floods.by(
                 many, seconds=_SECONDS, think_s=_THINK_S, rate_per_s=_TIMES * most_per_s
             )
-            after = await flooding.by(enough, seconds=_SECONDS, think_s=_THINK_S)
-        played.append(_Trial(restless, before, people, between, deaf, after))
+            after = await floods.by(enough, seconds=_SECONDS, think_s=_THINK_S)
+        played.append(_Trial(closed_loop, before, people, between, no_backoff, after))
     return _judged(played)
 
 
 def _judged(played: list[_Trial]) -> Observations:
     shares = [one.people_share for one in played]
-    deaf_shares = [one.deaf_share for one in played]
+    no_backoff_shares = [one.no_backoff_share for one in played]
     p99_s = median(one.people.accepted_p99_s for one in played)
-    deaf = [one.deaf for one in played]
+    no_backoff = [one.no_backoff for one in played]
     seen = Observations(trials=len(played))
     seen.figures = {
-        "restless_per_s": median(one.restless.goodput_per_s for one in played),
+        "closed_loop_per_s": median(one.closed_loop.goodput_per_s for one in played),
         "saturated_per_s": median(at.goodput_per_s for one in played for at in one.saturated),
         "goodput_share": median(shares),
         "goodput_share_min": min(shares),
-        "restless_share": median(one.restless_share for one in played),
+        "closed_loop_share": median(one.closed_loop_share for one in played),
         "offered_per_s": median(one.people.offered_per_s for one in played),
         "unsent_count": sum(one.people.unsent for one in played),
         "accepted_count": sum(one.people.accepted for one in played),
         "accepted_p99_ms": p99_s * 1000,
         "refused_per_s": median(_refused_per_s(one.people) for one in played),
         "client_cores": median(one.people.client_cores for one in played),
-        "deaf_goodput_share": median(deaf_shares),
-        "deaf_goodput_share_min": min(deaf_shares),
-        "deaf_offered_per_s": median(one.offered_per_s for one in deaf),
-        "deaf_unsent_count": sum(one.unsent for one in deaf),
-        "deaf_accepted_p99_ms": median(one.accepted_p99_s for one in deaf) * 1000,
-        "deaf_refused_per_s": median(_refused_per_s(one) for one in deaf),
+        "no_backoff_goodput_share": median(no_backoff_shares),
+        "no_backoff_goodput_share_min": min(no_backoff_shares),
+        "no_backoff_offered_per_s": median(one.offered_per_s for one in no_backoff),
+        "no_backoff_unsent_count": sum(one.unsent for one in no_backoff),
+        "no_backoff_accepted_p99_ms": median(one.accepted_p99_s for one in no_backoff) * 1000,
+        "no_backoff_refused_per_s": median(_refused_per_s(one) for one in no_backoff),
     }
-    for whose, parts in (("", shares), (" of deaf people", deaf_shares)):
+    for whose, parts in (("", shares), (" of no_backoff people", no_backoff_shares)):
         if median(parts) < _GOODPUT_MIN:
             said = ", ".join(f"{part:.0%}" for part in parts)
             seen.broken.append(f"the goodput{whose} is {said} of that at saturation, by trial")
     if p99_s > _P99_MAX_S:
         seen.broken.append(f"the p99 of accepted requests is {p99_s:.2f} s")
     for one in played:
-        seen.broken += [
-            said for flooded in one.all_of_it for said in unexpected(flooded, _EXPECTED)
-        ]
+        seen.broken += [said for result in one.all_of_it for said in unexpected(result, _EXPECTED)]
     return seen
 
 
-def _refused_per_s(one: Flooded) -> float:
+def _refused_per_s(one: HoldFloodResult) -> float:
     return (sum(one.statuses.values()) - one.accepted) / one.wall_s
 
 
-ROWS: tuple[AnyRow, ...] = (
-    Row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    Scenario(
         name="overload",
-        part=Part.CLIENTS,
+        component=Component.CLIENTS,
         does="five times as many people as saturate one API process want seats",
         expects="at least 90 % as many are served as at saturation, within 1 s, also where nobody"
         " heeds Retry-After (but for the time); all others are told 503 with Retry-After",
@@ -148,8 +148,8 @@ ROWS: tuple[AnyRow, ...] = (
         trials=3,
         round_trials=3,
         trial_s=6 * (_SECONDS + WARM_S + _TTL_S) + 20,
-        layout=Layout(api=1, settings={"log_requests": "false"}),
-        pace=Pace(visits_per_s=5.0),
+        topology=Topology(api=1, settings={"log_requests": "false"}),
+        profile=WorkloadProfile(visits_per_s=5.0),
         hold_ttl_s=60,
     ),
 )

@@ -6,12 +6,12 @@ from random import Random
 
 import asyncpg
 
-from faults.cluster.cluster import Layout, World
-from faults.interference.external_clients import SQL, Crowd, stranger
-from faults.scenario import AnyRow, Observations
-from faults.scenarios.postgres.server import BACK_WITHIN_S, Proof, Strike, note_largest, row
-from faults.workload.load import Call, Load
-from faults.workload.plan import Pace
+from faults.cluster.cluster import Cluster, Topology
+from faults.interference.external_clients import SQL, ConnectionHog, external_connection
+from faults.scenario import AnyScenario, Observations
+from faults.scenarios.postgres.server import BACK_WITHIN_S, Proof, Strike, note_largest, scenario
+from faults.workload.load import Call, LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 _LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
 _DEADLOCKED_MAX_S = 15.0
@@ -27,17 +27,19 @@ STATEMENT_TIMEOUTS = Proof("statement_timeouts_count", "57014")
 LOCK_TIMEOUTS = Proof("lock_timeouts_count", "55P03")
 
 
-async def hold_locks(world: World, load: Load, random: Random, seen: Observations) -> float:
+async def hold_locks(
+    cluster: Cluster, load: LoadGenerator, random: Random, seen: Observations
+) -> float:
     """Hold the locks of all seats, of half of the wallets, and of the events, in turn."""
-    people = [one.user_id for one in load.field.people[::2]]
+    people = [one.user_id for one in load.fixtures.people[::2]]
     kinds = (
-        ("lock_seats", (load.field.schedule_id,)),
+        ("lock_seats", (load.fixtures.schedule_id,)),
         ("lock_wallets", (people,)),
         ("lock_outbox", ()),
     )
     statement, arguments = kinds[seen.trials % len(kinds)]
-    log_bytes = world.postgres.log_bytes()
-    async with stranger(world.settings.database.database_url) as one:
+    log_bytes = cluster.postgres.log_bytes()
+    async with external_connection(cluster.settings.database.database_url) as one:
         async with one.transaction():
             await one.fetch(SQL[statement], *arguments)
             locked_s = time.monotonic()
@@ -46,80 +48,84 @@ async def hold_locks(world: World, load: Load, random: Random, seen: Observation
         if statement == "lock_seats":
             _check_nothing_was_held(load, seen, locked_s, unlocked_s)
         else:
-            LOCK_TIMEOUTS.check(world, seen, log_bytes)
+            LOCK_TIMEOUTS.check(cluster, seen, log_bytes)
         return unlocked_s
 
 
 def _check_nothing_was_held(
-    load: Load, seen: Observations, locked_s: float, unlocked_s: float
+    load: LoadGenerator, seen: Observations, locked_s: float, unlocked_s: float
 ) -> None:
     held = sum(one.begin_s >= locked_s and one.end_s < unlocked_s for one in load.record.holds)
     if held:
-        seen.broken.append(f"{held} holds of seats that a stranger had locked")
+        seen.broken.append(f"{held} holds of seats that a external_connection had locked")
 
 
-async def exhaust_pools(world: World, load: Load, random: Random, seen: Observations) -> float:
+async def exhaust_pools(
+    cluster: Cluster, load: LoadGenerator, random: Random, seen: Observations
+) -> float:
     """Have every connection of the shop's own pools wait for a lock, and more people ask."""
     before = len(load.record.attempts)
     async with (
-        stranger(world.settings.database.database_url) as one,
-        stranger(world.settings.database.database_url) as watcher,
+        external_connection(cluster.settings.database.database_url) as one,
+        external_connection(cluster.settings.database.database_url) as watcher,
     ):
         async with one.transaction():
             await one.execute(SQL["lock_reservations_whole"])
             askers = [
                 asyncio.create_task(load.call(Call("mine", "GET", "/v1/me/reservations", person)))
-                for person in random.sample(range(len(load.field.people)), _ASKERS)
+                for person in random.sample(range(len(load.fixtures.people)), _ASKERS)
             ]
             waiting = await _most_waiting(watcher, load, random.uniform(_BUSY_MIN_S, _BUSY_MAX_S))
         unlocked_s = time.monotonic()
     await asyncio.gather(*askers)
-    _note_exhaustion(world, load, seen, waiting, before)
+    _note_exhaustion(cluster, load, seen, waiting, before)
     return unlocked_s
 
 
 async def _most_waiting(
-    watcher: "asyncpg.Connection[asyncpg.Record]", load: Load, seconds: float
+    watcher: "asyncpg.Connection[asyncpg.Record]", load: LoadGenerator, seconds: float
 ) -> int:
     """Return how many sessions of the shop waited for a lock at once in that time, at the most."""
     until_s, most = time.monotonic() + seconds, 0
     while time.monotonic() < until_s:
         await load.sell_for(0.05)
-        [row] = await watcher.fetch(SQL["sessions_waiting"])
-        most = max(most, row["sessions"])
+        [scenario] = await watcher.fetch(SQL["sessions_waiting"])
+        most = max(most, scenario["sessions"])
     return most
 
 
 def _note_exhaustion(
-    world: World, load: Load, seen: Observations, waiting: int, before: int
+    cluster: Cluster, load: LoadGenerator, seen: Observations, waiting: int, before: int
 ) -> None:
     refused = sum(one.status == 503 for one in load.record.attempts[before:])
     note_largest(seen, "connections_waiting_count", waiting)
     seen.counts["refused_503_count"] += refused
-    if waiting < (wanted := len(world.api) * _POOL_MAX):
+    if waiting < (wanted := len(cluster.api) * _POOL_MAX):
         seen.broken.append(f"only {waiting} of {wanted} connections waited")
     if not refused:
         seen.broken.append("nobody was refused for want of a connection")
 
 
-async def make_deadlocks(world: World, load: Load, random: Random, _seen: Observations) -> float:
+async def make_deadlocks(
+    cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+) -> float:
     """Take locks against the shop's order, and let the shop be the victim."""
-    people = [one.user_id for one in load.field.people]
-    async with stranger(world.settings.database.database_url) as one:
+    people = [one.user_id for one in load.fixtures.people]
+    async with external_connection(cluster.settings.database.database_url) as one:
         await _set_server(one, "detect_deadlocks_soon")
         try:
             await one.execute(SQL["report_deadlocks_late"])
-            log_bytes = world.postgres.log_bytes()
+            log_bytes = cluster.postgres.log_bytes()
             begin_s = time.monotonic()
             until_s = begin_s + random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S)
             latest_s = begin_s + _DEADLOCKED_MAX_S
             while time.monotonic() < until_s or (
-                time.monotonic() < latest_s and not DEADLOCKS.count(world, log_bytes)
+                time.monotonic() < latest_s and not DEADLOCKS.count(cluster, log_bytes)
             ):
                 async with one.transaction():
                     await one.fetch(SQL["lock_wallets"], people)
                     await asyncio.sleep(0.05)
-                    await one.fetch(SQL["lock_reservations"], load.field.schedule_id)
+                    await one.fetch(SQL["lock_reservations"], load.fixtures.schedule_id)
         finally:
             await _set_server(one, "detect_deadlocks_as_before")
     return time.monotonic()
@@ -133,8 +139,10 @@ async def _set_server(one: "asyncpg.Connection[asyncpg.Record]", name: str) -> N
 def tripping(name: str) -> Strike:
     """Return a strike that makes statements of the shop fail by a trigger, and takes it away again."""
 
-    async def strike(world: World, load: Load, random: Random, _seen: Observations) -> float:
-        async with stranger(world.settings.database.database_url) as one:
+    async def strike(
+        cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+    ) -> float:
+        async with external_connection(cluster.settings.database.database_url) as one:
             try:
                 await one.execute(SQL[name])
                 await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
@@ -145,9 +153,11 @@ def tripping(name: str) -> Strike:
     return strike
 
 
-async def take_connections(world: World, load: Load, _random: Random, seen: Observations) -> float:
+async def take_connections(
+    cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
+) -> float:
     """Take every connection that there is, also those of the shop, and give them back."""
-    crowd = Crowd(world.settings.database.database_url)
+    crowd = ConnectionHog(cluster.settings.database.database_url)
     try:
         left = await crowd.take_all(within_s=BACK_WITHIN_S)
         note_largest(seen, "sessions_left_to_the_shop_count", left)
@@ -159,10 +169,11 @@ async def take_connections(world: World, load: Load, _random: Random, seen: Obse
     return time.monotonic()
 
 
-ROWS: tuple[AnyRow, ...] = (
-    row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    scenario(
         "pg_locks_held",
-        "a stranger holds the locks of all seats, of half of the wallets, and of the events, in turn, "
+        "a external_connection holds the locks of all seats, of half of the wallets, and of the "
+        "events, in turn, "
         "1 to 4 s",
         "seats that are locked are refused as taken or with 503; who needs another lock meets the "
         "lock timeout, and 503 with Retry-After; all else goes on",
@@ -171,18 +182,18 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=4.0,
         round_trials=9,
     ),
-    row(
+    scenario(
         "pg_deadlock",
-        "a stranger takes locks against the shop's order, and the shop is the victim",
+        "a external_connection takes locks against the shop's order, and the shop is the victim",
         "tried again, or 503 with Retry-After",
         make_deadlocks,
         proof=DEADLOCKS,
-        pace=Pace(visits_per_s=40.0, pays=0.8, releases=0.1),
+        profile=WorkloadProfile(visits_per_s=40.0, pays=0.8, releases=0.1),
         trials=5,
         trial_s=4.5,
         round_trials=5,
     ),
-    row(
+    scenario(
         "pg_serialization_failure",
         "every third batch fails with serialization_failure at their last statement",
         "tried again, or 503 with Retry-After",
@@ -192,7 +203,7 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=4.0,
         round_trials=5,
     ),
-    row(
+    scenario(
         "pg_statement_timeout",
         "every tenth batch hangs, and runs into a statement timeout of 500 ms",
         "tried again, or 503 with Retry-After",
@@ -201,19 +212,20 @@ ROWS: tuple[AnyRow, ...] = (
         trials=5,
         trial_s=4.0,
         round_trials=5,
-        layout=Layout(settings={"statement_timeout_ms": 500, "lock_timeout_ms": 300}),
+        topology=Topology(settings={"statement_timeout_ms": 500, "lock_timeout_ms": 300}),
     ),
-    row(
+    scenario(
         "pg_connections_taken",
-        "a stranger takes every connection that the server gives, also those of the shop",
+        "a external_connection takes every connection that the server gives, also those of the shop",
         "503 with Retry-After where none is left",
         take_connections,
         trials=5,
         trial_s=8.0,
     ),
-    row(
+    scenario(
         "pg_pool_exhausted",
-        "a stranger locks all reservations for 2 to 4 s, while so many ask for theirs that every "
+        "a external_connection locks all reservations for 2 to 4 s, while so many ask for theirs "
+        "that every "
         "connection of the shop's own pools is waiting",
         "who finds no connection within a second is told 503 with Retry-After; when the lock is gone, "
         "the sale goes on",
@@ -221,7 +233,7 @@ ROWS: tuple[AnyRow, ...] = (
         trials=5,
         trial_s=5.0,
         # Only the API processes have sessions, so that all can be counted.
-        layout=Layout(
+        topology=Topology(
             sweepers=0,
             relays=0,
             settings={

@@ -1,4 +1,4 @@
-"""Disks of PostgreSQL that are full: a world of its own, whose tables or log are on a small tmpfs."""
+"""Disks of PostgreSQL that are full: a cluster of its own, whose tables or log are on a small tmpfs."""
 
 import tempfile
 import time
@@ -10,18 +10,18 @@ from random import Random
 
 import asyncpg
 
-from faults.cluster.cluster import World, world
+from faults.cluster.cluster import Cluster, start_cluster
 from faults.interference.external_clients import (
     SQL,
-    fill,
-    passable,
-    put_log_elsewhere,
+    allow_traversal,
+    external_connection,
+    fill_disk,
+    move_wal,
     small_disk,
-    stranger,
 )
-from faults.scenario import AnyRow, Observations
-from faults.scenarios.postgres.server import note_largest, row
-from faults.workload.load import Load
+from faults.scenario import AnyScenario, Observations
+from faults.scenarios.postgres.server import note_largest, scenario
+from faults.workload.load import LoadGenerator
 
 _FULL_S = 4.0
 _SMALL_DISK_MB = 192
@@ -31,42 +31,46 @@ _LITTLE_LOG = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers":
 
 
 @asynccontextmanager
-async def _with_a_small_disk(*, is_log: bool) -> AsyncIterator[World]:
-    """Run a world of its own: its tables, or its write-ahead log, on a disk that can be filled."""
+async def _with_a_small_disk(*, is_log: bool) -> AsyncIterator[Cluster]:
+    """Run a cluster of its own: its tables, or its write-ahead log, on a disk that can be filled."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as name:
-        folder = passable(Path(name))
+        folder = allow_traversal(Path(name))
         with small_disk(folder / _DISK, _SMALL_DISK_MB) as disk:
             data_dir = (folder if is_log else disk) / "servers"
-            put_log_elsewhere(data_dir, disk if is_log else folder)
-            async with world(
+            move_wal(data_dir, disk if is_log else folder)
+            async with start_cluster(
                 folder, lambda _: None, data_dir=data_dir, postgres_options=_LITTLE_LOG
             ) as one:
                 yield one
 
 
-async def fill_data(world: World, load: Load, _random: Random, seen: Observations) -> float:
+async def fill_data(
+    cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
+) -> float:
     """Fill the disk of the tables."""
-    with _full(world, load, seen):
+    with _full(cluster, load, seen):
         await load.sell_for(_FULL_S)
     return time.monotonic()
 
 
-async def fill_log(world: World, load: Load, _random: Random, seen: Observations) -> float:
+async def fill_log(
+    cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
+) -> float:
     """Fill the disk of the write-ahead log, at which PostgreSQL stops, and cannot start again."""
-    with _full(world, load, seen):
-        await _write_log(world, seen)
+    with _full(cluster, load, seen):
+        await _write_log(cluster, seen)
         await load.sell_for(_FULL_S)
-    # That it could not come back is what the row is about.
-    world.trouble[:] = [one for one in world.trouble if not one.startswith("postgres")]
+    # That it could not come back is what the scenario is about.
+    cluster.problems[:] = [one for one in cluster.problems if not one.startswith("postgres")]
     return time.monotonic()
 
 
 @contextmanager
-def _full(world: World, load: Load, seen: Observations) -> Iterator[None]:
+def _full(cluster: Cluster, load: LoadGenerator, seen: Observations) -> Iterator[None]:
     before = len(load.record.attempts)
-    filler = fill(world.folder / _DISK)
+    filler = fill_disk(cluster.folder / _DISK)
     try:
         yield
     finally:
@@ -77,10 +81,10 @@ def _full(world: World, load: Load, seen: Observations) -> Iterator[None]:
     note_largest(seen, "refused_503_count", refused)
 
 
-async def _write_log(world: World, seen: Observations) -> None:
+async def _write_log(cluster: Cluster, seen: Observations) -> None:
     """Write until there is no place left, which ends the server."""
     try:
-        async with stranger(world.settings.database.database_url) as one:
+        async with external_connection(cluster.settings.database.database_url) as one:
             for _ in range(_SMALL_DISK_MB):
                 await one.fetch(SQL["write_log"])
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -88,8 +92,8 @@ async def _write_log(world: World, seen: Observations) -> None:
     seen.broken.append("the log's disk was not full")
 
 
-ROWS: tuple[AnyRow, ...] = (
-    row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    scenario(
         "pg_data_disk_full",
         "the disk of the tables is full for 4 s",
         "503 with Retry-After; when there is space again, the sale goes on",
@@ -98,7 +102,7 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=6.0,
         stage=partial(_with_a_small_disk, is_log=False),
     ),
-    row(
+    scenario(
         "pg_log_disk_full",
         "the disk of the write-ahead log is full for 4 s: PostgreSQL stops",
         "503 with Retry-After; when there is space again, PostgreSQL recovers and the sale goes on",

@@ -11,15 +11,15 @@ from random import Random
 import aiohttp
 
 from faults.checks.database import audit_now, check
-from faults.cluster.cluster import Layout, PartFailed, World, world
-from faults.cluster.standby import Pair, paired
+from faults.cluster.cluster import Cluster, ProcessFailed, Topology, start_cluster
+from faults.cluster.standby import Pair, with_standby
 from faults.guards.markers import texts_without
 from faults.guards.mutation import copied_tree
-from faults.interference.external_clients import passable, wait_for
-from faults.scenario import AnyRow, Errand, Observations, Part, Row
+from faults.interference.external_clients import allow_traversal, wait_for
+from faults.scenario import AnyScenario, Component, Observations, Scenario, StandaloneScenario
 from faults.scenarios.postgres.server import RECOVERY_MAX_S, note_largest
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 # What keeps a shop from believing a commit that did not wait for the standby.
 GUARDS = (
@@ -30,7 +30,7 @@ GUARDS = (
 _AWAY_S = 5.0
 _NOTICED_WITHIN_S = 3.0
 # A statement is given up after 1.5 s, its outcome after one second more.
-_HASTY = Layout(
+_HASTY = Topology(
     settings={
         "statement_timeout_ms": 500,
         "lock_timeout_ms": 300,
@@ -38,46 +38,50 @@ _HASTY = Layout(
         "standby_check_interval_ms": 200,
     }
 )
-_PACE = Pace(visits_per_s=15.0)
+_PROFILE = WorkloadProfile(visits_per_s=15.0)
 _GAUGE = 'boxoffice_standbys{state="synchronous"}'
 
 Away = Callable[[Pair], Awaitable[None]]
 
 
 @asynccontextmanager
-async def _with_a_standby() -> AsyncIterator[World]:
-    """Run a world of its own, whose commits wait for a standby."""
+async def _with_a_standby() -> AsyncIterator[Cluster]:
+    """Run a cluster of its own, whose commits wait for a standby."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as name:
-        folder = passable(Path(name))
-        async with world(folder, lambda _: None) as one, paired(one):
+        folder = allow_traversal(Path(name))
+        async with start_cluster(folder, lambda _: None) as one, with_standby(one):
             yield one
 
 
-def failing_over(away: Away) -> Callable[[World, Load, Random, int], Awaitable[Observations]]:
-    """Return a row's function: the standby goes away, the primary dies, the standby takes over."""
+def failing_over(
+    away: Away,
+) -> Callable[[Cluster, LoadGenerator, Random, int], Awaitable[Observations]]:
+    """Return a scenario's function: the standby goes away, the primary dies, the standby takes over."""
 
-    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+    async def run(
+        cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+    ) -> Observations:
         seen = Observations()
         for _ in range(trials):
             await load.sell_for(random.uniform(0.5, 1.5))
             with load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S, is_lossy=True):
-                await _fail_over(world, load, away, seen)
+                await _fail_over(cluster, load, away, seen)
             seen.trials += 1
-            seen.broken += await audit_now(world.settings)
+            seen.broken += await audit_now(cluster.settings)
         return seen
 
     return run
 
 
-async def _fail_over(world: World, load: Load, away: Away, seen: Observations) -> None:
-    pair = world.pair
+async def _fail_over(cluster: Cluster, load: LoadGenerator, away: Away, seen: Observations) -> None:
+    pair = cluster.pair
     if pair is None:
-        raise PartFailed("this world has no standby")
+        raise ProcessFailed("this cluster has no standby")
     before = len(load.record.attempts)
     await away(pair)
-    await wait_for(lambda: _is_told(world), _NOTICED_WITHIN_S, "nobody said that it was away")
+    await wait_for(lambda: _is_told(cluster), _NOTICED_WITHIN_S, "nobody said that it was away")
     await load.sell_for(_AWAY_S)
     unknown = sum(one.code == "outcome_unknown" for one in load.record.attempts[before:])
     if not unknown:
@@ -93,10 +97,10 @@ async def _fail_over(world: World, load: Load, away: Away, seen: Observations) -
     seen.kills += 1
 
 
-async def _is_told(world: World) -> bool:
+async def _is_told(cluster: Cluster) -> bool:
     """Say whether every process tells that commits wait for a standby, and that none is there."""
     async with aiohttp.ClientSession() as session:
-        for api in world.api:
+        for api in cluster.api:
             async with session.get(f"{api.url}/metrics") as answer:
                 lines = (await answer.text()).splitlines()
             if f"{_GAUGE} 0.0" not in lines or "boxoffice_commits_synchronous 1.0" not in lines:
@@ -110,10 +114,10 @@ async def without_its_guards(random: Random, trials: int) -> Observations:
     for number in range(trials):
         async with _with_a_standby() as one:
             with copied_tree() as tree:
-                passable(tree.home)
+                allow_traversal(tree.home)
                 _take_guards_away(tree.home)
                 env = {"PYTHONPATH": str(tree.home / "src")}
-                await one.arrange(replace(_HASTY, api_env=(env, env)))
+                await one.deploy(replace(_HASTY, api_env=(env, env)))
                 lost = await _lost(one, random, f"believing-{number}")
                 await one.clear()
         seen.trials += 1
@@ -128,19 +132,19 @@ def _take_guards_away(home: Path) -> None:
         (home / file).write_text(text, "utf-8")
 
 
-async def _lost(one: World, random: Random, tag: str) -> int:
-    field = await one.sow(seats=3_000, people=200, hold_ttl_s=60)
-    load = Load(field, one.api, Random(random.random()), _PACE, tag)
+async def _lost(one: Cluster, random: Random, tag: str) -> int:
+    fixtures = await one.create_fixtures(seats=3_000, people=200, hold_ttl_s=60)
+    load = LoadGenerator(fixtures, one.api, Random(random.random()), _PROFILE, tag)
     async with load.selling():
         await failing_over(Pair.freeze_standby)(one, load, random, 1)
-    checked = await check(one.settings, field, load.record, tag)
+    checked = await check(one.settings, fixtures, load.record, tag)
     return checked.lost
 
 
-def _row(name: str, does: str, away: Away) -> Row:
-    return Row(
+def _scenario(name: str, does: str, away: Away) -> Scenario:
+    return Scenario(
         name=name,
-        part=Part.POSTGRES,
+        component=Component.POSTGRES,
         does=f"{does}, the shop sells on for {_AWAY_S:.0f} s, the primary is killed, the standby is "
         "promoted, and the old primary becomes its standby",
         expects="503 with Retry-After while there is none, and /metrics says so; nothing that was "
@@ -150,8 +154,8 @@ def _row(name: str, does: str, away: Away) -> Row:
         trial_s=14.0,
         round_trials=5,
         recovery_p99_max_s=RECOVERY_MAX_S,
-        layout=_HASTY,
-        pace=_PACE,
+        topology=_HASTY,
+        profile=_PROFILE,
         seats=6_000,
         people=300,
         hold_ttl_s=60,
@@ -159,20 +163,20 @@ def _row(name: str, does: str, away: Away) -> Row:
     )
 
 
-ROWS: tuple[AnyRow, ...] = (
-    _row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    _scenario(
         "failover_standby_stopped",
         "the synchronous standby is stopped",
         Pair.stop_standby,
     ),
-    _row(
+    _scenario(
         "failover_standby_frozen",
         "the synchronous standby is frozen and its line is cut",
         Pair.freeze_standby,
     ),
-    Errand(
+    StandaloneScenario(
         name="failover_without_its_guards",
-        part=Part.GUARDS,
+        component=Component.GUARDS,
         does="the same in a shop that believes a COMMIT whose wait for the standby was cancelled",
         expects="the judges find what it promised and lost",
         run=without_its_guards,

@@ -13,18 +13,18 @@ import asyncpg
 import psutil
 
 from faults.checks.database import audit_now
-from faults.cluster.cluster import Layout, World, send
+from faults.cluster.cluster import Cluster, Topology, send
 from faults.cluster.proxy import Moment, Trap
 from faults.interference.external_clients import (
     SQL,
-    asks_for_a_password,
-    stranger,
+    accepts_connections,
+    external_connection,
     wait_for,
 )
-from faults.interference.in_flight import judge, note_kill, somebody_asks
-from faults.scenario import AnyRow, Observations, Part, Play, Row
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.interference.in_flight import judge, record_kill, wait_for_request
+from faults.scenario import AnyScenario, Component, Observations, Play, Scenario
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 
 RECOVERY_MAX_S = 5.0
 _SPRUNG_WITHIN_S = 20.0
@@ -42,7 +42,7 @@ _DECISIONS = (
 )
 
 # Makes one fault and returns the monotonic second from which the recovery counts.
-Strike = Callable[[World, Load, Random, Observations], Awaitable[float]]
+Strike = Callable[[Cluster, LoadGenerator, Random, Observations], Awaitable[float]]
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Proof:
     figure: str
     sqlstate: str
 
-    def count(self, world: World, log_bytes: int) -> int:
+    def count(self, cluster: Cluster, log_bytes: int) -> int:
         """Return how often it has since the log was that long."""
-        return world.postgres.errors_since(log_bytes, self.sqlstate)
+        return cluster.postgres.errors_since(log_bytes, self.sqlstate)
 
-    def check(self, world: World, seen: Observations, log_bytes: int) -> None:
-        """Count since the log was that long, and break the row where there was none."""
-        count = self.count(world, log_bytes)
+    def check(self, cluster: Cluster, seen: Observations, log_bytes: int) -> None:
+        """Count since the log was that long, and break the scenario where there was none."""
+        count = self.count(cluster, log_bytes)
         seen.counts[self.figure] += count
         if not count:
             seen.broken.append(f"a trial made no error {self.sqlstate}")
@@ -70,65 +70,71 @@ class Proof:
 def striking(
     strike: Strike, *, excuses: bool = True, kills: bool = False, proof: Proof | None = None
 ) -> Play:
-    """Return a row's function: a fault, the next sale, and the audit, as often as asked.
+    """Return a scenario's function: a fault, the next sale, and the audit, as often as asked.
 
     `excuses`: whether clients may notice the fault; `kills`: whether it is a SIGKILL; `proof`: what
     shows in every trial that there was one.
     """
 
-    async def run(world: World, load: Load, random: Random, trials: int) -> Observations:
+    async def run(
+        cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+    ) -> Observations:
         seen = Observations()
         for _ in range(trials):
             await load.sell_for(random.uniform(0.3, 1.0))
             excused = load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S)
-            log_bytes = world.postgres.log_bytes()
+            log_bytes = cluster.postgres.log_bytes()
             with excused if excuses else nullcontext():
-                at_s = await strike(world, load, random, seen)
-                await wait_for(lambda: _answers(world), BACK_WITHIN_S, "PostgreSQL is not back")
+                at_s = await strike(cluster, load, random, seen)
+                await wait_for(lambda: _answers(cluster), BACK_WITHIN_S, "PostgreSQL is not back")
                 back_s = time.monotonic()
                 # What outlives the first process for a moment may still sell; that is no recovery.
                 seen.recoveries_s.append(back_s - at_s + await load.next_sale(back_s))
             seen.trials += 1
             if kills:
-                note_kill(seen, load, at_s, _names(world))
+                record_kill(seen, load, at_s, _names(cluster))
             if proof is not None:
-                proof.check(world, seen, log_bytes)
-            seen.broken += await audit_now(world.settings)
+                proof.check(cluster, seen, log_bytes)
+            seen.broken += await audit_now(cluster.settings)
         judge(seen)
         return seen
 
     return run
 
 
-async def _answers(world: World) -> bool:
-    return await asks_for_a_password(world.settings.database.database_url)
+async def _answers(cluster: Cluster) -> bool:
+    return await accepts_connections(cluster.settings.database.database_url)
 
 
-async def _sessions(world: World) -> list[int]:
+async def _sessions(cluster: Cluster) -> list[int]:
     """Return the server's processes that work for the shop."""
-    async with stranger(world.settings.database.database_url) as one:
-        return [row["pid"] for row in await one.fetch(SQL["sessions_of_shop"])]
+    async with external_connection(cluster.settings.database.database_url) as one:
+        return [scenario["pid"] for scenario in await one.fetch(SQL["sessions_of_shop"])]
 
 
 # -- Kills and stops -----------------------------------------------------------------------------
 
 
-def _names(world: World) -> set[str]:
-    return {one.name for one in world.api}
+def _names(cluster: Cluster) -> set[str]:
+    return {one.name for one in cluster.api}
 
 
-async def kill_postmaster(world: World, load: Load, random: Random, _seen: Observations) -> float:
+async def kill_postmaster(
+    cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+) -> float:
     """Kill the first process; its children notice, and the supervisor starts it again."""
-    await somebody_asks(load, random, _names(world))
+    await wait_for_request(load, random, _names(cluster))
     at_s = time.monotonic()
-    world.postgres.kill()
+    cluster.postgres.kill()
     return at_s
 
 
-async def kill_one(world: World, load: Load, random: Random, _seen: Observations) -> float:
+async def kill_one(
+    cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+) -> float:
     """Kill one process that works for the shop; the server then ends all others and recovers."""
-    sessions = await _sessions(world)
-    await somebody_asks(load, random, _names(world))
+    sessions = await _sessions(cluster)
+    await wait_for_request(load, random, _names(cluster))
     at_s = time.monotonic()
     send([random.choice(sessions)], signal.SIGKILL)
     await wait_for(lambda: _have_ended(sessions), BACK_WITHIN_S, "the server did not recover")
@@ -139,53 +145,61 @@ async def _have_ended(pids: list[int]) -> bool:
     return not any(psutil.pid_exists(pid) for pid in pids)
 
 
-async def kill_all(world: World, load: Load, random: Random, _seen: Observations) -> float:
+async def kill_all(
+    cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+) -> float:
     """Kill every process of the server, the first one first."""
-    victims = world.postgres.pids()
-    await somebody_asks(load, random, _names(world))
+    victims = cluster.postgres.pids()
+    await wait_for_request(load, random, _names(cluster))
     at_s = time.monotonic()
     send(victims, signal.SIGKILL)
     return at_s
 
 
-async def stop_all(world: World, load: Load, random: Random, _seen: Observations) -> float:
+async def stop_all(
+    cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
+) -> float:
     """Stop every process of the server, at times for longer than anybody waits."""
-    world.postgres.pause()
+    cluster.postgres.pause()
     await load.sell_for(random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S))
-    world.postgres.go_on()
+    cluster.postgres.resume()
     return time.monotonic()
 
 
-async def stop_one(world: World, load: Load, random: Random, trials: int) -> Observations:
+async def stop_one(
+    cluster: Cluster, load: LoadGenerator, random: Random, trials: int
+) -> Observations:
     """Stop one process that works for the shop; recovery is the first sale while it is stopped."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.3, 1.0))
-        seen.recoveries_s.append(await _stop_one(world, load, random, seen))
+        seen.recoveries_s.append(await _stop_one(cluster, load, random, seen))
         seen.trials += 1
-        seen.broken += await audit_now(world.settings)
+        seen.broken += await audit_now(cluster.settings)
     return seen
 
 
-async def _stop_one(world: World, load: Load, random: Random, seen: Observations) -> float:
-    victims = [random.choice(await _sessions(world))]
+async def _stop_one(
+    cluster: Cluster, load: LoadGenerator, random: Random, seen: Observations
+) -> float:
+    victims = [random.choice(await _sessions(cluster))]
     stopped_s = random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S)
     at_s = time.monotonic()
     send(victims, signal.SIGSTOP)
     try:
         first_s = await load.next_sale(at_s, within_s=stopped_s)
-        stands_still = first_s >= stopped_s and not await _writes_for_a_stranger(world)
+        stands_still = first_s >= stopped_s and not await _writes_for_a_stranger(cluster)
         await load.sell_for(max(0.0, stopped_s - first_s))
     finally:
         send(victims, signal.SIGCONT)
     if stands_still:
         return await _recover_from_a_standstill(load, seen, at_s)
     if first_s >= stopped_s:
-        seen.broken.append("nothing was sold, and PostgreSQL wrote for a stranger")
+        seen.broken.append("nothing was sold, and PostgreSQL wrote for a external_connection")
     return first_s
 
 
-async def _recover_from_a_standstill(load: Load, seen: Observations, at_s: float) -> float:
+async def _recover_from_a_standstill(load: LoadGenerator, seen: Observations, at_s: float) -> float:
     """Wait for the next sale after nobody could write anything, which is PostgreSQL's own."""
     back_s = time.monotonic()
     seen.counts["standstills_count"] += 1
@@ -193,11 +207,11 @@ async def _recover_from_a_standstill(load: Load, seen: Observations, at_s: float
         return await load.next_sale(back_s)
 
 
-async def _writes_for_a_stranger(world: World) -> bool:
+async def _writes_for_a_stranger(cluster: Cluster) -> bool:
     """Say whether somebody can commit something that has nothing to do with the shop."""
     try:
         async with asyncio.timeout(_WRITTEN_WITHIN_S):
-            one = await asyncpg.connect(world.settings.database.database_url)
+            one = await asyncpg.connect(cluster.settings.database.database_url)
             try:
                 await one.fetch(SQL["write_a_word"])
             finally:
@@ -208,14 +222,16 @@ async def _writes_for_a_stranger(world: World) -> bool:
     return True
 
 
-# -- Lines ---------------------------------------------------------------------------------------
+# -- Proxies ---------------------------------------------------------------------------------------
 
 
 def cutting(moment: Moment) -> Strike:
     """Return a strike that cuts a line at a moment of a decision; the client must not notice."""
 
-    async def strike(world: World, _load: Load, random: Random, seen: Observations) -> float:
-        line = random.choice(world.api).lines.postgres
+    async def strike(
+        cluster: Cluster, _load: LoadGenerator, random: Random, seen: Observations
+    ) -> float:
+        line = random.choice(cluster.api).proxies.postgres
         trap = line.set_trap(Trap(random.choice(_DECISIONS), moment))
         try:
             async with asyncio.timeout(_SPRUNG_WITHIN_S):
@@ -237,7 +253,7 @@ def note_largest(seen: Observations, name: str, figure: float) -> None:
 # -- The table -----------------------------------------------------------------------------------
 
 
-def row(
+def scenario(
     name: str,
     does: str,
     expects: str,
@@ -247,11 +263,11 @@ def row(
     kills: bool = False,
     proof: Proof | None = None,
     **more: Any,
-) -> Row:
-    """Return a row of PostgreSQL that strikes, as `striking` says; `more` are fields of `Row`."""
-    return Row(
+) -> Scenario:
+    """Return a scenario with a fault of PostgreSQL; `more` are fields of `Scenario`."""
+    return Scenario(
         name=name,
-        part=Part.POSTGRES,
+        component=Component.POSTGRES,
         does=does,
         expects=expects,
         run=striking(strike, excuses=excuses, kills=kills, proof=proof),
@@ -262,12 +278,16 @@ def row(
 
 _ONE_EFFECT = "503 with Retry-After until it is back; one effect under each key"
 _UNNOTICED = "no client notices: the outcome is looked up"
-_PROXIED = Layout(is_proxied=True)
+_PROXIED = Topology(is_proxied=True)
 # So many ask that nearly every kill strikes a request.
-_CROWD: dict[str, Any] = {"pace": Pace(visits_per_s=40.0), "seats": 9_000, "people": 600}
+_CROWD: dict[str, Any] = {
+    "profile": WorkloadProfile(visits_per_s=40.0),
+    "seats": 9_000,
+    "people": 600,
+}
 
-ROWS: tuple[AnyRow, ...] = (
-    row(
+SCENARIOS: tuple[AnyScenario, ...] = (
+    scenario(
         "pg_postmaster_sigkill",
         "SIGKILL of the first process of PostgreSQL; the supervisor starts it again",
         _ONE_EFFECT,
@@ -278,7 +298,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=15,
         **_CROWD,
     ),
-    row(
+    scenario(
         "pg_backend_sigkill",
         "SIGKILL of one process that works for the shop; PostgreSQL ends all and recovers",
         _ONE_EFFECT,
@@ -289,7 +309,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=15,
         **_CROWD,
     ),
-    row(
+    scenario(
         "pg_all_sigkill",
         "SIGKILL of every process of PostgreSQL; the supervisor starts it again",
         _ONE_EFFECT,
@@ -300,7 +320,7 @@ ROWS: tuple[AnyRow, ...] = (
         round_trials=8,
         **_CROWD,
     ),
-    row(
+    scenario(
         "pg_sigstop",
         "SIGSTOP of every process of PostgreSQL for 1 to 9 s, then SIGCONT",
         "503 with Retry-After while it stands; nothing that was in its hands is lost or done twice",
@@ -309,48 +329,49 @@ ROWS: tuple[AnyRow, ...] = (
         trial_s=7.0,
         round_trials=6,
     ),
-    Row(
+    Scenario(
         name="pg_backend_sigstop",
-        part=Part.POSTGRES,
+        component=Component.POSTGRES,
         does="SIGSTOP of one process that works for the shop, for 1 to 9 s, then SIGCONT",
         expects="the sale goes on beside it; what it has in its hands is answered late, and nothing "
-        "fails. Where it was stopped with a lock of the write-ahead log, nobody can write, strangers "
+        "fails. Where it was stopped with a lock of the write-ahead log, nobody can write, "
+        "external clients "
         "neither: 503 with Retry-After until it goes on",
         run=stop_one,
-        pace=Pace(patience_s=_LATE_MAX_S),
+        profile=WorkloadProfile(patience_s=_LATE_MAX_S),
         trials=6,
         trial_s=7.0,
         round_trials=6,
         recovery_p99_max_s=RECOVERY_MAX_S,
     ),
-    row(
+    scenario(
         "pg_answer_cut",
         "the line is cut when a decision is committed and its answer is on its way",
         _UNNOTICED,
         cutting(Moment.ANSWERED),
         trials=30,
         trial_s=1.2,
-        layout=_PROXIED,
+        topology=_PROXIED,
         excuses=False,
     ),
-    row(
+    scenario(
         "pg_statement_cut",
         "the line is cut when half of a decision's statement was sent",
         _UNNOTICED,
         cutting(Moment.HALF_ASKED),
         trials=20,
         trial_s=1.2,
-        layout=_PROXIED,
+        topology=_PROXIED,
         excuses=False,
     ),
-    row(
+    scenario(
         "pg_begun_cut",
         "the line is cut when PostgreSQL has a decision's statement and is perhaps at it",
         _UNNOTICED,
         cutting(Moment.DELIVERED),
         trials=30,
         trial_s=1.2,
-        layout=_PROXIED,
+        topology=_PROXIED,
         excuses=False,
     ),
 )

@@ -27,7 +27,7 @@ from boxoffice.reservations.store import ReservationStore
 from boxoffice.reservations.sweeper import sweep_once
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.rules import Mode, WaitingRoomChange
-from faults.workload.fixtures import sow
+from faults.workload.fixtures import create_fixtures
 from tests.support.shop import Crowd, pods
 
 QUIET = terminal(quiet=True)
@@ -60,11 +60,11 @@ def runtime(settings: Settings, role: str) -> Settings:
 
 
 async def test_the_whole_shop_runs_as_it(runtime: Settings, tmp_path: Path) -> None:
-    field = await sow(runtime, tmp_path, seats=12, users=6, hold_ttl_s=1)
-    lasting = await sow(runtime, tmp_path, seats=12, users=6)
+    fixtures = await create_fixtures(runtime, tmp_path, seats=12, users=6, hold_ttl_s=1)
+    lasting = await create_fixtures(runtime, tmp_path, seats=12, users=6)
     with pods(runtime, 1, log_level="error") as [pod]:
-        async with Crowd([pod.url], field.schedule_id) as crowd:
-            assert await crowd.hold(field.people[0], field.seat_ids[:2])
+        async with Crowd([pod.url], fixtures.schedule_id) as crowd:
+            assert await crowd.hold(fixtures.people[0], fixtures.seat_ids[:2])
         async with Crowd([pod.url], lasting.schedule_id) as crowd:
             for person, seat_id in zip(lasting.people, lasting.seat_ids, strict=False):
                 assert await crowd.hold(person, [seat_id])

@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from faults.workload.fixtures import sow
+from faults.workload.fixtures import create_fixtures
 from tests.support.shop import Crowd, Pod, pods, truth
 
 SEATS = 600
@@ -22,13 +22,13 @@ async def test_what_a_killed_process_promised_is_there(
     seed = random.randrange(2**32)
     print(f"seed {seed}, round {round_}")
     rng = random.Random(seed)
-    field = await sow(settings, tmp_path, seats=SEATS, users=SEATS)
-    wishes = list(field.seat_ids)
+    fixtures = await create_fixtures(settings, tmp_path, seats=SEATS, users=SEATS)
+    wishes = list(fixtures.seat_ids)
     rng.shuffle(wishes)
     victim = Pod(settings).wait_until_ready()
-    async with Crowd([victim.url], field.schedule_id) as crowd:
+    async with Crowd([victim.url], fixtures.schedule_id) as crowd:
         rush = asyncio.gather(
-            *(crowd.hold(p, [seat]) for p, seat in zip(field.people, wishes, strict=True))
+            *(crowd.hold(p, [seat]) for p, seat in zip(fixtures.people, wishes, strict=True))
         )
         while len(crowd.record.holds) < KILL_AFTER_HOLDS and not rush.done():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -38,12 +38,12 @@ async def test_what_a_killed_process_promised_is_there(
     assert record.lost, "the kill came too late to interrupt anything"
     assert record.failures() == {}
 
-    told = await truth(settings, field.schedule_id)
+    told = await truth(settings, fixtures.schedule_id)
     promised = {hold["seats"][0]["seat_id"]: p.user_id for p, hold in record.holds.values()}
     assert promised.items() <= told.held.items()
 
     with pods(settings, 1) as serving:
-        async with Crowd([serving[0].url], field.schedule_id) as retry:
+        async with Crowd([serving[0].url], fixtures.schedule_id) as retry:
             retry.record.holds.update(record.holds)
             # Whoever got no answer asks again under the same key, and gets the seat exactly once.
             got = await asyncio.gather(
@@ -52,20 +52,20 @@ async def test_what_a_killed_process_promised_is_there(
             assert all(got)
             assert retry.record.failures() == {}
             assert retry.record.oversold() == {}
-    told = await truth(settings, field.schedule_id)
+    told = await truth(settings, fixtures.schedule_id)
     assert len(told.held) == len(told.reservations) == SEATS
     report = await audit(settings)
     assert report.ok, report
 
 
 async def test_selling_goes_on_without_valkey(settings: Settings, tmp_path: Path) -> None:
-    field = await sow(settings, tmp_path, seats=200, users=600)
+    fixtures = await create_fixtures(settings, tmp_path, seats=200, users=600)
     with pods(settings, 2, valkey_url="redis://127.0.0.1:1/0") as serving:
-        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
+        async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
             await asyncio.gather(
                 *(
-                    crowd.hold(person, [field.seat_ids[at % 200]], pod=at)
-                    for at, person in enumerate(field.people)
+                    crowd.hold(person, [fixtures.seat_ids[at % 200]], pod=at)
+                    for at, person in enumerate(fixtures.people)
                 )
             )
             assert crowd.record.answers == {(201, "ok"): 200, (409, "seat_taken"): 400}

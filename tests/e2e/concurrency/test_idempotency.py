@@ -9,7 +9,7 @@ import msgspec
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from faults.workload.fixtures import Field, Person, sow
+from faults.workload.fixtures import Fixtures, Person, create_fixtures
 from tests.support.shop import Crowd, pods
 
 TIMES = 50
@@ -42,12 +42,12 @@ async def _count(settings: Settings, table: str, user_id: str) -> int:
 
 
 async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path: Path) -> None:
-    field = await sow(settings, tmp_path, seats=20, users=2)
-    person, other = field.people
-    holds = f"/v1/schedules/{field.schedule_id}/reservations"
-    wish = {"seat_ids": list(field.seat_ids[:3])}
+    fixtures = await create_fixtures(settings, tmp_path, seats=20, users=2)
+    person, other = fixtures.people
+    holds = f"/v1/schedules/{fixtures.schedule_id}/reservations"
+    wish = {"seat_ids": list(fixtures.seat_ids[:3])}
     with pods(settings, 2) as serving:
-        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
+        async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
             held = _one_answer(await _repeat(crowd, holds, person, "hold", wish))
             assert await _count(settings, "reservations", person.user_id) == 1
 
@@ -62,10 +62,10 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
             assert await _count(settings, "reservations", other.user_id) == 1
 
             another = msgspec.json.decode(best)["reservation_id"]
-            await _another_body_is_refused(crowd, field, person, another)
+            await _another_body_is_refused(crowd, fixtures, person, another)
 
     with pods(settings, 1) as serving:
-        async with Crowd([serving[0].url], field.schedule_id) as crowd:
+        async with Crowd([serving[0].url], fixtures.schedule_id) as crowd:
             assert await crowd.post(holds, person, "hold", wish) == (201, held)
             assert await crowd.post("/v1/payments", person, "pay", bill) == (201, paid)
             assert await crowd.post(top_ups, person, "top_up", {"amount": 7}) == (201, topped_up)
@@ -75,11 +75,11 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
 
 
 async def _another_body_is_refused(
-    crowd: Crowd, field: Field, person: Person, another: str
+    crowd: Crowd, fixtures: Fixtures, person: Person, another: str
 ) -> None:
-    holds = f"/v1/schedules/{field.schedule_id}/reservations"
+    holds = f"/v1/schedules/{fixtures.schedule_id}/reservations"
     for path, key, body in (
-        (holds, "hold", {"seat_ids": [field.seat_ids[10]]}),
+        (holds, "hold", {"seat_ids": [fixtures.seat_ids[10]]}),
         (holds, "hold", {"quantity": 1}),
         ("/v1/payments", "pay", {"reservation_id": another, "method": "wallet"}),
         ("/v1/me/wallet/top-ups", "top_up", {"amount": 8}),
@@ -92,20 +92,20 @@ async def _another_body_is_refused(
 async def test_many_bodies_under_one_key_have_one_effect_and_are_in_nobodys_way(
     settings: Settings, tmp_path: Path
 ) -> None:
-    field = await sow(settings, tmp_path, seats=700, users=2)
-    one, other = field.people
-    holds = f"/v1/schedules/{field.schedule_id}/reservations"
+    fixtures = await create_fixtures(settings, tmp_path, seats=700, users=2)
+    one, other = fixtures.people
+    holds = f"/v1/schedules/{fixtures.schedule_id}/reservations"
     told: Counter[tuple[int, str]] = Counter()
     with pods(settings, 1) as serving:
-        async with Crowd([serving[0].url], field.schedule_id) as crowd:
+        async with Crowd([serving[0].url], fixtures.schedule_id) as crowd:
 
             async def ask(path: str, body: object) -> None:
                 status, raw = await crowd.post(path, one, "same", body)
                 told[status, msgspec.json.decode(raw).get("code", "")] += 1
 
-            asked = [ask(holds, {"seat_ids": [seat]}) for seat in field.seat_ids[:300]]
+            asked = [ask(holds, {"seat_ids": [seat]}) for seat in fixtures.seat_ids[:300]]
             asked += [ask("/v1/me/wallet/top-ups", {"amount": 1 + n}) for n in range(300)]
-            neighbours = [crowd.hold(other, [seat]) for seat in field.seat_ids[600:605]]
+            neighbours = [crowd.hold(other, [seat]) for seat in fixtures.seat_ids[600:605]]
             _, *held = await asyncio.gather(asyncio.gather(*asked), *neighbours)
     assert all(held), "the neighbours are served"
     assert await _count(settings, "reservations", one.user_id) == 1
@@ -118,31 +118,31 @@ async def test_many_bodies_under_one_key_have_one_effect_and_are_in_nobodys_way(
 
 
 async def test_keys_belong_to_one_person(settings: Settings, tmp_path: Path) -> None:
-    field = await sow(settings, tmp_path, seats=4, users=2)
+    fixtures = await create_fixtures(settings, tmp_path, seats=4, users=2)
     with pods(settings, 1) as serving:
-        async with Crowd([serving[0].url], field.schedule_id) as crowd:
-            one, other = field.people
-            assert await crowd.hold(one, [field.seat_ids[0]], key="same")
-            assert await crowd.hold(other, [field.seat_ids[1]], key="same")
+        async with Crowd([serving[0].url], fixtures.schedule_id) as crowd:
+            one, other = fixtures.people
+            assert await crowd.hold(one, [fixtures.seat_ids[0]], key="same")
+            assert await crowd.hold(other, [fixtures.seat_ids[1]], key="same")
 
 
 async def test_a_refusal_does_not_use_its_key_up(settings: Settings, tmp_path: Path) -> None:
-    field = await sow(settings, tmp_path, seats=4, users=2)
-    one, other = field.people
+    fixtures = await create_fixtures(settings, tmp_path, seats=4, users=2)
+    one, other = fixtures.people
     with pods(settings, 1) as serving:
-        async with Crowd([serving[0].url], field.schedule_id) as crowd:
-            assert await crowd.hold(one, [field.seat_ids[0]])
-            assert not await crowd.hold(other, [field.seat_ids[0]], key="again")
-            assert await crowd.hold(other, [field.seat_ids[1]], key="again")
+        async with Crowd([serving[0].url], fixtures.schedule_id) as crowd:
+            assert await crowd.hold(one, [fixtures.seat_ids[0]])
+            assert not await crowd.hold(other, [fixtures.seat_ids[0]], key="again")
+            assert await crowd.hold(other, [fixtures.seat_ids[1]], key="again")
 
 
 async def test_the_ticket_limit_holds_on_two_pods(settings: Settings, tmp_path: Path) -> None:
-    field = await sow(settings, tmp_path, seats=60, users=1, ticket_limit=4)
-    (person,) = field.people
+    fixtures = await create_fixtures(settings, tmp_path, seats=60, users=1, ticket_limit=4)
+    (person,) = fixtures.people
     with pods(settings, 2) as serving:
-        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
+        async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
             await asyncio.gather(
-                *(crowd.hold(person, [seat], pod=at) for at, seat in enumerate(field.seat_ids))
+                *(crowd.hold(person, [seat], pod=at) for at, seat in enumerate(fixtures.seat_ids))
             )
             assert crowd.record.answers == {(201, "ok"): 4, (409, "ticket_limit"): 56}
     assert (await audit(settings)).ok

@@ -11,7 +11,7 @@ from boxoffice.audit import audit
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.settings import Settings
 from faults.guards.markers import texts_without
-from faults.workload.fixtures import Field, sow
+from faults.workload.fixtures import Fixtures, create_fixtures
 from tests.support.shop import Crowd, Record, Truth, pods, truth
 
 SEATS = 1_000
@@ -19,34 +19,34 @@ PEOPLE = 4_000
 ATTEMPTS_MIN = 3_800
 
 
-async def _rush(field: Field, crowd: Crowd, seed: int) -> None:
+async def _rush(fixtures: Fixtures, crowd: Crowd, seed: int) -> None:
     """Everybody asks for one seat at once; every seat is wanted by four people."""
     rng = random.Random(seed)
-    wishes = [field.seat_ids[at % SEATS] for at in range(PEOPLE)]
+    wishes = [fixtures.seat_ids[at % SEATS] for at in range(PEOPLE)]
     rng.shuffle(wishes)
-    pairs = zip(field.people, wishes, strict=True)
+    pairs = zip(fixtures.people, wishes, strict=True)
     await asyncio.gather(
         *(crowd.hold(person, [seat], pod=at) for at, (person, seat) in enumerate(pairs))
     )
 
 
-async def _rush_in_groups(field: Field, crowd: Crowd, seed: int) -> None:
+async def _rush_in_groups(fixtures: Fixtures, crowd: Crowd, seed: int) -> None:
     """Groups of one to four neighbours; what all-or-nothing leaves over is then asked for singly."""
     rng = random.Random(seed)
 
     def wish() -> list[str]:
         size = rng.randint(1, 4)
         start = rng.randrange(SEATS - size + 1)
-        seats = list(field.seat_ids[start : start + size])
+        seats = list(fixtures.seat_ids[start : start + size])
         rng.shuffle(seats)
         return seats
 
     await asyncio.gather(
-        *(crowd.hold(person, wish(), pod=at) for at, person in enumerate(field.people))
+        *(crowd.hold(person, wish(), pod=at) for at, person in enumerate(fixtures.people))
     )
     gone = {seat["seat_id"] for _, hold in crowd.record.holds.values() for seat in hold["seats"]}
-    left = [seat for seat in field.seat_ids if seat not in gone]
-    people = rng.sample(list(field.people), len(left) * 2)
+    left = [seat for seat in fixtures.seat_ids if seat not in gone]
+    people = rng.sample(list(fixtures.people), len(left) * 2)
     await asyncio.gather(
         *(crowd.hold(person, [left[at // 2]], pod=at) for at, person in enumerate(people))
     )
@@ -84,17 +84,17 @@ async def test_a_thousand_seats_are_sold_once_each(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     assert callable(rush)
-    field = await sow(settings, tmp_path, seats=SEATS, users=PEOPLE)
+    fixtures = await create_fixtures(settings, tmp_path, seats=SEATS, users=PEOPLE)
     with pods(settings, 2) as serving:
-        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
-            await rush(field, crowd, seed)
+        async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
+            await rush(fixtures, crowd, seed)
             record = crowd.record
             assert sum(record.answers.values()) > ATTEMPTS_MIN
             assert record.failures() == {}
             refused = {answer for answer in record.answers if answer[0] != 201}
             assert refused == {(409, "seat_taken")}
             assert record.oversold() == {}
-            told = await truth(settings, field.schedule_id)
+            told = await truth(settings, fixtures.schedule_id)
             assert len(told.held) == SEATS
             _compare(record, told)
             report = await audit(settings)
@@ -103,11 +103,11 @@ async def test_a_thousand_seats_are_sold_once_each(
             await _pay_all(crowd)
             assert record.failures() == {}
             assert record.payments.keys() == record.holds.keys()
-    told = await truth(settings, field.schedule_id)
+    told = await truth(settings, fixtures.schedule_id)
     _compare(record, told)
-    assert told.tickets == dict.fromkeys(field.seat_ids, 1)
+    assert told.tickets == dict.fromkeys(fixtures.seat_ids, 1)
     tickets = [t["seat_id"] for paid in record.payments.values() for t in paid["tickets"]]
-    assert sorted(tickets) == sorted(field.seat_ids)
+    assert sorted(tickets) == sorted(fixtures.seat_ids)
     report = await audit(settings)
     assert report.ok, report
 
@@ -135,15 +135,15 @@ async def test_without_the_guards_the_same_test_sees_overselling(
     settings: Settings, tmp_path: Path
 ) -> None:
     """The negative control: a checker that cannot fail proves nothing."""
-    field = await sow(settings, tmp_path, seats=SEATS, users=PEOPLE)
+    fixtures = await create_fixtures(settings, tmp_path, seats=SEATS, users=PEOPLE)
     await _take_the_guards_away(settings)
     # The seat lock would hide the damage: it is taken away too, by an address where nobody listens.
     with pods(settings, 2, valkey_url="redis://127.0.0.1:1/0") as serving:
-        async with Crowd([pod.url for pod in serving], field.schedule_id) as crowd:
-            await _rush(field, crowd, seed=1)
+        async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
+            await _rush(fixtures, crowd, seed=1)
             assert crowd.record.oversold() != {}
             await _pay_all(crowd)
-    told = await truth(settings, field.schedule_id)
+    told = await truth(settings, fixtures.schedule_id)
     with pytest.raises(AssertionError):
         _compare(crowd.record, told)
     assert max(told.tickets.values()) > 1

@@ -12,9 +12,9 @@ from boxoffice.platform.postgres.database import Database, Failure, classify
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
-from faults.cluster.cluster import world
-from faults.cluster.standby import STANDBY_NAME, Pair, paired
-from faults.interference.external_clients import passable
+from faults.cluster.cluster import start_cluster
+from faults.cluster.standby import STANDBY_NAME, Pair, with_standby
+from faults.interference.external_clients import allow_traversal
 from tests.support.hall import open_hall
 from tests.support.waiting import until
 
@@ -70,8 +70,12 @@ async def test_a_real_standby() -> None:
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-standby-", ignore_cleanup_errors=True
     ) as name:
-        folder = passable(Path(name))
-        async with asyncio.timeout(50), world(folder, lambda _: None) as one, paired(one):
+        folder = allow_traversal(Path(name))
+        async with (
+            asyncio.timeout(50),
+            start_cluster(folder, lambda _: None) as one,
+            with_standby(one),
+        ):
             assert one.pair is not None
             await _check_roles(one.pair)
             await _check_reads_of_a_standby(one.pair, one.settings)

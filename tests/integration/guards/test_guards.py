@@ -24,7 +24,7 @@ from faults.guards.markers import (
     unmarked,
     without,
 )
-from faults.guards.mutation import Tree, TrialBroken, copied_tree, nonsense
+from faults.guards.mutation import SourceCopy, TrialBroken, broken_text, copied_tree
 from tests.conftest import Servers
 
 # What looks and tells, and decides nothing about a seat, a person's place or money; a test of its own
@@ -214,7 +214,7 @@ def test_the_audits_checks_are_guards_of_their_own(guards: Mapping[str, Removal]
 
 
 @pytest.fixture(scope="module")
-def tree(servers: Servers) -> Iterator[Tree]:
+def tree(servers: Servers) -> Iterator[SourceCopy]:
     """A copy of the tree whose tests use this run's servers, with a template of their own."""
     with copied_tree() as copy:
         copy.servers = {
@@ -259,7 +259,7 @@ async def test_a_broken_statement_and_a_broken_script_are_refused(
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_guard_that_is_taken_away_is_missed(
-    name: str, tree: Tree, guards: Mapping[str, Removal]
+    name: str, tree: SourceCopy, guards: Mapping[str, Removal]
 ) -> None:
     trial = tree.trial([guards[name]], guards[name].red)
     assert trial.noticed, trial.printed
@@ -267,14 +267,14 @@ def test_a_guard_that_is_taken_away_is_missed(
 
 
 def test_with_every_guard_in_place_the_same_tests_are_green(
-    tree: Tree, guards: Mapping[str, Removal]
+    tree: SourceCopy, guards: Mapping[str, Removal]
 ) -> None:
     tests = sorted({test for name in SAMPLE for test in guards[name].red if " " not in test})
     trial = tree.trial([], tests)
     assert not trial.noticed, trial.printed
 
 
-def test_tests_that_do_not_run_are_no_verdict(tree: Tree) -> None:
+def test_tests_that_do_not_run_are_no_verdict(tree: SourceCopy) -> None:
     with pytest.raises(TrialBroken):
         tree.trial([], ["tests/nowhere"])
     with pytest.raises(TrialBroken):
@@ -300,7 +300,7 @@ _HOLD_TESTS = ("tests/integration/reservations/test_hold.py",)
     ],
 )
 def test_a_broken_text_is_no_guard_that_is_missed(
-    tree: Tree, file: str, part: str, old: str, new: str, says: str
+    tree: SourceCopy, file: str, part: str, old: str, new: str, says: str
 ) -> None:
     """The control: these trials end red, or are never begun, and none of it is a guard's doing."""
     slip = in_part(_text(file), "slip", file, part, old, new)
@@ -309,14 +309,14 @@ def test_a_broken_text_is_no_guard_that_is_missed(
 
 
 def test_what_is_nonsense_and_what_is_a_finding() -> None:
-    assert nonsense(
+    assert broken_text(
         "E       asyncpg.exceptions.UndefinedFunctionError: function f() does not exist"
     )
-    assert nonsense("    | asyncpg.exceptions.PostgresSyntaxError: syntax error at end of input")
-    assert nonsense("E   NameError: name 'now' is not defined")
-    assert nonsense("E   redis.exceptions.ResponseError: Error compiling script (new function)")
+    assert broken_text("    | asyncpg.exceptions.PostgresSyntaxError: syntax error at end of input")
+    assert broken_text("E   NameError: name 'now' is not defined")
+    assert broken_text("E   redis.exceptions.ResponseError: Error compiling script (new function)")
     # An audit in the end of a fixture, a constraint behind a guard, and a test that is about class 42.
-    assert not nonsense("ERROR tests/x.py::test - AssertionError: one_live_ticket_per_seat: 1")
-    assert not nonsense("E   asyncpg.exceptions.UniqueViolationError: duplicate key value")
-    assert not nonsense("E   asyncpg.exceptions.InsufficientPrivilegeError: permission denied")
-    assert not nonsense(">       with pytest.raises(asyncpg.UndefinedColumnError): ...")
+    assert not broken_text("ERROR tests/x.py::test - AssertionError: one_live_ticket_per_seat: 1")
+    assert not broken_text("E   asyncpg.exceptions.UniqueViolationError: duplicate key value")
+    assert not broken_text("E   asyncpg.exceptions.InsufficientPrivilegeError: permission denied")
+    assert not broken_text(">       with pytest.raises(asyncpg.UndefinedColumnError): ...")

@@ -8,9 +8,9 @@ import asyncpg
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.settings import Settings
 from faults.checks.database import check
-from faults.workload.fixtures import sow
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.workload.fixtures import create_fixtures
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 from tests.support.shop import Pod, pods
 from tests.support.waiting import until
 
@@ -62,9 +62,13 @@ async def overprice(settings: Settings, reservation_id: str) -> None:
 async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    field = await sow(settings, tmp_path, seats=400, users=60, hold_ttl_s=60, ticket_limit=1_000)
+    fixtures = await create_fixtures(
+        settings, tmp_path, seats=400, users=60, hold_ttl_s=60, ticket_limit=1_000
+    )
     with pods(settings, 1) as (pod,):
-        load = Load(field, [Endpoint(pod)], random.Random(seed), Pace(visits_per_s=40), TAG)
+        load = LoadGenerator(
+            fixtures, [Endpoint(pod)], random.Random(seed), WorkloadProfile(visits_per_s=40), TAG
+        )
         async with load.selling():
 
             async def has_enough() -> bool:
@@ -72,22 +76,22 @@ async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_pa
 
             await until(has_enough, within_s=60)
         record = load.record
-        assert record.inexcusable() == []
-        found = await check(settings, field, record, TAG)
+        assert record.unexcused() == []
+        found = await check(settings, fixtures, record, TAG)
         assert (found.broken, found.lost, found.sold_twice, found.imbalance) == ([], 0, 0, 0)
 
         told = record.top_ups.pop()
-        found = await check(settings, field, record, TAG)
+        found = await check(settings, fixtures, record, TAG)
         assert any("unexplained_top_up 1 times" in one for one in found.broken), found
         record.top_ups.append(told)
 
         await overprice(settings, record.payments[1].reservation_id)
-        found = await check(settings, field, record, TAG)
+        found = await check(settings, fixtures, record, TAG)
         # Neither the price of its seats nor what was paid for it.
         assert (found.imbalance, found.sold_twice, found.double_charges) == (2, 0, 0), found
 
         await forget(settings, record.payments[0].reservation_id)
-        found = await check(settings, field, record, TAG)
+        found = await check(settings, fixtures, record, TAG)
         assert found.lost >= 1
         assert any("phantom_hold 1 times" in one for one in found.broken), found
         assert any(one.startswith("audit: ") for one in found.broken), found

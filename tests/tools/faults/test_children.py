@@ -76,16 +76,16 @@ async def test_a_question_that_cannot_be_answered_raises() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "child", "number"),
+    ("scenario", "child", "number"),
     [
         ("schemathesis", "test_schemathesis.py", signal.SIGTERM),
         ("overload", "faults.interference.hold_flood", signal.SIGINT),
     ],
 )
 def test_an_interrupted_row_leaves_nothing_of_its_child(
-    row: str, child: str, number: signal.Signals
+    scenario: str, child: str, number: signal.Signals
 ) -> None:
-    argv = [sys.executable, "-m", "faults", "--quick", "--seed=1", f"--only={row}"]
+    argv = [sys.executable, "-m", "faults", "--quick", "--seed=1", f"--only={scenario}"]
     env = {**os.environ, MARK: (mark := uuid4().hex)}
     with subprocess.Popen(
         argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

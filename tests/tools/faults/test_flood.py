@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from faults.interference.hold_flood import Flooded
+from faults.interference.hold_flood import HoldFloodResult
 from faults.interference.hold_flood_runner import unexpected
 
 
-def flooded(**seen: Any) -> Flooded:
+def result(**seen: Any) -> HoldFloodResult:
     """Return a flood of a second: nothing in the first half, ten holds in each tick of the second."""
     about = {
         "begin_s": 100.0,
@@ -20,7 +20,7 @@ def flooded(**seen: Any) -> Flooded:
         "accepted_p99_s": 0.02,
         "refused_p99_s": 0.0,
         "statuses": {"201": 50, "503": 10},
-        "untold": 0,
+        "without_retry_after": 0,
         "cut": 0,
         "unanswered": 0,
         "unsent": 40,
@@ -28,7 +28,7 @@ def flooded(**seen: Any) -> Flooded:
         "accepted_by_tick": [0] * 5 + [10] * 5,
         "refused_by_tick": [0] * 9 + [10],
     }
-    return Flooded(**{**about, **seen})
+    return HoldFloodResult(**{**about, **seen})
 
 
 @pytest.mark.parametrize(
@@ -36,26 +36,26 @@ def flooded(**seen: Any) -> Flooded:
     [(100.0, 101.0, 50.0), (100.0, 100.5, 0.0), (100.52, 101.0, 100.0), (100.25, 100.75, 50.0)],
 )
 def test_a_part_counts_its_whole_ticks(begin_s: float, end_s: float, per_s: float) -> None:
-    assert flooded().between_per_s(begin_s, end_s) == pytest.approx(per_s, abs=1e-6)
+    assert result().between_per_s(begin_s, end_s) == pytest.approx(per_s, abs=1e-6)
 
 
 def test_refusals_of_a_part_are_counted() -> None:
-    assert flooded().refused_between(100.0, 100.9) == 0
-    assert flooded().refused_between(100.5, 101.0) == 10
+    assert result().refused_between(100.0, 100.9) == 0
+    assert result().refused_between(100.5, 101.0) == 10
 
 
 @pytest.mark.parametrize(("begin_s", "end_s"), [(99.0, 100.5), (100.5, 102.0), (100.51, 100.55)])
 def test_a_part_outside_of_the_flood_is_refused(begin_s: float, end_s: float) -> None:
     with pytest.raises(ValueError, match="nothing to say"):
-        flooded().between_per_s(begin_s, end_s)
+        result().between_per_s(begin_s, end_s)
 
 
 def test_those_who_found_no_connection_were_offered_too() -> None:
-    assert flooded().offered_per_s == 100.0
+    assert result().offered_per_s == 100.0
 
 
-@pytest.mark.parametrize("seen", [{"cut": 1}, {"untold": 1}, {"unanswered": 1}])
+@pytest.mark.parametrize("seen", [{"cut": 1}, {"without_retry_after": 1}, {"unanswered": 1}])
 def test_what_nobody_expects_is_told(seen: dict[str, int]) -> None:
-    assert not unexpected(flooded(), frozenset({"201", "503"}))
-    assert unexpected(flooded(), frozenset({"201"}))
-    assert unexpected(flooded(**seen), frozenset({"201", "503"}))
+    assert not unexpected(result(), frozenset({"201", "503"}))
+    assert unexpected(result(), frozenset({"201"}))
+    assert unexpected(result(**seen), frozenset({"201", "503"}))

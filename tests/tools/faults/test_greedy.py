@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from faults.interference.one_connection import KINDS, Greedy, play
+from faults.interference.one_connection import KINDS, SendPattern, play
 
 
 def test_every_kind_has_a_name_of_its_own_and_sends_without_an_end() -> None:
@@ -29,8 +29,8 @@ async def test_it_sends_until_it_is_ended(reads: bool) -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        greedy = Greedy("any", KINDS[0].send, reads)
-        sent = await play(greedy, port, "/map", 10.0)
+        pattern = SendPattern("any", KINDS[0].send, reads)
+        sent = await play(pattern, port, "/map", 10.0)
     assert sent.was_ended
     assert sent.sent_bytes >= 1_000_000
 

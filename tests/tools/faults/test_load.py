@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from faults.workload.fixtures import Field, Person
-from faults.workload.load import Load
-from faults.workload.plan import Pace, Wish, Wishes
+from faults.workload.fixtures import Fixtures, Person
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import Visit, Workload, WorkloadProfile
 
-FIELD = Field(
+FIELD = Fixtures(
     "schedule",
     "concert",
     [f"A{number}" for number in range(500)],
     [Person(f"user-{number}", "token") for number in range(200)],
     5.0,
 )
-PACE = Pace(visits_per_s=500, looks=0.5, top_ups=0.5)
+PACE = WorkloadProfile(visits_per_s=500, looks=0.5, top_ups=0.5)
 VISITS = 60
 WITHIN_S = 60.0
 
@@ -53,28 +53,28 @@ async def wanted(seed: int, slowest_s: float, *, rows_wish_too: bool) -> set[tup
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         shop.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        load = Load(FIELD, [shop], random.Random(seed), PACE, "wishes")
+        load = LoadGenerator(FIELD, [shop], random.Random(seed), PACE, "wishes")
         async with asyncio.timeout(WITHIN_S), load.selling():
             while len(shop.wanted) < 2 * VISITS:
                 if rows_wish_too:
-                    load.wish()
+                    load.next_seats()
                 await asyncio.sleep(0.01)
     finally:
         await runner.cleanup()
-    expected = [wish.seats for wish in first(seed)]
+    expected = [visit.seats for visit in first(seed)]
     return set(shop.wanted) & set(expected)
 
 
-def first(seed: int) -> Sequence[Wish]:
+def first(seed: int) -> Sequence[Visit]:
     """Return what the first visitors of that seed want."""
-    wishes = Wishes(FIELD, PACE, random.Random(seed).getrandbits(64))
+    wishes = Workload(FIELD, PACE, random.Random(seed).getrandbits(64))
     return [wishes.next() for _ in range(VISITS)]
 
 
 async def test_the_same_seed_makes_the_same_wishes_whatever_happens_in_between() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    expected = {wish.seats for wish in first(seed)}
+    expected = {visit.seats for visit in first(seed)}
     assert await wanted(seed, 0.0, rows_wish_too=False) == expected
     assert await wanted(seed, 0.15, rows_wish_too=True) == expected
 
@@ -85,7 +85,7 @@ def test_another_seed_makes_other_wishes() -> None:
 
 
 def test_wishes_have_their_shares_and_their_rivals() -> None:
-    wishes = Wishes(FIELD, PACE, 7)
+    wishes = Workload(FIELD, PACE, 7)
     made = [wishes.next() for _ in range(150)]
     assert 45 < sum(one.looks for one in made) < 105
     assert 45 < sum(one.top_ups for one in made) < 105

@@ -15,27 +15,27 @@ PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
 
 def test_the_page_has_every_row_and_no_other() -> None:
     told = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(told) == sorted(row.name for row in ALL)
+    assert sorted(told) == sorted(scenario.name for scenario in ALL)
 
 
 def test_every_row_has_its_measured_line_on_the_page() -> None:
     told = re.findall(r"^\| `(\w+)` \(\d+\) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(told) == sorted(row.name for row in ALL)
+    assert sorted(told) == sorted(scenario.name for scenario in ALL)
 
 
 def test_every_row_says_what_it_does_and_what_it_expects() -> None:
-    assert len({row.name for row in ALL}) == len(ALL)
-    for row in ALL:
-        assert row.does, row.name
-        assert row.expects, row.name
-        assert 1 <= row.quick_trials <= row.trials
+    assert len({scenario.name for scenario in ALL}) == len(ALL)
+    for scenario in ALL:
+        assert scenario.does, scenario.name
+        assert scenario.expects, scenario.name
+        assert 1 <= scenario.quick_trials <= scenario.trials
 
 
 def test_a_share_of_the_trials_is_never_none_and_never_more_than_all() -> None:
-    for row in ALL:
-        assert trials_of(row, 1.0, is_quick=False) == row.trials
-        assert trials_of(row, 0.0, is_quick=False) == row.quick_trials
-        assert trials_of(row, 1.0, is_quick=True) == row.quick_trials
+    for scenario in ALL:
+        assert trials_of(scenario, 1.0, is_quick=False) == scenario.trials
+        assert trials_of(scenario, 0.0, is_quick=False) == scenario.quick_trials
+        assert trials_of(scenario, 1.0, is_quick=True) == scenario.quick_trials
 
 
 @pytest.mark.parametrize(("trials", "size"), [(1, 30), (30, 30), (31, 30), (150, 25), (7, 3)])
@@ -64,7 +64,7 @@ def test_an_unknown_row_is_named() -> None:
 def test_of_several_rounds_the_worst_figure_counts(
     rounds_seen: tuple[float, float], name: str, worst: float
 ) -> None:
-    result, both = Result(name="overload", part="clients"), Observations()
+    result, both = Result(name="overload", component="clients"), Observations()
     for figure in rounds_seen:
         take(result, Observations(figures={name: figure}))
         both.add(Observations(figures={name: figure}))

@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.settings import Settings
 from boxoffice_embedded.home import free_port
-from faults.interference.external_clients import asks_for_a_password, fill, small_disk
+from faults.interference.external_clients import accepts_connections, fill_disk, small_disk
 from faults.scenario import NotRun
 
 SIZE_MB = 4
@@ -20,7 +20,7 @@ def test_a_small_disk_is_full_until_the_filler_is_gone(tmp_path: Path) -> None:
             disk = stack.enter_context(small_disk(tmp_path / "small", SIZE_MB))
         except NotRun as reason:
             pytest.skip(str(reason))
-        filler = fill(disk)
+        filler = fill_disk(disk)
         assert filler.stat().st_size <= SIZE_MB * 1024 * 1024
         with pytest.raises(OSError, match="No space left") as caught:
             (disk / "more").write_bytes(b"x" * 4096)
@@ -31,6 +31,6 @@ def test_a_small_disk_is_full_until_the_filler_is_gone(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_asks_for_a_password_takes_people_in(settings: Settings) -> None:
-    assert await asks_for_a_password(settings.database.database_url)
+    assert await accepts_connections(settings.database.database_url)
     nobody = f"postgresql://boxoffice:secret@127.0.0.1:{free_port(0)}/boxoffice"
-    assert not await asks_for_a_password(nobody)
+    assert not await accepts_connections(nobody)

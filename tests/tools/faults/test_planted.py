@@ -9,15 +9,15 @@ from boxoffice.settings import Settings
 from faults.checks.linearizability import Violation, check
 from faults.checks.record import Record
 from faults.scenarios.seeded_violations import take_guards_away
-from faults.workload.fixtures import Field, sow
-from faults.workload.load import Load
-from faults.workload.plan import Pace
+from faults.workload.fixtures import Fixtures, create_fixtures
+from faults.workload.load import LoadGenerator
+from faults.workload.plan import WorkloadProfile
 from tests.support.shop import pods
 
 SELL_FOR_S = 2.0
 FOUND_WITHIN_S = 40.0
 # Few seats, and everybody pays.
-PACE = Pace(visits_per_s=40, pays=0.8, releases=0.1, top_ups=0, looks=0)
+PACE = WorkloadProfile(visits_per_s=40, pays=0.8, releases=0.1, top_ups=0, looks=0)
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class _Endpoint:
     url: str
 
 
-async def _sold(settings: Settings, field: Field, seed: int, *, until_twice: bool) -> Record:
+async def _sold(settings: Settings, fixtures: Fixtures, seed: int, *, until_twice: bool) -> Record:
     # Neither memory nor the seat lock hides what PostgreSQL would decide.
     with pods(settings, 2, seat_cache=False, seat_lock="off") as serving:
         endpoints = [_Endpoint(f"api-{at}", pod.url) for at, pod in enumerate(serving)]
-        load = Load(field, endpoints, random.Random(seed), PACE, f"planted-{seed}")
+        load = LoadGenerator(fixtures, endpoints, random.Random(seed), PACE, f"planted-{seed}")
         async with load.selling():
             give_up_s = time.monotonic() + FOUND_WITHIN_S
             await load.sell_for(SELL_FOR_S)
@@ -51,12 +51,14 @@ async def _checked(
 ) -> tuple[Record, list[Violation]]:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    field = await sow(settings, folder, seats=12, users=80, hold_ttl_s=2, ticket_limit=1_000)
+    fixtures = await create_fixtures(
+        settings, folder, seats=12, users=80, hold_ttl_s=2, ticket_limit=1_000
+    )
     if not guarded:
         await take_guards_away(settings)
-    record = await _sold(settings, field, seed, until_twice=not guarded)
-    people = [person.user_id for person in field.people]
-    return record, check(record.history(people, field.hold_ttl_s))
+    record = await _sold(settings, fixtures, seed, until_twice=not guarded)
+    people = [person.user_id for person in fixtures.people]
+    return record, check(record.history(people, fixtures.hold_ttl_s))
 
 
 async def test_a_shop_without_guards_is_found_out(settings: Settings, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ async def numbers(settings: Settings) -> list[int]:
     """Return what the table has, past the proxy."""
     direct = await asyncpg.connect(settings.database.database_url)
     try:
-        return [row["number"] for row in await direct.fetch("SELECT number FROM told")]
+        return [scenario["number"] for scenario in await direct.fetch("SELECT number FROM told")]
     finally:
         await direct.close()
 

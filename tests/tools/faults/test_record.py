@@ -8,16 +8,16 @@ from faults.checks.record import (
     SETTLING_S,
     Attempt,
     Ending,
+    FaultWindow,
     Held,
     Operation,
     Paid,
     Record,
     Refused,
     Unsettled,
-    Window,
     percentile,
 )
-from faults.workload.plan import Pace
+from faults.workload.plan import WorkloadProfile
 
 FINE = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.ANSWERED, 201)
 TAKEN = replace(FINE, key="k2", status=409, code="seat_taken")
@@ -35,37 +35,37 @@ def test_successes_and_refusals_of_the_business_are_no_failures() -> None:
 
 def test_outside_of_a_fault_nothing_is_excused() -> None:
     record = Record(attempts=[FINE, AWAY, RUDE, BUG, CUT, STRANGE])
-    record.windows.append(Window("later", 5.0, 5.5, 6.0))
-    assert record.inexcusable() == [AWAY, RUDE, BUG, CUT, STRANGE]
+    record.windows.append(FaultWindow("later", 5.0, 5.5, 6.0))
+    assert record.unexcused() == [AWAY, RUDE, BUG, CUT, STRANGE]
 
 
 def test_during_a_fault_a_503_with_retry_after_and_a_cut_are_excused_and_nothing_else() -> None:
     record = Record(attempts=[FINE, AWAY, RUDE, BUG, CUT, STRANGE])
-    record.windows.append(Window("kill", 1.05, 1.5, 2.0))
-    assert record.inexcusable() == [RUDE, BUG, STRANGE]
+    record.windows.append(FaultWindow("kill", 1.05, 1.5, 2.0))
+    assert record.unexcused() == [RUDE, BUG, STRANGE]
 
 
 def test_silence_is_excused_only_of_an_endpoint_that_is_stopped_itself() -> None:
     others = replace(SILENT, endpoint="api-2")
     record = Record(attempts=[SILENT, others])
-    record.windows.append(Window("kill", 1.05, 1.5, 2.0))
-    assert record.inexcusable() == [SILENT, others]
-    record.windows.append(Window("pause", 1.05, 1.5, 2.0, ["api-1"], is_mute=True))
-    assert record.inexcusable() == [others]
+    record.windows.append(FaultWindow("kill", 1.05, 1.5, 2.0))
+    assert record.unexcused() == [SILENT, others]
+    record.windows.append(FaultWindow("pause", 1.05, 1.5, 2.0, ["api-1"], is_stopped=True))
+    assert record.unexcused() == [others]
 
 
 def test_people_wait_longer_than_the_shop_allows_itself() -> None:
     limit_ms = Settings.of(database_url="", valkey_url="").server.request_timeout_ms
-    assert Pace().patience_s > limit_ms / 1000 + 1
+    assert WorkloadProfile().patience_s > limit_ms / 1000 + 1
 
 
 def test_a_fault_excuses_only_those_whom_it_struck() -> None:
     others = [replace(one, endpoint="api-2") for one in (AWAY, CUT)]
     record = Record(attempts=[AWAY, CUT, *others])
-    record.windows.append(Window("kill", 1.05, 1.5, 2.0, ["api-1"]))
-    assert record.inexcusable() == others
-    record.windows.append(Window("kill of a sweeper", 1.05, 1.5, 2.0, ["sweep-1"]))
-    assert record.inexcusable() == others
+    record.windows.append(FaultWindow("kill", 1.05, 1.5, 2.0, ["api-1"]))
+    assert record.unexcused() == others
+    record.windows.append(FaultWindow("kill of a sweeper", 1.05, 1.5, 2.0, ["sweep-1"]))
+    assert record.unexcused() == others
 
 
 def at(begin_s: float, like: Attempt = FINE, endpoint: str = "api-1") -> Attempt:
@@ -77,15 +77,15 @@ def test_a_fault_excuses_nothing_any_more_when_everybody_struck_has_sold_again()
     early, late = at(2.3, AWAY), at(2.3 + SETTLING_S, AWAY)
     sold = [at(2.0), at(2.1, endpoint="api-2")]
     record = Record(attempts=[at(1.4), *sold, early, late])
-    record.windows.append(Window("PostgreSQL", 1.0, 1.5, 6.0))
-    assert record.inexcusable() == [late]
+    record.windows.append(FaultWindow("PostgreSQL", 1.0, 1.5, 6.0))
+    assert record.unexcused() == [late]
     assert record.without_a_fault() == 1
     record.attempts.remove(sold[1])
-    assert record.inexcusable() == [late], "only the endpoints that are there are waited for"
+    assert record.unexcused() == [late], "only the endpoints that are there are waited for"
     record.attempts.append(at(1.0, endpoint="api-2"))
-    assert record.inexcusable() == [], "one of two has not sold yet"
+    assert record.unexcused() == [], "one of two has not sold yet"
     record.attempts.append(at(6.01, AWAY))
-    assert record.inexcusable() == [record.attempts[-1]], "nothing is excused for longer"
+    assert record.unexcused() == [record.attempts[-1]], "nothing is excused for longer"
 
 
 def test_no_answer_but_a_sale_that_began_after_the_fault_ends_it() -> None:
@@ -93,8 +93,8 @@ def test_no_answer_but_a_sale_that_began_after_the_fault_ends_it() -> None:
     looks = replace(at(2.0), what="seats", status=200)
     taken = replace(at(2.0), status=409, code="seat_taken")
     record = Record(attempts=[at(1.45), looks, taken, late])
-    record.windows.append(Window("kill", 1.0, 1.5, 6.0, ["api-1"]))
-    assert record.inexcusable() == []
+    record.windows.append(FaultWindow("kill", 1.0, 1.5, 6.0, ["api-1"]))
+    assert record.unexcused() == []
 
 
 def test_the_next_sale_must_have_begun_after_the_fault() -> None:
@@ -116,9 +116,9 @@ def test_the_next_sale_must_have_begun_after_the_fault() -> None:
 
 def test_a_request_is_under_way_at_a_process_from_its_begin_to_its_end() -> None:
     record = Record(attempts=[FINE, CUT, replace(FINE, endpoint="api-2")])
-    assert record.under_way(1.05, {"api-1"}) == 2
-    assert record.under_way(1.05, {"api-1", "api-2"}) == 3
-    assert record.under_way(0.95, {"api-1"}) == record.under_way(1.1, {"api-1"}) == 0
+    assert record.in_flight(1.05, {"api-1"}) == 2
+    assert record.in_flight(1.05, {"api-1", "api-2"}) == 3
+    assert record.in_flight(0.95, {"api-1"}) == record.in_flight(1.1, {"api-1"}) == 0
 
 
 def test_a_call_that_was_cut_and_then_answered_is_counted_once() -> None:
@@ -159,7 +159,7 @@ def test_a_refusal_may_rest_on_a_hold_that_was_lost_unpromised() -> None:
         ]
         + [Refused(1, ("B1",), "r9", "hold_expired", 1.5, 1.6)]
     )
-    lossy = Window("PostgreSQL", 1.0, 2.0, 7.0, is_lossy=True)
+    lossy = FaultWindow("PostgreSQL", 1.0, 2.0, 7.0, is_lossy=True)
     for windows, begins_s in (([], [0.5, 1.5, 1.5, 2.5]), ([lossy], [0.5, 1.5, 2.5])):
         record.windows = windows
         told = record.history(["ann", "bob"], 60.0).events

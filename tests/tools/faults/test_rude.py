@@ -5,25 +5,35 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from faults.interference.abusive_clients import CUT, FORGOTTEN, OVER, UNREACHED, Told, Wish, play
-from faults.scenarios.clients.abusive import RUDE, Rudeness
+from faults.interference.abusive_clients import (
+    CUT,
+    FORGOTTEN,
+    OVER,
+    UNREACHED,
+    AbusePlan,
+    AbuseResult,
+    play,
+)
+from faults.scenarios.clients.abusive import ABUSES, Abuse
 
 HOLD = b"POST /v1/schedules/none/reservations HTTP/1.1\r\nHost: shop\r\n\r\n{}"
 # Nobody answers them: whether they were heard is seen by what is held.
-SPOKEN_TO = [rude for rude, *_ in RUDE if rude.kind != "hang_ups"]
+SPOKEN_TO = [
+    clients_of_kind for clients_of_kind, *_ in ABUSES if clients_of_kind.kind != "hang_ups"
+]
 
 
-def wish(kind: str, port: int) -> Wish:
-    """Return a wish to be rude for a moment, with little patience."""
-    return Wish(
+def plan(kind: str, port: int) -> AbusePlan:
+    """Return a plan to be clients_of_kind for a moment, with little patience."""
+    return AbusePlan(
         kind=kind, port=port, clients=2, seconds=2.5, patience_s=0.4, seed=1, path="/", hold=HOLD
     )
 
 
-def told(answers: dict[str, int]) -> Told:
+def told(answers: dict[str, int]) -> AbuseResult:
     """Return what clients were told in a trial."""
     turns = sum(answers.values())
-    return Told(begin_s=0.0, end_s=1.0, turns=turns, answers=answers, sent_bytes=0)
+    return AbuseResult(begin_s=0.0, end_s=1.0, turns=turns, answers=answers, sent_bytes=0)
 
 
 @pytest.fixture
@@ -43,34 +53,40 @@ async def silent_port() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-@pytest.mark.parametrize("rude", SPOKEN_TO, ids=lambda rude: rude.kind)
-async def test_silence_is_noticed(silent_port: int, rude: Rudeness) -> None:
-    heard = await play(wish(rude.kind, silent_port))
+@pytest.mark.parametrize(
+    "clients_of_kind", SPOKEN_TO, ids=lambda clients_of_kind: clients_of_kind.kind
+)
+async def test_silence_is_noticed(silent_port: int, clients_of_kind: Abuse) -> None:
+    heard = await play(plan(clients_of_kind.kind, silent_port))
     assert heard.turns == sum(heard.answers.values())
     assert any(what.startswith(FORGOTTEN) for what in heard.answers), heard
-    assert rude.wrong(heard)
+    assert clients_of_kind.wrong(heard)
 
 
 async def test_nobody_there_is_noticed(unused_tcp_port: int) -> None:
-    heard = await play(wish("storm", unused_tcp_port))
+    heard = await play(plan("storm", unused_tcp_port))
     assert set(heard.answers) == {UNREACHED}
 
 
-@pytest.mark.parametrize("rude", [one for one, *_ in RUDE], ids=lambda rude: rude.kind)
-def test_no_answers_are_wrong_for_every_kind(rude: Rudeness) -> None:
-    assert rude.wrong(told({}))
-    assert rude.wrong(told({OVER: rude.clients}))
+@pytest.mark.parametrize(
+    "clients_of_kind", [one for one, *_ in ABUSES], ids=lambda clients_of_kind: clients_of_kind.kind
+)
+def test_no_answers_are_wrong_for_every_kind(clients_of_kind: Abuse) -> None:
+    assert clients_of_kind.wrong(told({}))
+    assert clients_of_kind.wrong(told({OVER: clients_of_kind.clients}))
 
 
-@pytest.mark.parametrize("rude", [one for one, *_ in RUDE], ids=lambda rude: rude.kind)
-def test_what_is_wanted_is_enough_and_one_less_is_not(rude: Rudeness) -> None:
-    wanted = dict(rude.at_least)
-    assert not rude.wrong(told(wanted | {OVER: 1}))
+@pytest.mark.parametrize(
+    "clients_of_kind", [one for one, *_ in ABUSES], ids=lambda clients_of_kind: clients_of_kind.kind
+)
+def test_what_is_wanted_is_enough_and_one_less_is_not(clients_of_kind: Abuse) -> None:
+    wanted = dict(clients_of_kind.at_least)
+    assert not clients_of_kind.wrong(told(wanted | {OVER: 1}))
     for what, least in wanted.items():
-        assert rude.wrong(told(wanted | {what: least - 1}))
+        assert clients_of_kind.wrong(told(wanted | {what: least - 1}))
 
 
 @pytest.mark.parametrize("odd", [FORGOTTEN, UNREACHED, CUT, "500"])
 def test_an_odd_answer_beside_all_others_is_wrong(odd: str) -> None:
-    slow = RUDE[0][0]
+    slow = ABUSES[0][0]
     assert slow.wrong(told({"408": 1_000, odd: 1}))

@@ -13,7 +13,7 @@ from faults.report.targets import lines
 
 PASSED = Result(
     name="api_sigkill",
-    part="API process",
+    component="API process",
     trials=150,
     kills=150,
     acknowledged=4_000,
@@ -39,7 +39,7 @@ class Change:
         Change("imbalance", 1),
         Change("double_charges", 1),
         Change("broken", ["the sale did not go on"]),
-        Change("inexcusable", {"hold: 500 internal": 1}),
+        Change("unexcused", {"hold: 500 internal": 1}),
         Change("recoveries_s", [2.5]),
         Change("recoveries_s", []),
     ],
@@ -51,15 +51,15 @@ def test_one_thing_spoils_a_pass(change: Change) -> None:
 
 
 def test_what_was_not_run_has_neither_passed_nor_failed() -> None:
-    one = Result(name="disk_full", part="PostgreSQL", not_run="no tmpfs here")
+    one = Result(name="disk_full", component="PostgreSQL", not_run="no tmpfs here")
     assert one.verdict is Verdict.NOT_RUN
 
 
 def test_the_table_has_n_and_its_bound_and_every_reason() -> None:
     failed = msgspec.structs.replace(
-        PASSED, name="other", lost=1, broken=["phantom_hold 1 times: r1"], inexcusable={"x: 500": 2}
+        PASSED, name="other", lost=1, broken=["phantom_hold 1 times: r1"], unexcused={"x: 500": 2}
     )
-    away = Result(name="disk_full", part="PostgreSQL", not_run="no tmpfs here")
+    away = Result(name="disk_full", component="PostgreSQL", not_run="no tmpfs here")
     written = StringIO()
     console = Console(width=150, file=written)
     results = [PASSED, failed, away]
@@ -78,8 +78,12 @@ def test_the_document_says_what_the_table_says() -> None:
     written = msgspec.json.decode(
         msgspec.json.encode(document({"machine": "m"}, [PASSED], reached, seed=7, is_whole=False))
     )
-    (row,) = written["rows"]
-    assert (row["verdict"], row["bound"], row["recovery_s"]["p99"]) == ("pass", 0.02, 0.1)
+    (scenario,) = written["scenarios"]
+    assert (scenario["verdict"], scenario["bound"], scenario["recovery_s"]["p99"]) == (
+        "pass",
+        0.02,
+        0.1,
+    )
     assert written["totals"]["kills"] == 150
     assert (written["seed"], written["is_whole"]) == (7, False)
     lost = written["targets"][0]

@@ -17,7 +17,7 @@ from tests.tools.faults.processes import MARK, marked
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 150
-ROWS = (
+SCENARIOS = (
     "api_sigkill",
     "api_kill_after_commit",
     "pg_backend_sigkill",
@@ -33,7 +33,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     print(f"seed {seed}")
     written = tmp_path_factory.mktemp("faults") / "faults.json"
     argv = [sys.executable, "-m", "faults", "--quick", f"--seed={seed}"]
-    argv += [f"--only={','.join(ROWS)}", f"--json={written}"]
+    argv += [f"--only={','.join(SCENARIOS)}", f"--json={written}"]
     env = {**os.environ, MARK: (mark := uuid4().hex)}
     with subprocess.Popen(
         argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -46,12 +46,14 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_what_was_promised_is_there_after_every_fault(document: Any) -> None:
-    assert [row["name"] for row in document["rows"]] == list(ROWS)
-    for row in document["rows"]:
-        assert row["verdict"] == "pass", row
-        assert row["trials"] == next(one.quick_trials for one in ALL if one.name == row["name"])
-        assert row["acknowledged"] > 20, row
-        assert row["requests"] > row["acknowledged"]
+    assert [scenario["name"] for scenario in document["scenarios"]] == list(SCENARIOS)
+    for scenario in document["scenarios"]:
+        assert scenario["verdict"] == "pass", scenario
+        assert scenario["trials"] == next(
+            one.quick_trials for one in ALL if one.name == scenario["name"]
+        )
+        assert scenario["acknowledged"] > 20, scenario
+        assert scenario["requests"] > scenario["acknowledged"]
 
 
 def test_an_unknown_row_is_refused_by_name() -> None:

@@ -11,35 +11,37 @@ from faults.report.targets import (
     PLANTED_MIN,
     ROLLING_RESTARTS_MIN,
     TARGETS,
-    Line,
     Status,
-    closing,
+    TargetLine,
     lines,
+    summary_line,
 )
 from faults.runner import take
 from faults.scenario import Observations
 from faults.scenarios import ALL
 
-PARTS = {row.name: row.part.value for row in ALL}
-# An hour was full before the failovers, the parser and the floods of one address got rows of their own.
+PARTS = {scenario.name: scenario.component.value for scenario in ALL}
+# An hour was full before the failovers, the parser and the floods of one address got scenarios of
+# their own.
 WHOLE_MAX_S = 65 * 60
 
 
 def played(name: str, **seen: object) -> Result:
-    """Return what a row saw, with buyers, of a row that exists."""
+    """Return what a scenario saw, with buyers, of a scenario that exists."""
     return msgspec.structs.replace(
-        Result(name=name, part=PARTS[name], trials=3, requests=5_000, acknowledged=2_000), **seen
+        Result(name=name, component=PARTS[name], trials=3, requests=5_000, acknowledged=2_000),
+        **seen,
     )
 
 
 def recovered(name: str, limit_s: float, **seen: object) -> Result:
-    """Return what a row saw that had a hundred faults, all of them over soon."""
+    """Return what a scenario saw that had a hundred faults, all of them over soon."""
     return played(name, recovery_p99_max_s=limit_s, recoveries_s=[0.1] * 100, **seen)
 
 
 def errand(name: str, trials: int, **figures: float) -> Result:
-    """Return what a row saw that has no buyers."""
-    return Result(name=name, part=PARTS[name], trials=trials, figures=figures)
+    """Return what a scenario saw that has no buyers."""
+    return Result(name=name, component=PARTS[name], trials=trials, figures=figures)
 
 
 GOOD: Mapping[str, Result] = {
@@ -56,7 +58,7 @@ GOOD: Mapping[str, Result] = {
         played("clients_hang_ups", figures={"memory_growth_mb": 9.0, "p99_times": 1.7}),
         played("clients_one_connection", trials=20, figures={"one_connection_mib": 3.0}),
         errand(
-            "planted_double_sale",
+            "seeded_double_sale",
             30,
             found_by_histories_count=30,
             found_by_record_count=30,
@@ -68,7 +70,7 @@ GOOD: Mapping[str, Result] = {
 }
 
 
-def told(results: Sequence[Result], *, is_whole: bool = True) -> dict[str, Line]:
+def told(results: Sequence[Result], *, is_whole: bool = True) -> dict[str, TargetLine]:
     """Return the lines by their figures."""
     return {one.figure: one for one in lines(results, is_whole=is_whole)}
 
@@ -83,7 +85,7 @@ def test_a_whole_run_that_is_good_meets_every_figure() -> None:
     made = lines(list(GOOD.values()), is_whole=True)
     assert len(made) == len(TARGETS)
     assert {one.status for one in made} == {Status.MET}
-    assert closing(made, is_whole=True) == f"A whole run: all {len(TARGETS)} figures met."
+    assert summary_line(made, is_whole=True) == f"A whole run: all {len(TARGETS)} figures met."
 
 
 LATE_S = [0.1] * 90 + [6.0] * 10
@@ -98,7 +100,7 @@ LATE_S = [0.1] * 90 + [6.0] * 10
         ("api_sigkill", {"sold_twice": 1}, "seats sold twice"),
         ("api_sigkill", {"imbalance": 1}, "imbalance of the ledger"),
         ("api_sigkill", {"double_charges": 1}, "double charges"),
-        ("api_sigkill", {"inexcusable": {"hold: 500": 2}}, "answers that no fault excuses"),
+        ("api_sigkill", {"unexcused": {"hold: 500": 2}}, "answers that no fault excuses"),
         ("api_sigkill", {"recoveries_s": [2.5] * 100}, "the next sale, p99: API process"),
         ("valkey_sigkill", {"recoveries_s": [2.5] * 100}, "the next sale, p99: Valkey"),
         ("valkey_sigkill", {"recoveries_s": [0.1] * 9}, "the next sale, p99: Valkey"),
@@ -132,11 +134,11 @@ LATE_S = [0.1] * 90 + [6.0] * 10
         ("schemathesis", {"broken": ["a 500"]}, "schemathesis"),
         ("schemathesis", {"figures": {}}, "schemathesis"),
         (
-            "planted_double_sale",
+            "seeded_double_sale",
             {"figures": {"found_by_histories_count": 30, "found_by_audit_count": 29}},
             "planted",
         ),
-        ("planted_double_sale", {"trials": PLANTED_MIN - 1}, "planted"),
+        ("seeded_double_sale", {"trials": PLANTED_MIN - 1}, "planted"),
     ],
 )
 def test_one_bad_figure_is_missed_and_no_other(
@@ -146,7 +148,7 @@ def test_one_bad_figure_is_missed_and_no_other(
     made = lines(results, is_whole=True)
     missed = [one.figure for one in made if one.status is Status.MISSED]
     assert [figure in one for one in missed] == ([True] if figure else [])
-    assert ("1 MISSED" in closing(made, is_whole=True)) == bool(figure)
+    assert ("1 MISSED" in summary_line(made, is_whole=True)) == bool(figure)
 
 
 def test_one_comparison_of_overload_is_too_few_for_a_whole_run() -> None:
@@ -160,7 +162,7 @@ def test_a_row_that_is_not_in_a_whole_run_is_not_run() -> None:
     left = [one for one in GOOD.values() if one.name != "overload"]
     made = told(left)
     assert made["p99 of accepted requests at 5 × what saturates"].status is Status.NOT_RUN
-    assert "2 not run" in closing(list(made.values()), is_whole=True)
+    assert "2 not run" in summary_line(list(made.values()), is_whole=True)
 
 
 def test_a_row_that_could_not_be_run_has_met_nothing() -> None:
@@ -175,7 +177,7 @@ def test_a_partial_run_tells_what_it_can_and_that_it_is_of_few() -> None:
     assert made["schemathesis, all checks and phases"].status is Status.FEWER
     assert "guards whose removal is noticed" not in made
     assert "acknowledged holds and payments lost, over kills" not in made
-    said = closing(list(made.values()), is_whole=False)
+    said = summary_line(list(made.values()), is_whole=False)
     assert said.startswith("A partial run")
     assert "1 met, of too few" in said
 
@@ -188,7 +190,7 @@ def test_a_bad_figure_is_missed_in_a_partial_run_too() -> None:
 
 
 def test_a_nought_is_a_figure() -> None:
-    result = Result(name="clients_storm", part=PARTS["clients_storm"])
+    result = Result(name="clients_storm", component=PARTS["clients_storm"])
     take(result, Observations(trials=1, figures={"memory_growth_mb": 0.0, "p99_times": 0.0}))
     statuses = {one.status for one in lines([result], is_whole=False)}
     assert statuses == {Status.MET}
@@ -196,14 +198,14 @@ def test_a_nought_is_a_figure() -> None:
 
 def test_every_figure_comes_from_rows_that_there_are() -> None:
     for target in TARGETS:
-        rows = [GOOD.get(row.name) or played(row.name) for row in ALL]
-        assert any(target.concerns(one) for one in rows), target.figure
+        scenarios = [GOOD.get(scenario.name) or played(scenario.name) for scenario in ALL]
+        assert any(target.concerns(one) for one in scenarios), target.figure
     assert set(CRASH_POINTS) <= PARTS.keys()
 
 
 def test_a_whole_run_wants_enough_trials_and_fits_into_its_time() -> None:
-    trials = {row.name: row.trials for row in ALL}
+    trials = {scenario.name: scenario.trials for scenario in ALL}
     assert trials["rolling_restart"] >= ROLLING_RESTARTS_MIN
-    assert trials["planted_double_sale"] >= PLANTED_MIN
-    planned_s = sum(row.trials * row.trial_s for row in ALL)
+    assert trials["seeded_double_sale"] >= PLANTED_MIN
+    planned_s = sum(scenario.trials * scenario.trial_s for scenario in ALL)
     assert planned_s <= WHOLE_MAX_S, f"{planned_s / 60:.0f} min"

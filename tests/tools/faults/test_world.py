@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.environment.processes import clean_environment
-from faults.cluster.cluster import PartFailed, Process, errors_in
+from faults.cluster.cluster import Process, ProcessFailed, errors_in
 
 WITHIN_S = 60.0
 
@@ -21,7 +21,7 @@ async def until_ended(one: Process) -> None:
     """Return when it has ended by itself."""
     deadline_s = time.monotonic() + WITHIN_S
     while one.is_running:
-        assert time.monotonic() < deadline_s, one.said()
+        assert time.monotonic() < deadline_s, one.log_tail()
         await asyncio.sleep(0.02)
 
 
@@ -29,7 +29,7 @@ async def test_a_process_that_was_killed_has_not_ended_by_itself(tmp_path: Path)
     one = process(tmp_path, "serve")
     one.start()
     one.kill()
-    with pytest.raises(PartFailed, match="one ended with -9"):
+    with pytest.raises(ProcessFailed, match="one ended with -9"):
         await one.stop()
     assert await one.stop(may_be_killed=True) < WITHIN_S
 
@@ -39,7 +39,7 @@ async def test_a_process_that_ends_with_an_error_is_told_of_either_way(tmp_path:
     one.start()
     await until_ended(one)
     for may_be_killed in (False, True):
-        with pytest.raises(PartFailed, match="one ended with 2"):
+        with pytest.raises(ProcessFailed, match="one ended with 2"):
             await one.stop(may_be_killed=may_be_killed)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from boxoffice.settings import Settings
 from boxoffice_loadtest.model import Run, from_json
-from faults.workload.fixtures import Field, sow
+from faults.workload.fixtures import Fixtures, create_fixtures
 from tests.support.shop import Pod, dying_with_us
 
 TIMEOUT_S = 150.0
@@ -107,7 +107,7 @@ class OnSale:
     """A pod that sells, and the options that point the command at it."""
 
     pod: Pod
-    field: Field
+    fixtures: Fixtures
     settings: Settings
     tokens: Path
 
@@ -117,7 +117,7 @@ class OnSale:
             "--quick",
             f"--url={url or self.pod.url}",
             f"--tokens={self.tokens}",
-            f"--schedule={self.field.schedule_id}",
+            f"--schedule={self.fixtures.schedule_id}",
         ]
 
     @property
@@ -139,7 +139,9 @@ def open_shop(settings: Settings, tmp_path: Path) -> Iterator[Opening]:
 
     def open_it(seats: int = 400, **overrides: object) -> OnSale:
         # Money for everything, so that nothing is refused for want of it.
-        sown = asyncio.run(sow(settings, tmp_path, seats=seats, users=300, ticket_limit=1000))
+        sown = asyncio.run(
+            create_fixtures(settings, tmp_path, seats=seats, users=300, ticket_limit=1000)
+        )
         pod = Pod(settings, **overrides).wait_until_ready()
         opened.append(pod)
         return OnSale(pod, sown, settings, tmp_path / "tokens.jsonl")
