@@ -13,9 +13,9 @@ import pytest
 
 from faults.cluster import subprocesses
 from faults.interference.external_clients import wait_for
-from tests.tools.faults.processes import MARK, marked
+from tests.tools.faults.cluster.processes import MARK, marked
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TIMEOUT_S = 150
 # Has a child of its own.
 FAMILY = (

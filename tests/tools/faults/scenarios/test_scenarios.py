@@ -10,7 +10,7 @@ from faults.runner import chosen, rounds, take
 from faults.scenario import Observations, trials_of
 from faults.scenarios import ALL
 
-PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[4] / "docs" / "faults.md"
 
 
 def test_the_page_has_every_row_and_no_other() -> None:

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from faults.scenarios import ALL
-from tests.tools.faults.processes import MARK, marked
+from tests.tools.faults.cluster.processes import MARK, marked
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TIMEOUT_S = 150
 SCENARIOS = (
     "api_sigkill",

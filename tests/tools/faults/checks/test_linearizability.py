@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from faults.checks.linearizability import check
 from faults.checks.record import History, Operation, SeatEvent
-from tests.tools.faults.histories import (
+from tests.tools.faults.checks.histories import (
     LONG_S,
     TTL_S,
     WIDE_S,
