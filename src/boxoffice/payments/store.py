@@ -1,8 +1,9 @@
-"""Named SQL in, frozen types out; outcomes of the batch functions are passed on as they are."""
+"""Named SQL in, frozen types out; the outcomes of the batch functions are passed on unchanged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,7 +17,7 @@ _QUERIES = sql_files.load("boxoffice.payments")
 
 @dataclass(frozen=True, slots=True)
 class PayCommand:
-    """A wish to pay a reservation; a provider's capture, if there is one, has happened."""
+    """Pay a reservation; a provider has already captured the money, unless the wallet pays."""
 
     user_id: UUID
     key: str
@@ -30,13 +31,13 @@ class PayCommand:
 
     @property
     def identity(self) -> tuple[UUID, str]:
-        """What makes two requests one."""
+        """The same for a request and its repetitions."""
         return self.user_id, self.key
 
 
 @dataclass(frozen=True, slots=True)
 class TopUpCommand:
-    """A wish to put money into a wallet."""
+    """Top up a wallet."""
 
     user_id: UUID
     key: str
@@ -46,7 +47,7 @@ class TopUpCommand:
 
     @property
     def identity(self) -> tuple[UUID, str]:
-        """What makes two requests one."""
+        """The same for a request and its repetitions."""
         return self.user_id, self.key
 
 
@@ -64,9 +65,9 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
 
 
 class PayOutcome(msgspec.Struct, frozen=True, gc=False):
-    """The database's word on a payment.
+    """What the database decided about a payment.
 
-    `seat_versions`, of a payment that was made just now: the new version of each of its seats.
+    For a new payment, `seat_versions` are the new versions of its seats.
     """
 
     name: str
@@ -76,7 +77,7 @@ class PayOutcome(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class TopUp:
-    """Money that went into a wallet, and the balance right after it."""
+    """A top-up and the balance right after it."""
 
     transfer_id: UUID
     amount_minor: int
@@ -87,7 +88,7 @@ class TopUp:
 
 @dataclass(frozen=True, slots=True)
 class TopUpOutcome:
-    """The database's word on a top-up."""
+    """What the database decided about a top-up."""
 
     name: str
     top_up: TopUp | None = None
@@ -95,7 +96,7 @@ class TopUpOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Payable:
-    """What is owed for a reservation."""
+    """The amount due for a reservation."""
 
     amount_minor: int
     currency: str
@@ -133,30 +134,23 @@ class PaymentStore:
 
     async def pay(self, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        (row,) = await self._db.fetch(
-            _QUERIES["pay"],
-            schedule_id,
-            [command.payment_id for command in commands],
-            [command.transfer_id for command in commands],
-            [command.user_id for command in commands],
-            [command.reservation_id for command in commands],
-            [command.method for command in commands],
-            [command.provider_reference for command in commands],
-            [command.captured_minor for command in commands],
-            [command.key for command in commands],
-            [command.fingerprint for command in commands],
-            _apart(commands),
-        )
+        (row,) = await self._db.fetch(_QUERIES["pay"], schedule_id, *_columns(commands))
         outcomes = _pay_outcomes(commands, row)
-        again = [at for at, outcome in enumerate(outcomes) if outcome.name == "replayed"]
-        if again:
-            # The commit of a batch that wrote came after everything that it replays.
-            wrote = any(outcome.name == "paid" for outcome in outcomes)
-            earlier = [commands[at] for at in again]
-            found = await self.find_payments(schedule_id, earlier, is_promised=wrote)
-            for at, outcome in zip(again, found, strict=True):
-                outcomes[at] = outcome or outcomes[at]
+        await self._look_up_replayed(schedule_id, commands, outcomes)
         return outcomes
+
+    async def _look_up_replayed(
+        self, schedule_id: UUID, commands: Sequence[PayCommand], outcomes: list[PayOutcome]
+    ) -> None:
+        """Complete the outcomes of commands that repeat an earlier payment."""
+        places = [at for at, outcome in enumerate(outcomes) if outcome.name == "replayed"]
+        if places:
+            # The commit of a batch that wrote comes after the commits of all that it replays.
+            wrote = any(outcome.name == "paid" for outcome in outcomes)
+            earlier = [commands[at] for at in places]
+            found = await self.find_payments(schedule_id, earlier, is_promised=wrote)
+            for at, outcome in zip(places, found, strict=True):
+                outcomes[at] = outcome or outcomes[at]
 
     async def find_payments(
         self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_promised: bool = False
@@ -177,14 +171,14 @@ class PaymentStore:
         return [found.get(at) for at in range(1, len(commands) + 1)]
 
     async def get(self, schedule_id: UUID, payment_id: UUID, user_id: UUID) -> Payment | None:
-        """Return the payment if it exists and is this person's."""
+        """Return a payment of this person, None where there is none."""
         row = await self._db.read_one(_QUERIES["get"], schedule_id, payment_id, user_id)
         return None if row is None else _payment(row)
 
     async def payable(
         self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
     ) -> Payable | None:
-        """Return what this person owes for the reservation, None where it is not theirs."""
+        """Return the amount due for a reservation of this person, None where there is none."""
         row = await self._db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
         return None if row is None else Payable(**dict(row))
 
@@ -225,17 +219,28 @@ class PaymentStore:
         return [Entry(**dict(row)) for row in rows]
 
     async def seed_top_ups(self, user_ids: Sequence[UUID], amount_minor: int) -> None:
-        """Put money into the wallets of seeded people, once however often it is called; no events."""
+        """Top up the wallets of seeded people, once however often it is called, without events."""
         transfer_ids = [new_id() for _ in user_ids]
         async with self._db.writing() as connection:
             await connection.execute(_QUERIES["seed_top_ups"], user_ids, transfer_ids, amount_minor)
 
 
-def _apart(commands: Sequence[PayCommand]) -> bool:
-    """Return whether no two commands are of one person or about one reservation."""
-    people = {command.user_id for command in commands}
-    reservations = {command.reservation_id for command in commands}
-    return len(people) == len(reservations) == len(commands)
+def _columns(commands: Sequence[PayCommand]) -> tuple[Any, ...]:
+    """Return the arguments of the pay function in `functions.sql`."""
+    people = [command.user_id for command in commands]
+    reservations = [command.reservation_id for command in commands]
+    return (
+        [command.payment_id for command in commands],
+        [command.transfer_id for command in commands],
+        people,
+        reservations,
+        [command.method for command in commands],
+        [command.provider_reference for command in commands],
+        [command.captured_minor for command in commands],
+        [command.key for command in commands],
+        [command.fingerprint for command in commands],
+        len(set(people)) == len(set(reservations)) == len(commands),
+    )
 
 
 def _pay_outcomes(commands: Sequence[PayCommand], row: Record) -> list[PayOutcome]:

@@ -1,11 +1,12 @@
-"""Which seats "the best three together" are, for many people who ask at once: pure, and in bytes.
+"""Choice of the best adjacent seats for many concurrent requests. Pure.
 
-A row of seats is a run of bytes, so that looking for neighbours is a search for a substring. Seats
-stand in chain order: adjacent ones side by side, the best chain first, a gap after each chain.
+Seats are bytes in chain order: adjacent seats side by side, the best chain first, a gap after each
+chain. Looking for adjacent free seats is then a substring search.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 
 from boxoffice.platform.text import composed
@@ -16,8 +17,8 @@ from boxoffice.seats.layout import LayoutSeat
 _IS_FREE = bytes(status == AVAILABLE for status in range(256))
 
 
-class _Order:
-    """Some seats of a layout in chain order; `places` is where in it each of them stands."""
+class _SeatOrder:
+    """Some seats of a layout in chain order; `places` maps a position in the layout to its place."""
 
     def __init__(
         self, seats: Sequence[LayoutSeat], positions: Sequence[int], places: "array[int]"
@@ -34,50 +35,50 @@ class _Order:
                 places[position] = place
         self.positions = tuple(order)
         self.places = places
-        # With one item only, `itemgetter` would return that and no tuple; a chain has its gap too.
+        # `itemgetter` of one item would return no tuple, but each chain has a gap as well.
         self.arrange: Callable[[bytes], Iterable[int]] = itemgetter(*order) if order else bytes
 
 
 class Seating:
-    """The seats of a layout, all of them and by grade, ready to be searched for neighbours."""
+    """The seats of a layout in chain order, all of them and by grade."""
 
     def __init__(self, seats: Sequence[LayoutSeat]) -> None:
-        # A grade is asked for in the form in which text is kept; earlier releases kept others too.
+        # Requests name a grade in normal form; earlier releases stored other forms as well.
         self.grades = [composed(seat.grade) for seat in seats]
         by_grade: dict[str, list[int]] = {}
         for position, grade in enumerate(self.grades):
             by_grade.setdefault(grade, []).append(position)
         everywhere, in_grade = array("L", [0]) * len(seats), array("L", [0]) * len(seats)
-        self._all = _Order(seats, range(len(seats)), everywhere)
+        self._all = _SeatOrder(seats, range(len(seats)), everywhere)
         self._of_grade = {
-            grade: _Order(seats, positions, in_grade) for grade, positions in by_grade.items()
+            grade: _SeatOrder(seats, positions, in_grade) for grade, positions in by_grade.items()
         }
 
-    def order(self, grade: str | None) -> _Order | None:
-        """Return the seats of a grade, all of them for None; None where there is no such grade."""
+    def order(self, grade: str | None) -> _SeatOrder | None:
+        """Return the seats of `grade`, or all seats for None; None for an unknown grade."""
         return self._all if grade is None else self._of_grade.get(grade)
 
 
-class _Look:
-    """The free seats of one order at one reading, and what of them is left for the next request."""
+class _FreeSeats:
+    """The free seats of one order at one reading, with and without the seats of pending holds."""
 
-    def __init__(self, order: _Order, free: bytes, picked: Iterable[int]) -> None:
+    def __init__(self, order: _SeatOrder, free: bytes, pending: Iterable[int]) -> None:
         self.order = order
         self.free = free
         self.seats_left = free.count(1)
         self._left = bytearray(self.free)
-        # From this many neighbours on there is nothing, without what is picked and with it: what is not
-        # found once is not searched again.
+        # The smallest quantity that was not found, without pending seats and with them: a failed
+        # search is not repeated.
         self._nothing_from = [len(free) + 1] * 2
-        for position in picked:
+        for position in pending:
             self._left[order.places[position]] = 0
 
-    def choose(self, quantity: int, skip: int, *, picked: bool) -> tuple[int, ...]:
-        if quantity >= self._nothing_from[picked]:
+    def choose(self, quantity: int, skip: int, *, with_pending: bool) -> tuple[int, ...]:
+        if quantity >= self._nothing_from[with_pending]:
             return ()
-        found = _find(self.free if picked else self._left, quantity, skip)
+        found = _find(self.free if with_pending else self._left, quantity, skip)
         if found < 0:
-            self._nothing_from[picked] = quantity
+            self._nothing_from[with_pending] = quantity
             return ()
         return self.order.positions[found : found + quantity]
 
@@ -100,99 +101,104 @@ def _find(free: bytes | bytearray, quantity: int, skip: int) -> int:
     return found
 
 
-class Board:
-    """The seats that are free at one reading, less those that this process goes after already.
+class FreeSeatsReading:
+    """The free seats of all grades at one reading, less those of this process's pending holds.
 
-    `before` is a board of an earlier reading: where nothing has changed its work is used again.
+    `before` is an earlier reading, whose arrangement is reused when no seat has changed.
     """
 
     def __init__(
         self,
         seating: Seating,
         status: bytes,
-        picked: Iterable[int],
-        before: "Board | None" = None,
+        pending: Iterable[int],
+        before: "FreeSeatsReading | None" = None,
     ) -> None:
         self._seating = seating
         self.status = status
         self.arranged: dict[str | None, bytes] = {}
         if before is not None and before.status == status:
             self.arranged = before.arranged
-        self._picked = set(picked)
-        self._looks: dict[str | None, _Look] = {}
+        self._pending = set(pending)
+        self._by_grade: dict[str | None, _FreeSeats] = {}
 
     def choose(
-        self, quantity: int, grade: str | None, skip: int = 0, *, picked: bool = False
+        self, quantity: int, grade: str | None, skip: int = 0, *, with_pending: bool = False
     ) -> tuple[int, ...]:
-        """Return the positions of the best `quantity` neighbours after `skip` better choices.
+        """Return the positions of the best `quantity` adjacent seats after `skip` better choices.
 
-        Empty where there are none: none that nobody goes after, or with `picked` none at all. Where
-        fewer choices exist, the last one is returned: skipping keeps pods that look at the same map
-        from running after the same seats, it never makes a seat unavailable.
+        Empty where there are none; seats of pending holds count with `with_pending` only. Where fewer
+        choices exist, the last one is returned: skipping keeps pods that read the same map from
+        choosing the same seats, and never makes a seat unavailable.
         """
-        look = self._look(grade)
-        return look.choose(quantity, skip, picked=picked) if look else ()
+        seats = self._seats(grade)
+        return seats.choose(quantity, skip, with_pending=with_pending) if seats else ()
 
     def seats_left(self, grade: str | None) -> int:
-        """Return how many seats were free at the reading, picked or not."""
-        look = self._look(grade)
-        return look.seats_left if look else 0
+        """Return how many seats were free at the reading, pending ones included."""
+        seats = self._seats(grade)
+        return seats.seats_left if seats else 0
 
     def take(self, positions: Iterable[int]) -> None:
-        """Choose these seats for nobody else."""
+        """Exclude these seats from the choices."""
         for position in positions:
-            self._picked.add(position)
-            for look in self._looks_on(position):
-                look.take(position)
+            self._pending.add(position)
+            for seats in self._seats_with(position):
+                seats.take(position)
 
     def give_back(self, positions: Iterable[int]) -> None:
-        """Choose these seats again, those that were free at the reading."""
+        """Include these seats again, where they were free at the reading."""
         for position in positions:
-            self._picked.discard(position)
-            for look in self._looks_on(position):
-                look.give_back(position)
+            self._pending.discard(position)
+            for seats in self._seats_with(position):
+                seats.give_back(position)
 
-    def _looks_on(self, position: int) -> Iterable[_Look]:
-        looks = (self._looks.get(None), self._looks.get(self._seating.grades[position]))
-        return [look for look in looks if look]
+    def _seats_with(self, position: int) -> Iterable[_FreeSeats]:
+        found = (self._by_grade.get(None), self._by_grade.get(self._seating.grades[position]))
+        return [seats for seats in found if seats]
 
-    def _look(self, grade: str | None) -> _Look | None:
-        look = self._looks.get(grade)
-        if look is None and (order := self._seating.order(grade)) is not None:
+    def _seats(self, grade: str | None) -> _FreeSeats | None:
+        seats = self._by_grade.get(grade)
+        if seats is None and (order := self._seating.order(grade)) is not None:
             grades = self._seating.grades
-            picked = [at for at in self._picked if grade is None or grades[at] == grade]
+            pending = [at for at in self._pending if grade is None or grades[at] == grade]
             if grade not in self.arranged:
                 # The gap between two chains is a seat that is never free.
                 free = self.status.translate(_IS_FREE) + b"\0"
                 self.arranged[grade] = bytes(order.arrange(free))
-            look = self._looks[grade] = _Look(order, self.arranged[grade], picked)
-        return look
+            seats = self._by_grade[grade] = _FreeSeats(order, self.arranged[grade], pending)
+        return seats
 
 
-class Chase:
-    """What one process goes after in one layout, from one reading to the next."""
+class BestSeatAllocator:
+    """Keeps concurrent requests of one process for the best seats of one layout apart."""
 
     def __init__(self, seating: Seating) -> None:
         self._seating = seating
-        self._picked: set[int] = set()
-        self._board: Board | None = None
+        self._pending: set[int] = set()
+        self._newest: FreeSeatsReading | None = None
         self._read_at = 0.0
 
-    def board(self, status: bytes, read_at: float) -> Board:
-        """Return the newest board: of this reading, or of a later one that another request made."""
-        if self._board is None or read_at > self._read_at:
-            self._board = Board(self._seating, status, self._picked, self._board)
+    def reading(self, status: bytes, read_at: float) -> FreeSeatsReading:
+        """Return the newest reading: this one, or a later one of another request."""
+        if self._newest is None or read_at > self._read_at:
+            self._newest = FreeSeatsReading(self._seating, status, self._pending, self._newest)
             self._read_at = read_at
-        return self._board
+        return self._newest
 
-    def pick(self, positions: Iterable[int]) -> None:
-        """Keep other requests of this process away from these seats while they are being decided."""
-        self._picked.update(positions)
-        if self._board is not None:
-            self._board.take(positions)
+    @contextmanager
+    def pending(self, positions: Sequence[int]) -> Iterator[list[int]]:
+        """Keep other requests away from `positions` while they are decided.
 
-    def decided(self, positions: Iterable[int], free: Iterable[int]) -> None:
-        """Forget what was picked; `free` of it is still free for anybody, as far as is known."""
-        self._picked.difference_update(positions)
-        if self._board is not None:
-            self._board.give_back(free)
+        The list takes those that turn out to be still free.
+        """
+        free: list[int] = []
+        self._pending.update(positions)
+        if self._newest is not None:
+            self._newest.take(positions)
+        try:
+            yield free
+        finally:
+            self._pending.difference_update(positions)
+            if self._newest is not None:
+                self._newest.give_back(free)

@@ -30,7 +30,7 @@ from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
 from boxoffice.reservations.service import Reservations
-from boxoffice.reservations.store import Active, Held, Reservation
+from boxoffice.reservations.store import ActiveFilter, Held, Reservation
 from boxoffice.seats.layout import Layout
 
 RESERVATION_ID = PathId(
@@ -218,8 +218,8 @@ class _Mine:
     async def _find(self, user_id: UUID, query: MineQuery, count: int) -> list[Reservation]:
         before = decode_cursor(query.cursor, UUID)
         if query.status is not None:
-            wish = Active(query.status, query.schedule_id)
-            return await self._service.active_of_user(user_id, before, count, wish)
+            only = ActiveFilter(query.status, query.schedule_id)
+            return await self._service.active_of_user(user_id, before, count, only)
         if query.schedule_id is not None:
             raise Invalid("A schedule_id goes with a status.")
         return await self._service.of_user(user_id, before, count)

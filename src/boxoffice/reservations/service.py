@@ -1,14 +1,15 @@
-"""The use cases of reservations: hold, look at, list, release."""
+"""The use cases of reservations: hold, get, list, release."""
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Never, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
@@ -32,10 +33,10 @@ from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.platform.fingerprint import fingerprint_of
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.reservations import rules
-from boxoffice.reservations.best_seats import Chase, Seating
+from boxoffice.reservations.best_seats import BestSeatAllocator, FreeSeatsReading, Seating
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.store import (
-    Active,
+    ActiveFilter,
     Held,
     HoldCommand,
     HoldOutcome,
@@ -47,8 +48,8 @@ from boxoffice.seats.layout import Layout, LayoutSeat
 from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
 
-# How often "best seats" runs after other seats when somebody was faster; each time it looks at the
-# database anew and stands further apart from the others who do the same.
+# How often a request for the best seats is tried while other requests take its choice. Each try reads
+# the database again and keeps a larger distance from the choices of other pods.
 _BEST_ATTEMPTS = 8
 _BEST_PAUSE_S = 0.004
 
@@ -67,28 +68,28 @@ _REFUSALS: dict[str, type[Problem]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may ask for."""
+    """The limits of one request."""
 
     seats_per_hold_max: int
 
 
 class PassCheck(Protocol):
-    """Says who may hold seats of a schedule, by the pass that they bring."""
+    """Checks the waiting room's pass of a request for seats."""
 
     def may_hold_by_cache(self, schedule_id: UUID, user_id: UUID, text: str | None, /) -> bool:
-        """Say so from memory; where not, `may_hold` says it."""
+        """Return whether the pass is known to be valid; otherwise `may_hold` decides."""
         ...
 
     async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None, /) -> bool:
-        """Say whether they may, False where their pass is over.
+        """Return whether the pass is valid, False for one that has expired.
 
-        Raises `QueuePassRequired` where it is none of theirs.
+        Raises `QueuePassRequired` for a pass that is missing, forged or of another person.
         """
         ...
 
 
 class _NoPasses:
-    """Nobody has to wait anywhere."""
+    """A sale without a waiting room: every request may hold seats."""
 
     def may_hold_by_cache(self, _schedule_id: UUID, _user_id: UUID, _text: str | None, /) -> bool:
         return True
@@ -97,8 +98,17 @@ class _NoPasses:
         return True
 
 
+class _HoldRequest(msgspec.Struct, frozen=True, gc=False):
+    """What identifies one request for seats and its repetitions."""
+
+    user_id: UUID
+    schedule_id: UUID
+    key: str
+    fingerprint: bytes
+
+
 class Reservations:
-    """Holds and what becomes of them; every write goes through the group commit."""
+    """Holds and their ends; every write goes through the group commit."""
 
     def __init__(
         self,
@@ -119,8 +129,10 @@ class Reservations:
         self._refusals = refusals
         self._limits = limits
         self._passes = passes or _NoPasses()
-        # Goes with its layout, which the catalog keeps as long as somebody asks for it.
-        self._chases: WeakKeyDictionary[Layout, SingleFlight[Chase]] = WeakKeyDictionary()
+        # An allocator lives as long as its layout, which the seat cache owns.
+        self._allocators: WeakKeyDictionary[Layout, SingleFlight[BestSeatAllocator]] = (
+            WeakKeyDictionary()
+        )
 
     async def hold(
         self,
@@ -130,38 +142,30 @@ class Reservations:
         seat_ids: Sequence[str],
         queue_pass: str | None = None,
     ) -> Held:
-        """Hold exactly these seats, all or none.
+        """Hold exactly these seats, all or none; the same key and seats return the same hold.
 
-        Raises the refusals of API.md; the same key and seats return the same hold. Seats that are known
-        to be gone are refused from memory, without giving way to anybody.
+        Raises the refusals of `docs/api.md`. Seats that are surely taken are refused from memory,
+        before other requests get a turn on the event loop.
         """
         # guard: hold_list_of_seats_that_makes_sense
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
         # guard: fingerprint_seats_of_hold: "seats", *seat_ids => "seats"
         fingerprint = fingerprint_of("seats", *seat_ids)
+        request = _HoldRequest(user_id, schedule_id, key, fingerprint)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
-            return await self._held_before(user_id, schedule_id, key, fingerprint)
-        asking = self._hold(user_id, schedule_id, key, fingerprint, seat_ids)
-        return await self._even_taken_down(asking, user_id, schedule_id, key, fingerprint)
+            return await self._held_before(request)
+        return await self._even_taken_down(self._hold(request, seat_ids), request)
 
-    async def _hold(
-        self,
-        user_id: UUID,
-        schedule_id: UUID,
-        key: str,
-        fingerprint: bytes,
-        seat_ids: Sequence[str],
-    ) -> Held:
-        layout = await self._seats.layout_on_offer(schedule_id)
+    async def _hold(self, request: _HoldRequest, seat_ids: Sequence[str]) -> Held:
+        layout = await self._seats.layout_on_offer(request.schedule_id)
         unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
         if unknown:
             raise SeatNotFound(seat_ids=unknown)
-        taken = self._refusals.taken(schedule_id, seat_ids, user_id)
+        taken = self._refusals.taken(request.schedule_id, seat_ids, request.user_id)
         if taken:
             raise SeatTaken(seat_ids=taken)
-        outcome = await self._decide(user_id, schedule_id, key, fingerprint, seat_ids)
-        return await self._answer(user_id, schedule_id, outcome)
+        return await self._answer(request, await self._decide(request, seat_ids))
 
     async def hold_best(
         self,
@@ -174,82 +178,77 @@ class Reservations:
     ) -> Held:
         """Hold the best `quantity` adjacent seats, of `grade` where one is given.
 
-        Raises `SoldOut` or `NoAdjacentSeats` from memory to those who have never had a hold here, to
-        others only after a look at the database that began after the request; `SeatTaken` where others
-        were faster every time.
+        Raises `SoldOut` or `NoAdjacentSeats`: from memory where the person has surely never had a hold
+        in the schedule, otherwise after a reading of the database that began after the request. Raises
+        `SeatTaken` where other requests took every choice.
         """
         # guard: hold_number_of_seats_that_makes_sense
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
         # guard: fingerprint_number_and_grade_of_hold => fingerprint = fingerprint_of("best")
         fingerprint = fingerprint_of("best", str(quantity), grade or "")
+        request = _HoldRequest(user_id, schedule_id, key, fingerprint)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
-            return await self._held_before(user_id, schedule_id, key, fingerprint)
-        asking = self._hold_best(user_id, schedule_id, key, fingerprint, quantity, grade)
-        return await self._even_taken_down(asking, user_id, schedule_id, key, fingerprint)
+            return await self._held_before(request)
+        return await self._even_taken_down(self._hold_best(request, quantity, grade), request)
 
-    async def _hold_best(
-        self,
-        user_id: UUID,
-        schedule_id: UUID,
-        key: str,
-        fingerprint: bytes,
-        quantity: int,
-        grade: str | None,
-    ) -> Held:
-        await self._seats.layout_on_offer(schedule_id)
-        if self._refusals.is_sold_out(schedule_id, user_id):
+    async def _hold_best(self, request: _HoldRequest, quantity: int, grade: str | None) -> Held:
+        await self._seats.layout_on_offer(request.schedule_id)
+        if self._refusals.is_sold_out(request.schedule_id, request.user_id):
             raise SoldOut
         outcome = HoldOutcome("seat_taken")
-        faster = 0
+        lost = 0
         for attempt in range(_BEST_ATTEMPTS):
-            layout, states = await self._seats.layout_and_states(
-                schedule_id, max_age_s=0 if attempt else None
-            )
-            chase = await self._chase(layout)
-            board = chase.board(states.status, states.read_at)
-            skip = faster * (1 + hash(key) % 4)
-            choice = board.choose(quantity, grade, skip)
-            if not choice:
-                if attempt == 0:
-                    self._refuse_from_memory(chase, schedule_id, user_id, quantity, grade)
-                    continue
-                choice = board.choose(quantity, grade, picked=True)
-                if choice and attempt < _BEST_ATTEMPTS - 1:
-                    # Others of this process go after all that is left, and may fail.
-                    await asyncio.sleep(_BEST_PAUSE_S * attempt)
-                    continue
-            seat_ids = [layout.seats[at].seat_id for at in choice]
-            with _picking(chase, choice) as free:
-                # Without a choice the key is still asked for: an earlier request may have got seats.
-                outcome = await self._decide(user_id, schedule_id, key, fingerprint, seat_ids)
-                free.extend(_still_free(layout, choice, outcome))
-            if outcome.name == "no_seats" and (seats_left := board.seats_left(grade)):
-                raise NoAdjacentSeats(seats_left=seats_left)
-            if outcome.name != "seat_taken":
-                break
-            faster += 1
-        return await self._answer(user_id, schedule_id, outcome)
+            tried = await self._try_best(request, quantity, grade, attempt, lost)
+            if tried is not None:
+                outcome, lost = tried, lost + 1
+                if outcome.name != "seat_taken":
+                    break
+        return await self._answer(request, outcome)
+
+    async def _try_best(
+        self, request: _HoldRequest, quantity: int, grade: str | None, attempt: int, lost: int
+    ) -> HoldOutcome | None:
+        """Try to hold the best choice of a new reading; None where the next attempt has to choose.
+
+        `lost` counts the earlier choices that other requests took.
+        """
+        layout, states = await self._seats.layout_and_states(
+            request.schedule_id, max_age_s=0 if attempt else None
+        )
+        allocator = await self._allocator(layout)
+        reading = allocator.reading(states.status, states.read_at)
+        choice = reading.choose(quantity, grade, lost * (1 + hash(request.key) % 4))
+        if not choice and attempt == 0:
+            self._refuse_from_memory(allocator, request, quantity, grade)
+            return None
+        if not choice:
+            choice = reading.choose(quantity, grade, with_pending=True)
+            if choice and attempt < _BEST_ATTEMPTS - 1:
+                # Pending holds of this process cover all that is left, and may fail.
+                await asyncio.sleep(_BEST_PAUSE_S * attempt)
+                return None
+        # An empty choice is decided as well: an earlier request with this key may have got seats.
+        with allocator.pending(choice) as free:
+            outcome = await self._decide(request, [layout.seats[at].seat_id for at in choice])
+            free.extend(_still_free(layout, choice, outcome))
+        if outcome.name == "no_seats":
+            _refuse_best(reading, grade)
+        return outcome
 
     def _refuse_from_memory(
-        self, chase: Chase, schedule_id: UUID, user_id: UUID, quantity: int, grade: str | None
+        self, allocator: BestSeatAllocator, request: _HoldRequest, quantity: int, grade: str | None
     ) -> None:
-        """Refuse where this process knows that nothing is left and may say so."""
-        left = self._refusals.states_for_refusal(schedule_id, user_id)
-        if left is None:
-            return
-        board = chase.board(left.status, left.read_at)
-        if board.choose(quantity, grade, picked=True):
-            return
-        if seats_left := board.seats_left(grade):
-            raise NoAdjacentSeats(seats_left=seats_left)
-        raise SoldOut
+        """Raise where memory may refuse this person and shows no such seats."""
+        states = self._refusals.states_for_refusal(request.schedule_id, request.user_id)
+        if states is not None:
+            reading = allocator.reading(states.status, states.read_at)
+            if not reading.choose(quantity, grade, with_pending=True):
+                _refuse_best(reading, grade)
 
-    async def _held_before(
-        self, user_id: UUID, schedule_id: UUID, key: str, fingerprint: bytes
-    ) -> Held:
-        """Answer a request again whose answer was lost, after the pass that it came in with."""
-        outcome = await self._found(user_id, schedule_id, key, fingerprint)
+    async def _held_before(self, request: _HoldRequest) -> Held:
+        """Return the hold of an earlier request with this key, whose pass was still valid."""
+        outcome = await self._find(request)
         if outcome is None:
             raise QueuePassRequired(
                 "This pass has expired: poll the queue position to get the next one."
@@ -257,75 +256,64 @@ class Reservations:
         return _held(outcome)
 
     async def _even_taken_down(
-        self,
-        asking: Coroutine[Any, Any, Held],
-        user_id: UUID,
-        schedule_id: UUID,
-        key: str,
-        fingerprint: bytes,
+        self, holding: Coroutine[Any, Any, Held], request: _HoldRequest
     ) -> Held:
-        """Return what a hold brings, or brought before the concert was taken down."""
+        """Return the hold, or that of an earlier request where the concert was taken down since."""
         try:
-            return await asking
+            return await holding
         except ScheduleNotFound:
-            await self._seats.layout(schedule_id)  # Ids that somebody made up end here.
-            outcome = await self._found(user_id, schedule_id, key, fingerprint)
+            await self._seats.layout(request.schedule_id)  # Raises for an id that does not exist.
+            outcome = await self._find(request)
             if outcome is None:
                 raise
             return _held(outcome)
 
-    async def _found(
-        self, user_id: UUID, schedule_id: UUID, key: str, fingerprint: bytes
-    ) -> HoldOutcome | None:
-        """Look up what a key has brought; None where that is nothing."""
+    async def _find(self, request: _HoldRequest) -> HoldOutcome | None:
+        """Look up what earlier requests with this key did; None where they did nothing."""
         # A deadline needs a task (`http/server/fast_path.py`).
         await asyncio.sleep(0)
-        command = HoldCommand(user_id, key, fingerprint, new_id(), ())
-        (outcome,) = await self._store.find_holds(schedule_id, [command])
+        command = HoldCommand(request.user_id, request.key, request.fingerprint, new_id(), ())
+        (outcome,) = await self._store.find_holds(request.schedule_id, [command])
         return outcome
 
-    async def _decide(
-        self,
-        user_id: UUID,
-        schedule_id: UUID,
-        key: str,
-        fingerprint: bytes,
-        seat_ids: Sequence[str],
-    ) -> HoldOutcome:
-        command = HoldCommand(user_id, key, fingerprint, new_id(), tuple(seat_ids))
-        return await self._group_commit.submit(self._holds, schedule_id, command)
+    async def _decide(self, request: _HoldRequest, seat_ids: Sequence[str]) -> HoldOutcome:
+        command = HoldCommand(
+            request.user_id, request.key, request.fingerprint, new_id(), tuple(seat_ids)
+        )
+        return await self._group_commit.submit(self._holds, request.schedule_id, command)
 
-    async def _answer(self, user_id: UUID, schedule_id: UUID, outcome: HoldOutcome) -> Held:
+    async def _answer(self, request: _HoldRequest, outcome: HoldOutcome) -> Held:
         if outcome.name == "ticket_limit":
-            raise await self._beyond_limit(user_id, schedule_id)
+            raise await self._ticket_limit(request)
         return _held(outcome)
 
-    async def _beyond_limit(self, user_id: UUID, schedule_id: UUID) -> TicketLimit:
-        """Return the refusal with its numbers; it stands without them where they cannot be read now.
+    async def _ticket_limit(self, request: _HoldRequest) -> TicketLimit:
+        """Return the refusal with its numbers, or without them where they cannot be read now.
 
-        Looked up for this refusal alone: nobody else of its batch waits for it.
+        They are read for this refusal alone, so that the rest of its batch does not wait for them.
         """
         # A deadline needs a task (`http/server/fast_path.py`).
         await asyncio.sleep(0)
         try:
-            standing = await self._store.standing(schedule_id, user_id)
+            count = await self._store.ticket_count(request.schedule_id, request.user_id)
         except Problem:
-            standing = None
-        if standing is None:
+            count = None
+        if count is None:
             return TicketLimit()
-        limit, held = standing
+        limit, held = count
         text = f"One person may have {limit} tickets of this schedule, and you have {held}."
         return TicketLimit(text, limit=limit, held=held, remaining=max(0, limit - held))
 
-    async def _chase(self, layout: Layout) -> Chase:
-        once = self._chases.get(layout)
-        if once is None:
-            seats = layout.seats  # and not the layout, which would then keep itself
-            once = self._chases[layout] = SingleFlight(partial(_new_chase, seats))
-        return await once.get()
+    async def _allocator(self, layout: Layout) -> BestSeatAllocator:
+        flight = self._allocators.get(layout)
+        if flight is None:
+            # The seats and not the layout: a reference to the key would keep the entry for ever.
+            make = partial(_new_allocator, layout.seats)
+            flight = self._allocators[layout] = SingleFlight(make)
+        return await flight.get()
 
     async def get(self, user_id: UUID, reservation: ScopedId) -> Reservation:
-        """Return a reservation of this person; raise `ReservationNotFound` for anybody else's."""
+        """Return a reservation of this person; raise `ReservationNotFound` otherwise."""
         found = await self._store.get(reservation.schedule_id, reservation.own_id, user_id)
         if found is None:
             raise ReservationNotFound
@@ -336,15 +324,15 @@ class Reservations:
         return await self._store.list_of_user(user_id, before, count)
 
     async def active_of_user(
-        self, user_id: UUID, before: UUID | None, count: int, wish: Active
+        self, user_id: UUID, before: UUID | None, count: int, only: ActiveFilter
     ) -> list[Reservation]:
-        """Return at most `count` reservations of this person that still count, the newest first."""
-        return await self._store.active_of_user(user_id, before, count, wish)
+        """Return at most `count` held or confirmed reservations of this person, the newest first."""
+        return await self._store.active_of_user(user_id, before, count, only)
 
     async def release(self, user_id: UUID, reservation: ScopedId) -> None:
-        """Give the seats of a hold back; raise `NotHeld` where it is paid, lapsed or released."""
+        """Release the seats of a hold; raise `NotHeld` where it is paid, expired or released."""
         try:
-            # From memory, and before the group commit: ids that somebody made up do not queue there.
+            # From memory, so that requests with invented ids never enter the group commit.
             await self._seats.layout(reservation.schedule_id)
         except ScheduleNotFound:
             raise ReservationNotFound from None
@@ -359,25 +347,21 @@ class Reservations:
         return await self._seats.layout(schedule_id)
 
 
-async def _new_chase(seats: Sequence[LayoutSeat]) -> Chase:
-    return await offload(len(seats), lambda: Chase(Seating(seats)))
-
-
-@contextmanager
-def _picking(chase: Chase, choice: Sequence[int]) -> Iterator[list[int]]:
-    """Keep others of this process away from `choice`; the list gets those that turn out to be free."""
-    free: list[int] = []
-    chase.pick(choice)
-    try:
-        yield free
-    finally:
-        chase.decided(choice, free)
+async def _new_allocator(seats: Sequence[LayoutSeat]) -> BestSeatAllocator:
+    return await offload(len(seats), lambda: BestSeatAllocator(Seating(seats)))
 
 
 def _still_free(layout: Layout, choice: Sequence[int], outcome: HoldOutcome) -> list[int]:
     if outcome.held is not None and outcome.name == "held":
         return []
     return [at for at in choice if layout.seats[at].seat_id not in outcome.seat_ids]
+
+
+def _refuse_best(reading: FreeSeatsReading, grade: str | None) -> Never:
+    """Refuse where a reading has no such seats: other seats of the grade may be left."""
+    if seats_left := reading.seats_left(grade):
+        raise NoAdjacentSeats(seats_left=seats_left)
+    raise SoldOut
 
 
 def _held(outcome: HoldOutcome) -> Held:

@@ -1,4 +1,4 @@
-"""Named SQL in, frozen types out; outcomes of the batch functions are passed on as they are."""
+"""Named SQL in, frozen types out; the outcomes of the batch functions are passed on unchanged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _EARLIER = ("replayed", "key_reused")
 
 @dataclass(frozen=True, slots=True)
 class HoldCommand:
-    """A wish for seats of one schedule; an empty wish only asks what its key did before."""
+    """Hold seats of one schedule; without seats, look up what the key did before."""
 
     user_id: UUID
     key: str
@@ -28,13 +28,13 @@ class HoldCommand:
 
     @property
     def identity(self) -> tuple[UUID, str]:
-        """What makes two requests one."""
+        """The same for a request and its repetitions."""
         return self.user_id, self.key
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseCommand:
-    """A wish to give the seats of a hold back; `request_id` tells afterwards who did it."""
+    """Release the seats of a hold; `request_id` shows afterwards which request did it."""
 
     user_id: UUID
     reservation_id: UUID
@@ -56,16 +56,16 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def ttl_s(self) -> float:
-        """How long the hold was made for, in seconds."""
+        """The duration of the hold, in seconds."""
         return (self.expires_at - self.created_at).total_seconds()
 
 
 class HoldOutcome(msgspec.Struct, frozen=True, gc=False):
-    """The database's word on a hold; `seat_ids` names the seats that were in the way.
+    """What the database decided about a hold; `seat_ids` are the seats that blocked it.
 
-    `seat_versions`, of a hold that was made just now: the new version of each of its seats, which come
-    back at `returns_at` unless they are paid, None for at the end of the hold. `cooldown`, of a refusal
-    for that: how long its person has to wait, in seconds, and until when.
+    For a new hold, `seat_versions` are the new versions of its seats, and `returns_at` is when they
+    are on sale again without a payment (None: when the hold ends). For `hold_cooldown`, `cooldown` is
+    the wait in seconds and its end.
     """
 
     name: str
@@ -77,10 +77,10 @@ class HoldOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
-    """The database's word on a release.
+    """What the database decided about a release.
 
-    `seat_versions`, of a release that was made just now: the new version of each seat, 0 for one that
-    belongs to somebody else again. `returns_at`: when they are on sale again, None for at once.
+    For a new release, `seat_versions` are the new versions of its seats, 0 for a seat that another
+    person has by now. `returns_at` is when the seats are on sale again (None: now).
     """
 
     name: str
@@ -92,7 +92,7 @@ class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A reservation as it is; `now` is the database's time of the reading."""
+    """A reservation; `now` is the database's time of the reading."""
 
     schedule_id: UUID
     reservation_id: UUID
@@ -107,14 +107,14 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
-    """Which reservations are asked for: HELD or CONFIRMED, of one schedule or of all."""
+class ActiveFilter:
+    """Selects HELD or CONFIRMED reservations, of one schedule or of all."""
 
     status: str
     schedule_id: UUID | None
 
 
-class Standing(NamedTuple):
+class TicketCount(NamedTuple):
     """How many seats of a schedule one person may have, and has."""
 
     ticket_limit: int
@@ -123,15 +123,17 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many lapsed holds were closed, and whether there is more to look at right now."""
+    """How many lapsed holds were closed, and whether more can be closed now."""
 
     closed: int
     more: bool
 
 
 class Cooldown(NamedTuple):
-    """How many holds of a person in a schedule may end unpaid before they wait for the next one, and
-    how long in seconds: `first_s` after the next such end, twice as long each time, up to `max_s`.
+    """The wait for the next hold after holds that ended unpaid, per person and schedule.
+
+    The first `free_max` such ends cost nothing. The next one costs `first_s` seconds, and each further
+    one twice as much, up to `max_s`.
     """
 
     free_max: int
@@ -154,15 +156,21 @@ class ReservationStore:
         args = (schedule_id, *_columns(commands), *self._cooldown)
         (row,) = await self._db.fetch(_QUERIES["hold"], *args)
         outcomes = _hold_outcomes(commands, row)
-        again = [at for at, outcome in enumerate(outcomes) if outcome.name in _EARLIER]
-        if again:
-            # The commit of a batch that wrote came after everything that it replays.
-            wrote = any(outcome.name == "held" for outcome in outcomes)
-            earlier = [commands[at] for at in again]
-            found = await self.find_holds(schedule_id, earlier, is_promised=wrote)
-            for at, outcome in zip(again, found, strict=True):
-                outcomes[at] = outcome or outcomes[at]
+        await self._look_up_earlier(schedule_id, commands, outcomes)
         return outcomes
+
+    async def _look_up_earlier(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], outcomes: list[HoldOutcome]
+    ) -> None:
+        """Complete the outcomes of commands whose key was used before."""
+        places = [at for at, outcome in enumerate(outcomes) if outcome.name in _EARLIER]
+        if places:
+            # The commit of a batch that wrote comes after the commits of all that it replays.
+            wrote = any(outcome.name == "held" for outcome in outcomes)
+            earlier = [commands[at] for at in places]
+            found = await self.find_holds(schedule_id, earlier, is_promised=wrote)
+            for at, outcome in zip(places, found, strict=True):
+                outcomes[at] = outcome or outcomes[at]
 
     async def find_holds(
         self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_promised: bool = False
@@ -211,7 +219,7 @@ class ReservationStore:
     async def get(
         self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
     ) -> Reservation | None:
-        """Return the reservation if it exists and is this person's."""
+        """Return a reservation of this person, None where there is none."""
         row = await self._db.read_one(_QUERIES["get"], schedule_id, reservation_id, user_id)
         return None if row is None else _reservation(row)
 
@@ -223,34 +231,34 @@ class ReservationStore:
         return [_reservation(row) for row in rows]
 
     async def active_of_user(
-        self, user_id: UUID, before: UUID | None, count: int, wish: Active
+        self, user_id: UUID, before: UUID | None, count: int, only: ActiveFilter
     ) -> list[Reservation]:
-        """Return at most `count` reservations of this person that still count, the newest first."""
+        """Return at most `count` held or confirmed reservations of this person, the newest first."""
         rows = await self._db.read(
-            _QUERIES["active_of_user"], user_id, before, count, wish.status, wish.schedule_id
+            _QUERIES["active_of_user"], user_id, before, count, only.status, only.schedule_id
         )
         return [_reservation(row) for row in rows]
 
-    async def standing(self, schedule_id: UUID, user_id: UUID) -> Standing | None:
+    async def ticket_count(self, schedule_id: UUID, user_id: UUID) -> TicketCount | None:
         """Return how many seats a person has and may have; None without such a schedule."""
         row = await self._db.read_one(_QUERIES["person_in_schedule"], schedule_id, user_id)
-        return None if row is None else Standing(*row)
+        return None if row is None else TicketCount(*row)
 
     async def lapsed_schedules(self) -> list[UUID]:
-        """Return the schedules that have lapsed holds, the longest waiting first."""
+        """Return the schedules that have lapsed holds, the oldest end first."""
         return [row["schedule_id"] for row in await self._db.read(_QUERIES["lapsed_schedules"])]
 
     async def expire(self, schedule_id: UUID, count: int) -> Swept:
         """Close at most `count` lapsed holds of one schedule, the oldest first.
 
-        Driver errors pass through: where the answer is lost, the next call closes what is left.
+        Driver errors pass through: after a lost answer the next call closes what is left.
         """
         (row,) = await self._db.fetch(_QUERIES["expire"], schedule_id, count)
         return Swept(**row)
 
 
 def _columns(commands: Sequence[HoldCommand]) -> tuple[Any, ...]:
-    """Return what the hold function takes; see `functions.sql`."""
+    """Return the arguments of the hold function in `functions.sql`."""
     people = [command.user_id for command in commands]
     seats = [seat for command in commands for seat in command.seat_ids]
     counts = [len(command.seat_ids) for command in commands]
@@ -268,7 +276,7 @@ def _columns(commands: Sequence[HoldCommand]) -> tuple[Any, ...]:
 
 
 def _hold_outcomes(commands: Sequence[HoldCommand], row: Record) -> list[HoldOutcome]:
-    names, created_at, expires_at, currency, amounts, versions, in_the_way, cooldowns, returns = row
+    names, created_at, expires_at, currency, amounts, versions, blocked, cooldowns, returns = row
     outcomes = []
     start = won = held = 0
     for at, command in enumerate(commands):
@@ -282,12 +290,12 @@ def _hold_outcomes(commands: Sequence[HoldCommand], row: Record) -> list[HoldOut
             returns_at = returns[held] if returns else None
             outcomes.append(HoldOutcome("held", made, (), tuple(versions[won:won_to]), returns_at))
             held, won = held + 1, won_to
+        elif names[at] == "hold_cooldown":
+            cooldown = cooldowns[at], created_at + timedelta(seconds=cooldowns[at])
+            outcomes.append(HoldOutcome(names[at], cooldown=cooldown))
         else:
-            blocking = tuple(compress(seats, in_the_way[start:end])) if in_the_way else ()
-            cooldown = None
-            if names[at] == "hold_cooldown":
-                cooldown = cooldowns[at], created_at + timedelta(seconds=cooldowns[at])
-            outcomes.append(HoldOutcome(names[at], None, blocking, cooldown=cooldown))
+            blocking = tuple(compress(seats, blocked[start:end])) if blocked else ()
+            outcomes.append(HoldOutcome(names[at], None, blocking))
         start = end
     return outcomes
 

@@ -11,7 +11,7 @@ from boxoffice.payments.store import PayCommand, PaymentStore, PayOutcome, TopUp
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import (
-    Active,
+    ActiveFilter,
     HoldCommand,
     HoldOutcome,
     ReleaseCommand,
@@ -139,22 +139,24 @@ async def test_what_counts_is_shown_to_its_person_alone(hall: Hall, db: Database
     store = ReservationStore(db)
 
     async def shown(status: str, before: UUID | None = None, count: int = 9) -> list[UUID]:
-        wish = Active(status, hall.schedule_id)
-        found = await store.active_of_user(buyer, before, count, wish)
+        only = ActiveFilter(status, hall.schedule_id)
+        found = await store.active_of_user(buyer, before, count, only)
         return [one.reservation_id for one in found]
 
-    everywhere = await store.active_of_user(buyer, None, 9, Active("HELD", None))
+    everywhere = await store.active_of_user(buyer, None, 9, ActiveFilter("HELD", None))
     assert [one.reservation_id for one in everywhere] == [there, held]
     assert await shown("HELD") == [held]
     assert await shown("HELD", before=held) == []
     assert await shown("HELD", count=0) == []
-    [confirmed] = await store.active_of_user(buyer, None, 9, Active("CONFIRMED", hall.schedule_id))
+    [confirmed] = await store.active_of_user(
+        buyer, None, 9, ActiveFilter("CONFIRMED", hall.schedule_id)
+    )
     assert paid is not None
     assert (confirmed.reservation_id, confirmed.payment_id) == (sold, paid.payment_id)
 
     async def seats(schedule_id: UUID, person: UUID) -> int | None:
-        standing = await store.standing(schedule_id, person)
-        return None if standing is None else standing.seats
+        count = await store.ticket_count(schedule_id, person)
+        return None if count is None else count.seats
 
     assert await seats(hall.schedule_id, buyer) == 3, "two that are held and one that is paid"
     assert await seats(elsewhere.schedule_id, buyer) == 1

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.reservations import rules
-from boxoffice.reservations.best_seats import Board, Chase, Seating
+from boxoffice.reservations.best_seats import BestSeatAllocator, FreeSeatsReading, Seating
 from boxoffice.seats.cache.states import AVAILABLE, BLOCKED, HELD, SOLD
 from boxoffice.seats.layout import LayoutSeat
 
@@ -54,45 +54,45 @@ def test_the_best_seats_are_free_adjacent_and_found_if_there_are_any(
     size = len(seats)
     states = st.sampled_from([AVAILABLE, AVAILABLE, HELD, SOLD, BLOCKED])
     status = bytes(data.draw(st.lists(states, min_size=size, max_size=size)))
-    picked = data.draw(st.sets(st.sampled_from(range(size)), max_size=5)) if size else set()
+    pending = data.draw(st.sets(st.sampled_from(range(size)), max_size=5)) if size else set()
     free = {at for at in range(size) if status[at] == AVAILABLE}
-    board = Board(Seating(seats), status, picked)
+    reading = FreeSeatsReading(Seating(seats), status, pending)
     for _ in range(2):  # what is remembered is the same
-        for mask in (picked, set()):
+        for mask in (pending, set()):
             best = choices(seats, grade, free - mask, quantity)
-            first = board.choose(quantity, grade, picked=not mask and bool(picked))
+            first = reading.choose(quantity, grade, with_pending=not mask and bool(pending))
             assert list(first) == (best[0] if best else [])
-            later = board.choose(quantity, grade, skip, picked=not mask and bool(picked))
+            later = reading.choose(quantity, grade, skip, with_pending=not mask and bool(pending))
             assert list(later) in best if best else later == ()
-    assert board.seats_left(grade) == len([at for at in free if grade in (None, seats[at].grade)])
+    assert reading.seats_left(grade) == len([at for at in free if grade in (None, seats[at].grade)])
 
 
 def test_skipping_moves_to_seats_that_do_not_overlap_and_stays_with_the_last() -> None:
     seats = [LayoutSeat(str(at), "A", str(at // 5), at, "R", 1) for at in range(7)]
-    board = Board(Seating(seats), bytes(7), ())
-    assert [board.choose(2, None, skip) for skip in range(4)] == [(0, 1), (2, 3), (5, 6), (5, 6)]
+    reading = FreeSeatsReading(Seating(seats), bytes(7), ())
+    assert [reading.choose(2, None, skip) for skip in range(4)] == [(0, 1), (2, 3), (5, 6), (5, 6)]
 
 
-def test_what_is_picked_is_chosen_by_nobody_else_until_it_is_given_back() -> None:
-    chase = Chase(row("RRRSSS"))
-    board = chase.board(bytes(6), 1.0)
-    assert board.choose(2, "R") == (0, 1)
-    chase.pick((0, 1))
-    assert board.choose(2, "R") == ()
-    assert board.choose(2, "R", picked=True) == (0, 1)
-    assert board.choose(2, None) == (2, 3)
-    newer = chase.board(bytes(6), 2.0)
-    assert (newer.choose(1, "R"), newer.choose(2, None)) == ((2,), (2, 3))
-    assert chase.board(bytes(6), 1.5) is newer, "an older reading says less"
-    chase.decided((0, 1), free=(0,))
+def test_pending_seats_are_not_chosen_until_they_are_given_back() -> None:
+    allocator = BestSeatAllocator(row("RRRSSS"))
+    reading = allocator.reading(bytes(6), 1.0)
+    assert reading.choose(2, "R") == (0, 1)
+    with allocator.pending((0, 1)) as free:
+        assert reading.choose(2, "R") == ()
+        assert reading.choose(2, "R", with_pending=True) == (0, 1)
+        assert reading.choose(2, None) == (2, 3)
+        newer = allocator.reading(bytes(6), 2.0)
+        assert (newer.choose(1, "R"), newer.choose(2, None)) == ((2,), (2, 3))
+        assert allocator.reading(bytes(6), 1.5) is newer, "an older reading is not used"
+        free.append(0)
     assert (newer.choose(1, "R"), newer.choose(2, "R")) == ((0,), ())
-    assert chase.board(bytes(6), 3.0).choose(2, "R") == (0, 1)
+    assert allocator.reading(bytes(6), 3.0).choose(2, "R") == (0, 1)
 
 
 def test_a_seat_that_was_not_free_is_not_given_back() -> None:
-    chase = Chase(row("R"))
-    board = chase.board(bytes([HELD]), 1.0)
-    chase.pick((0,))
-    chase.decided((0,), free=(0,))
-    assert board.choose(1, None) == ()
-    assert board.seats_left(None) == 0
+    allocator = BestSeatAllocator(row("R"))
+    reading = allocator.reading(bytes([HELD]), 1.0)
+    with allocator.pending((0,)) as free:
+        free.append(0)
+    assert reading.choose(1, None) == ()
+    assert reading.seats_left(None) == 0
