@@ -206,7 +206,7 @@ def _of_check(check: str) -> Removal:
     guard = in_part(text, f"audit_{check}", AUDIT, check, "LIMIT 20", "LIMIT 0")
     return Removal(
         guard,
-        (f"tests/integration/audit/test_audit.py::test_a_planted_violation_is_seen -k {check}__",),
+        (f"tests/integration/audit/test_audit.py::test_a_seeded_violation_is_found -k {check}__",),
     )
 
 

@@ -282,7 +282,7 @@ def _services(
         payments=_payments(settings, infrastructure, providers, seats, waiting_room.service),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
-        audit_runs=AuditRuns(db, settings.audit.audit_again_after_s),
+        audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
         activity_log=ActivityLog(ActivityStore(db)),
     )
 

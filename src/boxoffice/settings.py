@@ -270,7 +270,7 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The auditor and its results."""
 
     audit_interval_s: Annotated[int, Meta(ge=60, le=604_800)] = 3_600
-    audit_again_after_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    audit_request_min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
     audit_statement_timeout_ms: Annotated[int, Meta(ge=1_000, le=3_600_000)] = 60_000
     audit_runs_kept_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
 

@@ -1,8 +1,7 @@
-"""The auditor role: runs an audit when one is wished for, and when the last one is too old.
+"""The auditor role: runs an audit on request, and when the last one is too old.
 
-It reads the whole database, on a connection of its own, one statement at a time. Any number of auditors
-may run: one works, the others find the place taken. One that dies leaves its wish open, and the next
-turn of any auditor takes it up.
+It reads the whole database on its own connection, one statement at a time. An advisory lock admits one
+auditor at a time. The request of an auditor that dies stays open, and another auditor takes it over.
 """
 
 import asyncio
@@ -21,41 +20,41 @@ _WAIT_AFTER_FAILURE_S = 10.0
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Audit until `stop` is set; an audit that is under way then is given up and taken up later.
+    """Audit until `stop` is set; a running audit is then cancelled and repeated later.
 
-    Raises what connecting to PostgreSQL raises at the start; later outages are waited out.
+    Raises connection errors at the start; continues after later outages.
     """
     db = Database(settings)
     await db.open()
     try:
-        turns = asyncio.create_task(
-            _turns(AuditRuns(db, settings.audit.audit_again_after_s), settings)
+        auditing = asyncio.create_task(
+            _run_audits(AuditRuns(db, settings.audit.audit_request_min_interval_s), settings)
         )
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({turns, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await cancel_and_wait((turns, stopping))
-        if not turns.cancelled():
-            turns.result()
+        await asyncio.wait({auditing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_and_wait((auditing, stopping))
+        if not auditing.cancelled():
+            auditing.result()
     finally:
         await db.close()
 
 
-async def _turns(runs: AuditRuns, settings: Settings) -> None:
+async def _run_audits(runs: AuditRuns, settings: Settings) -> None:
     while True:
         try:
             await audit_once(runs, settings)
-        except Exception as error:  # the role outlives whatever one turn meets
+        except Exception as error:  # the role survives any failed audit
             reason = str(error) if isinstance(error, Unavailable) else repr(error)
-            log.warning("audit_turn_failed", reason=reason)
+            log.warning("audit_failed", reason=reason)
             await asyncio.sleep(_WAIT_AFTER_FAILURE_S)
             continue
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
-    """Run the audit that is due, if any, and keep its result; say whether there was one.
+    """Run the audit that is due, if any, and store its result; return whether there was one.
 
-    Raises `Unavailable` where the database cannot be reached.
+    Raises `Unavailable` without the database.
     """
     run_id = await runs.due(settings.audit.audit_interval_s)
     if run_id is None:
@@ -64,20 +63,20 @@ async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
     try:
         result = await _audited(settings)
     except Unavailable as error:
-        # What a check did not finish in its time is a result too: else it would be tried for ever.
+        # A timed-out check is a result too; otherwise the audit would be repeated for ever.
         await runs.finish(run_id, started_at, str(error), settings.audit.audit_runs_kept_max)
         return True
     if result is None:
         return False
     await runs.finish(run_id, started_at, result, settings.audit.audit_runs_kept_max)
     if not result.ok:
-        log.error("audit_broken", checks=[check.name for check in result.broken])
+        log.error("audit_violations_found", checks=[check.name for check in result.broken])
     return True
 
 
 async def _audited(settings: Settings) -> Report | None:
-    """Check every invariant; None where another auditor is at it."""
+    """Check every invariant; None while another auditor runs."""
     async with store.snapshot(settings, settings.audit.audit_statement_timeout_ms) as snapshot:
-        if not await snapshot.is_alone():
+        if not await snapshot.try_lock():
             return None
         return Report([await snapshot.check(name) for name in store.names()])

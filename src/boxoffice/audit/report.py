@@ -1,4 +1,4 @@
-"""What an audit found, for people and for programs. Pure."""
+"""The report of an audit as text and as JSON. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import msgspec
 
 @dataclass(frozen=True)
 class Check:
-    """One invariant: how often it is broken, and a few of the rows that break it."""
+    """One invariant: its count of violations, and a few of the violating rows."""
 
     name: str
     description: str
@@ -18,7 +18,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing breaks it."""
+        """Whether it has no violation."""
         return self.violations == 0
 
 
@@ -30,17 +30,17 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every invariant holds; a report without checks says nothing, so it is not."""
+        """Whether every invariant holds; False for a report without checks."""
         return bool(self.checks) and all(check.ok for check in self.checks)
 
     @property
     def broken(self) -> list[Check]:
-        """The checks that found something."""
+        """The checks with violations."""
         return [check for check in self.checks if not check.ok]
 
 
 def render_check(check: Check) -> Iterator[str]:
-    """Yield the line of one check, and one more per sample where it is broken."""
+    """Yield the line of one check, then one per sample of a violation."""
     if check.ok:
         yield f"ok      {check.name}  {check.description}"
         return
@@ -49,7 +49,7 @@ def render_check(check: Check) -> Iterator[str]:
         yield "        " + "  ".join(f"{name}={value}" for name, value in sample.items())
 
 
-def render_verdict(report: Report) -> str:
+def render_summary(report: Report) -> str:
     """Return the closing line."""
     if report.ok:
         return f"All {len(report.checks)} invariants hold."
@@ -57,9 +57,9 @@ def render_verdict(report: Report) -> str:
 
 
 def render(report: Report) -> list[str]:
-    """Return the whole report as lines for people."""
+    """Return the report as lines of text."""
     lines = [line for check in report.checks for line in render_check(check)]
-    return [*lines, render_verdict(report)]
+    return [*lines, render_summary(report)]
 
 
 def as_json(report: Report) -> str:

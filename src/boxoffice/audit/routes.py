@@ -1,18 +1,18 @@
-"""The audit's last result over HTTP, for operators: it is about the whole shop."""
+"""The last audit over HTTP, for operators."""
 
 from datetime import datetime
 
 import msgspec
 
-from boxoffice.audit.runs import AuditRuns, Latest, Run, Verdict
+from boxoffice.audit.runs import AuditRun, AuditRuns, CheckResult, LatestAudit
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 
 
 class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
-    """The last audit of the whole shop, by the database's time.
+    """The last audit of all organizers' data, with the database's times.
 
-    Before the first one `finished_at` is null. `ok` is null where it did not come to its end, with the
-    reason in `failure`. `asked_again_at` says since when the next one is wished for.
+    `finished_at` is null before the first audit. `ok` is null for an audit that failed, with the reason
+    in `failure`. `requested_at` is the time of the open request.
     """
 
     ok: bool | None
@@ -20,9 +20,9 @@ class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     invariants: int
     broken: int
-    checks: list[Verdict]
+    checks: list[CheckResult]
     failure: str | None
-    asked_again_at: datetime | None
+    requested_at: datetime | None
 
 
 class AdminAudit:
@@ -32,20 +32,20 @@ class AdminAudit:
         self.dependencies = dependencies
         self._runs = runs
 
-    @operation("Look at the last audit", role="operator", returns=AuditOut)
+    @operation("Get the last audit", role="operator", returns=AuditOut)
     async def on_get(self, call: Call[None, None]) -> Reply:
-        """Every invariant of the shop, checked on the live database."""
+        """Every invariant, checked on the live database."""
         return Reply(_present(await self._runs.latest()))
 
-    @operation("Wish for an audit", 202, role="operator", returns=AuditOut)
+    @operation("Request an audit", 202, role="operator", returns=AuditOut)
     async def on_post(self, call: Call[None, None]) -> Reply:
-        """It runs soon, where an auditor does; a wish beside an open or a fresh one changes nothing."""
-        await self._runs.ask(call.caller.user_id)
+        """The auditor runs it within seconds. Does nothing beside an open request or a recent audit."""
+        await self._runs.request(call.caller.user_id)
         return Reply(_present(await self._runs.latest()))
 
 
-def _present(latest: Latest) -> AuditOut:
-    run: Run | None = latest.run
+def _present(latest: LatestAudit) -> AuditOut:
+    run: AuditRun | None = latest.run
     checks = run.checks if run else []
     return AuditOut(
         ok=run.ok if run else None,
@@ -55,10 +55,10 @@ def _present(latest: Latest) -> AuditOut:
         broken=sum(check.violations > 0 for check in checks),
         checks=checks,
         failure=run.failure if run else None,
-        asked_again_at=latest.asked_again_at,
+        requested_at=latest.requested_at,
     )
 
 
 def routes(runs: AuditRuns, dependencies: RouteDependencies) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
+    """Return the resources of this module by URI template."""
     return [("/v1/admin/audit", AdminAudit(runs, dependencies))]

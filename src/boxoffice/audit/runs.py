@@ -1,4 +1,4 @@
-"""Audits that were wished for, and what became of them."""
+"""Requested audits and their results."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,56 +12,56 @@ from boxoffice.platform.postgres.database import Database
 _SQL = sql_files.load("boxoffice.audit", "runs.sql")
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check found, without samples: they are for operators."""
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The count of violations of one check, without samples."""
 
     name: str
     description: str
     violations: int
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """An audit that ended: `ok` with its `checks`, or None with the `failure` that ended it."""
+class AuditRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished audit: `ok` with its `checks`, or None with a `failure`."""
 
     run_id: int
     asked_at: datetime
     started_at: datetime
     finished_at: datetime
     ok: bool | None
-    checks: list[Verdict]
+    checks: list[CheckResult]
     failure: str | None
 
 
-class Latest(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest result, and since when the next one is wished for."""
+class LatestAudit(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest result, and the time of the open request."""
 
-    run: Run | None
-    asked_again_at: datetime | None
+    run: AuditRun | None
+    requested_at: datetime | None
 
 
 class AuditRuns:
-    """Wishes and results in PostgreSQL."""
+    """Requests and results in PostgreSQL."""
 
-    def __init__(self, db: Database, again_after_s: float) -> None:
+    def __init__(self, db: Database, request_min_interval_s: float) -> None:
         self._db = db
-        self._again_after_s = again_after_s
+        self._request_min_interval_s = request_min_interval_s
 
-    async def ask(self, asked_by: UUID | None) -> bool:
-        """Wish for an audit; say whether that was done.
+    async def request(self, asked_by: UUID | None) -> bool:
+        """Request an audit; return whether a request was added.
 
-        It is not where one is wished for already, or the last one is younger than `again_after_s`.
+        None is added while one is open, or the last audit is younger than `request_min_interval_s`.
         """
         async with self._db.writing() as connection:
-            row = await connection.fetchrow(_SQL["ask"], asked_by, self._again_after_s)
+            row = await connection.fetchrow(_SQL["request"], asked_by, self._request_min_interval_s)
         return row is not None
 
-    async def latest(self) -> Latest:
+    async def latest(self) -> LatestAudit:
         """Return the newest result."""
         (row,) = await self._db.read(_SQL["latest"])
         if row["run_id"] is None:
-            return Latest(run=None, asked_again_at=row["asked_again_at"])
-        checks = msgspec.json.decode(row["checks"] or "[]", type=list[Verdict])
-        run = Run(
+            return LatestAudit(run=None, requested_at=row["requested_at"])
+        checks = msgspec.json.decode(row["checks"] or "[]", type=list[CheckResult])
+        run = AuditRun(
             run_id=row["run_id"],
             asked_at=row["asked_at"],
             started_at=row["started_at"],
@@ -70,14 +70,14 @@ class AuditRuns:
             checks=checks,
             failure=row["failure"],
         )
-        return Latest(run=run, asked_again_at=row["asked_again_at"])
+        return LatestAudit(run=run, requested_at=row["requested_at"])
 
     async def due(self, interval_s: float) -> int | None:
-        """Return the run that is wished for, also because the last one is older than `interval_s`."""
+        """Return the open request; add one when the last audit is older than `interval_s`."""
         (row,) = await self._db.read(_SQL["due"], interval_s)
         if row["is_late"]:
             async with self._db.writing() as connection:
-                made = await connection.fetchrow(_SQL["ask"], None, 0.0)
+                made = await connection.fetchrow(_SQL["request"], None, 0.0)
             return None if made is None else int(made["run_id"])
         return row["run_id"] or None
 
@@ -90,12 +90,12 @@ class AuditRuns:
     async def finish(
         self, run_id: int, started_at: datetime, result: Report | str, kept_max: int
     ) -> None:
-        """Write the result of a run, or why there is none, and forget all but `kept_max` results."""
+        """Store the result or failure of a run, and delete all but `kept_max` results."""
         is_report = isinstance(result, Report)
         checks = None
         if isinstance(result, Report):
             found = [
-                Verdict(name=one.name, description=one.description, violations=one.violations)
+                CheckResult(name=one.name, description=one.description, violations=one.violations)
                 for one in result.checks
             ]
             checks = msgspec.json.encode(found).decode()

@@ -1,7 +1,7 @@
--- The statements about audits that were wished for and run; the checks themselves are in queries.sql.
+-- Requests and results of audits; the checks are in queries.sql.
 
--- name: ask
--- A wish for an audit, unless one is open or the last one ended less than $2 seconds ago.
+-- name: request
+-- Adds a request, unless one is open or the last audit ended less than $2 seconds ago.
 INSERT INTO audit_runs (asked_by)
 SELECT $1
  WHERE NOT EXISTS (
@@ -12,7 +12,7 @@ ON CONFLICT DO NOTHING
 RETURNING run_id;
 
 -- name: due
--- The open wish; else, where the last audit ended more than $1 seconds ago, a new one of nobody's.
+-- The open request, and whether there is none and the last audit ended more than $1 seconds ago.
 SELECT coalesce(
            (SELECT r.run_id FROM audit_runs r WHERE r.finished_at IS NULL),
            0) AS run_id,
@@ -22,23 +22,23 @@ SELECT coalesce(
                OR r.finished_at > clock_timestamp() - make_interval(secs => $1)) AS is_late;
 
 -- name: finish
--- The result of a run, or why there is none; a run that ended already is left as it is.
+-- Stores the result or failure of an open run.
 UPDATE audit_runs
    SET started_at = $2, finished_at = clock_timestamp(), ok = $3, checks = $4::text::jsonb, failure = $5
  WHERE run_id = $1 AND finished_at IS NULL
 RETURNING run_id;
 
 -- name: forget
--- All but the newest $1 results.
+-- Deletes all but the newest $1 results.
 DELETE FROM audit_runs r
  WHERE r.finished_at IS NOT NULL
    AND r.run_id <= (SELECT k.run_id FROM audit_runs k WHERE k.finished_at IS NOT NULL
                      ORDER BY k.run_id DESC OFFSET $1 LIMIT 1);
 
 -- name: latest
--- The newest result, and since when a wish is open.
+-- The newest result, and the time of the open request.
 SELECT r.run_id, r.asked_at, r.started_at, r.finished_at, r.ok, r.checks::text AS checks, r.failure,
-       (SELECT w.asked_at FROM audit_runs w WHERE w.finished_at IS NULL) AS asked_again_at
+       (SELECT w.asked_at FROM audit_runs w WHERE w.finished_at IS NULL) AS requested_at
   FROM (SELECT 1) one
   LEFT JOIN LATERAL (
        SELECT * FROM audit_runs r WHERE r.finished_at IS NOT NULL ORDER BY r.run_id DESC LIMIT 1) r ON true;

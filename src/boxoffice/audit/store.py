@@ -1,4 +1,4 @@
-"""Runs the checks; each statement tells its count and its samples."""
+"""Runs the checks; each statement returns a count and samples of violations."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,9 +15,9 @@ from boxoffice.platform.postgres import database, sql_files
 from boxoffice.platform.postgres.database import Record
 from boxoffice.settings import Settings
 
-_ROOM = "boxoffice.audit"
-_CHECKS = sql_files.load(_ROOM)
-_SNAPSHOT = sql_files.load(_ROOM, "snapshot.sql")
+_MODULE = "boxoffice.audit"
+_CHECKS = sql_files.load(_MODULE)
+_SNAPSHOT = sql_files.load(_MODULE, "snapshot.sql")
 _DESCRIBED = re.compile(r"^-- name: *(\w+)\n((?:--.*\n)+)", re.MULTILINE)
 _WORK_MEM = "64MB"
 
@@ -29,28 +29,28 @@ def _descriptions(text: str) -> dict[str, str]:
     }
 
 
-_DESCRIPTIONS = _descriptions(sql_files.read(_ROOM, "queries.sql"))
+_DESCRIPTIONS = _descriptions(sql_files.read(_MODULE, "queries.sql"))
 
 
 def names() -> list[str]:
-    """Return the names of all checks, in the order in which they run."""
+    """Return the names of all checks, in order of execution."""
     return list(_CHECKS)
 
 
 class Snapshot:
-    """One state of the database: every check sees the same commits."""
+    """One snapshot of the database for all checks."""
 
     def __init__(self, connection: "asyncpg.Connection[Record]", taken_at: datetime) -> None:
         self._connection = connection
         self._taken_at = taken_at
 
-    async def is_alone(self) -> bool:
-        """Take the place of the one auditor for this transaction; say whether it was free."""
-        alone: bool = await self._connection.fetchval(_SNAPSHOT["is_alone"])
-        return alone
+    async def try_lock(self) -> bool:
+        """Take the auditor's lock for this transaction; return whether it was free."""
+        is_locked: bool = await self._connection.fetchval(_SNAPSHOT["try_lock"])
+        return is_locked
 
     async def check(self, name: str) -> Check:
-        """Run one check; raise `Unavailable` where the database does not finish it."""
+        """Run one check; raise `Unavailable` when the database does not finish it."""
         statement = _CHECKS[name]
         args = (self._taken_at,) if "$1" in statement else ()
         try:
@@ -69,11 +69,9 @@ def _sample(row: Record) -> dict[str, Any]:
 
 @asynccontextmanager
 async def snapshot(settings: Settings, statement_timeout_ms: int) -> AsyncIterator[Snapshot]:
-    """Open a connection, and one read-only transaction on it.
+    """Open a connection with one read-only transaction; raise `Unavailable`.
 
-    The connection asks for no settings of its own, so that the audit sees those that others get.
-
-    Raises `Unavailable` where PostgreSQL cannot be reached.
+    The connection sets no parameters, so that the audit sees those of the server.
     """
     connection = await database.connect(settings, bounded=False, plain=True)
     try:

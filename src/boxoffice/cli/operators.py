@@ -23,8 +23,8 @@ def audit(
             sys.stdout.write("\n".join(auditing.render_check(check)) + "\n")
             sys.stdout.flush()
 
-    report = asyncio.run(auditing.audit(addressed_settings(), say=say))
-    last = auditing.as_json(report) if as_json else auditing.render_verdict(report)
+    report = asyncio.run(auditing.audit(addressed_settings(), on_check=say))
+    last = auditing.as_json(report) if as_json else auditing.render_summary(report)
     sys.stdout.write(last + "\n")
     raise typer.Exit(0 if report.ok else 1)
 

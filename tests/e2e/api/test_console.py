@@ -354,7 +354,7 @@ def audited(database_url: str, *statements: str, auditors: int = 1) -> list[bool
         db = Database(settings)
         await db.open()
         try:
-            runs = AuditRuns(db, settings.audit.audit_again_after_s)
+            runs = AuditRuns(db, settings.audit.audit_request_min_interval_s)
             return await asyncio.gather(*(audit_once(runs, settings) for _ in range(auditors)))
         finally:
             await db.close()
@@ -386,18 +386,18 @@ def test_the_last_audit_is_shown_and_can_be_wished_for(
     assert shown["started_at"] <= shown["finished_at"]
 
     # Nothing is due, and a wish beside a fresh result changes nothing.
-    assert expect(operator.api.post("/v1/admin/audit"), 202).json["asked_again_at"] is None
+    assert expect(operator.api.post("/v1/admin/audit"), 202).json["requested_at"] is None
     assert audited(server.database_url) == [False]
 
     old = "UPDATE audit_runs SET finished_at = finished_at - interval '61 s'"
     assert audited(server.database_url, old) == [False]
-    first = expect(operator.api.post("/v1/admin/audit"), 202).json["asked_again_at"]
+    first = expect(operator.api.post("/v1/admin/audit"), 202).json["requested_at"]
     assert first is not None
-    assert expect(operator.api.post("/v1/admin/audit"), 202).json["asked_again_at"] == first
+    assert expect(operator.api.post("/v1/admin/audit"), 202).json["requested_at"] == first
     broken = "ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative"
     assert audited(server.database_url, broken) == [True]
     shown = expect(operator.api.get("/v1/admin/audit"), 200).json
-    assert (shown["ok"], shown["broken"], shown["asked_again_at"]) == (False, 1, None)
+    assert (shown["ok"], shown["broken"], shown["requested_at"]) == (False, 1, None)
     for person in (rich(server.api), make_organizer(server)):
         refused(person.api.post("/v1/admin/audit"), "forbidden")
         refused(person.api.get("/v1/admin/audit"), "forbidden")

@@ -1,4 +1,4 @@
-"""The audit is green after a normal run, and every check turns red when its promise is broken."""
+"""The audit is green after a normal run, and every check turns red when its invariant is violated."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _NORMAL_RUN = (_HERE / "normal_run.sql").read_text(encoding="utf-8")
 # Named after the check that has to see it, `__`, and what is planted.
-_PLANTS = sql_files.parse((_HERE / "plants.sql").read_text(encoding="utf-8"), "plants.sql")
+_VIOLATIONS = sql_files.parse(
+    (_HERE / "seeded_violations.sql").read_text(encoding="utf-8"), "seeded_violations.sql"
+)
 
 _STATES = """
     SELECT (SELECT jsonb_object_agg(x.state, x.n)
@@ -40,7 +42,7 @@ _STATES = """
 
 
 @pytest.fixture(scope="module")
-def planted_url(servers: "Servers", template: str) -> Iterator[str]:
+def violated_url(servers: "Servers", template: str) -> Iterator[str]:
     """The address of a database after a normal run, which all plants share."""
     name = f"t_{uuid4().hex}"
     url = f"{servers.database_url.rpartition('/')[0]}/{name}"
@@ -57,9 +59,9 @@ def planted_url(servers: "Servers", template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def planting(planted_url: str) -> "AsyncIterator[Connection]":
-    """A connection in a transaction that is rolled back, so that no plant outlives its test."""
-    connection = await asyncpg.connect(planted_url)
+async def connection(violated_url: str) -> "AsyncIterator[Connection]":
+    """A connection in a transaction that is rolled back, so that no violation outlives its test."""
+    connection = await asyncpg.connect(violated_url)
     transaction = connection.transaction(isolation="repeatable_read")
     await transaction.start()
     yield connection
@@ -103,20 +105,20 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
     assert report.ok, render(report)
 
 
-@pytest.mark.parametrize("plant", list(_PLANTS))
-async def test_a_planted_violation_is_seen(plant: str, planting: "Connection") -> None:
-    await planting.execute(_PLANTS[plant])
+@pytest.mark.parametrize("violation", list(_VIOLATIONS))
+async def test_a_seeded_violation_is_found(violation: str, connection: "Connection") -> None:
+    await connection.execute(_VIOLATIONS[violation])
 
-    snapshot = store.Snapshot(planting, await planting.fetchval("SELECT clock_timestamp()"))
+    snapshot = store.Snapshot(connection, await connection.fetchval("SELECT clock_timestamp()"))
     checks = [await snapshot.check(name) for name in store.names()]
     red = {check.name: check for check in checks if not check.ok}
-    name, _, _ = plant.partition("__")
+    name, _, _ = violation.partition("__")
     assert name in red, f"seen by {sorted(red)}"
     assert len(red[name].samples) == red[name].violations >= 1
 
 
-def test_every_check_has_a_plant() -> None:
-    assert {plant.partition("__")[0] for plant in _PLANTS} == set(store.names())
+def test_every_check_has_a_seeded_violation() -> None:
+    assert {violation.partition("__")[0] for violation in _VIOLATIONS} == set(store.names())
 
 
 def test_every_check_is_described_and_bounded() -> None:

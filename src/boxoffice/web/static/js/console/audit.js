@@ -18,7 +18,7 @@ export async function audit({ signal }) {
   const first = await get("/v1/admin/audit", { signal });
   show(first);
   button.addEventListener("click", () => requestAudit(button, show, signal));
-  if (first.asked_again_at) follow(show, signal);
+  if (first.requested_at) follow(show, signal);
   const view = [
     breadcrumbs(),
     h("div", { class: "console-head" },
@@ -35,7 +35,7 @@ async function requestAudit(button, show, signal) {
   try {
     const found = await postAction("/v1/admin/audit", { signal });
     show(found);
-    if (found.asked_again_at) await follow(show, signal);
+    if (found.requested_at) await follow(show, signal);
     else announcer.notify(t("audit.fresh"));
   } catch (error) {
     if (!signal.aborted) announcer.notify(errorText(error), "bad");
@@ -51,12 +51,12 @@ async function follow(show, signal) {
     if (signal.aborted) return;
     if (!found) continue;
     show(found);
-    if (!found.asked_again_at) return;
+    if (!found.requested_at) return;
   }
 }
 
 function verdict(found) {
-  const asked = found.asked_again_at && h("p", {}, t("audit.asked", { when: dateTime(found.asked_again_at) }));
+  const asked = found.requested_at && h("p", {}, t("audit.asked", { when: dateTime(found.requested_at) }));
   if (!found.finished_at) return h("div", { class: "notice", role: "status" }, h("p", {}, t("audit.none")), asked);
   const took = Math.round((new Date(found.finished_at) - new Date(found.started_at)) / 100) / 10;
   const kind = found.ok ? "good" : "bad";
