@@ -325,7 +325,7 @@ def _waiting_room(
     rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state)
     now = infrastructure.clock.now
     tickets = QueueTicketSigner(
-        accounts.tokens,
+        accounts.tokens.keys,
         now,
         ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s,
         cached_max=settings.waiting_room.queue_tickets_cached_max,

@@ -5,10 +5,10 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.accounts.endings import EndedToken, News, Version
-from boxoffice.accounts.tokens import TokenKey
 from boxoffice.errors import EmailTaken, IntegrityError
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.signing import SigningKey
 
 _Q = sql_files.load("boxoffice.accounts")
 
@@ -115,9 +115,9 @@ class AccountStore:
         tokens = await self._db.read(_Q["ended_tokens_since"], since)
         return News([Version(**row) for row in versions], [EndedToken(**row) for row in tokens])
 
-    async def keys(self) -> list[TokenKey]:
+    async def keys(self) -> list[SigningKey]:
         """Return every key that still verifies, in no order."""
-        return [TokenKey(**row) for row in await self._db.read(_Q["keys"])]
+        return [SigningKey(**row) for row in await self._db.read(_Q["keys"])]
 
     async def add_first_key(self, kid: str, secret: bytes) -> None:
         """Add a key unless one signs already, whoever else tries at the same time."""

@@ -9,12 +9,9 @@ is that of HMAC-SHA256 over the text before it; and the claims are decoded into 
 tenth of the library's time, which everybody who has just come costs each process once.
 """
 
-import asyncio
-import contextlib
 import hmac
-import math
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
@@ -28,12 +25,10 @@ from boxoffice.accounts import rules
 from boxoffice.accounts.endings import EndedToken, Endings, Version
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.platform.signing import SIGNED_CHARS_MAX, KeyRing, SigningKey, decode_base64url
 from boxoffice.settings import AccountSettings
 
-TOKEN_CHARS_MAX = 2_048
-EARLY_REFRESH_EVERY_S = 1.0
 ENDED = "The access token was ended by a log-out or by another role: log in again."
-_CHOSEN_FOR_S = 1.0
 _TOKEN_ID_BYTES = 12
 
 _ALGORITHM = "HS256"
@@ -61,20 +56,6 @@ class Caller(msgspec.Struct, frozen=True):
     expires_at: int = 0
 
 
-class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A signing secret; times are seconds since the Unix epoch by the database's clock."""
-
-    kid: str
-    secret: bytes
-    created_at: float
-    verifies_until: float | None
-
-    def verifies_at(self, now: float) -> bool:
-        """Whether signatures of this key count at `now`."""
-        # guard: token_retired_key_ends => return True
-        return self.verifies_until is None or now < self.verifies_until
-
-
 class _Header(msgspec.Struct, frozen=True):
     kid: str
 
@@ -100,40 +81,31 @@ class _Verified(NamedTuple):
 
 
 class TokenAuthority:
-    """Mints and verifies tokens with keys that it re-reads in the background.
+    """Mints and verifies tokens with the keys of a `KeyRing`.
 
-    A key that the database got or lost is noticed within `token_key_refresh_s` while the database
-    answers. A token that names an unknown key is refused, and asks for an early look: at most one
-    per second and one at a time, however many such tokens come. So a token of a key that this
-    process has not seen yet works at the latest one second and one query after its first refusal.
+    A new or removed key takes effect within `token_key_refresh_s` while the database answers. A token
+    of a key that this process does not know yet is accepted at most one second and one query after
+    its first refusal.
 
     Tokens that end before their time (see `Endings`) are read at the same times, and refused from then
-    on; those that end here, at once.
-
-    A new key does not sign before every process has had two refreshes to learn it, as long as an
-    older key can still sign; then nobody meets that refusal after a planned rotation.
+    on; those that end in this process, at once.
     """
 
     def __init__(
         self,
         settings: AccountSettings,
-        load_keys: Callable[[], Awaitable[Sequence[TokenKey]]],
+        load_keys: Callable[[], Awaitable[Sequence[SigningKey]]],
         now: Callable[[], float],
         endings: Endings | None = None,
     ) -> None:
         self._endings = endings or Endings(now)
         self._ttl_s = settings.access_token_ttl_s
-        self._refresh_s = settings.token_key_refresh_s
         self._cache_max = settings.token_cache_max
-        self._load_keys = load_keys
         self._now = now
-        self._keys: dict[str, TokenKey] = {}
-        # The same keys by the header segment of the tokens that they sign here.
-        self._by_header: dict[str, TokenKey] = {}
+        self.keys = KeyRing(load_keys, now, settings.token_key_refresh_s)
+        # The keys by the header segment of the tokens that they sign here.
+        self._by_header: dict[str, SigningKey] = {}
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
-        self._look_early = asyncio.Event()
-        # The key that seals, and until when it need not be chosen anew.
-        self._sealing: tuple[TokenKey | None, float] = (None, 0.0)
 
     @property
     def ttl_s(self) -> int:
@@ -160,7 +132,7 @@ class TokenAuthority:
         Raises `Unavailable` while no key is loaded.
         """
         now = self._now()
-        key = self._signing_key(now)
+        key = self.keys.signing_key(self._ttl_s)
         issued_at = int(now)
         claims = {
             "iss": _NAME,
@@ -173,44 +145,6 @@ class TokenAuthority:
             "jti": secrets.token_urlsafe(_TOKEN_ID_BYTES),
         }
         return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
-
-    def seal(self, purpose: bytes, payload: bytes, ttl_s: float) -> str:
-        """Return `payload` signed for one purpose, as text; raise `Unavailable` while no key is loaded.
-
-        It can be read by anybody. The key is one that lasts for `ttl_s` where there is one.
-        """
-        now = self._now()
-        key, until = self._sealing
-        if key is None or now >= until:
-            key = self._sealing_key(now, ttl_s)
-            self._sealing = key, now + _CHOSEN_FOR_S
-        signed = f"{key.kid}.{urlsafe_b64encode(payload).rstrip(b'=').decode('ascii')}"
-        return f"{signed}.{_seal_of(key.secret, purpose, signed)}"
-
-    def _sealing_key(self, now: float, ttl_s: float) -> TokenKey:
-        try:
-            return self._signing_key(now, ttl_s)
-        except Unavailable:
-            return self._signing_key(now, 0.0)
-
-    def unseal(self, purpose: bytes, text: str) -> tuple[bytes, float]:
-        """Return what was sealed for this purpose, and until when its key counts (it may be infinite).
-
-        Raises `TokenInvalid` for anything else.
-        """
-        if len(text) > TOKEN_CHARS_MAX or not text.isascii():
-            raise TokenInvalid
-        signed, _, seal = text.rpartition(".")
-        kid, _, payload = signed.partition(".")
-        key = self._keys.get(kid)
-        if key is None:
-            self._look_early.set()
-            raise TokenInvalid
-        spelt = _seal_of(key.secret, purpose, signed)
-        # The text before the seal is what was signed: there is one spelling of it.
-        if not hmac.compare_digest(spelt, seal) or not key.verifies_at(self._now()):
-            raise TokenInvalid
-        return _base64url(payload), math.inf if key.verifies_until is None else key.verifies_until
 
     def end_token(self, caller: Caller) -> None:
         """Refuse a token from now on, in this process."""
@@ -227,25 +161,18 @@ class TokenAuthority:
 
         An error passes through and leaves in force what was read last.
         """
-        keys = {key.kid: key for key in await self._load_keys()}
-        if keys != self._keys:
+        if await self.keys.refresh():
             # What was verified with a key that is gone, or has got an end, must be verified again.
             # guard: token_key_that_is_gone_takes_its_tokens_along
             self._verified.clear()
-            self._by_header = {_header_of(key): key for key in keys.values()}
-            self._sealing = (None, 0.0)
-        self._keys = keys
+            self._by_header = {_header_of(key): key for key in self.keys.keys.values()}
         if await self._endings.refresh():
             self._forget_ended()
 
     async def keep_fresh(self) -> None:
         """Read the keys again and again until cancelled; while that fails, the last keys hold."""
         while True:
-            await asyncio.sleep(min(EARLY_REFRESH_EVERY_S, self._refresh_s))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._refresh_s - EARLY_REFRESH_EVERY_S)):
-                    await self._look_early.wait()
-            self._look_early.clear()
+            await self.keys.wait_until_due()
             try:
                 await self.refresh()
             except Exception as error:
@@ -255,7 +182,7 @@ class TokenAuthority:
         self._verified.pop(token, None)
         # guard: token_long_one_is_not_read => if not token.isascii():
         # guard: token_only_ascii: or not token.isascii() =>
-        if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+        if len(token) > SIGNED_CHARS_MAX or not token.isascii():
             raise TokenInvalid
         now = self._now()
         header, _, rest = token.partition(".")
@@ -291,44 +218,17 @@ class TokenAuthority:
             # guard: token_one_that_has_ended_is_not_remembered_as_good => pass
             del self._verified[token]
 
-    def _key_of(self, token: str, now: float) -> TokenKey:
-        if not self._keys:
+    def _key_of(self, token: str, now: float) -> SigningKey:
+        if not self.keys.keys:
             raise Unavailable("The keys of the access tokens are not loaded yet.")
-        key = self._keys.get(_kid(token))
-        # guard: token_unknown_key_is_refused: if => or next(iter(self._keys.values())) if
-        if key is None:
-            self._look_early.set()
-            raise TokenInvalid
+        key = self.keys.find(_kid(token))
         # guard: token_key_that_is_over_verifies_nothing => if False:
         if not key.verifies_at(now):
             raise TokenInvalid
         return key
 
-    def _signing_key(self, now: float, ttl_s: float | None = None) -> TokenKey:
-        # A token must not outlive its key, so a key that is being retired stops signing in time.
-        until = now + (self._ttl_s if ttl_s is None else ttl_s)
-        # guard: token_key_that_ends_too_soon_signs_nothing: until => now
-        able = [key for key in self._keys.values() if key.verifies_at(until)]
-        if not able:
-            raise Unavailable("There is no key to sign access tokens with.")
-        # guard: token_new_key_waits_until_everybody_knows_it => spread = [key for key in able ]
-        spread = [key for key in able if key.created_at <= now - 2 * self._refresh_s]
-        if spread:
-            return max(spread, key=_age)
-        return min(able, key=_age)
 
-
-def _age(key: TokenKey) -> tuple[float, str]:
-    return key.created_at, key.kid
-
-
-def _seal_of(secret: bytes, purpose: bytes, signed: str) -> str:
-    # A purpose never ends with what a sealed text begins with, and no JSON Web Token begins with one.
-    digest = hmac.digest(secret, purpose + b":" + signed.encode("ascii"), "sha256")
-    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def _header_of(key: TokenKey) -> str:
+def _header_of(key: SigningKey) -> str:
     """Return the header segment of the tokens that `mint` makes with `key`."""
     return jwt.encode({}, key.secret, _ALGORITHM, headers={"kid": key.kid}).partition(".")[0]
 
@@ -344,7 +244,7 @@ def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
     if not hmac.compare_digest(spelt, signature.encode("ascii")):
         raise TokenInvalid
     try:
-        claims = _decode_claims(_base64url(payload))
+        claims = _decode_claims(decode_base64url(payload))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise TokenInvalid from None
     # guard: token_issuer_and_audience_of_our_own_spelling => if False:
@@ -357,7 +257,7 @@ def _kid(token: str) -> str:
     """Return the name of the key that a token claims; nothing is believed before its signature."""
     head = token.partition(".")[0]
     try:
-        return msgspec.json.decode(_base64url(head), type=_Header).kid
+        return msgspec.json.decode(decode_base64url(head), type=_Header).kid
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise TokenInvalid from None
 
@@ -392,14 +292,10 @@ def _is_canonical(segment: str) -> bool:
     without this the signature, the one part that is not itself signed, would have many spellings.
     """
     try:
-        spelt = urlsafe_b64encode(_base64url(segment))
+        spelt = urlsafe_b64encode(decode_base64url(segment))
     except ValueError:
         return False
     return spelt.rstrip(b"=").decode("ascii") == segment
-
-
-def _base64url(segment: str) -> bytes:
-    return urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
 def _read(claims: Mapping[str, Any], token: str) -> Caller:

@@ -8,10 +8,11 @@ import math
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from boxoffice.errors import QueuePassRequired, QueueTicketInvalid, TokenInvalid
+from boxoffice.platform.signing import KeyRing
 
 T = TypeVar("T")
 
@@ -22,14 +23,6 @@ _PASS = b"boxoffice.waiting_room.pass"
 _TICKET_FIELDS = struct.Struct(">16s16sIQQ")
 # Schedule, person, number, ends at (milliseconds since the epoch).
 _PASS_FIELDS = struct.Struct(">16s16sQQ")
-
-
-class Sealer(Protocol):
-    """Signs and verifies; implemented by `accounts.tokens.TokenAuthority`."""
-
-    def seal(self, purpose: bytes, payload: bytes, ttl_s: float) -> str: ...
-
-    def unseal(self, purpose: bytes, text: str) -> tuple[bytes, float]: ...
 
 
 class QueueTicket(NamedTuple):
@@ -57,9 +50,9 @@ class QueueTicketSigner:
     """Signs and verifies; caches up to `cached_max` verified tickets, and passes."""
 
     def __init__(
-        self, sealer: Sealer, now: Callable[[], float], *, ticket_ttl_s: int, cached_max: int
+        self, keys: KeyRing, now: Callable[[], float], *, ticket_ttl_s: int, cached_max: int
     ) -> None:
-        self._sealer = sealer
+        self._keys = keys
         self._now = now
         self.ticket_ttl_s = ticket_ttl_s
         self._cached_max = cached_max
@@ -70,13 +63,13 @@ class QueueTicketSigner:
         """Return a ticket that is good from now on."""
         issued_ms = int(self._now() * 1000)
         payload = _TICKET_FIELDS.pack(schedule_id.bytes, user_id.bytes, epoch, number, issued_ms)
-        return self._sealer.seal(_TICKET, payload, self.ticket_ttl_s)
+        return self._keys.seal(_TICKET, payload, self.ticket_ttl_s)
 
     def issue_pass(self, schedule_id: UUID, user_id: UUID, number: int, ends_at: float) -> str:
         """Return a pass that is good until `ends_at`."""
         ends_ms = int(ends_at * 1000)
         payload = _PASS_FIELDS.pack(schedule_id.bytes, user_id.bytes, number, ends_ms)
-        return self._sealer.seal(_PASS, payload, self.ticket_ttl_s)
+        return self._keys.seal(_PASS, payload, self.ticket_ttl_s)
 
     def read_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:
         """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not checked."""
@@ -135,7 +128,7 @@ class QueueTicketSigner:
         if not text:
             raise QueueTicketInvalid("This call needs the header Queue-Ticket.")
         try:
-            payload, key_until = self._sealer.unseal(_TICKET, text)
+            payload, key_until = self._keys.unseal(_TICKET, text)
             schedule, user, epoch, number, issued_ms = _TICKET_FIELDS.unpack(payload)
         except (TokenInvalid, struct.error):
             raise QueueTicketInvalid from None
@@ -149,7 +142,7 @@ class QueueTicketSigner:
 
     def _verify_pass(self, text: str) -> QueuePass:
         try:
-            payload, key_until = self._sealer.unseal(_PASS, text)
+            payload, key_until = self._keys.unseal(_PASS, text)
             schedule, user, number, ends_ms = _PASS_FIELDS.unpack(payload)
         except (TokenInvalid, struct.error):
             raise QueuePassRequired from None

@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.accounts.tokens import TokenAuthority, TokenKey
+from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.signing import SigningKey
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
@@ -99,7 +100,7 @@ async def build_pod(
     )
     rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state, clock)
     tickets = QueueTicketSigner(
-        tokens, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
+        tokens.keys, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
     )
     join_writer = JoinWriter(store)
     parts = WaitingRoomDependencies(
@@ -144,8 +145,8 @@ async def build_pod(
     )
 
 
-async def _keys() -> list[TokenKey]:
-    return [TokenKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=None)]
+async def _keys() -> list[SigningKey]:
+    return [SigningKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=None)]
 
 
 async def close_pod(pod: Pod) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from boxoffice.accounts.tokens import TokenAuthority, TokenKey
+from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.audit import store as audit_store
 from boxoffice.errors import (
     QueuePassRequired,
@@ -19,6 +19,7 @@ from boxoffice.errors import (
     TooMany,
 )
 from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.signing import SigningKey
 from boxoffice.platform.valkey import Script
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine import queue_state as lines
@@ -28,8 +29,8 @@ from boxoffice.waiting_room.rules import PositionState
 from tests.integration.waiting_room.conftest import SECRET, Clock, MakePod, Queue
 
 
-async def _sealer(settings: Settings, clock: Clock, *keys: TokenKey) -> TokenAuthority:
-    async def load() -> list[TokenKey]:
+async def _sealer(settings: Settings, clock: Clock, *keys: SigningKey) -> TokenAuthority:
+    async def load() -> list[SigningKey]:
         return list(keys)
 
     made = TokenAuthority(settings.accounts, load, clock)
@@ -37,15 +38,15 @@ async def _sealer(settings: Settings, clock: Clock, *keys: TokenKey) -> TokenAut
     return made
 
 
-def _key(kid: str, secret: bytes, until: float | None = None) -> TokenKey:
-    return TokenKey(kid=kid, secret=secret, created_at=0.0, verifies_until=until)
+def _key(kid: str, secret: bytes, until: float | None = None) -> SigningKey:
+    return SigningKey(kid=kid, secret=secret, created_at=0.0, verifies_until=until)
 
 
 async def test_every_changed_character_of_a_ticket_and_a_pass_is_refused(
     settings: Settings, clock: Clock
 ) -> None:
     sealer = await _sealer(settings, clock, _key("k1", SECRET))
-    tickets = QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=10)
+    tickets = QueueTicketSigner(sealer.keys, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
     ticket = tickets.issue_ticket(schedule_id, user_id, 1, 7)
     good_pass = tickets.issue_pass(schedule_id, user_id, 7, clock() + 10)
@@ -63,7 +64,7 @@ async def test_every_changed_character_of_a_ticket_and_a_pass_is_refused(
 
 async def test_one_kind_is_never_the_other(settings: Settings, clock: Clock) -> None:
     sealer = await _sealer(settings, clock, _key("k1", SECRET))
-    tickets = QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=10)
+    tickets = QueueTicketSigner(sealer.keys, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
     ticket = tickets.issue_ticket(schedule_id, user_id, 1, 7)
     good_pass = tickets.issue_pass(schedule_id, user_id, 7, clock() + 10)
@@ -81,7 +82,7 @@ async def test_one_kind_is_never_the_other(settings: Settings, clock: Clock) -> 
 
 async def test_a_pass_ends_and_so_does_a_retired_key(settings: Settings, clock: Clock) -> None:
     retired = await _sealer(settings, clock, _key("k1", SECRET, clock() + 50))
-    tickets = QueueTicketSigner(retired, clock, ticket_ttl_s=100, cached_max=10)
+    tickets = QueueTicketSigner(retired.keys, clock, ticket_ttl_s=100, cached_max=10)
     schedule_id, user_id = uuid4(), uuid4()
     ticket = tickets.issue_ticket(schedule_id, user_id, 1, 7)
     good_pass = tickets.issue_pass(schedule_id, user_id, 7, clock() + 10)

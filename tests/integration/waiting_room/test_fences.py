@@ -6,7 +6,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from boxoffice.accounts.tokens import TokenAuthority, TokenKey
+from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.errors import (
     QueuePassRequired,
     QueueTicketExpired,
@@ -14,6 +14,7 @@ from boxoffice.errors import (
     TokenInvalid,
     Unavailable,
 )
+from boxoffice.platform.signing import SigningKey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.queue_state import (
@@ -203,12 +204,12 @@ def test_places_that_perhaps_nobody_has() -> None:
 async def _tickets(
     clock: Clock, key_until: float | None = None
 ) -> tuple[TokenAuthority, QueueTicketSigner]:
-    async def load() -> list[TokenKey]:
-        return [TokenKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=key_until)]
+    async def load() -> list[SigningKey]:
+        return [SigningKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=key_until)]
 
     sealer = TokenAuthority(Settings().accounts, load, clock)
     await sealer.refresh()
-    return sealer, QueueTicketSigner(sealer, clock, ticket_ttl_s=100, cached_max=2)
+    return sealer, QueueTicketSigner(sealer.keys, clock, ticket_ttl_s=100, cached_max=2)
 
 
 async def test_a_ticket_is_for_one_schedule(clock: Clock) -> None:
@@ -240,9 +241,9 @@ async def test_a_pass_is_for_one_person_in_one_schedule(clock: Clock) -> None:
         with pytest.raises(QueuePassRequired):
             tickets.read_pass(good_pass, schedule_id, user_id)
     assert tickets.read_pass(good_pass, here, person).number == 7
-    sealer.unseal(b"boxoffice.waiting_room.pass", good_pass)
+    sealer.keys.unseal(b"boxoffice.waiting_room.pass", good_pass)
     with pytest.raises(TokenInvalid):
-        sealer.unseal(b"boxoffice.waiting_room.pass", tickets.issue_ticket(here, person, 1, 7))
+        sealer.keys.unseal(b"boxoffice.waiting_room.pass", tickets.issue_ticket(here, person, 1, 7))
 
 
 async def test_what_is_remembered_of_tickets_is_bounded(clock: Clock) -> None:

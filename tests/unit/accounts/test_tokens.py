@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 import jwt
 import pytest
 
-from boxoffice.accounts.tokens import TOKEN_CHARS_MAX, TokenAuthority, TokenKey
+from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
+from boxoffice.platform.signing import SIGNED_CHARS_MAX, SigningKey
 from boxoffice.settings import Settings
 from tests.integration.accounts.conftest import who
 
@@ -28,13 +29,13 @@ class Keys:
     """A key table and a clock that a test turns; counts how often the keys are read."""
 
     def __init__(self) -> None:
-        self.keys: list[TokenKey] = [key("one")]
+        self.keys: list[SigningKey] = [key("one")]
         self.at = NOW
         self.reads = 0
         self.reading = 0
         self.broken = False
 
-    async def load(self) -> Sequence[TokenKey]:
+    async def load(self) -> Sequence[SigningKey]:
         """Return the keys, or fail like a database that is away."""
         self.reads += 1
         self.reading += 1
@@ -56,8 +57,8 @@ def key(
     secret: bytes = SECRET,
     created_at: float = NOW - 1_000,
     verifies_until: float | None = None,
-) -> TokenKey:
-    return TokenKey(kid=kid, secret=secret, created_at=created_at, verifies_until=verifies_until)
+) -> SigningKey:
+    return SigningKey(kid=kid, secret=secret, created_at=created_at, verifies_until=verifies_until)
 
 
 @pytest.fixture
@@ -221,10 +222,10 @@ async def test_garbage_is_refused(authority: TokenAuthority, token: str) -> None
 
 async def test_a_long_token_is_refused_before_it_is_read(authority: TokenAuthority) -> None:
     padded = signed(HEADER, claims(pad="x" * 1_300))
-    assert len(padded) <= TOKEN_CHARS_MAX
+    assert len(padded) <= SIGNED_CHARS_MAX
     assert not refused(authority, padded)
     longer = signed(HEADER, claims(pad="x" * 1_500))
-    assert len(longer) > TOKEN_CHARS_MAX
+    assert len(longer) > SIGNED_CHARS_MAX
     assert refused(authority, longer)
 
 
@@ -380,7 +381,7 @@ async def _until(condition: Any, within_s: float = 5.0) -> None:
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> float:
     """Shorten the pause between two early looks, and return it in seconds."""
-    monkeypatch.setattr("boxoffice.accounts.tokens.EARLY_REFRESH_EVERY_S", 0.05)
+    monkeypatch.setattr("boxoffice.platform.signing.EARLY_REFRESH_EVERY_S", 0.05)
     return 0.05
 
 
