@@ -25,13 +25,16 @@ _SPREAD_S = 2.0
 _BACK_AFTER_S = 0.5
 _PIECE = b"x" * 65_536
 _GIANT_BYTES = 1_000_000_000
+# What a line of 1 Gbit/s carries. Without it the clients copy as fast as memory does, and what buyers
+# wait for is the CPU that clients of other machines would not take.
+_LINE_BYTES_PER_S = 125_000_000
 # About as long as an answer takes.
 _AT_ONCE_S = 0.003
 _HEAD = b"POST /v1/users HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
 
 
 class AbusePlan(msgspec.Struct, kw_only=True):
-    """Who is clients_of_kind to whom for how long; `path` is a long answer, `hold` a whole
+    """Who is clients to whom for how long; `path` is a long answer, `hold` a whole
     request for seats.
 
     Whoever has not been told or cut off within `patience_s` counts as forgotten.
@@ -144,44 +147,42 @@ Turn = Callable[[_AbusiveClients, asyncio.StreamReader, asyncio.StreamWriter], A
 
 
 async def _slow_head(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    clients_of_kind.send(writer, b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\nX: ")
-    return await clients_of_kind.drip(reader, writer)
+    clients.send(writer, b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\nX: ")
+    return await clients.drip(reader, writer)
 
 
 async def _slow_body(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    clients_of_kind.send(writer, _HEAD + b"Content-Length: 60000\r\n\r\n{")
-    return await clients_of_kind.drip(reader, writer)
+    clients.send(writer, _HEAD + b"Content-Length: 60000\r\n\r\n{")
+    return await clients.drip(reader, writer)
 
 
 async def _storm(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    clients_of_kind.send(
-        writer, b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
-    )
-    said = await clients_of_kind.hear(reader, clients_of_kind.plan.patience_s)
+    clients.send(writer, b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+    said = await clients.hear(reader, clients.plan.patience_s)
     await asyncio.sleep(0.5)
     return said
 
 
 async def _hang_up(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    hold = clients_of_kind.plan.hold
-    body_at, turn = hold.index(b"\r\n\r\n") + 4, clients_of_kind.told.turns
+    hold = clients.plan.hold
+    body_at, turn = hold.index(b"\r\n\r\n") + 4, clients.told.turns
     where, first, last = (
         ("in_the_head", 1, body_at - 1),
         ("in_the_body", body_at, len(hold) - 1),
         ("after_it_all", len(hold), len(hold)),
     )[turn % 3]
-    clients_of_kind.send(writer, hold[: clients_of_kind.random.randint(first, last)])
+    clients.send(writer, hold[: clients.random.randint(first, last)])
     await writer.drain()
     if where == "after_it_all":
-        answered = await clients_of_kind.hear(reader, clients_of_kind.random.uniform(0, _AT_ONCE_S))
+        answered = await clients.hear(reader, clients.random.uniform(0, _AT_ONCE_S))
         where = "before_the_answer" if answered in (FORGOTTEN, OVER) else f"after_{answered}"
     linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
     sock: socket.socket = writer.get_extra_info("socket")
@@ -192,15 +193,15 @@ async def _hang_up(
 
 
 async def _giant(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    is_chunked = clients_of_kind.told.turns % 2
+    is_chunked = clients.told.turns % 2
     length = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % _GIANT_BYTES
     piece = b"10000\r\n" + _PIECE + b"\r\n" if is_chunked else _PIECE
-    clients_of_kind.send(writer, _HEAD + length + b"\r\n\r\n")
-    pushing = asyncio.create_task(_push(clients_of_kind, writer, piece))
+    clients.send(writer, _HEAD + length + b"\r\n\r\n")
+    pushing = asyncio.create_task(_push(clients, writer, piece))
     try:
-        said = await clients_of_kind.hear(reader, clients_of_kind.plan.patience_s)
+        said = await clients.hear(reader, clients.plan.patience_s)
     except OSError:
         said = CUT
     finally:
@@ -210,38 +211,37 @@ async def _giant(
     return f"{said}_{'chunked' if is_chunked else 'declared'}"
 
 
-async def _push(
-    clients_of_kind: _AbusiveClients, writer: asyncio.StreamWriter, piece: bytes
-) -> None:
-    """Send a gigabyte, as fast as it is taken."""
+async def _push(clients: _AbusiveClients, writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Send a gigabyte, at the client's share of the line."""
+    pause_s = clients.plan.clients * len(piece) / _LINE_BYTES_PER_S
     for _ in range(_GIANT_BYTES // len(_PIECE)):
-        clients_of_kind.send(writer, piece)
+        clients.send(writer, piece)
         await writer.drain()
-        await asyncio.sleep(0)
+        await asyncio.sleep(pause_s)
 
 
 async def _deep(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    body = (b"[" if clients_of_kind.told.turns % 2 else b'{"a":') * 12_000
-    clients_of_kind.send(writer, _HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-    said = await clients_of_kind.hear(reader, clients_of_kind.plan.patience_s)
+    body = (b"[" if clients.told.turns % 2 else b'{"a":') * 12_000
+    clients.send(writer, _HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    said = await clients.hear(reader, clients.plan.patience_s)
     await asyncio.sleep(0.3)
     return said
 
 
 async def _never_read(
-    clients_of_kind: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    request = f"GET {clients_of_kind.plan.path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
-    until_s = time.monotonic() + clients_of_kind.plan.patience_s
+    request = f"GET {clients.plan.path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+    until_s = time.monotonic() + clients.plan.patience_s
     while time.monotonic() < until_s:
-        if clients_of_kind.is_over:
+        if clients.is_over:
             return OVER
-        clients_of_kind.send(writer, request)
+        clients.send(writer, request)
         await writer.drain()
         await asyncio.sleep(_DRIP_EVERY_S)
     return FORGOTTEN
@@ -259,12 +259,12 @@ _KINDS: dict[str, Turn] = {
 
 
 async def play(plan: AbusePlan) -> AbuseResult:
-    """Be clients_of_kind as wished, and return what was said to that."""
+    """Be clients as wished, and return what was said to that."""
     return await _AbusiveClients(plan).play()
 
 
 def main() -> None:
-    """Be clients_of_kind as wished."""
+    """Be clients as wished."""
     wish_file, result_file = sys.argv[1:]
     with contextlib.suppress(ValueError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

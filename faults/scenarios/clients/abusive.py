@@ -52,7 +52,7 @@ _BRISK = WorkloadProfile(visits_per_s=80.0, pays=0.3, releases=0.5, looks=0.0)
 
 @dataclass(frozen=True)
 class Abuse:
-    """One kind of clients_of_kind clients, how many of them, and what they must be told in every trial.
+    """One kind of abusive clients, how many of them, and what they must be told in every trial.
 
     `at_least` says how often each answer has to come; what is in neither it nor `also` is wrong. A turn
     that the end of the trial cuts short (at most one of each client) has no answer. What they hold
@@ -73,12 +73,8 @@ class Abuse:
             if told.answers.get(what, 0) < least
         }
         odd = set(told.answers) - {*self.at_least, *self.also, OVER}
-        found = (
-            [f"fewer clients_of_kind clients than {rare} were told so: {told.answers}"]
-            if rare
-            else []
-        )
-        return found + ([f"clients_of_kind clients were told {told.answers}"] if odd else [])
+        found = [f"fewer abusive clients than {rare} were told so: {told.answers}"] if rare else []
+        return found + ([f"abusive clients were told {told.answers}"] if odd else [])
 
 
 async def _run_clients(plan: AbusePlan) -> AbuseResult:
@@ -91,7 +87,7 @@ async def _run_clients(plan: AbusePlan) -> AbuseResult:
 
 
 async def _peak_bytes(pid: int, until: "asyncio.Task[AbuseResult]") -> int:
-    """Return the most memory that a process had resident while others are clients_of_kind."""
+    """Return the most memory that a process had resident while others are abuse."""
     peak = 0
     while not until.done():
         peak = max(peak, psutil.Process(pid).memory_info().rss)
@@ -135,7 +131,7 @@ def _took_s(load: LoadGenerator, begin_s: float, end_s: float) -> list[float]:
 
 
 async def _stay_calm(load: LoadGenerator, seen: _Times) -> None:
-    """Let people buy among themselves, once what clients_of_kind clients left has been put away."""
+    """Let people buy among themselves, once what abusive clients left has been put away."""
     await asyncio.sleep(_SETTLED_AFTER_S)
     begin_s = time.monotonic()
     await asyncio.sleep(_CALM_S)
@@ -151,7 +147,7 @@ async def _suffer(load: LoadGenerator, pid: int, plan: AbusePlan, seen: _Times) 
     finally:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
-    # From the first clients_of_kind client on: what it takes to start their process is not theirs.
+    # From the first abuse client on: what it takes to start their process is not theirs.
     seen.beside_s += _took_s(load, told.begin_s, told.end_s)
     seen.told.append(told)
     return peak_bytes
@@ -170,7 +166,7 @@ async def _between(cluster: Cluster, load: LoadGenerator, plan: AbusePlan, trial
     return seen
 
 
-def _judged(clients_of_kind: Abuse, played: _Times) -> Observations:
+def _judged(abuse: Abuse, played: _Times) -> Observations:
     seen = Observations(trials=len(played.told))
     seen.figures = {
         "memory_growth_mb": played.growth_mb,
@@ -187,29 +183,29 @@ def _judged(clients_of_kind: Abuse, played: _Times) -> Observations:
     answers: Counter[str] = Counter()
     for told in played.told:
         answers.update(told.answers)
-        seen.broken += clients_of_kind.wrong(told)
+        seen.broken += abuse.wrong(told)
     seen.figures |= {f"told_{what}_count": float(count) for what, count in answers.items()}
     return seen
 
 
-def _scenario(clients_of_kind: Abuse, does: str, expects: str) -> Scenario:
-    """Return the scenario of one kind of clients_of_kind clients."""
+def _scenario(abuse: Abuse, does: str, expects: str) -> Scenario:
+    """Return the scenario of one kind of abusive clients."""
 
     async def run(
         cluster: Cluster, load: LoadGenerator, random: Random, trials: int
     ) -> Observations:
         # Somebody else's sale: what is held there is nobody's to remember.
         beside = await cluster.create_fixtures(seats=100, people=1, hold_ttl_s=3_600)
-        plan = _plan(clients_of_kind, cluster, load, beside, random)
-        seen = _judged(clients_of_kind, await _between(cluster, load, plan, trials))
+        plan = _plan(abuse, cluster, load, beside, random)
+        seen = _judged(abuse, await _between(cluster, load, plan, trials))
         held = await _count_holds(cluster, beside)
         seen.figures["held_count"] = float(held)
-        if held != clients_of_kind.holds:
-            seen.broken.append(f"one key has {held} holds instead of {clients_of_kind.holds}")
+        if held != abuse.holds:
+            seen.broken.append(f"one key has {held} holds instead of {abuse.holds}")
         return seen
 
     return Scenario(
-        name=f"clients_{clients_of_kind.kind}",
+        name=f"clients_{abuse.kind}",
         component=Component.CLIENTS,
         does=does,
         expects=f"{expects}; a worker grows by 50 MB at most, the others' p99 at most doubles",
@@ -222,13 +218,13 @@ def _scenario(clients_of_kind: Abuse, does: str, expects: str) -> Scenario:
 
 
 def _plan(
-    clients_of_kind: Abuse, cluster: Cluster, load: LoadGenerator, beside: Fixtures, random: Random
+    abuse: Abuse, cluster: Cluster, load: LoadGenerator, beside: Fixtures, random: Random
 ) -> AbusePlan:
     token = beside.people[0].access_token
     return AbusePlan(
-        kind=clients_of_kind.kind,
+        kind=abuse.kind,
         port=cluster.api[0].port,
-        clients=clients_of_kind.clients,
+        clients=abuse.clients,
         seconds=_ABUSE_S,
         patience_s=_PATIENCE_S,
         seed=random.randrange(2**31),

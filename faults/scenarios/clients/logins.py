@@ -1,4 +1,4 @@
-"""What one address can do to the log-ins of others."""
+"""A flood of log-ins and sign-ups from one address, and the log-ins of others meanwhile."""
 
 import asyncio
 import time
@@ -16,23 +16,24 @@ from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
-_CROWD, _BUYER = "127.0.0.3", "127.0.0.2"
+_FLOODER, _BUYER = "127.0.0.3", "127.0.0.2"
 _CONNECTIONS = 80
-_SECONDS = 5.0
-_BEGUN_AFTER_S = 1.5
+_FLOOD_S = 6.0
+_LOG_INS_AFTER_S = 1.5
 _LOG_INS = 5
-# A log-in waits for one hash of the crowd's log-ins and one of its sign-ups; the rest is what 2,500
-# refusals a second take of a worker on a busy machine.
+# A log-in waits for one hash of each kind of the flood's; the rest is the CPU of its refusals. On a
+# machine with other work each takes longer, and so does a log-in without a flood.
 _P95_MAX_S = 3.0
+_P95_MAX_TIMES = 10.0
 _WITHIN_S = 60.0
 _PASSWORD = "an honest password"  # noqa: S105 - of nobody
-# Without the limits per window, which would end the flood: what is tried is that turns are taken.
+# Without the limits per window, which would end the flood: the scenario is about the order of turns.
 _SETTINGS = {
     "login_address_failures_max": 1_000_000,
     "login_address_attempts_max": 1_000_000,
     "sign_ups_per_address_max": 1_000_000,
 }
-_WANTED = {
+_EXPECTED = {
     f"POST /v1/{path} {status}"
     for path, statuses in {"sessions": (401, 429, 503), "users": (201, 429, 503)}.items()
     for status in statuses
@@ -52,70 +53,83 @@ async def _sign_up(url: str, emails: list[str]) -> None:
                 answer.raise_for_status()
 
 
-async def _log_in(url: str, address: str, emails: list[str]) -> tuple[list[float], Counter[int]]:
-    """Log people in one after the other, each once; return how long it took, and the statuses."""
-    took_s, statuses = [], Counter[int]()
-    async with _from(address, url) as session:
-        for email in emails:
-            began_s = time.monotonic()
-            body = {"email": email, "password": _PASSWORD}
-            async with session.post("/v1/sessions", json=body) as answer:
-                await answer.read()
-                statuses[answer.status] += 1
-            took_s.append(time.monotonic() - began_s)
-    return took_s, statuses
+async def _log_in(session: aiohttp.ClientSession, email: str) -> tuple[float, int]:
+    """Log in once; return the seconds that it took and the status."""
+    began_s = time.monotonic()
+    body = {"email": email, "password": _PASSWORD}
+    async with session.post("/v1/sessions", json=body) as answer:
+        await answer.read()
+        return time.monotonic() - began_s, answer.status
+
+
+async def _log_in_each(url: str, emails: list[str]) -> list[tuple[float, int]]:
+    """Log every buyer in, one after the other, from an address of their own."""
+    async with _from(_BUYER, url) as session:
+        return [await _log_in(session, email) for email in emails]
+
+
+async def _refused_beside(flood: "asyncio.Task[bytes]", url: str, emails: list[str]) -> int:
+    """Log in from the flooding address until the flood ends; return how often that was refused."""
+    refused, turn = 0, 0
+    async with _from(_FLOODER, url) as session:
+        while not flood.done():
+            _, status = await _log_in(session, emails[turn % len(emails)])
+            turn += 1
+            refused += status != 201
+    return refused
 
 
 async def flood(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
-    """Have one address flood log-in and sign-up, and log in from another one, and from that one."""
-    seen, took_s, told = Observations(), list[float](), Counter[str]()
+    """Flood log-in and sign-up from one address; log in from another one, and from that one."""
+    seen, answers = Observations(), Counter[str]()
+    calm_s, took_s = list[float](), list[float]()
     url = cluster.api[0].url
-    control_refused = 0
     for _ in range(trials):
         tag = f"{load.tag}-{random.randrange(2**31)}"
         emails = [f"buyer-{at}-{tag}@example.test" for at in range(_LOG_INS)]
         await _sign_up(url, emails)
-        crowd = LoginFloodPlan(
-            url=url,
-            address=_CROWD,
-            log_ins=_CONNECTIONS,
-            sign_ups=_CONNECTIONS,
-            seconds=_SECONDS,
-            tag=tag,
+        calm_s += [seconds for seconds, _ in await _log_in_each(url, emails)]
+        flooding = asyncio.create_task(_flood(url, tag))
+        await asyncio.sleep(_LOG_INS_AFTER_S)
+        # The control shares the flood's address, and with it the flood's queue.
+        logged_in, refused = await asyncio.gather(
+            _log_in_each(url, emails), _refused_beside(flooding, url, emails)
         )
-        asked = msgspec.msgpack.encode(crowd)
-        flooding = asyncio.create_task(
-            subprocesses.ask("faults.interference.login_flood", asked, within_s=_WITHIN_S)
-        )
-        await asyncio.sleep(_BEGUN_AFTER_S)
-        took, statuses = await _log_in(url, _BUYER, emails)
-        # The control: who has the crowd's own address stands in its line.
-        _, control = await _log_in(url, _CROWD, emails)
-        told.update(msgspec.msgpack.decode(await flooding, type=LoginFloodResult).answers)
+        answers.update(msgspec.msgpack.decode(await flooding, type=LoginFloodResult).answers)
         seen.trials += 1
-        took_s += took
-        control_refused += _LOG_INS - control[201]
-        if set(statuses) != {201}:
-            seen.broken.append(f"an honest buyer's log-ins were answered {dict(statuses)}")
-    return _judged(seen, sorted(took_s), told, control_refused)
+        seen.counts["control_refused_count"] += refused
+        took_s += [seconds for seconds, _ in logged_in]
+        if (statuses := Counter(status for _, status in logged_in)).keys() != {201}:
+            seen.broken.append(f"the log-ins of buyers were answered {dict(statuses)}")
+    return _judged(seen, sorted(calm_s), sorted(took_s), answers)
+
+
+async def _flood(url: str, tag: str) -> bytes:
+    plan = LoginFloodPlan(
+        url=url,
+        address=_FLOODER,
+        log_ins=_CONNECTIONS,
+        sign_ups=_CONNECTIONS,
+        seconds=_FLOOD_S,
+        tag=tag,
+    )
+    module = "faults.interference.login_flood"
+    return await subprocesses.ask(module, msgspec.msgpack.encode(plan), within_s=_WITHIN_S)
 
 
 def _judged(
-    seen: Observations, took_s: list[float], told: Counter[str], control_refused: int
+    seen: Observations, calm_s: list[float], took_s: list[float], answers: Counter[str]
 ) -> Observations:
-    p95_s = percentile(took_s, 95)
-    seen.figures = {"login_p95_ms": p95_s * 1000}
-    seen.counts = Counter(
-        logins_served_count=len(took_s),
-        control_refused_count=control_refused,
-        flood_requests_count=told.total(),
-    )
-    if p95_s > _P95_MAX_S:
-        seen.broken.append(f"an honest buyer's log-in took {p95_s:.1f} s")
-    if control_refused == 0:
-        seen.broken.append("nobody was refused at the crowd's own address: it was no flood")
-    if odd := {what: count for what, count in told.items() if what not in _WANTED}:
-        seen.broken.append(f"the crowd was answered {odd}")
+    calm_p95_s, p95_s = percentile(calm_s, 95), percentile(took_s, 95)
+    seen.figures = {"login_p95_ms": p95_s * 1000, "login_calm_p95_ms": calm_p95_s * 1000}
+    seen.counts["logins_served_count"] = len(took_s)
+    seen.counts["flood_requests_count"] = answers.total()
+    if p95_s > max(_P95_MAX_S, _P95_MAX_TIMES * calm_p95_s):
+        seen.broken.append(f"log-ins took {p95_s:.1f} s, and {calm_p95_s:.1f} s before the flood")
+    if seen.counts["control_refused_count"] == 0:
+        seen.broken.append("no log-in at the flood's own address was refused: it was no flood")
+    if odd := {what: count for what, count in answers.items() if what not in _EXPECTED}:
+        seen.broken.append(f"the flood was answered {odd}")
     return seen
 
 
@@ -123,14 +137,14 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="logins_from_one_address",
         component=Component.CLIENTS,
-        does="80 connections of one address log in and 80 sign up without rest, with the limits per "
-        "window lifted; a buyer logs in five times from another address, and from that one",
-        expects="five of five log-ins succeed, p95 within 3 s; the control at the crowd's own address "
-        "is refused",
+        does="80 connections of one address log in and 80 sign up without pause, with the limits per "
+        "window lifted; meanwhile buyers log in from another address, and from that one",
+        expects="every log-in from the other address succeeds, p95 within 3 s (or ten times that "
+        "before the flood, on a busy machine); log-ins at the flood's address are refused",
         run=flood,
         trials=4,
         quick_trials=2,
-        trial_s=_SECONDS + 3,
+        trial_s=_FLOOD_S + 4,
         topology=Topology(api=1, settings=_SETTINGS),
         profile=WorkloadProfile(visits_per_s=10.0),
     ),

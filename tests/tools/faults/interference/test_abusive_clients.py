@@ -18,13 +18,11 @@ from faults.scenarios.clients.abusive import ABUSES, Abuse
 
 HOLD = b"POST /v1/schedules/none/reservations HTTP/1.1\r\nHost: shop\r\n\r\n{}"
 # Nobody answers them: whether they were heard is seen by what is held.
-SPOKEN_TO = [
-    clients_of_kind for clients_of_kind, *_ in ABUSES if clients_of_kind.kind != "hang_ups"
-]
+SPOKEN_TO = [clients for clients, *_ in ABUSES if clients.kind != "hang_ups"]
 
 
 def plan(kind: str, port: int) -> AbusePlan:
-    """Return a plan to be clients_of_kind for a moment, with little patience."""
+    """Return a plan to be clients for a moment, with little patience."""
     return AbusePlan(
         kind=kind, port=port, clients=2, seconds=2.5, patience_s=0.4, seed=1, path="/", hold=HOLD
     )
@@ -53,14 +51,12 @@ async def silent_port() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-@pytest.mark.parametrize(
-    "clients_of_kind", SPOKEN_TO, ids=lambda clients_of_kind: clients_of_kind.kind
-)
-async def test_silence_is_noticed(silent_port: int, clients_of_kind: Abuse) -> None:
-    heard = await play(plan(clients_of_kind.kind, silent_port))
+@pytest.mark.parametrize("clients", SPOKEN_TO, ids=lambda clients: clients.kind)
+async def test_silence_is_noticed(silent_port: int, clients: Abuse) -> None:
+    heard = await play(plan(clients.kind, silent_port))
     assert heard.turns == sum(heard.answers.values())
     assert any(what.startswith(FORGOTTEN) for what in heard.answers), heard
-    assert clients_of_kind.wrong(heard)
+    assert clients.wrong(heard)
 
 
 async def test_nobody_there_is_noticed(unused_tcp_port: int) -> None:
@@ -68,22 +64,18 @@ async def test_nobody_there_is_noticed(unused_tcp_port: int) -> None:
     assert set(heard.answers) == {UNREACHED}
 
 
-@pytest.mark.parametrize(
-    "clients_of_kind", [one for one, *_ in ABUSES], ids=lambda clients_of_kind: clients_of_kind.kind
-)
-def test_no_answers_are_wrong_for_every_kind(clients_of_kind: Abuse) -> None:
-    assert clients_of_kind.wrong(told({}))
-    assert clients_of_kind.wrong(told({OVER: clients_of_kind.clients}))
+@pytest.mark.parametrize("clients", [one for one, *_ in ABUSES], ids=lambda clients: clients.kind)
+def test_no_answers_are_wrong_for_every_kind(clients: Abuse) -> None:
+    assert clients.wrong(told({}))
+    assert clients.wrong(told({OVER: clients.clients}))
 
 
-@pytest.mark.parametrize(
-    "clients_of_kind", [one for one, *_ in ABUSES], ids=lambda clients_of_kind: clients_of_kind.kind
-)
-def test_what_is_wanted_is_enough_and_one_less_is_not(clients_of_kind: Abuse) -> None:
-    wanted = dict(clients_of_kind.at_least)
-    assert not clients_of_kind.wrong(told(wanted | {OVER: 1}))
+@pytest.mark.parametrize("clients", [one for one, *_ in ABUSES], ids=lambda clients: clients.kind)
+def test_what_is_wanted_is_enough_and_one_less_is_not(clients: Abuse) -> None:
+    wanted = dict(clients.at_least)
+    assert not clients.wrong(told(wanted | {OVER: 1}))
     for what, least in wanted.items():
-        assert clients_of_kind.wrong(told(wanted | {what: least - 1}))
+        assert clients.wrong(told(wanted | {what: least - 1}))
 
 
 @pytest.mark.parametrize("odd", [FORGOTTEN, UNREACHED, CUT, "500"])
