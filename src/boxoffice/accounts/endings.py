@@ -68,7 +68,7 @@ class Endings:
     async def refresh(self) -> bool:
         """Read what has ended; say whether there is anything that was not known."""
         began = self._now()
-        # guard: endings_room_for_open_transactions => since = self._read_to or began - REMEMBERED_S
+        # guard: endings_overlap_for_open_transactions => since = self._read_to or began - REMEMBERED_S
         since = (self._read_to or began - REMEMBERED_S) - _OVERLAP_S
         news = await self._load(since)
         fresh = [self.end_below(one) for one in news.versions]

@@ -22,7 +22,7 @@ SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version,
               AND k.seen_at > clock_timestamp() - interval '1 day'
        ) AS is_seen
   FROM users u
-  -- guard: login_version_of_this_persons_tokens: v.user_id = u.user_id => false
+  -- guard: login_version_of_the_persons_tokens: v.user_id = u.user_id => false
   LEFT JOIN token_versions v ON v.user_id = u.user_id
  -- guard: login_person_of_address => WHERE $1::text IS NOT NULL;
  WHERE u.email = $1;
@@ -31,7 +31,7 @@ SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version,
 -- Whether an account has logged in from an address within the last $3 seconds.
 SELECT EXISTS (
     SELECT FROM users u
-      -- guard: addresses_its_own_people: k.user_id = u.user_id => true
+      -- guard: addresses_its_people: k.user_id = u.user_id => true
       JOIN known_addresses k ON k.user_id = u.user_id
      -- guard: addresses_known_to_this_account: u.email = $1 => $1::text IS NOT NULL
      -- guard: addresses_this_address => WHERE u.email = $1 AND $2::bytea IS NOT NULL
@@ -82,7 +82,7 @@ DELETE FROM known_addresses
 WITH before AS (SELECT user_id, role FROM users WHERE email = $1 FOR NO KEY UPDATE)
 UPDATE users u SET role = $2
   FROM before b
- -- guard: role_of_nobody_else => WHERE true
+ -- guard: role_of_no_other => WHERE true
  WHERE u.user_id = b.user_id
 RETURNING u.user_id, b.role AS role_before;
 
@@ -92,7 +92,7 @@ SELECT u.role, coalesce(v.version, 0) AS version,
        -- guard: standing_this_token: e.token_id = $2 => $2::text IS NOT NULL
        EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_ended
   FROM users u
-  -- guard: standing_version_of_this_persons_tokens: v.user_id = u.user_id => false
+  -- guard: standing_version_of_the_persons_tokens: v.user_id = u.user_id => false
   LEFT JOIN token_versions v ON v.user_id = u.user_id
  -- guard: standing_this_person => WHERE $1::uuid IS NOT NULL;
  WHERE u.user_id = $1;

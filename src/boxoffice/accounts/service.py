@@ -131,8 +131,8 @@ class Accounts:
             await self._throttle.count(email, address)
         except TooMany:
             # Strangers who guess must not lock the owner out: who logs in from here as ever may try.
-            # guard: addresses_owner_gets_in_from_where_they_are_known => if True:
-            # guard: addresses_stranger_does_not => if False:
+            # guard: addresses_owner_logs_in_from_known_address => if True:
+            # guard: addresses_unknown_address_is_limited => if False:
             if not await self._store.is_known(email, digest, self._known_address_ttl_s):
                 raise
             await self._throttle.count(email, address, is_known=True)

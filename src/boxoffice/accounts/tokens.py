@@ -190,7 +190,7 @@ class TokenAuthority:
         if key is None:
             key = self._key_of(token, now)
             claims = _decode(token, key.secret)
-        # guard: token_key_that_is_over_verifies_nothing_of_its_own => elif True:
+        # guard: token_expired_key_verifies_nothing_cached => elif True:
         elif key.verifies_at(now):
             claims = _decode_own(token, rest, key.secret)
         else:
@@ -215,7 +215,7 @@ class TokenAuthority:
         """Have the tokens verified again that have ended."""
         known = self._verified.items()
         for token in [token for token, one in known if self._has_ended(one.caller)]:
-            # guard: token_one_that_has_ended_is_not_remembered_as_good => pass
+            # guard: token_ended_token_is_not_cached => pass
             del self._verified[token]
 
     def _key_of(self, token: str, now: float) -> SigningKey:
@@ -240,14 +240,14 @@ def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
     expected = hmac.digest(secret, signed.encode("ascii"), "sha256")
     spelt = urlsafe_b64encode(expected).rstrip(b"=")
     # Compared as text, so that there is one spelling of a signature.
-    # guard: token_signature_of_our_own_spelling => if False:
+    # guard: token_signature_is_canonical => if False:
     if not hmac.compare_digest(spelt, signature.encode("ascii")):
         raise TokenInvalid
     try:
         claims = _decode_claims(decode_base64url(payload))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise TokenInvalid from None
-    # guard: token_issuer_and_audience_of_our_own_spelling => if False:
+    # guard: token_issuer_and_audience_are_canonical => if False:
     if claims.iss != _NAME or claims.aud != _NAME:
         raise TokenInvalid
     return msgspec.structs.asdict(claims)
@@ -263,7 +263,7 @@ def _kid(token: str) -> str:
 
 
 def _decode(token: str, secret: bytes) -> Mapping[str, Any]:
-    # guard: token_one_spelling_of_signature => if False:
+    # guard: token_canonical_spelling_of_signature => if False:
     if not _is_canonical(token.rpartition(".")[2]):
         raise TokenInvalid
     try:

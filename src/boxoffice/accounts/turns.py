@@ -71,7 +71,7 @@ class Turns:
             self._queues.move_to_end(kind)
             turn = self._queues[kind].next()
             # Whoever hung up in this very turn of the event loop has not left the queue yet.
-            # guard: turns_whoever_hung_up_gets_none => if True:
+            # guard: turns_cancelled_request_gets_none => if True:
             if not turn.done():
                 self._free -= 1
                 turn.set_result(None)

@@ -14,20 +14,20 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
   FROM logbook l
   -- no guard: It says the name of who did it; the entry is the organizer's by the condition below.
   LEFT JOIN users u ON u.user_id = l.actor_id
-  -- guard: logbook_concert_of_entry => LEFT JOIN concerts c ON true
+  -- guard: activity_concert_of_entry => LEFT JOIN concerts c ON true
   LEFT JOIN concerts c ON c.concert_id = l.concert_id
-  -- guard: logbook_schedule_of_entry => LEFT JOIN schedules s ON true
+  -- guard: activity_schedule_of_entry => LEFT JOIN schedules s ON true
   LEFT JOIN schedules s ON s.schedule_id = l.schedule_id
- -- guard: logbook_only_organizers_own => WHERE $1::uuid IS NOT NULL
+ -- guard: activity_own_organizer_only => WHERE $1::uuid IS NOT NULL
  WHERE l.organizer_id = $1
-   -- guard: logbook_page_goes_on_where_last_one_ended: l.entry_id < $2 => true
+   -- guard: activity_page_cursor: l.entry_id < $2 => true
    AND ($2::bigint IS NULL OR l.entry_id < $2)
-   -- guard: logbook_of_concert: l.concert_id = $3 => true
+   -- guard: activity_of_concert: l.concert_id = $3 => true
    AND ($3::uuid IS NULL OR l.concert_id = $3)
-   -- guard: logbook_of_schedule: l.schedule_id = $4 => true
+   -- guard: activity_of_schedule: l.schedule_id = $4 => true
    AND ($4::uuid IS NULL OR l.schedule_id = $4)
  ORDER BY l.entry_id DESC
- -- guard: logbook_so_many_at_time: $5 => $5 + 9
+ -- guard: activity_page_limit: $5 => $5 + 9
  LIMIT $5;
 
 -- name: entries_of_shop
@@ -36,18 +36,18 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
 SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
        c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
   FROM logbook l
-  -- guard: whole_logbook_who_did_it => LEFT JOIN users u ON true
+  -- guard: all_activity_actor => LEFT JOIN users u ON true
   LEFT JOIN users u ON u.user_id = l.actor_id
-  -- guard: whole_logbook_concert_of_entry => LEFT JOIN concerts c ON true
+  -- guard: all_activity_concert_of_entry => LEFT JOIN concerts c ON true
   LEFT JOIN concerts c ON c.concert_id = l.concert_id
-  -- guard: whole_logbook_schedule_of_entry => LEFT JOIN schedules s ON true
+  -- guard: all_activity_schedule_of_entry => LEFT JOIN schedules s ON true
   LEFT JOIN schedules s ON s.schedule_id = l.schedule_id
- -- guard: whole_logbook_page_goes_on_where_last_one_ended: l.entry_id < $1 => true
+ -- guard: all_activity_page_cursor: l.entry_id < $1 => true
  WHERE ($1::bigint IS NULL OR l.entry_id < $1)
-   -- guard: whole_logbook_of_concert: l.concert_id = $2 => true
+   -- guard: all_activity_of_concert: l.concert_id = $2 => true
    AND ($2::uuid IS NULL OR l.concert_id = $2)
-   -- guard: whole_logbook_of_schedule: l.schedule_id = $3 => true
+   -- guard: all_activity_of_schedule: l.schedule_id = $3 => true
    AND ($3::uuid IS NULL OR l.schedule_id = $3)
  ORDER BY l.entry_id DESC
- -- guard: whole_logbook_so_many_at_time: $4 => $4 + 9
+ -- guard: all_activity_page_limit: $4 => $4 + 9
  LIMIT $4;

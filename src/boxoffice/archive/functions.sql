@@ -62,7 +62,7 @@ BEGIN
                          OFFSET 0) s
                    -- guard: archive_nothing_that_seat_names => WHERE false)
                    WHERE s.reservation_id = r.reservation_id)
-              -- guard: archive_nobody_who_is_deciding
+              -- guard: archive_skips_persons_in_a_batch
               AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
               -- no guard: Waits for nobody; without it the delete below would wait, and move the same.
               FOR UPDATE SKIP LOCKED) l;

@@ -43,7 +43,7 @@ SELECT s.schedule_id
   FROM queue_rooms q
   -- no guard: It joins a room with its schedule.
   JOIN schedules s ON s.schedule_id = q.schedule_id
- -- guard: archive_record_of_room_that_is_over => WHERE $1::timestamptz IS NOT NULL
+ -- guard: archive_record_of_past_room => WHERE $1::timestamptz IS NOT NULL
  WHERE greatest(s.starts_at, s.sale_closes_at) < $1::timestamptz - interval '1 day'
    -- no guard: { It saves a call: where there is no record, nothing is moved.
    AND (EXISTS (SELECT FROM queue_joins j WHERE j.schedule_id = s.schedule_id)

@@ -4,11 +4,11 @@
 -- Whether a schedule is this organizer's, or anybody's where none is given.
 SELECT s.schedule_id
   FROM schedules s
-  -- guard: backoffice_its_own_concert => JOIN concerts c ON true
+  -- guard: backoffice_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: backoffice_schedule_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: backoffice_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: backoffice_only_its_organizers: c.organizer_id = $2 => true
- -- guard: backoffice_operator_sees_it_too: $2::uuid IS NULL OR =>
+ -- guard: backoffice_operator_too: $2::uuid IS NULL OR =>
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: of_schedule
@@ -23,7 +23,7 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
          FROM reservations r
         -- guard: backoffice_reservations_of_this_schedule => WHERE $1::uuid IS NOT NULL
         WHERE r.schedule_id = $1
-          -- guard: backoffice_page_goes_on_where_last_one_ended: r.reservation_id < $2 => true
+          -- guard: backoffice_page_cursor: r.reservation_id < $2 => true
           AND ($2::uuid IS NULL OR r.reservation_id < $2)
           -- guard: backoffice_reservations_of_seat: r.seat_ids && $3 => true
           AND ($3::text[] IS NULL OR r.seat_ids && $3)
@@ -34,20 +34,20 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
       (SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
               a.currency, a.created_at, a.expires_at, a.closed_at
          FROM reservations_archive a
-        -- guard: backoffice_archived_ones_of_this_schedule => WHERE false
+        -- guard: backoffice_archived_of_this_schedule => WHERE false
         WHERE a.schedule_id = $1
-          -- guard: backoffice_archived_ones_go_on_where_last_page_ended: reservation_id < => reservation_id >
+          -- guard: backoffice_archived_page_cursor: reservation_id < => reservation_id >
           AND ($2::uuid IS NULL OR a.reservation_id < $2)
-          -- guard: backoffice_archived_ones_of_seat: OR a.seat_ids && $3 =>
+          -- guard: backoffice_archived_of_seat: OR a.seat_ids && $3 =>
           AND ($3::text[] IS NULL OR a.seat_ids && $3)
         ORDER BY a.reservation_id DESC
         -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
         LIMIT $4)
   ) r
-  -- guard: backoffice_who_has_reservation => JOIN users u ON true
+  -- guard: backoffice_reservation_buyer => JOIN users u ON true
   JOIN users u ON u.user_id = r.user_id
  ORDER BY r.reservation_id DESC
- -- guard: backoffice_so_many_reservations_at_time: $4 => $4 + 9
+ -- guard: backoffice_page_limit_reservations: $4 => $4 + 9
  LIMIT $4;
 
 -- name: of_person
@@ -62,9 +62,9 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
          FROM reservations r
         -- guard: backoffice_persons_reservations_of_this_schedule => WHERE $1::uuid IS NOT NULL
         WHERE r.schedule_id = $1
-          -- guard: backoffice_persons_own_reservations
+          -- guard: backoffice_own_reservations
           AND r.user_id = u.user_id
-          -- guard: backoffice_persons_page_goes_on_where_last_one_ended: r.reservation_id < $2 => true
+          -- guard: backoffice_persons_page_cursor: r.reservation_id < $2 => true
           AND ($2::uuid IS NULL OR r.reservation_id < $2)
           -- guard: backoffice_persons_reservations_of_seat: r.seat_ids && $4 => true
           AND ($4::text[] IS NULL OR r.seat_ids && $4))
@@ -72,9 +72,9 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
       (SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
               a.currency, a.created_at, a.expires_at, a.closed_at
          FROM reservations_archive a
-        -- guard: backoffice_archived_ones_of_person_in_this_schedule => WHERE false
+        -- guard: backoffice_archived_of_person_in_this_schedule => WHERE false
         WHERE a.schedule_id = $1
-          -- guard: backoffice_persons_own_archived_ones => AND false
+          -- guard: backoffice_own_archived => AND false
           AND a.user_id = u.user_id
           -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
           AND ($2::uuid IS NULL OR a.reservation_id < $2)
@@ -87,7 +87,7 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
  -- guard: backoffice_person_of_address => WHERE $3::text IS NOT NULL
  WHERE u.email = $3
  ORDER BY r.reservation_id DESC
- -- guard: backoffice_so_many_of_person_at_time: $5 => $5 + 9
+ -- guard: backoffice_page_limit_of_person: $5 => $5 + 9
  LIMIT $5;
 
 -- name: reservation
@@ -99,16 +99,16 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
              r.currency, r.created_at, r.expires_at, r.closed_at
         FROM reservations r
        -- guard: backoffice_reservation_of_this_schedule: r.schedule_id = $1 => $1::uuid IS NOT NULL
-       -- guard: backoffice_reservation_that_was_asked_for: r.reservation_id = $2 => $2::uuid IS NOT NULL
+       -- guard: backoffice_reservation_by_id: r.reservation_id = $2 => $2::uuid IS NOT NULL
        WHERE r.schedule_id = $1 AND r.reservation_id = $2
        UNION ALL
       SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
              a.currency, a.created_at, a.expires_at, a.closed_at
         FROM reservations_archive a
-       -- guard: backoffice_archived_one_that_was_asked_for: reservation_id = => reservation_id <>
+       -- guard: backoffice_archived_by_id: reservation_id = => reservation_id <>
        WHERE a.schedule_id = $1 AND a.reservation_id = $2
   ) r
-  -- guard: backoffice_who_has_this_reservation => JOIN users u ON true;
+  -- guard: backoffice_detail_buyer => JOIN users u ON true;
   JOIN users u ON u.user_id = r.user_id;
 
 -- name: payments

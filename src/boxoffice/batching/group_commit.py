@@ -201,7 +201,7 @@ class GroupCommit:
             # It could only wait: what it may have depends on what the other one gets.
             raise IdempotencyInFlight
         # guard: batch_queue_is_bounded => if self._wait_is_too_long():
-        # guard: batch_nobody_queues_for_longer_than_it_makes_sense: or self._wait_is_too_long() =>
+        # guard: batch_wait_is_bounded: or self._wait_is_too_long() =>
         if self._count >= self._limits.queue_max or self._wait_is_too_long():
             retry_after_s = self._retry_after.next_s(self._clock(), self._throughput.per_command_s)
             raise Overloaded(retry_after_s=retry_after_s)
@@ -489,12 +489,12 @@ class GroupCommit:
 
     def _put_off(self, pending: Pending[Any, Any], problem: Callable[[], Exception]) -> None:
         """Refuse with the word that nothing was done, where that is known."""
-        # guard: batch_in_doubt_nobody_hears_that_nothing_was_done => self._refuse([pending], problem)
+        # guard: batch_in_doubt_is_not_reported_as_undone => self._refuse([pending], problem)
         self._refuse([pending], OutcomeUnknown if pending.in_doubt else problem)
 
     def _settled(self, pending: Pending[C, O]) -> list[asyncio.Future[O]]:
         """Take a command out of the books and return those who still wait for it."""
-        # guard: batch_outcome_is_told_once {
+        # guard: batch_outcome_is_delivered_once {
         if pending.told:
             return []
         # guard: }

@@ -9,7 +9,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
   LEFT JOIN LATERAL (
       SELECT min(s.starts_at) AS first_starts_at, max(s.starts_at) AS last_starts_at
         FROM schedules s
-       -- guard: concerts_their_own_dates => WHERE true
+       -- guard: concerts_their_dates => WHERE true
        WHERE s.concert_id = c.concert_id
          -- guard: concerts_no_dates_of_drafts
          AND s.status <> 'DRAFT'
@@ -19,28 +19,28 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
   ) s ON true
  -- guard: concerts_no_drafts => WHERE true
  WHERE c.status = 'PUBLISHED'
-   -- guard: concerts_none_that_was_taken_down
+   -- guard: concerts_not_taken_down
    AND c.taken_down_at IS NULL
-   -- guard: concerts_none_that_is_over: AND => AND true OR
+   -- guard: concerts_not_past: AND => AND true OR
    AND EXISTS (
        SELECT FROM schedules u
-        -- guard: concerts_over_by_its_own_dates: concert_id = c.concert_id AND u. =>
+        -- guard: concerts_over_by_its_dates: concert_id = c.concert_id AND u. =>
         -- guard: concerts_over_once_all_have_begun => WHERE u.concert_id = c.concert_id )
         WHERE u.concert_id = c.concert_id AND u.starts_at > clock_timestamp())
-   -- guard: concerts_page_goes_on_where_last_one_ended => AND ($1::timestamptz IS NULL OR $2::uuid IS NOT NULL)
+   -- guard: concerts_page_cursor => AND ($1::timestamptz IS NULL OR $2::uuid IS NOT NULL)
    -- guard: concerts_first_page: $1::timestamptz IS NULL => false
    AND ($1::timestamptz IS NULL OR (c.published_at, c.concert_id) < ($1::timestamptz, $2::uuid))
  ORDER BY c.published_at DESC, c.concert_id DESC
- -- guard: concerts_so_many_at_time: $3 => $3 + 9
+ -- guard: concerts_page_limit: $3 => $3 + 9
  LIMIT $3;
 
 -- name: published_concert
 -- One concert as the public sees it; none that an operator has taken down.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at
   FROM concerts c
- -- guard: concert_one_that_was_asked_for: c.concert_id = $1 => $1::uuid IS NOT NULL
+ -- guard: concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: concert_no_draft: status = 'PUBLISHED' AND c. =>
- -- guard: concert_none_that_was_taken_down: c.taken_down_at IS NULL => true
+ -- guard: concert_not_taken_down: c.taken_down_at IS NULL => true
  WHERE c.concert_id = $1 AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL;
 
 -- name: schedules_of_concert
@@ -64,22 +64,22 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
              -- guard: schedules_only_available_seats_are_counted_so { => count(*
              count(*) FILTER (
                  -- guard: schedules_seat_that_is_held_is_not_available: AND x.expires_at <= m.at =>
-                 -- guard: schedules_seat_whose_hold_has_lapsed_is_available => WHERE x.state = 'AVAILABLE'
+                 -- guard: schedules_lapsed_seat_is_available => WHERE x.state = 'AVAILABLE'
                  WHERE x.state = 'AVAILABLE' OR (x.state = 'HELD' AND x.expires_at <= m.at)
              -- guard: }
              ) AS seats_available,
              min(x.price_minor) AS price_min_minor,
              max(x.price_minor) AS price_max_minor
         FROM seats x
-       -- guard: schedules_their_own_seats => WHERE true
+       -- guard: schedules_their_seats => WHERE true
        WHERE x.schedule_id = s.schedule_id
   ) n
  -- guard: schedules_of_this_concert: s.concert_id = $1 => $1::uuid IS NOT NULL
- -- guard: schedules_one_that_was_asked_for: s.schedule_id = $2 => true
- -- guard: schedules_all_where_none_was_asked_for: $2::uuid IS NULL OR =>
+ -- guard: schedules_by_id: s.schedule_id = $2 => true
+ -- guard: schedules_all_without_an_id: $2::uuid IS NULL OR =>
  WHERE s.concert_id = $1 AND ($2::uuid IS NULL OR s.schedule_id = $2)
-   -- guard: schedules_draft_is_not_shown_to_buyers: status <> 'DRAFT' AND s. =>
-   -- guard: schedules_what_has_begun_is_not_shown_to_buyers: AND s.starts_at > m.at =>
+   -- guard: schedules_draft_hidden_from_buyers: status <> 'DRAFT' AND s. =>
+   -- guard: schedules_past_hidden_from_buyers: AND s.starts_at > m.at =>
    -- guard: schedules_all_are_shown_to_their_organizer: NOT $3::boolean => $3::boolean IS NULL
    AND (NOT $3::boolean OR (s.status <> 'DRAFT' AND s.starts_at > m.at))
  ORDER BY s.starts_at, s.schedule_id;
@@ -98,16 +98,16 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
            AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
        coalesce(q.mode, 'off') AS waiting_room, c.title, c.artist, c.venue
   FROM schedules s
-  -- guard: schedule_its_own_concert => JOIN concerts c ON true
+  -- guard: schedule_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
   -- no guard: It says how people wait, for the page; whether they must is asked of the waiting room itself.
   LEFT JOIN queue_rooms q ON q.schedule_id = s.schedule_id
  CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) m
- -- guard: schedule_one_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: schedule_none_of_draft: AND c.status = 'PUBLISHED' =>
+ -- guard: schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: schedule_not_draft: AND c.status = 'PUBLISHED' =>
  -- guard: schedule_not_while_it_is_draft_itself: s.status <> 'DRAFT' AND =>
  WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED'
-   -- guard: schedule_none_that_was_taken_down => AND true;
+   -- guard: schedule_not_taken_down => AND true;
    AND c.taken_down_at IS NULL;
 
 -- name: concerts_of_organizer
@@ -116,7 +116,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
-  -- guard: own_concerts_whose_they_are => JOIN users u ON true
+  -- guard: own_concerts_organizer => JOIN users u ON true
   JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
       -- guard: own_concerts_open_schedules: FILTER (WHERE s.status = 'OPEN') =>
@@ -128,15 +128,15 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
                  -- guard: own_concerts_on_sale_until_performance_begins: least(s.sale_closes_at, s.starts_at => coalesce(s.sale_closes_at, 'infinity'
                  AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)) AS schedules_on_sale
         FROM schedules s
-       -- guard: own_concerts_their_own_schedules => WHERE true
+       -- guard: own_concerts_their_schedules => WHERE true
        WHERE s.concert_id = c.concert_id
   ) s
- -- guard: own_concerts_organizers_own => WHERE $1::uuid IS NOT NULL
+ -- guard: own_concerts_own_organizer_only => WHERE $1::uuid IS NOT NULL
  WHERE c.organizer_id = $1
-   -- guard: own_concerts_page_goes_on_where_last_one_ended => AND ($2::timestamptz IS NULL OR $3::uuid IS NOT NULL)
+   -- guard: own_concerts_page_cursor => AND ($2::timestamptz IS NULL OR $3::uuid IS NOT NULL)
    AND ($2::timestamptz IS NULL OR (c.created_at, c.concert_id) < ($2::timestamptz, $3::uuid))
  ORDER BY c.created_at DESC, c.concert_id DESC
- -- guard: own_concerts_so_many_at_time: $4 => $4 + 9
+ -- guard: own_concerts_page_limit: $4 => $4 + 9
  LIMIT $4;
 
 -- name: concerts_of_shop
@@ -145,7 +145,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
-  -- guard: all_concerts_whose_they_are => JOIN users u ON true
+  -- guard: all_concerts_organizer => JOIN users u ON true
   JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
       -- guard: all_concerts_open_schedules: FILTER (WHERE s.status = 'OPEN') =>
@@ -157,13 +157,13 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
                  -- guard: all_concerts_on_sale_until_performance_begins: least(s.sale_closes_at, s.starts_at => coalesce(s.sale_closes_at, 'infinity'
                  AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)) AS schedules_on_sale
         FROM schedules s
-       -- guard: all_concerts_their_own_schedules => WHERE true
+       -- guard: all_concerts_their_schedules => WHERE true
        WHERE s.concert_id = c.concert_id
   ) s
- -- guard: all_concerts_page_goes_on_where_last_one_ended => WHERE ($1::timestamptz IS NULL OR $2::uuid IS NOT NULL)
+ -- guard: all_concerts_page_cursor => WHERE ($1::timestamptz IS NULL OR $2::uuid IS NOT NULL)
  WHERE ($1::timestamptz IS NULL OR (c.created_at, c.concert_id) < ($1::timestamptz, $2::uuid))
  ORDER BY c.created_at DESC, c.concert_id DESC
- -- guard: all_concerts_so_many_at_time: $3 => $3 + 9
+ -- guard: all_concerts_page_limit: $3 => $3 + 9
  LIMIT $3;
 
 -- name: own_concert
@@ -172,7 +172,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
-  -- guard: own_concert_whose_it_is => JOIN users u ON true
+  -- guard: own_concert_organizer => JOIN users u ON true
   JOIN users u ON u.user_id = c.organizer_id
  CROSS JOIN LATERAL (
       -- guard: own_concert_open_schedules: FILTER (WHERE s.status = 'OPEN') =>
@@ -184,29 +184,29 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
                  -- guard: own_concert_on_sale_until_performance_begins: least(s.sale_closes_at, s.starts_at => coalesce(s.sale_closes_at, 'infinity'
                  AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)) AS schedules_on_sale
         FROM schedules s
-       -- guard: own_concert_its_own_schedules => WHERE true
+       -- guard: own_concert_its_schedules => WHERE true
        WHERE s.concert_id = c.concert_id
   ) s
- -- guard: own_concert_organizers_own: c.organizer_id = $1 => true
- -- guard: own_concert_one_that_was_asked_for: c.concert_id = $2 => $2::uuid IS NOT NULL
- -- guard: own_concert_operator_sees_it_too: $1::uuid IS NULL OR =>
+ -- guard: own_concert_own_organizer_only: c.organizer_id = $1 => true
+ -- guard: own_concert_by_id: c.concert_id = $2 => $2::uuid IS NOT NULL
+ -- guard: own_concert_operator_too: $1::uuid IS NULL OR =>
  WHERE ($1::uuid IS NULL OR c.organizer_id = $1) AND c.concert_id = $2;
 
 -- name: concert_of_organizer
 -- The status of a concert, if it is this organizer's, and whether it is taken down.
--- guard: concert_status_one_that_was_asked_for: c.concert_id = $1 => $1::uuid IS NOT NULL
--- guard: concert_status_organizers_own: c.organizer_id = $2 => $2::uuid IS NOT NULL
+-- guard: concert_status_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
+-- guard: concert_status_own_organizer_only: c.organizer_id = $2 => $2::uuid IS NOT NULL
 SELECT c.status, c.taken_down_at IS NOT NULL AS is_taken_down FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
 
 -- name: schedule_of_organizer
 -- The status of a schedule and its concert, if they are this organizer's, or anybody's without one.
 SELECT s.concert_id, s.status
   FROM schedules s
-  -- guard: schedule_status_its_own_concert => JOIN concerts c ON true
+  -- guard: schedule_status_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: schedule_status_one_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: schedule_status_organizers_own: c.organizer_id = $2 => true
- -- guard: schedule_status_operator_sees_it_too: $2::uuid IS NULL OR =>
+ -- guard: schedule_status_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: schedule_status_own_organizer_only: c.organizer_id = $2 => true
+ -- guard: schedule_status_operator_too: $2::uuid IS NULL OR =>
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: insert_concert
@@ -219,8 +219,8 @@ RETURNING concert_id, title, artist, venue, description, status, published_at;
 -- Let one change of the concert's list of schedules happen at a time; none if it is not theirs.
 SELECT c.concert_id
   FROM concerts c
- -- guard: lock_concert_one_that_was_asked_for: c.concert_id = $1 => $1::uuid IS NOT NULL
- -- guard: lock_concert_organizers_own: c.organizer_id = $2 => $2::uuid IS NOT NULL
+ -- guard: lock_concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
+ -- guard: lock_concert_own_organizer_only: c.organizer_id = $2 => $2::uuid IS NOT NULL
  WHERE c.concert_id = $1 AND c.organizer_id = $2
    -- guard: lock_concert_it_is_locked => ;
    FOR NO KEY UPDATE OF c;
@@ -244,20 +244,20 @@ RETURNING schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, sta
 -- seats.
 UPDATE concerts c
    SET status = 'PUBLISHED', published_at = now()
- -- guard: publish_one_that_was_asked_for => WHERE $1::uuid IS NOT NULL
+ -- guard: publish_by_id => WHERE $1::uuid IS NOT NULL
  WHERE c.concert_id = $1
-   -- guard: publish_organizers_own => AND $2::uuid IS NOT NULL
+   -- guard: publish_own_organizer_only => AND $2::uuid IS NOT NULL
    AND c.organizer_id = $2
    -- guard: publish_once
    AND c.status = 'DRAFT'
-   -- guard: publish_not_what_was_taken_down
+   -- guard: publish_not_taken_down
    AND c.taken_down_at IS NULL
    -- guard: publish_with_seats {
    AND EXISTS (
        SELECT FROM schedules s
-         -- guard: publish_with_seats_of_its_own_schedules => JOIN seats x ON true
+         -- guard: publish_with_seats_of_its_schedules => JOIN seats x ON true
          JOIN seats x ON x.schedule_id = s.schedule_id
-        -- guard: publish_with_schedules_of_its_own => WHERE true)
+        -- guard: publish_with_schedules => WHERE true)
         WHERE s.concert_id = c.concert_id)
    -- guard: }
 RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at;
@@ -271,24 +271,24 @@ UPDATE schedules s
           FROM schedules o
           -- guard: open_concert_that_it_belongs_to => JOIN concerts c ON true
           JOIN concerts c ON c.concert_id = o.concert_id
-         -- guard: open_concert_of_one_that_was_asked_for => WHERE true
+         -- guard: open_concert_by_id => WHERE true
          WHERE o.schedule_id = $1
-           -- guard: open_organizers_own => AND $2::uuid IS NOT NULL
+           -- guard: open_own_organizer_only => AND $2::uuid IS NOT NULL
            AND c.organizer_id = $2
            -- guard: open_not_of_draft
            AND c.status = 'PUBLISHED'
-           -- guard: open_not_what_was_taken_down
+           -- guard: open_not_taken_down
            AND c.taken_down_at IS NULL
            -- guard: open_not_beside_take_down => ) c
            FOR SHARE OF c) c
- -- guard: open_one_that_was_asked_for => WHERE $1::uuid IS NOT NULL
+ -- guard: open_by_id => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
    -- guard: open_once
    AND s.status IN ('DRAFT', 'CLOSED')
-   -- guard: open_its_own_concert
+   -- guard: open_its_concert
    AND c.concert_id = s.concert_id
    -- guard: open_with_seats
-   -- guard: open_with_seats_of_its_own: x.schedule_id = s.schedule_id => true
+   -- guard: open_with_seats_of_schedule: x.schedule_id = s.schedule_id => true
    AND EXISTS (SELECT FROM seats x WHERE x.schedule_id = s.schedule_id)
 RETURNING s.concert_id;
 
@@ -297,13 +297,13 @@ RETURNING s.concert_id;
 UPDATE schedules s
    SET status = 'CLOSED'
   FROM concerts c
- -- guard: close_one_that_was_asked_for => WHERE $1::uuid IS NOT NULL
+ -- guard: close_by_id => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
    -- guard: close_once
    AND s.status = 'OPEN'
-   -- guard: close_its_own_concert
+   -- guard: close_its_concert
    AND c.concert_id = s.concert_id
-   -- guard: close_organizers_own => AND $2::uuid IS NOT NULL
+   -- guard: close_own_organizer_only => AND $2::uuid IS NOT NULL
    AND c.organizer_id = $2
 RETURNING s.concert_id;
 
@@ -311,7 +311,7 @@ RETURNING s.concert_id;
 -- Take a concert away from the public, whoever's it is; nothing where that was done.
 UPDATE concerts c
    SET taken_down_at = clock_timestamp(), taken_down_reason = $2
- -- guard: take_down_one_that_was_asked_for: c.concert_id = $1 => $1::uuid IS NOT NULL
+ -- guard: take_down_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: take_down_once => WHERE c.concert_id = $1
  WHERE c.concert_id = $1 AND c.taken_down_at IS NULL
 RETURNING c.organizer_id, c.title;
@@ -320,7 +320,7 @@ RETURNING c.organizer_id, c.title;
 -- End every sale of a concert.
 UPDATE schedules s
    SET status = 'CLOSED'
- -- guard: take_down_sales_of_its_own: s.concert_id = $1 => $1::uuid IS NOT NULL
+ -- guard: take_down_its_sales: s.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: take_down_sales_that_are_open: AND s.status = 'OPEN' =>
  WHERE s.concert_id = $1 AND s.status = 'OPEN'
 RETURNING s.schedule_id;
@@ -329,7 +329,7 @@ RETURNING s.schedule_id;
 -- Give a concert back to the public; nothing where it was not taken down. Its sales stay closed.
 UPDATE concerts c
    SET taken_down_at = NULL, taken_down_reason = NULL
- -- guard: restore_one_that_was_asked_for: c.concert_id = $1 => $1::uuid IS NOT NULL
+ -- guard: restore_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: restore_once => WHERE c.concert_id = $1
  WHERE c.concert_id = $1 AND c.taken_down_at IS NOT NULL
 RETURNING c.organizer_id, c.title;
@@ -338,10 +338,10 @@ RETURNING c.organizer_id, c.title;
 -- Keep the schedule from being opened, and from other seat maps, until the transaction ends.
 SELECT s.concert_id, s.status
   FROM schedules s
-  -- guard: lock_schedule_its_own_concert => JOIN concerts c ON true
+  -- guard: lock_schedule_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: lock_schedule_one_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: lock_schedule_organizers_own: c.organizer_id = $2 => $2::uuid IS NOT NULL
+ -- guard: lock_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: lock_schedule_own_organizer_only: c.organizer_id = $2 => $2::uuid IS NOT NULL
  WHERE s.schedule_id = $1 AND c.organizer_id = $2
    -- guard: lock_schedule_it_is_locked => ;
    FOR UPDATE OF s;
@@ -372,12 +372,12 @@ SELECT n.seat_id
           -- guard: in_way_by_row: row_label = n.row_label AND s. =>
           -- guard: in_way_by_number: AND s.number = n.number =>
           AND s.section = n.section AND s.row_label = n.row_label AND s.number = n.number)
- -- guard: in_way_so_many_at_most: $6 => $6 + 9
+ -- guard: in_way_limit: $6 => $6 + 9
  LIMIT $6;
 
 -- name: labels_of_schedule
 -- How sections, rows and grades are written in a schedule.
--- guard: labels_of_schedule_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
+-- guard: labels_by_schedule_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
 SELECT DISTINCT s.section, s.row_label AS row, s.grade FROM seats s WHERE s.schedule_id = $1;
 
 -- name: insert_seats

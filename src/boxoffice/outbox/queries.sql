@@ -20,8 +20,8 @@ SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id,
         WINDOW oldest AS (ORDER BY o.batch_id)) o
  CROSS JOIN LATERAL unnest(o.subject_ids, o.user_ids, o.reservation_ids, o.amounts_minor, o.seats_to)
             WITH ORDINALITY e (subject_id, user_id, reservation_id, amount_minor, seats_to, at)
- -- guard: relay_row_that_is_too_long_is_told_all_same: nth = 1 OR o. =>
- -- guard: relay_so_many_events_at_time => WHERE true
+ -- guard: relay_row_too_long_is_published_without_rows: nth = 1 OR o. =>
+ -- guard: relay_page_limit_events => WHERE true
  WHERE o.nth = 1 OR o.events <= $1
  ORDER BY event_id;
 

@@ -84,9 +84,9 @@ BEGIN
              FROM reservations r
             -- guard: pay_reservations_of_this_schedule => WHERE true
             WHERE r.schedule_id = p_schedule_id
-              -- guard: pay_reservation_that_was_named
+              -- guard: pay_reservation_by_id
               AND r.reservation_id = c.reservation_id
-              -- guard: pay_only_persons_own
+              -- guard: pay_only_own
               AND r.user_id = c.user_id
               -- guard: pay_reservations_are_locked => ) l ON true;
               FOR NO KEY UPDATE) l ON true;
@@ -102,9 +102,9 @@ BEGIN
                  FROM reservations_archive a
                 -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                 WHERE a.schedule_id = p_schedule_id
-                  -- guard: pay_archived_reservation_that_was_named
+                  -- guard: pay_archived_reservation_by_id
                   AND a.reservation_id = c.reservation_id
-                  -- guard: pay_only_persons_own_archived_one
+                  -- guard: pay_only_own_archived
                   AND a.user_id = c.user_id
                -- no guard: It joins each command with the archived reservation, if there is one; the conditions are inside.
                OFFSET 0) a ON true;
@@ -152,7 +152,7 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT w.ctid AS place, w.balance_minor, w.currency
              FROM wallets w
-            -- guard: pay_persons_own_wallet
+            -- guard: pay_own_wallet
             WHERE w.user_id = c.user_id
               -- guard: pay_wallets_are_locked => ) l ON true
               FOR NO KEY UPDATE) l ON true
@@ -160,9 +160,9 @@ BEGIN
            -- guard: pay_fingerprint_is_compared => SELECT true AS same
            SELECT p.fingerprint = c.fingerprint AS same
              FROM payments p
-            -- guard: pay_keys_are_persons_own { => WHERE p.schedule_id = p_schedule_id
+            -- guard: pay_key_is_per_person { => WHERE p.schedule_id = p_schedule_id
             WHERE p.user_id = c.user_id
-              -- guard: pay_keys_are_schedules_own {
+              -- guard: pay_key_is_per_schedule {
               AND (p.user_id, p.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
               -- guard: }
@@ -178,13 +178,13 @@ BEGIN
     -- guard: pay_seats_that_were_lost_are_noticed => IF false THEN
     IF array_position(seat_places, NULL) IS NOT NULL THEN
         SELECT array_agg(s.command) INTO lost
-          -- guard: pay_only_lost_ones_are_lost: WHERE s.place IS NULL =>
+          -- guard: pay_lost_seats_only: WHERE s.place IS NULL =>
           FROM unnest(seat_by, seat_places) s (command, place) WHERE s.place IS NULL;
     END IF;
     SELECT array_agg(
                -- guard: pay_repetition_is_replayed: c.same => false
                CASE WHEN c.same THEN 'replayed'
-                    -- guard: pay_key_is_for_one_request: NOT c.same => false
+                    -- guard: pay_key_has_one_fingerprint: NOT c.same => false
                     WHEN NOT c.same THEN 'key_reused'
                     -- guard: pay_reservation_that_exists: c.status IS NULL => false
                     WHEN c.status IS NULL THEN 'reservation_not_found'
@@ -198,7 +198,7 @@ BEGIN
                     WHEN c.status = 'EXPIRED' OR c.ends_at <= decided_at OR c.at = ANY (lost)
                         THEN 'hold_expired'
                     -- guard: pay_what_was_captured_is_what_is_owed => WHEN false
-                    -- guard: pay_wallet_is_not_asked_for_capture: method <> 'wallet' AND c. =>
+                    -- guard: pay_wallet_needs_no_capture: method <> 'wallet' AND c. =>
                     WHEN c.method <> 'wallet' AND c.captured_minor IS DISTINCT FROM c.amount_minor
                         THEN 'captured_differs'
                     -- guard: pay_wallets_currency => WHEN false
@@ -216,7 +216,7 @@ BEGIN
            WITH ORDINALITY c (same, status, ends_at, method, captured_minor, amount_minor, currency,
                               wallet_currency, balance_minor, at);
 
-    -- guard: pay_those_who_are_together_are_decided_one_by_one => IF false THEN
+    -- guard: pay_shared_wallet_decided_in_order => IF false THEN
     IF NOT p_apart THEN
         -- What the earlier ones of the batch leave to the later ones.
         FOR i IN 1..cardinality(outcomes) LOOP
@@ -227,14 +227,14 @@ BEGIN
             -- guard: pay_once_in_batch => IF false THEN
             IF p_reservation_ids[i] = ANY (paid_already) THEN
                 outcomes[i] := 'already_paid';
-            -- guard: pay_only_who_pays_spends => ELSE
+            -- guard: pay_only_payers_spend => ELSE
             ELSIF outcomes[i] = 'paid' THEN
-                -- guard: pay_what_earlier_ones_of_batch_spent_is_gone: p_methods[i] = 'wallet' => false
+                -- guard: pay_earlier_spending_in_batch_counts: p_methods[i] = 'wallet' => false
                 -- guard: pay_anothers_money_is_not_wallets_in_batch: p_methods[i] = 'wallet' AND =>
                 IF p_methods[i] = 'wallet' AND amounts_minor[i] > balances_minor[i] - (
                        SELECT coalesce(sum(amounts_minor[w.at]), 0)
                          FROM unnest(array_positions(outcomes[:i - 1], 'paid')) w (at)
-                        -- guard: pay_only_persons_own_spending_counts => WHERE p_methods[w.at] = 'wallet')
+                        -- guard: pay_only_own_spending_counts => WHERE p_methods[w.at] = 'wallet')
                         -- guard: pay_only_wallets_spending_counts: AND p_methods[w.at] = 'wallet' =>
                         WHERE p_user_ids[w.at] = p_user_ids[i] AND p_methods[w.at] = 'wallet')
                 THEN
@@ -268,12 +268,12 @@ BEGIN
                array_agg(array_position(winners, s.command))
           INTO seat_ids, seat_places, seat_versions, seat_by
           FROM unnest(seat_ids, seat_places, seat_versions, seat_by) s (seat_id, place, version, command)
-         -- guard: pay_losers_seats_are_left_alone => ;
+         -- guard: pay_losers_seats_are_left => ;
          WHERE s.command = ANY (winners);
     END IF;
 
     seats_to := seat_by;
-    -- guard: pay_several_seats_have_their_own_tickets => IF false THEN
+    -- guard: pay_several_seats_have_their_tickets => IF false THEN
     IF cardinality(seat_ids) > cardinality(p_payment_ids) THEN
         SELECT array_agg(x.seats_to) INTO seats_to
           FROM (SELECT (sum(c.seats) OVER (ORDER BY c.at))::integer AS seats_to
@@ -470,7 +470,7 @@ BEGIN
                t.fingerprint = c.fingerprint AS same
           FROM unnest(p_user_ids, p_amounts_minor, p_keys, p_fingerprints)
                WITH ORDINALITY c (user_id, amount_minor, key, fingerprint, ord)
-          -- guard: top_up_keys_are_persons_own: user_id = c.user_id AND t. =>
+          -- guard: top_up_key_is_per_person: user_id = c.user_id AND t. =>
           -- guard: top_up_key_is_compared: = c.key => IS NOT NULL
           LEFT JOIN transfers t ON t.user_id = c.user_id AND t.idempotency_key = c.key
          ORDER BY c.ord
@@ -479,14 +479,14 @@ BEGIN
         outcomes[command.ord] := CASE
             -- guard: top_up_repetition_is_replayed => WHEN false THEN 'replayed'
             WHEN command.earlier IS NOT NULL AND command.same THEN 'replayed'
-            -- guard: top_up_key_is_for_one_request => WHEN false THEN 'key_reused'
+            -- guard: top_up_key_has_one_fingerprint => WHEN false THEN 'key_reused'
             WHEN command.earlier IS NOT NULL THEN 'key_reused'
             -- guard: top_up_wallet_that_exists: balance IS NULL => false
             WHEN balance IS NULL THEN 'wallet_not_found'
             -- guard: top_up_wallets_limit => WHEN false THEN 'wallet_limit'
             WHEN balance + command.amount_minor > p_balance_max_minor THEN 'wallet_limit'
             ELSE 'charged' END;
-        -- guard: top_up_repetition_tells_what_was_made => IF false THEN
+        -- guard: top_up_repetition_returns_the_first => IF false THEN
         IF outcomes[command.ord] = 'replayed' THEN
             made[command.ord] := command.earlier;
         -- guard: top_up_only_what_is_added => ELSE
@@ -521,7 +521,7 @@ BEGIN
            SET balance_minor = w.balance_minor + charged.amount_minor, version = w.version + 1
           FROM (SELECT p_user_ids[i] AS user_id, sum(p_amounts_minor[i]) AS amount_minor
                   FROM unnest(winners) i GROUP BY p_user_ids[i]) charged
-         -- guard: top_up_persons_own_wallet => ;
+         -- guard: top_up_own_wallet => ;
          WHERE w.user_id = charged.user_id;
 
         INSERT INTO outbox (

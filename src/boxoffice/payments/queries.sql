@@ -27,7 +27,7 @@ SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.c
   FROM payments p
   -- guard: payment_seats_of_its_reservation: AND r.reservation_id = p.reservation_id =>
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
- -- guard: payment_only_persons_own: p.user_id = $3 => $3::uuid IS NOT NULL
+ -- guard: payment_only_own: p.user_id = $3 => $3::uuid IS NOT NULL
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
 
 -- name: payable
@@ -35,12 +35,12 @@ SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.c
 -- guard: payable_not_after_end: r.expires_at <= clock_timestamp() => false
 SELECT r.amount_minor, r.currency, r.status, r.expires_at <= clock_timestamp() AS lapsed
   FROM reservations r
- -- guard: payable_only_persons_own: r.user_id = $3 => $3::uuid IS NOT NULL
+ -- guard: payable_only_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.amount_minor, a.currency, a.status, true
   FROM reservations_archive a
- -- guard: payable_persons_own_archived_one: AND a.user_id = $3 =>
+ -- guard: payable_own_archived: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: top_up
@@ -64,7 +64,7 @@ SELECT c.ord::integer AS ord,
 
 -- name: wallet
 -- A person's wallet.
--- guard: wallet_only_persons_own: user_id = $1 => $1::uuid IS NOT NULL
+-- guard: wallet_only_own: user_id = $1 => $1::uuid IS NOT NULL
 SELECT balance_minor, currency FROM wallets WHERE user_id = $1;
 
 -- name: entries
@@ -74,11 +74,11 @@ SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t
   FROM ledger_entries e
   -- guard: wallet_transfer_of_entry: AND t.transfer_id = e.transfer_id =>
   JOIN transfers t ON t.user_id = e.user_id AND t.transfer_id = e.transfer_id
- -- guard: entries_only_persons_own: e.user_id = $1 => $1::uuid IS NOT NULL
+ -- guard: entries_only_own: e.user_id = $1 => $1::uuid IS NOT NULL
  -- guard: entries_only_wallets: e.account = 'wallet' AND =>
  WHERE e.user_id = $1 AND e.account = 'wallet' AND ($2::uuid IS NULL OR e.transfer_id < $2)
  ORDER BY e.transfer_id DESC
- -- guard: wallet_so_many_entries_at_time: $3 => $3 + 9
+ -- guard: wallet_page_limit_entries: $3 => $3 + 9
  LIMIT $3;
 
 -- name: seed_top_ups
@@ -89,7 +89,7 @@ WITH filled AS (
     UPDATE wallets w
        SET balance_minor = w.balance_minor + $3
       FROM unnest($1::uuid[], $2::uuid[]) p (user_id, transfer_id)
-     -- guard: seed_for_those_who_were_named => WHERE p.user_id IS NOT NULL
+     -- guard: seed_for_named_persons => WHERE p.user_id IS NOT NULL
      WHERE w.user_id = p.user_id
        -- no guard: The head of the condition below it, which is a guard.
        AND NOT EXISTS (SELECT FROM transfers t

@@ -8,6 +8,6 @@ def fingerprint_of(*parts: str) -> bytes:
     digest = blake2b(digest_size=16)
     for part in parts:
         encoded = part.encode()
-        # guard: fingerprint_parts_are_told_apart => digest.update(encoded)
+        # guard: fingerprint_parts_are_separated => digest.update(encoded)
         digest.update(len(encoded).to_bytes(4, "big") + encoded)
     return digest.digest()

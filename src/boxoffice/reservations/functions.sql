@@ -88,7 +88,7 @@ DECLARE
 BEGIN
     -- One person's requests for one schedule are decided one after the other, on all pods: the
     -- ticket limit and the idempotency key rest on it.
-    -- guard: hold_one_person_at_time => SELECT array_agg(true)
+    -- guard: hold_person_is_locked => SELECT array_agg(true)
     SELECT array_agg(pg_try_advisory_xact_lock(uuid_hash_extended(u.id, lock_seed)))
       INTO person_ours
       FROM unnest(p_user_ids) u (id);
@@ -104,7 +104,7 @@ BEGIN
            s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s
       INTO schedule
       FROM schedules s
-     -- guard: hold_schedule_that_was_asked_for => LIMIT 1;
+     -- guard: hold_schedule_by_id => LIMIT 1;
      WHERE s.schedule_id = p_schedule_id;
     -- guard: hold_of_schedule_that_exists => IF false THEN
     IF NOT FOUND THEN
@@ -117,8 +117,8 @@ BEGIN
     -- Reservations of a person without a row are few; whoever has either is counted by
     -- reservations_buyers_v1.
     SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),
-           -- guard: hold_empty_wish_is_decided_with_care: > 0 AND c.seats =>
-           -- guard: hold_ticket_limit_of_those_who_are_alone => bool_and(c.seats > 0 AND true)
+           -- guard: hold_empty_request_is_decided_with_care: > 0 AND c.seats =>
+           -- guard: hold_ticket_limit_of_single_requests => bool_and(c.seats > 0 AND true)
            bool_and(c.seats > 0 AND c.seats <= schedule.ticket_limit)
       INTO person_seats, earlier, counted, within_limit
       FROM unnest(p_user_ids, p_seat_counts) c (user_id, seats)
@@ -148,27 +148,27 @@ BEGIN
              FROM seats s
             -- guard: hold_seats_of_this_schedule => WHERE true
             WHERE s.schedule_id = p_schedule_id
-              -- guard: hold_seats_that_were_asked_for
+              -- guard: hold_only_requested_seats
               AND s.seat_id = w.seat_id
               -- guard: hold_only_free_seats
               -- guard: hold_lapsed_seat_is_free => AND s.state = 'AVAILABLE'
               -- guard: hold_held_seat_is_taken_until_its_end => AND (s.state = 'AVAILABLE' OR s.state = 'HELD')
               AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
               -- guard: hold_seats_are_locked => ) l ON true;
-              -- guard: hold_waits_for_nobody: SKIP LOCKED =>
+              -- guard: hold_skips_locked_rows: SKIP LOCKED =>
               FOR UPDATE OF s SKIP LOCKED) l ON true;
 
-    -- guard: hold_who_is_apart_has_no_rival_in_batch: p_apart AND =>
+    -- guard: hold_short_way_without_rivals: p_apart AND =>
     -- guard: hold_short_way_is_for_what_is_on_sale: schedule.on_sale AND =>
     -- guard: hold_short_way_is_within_limit: within_limit AND =>
-    -- guard: hold_short_way_is_for_newcomers: earlier = 0 AND =>
-    -- guard: hold_short_way_is_for_who_has_no_row: AND counted = 0 =>
+    -- guard: hold_short_way_needs_no_history: earlier = 0 AND =>
+    -- guard: hold_short_way_needs_no_row: AND counted = 0 =>
     IF (p_apart AND schedule.on_sale AND within_limit AND earlier = 0 AND counted = 0
             -- guard: hold_short_way_has_every_seat: free = cardinality(p_seat_ids) AND =>
             -- guard: hold_short_way_has_every_persons_lock: AND true = ALL (person_ours) =>
             AND free = cardinality(p_seat_ids) AND true = ALL (person_ours)) IS NOT TRUE THEN
         -- Somebody is in somebody's way; else all get what they want.
-        -- guard: hold_what_people_have_had_is_looked_up => IF false THEN
+        -- guard: hold_history_is_looked_up => IF false THEN
         IF earlier + counted > 0 THEN
             SELECT b.seats, b.cooldown_s INTO person_seats, cooldown_s
               FROM reservations_buyers_v1(
@@ -192,7 +192,7 @@ BEGIN
           INTO p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by
           FROM unnest(p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by)
                w (seat_id, place, version, price_minor, command)
-         -- guard: hold_losers_seats_are_left_alone => ;
+         -- guard: hold_losers_seats_are_left => ;
          WHERE w.command = ANY (winners);
         SELECT array_agg(p_reservation_ids[w.i]), array_agg(p_user_ids[w.i]), array_agg(p_keys[w.i]),
                array_agg(p_fingerprints[w.i]), array_agg(p_seat_counts[w.i]), array_agg(w.seats_to)
@@ -336,19 +336,19 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT b.sold_seats, b.open_ids, b.strikes, b.struck_at
              FROM schedule_buyers b
-            -- guard: buyers_persons_own_row: AND b.user_id = c.user_id =>
+            -- guard: buyers_own_row: AND b.user_id = c.user_id =>
             WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
            -- no guard: It joins each person with their row, if there is one; the condition is inside.
            OFFSET 0) b ON true
      CROSS JOIN LATERAL (
            -- no guard: The head of the two conditions below it, which are guards.
            SELECT sum(r.seats) FILTER (
-                      -- guard: buyers_paid_seats_count_where_nobody_has_counted => WHERE false
+                      -- guard: buyers_paid_seats_count_without_a_count => WHERE false
                       WHERE r.status = 'CONFIRMED'
                          -- guard: buyers_held_seats_count => ) AS seats,
                          -- guard: buyers_lapsed_seats_do_not_count => OR r.status = 'HELD') AS seats,
                          OR (r.status = 'HELD' AND r.expires_at > p_decided_at)) AS seats,
-                  -- guard: buyers_lapse_that_nobody_has_closed_is_strike => 0 AS lapsed,
+                  -- guard: buyers_lapse_not_closed_yet_is_strike => 0 AS lapsed,
                   count(*) FILTER (WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed,
                   -- no guard: { When the wait of a lapse begins that nobody has closed; that it is one is a guard.
                   max(r.expires_at) FILTER (
@@ -358,7 +358,7 @@ BEGIN
                      FROM reservations r
                     -- no guard: It saves a look: who has a row that somebody counted has it there.
                     WHERE b.sold_seats IS NULL
-                      -- guard: buyers_persons_own_reservations { => AND r.schedule_id = p_schedule_id
+                      -- guard: buyers_own_reservations { => AND r.schedule_id = p_schedule_id
                       -- guard: buyers_reservations_of_this_schedule { => AND r.user_id = c.user_id
                       AND (r.user_id, r.schedule_id)
                           BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)
@@ -402,7 +402,7 @@ BEGIN
                    SELECT b.ctid AS place
                      FROM schedule_buyers b
                     -- guard: open_rows_of_this_schedule => WHERE b.user_id = c.user_id
-                    -- guard: open_persons_own_row: AND b.user_id = c.user_id =>
+                    -- guard: open_own_row: AND b.user_id = c.user_id =>
                     WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
                       -- no guard: The person's advisory lock, which the transaction has, keeps others away; this keeps the place.
                       FOR NO KEY UPDATE) l) w
@@ -438,7 +438,7 @@ BEGIN
                    max(r.struck_at) AS struck_at
               FROM unnest(p_reservation_ids) c (id)
              CROSS JOIN LATERAL (
-                   -- guard: closed_lapse_is_told_from_release => SELECT r.user_id, 0 AS lapsed,
+                   -- guard: closed_lapse_differs_from_release => SELECT r.user_id, 0 AS lapsed,
                    SELECT r.user_id, CASE r.status WHEN 'EXPIRED' THEN 1 ELSE 0 END AS lapsed,
                           least(r.expires_at, p_closed_at) AS struck_at
                      FROM reservations r
@@ -462,7 +462,7 @@ BEGIN
                        SELECT b.ctid AS place
                          FROM schedule_buyers b
                         -- guard: closed_rows_of_this_schedule => WHERE b.user_id = c.user_id
-                        -- guard: closed_persons_own_row: AND b.user_id = c.user_id =>
+                        -- guard: closed_own_row: AND b.user_id = c.user_id =>
                         WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
                           -- no guard: The person's advisory lock, which the transaction has, keeps others away; this keeps the place.
                           FOR NO KEY UPDATE) l) w
@@ -470,7 +470,7 @@ BEGIN
          WHERE b.ctid = w.place
            -- guard: closed_rows_of_this_schedule_again
            AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
-           -- guard: closed_who_was_not_counted_is_counted
+           -- guard: closed_uncounted_row_is_counted
            AND b.sold_seats IS NOT NULL
         RETURNING b.user_id
     ), others AS (
@@ -482,7 +482,7 @@ BEGIN
     )
     SELECT o.user_ids, o.strikes, o.struck_at INTO user_ids, strikes, struck_at FROM others o;
 
-    -- guard: closed_who_has_no_row_gets_one => IF false THEN
+    -- guard: closed_missing_row_is_made => IF false THEN
     IF user_ids IS NOT NULL THEN
         PERFORM reservations_count_v1(p_schedule_id, user_ids, strikes, struck_at);
     END IF;
@@ -519,7 +519,7 @@ BEGIN
                   -- guard: count_what_was_released => count(*) AS released
                   count(*) FILTER (WHERE r.status = 'CANCELLED') AS released
              FROM reservations r
-            -- guard: count_persons_own { => WHERE r.schedule_id = p_schedule_id) e
+            -- guard: count_own { => WHERE r.schedule_id = p_schedule_id) e
             -- guard: count_of_this_schedule { => WHERE r.user_id = c.user_id) e
             WHERE (r.user_id, r.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)) e
@@ -575,7 +575,7 @@ BEGIN
     -- guard: decide_seats_that_were_not_to_be_had_are_looked_at => IF false THEN
     IF array_position(p_seat_places, NULL) IS NOT NULL THEN
         -- guard: decide_free_seat_is_free: w.place IS NOT NULL THEN 'free' WHEN =>
-        -- guard: decide_seat_that_somebody_has_locked_is_busy: 'locked' => 'taken'
+        -- guard: decide_seat_locked_by_another_is_busy: 'locked' => 'taken'
         SELECT array_agg(CASE WHEN w.place IS NOT NULL THEN 'free' WHEN l.open THEN 'locked'
                               -- guard: decide_taken_seat_is_taken: 'taken' => 'free'
                               WHEN NOT l.open THEN 'taken' ELSE 'unknown' END)
@@ -588,7 +588,7 @@ BEGIN
                       OR (s.state = 'HELD' AND s.expires_at <= p_decided_at) AS open
                  FROM seats s
                 -- guard: decide_seats_of_this_schedule: schedule_id = p_schedule_id AND s. =>
-                -- guard: decide_seats_that_were_asked_for: AND s.seat_id = w.seat_id =>
+                -- guard: decide_only_requested_seats: AND s.seat_id = w.seat_id =>
                 WHERE w.place IS NULL AND s.schedule_id = p_schedule_id AND s.seat_id = w.seat_id
                -- no guard: It joins each wanted seat with its row, if there is one; the condition is inside.
                OFFSET 0) l ON true;
@@ -598,21 +598,21 @@ BEGIN
     SELECT array_agg(
                -- guard: decide_repetition_is_replayed: r.same => false
                CASE WHEN r.same THEN 'replayed'
-                    -- guard: decide_key_is_for_one_request: NOT r.same => false
+                    -- guard: decide_key_has_one_fingerprint: NOT r.same => false
                     WHEN NOT r.same THEN 'key_reused'
-                    -- guard: decide_person_whose_lock_another_has_is_busy: NOT c.ours => false
+                    -- guard: decide_person_locked_by_another_is_busy: NOT c.ours => false
                     WHEN NOT c.ours THEN 'person_busy'
                     -- guard: decide_nothing_is_held_that_is_not_on_sale: NOT p_on_sale => false
                     WHEN NOT p_on_sale THEN 'not_on_sale'
-                    -- guard: decide_nothing_is_held_for_empty_wish: c.seats = 0 => false
+                    -- guard: decide_nothing_is_held_for_empty_request: c.seats = 0 => false
                     WHEN c.seats = 0 THEN 'no_seats'
-                    -- guard: decide_who_let_too_many_holds_end_has_to_wait => WHEN false THEN 'hold_cooldown'
+                    -- guard: decide_cooldown_after_lapses => WHEN false THEN 'hold_cooldown'
                     WHEN c.cooldown_s IS NOT NULL THEN 'hold_cooldown'
                     -- guard: decide_unknown_seat_is_refused => WHEN false THEN 'seat_not_found'
                     WHEN 'unknown' = ANY (w.seat_is) THEN 'seat_not_found'
                     -- guard: decide_taken_seat_is_refused => WHEN false THEN 'seat_taken'
                     WHEN 'taken' = ANY (w.seat_is) THEN 'seat_taken'
-                    -- guard: decide_busy_seat_is_asked_for_again => WHEN false THEN 'seat_busy' END)
+                    -- guard: decide_busy_seat_is_retried => WHEN false THEN 'seat_busy' END)
                     WHEN 'locked' = ANY (w.seat_is) THEN 'seat_busy' END)
       INTO outcomes
       FROM unnest(p_user_ids, p_keys, p_fingerprints, p_person_ours, p_seat_counts, p_seats_to,
@@ -626,8 +626,8 @@ BEGIN
              FROM reservations r
             -- no guard: It saves a look: where nobody of the batch has been here before, there is nothing to find.
             WHERE p_known
-              -- guard: decide_keys_are_persons_own { => AND (r.schedule_id, r.idempotency_key) = (p_schedule_id, c.key)
-              -- guard: decide_keys_are_schedules_own { => AND (r.user_id, r.idempotency_key) = (c.user_id, c.key)
+              -- guard: decide_key_is_per_person { => AND (r.schedule_id, r.idempotency_key) = (p_schedule_id, c.key)
+              -- guard: decide_key_is_per_schedule { => AND (r.user_id, r.idempotency_key) = (c.user_id, c.key)
               -- guard: decide_key_is_compared { => AND (r.user_id, r.schedule_id) = (c.user_id, p_schedule_id)
               AND (r.user_id, r.schedule_id, r.idempotency_key)
                   BETWEEN (c.user_id, p_schedule_id, c.key) AND (c.user_id, p_schedule_id, c.key)
@@ -637,8 +637,8 @@ BEGIN
              FROM reservations_archive a
             -- no guard: It saves a look: where nobody of the batch has been here before, there is nothing to find.
             WHERE p_known
-              -- guard: decide_archived_keys_are_persons_own { => AND (a.schedule_id, a.idempotency_key) = (p_schedule_id, c.key)
-              -- guard: decide_archived_keys_are_schedules_own { => AND (a.user_id, a.idempotency_key) = (c.user_id, c.key)
+              -- guard: decide_archived_key_is_per_person { => AND (a.schedule_id, a.idempotency_key) = (p_schedule_id, c.key)
+              -- guard: decide_archived_key_is_per_schedule { => AND (a.user_id, a.idempotency_key) = (c.user_id, c.key)
               -- guard: decide_archived_keys_are_compared { => AND (a.user_id, a.schedule_id) = (c.user_id, p_schedule_id)
               AND (a.user_id, a.schedule_id, a.idempotency_key)
                   BETWEEN (c.user_id, p_schedule_id, c.key) AND (c.user_id, p_schedule_id, c.key)
@@ -660,7 +660,7 @@ BEGIN
         -- guard: decide_persons_earlier_wins_count => IF false THEN
         IF p_user_ids[i] = ANY (winning_users) THEN
             total := total + (SELECT sum(p_seat_counts[w.command]) FROM unnest(winners) w (command)
-                               -- guard: decide_only_persons_own_wins_count => );
+                               -- guard: decide_only_own_wins_count => );
                                WHERE p_user_ids[w.command] = p_user_ids[i]);
         END IF;
         -- guard: decide_ticket_limit => IF false THEN
@@ -721,7 +721,7 @@ DECLARE
     released uuid[];
 BEGIN
     -- The lock of a hold: what a person has is counted in a row of theirs.
-    -- guard: release_one_person_at_time => PERFORM person.lock
+    -- guard: release_person_is_locked => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
        -- no guard: It saves taking a lock twice; the order is the guard of payments, which take the same locks.
        FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
@@ -749,9 +749,9 @@ BEGIN
                  FROM reservations r
                 -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
                 WHERE r.schedule_id = p_schedule_id
-                  -- guard: release_reservation_that_was_named
+                  -- guard: release_reservation_by_id
                   AND r.reservation_id = c.reservation_id
-                  -- guard: release_only_persons_own
+                  -- guard: release_only_own
                   AND r.user_id = c.user_id
                OFFSET 0) l
          ORDER BY c.reservation_id, c.ord
@@ -763,9 +763,9 @@ BEGIN
          WHERE r.ctid = first.place
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
          -- guard: }
-           -- guard: release_reservation_that_was_named_again
+           -- guard: release_reservation_by_id_again
            AND r.reservation_id IS NOT DISTINCT FROM first.reservation_id
-           -- guard: release_only_persons_own_again
+           -- guard: release_only_own_again
            AND r.user_id IS NOT DISTINCT FROM first.user_id
            -- guard: release_only_what_is_held: status = 'HELD' AND r. =>
            -- guard: release_only_before_end => AND r.status = 'HELD'
@@ -785,7 +785,7 @@ BEGIN
     SELECT c.ord::integer,
            -- guard: release_anothers_reservation_does_not_exist => CASE WHEN false THEN 'reservation_not_found'
            CASE WHEN r.reservation_id IS NULL AND a.reservation_id IS NULL THEN 'reservation_not_found'
-                -- guard: release_who_released_it_is_told_so: = c.request_id => IS NOT NULL
+                -- guard: release_releaser_gets_the_answer: = c.request_id => IS NOT NULL
                 WHEN r.closed_by = c.request_id THEN 'released'
                 ELSE 'not_held' END,
            r.seat_ids, r.idempotency_key, v.seat_versions, v.returns_at
@@ -798,7 +798,7 @@ BEGIN
             WHERE r.schedule_id = p_schedule_id
               AND r.reservation_id = c.reservation_id
             -- guard: }
-              -- guard: release_answer_is_persons_own
+              -- guard: release_answer_is_own
               AND r.user_id = c.user_id
            -- no guard: It joins each request with its reservation, if there is one; the conditions are inside.
            OFFSET 0) r ON true
@@ -809,9 +809,9 @@ BEGIN
             WHERE r.reservation_id IS NULL
               AND a.schedule_id = p_schedule_id
             -- guard: }
-              -- guard: release_archived_reservation_that_was_named
+              -- guard: release_archived_reservation_by_id
               AND a.reservation_id = c.reservation_id
-              -- guard: release_archived_reservation_is_only_persons_own
+              -- guard: release_archived_reservation_is_only_own
               AND a.user_id = c.user_id
            -- no guard: It joins each request with the archived reservation, if there is one; the conditions are inside.
            OFFSET 0) a ON true
@@ -825,7 +825,7 @@ BEGIN
                    WHERE s.schedule_id = p_schedule_id
                      -- guard: release_versions_of_reservations_seats
                      AND s.seat_id = t.seat_id
-                     -- guard: release_no_version_of_seat_that_somebody_has_by_now
+                     -- guard: release_no_version_of_seat_taken_over
                      AND (s.state = 'AVAILABLE' OR s.reservation_id = r.reservation_id)
                   -- no guard: It joins each seat with its row; the conditions are inside.
                   OFFSET 0) s ON true
@@ -941,9 +941,9 @@ BEGIN
             WHERE s.schedule_id = p_schedule_id
               AND s.seat_id = w.seat_id
             -- guard: }
-              -- guard: free_seat_that_was_taken_over_is_left_alone
+              -- guard: free_taken_over_seat_is_left
               AND s.reservation_id = w.reservation_id
-              -- guard: free_seat_that_was_sold_is_left_alone
+              -- guard: free_sold_seat_is_left
               AND s.state = 'HELD'
               -- no guard: The update below looks at the same conditions, and waits for the same locks.
               FOR NO KEY UPDATE) l;
@@ -956,9 +956,9 @@ BEGIN
      WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
      -- guard: }
-       -- guard: free_seat_that_was_taken_over_is_left_alone_again
+       -- guard: free_taken_over_seat_is_left_again
        AND s.reservation_id = w.reservation_id
-       -- guard: free_seat_that_was_sold_is_left_alone_again => ;
+       -- guard: free_sold_seat_is_left_again => ;
        AND s.state = 'HELD';
     -- no guard: It is told, and decides nothing: seats that were taken over meanwhile are not freed.
     GET DIAGNOSTICS freed = ROW_COUNT;
@@ -983,7 +983,7 @@ BEGIN
           FROM unnest(p_reservation_ids) WITH ORDINALITY c (id, at)
          CROSS JOIN LATERAL (
                SELECT r.reservation_id, r.user_id, r.seat_ids FROM reservations r
-                -- guard: tell_reservations_that_were_closed: AND r.reservation_id = c.id =>
+                -- guard: closed_reservations_are_returned: AND r.reservation_id = c.id =>
                 WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                OFFSET 0) r
     )
@@ -1055,12 +1055,12 @@ BEGIN
                       AND r.status = 'HELD'
                       -- guard: expire_only_what_has_lapsed
                       AND r.expires_at <= decided_at
-                      -- guard: expire_one_person_at_time
+                      -- guard: expire_person_is_locked
                       AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
                       -- guard: expire_reservations_are_locked => ) l
-                      -- guard: expire_waits_for_nobody: SKIP LOCKED =>
+                      -- guard: expire_skips_locked_rows: SKIP LOCKED =>
                       FOR NO KEY UPDATE SKIP LOCKED) l
-             -- guard: expire_at_most_as_many_as_were_asked_for => ) x;
+             -- guard: expire_limit => ) x;
              LIMIT p_limit) x;
     closed := coalesce(cardinality(lapsed), 0);
     -- guard: expire_seats_and_events_only_of_what_was_closed => IF false THEN

@@ -24,7 +24,7 @@ SELECT c.ord::integer AS ord,
       SELECT a.reservation_id, a.created_at, a.expires_at, a.amount_minor, a.currency, a.seat_ids,
              a.fingerprint
         FROM reservations_archive a
-       -- guard: find_holds_archived_ones_by_this_key => WHERE false
+       -- guard: find_holds_archived_by_this_key => WHERE false
        WHERE a.schedule_id = $1 AND a.user_id = c.user_id AND a.idempotency_key = c.key
  ) r
  ORDER BY c.ord;
@@ -42,7 +42,7 @@ SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_k
   FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY c (reservation_id, request_id, ord)
   JOIN reservations r
     -- guard: find_releases_by_this_request: AND r.closed_by = c.request_id =>
-    -- guard: find_releases_reservation_that_was_named: reservation_id = c.reservation_id AND r. =>
+    -- guard: find_releases_reservation_by_id: reservation_id = c.reservation_id AND r. =>
     ON r.schedule_id = $1 AND r.reservation_id = c.reservation_id AND r.closed_by = c.request_id
  ORDER BY c.ord;
 
@@ -52,15 +52,15 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
        r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
-    -- guard: reservation_its_own_payment => ON p.schedule_id = r.schedule_id
+    -- guard: reservation_its_payment => ON p.schedule_id = r.schedule_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
- -- guard: reservation_only_persons_own: r.user_id = $3 => $3::uuid IS NOT NULL
+ -- guard: reservation_only_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency, a.created_at,
        a.expires_at, NULL, clock_timestamp()
   FROM reservations_archive a
- -- guard: reservation_only_persons_own_archived_one: AND a.user_id = $3 =>
+ -- guard: reservation_only_own_archived: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: list_of_user
@@ -71,7 +71,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
       (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
               r.created_at, r.expires_at
          FROM reservations r
-        -- guard: reservations_only_persons_own: r.user_id = $1 => $1::uuid IS NOT NULL
+        -- guard: reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
         WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
         ORDER BY r.reservation_id DESC
         -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
@@ -80,17 +80,17 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
       (SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency,
               a.created_at, a.expires_at
          FROM reservations_archive a
-        -- guard: reservations_only_persons_own_archived_ones: a.user_id = $1 => false
+        -- guard: reservations_only_own_archived: a.user_id = $1 => false
         WHERE a.user_id = $1 AND ($2::uuid IS NULL OR a.reservation_id < $2)
         ORDER BY a.reservation_id DESC
         -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
         LIMIT $3)
   ) r
   LEFT JOIN payments p
-    -- guard: reservations_their_own_payments => ON p.schedule_id = r.schedule_id
+    -- guard: reservations_their_payments => ON p.schedule_id = r.schedule_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
  ORDER BY r.reservation_id DESC
- -- guard: reservations_so_many_at_time: $3 => $3 + 9
+ -- guard: reservations_page_limit: $3 => $3 + 9
  LIMIT $3;
 
 -- name: active_of_user
@@ -100,9 +100,9 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
        r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
-    -- guard: active_reservations_their_own_payments: reservation_id = r.reservation_id => user_id <> r.user_id
+    -- guard: active_reservations_their_payments: reservation_id = r.reservation_id => user_id <> r.user_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
- -- guard: active_reservations_only_persons_own: r.user_id = $1 => $1::uuid IS NOT NULL
+ -- guard: active_reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
  -- guard: active_reservations_from_where_last_page_ended: r.reservation_id < $2 => true
  WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
    -- guard: active_reservations_of_one_status: r.status = $4 => $4::text IS NOT NULL
@@ -120,11 +120,11 @@ SELECT s.ticket_limit, coalesce(sum(cardinality(r.seat_ids)), 0)::integer AS sea
   FROM schedules s
   LEFT JOIN reservations r
     -- guard: standing_of_this_schedule => ON r.user_id = $2
-    -- guard: standing_persons_own: r.user_id = $2 => $2::uuid IS NOT NULL
+    -- guard: standing_own: r.user_id = $2 => $2::uuid IS NOT NULL
     ON r.schedule_id = s.schedule_id AND r.user_id = $2
    -- guard: standing_only_what_counts
    AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
- -- guard: standing_schedule_that_is_asked_about => WHERE $1::uuid IS NOT NULL
+ -- guard: standing_by_schedule_id => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
  GROUP BY s.ticket_limit;
 

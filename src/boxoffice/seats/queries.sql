@@ -6,10 +6,10 @@
 -- guard: seat_map_that_it_was_taken_down: c.taken_down_at IS NULL => true
 SELECT s.currency, c.taken_down_at IS NULL AS is_public
   FROM schedules s
-  -- guard: seat_map_its_own_concert => JOIN concerts c ON true
+  -- guard: seat_map_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: seat_map_of_schedule_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: seat_map_none_of_draft: AND c.status = 'PUBLISHED' =>
+ -- guard: seat_map_by_schedule_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: seat_map_not_draft: AND c.status = 'PUBLISHED' =>
  -- guard: seat_map_none_while_it_is_draft_itself: s.status <> 'DRAFT' AND =>
  WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
 
@@ -39,8 +39,8 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        date_part('epoch', s.sale_opens_at) AS opens_at,
        date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at
   FROM schedules s
-  -- guard: seat_states_none_of_what_was_taken_down: AND c.taken_down_at IS NULL =>
-  -- guard: seat_states_of_its_own_concert: concert_id = s.concert_id AND c. =>
+  -- guard: seat_states_not_taken_down: AND c.taken_down_at IS NULL =>
+  -- guard: seat_states_of_its_concert: concert_id = s.concert_id AND c. =>
   JOIN concerts c ON c.concert_id = s.concert_id AND c.taken_down_at IS NULL
  CROSS JOIN moment m
  CROSS JOIN LATERAL (
@@ -72,7 +72,7 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
  CROSS JOIN LATERAL (
       SELECT coalesce(string_agg(substr(uuid_send(b.user_id), 9), ''::bytea), ''::bytea) AS people
         FROM schedule_buyers b
-       -- guard: states_who_had_something_in_this_schedule => WHERE false
+       -- guard: states_buyers_of_this_schedule => WHERE false
        WHERE b.schedule_id = s.schedule_id
  ) b
  CROSS JOIN LATERAL (
@@ -82,14 +82,14 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        CROSS JOIN LATERAL (
             SELECT r.user_id
               FROM reservations r
-             -- guard: seat_states_people_of_this_hall: r.schedule_id = s.schedule_id => true
+             -- guard: seat_states_holders_of_this_schedule: r.schedule_id = s.schedule_id => true
              WHERE r.schedule_id = s.schedule_id AND r.reservation_id = i.id
             OFFSET 0
        ) r
-       -- guard: states_whose_hold_lapsed_and_is_not_closed => WHERE false
+       -- guard: states_lapsed_holds_not_closed => WHERE false
        WHERE h.schedule_id = s.schedule_id
          -- no guard: It leaves out who has the seats: they are named by them.
          AND h.expires_at <= to_timestamp(m.at) + make_interval(secs => s.seats_return_delay_max_s)
  ) l
- -- guard: seat_states_of_schedule_that_was_asked_for => WHERE $1::uuid IS NOT NULL;
+ -- guard: seat_states_by_schedule_id => WHERE $1::uuid IS NOT NULL;
  WHERE s.schedule_id = $1;

@@ -34,22 +34,22 @@ BEGIN
       WHERE r.schedule_id = p_schedule_id AND r.epoch = p_epoch
         -- guard: admit_epoch_is_locked => ;
         FOR KEY SHARE;
-    -- guard: admit_nobody_by_epoch_that_is_over {
+    -- guard: admit_not_by_a_past_epoch {
     IF NOT FOUND THEN
         RETURN;
     END IF;
     -- guard: }
     -- Shared with other admissions, and not with closing the sale: once that is answered, nobody comes in.
     PERFORM 1 FROM schedules s
-      -- guard: admit_nobody_into_closed_sale: AND s.status = 'OPEN' =>
+      -- guard: admit_not_into_a_closed_sale: AND s.status = 'OPEN' =>
       -- guard: admit_sale_is_that_of_room => WHERE s.status = 'OPEN'
       WHERE s.schedule_id = p_schedule_id AND s.status = 'OPEN'
-        -- guard: admit_nobody_once_sale_closes_by_itself => AND clock_timestamp() < s.starts_at
-        -- guard: admit_nobody_once_performance_begins => AND clock_timestamp() < coalesce(s.sale_closes_at, 'infinity')
+        -- guard: admit_not_after_closing_time => AND clock_timestamp() < s.starts_at
+        -- guard: admit_not_after_the_performance_begins => AND clock_timestamp() < coalesce(s.sale_closes_at, 'infinity')
         AND clock_timestamp() < least(s.sale_closes_at, s.starts_at)
         -- guard: admit_closing_waits => ;
         FOR SHARE;
-    -- guard: admit_nobody_once_sale_has_ended {
+    -- guard: admit_not_after_the_sale {
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -62,15 +62,15 @@ BEGIN
       FROM unnest(p_numbers, p_user_ids, p_places, p_insides, p_insides_max, p_admitted_at, p_leave_at)
            g (number, user_id, place, inside, inside_max, admitted_at, leave_at)
      ORDER BY g.number
-        -- guard: admit_whoever_is_on_record_stays_as_they_were => ;
+        -- guard: admit_recorded_admission_is_kept => ;
         ON CONFLICT ON CONSTRAINT queue_admissions_pkey DO NOTHING;
 
     RETURN QUERY
-    -- guard: admit_number_is_let_in_once_for_one_person: a.user_id = g.user_id => true
+    -- guard: admit_number_admits_one_person_once: a.user_id = g.user_id => true
     SELECT g.ord::integer, a.user_id = g.user_id,
-           -- guard: admit_who_is_out_is_out: ended_at IS NOT NULL OR a. =>
-           -- guard: admit_who_is_out_of_time_is_out: <= p_now OR a.leaves_at =>
-           -- guard: admit_who_is_let_in_anew_was_out: OR a.leaves_at <> g.leave_at =>
+           -- guard: admit_recorded_exit_is_out: ended_at IS NOT NULL OR a. =>
+           -- guard: admit_expired_is_out: <= p_now OR a.leaves_at =>
+           -- guard: admit_readmission_needs_an_exit: OR a.leaves_at <> g.leave_at =>
            a.ended_at IS NOT NULL OR a.leaves_at <= p_now OR a.leaves_at <> g.leave_at, a.leaves_at
       FROM unnest(p_numbers, p_user_ids, p_leave_at) WITH ORDINALITY g (number, user_id, leave_at, ord)
      CROSS JOIN LATERAL (
@@ -123,7 +123,7 @@ BEGIN
     INSERT INTO queue_leavers (schedule_id, until_at, numbers)
     SELECT p_schedule_id, max(e.until_at), array_agg(e.number ORDER BY e.number)
       FROM ended e
-    -- guard: end_nobody_is_told_of_nobody => ;
+    -- guard: end_notifies_only_of_exits => ;
     HAVING count(*) > 0;
 END;
 $$;
@@ -145,9 +145,9 @@ BEGIN
      -- guard: epoch_of_this_room => WHERE r.leader_token <= p_token
      -- guard: epoch_by_no_earlier_leader: AND r.leader_token <= p_token =>
      WHERE r.schedule_id = p_schedule_id AND r.leader_token <= p_token
-       -- guard: epoch_not_while_somebody_is_being_let_in => ;
+       -- guard: epoch_not_during_an_admission => ;
        FOR UPDATE;
-    -- guard: epoch_earlier_leader_begins_none => IF false THEN
+    -- guard: epoch_not_by_an_earlier_leader => IF false THEN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -157,19 +157,19 @@ BEGIN
         INSERT INTO queue_gaps (schedule_id, epoch, joined, numbers_to, began_at)
         VALUES (p_schedule_id, room.epoch, room.joined, room.numbers_to, began_at);
     END IF;
-    -- guard: epoch_who_was_let_in_to_this_room: WHERE a.schedule_id = p_schedule_id =>
+    -- guard: epoch_admitted_to_this_room: WHERE a.schedule_id = p_schedule_id =>
     SELECT max(a.called) INTO let_in FROM queue_admissions a WHERE a.schedule_id = p_schedule_id;
     UPDATE queue_rooms r
        SET epoch = r.epoch + 1,
-           -- guard: epoch_leader_is_known
+           -- guard: epoch_fenced_by_leader_token
            leader_token = p_token,
            -- guard: epoch_every_number_that_was_perhaps_given_out_counts => joined = r.joined,
            joined = r.numbers_to,
            numbers_to = r.numbers_to + p_numbers_ahead,
-           -- guard: epoch_whoever_was_let_in_has_been_called => called = r.called
-           -- guard: epoch_whoever_was_called_has_been_called => called = coalesce(let_in, 0)
+           -- guard: epoch_admitted_numbers_were_called => called = r.called
+           -- guard: epoch_called_never_decreases => called = coalesce(let_in, 0)
            called = greatest(r.called, let_in)
-     -- guard: epoch_no_other_room_begins_one => WHERE true;
+     -- guard: epoch_of_this_room_only => WHERE true;
      WHERE r.schedule_id = p_schedule_id;
     RETURN true;
 END;

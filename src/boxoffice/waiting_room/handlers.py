@@ -104,7 +104,7 @@ class JoinHandler:
             self._join_writer.add(key, issued)
         # guard: }
         return [
-            # guard: join_without_number_nobody_joins => JoinResult(epoch, abs(number))
+            # guard: join_needs_a_number => JoinResult(epoch, abs(number))
             JoinResult(epoch, abs(number)) if number else Retry("no_numbers", Unavailable)
             for number in numbers
         ]
@@ -170,7 +170,7 @@ class EnterHandler:
         batch = await self._queue_state.enter(room, int(self._now() * 1000), holders)
         self._rooms.update_called(room.schedule_id, batch.called)
         refused = await self._record(room, batch)
-        # guard: enter_who_is_refused_is_taken_out {
+        # guard: enter_refused_is_removed {
         if refused:
             await self._remove(room, batch.now_ms, [holders[at] for at in refused])
         # guard: }
@@ -197,8 +197,8 @@ class EnterHandler:
         refused = {
             at
             for at, record in zip(new, records, strict=True)
-            # guard: enter_number_of_somebody_else_lets_nobody_in => if record.is_out
-            # guard: enter_who_is_out_by_record_is_out => if not record.is_theirs
+            # guard: enter_number_belongs_to_account => if record.is_out
+            # guard: enter_recorded_exit_refuses => if not record.is_theirs
             if record.is_out or not record.is_theirs
         }
         admitted = {at: one for at, one in new.items() if at not in refused}
@@ -217,7 +217,7 @@ class EnterHandler:
 
     def _is_recorded(self, schedule_id: UUID, reply: EnterReply) -> bool:
         """Whether this is a heartbeat of a recorded admission; a new admission never is."""
-        # guard: enter_who_comes_in_is_put_on_record: code == "A" or reply. =>
+        # guard: enter_admission_is_recorded: code == "A" or reply. =>
         if reply.code == "A" or reply.admission is None:
             return False
         return (schedule_id, reply.admission.user_id, reply.admission.number) in self._recorded
@@ -269,8 +269,8 @@ def _result_by_record(
     if record is None:
         # guard: enter_needs_valkey => return EnterResult("inside", holder.number, now + 1, now + 1)
         return WAITS
-    # guard: enter_by_record_who_is_out_is_out: is_out or record. =>
-    # guard: enter_by_record_who_is_out_of_time_is_out => if record.is_out:
+    # guard: enter_record_exit_is_out: is_out or record. =>
+    # guard: enter_record_expired_is_out => if record.is_out:
     if record.is_out or record.leaves_at <= now:
         return SPENT
     # guard: enter_no_pass_past_end_of_time => pass_ends_at = now + room.grace_s

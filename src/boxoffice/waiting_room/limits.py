@@ -31,7 +31,7 @@ class RequestRateLimits:
         asked = self._accounts[user_id] = self._accounts.get(user_id, 0) + 1
         bucket = address_bucket(address)
         came = self._addresses[bucket] = self._addresses.get(bucket, 0) + 1
-        # guard: limit_one_account_asks_so_often => if came > self._address_max:
-        # guard: limit_one_address_asks_so_often: or came > self._address_max =>
+        # guard: limit_rate_per_account => if came > self._address_max:
+        # guard: limit_rate_per_address: or came > self._address_max =>
         if asked > self._account_max or came > self._address_max:
             raise TooMany("Ask less often: poll_after_s says when.", retry_after_s=1)

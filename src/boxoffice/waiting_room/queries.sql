@@ -6,7 +6,7 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
-              -- guard: rooms_gaps_are_their_own: g.schedule_id = r.schedule_id => true
+              -- guard: rooms_gaps_of_the_room: g.schedule_id = r.schedule_id => true
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
        -- guard: rooms_draft_is_not_for_buyers: s.status <> 'DRAFT' AND =>
        -- guard: rooms_draft_concert_is_not_for_buyers: status = 'PUBLISHED' AND c. =>
@@ -15,16 +15,16 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        s.status = 'CLOSED' AS is_sale_closed,
        extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
-  -- guard: rooms_performance_is_their_own => JOIN schedules s ON true
+  -- guard: rooms_performance_of_the_room => JOIN schedules s ON true
   JOIN schedules s ON s.schedule_id = r.schedule_id
-  -- guard: rooms_concert_is_its_own => JOIN concerts c ON true
+  -- guard: rooms_concert_of_the_schedule => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: rooms_none_that_is_off => WHERE true
+ -- guard: rooms_not_off => WHERE true
  WHERE r.mode <> 'off'
-   -- guard: rooms_none_whose_performance_was_days_ago
+   -- guard: rooms_not_days_after_performance
    AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day'
  ORDER BY r.schedule_id
- -- guard: rooms_at_most_as_many_as_there_may_be: $1 => $1 + 1000
+ -- guard: rooms_count_is_bounded: $1 => $1 + 1000
  LIMIT $1;
 
 -- name: left
@@ -41,20 +41,20 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seen_to, l.sched
          FROM queue_leavers l
         -- guard: left_only_what_may_be_new => WHERE $1::bigint IS NOT NULL
         WHERE l.written_by >= $1::bigint::text::xid8
-          -- guard: left_nobody_whose_passes_have_long_ended
+          -- guard: left_not_after_passes_ended
           AND l.until_at > clock_timestamp() - interval '1 minute'
         ORDER BY l.written_by, l.entry_id
-        -- guard: left_so_many_at_time: $2 => $2 + 9
+        -- guard: left_page_limit: $2 => $2 + 9
         LIMIT $2) l ON true;
 
 -- name: forget_left
 -- Forget who has left so long ago that every pass of theirs has ended.
--- guard: left_nobody_is_forgotten_while_pass_may_be_good => DELETE FROM queue_leavers l;
+-- guard: left_kept_while_a_pass_may_be_valid => DELETE FROM queue_leavers l;
 DELETE FROM queue_leavers l WHERE l.until_at < clock_timestamp() - interval '10 minutes';
 
 -- name: lock_opening
 -- Open a waiting room alone until the end of the transaction, so that none is opened past the limit.
--- guard: rooms_one_at_time_is_opened => SELECT 1;
+-- guard: rooms_opening_is_serialized => SELECT 1;
 SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0));
 
 -- name: rooms_open
@@ -62,14 +62,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0));
 -- guard: rooms_beside_of_this_organizer: c.organizer_id = $2 => $2::uuid IS NOT NULL
 SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organizer_id = $2) AS own
   FROM queue_rooms r
-  -- guard: rooms_beside_performance_is_their_own => JOIN schedules s ON true
+  -- guard: rooms_beside_performance_of_the_room => JOIN schedules s ON true
   JOIN schedules s ON s.schedule_id = r.schedule_id
-  -- guard: rooms_beside_organizer_is_their_own => JOIN concerts c ON true
+  -- guard: rooms_beside_organizer_of_the_room => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: rooms_beside_none_that_is_off: mode <> 'off' AND r. =>
+ -- guard: rooms_beside_not_off: mode <> 'off' AND r. =>
  -- guard: rooms_beside_not_itself: r.schedule_id <> $1 => $1::uuid IS NOT NULL
  WHERE r.mode <> 'off' AND r.schedule_id <> $1
-   -- guard: rooms_beside_none_whose_performance_was_days_ago => ;
+   -- guard: rooms_beside_not_days_after_performance => ;
    AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day';
 
 -- name: room
@@ -78,7 +78,7 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
-              -- guard: room_gaps_are_its_own: g.schedule_id = r.schedule_id => true
+              -- guard: room_gaps_of_the_room: g.schedule_id = r.schedule_id => true
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
        -- guard: room_draft_is_not_for_buyers: s.status <> 'DRAFT' AND =>
        -- guard: room_draft_concert_is_not_for_buyers: status = 'PUBLISHED' AND c. =>
@@ -87,16 +87,16 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        s.status = 'CLOSED' AS is_sale_closed,
        extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
-  -- guard: room_sale_is_its_own => JOIN schedules s ON true
+  -- guard: room_sale_of_the_room => JOIN schedules s ON true
   JOIN schedules s ON s.schedule_id = r.schedule_id
-  -- guard: room_concert_is_its_own => JOIN concerts c ON true
+  -- guard: room_concert_of_the_schedule => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: room_one_that_was_asked_for => WHERE $1::uuid IS NOT NULL;
+ -- guard: room_by_id => WHERE $1::uuid IS NOT NULL;
  WHERE r.schedule_id = $1;
 
 -- name: lock_room
 -- Have the waiting room of schedule $1 to oneself until the end of the transaction.
--- guard: room_one_at_time_changes_it: FOR NO KEY UPDATE =>
+-- guard: room_is_locked: FOR NO KEY UPDATE =>
 -- guard: room_other_rooms_are_not_locked: r.schedule_id = $1 => $1::uuid IS NOT NULL
 SELECT r.schedule_id FROM queue_rooms r WHERE r.schedule_id = $1 FOR NO KEY UPDATE;
 
@@ -105,11 +105,11 @@ SELECT r.schedule_id FROM queue_rooms r WHERE r.schedule_id = $1 FOR NO KEY UPDA
 -- of anybody's.
 SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.concert_id
   FROM schedules s
-  -- guard: room_its_own_concert => JOIN concerts c ON true
+  -- guard: room_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: room_schedule_that_was_asked_for: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: room_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: room_only_for_its_organizer: c.organizer_id = $2 => true
- -- guard: room_operator_sees_it_too: $2::uuid IS NULL OR =>
+ -- guard: room_operator_too: $2::uuid IS NULL OR =>
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: add_room
@@ -117,7 +117,7 @@ SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.conc
 -- grace, opening and seed.
 INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
 VALUES ($1, 'off', $2, $3, $4, $5, to_timestamp($6), $7)
--- guard: room_there_is_one_for_schedule: NOTHING => UPDATE SET mode = 'off', rate_per_s = excluded.rate_per_s
+-- guard: room_per_schedule: NOTHING => UPDATE SET mode = 'off', rate_per_s = excluded.rate_per_s
 ON CONFLICT ON CONSTRAINT queue_rooms_pkey DO NOTHING;
 
 -- name: set_room
@@ -125,14 +125,14 @@ ON CONFLICT ON CONSTRAINT queue_rooms_pkey DO NOTHING;
 UPDATE queue_rooms
    SET mode = $2, is_paused = $3, is_closed = $4, rate_per_s = $5, inside_max = $6, inside_s = $7,
        grace_s = $8, opens_at = to_timestamp($9)
- -- guard: room_no_other_one_is_set => WHERE $1::uuid IS NOT NULL;
+ -- guard: room_only_this_room_is_set => WHERE $1::uuid IS NOT NULL;
  WHERE schedule_id = $1;
 
 -- name: checkpoint
 -- What leader $2 of the room of schedule $1 has seen: $3 numbers given out, called up to $4; and up to
 -- which number $5 may be given out from now on. Says what holds, or nothing after a later leader.
 UPDATE queue_rooms
-   -- guard: checkpoint_leader_is_known: leader_token = $2, =>
+   -- guard: checkpoint_fenced_by_leader_token: leader_token = $2, =>
    -- guard: checkpoint_no_number_is_taken_back: greatest(joined, $3) => $3
    -- guard: checkpoint_no_call_is_taken_back: greatest(called, $4) => $4
    SET leader_token = $2, joined = greatest(joined, $3), called = greatest(called, $4),
@@ -146,7 +146,7 @@ RETURNING numbers_to;
 -- name: draw
 -- Settle for leader $2 that the lobby of schedule $1 was drawn among $3; once.
 UPDATE queue_rooms
-   -- guard: draw_leader_is_known: leader_token = $2, =>
+   -- guard: draw_fenced_by_leader_token: leader_token = $2, =>
    SET leader_token = $2, lobby_size = $3, joined = greatest(joined, $3)
  -- guard: draw_of_this_room: schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: draw_by_no_earlier_leader: leader_token <= $2 AND =>
@@ -176,14 +176,14 @@ SELECT a.user_id, a.number, a.place, a.inside, a.inside_max,
        (extract(epoch FROM a.admitted_at) * 1000)::bigint AS admitted_ms
   FROM queue_admissions a
  -- guard: insiders_of_this_room: a.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: insiders_nobody_who_is_out: ended_at IS NULL AND a. =>
- -- guard: insiders_nobody_who_is_out_of_time: a.leaves_at > $2 => $2::timestamptz IS NOT NULL
+ -- guard: insiders_not_out: ended_at IS NULL AND a. =>
+ -- guard: insiders_not_expired: a.leaves_at > $2 => $2::timestamptz IS NOT NULL
  WHERE a.schedule_id = $1 AND a.ended_at IS NULL AND a.leaves_at > $2
  ORDER BY a.number;
 
 -- name: admissions
 -- The records of numbers $2 of schedule $1.
--- guard: admissions_who_is_out_is_out: a.ended_at IS NOT NULL => false
+-- guard: admissions_recorded_exit_is_out: a.ended_at IS NOT NULL => false
 SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
        extract(epoch FROM a.leaves_at)::double precision AS leaves_at
   FROM queue_admissions a
@@ -203,7 +203,7 @@ SELECT j.join_id, j.numbers, j.accounts
  -- guard: joins_each_row_once: j.join_id > $2 => $2::bigint IS NOT NULL
  WHERE j.schedule_id = $1 AND j.join_id > $2
  ORDER BY j.join_id
- -- guard: joins_so_many_at_time: $3 => $3 + 1000
+ -- guard: joins_page_limit: $3 => $3 + 1000
  LIMIT $3;
 
 -- name: let_in

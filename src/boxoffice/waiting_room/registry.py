@@ -108,7 +108,7 @@ class WaitingRoomRegistry:
         for schedule_id in before.keys() - self._rooms.keys():
             self.on_change(schedule_id)
         # Streams report changed settings and the end of the sale without Valkey, too.
-        # guard: rooms_followers_hear_what_was_set_without_valkey {
+        # guard: rooms_followers_learn_changes_without_valkey {
         for schedule_id in self._counters.keys() & self._rooms.keys():
             self.on_change(schedule_id)
         # guard: }

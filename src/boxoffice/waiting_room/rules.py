@@ -152,7 +152,7 @@ def apply_change(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRo
         grace_s=_or(change.grace_s, room.grace_s),
         opens_at=_or(change.opens_at, room.opens_at),
     )
-    # guard: room_no_lobby_once_somebody_was_let_in => if False:
+    # guard: room_no_lobby_after_an_admission => if False:
     if made.is_lobby and not room.is_lobby and room.called:
         raise QueueDrawn("People were let in already: it is too late for a lobby.")
     if not _OPENS_FROM_S <= made.opens_at <= _OPENS_TO_S:
@@ -201,7 +201,7 @@ def vacant_places(room: WaitingRoomState, known: Container[int]) -> Iterator[int
     for gap in room.gaps:
         for number in range(gap.after + 1, gap.to + 1):
             place = room.place_of(number)
-            # guard: room_place_that_somebody_has_is_not_nobodys => if place > room.called:
+            # guard: room_owned_place_is_not_free => if place > room.called:
             if place > room.called and number not in known:
                 yield place
 
@@ -219,19 +219,19 @@ def ranges(places: Iterable[int], at_most: int) -> list[str]:
 
 def notice(room: WaitingRoomState, counters: QueueCounters, now: float) -> Notice | None:
     """Return why nobody is admitted now, the most final reason first."""
-    # guard: room_nobody_once_sale_has_ended => if False:
+    # guard: room_not_after_the_sale => if False:
     if room.has_sale_ended(now):
         return Notice.SALE_ENDED
     if room.is_closed:
         return Notice.CLOSED
-    # guard: room_nobody_where_nothing_is_left => if False:
+    # guard: room_closed_when_sold_out => if False:
     if counters.is_sold_out:
         return Notice.SOLD_OUT
-    # guard: room_nobody_while_it_is_paused => if False:
+    # guard: room_closed_while_paused => if False:
     if room.is_paused:
         return Notice.PAUSED
-    # guard: room_nobody_before_opening_or_draw: now < room.opens_at or =>
-    # guard: room_nobody_before_draw: room.is_lobby or =>
+    # guard: room_closed_before_opening_or_draw: now < room.opens_at or =>
+    # guard: room_closed_before_draw: room.is_lobby or =>
     if now < room.opens_at or room.is_lobby or not room.is_public:
         return Notice.NOT_OPEN
     return None

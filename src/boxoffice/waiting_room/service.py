@@ -128,9 +128,9 @@ class WaitingRoom:
 
     def _is_closed(self, room: WaitingRoomState) -> bool:
         """Whether nobody may join."""
-        # guard: room_nobody_joins_closed_one: is_closed or room. =>
-        # guard: room_nobody_joins_once_sale_has_ended: room.has_sale_ended(self._now()) or =>
-        # guard: room_nobody_joins_drafts: or not room.is_public =>
+        # guard: room_no_join_when_closed: is_closed or room. =>
+        # guard: room_no_join_after_the_sale: room.has_sale_ended(self._now()) or =>
+        # guard: room_no_join_of_drafts: or not room.is_public =>
         return room.is_closed or room.has_sale_ended(self._now()) or not room.is_public
 
     async def _require_joinable(self, schedule_id: UUID) -> WaitingRoomState:
@@ -235,9 +235,9 @@ class WaitingRoom:
         try:
             found = self._tickets.own_pass(text, schedule_id, user_id)
         except QueuePassRequired:
-            # guard: pass_nobody_without_one_from_memory => return True
+            # guard: pass_required_from_memory => return True
             return False
-        # guard: pass_it_is_believed_while_it_is_known_who_has_left => return self._is_valid(found)
+        # guard: pass_needs_fresh_exits => return self._is_valid(found)
         return self._rooms.departures.is_fresh and self._is_valid(found)
 
     async def may_hold(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
@@ -247,12 +247,12 @@ class WaitingRoom:
         """
         if await self._rooms.get_fresh(schedule_id) is None:
             return True
-        # guard: pass_nobody_without_one => return True
+        # guard: pass_required => return True
         return self._is_valid(self._tickets.own_pass(text, schedule_id, user_id))
 
     def _is_valid(self, found: QueuePass) -> bool:
         has_left = self._rooms.departures.has_left(found.schedule_id, found.number)
-        # guard: pass_old_one_lets_nobody_hold_anew => return not has_left
+        # guard: pass_old_pass_holds_nothing => return not has_left
         # guard: pass_it_ends_with_its_place: has_left and not =>
         return not has_left and not self._tickets.is_pass_expired(found)
 
@@ -301,7 +301,7 @@ class WaitingRoom:
             before = await store.lock_room(connection, schedule_id, defaults)
             room = rules.apply_change(before, change)
             if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
-                # guard: room_none_that_processes_would_not_know_of => pass
+                # guard: room_number_of_rooms_is_bounded => pass
                 await self._require_below_limit(connection, schedule_id, organizer_id)
             await store.set_room(connection, room)
             await record(connection, action)
@@ -316,7 +316,7 @@ class WaitingRoom:
         """Enforce the limits of open rooms, since processes cache no more than that."""
         rooms, own = await store.rooms_open(connection, schedule_id, organizer_id)
         own_max = self._settings.queue_rooms_per_organizer_max
-        # guard: room_organizer_leaves_some_for_others => if False:
+        # guard: room_rooms_per_organizer_are_bounded => if False:
         if own >= own_max:
             raise QueueRoomLimit(
                 f"An organizer may have {own_max} waiting rooms open.", rooms_max=own_max
@@ -362,10 +362,10 @@ class WaitingRoom:
 
     def _ticket(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> QueueTicket:
         ticket = self._tickets.read_ticket(text, schedule_id)
-        # guard: ticket_only_for_its_owner => if False:
+        # guard: ticket_owner_only => if False:
         if caller_id is not None and caller_id != ticket.user_id:
             raise QueueTicketInvalid("This ticket belongs to another account.")
-        # guard: ticket_old_one_is_over {
+        # guard: ticket_expires {
         if self._tickets.is_ticket_expired(ticket):
             raise QueueTicketExpired
         # guard: }

@@ -55,7 +55,7 @@ SAMPLE = [
     "pay_nothing_after_its_end",
     "pay_there_is_enough_in_wallet",
     "top_up_repetition_is_replayed",
-    "token_signature_of_our_own_spelling",
+    "token_signature_is_canonical",
     "audit_one_live_ticket_per_seat",
 ]
 HOLD_SQL = "src/boxoffice/reservations/functions.sql"

@@ -302,7 +302,7 @@ async def _confirmed(
     op: Operation, dependencies: RouteDependencies, caller: Principal
 ) -> Principal:
     """Return the caller as of now; a role in a token may have been taken away since."""
-    # guard: role_read_anew_where_it_matters => confirmed = caller
+    # guard: role_is_read_again_for_sensitive_calls => confirmed = caller
     confirmed = await dependencies.confirm(caller)
     _require_role(op.roles, confirmed)
     return confirmed

@@ -13,7 +13,7 @@
 local token = tonumber(ARGV[1])
 -- no guard: A key that is not there counts as none.
 local fence = tonumber(redis.call('GET', KEYS[2]) or '0')
--- guard: publish_relay_whose_lease_is_over_is_fenced_off => if false then
+-- guard: publish_fences_off_an_old_relay => if false then
 if token < fence then
     return -1
 end

@@ -14,11 +14,11 @@ DECLARE
 BEGIN
     -- Those who wait for their turn ask often: they neither lock the row nor write.
     PERFORM 1 FROM leases l
-      -- guard: lease_of_this_role_for_those_who_wait: role = p_role AND l. =>
+      -- guard: lease_of_this_role_for_waiting_holders: role = p_role AND l. =>
       -- guard: lease_holder_may_renew: holder <> p_holder AND l. =>
       -- guard: lease_what_has_lapsed_is_to_be_had: AND l.expires_at > asked_at =>
       WHERE l.role = p_role AND l.holder <> p_holder AND l.expires_at > asked_at;
-    -- guard: lease_who_waits_does_not_take: FOUND => false
+    -- guard: lease_waiting_holder_does_not_take: FOUND => false
     IF FOUND THEN
         RETURN NULL;
     END IF;
@@ -32,8 +32,8 @@ BEGIN
            -- guard: lease_token_stays_with_its_holder => token = l.token + 1,
            token = l.token + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END,
            expires_at = excluded.expires_at
-     -- guard: lease_one_holder_at_time
-     -- guard: lease_lapsed_one_changes_hands: OR l.expires_at <= asked_at =>
+     -- guard: lease_one_holder
+     -- guard: lease_lapsed_lease_changes_holder: OR l.expires_at <= asked_at =>
      -- guard: lease_holder_renews => WHERE l.expires_at <= asked_at
      WHERE l.holder = excluded.holder OR l.expires_at <= asked_at
     RETURNING l.token INTO taken;

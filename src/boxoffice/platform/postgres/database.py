@@ -300,7 +300,7 @@ class Database:
         try:
             async with self._place_beside_batches(), self.transaction() as connection:
                 yield connection
-                # guard: promise_who_finds_it_done_writes_all_same {
+                # guard: promise_replay_writes_too {
                 if is_promise:
                     await _promise(connection)
                 # guard: }
@@ -383,11 +383,11 @@ def connection_options(
         "client_min_messages": "notice",
         "jit": "off",
         "timezone": "UTC",
-        # guard: session_nobody_waits_for_lock_for_ever
+        # guard: session_lock_wait_is_bounded
         "lock_timeout": str(limits.lock_timeout_ms if bounded else 0),
-        # guard: session_no_statement_runs_for_ever
+        # guard: session_statement_time_is_bounded
         "statement_timeout": str(limits.statement_timeout_ms if bounded else 0),
-        # guard: session_no_transaction_stays_open_for_ever
+        # guard: session_idle_transaction_is_bounded
         "idle_in_transaction_session_timeout": str(limits.idle_in_transaction_timeout_ms),
     }
     return options

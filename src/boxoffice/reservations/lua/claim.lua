@@ -38,9 +38,9 @@ for request = 1, requests do
   for i = at + 2, at + 1 + count do
     local seat = tonumber(ARGV[i])
     local value = held[seat]
-    -- guard: claim_request_passes_its_own_claim => if value and not mine[seat] then
+    -- guard: claim_request_passes_its_claim => if value and not mine[seat] then
     -- guard: claim_requests_of_one_batch_do_not_refuse_each_other: not mine[seat] and =>
-    -- guard: claim_what_is_claimed_is_somebodys => if false then
+    -- guard: claim_what_is_claimed_is_owned => if false then
     if value and not mine[seat] and string.sub(value, 3) ~= owner then
       -- guard: claim_taken_is_not_busy => if false then
       -- guard: claim_busy_is_not_taken => if true then
@@ -52,7 +52,7 @@ for request = 1, requests do
     end
   end
   -- guard: claim_all_or_nothing => if false then
-  -- guard: claim_who_is_busy_claims_nothing: or busy =>
+  -- guard: claim_busy_request_claims_nothing: or busy =>
   if #taken > 0 or busy then
     -- guard: claim_what_is_taken_is_named => answers[request] = 1
     answers[request] = #taken > 0 and taken or 1
@@ -60,7 +60,7 @@ for request = 1, requests do
     answers[request] = 0
     for i = at + 2, at + 1 + count do
       local seat = tonumber(ARGV[i])
-      -- guard: claim_nobody_elses_claim_is_overwritten => if true then
+      -- guard: claim_no_others_claim_is_overwritten => if true then
       if not held[seat] then
         held[seat] = 'P:' .. owner
         mine[seat] = true

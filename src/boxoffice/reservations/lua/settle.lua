@@ -19,7 +19,7 @@ for seat = 1, #KEYS do
   local owner = ARGV[2 * seat]
   local taken_ms = tonumber(ARGV[1 + 2 * seat])
   local value = redis.call('GET', key)
-  -- guard: settle_late_word_touches_no_newer_claim => if value then
+  -- guard: settle_late_message_touches_no_newer_claim => if value then
   if value and string.sub(value, 3) == owner then
     -- guard: settle_what_is_given_up_is_deleted => if false then
     if taken_ms <= 0 then

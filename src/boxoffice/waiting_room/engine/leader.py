@@ -125,7 +125,7 @@ class Leader:
             # guard: leader_what_is_remembered_ends_with_lease => pass
             self._progress.clear()
             self._token = token
-        # guard: leader_nobody_leads_without_lease { => token = token or 0
+        # guard: leader_needs_lease { => token = token or 0
         if token is None:
             self._set_gauges()
             return False
@@ -169,7 +169,7 @@ class Leader:
             try:
                 await self._run_room(room, token)
             except LeaderFenced:
-                # guard: leader_whoever_was_replaced_asks_for_lease_anew => pass
+                # guard: leader_replaced_leader_takes_lease_again => pass
                 self._lease.forget()
             except (ValkeyAway, Unavailable, QueueStateLost) as error:
                 # Includes a loss during a rebuild: the next tick rebuilds.
@@ -183,7 +183,7 @@ class Leader:
         progress = self._progress.get(room.schedule_id)
         if progress is None:
             progress = self._progress[room.schedule_id] = _RoomProgress(room.numbers_to)
-        # guard: leader_nobody_draws_drafts_lobby: room.is_public and =>
+        # guard: leader_no_draw_of_a_draft: room.is_public and =>
         is_drawable = room.is_lobby and room.is_public and progress.has_joined
         # guard: leader_lobby_is_drawn_at_its_opening: and self._now() >= room.opens_at =>
         if is_drawable and self._now() >= room.opens_at:
@@ -208,9 +208,9 @@ class Leader:
         return TickCommand(
             token=token,
             now_ms=int(now * 1000),
-            # guard: leader_nobody_is_called_while_nobody_is_let_in: reason is None and =>
-            # guard: leader_nobody_is_called_before_line_knows_where_nobody_stands: not part and =>
-            # guard: leader_rebuilt_fills_none_at_once: and self._clock() >= progress.closed_until =>
+            # guard: leader_no_calls_while_closed: reason is None and =>
+            # guard: leader_no_calls_before_gaps_are_known: not part and =>
+            # guard: leader_no_calls_after_a_rebuild: and self._clock() >= progress.closed_until =>
             is_open=reason is None and not part and self._clock() >= progress.closed_until,
             allowed=progress.token_bucket.available(now, room.rate_per_s),
             numbers_to=progress.numbers_to,
@@ -243,7 +243,7 @@ class Leader:
     async def _record_exits(
         self, room: WaitingRoomState, progress: _RoomProgress, result: TickResult
     ) -> None:
-        # guard: leader_who_is_out_is_put_on_record
+        # guard: leader_exits_are_recorded
         await self._store.record_exits(room.schedule_id, result.exits)
         for one in result.exits:
             metrics.WAITING_ROOM_EXITS.labels(one.reason).inc()
@@ -266,7 +266,7 @@ class Leader:
         seen = (result.joined, result.called, numbers_to)
         if seen != (progress.joined, progress.called, progress.numbers_to):
             held = await self._store.checkpoint(room.schedule_id, token, *seen)
-            # guard: leader_checkpoint_of_later_leader_stops_this_one {
+            # guard: leader_later_checkpoint_stops_leader {
             if held is None:
                 raise LeaderFenced("another leader has taken over")
             # guard: }
@@ -306,7 +306,7 @@ class Leader:
         now_ms = int(self._now() * 1000)
         admissions = await self._store.admissions(schedule_id, now_ms)
         # Before the draw the places of those numbers are not known.
-        # guard: leader_before_draw_nobody_knows_whose_place_is: [] if begun.is_lobby else =>
+        # guard: leader_places_unknown_before_draw: [] if begun.is_lobby else =>
         vacant = [] if begun.is_lobby else await self._vacant_places(begun)
         places = self._store.issued_numbers(schedule_id)
         await self._queue_state.rebuild(begun, token, now_ms, admissions, vacant, places)

@@ -26,42 +26,42 @@
 local room = redis.call('HMGET', KEYS[1], 'run', 'token', 'joined', 'called', 'pending', 'now',
     'let_go', 'epoch', 'most')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
--- guard: beat_only_server_that_has_line: room[1] ~= run or =>
--- guard: beat_no_line_of_earlier_epoch => if room[1] ~= run then
+-- guard: tick_only_server_that_has_line: room[1] ~= run or =>
+-- guard: tick_no_line_of_earlier_epoch => if room[1] ~= run then
 if room[1] ~= run or tonumber(room[8]) < tonumber(ARGV[14]) then
     return { -1 }
 end
--- guard: beat_no_earlier_leader => if false then
+-- guard: tick_no_earlier_leader => if false then
 if tonumber(ARGV[1]) < tonumber(room[2]) then
     return { -2 }
 end
 
 local joined, called, pending = tonumber(room[3]), tonumber(room[4]), tonumber(room[5])
--- guard: beat_time_never_goes_back => local now = tonumber(ARGV[2])
+-- guard: tick_time_never_goes_back => local now = tonumber(ARGV[2])
 local now = math.max(tonumber(ARGV[2]), tonumber(room[6]))
 local cap, grace_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[12])
 -- How long one who came too late for a call is waited for between two questions.
 local late_ms = 15000
 
 local let_go = tonumber(room[7])
--- guard: beat_who_was_let_go_of_already_is_not_let_go_of_again: - let_go =>
+-- guard: tick_exit_is_counted_once: - let_go =>
 local known = tonumber(ARGV[10]) - let_go
--- guard: beat_leader_that_knows_less_lets_nobody_go => if true then
+-- guard: tick_no_exits_by_a_stale_leader => if true then
 if known > 0 then
     redis.call('LTRIM', KEYS[9], known, -1)
     let_go = let_go + known
 end
 
--- guard: beat_out_with_silent_and_with_nobody_else: now => '+inf'
--- guard: beat_so_many_are_out_at_most: now, 'LIMIT', 0, at_most => now
+-- guard: tick_only_silent_persons_exit: now => '+inf'
+-- guard: tick_exits_are_bounded: now, 'LIMIT', 0, at_most => now
 for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, at_most)) do
     local ends_at, number = string.match(redis.call('HGET', KEYS[4], account), '(%d+):(%d+)')
-    -- guard: beat_silence_is_not_end_of_time => local why = 'time'
-    -- guard: beat_end_of_time_is_not_silence => local why = 'silent'
+    -- guard: tick_silence_is_not_end_of_time => local why = 'time'
+    -- guard: tick_end_of_time_is_not_silence => local why = 'silent'
     local why = tonumber(ends_at) <= now and 'time' or 'silent'
     redis.call('ZREM', KEYS[3], account)
     redis.call('HDEL', KEYS[4], account)
-    -- guard: beat_who_is_out_has_no_number_any_more
+    -- guard: tick_exit_removes_the_number
     redis.call('HDEL', KEYS[2], account)
     redis.call('RPUSH', KEYS[9], string.format('%s:%d:%s', number, now, why))
 end
@@ -70,9 +70,9 @@ for _, call in ipairs(redis.call('ZRANGE', KEYS[5], 0, at_most - 1)) do
     local last, deadline = string.match(call, ':(%d+):(%d+):')
     -- no guard: A count that is not there is none left, which the next line looks at.
     local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
-    -- guard: beat_call_that_is_used_up_is_over: left > 0 and =>
-    -- guard: beat_call_lapses => if left > 0 then
-    -- guard: beat_call_is_open_until_its_end => if false then
+    -- guard: tick_call_that_is_used_up_is_over: left > 0 and =>
+    -- guard: tick_call_lapses => if left > 0 then
+    -- guard: tick_call_is_open_until_its_end => if false then
     if left > 0 and tonumber(deadline) >= now then
         break
     end
@@ -88,40 +88,40 @@ for i = 16, #ARGV do
     end
 end
 
--- guard: beat_who_is_late_is_not_waited_for_for_ever
+-- guard: tick_wait_for_late_is_bounded
 redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now - late_ms)
 local late = redis.call('ZCARD', KEYS[7])
 local inside = redis.call('ZCARD', KEYS[3])
--- guard: beat_who_is_inside_takes_place: inside + =>
--- guard: beat_who_is_not_on_record_as_out_takes_place => local used = inside + pending
--- guard: beat_who_was_called_takes_place: + pending =>
+-- guard: tick_insiders_count: inside + =>
+-- guard: tick_unrecorded_exits_count => local used = inside + pending
+-- guard: tick_called_count: + pending =>
 local used = inside + redis.call('LLEN', KEYS[9]) + pending
--- guard: beat_who_is_late_comes_before_those_who_were_not_called: - late =>
+-- guard: tick_late_before_uncalled: - late =>
 local free = cap - used - late
 -- The cap within which all of them were called or let in; a lower one holds once it is kept.
--- guard: beat_cap_that_was_lowered_holds_once_it_is_kept: used <= cap and cap or =>
--- guard: beat_cap_that_was_lowered_is_kept_by_nobody_who_was_called => local most = cap
+-- guard: tick_cap_that_was_lowered_holds_once_it_is_kept: used <= cap and cap or =>
+-- guard: tick_lowered_cap_keeps_the_called => local most = cap
 local most = used <= cap and cap or math.max(cap, tonumber(room[9] or '0'))
--- guard: beat_no_more_are_called_than_there_are_places: free, =>
--- guard: beat_no_more_are_called_than_rate_allows: tonumber(ARGV[4]), =>
--- guard: beat_no_more_are_called_than_one_beat_may: 4]), at_most => 4])
+-- guard: tick_no_more_are_called_than_there_are_places: free, =>
+-- guard: tick_no_more_are_called_than_rate_allows: tonumber(ARGV[4]), =>
+-- guard: tick_calls_per_tick_are_bounded: 4]), at_most => 4])
 local wanted = math.min(free, tonumber(ARGV[4]), at_most)
 local got, first = 0, called + 1
--- guard: beat_nobody_is_called_while_nobody_is_let_in => if wanted > 0 then
+-- guard: tick_no_calls_while_closed => if wanted > 0 then
 if ARGV[3] == '1' and wanted > 0 then
     -- Nobody stands where somebody has left, or where a lost line may have had nobody: such stretches
     -- are stepped over, in steps that grow while there is nobody and shrink where there are too many.
     local step = wanted
     for _ = 1, 200 do
-        -- guard: beat_nobody_is_called_who_has_not_joined => step = math.max(step, 0)
+        -- guard: tick_only_joined_are_called => step = math.max(step, 0)
         step = math.min(step, joined - called)
-        -- guard: beat_line_never_goes_back: step < 1 or =>
+        -- guard: tick_line_never_goes_back: step < 1 or =>
         if step < 1 or got >= wanted then
             break
         end
-        -- guard: beat_places_that_nobody_has_are_not_counted => local there = step
+        -- guard: tick_unowned_places_do_not_count => local there = step
         local there = step - redis.call('BITCOUNT', KEYS[8], called + 1, called + step, 'BIT')
-        -- guard: beat_step_that_is_too_long_is_shortened => if true then
+        -- guard: tick_step_that_is_too_long_is_shortened => if true then
         if got + there <= wanted then
             got = got + there
             called = called + step
@@ -131,7 +131,7 @@ if ARGV[3] == '1' and wanted > 0 then
             step = math.floor(step / 2)
         end
     end
-    -- guard: beat_empty_call_takes_no_others_place => if true then
+    -- guard: tick_empty_call_takes_no_others_place => if true then
     if got > 0 then
         local call = string.format('%d:%d:%d:%d', first, called, now + grace_ms, cap)
         redis.call('ZADD', KEYS[5], called, call)
@@ -141,7 +141,7 @@ if ARGV[3] == '1' and wanted > 0 then
 end
 
 redis.call(
-    -- guard: beat_leader_is_known: 'token', ARGV[1], =>
+    -- guard: tick_fenced_by_leader_token: 'token', ARGV[1], =>
     'HSET', KEYS[1], 'token', ARGV[1], 'now', now, 'called', called, 'pending', pending, 'cap', cap,
     'most', most,
     'inside_ms', ARGV[6], 'grace_ms', ARGV[7], 'limit', ARGV[8], 'drawn', ARGV[9], 'open', ARGV[3],

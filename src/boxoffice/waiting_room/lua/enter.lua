@@ -39,7 +39,7 @@ local is_drawn = room[7] == ARGV[2]
 redis.call('HSET', KEYS[1], 'now', now)
 
 local function stay(account, word, packed)
-    -- guard: enter_nobody_is_there_after_end_of_their_time => local due = now + grace_ms
+    -- guard: enter_presence_ends_with_the_stay => local due = now + grace_ms
     local due = math.min(now + grace_ms, tonumber(string.match(packed, '%d+')))
     redis.call('ZADD', KEYS[3], due, account)
     return { word, due, packed }
@@ -56,15 +56,15 @@ local function take_called(place)
     local first, last, deadline, own_cap = string.match(call, '(%d+):(%d+):(%d+):(%d+)')
     -- no guard: A count that is not there is none left, which the next line looks at.
     local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
-    -- guard: enter_call_is_for_its_own_places: place < tonumber(first) or =>
+    -- guard: enter_call_covers_its_places: place < tonumber(first) or =>
     -- guard: enter_call_lapses: tonumber(deadline) < now or =>
     -- guard: enter_call_is_used_up: or left <= 0 =>
     if place < tonumber(first) or tonumber(deadline) < now or left <= 0 then
         return nil
     end
-    -- guard: enter_who_comes_uses_call_up
+    -- guard: enter_entry_uses_the_call
     redis.call('HINCRBY', KEYS[6], last, -1)
-    -- guard: enter_who_comes_is_waited_for_no_more
+    -- guard: enter_entry_ends_the_wait
     redis.call('HINCRBY', KEYS[1], 'pending', -1)
     -- Where the cap was raised since, those who were called later may be inside already.
     -- guard: enter_cap_was_raised_since_call => return tonumber(own_cap)
@@ -73,27 +73,27 @@ end
 
 local function take_free()
     local pending = tonumber(redis.call('HGET', KEYS[1], 'pending'))
-    -- guard: enter_who_is_inside_takes_place: 'ZCARD', KEYS[3]) + redis.call( =>
-    -- guard: enter_who_is_not_on_record_as_out_takes_place: redis.call('LLEN', KEYS[9]) + =>
-    -- guard: enter_who_was_called_takes_place: + pending =>
+    -- guard: enter_insiders_count: 'ZCARD', KEYS[3]) + redis.call( =>
+    -- guard: enter_unrecorded_exits_count: redis.call('LLEN', KEYS[9]) + =>
+    -- guard: enter_called_count: + pending =>
     local used = redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[9]) + pending
-    -- guard: enter_no_free_place_while_nobody_is_let_in: room[9] == '1' and =>
+    -- guard: enter_no_free_place_while_closed: room[9] == '1' and =>
     -- guard: enter_no_free_place_past_cap: used < cap and =>
     return room[9] == '1' and used < cap and cap or nil
 end
 
 local function enter(account, number, place)
-    -- guard: enter_nobody_before_their_turn: place > called or =>
-    -- guard: enter_nobody_by_another_draw: or not is_drawn =>
+    -- guard: enter_not_before_the_turn: place > called or =>
+    -- guard: enter_not_by_another_draw: or not is_drawn =>
     if place > called or not is_drawn then
         return { 'W' }
     end
     -- guard: enter_call_keeps_place: take_called(place) or =>
-    -- guard: enter_who_is_late_takes_free_place: or take_free() =>
+    -- guard: enter_late_takes_a_free_place: or take_free() =>
     local own_cap = take_called(place) or take_free()
-    -- guard: enter_without_place_nobody_comes_in => if false then
+    -- guard: enter_needs_a_place => if false then
     if not own_cap then
-        -- guard: enter_who_is_late_is_waited_for
+        -- guard: enter_late_is_waited_for
         redis.call('ZADD', KEYS[7], now, account)
         return { 'L' }
     end
@@ -107,24 +107,24 @@ end
 
 local function decide(account, number, place, ticket_epoch)
     local inside = redis.call('HGET', KEYS[4], account)
-    -- guard: enter_who_is_inside_stays => if false then
+    -- guard: enter_insider_stays => if false then
     if inside then
         return stay(account, 'I', inside)
     end
     -- no guard: No number is read as zero, which the lines below look at.
     local known = tonumber(redis.call('HGET', KEYS[2], account) or '0')
-    -- guard: enter_number_is_its_accounts_own => if false then
+    -- guard: enter_number_is_of_the_account => if false then
     if known ~= number then
-        -- guard: enter_number_of_this_line_that_nobody_has_is_spent: ticket_epoch == epoch or =>
+        -- guard: enter_unknown_number_is_spent: ticket_epoch == epoch or =>
         -- guard: enter_better_of_two_numbers_counts => if ticket_epoch == epoch then
         if ticket_epoch == epoch or (known > 0 and known < number) then
-            -- guard: enter_who_has_another_number_is_told => return { 'S' }
-            -- guard: enter_who_has_no_other_number_is_told => return { 'P', known }
+            -- guard: enter_other_number_is_reported => return { 'S' }
+            -- guard: enter_missing_number_is_reported => return { 'P', known }
             return known > 0 and { 'P', known } or { 'S' }
         end
         -- The line was lost since this ticket was signed: what it says is what was known.
         redis.call('HSET', KEYS[2], account, number)
-        -- guard: enter_place_that_is_claimed_is_somebodys
+        -- guard: enter_claimed_place_is_owned
         redis.call('SETBIT', KEYS[8], place, 0)
     end
     return enter(account, number, place)

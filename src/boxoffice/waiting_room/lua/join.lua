@@ -20,9 +20,9 @@ local joined, limit = tonumber(room[3]), tonumber(room[4])
 local before = joined
 for at = 1, #ARGV[1], 16 do
     local account = string.sub(ARGV[1], at, at + 15)
-    -- guard: join_account_has_one_number => local number = 0
+    -- guard: join_one_number_per_account => local number = 0
     local number = -tonumber(redis.call('HGET', KEYS[2], account) or '0')
-    -- guard: join_who_has_number_gets_no_other: number == 0 and =>
+    -- guard: join_number_is_kept: number == 0 and =>
     -- guard: join_no_number_above_those_that_are_reserved => if number == 0 then
     if number == 0 and joined < limit then
         joined = joined + 1

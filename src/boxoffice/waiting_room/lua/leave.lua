@@ -19,12 +19,12 @@ local called, now = tonumber(room[2]), math.max(tonumber(ARGV[1]), tonumber(room
 redis.call('HSET', KEYS[1], 'now', now)
 
 local function leave_line(account, place)
-    -- guard: leave_who_was_late_is_not_waited_for
+    -- guard: leave_late_leaver_is_not_waited_for
     redis.call('ZREM', KEYS[7], account)
-    -- guard: leave_who_leaves_line_has_no_number_any_more
+    -- guard: leave_leaving_the_queue_removes_the_number
     redis.call('HDEL', KEYS[2], account)
-    -- guard: leave_place_that_was_not_called_is_nobodys => if false then
-    -- guard: leave_who_was_called_is_not_waited_for => if true then
+    -- guard: leave_uncalled_place_is_freed => if false then
+    -- guard: leave_called_leaver_is_not_waited_for => if true then
     if place > called then
         redis.call('SETBIT', KEYS[8], place, 1)
         return
@@ -34,8 +34,8 @@ local function leave_line(account, place)
     -- guard: leave_there_may_be_no_call: or '' =>
     local first, last = string.match(call or '', '(%d+):(%d+):')
     -- guard: leave_where_there_is_no_call_nothing_is_used_up: first and =>
-    -- guard: leave_call_is_for_its_own_places: place >= tonumber(first) and =>
-    -- guard: leave_who_was_not_counted_is_not_waited_for => if first and place >= tonumber(first) then
+    -- guard: leave_call_covers_its_places: place >= tonumber(first) and =>
+    -- guard: leave_uncounted_leaver_is_not_waited_for => if first and place >= tonumber(first) then
     if first and place >= tonumber(first) and tonumber(redis.call('HGET', KEYS[6], last) or '0') > 0 then
         redis.call('HINCRBY', KEYS[6], last, -1)
         redis.call('HINCRBY', KEYS[1], 'pending', -1)
@@ -46,18 +46,18 @@ local were_inside = 0
 for i = 3, #ARGV, 3 do
     local account, number = ARGV[i], ARGV[i + 1]
     local inside = redis.call('HGET', KEYS[4], account)
-    -- guard: leave_who_is_inside_leaves_shop => if false then
+    -- guard: leave_insider_exits => if false then
     if inside then
         local own = string.match(inside, ':(%d+):')
         redis.call('ZREM', KEYS[3], account)
         redis.call('HDEL', KEYS[4], account)
-        -- guard: leave_who_left_shop_has_no_number_any_more
+        -- guard: leave_exit_removes_number
         redis.call('HDEL', KEYS[2], account)
-        -- guard: leave_place_is_free_when_it_is_on_record_who_left_it
+        -- guard: leave_place_is_free_once_recorded
         redis.call('RPUSH', KEYS[9], string.format('%s:%d:%s', own, now, ARGV[2]))
         were_inside = were_inside + 1
-    -- guard: leave_who_has_paid_stays_in_line: ARGV[2] == 'left' and =>
-    -- guard: leave_only_number_that_one_has => elseif ARGV[2] == 'left' then
+    -- guard: leave_buyer_keeps_the_number: ARGV[2] == 'left' and =>
+    -- guard: leave_only_the_own_number => elseif ARGV[2] == 'left' then
     elseif ARGV[2] == 'left' and redis.call('HGET', KEYS[2], account) == number then
         leave_line(account, tonumber(ARGV[i + 2]))
     end

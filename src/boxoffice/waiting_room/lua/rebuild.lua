@@ -30,7 +30,7 @@ local building = ARGV[2] .. ':' .. run
 if ARGV[3] == 'first' then
     -- guard: rebuild_of_old_line_nothing_is_left
     redis.call('UNLINK', unpack(KEYS))
-    -- guard: rebuild_leader_is_known: ARGV[1] => '0'
+    -- guard: rebuild_fenced_by_leader_token: ARGV[1] => '0'
     redis.call('HSET', KEYS[1], 'token', ARGV[1], 'building', building)
 -- guard: rebuild_what_was_lost_meanwhile_is_no_line => elseif false then
 elseif redis.call('HGET', KEYS[1], 'building') ~= building then
@@ -40,7 +40,7 @@ end
 local now, grace_ms = tonumber(ARGV[8]), tonumber(ARGV[9])
 local people_to = 11 + 3 * tonumber(ARGV[11])
 for i = 12, people_to, 3 do
-    -- guard: rebuild_nobody_is_there_after_end_of_their_time => redis.call('ZADD', KEYS[3], now + grace_ms, ARGV[i])
+    -- guard: rebuild_presence_ends_with_the_stay => redis.call('ZADD', KEYS[3], now + grace_ms, ARGV[i])
     redis.call('ZADD', KEYS[3], math.min(now + grace_ms, tonumber(string.match(ARGV[i + 2], '%d+'))), ARGV[i])
     redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 2])
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])

@@ -18,7 +18,7 @@ end
 local at = 1
 for number in string.gmatch(ARGV[3], '%d+') do
     local account = string.sub(ARGV[2], at, at + 15)
-    -- guard: restore_first_place_that_one_had: 'HSETNX' => 'HSET'
+    -- guard: restore_first_place_is_kept: 'HSETNX' => 'HSET'
     redis.call('HSETNX', KEYS[2], account, number)
     at = at + 16
 end
