@@ -42,7 +42,7 @@ SELECT EXISTS (
 
 -- name: secret
 -- A secret that is made once, with the schema.
--- no guard: There is one.
+-- no guard: There is one row.
 SELECT secret FROM account_secrets WHERE name = $1;
 
 -- name: commit_without_waiting
@@ -67,12 +67,12 @@ DELETE FROM known_addresses
 -- name: forget_old_addresses
 -- Some addresses of anybody that were not seen for $1 seconds; whoever adds one takes a few away.
 DELETE FROM known_addresses
- -- no guard: The line of the rows that the statement has chosen.
+ -- no guard: Names the rows that the subquery chooses.
  WHERE (user_id, address_digest) IN (
     SELECT user_id, address_digest FROM known_addresses
      -- guard: addresses_only_old_ones_are_forgotten => WHERE $1::float8 IS NOT NULL
      WHERE seen_at < clock_timestamp() - make_interval(secs => $1)
-     -- no guard: How many go at a time: speed, and no waiting for another pod that does the same.
+     -- no guard: Bounds one call and avoids waiting for another pod.
      ORDER BY seen_at LIMIT 100 FOR UPDATE SKIP LOCKED
  );
 
@@ -113,7 +113,7 @@ ON CONFLICT DO NOTHING;
 -- name: forget_ended_tokens
 -- Some of the tokens that have expired since; whoever adds one takes a few away.
 DELETE FROM ended_tokens
- -- no guard: The line of the rows that the statement has chosen.
+ -- no guard: Names the rows that the subquery chooses.
  WHERE token_id IN (
     SELECT token_id FROM ended_tokens
      -- guard: endings_only_what_has_expired_is_forgotten => WHERE true
@@ -126,14 +126,14 @@ DELETE FROM ended_tokens
 -- Whose tokens have ended since a time; times in seconds since the Unix epoch.
 SELECT user_id, version, extract(epoch FROM changed_at)::float8 AS changed_at
   FROM token_versions
- -- no guard: What was read before is read again, and is no news.
+ -- no guard: Reading a row twice has no effect.
  WHERE changed_at > to_timestamp($1::float8);
 
 -- name: ended_tokens_since
 -- Single tokens that have ended since a time and would still be valid.
 SELECT token_id, extract(epoch FROM expires_at)::float8 AS expires_at
   FROM ended_tokens
- -- no guard: What was read before is no news, and a token that has expired is refused for that.
+ -- no guard: Reading a row twice has no effect; an expired token is refused for that.
  WHERE ended_at > to_timestamp($1::float8) AND expires_at > clock_timestamp();
 
 -- name: keys
@@ -160,7 +160,7 @@ SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM token_keys WHERE verifies_until IS N
 UPDATE token_keys
    -- guard: keys_nearer_end_stays => SET verifies_until = clock_timestamp() + make_interval(secs => $1)
    SET verifies_until = least(verifies_until, clock_timestamp() + make_interval(secs => $1))
- -- no guard: It saves writes: a key that is over keeps its end by the line above.
+ -- no guard: Saves writes: the line above keeps the end of an expired key.
  WHERE verifies_until IS NULL OR verifies_until > clock_timestamp();
 
 -- name: insert_key

@@ -12,7 +12,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb);
 SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
        c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
   FROM logbook l
-  -- no guard: It says the name of who did it; the entry is the organizer's by the condition below.
+  -- no guard: Adds the actor's name; the condition below decides which entries are shown.
   LEFT JOIN users u ON u.user_id = l.actor_id
   -- guard: activity_concert_of_entry => LEFT JOIN concerts c ON true
   LEFT JOIN concerts c ON c.concert_id = l.concert_id

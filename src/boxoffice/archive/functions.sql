@@ -29,30 +29,30 @@ BEGIN
           FROM closed_reservations c
          -- guard: archive_not_before_its_time: c.closed_at < p_closed_before => (p_closed_before IS NOT NULL)
          WHERE c.schedule_id = p_schedule_id AND c.closed_at < p_closed_before
-         -- no guard: Which are moved first; all are in the end.
+         -- no guard: Order of moving; all rows are moved in the end.
          ORDER BY c.closed_at LIMIT p_limit
-           -- no guard: Two of the role share the list instead of waiting; what both would take is locked below.
+           -- no guard: Two processes share the list instead of waiting; reservations are locked below.
            FOR UPDATE SKIP LOCKED
     LOOP
         due_places := due_places || due.place;
         due_ids := due_ids || due.reservation_ids;
-        -- no guard: It bounds the work of one call.
+        -- no guard: Bounds the work of one call.
         EXIT WHEN cardinality(due_ids) >= p_limit;
     END LOOP;
 
-    -- no guard: { Each once; a list that names one twice is a list of ours that does not.
+    -- no guard: { Removes duplicates, which the list does not have.
     SELECT array_agg(l.place), array_agg(DISTINCT l.user_id) INTO places, people
       FROM (SELECT DISTINCT u.id FROM unnest(due_ids) u (id) ORDER BY u.id) c
     -- guard: }
      CROSS JOIN LATERAL (
            SELECT r.ctid AS place, r.user_id
              FROM reservations r
-            -- no guard: { What is on the list has ended; a constraint of the archive refuses what has not.
+            -- no guard: { Listed reservations have ended; a constraint of the archive refuses others.
             WHERE r.schedule_id = p_schedule_id
               AND r.reservation_id = c.id
               AND r.status = ANY ('{EXPIRED,CANCELLED}'::text[])
             -- guard: }
-              -- no guard: { The head of the condition below it, which is a guard.
+              -- no guard: { Head of the condition below, which is a guard.
               AND NOT EXISTS (
                   SELECT FROM unnest(r.seat_ids) t (seat_id)
                    CROSS JOIN LATERAL (
@@ -64,10 +64,10 @@ BEGIN
                    WHERE s.reservation_id = r.reservation_id)
               -- guard: archive_skips_persons_in_a_batch
               AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
-              -- no guard: Waits for nobody; without it the delete below would wait, and move the same.
+              -- no guard: Avoids a wait; the delete below would wait and move the same rows.
               FOR UPDATE SKIP LOCKED) l;
     archived := coalesce(cardinality(places), 0);
-    -- no guard: It saves two statements where there is nothing to move.
+    -- no guard: Saves two statements when there is nothing to move.
     IF archived > 0 THEN
         -- Who has something in the archive has a row that says so: a hold looks there only then.
         PERFORM reservations_count_v1(
@@ -76,7 +76,7 @@ BEGIN
         WITH moved AS (
             DELETE FROM reservations r
              USING unnest(places) w (place)
-             -- no guard: How the rows are found that the statement before has locked.
+             -- no guard: Finds the rows that the previous statement locked.
              WHERE r.ctid = w.place AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
             RETURNING r.reservation_id, r.user_id, r.created_at, r.expires_at, r.closed_at, r.amount_minor,
                       r.closed_by, r.status, r.currency, r.seat_ids, r.idempotency_key, r.fingerprint
@@ -92,7 +92,7 @@ BEGIN
 
     DELETE FROM closed_reservations c
      USING unnest(due_places) w (place)
-     -- no guard: How the rows are found that the loop has locked.
+     -- no guard: Finds the rows that the loop locked.
      WHERE c.ctid = w.place AND c.schedule_id IS NOT DISTINCT FROM p_schedule_id;
 
     WITH left_over AS (
@@ -101,7 +101,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.closed_at, r.reservation_id
                  FROM reservations r
-                -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+                -- no guard: { Reservation ids are UUIDs; the schedule only selects the partition.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = c.id
                 -- guard: }
@@ -115,7 +115,7 @@ BEGIN
          GROUP BY x.closed_at
     )
     SELECT count(*) INTO kept FROM left_over x;
-    -- no guard: Whether the role calls again at once or at its next turn.
+    -- no guard: Decides whether the role calls again at once.
     more := cardinality(due_ids) >= p_limit AND kept < cardinality(due_ids);
 END;
 $$;
@@ -127,7 +127,7 @@ BEGIN
     WITH joins AS (
         DELETE FROM queue_joins j
          USING (SELECT l.join_id FROM queue_joins l
-                 -- no guard: { Which rows of the record are moved by this call; the statement that names the schedule is the guard.
+                 -- no guard: { Chooses the rows of this call; the condition on the schedule is the guard.
                  WHERE l.schedule_id = p_schedule_id
                  ORDER BY l.join_id LIMIT p_limit
                    FOR UPDATE SKIP LOCKED) l
@@ -137,7 +137,7 @@ BEGIN
     ), admissions AS (
         DELETE FROM queue_admissions a
          USING (SELECT l.number FROM queue_admissions l
-                 -- no guard: { Which rows of the record are moved by this call; the statement that names the schedule is the guard.
+                 -- no guard: { Chooses the rows of this call; the condition on the schedule is the guard.
                  WHERE l.schedule_id = p_schedule_id
                  ORDER BY l.number LIMIT p_limit
                    FOR UPDATE SKIP LOCKED) l
@@ -148,7 +148,7 @@ BEGIN
     INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
     SELECT p_schedule_id, m.kind, m.record_id, clock_timestamp(), m.record
       FROM (TABLE joins UNION ALL TABLE admissions) m;
-    -- no guard: It tells how many, and the role goes on until there are none.
+    -- no guard: The role continues until the count is zero.
     GET DIAGNOSTICS archived = ROW_COUNT;
 END;
 $$;
@@ -165,21 +165,21 @@ BEGIN
           FROM reservations r
           LEFT JOIN (SELECT c.schedule_id, u.id
                        FROM closed_reservations c CROSS JOIN unnest(c.reservation_ids) u (id)) l
-            -- no guard: How a reservation is found on the list.
+            -- no guard: Finds a reservation on the list.
             ON l.schedule_id = r.schedule_id AND l.id = r.reservation_id
          -- guard: stock_only_what_ended_and_is_on_no_list: IS => IS NOT
          WHERE r.status IN ('EXPIRED', 'CANCELLED') AND l.id IS NULL
     ), noted AS (
         INSERT INTO schedule_buyers (schedule_id, user_id, struck_at)
         SELECT m.schedule_id, m.user_id, max(m.closed_at) FROM missing m GROUP BY m.schedule_id, m.user_id
-            -- no guard: A row that is there says as much.
+            -- no guard: An existing row has the same content.
             ON CONFLICT ON CONSTRAINT schedule_buyers_pkey DO NOTHING
     )
     INSERT INTO closed_reservations (schedule_id, closed_at, first_reservation_id, reservation_ids)
     SELECT m.schedule_id, m.closed_at, m.reservation_id, ARRAY[m.reservation_id] FROM missing m
-        -- no guard: Two of the role that take stock at once list it once.
+        -- no guard: Two concurrent calls list a reservation once.
         ON CONFLICT ON CONSTRAINT closed_reservations_pkey DO NOTHING;
-    -- no guard: It is told, and decides nothing.
+    -- no guard: Reported only.
     GET DIAGNOSTICS listed = ROW_COUNT;
     RETURN listed;
 END;

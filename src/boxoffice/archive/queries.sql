@@ -15,7 +15,7 @@ WITH RECURSIVE oldest AS (
     (SELECT c.schedule_id, c.closed_at
        FROM closed_reservations c
       ORDER BY c.schedule_id, c.closed_at
-      -- no guard: The first step from schedule to schedule.
+      -- no guard: The first step of the loose index scan.
       LIMIT 1)
     UNION ALL
     SELECT n.schedule_id, n.closed_at
@@ -23,13 +23,13 @@ WITH RECURSIVE oldest AS (
      CROSS JOIN LATERAL (
            SELECT c.schedule_id, c.closed_at
              FROM closed_reservations c
-            -- no guard: { The next step from schedule to schedule.
+            -- no guard: { The next step of the loose index scan.
             WHERE c.schedule_id > o.schedule_id
             ORDER BY c.schedule_id, c.closed_at
             LIMIT 1) n
             -- guard: }
 )
--- no guard: It saves a call: the function looks at the time of each.
+-- no guard: Saves a call: the function checks the time of each row.
 SELECT o.schedule_id FROM oldest o WHERE o.closed_at < $1::timestamptz ORDER BY o.closed_at;
 
 -- name: move
@@ -41,11 +41,11 @@ SELECT archived, more, kept FROM archive_reservations_v1($1, $2, $3);
 -- may still be led.
 SELECT s.schedule_id
   FROM queue_rooms q
-  -- no guard: It joins a room with its schedule.
+  -- no guard: Joins a waiting room with its schedule.
   JOIN schedules s ON s.schedule_id = q.schedule_id
  -- guard: archive_record_of_past_room => WHERE $1::timestamptz IS NOT NULL
  WHERE greatest(s.starts_at, s.sale_closes_at) < $1::timestamptz - interval '1 day'
-   -- no guard: { It saves a call: where there is no record, nothing is moved.
+   -- no guard: { Saves a call when there is no record.
    AND (EXISTS (SELECT FROM queue_joins j WHERE j.schedule_id = s.schedule_id)
         OR EXISTS (SELECT FROM queue_admissions a WHERE a.schedule_id = s.schedule_id));
    -- guard: }
@@ -58,6 +58,6 @@ SELECT archive_queue_v1($1, $2) AS archived;
 -- Nothing that was closed before $1 was left behind.
 INSERT INTO archive_progress AS p (kind, passed_at, closed_before)
 VALUES ('reservations', clock_timestamp(), $1)
-    -- no guard: The second word on it replaces the first.
+    -- no guard: The second value replaces the first.
     ON CONFLICT ON CONSTRAINT archive_progress_pkey DO UPDATE
    SET passed_at = excluded.passed_at, closed_before = greatest(p.closed_before, excluded.closed_before);

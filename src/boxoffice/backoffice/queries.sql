@@ -28,7 +28,7 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
           -- guard: backoffice_reservations_of_seat: r.seat_ids && $3 => true
           AND ($3::text[] IS NULL OR r.seat_ids && $3)
         ORDER BY r.reservation_id DESC
-        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
+        -- no guard: Bounds the work; the outer order and limit decide the page.
         LIMIT $4)
       UNION ALL
       (SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.amount_minor,
@@ -41,7 +41,7 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
           -- guard: backoffice_archived_of_seat: OR a.seat_ids && $3 =>
           AND ($3::text[] IS NULL OR a.seat_ids && $3)
         ORDER BY a.reservation_id DESC
-        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
+        -- no guard: Bounds the work; the outer order and limit decide the page.
         LIMIT $4)
   ) r
   -- guard: backoffice_reservation_buyer => JOIN users u ON true
@@ -76,12 +76,12 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
         WHERE a.schedule_id = $1
           -- guard: backoffice_own_archived => AND false
           AND a.user_id = u.user_id
-          -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
+          -- no guard: Bounds the work; the outer order and limit decide the page.
           AND ($2::uuid IS NULL OR a.reservation_id < $2)
-          -- no guard: As for the live ones, where it is a guard.
+          -- no guard: The same filter of live reservations is a guard.
           AND ($4::text[] IS NULL OR a.seat_ids && $4)
         ORDER BY a.reservation_id DESC
-        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
+        -- no guard: Bounds the work; the outer order and limit decide the page.
         LIMIT $5)
   ) r
  -- guard: backoffice_person_of_address => WHERE $3::text IS NOT NULL

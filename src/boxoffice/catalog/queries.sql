@@ -15,7 +15,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
          AND s.status <> 'DRAFT'
          -- guard: concerts_no_dates_that_are_over
          AND s.starts_at > clock_timestamp()
-  -- no guard: It joins each concert with its dates; the condition is inside.
+  -- no guard: Joins each concert with its dates; the condition is inside.
   ) s ON true
  -- guard: concerts_no_drafts => WHERE true
  WHERE c.status = 'PUBLISHED'
@@ -100,7 +100,7 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
   FROM schedules s
   -- guard: schedule_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
-  -- no guard: It says how people wait, for the page; whether they must is asked of the waiting room itself.
+  -- no guard: For the page; the waiting room itself decides about admission.
   LEFT JOIN queue_rooms q ON q.schedule_id = s.schedule_id
  CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) m
  -- guard: schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
@@ -356,13 +356,13 @@ SELECT count(*) AS seats FROM seats s WHERE s.schedule_id = $1;
 SELECT n.seat_id
   FROM unnest($2::text[], $3::text[], $4::text[], $5::integer[])
        AS n (seat_id, section, row_label, number)
- -- no guard: The head of the conditions below it, which are guards.
+ -- no guard: Head of the conditions below, which are guards.
  WHERE EXISTS (
        -- guard: in_way_by_id_in_this_hall: s.schedule_id = $1 => $1::uuid IS NOT NULL
        -- guard: in_way_by_id: AND s.seat_id = n.seat_id =>
        -- guard: in_way_by_id_too: s.seat_id = n.seat_id => false
        SELECT FROM seats s WHERE s.schedule_id = $1 AND s.seat_id = n.seat_id)
-    -- no guard: The head of the conditions below it, which are guards.
+    -- no guard: Head of the conditions below, which are guards.
     OR EXISTS (
        SELECT FROM seats s
         -- guard: in_way_by_place_in_this_hall => WHERE true

@@ -15,7 +15,7 @@ SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id,
                  -- guard: relay_only_topics_that_this_release_knows => WHERE $2::text[] IS NOT NULL
                  WHERE o.topic = ANY ($2::text[])
                  ORDER BY o.batch_id
-                 -- no guard: It bounds what is read; what is told is bounded by the condition below.
+                 -- no guard: Bounds the rows read; the condition below bounds the result.
                  LIMIT $1) o
         WINDOW oldest AS (ORDER BY o.batch_id)) o
  CROSS JOIN LATERAL unnest(o.subject_ids, o.user_ids, o.reservation_ids, o.amounts_minor, o.seats_to)

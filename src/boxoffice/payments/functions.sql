@@ -63,7 +63,7 @@ BEGIN
     -- hold's time, would not count its seats against the ticket limit.
     -- guard: pay_persons_lock_of_hold => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
-       -- no guard: Taking a lock twice is the same as taking it once; it saves a call.
+       -- no guard: Advisory locks are re-entrant; saves a call.
        FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
                FROM unnest(p_user_ids) u (id)
               -- guard: pay_people_are_locked_in_order: lock => lock DESC
@@ -100,13 +100,13 @@ BEGIN
           LEFT JOIN LATERAL (
                SELECT a.status
                  FROM reservations_archive a
-                -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+                -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
                 WHERE a.schedule_id = p_schedule_id
                   -- guard: pay_archived_reservation_by_id
                   AND a.reservation_id = c.reservation_id
                   -- guard: pay_only_own_archived
                   AND a.user_id = c.user_id
-               -- no guard: It joins each command with the archived reservation, if there is one; the conditions are inside.
+               -- no guard: Joins each command with the archived reservation, if any; the conditions are inside.
                OFFSET 0) a ON true;
     END IF;
 
@@ -130,7 +130,7 @@ BEGIN
                   -- seat free, and counts that as the first.
                   s.version + 2 AS version_after
              FROM seats s
-            -- no guard: How the rows are found; the reservation and the state beside it are the guards, and reservation ids are UUIDs.
+            -- no guard: Finds the rows; the conditions on reservation and state are the guards.
             WHERE s.schedule_id = p_schedule_id
               -- guard: pay_reservations_seats
               AND s.seat_id = w.seat_id
@@ -168,7 +168,7 @@ BEGIN
               -- guard: }
               -- guard: pay_key_is_compared
               AND p.idempotency_key = c.key
-           -- no guard: It joins each command with what its key made, if anything; the conditions are inside.
+           -- no guard: Joins each command with the earlier result of its key, if any; the conditions are inside.
            OFFSET 0) p ON true;
 
     -- Taken after the last wait: whoever waited past the end of the hold comes too late.
@@ -342,7 +342,7 @@ BEGIN
       FROM unnest(seat_places, seat_ids, seat_versions, seat_by) w (place, seat_id, version, command)
      -- guard: pay_place_is_that_of_what_was_locked => WHERE true
      WHERE s.ctid = w.place
-       -- no guard: { The row is found by its place, which the select above has locked; its key repeats that.
+       -- no guard: { The ctid finds the row that is locked above; its key repeats that.
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND s.seat_id IS NOT DISTINCT FROM w.seat_id
        -- guard: }
@@ -358,7 +358,7 @@ BEGIN
     GET DIAGNOSTICS changed = ROW_COUNT;
     -- guard: pay_seats_that_were_changed_are_counted => IF false THEN
     IF changed <> cardinality(seat_ids) THEN
-        -- no guard: The consequence of the comparison above it, which is a guard.
+        -- no guard: Consequence of the comparison above, which is a guard.
         RAISE EXCEPTION 'sold % seats of %', changed, cardinality(seat_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
     END IF;
@@ -367,7 +367,7 @@ BEGIN
       FROM unnest(places, p_reservation_ids, seat_counts) w (place, reservation_id, seats)
      -- guard: pay_place_is_that_of_reservation_that_was_locked => WHERE true
      WHERE r.ctid = w.place
-       -- no guard: { The row is found by its place, which the select above has locked; its key repeats that.
+       -- no guard: { The ctid finds the row that is locked above; its key repeats that.
        AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND r.reservation_id IS NOT DISTINCT FROM w.reservation_id
        -- guard: }
@@ -379,14 +379,14 @@ BEGIN
     GET DIAGNOSTICS changed = ROW_COUNT;
     -- guard: pay_reservations_that_were_changed_are_counted => IF false THEN
     IF changed <> cardinality(p_reservation_ids) THEN
-        -- no guard: The consequence of the comparison above it, which is a guard.
+        -- no guard: Consequence of the comparison above, which is a guard.
         RAISE EXCEPTION 'confirmed % reservations of %', changed, cardinality(p_reservation_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'reservation_guard';
     END IF;
 
     -- Who has a row in this schedule (see the reservations room): what is paid is counted there, and
     -- whoever pays has not kept seats from others for nothing.
-    -- no guard: { It saves an update where nobody has a row.
+    -- no guard: { Saves an update when no row exists.
     IF EXISTS (SELECT FROM schedule_buyers b
                 WHERE b.schedule_id = p_schedule_id AND b.user_id = ANY (p_user_ids)) THEN
     -- guard: }
@@ -404,7 +404,7 @@ BEGIN
                          FROM schedule_buyers b
                         -- guard: pay_payers_own_row: b.user_id = c.user_id => false
                         WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
-                          -- no guard: { How the row is found; the person's advisory lock, which the transaction has, keeps others away.
+                          -- no guard: { Finds the row; the person's advisory lock excludes others.
                           FOR NO KEY UPDATE) l) w
          WHERE b.ctid = w.place
            AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id;
@@ -499,7 +499,7 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- no guard: It saves three statements that would find nothing to do.
+    -- no guard: Saves three statements when there is nothing to do.
     IF cardinality(winners) > 0 THEN
         WITH transfer AS (
             INSERT INTO transfers (

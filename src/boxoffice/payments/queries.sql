@@ -91,7 +91,7 @@ WITH filled AS (
       FROM unnest($1::uuid[], $2::uuid[]) p (user_id, transfer_id)
      -- guard: seed_for_named_persons => WHERE p.user_id IS NOT NULL
      WHERE w.user_id = p.user_id
-       -- no guard: The head of the condition below it, which is a guard.
+       -- no guard: Head of the condition below, which is a guard.
        AND NOT EXISTS (SELECT FROM transfers t
                         -- guard: seed_once => WHERE false)
                         WHERE t.user_id = p.user_id AND t.idempotency_key = 'seed')

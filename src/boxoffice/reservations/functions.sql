@@ -125,14 +125,14 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT b.user_id
              FROM schedule_buyers b
-            -- no guard: Another's row only makes this look closer, and reservations_buyers_v1 finds the right one.
+            -- no guard: Another person's row only causes a count, and reservations_buyers_v1 finds the right row.
             WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
-           -- no guard: It joins each person with their row, if there is one; the condition is inside.
+           -- no guard: Joins each person with their row, if any; the condition is inside.
            OFFSET 0) b ON true
      CROSS JOIN LATERAL (
            SELECT count(*) AS reservations
              FROM reservations r
-            -- no guard: { Whether to look closer; what a person has is counted by reservations_buyers_v1, with guards of its own. Without any of it, everybody is looked at closer.
+            -- no guard: { Decides whether to count; reservations_buyers_v1 counts, with guards of its own.
             WHERE b.user_id IS NULL
               AND (r.user_id, r.schedule_id)
                   BETWEEN (c.user_id, p_schedule_id) AND (c.user_id, p_schedule_id)) e;
@@ -143,7 +143,7 @@ BEGIN
       FROM unnest(p_seat_ids) w (seat_id)
       LEFT JOIN LATERAL (
            SELECT s.ctid AS place, s.price_minor,
-                  -- no guard: The version that the fence expects; another count here and the fence refuses every take-over.
+                  -- no guard: The version that the fence expects; a wrong one refuses every take-over.
                   s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END AS version_after
              FROM seats s
             -- guard: hold_seats_of_this_schedule => WHERE true
@@ -239,7 +239,7 @@ BEGIN
            w (place, seat_id, version, command)
      -- guard: hold_place_is_that_of_what_was_locked => WHERE true
      WHERE s.ctid = w.place
-       -- no guard: { The row is found by its place, which the select above has locked; its key repeats that.
+       -- no guard: { The ctid finds the row that is locked above; its key repeats that.
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND s.seat_id IS NOT DISTINCT FROM w.seat_id
        -- guard: }
@@ -247,11 +247,11 @@ BEGIN
        AND s.version + CASE s.state WHEN 'HELD' THEN 2 ELSE 1 END = w.version
        -- guard: hold_state_that_was_seen => ;
        AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at));
-    -- no guard: It is read by the comparison in the next line, which is a guard.
+    -- no guard: Read by the comparison below, which is a guard.
     GET DIAGNOSTICS changed = ROW_COUNT;
     -- guard: hold_rows_that_were_changed_are_counted => IF false THEN
     IF changed <> cardinality(p_seat_ids) THEN
-        -- no guard: The consequence of the comparison above it, which is a guard.
+        -- no guard: Consequence of the comparison above, which is a guard.
         RAISE EXCEPTION 'held % seats of %', changed, cardinality(p_seat_ids)
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'seat_guard';
     END IF;
@@ -338,10 +338,10 @@ BEGIN
              FROM schedule_buyers b
             -- guard: buyers_own_row: AND b.user_id = c.user_id =>
             WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
-           -- no guard: It joins each person with their row, if there is one; the condition is inside.
+           -- no guard: Joins each person with their row, if any; the condition is inside.
            OFFSET 0) b ON true
      CROSS JOIN LATERAL (
-           -- no guard: The head of the two conditions below it, which are guards.
+           -- no guard: Head of the two conditions below, which are guards.
            SELECT sum(r.seats) FILTER (
                       -- guard: buyers_paid_seats_count_without_a_count => WHERE false
                       WHERE r.status = 'CONFIRMED'
@@ -350,13 +350,13 @@ BEGIN
                          OR (r.status = 'HELD' AND r.expires_at > p_decided_at)) AS seats,
                   -- guard: buyers_lapse_not_closed_yet_is_strike => 0 AS lapsed,
                   count(*) FILTER (WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed,
-                  -- no guard: { When the wait of a lapse begins that nobody has closed; that it is one is a guard.
+                  -- no guard: { Start of the cool-down of a lapse; that it is a lapse is a guard.
                   max(r.expires_at) FILTER (
                       WHERE r.status = 'HELD' AND r.expires_at <= p_decided_at) AS lapsed_at
                   -- guard: }
              FROM (SELECT r.status, r.expires_at, cardinality(r.seat_ids) AS seats
                      FROM reservations r
-                    -- no guard: It saves a look: who has a row that somebody counted has it there.
+                    -- no guard: Saves a look-up: a counted row has the number.
                     WHERE b.sold_seats IS NULL
                       -- guard: buyers_own_reservations { => AND r.schedule_id = p_schedule_id
                       -- guard: buyers_reservations_of_this_schedule { => AND r.user_id = c.user_id
@@ -372,7 +372,7 @@ BEGIN
                            -- guard: buyers_holds_that_were_noted: r.reservation_id = i.id => false
                            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = i.id
                           OFFSET 0) r
-                    -- no guard: A row that nobody has counted has noted no holds.
+                    -- no guard: An uncounted row has no noted holds.
                     WHERE b.sold_seats IS NOT NULL) r) o
      CROSS JOIN LATERAL (
            SELECT coalesce(b.strikes, 0) + o.lapsed AS strikes,
@@ -404,13 +404,13 @@ BEGIN
                     -- guard: open_rows_of_this_schedule => WHERE b.user_id = c.user_id
                     -- guard: open_own_row: AND b.user_id = c.user_id =>
                     WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
-                      -- no guard: The person's advisory lock, which the transaction has, keeps others away; this keeps the place.
+                      -- no guard: The person's advisory lock excludes others; this only keeps the ctid valid.
                       FOR NO KEY UPDATE) l) w
-     -- no guard: How the row is found that was locked.
+     -- no guard: Finds the locked row.
      WHERE b.ctid = w.place
        -- guard: open_rows_of_this_schedule_again
        AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
-       -- no guard: Where nobody has counted, what is noted is counted anew.
+       -- no guard: An uncounted row is counted later.
        AND b.sold_seats IS NOT NULL;
 END;
 $$;
@@ -442,7 +442,7 @@ BEGIN
                    SELECT r.user_id, CASE r.status WHEN 'EXPIRED' THEN 1 ELSE 0 END AS lapsed,
                           least(r.expires_at, p_closed_at) AS struck_at
                      FROM reservations r
-                    -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+                    -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
                     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                    OFFSET 0) r
              GROUP BY r.user_id) x;
@@ -464,9 +464,9 @@ BEGIN
                         -- guard: closed_rows_of_this_schedule => WHERE b.user_id = c.user_id
                         -- guard: closed_own_row: AND b.user_id = c.user_id =>
                         WHERE b.schedule_id = p_schedule_id AND b.user_id = c.user_id
-                          -- no guard: The person's advisory lock, which the transaction has, keeps others away; this keeps the place.
+                          -- no guard: The person's advisory lock excludes others; this only keeps the ctid valid.
                           FOR NO KEY UPDATE) l) w
-         -- no guard: How the row is found that was locked.
+         -- no guard: Finds the locked row.
          WHERE b.ctid = w.place
            -- guard: closed_rows_of_this_schedule_again
            AND b.schedule_id IS NOT DISTINCT FROM p_schedule_id
@@ -477,7 +477,7 @@ BEGIN
         SELECT array_agg(c.user_id) AS user_ids, array_agg(c.strikes) AS strikes,
                array_agg(c.struck_at) AS struck_at
           FROM unnest(user_ids, strikes, struck_at) c (user_id, strikes, struck_at)
-         -- no guard: It saves a count: a row that somebody has counted is left as it is.
+         -- no guard: Saves a count: a counted row stays as it is.
          WHERE c.user_id NOT IN (SELECT n.user_id FROM noted n)
     )
     SELECT o.user_ids, o.strikes, o.struck_at INTO user_ids, strikes, struck_at FROM others o;
@@ -529,7 +529,7 @@ BEGIN
        SET sold_seats = excluded.sold_seats, open_ids = excluded.open_ids, lapsed = excluded.lapsed,
            released = excluded.released, strikes = b.strikes + excluded.strikes,
            struck_at = greatest(b.struck_at, excluded.struck_at)
-     -- no guard: Counting again comes to the same; the strikes are noted once, for who was counted is not asked for.
+     -- no guard: Counting twice has the same result; strikes are noted once.
      WHERE b.sold_seats IS NULL;
 END;
 $$;
@@ -590,7 +590,7 @@ BEGIN
                 -- guard: decide_seats_of_this_schedule: schedule_id = p_schedule_id AND s. =>
                 -- guard: decide_only_requested_seats: AND s.seat_id = w.seat_id =>
                 WHERE w.place IS NULL AND s.schedule_id = p_schedule_id AND s.seat_id = w.seat_id
-               -- no guard: It joins each wanted seat with its row, if there is one; the condition is inside.
+               -- no guard: Joins each wanted seat with its row, if any; the condition is inside.
                OFFSET 0) l ON true;
     END IF;
 
@@ -624,7 +624,7 @@ BEGIN
            -- guard: decide_fingerprint_is_compared => SELECT true AS same
            SELECT r.fingerprint = c.fingerprint AS same
              FROM reservations r
-            -- no guard: It saves a look: where nobody of the batch has been here before, there is nothing to find.
+            -- no guard: Saves a look-up when no person of the batch is known.
             WHERE p_known
               -- guard: decide_key_is_per_person { => AND (r.schedule_id, r.idempotency_key) = (p_schedule_id, c.key)
               -- guard: decide_key_is_per_schedule { => AND (r.user_id, r.idempotency_key) = (c.user_id, c.key)
@@ -635,7 +635,7 @@ BEGIN
             UNION ALL
            SELECT a.fingerprint = c.fingerprint
              FROM reservations_archive a
-            -- no guard: It saves a look: where nobody of the batch has been here before, there is nothing to find.
+            -- no guard: Saves a look-up when no person of the batch is known.
             WHERE p_known
               -- guard: decide_archived_key_is_per_person { => AND (a.schedule_id, a.idempotency_key) = (p_schedule_id, c.key)
               -- guard: decide_archived_key_is_per_schedule { => AND (a.user_id, a.idempotency_key) = (c.user_id, c.key)
@@ -643,7 +643,7 @@ BEGIN
               AND (a.user_id, a.schedule_id, a.idempotency_key)
                   BETWEEN (c.user_id, p_schedule_id, c.key) AND (c.user_id, p_schedule_id, c.key)
               -- guard: }
-           -- no guard: It joins each command with what its key made, if anything; the condition is inside.
+           -- no guard: Joins each command with the earlier result of its key, if any; the condition is inside.
            OFFSET 0) r ON true;
 
     winners := '{}';
@@ -680,7 +680,7 @@ BEGIN
                      WHEN 'seat_not_found' THEN w.seat_is = 'unknown'
                      -- guard: decide_busy_seats_are_named => WHEN 'seat_busy' THEN true
                      WHEN 'seat_busy' THEN w.seat_is = 'locked'
-                     -- no guard: The head of the two conditions below it, which are guards.
+                     -- no guard: Head of the two conditions below, which are guards.
                      WHEN 'seat_taken' THEN
                          -- guard: decide_taken_seats_are_named { => true
                          w.seat_is = 'taken'
@@ -723,7 +723,7 @@ BEGIN
     -- The lock of a hold: what a person has is counted in a row of theirs.
     -- guard: release_person_is_locked => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
-       -- no guard: It saves taking a lock twice; the order is the guard of payments, which take the same locks.
+       -- no guard: Saves taking a lock twice; payments guard the order of the same locks.
        FROM (SELECT DISTINCT uuid_hash_extended(u.id, lock_seed) AS lock
                FROM unnest(p_user_ids) u (id)
               ORDER BY lock) person;
@@ -733,21 +733,21 @@ BEGIN
        FROM (SELECT DISTINCT c.id FROM unnest(p_reservation_ids) c (id) ORDER BY c.id) c
       CROSS JOIN LATERAL (
             SELECT FROM reservations r
-             -- no guard: How the rows to lock are found; without it more are locked.
+             -- no guard: Finds the rows to lock; without it more are locked.
              WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                -- guard: release_reservation_is_locked_before_time_is_taken => ) l;
                FOR NO KEY UPDATE) l;
     decided_at := clock_timestamp();
 
     WITH first AS (
-        -- no guard: Of several requests for one reservation one is told that it released, with or without it; with it, reliably the first.
+        -- no guard: One of several requests releases in either case; this makes it the first.
         SELECT DISTINCT ON (c.reservation_id) c.reservation_id, c.user_id, c.request_id, l.place
           FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
                WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
          CROSS JOIN LATERAL (
                SELECT r.ctid AS place
                  FROM reservations r
-                -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+                -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
                 WHERE r.schedule_id = p_schedule_id
                   -- guard: release_reservation_by_id
                   AND r.reservation_id = c.reservation_id
@@ -759,7 +759,7 @@ BEGIN
         UPDATE reservations r
            SET status = 'CANCELLED', closed_at = decided_at, closed_by = first.request_id
           FROM first
-         -- no guard: { How the row is found that the statement before has locked; the names beside it are the guards.
+         -- no guard: { Finds the row that the previous statement locked; the keys below are the guards.
          WHERE r.ctid = first.place
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
          -- guard: }
@@ -794,18 +794,18 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT r.reservation_id, r.closed_by, r.seat_ids, r.idempotency_key
              FROM reservations r
-            -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+            -- no guard: { Reservation ids are UUIDs; the schedule only selects the partition.
             WHERE r.schedule_id = p_schedule_id
               AND r.reservation_id = c.reservation_id
             -- guard: }
               -- guard: release_answer_is_own
               AND r.user_id = c.user_id
-           -- no guard: It joins each request with its reservation, if there is one; the conditions are inside.
+           -- no guard: Joins each request with its reservation, if any; the conditions are inside.
            OFFSET 0) r ON true
       LEFT JOIN LATERAL (
            SELECT a.reservation_id
              FROM reservations_archive a
-            -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and what is found in one place is not looked for in the other.
+            -- no guard: { Reservation ids are UUIDs; skips the archive when the live row is found.
             WHERE r.reservation_id IS NULL
               AND a.schedule_id = p_schedule_id
             -- guard: }
@@ -813,7 +813,7 @@ BEGIN
               AND a.reservation_id = c.reservation_id
               -- guard: release_archived_reservation_is_only_own
               AND a.user_id = c.user_id
-           -- no guard: It joins each request with the archived reservation, if there is one; the conditions are inside.
+           -- no guard: Joins each request with the archived reservation, if any; the conditions are inside.
            OFFSET 0) a ON true
       LEFT JOIN LATERAL (
            SELECT array_agg(coalesce(s.version, 0) ORDER BY t.n) AS seat_versions,
@@ -827,9 +827,9 @@ BEGIN
                      AND s.seat_id = t.seat_id
                      -- guard: release_no_version_of_seat_taken_over
                      AND (s.state = 'AVAILABLE' OR s.reservation_id = r.reservation_id)
-                  -- no guard: It joins each seat with its row; the conditions are inside.
+                  -- no guard: Joins each seat with its row; the conditions are inside.
                   OFFSET 0) s ON true
-            -- no guard: It saves a look: nobody reads the versions of what was not released.
+            -- no guard: Saves a look-up: only released reservations need versions.
             WHERE r.closed_by = c.request_id) v ON true
      ORDER BY c.ord;
 END;
@@ -846,7 +846,7 @@ CREATE OR REPLACE FUNCTION reservations_release_v2(
 LANGUAGE sql
 AS $$
 SELECT r.ord, r.outcome, r.seat_ids, r.key,
-       -- no guard: What it tells only spares pods of the release before a reading.
+       -- no guard: Saves pods of the previous release a query.
        CASE WHEN r.returns_at IS NULL THEN r.seat_versions ELSE '{}' END
   FROM reservations_release_v3(p_schedule_id, p_request_ids, p_user_ids, p_reservation_ids) r
  ORDER BY r.ord;
@@ -867,7 +867,7 @@ AS $$
 DECLARE
     delay_s integer;
 BEGIN
-    -- no guard: How the schedule is found; a test of both kinds of schedules sees another's.
+    -- no guard: Finds the schedule; a test with both kinds of schedules covers it.
     SELECT c.seats_return_delay_max_s INTO delay_s FROM schedules c WHERE c.schedule_id = p_schedule_id;
     -- guard: return_at_once_where_nothing_else_is_wanted => IF false THEN
     IF delay_s = 0 THEN
@@ -882,7 +882,7 @@ BEGIN
                       FROM (SELECT u.id, random() AS share FROM unnest(p_reservation_ids) u (id)) c
                      CROSS JOIN LATERAL (
                            SELECT r.seat_ids FROM reservations r
-                            -- no guard: Whatever is listed here, only seats that are the closed reservation's pass the conditions below.
+                            -- no guard: The conditions below let only seats of the closed reservation pass.
                             WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                            OFFSET 0) r
                      CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
@@ -890,14 +890,14 @@ BEGIN
              CROSS JOIN LATERAL (
                    SELECT s.ctid AS place
                      FROM seats s
-                    -- no guard: { What was released a statement ago has its seats: the row locks of reservation and person saw to that.
+                    -- no guard: { The locks of reservation and person keep the seats since the release.
                     WHERE s.schedule_id = p_schedule_id
                       AND s.seat_id = w.seat_id
                       AND s.reservation_id = w.reservation_id
                       AND s.state = 'HELD'
                       FOR NO KEY UPDATE) l) w
                     -- guard: }
-     -- no guard: { How the row is found that was locked; what it repeats stands above.
+     -- no guard: { Finds the locked row; the conditions above are repeated.
      WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
        AND s.reservation_id = w.reservation_id
@@ -928,7 +928,7 @@ BEGIN
               FROM unnest(p_reservation_ids) c (id)
              CROSS JOIN LATERAL (
                    SELECT r.seat_ids FROM reservations r
-                    -- no guard: Whatever is listed here, only seats that are the closed reservation's pass the guards below.
+                    -- no guard: The guards below let only seats of the closed reservation pass.
                     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                    OFFSET 0) r
              CROSS JOIN LATERAL unnest(r.seat_ids) t (seat_id)
@@ -937,7 +937,7 @@ BEGIN
      CROSS JOIN LATERAL (
            SELECT s.ctid AS place
              FROM seats s
-            -- no guard: { How the rows are found; the reservation and the state beside it are the guards, for a seat that is a reservation's is listed by it.
+            -- no guard: { Finds the rows; the conditions on reservation and state are the guards.
             WHERE s.schedule_id = p_schedule_id
               AND s.seat_id = w.seat_id
             -- guard: }
@@ -945,14 +945,14 @@ BEGIN
               AND s.reservation_id = w.reservation_id
               -- guard: free_sold_seat_is_left
               AND s.state = 'HELD'
-              -- no guard: The update below looks at the same conditions, and waits for the same locks.
+              -- no guard: The update below has the same conditions and waits for the same locks.
               FOR NO KEY UPDATE) l;
 
     UPDATE seats s
        SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL, expires_at = NULL,
            version = s.version + 1
       FROM unnest(places, owners) w (place, reservation_id)
-     -- no guard: { How the row is found that the statement before has locked; owner and state beside it are the guards.
+     -- no guard: { Finds the row that the previous statement locked; owner and state are the guards.
      WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
      -- guard: }
@@ -960,7 +960,7 @@ BEGIN
        AND s.reservation_id = w.reservation_id
        -- guard: free_sold_seat_is_left_again => ;
        AND s.state = 'HELD';
-    -- no guard: It is told, and decides nothing: seats that were taken over meanwhile are not freed.
+    -- no guard: Reported only: seats that were taken over are not freed.
     GET DIAGNOSTICS freed = ROW_COUNT;
     RETURN freed;
 END;
@@ -1047,7 +1047,7 @@ BEGIN
              CROSS JOIN LATERAL (
                    SELECT r.ctid AS place, r.reservation_id
                      FROM reservations r
-                    -- no guard: Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+                    -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
                     WHERE r.schedule_id = p_schedule_id
                       -- guard: expire_reservations_on_list
                       AND r.reservation_id = c.id
@@ -1067,7 +1067,7 @@ BEGIN
     IF closed > 0 THEN
         UPDATE reservations r SET status = 'EXPIRED', closed_at = decided_at
           FROM unnest(places) w (place)
-         -- no guard: { How the rows are found that the statement before has chosen, as held and lapsed, and locked.
+         -- no guard: { Finds the lapsed holds that the previous statement locked.
          WHERE r.ctid = w.place
            AND r.schedule_id IS NOT DISTINCT FROM p_schedule_id
            AND r.status = 'HELD';
@@ -1077,7 +1077,7 @@ BEGIN
         PERFORM reservations_tell_v1(p_schedule_id, 'reservation.expired', lapsed, decided_at);
     END IF;
 
-    -- no guard: It saves a look: elsewhere a released reservation has no seats left.
+    -- no guard: Saves a look-up: without a return delay, a released reservation has no seats.
     IF (SELECT c.seats_return_delay_max_s FROM schedules c WHERE c.schedule_id = p_schedule_id) > 0 THEN
         -- Seats that took their time after a release: they have come back by themselves.
         SELECT array_agg(r.reservation_id) INTO given_back
@@ -1085,7 +1085,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.reservation_id
                  FROM reservations r
-                -- no guard: { What is held is left alone because its seats are freed with it, and what is paid because its seats are sold.
+                -- no guard: { Held and paid reservations keep their seats by the conditions on seats.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = d.id
                   AND r.status = 'CANCELLED'
@@ -1106,7 +1106,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.expires_at, r.reservation_id
                  FROM reservations r
-                -- no guard: { Reservation ids are UUIDs: the schedule says where to look, and the id whose it is.
+                -- no guard: { Reservation ids are UUIDs; the schedule only selects the partition.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = c.id
                 -- guard: }

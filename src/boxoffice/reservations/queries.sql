@@ -74,7 +74,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
         -- guard: reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
         WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
         ORDER BY r.reservation_id DESC
-        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
+        -- no guard: Bounds the work; the outer order and limit decide the page.
         LIMIT $3)
       UNION ALL
       (SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency,
@@ -83,7 +83,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
         -- guard: reservations_only_own_archived: a.user_id = $1 => false
         WHERE a.user_id = $1 AND ($2::uuid IS NULL OR a.reservation_id < $2)
         ORDER BY a.reservation_id DESC
-        -- no guard: It goes on where the last page ended and bounds the work; the order and the limit outside say the same.
+        -- no guard: Bounds the work; the outer order and limit decide the page.
         LIMIT $3)
   ) r
   LEFT JOIN payments p

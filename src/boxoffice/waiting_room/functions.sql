@@ -107,10 +107,10 @@ BEGIN
                         -- guard: end_of_this_room => WHERE a.number = o.number
                         -- guard: end_of_these_numbers: AND a.number = o.number =>
                         WHERE a.schedule_id = p_schedule_id AND a.number = o.number
-                          -- no guard: Whoever comes second waits at the update just as well, and finds the end there.
+                          -- no guard: The update below waits for the same lock and sees the end.
                           FOR NO KEY UPDATE) l
                  ORDER BY o.number) g
-         -- no guard: How the row is found that the select inside has chosen; the names beside it are the guards.
+         -- no guard: Finds the row that the subquery chose; the keys are the guards.
          WHERE a.ctid = g.place
            -- guard: end_what_is_written_is_of_this_room
            AND a.schedule_id IS NOT DISTINCT FROM p_schedule_id

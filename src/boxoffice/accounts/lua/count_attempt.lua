@@ -9,7 +9,7 @@
 
 local wait_ms = 0
 for i = 1, #KEYS do
-  -- no guard: A key that is not there counts as none.
+  -- no guard: A missing key counts as zero.
   local attempts = tonumber(redis.call('GET', KEYS[i]) or '0')
   -- guard: throttle_past_limit_there_is_wait => if false then
   if attempts >= tonumber(ARGV[i]) then

@@ -11,7 +11,7 @@
 -- Returns the number of events appended, or -1 where the caller's lease is over.
 
 local token = tonumber(ARGV[1])
--- no guard: A key that is not there counts as none.
+-- no guard: A missing key counts as zero.
 local fence = tonumber(redis.call('GET', KEYS[2]) or '0')
 -- guard: publish_fences_off_an_old_relay => if false then
 if token < fence then

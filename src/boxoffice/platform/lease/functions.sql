@@ -25,7 +25,7 @@ BEGIN
 
     INSERT INTO leases AS l (role, holder, token, expires_at)
     VALUES (p_role, p_holder, 1, asked_at + make_interval(secs => p_ttl_ms / 1000.0))
-    -- no guard: Without it the primary key refuses everybody but the first holder ever.
+    -- no guard: Without it the primary key refuses all holders after the first.
     ON CONFLICT (role) DO UPDATE
        SET holder = excluded.holder,
            -- guard: lease_token_grows_with_every_change_of_hands => token = l.token + 0,

@@ -68,7 +68,7 @@ end
 
 for _, call in ipairs(redis.call('ZRANGE', KEYS[5], 0, at_most - 1)) do
     local last, deadline = string.match(call, ':(%d+):(%d+):')
-    -- no guard: A count that is not there is none left, which the next line looks at.
+    -- no guard: A missing count means none left; the next line decides.
     local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
     -- guard: tick_call_that_is_used_up_is_over: left > 0 and =>
     -- guard: tick_call_lapses => if left > 0 then
@@ -82,7 +82,7 @@ for _, call in ipairs(redis.call('ZRANGE', KEYS[5], 0, at_most - 1)) do
 end
 
 for i = 16, #ARGV do
-    -- no guard: It saves memory: a place that was called already is not looked at again.
+    -- no guard: Saves memory for places that were called already.
     if tonumber(ARGV[i]) > called then
         redis.call('SETBIT', KEYS[8], ARGV[i], 1)
     end
@@ -125,7 +125,7 @@ if ARGV[3] == '1' and wanted > 0 then
         if got + there <= wanted then
             got = got + there
             called = called + step
-            -- no guard: It saves beats: with short steps a long stretch of nobody takes more of them.
+            -- no guard: Saves ticks over a long stretch of unowned places.
             step = there == 0 and step * 8 or wanted - got
         else
             step = math.floor(step / 2)

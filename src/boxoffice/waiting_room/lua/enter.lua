@@ -47,14 +47,14 @@ end
 
 -- Both return the cap that holds for who takes it, or nil.
 local function take_called(place)
-    -- no guard: Only the first is looked at, however many are read.
+    -- no guard: Only the first result is used.
     local call = redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
     -- guard: enter_there_is_call => if false then
     if not call then
         return nil
     end
     local first, last, deadline, own_cap = string.match(call, '(%d+):(%d+):(%d+):(%d+)')
-    -- no guard: A count that is not there is none left, which the next line looks at.
+    -- no guard: A missing count means none left; the next line decides.
     local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
     -- guard: enter_call_covers_its_places: place < tonumber(first) or =>
     -- guard: enter_call_lapses: tonumber(deadline) < now or =>
@@ -111,7 +111,7 @@ local function decide(account, number, place, ticket_epoch)
     if inside then
         return stay(account, 'I', inside)
     end
-    -- no guard: No number is read as zero, which the lines below look at.
+    -- no guard: A missing number is zero; the lines below decide.
     local known = tonumber(redis.call('HGET', KEYS[2], account) or '0')
     -- guard: enter_number_is_of_the_account => if false then
     if known ~= number then

@@ -31,7 +31,7 @@ for at = 1, #ARGV[1], 16 do
     end
     answer[#answer + 1] = number
 end
--- no guard: It saves a write of what is there already.
+-- no guard: Saves a write of an unchanged value.
 if joined > before then
     redis.call('HSET', KEYS[1], 'joined', joined)
 end

@@ -29,7 +29,7 @@ local function leave_line(account, place)
         redis.call('SETBIT', KEYS[8], place, 1)
         return
     end
-    -- no guard: It saves a look: no call begins at place 0, and only the first one is looked at.
+    -- no guard: Saves a look-up: no call begins at place 0.
     local call = place > 0 and redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
     -- guard: leave_there_may_be_no_call: or '' =>
     local first, last = string.match(call or '', '(%d+):(%d+):')

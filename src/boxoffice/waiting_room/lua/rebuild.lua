@@ -17,7 +17,7 @@
 --
 -- Returns 0, -1 where the server has lost the first part meanwhile, or -2 where a later leader was here.
 
--- no guard: A line that is not there has had no leader.
+-- no guard: A missing queue has had no leader.
 local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
 -- guard: rebuild_no_earlier_leader => if false then
 if tonumber(ARGV[1]) < fence then
