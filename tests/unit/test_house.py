@@ -47,7 +47,6 @@ NAMED_TWICE = {
     "Verdict",
 }
 TOO_LONG = {
-    "boxoffice/batching/group_commit.py",
     "boxoffice_loadtest/commands.py",
 }
 FLAT = {"boxoffice/waiting_room"}

@@ -3,13 +3,13 @@
 It does not import any feature. A module that writes provides a `BatchHandler` per kind of command.
 """
 
-from boxoffice.batching.group_commit import (
+from boxoffice.batching.commands import (
     BatchHandler,
-    GroupCommit,
     Limits,
     Outcome,
     Pending,
     Retry,
 )
+from boxoffice.batching.group_commit import GroupCommit
 
 __all__ = ["BatchHandler", "GroupCommit", "Limits", "Outcome", "Pending", "Retry"]

@@ -1,6 +1,6 @@
 """The limits of a group commit, from the settings."""
 
-from boxoffice.batching.group_commit import Limits
+from boxoffice.batching.commands import Limits
 from boxoffice.settings import BatchingSettings
 
 

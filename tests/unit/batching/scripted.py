@@ -109,8 +109,8 @@ class Desk:
 
     def waiting(self, key: str = "lane") -> list[str]:
         """Return the names that wait in a lane, the next one first."""
-        lane = self.group._lanes.get((self.handler.kind, key))
-        return [] if lane is None else [pending.command.name for pending in lane.waiting]
+        waiting = self.group._lanes.waiting((self.handler.kind, key))
+        return [pending.command.name for pending in waiting]
 
     @property
     def has_forgotten_everything(self) -> bool:
@@ -120,7 +120,7 @@ class Desk:
 
 def traces(group: GroupCommit) -> list[object]:
     """Return whatever a group commit still remembers of its commands."""
-    places = (group._lanes, group._turns, group._by_identity)
+    places = (group._lanes, group._lanes._turns, group._commands._by_identity)
     return [group.count] * bool(group.count) + [place for place in places if place]
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxoffice.batching import GroupCommit, Limits, Outcome, Pending, Retry
+from boxoffice.batching.runner import BatchRunner
 from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown, Overloaded, Unavailable
 from tests.unit.batching.scripted import traces
 
@@ -206,12 +207,10 @@ def _order(number: int, arrival: Arrival) -> Order:
     return Order(number, arrival.lane, arrival.key, body, arrival.is_poison)
 
 
-def _run(
-    kind_of_group: type[GroupCommit], world: World, arrivals: Sequence[Arrival]
-) -> GroupCommit:
+def _run(world: World, arrivals: Sequence[Arrival]) -> GroupCommit:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         clock = runner.get_loop().time
-        group = kind_of_group(LIMITS, clock=clock, jitter=random.Random(0).random)
+        group = GroupCommit(LIMITS, clock=clock, jitter=random.Random(0).random)
         runner.run(Crowd(world, group).run(arrivals))
     return group
 
@@ -224,7 +223,7 @@ def _run(
 )
 def test_any_run(arrivals: list[Arrival], plan: list[str], look_up_failures: int) -> None:
     world = World(plan, look_up_failures)
-    group = _run(GroupCommit, world, arrivals)
+    group = _run(world, arrivals)
     assert all(count == 1 for count in world.delivered.values())
     assert not traces(group)
     for lane in "AB":
@@ -232,15 +231,14 @@ def test_any_run(arrivals: list[Arrival], plan: list[str], look_up_failures: int
         assert order == sorted(order)
 
 
-class Guesser(GroupCommit):
-    """Takes a lost answer for a sign that nothing was done."""
-
-    async def _settle(self, lane: Any, batch: Any) -> None:
-        self._again(lane, batch, "guess")
+async def _guess(runner: BatchRunner, lane: Any, batch: Any) -> None:
+    """Take a lost answer for a sign that nothing was done."""
+    runner._retry(lane, batch, "guess")
 
 
-def test_the_checker_notices_a_guess() -> None:
+def test_the_checker_notices_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Arrival(0, "A", None, b"x", is_poison=False, patience_ms=None)
-    _run(GroupCommit, World(["lost_after", "away"], 0), [one])
+    _run(World(["lost_after", "away"], 0), [one])
+    monkeypatch.setattr(BatchRunner, "_recover", _guess)
     with pytest.raises(AssertionError):
-        _run(Guesser, World(["lost_after", "away"], 0), [one])
+        _run(World(["lost_after", "away"], 0), [one])

@@ -111,13 +111,13 @@ async def test_a_batch_that_is_cancelled_from_outside_leaves_nobody_waiting(
 ) -> None:
     desk = Desk()
     came_back = asyncio.Event()
-    give_back = desk.group._return
+    put_back = desk.group._put_back
 
     def watch(*args: Any) -> None:
-        give_back(*args)
+        put_back(*args)
         came_back.set()
 
-    monkeypatch.setattr(desk.group, "_return", watch)
+    monkeypatch.setattr(desk.group._runner, "_put_back", watch)
     tasks = desk.ask("a b c d")
     (await desk.handler.next()).fail(asyncpg.CheckViolationError("split"))
     (await desk.handler.next()).say("did a", Retry("in the way"))

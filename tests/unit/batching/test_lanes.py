@@ -38,7 +38,7 @@ async def test_a_few_wait_for_the_batch_before_them_to_come_back() -> None:
     call.accept()
     assert await everybody(first + later) == ["did a", "did b", "did c"]
     assert desk.has_forgotten_everything
-    await until(lambda: not desk.group._just_left)
+    await until(lambda: not desk.group._recent)
 
 
 async def test_many_go_beside_it_and_so_do_other_lanes() -> None:

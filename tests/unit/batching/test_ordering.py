@@ -81,7 +81,7 @@ async def test_what_is_tried_again_goes_before_what_arrived_later() -> None:
 async def test_a_newer_batch_that_comes_back_last_does_not_jump_the_line() -> None:
     desk = Desk(batch_max=2, batches_in_flight=2)
     delays = iter([0.0, 20.0])
-    desk.group._jitter = lambda: next(delays)
+    desk.group._runner._jitter = lambda: next(delays)
     tasks = desk.ask("a b c d")
     older, newer = await desk.handler.next(), await desk.handler.next()
     tasks += desk.ask("x", "one") + desk.ask("y", "two")

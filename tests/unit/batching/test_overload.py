@@ -29,7 +29,7 @@ async def test_past_the_bound_a_request_is_refused_at_once() -> None:
 
 async def test_commands_in_their_back_off_count() -> None:
     desk = Desk(queue_max=1)
-    desk.group._jitter = lambda: 50.0
+    desk.group._runner._jitter = lambda: 50.0
     tasks = desk.ask("a")
     (await desk.handler.next()).say(Retry("in the way"))
     await until(lambda: not desk.group._in_flight)
