@@ -21,7 +21,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
-from boxoffice_embedded.servers import EmbeddedServers
+from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
 
 # Test runs that share a server have a template each. One that is named here is kept for the next run,
 # which brings it up to date.

@@ -26,7 +26,7 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers, EmbeddedUnavailable
-from boxoffice_embedded.home import free_port
+from boxoffice_embedded.servers.home import free_port
 from faults.cluster.proxy import Proxy
 from faults.workload.fixtures import Fixtures, create_fixtures
 

@@ -15,10 +15,10 @@ from typing import Self
 import asyncpg
 import psutil
 
-from boxoffice_embedded.child import Child, Log
-from boxoffice_embedded.home import free_port
-from boxoffice_embedded.postgres import HOST, EmbeddedPostgres
-from boxoffice_embedded.privileges import own
+from boxoffice_embedded.servers.home import free_port
+from boxoffice_embedded.servers.identity import own
+from boxoffice_embedded.servers.postgres import HOST, EmbeddedPostgres
+from boxoffice_embedded.servers.server_process import Child, Log
 from faults.cluster.cluster import Cluster, ProcessFailed, send
 from faults.cluster.proxy import PlainWire, Proxy
 from faults.interference.external_clients import SQL, external_connection, wait_for

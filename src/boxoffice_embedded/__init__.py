@@ -11,7 +11,11 @@ directory, or weaken what the servers promise about data on disk.
 """
 
 from boxoffice_embedded.errors import DataDirectoryBusy, EmbeddedUnavailable, ServerFailed
-from boxoffice_embedded.servers import Addresses, EmbeddedServers, running_addresses
+from boxoffice_embedded.servers.embedded_servers import (
+    Addresses,
+    EmbeddedServers,
+    running_addresses,
+)
 
 __all__ = [
     "Addresses",

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def server_addresses(data_dir: Path) -> Mapping[str, str]:
     """Return the settings that address the servers of a running `boxoffice up`; empty without one."""
-    from boxoffice_embedded.servers import running_addresses  # noqa: PLC0415 — costs time
+    from boxoffice_embedded.servers.embedded_servers import running_addresses  # noqa: PLC0415 — costs time
 
     running = running_addresses(data_dir)
     if running is None:

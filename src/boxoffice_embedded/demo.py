@@ -63,7 +63,7 @@ def password_of(data_dir: Path) -> str | None:
 
 def keep_password(data_dir: Path) -> str:
     """Return the password of a data directory, made and written there where there is none."""
-    from boxoffice_embedded.files import (  # noqa: PLC0415 — not needed by a deployment
+    from boxoffice_embedded.servers.files import (  # noqa: PLC0415 — not needed by a deployment
         give_to_folder_owner,
         write_private,
     )

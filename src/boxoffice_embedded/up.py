@@ -21,7 +21,7 @@ from boxoffice.platform.processes.supervisor import ProcessGroup
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers, ServerFailed
 from boxoffice_embedded import demo as demos
-from boxoffice_embedded.postgres import RUNTIME_ROLE
+from boxoffice_embedded.servers.postgres import RUNTIME_ROLE
 
 PATIENCE_S = 30.0
 PROBE_TIMEOUT_S = 2.0

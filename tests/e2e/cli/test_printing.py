@@ -10,7 +10,7 @@ import pytest
 
 from boxoffice.cli import main as cli
 from boxoffice.cli.printing import printable, terminal
-from boxoffice_embedded.binaries import REMEDY
+from boxoffice_embedded.servers.binaries import REMEDY
 
 
 def _run(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":

@@ -183,7 +183,7 @@ class OpenTree:
         """Whether a user can run all of it."""
         binaries = "[b.postgres, b.valkey_server]"
         code = (
-            "import subprocess, sys; from boxoffice_embedded.binaries import find_binaries;"
+            "import subprocess, sys; from boxoffice_embedded.servers.binaries import find_binaries;"
             f"b = find_binaries(); open(sys.argv[1]).close();"
             f"[subprocess.run([x, '--version'], check=True) for x in {binaries}]"
         )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from boxoffice.platform.processes.supervisor import WRAPPER
-from boxoffice_embedded.binaries import find_binaries
+from boxoffice_embedded.servers.binaries import find_binaries
 
 from .conftest import HERE, Helper, OpenTree, query
 

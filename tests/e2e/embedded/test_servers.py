@@ -19,13 +19,11 @@ from boxoffice_embedded import (
     EmbeddedServers,
     EmbeddedUnavailable,
     ServerFailed,
-    binaries,
-    postgres,
     running_addresses,
-    valkey,
 )
-from boxoffice_embedded.child import LOG_MAX_BYTES, Log
-from boxoffice_embedded.home import free_port
+from boxoffice_embedded.servers import binaries, postgres, valkey
+from boxoffice_embedded.servers.home import free_port
+from boxoffice_embedded.servers.server_process import LOG_MAX_BYTES, Log
 from boxoffice_embedded.up import Attendant
 
 from .conftest import Helper, ping, processes_naming, query, wait_for

@@ -14,7 +14,7 @@ import pytest
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
-from boxoffice_embedded.servers import EmbeddedServers
+from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
 from tests.support.waiting import until
 
 _SETS = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"

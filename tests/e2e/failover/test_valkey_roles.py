@@ -14,8 +14,8 @@ from redis import Redis
 
 from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
 from boxoffice.settings import Settings
-from boxoffice_embedded.home import FALLBACK_ROOT, open_home
-from boxoffice_embedded.valkey import EmbeddedValkey
+from boxoffice_embedded.servers.home import FALLBACK_ROOT, open_home
+from boxoffice_embedded.servers.valkey import EmbeddedValkey
 from tests.support.waiting import until
 
 _WRITE = Script("write", "return redis.call('SET', KEYS[1], ARGV[1]) and 'done'")

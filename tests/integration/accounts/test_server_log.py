@@ -16,7 +16,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
-from boxoffice_embedded.servers import EmbeddedServers
+from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
 
 PASSWORD = "열려라 참깨 8"
 EMAIL = "nobody-may-read-this@example.test"

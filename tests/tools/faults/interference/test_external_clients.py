@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from boxoffice.settings import Settings
-from boxoffice_embedded.home import free_port
+from boxoffice_embedded.servers.home import free_port
 from faults.interference.external_clients import accepts_connections, fill_disk, small_disk
 from faults.scenario import NotRun
 

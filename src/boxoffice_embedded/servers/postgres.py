@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from boxoffice.platform.processes.supervisor import wait_until
-from boxoffice_embedded.child import Child, Log
 from boxoffice_embedded.errors import ServerFailed
-from boxoffice_embedded.files import sync_folder, write_private
-from boxoffice_embedded.home import POSTGRES_NAME, Home, State, free_port
-from boxoffice_embedded.privileges import own
+from boxoffice_embedded.servers.files import sync_folder, write_private
+from boxoffice_embedded.servers.home import POSTGRES_NAME, Home, State, free_port
+from boxoffice_embedded.servers.identity import own
+from boxoffice_embedded.servers.server_process import Child, Log
 
 HOST = "127.0.0.1"
 USER = DATABASE = "boxoffice"

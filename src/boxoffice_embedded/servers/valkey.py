@@ -4,11 +4,11 @@ import signal
 import socket
 from pathlib import Path
 
-from boxoffice_embedded.child import Child, Log
 from boxoffice_embedded.errors import ServerFailed
-from boxoffice_embedded.files import write_private
-from boxoffice_embedded.home import Home, State, free_port
-from boxoffice_embedded.privileges import own
+from boxoffice_embedded.servers.files import write_private
+from boxoffice_embedded.servers.home import Home, State, free_port
+from boxoffice_embedded.servers.identity import own
+from boxoffice_embedded.servers.server_process import Child, Log
 
 HOST = "127.0.0.1"
 VALKEY_NAME = "valkey"

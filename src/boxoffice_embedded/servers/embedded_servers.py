@@ -7,15 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from boxoffice_embedded.home import (
+from boxoffice_embedded.servers.home import (
     FALLBACK_ROOT,
     Home,
     lock_holder,
     open_home,
     read_state,
 )
-from boxoffice_embedded.postgres import EmbeddedPostgres, postgres_url
-from boxoffice_embedded.valkey import EmbeddedValkey, valkey_url
+from boxoffice_embedded.servers.postgres import EmbeddedPostgres, postgres_url
+from boxoffice_embedded.servers.valkey import EmbeddedValkey, valkey_url
 
 
 def say_on_stderr(line: str) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boxoffice.platform.processes.supervisor import wrapped_command
-from boxoffice_embedded.binaries import Binaries
-from boxoffice_embedded.child import server_environment
+from boxoffice_embedded.servers.binaries import Binaries
+from boxoffice_embedded.servers.server_process import server_environment
 
 PROBE_TIMEOUT_S = 20.0
 # In every /etc/passwd, where initdb looks up the name of the user it believes to be.

@@ -1,0 +1,1 @@
+"""The embedded servers: binaries, data directory, processes."""
