@@ -1,13 +1,11 @@
-"""Runs the real PostgreSQL and Valkey from their wheels, so that two commands are enough.
+"""PostgreSQL and Valkey from their wheels, and the commands `up` and `demo`.
 
-For a laptop, a demonstration, the tests and the load test. It starts the servers as our direct
-children on a data directory that survives restarts, ends them with us however we end, and
-starts again what dies. `platform/processes/supervisor.py` supervises our own workers in the same way.
+For a laptop, a demonstration, the tests and the load test. The servers are child processes on a data
+directory that survives restarts; they end with their parent, and are restarted when they die.
 
-It must never be needed: with BOXOFFICE_DATABASE_URL and BOXOFFICE_VALKEY_URL nothing here is
-imported by a role. It must never import the wheels' own Python layers, listen beyond 127.0.0.1,
-touch a data directory that it has not locked, end a process that it cannot prove to be of that
-directory, or weaken what the servers promise about data on disk.
+A role with BOXOFFICE_DATABASE_URL and BOXOFFICE_VALKEY_URL imports nothing of this package. The package
+must never import the wheels' Python layers, listen beyond 127.0.0.1, touch a data directory that it has
+not locked, end a process that it cannot prove to belong to it, or weaken the servers' durability.
 """
 
 from boxoffice_embedded.errors import DataDirectoryBusy, EmbeddedUnavailable, ServerFailed

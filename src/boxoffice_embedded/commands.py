@@ -60,8 +60,8 @@ def up(
 
     if log not in running.LOGS:
         raise typer.BadParameter(f"--log is one of {', '.join(running.LOGS)}")
-    wish = running.Wish(data_dir=data_dir, has_demo=demo, log=log)
-    running.run(settings_of(port=port, workers=workers), wish, progress)
+    options = running.UpOptions(data_dir=data_dir, has_demo=demo, log=log)
+    running.run(settings_of(port=port, workers=workers), options, progress)
 
 
 def demo(
@@ -79,7 +79,7 @@ def demo(
         progress.print(f"closed: {', '.join(closed)}" if closed else "there is no demo")
         return
     password = demos.password_of(data_dir)
-    emails = asyncio.run(demos.is_there(settings))
+    emails = asyncio.run(demos.existing_accounts(settings))
     if password is None or not emails:
         raise BoxofficeError(f"{data_dir} has no demo: `boxoffice up` makes one")
     for email in emails:

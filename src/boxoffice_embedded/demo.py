@@ -1,7 +1,7 @@
-"""The demo of `boxoffice up`: a concert on sale, accounts with a random password, and how they go.
+"""The demo of `boxoffice up`: a concert on sale, and accounts with a random password.
 
-A demo is for one's own machine. Its password is made per data directory and kept there in a file that
-its owner alone may read; while its accounts exist, nothing is served to other machines.
+A demo is for one machine. Its password is generated per data directory, in a file that only its owner
+may read; while its accounts exist, the API is not served to other machines.
 """
 
 import ipaddress
@@ -21,6 +21,7 @@ from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken, Set
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.settings import Settings
+from boxoffice_embedded.servers.files import give_to_folder_owner, write_private
 
 _QUERIES = sql_files.load("boxoffice_embedded", "demo.sql")
 
@@ -29,7 +30,7 @@ SEATS = 1_000
 BUYER_EMAIL = "buyer@demo.test"
 OPERATOR_EMAIL = "operator@demo.test"
 BALANCE_MINOR = 2_000_000
-# What every demo had before passwords were random; one that still has it gets a new one.
+# The password of every demo before it became random; it is replaced where it is still in use.
 _PUBLISHED = "encore-encore"
 ROLES = {
     BUYER_EMAIL: BUYER,
@@ -39,49 +40,44 @@ ROLES = {
 _NAMES = {BUYER: "Demo Buyer", ORGANIZER: "Organizer", OPERATOR: "Demo Operator"}
 
 
-class Secret(msgspec.Struct, frozen=True):
-    """What the file of a data directory holds."""
+class DemoSecret(msgspec.Struct, frozen=True):
+    """The content of the demo's file in a data directory."""
 
     password: str
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the demo is, and as whom to use it."""
+    """The demo's schedule, and the password of its accounts."""
 
     schedule_id: UUID
     password: str
 
 
 def password_of(data_dir: Path) -> str | None:
-    """Return the password of the demo of a data directory, None where none is known."""
+    """Return the demo's password of a data directory, or None."""
     try:
-        return msgspec.json.decode((data_dir / FILE_NAME).read_bytes(), type=Secret).password
+        return msgspec.json.decode((data_dir / FILE_NAME).read_bytes(), type=DemoSecret).password
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
 
 
 def keep_password(data_dir: Path) -> str:
-    """Return the password of a data directory, made and written there where there is none."""
-    from boxoffice_embedded.servers.files import (  # noqa: PLC0415 — not needed by a deployment
-        give_to_folder_owner,
-        write_private,
-    )
-
+    """Return the demo's password of a data directory, generated and saved if there is none."""
     password = password_of(data_dir)
     if password is None:
         password = secrets.token_urlsafe(12)
         data_dir.mkdir(parents=True, exist_ok=True)
         path = data_dir / FILE_NAME
-        write_private(path, msgspec.json.encode(Secret(password)))
+        write_private(path, msgspec.json.encode(DemoSecret(password)))
         give_to_folder_owner(path)
     return password
 
 
 async def make(settings: Settings, password: str, console: Console) -> Demo:
-    """Return the demo of this database, after making what is missing of it.
+    """Return the demo of this database, after creating what is missing.
 
-    Raises `BoxofficeError` where one of its addresses is the account of somebody else.
+    Raises `BoxofficeError` where one of its e-mail addresses has an account with another password.
     """
     schedule_id = await _schedule(settings)
     if schedule_id is None:
@@ -108,9 +104,9 @@ async def _schedule(settings: Settings) -> UUID | None:
 
 
 async def _account(settings: Settings, application: Application, email: str, password: str) -> UUID:
-    """Return the account, made now or by an earlier start that was interrupted.
+    """Return the account, created now or by an earlier start that was interrupted.
 
-    Who has the demo's password is the demo; anybody else must not be given a role or money.
+    An account with another password is not the demo's, and must not get a role or money.
     """
     accounts = application.services.accounts
     try:
@@ -133,15 +129,15 @@ async def _account(settings: Settings, application: Application, email: str, pas
     return user_id
 
 
-async def is_there(settings: Settings) -> list[str]:
-    """Return the addresses of the demo's accounts that this database has."""
+async def existing_accounts(settings: Settings) -> list[str]:
+    """Return the e-mail addresses of the demo's accounts in this database."""
     rows = await _ask(settings, "demo_accounts", list(ROLES))
     return [row["email"] for row in rows]
 
 
 async def remove(settings: Settings) -> list[str]:
-    """Close the demo's accounts for good and return their addresses; what they did stays on record."""
-    emails = await is_there(settings)
+    """Close the demo's accounts and return their e-mail addresses; their history stays."""
+    emails = await existing_accounts(settings)
     async with open_services(settings) as application:
         for email in emails:
             await application.services.accounts.grant_role(email, BUYER)
@@ -156,7 +152,7 @@ async def require_private(settings: Settings) -> None:
     """Raise `SettingsInvalid` where a demo would be served to other machines."""
     if is_loopback(settings.server.host):
         return
-    emails = await is_there(settings)
+    emails = await existing_accounts(settings)
     if emails:
         raise SettingsInvalid(
             f"BOXOFFICE_HOST is {settings.server.host!r}, which other machines reach, and the "
@@ -166,7 +162,7 @@ async def require_private(settings: Settings) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address, or what a name stands for, is reached from this machine only."""
+    """Say whether a host's addresses are reachable from this machine only."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

@@ -26,34 +26,34 @@ from boxoffice_embedded.servers.postgres import RUNTIME_ROLE
 PATIENCE_S = 30.0
 PROBE_TIMEOUT_S = 2.0
 REVIVE_PAUSE_S = 2.0
-# What is printed: sentences for people, or each process's lines as they are.
+# Sentences for people, or the JSON lines of each process.
 LOGS = ("people", "json")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the options of the command say; on embedded servers there is a demo in any case."""
+class UpOptions:
+    """The options of the command; on embedded servers there always is a demo."""
 
     data_dir: Path
     has_demo: bool = False
     log: str = "people"
 
 
-def run(settings: Settings, wish: Wish, console: Console) -> None:
+def run(settings: Settings, options: UpOptions, console: Console) -> None:
     """Start the servers, the schema, the demo and the roles; return after all have stopped."""
 
     def say(text: str) -> None:
-        # The shop does not close because its terminal did.
+        # A closed terminal must not stop the service.
         with suppress(OSError):
             console.print(f"… {text}", style="dim", soft_wrap=True)
 
-    # First of all, so that a taken port costs nobody the wait for the servers.
+    # First, so that a port in use is reported before the servers start.
     serve.listen_group(settings.replace(workers=1))[0].close()
     started = time.monotonic()
     with ExitStack() as stack:
         own = settings.database.database_url and settings.valkey.valkey_url
         servers = stack.enter_context(
-            nullcontext() if own else EmbeddedServers(wish.data_dir, say=say)
+            nullcontext() if own else EmbeddedServers(options.data_dir, say=say)
         )
         if servers is not None:
             settings = settings.replace(
@@ -62,32 +62,34 @@ def run(settings: Settings, wish: Wish, console: Console) -> None:
             )
         settings = _migrated(settings, servers, say)
         asyncio.run(demos.require_private(settings))
-        demo = _demo(settings, wish, console, is_embedded=not own)
+        demo = _demo(settings, options, console, is_embedded=not own)
         if demo is not None:
             settings = settings.replace(wallet_top_up_free=True)
         group = stack.enter_context(
             ProcessGroup(stop_timeout_s=serve.stop_timeout_s(settings), say=say)
         )
-        _spawn(stack, group, settings, wish)
+        _spawn(stack, group, settings, options)
         say("starting the API, the sweeper, the archive, the relay and the auditor")
-        opening = Opening(settings, lambda: _welcome(console, settings, demo, started), say)
+        readiness = ReadinessNotice(
+            settings, lambda: _welcome(console, settings, demo, started), say
+        )
 
-        attendant = None if servers is None else Attendant(servers, say)
+        reviver = None if servers is None else ServerReviver(servers, say)
 
-        def look_after() -> None:
-            opening.look()
-            if attendant is not None:
-                attendant.look()
+        def tick() -> None:
+            readiness.check()
+            if reviver is not None:
+                reviver.check()
 
-        group.run_until_stopped(on_tick=look_after)
-        say("stopping; requests under way come to their end")
+        group.run_until_stopped(on_tick=tick)
+        say("stopping; requests in progress are finished")
     say("stopped")
 
 
 def _migrated(
     settings: Settings, servers: EmbeddedServers | None, say: Callable[[str], None]
 ) -> Settings:
-    """Bring the schema up to date as its owner; return what serves, as a role that owns nothing."""
+    """Migrate as the owner; return the settings of the serving role, which owns nothing."""
     asyncio.run(migrate(settings, say))
     if servers is not None and settings.database.database_url == servers.database_url:
         postgres = servers.postgres
@@ -99,13 +101,13 @@ def _migrated(
 
 
 def _demo(
-    settings: Settings, wish: Wish, console: Console, *, is_embedded: bool
+    settings: Settings, options: UpOptions, console: Console, *, is_embedded: bool
 ) -> demos.Demo | None:
-    """Make the demo where it is wanted, on this machine alone; None where there is none."""
-    if not (wish.has_demo or is_embedded):
+    """Create the demo where it is asked for, for this machine only; None without one."""
+    if not (options.has_demo or is_embedded):
         return None
     if not demos.is_loopback(settings.server.host):
-        if wish.has_demo:
+        if options.has_demo:
             raise SettingsInvalid(
                 f"BOXOFFICE_HOST is {settings.server.host!r}, which other machines reach: a demo is "
                 "served on 127.0.0.1"
@@ -114,10 +116,10 @@ def _demo(
             f"… no demo on {settings.server.host}, which other machines reach", style="dim"
         )
         return None
-    return asyncio.run(demos.make(settings, demos.keep_password(wish.data_dir), console))
+    return asyncio.run(demos.make(settings, demos.keep_password(options.data_dir), console))
 
 
-def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish) -> None:
+def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: UpOptions) -> None:
     env = {
         **os.environ,
         "BOXOFFICE_DATABASE_URL": settings.database.database_url,
@@ -126,8 +128,8 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish
         "BOXOFFICE_PORT": str(settings.server.port),
         "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.payments.wallet_top_up_free).lower(),
     }
-    if wish.log == "people":
-        # What people want to read is what goes wrong.
+    if options.log == "people":
+        # For people, only what goes wrong.
         env.setdefault("BOXOFFICE_LOG_FORMAT", "console")
         env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
         env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
@@ -136,8 +138,8 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, wish: Wish
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 
 
-class Opening:
-    """Tells once that the shop is open, and where that takes long, says so and goes on looking."""
+class ReadinessNotice:
+    """Prints once that the service is ready, and once that this takes long."""
 
     def __init__(
         self,
@@ -150,29 +152,26 @@ class Opening:
         self._welcome = welcome
         self._say = say
         self._patience_s = patience_s
-        self._complain_at = time.monotonic() + patience_s
+        self._warn_at = time.monotonic() + patience_s
         self._open = False
 
-    def look(self) -> None:
-        """Ask an API process whether it serves, unless one has said so before."""
+    def check(self) -> None:
+        """Ask an API process whether it serves, unless one already did."""
         if self._open:
             return
         if _is_served(self._settings):
             self._open = True
             self._welcome()
-        elif time.monotonic() >= self._complain_at:
-            self._complain_at = math.inf
+        elif time.monotonic() >= self._warn_at:
+            self._warn_at = math.inf
             self._say(
                 f"not open: no API process is ready after {self._patience_s:.0f} s. "
-                "Their log tells why; trying on"
+                "See their log; still waiting"
             )
 
 
-class Attendant:
-    """Starts dead servers again; one that cannot come back now is tried again a while later.
-
-    A full disk keeps PostgreSQL from starting, and people make room while the shop waits.
-    """
+class ServerReviver:
+    """Restarts dead servers, and retries after a pause: a full disk may be cleared meanwhile."""
 
     def __init__(
         self, servers: EmbeddedServers, say: Callable[[str], None], pause_s: float = REVIVE_PAUSE_S
@@ -182,8 +181,8 @@ class Attendant:
         self._pause_s = pause_s
         self._again_at = 0.0
 
-    def look(self) -> None:
-        """Revive what has died, if it is time."""
+    def check(self) -> None:
+        """Revive dead servers, unless it is too early for a retry."""
         if time.monotonic() < self._again_at:
             return
         try:

@@ -19,7 +19,7 @@ from boxoffice_embedded.servers.valkey import EmbeddedValkey, valkey_url
 
 
 def say_on_stderr(line: str) -> None:
-    """Show progress to whoever waits."""
+    """Print a line of progress."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
@@ -33,7 +33,7 @@ class Addresses:
 
 
 def running_addresses(data_dir: Path) -> Addresses | None:
-    """Where the servers of a data directory listen, if somebody runs them right now."""
+    """Return where the servers of a data directory listen, or None if they do not run."""
     state = read_state(data_dir)
     if state is None or lock_holder(data_dir) is None:
         return None

@@ -1,4 +1,4 @@
-"""The data directory: who holds it, what it remembers, and from where its servers run."""
+"""The data directory: its lock, its state file, and the installation that its servers run from."""
 
 import contextlib
 import fcntl
@@ -30,7 +30,7 @@ LOCK_TIMEOUT_S = 0.3
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What a data directory remembers between runs, in a file that its owner alone may read."""
+    """What a data directory keeps between runs, in a file that only its owner may read."""
 
     instance: str
     postgres_password: str
@@ -41,7 +41,7 @@ class State(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of the servers' files, the binaries, and as whom they run."""
+    """The folder of the servers' files, the binaries, and the user that runs them."""
 
     directory: Path
     binaries: Binaries
@@ -73,7 +73,7 @@ class Home:
         return path
 
     def log_path(self, name: str) -> Path:
-        """Where a server's log goes; always beside the lock, where people look for it."""
+        """The path of a server's log, always beside the lock."""
         return self.data_dir / f"{name}.log"
 
     def save(self) -> None:
@@ -81,12 +81,12 @@ class Home:
         _write_state(self.data_dir, self.state)
 
     def close(self) -> None:
-        """Let others use the directory."""
+        """Release the lock."""
         os.close(self._lock)
 
 
 def open_home(data_dir: Path, *, fallback_root: Path, say: Callable[[str], None]) -> Home:
-    """Lock a data directory and settle how its servers run; makes it where it is missing."""
+    """Lock a data directory, created if need be, and choose how its servers run."""
     binaries = find_binaries()
     data_dir = data_dir.resolve()
     try:
@@ -107,7 +107,7 @@ def open_home(data_dir: Path, *, fallback_root: Path, say: Callable[[str], None]
 
 
 def read_state(data_dir: Path) -> State | None:
-    """What the directory remembers; None where nothing, or nothing legible, is there."""
+    """Return the state of a directory; None where there is none that can be read."""
     try:
         return msgspec.json.decode((data_dir / STATE_NAME).read_bytes(), type=State)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -115,7 +115,7 @@ def read_state(data_dir: Path) -> State | None:
 
 
 def lock_holder(data_dir: Path) -> int | None:
-    """The pid that holds the directory, 0 if it wrote none yet; None if nobody holds it."""
+    """Return the pid that holds the lock, 0 if it is not written yet; None if the lock is free."""
     try:
         descriptor = os.open(data_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def lock_holder(data_dir: Path) -> int | None:
 def choose_place(
     data_dir: Path, binaries: Binaries, *, fallback_root: Path, say: Callable[[str], None]
 ) -> Place:
-    """Where and as whom the servers can run, found by trying; an existing database decides."""
+    """Find a folder and a user with which the servers can run; an existing database decides."""
     home = fallback_root / _digest("", data_dir)[:8]
     directory = data_dir
     if _database_owner(data_dir) is None and _database_owner(home) is not None:
@@ -159,7 +159,7 @@ def _digest(salt: str, path: Path) -> str:
 def _fall_back(
     directory: Path, home: Path, binaries: Binaries, reasons: str, say: Callable[[str], None]
 ) -> Place:
-    """Copy what a user other than root cannot reach to a folder that everybody can."""
+    """Copy the binaries to a folder that every user can read, for a user other than root."""
     identities = candidates(_database_owner(directory), 0)
     say(f"PostgreSQL must not run as root, and others cannot reach this tree; using {home}.")
     try:
@@ -208,7 +208,7 @@ def _make_folder(path: Path) -> None:
 def _take_lock(data_dir: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(data_dir / LOCK_NAME, flags, 0o644)
-    # Somebody who only asks for the holder has the lock for an instant, too.
+    # `lock_holder` holds the lock for an instant, too.
     if not wait_until(lambda: _try_lock(descriptor), LOCK_TIMEOUT_S):
         holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
@@ -250,7 +250,7 @@ def _write_state(data_dir: Path, state: State) -> None:
 
 
 def free_port(preferred: int) -> int:
-    """The preferred port if nobody listens there, else another free one on 127.0.0.1."""
+    """Return the preferred port if it is free, else another free one on 127.0.0.1."""
     for port in _ports_to_try(preferred):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

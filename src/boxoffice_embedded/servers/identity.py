@@ -1,4 +1,4 @@
-"""As whom the servers run: PostgreSQL refuses to be root, and files must stay reachable."""
+"""The user that the servers run as: PostgreSQL refuses root, and files must stay reachable."""
 
 import os
 import pwd
@@ -19,9 +19,9 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True)
 class Identity:
-    """How the launcher changes a server's user, and who owns the server's files."""
+    """The exec wrapper's identity argument, and the owner of the server's files."""
 
-    launch: str
+    wrapper_argument: str
     owner_uid: int
     owner_gid: int
 
@@ -37,7 +37,7 @@ def other_user(entry: pwd.struct_passwd) -> Identity:
 
 
 def namespace() -> Identity:
-    """Keeps our rights on files and appears as nobody to itself, inside a user namespace."""
+    """Keeps our access to files, and appears to itself as `nobody` in a user namespace."""
     nobody = pwd.getpwnam(NOBODY)
     return Identity(f"namespace:{nobody.pw_uid}:{nobody.pw_gid}", os.geteuid(), os.getegid())
 
@@ -79,7 +79,7 @@ def refusal(identity: Identity, binaries: Binaries, directory: Path) -> str | No
     for binary in (binaries.postgres, binaries.valkey_server):
         command = wrapped_command(
             [str(binary), "--version"],
-            identity=identity.launch,
+            identity=identity.wrapper_argument,
             death_signal=signal.SIGKILL,
             directory=directory,
         )

@@ -16,7 +16,7 @@ from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.servers.files import sync_folder, write_private
 from boxoffice_embedded.servers.home import POSTGRES_NAME, Home, State, free_port
 from boxoffice_embedded.servers.identity import own
-from boxoffice_embedded.servers.server_process import Child, Log
+from boxoffice_embedded.servers.server_process import Log, ServerProcess
 
 HOST = "127.0.0.1"
 USER = DATABASE = "boxoffice"
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
         self._home = home
         self._say = say
         self._options = {**OPTIONS, **(options or {})}
-        self._child = Child("PostgreSQL", Log(home.log_path("postgres")))
+        self._child = ServerProcess("PostgreSQL", Log(home.log_path("postgres")))
 
     @property
     def url(self) -> str:
@@ -113,12 +113,12 @@ class EmbeddedPostgres:
 
     @property
     def home(self) -> Home:
-        """Where it lives: its binaries, as whom they run, and what it remembers."""
+        """The data directory: binaries, user and state."""
         return self._home
 
     @property
     def options(self) -> Mapping[str, str]:
-        """What the server is started with, beside its port and its name."""
+        """The server's options, but for its port and its name."""
         return self._options
 
     def is_running(self) -> bool:
@@ -134,7 +134,7 @@ class EmbeddedPostgres:
                 self.begin()
                 self.wait_ready()
             except ServerFailed as failure:
-                # Between our look and the server's bind, somebody else may take the port.
+                # Another process may take the port before the server binds it.
                 if "could not bind" not in str(failure) or attempt == PORT_RETRIES - 1:
                     raise
                 self._home.state.postgres_port = 0
@@ -148,7 +148,7 @@ class EmbeddedPostgres:
         self.wait_ready()
 
     def prepare(self) -> None:
-        """End what an earlier run left, and have a whole data directory of our ownership."""
+        """End the processes of an earlier run, and make the data directory complete and ours."""
         if self.is_running():
             raise RuntimeError(f"PostgreSQL runs already as process {self.pid}")
         self._end_leftovers()
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
 
     def _spawn(
         self,
-        child: Child,
+        child: ServerProcess,
         argv: list[str],
         death_signal: signal.Signals,
         *,
@@ -200,7 +200,7 @@ class EmbeddedPostgres:
     ) -> None:
         child.spawn(
             argv,
-            identity=self._home.place.identity.launch,
+            identity=self._home.place.identity.wrapper_argument,
             death_signal=death_signal,
             directory=self._home.place.directory,
             stdin=stdin,
@@ -243,7 +243,7 @@ class EmbeddedPostgres:
         self._run("initdb", command)
 
     def _run_single_user(self, folder: Path, database: str, sql: str) -> None:
-        """Run one statement before anybody can connect."""
+        """Run one statement in single-user mode, before clients can connect."""
         settings = ["-c", "exit_on_error=on", "-c", "log_checkpoints=off"]
         server = [str(self._home.place.binaries.postgres), "--single", "-j", "-D", str(folder)]
         with tempfile.TemporaryFile() as script:
@@ -252,7 +252,7 @@ class EmbeddedPostgres:
             self._run("PostgreSQL", [*server, *settings, database], stdin=script.fileno())
 
     def _run(self, name: str, command: list[str], *, stdin: int = subprocess.DEVNULL) -> None:
-        child = Child(name, self.log)
+        child = ServerProcess(name, self.log)
         self._spawn(child, command, signal.SIGTERM, stdin=stdin)
         try:
             child.wait_success(INITDB_TIMEOUT_S)
@@ -277,7 +277,7 @@ class EmbeddedPostgres:
         """Drop a pid file whose pid now belongs to something else; PostgreSQL would wait for it.
 
         We hold the lock of the directory, so a live postmaster here can only be one that
-        somebody started by hand: its pid file stays, and PostgreSQL refuses by itself.
+        was started by hand: its pid file stays, and PostgreSQL refuses by itself.
         """
         path = self.data_dir / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError, ValueError):

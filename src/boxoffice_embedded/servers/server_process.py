@@ -1,4 +1,4 @@
-"""One child process that ends with us, its log, and how it is ended."""
+"""A server's child process, which ends with its parent, and its log."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ LOG_TAIL_BYTES = 2_000
 
 
 def server_environment() -> dict[str, str]:
-    """Our environment without what would configure the servers behind our back."""
+    """Return our environment without variables that configure the servers."""
     kept = {
         name: text
         for name, text in os.environ.items()
@@ -52,7 +52,7 @@ class Log:
     def bound(self) -> None:
         """Move a full log aside; the server goes on appending to the emptied file.
 
-        Where there is no space for that, the log is lost: a full disk is no reason for a full log.
+        Without space for that the log is dropped.
         """
         if not self.path.exists() or self.path.stat().st_size < LOG_MAX_BYTES:
             return
@@ -65,7 +65,7 @@ class Log:
         self._start_bytes = 0
 
 
-class Child:
+class ServerProcess:
     """A server process that was started at most once at a time and is always reaped."""
 
     def __init__(self, name: str, log: Log) -> None:

@@ -8,7 +8,7 @@ from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.servers.files import write_private
 from boxoffice_embedded.servers.home import Home, State, free_port
 from boxoffice_embedded.servers.identity import own
-from boxoffice_embedded.servers.server_process import Child, Log
+from boxoffice_embedded.servers.server_process import Log, ServerProcess
 
 HOST = "127.0.0.1"
 VALKEY_NAME = "valkey"
@@ -30,7 +30,7 @@ class EmbeddedValkey:
         self.data_dir = home.place.directory / VALKEY_NAME
         self._home = home
         self._maxmemory_mb = maxmemory_mb
-        self._child = Child("Valkey", Log(home.log_path(VALKEY_NAME)))
+        self._child = ServerProcess("Valkey", Log(home.log_path(VALKEY_NAME)))
 
     @property
     def url(self) -> str:
@@ -72,13 +72,13 @@ class EmbeddedValkey:
         config = self._write_config()
         self._child.spawn(
             [str(self._home.place.binaries.valkey_server), str(config)],
-            identity=self._home.place.identity.launch,
+            identity=self._home.place.identity.wrapper_argument,
             death_signal=signal.SIGTERM,
             directory=self.data_dir,
         )
 
     def settle(self) -> None:
-        """Wait until it answers; take another port if somebody was faster to bind ours."""
+        """Wait until it answers; take another port if ours is in use."""
         for attempt in range(PORT_RETRIES):
             try:
                 return self.wait_ready()
@@ -114,7 +114,7 @@ class EmbeddedValkey:
             self._home.save()
 
     def _write_config(self) -> Path:
-        """A file, because a password on the command line is everybody's to read."""
+        """Write a file, because every user can read a password on a command line."""
         path = self.data_dir / "valkey.conf"
         settings = {
             "bind": HOST,

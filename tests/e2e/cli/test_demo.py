@@ -15,7 +15,7 @@ from boxoffice.errors import BoxofficeError, CredentialsInvalid, SettingsInvalid
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings, load
 from boxoffice_embedded import demo
-from boxoffice_embedded.up import Wish, _demo
+from boxoffice_embedded.up import UpOptions, _demo
 from tests.e2e.cli.test_commands import _run
 
 QUIET = terminal(quiet=True)
@@ -167,13 +167,13 @@ def test_serve_refuses_a_demo_on_an_open_address(
 def test_ones_own_servers_get_no_demo_unless_that_is_wanted(
     settings: Settings, tmp_path: Path
 ) -> None:
-    plain = Wish(tmp_path)
+    plain = UpOptions(tmp_path)
     assert _demo(settings, plain, QUIET, is_embedded=False) is None
-    assert asyncio.run(demo.is_there(settings)) == []
-    made = _demo(settings, Wish(tmp_path, has_demo=True), QUIET, is_embedded=False)
+    assert asyncio.run(demo.existing_accounts(settings)) == []
+    made = _demo(settings, UpOptions(tmp_path, has_demo=True), QUIET, is_embedded=False)
     assert made is not None
     assert made.password == demo.password_of(tmp_path)
     open_ = load({}, host=OPEN, database_url=settings.database.database_url)
     assert _demo(open_, plain, QUIET, is_embedded=True) is None
     with pytest.raises(SettingsInvalid, match=r"served on 127\.0\.0\.1"):
-        _demo(open_, Wish(tmp_path, has_demo=True), QUIET, is_embedded=False)
+        _demo(open_, UpOptions(tmp_path, has_demo=True), QUIET, is_embedded=False)

@@ -4,7 +4,7 @@ import socketserver
 import threading
 
 from boxoffice.settings import Settings
-from boxoffice_embedded.up import Opening
+from boxoffice_embedded.up import ReadinessNotice
 from tests.support.shop import free_port
 
 
@@ -18,23 +18,25 @@ class _Served(socketserver.BaseRequestHandler):
 def test_it_is_open_once_somebody_serves() -> None:
     port = free_port()
     told: list[str] = []
-    opening = Opening(
+    opening = ReadinessNotice(
         Settings.of(port=port), lambda: told.append("open"), told.append, patience_s=0
     )
-    opening.look()
-    opening.look()
+    opening.check()
+    opening.check()
     assert len(told) == 1, "it complains once"
     assert told[0].startswith("not open")
     with socketserver.ThreadingTCPServer(("127.0.0.1", port), _Served) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        opening.look()
-        opening.look()
+        opening.check()
+        opening.check()
         server.shutdown()
     assert told[1:] == ["open"]
 
 
 def test_it_does_not_complain_early() -> None:
     told: list[str] = []
-    opening = Opening(Settings.of(port=free_port()), lambda: told.append("open"), told.append)
-    opening.look()
+    opening = ReadinessNotice(
+        Settings.of(port=free_port()), lambda: told.append("open"), told.append
+    )
+    opening.check()
     assert not told

@@ -24,7 +24,7 @@ from boxoffice_embedded import (
 from boxoffice_embedded.servers import binaries, postgres, valkey
 from boxoffice_embedded.servers.home import free_port
 from boxoffice_embedded.servers.server_process import LOG_MAX_BYTES, Log
-from boxoffice_embedded.up import Attendant
+from boxoffice_embedded.up import ServerReviver
 
 from .conftest import Helper, ping, processes_naming, query, wait_for
 
@@ -205,15 +205,15 @@ def test_a_server_that_cannot_start_is_tried_again_until_it_can(made_dir: Path) 
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: servers.poll() == ("postgres",), "the end of the postmaster")
         needed.rename(needed.with_name("away"))
-        attendant = Attendant(servers, told.append, pause_s=1.0)
-        attendant.look()
-        attendant.look()
+        attendant = ServerReviver(servers, told.append, pause_s=1.0)
+        attendant.check()
+        attendant.check()
         assert len(told) == 1, "it pauses"
         assert "PostgreSQL ended with code" in told[0]
         needed.with_name("away").rename(needed)
 
         def is_back() -> bool:
-            attendant.look()
+            attendant.check()
             return servers.poll() == ()
 
         wait_for(is_back, "PostgreSQL")
@@ -230,11 +230,11 @@ def test_a_server_whose_files_cannot_be_written_is_tried_again(made_dir: Path) -
         folder.rename(folder.with_name("away"))
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: servers.poll() == ("valkey",), "the end of Valkey")
-        attendant = Attendant(servers, told.append, pause_s=0.0)
-        attendant.look()
+        attendant = ServerReviver(servers, told.append, pause_s=0.0)
+        attendant.check()
         assert "No such file" in told[0]
         folder.with_name("away").rename(folder)
-        attendant.look()
+        attendant.check()
         assert servers.poll() == ()
         assert ping(servers.valkey_url)
 
