@@ -1,11 +1,11 @@
--- The functions of the waiting room. Names carry a version, so that pods of two releases can run side by
--- side: change the signature or the meaning, and it is a new version.
+-- The functions of the waiting room. A changed signature or meaning needs a new version in the name, so
+-- that pods of two releases run side by side.
 
--- Put people who were let in on record; whoever is on record already stays as they were.
--- Returns per person, in order: whether the number is theirs, whether they are out again, and the end of
--- their time inside. A number that somebody else was let in with is not theirs; who is let in anew with
--- their number, to another end, was out. Returns nothing where the epoch of their line is over, since who is
--- inside the next one was settled without them, and where the sale has ended.
+-- Records admissions; a recorded one stays unchanged.
+-- Returns per user, in order: whether the number is theirs, whether they have left, and the end of their
+-- time inside. A number admitted for another user is not theirs; a second admission with another end
+-- means that the first was over. Returns no row after the end of the epoch, whose admissions were carried
+-- over without these, or of the sale.
 CREATE OR REPLACE FUNCTION queue_admit_v1(
     p_schedule_id uuid,
     p_epoch bigint,
@@ -27,7 +27,7 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
-    -- Shared with other admissions and with the leader's checkpoints, and not with a new epoch.
+    -- Blocks a new epoch, but not other admissions or the leader's checkpoints.
     PERFORM 1 FROM queue_rooms r
       -- guard: admit_epoch_of_this_room => WHERE r.epoch = p_epoch
       -- guard: admit_epoch_that_has_begun: AND r.epoch = p_epoch =>
@@ -39,7 +39,7 @@ BEGIN
         RETURN;
     END IF;
     -- guard: }
-    -- Shared with other admissions, and not with closing the sale: once that is answered, nobody comes in.
+    -- Blocks closing the sale, but not other admissions: after the close nobody is admitted.
     PERFORM 1 FROM schedules s
       -- guard: admit_not_into_a_closed_sale: AND s.status = 'OPEN' =>
       -- guard: admit_sale_is_that_of_room => WHERE s.status = 'OPEN'
@@ -84,8 +84,8 @@ BEGIN
 END;
 $$;
 
--- Note that people are not inside any more, by their numbers, and tell every process, which ends their
--- passes. Calling again changes nothing. A pass lasts as long as its owner may stay, and an hour at most.
+-- Records exits by number, and publishes them as departures, which ends their passes. Idempotent. A pass
+-- lasts until the end of the time inside, and an hour at most.
 CREATE OR REPLACE FUNCTION queue_end_v1(
     p_schedule_id uuid, p_numbers bigint[], p_ended_at timestamptz[], p_ended_by text[])
 RETURNS void
@@ -128,9 +128,9 @@ BEGIN
 END;
 $$;
 
--- Begin another epoch of a room whose line is lost: every number that may have been given out counts as
--- given out, and those that perhaps were not are a gap. Everybody who was let in has been called.
--- Returns false where a later leader was here.
+-- Begins the next epoch after a loss of Valkey: every reserved number counts as issued, and those that
+-- may not have been are a gap. Every admitted user counts as called.
+-- Returns false after a later leader.
 CREATE OR REPLACE FUNCTION queue_begin_epoch_v1(
     p_schedule_id uuid, p_token bigint, p_numbers_ahead bigint)
 RETURNS boolean

@@ -1,7 +1,7 @@
 -- Every statement of the waiting room.
 
 -- name: rooms
--- The waiting rooms that are open, at most $1: not switched off, and the performance was not days ago.
+-- Up to $1 open waiting rooms: not off, and the performance and sale ended less than a day ago.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
@@ -27,10 +27,10 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
  -- guard: rooms_count_is_bounded: $1 => $1 + 1000
  LIMIT $1;
 
--- name: left
--- Who is not inside any more, by those transactions that an earlier reading may not have seen: $1 is what
--- that one returned as seen_to, 0 for all. At most $2 rows, in the order of the transactions, without
--- those whose passes have long ended; at least one row, which names nobody where nobody has left.
+-- name: departures
+-- Up to $2 departures of transactions that an earlier read may have missed; $1 is its seen_to, 0 for all.
+-- In the order of the transactions, without long expired passes. At least one row, with seen_to alone
+-- when there is none.
 -- guard: left_what_commits_late_is_read: pg_snapshot_xmin => pg_snapshot_xmax
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seen_to, l.schedule_id, l.numbers,
        l.written_by::text::bigint AS written_by,
@@ -47,18 +47,18 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seen_to, l.sched
         -- guard: left_page_limit: $2 => $2 + 9
         LIMIT $2) l ON true;
 
--- name: forget_left
--- Forget who has left so long ago that every pass of theirs has ended.
+-- name: purge_departures
+-- Deletes departures whose passes have expired.
 -- guard: left_kept_while_a_pass_may_be_valid => DELETE FROM queue_leavers l;
 DELETE FROM queue_leavers l WHERE l.until_at < clock_timestamp() - interval '10 minutes';
 
 -- name: lock_opening
--- Open a waiting room alone until the end of the transaction, so that none is opened past the limit.
+-- Serializes the opening of waiting rooms, so that their limit holds.
 -- guard: rooms_opening_is_serialized => SELECT 1;
 SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0));
 
 -- name: rooms_open
--- How many waiting rooms are open beside that of schedule $1, and how many of them are organizer $2's.
+-- The count of open waiting rooms other than that of schedule $1, and that of organizer $2 alone.
 -- guard: rooms_beside_of_this_organizer: c.organizer_id = $2 => $2::uuid IS NOT NULL
 SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organizer_id = $2) AS own
   FROM queue_rooms r
@@ -73,7 +73,7 @@ SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organizer_id = $2) AS own
    AND greatest(s.starts_at, s.sale_closes_at) > clock_timestamp() - interval '1 day';
 
 -- name: room
--- The waiting room of schedule $1, switched off or not.
+-- The waiting room of schedule $1, also one that is off.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
        r.epoch, r.numbers_to, r.joined, r.called,
@@ -95,14 +95,13 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
  WHERE r.schedule_id = $1;
 
 -- name: lock_room
--- Have the waiting room of schedule $1 to oneself until the end of the transaction.
+-- Locks the waiting room of schedule $1.
 -- guard: room_is_locked: FOR NO KEY UPDATE =>
 -- guard: room_other_rooms_are_not_locked: r.schedule_id = $1 => $1::uuid IS NOT NULL
 SELECT r.schedule_id FROM queue_rooms r WHERE r.schedule_id = $1 FOR NO KEY UPDATE;
 
 -- name: sale_of_organizer
--- When the sale of schedule $1 opens, and its concert, if organizer $2 has it; without one
--- of anybody's.
+-- The sale opening and concert of schedule $1, if it belongs to organizer $2, or to any one for null.
 SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.concert_id
   FROM schedules s
   -- guard: room_its_concert => JOIN concerts c ON true
@@ -113,15 +112,14 @@ SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.conc
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: add_room
--- A room for schedule $1 that is switched off, unless there is one: with mode, rate, cap, time inside,
--- grace, opening and seed.
+-- Adds a waiting room that is off, unless schedule $1 has one.
 INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
 VALUES ($1, 'off', $2, $3, $4, $5, to_timestamp($6), $7)
 -- guard: room_per_schedule: NOTHING => UPDATE SET mode = 'off', rate_per_s = excluded.rate_per_s
 ON CONFLICT ON CONSTRAINT queue_rooms_pkey DO NOTHING;
 
 -- name: set_room
--- What the organizer wants of the room of schedule $1.
+-- Stores the organizer's settings for schedule $1.
 UPDATE queue_rooms
    SET mode = $2, is_paused = $3, is_closed = $4, rate_per_s = $5, inside_max = $6, inside_s = $7,
        grace_s = $8, opens_at = to_timestamp($9)
@@ -129,8 +127,8 @@ UPDATE queue_rooms
  WHERE schedule_id = $1;
 
 -- name: checkpoint
--- What leader $2 of the room of schedule $1 has seen: $3 numbers given out, called up to $4; and up to
--- which number $5 may be given out from now on. Says what holds, or nothing after a later leader.
+-- Saves the progress by leader $2 of schedule $1: $3 issued numbers, calls up to $4, numbers reserved up
+-- to $5. Returns the reserve, or no row after a later leader.
 UPDATE queue_rooms
    -- guard: checkpoint_fenced_by_leader_token: leader_token = $2, =>
    -- guard: checkpoint_no_number_is_taken_back: greatest(joined, $3) => $3
@@ -144,7 +142,7 @@ UPDATE queue_rooms
 RETURNING numbers_to;
 
 -- name: draw
--- Settle for leader $2 that the lobby of schedule $1 was drawn among $3; once.
+-- Fixes, once, the size $3 of the draw of schedule $1, by leader $2.
 UPDATE queue_rooms
    -- guard: draw_fenced_by_leader_token: leader_token = $2, =>
    SET leader_token = $2, lobby_size = $3, joined = greatest(joined, $3)
@@ -156,21 +154,21 @@ UPDATE queue_rooms
 RETURNING lobby_size;
 
 -- name: begin_epoch
--- Begin another epoch of the room of schedule $1 for leader $2, with $3 numbers to give out.
+-- Begins the next epoch of schedule $1 by leader $2, with $3 reserved numbers.
 SELECT queue_begin_epoch_v1($1, $2, $3) AS begun;
 
 -- name: admit
--- Put people who were let in on record, unless the epoch of their line, $2, is over.
+-- Records admissions, unless their epoch $2 is over.
 SELECT ord, is_theirs, is_out, extract(epoch FROM leaves_at)::double precision AS leaves_at
   FROM queue_admit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
  ORDER BY ord;
 
--- name: end
--- Note that people are not inside any more.
+-- name: record_exits
+-- Records exits.
 SELECT queue_end_v1($1, $2, $3, $4);
 
--- name: insiders
--- Who is inside schedule $1 by the record at time $2.
+-- name: active_admissions
+-- The active admissions of schedule $1 at time $2.
 SELECT a.user_id, a.number, a.place, a.inside, a.inside_max,
        (extract(epoch FROM a.leaves_at) * 1000)::bigint AS ends_ms,
        (extract(epoch FROM a.admitted_at) * 1000)::bigint AS admitted_ms
@@ -181,8 +179,8 @@ SELECT a.user_id, a.number, a.place, a.inside, a.inside_max,
  WHERE a.schedule_id = $1 AND a.ended_at IS NULL AND a.leaves_at > $2
  ORDER BY a.number;
 
--- name: admissions
--- The records of numbers $2 of schedule $1.
+-- name: admission_records
+-- The admissions of numbers $2 of schedule $1.
 -- guard: admissions_recorded_exit_is_out: a.ended_at IS NOT NULL => false
 SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
        extract(epoch FROM a.leaves_at)::double precision AS leaves_at
@@ -191,12 +189,12 @@ SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
  -- guard: admissions_of_these_numbers => WHERE a.schedule_id = $1 AND $2::bigint[] IS NOT NULL;
  WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);
 
--- name: note_joins
--- Who got which number in the room of schedule $1.
+-- name: record_joins
+-- Records issued numbers with their accounts.
 INSERT INTO queue_joins (schedule_id, numbers, accounts) VALUES ($1, $2, $3);
 
--- name: joins
--- At most $3 rows of who got which number in the room of schedule $1, after row $2.
+-- name: issued_numbers
+-- Up to $3 rows of issued numbers of schedule $1, after row $2.
 SELECT j.join_id, j.numbers, j.accounts
   FROM queue_joins j
  -- guard: joins_of_this_room: j.schedule_id = $1 => $1::uuid IS NOT NULL
@@ -206,13 +204,13 @@ SELECT j.join_id, j.numbers, j.accounts
  -- guard: joins_page_limit: $3 => $3 + 1000
  LIMIT $3;
 
--- name: let_in
--- Which of numbers $2 of schedule $1 were let in, and so are spent.
+-- name: admitted_numbers
+-- Those of numbers $2 of schedule $1 that were admitted, and so are spent.
 -- guard: let_in_to_this_room: a.schedule_id = $1 => $1::uuid IS NOT NULL
 SELECT a.number FROM queue_admissions a WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);
 
--- name: given_above
--- The numbers above $2 that are on record as given in the room of schedule $1.
+-- name: issued_above
+-- The recorded numbers above $2 of schedule $1.
 SELECT n.number
   FROM queue_joins j
  CROSS JOIN LATERAL unnest(j.numbers) n (number)

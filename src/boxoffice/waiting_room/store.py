@@ -84,7 +84,7 @@ class QueueStore:
 
         Raises `Unavailable`.
         """
-        rows = await self._db.read(_SQL["left"], after, at_most)
+        rows = await self._db.read(_SQL["departures"], after, at_most)
         departures = [
             Departure(row["schedule_id"], row["numbers"], row["written_by"], row["passes_for_s"])
             for row in rows
@@ -94,7 +94,7 @@ class QueueStore:
 
     async def purge_departures(self) -> None:
         """Delete departures whose passes have expired."""
-        await self._db.fetch(_SQL["forget_left"])
+        await self._db.fetch(_SQL["purge_departures"])
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Open a transaction; raise as `Database.writing`."""
@@ -155,7 +155,7 @@ class QueueStore:
     async def record_exits(self, schedule_id: UUID, out: Sequence[Exit]) -> None:
         """Record exits and publish them as departures."""
         await self._db.fetch(
-            _SQL["end"],
+            _SQL["record_exits"],
             schedule_id,
             [one.number for one in out],
             [_moment(one.at_ms) for one in out],
@@ -164,7 +164,7 @@ class QueueStore:
 
     async def record_joins(self, schedule_id: UUID, given: IssuedNumbers) -> None:
         """Record issued numbers with their accounts."""
-        await self._db.fetch(_SQL["note_joins"], schedule_id, given.numbers, given.accounts)
+        await self._db.fetch(_SQL["record_joins"], schedule_id, given.numbers, given.accounts)
 
     async def issued_numbers(self, schedule_id: UUID) -> AsyncIterator[IssuedNumbers]:
         """Yield the recorded numbers in the order of issue, without admitted ones.
@@ -172,10 +172,12 @@ class QueueStore:
         Otherwise a user who was admitted and has joined again would get the spent number.
         """
         after = 0
-        while rows := await self._db.fetch(_SQL["joins"], schedule_id, after, _JOINS_AT_ONCE):
+        while rows := await self._db.fetch(
+            _SQL["issued_numbers"], schedule_id, after, _JOINS_AT_ONCE
+        ):
             numbers = [number for row in rows for number in row["numbers"]]
-            let_in = await self._db.fetch(_SQL["let_in"], schedule_id, numbers)
-            spent = {row["number"] for row in let_in}
+            admitted = await self._db.fetch(_SQL["admitted_numbers"], schedule_id, numbers)
+            spent = {row["number"] for row in admitted}
             # A script restores about as many numbers as a full row has, also from short rows.
             part = IssuedNumbers([], b"")
             for row in rows:
@@ -191,19 +193,19 @@ class QueueStore:
 
     async def issued_above(self, schedule_id: UUID, number: int) -> set[int]:
         """Return the recorded numbers above `number`."""
-        rows = await self._db.fetch(_SQL["given_above"], schedule_id, number)
+        rows = await self._db.fetch(_SQL["issued_above"], schedule_id, number)
         return {row["number"] for row in rows}
 
     async def admissions(self, schedule_id: UUID, now_ms: int) -> list[Admission]:
         """Return the active admissions; the cap bounds their count."""
-        rows = await self._db.fetch(_SQL["insiders"], schedule_id, _moment(now_ms))
+        rows = await self._db.fetch(_SQL["active_admissions"], schedule_id, _moment(now_ms))
         return [Admission(**row) for row in rows]
 
     async def admission_records(
         self, schedule_id: UUID, numbers: Sequence[int]
     ) -> dict[tuple[int, UUID], AdmissionRecord]:
         """Return the admissions of these numbers, by number and user; raise `Unavailable`."""
-        rows = await self._db.read(_SQL["admissions"], schedule_id, list(numbers))
+        rows = await self._db.read(_SQL["admission_records"], schedule_id, list(numbers))
         return {
             (row["number"], row["user_id"]): AdmissionRecord(True, row["is_out"], row["leaves_at"])
             for row in rows

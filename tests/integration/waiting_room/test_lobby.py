@@ -81,7 +81,7 @@ async def test_who_leaves_the_lobby_is_nobody_there(lobby: Queue) -> None:
 async def test_a_lobby_whose_line_is_lost_before_the_draw_draws_everybody(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(20)]
     await lobby.tick(2, seconds=1)
-    await lobby.pod.valkey.command("DEL", f"boxoffice:queue:{{{lobby.schedule_id}}}:room")
+    await lobby.pod.valkey.command("DEL", f"boxoffice:queue:{{{lobby.schedule_id}}}:state")
     await lobby.tick(2, seconds=1)
     newcomer = await lobby.join()
     await lobby.tick(60, seconds=2)

@@ -153,7 +153,7 @@ async def test_a_process_that_knows_an_older_line_keeps_a_newer_ticket(
 ) -> None:
     other = await make_pod()
     await other.refresh(queue.schedule_id)
-    await queue.pod.valkey.command("DEL", f"boxoffice:queue:{{{queue.schedule_id}}}:room")
+    await queue.pod.valkey.command("DEL", f"boxoffice:queue:{{{queue.schedule_id}}}:state")
     await queue.tick(3, seconds=1)
     person = await queue.join()
     ticket = queue.tickets[person]

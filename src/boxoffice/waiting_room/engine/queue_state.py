@@ -14,11 +14,21 @@ from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.rules import QueueCounters, WaitingRoomState
 
-_JOIN, _ENTER, _LEAVE, _ADMIT, _REBUILD, _RESTORE = (
+_JOIN, _ENTER, _LEAVE, _TICK, _REBUILD, _RESTORE = (
     Script(name, sql_files.read("boxoffice.waiting_room", f"lua/{name}.lua"))
-    for name in ("join", "enter", "leave", "admit", "rebuild", "restore")
+    for name in ("join", "enter", "leave", "tick", "rebuild", "restore")
 )
-_KEYS = ("room", "places", "inside", "ends", "calls", "left", "late", "nobody", "out")
+_KEYS = (
+    "state",
+    "numbers",
+    "inside",
+    "admissions",
+    "calls",
+    "unclaimed",
+    "late",
+    "vacant",
+    "exits",
+)
 _LOST, _FENCED = -1, -2
 # Matches no lobby size, so the script admits nobody.
 _NOT_ADMITTING = -1
@@ -96,7 +106,7 @@ class Exit(NamedTuple):
 
 
 class TickResult(NamedTuple):
-    """The result of a leader's tick; see admit.lua."""
+    """The result of a leader's tick; see tick.lua."""
 
     joined: int
     called: int
@@ -109,7 +119,7 @@ class TickResult(NamedTuple):
 
 
 class TickCommand(NamedTuple):
-    """The arguments of a leader's tick; see admit.lua."""
+    """The arguments of a leader's tick; see tick.lua."""
 
     token: int
     now_ms: int
@@ -188,14 +198,14 @@ class QueueState:
             command.recorded,
             *command.vacant,
         ]
-        *counts, exits = await self._run(_ADMIT, keys_of(room.schedule_id), args)
+        *counts, exits = await self._run(_TICK, keys_of(room.schedule_id), args)
         joined, called, inside, pending, late, called_now, released = counts
         parsed = [_exit(one) for one in exits]
         return TickResult(joined, called, inside, pending, late, called_now, released, parsed)
 
     async def counters(self, schedule_id: UUID) -> QueueCounters | None:
         """Return the counters, None before the state is built."""
-        fields = ("epoch", "joined", "called", "inside", "told", "run")
+        fields = ("epoch", "joined", "called", "inside", "summary", "run")
         found = await self._valkey.command("HMGET", keys_of(schedule_id)[0], *fields)
         if found[5] is None:
             return None

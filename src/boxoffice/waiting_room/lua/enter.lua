@@ -1,29 +1,28 @@
--- Let in those whose turn it is, and note a sign of life of those who are inside.
+-- Admit called users, and extend the grace of those inside.
 --
--- KEYS[1]  the room
--- KEYS[2]  the places: account to number
--- KEYS[3]  who is inside: account by when it falls silent or its time ends, in milliseconds
--- KEYS[4]  of those inside: "end of their time in ms:number:place:how many were inside with them:the cap
---          then:when they came in ms"
--- KEYS[5]  open calls: "first place:last place:deadline in ms:cap" by last place
--- KEYS[6]  of open calls: last place to how many of them have not come yet
--- KEYS[7]  who came after their call had lapsed: account by when it last asked
--- KEYS[8]  the places that nobody has: one bit each
--- KEYS[9]  those who are out again, as nobody else has heard yet
--- ARGV[1]  now in milliseconds
--- ARGV[2]  among how many the caller knows the lobby to have been drawn; 0 for not yet, -1 where nobody is
---          to come in any more
--- ARGV[3…] four per person, bounded by the caller: account, number, place, epoch of the ticket
+-- KEYS[1]  queue state (hash)
+-- KEYS[2]  numbers: account to number
+-- KEYS[3]  users inside: account scored by the end of the grace or of the time inside, in ms
+-- KEYS[4]  admissions: account to "end of the time inside in ms:number:place:users inside at the
+--          admission:cap at the admission:admitted at in ms"
+-- KEYS[5]  open calls: "first place:last place:deadline in ms:cap" scored by last place
+-- KEYS[6]  unclaimed: last place of an open call to the count of called users not admitted yet
+-- KEYS[7]  late users, whose call has lapsed: account scored by the last poll
+-- KEYS[8]  vacant places, one bit each
+-- KEYS[9]  exits that are not yet known to every process, "number:ms:reason"
+-- ARGV[1]  now in ms
+-- ARGV[2]  the size of the draw that the caller knows; 0 before the draw, -1 to admit nobody
+-- ARGV[3…] four per user, bounded by the caller: account, number, place, epoch of the ticket
 --
--- Returns {called, now, epoch} and per person {word, …}, or -1 alone as join.lua does. The words:
--- A let in and I was inside: until when without another sign of life, and what KEYS[4] says
--- W has to wait; L is next, when somebody makes room
--- P has another number: a
--- S is spent: that number was inside, or was given back
+-- Returns {called, now, epoch} and per user {code, …}, or -1 alone as join.lua. The codes:
+-- A admitted, I was inside: the end of the grace in ms, and the value of KEYS[4]
+-- W waits; L is next, when a place becomes free
+-- P has another number, which follows
+-- S spent: the number was admitted before, or given up
 
 local room = redis.call(
     'HMGET', KEYS[1], 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',
-    'most')
+    'peak_cap')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 -- guard: enter_only_server_that_has_line => if false then
 if room[1] ~= run then
@@ -38,14 +37,14 @@ local now = math.max(tonumber(ARGV[1]), tonumber(room[8]))
 local is_drawn = room[7] == ARGV[2]
 redis.call('HSET', KEYS[1], 'now', now)
 
-local function stay(account, word, packed)
+local function stay(account, code, packed)
     -- guard: enter_presence_ends_with_the_stay => local due = now + grace_ms
     local due = math.min(now + grace_ms, tonumber(string.match(packed, '%d+')))
     redis.call('ZADD', KEYS[3], due, account)
-    return { word, due, packed }
+    return { code, due, packed }
 end
 
--- Both return the cap that holds for who takes it, or nil.
+-- Both return the cap of the taken place, or nil.
 local function take_called(place)
     -- no guard: Only the first result is used.
     local call = redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
@@ -66,7 +65,7 @@ local function take_called(place)
     redis.call('HINCRBY', KEYS[6], last, -1)
     -- guard: enter_entry_ends_the_wait
     redis.call('HINCRBY', KEYS[1], 'pending', -1)
-    -- Where the cap was raised since, those who were called later may be inside already.
+    -- After the cap was raised, users called later may be inside already.
     -- guard: enter_cap_was_raised_since_call => return tonumber(own_cap)
     return math.max(tonumber(own_cap), tonumber(room[10] or '0'))
 end
@@ -122,7 +121,7 @@ local function decide(account, number, place, ticket_epoch)
             -- guard: enter_missing_number_is_reported => return { 'P', known }
             return known > 0 and { 'P', known } or { 'S' }
         end
-        -- The line was lost since this ticket was signed: what it says is what was known.
+        -- The queue was lost after this ticket was signed, so its number is restored from the ticket.
         redis.call('HSET', KEYS[2], account, number)
         -- guard: enter_claimed_place_is_owned
         redis.call('SETBIT', KEYS[8], place, 0)

@@ -1,12 +1,12 @@
--- Give each account its number in the line: the one that it has, or the next one.
+-- Issue each account a number: the one that it has, or the next one.
 --
--- KEYS[1]  the room
--- KEYS[2]  the places: account to number
--- ARGV[1]  the accounts, 16 bytes each without anything between; their number is bounded by the caller
+-- KEYS[1]  queue state
+-- KEYS[2]  numbers: account to number
+-- ARGV[1]  concatenated accounts of 16 bytes; the caller bounds their count
 --
--- Returns, with commas between, the epoch and a number per account, negative where the account had it
--- already, and 0 where none is left to give before more are reserved; or 'lost' where this server does not have the line as it was left: it has restarted, or
--- was emptied. One long argument and answer cost the caller a fraction of many short ones.
+-- Returns, separated by commas, the epoch and a number per account: negative when the account already had
+-- it, 0 when no number is reserved. Returns 'lost' when the server has restarted or was flushed since the
+-- state was built. One long argument and reply cost the client a fraction of many short ones.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'joined', 'limit')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')

@@ -1,11 +1,11 @@
--- Take people out of the line, or out of the shop.
+-- Remove users from the queue, or from inside.
 --
 -- KEYS[1…9] as in enter.lua
--- ARGV[1]  now in milliseconds
--- ARGV[2]  why: left or paid; who has paid leaves the shop, and not the line
--- ARGV[3…] three per person, bounded by the caller: account, number, place (0 where nobody knows it yet)
+-- ARGV[1]  now in ms
+-- ARGV[2]  reason: left or paid; a payment ends the time inside but not a place in the queue
+-- ARGV[3…] three per user, bounded by the caller: account, number, place (0 when unknown)
 --
--- Returns how many were inside, or -1 as join.lua does. Calling again changes nothing.
+-- Returns how many were inside, or -1 as join.lua. Idempotent.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'called', 'now')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
@@ -18,7 +18,7 @@ end
 local called, now = tonumber(room[2]), math.max(tonumber(ARGV[1]), tonumber(room[3]))
 redis.call('HSET', KEYS[1], 'now', now)
 
-local function leave_line(account, place)
+local function leave_queue(account, place)
     -- guard: leave_late_leaver_is_not_waited_for
     redis.call('ZREM', KEYS[7], account)
     -- guard: leave_leaving_the_queue_removes_the_number
@@ -59,7 +59,7 @@ for i = 3, #ARGV, 3 do
     -- guard: leave_buyer_keeps_the_number: ARGV[2] == 'left' and =>
     -- guard: leave_only_the_own_number => elseif ARGV[2] == 'left' then
     elseif ARGV[2] == 'left' and redis.call('HGET', KEYS[2], account) == number then
-        leave_line(account, tonumber(ARGV[i + 2]))
+        leave_queue(account, tonumber(ARGV[i + 2]))
     end
 end
 return were_inside

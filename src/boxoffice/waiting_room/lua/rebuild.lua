@@ -1,21 +1,21 @@
--- Make a lost line anew from what PostgreSQL knows, in parts; it is there with the last one.
+-- Rebuild lost queue state from PostgreSQL, in parts; the last part makes it usable.
 --
 -- KEYS[1…9] as in enter.lua
 -- ARGV[1]  fencing token of the leader
 -- ARGV[2]  epoch
--- ARGV[3]  which part: first, next or last
--- ARGV[4]  the numbers that were given out at the most; the next one follows it
--- ARGV[5]  numbers may be given out up to this one
+-- ARGV[3]  part: first, next or last
+-- ARGV[4]  the highest number that may have been issued; the next join gets the one after it
+-- ARGV[5]  numbers may be issued up to this one
 -- ARGV[6]  called
--- ARGV[7]  among how many the lobby was drawn; 0 for not yet
--- ARGV[8]  now in milliseconds
--- ARGV[9]  milliseconds until one of those inside is silent
--- ARGV[10] milliseconds after which a line without a leader is forgotten
--- ARGV[11] n, how many of those inside follow
--- ARGV[12…] three for each of them: account, number, and what KEYS[4] is to say; then stretches of
---          places that nobody may have, "first-last". The caller bounds how many, and how long.
+-- ARGV[7]  size of the draw; 0 before the draw
+-- ARGV[8]  now in ms
+-- ARGV[9]  grace in ms
+-- ARGV[10] lifetime in ms of a queue without a leader
+-- ARGV[11] n, the count of admissions that follow
+-- ARGV[12…] three per admission: account, number, value of KEYS[4]; then ranges of vacant places,
+--          "first-last". The caller bounds their count and length.
 --
--- Returns 0, -1 where the server has lost the first part meanwhile, or -2 where a later leader was here.
+-- Returns 0, -1 when the server has lost the first part, or -2 after a later leader.
 
 -- no guard: A missing queue has had no leader.
 local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
@@ -58,8 +58,8 @@ if ARGV[3] == 'last' then
     redis.call(
         'HSET', KEYS[1], 'run', run, 'epoch', ARGV[2], 'joined', ARGV[4], 'limit', ARGV[5],
         'called', ARGV[6], 'drawn', ARGV[7], 'now', now, 'pending', 0, 'open', 0, 'cap', 0,
-        'inside_ms', 1, 'grace_ms', grace_ms, 'inside', redis.call('ZCARD', KEYS[3]), 'told', ':',
-        'let_go', 0)
+        'inside_ms', 1, 'grace_ms', grace_ms, 'inside', redis.call('ZCARD', KEYS[3]), 'summary', ':',
+        'released', 0)
 end
 for i = 1, #KEYS do
     redis.call('PEXPIRE', KEYS[i], ARGV[10])

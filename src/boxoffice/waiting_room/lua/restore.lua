@@ -1,13 +1,13 @@
--- Put places that are on record back into a line that is being made anew, in the order in which they were
--- given: the first one that an account had is the best, and stays.
+-- Restore recorded numbers into queue state that is being rebuilt, in the order of issue: the first
+-- number of an account is its best one and stays.
 --
--- KEYS[1]  the room
--- KEYS[2]  the places: account to number
+-- KEYS[1]  queue state
+-- KEYS[2]  numbers: account to number
 -- ARGV[1]  epoch
--- ARGV[2]  the accounts, 16 bytes each without anything between; their number is bounded by the caller
--- ARGV[3]  their numbers, with commas between
+-- ARGV[2]  concatenated accounts of 16 bytes; the caller bounds their count
+-- ARGV[3]  their numbers, separated by commas
 --
--- Returns 0, or -1 where nobody is making this line any more.
+-- Returns 0, or -1 when this rebuild is no longer in progress.
 
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 -- guard: restore_only_into_line_that_is_being_made => if false then
