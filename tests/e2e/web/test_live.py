@@ -9,7 +9,7 @@ from tests.e2e.api.client import Person, Sale
 from tests.e2e.api.conftest import Running, hold, on_sale
 
 from .conftest import Visit
-from .line import Line
+from .tcp_proxy import TcpProxy
 from .visitor import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -59,14 +59,14 @@ async def test_a_hold_that_lapses_shows_as_free_again(
 async def test_what_was_missed_while_the_line_was_cut_is_made_up_for(
     visit: Visit, shop: Running, sale: Sale, buyer: Person
 ) -> None:
-    async with Line(shop.api.port) as line:
-        visitor = await visit(line.url, expected=["ERR_"])
+    async with TcpProxy(shop.api.port) as proxy:
+        visitor = await visit(proxy.url, expected=["ERR_"])
         await visitor.open_seats(sale, "A-1-5")
         await is_live(visitor)
-        await line.cut()
+        await proxy.stop()
         await expect(visitor.page.locator(".live-note")).not_to_have_attribute("data-state", "live")
         hold(buyer, sale, "A-1-6")
-        await line.mend()
+        await proxy.start()
         await is_live(visitor)
         await expect(visitor.seat("A-1-6")).to_have_attribute("aria-label", HELD)
         await expect(visitor.page.locator(".selected-seats li")).to_have_count(1)

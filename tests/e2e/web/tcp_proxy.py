@@ -1,4 +1,4 @@
-"""A line between a browser and the shop that can be cut and mended."""
+"""A TCP proxy between a browser and the server that can be stopped and started again."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from typing import Self
 _CHUNK_BYTES = 65_536
 
 
-class Line:
-    """Carries connections to a port of this machine; while it is cut, nobody answers at its address."""
+class TcpProxy:
+    """Forwards connections to a local port; while it is stopped, its own port refuses them."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -18,23 +18,23 @@ class Line:
 
     @property
     def url(self) -> str:
-        """Where the shop is, for whoever comes over this line."""
+        """The address of the server through this proxy."""
         return f"http://127.0.0.1:{self._own}"
 
     async def __aenter__(self) -> Self:
-        await self.mend()
+        await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.cut()
+        await self.stop()
 
-    async def mend(self) -> None:
-        """Carry connections, at the same address as before."""
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._own)
+    async def start(self) -> None:
+        """Forward connections, at the same address as before."""
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self._own)
         self._own = self._server.sockets[0].getsockname()[1]
 
-    async def cut(self) -> None:
-        """End every connection and take no new one."""
+    async def stop(self) -> None:
+        """End every connection and accept no new one."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -42,7 +42,7 @@ class Line:
             writer.transport.abort()
         await asyncio.sleep(0)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._to)
