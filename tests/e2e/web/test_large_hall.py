@@ -16,8 +16,8 @@ ATTEMPTS = 15
 
 _MEASURE = """async ([base, count]) => {
   const { Seats } = await import(`${base}/map/seats.js`);
-  const { SeatMap } = await import(`${base}/map/map.js`);
-  const { SeatList } = await import(`${base}/map/list.js`);
+  const { SeatMap } = await import(`${base}/map/seat-map.js`);
+  const { SeatList } = await import(`${base}/map/seat-list.js`);
   const { legend } = await import(`${base}/map/legend.js`);
   const states = ["AVAILABLE", "HELD", "SOLD"];
   const seats = Array.from({ length: count }, (_, at) => ({

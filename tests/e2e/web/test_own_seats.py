@@ -62,7 +62,7 @@ async def test_own_seats_are_told_apart_and_lead_to_their_reservation(
     await expect(visitor.page.locator(".shapes")).to_contain_text("held for you")
     # The control: to anybody else they are somebody's.
     await expect(stranger.seat("A-1-2")).to_have_attribute(
-        "aria-label", re.compile("bought by somebody$")
+        "aria-label", re.compile("held by another buyer$")
     )
     assert await visitor.page.evaluate(_OWN_PIXELS) > 100
     assert await stranger.page.evaluate(_OWN_PIXELS) == 0

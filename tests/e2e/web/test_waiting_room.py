@@ -41,7 +41,7 @@ async def test_through_the_waiting_room_to_a_hold(
     number = visitor.page.locator(".queue-number")
     await expect(number).to_have_text(re.compile(r"^\d+$"))
     await expect(visitor.page.get_by_text("has paused admission")).to_be_visible()
-    ticket = f"JSON.parse(localStorage.getItem('boxoffice.waiting_room.{sale.schedule_id}')).ticket"
+    ticket = f"JSON.parse(localStorage.getItem('boxoffice.queue.{sale.schedule_id}')).ticket"
     before = await visitor.page.evaluate(ticket)
     await visitor.page.reload()
     await expect(number).to_have_text(re.compile(r"^\d+$"))
