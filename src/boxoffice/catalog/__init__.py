@@ -1,5 +1,5 @@
-"""Concerts, schedules and seats: looked up by everybody, managed by the organizer who made them.
+"""Concerts, schedules and venues: public look-ups, and the commands of their organizers.
 
-The room keeps what it has read for a moment, so what it shows may be a little old. It must never decide
-whether a seat may be taken: that is said by the reservations room, on the database.
+Look-ups are served from memory for a moment, so they may be slightly old. They never decide whether a
+seat may be taken: `reservations` does, on the database.
 """

@@ -1,4 +1,4 @@
-"""What operators do to the catalog over HTTP: take a concert down, and give it back."""
+"""Commands of operators over HTTP: take a concert down, and restore it."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ from boxoffice.platform.values import Line
 
 
 class TakeDownBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a concert is taken down; its organizer reads it."""
+    """The reason for the organizer."""
 
     reason: Line
 
@@ -33,7 +33,7 @@ class AdminTakeDown:
         problems=[OutcomeUnknown],
     )
     async def on_post(self, call: Call[TakeDownBody, None]) -> Reply:
-        """Nobody finds it any more, and its sales end; tickets stay good. Again is no error."""
+        """Hides it and ends its sales; tickets stay valid. Repeating it is no error."""
         taken = await self._service.take_down(
             call.caller.user_id,
             call.ids["concert_id"],
@@ -51,14 +51,14 @@ class AdminRestore:
         self._service = service
 
     @operation(
-        "Give a concert back that was taken down",
+        "Restore a concert that was taken down",
         path=CONCERT,
         role=OPERATOR,
         returns=OwnConcertInFull,
         problems=[OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
-        """It is shown again; its sales stay closed until its organizer opens them."""
+        """Shows it again; its sales stay closed until the organizer opens them."""
         restored = await self._service.restore(
             call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
         )

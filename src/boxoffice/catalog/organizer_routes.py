@@ -1,4 +1,4 @@
-"""What organizers do to the catalog over HTTP."""
+"""Commands and look-ups of organizers over HTTP."""
 
 import asyncio
 import re
@@ -47,21 +47,23 @@ _CSV_TYPE = "text/csv"
 _CSV_EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,110000\nA,1,2,VIP,110000\n"
 _SEAT_AT = re.compile(r"\[(\d+)\]")
 
-HoldTtl = Annotated[int, Meta(ge=1, le=86_400, description="How many seconds a hold lasts.")]
-TicketLimit = Annotated[int, Meta(ge=1, le=1000, description="Tickets that one person may have.")]
+HoldTtl = Annotated[int, Meta(ge=1, le=86_400, description="Duration of a hold in seconds.")]
+TicketLimit = Annotated[
+    int, Meta(ge=1, le=1000, description="Maximum number of tickets per person.")
+]
 
 ReturnDelay = Annotated[
     int,
     Meta(
         ge=0,
         le=600,
-        description="Released and lapsed seats come back at a random moment within that many seconds.",
+        description="Released and lapsed seats become available at a random moment within this time.",
     ),
 ]
 
 
 class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A concert to be."""
+    """A new concert."""
 
     title: Line
     artist: Line
@@ -70,7 +72,7 @@ class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ScheduleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A performance to be; the times have an offset from UTC (RFC 3339)."""
+    """A new performance; times have an offset from UTC (RFC 3339)."""
 
     starts_at: Moment
     sale_opens_at: Moment
@@ -82,7 +84,7 @@ class ScheduleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class SeatBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A seat to be; `price` in minor units of the schedule's currency."""
+    """A new seat; `price` in minor units of the schedule's currency."""
 
     section: ShortLine
     row: ShortLine
@@ -93,7 +95,7 @@ class SeatBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class SeatMapBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A seat map; without a `seat_id` a seat is called after its section, row and number."""
+    """A seat map; the default `seat_id` is made of section, row and number."""
 
     seats: Annotated[list[SeatBody], Meta(min_length=1)]
 
@@ -116,7 +118,7 @@ class AdminConcerts:
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
-        """The caller's own, drafts too, the newest first; an operator sees everybody's."""
+        """The caller's own, including drafts, newest first; an operator sees all concerts."""
         limit = call.query.limit
         found = await self._service.own_concerts(
             readable_by(call.caller), limit + 1, place_of(call.query.cursor)
@@ -132,7 +134,7 @@ class AdminConcerts:
         problems=[OutcomeUnknown],
     )
     async def on_post(self, call: Call[ConcertBody, None]) -> Reply:
-        """It is a draft, which only its organizer can change and nobody sees, until published."""
+        """Creates a draft: only its organizer sees it until it is published."""
         given = call.body
         concert = NewConcert(
             title=given.title,
@@ -153,9 +155,9 @@ class AdminConcert:
         self.dependencies = dependencies
         self._service = service
 
-    @operation("Look at my concert", path=CONCERT, role=SELLERS, returns=OwnConcertInFull)
+    @operation("Get my concert", path=CONCERT, role=SELLERS, returns=OwnConcertInFull)
     async def on_get(self, call: Call[None, None]) -> Reply:
-        """With its schedules and their seats counted, as they are now."""
+        """Includes its schedules and current seat counts."""
         concert_id = call.ids["concert_id"]
         return Reply(await self._service.own_concert(readable_by(call.caller), concert_id))
 
@@ -167,9 +169,9 @@ class AdminSchedule:
         self.dependencies = dependencies
         self._service = service
 
-    @operation("Look at my schedule", path=SCHEDULE, role=SELLERS, returns=OwnSchedule)
+    @operation("Get my schedule", path=SCHEDULE, role=SELLERS, returns=OwnSchedule)
     async def on_get(self, call: Call[None, None]) -> Reply:
-        """With its concert, and its seats counted as they are now."""
+        """Includes its concert and current seat counts."""
         schedule_id = call.ids["schedule_id"]
         return Reply(await self._service.own_schedule(readable_by(call.caller), schedule_id))
 
@@ -194,7 +196,7 @@ class AdminSchedules:
         problems=[ScheduleLimit, OutcomeUnknown],
     )
     async def on_post(self, call: Call[ScheduleBody, None]) -> Reply:
-        """It has no seats yet, and is not on sale until it is opened."""
+        """It has no seats, and is not on sale until it is opened."""
         schedule = self._with_defaults(call.body)
         concert_id = call.ids["concert_id"]
         made = await self._service.create_schedule(
@@ -230,7 +232,7 @@ class AdminPublish:
         problems=[AlreadyPublished, NotPublishable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
-        """It needs a schedule with seats."""
+        """Requires a schedule with seats."""
         published = await self._service.publish(
             call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
         )
@@ -252,7 +254,7 @@ class AdminOpen:
         problems=[ScheduleNotOpenable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
-        """Seats are sold from `sale_opens_at` on; the seat map is final. Opening again is no error."""
+        """Seats are sold from `sale_opens_at` on; the seat map is final. Repeating is no error."""
         state = await self._service.open(
             call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
         )
@@ -274,7 +276,7 @@ class AdminClose:
         problems=[NotOnSale, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
-        """Nothing more is held; what is held can be paid. A closed sale can be opened again."""
+        """New holds are refused; existing holds can be paid. A closed sale can be opened again."""
         state = await self._service.close(
             call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
         )
@@ -295,7 +297,7 @@ class SeatMapUploads:
         self._slots = asyncio.Semaphore(settings.seat_maps_in_flight_max)
 
     async def add(self, call: Call[None, None]) -> Reply:
-        """All of them or none, before the schedule is opened.
+        """Adds all seats or none, before the schedule is opened.
 
         A CSV has a header with the columns section, row, number, grade, price (minor units) and
         optionally seat_id; an error names its line.

@@ -1,9 +1,9 @@
--- Every statement of the catalog room.
+-- Statements about concerts, schedules and seat maps.
 
 -- name: published_concerts
--- A page of what the public sees, newest first, from a place ($1, $2) on; null for the first page. A
--- concert is listed while a performance is yet to begin; the times are those of such performances, of
--- which a draft is not told.
+-- A page of public concerts, newest first, after the place ($1, $2); null for the first page. A concert is
+-- listed while it has an upcoming performance. The times are those of upcoming performances that are no
+-- drafts.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_at, s.last_starts_at
   FROM concerts c
   LEFT JOIN LATERAL (
@@ -35,7 +35,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
  LIMIT $3;
 
 -- name: published_concert
--- One concert as the public sees it; none that an operator has taken down.
+-- A public concert; none that an operator has taken down.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at
   FROM concerts c
  -- guard: concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
@@ -44,8 +44,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  WHERE c.concert_id = $1 AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL;
 
 -- name: schedules_of_concert
--- Every schedule of a concert, or its schedule $2, with its seats counted; a lapsed hold counts as
--- available. Where $3 is set, only what buyers are shown: no draft, and no performance that has begun.
+-- Every schedule of a concert, or its schedule $2, with seat counts; a lapsed hold counts as available.
+-- With $3 only what buyers see: no draft, and no performance that has begun.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
@@ -85,8 +85,8 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
  ORDER BY s.starts_at, s.schedule_id;
 
 -- name: published_schedule
--- One schedule of a published concert that is no draft, with what is performed and how people wait for
--- it; also one whose performance has begun.
+-- A schedule of a published concert that is no draft, with its concert and the mode of its waiting room;
+-- also one whose performance has begun.
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
        -- guard: schedule_on_sale_while_it_is_open: s.status = 'OPEN' AND =>
@@ -140,7 +140,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  LIMIT $4;
 
 -- name: concerts_of_shop
--- A page of everybody's concerts, newest first, from a place ($1, $2) on; null for the first page.
+-- A page of all concerts, newest first, from a place ($1, $2) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
@@ -167,7 +167,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  LIMIT $3;
 
 -- name: own_concert
--- One concert of an organizer, draft or not; without an organizer anybody's.
+-- A concert of an organizer, draft or not; of any organizer where $1 is null.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
@@ -199,7 +199,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 SELECT c.status, c.taken_down_at IS NOT NULL AS is_taken_down FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
 
 -- name: schedule_of_organizer
--- The status of a schedule and its concert, if they are this organizer's, or anybody's without one.
+-- The concert and status of a schedule of this organizer; of any organizer where $2 is null.
 SELECT s.concert_id, s.status
   FROM schedules s
   -- guard: schedule_status_its_concert => JOIN concerts c ON true
@@ -216,7 +216,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING concert_id, title, artist, venue, description, status, published_at;
 
 -- name: lock_concert_of_organizer
--- Let one change of the concert's list of schedules happen at a time; none if it is not theirs.
+-- Serialize changes of a concert's list of schedules; no row where it is not this organizer's.
 SELECT c.concert_id
   FROM concerts c
  -- guard: lock_concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
@@ -240,7 +240,7 @@ RETURNING schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, sta
           hold_ttl_s, ticket_limit, seats_return_delay_max_s;
 
 -- name: publish_concert
--- Make a draft visible; nothing where it is published already, taken down, or has no schedule with
+-- Publish a draft; no row where it is published already, taken down, or has no schedule with
 -- seats.
 UPDATE concerts c
    SET status = 'PUBLISHED', published_at = now()
@@ -264,7 +264,7 @@ RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.p
 
 -- name: open_schedule
 -- Put a schedule on sale; nothing where it is open, has no seats, or its concert is a draft or taken down.
--- The concert is locked, so that whoever takes it down meanwhile finds the sale open and closes it.
+-- The concert is locked, so that a concurrent take-down finds the sale open and closes it.
 UPDATE schedules s
    SET status = 'OPEN'
   FROM (SELECT c.concert_id
@@ -308,7 +308,7 @@ UPDATE schedules s
 RETURNING s.concert_id;
 
 -- name: take_down
--- Take a concert away from the public, whoever's it is; nothing where that was done.
+-- Hide a concert of any organizer; no row where it is hidden.
 UPDATE concerts c
    SET taken_down_at = clock_timestamp(), taken_down_reason = $2
  -- guard: take_down_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
@@ -326,7 +326,7 @@ UPDATE schedules s
 RETURNING s.schedule_id;
 
 -- name: restore
--- Give a concert back to the public; nothing where it was not taken down. Its sales stay closed.
+-- Show a concert again; no row where it was not taken down. Its sales stay closed.
 UPDATE concerts c
    SET taken_down_at = NULL, taken_down_reason = NULL
  -- guard: restore_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
@@ -335,7 +335,7 @@ UPDATE concerts c
 RETURNING c.organizer_id, c.title;
 
 -- name: lock_schedule_of_organizer
--- Keep the schedule from being opened, and from other seat maps, until the transaction ends.
+-- Lock a schedule against being opened, and against other seat maps, until the transaction ends.
 SELECT s.concert_id, s.status
   FROM schedules s
   -- guard: lock_schedule_its_concert => JOIN concerts c ON true
@@ -351,8 +351,8 @@ SELECT s.concert_id, s.status
 -- guard: count_seats_of_this_schedule: s.schedule_id = $1 => $1::uuid IS NOT NULL
 SELECT count(*) AS seats FROM seats s WHERE s.schedule_id = $1;
 
--- name: seats_in_the_way
--- Which of the new seats are there already, by their id or by their place; $6 at the most.
+-- name: conflicting_seats
+-- New seats whose id or place exists already; at most $6.
 SELECT n.seat_id
   FROM unnest($2::text[], $3::text[], $4::text[], $5::integer[])
        AS n (seat_id, section, row_label, number)
@@ -376,7 +376,7 @@ SELECT n.seat_id
  LIMIT $6;
 
 -- name: labels_of_schedule
--- How sections, rows and grades are written in a schedule.
+-- The spellings of sections, rows and grades in a schedule.
 -- guard: labels_by_schedule_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
 SELECT DISTINCT s.section, s.row_label AS row, s.grade FROM seats s WHERE s.schedule_id = $1;
 
@@ -389,6 +389,6 @@ SELECT $1, $2::integer + n.at::integer - 1, n.seat_id, n.section, n.row_label, n
        WITH ORDINALITY AS n (seat_id, section, row_label, number, grade, price_minor, at);
 
 -- name: analyze_seats
--- Tell the planner about a seat map before anybody asks for it: autovacuum would come a minute later.
--- Skipped where somebody else (autovacuum, another upload) is at it.
+-- Update planner statistics after an upload: autovacuum would take a minute. Skipped while another
+-- session (autovacuum, another upload) holds the lock.
 ANALYZE (SKIP_LOCKED) seats;

@@ -1,4 +1,4 @@
-"""What makes a seat map and a schedule acceptable."""
+"""Validation of seat maps and schedules: pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.catalog.sheets import INDEX, LINE, Assumed, Where, rows_of
+from boxoffice.catalog.seat_map_csv import INDEX, LINE, CsvFormat, ErrorLocation, rows_of
 from boxoffice.errors import Invalid, SeatMapInvalid
 from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.text import TYPED_PER_CHAR_MAX, TextFault, normal_label, same_to_people
@@ -29,7 +29,7 @@ _GROUPED = re.compile(r"[0-9]{1,15}(?:[,.'\u2019 \u00a0\u202f][0-9]{1,3})+")
 
 
 class NewSeat(msgspec.Struct, frozen=True, gc=False):
-    """A seat to be; `price_minor` in minor units of its schedule's currency."""
+    """A new seat; `price_minor` in minor units of its schedule's currency."""
 
     seat_id: str
     section: str
@@ -39,21 +39,21 @@ class NewSeat(msgspec.Struct, frozen=True, gc=False):
     price_minor: int
 
 
-class CheckedMap(msgspec.Struct):
-    """A seat map that was looked at: its good seats with their lines, and the errors with theirs.
+class CheckedSeatMap(msgspec.Struct):
+    """The valid seats of a seat map with their lines, and its errors.
 
-    `ended_early` says that the rest was not looked at, `assumed` how the file was read.
+    `ended_early` says that the rest was not checked, `csv_format` how the file was read.
     """
 
     seats: list[NewSeat] = msgspec.field(default_factory=list)
     lines: list[int] = msgspec.field(default_factory=list)
     errors: list[SeatMapInvalid] = msgspec.field(default_factory=list)
     ended_early: bool = False
-    assumed: Assumed = msgspec.field(default_factory=Assumed)
+    csv_format: CsvFormat = msgspec.field(default_factory=CsvFormat)
 
 
 class SeatEntry(Protocol):
-    """A seat as a JSON seat map has it; `price` in minor units of the schedule's currency."""
+    """A seat of a JSON seat map; `price` in minor units of the schedule's currency."""
 
     @property
     def seat_id(self) -> str | None: ...
@@ -69,8 +69,8 @@ class SeatEntry(Protocol):
     def price(self) -> int: ...
 
 
-class Labelled(Protocol):
-    """A seat, as far as what is written on it goes."""
+class SeatLabels(Protocol):
+    """The labels of a seat."""
 
     @property
     def section(self) -> str: ...
@@ -87,7 +87,7 @@ Place: TypeAlias = tuple[datetime, UUID]
 
 
 class NewConcert(msgspec.Struct, frozen=True, kw_only=True):
-    """A concert to be."""
+    """A new concert."""
 
     title: str
     artist: str
@@ -96,7 +96,7 @@ class NewConcert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule to be."""
+    """A new schedule."""
 
     starts_at: datetime
     sale_opens_at: datetime
@@ -110,28 +110,28 @@ class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
 def parse_csv(text: bytes | str, seats_max: int) -> list[NewSeat]:
     """Return the seats of a CSV seat map (RFC 4180, with a header) in the order of the file.
 
-    The columns section, row, number, grade and price (minor units) are needed, seat_id is optional; any
-    order, encoding and separator that `sheets` knows will do. Raises `SeatMapInvalid` with `line`.
+    The columns section, row, number, grade and price (minor units) are required, seat_id is optional,
+    in any order. `seat_map_csv` lists encodings and delimiters. Raises `SeatMapInvalid` with `line`.
     """
-    rows = rows_of(text, _COLUMNS, Assumed())
+    rows = rows_of(text, _COLUMNS, CsvFormat())
     header_line, header = next(rows, (1, []))
     columns = _columns(header_line, header)
     found = ((line, _csv_seat(line, _cells(line, columns, cells))) for line, cells in rows)
-    return _distinct(found, LINE, seats_max)
+    return _unique_seats(found, LINE, seats_max)
 
 
-def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedMap":
-    """Return what `parse_csv` would make of a seat map, and what is wrong with it, line by line.
+def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedSeatMap":
+    """Return the seats that `parse_csv` would return, and all errors by line.
 
-    It goes on after a line at fault. It ends with the error `errors_max`, with one that spoils the rest
-    (a header, a quote that stays open), and with one seat too many.
+    Checking stops after `errors_max` errors, after an error that makes the rest unreadable (the header,
+    an open quote), and at one seat too many.
     """
-    checked = CheckedMap()
+    checked = CheckedSeatMap()
     try:
-        rows = rows_of(text, _COLUMNS, checked.assumed)
+        rows = rows_of(text, _COLUMNS, checked.csv_format)
         header_line, header = next(rows, (1, []))
         columns = _columns(header_line, header)
-        _check_rows(rows, columns, _Distinct(LINE, seats_max), checked, errors_max)
+        _check_rows(rows, columns, _UniqueSeats(LINE, seats_max), checked, errors_max)
     except SeatMapInvalid as error:
         checked.errors.append(error)
         checked.ended_early = True
@@ -145,12 +145,12 @@ def check_csv(text: bytes | str, seats_max: int, errors_max: int) -> "CheckedMap
 def _check_rows(
     rows: Iterator[tuple[int, list[str]]],
     columns: Sequence[str],
-    distinct: "_Distinct",
-    checked: "CheckedMap",
+    distinct: "_UniqueSeats",
+    checked: "CheckedSeatMap",
     errors_max: int,
 ) -> None:
     for line, cells in rows:
-        distinct.require_room(line)
+        distinct.require_space(line)
         try:
             seat = _csv_seat(line, _cells(line, columns, cells))
             distinct.add(line, seat)
@@ -166,11 +166,11 @@ def _check_rows(
 
 def seats_of(entries: Sequence[SeatEntry], seats_max: int) -> list[NewSeat]:
     """Return the seats of a JSON seat map in its order; raise `SeatMapInvalid` with `index`."""
-    return _distinct(enumerate(map(_json_seat, range(len(entries)), entries)), INDEX, seats_max)
+    return _unique_seats(enumerate(map(_json_seat, range(len(entries)), entries)), INDEX, seats_max)
 
 
-def in_sections(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int]]:
-    """Return how many rows and seats each section of `seats` has, in the order of the map."""
+def count_by_section(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int]]:
+    """Return the number of rows and seats by section, in the order of the map."""
     rows: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
     for seat in seats:
@@ -179,8 +179,8 @@ def in_sections(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int]]:
     return {section: (len(rows[section]), counts[section]) for section in rows}
 
 
-def in_grades(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int, int]]:
-    """Return how many seats each grade has, and its lowest and highest price in minor units."""
+def count_by_grade(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int, int]]:
+    """Return the number of seats by grade, and its lowest and highest price in minor units."""
     grades: dict[str, tuple[int, int, int]] = {}
     for seat in seats:
         price = seat.price_minor
@@ -189,8 +189,8 @@ def in_grades(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int, int]]:
     return grades
 
 
-def acceptable(schedule: NewSchedule) -> NewSchedule:
-    """Return `schedule` with its times in UTC; raise `Invalid` that names the member at fault."""
+def validated(schedule: NewSchedule) -> NewSchedule:
+    """Return `schedule` with its times in UTC; raise `Invalid` with the member at fault."""
     if schedule.currency not in DECIMALS:
         raise _invalid("currency", "A currency is one of ISO 4217, such as KRW or EUR")
     starts_at = _utc("starts_at", schedule.starts_at)
@@ -208,7 +208,7 @@ def acceptable(schedule: NewSchedule) -> NewSchedule:
 
 
 def same_instant() -> Invalid:
-    """Return the refusal of a second schedule of one concert at one instant."""
+    """Return the error for a second schedule of one concert at one instant."""
     return _invalid("starts_at", "The concert has a schedule at this time already")
 
 
@@ -233,7 +233,7 @@ def _invalid(member: str, message: str) -> Invalid:
 def _utc(member: str, moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise _invalid(member, "A time needs an offset from UTC (RFC 3339)")
-    # The bounds keep one year's distance from where an offset could leave the calendar.
+    # The bounds leave a margin of a year, so that no offset leaves the calendar.
     if not YEAR_MIN <= moment.year <= YEAR_MAX:
         raise _invalid(member, f"The year must be between {YEAR_MIN} and {YEAR_MAX}")
     return moment.astimezone(UTC)
@@ -286,7 +286,12 @@ def _json_seat(index: int, entry: SeatEntry) -> NewSeat:
 
 
 def _seat(
-    where: Where, at: int, texts: Sequence[str], number: int, price_minor: int, seat_id: str | None
+    where: ErrorLocation,
+    at: int,
+    texts: Sequence[str],
+    number: int,
+    price_minor: int,
+    seat_id: str | None,
 ) -> NewSeat:
     section, row, grade = texts
     if seat_id is None:
@@ -300,9 +305,9 @@ def _seat(
     return NewSeat(seat_id, section, row, number, grade, price_minor)
 
 
-def _text(where: Where, at: int, column: str, text: str, length_max: int = TEXT_MAX) -> str:
+def _text(where: ErrorLocation, at: int, column: str, text: str, length_max: int = TEXT_MAX) -> str:
     """Return the normal form of a label."""
-    # No more of it than can be right: what is longer is refused below.
+    # Longer text is refused below, so only this much is normalized.
     typed_max = length_max * TYPED_PER_CHAR_MAX
     try:
         label = normal_label(text[: typed_max + 1])
@@ -329,10 +334,10 @@ def _whole(line: int, column: str, text: str, low: int, high: int) -> int:
     return value
 
 
-def labels_of(seat: Labelled) -> tuple[tuple[Key, str, str], ...]:
-    """Return each label of a seat: what it is to people, its column, and how it is written.
+def labels_of_seat(seat: SeatLabels) -> tuple[tuple[Key, str, str], ...]:
+    """Return each label of a seat: its normal form, its column, and its spelling.
 
-    The rows of two sections have nothing to do with each other.
+    The normal form of a row includes its section: rows of two sections are unrelated.
     """
     section = same_to_people(seat.section)
     return (
@@ -342,14 +347,16 @@ def labels_of(seat: Labelled) -> tuple[tuple[Key, str, str], ...]:
     )
 
 
-def misspelt(seats: Sequence[NewSeat], known: Iterable[Labelled]) -> Iterator[tuple[int, str]]:
-    """Yield which of `seats` write a label of `known` seats in another way, and what is wrong."""
+def spelled_differently(
+    seats: Sequence[NewSeat], known: Iterable[SeatLabels]
+) -> Iterator[tuple[int, str]]:
+    """Yield the index of each seat that spells a label of `known` seats differently, and the error."""
     written: dict[Key, set[str]] = {}
     for seat in known:
-        for key, _, label in labels_of(seat):
+        for key, _, label in labels_of_seat(seat):
             written.setdefault(key, set()).add(label)
     for at, one in enumerate(seats):
-        for key, column, label in labels_of(one):
+        for key, column, label in labels_of_seat(one):
             others = written.get(key)
             if others is not None and label not in others:
                 yield (
@@ -359,33 +366,33 @@ def misspelt(seats: Sequence[NewSeat], known: Iterable[Labelled]) -> Iterator[tu
                 break
 
 
-class _Distinct:
-    """The seats of a map so far: no id and no place comes twice, and there are not too many.
+class _UniqueSeats:
+    """The seats of a map so far; refuses repeated ids and places, and too many seats.
 
-    A place is what people take for one: section and row may differ in case or width. And where it is
-    another place, a label is written in one way: two sections that look alike are one to people.
+    Places are compared in normal form, without case and width. A label has one spelling in a map,
+    because sections that look alike are one section to people.
     """
 
-    def __init__(self, where: Where, seats_max: int) -> None:
+    def __init__(self, where: ErrorLocation, seats_max: int) -> None:
         self._where = where
         self._seats_max = seats_max
         self._ids: dict[object, int] = {}
         self._places: dict[object, int] = {}
         self._written: dict[Key, tuple[str, int]] = {}
 
-    def require_room(self, at: int) -> None:
+    def require_space(self, at: int) -> None:
         """Raise `SeatMapInvalid` where the seat at `at` is one too many."""
         if len(self._places) >= self._seats_max:
             complaint = f"a schedule may have {self._seats_max} seats"
             self._where.refuse(at, complaint, reason="too_many", seats_max=self._seats_max)
 
     def add(self, at: int, seat: NewSeat) -> None:
-        """Take the seat at `at`; raise `SeatMapInvalid` where an earlier one has its id or place."""
+        """Add the seat at `at`; raise `SeatMapInvalid` where an earlier one has its id or place."""
         _once(self._where, at, self._ids, seat.seat_id, f"seat_id {_shown(seat.seat_id)}")
         what = f"section, row and number {_shown(f'{seat.section} {seat.row} {seat.number}')}"
         place = (same_to_people(seat.section), same_to_people(seat.row), seat.number)
         _once(self._where, at, self._places, place, what)
-        for key, column, label in labels_of(seat):
+        for key, column, label in labels_of_seat(seat):
             written, first = self._written.setdefault(key, (label, at))
             if written != label:
                 self._refuse_spelling(at, column, label, written, first)
@@ -397,11 +404,13 @@ class _Distinct:
         self._where.refuse(at, complaint, reason="spelling", column=column, **extra)
 
 
-def _distinct(found: Iterable[tuple[int, NewSeat]], where: Where, seats_max: int) -> list[NewSeat]:
-    distinct = _Distinct(where, seats_max)
+def _unique_seats(
+    found: Iterable[tuple[int, NewSeat]], where: ErrorLocation, seats_max: int
+) -> list[NewSeat]:
+    distinct = _UniqueSeats(where, seats_max)
     seats: list[NewSeat] = []
     for at, seat in found:
-        distinct.require_room(at)
+        distinct.require_space(at)
         distinct.add(at, seat)
         seats.append(seat)
     if not seats:
@@ -409,7 +418,7 @@ def _distinct(found: Iterable[tuple[int, NewSeat]], where: Where, seats_max: int
     return seats
 
 
-def _once(where: Where, at: int, seen: dict[object, int], key: object, what: str) -> None:
+def _once(where: ErrorLocation, at: int, seen: dict[object, int], key: object, what: str) -> None:
     first = seen.setdefault(key, at)
     if first != at:
         word = where.word.lower()
@@ -418,5 +427,5 @@ def _once(where: Where, at: int, seen: dict[object, int], key: object, what: str
 
 
 def _shown(text: str) -> str:
-    # The representation escapes what has no glyph, and what JSON could not carry.
+    # `repr` escapes characters without a glyph, and those that JSON cannot carry.
     return repr(text if len(text) <= TEXT_MAX else text[:TEXT_MAX] + "…")

@@ -1,4 +1,4 @@
-"""What people look up, and what organizers do with their concerts."""
+"""Public look-ups, and the commands of organizers and operators."""
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -9,15 +9,16 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.activity_log import Action, record
-from boxoffice.catalog import previews, rules, store
-from boxoffice.catalog.rules import CheckedMap, NewConcert, NewSchedule, NewSeat, Place
-from boxoffice.catalog.store import CatalogStore, OwnSchedule
+from boxoffice.catalog import rules, seat_map_preview, store
+from boxoffice.catalog.rules import CheckedSeatMap, NewConcert, NewSchedule, NewSeat, Place
+from boxoffice.catalog.store import CatalogStore, ScheduleRow
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
     OneSchedule,
     OwnConcert,
     OwnConcertInFull,
+    OwnSchedule,
     Schedule,
     ScheduleOnOffer,
     ScheduleState,
@@ -25,7 +26,6 @@ from boxoffice.catalog.views import (
     SeatMapPreview,
     SeatsAdded,
 )
-from boxoffice.catalog.views import OwnSchedule as OwnScheduleInFull
 from boxoffice.errors import (
     AlreadyPublished,
     ConcertNotFound,
@@ -55,9 +55,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Lookup(Generic[T]):
-    """Something that was looked up; the same object as long as it is served from memory.
+    """The result of a look-up; the same object as long as it is served from memory.
 
-    `shown` is for whoever presents it, so that it is presented once.
+    `shown` caches its encoded body and ETag.
     """
 
     __slots__ = ("found", "shown")
@@ -68,13 +68,13 @@ class Lookup(Generic[T]):
 
 
 class _ActionContext(NamedTuple):
-    """Who does something to a concert, for the entries of the activity log."""
+    """The actor, organizer and concert of an action, for its entry in the activity log."""
 
     organizer_id: UUID
     request_id: str
     concert_id: UUID
     schedule_id: UUID | None = None
-    # Who did it, where that was not the organizer.
+    # The actor, where it was not the organizer.
     operator_id: UUID | None = None
 
     async def record(self, connection: store.Connection, action: str, **details: object) -> None:
@@ -92,7 +92,7 @@ class _ActionContext(NamedTuple):
 
 
 class OnSale(NamedTuple):
-    """What was put on sale."""
+    """A concert and a schedule that were put on sale."""
 
     concert_id: UUID
     schedule_id: UUID
@@ -130,7 +130,7 @@ class Catalog:
     async def concerts(self, limit: int, after: Place | None) -> Lookup[list[ConcertItem]]:
         """Return published concerts, newest first, from the place `after` on.
 
-        There is one more than `limit` where others follow.
+        Includes one more than `limit` where more follow.
         """
         return await self._pages.get((limit, after))
 
@@ -139,7 +139,7 @@ class Catalog:
         return await self._concerts.get(concert_id)
 
     async def schedules(self, concert_id: UUID) -> Lookup[list[ScheduleOnOffer]]:
-        """Return the schedules of a published concert that are no drafts and have not begun.
+        """Return the schedules of a published concert, without drafts and past performances.
 
         Raises `ConcertNotFound`.
         """
@@ -150,7 +150,7 @@ class Catalog:
     ) -> list[OwnConcert]:
         """Return up to `limit` concerts of this organizer, newest first, from the place `before` on.
 
-        With None, here and below, they are everybody's: an operator looks.
+        None as the organizer, here and below, means all organizers: for operators.
         """
         return await self._store.own_concerts(organizer_id, before, limit)
 
@@ -162,23 +162,23 @@ class Catalog:
         schedules = await self._store.schedules(concert_id)
         return OwnConcertInFull(**msgspec.structs.asdict(concert), schedules=schedules)
 
-    async def own_schedule(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnScheduleInFull:
+    async def own_schedule(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnSchedule:
         """Return a schedule of this organizer with its concert; raise `ScheduleNotFound`."""
         own = await self._own(organizer_id, schedule_id)
         concert = await self._store.own_concert(organizer_id, own.concert_id)
         schedules = await self._store.schedules(own.concert_id, schedule_id)
         if concert is None or not schedules:
             raise ScheduleNotFound
-        return OwnScheduleInFull(**msgspec.structs.asdict(schedules[0]), concert=concert)
+        return OwnSchedule(**msgspec.structs.asdict(schedules[0]), concert=concert)
 
     async def schedule(self, schedule_id: UUID) -> Lookup[OneSchedule]:
-        """Return a schedule that is no draft, also a past one; raise `ScheduleNotFound`."""
+        """Return a schedule that is no draft, including past ones; raise `ScheduleNotFound`."""
         return await self._one_schedule.get(schedule_id)
 
     async def create_concert(
         self, organizer_id: UUID, concert: NewConcert, *, request_id: str = ""
     ) -> Concert:
-        """Add a draft, which the public does not see."""
+        """Add a draft, hidden from the public."""
         async with self._store.transaction() as connection:
             made = await store.insert_concert(connection, new_id(), organizer_id, concert)
             context = _ActionContext(organizer_id, request_id, made.concert_id)
@@ -194,9 +194,9 @@ class Catalog:
         request_id: str = "",
     ) -> Schedule:
         """Add a performance without seats; raise `Invalid`, `ConcertNotFound` or `ScheduleLimit`."""
-        schedule = rules.acceptable(schedule)
+        schedule = rules.validated(schedule)
         if schedule.currency != self._settings.payments.currency:
-            # Wallets are in the shop's currency: nobody could pay in another one.
+            # Wallets are in the shop's currency, so no other can be paid.
             raise Invalid(f"This shop sells in {self._settings.payments.currency}.")
         schedules_max = self._settings.catalog.schedules_per_concert_max
         async with self._store.transaction() as connection:
@@ -207,7 +207,7 @@ class Catalog:
             made = await store.insert_schedule(connection, new_id(), concert_id, schedule)
             context = _ActionContext(organizer_id, request_id, concert_id, made.schedule_id)
             await context.record(connection, "schedule.created", **_terms(made))
-        self._forget_concert(concert_id)
+        self._invalidate_concert(concert_id)
         return made
 
     async def add_seats(
@@ -221,8 +221,8 @@ class Catalog:
         """Add all of `seats` or none.
 
         Raises `ScheduleNotFound`, `SeatMapLocked` once it has been opened, `SeatExists` with the
-        `seat_ids`, and `SeatMapInvalid` where there would be too many, or where they write a section,
-        row or grade in another way than the seats that are there.
+        `seat_ids`, and `SeatMapInvalid` where there would be too many, or where they spell a section,
+        row or grade differently from existing seats.
         """
         async with self._store.transaction() as connection:
             schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
@@ -231,11 +231,11 @@ class Catalog:
             if schedule.status != "DRAFT":
                 raise SeatMapLocked
             before = await store.count_seats(connection, schedule_id)
-            self._check_room(before + len(seats))
+            self._check_seat_limit(before + len(seats))
             if before:
-                await _refuse_repeated(connection, schedule_id, seats)
+                await _refuse_conflicts(connection, schedule_id, seats)
                 known_labels = await store.labels(connection, schedule_id)
-                for _, complaint in rules.misspelt(seats, known_labels):
+                for _, complaint in rules.spelled_differently(seats, known_labels):
                     raise SeatMapInvalid(complaint, reason="spelling")
             for at in range(0, len(seats), _INSERT_MAX):
                 part = seats[at : at + _INSERT_MAX]
@@ -248,15 +248,15 @@ class Catalog:
                 seats_added=len(seats),
                 seats_total=before + len(seats),
             )
-        self._forget_schedule(schedule.concert_id, schedule_id)
+        self._invalidate_schedule(schedule.concert_id, schedule_id)
         return SeatsAdded(
             schedule_id=schedule_id, seats_added=len(seats), seats_total=before + len(seats)
         )
 
     async def preview_seats(
-        self, organizer_id: UUID, schedule_id: UUID, checked: CheckedMap
+        self, organizer_id: UUID, schedule_id: UUID, checked: CheckedSeatMap
     ) -> SeatMapPreview:
-        """Return what adding the seats of `checked` would bring; nothing is written.
+        """Return the result of adding the seats of `checked`; nothing is written.
 
         Raises `ScheduleNotFound`, and `SeatMapLocked` once it has been opened.
         """
@@ -264,19 +264,21 @@ class Catalog:
         if own.status != "DRAFT":
             raise SeatMapLocked
         (schedule,) = await self._store.schedules(own.concert_id, schedule_id)
-        errors = [previews.error_of(error) for error in checked.errors]
+        errors = [seat_map_preview.error_of(error) for error in checked.errors]
         if schedule.seats_total:
-            errors += await self._in_the_way(schedule_id, checked)
-            errors += await self._misspelt(schedule_id, checked)
+            errors += await self._conflicts(schedule_id, checked)
+            errors += await self._spelling_errors(schedule_id, checked)
         seats_total = schedule.seats_total + len(checked.seats)
-        # A map that adds nothing has no line to blame for what a lowered limit makes of the others.
+        # A map without seats has no line that could exceed a limit that was lowered.
         if checked.seats and seats_total > self._settings.catalog.seats_per_schedule_max:
             message = f"A schedule may have {self._settings.catalog.seats_per_schedule_max} seats."
             errors.append(SeatMapError(line=checked.lines[-1], reason="too_many", message=message))
-        return previews.preview(schedule, checked, sorted(errors, key=lambda error: error.line))
+        return seat_map_preview.preview(
+            schedule, checked, sorted(errors, key=lambda error: error.line)
+        )
 
-    async def _in_the_way(self, schedule_id: UUID, checked: CheckedMap) -> list[SeatMapError]:
-        known = await self._store.seats_in_the_way(schedule_id, checked.seats, _NAMED_MAX)
+    async def _conflicts(self, schedule_id: UUID, checked: CheckedSeatMap) -> list[SeatMapError]:
+        known = await self._store.conflicting_seats(schedule_id, checked.seats, _NAMED_MAX)
         lines = dict(zip((seat.seat_id for seat in checked.seats), checked.lines, strict=True))
         return [
             SeatMapError(
@@ -287,8 +289,10 @@ class Catalog:
             for seat_id in known
         ]
 
-    async def _misspelt(self, schedule_id: UUID, checked: CheckedMap) -> list[SeatMapError]:
-        found = rules.misspelt(checked.seats, await self._store.labels(schedule_id))
+    async def _spelling_errors(
+        self, schedule_id: UUID, checked: CheckedSeatMap
+    ) -> list[SeatMapError]:
+        found = rules.spelled_differently(checked.seats, await self._store.labels(schedule_id))
         return [
             SeatMapError(line=checked.lines[at], reason="spelling", message=complaint)
             for at, complaint in islice(found, _NAMED_MAX)
@@ -297,7 +301,7 @@ class Catalog:
     async def publish(
         self, organizer_id: UUID, concert_id: UUID, *, request_id: str = ""
     ) -> Concert:
-        """Show a draft to the public.
+        """Publish a draft.
 
         Raises `ConcertNotFound`, `ConcertTakenDown`, `AlreadyPublished`, and `NotPublishable` where no
         schedule has seats.
@@ -309,7 +313,7 @@ class Catalog:
                 await context.record(connection, "concert.published", title=concert.title)
         if concert is None:
             raise await self._why_unpublished(organizer_id, concert_id)
-        self._forget_concert(concert_id)
+        self._invalidate_concert(concert_id)
         self._seat_cache.evict_absent()
         return concert
 
@@ -324,7 +328,7 @@ class Catalog:
     async def open(
         self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
     ) -> ScheduleState:
-        """Put a schedule on sale, also one that is; its seats are final from now on.
+        """Put a schedule on sale; its seats are final from now on. Repeating it is no error.
 
         Raises `ScheduleNotFound`, `ConcertTakenDown`, and `ScheduleNotOpenable` without seats or in a
         draft concert.
@@ -340,13 +344,13 @@ class Catalog:
                 state = await self._store.concert_status(schedule.concert_id, organizer_id)
                 raise ConcertTakenDown if state and state.is_taken_down else ScheduleNotOpenable
             concert_id = schedule.concert_id
-        self._forget_schedule(concert_id, schedule_id)
+        self._invalidate_schedule(concert_id, schedule_id)
         return ScheduleState(schedule_id=schedule_id, status="OPEN")
 
     async def close(
         self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
     ) -> ScheduleState:
-        """Take a schedule off sale, also one that is off sale; what is held can still be paid.
+        """Take a schedule off sale; existing holds can still be paid. Repeating it is no error.
 
         Raises `ScheduleNotFound`, and `NotOnSale` for one that was never opened.
         """
@@ -360,15 +364,15 @@ class Catalog:
             if schedule.status != "CLOSED":
                 raise NotOnSale("The schedule was never opened.")
             concert_id = schedule.concert_id
-        self._forget_schedule(concert_id, schedule_id)
+        self._invalidate_schedule(concert_id, schedule_id)
         return ScheduleState(schedule_id=schedule_id, status="CLOSED")
 
     async def take_down(
         self, operator_id: UUID, concert_id: UUID, reason: str, *, request_id: str = ""
     ) -> OwnConcertInFull:
-        """Take a concert away from the public and end its sales; one that is down stays as it is.
+        """Hide a concert and end its sales. Repeating it changes nothing.
 
-        Who holds seats can still pay for them, and tickets stay good. Raises `ConcertNotFound`.
+        Existing holds can still be paid, and tickets stay valid. Raises `ConcertNotFound`.
         """
         async with self._store.transaction() as connection:
             taken = await store.take_down(connection, concert_id, reason)
@@ -377,14 +381,14 @@ class Catalog:
                 context = _ActionContext(
                     taken.organizer_id, request_id, concert_id, operator_id=operator_id
                 )
-                told = {"reason": reason, "sales_closed": len(closed)}
-                await context.record(connection, "concert.taken_down", **told)
+                details = {"reason": reason, "sales_closed": len(closed)}
+                await context.record(connection, "concert.taken_down", **details)
         return await self._changed_for_all(concert_id)
 
     async def restore(
         self, operator_id: UUID, concert_id: UUID, *, request_id: str = ""
     ) -> OwnConcertInFull:
-        """Give a concert back to the public, also one that is; its organizer opens the sales again.
+        """Show a concert again that was taken down; its organizer reopens the sales.
 
         Raises `ConcertNotFound`.
         """
@@ -398,11 +402,11 @@ class Catalog:
         return await self._changed_for_all(concert_id)
 
     async def _changed_for_all(self, concert_id: UUID) -> OwnConcertInFull:
-        """Forget what is shown of a concert; other processes find out within a second."""
+        """Invalidate the caches of a concert; other processes follow within a second."""
         concert = await self.own_concert(None, concert_id)
         for schedule in concert.schedules:
-            self._forget_schedule(concert_id, schedule.schedule_id)
-        self._forget_concert(concert_id)
+            self._invalidate_schedule(concert_id, schedule.schedule_id)
+        self._invalidate_concert(concert_id)
         self._seat_cache.evict_absent()
         return concert
 
@@ -451,26 +455,26 @@ class Catalog:
         seats_max = self._settings.holds.seats_per_hold_max
         return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max)
 
-    async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnSchedule:
+    async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> ScheduleRow:
         schedule = await self._store.own_schedule(schedule_id, organizer_id)
         if schedule is None:
             raise ScheduleNotFound
         return schedule
 
-    def _check_room(self, seats: int) -> None:
+    def _check_seat_limit(self, seats: int) -> None:
         seats_max = self._settings.catalog.seats_per_schedule_max
         if seats > seats_max:
             raise SeatMapInvalid(f"A schedule may have {seats_max} seats.", seats_max=seats_max)
 
-    def _forget_concert(self, concert_id: UUID) -> None:
+    def _invalidate_concert(self, concert_id: UUID) -> None:
         self._pages.clear()
         self._concerts.invalidate(concert_id)
         self._schedules.invalidate(concert_id)
-        # A draft that is published brings schedules that nobody could see.
+        # The publication of a draft makes its schedules visible.
         self._one_schedule.clear()
 
-    def _forget_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
-        self._forget_concert(concert_id)
+    def _invalidate_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
+        self._invalidate_concert(concert_id)
         self._seat_cache.evict(schedule_id)
 
 
@@ -486,9 +490,9 @@ def _terms(schedule: Schedule) -> dict[str, object]:
     return {name: getattr(schedule, name) for name in names}
 
 
-async def _refuse_repeated(
+async def _refuse_conflicts(
     connection: store.Connection, schedule_id: UUID, seats: list[NewSeat]
 ) -> None:
-    known = await store.seats_in_the_way_of(connection, schedule_id, seats, _NAMED_MAX)
+    known = await store.conflicting_seats_of(connection, schedule_id, seats, _NAMED_MAX)
     if known:
         raise SeatExists(seat_ids=known)

@@ -1,4 +1,4 @@
-"""The statements of the catalog: named SQL in, frozen types out."""
+"""Statements about concerts and schedules: named SQL in, frozen types out."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -38,22 +38,22 @@ class ConcertState(NamedTuple):
 
 
 class TakenDown(NamedTuple):
-    """Whose concert was taken away from the public, or given back."""
+    """The organizer and title of a concert that was taken down or restored."""
 
     organizer_id: UUID
     title: str
 
 
-class Labels(NamedTuple):
-    """What is written on seats."""
+class LabelsRow(NamedTuple):
+    """The labels of a row of seats."""
 
     section: str
     row: str
     grade: str
 
 
-class OwnSchedule(NamedTuple):
-    """A schedule as its organizer's commands need it."""
+class ScheduleRow(NamedTuple):
+    """The fields of a schedule that commands need."""
 
     concert_id: UUID
     status: str
@@ -80,7 +80,7 @@ class CatalogStore:
     async def schedules(
         self, concert_id: UUID, schedule_id: UUID | None = None, *, for_buyers: bool = False
     ) -> list[ScheduleOnOffer]:
-        """Return every schedule of a concert, or one of them, with its seats counted.
+        """Return every schedule of a concert, or one of them, with seat counts.
 
         `for_buyers` leaves out drafts and performances that have begun.
         """
@@ -101,10 +101,10 @@ class CatalogStore:
 
     async def own_schedule(
         self, schedule_id: UUID, organizer_id: UUID | None
-    ) -> OwnSchedule | None:
-        """Return a schedule of this organizer, here and below with None of anybody."""
+    ) -> ScheduleRow | None:
+        """Return a schedule of this organizer; None as the organizer, here and below, means any."""
         row = await self._db.read_one(_SQL["schedule_of_organizer"], schedule_id, organizer_id)
-        return OwnSchedule(*row) if row else None
+        return ScheduleRow(*row) if row else None
 
     async def own_concerts(
         self, organizer_id: UUID | None, before: tuple[datetime, UUID] | None, limit: int
@@ -122,19 +122,19 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["own_concert"], organizer_id, concert_id)
         return OwnConcert(**row) if row else None
 
-    async def seats_in_the_way(
+    async def conflicting_seats(
         self, schedule_id: UUID, seats: Sequence[NewSeat], limit: int
     ) -> list[str]:
         """Return the ids of up to `limit` of `seats` whose id or place the schedule has already."""
         rows = await self._db.read(
-            _SQL["seats_in_the_way"], schedule_id, *_ids_and_places(seats), limit
+            _SQL["conflicting_seats"], schedule_id, *_ids_and_places(seats), limit
         )
         return column(rows, "seat_id")
 
-    async def labels(self, schedule_id: UUID) -> list[Labels]:
-        """Return how sections, rows and grades are written in a schedule."""
+    async def labels(self, schedule_id: UUID) -> list[LabelsRow]:
+        """Return the spellings of sections, rows and grades in a schedule."""
         return [
-            Labels(*row) for row in await self._db.read(_SQL["labels_of_schedule"], schedule_id)
+            LabelsRow(*row) for row in await self._db.read(_SQL["labels_of_schedule"], schedule_id)
         ]
 
     @asynccontextmanager
@@ -172,7 +172,7 @@ async def insert_concert(
 
 
 async def publish(connection: Connection, concert_id: UUID, organizer_id: UUID) -> Concert | None:
-    """Make a draft with seats visible; None where there was none to publish."""
+    """Publish a draft with seats; None where nothing changed."""
     row = await connection.fetchrow(_SQL["publish_concert"], concert_id, organizer_id)
     return Concert(**row) if row else None
 
@@ -190,7 +190,7 @@ async def close_sale(connection: Connection, schedule_id: UUID, organizer_id: UU
 
 
 async def take_down(connection: Connection, concert_id: UUID, reason: str) -> TakenDown | None:
-    """Take a concert away from the public; None where nothing changed."""
+    """Hide a concert from the public; None where nothing changed."""
     row = await connection.fetchrow(_SQL["take_down"], concert_id, reason)
     return TakenDown(*row) if row else None
 
@@ -201,7 +201,7 @@ async def close_sales(connection: Connection, concert_id: UUID) -> list[UUID]:
 
 
 async def restore(connection: Connection, concert_id: UUID) -> TakenDown | None:
-    """Give a concert back to the public; None where nothing changed."""
+    """Show a concert again; None where nothing changed."""
     row = await connection.fetchrow(_SQL["restore"], concert_id)
     return TakenDown(*row) if row else None
 
@@ -239,10 +239,10 @@ async def insert_schedule(
 
 async def lock_schedule(
     connection: Connection, schedule_id: UUID, organizer_id: UUID
-) -> OwnSchedule | None:
-    """Lock a schedule of this organizer, so that it is not opened before the transaction ends."""
+) -> ScheduleRow | None:
+    """Lock a schedule of this organizer against being opened until the transaction ends."""
     row = await connection.fetchrow(_SQL["lock_schedule_of_organizer"], schedule_id, organizer_id)
-    return OwnSchedule(*row) if row else None
+    return ScheduleRow(*row) if row else None
 
 
 async def count_seats(connection: Connection, schedule_id: UUID) -> int:
@@ -251,20 +251,20 @@ async def count_seats(connection: Connection, schedule_id: UUID) -> int:
     return seats
 
 
-async def seats_in_the_way_of(
+async def conflicting_seats_of(
     connection: Connection, schedule_id: UUID, seats: Sequence[NewSeat], limit: int
 ) -> list[str]:
     """Return the ids of up to `limit` of `seats` whose id or place the schedule has already."""
     rows = await connection.fetch(
-        _SQL["seats_in_the_way"], schedule_id, *_ids_and_places(seats), limit
+        _SQL["conflicting_seats"], schedule_id, *_ids_and_places(seats), limit
     )
     return column(rows, "seat_id")
 
 
-async def labels(connection: Connection, schedule_id: UUID) -> list[Labels]:
-    """Return how sections, rows and grades are written in a schedule."""
+async def labels(connection: Connection, schedule_id: UUID) -> list[LabelsRow]:
+    """Return the spellings of sections, rows and grades in a schedule."""
     rows = await connection.fetch(_SQL["labels_of_schedule"], schedule_id)
-    return [Labels(*row) for row in rows]
+    return [LabelsRow(*row) for row in rows]
 
 
 def _ids_and_places(seats: Sequence[NewSeat]) -> tuple[list[Any], ...]:
@@ -294,7 +294,7 @@ async def insert_seats(
 
 
 async def analyze_seats(connection: Connection) -> None:
-    """Let the planner know what the table of seats looks like now; about 0.2 s for 65,000 seats."""
+    """Update the planner statistics of the seats; about 0.2 s for 65,000 seats."""
     await connection.execute(_SQL["analyze_seats"])
 
 

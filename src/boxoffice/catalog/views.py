@@ -1,4 +1,4 @@
-"""What callers see of the catalog."""
+"""Concerts, schedules and seat-map uploads as the API shows them."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,17 +6,17 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.catalog.sheets import Delimiter, Encoding
+from boxoffice.catalog.seat_map_csv import Delimiter, Encoding
 from boxoffice.platform.values import Money
 
 ConcertStatus = Literal["DRAFT", "PUBLISHED"]
 ScheduleStatus = Literal["DRAFT", "OPEN", "CLOSED"]
-# How people wait before they may hold seats; "off" where they need not.
+# The mode of the waiting room before holds; "off" without one.
 WaitingRoom = Literal["off", "fifo", "lobby"]
 
 
 class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A concert in a list; the times are those of its first and last performance yet to begin."""
+    """A concert in a list; the times are those of its first and last upcoming performance."""
 
     concert_id: UUID
     title: str
@@ -40,10 +40,10 @@ class Concert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnConcert(Concert, frozen=True, kw_only=True):
-    """A concert as its organizer sees it, with its schedules counted.
+    """A concert as its organizer sees it, with counts of its schedules.
 
     An open schedule is on sale between the opening and the end of its sale, and not once the
-    performance has begun. Where an operator has taken it down, it says when and why.
+    performance has begun. `taken_down_at` and its reason are set where an operator has taken it down.
     """
 
     created_at: datetime
@@ -56,9 +56,9 @@ class OwnConcert(Concert, frozen=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A performance and the terms of its sale; `hold_ttl_s` is the time of a hold in seconds.
+    """A performance and the terms of its sale; `hold_ttl_s` is the duration of a hold in seconds.
 
-    Seats that are released or lapse come back within `seats_return_delay_max_s`, 0 for at once.
+    Released and lapsed seats become available within `seats_return_delay_max_s`, 0 for at once.
     """
 
     schedule_id: UUID
@@ -74,7 +74,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScheduleOnOffer(Schedule, frozen=True, kw_only=True):
-    """A performance with its seats counted; `on_sale` goes by the database's clock."""
+    """A performance with seat counts; `on_sale` is by the database's clock."""
 
     on_sale: bool
     seats_total: int
@@ -84,7 +84,7 @@ class ScheduleOnOffer(Schedule, frozen=True, kw_only=True):
 
 
 class OwnConcertInFull(OwnConcert, frozen=True, kw_only=True):
-    """A concert as its organizer sees it, with its schedules, the earliest first."""
+    """A concert as its organizer sees it, with its schedules, earliest first."""
 
     schedules: list[ScheduleOnOffer]
 
@@ -96,7 +96,7 @@ class OwnSchedule(ScheduleOnOffer, frozen=True, kw_only=True):
 
 
 class ConcertOfSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """What is performed, in short."""
+    """The concert of a schedule, in short."""
 
     concert_id: UUID
     title: str
@@ -105,9 +105,9 @@ class ConcertOfSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OneSchedule(Schedule, frozen=True, kw_only=True):
-    """A performance and its concert; `on_sale` goes by the database's clock. Its seats have a map.
+    """A performance and its concert; `on_sale` is by the database's clock. Seats are in the seat map.
 
-    One person may have `ticket_limit` seats, and ask for up to `seats_per_hold_max` at once.
+    A person may have `ticket_limit` seats, and hold up to `seats_per_hold_max` at once.
     """
 
     on_sale: bool
@@ -117,7 +117,7 @@ class OneSchedule(Schedule, frozen=True, kw_only=True):
 
 
 class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
-    """What an upload brought."""
+    """The result of an upload."""
 
     schedule_id: UUID
     seats_added: int
@@ -125,9 +125,9 @@ class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatMapError(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with one line of a CSV seat map, in a stable word and in words for people.
+    """An error in one line of a CSV seat map: a stable `reason`, and a `message` for people.
 
-    `column` where it is about one, `first_line` where an earlier line says the same.
+    `column` where the error is in one; `first_line` where it repeats an earlier line.
     """
 
     line: int
@@ -138,7 +138,7 @@ class SeatMapError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SectionPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """A section of a seat map to be."""
+    """A section of a previewed seat map."""
 
     section: str
     rows: int
@@ -146,7 +146,7 @@ class SectionPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GradePreview(msgspec.Struct, frozen=True, kw_only=True):
-    """A grade of a seat map to be."""
+    """A grade of a previewed seat map."""
 
     grade: str
     seats: int
@@ -155,7 +155,7 @@ class GradePreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatMapAssumed(msgspec.Struct, frozen=True, kw_only=True):
-    """How a CSV was read, which it does not say itself.
+    """The detected format of a CSV.
 
     `ignored_rows` are rows of nothing but separators, `ignored_columns` empty columns at the right.
     """
@@ -167,10 +167,10 @@ class SeatMapAssumed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatMapPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What an upload of this seat map would bring; nothing was written.
+    """The result that an upload of this seat map would have; nothing was written.
 
-    It is `acceptable` where there are no `errors`. `ended_early` says that the rest of the file was not
-    looked at. `sections` and `grades` are of the good lines, the first ones where there are many.
+    It is `acceptable` without `errors`. `ended_early` says that the rest of the file was not checked.
+    `sections` and `grades` are those of valid lines, the first ones where there are many.
     """
 
     schedule_id: UUID

@@ -1,4 +1,4 @@
-"""A bounded memory of what was read: least recently used goes first, one load at a time per key."""
+"""A bounded LRU cache with one load at a time per key."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")
 
-# For so long what was not found is not looked for again.
+# How long "not found" is cached.
 ABSENT_TTL_S = 0.05
 
 
@@ -38,12 +38,11 @@ class _Load(Generic[V]):
 class Cache(Generic[K, V]):
     """Values by key, loaded when missing or too old.
 
-    `ttl_s` says how long a value may be served, counted from the start of its load (monotonic seconds).
-    Callers who miss share one load, and loads of one key never overlap unless the key was invalidated.
-    Keys that a load did not find (`NotFound`) are remembered for `absent_ttl_s`, `ABSENT_MAX` of them
-    apart from the values, so that one made-up key asked for again and again costs few reads, and none
-    the place of what exists. It is short: another process may have made it meanwhile, and "there is no
-    such thing" is final to whoever hears it.
+    `ttl_s` returns how long a value may be served, from the start of its load (monotonic seconds).
+    Concurrent callers share one load; loads of one key never overlap unless the key was invalidated.
+    Keys that were not found (`NotFound`) are cached for `absent_ttl_s`, at most `ABSENT_MAX` and apart
+    from the values, so that requests for made-up keys cost few reads and evict no value. That time is
+    short, because another process may create the key, and clients take a 404 as final.
     """
 
     ABSENT_MAX = 10_000
@@ -68,7 +67,7 @@ class Cache(Generic[K, V]):
         self._weight = 0
         self._absent: OrderedDict[K, _Entry[type[NotFound]]] = OrderedDict()
         self._loads: dict[K, _Load[V]] = {}
-        # The event loop holds tasks weakly: a load whose callers have all gone must not vanish.
+        # The event loop holds tasks weakly: a load without callers must not be collected.
         self._running: set[asyncio.Task[V]] = set()
 
     def __len__(self) -> int:
@@ -93,11 +92,11 @@ class Cache(Generic[K, V]):
                 return await asyncio.shield(self._start(key).task)
             if load.started_at > after:
                 return await asyncio.shield(load.task)
-            # This load is too old for the caller; everybody in this place shares the one after it.
+            # This load is too old for the caller; waiting callers share the next one.
             await asyncio.wait([load.task])
 
     def get_cached(self, key: K) -> V | None:
-        """Return the value that `get` would return without loading anything, None where it would."""
+        """Return the value that `get` would return without a load; None where it would load."""
         entry = self._entries.get(key)
         if entry is None or entry.until <= self._clock():
             return None
@@ -114,18 +113,18 @@ class Cache(Generic[K, V]):
         return [entry.value for entry in self._entries.values()]
 
     def invalidate(self, key: K) -> None:
-        """Forget `key`; a load that is under way is handed to those who wait for it, and not kept."""
+        """Drop `key`; a load in progress is returned to its callers and not kept."""
         self._drop(key)
         self._absent.pop(key, None)
         self._loads.pop(key, None)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         for key in [*self._entries, *self._absent, *self._loads]:
             self.invalidate(key)
 
     def forget_absent(self) -> None:
-        """Forget what was not found; loads that are under way are not kept either."""
+        """Drop cached absences; loads in progress are not kept."""
         self._absent.clear()
         self._loads.clear()
 
@@ -149,7 +148,7 @@ class Cache(Generic[K, V]):
     def _finished(self, task: "asyncio.Task[V]") -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # a failure that nobody waits for any more is not worth a warning
+            task.exception()  # a failure without callers needs no warning
 
     async def _run(self, key: K, load: _Load[V]) -> V:
         try:
@@ -178,7 +177,7 @@ class Cache(Generic[K, V]):
         entry = _Entry(value, read_at, read_at + self._ttl_s(value), self._weigh(value))
         self._entries[key] = entry
         self._weight += entry.weight
-        # The newest one stays, also when it alone is too heavy: it was asked for just now.
+        # The newest one stays even where it alone is too heavy: it was requested just now.
         while self._weight > self._weight_max and len(self._entries) > 1:
             self._drop(next(iter(self._entries)))
 

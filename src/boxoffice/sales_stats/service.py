@@ -15,7 +15,7 @@ from boxoffice.platform.cache import Cache
 from boxoffice.platform.valkey import ValkeyAway
 from boxoffice.sales_stats import metrics, rules
 from boxoffice.sales_stats.rules import Point, TrafficSums
-from boxoffice.sales_stats.store import SalesStatsStore, ScheduleTerms, Totals
+from boxoffice.sales_stats.store import SalesStatsStore, StatsSchedule, Totals
 from boxoffice.sales_stats.traffic_counter import SHOP, TrafficCounter
 from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.settings import SalesStatsSettings
@@ -36,7 +36,7 @@ class ScheduleStats(msgspec.Struct, frozen=True, kw_only=True):
     """The statistics of a schedule; traffic is None where Valkey did not answer."""
 
     at: datetime
-    schedule: ScheduleTerms
+    schedule: StatsSchedule
     totals: Totals
     shop: Traffic | None
     series: list[Point]
@@ -61,7 +61,7 @@ class SalesStats:
         self._now_s = now_s
         self._clock = clock
         cache_s = settings.sales_stats_cache_ms / 1000
-        self._read: Cache[tuple[UUID, int, ScheduleTerms], ScheduleStats] = Cache(
+        self._read: Cache[tuple[UUID, int, StatsSchedule], ScheduleStats] = Cache(
             self._load,
             ttl_s=lambda stats: max(cache_s, stats.cost_s / _SHARE_OF_TIME),
             weight_max=settings.sales_stats_schedules_max,
@@ -83,7 +83,7 @@ class SalesStats:
         shop = stats.shop if organizer_id is None else None
         return msgspec.structs.replace(stats, series=series, shop=shop)
 
-    async def _load(self, key: tuple[UUID, int, ScheduleTerms]) -> ScheduleStats:
+    async def _load(self, key: tuple[UUID, int, StatsSchedule]) -> ScheduleStats:
         schedule_id, window_s, schedule = key
         started_at, now_s = self._clock(), self._now_s()
         steps = rules.window(now_s, window_s)

@@ -15,7 +15,7 @@ _SQL = sql_files.load("boxoffice.sales_stats")
 _SKEW_S = 3_600
 
 
-class ScheduleTerms(msgspec.Struct, frozen=True):
+class StatsSchedule(msgspec.Struct, frozen=True):
     """The fields of a schedule that its statistics need."""
 
     status: str
@@ -40,10 +40,10 @@ class SalesStatsStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> ScheduleTerms | None:
+    async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> StatsSchedule | None:
         """Return a schedule of this organizer, with None of anybody."""
         row = await self._db.read_one(_SQL["schedule"], schedule_id, organizer_id)
-        return None if row is None else ScheduleTerms(**row)
+        return None if row is None else StatsSchedule(**row)
 
     async def totals(self, schedule_id: UUID) -> Totals:
         """Return the totals since the sale began."""

@@ -1,8 +1,8 @@
--- Every statement about live seats. They only read.
+-- Statements about live seats. They only read.
 
 -- name: public_schedule
--- What a seat map needs to know of its schedule; none while it or its concert is a draft. Who has tickets
--- of a concert that was taken down needs it too.
+-- The currency of a schedule; no row while it or its concert is a draft. Holders of tickets need it also
+-- after the concert was taken down.
 -- guard: seat_map_that_it_was_taken_down: c.taken_down_at IS NULL => true
 SELECT s.currency, c.taken_down_at IS NULL AS is_public
   FROM schedules s
@@ -14,7 +14,7 @@ SELECT s.currency, c.taken_down_at IS NULL AS is_public
  WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
 
 -- name: seats_of_schedule
--- The seats without their state, in their order.
+-- The seats without their states, in order.
 SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
   FROM seats s
  -- guard: seat_map_seats_of_this_hall => WHERE $1::uuid IS NOT NULL
@@ -22,15 +22,14 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
  ORDER BY s.ordinal;
 
 -- name: seat_states
--- Everything that a process keeps about the seats of a schedule, in one snapshot: per seat, in the
--- seats' order, a byte for the state, the end of the hold (seconds since 1970 as a double, 0 for none)
--- and the version; the last eight bytes of the id of everybody who ever had a reservation here; when it
--- is on sale. A hold that has lapsed is told as held: the reader sees its end. Nothing of a concert that
--- is taken down: that is how every process hears of it.
--- Who had a reservation has the seat (eight bytes per seat, zeros where nobody has it), or has a row since
--- it ended, or it is on the list of holds that have lapsed and that nobody has closed yet.
--- The inner query is sorted once for all aggregates, and OFFSET 0 keeps it apart, so that narrow rows
--- are sorted: a large hall fits in memory. Casting a state to "char" leaves its first letter.
+-- All that a process keeps about the seats of a schedule, in one snapshot: per seat, in order, a byte for
+-- the state, the end of the hold (seconds since 1970 as a double, 0 for none) and the version; the last
+-- eight bytes of the id of each person who ever had a reservation; the sale window. A lapsed hold is
+-- returned as held, with its end. No row for a concert that is taken down: so every process learns of it.
+-- A person with a reservation owns a seat (eight bytes per seat, zeros without an owner), or has a row since
+-- the reservation ended, or is on the list of lapsed holds that the sweeper has not closed.
+-- The inner query is sorted once for all aggregates; OFFSET 0 keeps it separate, so that narrow rows are
+-- sorted and a large hall fits in memory. Casting a state to "char" leaves its first letter.
 WITH moment AS MATERIALIZED (SELECT date_part('epoch', clock_timestamp()) AS at)
 SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        n.owners || b.people || l.people AS people,

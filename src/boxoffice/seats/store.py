@@ -1,4 +1,4 @@
-"""Reads of seats and their states: named SQL in, frozen types out."""
+"""Statements about seats: named SQL in, frozen types out."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ _SQL = sql_files.load("boxoffice.seats")
 
 
 class PublicSchedule(NamedTuple):
-    """What a seat map needs to know of its schedule; it is not public where it was taken down."""
+    """The fields of a schedule that a seat map needs; not public where the concert was taken down."""
 
     currency: str
     is_public: bool
@@ -32,7 +32,7 @@ class StatesRow(NamedTuple):
 
 
 class SeatStore:
-    """Reads where the seats of a schedule are, and what became of them."""
+    """Reads the seats of a schedule and their states."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -17,7 +17,7 @@ from boxoffice.activity_log.store import ActivityStore
 from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.catalog import store as catalog
 from boxoffice.catalog.rules import NewSeat
-from boxoffice.catalog.store import CatalogStore, OwnSchedule
+from boxoffice.catalog.store import CatalogStore, ScheduleRow
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.sales_stats.store import SalesStatsStore
 from boxoffice.seats.store import SeatStore
@@ -234,7 +234,7 @@ async def test_nobody_sees_another_organizers_concerts(
     assert (others.schedules_total, others.schedules_open) == (1, 0)
     assert await store.own_concert(there, there) == others
     assert await store.concert_status(here, here) == ("PUBLISHED", False)
-    assert await store.own_schedule(here, here) == OwnSchedule(here, "OPEN")
+    assert await store.own_schedule(here, here) == ScheduleRow(here, "OPEN")
     asked: list[Callable[[UUID, UUID], Any]] = [
         lambda what, who: store.own_concert(who, what),
         store.concert_status,
@@ -266,7 +266,7 @@ async def test_an_operator_sees_everybodys_concerts(db: Database, mine: Hall, ot
     assert await store.own_concerts(there, None, 9) == [oldest]
     assert await store.own_concert(None, there) == oldest
     assert await store.own_concert(None, uuid4()) is None
-    assert await store.own_schedule(there, None) == OwnSchedule(there, "CLOSED")
+    assert await store.own_schedule(there, None) == ScheduleRow(there, "CLOSED")
     assert await BackofficeStore(db).is_own(there, None)
     rooms = QueueStore(db)
     for ask in (SalesStatsStore(db).schedule, rooms.sale):
@@ -367,7 +367,7 @@ async def test_a_seat_map_keeps_the_schedule_from_being_opened(
         assert await catalog.lock_schedule(connection, uuid4(), here) is None
         await stranger.execute(change, here)
     async with db.writing() as connection, _stranger(database_url) as stranger:
-        assert await catalog.lock_schedule(connection, here, here) == OwnSchedule(here, "OPEN")
+        assert await catalog.lock_schedule(connection, here, here) == ScheduleRow(here, "OPEN")
         await stranger.execute(change, there)
         with pytest.raises(asyncpg.LockNotAvailableError):
             await stranger.execute(change, here)
@@ -398,7 +398,7 @@ async def test_a_hall_has_as_many_seats_and_a_concert_as_many_schedules_as_it_ha
             assert await catalog.count_schedules(connection, hall.schedule_id) == 1
 
 
-async def test_seats_in_the_way_have_the_id_or_the_place(
+async def test_conflicting_seats_have_the_id_or_the_place(
     db: Database, mine: Hall, other: Hall
 ) -> None:
     """In the hall of the other, seats of the ids S001 to S003 stand in row 1 of section S."""
@@ -415,9 +415,9 @@ async def test_seats_in_the_way_have_the_id_or_the_place(
         seat("N3", "S", "2", 1),
         seat("N4", "S", "1", 9),
     ]
-    assert await store.seats_in_the_way(other.schedule_id, new, 9) == ["S001", "N1"]
-    assert len(await store.seats_in_the_way(other.schedule_id, new, 1)) == 1
-    assert await store.seats_in_the_way(mine.schedule_id, new, 9) == []
+    assert await store.conflicting_seats(other.schedule_id, new, 9) == ["S001", "N1"]
+    assert len(await store.conflicting_seats(other.schedule_id, new, 1)) == 1
+    assert await store.conflicting_seats(mine.schedule_id, new, 9) == []
 
 
 async def test_labels_are_those_of_one_hall(db: Database, mine: Hall, other: Hall) -> None:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from boxoffice.catalog.rules import (
     NewSeat,
-    acceptable,
     check_csv,
     hall,
-    labels_of,
-    misspelt,
+    labels_of_seat,
     parse_csv,
     seats_of,
+    spelled_differently,
+    validated,
 )
-from boxoffice.catalog.sheets import Assumed, _lines
+from boxoffice.catalog.seat_map_csv import CsvFormat, _lines
 from boxoffice.errors import Invalid, SeatMapInvalid
 from boxoffice.platform.text import TextFault, normal_label
 from tests.integration.catalog.support import schedule, seat
@@ -204,11 +204,11 @@ def test_another_spelling_of_what_is_there_is_told() -> None:
         seat(3, section="B", row="Ａ"),
         seat(4, grade="Vip"),
     ]
-    told = dict(misspelt(new, known))
+    told = dict(spelled_differently(new, known))
     assert list(told) == [1, 2, 3]
     assert told[2] == "The schedule writes the row 'Ａ' as 'a'."
     # Both spellings are there: the damage is done, and neither is refused for it.
-    assert list(misspelt(new[3:], [*known, seat(9, grade="Vip")])) == []
+    assert list(spelled_differently(new[3:], [*known, seat(9, grade="Vip")])) == []
 
 
 PLAIN = "section,row,number,grade,price\n가,1,1,R,1000\n가,1,2,R석,1000\n"
@@ -217,36 +217,36 @@ PLAIN = "section,row,number,grade,price\n가,1,1,R,1000\n가,1,2,R석,1000\n"
 @pytest.mark.parametrize(
     ("raw", "assumed"),
     [
-        (PLAIN.encode(), Assumed()),
-        (PLAIN.encode("utf-8-sig"), Assumed()),
-        (PLAIN.encode("cp949"), Assumed(encoding="cp949")),
-        (PLAIN.replace("R석", "호").encode("cp949"), Assumed(encoding="cp949")),
-        (PLAIN.encode("utf-16"), Assumed(encoding="utf-16le")),
-        (PLAIN.encode("utf-16-le"), Assumed(encoding="utf-16le")),
-        (("\ufeff" + PLAIN).encode("utf-16-be"), Assumed(encoding="utf-16be")),
-        (PLAIN.encode("utf-16-be"), Assumed(encoding="utf-16be")),
-        (PLAIN.replace(",", ";").encode(), Assumed(delimiter=";")),
-        (PLAIN.replace(",", "\t").encode("utf-16"), Assumed(encoding="utf-16le", delimiter="\t")),
+        (PLAIN.encode(), CsvFormat()),
+        (PLAIN.encode("utf-8-sig"), CsvFormat()),
+        (PLAIN.encode("cp949"), CsvFormat(encoding="cp949")),
+        (PLAIN.replace("R석", "호").encode("cp949"), CsvFormat(encoding="cp949")),
+        (PLAIN.encode("utf-16"), CsvFormat(encoding="utf-16le")),
+        (PLAIN.encode("utf-16-le"), CsvFormat(encoding="utf-16le")),
+        (("\ufeff" + PLAIN).encode("utf-16-be"), CsvFormat(encoding="utf-16be")),
+        (PLAIN.encode("utf-16-be"), CsvFormat(encoding="utf-16be")),
+        (PLAIN.replace(",", ";").encode(), CsvFormat(delimiter=";")),
+        (PLAIN.replace(",", "\t").encode("utf-16"), CsvFormat(encoding="utf-16le", delimiter="\t")),
         (PLAIN.replace("\n", "\r\n").replace(",", ";").encode("cp949"),
-         Assumed(encoding="cp949", delimiter=";")),
-        ((PLAIN + ",,,,\n").encode(), Assumed(ignored_rows=1)),
-        ((PLAIN + ", ,\u00a0,,\r\n;\n,\n").replace(";", ",").encode(), Assumed(ignored_rows=3)),
-        (PLAIN.replace("\n", ",,\n").encode(), Assumed(ignored_columns=2)),
-        (PLAIN.replace("price\n", "price,,\n").encode(), Assumed(ignored_columns=2)),
+         CsvFormat(encoding="cp949", delimiter=";")),
+        ((PLAIN + ",,,,\n").encode(), CsvFormat(ignored_rows=1)),
+        ((PLAIN + ", ,\u00a0,,\r\n;\n,\n").replace(";", ",").encode(), CsvFormat(ignored_rows=3)),
+        (PLAIN.replace("\n", ",,\n").encode(), CsvFormat(ignored_columns=2)),
+        (PLAIN.replace("price\n", "price,,\n").encode(), CsvFormat(ignored_columns=2)),
         (PLAIN.replace("1,R", "1,R").replace("1000\n", "1000,\n").encode(),
-         Assumed(ignored_columns=1)),
+         CsvFormat(ignored_columns=1)),
         (PLAIN.replace("price\n", "price,, \n").replace(",", ";").encode("utf-16"),
-         Assumed(encoding="utf-16le", delimiter=";", ignored_columns=2)),
+         CsvFormat(encoding="utf-16le", delimiter=";", ignored_columns=2)),
     ],
 )  # fmt: skip
-def test_what_spreadsheets_write_is_read_and_told(raw: bytes, assumed: Assumed) -> None:
+def test_what_spreadsheets_write_is_read_and_told(raw: bytes, assumed: CsvFormat) -> None:
     found = parse_csv(raw, 100)
     assert [(one.section, one.number, one.price_minor) for one in found] == [
         ("가", 1, 1000),
         ("가", 2, 1000),
     ]
     checked = check_csv(raw, 100, 10)
-    assert (checked.seats, checked.errors, checked.assumed) == (found, [], assumed)
+    assert (checked.seats, checked.errors, checked.csv_format) == (found, [], assumed)
 
 
 def test_a_quoted_line_end_is_counted_in_any_encoding() -> None:
@@ -261,8 +261,8 @@ def test_a_quoted_line_end_is_counted_in_any_encoding() -> None:
     for encoding in ("utf-8", "cp949", "utf-16"):
         checked = check_csv(text.encode(encoding), 9, 9)
         assert [error.extra["line"] for error in checked.errors] == [2, 5]
-        assert (checked.lines, checked.assumed.delimiter) == ([4], ";")
-        assert (checked.assumed.ignored_rows, checked.assumed.ignored_columns) == (1, 2)
+        assert (checked.lines, checked.csv_format.delimiter) == ([4], ";")
+        assert (checked.csv_format.ignored_rows, checked.csv_format.ignored_columns) == (1, 2)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -373,7 +373,7 @@ def test_what_is_written_is_read(
     delimiter: Any,
     encoding: str,
 ) -> None:
-    labels = [label for one in seats for label in labels_of(one)]
+    labels = [label for one in seats for label in labels_of_seat(one)]
     assume(len({key for key, _, _ in labels}) == len({(key, text) for key, _, text in labels}))
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=line_end, quoting=quoting, delimiter=delimiter)
@@ -404,10 +404,10 @@ def test_a_hall_is_a_good_seat_map() -> None:
 def test_schedule_times_become_utc() -> None:
     seoul = timezone(timedelta(hours=9))
     given_at = datetime(2030, 1, 1, 3, tzinfo=seoul)
-    assert acceptable(schedule(starts_at=given_at)).starts_at == datetime(
+    assert validated(schedule(starts_at=given_at)).starts_at == datetime(
         2029, 12, 31, 18, tzinfo=UTC
     )
-    assert acceptable(schedule(starts_at=given_at)).starts_at.tzinfo is UTC
+    assert validated(schedule(starts_at=given_at)).starts_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_schedule_times_become_utc() -> None:
 )  # fmt: skip
 def test_a_schedule_that_is_not_acceptable(changed: dict[str, Any], member: str) -> None:
     with pytest.raises(Invalid) as caught:
-        acceptable(schedule(**changed))
+        validated(schedule(**changed))
     errors: Any = caught.value.extra["errors"]
     assert [error["path"] for error in errors] == [f"$.{member}"]
 

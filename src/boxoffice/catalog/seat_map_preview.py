@@ -1,11 +1,11 @@
-"""What a seat map would bring, for whoever looks at it before it is added. Pure."""
+"""The preview of a seat map before it is added: pure."""
 
 from itertools import islice
 
 import msgspec
 
 from boxoffice.catalog import rules
-from boxoffice.catalog.rules import CheckedMap
+from boxoffice.catalog.rules import CheckedSeatMap
 from boxoffice.catalog.views import (
     GradePreview,
     ScheduleOnOffer,
@@ -22,16 +22,16 @@ _SHOWN_MAX = 100
 
 
 def error_of(error: SeatMapInvalid) -> SeatMapError:
-    """Return what a preview says of an error."""
+    """Return an error as the preview shows it."""
     known = {name: error.extra.get(name) for name in SeatMapError.__struct_fields__}
     return msgspec.convert({**known, "message": error.detail}, SeatMapError)
 
 
 def preview(
-    schedule: ScheduleOnOffer, checked: CheckedMap, errors: list[SeatMapError]
+    schedule: ScheduleOnOffer, checked: CheckedSeatMap, errors: list[SeatMapError]
 ) -> SeatMapPreview:
-    """Return what adding the good seats of `checked` to a schedule would bring."""
-    sections, grades = rules.in_sections(checked.seats), rules.in_grades(checked.seats)
+    """Return the result of adding the valid seats of `checked` to a schedule."""
+    sections, grades = rules.count_by_section(checked.seats), rules.count_by_grade(checked.seats)
     currency = schedule.currency
     return SeatMapPreview(
         schedule_id=schedule.schedule_id,
@@ -55,5 +55,5 @@ def preview(
             for grade, (seats, low, high) in islice(grades.items(), _SHOWN_MAX)
         ],
         grades_total=len(grades),
-        assumed=SeatMapAssumed(**msgspec.structs.asdict(checked.assumed)),
+        assumed=SeatMapAssumed(**msgspec.structs.asdict(checked.csv_format)),
     )

@@ -1,7 +1,7 @@
-"""Seat maps as spreadsheets write them: bytes in, rows of cells out, and what was assumed. Pure.
+"""CSV seat maps as spreadsheets write them: bytes in, rows of cells and the detected format out. Pure.
 
-Programs write CSV in several encodings and with several separators, and leave empty cells around what
-was typed. None of that is said in the file, so it is found out here, and told.
+Spreadsheets write several encodings and delimiters, and empty cells around the data. The file does not
+say which, so they are detected here and reported.
 """
 
 import codecs
@@ -20,17 +20,17 @@ Delimiter = Literal[",", ";", "\t"]
 
 _LINE = re.compile(r"[^\r\n]*+(?:\r\n?|\n)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
-# A header beyond that is none; how much of it is looked at does not depend on who sends it.
+# Bound on how much of a header is examined.
 _HEADER_MAX = 10_000
 _NAME_MAX = 40
 _DELIMITERS: tuple[Delimiter, ...] = (",", ";", "\t")
-# Three bytes and more of UTF-8: where some came before what is none, the rest is damaged UTF-8. Read as
-# CP949 it would be other letters.
+# Characters of three and more bytes in UTF-8. A file with some before its first invalid byte is damaged
+# UTF-8; decoded as CP949 it would yield other letters.
 _LONG = re.compile("[\u0800-\U0010ffff]")
 
 
-class Assumed(msgspec.Struct):
-    """What a file does not say: how it is encoded, what separates its fields, what means nothing in it.
+class CsvFormat(msgspec.Struct):
+    """The detected format of a file.
 
     `ignored_rows` are rows of nothing but separators, `ignored_columns` empty columns at the right.
     """
@@ -41,8 +41,8 @@ class Assumed(msgspec.Struct):
     ignored_columns: int = 0
 
 
-class Where:
-    """A place in a seat map that errors name: a physical line of a CSV, or an index of a JSON list."""
+class ErrorLocation:
+    """How errors name a place in a seat map: a physical line of a CSV, or an index of a JSON list."""
 
     def __init__(self, member: str, word: str, first: int) -> None:
         self.member = member
@@ -50,40 +50,39 @@ class Where:
         self.first = first
 
     def refuse(self, at: int, complaint: str, **extra: object) -> NoReturn:
-        """Raise `SeatMapInvalid` about the place `at`; a `reason` in `extra` is a stable word."""
+        """Raise `SeatMapInvalid` for the place `at`; a `reason` in `extra` is a stable code."""
         raise SeatMapInvalid(f"{self.word} {at}: {complaint}.", **{self.member: at}, **extra)
 
 
-LINE = Where("line", "Line", 1)
-INDEX = Where("index", "Seat at index", 0)
+LINE = ErrorLocation("line", "Line", 1)
+INDEX = ErrorLocation("index", "Seat at index", 0)
 
 
 def rows_of(
-    raw: bytes | str, columns: frozenset[str], assumed: Assumed
+    raw: bytes | str, columns: frozenset[str], detected: CsvFormat
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the header and the rows with something in them, each with the line on which it starts.
+    """Yield the header and the rows that are not empty, each with the line on which it starts.
 
-    Cells have no blanks around them, and rows no empty cells right of the header's last name.
-    `columns` are the names that a header may have. `assumed` is filled in on the way. Raises
-    `SeatMapInvalid` with `line`.
+    Cells are stripped, and empty cells right of the header's last name are dropped. `columns` are the
+    allowed header names; `detected` is filled in. Raises `SeatMapInvalid` with `line`.
     """
-    text = _decoded(raw, assumed)
-    found = _parsed(text, assumed, columns)
+    text = _decoded(raw, detected)
+    found = _parsed(text, detected, columns)
     line, header = next(found, (1, []))
     width = len(_without_empty_end(header, 0))
-    assumed.ignored_columns = len(header) - width
+    detected.ignored_columns = len(header) - width
     yield line, [_name(cell, columns) for cell in header[:width]]
     for line, cells in found:
         if not any(cells):
-            assumed.ignored_rows += 1
+            detected.ignored_rows += 1
             continue
         kept = _without_empty_end(cells, width)
-        assumed.ignored_columns = max(assumed.ignored_columns, len(cells) - len(kept))
+        detected.ignored_columns = max(detected.ignored_columns, len(cells) - len(kept))
         yield line, kept
 
 
 def _name(cell: str, columns: frozenset[str]) -> str:
-    """Return the column that people mean, as in "Section" or "Seat ID", else the cell as it is."""
+    """Return the column of a header such as "Section" or "Seat ID"; other cells unchanged."""
     if len(cell) > _NAME_MAX:
         return cell
     name = same_to_people(cell).replace(" ", "_")
@@ -97,8 +96,8 @@ def _without_empty_end(cells: list[str], least: int) -> list[str]:
     return cells[:end]
 
 
-def _decoded(raw: bytes | str, assumed: Assumed) -> str:
-    text = raw if isinstance(raw, str) else _from_bytes(raw, assumed)
+def _decoded(raw: bytes | str, detected: CsvFormat) -> str:
+    text = raw if isinstance(raw, str) else _from_bytes(raw, detected)
     text = text.lstrip("\ufeff")
     head, nul, _ = text.partition("\x00")
     if nul:
@@ -106,20 +105,20 @@ def _decoded(raw: bytes | str, assumed: Assumed) -> str:
     return text
 
 
-def _from_bytes(raw: bytes, assumed: Assumed) -> str:
+def _from_bytes(raw: bytes, detected: CsvFormat) -> str:
     wide = _utf16(raw)
     if wide is not None:
-        assumed.encoding = wide
+        detected.encoding = wide
         return _strictly(raw, wide, "UTF-16")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
-    # Excel writes Korean as CP949 unless it is told otherwise.
+    # By default Excel writes Korean as CP949.
     text = None if _LONG.search(before) else _from_cp949(raw)
     if text is None:
         LINE.refuse(_line_of(before), "the text is neither UTF-8 nor CP949", reason="not_utf8")
-    assumed.encoding = "cp949"
+    detected.encoding = "cp949"
     return text
 
 
@@ -131,7 +130,7 @@ def _from_cp949(raw: bytes) -> str | None:
 
 
 def _utf16(raw: bytes) -> Encoding | None:
-    """Return which UTF-16 a file is in: by its mark, else by the zero beside its first letter."""
+    """Detect UTF-16 by its byte order mark, else by the zero byte beside its first letter."""
     if raw.startswith(codecs.BOM_UTF16_LE) or (raw[1:2] == b"\0" != raw[:1]):
         return "utf-16le"
     if raw.startswith(codecs.BOM_UTF16_BE) or (raw[:1] == b"\0" != raw[1:2]):
@@ -152,11 +151,11 @@ def _line_of(before: str) -> int:
 
 
 def _parsed(
-    text: str, assumed: Assumed, columns: frozenset[str]
+    text: str, detected: CsvFormat, columns: frozenset[str]
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, each with the physical line on which it starts."""
     found = _delimiter(text, columns)
-    assumed.delimiter = found
+    detected.delimiter = found
     reader = csv.reader(_lines(text), strict=True, delimiter=found)
     while True:
         line = reader.line_num + 1
@@ -172,12 +171,12 @@ def _parsed(
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines with their ends, as io.StringIO does, which takes four bytes a character."""
+    """Yield lines with their ends; `io.StringIO` would take four bytes a character."""
     return (found.group() for found in _LINE.finditer(text))
 
 
 def _delimiter(text: str, columns: frozenset[str]) -> Delimiter:
-    """Return what separates the names of the header; a comma where that cannot be said."""
+    """Return the delimiter that yields the most known header names; a comma by default."""
     header = next((line for line in _lines(text) if line.strip()), "")
 
     def names(delimiter: Delimiter) -> int:
