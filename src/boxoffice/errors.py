@@ -1,26 +1,26 @@
-"""The tree of everything that the shop may answer instead of success.
+"""The tree of errors: those that stop a process, and the problems that answer a request.
 
     BoxofficeError
     ├── SettingsInvalid              a process that must not start
-    ├── CannotListen                 the address is taken, or not ours
-    ├── IntegrityError               a broken promise of our own code: never expected, always a bug
+    ├── CannotListen                 the address is in use, or not of this machine
+    ├── IntegrityError               a broken invariant: always a bug
     └── Problem                      an answer to the caller, with a stable `code`
         ├── BadRequest               400 family: the request itself is malformed
         ├── Unauthenticated, Forbidden
-        ├── NotFound                 …_not_found, also for what belongs to another person
-        ├── Invalid                  422 family: well formed, and not acceptable
-        ├── Rejection                the business says no (sold out, taken, no money): a correct answer
+        ├── NotFound                 …_not_found, also for the property of another person
+        ├── Invalid                  422 family: well formed, but not acceptable
+        ├── Rejection                a business rule refuses (sold out, taken): a correct answer
         ├── TooMany                  429
         └── Unavailable              503, with the time after which to try again
 
-Each leaf has one `code`. The HTTP status of every code stands in `http/api/statuses.py`.
+Each leaf has one `code`. The HTTP status of every code is in `http/api/statuses.py`.
 """
 
 from typing import ClassVar
 
 
 class BoxofficeError(Exception):
-    """The root of our own errors."""
+    """The base class of our errors."""
 
 
 class SettingsInvalid(BoxofficeError):
@@ -28,11 +28,11 @@ class SettingsInvalid(BoxofficeError):
 
 
 class CannotListen(BoxofficeError):
-    """The address to serve on cannot be had."""
+    """The process cannot listen on its address."""
 
 
 class IntegrityError(BoxofficeError):
-    """The database and the code disagree about something that cannot be."""
+    """An invariant between the database and the code does not hold."""
 
 
 class Problem(BoxofficeError):
@@ -89,7 +89,7 @@ class LastEventIdInvalid(BadRequest):
 
 class CursorInvalid(BadRequest):
     code = "cursor_invalid"
-    title = "The cursor is not one that this service handed out."
+    title = "The cursor was not issued by this service."
 
 
 class Unauthenticated(Problem):
@@ -109,7 +109,7 @@ class TokenExpired(Unauthenticated):
 
 class QueueTicketInvalid(Unauthenticated):
     code = "queue_ticket_invalid"
-    title = "The queue ticket is missing, or not one of this schedule and person."
+    title = "The queue ticket is missing, or not valid for this schedule and person."
 
 
 class CredentialsInvalid(Unauthenticated):
@@ -129,7 +129,7 @@ class QueuePassRequired(Forbidden):
 
 class NotFound(Problem):
     code = "not_found"
-    title = "There is nothing at this address."
+    title = "There is nothing at this path."
 
 
 class ConcertNotFound(NotFound):
@@ -169,7 +169,7 @@ class IdempotencyKeyReused(Invalid):
 
 class PasswordCommon(Invalid):
     code = "password_common"
-    title = "This password is among the first that others would guess; choose another one."
+    title = "This password is too common; choose another one."
 
 
 class AmountInvalid(Invalid):
@@ -188,7 +188,7 @@ class SeatMapInvalid(Invalid):
 
 
 class Rejection(Problem):
-    """The business says no: a correct answer, counted apart from failures."""
+    """A business rule refuses the request: a correct answer, not a failure."""
 
 
 class EmailTaken(Rejection):
@@ -198,7 +198,7 @@ class EmailTaken(Rejection):
 
 class SeatTaken(Rejection):
     code = "seat_taken"
-    title = "Somebody else has at least one of these seats."
+    title = "At least one of these seats is taken."
 
 
 class SoldOut(Rejection):
@@ -218,7 +218,7 @@ class NotOnSale(Rejection):
 
 class TicketLimit(Rejection):
     code = "ticket_limit"
-    title = "This would be more tickets than one person may have."
+    title = "The ticket limit per person would be exceeded."
 
 
 class NotHeld(Rejection):
@@ -238,17 +238,17 @@ class AlreadyPaid(Rejection):
 
 class InsufficientBalance(Rejection):
     code = "insufficient_balance"
-    title = "The wallet does not hold enough."
+    title = "The wallet's balance is insufficient."
 
 
 class TopUpUnavailable(Rejection):
     code = "top_up_unavailable"
-    title = "Money cannot be put into a wallet here."
+    title = "Wallets cannot be topped up here."
 
 
 class WalletLimit(Rejection):
     code = "wallet_limit"
-    title = "The wallet cannot hold that much."
+    title = "The wallet's balance limit would be exceeded."
 
 
 class PaymentDeclined(Rejection):
@@ -283,39 +283,37 @@ class ScheduleNotOpenable(Rejection):
 
 class ScheduleLimit(Rejection):
     code = "schedule_limit"
-    title = "The concert has as many schedules as one may have."
+    title = "The concert has reached its limit of schedules."
 
 
 class ConcertTakenDown(Rejection):
     code = "concert_taken_down"
-    title = "An operator of the shop has taken the concert down."
+    title = "An operator has taken the concert down."
 
 
 class QueueClosed(Rejection):
     code = "queue_closed"
-    title = "Nobody can join this waiting room."
+    title = "This waiting room cannot be joined."
 
 
 class QueueDrawn(Rejection):
     code = "queue_drawn"
-    title = "The order of this waiting room is settled already."
+    title = "The order of this waiting room is drawn already."
 
 
 class QueueRoomLimit(Rejection):
     code = "queue_room_limit"
-    title = "The organizer has as many waiting rooms open as one may have."
+    title = "The organizer has reached the limit of open waiting rooms."
 
 
 class QueueTicketExpired(Rejection):
     code = "queue_ticket_expired"
-    title = "This queue ticket has had its turn, or is out of date; join again."
+    title = "This queue ticket was used or has expired; join again."
 
 
 class IdempotencyInFlight(Rejection):
     code = "idempotency_in_flight"
-    title = (
-        "A request with this Idempotency-Key is still being decided; ask again with the same key."
-    )
+    title = "A request with this Idempotency-Key is still in progress; retry with the same key."
 
 
 class TooMany(Problem):
@@ -325,14 +323,14 @@ class TooMany(Problem):
 
 class HoldCooldown(TooMany):
     code = "hold_cooldown"
-    title = "You let several holds end without paying; wait before the next one."
+    title = "Several of your holds ended unpaid; wait before the next one."
 
 
 class Unavailable(Problem):
-    """Nothing was promised; try again after `retry_after_s` with the same Idempotency-Key."""
+    """No outcome was acknowledged; retry after `retry_after_s` with the same Idempotency-Key."""
 
     code = "unavailable"
-    title = "The service cannot decide this now; try again."
+    title = "The service is unavailable; try again."
 
     def __init__(self, detail: str = "", /, *, retry_after_s: int = 1, **extra: object) -> None:
         super().__init__(detail, **extra)
@@ -346,7 +344,7 @@ class Overloaded(Unavailable):
 
 class OutcomeUnknown(Unavailable):
     code = "outcome_unknown"
-    title = "The answer of the database was lost; ask again with the same Idempotency-Key."
+    title = "The database's answer was lost; retry with the same Idempotency-Key."
 
 
 class Draining(Unavailable):

@@ -21,7 +21,7 @@ from boxoffice.platform import server_addresses
 from boxoffice.platform.currencies import DECIMALS
 
 PREFIX = "BOXOFFICE_"
-# The client of PostgreSQL gives up that much later than the server, whose word is better.
+# The client's deadline for a statement exceeds the server's, whose error is more specific.
 CLIENT_GRACE_MS = 1_000
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -30,7 +30,7 @@ Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Bytes = Annotated[int, Meta(ge=1, le=1 << 30)]
 Minor = Annotated[int, Meta(ge=1, le=9_000_000_000_000)]
-# A text says in its description what it must be.
+# The description of a text states what it must be.
 Host = Annotated[
     str,
     Meta(
@@ -59,7 +59,7 @@ Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
 ]
 
-# Kubernetes tells each pod of the services beside it, and one may be called boxoffice or boxoffice-…:
+# Kubernetes sets variables for every service of the namespace. For one named boxoffice or boxoffice-…:
 # BOXOFFICE_SERVICE_HOST, BOXOFFICE_SERVICE_PORT_HTTP, BOXOFFICE_PORT, BOXOFFICE_PORT_80_TCP_ADDR.
 _SERVICE_LINK = re.compile(
     r"BOXOFFICE(_[A-Z0-9_]+)?"
@@ -72,7 +72,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL: the address, the connections and their timeouts."""
 
     database_url: str = ""
-    # The role that serves; `boxoffice migrate` makes it and gives it its rights.
+    # The serving role; `boxoffice migrate` creates it and grants its rights.
     runtime_role: Role = ""
     db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
     db_pooler: Literal["none", "transaction"] = "none"
@@ -158,7 +158,7 @@ class HoldSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold_ttl_default_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
     seats_per_hold_max: Annotated[int, Meta(ge=1, le=64)] = 10
     ticket_limit_default: Annotated[int, Meta(ge=1, le=1000)] = 10
-    # How many holds of one person in one schedule may end unpaid before they have to wait for the next.
+    # Holds of one person in one schedule that may end unpaid before a cool-down.
     hold_lapses_free_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 3
     hold_cooldown_first_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
     hold_cooldown_max_s: Annotated[int, Meta(ge=1, le=604_800)] = 14_400
@@ -202,14 +202,14 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
 class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The live state of seats in memory, and the events about its changes."""
 
-    # Whether seats that are known to be gone are refused from memory.
+    # Whether holds of seats that are known to be taken are refused from memory.
     seat_cache: bool = True
     seats_cache_ms: Milliseconds = 250
     seats_verify_ms: Milliseconds = 1_000
     seat_events_every_ms: Milliseconds = 30
     seat_events_kept_max: Count = 1_000
     seat_events_alive_ms: Milliseconds = 2_000
-    # Seats of all the schedules that a process keeps; each takes about 200 bytes, twice with its map.
+    # Seats of all cached schedules; each takes about 200 bytes, and twice that with its map.
     seats_cached_max: Count = 200_000
 
 
@@ -259,7 +259,7 @@ class OutboxSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The archive of what ended unpaid."""
+    """The archive of reservations that ended unpaid."""
 
     history_retention_s: Annotated[int, Meta(ge=3_600, le=315_360_000)] = 86_400
     archive_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
@@ -343,13 +343,13 @@ SECTION_OF: dict[str, str] = {
 def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Read the settings from the environment, changed by `overrides` (options of a command).
 
-    Raises `SettingsInvalid` that names the variable, what it got and what it wants.
+    Raises `SettingsInvalid` that names the variable, its value and what it must be.
     """
     source = os.environ if environ is None else environ
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in source.items()
-        if name.startswith(PREFIX) and not _is_others(name, value)
+        if name.startswith(PREFIX) and not _is_foreign(name, value)
     }
     given |= {name: str(value) for name, value in overrides.items()}
     unknown = sorted(set(given) - set(SECTION_OF))
@@ -361,8 +361,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
     return settings
 
 
-def _is_others(name: str, value: str) -> bool:
-    """Say whether a variable is not meant for the settings."""
+def _is_foreign(name: str, value: str) -> bool:
+    """Say whether a variable is not a setting: the tests', or a service link of Kubernetes."""
     if name.startswith(PREFIX + "TEST_") or _SERVICE_LINK.fullmatch(name):
         return True
     return name.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None
@@ -389,7 +389,7 @@ def variable(name: str) -> str:
 
 
 def _read(name: str, text: str, kind: Any) -> object:
-    """Return a setting's value; raise `SettingsInvalid` with what is wanted where it is none."""
+    """Return a setting's value; raise `SettingsInvalid` that states what it must be."""
     fault = None
     if name == "database_url" and text:
         fault, form = server_addresses.postgres_fault(text), server_addresses.POSTGRES_FORM
@@ -408,7 +408,7 @@ def _read(name: str, text: str, kind: Any) -> object:
 
 
 def shown(name: str, text: str) -> str:
-    """Return what may be said of a setting's value: no password, and not the whole of a long one."""
+    """Return a setting's value as an error may show it: without passwords, and shortened."""
     if name.endswith("_url"):
         return server_addresses.shown(text)
     if re.search(r"(^|_)(secret|password|token|key)$", name):
@@ -417,7 +417,7 @@ def shown(name: str, text: str) -> str:
 
 
 def wanted(kind: Any) -> str:
-    """Say what a setting of a type must be."""
+    """Return a description of the values of a type."""
     found = types.type_info(kind)
     description = ""
     if isinstance(found, types.Metadata):
@@ -472,7 +472,7 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
 
 
 def _deadlines(one: Settings) -> Iterator[Agreement]:
-    """The parts of a request end before the request does, so that it gets the specific answer."""
+    """Yield the rules by which a part of a request times out before the request: a specific answer."""
 
     def named(name: str) -> str:
         return f"{variable(name)} ({one.get(name)})"
