@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from boxoffice_loadtest.analysis import comparison
-from boxoffice_loadtest.measurement import records
+from boxoffice_loadtest.measurement import client_log
 from boxoffice_loadtest.model import Finding
 from faults.checks.record import Record
 
@@ -131,12 +131,12 @@ def compare(
     ]
 
 
-def as_load_test_record(record: Record) -> records.Record:
+def as_load_test_record(record: Record) -> client_log.Record:
     """Return the record in the load test's words; its milliseconds are of the same clock."""
     unsettled = record.unsettled.values()
-    return records.Record(
+    return client_log.Record(
         holds=[
-            records.HeldByClient(
+            client_log.HeldByClient(
                 one.reservation_id,
                 one.person,
                 one.seats,
@@ -147,7 +147,7 @@ def as_load_test_record(record: Record) -> records.Record:
             for one in record.holds
         ],
         payments=[
-            records.PaidByClient(
+            client_log.PaidByClient(
                 one.payment_id,
                 one.reservation_id,
                 one.person,

@@ -10,7 +10,7 @@ import asyncpg
 from boxoffice.audit import Report, audit
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
-from boxoffice_loadtest.measurement.store import reading
+from boxoffice_loadtest.measurement.database_reader import reading
 from boxoffice_loadtest.model import Finding
 from faults.checks import linearizability
 from faults.checks.comparison import (

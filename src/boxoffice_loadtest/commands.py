@@ -54,7 +54,7 @@ def loadtest(  # noqa: PLR0913 — each is an option of the command
     ] = None,
 ) -> None:
     """Test a sale under load with k6, and write a report that audits itself; exit 1 if it fails."""
-    from boxoffice_loadtest import writing  # noqa: PLC0415 — costs time
+    from boxoffice_loadtest import output  # noqa: PLC0415 — costs time
     from boxoffice_loadtest.model import Sale  # noqa: PLC0415 — costs time
     from boxoffice_loadtest.runner.plan import ALL, Options  # noqa: PLC0415 — costs time
 
@@ -88,7 +88,7 @@ def loadtest(  # noqa: PLR0913 — each is an option of the command
         command=shlex.join(["boxoffice", *sys.argv[1:]]),
     )
     console = terminal(stderr=True)
-    raise typer.Exit(writing.carry_out(options, report_from, console))
+    raise typer.Exit(output.carry_out(options, report_from, console))
 
 
 def _primary(tag: str) -> str:

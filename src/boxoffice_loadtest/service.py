@@ -18,7 +18,7 @@ from rich.console import Console
 from boxoffice.audit import audit
 from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
-from boxoffice_loadtest.analysis import capacity, rules, sizing, verdicts
+from boxoffice_loadtest.analysis import aggregation, capacity, sizing, thresholds
 from boxoffice_loadtest.errors import TargetUnfit
 from boxoffice_loadtest.measurement import memory, processes
 from boxoffice_loadtest.measurement.sampler import Sampler
@@ -34,11 +34,11 @@ from boxoffice_loadtest.model import (
     Scenario,
     Window,
 )
-from boxoffice_loadtest.runner import installation, k6, plan, prediction, quota
-from boxoffice_loadtest.runner.conductor import Clock, Conductor
-from boxoffice_loadtest.runner.installation import Embedded, Installation
+from boxoffice_loadtest.runner import cpu_limit, k6, plan, target, validation
 from boxoffice_loadtest.runner.plan import Options
 from boxoffice_loadtest.runner.progress import Progress
+from boxoffice_loadtest.runner.runner import Clock, Conductor
+from boxoffice_loadtest.runner.target import Embedded, Installation
 
 _REST_S, _QUICK_REST_S = 4.0, 1.0
 # PostgreSQL tells of its commits with up to a second's delay, so longer windows fit better.
@@ -152,7 +152,7 @@ class _Session:
                 "--url needs --tokens FILE and --schedule ID: "
                 "`boxoffice seed --tokens FILE` against the same database prints and writes them"
             )
-        one = installation.running(asked.url, asked.tokens, asked.schedule_id, settings)
+        one = target.running(asked.url, asked.tokens, asked.schedule_id, settings)
         self.gathered.target = one.base_url
         self._play_all(one)
         if one.settings is not None:
@@ -162,7 +162,7 @@ class _Session:
         """Test an installation of our own, from its start to its end."""
         data_dir = self.options.data_dir or self.raw / "servers"
         console, say = self.progress.console, self.progress.say
-        with installation.embedded(self.raw, data_dir, self.options.people, console, say) as shop:
+        with target.embedded(self.raw, data_dir, self.options.people, console, say) as shop:
             self.gathered.environment["workers"] = str(self.options.workers)
             with shop.serving(self.options.workers) as (one, _):
                 self._play_all(one)
@@ -205,14 +205,14 @@ class _Session:
         )
 
     def _play(self, conductor: Conductor, name: str, sampler: Sampler) -> None:
-        if name != rules.STAIRCASE:
+        if name != aggregation.STAIRCASE:
             conductor.play(plan.play_of(name, self.options), sampler)
             return
         stairs = plan.staircase(self.options)
         share = plan.share_in_staircase(processes.cores(), self.gathered.api_processes)
         with ExitStack() as stack:
-            if conductor.one.is_embedded and share < 1 and quota.is_possible():
-                stack.enter_context(quota.held(conductor.one.pids()["api"], share))
+            if conductor.one.is_embedded and share < 1 and cpu_limit.is_possible():
+                stack.enter_context(cpu_limit.held(conductor.one.pids()["api"], share))
                 self.gathered.held_to = share
             self._climb(conductor, name, stairs, sampler)
 
@@ -221,15 +221,20 @@ class _Session:
     ) -> None:
         visitors = plan.VISITORS_PER_PROCESS * self.gathered.api_processes
         conductor.climb(
-            name, rules.climbing(stairs), stairs.seconds, plan.STAIRCASE_SEATS, visitors, sampler
+            name,
+            aggregation.climbing(stairs),
+            stairs.seconds,
+            plan.STAIRCASE_SEATS,
+            visitors,
+            sampler,
         )
 
     def _check(self, shop: Embedded) -> None:
         """Start one process, hold it, and put the forecast to the test."""
         gathered, share = self.gathered, self.options.share
-        with shop.serving(1) as (one, api), quota.held(api.pids(), share) as held:
+        with shop.serving(1) as (one, api), cpu_limit.held(api.pids(), share) as held:
             steps = [step for one in gathered.scenarios for step in one.steps]
-            foretold = prediction.foretell(
+            foretold = validation.foretell(
                 gathered.inference,
                 gathered.windows,
                 steps,
@@ -246,7 +251,7 @@ class _Session:
             )
 
     def _put_to_the_test(
-        self, one: Installation, held: quota.Held, foretold: Estimate | Refusal
+        self, one: Installation, held: cpu_limit.Held, foretold: Estimate | Refusal
     ) -> Prediction | Refusal:
         if isinstance(foretold, Refusal):
             return foretold
@@ -256,7 +261,7 @@ class _Session:
         per_visit = _answers_per_visit(self.gathered.scenarios)
         with Sampler(one.settings, conductor.pids, self.gathered.clock.began) as sampler:
             try:
-                return prediction.check(
+                return validation.check(
                     conductor, sampler, held, foretold, per_visit, processes.cores()
                 )
             finally:
@@ -271,7 +276,7 @@ def _memory(one: Installation, *, is_quick: bool) -> MemoryProbe | None:
 
 def _conclude(conductor: Conductor, gathered: _Gathered) -> Inference:
     steps = [step for one in gathered.scenarios for step in one.steps]
-    counted = [verdicts.judged(one) for one in gathered.scenarios]
+    counted = [thresholds.judged(one) for one in gathered.scenarios]
     failures = (sum(one for one, _ in counted), sum(two for _, two in counted))
     return capacity.infer(
         steps,
@@ -284,7 +289,7 @@ def _conclude(conductor: Conductor, gathered: _Gathered) -> Inference:
 
 
 def _answers_per_visit(scenarios: Sequence[Scenario]) -> float:
-    steps = [one for one in scenarios if one.name == rules.STAIRCASE]
+    steps = [one for one in scenarios if one.name == aggregation.STAIRCASE]
     visits = sum(one.visits for one in steps)
     return sum(one.answers for one in steps) / visits if visits else 1.0
 
@@ -330,7 +335,7 @@ def finish(options: Options, gathered: _Gathered) -> Run:
         inference=gathered.inference,
         prediction=gathered.prediction,
         refusals=gathered.refusals,
-        verdicts=verdicts.verdicts(
+        verdicts=thresholds.verdicts(
             gathered.scenarios,
             gathered.audit,
             gathered.inference,

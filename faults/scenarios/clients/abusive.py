@@ -13,7 +13,7 @@ import msgspec
 import psutil
 
 from bench.scenarios import http_requests
-from boxoffice_loadtest.measurement.store import reading
+from boxoffice_loadtest.measurement.database_reader import reading
 from faults.checks.record import Held, percentile
 from faults.cluster import subprocesses
 from faults.cluster.cluster import Cluster, Topology

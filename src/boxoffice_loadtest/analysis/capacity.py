@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from boxoffice_loadtest.analysis import fit
-from boxoffice_loadtest.analysis.rules import holds
+from boxoffice_loadtest.analysis import costs
+from boxoffice_loadtest.analysis.aggregation import holds
 from boxoffice_loadtest.model import (
     API,
     GENERATOR,
@@ -196,13 +196,13 @@ def _reached(
 
 def _priced(found: Inference, steps: Sequence[Step], windows: Sequence[Window]) -> Inference:
     """Add the costs to what was concluded so far."""
-    fits = {name: fit.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
+    fits = {name: costs.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
     per_write = transactions_per_write(steps)
     writes = sum(found.mix.get(kind, 0.0) for kind in WRITES)
     cost = cost_at_knee(steps, found.knee, fits[API].idle.value)
-    cost = cost or fit.cost_of(API, windows, found.mix, per_write * writes)
+    cost = cost or costs.cost_of(API, windows, found.mix, per_write * writes)
     vague = [Refusal(what="per_core", why="wide_interval")] if cost.low <= 0 else []
-    wal = fit.fit("wal", windows, [one.wal_bytes for one in windows])
+    wal = costs.fit("wal", windows, [one.wal_bytes for one in windows])
     requests = sum(sum(one.counts.values()) for one in windows)
     commands = sum(one.valkey_commands for one in windows)
     return msgspec.structs.replace(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from boxoffice_loadtest.measurement.records import HeldByClient, Record
+from boxoffice_loadtest.measurement.client_log import HeldByClient, Record
 from boxoffice_loadtest.model import Finding
 
 _SAMPLES_MAX = 10

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from boxoffice_loadtest.analysis import rules
+from boxoffice_loadtest.analysis import aggregation
 from boxoffice_loadtest.model import (
     API,
     POSTGRES,
@@ -150,9 +150,9 @@ def hot_seat_mib(run: Run, probe: MemoryProbe, processes: int) -> float:
     # The probe counts a seat once for each process that keeps it, so one pod has each once.
     found = [max(0.0, probe.by_hot_seat.high) if probe.by_hot_seat else 0.0]
     for one in run.scenarios:
-        inside = rules.within(run.samples, one.started_s, one.started_s + one.seconds)
-        memory = [rules.memory_of(sample, API) for sample in inside]
-        if len(memory) > 1 and one.seats_total >= _LARGE_HALL and one.name != rules.CHECK:
+        inside = aggregation.within(run.samples, one.started_s, one.started_s + one.seconds)
+        memory = [aggregation.memory_of(sample, API) for sample in inside]
+        if len(memory) > 1 and one.seats_total >= _LARGE_HALL and one.name != aggregation.CHECK:
             found.append((max(memory) - memory[0]) / (one.seats_total * processes))
     return max(found)
 

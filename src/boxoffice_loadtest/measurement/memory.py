@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from boxoffice_loadtest.analysis import fit
+from boxoffice_loadtest.analysis import costs
 from boxoffice_loadtest.measurement import processes
-from boxoffice_loadtest.measurement.asking import ask
+from boxoffice_loadtest.measurement.api_client import ask
 from boxoffice_loadtest.model import MemoryProbe
-from boxoffice_loadtest.runner.installation import Installation
+from boxoffice_loadtest.runner.target import Installation
 
 _SETTLE_S = 0.6
 _LOOKS_PER_SCHEDULE = 12
@@ -34,8 +34,8 @@ def probe(
         processes=len(pids),
         at_rest_mib=at_rest,
         peak_mib=peak,
-        by_connection=fit.line(by_connection),
-        by_hot_seat=fit.line(by_seat),
+        by_connection=costs.line(by_connection),
+        by_hot_seat=costs.line(by_seat),
         hot_seats_each=seats,
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from boxoffice.errors import BoxofficeError
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.settings import Settings
-from boxoffice_loadtest.measurement import processes, store
+from boxoffice_loadtest.measurement import database_reader, processes
 from boxoffice_loadtest.model import API, Sample
 
 INTERVAL_S = 1.0
@@ -70,7 +70,9 @@ class Sampler:
             counters = _Counters()
             if self._settings is not None and self._settings.database.database_url:
                 try:
-                    counters.reader = await stack.enter_async_context(store.reading(self._settings))
+                    counters.reader = await stack.enter_async_context(
+                        database_reader.reading(self._settings)
+                    )
                 except BoxofficeError as error:
                     self.failures.append(str(error))
             if self._settings is not None and self._settings.valkey.valkey_url:
@@ -148,7 +150,7 @@ class Sampler:
 class _Counters:
     """The connections to both servers; one that fails says nothing, and is asked again."""
 
-    reader: store.Reader | None = None
+    reader: database_reader.Reader | None = None
     valkey: Valkey | None = None
 
     async def database(self) -> dict[str, float]:

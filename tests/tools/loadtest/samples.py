@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from boxoffice_loadtest.analysis.comparison import Stored, StoredHold, StoredPayment
-from boxoffice_loadtest.measurement.records import Answer, HeldByClient, PaidByClient, Record
+from boxoffice_loadtest.measurement.client_log import Answer, HeldByClient, PaidByClient, Record
 from boxoffice_loadtest.model import (
     AuditCheck,
     Estimate,
@@ -151,7 +151,7 @@ def sample(at_s: float, **more: Any) -> Sample:
 
 def scenario(name: str = "onsale", **more: Any) -> Scenario:
     """Return a scenario of 100 visits that went well."""
-    from boxoffice_loadtest.analysis import comparison, rules  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import aggregation, comparison  # noqa: PLC0415 — what is tested
 
     kept = record()
     values: dict[str, Any] = {
@@ -161,8 +161,8 @@ def scenario(name: str = "onsale", **more: Any) -> Scenario:
         "planned": 3,
         "visits": 3,
         "dropped": 0,
-        "routes": rules.routes(kept.answers),
-        "series": rules.series(kept),
+        "routes": aggregation.routes(kept.answers),
+        "series": aggregation.series(kept),
         "seats_total": 10,
         "seats_taken": 3,
         "sold_out_s": None,
@@ -206,7 +206,7 @@ def prediction(error: float = 0.05) -> Prediction:
 
 def run(**more: Any) -> Run:
     """Return a whole run that passed."""
-    from boxoffice_loadtest.analysis import verdicts  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import thresholds  # noqa: PLC0415 — what is tested
 
     scenarios = [scenario(), scenario("steps", steps=[step(100), broken(1600, 900)])]
     found = inference()
@@ -226,7 +226,7 @@ def run(**more: Any) -> Run:
         "memory": memory(),
         "inference": found,
         "prediction": prediction(),
-        "verdicts": verdicts.verdicts(
+        "verdicts": thresholds.verdicts(
             scenarios, audit(), found, prediction(), 88.0, is_whole=False
         ),
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from boxoffice_loadtest.analysis.comparison import Stored, StoredHold, StoredPayment, compare
-from boxoffice_loadtest.measurement.records import HeldByClient, PaidByClient, Record
+from boxoffice_loadtest.measurement.client_log import HeldByClient, PaidByClient, Record
 from tests.tools.loadtest import samples
 
 HOLD, RELEASED = samples.stored().holds

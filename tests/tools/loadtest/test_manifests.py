@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from boxoffice.settings import load
-from boxoffice_loadtest import writing
+from boxoffice_loadtest import output
 from boxoffice_loadtest.analysis import sizing
 from boxoffice_loadtest.model import Spec
 from boxoffice_loadtest.report import manifests
@@ -25,14 +25,14 @@ def spec() -> Spec:
 @pytest.fixture
 def documents(spec: Spec, tmp_path: Path) -> dict[str, dict[str, Any]]:
     """The manifests as a stranger's parser reads them back, by kind and name."""
-    writing.write(sizing.sized(samples.run(), 5_000.0, None, 2), tmp_path, "en")
+    output.write(sizing.sized(samples.run(), 5_000.0, None, 2), tmp_path, "en")
     read = list(yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text()))
     assert read == manifests.documents(spec)
     return {f"{one['kind']} {one['metadata']['name']}": one for one in read}
 
 
 def test_they_are_valid(spec: Spec) -> None:
-    assert writing.validate(manifests.documents(spec)).startswith("valid 1.")
+    assert output.validate(manifests.documents(spec)).startswith("valid 1.")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_they_are_valid(spec: Spec) -> None:
 def test_the_check_can_fail(spec: Spec, kind: str, change: dict[str, object]) -> None:
     made = manifests.documents(spec)
     next(one for one in made if one["kind"] == kind)["spec"].update(change)
-    assert writing.validate(made).startswith(f"invalid {kind}")
+    assert output.validate(made).startswith(f"invalid {kind}")
 
 
 def test_everything_that_a_sale_needs_is_there(documents: dict[str, dict[str, Any]]) -> None:

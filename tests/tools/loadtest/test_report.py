@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice_loadtest import model, writing
+from boxoffice_loadtest import model, output
 from boxoffice_loadtest.analysis import sizing
 from boxoffice_loadtest.model import Refusal, Run, Sale
 from boxoffice_loadtest.report import charts, report
@@ -49,7 +49,7 @@ def test_both_languages_have_the_same_sentences_with_the_same_places() -> None:
 
 def test_every_sentence_is_used_somewhere() -> None:
     folder = Path(report.__file__).parent
-    code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
     made = ("remark.", "metric.", "finding.", "code.", "because.", "refused.", "unseen.", "limit.",
             "kind.", "component.", "scenario.", "about.", "origin.", "confidence.", "way.", "col.",
             "outcome.", "reason.", "counter.", "chart.")  # fmt: skip
@@ -60,13 +60,13 @@ def test_every_sentence_is_used_somewhere() -> None:
 
 
 def test_every_kind_of_thing_has_its_sentence() -> None:
-    from boxoffice_loadtest.analysis import comparison, rules  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import aggregation, comparison  # noqa: PLC0415 — what is tested
     from boxoffice_loadtest.runner import plan  # noqa: PLC0415 — what is tested
 
     t = load("ko")
     kinds = (*comparison.BROKEN, *comparison.TOLD)
     assert all(t.has(f"finding.{kind}") for kind in kinds)
-    names = (*plan.ALL, rules.CHECK)
+    names = (*plan.ALL, aggregation.CHECK)
     assert all(t.has(f"scenario.{name}") and t.has(f"about.{name}") for name in names)
     assert all(t.has(f"kind.{kind}") for kind in model.KINDS)
     verdicts = samples.run().verdicts
@@ -159,8 +159,8 @@ def test_a_baseline_shows_what_changed() -> None:
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     run = _whole()
-    writing.write(run, tmp_path, "en")
-    again = writing.read(tmp_path / "report.json")
+    output.write(run, tmp_path, "en")
+    again = output.read(tmp_path / "report.json")
     assert again.spec == run.spec
     assert again.verdicts == run.verdicts
     assert again.manifests.startswith("valid ")
@@ -235,7 +235,7 @@ Look = Callable[[Path], tuple[str, set[str]]]
 def test_a_browser_shows_it_without_errors_or_requests(
     look: Look, tmp_path: Path, lang: str
 ) -> None:
-    writing.write(_whole(), tmp_path, lang)
+    output.write(_whole(), tmp_path, lang)
     assert look(tmp_path / "report.html") == ("", set())
 
 

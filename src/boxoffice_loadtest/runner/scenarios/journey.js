@@ -1,5 +1,5 @@
 // The whole way of one buyer: look up, hold, try elsewhere when taken, then pay, release or walk away.
-import { chance, hold, lookConcerts, lookSchedules, lookSeats, pay, pick, release, think } from './shop.js';
+import { chance, hold, lookConcerts, lookSchedules, lookSeats, pay, pick, release, think } from './client.js';
 
 const TRIES = 4;
 // Front seats are wanted most: half of all wishes fall on the first tenth of the house.

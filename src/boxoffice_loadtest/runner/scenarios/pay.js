@@ -1,8 +1,8 @@
 // Pay: everybody holds a seat of their own and pays for it. Some send the same payment again, which has
 // to be answered alike, and some try to pay twice, which has to be refused.
-import { chance, constant, hold, options as shared, pay, paymentKey, visit } from './shop.js';
+import { chance, constant, hold, options as shared, pay, paymentKey, visit } from './client.js';
 
-export { setup } from './shop.js';
+export { setup } from './client.js';
 export const options = shared(constant(80));
 
 export default function (data) {

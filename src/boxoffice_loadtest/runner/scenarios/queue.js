@@ -1,8 +1,8 @@
 // Queue: more people than the waiting room lets in; they wait, hold with their pass, and pay.
 import { sleep } from 'k6';
-import { askPlace, constant, hold, join, options as shared, pay, visit } from './shop.js';
+import { askPlace, constant, hold, join, options as shared, pay, visit } from './client.js';
 
-export { setup } from './shop.js';
+export { setup } from './client.js';
 export const options = shared(constant(40));
 
 // Nobody waits for ever: after so many questions they go home.

@@ -1,8 +1,8 @@
 // Reserve: many people want the same few seats at once. Who is refused tries elsewhere; one in five lets
 // the shop choose, and so learns when nothing is left.
-import { chance, constant, hold, options as shared, pick, visit } from './shop.js';
+import { chance, constant, hold, options as shared, pick, visit } from './client.js';
 
-export { setup } from './shop.js';
+export { setup } from './client.js';
 export const options = shared(constant(150));
 
 const TRIES = 3;

@@ -1,9 +1,9 @@
 // Steps: an open-model staircase. RATES names the arrivals per second of each stair, with commas
 // between, and DURATION_S the length of one. The mix is that of a sale that is nearly over: half lookups,
 // most holds refused, a few accepted and paid.
-import { DURATION_S, chance, hold, lookAround, options as shared, pay, staircase, visit } from './shop.js';
+import { DURATION_S, chance, hold, lookAround, options as shared, pay, staircase, visit } from './client.js';
 
-export { setup } from './shop.js';
+export { setup } from './client.js';
 
 const rates = (__ENV.RATES || '50,100,200,400,800,1200,1600').split(',').map(Number);
 // Where the stairs end is what is looked for, so only the integrity is a threshold.

@@ -23,9 +23,9 @@ from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 from boxoffice_loadtest.errors import LoadtestError, TargetUnfit
-from boxoffice_loadtest.measurement import processes, store
-from boxoffice_loadtest.measurement.asking import ask, check_url, code_of
-from boxoffice_loadtest.measurement.store import ScheduleTerms
+from boxoffice_loadtest.measurement import database_reader, processes
+from boxoffice_loadtest.measurement.api_client import ask, check_url, code_of
+from boxoffice_loadtest.measurement.database_reader import ScheduleTerms
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 60.0
@@ -263,7 +263,7 @@ def embedded(
 
 
 async def _server(settings: Settings) -> dict[str, str]:
-    async with store.reading(settings) as reader:
+    async with database_reader.reading(settings) as reader:
         told = await reader.server()
     return {f"postgresql_{name}": text for name, text in told.items()}
 
@@ -306,7 +306,7 @@ def _terms(base_url: str, schedule_id: UUID, settings: Settings | None) -> Sched
 
 
 async def _stored_terms(settings: Settings, schedule_id: UUID) -> ScheduleTerms:
-    async with store.reading(settings) as reader:
+    async with database_reader.reading(settings) as reader:
         return await reader.terms(schedule_id)
 
 

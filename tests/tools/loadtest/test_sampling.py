@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from boxoffice.settings import Settings
-from boxoffice_loadtest.analysis import rules
+from boxoffice_loadtest.analysis import aggregation
 from boxoffice_loadtest.measurement import processes
 from boxoffice_loadtest.measurement.sampler import Sampler
-from boxoffice_loadtest.runner import quota
+from boxoffice_loadtest.runner import cpu_limit
 from tests.support.waiting import wait_until
 from tests.tools.loadtest import samples
 
@@ -57,27 +57,27 @@ def test_our_own_usage_leaves_out_what_we_started(busy: int) -> None:
 
 
 def test_a_share_is_kept_where_the_kernel_gives_a_quota_and_else_not_claimed(busy: int) -> None:
-    with quota.held([busy], 0.3) as held:
+    with cpu_limit.held([busy], 0.3) as held:
         used = _cores(busy, 2.0)
-        if held.way == quota.QUOTA:
+        if held.way == cpu_limit.QUOTA:
             assert held.share == 0.3
             assert used < 0.36
         else:
             assert held.share == 1.0
             assert len(os.sched_getaffinity(busy)) == 1
     assert len(os.sched_getaffinity(busy)) == processes.cores()
-    if held.way == quota.QUOTA:
+    if held.way == cpu_limit.QUOTA:
         assert _cores(busy, 1.0) > used
 
 
 def test_without_any_means_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, busy: int) -> None:
-    monkeypatch.setattr(quota, "_group", lambda pid: None)
-    with quota.held([busy], 0.3) as held:
-        assert (held.way, held.share) == (quota.AFFINITY, 1.0)
+    monkeypatch.setattr(cpu_limit, "_group", lambda pid: None)
+    with cpu_limit.held([busy], 0.3) as held:
+        assert (held.way, held.share) == (cpu_limit.AFFINITY, 1.0)
         assert len(os.sched_getaffinity(busy)) == 1
-    monkeypatch.setattr(quota, "_pin", lambda pids: {})
-    with quota.held([busy], 0.3) as held:
-        assert (held.way, held.share) == (quota.NOTHING, 1.0)
+    monkeypatch.setattr(cpu_limit, "_pin", lambda pids: {})
+    with cpu_limit.held([busy], 0.3) as held:
+        assert (held.way, held.share) == (cpu_limit.NOTHING, 1.0)
 
 
 def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: int) -> None:
@@ -106,5 +106,5 @@ def test_servers_that_are_away_are_left_out() -> None:
 
 
 def test_others_are_what_is_busy_and_not_ours() -> None:
-    assert rules.others([samples.sample(1.0, busy=0.75)], 2) == pytest.approx(0.5)
-    assert rules.others([samples.sample(1.0, busy=0.1)], 2) == 0
+    assert aggregation.others([samples.sample(1.0, busy=0.75)], 2) == pytest.approx(0.5)
+    assert aggregation.others([samples.sample(1.0, busy=0.1)], 2) == 0

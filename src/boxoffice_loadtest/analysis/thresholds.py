@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from boxoffice_loadtest.analysis.aggregation import CHECK, P95_MAX_MS, STAIRCASE, STARTED_MIN, holds
 from boxoffice_loadtest.analysis.capacity import OTHERS_MAX
-from boxoffice_loadtest.analysis.rules import CHECK, P95_MAX_MS, STAIRCASE, STARTED_MIN, holds
 from boxoffice_loadtest.model import AuditCheck, Finding, Inference, Prediction, Scenario, Verdict
 
 PASS, FAIL, NOTE = "PASS", "FAIL", "NOTE"

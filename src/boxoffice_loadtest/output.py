@@ -98,15 +98,15 @@ def validate(documents: Iterable[dict[str, object]]) -> str:
 
 def tell(run: Run, folder: Path, lang: str, console: Console) -> None:
     """Say how it ended, line by line, and in the last lines where the report is."""
-    from boxoffice_loadtest.report import sections  # noqa: PLC0415 — costs time
+    from boxoffice_loadtest.report.sections import summary  # noqa: PLC0415 — costs time
 
     t = texts(lang)
     for one in run.verdicts:
         style = {"PASS": "green", "FAIL": "red"}.get(one.outcome, "dim")
-        console.print(_line(one, sections.metric(one, t)), style=style, soft_wrap=True)
+        console.print(_line(one, summary.metric(one, t)), style=style, soft_wrap=True)
     if run.stopped is not None:
         console.print(
-            t("partial", reason=sections.reason(run.stopped, t)), style="red", soft_wrap=True
+            t("partial", reason=summary.reason(run.stopped, t)), style="red", soft_wrap=True
         )
     failed = sum(one.outcome == "FAIL" for one in run.verdicts)
     counted = sum(one.outcome != "NOTE" for one in run.verdicts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from boxoffice_loadtest.analysis import capacity, fit, rules
+from boxoffice_loadtest.analysis import aggregation, capacity, costs
 from boxoffice_loadtest.analysis.capacity import BUSY_FULL, is_generator_full
 from boxoffice_loadtest.measurement.sampler import Sampler
 from boxoffice_loadtest.model import (
@@ -15,9 +15,9 @@ from boxoffice_loadtest.model import (
     Step,
     Window,
 )
-from boxoffice_loadtest.runner import quota
-from boxoffice_loadtest.runner.conductor import Conductor
+from boxoffice_loadtest.runner import cpu_limit
 from boxoffice_loadtest.runner.plan import STAIRCASE_SEATS, VISITORS_PER_PROCESS, Staircase
+from boxoffice_loadtest.runner.runner import Conductor
 
 LIMIT = 0.15
 # From well below what is foretold up until a stair breaks, and once in between.
@@ -42,7 +42,7 @@ def foretell(
     if not inference.fits or not near:
         return Refusal(what="prediction", why="no_costs")
     mix = inference.mix
-    kinds = fit.kinds_in(windows)
+    kinds = costs.kinds_in(windows)
     transactions = sum(one.transactions for one in near) / len(near) / processes
     wakeups = sum(one.wakeups for one in near) / len(near) / processes
 
@@ -52,22 +52,22 @@ def foretell(
         return [left / each if each > 0 else 0.0]
 
     used = [one.cpu_s.get(API, 0.0) for one in windows]
-    [estimate] = fit.jackknife(fit.design(windows, kinds), used, answers_per_s)
+    [estimate] = costs.jackknife(costs.design(windows, kinds), used, answers_per_s)
     if estimate.value <= 0:
         return Refusal(what="prediction", why="no_costs")
     return estimate
 
 
 def check(
-    conductor: Conductor, sampler: Sampler, held: quota.Held, foretold: Estimate,
+    conductor: Conductor, sampler: Sampler, held: cpu_limit.Held, foretold: Estimate,
     answers_per_visit: float, cores: int,
 ) -> Prediction | Refusal:  # fmt: skip
     """Measure what the held process gives, and say how far the forecast was off."""
     first = _FIRST * foretold.value / max(1.0, answers_per_visit)
     stairs = Staircase(first, _FACTOR, _STEP_S, _BETWEEN, _STEPS_MAX)
     climbed = conductor.climb(
-        rules.CHECK,
-        rules.climbing(stairs),
+        aggregation.CHECK,
+        aggregation.climbing(stairs),
         _STEP_S,
         STAIRCASE_SEATS,
         VISITORS_PER_PROCESS,
@@ -79,7 +79,7 @@ def check(
 
 
 def judge(
-    climbed: Scenario, held: quota.Held, foretold: Estimate, cores: int
+    climbed: Scenario, held: cpu_limit.Held, foretold: Estimate, cores: int
 ) -> Prediction | Refusal:
     """Compare the forecast with the throughput at which the held process stopped keeping up."""
     near = capacity.around_knee(climbed.steps)
@@ -109,7 +109,7 @@ def _between(held_step: Step, broken: Step) -> float:
     Between two stairs the share that is missing is taken to rise along a straight line. Where the
     broken one missed few and was too slow instead, the one that held counts.
     """
-    allowed = 1 - rules.STARTED_MIN
+    allowed = 1 - aggregation.STARTED_MIN
     low, high = (1 - one.started_per_s / one.offered_per_s for one in (held_step, broken))
     if high <= allowed:
         return held_step.answers_per_s

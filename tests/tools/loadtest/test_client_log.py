@@ -1,8 +1,8 @@
 """The client's own record, line by line."""
 
-from boxoffice_loadtest.analysis import rules
-from boxoffice_loadtest.measurement import records
-from boxoffice_loadtest.measurement.tail import Tail
+from boxoffice_loadtest.analysis import aggregation
+from boxoffice_loadtest.measurement import client_log
+from boxoffice_loadtest.measurement.log_reader import Tail
 from tests.tools.loadtest import samples
 
 LINES = [
@@ -17,7 +17,7 @@ LINES = [
 
 
 def test_a_record_keeps_what_was_promised_and_what_was_lost() -> None:
-    found = records.parse(LINES)
+    found = client_log.parse(LINES)
     assert (found.started_ms, found.planned, found.visits) == (1000, 9, 6)
     assert len(found.answers) == 9
     assert [(one.reservation_id, one.person, one.seats) for one in found.holds] == [
@@ -30,7 +30,7 @@ def test_a_record_keeps_what_was_promised_and_what_was_lost() -> None:
 
 
 def test_refusals_are_not_failures() -> None:
-    found = records.parse(LINES)
+    found = client_log.parse(LINES)
     assert [one.status for one in found.answers if one.is_rejection] == [409]
     assert [one.status for one in found.answers if one.is_failure] == [503, 0, 0]
     kinds = {one.kind for one in found.answers}
@@ -38,30 +38,30 @@ def test_refusals_are_not_failures() -> None:
 
 
 def test_a_map_that_is_not_sent_again_is_a_small_lookup() -> None:
-    found = records.parse([b'[3,["seats",1020,3,304,""],["seats",1030,3,200,"",150000]]'])
+    found = client_log.parse([b'[3,["seats",1020,3,304,""],["seats",1030,3,200,"",150000]]'])
     assert [one.kind for one in found.answers] == ["lookup", "seats"]
 
 
 def test_a_line_that_cannot_be_read_is_counted() -> None:
-    found = records.parse([*LINES, b"[1,[", b"{}", b'[1,["hold",1,2,201,"","k"]]'])
+    found = client_log.parse([*LINES, b"[1,[", b"{}", b'[1,["hold",1,2,201,"","k"]]'])
     assert found.unreadable == 3
 
 
 def test_percentiles_are_by_nearest_rank() -> None:
     ordered = [float(value) for value in range(1, 101)]
-    assert [records.percentile(ordered, percent) for percent in (50, 95, 99, 100)] == [
+    assert [client_log.percentile(ordered, percent) for percent in (50, 95, 99, 100)] == [
         50,
         95,
         99,
         100,
     ]
-    assert records.percentile([7.0], 95) == 7.0
-    assert records.percentile([], 95) == 0.0
+    assert client_log.percentile([7.0], 95) == 7.0
+    assert client_log.percentile([], 95) == 0.0
 
 
 def test_merged_records_have_everything() -> None:
-    one, other = records.parse(LINES), samples.record()
-    whole = records.merged([one, other])
+    one, other = client_log.parse(LINES), samples.record()
+    whole = client_log.merged([one, other])
     assert whole.started_ms == 1000
     assert len(whole.answers) == len(one.answers) + len(other.answers)
     assert whole.lost == one.lost
@@ -69,12 +69,12 @@ def test_merged_records_have_everything() -> None:
 
 
 def test_a_scenario_is_sold_out_when_its_last_seat_is_acknowledged() -> None:
-    assert rules.sold_out_s(samples.record(), 3) == 1.13
-    assert rules.sold_out_s(samples.record(), 4) is None
+    assert aggregation.sold_out_s(samples.record(), 3) == 1.13
+    assert aggregation.sold_out_s(samples.record(), 4) is None
 
 
 def test_seconds_count_answers_by_when_they_came() -> None:
-    found = rules.series(samples.record())
+    found = aggregation.series(samples.record())
     assert [(one.at_s, one.answers, one.rejections, one.seats_taken) for one in found] == [
         (0, 2, 0, 2),
         (1, 2, 1, 3),
@@ -84,7 +84,7 @@ def test_seconds_count_answers_by_when_they_came() -> None:
 def test_answers_count_in_the_sample_in_which_they_came() -> None:
     answers = samples.record().answers
     seen = [samples.sample(float(second)) for second in (1, 2, 3)]
-    found = rules.windows(answers, seen, 1_000.0, 2.0)
+    found = aggregation.windows(answers, seen, 1_000.0, 2.0)
     assert [one.counts for one in found] == [{"hold": 2, "pay": 1, "refused": 1}]
     assert found[0].cpu_s["api"] == 1.0
     assert found[0].transactions == 100.0
@@ -110,6 +110,6 @@ def test_a_tail_takes_in_whole_lines_and_notices_a_dead_target(tmp_path) -> None
 
 
 def test_when_visits_began_is_kept_so_that_a_crowd_at_the_start_can_be_left_out() -> None:
-    found = records.parse(LINES)
+    found = client_log.parse(LINES)
     assert found.began_ms == [1010, 1100, 1300, 1400, 1500, 1600]
-    assert records.merged([found, found]).began_ms == 2 * found.began_ms
+    assert client_log.merged([found, found]).began_ms == 2 * found.began_ms

@@ -3,15 +3,15 @@
 import pytest
 
 from boxoffice_loadtest.model import Estimate, Inference, Prediction, Refusal, Step
-from boxoffice_loadtest.runner import prediction, quota
+from boxoffice_loadtest.runner import validation, cpu_limit
 from tests.tools.loadtest import samples
 
 FORETOLD = Estimate(value=500.0, low=450.0, high=550.0)
-HELD = quota.Held(quota.QUOTA, 0.3)
+HELD = cpu_limit.Held(cpu_limit.QUOTA, 0.3)
 
 
 def _judge(*steps: Step) -> Prediction | Refusal:
-    return prediction.judge(samples.scenario("check", steps=list(steps)), HELD, FORETOLD, cores=2)
+    return validation.judge(samples.scenario("check", steps=list(steps)), HELD, FORETOLD, cores=2)
 
 
 STEPS = [
@@ -22,7 +22,7 @@ STEPS = [
 
 
 def test_the_forecast_is_what_is_left_of_the_share_by_the_cost() -> None:
-    found = prediction.foretell(samples.inference(), samples.windows(), STEPS, 0.3, 2)
+    found = validation.foretell(samples.inference(), samples.windows(), STEPS, 0.3, 2)
     assert isinstance(found, Estimate)
     # Around the knee each of two processes had 40 transactions and 20 wake-ups in a second.
     left = 0.3 - samples.IDLE_CORES / 2 - 40 * samples.TRANSACTION_S - 20 * samples.WAKEUP_S
@@ -35,9 +35,9 @@ def test_the_forecast_is_what_is_left_of_the_share_by_the_cost() -> None:
 def test_nothing_is_foretold_without_costs_or_where_idling_takes_the_share() -> None:
     windows = samples.windows()
     for found in (
-        prediction.foretell(Inference(), windows, STEPS, 0.3, 2),
-        prediction.foretell(samples.inference(), windows, [], 0.3, 2),
-        prediction.foretell(samples.inference(), windows, STEPS, 0.03, 2),
+        validation.foretell(Inference(), windows, STEPS, 0.3, 2),
+        validation.foretell(samples.inference(), windows, [], 0.3, 2),
+        validation.foretell(samples.inference(), windows, STEPS, 0.03, 2),
     ):
         assert isinstance(found, Refusal)
 

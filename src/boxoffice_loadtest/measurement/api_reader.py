@@ -8,10 +8,10 @@ from typing import Any
 
 from boxoffice_loadtest.analysis.comparison import Stored, StoredHold, StoredPayment
 from boxoffice_loadtest.errors import TargetUnfit
-from boxoffice_loadtest.measurement.asking import ask
-from boxoffice_loadtest.measurement.records import Record
-from boxoffice_loadtest.measurement.store import ScheduleTerms
-from boxoffice_loadtest.runner.installation import Person
+from boxoffice_loadtest.measurement.api_client import ask
+from boxoffice_loadtest.measurement.client_log import Record
+from boxoffice_loadtest.measurement.database_reader import ScheduleTerms
+from boxoffice_loadtest.runner.target import Person
 
 _ASKING_AT_ONCE = 8
 _PAGES_MAX = 50

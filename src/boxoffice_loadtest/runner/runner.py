@@ -9,17 +9,17 @@ from pathlib import Path
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
-from boxoffice_loadtest.analysis import comparison, rules
+from boxoffice_loadtest.analysis import aggregation, comparison
 from boxoffice_loadtest.analysis.comparison import Stored
-from boxoffice_loadtest.measurement import api_record, asking, processes, store
-from boxoffice_loadtest.measurement.records import Record, merged, percentile
+from boxoffice_loadtest.measurement import api_client, api_reader, database_reader, processes
+from boxoffice_loadtest.measurement.client_log import Record, merged, percentile
+from boxoffice_loadtest.measurement.database_reader import ScheduleTerms
+from boxoffice_loadtest.measurement.log_reader import Tail
 from boxoffice_loadtest.measurement.sampler import Sampler
-from boxoffice_loadtest.measurement.store import ScheduleTerms
-from boxoffice_loadtest.measurement.tail import Tail
 from boxoffice_loadtest.model import OTHERS, Finding, Scenario, Step, Window
 from boxoffice_loadtest.runner import k6, plan
-from boxoffice_loadtest.runner.installation import Installation
 from boxoffice_loadtest.runner.plan import Play
+from boxoffice_loadtest.runner.target import Installation
 
 # The first moments of a scenario belong to connections and caches.
 _LEAD_S = 0.5
@@ -85,13 +85,15 @@ class Conductor:
         while time.monotonic() < until and self.stopped is None:
             time.sleep(0.05)
             self.stopped = self.asked_to_stop()
-        self.windows += rules.windows([], sampler.samples, self.clock.epoch_s, min(2.0, seconds))
+        self.windows += aggregation.windows(
+            [], sampler.samples, self.clock.epoch_s, min(2.0, seconds)
+        )
 
     def play(self, play: Play, sampler: Sampler) -> None:
         """Play one scenario and keep what came of it, also where it was stopped."""
         terms = self.one.stage(play.seats, play.has_room)
         since = self._mark()
-        counted = asking.batches(self.one.base_url)
+        counted = api_client.batches(self.one.base_url)
         job = self._job(play.name, play.name, play.name, terms, play.seconds)
         played = self._run(job)
         self._settle()
@@ -107,12 +109,14 @@ class Conductor:
         """
         terms = self.one.stage(seats, False)
         since = self._mark()
-        counted = asking.batches(self.one.base_url)
+        counted = api_client.batches(self.one.base_url)
         played: list[Played] = []
         steps: list[Step] = []
         offset = 0
         while not self.stopped and (rate := rates(steps)) is not None:
-            job = self._job(rules.STAIRCASE, name, f"{name}-{len(played) + 1}", terms, seconds)
+            job = self._job(
+                aggregation.STAIRCASE, name, f"{name}-{len(played) + 1}", terms, seconds
+            )
             job.env.update(RATES=f"{rate:.0f}", OFFSET=str(offset), RATE="1", VUS=str(visitors))
             played.append(self._run(job))
             offset += played[-1].record.visits
@@ -126,7 +130,7 @@ class Conductor:
         if self.one.settings is not None:
             return None
         time.sleep(_CLOCK_STEP_S)
-        return asking.clock(self.one.base_url)
+        return api_client.clock(self.one.base_url)
 
     def _job(
         self, script: str, group: str, name: str, terms: ScheduleTerms, seconds: float
@@ -179,8 +183,8 @@ class Conductor:
 
     def _keep_windows(self, played: Sequence[Played], sampler: Sampler) -> None:
         for one in played:
-            inside = rules.within(sampler.samples, one.started_s + _LEAD_S, one.ended_s)
-            self.windows += rules.windows(
+            inside = aggregation.within(sampler.samples, one.started_s + _LEAD_S, one.ended_s)
+            self.windows += aggregation.windows(
                 one.record.answers, inside, self.clock.epoch_s, self.window_s
             )
 
@@ -192,7 +196,7 @@ class Conductor:
         since_ms = until_ms - 1000 * kept_s
         answers = [one for one in played.record.answers if since_ms < one.ended_ms <= until_ms]
         begun = [one for one in played.record.began_ms if since_ms < one <= until_ms]
-        inside = rules.within(sampler.samples, to_s - kept_s, to_s)
+        inside = aggregation.within(sampler.samples, to_s - kept_s, to_s)
         busy = [one.busy for one in inside if one.busy is not None]
         return Step(
             offered_per_s=rate,
@@ -202,10 +206,14 @@ class Conductor:
             failures=sum(one.is_failure for one in played.record.answers),
             dropped=played.summary.dropped,
             seconds=kept_s,
-            cores={**rules.mean_cores(inside), OTHERS: rules.others(inside, processes.cores())},
+            cores={
+                **aggregation.mean_cores(inside),
+                OTHERS: aggregation.others(inside, processes.cores()),
+            },
             busy=sum(busy) / len(busy) if busy else None,
-            counts=rules.counts_of(answers),
-            transactions=rules.transactions(inside) / max(1e-9, sum(s.seconds for s in inside)),
+            counts=aggregation.counts_of(answers),
+            transactions=aggregation.transactions(inside)
+            / max(1e-9, sum(s.seconds for s in inside)),
             wakeups=sum(s.wakeups for s in inside) / max(1, len(inside)),
         )
 
@@ -216,7 +224,7 @@ class Conductor:
         record = merged(one.record for one in played)
         stopped = any(one.stopped for one in played)
         findings = self._compare(name, record, terms, since, interrupted=stopped)
-        now = asking.batches(self.one.base_url) if not stopped else {}
+        now = api_client.batches(self.one.base_url) if not stopped else {}
         total = terms.seats or seats
         made = Scenario(
             name=name,
@@ -225,11 +233,11 @@ class Conductor:
             planned=record.planned,
             visits=record.visits,
             dropped=sum(one.summary.dropped for one in played),
-            routes=rules.routes(record.answers),
-            series=rules.series(record),
+            routes=aggregation.routes(record.answers),
+            series=aggregation.series(record),
             seats_total=total,
             seats_taken=len(record.seats_taken),
-            sold_out_s=rules.sold_out_s(record, total),
+            sold_out_s=aggregation.sold_out_s(record, total),
             acknowledged={
                 "holds": len(record.holds),
                 "payments": len({one.payment_id for one in record.payments}),
@@ -269,9 +277,9 @@ class Conductor:
         if since is None:
             raise BoxofficeError("there is nothing to compare with")
         persons = self.one.people.persons
-        return api_record.stored(self.one.base_url, persons, terms, record, since)
+        return api_reader.stored(self.one.base_url, persons, terms, record, since)
 
 
 async def _read(settings: Settings, terms: ScheduleTerms, prefix: str) -> Stored:
-    async with store.reading(settings) as reader:
+    async with database_reader.reading(settings) as reader:
         return await reader.stored(terms.schedule_id, prefix, terms.hold_ttl_s)

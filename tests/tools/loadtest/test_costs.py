@@ -5,13 +5,13 @@ import random
 import msgspec
 import pytest
 
-from boxoffice_loadtest.analysis import fit
+from boxoffice_loadtest.analysis import costs
 from boxoffice_loadtest.model import Window
 from tests.tools.loadtest import samples
 
 
 def test_costs_that_are_exact_are_found_exactly() -> None:
-    found = fit.fit("api", samples.windows())
+    found = costs.fit("api", samples.windows())
     for kind, cost_s in samples.COSTS.items():
         assert found.per_request[kind].value == pytest.approx(cost_s, rel=1e-3)
     assert found.idle.value == pytest.approx(samples.IDLE_CORES, rel=1e-3)
@@ -23,7 +23,7 @@ def test_costs_that_are_exact_are_found_exactly() -> None:
 
 
 def test_the_wakeups_of_the_api_cost_nobody_else() -> None:
-    assert fit.fit("postgres", samples.windows()).per_wakeup is None
+    assert costs.fit("postgres", samples.windows()).per_wakeup is None
 
 
 def _noisy(seed: int) -> list[Window]:
@@ -40,7 +40,7 @@ def _noisy(seed: int) -> list[Window]:
 def test_intervals_keep_the_truth_under_noise_about_as_often_as_they_say() -> None:
     kept = []
     for seed in range(12):
-        found = fit.fit("api", _noisy(seed))
+        found = costs.fit("api", _noisy(seed))
         assert 0.01 < found.error_share < 0.1
         for kind, cost_s in samples.COSTS.items():
             estimate = found.per_request[kind]
@@ -49,7 +49,7 @@ def test_intervals_keep_the_truth_under_noise_about_as_often_as_they_say() -> No
 
 
 def test_noise_widens_the_intervals() -> None:
-    exact, noisy = fit.fit("api", samples.windows(60)), fit.fit("api", _noisy(88))
+    exact, noisy = costs.fit("api", samples.windows(60)), costs.fit("api", _noisy(88))
     for kind, estimate in exact.per_request.items():
         other = noisy.per_request[kind]
         assert other.high - other.low > estimate.high - estimate.low
@@ -58,36 +58,36 @@ def test_noise_widens_the_intervals() -> None:
 def test_nothing_costs_less_than_nothing() -> None:
     # Ordinary least squares would give the second column a negative cost.
     rows, targets = [[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [3.0, 2.0, 1.0]
-    assert fit.nonnegative(rows, targets) == pytest.approx([2.0, 0.0], abs=1e-6)
+    assert costs.nonnegative(rows, targets) == pytest.approx([2.0, 0.0], abs=1e-6)
 
 
 def test_a_kind_with_few_requests_has_no_cost() -> None:
     few = [samples.window({"lookup": 100, "pay": 1}, 20 + n) for n in range(20)]
-    assert fit.kinds_in(few) == ["lookup"]
+    assert costs.kinds_in(few) == ["lookup"]
 
 
 def test_the_cost_of_a_mix_is_that_of_its_parts() -> None:
     mix = {"lookup": 0.5, "refused": 0.5}
-    cost = fit.cost_of("api", samples.windows(), mix, transactions=0.2)
+    cost = costs.cost_of("api", samples.windows(), mix, transactions=0.2)
     wanted = 0.5 * samples.COSTS["lookup"] + 0.5 * samples.COSTS["refused"]
     assert cost.value == pytest.approx(wanted + 0.2 * samples.TRANSACTION_S, rel=1e-3)
 
 
 def test_a_line_through_points() -> None:
-    found = fit.line([(0.0, 10.0), (100.0, 12.0), (200.0, 14.0), (300.0, 16.0)])
+    found = costs.line([(0.0, 10.0), (100.0, 12.0), (200.0, 14.0), (300.0, 16.0)])
     assert found is not None
     assert (found.intercept, found.slope) == pytest.approx((10.0, 0.02))
     assert found.low == pytest.approx(found.high)
 
 
 def test_a_line_with_noise_has_an_interval_around_its_slope() -> None:
-    found = fit.line([(0.0, 10.0), (100.0, 12.5), (200.0, 13.5), (300.0, 16.0)])
+    found = costs.line([(0.0, 10.0), (100.0, 12.5), (200.0, 13.5), (300.0, 16.0)])
     assert found is not None
     assert found.low < 0.02 < found.high
-    assert fit.line([(0.0, 1.0), (1.0, 2.0)]) is None
+    assert costs.line([(0.0, 1.0), (1.0, 2.0)]) is None
 
 
 def test_two_windows_give_no_interval() -> None:
-    [estimate, *_] = fit.jackknife([[1.0], [1.0]], [2.0, 2.0], list)
+    [estimate, *_] = costs.jackknife([[1.0], [1.0]], [2.0, 2.0], list)
     assert estimate.value == pytest.approx(2.0)
     assert estimate.high == float("inf")

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from boxoffice_loadtest.analysis import fit, rules
-from boxoffice_loadtest.measurement.records import REJECTIONS
+from boxoffice_loadtest.analysis import aggregation, costs
+from boxoffice_loadtest.measurement.client_log import REJECTIONS
 from boxoffice_loadtest.model import GENERATOR, Run, Sample, Scenario, Verdict
 from boxoffice_loadtest.report.blocks import (
     Block,
@@ -77,7 +77,7 @@ def environment(run: Run, t: Texts) -> Iterator[tuple[str, str]]:
 
 def _generator(run: Run, t: Texts) -> str:
     name = run.environment.get("generator", "k6")
-    peak = max((rules.cores_of(one, GENERATOR) for one in run.samples), default=0.0)
+    peak = max((aggregation.cores_of(one, GENERATOR) for one in run.samples), default=0.0)
     if run.target != "embedded" or not peak:
         return t("env.generator_elsewhere", name=name)
     cores = float(run.environment.get("cores", "1"))
@@ -150,13 +150,13 @@ def _growth(one: Scenario, run: Run, t: Texts) -> Iterator[str]:
 
     The first tenth is left out: caches fill.
     """
-    if one.name != rules.SOAK:
+    if one.name != aggregation.SOAK:
         return
     from_s = one.started_s + one.seconds / 10
-    samples = rules.within(run.samples, from_s, one.started_s + one.seconds)
+    samples = aggregation.within(run.samples, from_s, one.started_s + one.seconds)
     for name in _SHOWN:
-        points = [(sample.at_s, rules.memory_of(sample, name)) for sample in samples]
-        grown = fit.line(points) if any(mib for _, mib in points) else None
+        points = [(sample.at_s, aggregation.memory_of(sample, name)) for sample in samples]
+        grown = costs.line(points) if any(mib for _, mib in points) else None
         if grown is not None:
             low, slope, high = (number(3600 * x, 1) for x in (grown.low, grown.slope, grown.high))
             yield t("why.growth", what=t(f"component.{name}"), mib=slope, low=low, high=high)
@@ -246,7 +246,9 @@ def _over_time(one: Scenario, t: Texts) -> Iterator[Chart]:
 def resources(run: Run, t: Texts) -> Iterator[Block]:
     """Show what each component used."""
     yield Heading(2, t("section.resources"))
-    visible = [name for name in _SHOWN if any(rules.memory_of(one, name) for one in run.samples)]
+    visible = [
+        name for name in _SHOWN if any(aggregation.memory_of(one, name) for one in run.samples)
+    ]
     if not visible:
         yield Paragraph(t("unseen.processes"), "note")
     else:
@@ -257,7 +259,7 @@ def resources(run: Run, t: Texts) -> Iterator[Block]:
             columns, [_used(run.samples, name, t) for name in visible], frozenset({1, 2, 3})
         )
         charted = [name for name in _CHARTED if name in visible]
-        for key, read in (("cores", rules.cores_of), ("memory", rules.memory_of)):
+        for key, read in (("cores", aggregation.cores_of), ("memory", aggregation.memory_of)):
             lines = [
                 Series(t(f"component.{name}"), [(one.at_s, read(one, name)) for one in run.samples])
                 for name in charted
@@ -269,8 +271,8 @@ def resources(run: Run, t: Texts) -> Iterator[Block]:
 
 
 def _used(samples: Sequence[Sample], name: str, t: Texts) -> list[str]:
-    cores = [rules.cores_of(one, name) for one in samples]
-    memory = max(rules.memory_of(one, name) for one in samples)
+    cores = [aggregation.cores_of(one, name) for one in samples]
+    memory = max(aggregation.memory_of(one, name) for one in samples)
     mean = sum(cores) / len(cores)
     return [t(f"component.{name}"), number(mean), number(max(cores)), number(memory, 0)]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from boxoffice_loadtest.analysis import rules
+from boxoffice_loadtest.analysis import aggregation
 from boxoffice_loadtest.model import (
     API,
     GENERATOR,
@@ -40,7 +40,9 @@ _SEATS_HOT = 1_000
 
 def staircase(run: Run, t: Texts) -> Iterator[Block]:
     """Show the stairs and where they broke."""
-    steps = [step for one in run.scenarios if one.name == rules.STAIRCASE for step in one.steps]
+    steps = [
+        step for one in run.scenarios if one.name == aggregation.STAIRCASE for step in one.steps
+    ]
     if not steps:
         return
     yield Heading(2, t("section.staircase"))
@@ -86,7 +88,7 @@ def stairs(steps: Sequence[Step], t: Texts) -> Table:
             number(one.cores.get(GENERATOR, 0.0)),
             number(one.cores.get(OTHERS, 0.0)),
             t("unknown") if one.busy is None else percent(one.busy),
-            t("yes") if rules.holds(one) else t("no"),
+            t("yes") if aggregation.holds(one) else t("no"),
         ]
         for one in steps
     ]

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from boxoffice_loadtest.measurement.records import Answer, Record, by_second, percentile
+from boxoffice_loadtest.measurement.client_log import Answer, Record, by_second, percentile
 from boxoffice_loadtest.model import (
     API,
     GENERATOR,

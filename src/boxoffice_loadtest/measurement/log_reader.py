@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from boxoffice_loadtest.measurement.records import Answer, Record, take_line
+from boxoffice_loadtest.measurement.client_log import Answer, Record, take_line
 
 # A target that answered nothing for so long, though it was asked so often, is gone.
 _GONE_AFTER_MS = 3_000

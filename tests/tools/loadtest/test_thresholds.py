@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from boxoffice_loadtest.analysis import rules, verdicts
+from boxoffice_loadtest.analysis import aggregation, thresholds
 from boxoffice_loadtest.analysis.comparison import StoredHold, compare
-from boxoffice_loadtest.measurement.records import Answer, HeldByClient, Record
+from boxoffice_loadtest.measurement.client_log import Answer, HeldByClient, Record
 from boxoffice_loadtest.model import AuditCheck, Inference, Scenario
 from tests.tools.loadtest import samples
 
 
 def _verdicts(*scenarios: Scenario, **more: Any) -> dict[str, str]:
-    found = verdicts.verdicts(
+    found = thresholds.verdicts(
         scenarios,
         more.get("audit", samples.audit()),
         more.get("inference", samples.inference()),
@@ -31,7 +31,7 @@ def _failed(*scenarios: Scenario, **more: Any) -> set[str]:
 
 def _of(record: Record, **more: Any) -> Scenario:
     return samples.scenario(
-        routes=rules.routes(record.answers), reported_requests=len(record.answers) + 1, **more
+        routes=aggregation.routes(record.answers), reported_requests=len(record.answers) + 1, **more
     )
 
 
@@ -125,9 +125,9 @@ def test_a_miss_on_a_machine_that_others_used_is_a_note() -> None:
 def test_beyond_the_knee_a_staircase_may_fail() -> None:
     bad = samples.broken(1600, 900, failures=500)
     held = samples.step(100)
-    assert verdicts.judged(samples.scenario("steps", steps=[held, bad])) == (1000, 0)
+    assert thresholds.judged(samples.scenario("steps", steps=[held, bad])) == (1000, 0)
     failing = samples.step(100, failures=3)
-    assert verdicts.judged(samples.scenario("steps", steps=[failing])) == (1000, 3)
+    assert thresholds.judged(samples.scenario("steps", steps=[failing])) == (1000, 3)
 
 
 def test_a_stopped_run_never_passes() -> None:
@@ -138,5 +138,5 @@ def test_a_single_failure_is_never_rounded_away() -> None:
     record = samples.record()
     record.answers = [Answer("hold", 1_000_000.0, 5.0, 201, "")] * 99_999
     record.answers.append(Answer("hold", 1_000_000.0, 5.0, 500, ""))
-    [verdict, *_] = verdicts.verdicts([_of(record)], samples.audit(), Inference(), None, 1.0)
+    [verdict, *_] = thresholds.verdicts([_of(record)], samples.audit(), Inference(), None, 1.0)
     assert (verdict.measured, verdict.outcome) == ("99.999 %", "PASS")
