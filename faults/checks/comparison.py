@@ -106,7 +106,7 @@ class StoredTopUp:
 class Stored:
     """What the database has of one field."""
 
-    shop: comparison.Stored
+    shop: comparison.ServerState
     top_ups: Sequence[StoredTopUp]
 
 
@@ -131,12 +131,12 @@ def compare(
     ]
 
 
-def as_load_test_record(record: Record) -> client_log.Record:
+def as_load_test_record(record: Record) -> client_log.ClientLog:
     """Return the record in the load test's words; its milliseconds are of the same clock."""
     unsettled = record.unsettled.values()
-    return client_log.Record(
+    return client_log.ClientLog(
         holds=[
-            client_log.HeldByClient(
+            client_log.AcknowledgedHold(
                 one.reservation_id,
                 one.person,
                 one.seats,
@@ -147,7 +147,7 @@ def as_load_test_record(record: Record) -> client_log.Record:
             for one in record.holds
         ],
         payments=[
-            client_log.PaidByClient(
+            client_log.AcknowledgedPayment(
                 one.payment_id,
                 one.reservation_id,
                 one.person,

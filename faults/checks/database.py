@@ -10,7 +10,7 @@ import asyncpg
 from boxoffice.audit import Report, audit
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
-from boxoffice_loadtest.measurement.database_reader import reading
+from boxoffice_loadtest.measurement.database_reader import open_reader
 from boxoffice_loadtest.model import Finding
 from faults.checks import linearizability
 from faults.checks.comparison import (
@@ -97,9 +97,9 @@ async def left_undone(settings: Settings) -> dict[str, int]:
 
 
 async def _stored(settings: Settings, fixtures: Fixtures, tag: str) -> Stored:
-    async with reading(settings) as reader:
+    async with open_reader(settings) as reader:
         # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.
-        shop = await reader.stored(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)
+        shop = await reader.state(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)
     connection = await asyncpg.connect(settings.database.database_url)
     try:
         people = [UUID(person.user_id) for person in fixtures.people]

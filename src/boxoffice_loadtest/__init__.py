@@ -1,11 +1,9 @@
-"""The on-sale load test: k6 scenarios, a report that audits itself, and the deployment that it implies.
+"""The load test of an on-sale: k6 scenarios, a self-checking report, and the deployment it implies.
 
-k6 (a program of its own, never linked) sends the load and writes down every answer. `service.py` runs
-it against the embedded servers or a running installation, `sampler.py` watches the processes, and the
-pure modules decide: `rules.py` what the answers mean, `comparison.py` whether client and database
-agree, `fit.py`, `capacity.py` and `sizing.py` what the measurement implies. `report.py` and its
-neighbours only show.
+k6 (a separate program, never linked) sends the load and logs every answer. `runner/` runs it against
+embedded servers or a running shop, `measurement/` samples processes and reads the database, `analysis/`
+is pure and decides what the figures mean, `report/` is pure and shows them.
 
-It must never decide a price or an availability, change what it measures beyond what a buyer could, or
-state a figure that it did not measure without saying so.
+The package must never decide a price or availability, change the shop beyond what a buyer could, or
+report a figure that it did not measure without saying so.
 """

@@ -1,15 +1,15 @@
-"""What keeps a load test from starting or ending."""
+"""Errors that keep a load test from starting or from ending."""
 
 from boxoffice.errors import BoxofficeError
 
 
 class LoadtestError(BoxofficeError):
-    """The load test cannot go on; the sentence says why and what to do."""
+    """The load test cannot continue; the message names the cause and the remedy."""
 
 
 class GeneratorMissing(LoadtestError):
-    """There is no k6 on this machine."""
+    """k6 is not installed."""
 
 
 class TargetUnfit(LoadtestError):
-    """The installation cannot be reached, or its schedule is not on sale."""
+    """The target does not answer, or its schedule is not on sale."""

@@ -1,25 +1,28 @@
-"""What a run is made of, as it stands in `report.json`. Times are seconds since the run began."""
-
-from typing import Any
+"""The contents of `report.json`. Times are seconds since the run began."""
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
 
-# The kinds of request that the fit tells apart, in the order of a sale.
+# The kinds of request that the fit distinguishes, in the order of a sale.
 KINDS = ("lookup", "seats", "hold", "refused", "pay", "release")
-# The components whose CPU is accounted for, as the sampler names them.
-API, POSTGRES, VALKEY, GENERATOR = "api", "postgres", "valkey", "generator"
-# Programs that have nothing to do with the test.
-OTHERS = "others"
 # The kinds that PostgreSQL decides, many in one transaction.
 WRITES = ("hold", "refused", "pay", "release")
+# The components whose CPU the sampler measures.
+API, POSTGRES, VALKEY, GENERATOR = "api", "postgres", "valkey", "generator"
+# Programs that do not belong to the test.
+OTHERS = "others"
+PASS, FAIL, NOTE = "PASS", "FAIL", "NOTE"
+# The scenarios with rising load; only their sustained steps count for latency and failures.
+STEPS, VALIDATION = "steps", "validation"
+WITH_STEPS = (STEPS, VALIDATION)
+SOAK = "soak"
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """What one kind of call got: `codes` counts by status, or by status and problem code."""
+class RequestStats(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers to one kind of call; `codes` counts by status, or by status and problem code."""
 
-    what: str
+    request: str
     count: int
     failures: int
     rejections: int
@@ -30,8 +33,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     codes: dict[str, int]
 
 
-class Second(msgspec.Struct, frozen=True, kw_only=True):
-    """One second of a scenario, counted by when the answers came."""
+class SecondStats(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers that arrived within one second of a scenario."""
 
     at_s: int
     answers: int
@@ -42,8 +45,8 @@ class Second(msgspec.Struct, frozen=True, kw_only=True):
     seats_taken: int
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """A few seconds of load: the answers by kind, and what each component used meanwhile."""
+class LoadWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A few seconds of load: answers by kind, and what each component used."""
 
     seconds: float
     counts: dict[str, int]
@@ -54,25 +57,29 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     valkey_commands: float = 0.0
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One stair: arrivals offered and visits made, per second, and how the machine was."""
+class StepResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of rising load: arrivals offered, iterations started, and the state of the machine.
+
+    `cpu_busy` is the share of the machine's CPU in use, `cores` is by component, and `transactions` and
+    `wakeups` are per second.
+    """
 
     offered_per_s: float
     started_per_s: float
     answers_per_s: float
     p95_ms: float
     failures: int
-    dropped: int
+    dropped_iterations: int
     seconds: float
     cores: dict[str, float]
-    busy: float | None
+    cpu_busy: float | None
     counts: dict[str, int]
     transactions: float = 0.0
     wakeups: float = 0.0
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A disagreement between the client's record and the database, or a count that is explained."""
+    """A kind of disagreement between the client's log and the database, or a counted explanation."""
 
     kind: str
     count: int
@@ -80,55 +87,65 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     is_broken: bool
 
 
-class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """One scenario as it went."""
+class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one scenario did; `k6_thresholds` and `k6_requests` are k6's own counts."""
 
     name: str
     started_s: float
     seconds: float
-    planned: int
-    visits: int
-    dropped: int
-    routes: list[Route]
-    series: list[Second]
+    planned_iterations: int
+    iterations: int
+    dropped_iterations: int
+    requests: list[RequestStats]
+    timeline: list[SecondStats]
     seats_total: int
     seats_taken: int
     sold_out_s: float | None
     acknowledged: dict[str, int]
-    thresholds: dict[str, bool]
+    k6_thresholds: dict[str, bool]
     integrity_failures: int
-    reported_requests: int
+    k6_requests: int
     findings: list[Finding]
-    steps: list[Step] = []
-    batches: dict[str, float] = {}
-    seats_bytes: float = 0.0
+    steps: list[StepResult] = []
+    batch_counters: dict[str, float] = {}
+    seat_map_bytes: float = 0.0
 
     @property
     def answers(self) -> int:
-        """How many requests were answered or failed."""
-        return sum(route.count for route in self.routes)
+        """How many requests were sent, failed ones included."""
+        return sum(one.count for one in self.requests)
 
     @property
     def failures(self) -> int:
         """How many of them failed."""
-        return sum(route.failures for route in self.routes)
+        return sum(one.failures for one in self.requests)
+
+    def request(self, name: str) -> RequestStats | None:
+        """Return the answers to one kind of call."""
+        return next((one for one in self.requests if one.request == name), None)
+
+    def batch_sum(self, name: str) -> float:
+        """Return one counter of the group commit over all kinds of command."""
+        return sum(
+            value for key, value in self.batch_counters.items() if key.startswith(f"{name}.")
+        )
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at everything: cores in use since the look before, and the counters as rates."""
+class ResourceSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One sample per second: cores and memory by process, and the servers' counters as rates."""
 
     at_s: float
     seconds: float
     cores: dict[str, float]
     memory_mib: dict[str, float]
-    busy: float | None
+    cpu_busy: float | None
     wakeups: float = 0.0
     database: dict[str, float] = {}
     valkey: dict[str, float] = {}
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A straight line through measured points, with the 95 % interval of its slope."""
+class LineFit(msgspec.Struct, frozen=True, kw_only=True):
+    """A least-squares line; `low` and `high` are the 95 % interval of its slope."""
 
     intercept: float
     slope: float
@@ -138,14 +155,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory in MiB of all API processes: at rest, and by what was added."""
+    """Memory in MiB of all API processes: idle, per open connection and per cached seat."""
 
     processes: int
-    at_rest_mib: float
+    idle_mib: float
     peak_mib: float
-    by_connection: Line | None
-    by_hot_seat: Line | None
-    hot_seats_each: int
+    by_connection: LineFit | None
+    by_cached_seat: LineFit | None
+    seats_per_schedule: int
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +173,10 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
-class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """CPU seconds of one component: per second at rest, per request of each kind, per transaction.
+class CostFit(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU seconds of one component: per second idle, per request of each kind, per transaction.
 
-    What a transaction costs is shared by all the requests that it decided, and so is a wake-up.
+    Requests of one batch share a transaction, and requests of one event loop turn share a wake-up.
     """
 
     component: str
@@ -172,48 +189,48 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Knee(msgspec.Struct, frozen=True, kw_only=True):
-    """The most answers per second that were sustained, and the first that was too much."""
+    """The highest sustained throughput, and the first offered load that was not sustained."""
 
     sustained_per_s: float
-    broke_at_per_s: float | None
+    failed_at_per_s: float | None
     limited_by: str
     is_lower_bound: bool
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A conclusion that is not drawn, and why (a key of the texts, and what goes into it)."""
+class Inconclusive(msgspec.Struct, frozen=True, kw_only=True):
+    """A conclusion that the run does not support: text keys of its subject and of the reason."""
 
-    what: str
-    why: str
+    subject: str
+    reason: str
     details: dict[str, float | str] = {}
 
 
-class Inference(msgspec.Struct, frozen=True, kw_only=True):
-    """What the measurement says about costs."""
+class CapacityAnalysis(msgspec.Struct, frozen=True, kw_only=True):
+    """What the measurement says about costs and throughput."""
 
-    fits: dict[str, Fit] = {}
+    fits: dict[str, CostFit] = {}
     knee: Knee | None = None
     mix: dict[str, float] = {}
     transactions_per_write: float = 0.0
-    held_to: float | None = None
+    cpu_limit_cores: float | None = None
     cost_of_mix_s: Estimate | None = None
     per_core_per_s: Estimate | None = None
     wal_per_hold_bytes: Estimate | None = None
     wal_per_pay_bytes: Estimate | None = None
     valkey_per_request: float | None = None
-    refusals: list[Refusal] = []
+    inconclusive: list[Inconclusive] = []
 
 
-class Sale(msgspec.Struct, frozen=True, kw_only=True):
-    """A sale that somebody expects; what one buyer does is taken from the run."""
+class ExpectedSale(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale to size for; what one buyer does is measured in the run."""
 
     users: int
     seats: int
     sell_out_s: float
 
 
-class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What one component would have to do at the peak, against what it has."""
+class ComponentDemand(msgspec.Struct, frozen=True, kw_only=True):
+    """What one component needs at the peak, and what this machine has of it."""
 
     component: str
     needed: float
@@ -222,23 +239,23 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float | None:
-        """The part of what is there that is needed."""
+        """The needed part of what is available."""
         return self.needed / self.available if self.available else None
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """The deployment, for a peak in answers per second."""
+class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The deployment for a peak in answers per second."""
 
     peak_per_s: float
-    peak_from: str
+    peak_source: str
     pod_per_s: float
     cpu_request_m: int
     cpu_limit_m: int
     memory_request_mib: int
     memory_limit_mib: int
     connections_per_pod: int
-    hot_schedules: int
-    hot_seat_kib: float
+    cached_seats: int
+    cached_seat_kib: float
     replicas_min: int
     replicas_max: int
     hpa_target_percent: int
@@ -251,41 +268,41 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SaleForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stated sale would take, and what would give way first."""
+    """What an expected sale needs, and which component is short first."""
 
-    sale: Sale
+    sale: ExpectedSale
     peak_per_s: float
     per_kind_per_s: dict[str, float]
     pods: int
     cores: float
     memory_mib: float
-    loads: list[Load]
-    first_to_break: str | None
+    demands: list[ComponentDemand]
+    bottleneck: str | None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """What was foretold for one held process, and what it did.
+    """The predicted and the measured throughput of one process with limited CPU.
 
-    `disturbance` is the share of the machine that other programs took around either knee.
+    `other_load` is the share of the machine that other programs used around either knee.
     """
 
-    share: float
-    held_by: str
+    cpu_share: float
+    limit_method: str
     predicted: Estimate
     measured_per_s: float
     error: float
-    limit: float
-    steps: list[Step]
-    disturbance: float = 0.0
+    error_max: float
+    steps: list[StepResult]
+    other_load: float = 0.0
 
     @property
     def is_within(self) -> bool:
         """Whether the error is within the target."""
-        return abs(self.error) <= self.limit
+        return abs(self.error) <= self.error_max
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the table: PASS, FAIL, or NOTE where nothing is required or nothing could be seen."""
+class ThresholdResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the results: PASS, FAIL, or NOTE if there is no bound or nothing was measured."""
 
     metric: str
     measured: str
@@ -296,13 +313,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """An invariant of the shop's own audit."""
+    """An invariant of the shop's audit."""
 
     name: str
     violations: int
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class LoadTestRun(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one load test."""
 
     format: int = FORMAT
@@ -315,34 +332,29 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     is_quick: bool
     environment: dict[str, str]
     not_sampled: list[str]
-    scenarios: list[Scenario]
-    samples: list[Sample]
+    scenarios: list[ScenarioResult]
+    samples: list[ResourceSample]
     audit: list[AuditCheck] | None
     memory: MemoryProbe | None = None
-    inference: Inference = msgspec.field(default_factory=Inference)
-    spec: Spec | None = None
+    analysis: CapacityAnalysis = msgspec.field(default_factory=CapacityAnalysis)
+    deployment: DeploymentSpec | None = None
     forecast: SaleForecast | None = None
     prediction: Prediction | None = None
-    refusals: list[Refusal] = []
-    verdicts: list[Verdict] = []
+    inconclusive: list[Inconclusive] = []
+    thresholds: list[ThresholdResult] = []
     manifests: str = ""
 
     @property
     def is_passed(self) -> bool:
-        """Whether every threshold holds and the run came to its end."""
-        return self.stopped is None and not any(one.outcome == "FAIL" for one in self.verdicts)
+        """Whether every threshold holds and the run was not stopped."""
+        return self.stopped is None and not any(one.outcome == FAIL for one in self.thresholds)
 
 
-def as_json(run: Run) -> bytes:
-    """Return the run as readable JSON."""
+def as_json(run: LoadTestRun) -> bytes:
+    """Return the run as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(run), indent=1)
 
 
-def from_json(raw: bytes) -> Run:
-    """Read a run; raise `msgspec.MsgspecError` where it is none."""
-    return msgspec.json.decode(raw, type=Run)
-
-
-def builtins(value: Any) -> Any:
-    """Return a value of this module as plain dictionaries and lists."""
-    return msgspec.to_builtins(value)
+def from_json(raw: bytes) -> LoadTestRun:
+    """Read a run; raises `msgspec.MsgspecError`."""
+    return msgspec.json.decode(raw, type=LoadTestRun)

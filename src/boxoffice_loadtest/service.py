@@ -1,16 +1,14 @@
-"""A whole load test: play, look, compare, conclude, and tell."""
+"""One load test: run, measure, compare, and conclude."""
 
 import asyncio
 import os
 import platform
 import secrets
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 from rich.console import Console
@@ -18,293 +16,269 @@ from rich.console import Console
 from boxoffice.audit import audit
 from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
-from boxoffice_loadtest.analysis import aggregation, capacity, sizing, thresholds
+from boxoffice_loadtest.analysis import capacity, sizing, thresholds
+from boxoffice_loadtest.analysis.prediction import predict
+from boxoffice_loadtest.analysis.steps import step_rates
 from boxoffice_loadtest.errors import TargetUnfit
 from boxoffice_loadtest.measurement import memory, processes
-from boxoffice_loadtest.measurement.sampler import Sampler
 from boxoffice_loadtest.model import (
+    STEPS,
     AuditCheck,
+    CapacityAnalysis,
     Estimate,
-    Inference,
+    Inconclusive,
+    LoadTestRun,
+    LoadWindow,
     MemoryProbe,
     Prediction,
-    Refusal,
-    Run,
-    Sample,
-    Scenario,
-    Window,
+    ResourceSample,
+    ScenarioResult,
+    StepResult,
 )
-from boxoffice_loadtest.runner import cpu_limit, k6, plan, target, validation
+from boxoffice_loadtest.runner import k6, plan
+from boxoffice_loadtest.runner.cpu_limit import CpuLimit, is_quota_available, limited
+from boxoffice_loadtest.runner.embedded_target import EmbeddedTarget, embedded_target
 from boxoffice_loadtest.runner.plan import Options
-from boxoffice_loadtest.runner.progress import Progress
-from boxoffice_loadtest.runner.runner import Clock, Conductor
-from boxoffice_loadtest.runner.target import Embedded, Installation
+from boxoffice_loadtest.runner.progress import ProgressLine
+from boxoffice_loadtest.runner.runner import RunClock, ScenarioRunner
+from boxoffice_loadtest.runner.running_target import running_target
+from boxoffice_loadtest.runner.target import LoadTarget
+from boxoffice_loadtest.runner.validation import validate
+from boxoffice_loadtest.stop_request import INTERRUPTED, StopRequest
 
-_REST_S, _QUICK_REST_S = 4.0, 1.0
-# PostgreSQL tells of its commits with up to a second's delay, so longer windows fit better.
+_IDLE_S, _QUICK_IDLE_S = 4.0, 1.0
+# PostgreSQL reports commits with up to a second's delay, so longer windows fit better.
 _WINDOW_S, _QUICK_WINDOW_S = 3.0, 2.0
 _CONNECTIONS, _QUICK_CONNECTIONS = (0, 200, 400, 600, 800), (0, 100, 200)
-_HOT_SCHEDULES, _QUICK_HOT_SCHEDULES = 5, 3
-_HOT_SEATS = 2_000
+_CACHED_SCHEDULES, _QUICK_CACHED_SCHEDULES = 5, 3
+_SEATS_PER_SCHEDULE = 2_000
 
 
 @dataclass
-class Stop:
-    """Remembers that somebody asked to stop: the first time politely, the second time at once."""
+class _Collected:
+    """What has been measured so far; it becomes the report, even if the run is stopped."""
 
-    asked: int = 0
-
-    def reason(self) -> str | None:
-        """Say so, if somebody did."""
-        return "interrupted" if self.asked else None
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked += 1
-        if self.asked > 1:
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear SIGINT and SIGTERM until the block is left."""
-        former = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
-
-
-@dataclass
-class _Gathered:
-    """What has been measured so far; it becomes the report, however the run ends."""
-
-    clock: Clock
+    clock: RunClock
     run_id: str
     environment: dict[str, str]
-    samples: list[Sample] = field(default_factory=list)
-    scenarios: list[Scenario] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
-    inference: Inference = field(default_factory=Inference)
+    samples: list[ResourceSample] = field(default_factory=list)
+    scenarios: list[ScenarioResult] = field(default_factory=list)
+    windows: list[LoadWindow] = field(default_factory=list)
+    analysis: CapacityAnalysis = field(default_factory=CapacityAnalysis)
     memory: MemoryProbe | None = None
     audit: list[AuditCheck] | None = None
     prediction: Prediction | None = None
-    refusals: list[Refusal] = field(default_factory=list)
+    inconclusive: list[Inconclusive] = field(default_factory=list)
     not_sampled: list[str] = field(default_factory=list)
     target: str = "embedded"
     stopped: str | None = None
     api_processes: int = 1
-    held_to: float | None = None
+    cpu_limit_cores: float | None = None
 
-    def take(self, conductor: Conductor, sampler: Sampler) -> None:
-        """Take what came of some scenarios, also where they were stopped."""
-        self.scenarios += conductor.scenarios
-        self.windows += conductor.windows
-        self.samples += sampler.samples
-        self.stopped = self.stopped or conductor.stopped
+    @property
+    def steps(self) -> list[StepResult]:
+        """The steps of all scenarios."""
+        return [step for one in self.scenarios for step in one.steps]
+
+    def add(self, runner: ScenarioRunner) -> None:
+        """Add what a runner has measured."""
+        self.scenarios += runner.scenarios
+        self.windows += runner.windows
+        self.samples += runner.sampler.samples
+        self.stopped = self.stopped or runner.stopped
 
 
-def run(options: Options, settings: Settings | None, console: Console) -> Run:
-    """Carry out a load test and return everything about it.
+def run(options: Options, settings: Settings | None, console: Console) -> LoadTestRun:
+    """Run a load test.
 
-    Raises `LoadtestError` where it cannot begin. Once it has begun it returns, also when it was
-    stopped: `Run.stopped` says why.
+    Raises `LoadtestError` if it cannot start. Once it has started it returns a run, and
+    `LoadTestRun.stopped` says why it was stopped.
     """
     binary = k6.find()
-    gathered = _Gathered(Clock(), f"lt{secrets.token_hex(4)}", about(k6.version(binary)))
+    environment = machine_environment(k6.version(binary))
+    collected = _Collected(RunClock(), f"lt{secrets.token_hex(4)}", environment)
     raw = options.out / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    progress = Progress(console)
-    session = _Session(options, binary, raw, Stop(), progress, gathered)
-    with session.stop.listening(), progress:
+    progress = ProgressLine(console)
+    test = _LoadTest(options, binary, raw, StopRequest(), progress, collected)
+    with test.stop_request.handling_signals(), progress:
         try:
             if options.url:
-                session.test_running(settings)
+                test.test_running(settings)
             else:
-                session.test_embedded()
+                test.test_embedded()
         except KeyboardInterrupt:
-            gathered.stopped = "interrupted"
+            collected.stopped = INTERRUPTED
         except BoxofficeError as error:
-            if not gathered.scenarios:
+            if not collected.scenarios:
                 raise
-            gathered.stopped = str(error)
-    return finish(options, gathered)
+            collected.stopped = str(error)
+    return _conclude(options, collected)
 
 
 @dataclass
-class _Session:
-    """What the parts of one load test share."""
+class _LoadTest:
+    """One load test in progress."""
 
     options: Options
     binary: Path
     raw: Path
-    stop: Stop
-    progress: Progress
-    gathered: _Gathered
+    stop_request: StopRequest
+    progress: ProgressLine
+    collected: _Collected
 
     def test_running(self, settings: Settings | None) -> None:
-        """Test an installation that runs already."""
-        asked = self.options
-        if asked.tokens is None or asked.schedule_id is None:
+        """Test a shop that runs already."""
+        options = self.options
+        if options.tokens is None or options.schedule_id is None:
             raise TargetUnfit(
                 "--url needs --tokens FILE and --schedule ID: "
                 "`boxoffice seed --tokens FILE` against the same database prints and writes them"
             )
-        one = target.running(asked.url, asked.tokens, asked.schedule_id, settings)
-        self.gathered.target = one.base_url
-        self._play_all(one)
-        if one.settings is not None:
-            self.gathered.audit = _audit(one.settings, self.progress)
+        target = running_target(options.url, options.tokens, options.schedule_id, settings)
+        self.collected.target = target.base_url
+        self._run_all(target)
+        if target.settings is not None:
+            self.collected.audit = self._audit(target.settings)
 
     def test_embedded(self) -> None:
-        """Test an installation of our own, from its start to its end."""
-        data_dir = self.options.data_dir or self.raw / "servers"
-        console, say = self.progress.console, self.progress.say
-        with target.embedded(self.raw, data_dir, self.options.people, console, say) as shop:
-            self.gathered.environment["workers"] = str(self.options.workers)
-            with shop.serving(self.options.workers) as (one, _):
-                self._play_all(one)
-            if self.options.is_checked and self.gathered.stopped is None:
-                self._check(shop)
-            self.gathered.audit = _audit(shop.settings, self.progress)
+        """Test a shop of our own, from its start to its stop."""
+        options, collected = self.options, self.collected
+        data_dir = options.data_dir or self.raw / "servers"
+        console, show = self.progress.console, self.progress.print
+        with embedded_target(self.raw, data_dir, options.people, console, show) as shop:
+            collected.environment["workers"] = str(options.workers)
+            with shop.serving(options.workers) as (target, _):
+                self._run_all(target)
+            if options.is_validated and collected.stopped is None:
+                self._validate(shop)
+            collected.audit = self._audit(shop.settings)
 
-    def _play_all(self, one: Installation) -> None:
-        gathered, is_quick = self.gathered, self.options.is_quick
-        gathered.environment |= one.environment
-        gathered.not_sampled = one.not_sampled
-        gathered.api_processes = max(1, len(one.pids().get("api", [])))
-        conductor = self._conductor(one)
-        with Sampler(one.settings, conductor.pids, gathered.clock.began) as sampler:
-            # What the processes do by themselves is part of what is fitted.
-            conductor.rest(_QUICK_REST_S if is_quick else _REST_S, sampler)
+    def _run_all(self, target: LoadTarget) -> None:
+        collected, is_quick = self.collected, self.options.is_quick
+        collected.environment |= target.environment
+        collected.not_sampled = target.not_sampled
+        collected.api_processes = max(1, len(target.pids().get("api", [])))
+        runner = self._runner(target)
+        with runner.sampler:
+            runner.measure_idle(_QUICK_IDLE_S if is_quick else _IDLE_S)
             try:
-                if one.is_embedded and conductor.stopped is None:
-                    self.progress.say("measuring memory")
-                    gathered.memory = _memory(one, is_quick=is_quick)
+                if target.is_embedded and runner.stopped is None:
+                    self.progress.print("measuring memory")
+                    collected.memory = _memory(target, is_quick=is_quick)
                 for name in self.options.chosen:
-                    conductor.stopped = conductor.stopped or self.stop.reason()
-                    if conductor.stopped is None:
-                        self._play(conductor, name, sampler)
+                    runner.stopped = runner.stopped or self.stop_request.reason()
+                    if runner.stopped is None:
+                        self._run_scenario(runner, name)
             finally:
-                gathered.take(conductor, sampler)
-        gathered.inference = _conclude(conductor, gathered)
+                collected.add(runner)
+        collected.analysis = _analyze(collected)
 
-    def _conductor(self, one: Installation) -> Conductor:
-        return Conductor(
-            one=one,
+    def _runner(self, target: LoadTarget) -> ScenarioRunner:
+        return ScenarioRunner(
+            target=target,
             binary=self.binary,
             folder=self.raw,
-            clock=self.gathered.clock,
-            run_id=self.gathered.run_id,
+            clock=self.collected.clock,
+            run_id=self.collected.run_id,
             rate=self.options.rate,
-            show=self.progress.show,
-            asked_to_stop=self.stop.reason,
+            show_progress=self.progress.update,
+            stop_reason=self.stop_request.reason,
             window_s=_QUICK_WINDOW_S if self.options.is_quick else _WINDOW_S,
         )
 
-    def _play(self, conductor: Conductor, name: str, sampler: Sampler) -> None:
-        if name != aggregation.STAIRCASE:
-            conductor.play(plan.play_of(name, self.options), sampler)
+    def _run_scenario(self, runner: ScenarioRunner, name: str) -> None:
+        if name != STEPS:
+            runner.run_scenario(plan.scenario_plan(name, self.options))
             return
-        stairs = plan.staircase(self.options)
-        share = plan.share_in_staircase(processes.cores(), self.gathered.api_processes)
+        steps, processes_ = plan.step_plan(self.options), self.collected.api_processes
+        cpu_share = plan.cpu_share_for_steps(processes.cores(), processes_)
         with ExitStack() as stack:
-            if conductor.one.is_embedded and share < 1 and cpu_limit.is_possible():
-                stack.enter_context(cpu_limit.held(conductor.one.pids()["api"], share))
-                self.gathered.held_to = share
-            self._climb(conductor, name, stairs, sampler)
+            if runner.target.is_embedded and cpu_share < 1 and is_quota_available():
+                stack.enter_context(limited(runner.target.pids()["api"], cpu_share))
+                self.collected.cpu_limit_cores = cpu_share
+            vus = plan.VUS_PER_PROCESS * processes_
+            runner.run_steps(name, step_rates(steps), steps.seconds, plan.STEPS_SEATS, vus)
 
-    def _climb(
-        self, conductor: Conductor, name: str, stairs: plan.Staircase, sampler: Sampler
-    ) -> None:
-        visitors = plan.VISITORS_PER_PROCESS * self.gathered.api_processes
-        conductor.climb(
-            name,
-            aggregation.climbing(stairs),
-            stairs.seconds,
-            plan.STAIRCASE_SEATS,
-            visitors,
-            sampler,
-        )
-
-    def _check(self, shop: Embedded) -> None:
-        """Start one process, hold it, and put the forecast to the test."""
-        gathered, share = self.gathered, self.options.share
-        with shop.serving(1) as (one, api), cpu_limit.held(api.pids(), share) as held:
-            steps = [step for one in gathered.scenarios for step in one.steps]
-            foretold = validation.foretell(
-                gathered.inference,
-                gathered.windows,
-                steps,
-                held.share,
-                gathered.api_processes,
+    def _validate(self, shop: EmbeddedTarget) -> None:
+        """Start one process with limited CPU and validate the prediction on it."""
+        collected = self.collected
+        before = capacity.other_load(collected.steps, processes.cores())
+        with (
+            shop.serving(1) as (target, api),
+            limited(api.pids(), self.options.cpu_share) as limit,
+        ):
+            predicted = predict(
+                collected.analysis,
+                collected.windows,
+                collected.steps,
+                limit.cores,
+                collected.api_processes,
             )
-            found = self._put_to_the_test(one, held, foretold)
-        if isinstance(found, Refusal):
-            gathered.refusals.append(found)
+            found: Prediction | Inconclusive
+            if isinstance(predicted, Inconclusive):
+                found = predicted
+            else:
+                found = self._measure_limited(target, limit, predicted)
+        if isinstance(found, Inconclusive):
+            collected.inconclusive.append(found)
         else:
-            before = capacity.disturbance(steps, processes.cores())
-            gathered.prediction = msgspec.structs.replace(
-                found, disturbance=max(before, found.disturbance)
-            )
+            other_load = max(before, found.other_load)
+            collected.prediction = msgspec.structs.replace(found, other_load=other_load)
 
-    def _put_to_the_test(
-        self, one: Installation, held: cpu_limit.Held, foretold: Estimate | Refusal
-    ) -> Prediction | Refusal:
-        if isinstance(foretold, Refusal):
-            return foretold
-        told = f"{foretold.value:,.0f} /s of {held.share:g} cores"
-        self.progress.say(f"checking the forecast: {told}")
-        conductor = self._conductor(one)
-        per_visit = _answers_per_visit(self.gathered.scenarios)
-        with Sampler(one.settings, conductor.pids, self.gathered.clock.began) as sampler:
+    def _measure_limited(
+        self, target: LoadTarget, limit: CpuLimit, predicted: Estimate
+    ) -> Prediction | Inconclusive:
+        self.progress.print(
+            f"validating the prediction: {predicted.value:,.0f} /s with {limit.cores:g} cores"
+        )
+        runner = self._runner(target)
+        per_iteration = _answers_per_iteration(self.collected.scenarios)
+        with runner.sampler:
             try:
-                return validation.check(
-                    conductor, sampler, held, foretold, per_visit, processes.cores()
-                )
+                return validate(runner, limit, predicted, per_iteration)
             finally:
-                self.gathered.take(conductor, sampler)
+                self.collected.add(runner)
+
+    def _audit(self, settings: Settings) -> list[AuditCheck] | None:
+        self.progress.print("auditing the database")
+        try:
+            report = asyncio.run(audit(settings))
+        except BoxofficeError:
+            return None
+        return [AuditCheck(name=one.name, violations=one.violations) for one in report.checks]
 
 
-def _memory(one: Installation, *, is_quick: bool) -> MemoryProbe | None:
-    connections = _QUICK_CONNECTIONS if is_quick else _CONNECTIONS
-    schedules = _QUICK_HOT_SCHEDULES if is_quick else _HOT_SCHEDULES
-    return memory.probe(one, connections, schedules, _HOT_SEATS)
-
-
-def _conclude(conductor: Conductor, gathered: _Gathered) -> Inference:
-    steps = [step for one in gathered.scenarios for step in one.steps]
-    counted = [thresholds.judged(one) for one in gathered.scenarios]
-    failures = (sum(one for one, _ in counted), sum(two for _, two in counted))
-    return capacity.infer(
-        steps,
-        conductor.windows,
-        processes.cores(),
-        gathered.api_processes,
-        failures,
-        gathered.held_to,
+def _memory(target: LoadTarget, *, is_quick: bool) -> MemoryProbe | None:
+    return memory.probe(
+        target.base_url,
+        target.pids().get("api", []),
+        target.prepare_schedule,
+        _QUICK_CONNECTIONS if is_quick else _CONNECTIONS,
+        _QUICK_CACHED_SCHEDULES if is_quick else _CACHED_SCHEDULES,
+        _SEATS_PER_SCHEDULE,
     )
 
 
-def _answers_per_visit(scenarios: Sequence[Scenario]) -> float:
-    steps = [one for one in scenarios if one.name == aggregation.STAIRCASE]
-    visits = sum(one.visits for one in steps)
-    return sum(one.answers for one in steps) / visits if visits else 1.0
+def _analyze(collected: _Collected) -> CapacityAnalysis:
+    return capacity.analyze(
+        collected.steps,
+        collected.windows,
+        processes.cores(),
+        collected.api_processes,
+        thresholds.total_counted(collected.scenarios),
+        collected.cpu_limit_cores,
+    )
 
 
-def _audit(settings: Settings, progress: Progress) -> list[AuditCheck] | None:
-    progress.say("auditing the database")
-    try:
-        report = asyncio.run(audit(settings))
-    except BoxofficeError:
-        return None
-    return [AuditCheck(name=one.name, violations=one.violations) for one in report.checks]
+def _answers_per_iteration(scenarios: Sequence[ScenarioResult]) -> float:
+    steps = [one for one in scenarios if one.name == STEPS]
+    iterations = sum(one.iterations for one in steps)
+    return sum(one.answers for one in steps) / iterations if iterations else 1.0
 
 
-def about(generator: str) -> dict[str, str]:
-    """Return what is known of this machine."""
+def machine_environment(generator: str) -> dict[str, str]:
+    """Return the facts about this machine."""
     return {
         "machine": f"{processes.cores()} × {processes.processor()}, {processes.memory_gib():.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
@@ -314,34 +288,33 @@ def about(generator: str) -> dict[str, str]:
     }
 
 
-def finish(options: Options, gathered: _Gathered) -> Run:
-    """Draw the last conclusions and put the run together."""
-    run = Run(
-        run_id=gathered.run_id,
-        started_at=datetime.fromtimestamp(gathered.clock.epoch_s, UTC).isoformat(
-            timespec="seconds"
-        ),
+def _conclude(options: Options, collected: _Collected) -> LoadTestRun:
+    """Check the thresholds, size the deployment, and return the run."""
+    started_at = datetime.fromtimestamp(collected.clock.epoch_s, UTC)
+    run = LoadTestRun(
+        run_id=collected.run_id,
+        started_at=started_at.isoformat(timespec="seconds"),
         command=options.command,
-        seconds=round(gathered.clock.now_s(), 1),
-        stopped=gathered.stopped,
-        target=gathered.target,
+        seconds=round(collected.clock.now_s(), 1),
+        stopped=collected.stopped,
+        target=collected.target,
         is_quick=options.is_quick,
-        environment=gathered.environment,
-        not_sampled=gathered.not_sampled,
-        scenarios=gathered.scenarios,
-        samples=gathered.samples,
-        audit=gathered.audit,
-        memory=gathered.memory,
-        inference=gathered.inference,
-        prediction=gathered.prediction,
-        refusals=gathered.refusals,
-        verdicts=thresholds.verdicts(
-            gathered.scenarios,
-            gathered.audit,
-            gathered.inference,
-            gathered.prediction,
+        environment=collected.environment,
+        not_sampled=collected.not_sampled,
+        scenarios=collected.scenarios,
+        samples=collected.samples,
+        audit=collected.audit,
+        memory=collected.memory,
+        analysis=collected.analysis,
+        prediction=collected.prediction,
+        inconclusive=collected.inconclusive,
+        thresholds=thresholds.check(
+            collected.scenarios,
+            collected.audit,
+            collected.analysis,
+            collected.prediction,
             options.target_per_s,
-            is_whole=gathered.stopped is None,
+            is_whole=collected.stopped is None,
         ),
     )
-    return sizing.sized(run, options.peak_per_s, options.sale, gathered.api_processes)
+    return sizing.sized(run, options.peak_per_s, options.sale, collected.api_processes)

@@ -13,7 +13,7 @@ import msgspec
 import psutil
 
 from bench.scenarios import http_requests
-from boxoffice_loadtest.measurement.database_reader import reading
+from boxoffice_loadtest.measurement.database_reader import open_reader
 from faults.checks.record import Held, percentile
 from faults.cluster import subprocesses
 from faults.cluster.cluster import Cluster, Topology
@@ -236,8 +236,8 @@ def _plan(
 
 async def _count_holds(cluster: Cluster, fixtures: Fixtures) -> int:
     """Return how many reservations a sale has had."""
-    async with reading(cluster.settings) as reader:
-        return len((await reader.stored(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)).holds)
+    async with open_reader(cluster.settings) as reader:
+        return len((await reader.state(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)).holds)
 
 
 async def replay(

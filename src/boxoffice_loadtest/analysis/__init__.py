@@ -1,1 +1,1 @@
-"""What the measurements come to: results, comparison, costs, capacity, sizing. Pure."""
+"""What the measurements mean. Pure."""

@@ -1,4 +1,4 @@
-"""What the staircase and the fits say: the knee, the cost of the mix, and the refusals. Pure."""
+"""Throughput limit, cost of the request mix, and what the run cannot tell. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from boxoffice_loadtest.analysis import costs
-from boxoffice_loadtest.analysis.aggregation import holds
+from boxoffice_loadtest.analysis.steps import around_knee, is_sustained, offered
 from boxoffice_loadtest.model import (
     API,
     GENERATOR,
@@ -14,131 +14,113 @@ from boxoffice_loadtest.model import (
     POSTGRES,
     VALKEY,
     WRITES,
+    CapacityAnalysis,
+    CostFit,
     Estimate,
-    Fit,
-    Inference,
+    Inconclusive,
     Knee,
-    Refusal,
-    Step,
-    Window,
+    LoadWindow,
+    StepResult,
 )
 
 STEPS_MIN = 4
 WINDOWS_MIN = 10
-# A run that fails more often than this says what a broken shop costs, not what a working one does.
+# With more failures than this, the costs are those of a broken shop.
 FAILURES_MAX = 0.01
-# From here on a machine has nothing left to give.
+# Above this share of its CPU a machine is saturated.
 BUSY_FULL = 0.92
-# k6 with more than this of all cores is itself what the machine does.
+# Above this share of all cores, k6 itself is the limit.
 GENERATOR_MAX = 0.85
-# Above this, what other programs do is part of the result.
+# Above this share of the machine, other programs distort the result.
 OTHERS_MAX = 0.1
-# A component that uses this much of one core per process is at its own end.
+# Above this share of a core a process is saturated.
 PROCESS_FULL = 0.85
 
 
 def knee(
-    steps: Sequence[Step], cores: int, api_processes: int, api_share: float = 1.0
-) -> Knee | Refusal:
-    """Return the most that was sustained, and what set the limit.
+    steps: Sequence[StepResult], cores: int, api_processes: int, api_share: float = 1.0
+) -> Knee | Inconclusive:
+    """Return the highest sustained throughput and what limited it.
 
-    Refused where no stair held. A knee behind which the generator or the machine gave way first is a
-    lower bound for the shop.
+    A knee at which the machine was saturated first is a lower bound for the shop.
     """
     if len(steps) < STEPS_MIN:
-        return Refusal(
-            what="knee", why="few_steps", details={"steps": len(steps), "min": STEPS_MIN}
-        )
-    held = [one for one in steps if holds(one)]
-    if not held:
-        return Refusal(what="knee", why="none_held", details={"lowest": steps[0].offered_per_s})
-    best = max(held, key=lambda one: one.answers_per_s)
-    broken = [one for one in steps if not holds(one) and one.offered_per_s > best.offered_per_s]
-    first = min(broken, key=lambda one: one.offered_per_s) if broken else None
-    if first is None:
-        return Knee(
-            sustained_per_s=best.answers_per_s, broke_at_per_s=None, limited_by="not_reached",
-            is_lower_bound=True,
-        )  # fmt: skip
-    if is_generator_full(first, cores):
-        return Refusal(
-            what="knee",
-            why="generator_full",
-            details={
-                "share": round(100 * first.cores.get(GENERATOR, 0.0) / cores),
-                "sustained": round(best.answers_per_s),
-            },
-        )
-    limit = limited_by(first, cores, api_processes, api_share)
+        return _no_knee("few_steps", steps=len(steps), min=STEPS_MIN)
+    best = max(filter(is_sustained, steps), key=lambda one: one.answers_per_s, default=None)
+    if best is None:
+        return _no_knee("none_sustained", lowest=steps[0].offered_per_s)
+    above = [one for one in steps if one.offered_per_s > best.offered_per_s]
+    failed = min((one for one in above if not is_sustained(one)), key=offered, default=None)
+    sustained = best.answers_per_s
+    if failed is None:
+        return _knee(sustained, None, "not_reached")
+    if is_generator_full(failed, cores):
+        share = round(100 * failed.cores.get(GENERATOR, 0.0) / cores)
+        return _no_knee("generator_full", share=share, sustained=round(sustained))
+    limit = limited_by(failed, cores, api_processes, api_share)
+    return _knee(sustained, failed.offered_per_s, limit)
+
+
+def _knee(sustained_per_s: float, failed_at_per_s: float | None, limit: str) -> Knee:
     return Knee(
-        sustained_per_s=best.answers_per_s,
-        broke_at_per_s=first.offered_per_s,
+        sustained_per_s=sustained_per_s,
+        failed_at_per_s=failed_at_per_s,
         limited_by=limit,
-        is_lower_bound=limit in ("machine", OTHERS),
+        is_lower_bound=limit in ("machine", OTHERS, "not_reached"),
     )
 
 
-def is_generator_full(step: Step, cores: int) -> bool:
-    """Whether k6 itself had no more to give, so that the stair says nothing about the shop."""
+def _no_knee(reason: str, **details: float) -> Inconclusive:
+    return Inconclusive(subject="knee", reason=reason, details={**details})
+
+
+def is_generator_full(step: StepResult, cores: int) -> bool:
+    """Whether k6 itself was saturated, so that the step says nothing about the shop."""
     return step.cores.get(GENERATOR, 0.0) >= GENERATOR_MAX * cores
 
 
-def limited_by(step: Step, cores: int, api_processes: int, api_share: float) -> str:
-    """Say what was used up on a stair that did not hold."""
-    api = step.cores.get(API, 0.0)
-    if api >= PROCESS_FULL * api_share * api_processes:
+def limited_by(step: StepResult, cores: int, api_processes: int, api_share: float) -> str:
+    """Return what was saturated on a failed step."""
+    if step.cores.get(API, 0.0) >= PROCESS_FULL * api_share * api_processes:
         return API
     if step.cores.get(VALKEY, 0.0) >= PROCESS_FULL:
         return VALKEY
-    if step.busy is not None and step.busy >= BUSY_FULL:
+    if step.cpu_busy is not None and step.cpu_busy >= BUSY_FULL:
         return OTHERS if step.cores.get(OTHERS, 0.0) >= OTHERS_MAX * cores else "machine"
     if step.cores.get(POSTGRES, 0.0) >= PROCESS_FULL * cores:
         return POSTGRES
     return "waiting"
 
 
-def around_knee(steps: Sequence[Step]) -> list[Step]:
-    """Return the highest stair that held and the lowest above it; fewer where there are none."""
-    held = max((one for one in steps if holds(one)), key=_offered, default=None)
-    if held is None:
-        return []
-    above = [one for one in steps if one.offered_per_s > held.offered_per_s]
-    return [held, min(above, key=_offered)] if above else [held]
-
-
-def disturbance(steps: Sequence[Step], cores: int) -> float:
-    """Return the share of the machine that other programs took around the knee."""
+def other_load(steps: Sequence[StepResult], cores: int) -> float:
+    """Return the share of the machine that other programs used around the knee."""
     return max((one.cores.get(OTHERS, 0.0) / cores for one in around_knee(steps)), default=0.0)
 
 
-def _offered(step: Step) -> float:
-    return step.offered_per_s
+def cost_at_knee(steps: Sequence[StepResult], reached: Knee | None, idle: float) -> Estimate | None:
+    """Return the CPU seconds of one request around the knee: CPU used by requests answered.
 
-
-def cost_at_knee(steps: Sequence[Step], reached: Knee | None, idle: float) -> Estimate | None:
-    """Return the CPU seconds of one request around the knee: what was used, by what was answered.
-
-    Only where the API itself gave way; elsewhere it had time to spare, and its cost there is not that
-    at its end. The interval reaches from the last stair that held to the cheapest beyond it.
+    Only if the API was the limit, because otherwise its cost at saturation is unknown. The interval
+    reaches from the last sustained step to the cheapest above it.
     """
     if reached is None or reached.limited_by != API:
         return None
-    costs = [
+    per_request = [
         (one.cores[API] - idle) / one.answers_per_s
         for one in steps
         if one.answers_per_s >= reached.sustained_per_s and one.cores.get(API, 0.0) > idle
     ]
-    if not costs:
+    if not per_request:
         return None
-    at_knee = max(costs)
-    return Estimate(value=(at_knee + min(costs)) / 2, low=min(costs), high=at_knee)
+    low, high = min(per_request), max(per_request)
+    return Estimate(value=(low + high) / 2, low=low, high=high)
 
 
-def transactions_per_write(steps: Sequence[Step]) -> float:
-    """Return the transactions per hold, payment or release where they are shared best.
+def transactions_per_write(steps: Sequence[StepResult]) -> float:
+    """Return the fewest transactions per hold, payment or release.
 
-    That is on the busiest stairs: the more requests arrive at once, the more of them one transaction
-    decides. Stairs with less than half of the top throughput do not count.
+    The busier, the more commands one transaction decides. Steps below half of the top throughput do not
+    count.
     """
     top = max((one.answers_per_s for one in steps), default=0.0)
     found = []
@@ -158,50 +140,51 @@ def mix_of(counts: Sequence[dict[str, int]]) -> dict[str, float]:
     return {kind: count / total for kind, count in summed.items()} if total else {}
 
 
-def infer(
-    steps: Sequence[Step],
-    windows: Sequence[Window],
+def analyze(
+    steps: Sequence[StepResult],
+    windows: Sequence[LoadWindow],
     cores: int,
     api_processes: int,
     failures: tuple[int, int],
-    held_to: float | None = None,
-) -> Inference:
-    """Draw the conclusions that the measurement carries, and refuse the others with a reason.
+    cpu_limit_cores: float | None = None,
+) -> CapacityAnalysis:
+    """Draw the conclusions that the measurement supports, and give the reasons for the others.
 
-    `held_to` is the share of a core that each API process was held to on the stairs.
+    `failures` is (answers, failures). `cpu_limit_cores` is the CPU limit of each API process during the
+    steps.
     """
-    refusals = list(_unfit(windows, failures))
+    inconclusive = _no_costs(windows, failures)
     mix = mix_of([one.counts for one in steps if not is_generator_full(one, cores)])
-    reached = _reached(steps, cores, api_processes, held_to)
-    if isinstance(reached, Refusal):
-        refusals.append(reached)
-    found = Inference(
+    reached = _reached(steps, cores, api_processes, cpu_limit_cores)
+    has_costs = not inconclusive and bool(mix)
+    if isinstance(reached, Inconclusive):
+        inconclusive.append(reached)
+    found = CapacityAnalysis(
         knee=reached if isinstance(reached, Knee) and not _has_failures(failures) else None,
         mix=mix,
-        held_to=held_to,
-        refusals=refusals,
+        cpu_limit_cores=cpu_limit_cores,
+        inconclusive=inconclusive,
     )
-    if any(one.what == "costs" for one in refusals) or not mix:
-        return found
-    return _priced(found, steps, windows)
+    return _with_costs(found, steps, windows) if has_costs else found
 
 
 def _reached(
-    steps: Sequence[Step], cores: int, api_processes: int, held_to: float | None
-) -> Knee | Refusal:
+    steps: Sequence[StepResult], cores: int, api_processes: int, cpu_limit_cores: float | None
+) -> Knee | Inconclusive:
     if not steps:
-        return Refusal(what="knee", why="no_steps")
-    return knee(steps, cores, api_processes, held_to or 1.0)
+        return _no_knee("no_steps")
+    return knee(steps, cores, api_processes, cpu_limit_cores or 1.0)
 
 
-def _priced(found: Inference, steps: Sequence[Step], windows: Sequence[Window]) -> Inference:
-    """Add the costs to what was concluded so far."""
+def _with_costs(
+    found: CapacityAnalysis, steps: Sequence[StepResult], windows: Sequence[LoadWindow]
+) -> CapacityAnalysis:
     fits = {name: costs.fit(name, windows) for name in (API, POSTGRES, VALKEY, GENERATOR)}
     per_write = transactions_per_write(steps)
     writes = sum(found.mix.get(kind, 0.0) for kind in WRITES)
     cost = cost_at_knee(steps, found.knee, fits[API].idle.value)
-    cost = cost or costs.cost_of(API, windows, found.mix, per_write * writes)
-    vague = [Refusal(what="per_core", why="wide_interval")] if cost.low <= 0 else []
+    cost = cost or costs.cost_of_mix(API, windows, found.mix, per_write * writes)
+    vague = [Inconclusive(subject="per_core", reason="wide_interval")] if cost.low <= 0 else []
     wal = costs.fit("wal", windows, [one.wal_bytes for one in windows])
     requests = sum(sum(one.counts.values()) for one in windows)
     commands = sum(one.valkey_commands for one in windows)
@@ -211,15 +194,15 @@ def _priced(found: Inference, steps: Sequence[Step], windows: Sequence[Window]) 
         transactions_per_write=per_write,
         cost_of_mix_s=cost,
         per_core_per_s=inverse(cost),
-        wal_per_hold_bytes=_seen(wal, "hold"),
-        wal_per_pay_bytes=_seen(wal, "pay"),
+        wal_per_hold_bytes=_known(wal, "hold"),
+        wal_per_pay_bytes=_known(wal, "pay"),
         valkey_per_request=commands / requests if requests else None,
-        refusals=[*found.refusals, *vague],
+        inconclusive=[*found.inconclusive, *vague],
     )
 
 
-def _seen(one: Fit, kind: str) -> Estimate | None:
-    """Return what a kind costs; a counter that was never read costs nothing that is known."""
+def _known(one: CostFit, kind: str) -> Estimate | None:
+    """Return the cost of a kind; None if the counter was never read."""
     found = one.per_request.get(kind)
     return found if found is not None and found.value > 0 else None
 
@@ -229,22 +212,22 @@ def _has_failures(failures: tuple[int, int]) -> bool:
     return answers > 0 and failed / answers > FAILURES_MAX
 
 
-def _unfit(windows: Sequence[Window], failures: tuple[int, int]) -> list[Refusal]:
-    """Return why no costs may be drawn from this run, if something speaks against it."""
-    found = []
+def _no_costs(windows: Sequence[LoadWindow], failures: tuple[int, int]) -> list[Inconclusive]:
+    """Return why this run has no costs; empty if it has."""
+    found: list[tuple[str, dict[str, float | str]]] = []
     if _has_failures(failures):
-        share = round(100 * failures[1] / failures[0], 2)
-        found.append(Refusal(what="costs", why="failures", details={"percent": share}))
+        found.append(("failures", {"percent": round(100 * failures[1] / failures[0], 2)}))
     if len(windows) < WINDOWS_MIN:
-        details: dict[str, float | str] = {"windows": len(windows), "min": WINDOWS_MIN}
-        found.append(Refusal(what="costs", why="few_windows", details=details))
+        found.append(("few_windows", {"windows": len(windows), "min": WINDOWS_MIN}))
     elif not any(one.cpu_s.get(API) for one in windows):
-        found.append(Refusal(what="costs", why="not_sampled"))
-    return found
+        found.append(("not_sampled", {}))
+    return [
+        Inconclusive(subject="costs", reason=reason, details=details) for reason, details in found
+    ]
 
 
 def inverse(cost: Estimate) -> Estimate | None:
-    """Return requests per second and core of a cost in seconds; None where it could be nothing."""
+    """Return requests per core and second; None if the cost may be 0."""
     if cost.value <= 0 or cost.low <= 0:
         return None
     return Estimate(value=1 / cost.value, low=1 / cost.high, high=1 / cost.low)

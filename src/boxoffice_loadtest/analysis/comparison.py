@@ -1,64 +1,21 @@
-"""Whether the client's record and the database say the same, in both directions. Pure."""
+"""Compares the client's log with the database, in both directions. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from boxoffice_loadtest.measurement.client_log import HeldByClient, Record
+from boxoffice_loadtest.measurement.client_log import (
+    AcknowledgedHold,
+    AcknowledgedPayment,
+    ClientLog,
+)
 from boxoffice_loadtest.model import Finding
 
 _SAMPLES_MAX = 10
-# A hold that lapses is free from the instant that the database says; the client's clock is another.
+# A hold expires by the database's clock, which may differ from the client's.
 _CLOCK_SLACK_MS = 1_000
-
-
-@dataclass(frozen=True)
-class StoredHold:
-    """A reservation as the database, or the API, has it."""
-
-    reservation_id: str
-    user_id: str
-    seats: tuple[str, ...]
-    status: str
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class StoredPayment:
-    """A payment as the database, or the API, has it."""
-
-    payment_id: str
-    reservation_id: str
-    user_id: str
-    amount: int
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What is there of this run's people; `hold_ttl_s` is the schedule's.
-
-    `is_keyed` says whether the idempotency keys are known: without them a lost answer can be counted,
-    but not matched with what it did. `is_whole` is false where not everything could be read.
-    """
-
-    holds: Sequence[StoredHold]
-    payments: Sequence[StoredPayment]
-    hold_ttl_s: float
-    is_keyed: bool = True
-    is_whole: bool = True
-
-
-@dataclass
-class _Findings:
-    found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, kind: str, sample: str) -> None:
-        self.found[kind].append(sample)
-
-
-# What breaks a promise; the rest is told, and explained.
+# Broken promises; the explained kinds are counted and reported only.
 BROKEN = (
     "phantom_hold",
     "phantom_payment",
@@ -72,135 +29,188 @@ BROKEN = (
     "unexplained_payment",
     "unreadable",
 )
-TOLD = ("lost_answer", "lost_hold", "lost_payment", "interrupted")
+EXPLAINED = ("lost_answer", "lost_hold", "lost_payment", "interrupted")
+
+
+@dataclass(frozen=True)
+class StoredHold:
+    """A reservation in the database or in the API."""
+
+    reservation_id: str
+    user_id: str
+    seats: tuple[str, ...]
+    status: str
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredPayment:
+    """A payment in the database or in the API."""
+
+    payment_id: str
+    reservation_id: str
+    user_id: str
+    amount: int
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """The holds and payments of this run's users; `hold_ttl_s` is the schedule's.
+
+    Without idempotency keys (`is_keyed`) a lost answer can be counted, but not matched with its effect.
+    `is_whole` is false if not everything could be read.
+    """
+
+    holds: Sequence[StoredHold]
+    payments: Sequence[StoredPayment]
+    hold_ttl_s: float
+    is_keyed: bool = True
+    is_whole: bool = True
 
 
 def compare(
-    record: Record, stored: Stored, user_ids: Sequence[str], *, interrupted: bool = False
+    log: ClientLog, state: ServerState, user_ids: Sequence[str], *, interrupted: bool = False
 ) -> list[Finding]:
-    """Return every kind of disagreement with its count, those without one included.
+    """Return every kind of disagreement with its count, zero included.
 
-    An interrupted run cuts requests off before their answers are written down: what they did is told
-    as such.
+    An interrupted run cuts requests off before their answers are logged; their effects are counted as
+    `interrupted`.
     """
-    found = _Findings()
-    _acknowledged_is_there(record, stored, user_ids, found)
-    _there_is_acknowledged(record, stored, found, interrupted=interrupted)
-    _no_seat_twice(record, stored, found)
-    for key, what in record.lost.items():
-        found.add("lost_answer", f"{what} {key}")
-    found.found["unreadable"] = ["a line of the record"] * record.unreadable
-    if interrupted and record.unreadable:
-        found.found["interrupted"] += found.found.pop("unreadable")
-    return [_finding(kind, found.found.get(kind, [])) for kind in (*BROKEN, *TOLD)]
+    return _Comparison(log, state, user_ids, interrupted=interrupted).findings()
 
 
-def _finding(kind: str, samples: list[str]) -> Finding:
-    is_broken = kind in BROKEN and bool(samples)
-    return Finding(
-        kind=kind, count=len(samples), samples=samples[:_SAMPLES_MAX], is_broken=is_broken
-    )
+@dataclass
+class _Comparison:
+    """One comparison; `found` has the samples of each kind."""
 
+    log: ClientLog
+    state: ServerState
+    user_ids: Sequence[str]
+    interrupted: bool = field(kw_only=True)
+    found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-def _acknowledged_is_there(
-    record: Record, stored: Stored, user_ids: Sequence[str], found: _Findings
-) -> None:
-    """Phantom successes: what the client was promised and nobody kept."""
-    holds = {one.reservation_id: one for one in stored.holds}
-    payments = {one.payment_id: one for one in stored.payments}
-    for told in record.holds:
-        kept = holds.get(told.reservation_id)
-        if kept is None:
-            found.add("phantom_hold", f"{told.reservation_id} seats {' '.join(told.seats)}")
-        elif kept.user_id != user_ids[told.person] or set(kept.seats) != set(told.seats):
-            found.add("hold_differs", told.reservation_id)
-    for paid in record.payments:
-        kept_payment = payments.get(paid.payment_id)
-        if kept_payment is None:
-            found.add("phantom_payment", f"{paid.payment_id} for {paid.reservation_id}")
-            continue
-        there = (kept_payment.reservation_id, kept_payment.user_id, kept_payment.amount)
-        if there != (paid.reservation_id, user_ids[paid.person], paid.amount):
-            found.add("payment_differs", paid.payment_id)
-        hold = holds.get(paid.reservation_id)
+    def __post_init__(self) -> None:
+        self.stored_holds = {one.reservation_id: one for one in self.state.holds}
+        self.stored_payments = {one.payment_id: one for one in self.state.payments}
+        self.paid = {one.reservation_id for one in self.log.payments}
+
+    def findings(self) -> list[Finding]:
+        """Compare and return the findings."""
+        for hold in self.log.holds:
+            self._check_hold(hold)
+        for payment in self.log.payments:
+            self._check_payment(payment)
+        for reservation_id in self.log.releases:
+            self._check_release(reservation_id)
+        self._check_unacknowledged()
+        self._check_held_twice()
+        self._check_sold_twice()
+        for key, what in self.log.lost.items():
+            self._add("lost_answer", f"{what} {key}")
+        kind = "interrupted" if self.interrupted else "unreadable"
+        self.found[kind] += ["a line of the log"] * self.log.unreadable
+        return [self._finding(kind) for kind in (*BROKEN, *EXPLAINED)]
+
+    def _add(self, kind: str, sample: str) -> None:
+        self.found[kind].append(sample)
+
+    def _finding(self, kind: str) -> Finding:
+        samples = self.found.get(kind, [])
+        is_broken = kind in BROKEN and bool(samples)
+        return Finding(
+            kind=kind, count=len(samples), samples=samples[:_SAMPLES_MAX], is_broken=is_broken
+        )
+
+    def _check_hold(self, hold: AcknowledgedHold) -> None:
+        stored = self.stored_holds.get(hold.reservation_id)
+        if stored is None:
+            self._add("phantom_hold", f"{hold.reservation_id} seats {' '.join(hold.seats)}")
+        elif stored.user_id != self.user_ids[hold.user] or set(stored.seats) != set(hold.seats):
+            self._add("hold_differs", hold.reservation_id)
+
+    def _check_payment(self, payment: AcknowledgedPayment) -> None:
+        stored = self.stored_payments.get(payment.payment_id)
+        if stored is None:
+            self._add("phantom_payment", f"{payment.payment_id} for {payment.reservation_id}")
+            return
+        expected = (payment.reservation_id, self.user_ids[payment.user], payment.amount)
+        if (stored.reservation_id, stored.user_id, stored.amount) != expected:
+            self._add("payment_differs", payment.payment_id)
+        hold = self.stored_holds.get(payment.reservation_id)
         if hold is not None and hold.status != "CONFIRMED":
-            found.add("paid_not_confirmed", f"{paid.reservation_id} is {hold.status}")
-    for reservation_id in record.releases:
-        hold = holds.get(reservation_id)
+            self._add("paid_not_confirmed", f"{payment.reservation_id} is {hold.status}")
+
+    def _check_release(self, reservation_id: str) -> None:
+        hold = self.stored_holds.get(reservation_id)
         if hold is not None and hold.status != "CANCELLED":
-            found.add("release_not_done", f"{reservation_id} is {hold.status}")
+            self._add("release_not_done", f"{reservation_id} is {hold.status}")
+
+    def _check_unacknowledged(self) -> None:
+        """Find stored holds and payments without an acknowledgement and without a lost answer."""
+        # Without keys each lost answer explains one stored row of its kind.
+        unmatched = Counter(self.log.lost.values())
+        for what, stored_id, key in self._unacknowledged():
+            name = "hold" if what == "hold" else "payment"
+            if self.state.is_keyed:
+                is_explained = key in self.log.lost
+            else:
+                unmatched[what] -= 1
+                is_explained = unmatched[what] >= 0
+            if is_explained:
+                self._add(f"lost_{name}", f"{stored_id} {key or ''}".strip())
+            elif self.interrupted:
+                self._add("interrupted", f"{name} {stored_id}")
+            else:
+                self._add(f"unexplained_{name}", f"{stored_id} {key or ''}".strip())
+
+    def _unacknowledged(self) -> Iterator[tuple[str, str, str | None]]:
+        holds = {one.reservation_id for one in self.log.holds}
+        payments = {one.payment_id for one in self.log.payments}
+        for hold in self.state.holds:
+            if hold.reservation_id not in holds:
+                yield "hold", hold.reservation_id, hold.key
+        for payment in self.state.payments:
+            if payment.payment_id not in payments:
+                yield "pay", payment.payment_id, payment.key
+
+    def _check_held_twice(self) -> None:
+        """Find oversold seats in the client's log alone."""
+        ends = _ends(self.log, self.state)
+        by_seat: dict[str, list[AcknowledgedHold]] = defaultdict(list)
+        # A retry with the same key is answered with the same hold.
+        for hold in {one.reservation_id: one for one in self.log.holds}.values():
+            for seat in hold.seats:
+                by_seat[seat].append(hold)
+        for seat, holds in by_seat.items():
+            holds.sort(key=lambda one: one.answered_ms)
+            if sum(one.reservation_id in self.paid for one in holds) > 1:
+                self._add("seat_sold_twice", seat)
+            # An answer that arrived after its hold expired says nothing about that moment.
+            valid = [one for one in holds if one.answered_ms < ends[one.reservation_id]]
+            for before, after in pairwise(valid):
+                if after.answered_ms + _CLOCK_SLACK_MS < ends[before.reservation_id]:
+                    self._add("seat_held_twice", seat)
+
+    def _check_sold_twice(self) -> None:
+        """Find oversold seats in the database."""
+        sold = Counter(
+            seat for hold in self.state.holds if hold.status == "CONFIRMED" for seat in hold.seats
+        )
+        self.found["seat_sold_twice"] += [seat for seat, times in sold.items() if times > 1]
 
 
-def _there_is_acknowledged(
-    record: Record, stored: Stored, found: _Findings, *, interrupted: bool
-) -> None:
-    """What the database has of this run and the client was not told, unless the answer was lost."""
-    told = {one.reservation_id for one in record.holds}
-    paid = {one.payment_id for one in record.payments}
-    # Without keys any lost answer may have been the one; each explains one row, and no more.
-    spare = {kind: _count(record.lost.values(), kind) for kind in ("hold", "pay")}
-    things = [("hold", one.reservation_id, one.key) for one in stored.holds]
-    things += [("pay", one.payment_id, one.key) for one in stored.payments]
-    for what, own_id, key in things:
-        if own_id in (told if what == "hold" else paid):
-            continue
-        name = "hold" if what == "hold" else "payment"
-        if _is_explained(record, stored, what, key, spare):
-            found.add(f"lost_{name}", f"{own_id} {key or ''}".strip())
-        elif interrupted:
-            found.add("interrupted", f"{name} {own_id}")
-        else:
-            found.add(f"unexplained_{name}", f"{own_id} {key or ''}".strip())
-
-
-def _is_explained(
-    record: Record, stored: Stored, what: str, key: str | None, spare: dict[str, int]
-) -> bool:
-    if stored.is_keyed:
-        return key in record.lost
-    spare[what] -= 1
-    return spare[what] >= 0
-
-
-def _count(values: Iterable[str], wanted: str) -> int:
-    return sum(value == wanted for value in values)
-
-
-def _no_seat_twice(record: Record, stored: Stored, found: _Findings) -> None:
-    """Oversell, from what the client was told alone, and from what the database has sold."""
-    ended = _ends(record, stored)
-    by_seat: dict[str, list[HeldByClient]] = defaultdict(list)
-    # A repetition under the same key is answered with the same hold again.
-    for one in {hold.reservation_id: hold for hold in record.holds}.values():
-        for seat in one.seats:
-            by_seat[seat].append(one)
-    paid = {one.reservation_id for one in record.payments}
-    for seat, holds in by_seat.items():
-        holds.sort(key=lambda one: one.answered_ms)
-        if sum(one.reservation_id in paid for one in holds) > 1:
-            found.add("seat_sold_twice", seat)
-        # Where the answer came when the hold had lapsed, the seat was somebody's before, not then.
-        surely = [one for one in holds if one.answered_ms < ended[one.reservation_id]]
-        for before, after in pairwise(surely):
-            if after.answered_ms + _CLOCK_SLACK_MS < ended[before.reservation_id]:
-                found.add("seat_held_twice", seat)
-    sold = Counter(
-        seat for kept in stored.holds if kept.status == "CONFIRMED" for seat in kept.seats
-    )
-    found.found["seat_sold_twice"] += [seat for seat, times in sold.items() if times > 1]
-
-
-def _ends(record: Record, stored: Stored) -> dict[str, float]:
-    """When each acknowledged hold could be somebody else's again (epoch, ms)."""
-    paid = {one.reservation_id for one in record.payments}
-    ttl_ms = stored.hold_ttl_s * 1000
+def _ends(log: ClientLog, state: ServerState) -> dict[str, float]:
+    """Return when the seats of each acknowledged hold are free again (epoch, ms)."""
+    paid = {one.reservation_id for one in log.payments}
+    ttl_ms = state.hold_ttl_s * 1000
     ends = {}
-    for one in record.holds:
+    for one in log.holds:
         if one.reservation_id in paid:
             ends[one.reservation_id] = float("inf")
-        elif one.reservation_id in record.lost_releases:
+        elif one.reservation_id in log.lost_releases:
             ends[one.reservation_id] = 0.0
         else:
-            lapse = one.sent_ms + ttl_ms
-            ends[one.reservation_id] = min(record.releases.get(one.reservation_id, lapse), lapse)
+            expiry = one.sent_ms + ttl_ms
+            ends[one.reservation_id] = min(log.releases.get(one.reservation_id, expiry), expiry)
     return ends

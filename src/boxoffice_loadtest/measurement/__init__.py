@@ -1,1 +1,1 @@
-"""What is measured: k6's lines, processes, the database and the API."""
+"""What the load test measures: k6's output, processes, the database and the API."""

@@ -1,4 +1,4 @@
-"""Our own questions to an installation, outside any measurement."""
+"""The load test's own requests to the target, outside of any measurement."""
 
 import contextlib
 import re
@@ -14,30 +14,32 @@ import msgspec
 from boxoffice_loadtest.errors import TargetUnfit
 
 _HTTP_TIMEOUT_S = 20.0
+_METRIC = re.compile(r"boxoffice_batch_(commands|seconds)_(sum|count)\{kind=\"(\w+)\"\} (\S+)$")
 
 
 @dataclass
-class Reply:
-    """An answer to one of our own questions, outside any measurement."""
+class ApiResponse:
+    """An answer; `body` is decoded JSON, or text."""
 
     status: int
     body: Any
     date: str = ""
 
+    @property
+    def code(self) -> str:
+        """The problem code, else the status."""
+        if isinstance(self.body, dict):
+            return str(self.body.get("code", self.status))
+        return str(self.status)
 
-def ask(base_url: str, method: str, path: str, *, token: str = "", **more: Any) -> Reply:
-    """Ask once; `key` and `body` may be given. Raises `TargetUnfit` where nobody answers."""
+
+def request(base_url: str, method: str, path: str, *, token: str = "", **more: Any) -> ApiResponse:
+    """Send one request, with `key` and `body` if given; raises `TargetUnfit` without an answer."""
     parts = urlsplit(base_url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_HTTP_TIMEOUT_S)
-    headers = {"Accept": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    if "key" in more:
-        headers["Idempotency-Key"] = more["key"]
+    connection_type = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connection_type(parts.hostname or "", parts.port, timeout=_HTTP_TIMEOUT_S)
     body = msgspec.json.encode(more["body"]) if "body" in more else None
-    if body is not None:
-        headers["Content-Type"] = "application/json"
+    headers = _headers(token, more.get("key"), has_body=body is not None)
     try:
         connection.request(method, parts.path.rstrip("/") + path, body=body, headers=headers)
         answer = connection.getresponse()
@@ -47,48 +49,49 @@ def ask(base_url: str, method: str, path: str, *, token: str = "", **more: Any) 
     finally:
         connection.close()
     with contextlib.suppress(msgspec.DecodeError):
-        return Reply(answer.status, msgspec.json.decode(raw) if raw else None, date)
-    return Reply(answer.status, raw.decode(errors="replace"), date)
+        return ApiResponse(answer.status, msgspec.json.decode(raw) if raw else None, date)
+    return ApiResponse(answer.status, raw.decode(errors="replace"), date)
 
 
-def clock(base_url: str) -> datetime:
-    """Return the time by the installation's clock, in whole seconds."""
-    return parsedate_to_datetime(ask(base_url, "GET", "/healthz").date)
+def _headers(token: str, key: str | None, *, has_body: bool) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if key is not None:
+        headers["Idempotency-Key"] = key
+    if has_body:
+        headers["Content-Type"] = "application/json"
+    return headers
 
 
-def check_url(url: str) -> str:
-    """Return the address without a closing slash; raise `TargetUnfit` where it is none."""
+def server_time(base_url: str) -> datetime:
+    """Return the time by the target's clock, in whole seconds."""
+    return parsedate_to_datetime(request(base_url, "GET", "/healthz").date)
+
+
+def parse_base_url(url: str) -> str:
+    """Return the URL without a trailing slash; raise `TargetUnfit` if it is not an HTTP URL."""
     try:
         parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
     except ValueError:
-        is_address = False
-    if not is_address:
+        is_http = False
+    if not is_http:
         raise TargetUnfit(f"{url!r} is not an address like http://127.0.0.1:8000")
     return url.rstrip("/")
 
 
-def code_of(reply: Reply) -> str:
-    """Return the problem's code, else the status."""
-    if isinstance(reply.body, dict):
-        return str(reply.body.get("code", reply.status))
-    return str(reply.status)
-
-
-_METRIC = re.compile(r"boxoffice_batch_(commands|seconds)_(sum|count)\{kind=\"(\w+)\"\} (\S+)$")
-
-
-def batches(base_url: str) -> dict[str, float]:
-    """Return the counters of the group commit, by `commands_sum.hold` and the like."""
+def batch_counters(base_url: str) -> dict[str, float]:
+    """Return the counters of the group commit as `commands_sum.hold` and the like."""
     try:
-        told = ask(base_url, "GET", "/metrics")
+        answer = request(base_url, "GET", "/metrics")
     except TargetUnfit:
         return {}
-    found: dict[str, float] = {}
-    for line in str(told.body).splitlines() if told.status == 200 else ():
+    counters: dict[str, float] = {}
+    for line in str(answer.body).splitlines() if answer.status == 200 else ():
         match = _METRIC.match(line)
         if match:
             name = f"{match[1]}_{match[2]}.{match[3]}"
-            found[name] = found.get(name, 0.0) + float(match[4])
-    return found
+            counters[name] = counters.get(name, 0.0) + float(match[4])
+    return counters

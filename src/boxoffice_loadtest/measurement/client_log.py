@@ -1,4 +1,4 @@
-"""The client's own record: the lines that the scenarios print. Pure."""
+"""The client's log: the lines that the k6 scenarios print. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-# What the business refuses; everything else that is no success is a failure.
+# Refusals by business rules; any other status that is not a success is a failure.
 REJECTIONS = frozenset({402, 409, 410})
+# Answers from memory with few bytes, or with a share of a batch that writes nothing.
+_SMALL = frozenset({"concerts", "schedules", "join", "position"})
 
 
-class Answer(NamedTuple):
-    """One request: when it was sent (epoch, ms), how long it took (ms), and how it ended."""
+class LoggedRequest(NamedTuple):
+    """One request: when it was sent (epoch, ms), how long it took (ms), and its outcome."""
 
     what: str
     sent_ms: float
@@ -21,25 +23,24 @@ class Answer(NamedTuple):
 
     @property
     def ended_ms(self) -> float:
-        """When the answer was there (epoch, ms)."""
+        """When the answer arrived (epoch, ms)."""
         return self.sent_ms + self.took_ms
 
     @property
     def is_failure(self) -> bool:
-        """Whether the answer is neither a success nor a refusal that the business means."""
+        """Whether it is neither a success nor a business refusal."""
         return not (200 <= self.status < 400 or self.status in REJECTIONS)
 
     @property
     def is_rejection(self) -> bool:
-        """Whether the business refused."""
+        """Whether a business rule refused it."""
         return self.status in REJECTIONS
 
     @property
     def kind(self) -> str:
-        """Return the kind of request for the fit, by the work that it makes.
+        """The kind of request for the fit, by the work that it causes.
 
-        A hold that is refused is another kind than one that is not, and a map that is not sent again is
-        a lookup like any other.
+        A refused hold is a kind of its own. A 304 for a seat map costs as much as any small lookup.
         """
         if self.what == "hold":
             return "hold" if self.status == 201 else "refused"
@@ -47,47 +48,47 @@ class Answer(NamedTuple):
         return "lookup" if is_small else self.what
 
 
-# What is answered from memory with few bytes, or for a share of a batch that writes nothing.
-_SMALL = frozenset({"concerts", "schedules", "join", "place"})
-
-
-class HeldByClient(NamedTuple):
-    """A hold that was acknowledged: `person` is a position in the list of people."""
+class AcknowledgedHold(NamedTuple):
+    """A hold that was answered 201; `user` is a position in the list of users."""
 
     reservation_id: str
-    person: int
+    user: int
     seats: tuple[str, ...]
     key: str
     sent_ms: float
     answered_ms: float
 
 
-class PaidByClient(NamedTuple):
-    """A payment that was acknowledged."""
+class AcknowledgedPayment(NamedTuple):
+    """A payment that was answered 201."""
 
     payment_id: str
     reservation_id: str
-    person: int
+    user: int
     amount: int
     key: str
     answered_ms: float
 
 
 @dataclass
-class Record:
-    """What the client was told, of one scenario."""
+class ClientLog:
+    """What the client sent and was answered in one scenario.
+
+    `lost` has the idempotency keys of commands without an answer, with what they were; `buyers` are the
+    users who tried to hold.
+    """
 
     started_ms: float | None = None
-    planned: int = 0
-    visits: int = 0
+    planned_iterations: int = 0
+    iterations: int = 0
     began_ms: list[float] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    holds: list[HeldByClient] = field(default_factory=list)
-    payments: list[PaidByClient] = field(default_factory=list)
+    requests: list[LoggedRequest] = field(default_factory=list)
+    holds: list[AcknowledgedHold] = field(default_factory=list)
+    payments: list[AcknowledgedPayment] = field(default_factory=list)
     releases: dict[str, float] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     lost_releases: set[str] = field(default_factory=set)
-    lookup_bytes: list[int] = field(default_factory=list)
+    seat_map_bytes: list[int] = field(default_factory=list)
     buyers: set[int] = field(default_factory=set)
     unreadable: int = 0
 
@@ -97,106 +98,104 @@ class Record:
         return {seat for one in self.holds for seat in one.seats}
 
 
-def parse(lines: Iterable[bytes]) -> Record:
+def parse(lines: Iterable[bytes]) -> ClientLog:
     """Read the lines of one scenario."""
-    record = Record()
+    log = ClientLog()
     for line in lines:
-        take_line(record, line)
-    return record
+        add_line(log, line)
+    return log
 
 
-def take_line(record: Record, line: bytes) -> None:
-    """Add a line to the record; one that cannot be read is counted, never skipped in silence."""
+def add_line(log: ClientLog, line: bytes) -> None:
+    """Add a line to the log; count it in `unreadable` if it cannot be read."""
     try:
-        _take(record, msgspec.json.decode(line))
+        _add(log, msgspec.json.decode(line))
     except (msgspec.DecodeError, ValueError, TypeError, IndexError, KeyError):
-        record.unreadable += 1
+        log.unreadable += 1
 
 
-def merged(records: Iterable[Record]) -> Record:
-    """Return several records as one; the start is that of the first."""
-    whole = Record()
-    for one in records:
+def merged(logs: Iterable[ClientLog]) -> ClientLog:
+    """Return several logs as one; the start is that of the first."""
+    whole = ClientLog()
+    for one in logs:
         if whole.started_ms is None:
             whole.started_ms = one.started_ms
-        whole.visits += one.visits
-        whole.planned += one.planned
-        whole.unreadable += one.unreadable
-        for name in ("began_ms", "answers", "holds", "payments", "lookup_bytes"):
+        for name in ("iterations", "planned_iterations", "unreadable"):
+            setattr(whole, name, getattr(whole, name) + getattr(one, name))
+        for name in ("began_ms", "requests", "holds", "payments", "seat_map_bytes"):
             getattr(whole, name).extend(getattr(one, name))
-        whole.releases.update(one.releases)
-        whole.lost.update(one.lost)
-        whole.lost_releases |= one.lost_releases
-        whole.buyers |= one.buyers
+        for name in ("releases", "lost", "lost_releases", "buyers"):
+            getattr(whole, name).update(getattr(one, name))
     return whole
 
 
-def _take(record: Record, line: list[Any]) -> None:
-    person, *entries = line
-    if person == "start":
-        record.started_ms, record.planned = float(entries[0]), int(entries[1])
+def _add(log: ClientLog, line: list[Any]) -> None:
+    user, *entries = line
+    if user == "start":
+        log.started_ms, log.planned_iterations = float(entries[0]), int(entries[1])
         return
-    record.visits += 1
+    log.iterations += 1
     if entries:
-        record.began_ms.append(float(entries[0][1]))
+        log.began_ms.append(float(entries[0][1]))
     for entry in entries:
         what, sent_ms, took_ms, status, code, *more = entry
-        answer = Answer(str(what), float(sent_ms), float(took_ms), int(status), str(code))
-        record.answers.append(answer)
-        _EFFECTS.get(answer.what, _nothing)(record, int(person), answer, more)
+        request = LoggedRequest(str(what), float(sent_ms), float(took_ms), int(status), str(code))
+        log.requests.append(request)
+        if add_effect := _EFFECTS.get(request.what):
+            add_effect(log, int(user), request, more)
 
 
-def _hold(record: Record, person: int, answer: Answer, more: list[Any]) -> None:
-    record.buyers.add(person)
-    if answer.status == 201:
+def _hold(log: ClientLog, user: int, request: LoggedRequest, more: list[Any]) -> None:
+    log.buyers.add(user)
+    if request.status == 201:
         key, reservation_id, seats = more
-        times = (answer.sent_ms, answer.ended_ms)
-        record.holds.append(HeldByClient(str(reservation_id), person, tuple(seats), key, *times))
+        times = (request.sent_ms, request.ended_ms)
+        log.holds.append(AcknowledgedHold(str(reservation_id), user, tuple(seats), key, *times))
     elif more:
-        record.lost[more[0]] = "hold"
+        log.lost[more[0]] = "hold"
 
 
-def _pay(record: Record, person: int, answer: Answer, more: list[Any]) -> None:
-    if answer.status == 201:
+def _pay(log: ClientLog, user: int, request: LoggedRequest, more: list[Any]) -> None:
+    if request.status == 201:
         key, reservation_id, payment_id, amount = more
-        one = PaidByClient(
-            str(payment_id), reservation_id, person, int(amount or 0), key, answer.ended_ms
+        log.payments.append(
+            AcknowledgedPayment(
+                str(payment_id), reservation_id, user, int(amount or 0), key, request.ended_ms
+            )
         )
-        record.payments.append(one)
     elif more:
-        record.lost[more[0]] = "pay"
+        log.lost[more[0]] = "pay"
 
 
-def _release(record: Record, _: int, answer: Answer, more: list[Any]) -> None:
-    if answer.status == 204:
-        # The seat may be somebody else's before the answer arrives, but not before it was asked for.
-        record.releases[more[0]] = answer.sent_ms
-    elif answer.is_failure:
-        record.lost_releases.add(more[0])
+def _release(log: ClientLog, _: int, request: LoggedRequest, more: list[Any]) -> None:
+    if request.status == 204:
+        # Another user may hold the seat before the answer arrives, but not before the request.
+        log.releases[more[0]] = request.sent_ms
+    elif request.is_failure:
+        log.lost_releases.add(more[0])
 
 
-def _look(record: Record, _: int, answer: Answer, more: list[Any]) -> None:
-    if more and answer.what == "seats":
-        record.lookup_bytes.append(int(more[0]))
+def _seats(log: ClientLog, _: int, __: LoggedRequest, more: list[Any]) -> None:
+    if more:
+        log.seat_map_bytes.append(int(more[0]))
 
 
-def _nothing(_record: Record, _person: int, _answer: Answer, _more: list[Any]) -> None:
-    """Leave what has no effect worth keeping."""
-
-
-_EFFECTS = {"hold": _hold, "pay": _pay, "release": _release, "seats": _look}
+_EFFECTS = {"hold": _hold, "pay": _pay, "release": _release, "seats": _seats}
 
 
 def percentile(ordered: list[float], percent: float) -> float:
-    """Return the smallest value that `percent` of the values do not exceed; 0 of none."""
+    """Return a percentile by the nearest-rank method; 0 for an empty list."""
     if not ordered:
         return 0.0
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
-def by_second(answers: Iterable[Answer], started_ms: float) -> list[tuple[int, list[Answer]]]:
-    """Return the answers by the second in which they came, counted from the start."""
-    seconds: dict[int, list[Answer]] = {}
-    for answer in answers:
-        seconds.setdefault(int((answer.ended_ms - started_ms) // 1000), []).append(answer)
+def by_second(
+    requests: Iterable[LoggedRequest], started_ms: float
+) -> list[tuple[int, list[LoggedRequest]]]:
+    """Return the requests by the second in which they were answered, counted from the start."""
+    seconds: dict[int, list[LoggedRequest]] = {}
+    for request in requests:
+        second = int((request.ended_ms - started_ms) // 1000)
+        seconds.setdefault(second, []).append(request)
     return sorted(seconds.items())

@@ -1,34 +1,35 @@
-"""Reads the client's record while it is being written."""
+"""Reads the client's log while k6 writes it."""
 
 import contextlib
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from boxoffice_loadtest.measurement.client_log import Answer, Record, take_line
+from boxoffice_loadtest.measurement.client_log import ClientLog, LoggedRequest, add_line
 
-# A target that answered nothing for so long, though it was asked so often, is gone.
-_GONE_AFTER_MS = 3_000
-_GONE_ANSWERS_MIN = 5
+# The target counts as dead after so many requests without an answer over so long.
+_DEAD_AFTER_MS = 3_000
+_DEAD_REQUESTS_MIN = 5
 
 
 @dataclass
-class Tail:
-    """Takes in what is new of a record; a line that is not finished yet waits."""
+class LogReader:
+    """Reads new lines of a log; keeps an incomplete line until the rest arrives."""
 
     path: Path
 
     def __post_init__(self) -> None:
-        self.record = Record()
+        self.log = ClientLog()
         self.failures = 0
         self._seen = 0
         self._rest = b""
         self._file: BufferedReader | None = None
-        self._lost_since_ms: float | None = None
-        self._lost = 0
+        self._unanswered = 0
+        self._unanswered_since_ms = 0.0
+        self._unanswered_until_ms = 0.0
 
-    def look(self) -> None:
-        """Read on."""
+    def read(self) -> None:
+        """Read what is new."""
         if self._file is None:
             with contextlib.suppress(FileNotFoundError):
                 self._file = self.path.open("rb")
@@ -37,34 +38,33 @@ class Tail:
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         for line in lines:
             if line:
-                take_line(self.record, line)
-        for answer in self.record.answers[self._seen :]:
-            self._judge(answer)
-        self._seen = len(self.record.answers)
+                add_line(self.log, line)
+        for request in self.log.requests[self._seen :]:
+            self._count(request)
+        self._seen = len(self.log.requests)
 
     def close(self) -> None:
-        """Read what is left; a line without an end was cut off."""
-        self.look()
+        """Read the rest; a line without an end was cut off."""
+        self.read()
         if self._rest:
-            take_line(self.record, self._rest)
+            add_line(self.log, self._rest)
             self._rest = b""
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _judge(self, answer: Answer) -> None:
-        self.failures += answer.is_failure
-        if answer.status:
-            self._lost_since_ms, self._lost = None, 0
+    def _count(self, request: LoggedRequest) -> None:
+        self.failures += request.is_failure
+        if request.status:
+            self._unanswered = 0
             return
-        self._lost += 1
-        if self._lost_since_ms is None:
-            self._lost_since_ms = answer.ended_ms
-        self._last_ms = answer.ended_ms
+        if not self._unanswered:
+            self._unanswered_since_ms = request.ended_ms
+        self._unanswered += 1
+        self._unanswered_until_ms = request.ended_ms
 
     @property
-    def is_target_gone(self) -> bool:
-        """Whether nothing has been answered for a while, though people asked."""
-        if self._lost_since_ms is None or self._lost < _GONE_ANSWERS_MIN:
-            return False
-        return self._last_ms - self._lost_since_ms >= _GONE_AFTER_MS
+    def is_target_dead(self) -> bool:
+        """Whether the target has answered nothing for 3 s."""
+        silent_ms = self._unanswered_until_ms - self._unanswered_since_ms
+        return self._unanswered >= _DEAD_REQUESTS_MIN and silent_ms >= _DEAD_AFTER_MS

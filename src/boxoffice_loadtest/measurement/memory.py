@@ -1,4 +1,4 @@
-"""What connections and hot schedules cost in memory: some are added, and the memory is read."""
+"""Measures the memory of open connections and of cached schedules."""
 
 import contextlib
 import socket
@@ -6,37 +6,48 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
+from uuid import UUID
 
-from boxoffice_loadtest.analysis import costs
+from boxoffice_loadtest.analysis import least_squares
 from boxoffice_loadtest.measurement import processes
-from boxoffice_loadtest.measurement.api_client import ask
+from boxoffice_loadtest.measurement.api_client import request
+from boxoffice_loadtest.measurement.database_reader import TargetSchedule
 from boxoffice_loadtest.model import MemoryProbe
-from boxoffice_loadtest.runner.target import Installation
 
 _SETTLE_S = 0.6
-_LOOKS_PER_SCHEDULE = 12
+_LOOKUPS_PER_SCHEDULE = 12
 _REQUEST = b"GET /v1/concerts HTTP/1.1\r\nHost: loadtest\r\n\r\n"
+
+Points = Iterator[tuple[float, float]]
+PrepareSchedule = Callable[[int, bool], TargetSchedule]
 
 
 def probe(
-    one: Installation, connections: Sequence[int], schedules: int, seats: int
+    base_url: str,
+    pids: Sequence[int],
+    prepare_schedule: PrepareSchedule,
+    connections: Sequence[int],
+    schedules: int,
+    seats: int,
 ) -> MemoryProbe | None:
-    """Measure; None where the processes cannot be seen from here."""
-    pids = one.pids().get("api", [])
+    """Measure the API processes; None if they are not visible from here."""
     if not pids or not processes.is_supported():
         return None
-    at_rest = _memory_mib(pids)
-    by_connection = list(_connections(one.base_url, pids, connections))
+    idle = _memory_mib(pids)
+    by_connection = list(_connections(base_url, pids, connections))
     time.sleep(_SETTLE_S)
-    by_seat = list(_schedules(one, pids, schedules, seats))
-    peak = max(mib for _, mib in [*by_connection, *by_seat, (0, at_rest)])
+    prepared = (prepare_schedule(seats, False).schedule_id for _ in range(schedules))
+    by_seat = [
+        (float(number * seats * len(pids)), memory_mib)
+        for number, memory_mib in enumerate(_schedules(base_url, pids, prepared), start=1)
+    ]
     return MemoryProbe(
         processes=len(pids),
-        at_rest_mib=at_rest,
-        peak_mib=peak,
-        by_connection=costs.line(by_connection),
-        by_hot_seat=costs.line(by_seat),
-        hot_seats_each=seats,
+        idle_mib=idle,
+        peak_mib=max(mib for _, mib in [*by_connection, *by_seat, (0, idle)]),
+        by_connection=least_squares.line(by_connection),
+        by_cached_seat=least_squares.line(by_seat),
+        seats_per_schedule=seats,
     )
 
 
@@ -45,10 +56,8 @@ def _memory_mib(pids: Sequence[int]) -> float:
     return sum(processes.usage(pid, children).memory_mib for pid in pids)
 
 
-def _connections(
-    base_url: str, pids: Sequence[int], counts: Sequence[int]
-) -> Iterator[tuple[float, float]]:
-    """Open connections, ask once on each, and keep them open while memory is read."""
+def _connections(base_url: str, pids: Sequence[int], counts: Sequence[int]) -> Points:
+    """Open connections with one request each, and keep them open while memory is read."""
     parts = urlsplit(base_url)
     with ExitStack() as stack:
         opened = 0
@@ -64,14 +73,10 @@ def _connections(
             yield float(count), _memory_mib(pids)
 
 
-def _schedules(
-    one: Installation, pids: Sequence[int], schedules: int, seats: int
-) -> Iterator[tuple[float, float]]:
-    """Make schedules hot one after the other; counted in seats times processes that keep them."""
-    look: Callable[[str], object] = lambda path: ask(one.base_url, "GET", path)  # noqa: E731
-    for number in range(1, schedules + 1):
-        terms = one.stage(seats, False)
-        for _ in range(_LOOKS_PER_SCHEDULE):
-            look(f"/v1/schedules/{terms.schedule_id}/seats")
+def _schedules(base_url: str, pids: Sequence[int], schedule_ids: Iterator[UUID]) -> Iterator[float]:
+    """Load schedules into the caches one by one, and read memory after each."""
+    for schedule_id in schedule_ids:
+        for _ in range(_LOOKUPS_PER_SCHEDULE):
+            request(base_url, "GET", f"/v1/schedules/{schedule_id}/seats")
         time.sleep(_SETTLE_S / 2)
-        yield float(number * seats * len(pids)), _memory_mib(pids)
+        yield _memory_mib(pids)

@@ -1,4 +1,4 @@
-"""What processes use, from the kernel's accounts in /proc: on Linux; elsewhere nothing is seen."""
+"""CPU and memory of processes, from /proc; on Linux only."""
 
 import os
 import time
@@ -17,14 +17,14 @@ _PARENT, _CHILDREN_USER, _CHILDREN_SYSTEM = 1, 13, 14
 
 @dataclass(frozen=True)
 class Usage:
-    """What a tree of processes has used in its life, and the memory that it has now."""
+    """CPU that a process tree has used so far, and its current memory."""
 
     cpu_s: float
     memory_mib: float
 
 
 def children_of_all() -> Mapping[int, list[int]]:
-    """Return the children of every process that lives now."""
+    """Return the children of every running process."""
     children: dict[int, list[int]] = {}
     for name in os.listdir(_PROC):
         if name.isdigit() and (fields := _stat(int(name))):
@@ -33,10 +33,10 @@ def children_of_all() -> Mapping[int, list[int]]:
 
 
 def usage(top: int, children: Mapping[int, list[int]]) -> Usage:
-    """Return what `top` and all below it use.
+    """Return the usage of `top` and its descendants.
 
-    What a process had used when it ended stays in the sum, because its parent has it in its account.
-    Memory that processes share, such as PostgreSQL's buffers, is counted once.
+    A parent accounts for the CPU of ended children, so it stays in the sum. Shared memory, such as
+    PostgreSQL's buffers, counts once.
     """
     pids = list(_below(top, children))
     private, shared = 0.0, 0.0
@@ -48,7 +48,7 @@ def usage(top: int, children: Mapping[int, list[int]]) -> Usage:
 
 
 def wakeups(pid: int) -> int:
-    """Return how often the main thread of a process has waited and been woken in its life."""
+    """Return how often the main thread of a process has been woken from waiting so far."""
     try:
         for line in (_PROC / str(pid) / "status").read_text().splitlines():
             if line.startswith("voluntary_ctxt_switches:"):
@@ -59,17 +59,17 @@ def wakeups(pid: int) -> int:
 
 
 def own_usage() -> Usage:
-    """Return what this process uses, without what it has started."""
+    """Return the usage of this process without its children."""
     private, shared = _memory_mib(os.getpid())
     return Usage(_cpu_s(os.getpid()), private + shared)
 
 
 def _below(top: int, children: Mapping[int, list[int]]) -> Iterable[int]:
-    waiting = [top]
-    while waiting:
-        pid = waiting.pop()
+    pending = [top]
+    while pending:
+        pid = pending.pop()
         yield pid
-        waiting += children.get(pid, [])
+        pending += children.get(pid, [])
 
 
 def _stat(pid: int) -> list[str]:
@@ -81,7 +81,7 @@ def _stat(pid: int) -> list[str]:
 
 def _cpu_s(pid: int) -> float:
     try:
-        # The clock of another process (clock_getcpuclockid(3)): exact, where /proc has hundredths.
+        # The CPU clock of another process (clock_getcpuclockid(3)) is exact; /proc has hundredths.
         return time.clock_gettime_ns((~pid << 3) | 2) / _NS
     except OSError:
         return 0.0
@@ -105,7 +105,7 @@ def _memory_mib(pid: int) -> tuple[float, float]:
 
 
 def machine_cpu_s() -> tuple[float, float] | None:
-    """Return (busy, idle) CPU seconds of the whole machine since it started; None where unknown."""
+    """Return (busy, idle) CPU seconds of the machine since its start; None if unknown."""
     try:
         fields = (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
@@ -116,7 +116,7 @@ def machine_cpu_s() -> tuple[float, float] | None:
 
 
 def is_supported() -> bool:
-    """Whether this system has the accounts."""
+    """Whether this system has /proc."""
     return (_PROC / "self" / "statm").exists()
 
 
@@ -128,7 +128,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Return the name of the processor, as far as the system tells."""
+    """Return the name of the processor, else of its architecture."""
     try:
         for line in (_PROC / "cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -139,7 +139,7 @@ def processor() -> str:
 
 
 def memory_gib() -> float:
-    """Return the machine's memory; 0 where the system does not tell."""
+    """Return the machine's memory; 0 if unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES / (1 << 30)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a report is made of, before it becomes HTML or Markdown."""
+"""The blocks of a report, before they become HTML or Markdown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; columns in `numeric` are set flush right. `outcome` is the column of verdicts."""
+    """A table; columns in `numeric` are right-aligned. `outcome` is the column with signs and tones."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -49,7 +49,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over a common axis."""
+    """Lines with a common x axis."""
 
     title: str
     x_name: str
@@ -60,14 +60,14 @@ Block = Heading | Paragraph | Bullets | Table | Chart
 
 
 def number(value: float, digits: int | None = None) -> str:
-    """Write a number as people read it: three significant places, thousands apart."""
+    """Format a number: three significant digits, thousands separated."""
     if digits is None:
         digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}"
 
 
 def shown(details: Mapping[str, float | str]) -> dict[str, str]:
-    """Write what goes into a sentence: whole numbers without a fraction."""
+    """Format the values of a sentence: whole numbers without a fraction."""
     return {
         name: value if isinstance(value, str) else number(value, 0 if value == int(value) else 2)
         for name, value in details.items()
@@ -75,5 +75,5 @@ def shown(details: Mapping[str, float | str]) -> dict[str, str]:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Write a share as a percentage."""
+    """Format a share as a percentage."""
     return f"{100 * share:.{digits}f} %"

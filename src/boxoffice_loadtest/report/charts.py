@@ -1,7 +1,7 @@
-"""Line charts as SVG that needs no script. Pure.
+"""Line charts as SVG without scripts. Pure.
 
-Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind people tell
-apart; each line has a dash pattern and a mark of its own besides, so that a print in grey reads too.
+Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind people can
+distinguish. Each line also has its own dash pattern and mark, for prints in grey.
 """
 
 import math
@@ -15,7 +15,7 @@ _DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 4", "12 4", "5 2 1 2")
 _WIDTH, _HEIGHT = 640, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
 _MARKS = 7
-_SVG = "http://www.w3.org/2000/svg"  # a name, not an address that is asked
+_SVG = "http://www.w3.org/2000/svg"  # a namespace, never fetched
 _POINTS_MAX = 240
 
 
@@ -24,20 +24,20 @@ def svg(chart: Chart) -> str:
     points = [point for one in chart.series for point in one.points]
     if not points:
         return ""
-    frame = _Frame(points)
+    scale = _Scale(points)
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     parts = [
         f'<svg {size} role="img" xmlns="{_SVG}" aria-label="{escape(chart.title)}">',
         f"<title>{escape(chart.title)}</title>",
-        *_grid(frame, chart.x_name),
-        *(line for number_, one in enumerate(chart.series) for line in _line(frame, number_, one)),
+        *_grid(scale, chart.x_name),
+        *(line for number_, one in enumerate(chart.series) for line in _line(scale, number_, one)),
         "</svg>",
     ]
     return "".join(parts)
 
 
 def legend(chart: Chart) -> str:
-    """Return the legend as HTML: the same dash and mark as the line."""
+    """Return the legend as HTML, with the dash and mark of each line."""
     if len(chart.series) < 2:
         return ""
     items = "".join(
@@ -53,14 +53,14 @@ def _sample(number_: int, one: Series) -> str:
     return stroke + _mark(number_, 17, 5)
 
 
-class _Frame:
-    """Where values lie on the paper."""
+class _Scale:
+    """Maps values to coordinates."""
 
     def __init__(self, points: Sequence[tuple[float, float]]) -> None:
         self._low = min(x for x, _ in points)
         self._high = max(x for x, _ in points)
         around = ticks(self._low, self._high)
-        # The lines fill the width: a tick beyond their end would leave paper empty.
+        # No tick beyond the lines, so that they fill the width.
         self.x_ticks = [value for value in around if self._low <= value <= self._high] or around
         self.y_ticks = ticks(0.0, max(y for _, y in points) or 1.0)
 
@@ -85,14 +85,14 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(count * step, 10) for count in range(first, last + 1)]
 
 
-def _grid(frame: _Frame, x_name: str) -> Iterator[str]:
+def _grid(scale: _Scale, x_name: str) -> Iterator[str]:
     bottom = _HEIGHT - _BOTTOM
-    for value in frame.y_ticks:
-        y = frame.y(value)
+    for value in scale.y_ticks:
+        y = scale.y(value)
         yield f'<line x1="{_LEFT}" y1="{y}" x2="{_WIDTH - _RIGHT}" y2="{y}" class="grid"/>'
         yield f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{_label(value)}</text>'
-    for value in frame.x_ticks:
-        x = frame.x(value)
+    for value in scale.x_ticks:
+        x = scale.x(value)
         yield f'<line x1="{x}" y1="{bottom}" x2="{x}" y2="{bottom + 4}" class="axis"/>'
         anchor = "end" if x > _WIDTH - _RIGHT - 12 else "middle"
         yield f'<text x="{x}" y="{bottom + 17}" text-anchor="{anchor}">{_label(value)}</text>'
@@ -114,16 +114,16 @@ def _style(number_: int) -> str:
     return f'stroke="{colour}" stroke-width="2" fill="none" stroke-linejoin="round"{dashes}'
 
 
-def _line(frame: _Frame, number_: int, one: Series) -> Iterator[str]:
+def _line(scale: _Scale, number_: int, one: Series) -> Iterator[str]:
     shown = thinned(one.points)
-    at = [(frame.x(x), frame.y(y)) for x, y in shown]
+    at = [(scale.x(x), scale.y(y)) for x, y in shown]
     if not one.is_dots and len(at) > 1:
         path = "L".join(f"{x} {y}" for x, y in at)
         yield f'<path d="M{path}" {_style(number_)}/>'
     if one.is_dots:
         marked = at
     else:
-        # A line has a few marks, not where those of its neighbours are.
+        # A few marks per line, shifted against those of the others.
         every = max(1, len(at) // _MARKS)
         marked = at[(number_ * every // 3) % every :: every]
     for x, y in marked:
@@ -131,7 +131,7 @@ def _line(frame: _Frame, number_: int, one: Series) -> Iterator[str]:
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return no more points than can be told apart; of each group the highest, so no peak is lost."""
+    """Return at most 240 points; the highest of each group, so that no peak is lost."""
     if len(points) <= _POINTS_MAX:
         return list(points)
     size = math.ceil(len(points) / _POINTS_MAX)
@@ -152,7 +152,7 @@ def _mark(number_: int, x: float, y: float) -> str:
 
 
 def sparkline(one: Series) -> str:
-    """Return a line as text, for where there are no pictures."""
+    """Return a line as text, for Markdown."""
     bars = "▁▂▃▄▅▆▇█"
     values = [y for _, y in one.points]
     if not values:

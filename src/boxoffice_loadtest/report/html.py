@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, and nothing that has to be fetched. Pure."""
+"""A report as one HTML file without scripts or external resources. Pure."""
 
 from collections.abc import Iterable
 from html import escape
@@ -7,7 +7,7 @@ from importlib.resources import files
 from boxoffice_loadtest.report import charts
 from boxoffice_loadtest.report.blocks import Block, Bullets, Chart, Heading, Paragraph, Table
 
-# A verdict must not rest on its colour.
+# A result must be readable without colour.
 _SIGNS = {"good": "✓ ", "bad": "✗ "}
 
 

@@ -1,10 +1,10 @@
-"""The deployment as files: Kubernetes manifests and values for a Helm chart. Pure."""
+"""The deployment as Kubernetes manifests and Helm values. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from boxoffice_loadtest.model import Spec
+from boxoffice_loadtest.model import DeploymentSpec
 
 _NAME = "boxoffice"
 _PORT = 8000
@@ -12,12 +12,12 @@ _METRICS_PORT = 9_100
 _WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PLAIN = frozenset(_WORD + "0123456789-_./")
 _AMBIGUOUS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "~"})
-# What a pod may take to stop: see docs/operations.md, Signals and drain.
+# The time to stop a pod: see docs/operations.md, Signals and drain.
 _GRACE_S, _DRAIN_DELAY_MS = 45, 5_000
 
 
-def documents(spec: Spec) -> list[dict[str, Any]]:
-    """Return the manifests; addresses come from a Secret named boxoffice that you make."""
+def documents(spec: DeploymentSpec) -> list[dict[str, Any]]:
+    """Return the manifests; addresses come from a Secret named boxoffice."""
     return [
         _service(), _deployment(spec), _autoscaler(spec), _disruption_budget(),
         _role("sweep"), _role("relay"),
@@ -30,8 +30,8 @@ def as_yaml(documents_: Sequence[Mapping[str, Any]], comment: str) -> str:
     return head + "---\n".join("".join(f"{line}\n" for line in _lines(one)) for one in documents_)
 
 
-def values(spec: Spec) -> dict[str, Any]:
-    """Return the same figures as values of a Helm chart."""
+def values(spec: DeploymentSpec) -> dict[str, Any]:
+    """Return the deployment as values of a Helm chart."""
     return {
         "image": {"repository": _NAME, "tag": version(_NAME)},
         "replicaCount": spec.replicas_min,
@@ -55,7 +55,7 @@ def _labels(role: str) -> dict[str, str]:
 
 
 def _scraped() -> dict[str, str]:
-    """Annotations by which Prometheus' usual configuration for pods finds them."""
+    """Annotations for the common Prometheus configuration of pods."""
     return {"prometheus.io/scrape": "true", "prometheus.io/port": str(_METRICS_PORT)}
 
 
@@ -73,14 +73,14 @@ def _service() -> dict[str, Any]:
     }
 
 
-def _resources(spec: Spec) -> dict[str, Any]:
+def _resources(spec: DeploymentSpec) -> dict[str, Any]:
     return {
         "requests": {"cpu": f"{spec.cpu_request_m}m", "memory": f"{spec.memory_request_mib}Mi"},
         "limits": {"cpu": f"{spec.cpu_limit_m}m", "memory": f"{spec.memory_limit_mib}Mi"},
     }
 
 
-def _pools(spec: Spec) -> list[dict[str, Any]]:
+def _pools(spec: DeploymentSpec) -> list[dict[str, Any]]:
     return [
         {"name": "BOXOFFICE_WORKERS", "value": "1"},
         {"name": "BOXOFFICE_DB_POOL_MAX", "value": str(spec.pool_per_pod)},
@@ -115,7 +115,7 @@ def _container(role: str, args: Sequence[str], env: Sequence[Mapping[str, Any]])
 
 
 def _metrics_port() -> dict[str, Any]:
-    """From another machine the metrics are served on a port of their own."""
+    """The port for metrics that other machines can reach."""
     return {"name": "metrics", "containerPort": _METRICS_PORT}
 
 
@@ -131,7 +131,7 @@ def _probe(path: str, period_s: int, failures: int) -> dict[str, Any]:
 def _workload(role: str, pod: dict[str, Any], replicas: int | None) -> dict[str, Any]:
     name = _NAME if role == "api" else f"{_NAME}-{role}"
     metadata = {"labels": _labels(role), "annotations": _scraped()}
-    # The variables of a service called boxoffice would stand among our settings.
+    # The variables of a service named boxoffice would collide with the settings.
     template = {"metadata": metadata, "spec": {"enableServiceLinks": False, **pod}}
     spec: dict[str, Any] = {"selector": {"matchLabels": _labels(role)}, "template": template}
     if replicas is not None:
@@ -144,7 +144,7 @@ def _workload(role: str, pod: dict[str, Any], replicas: int | None) -> dict[str,
     }
 
 
-def _deployment(spec: Spec) -> dict[str, Any]:
+def _deployment(spec: DeploymentSpec) -> dict[str, Any]:
     container = {
         **_container("api", ["serve", "--port", str(_PORT)], _pools(spec)),
         "ports": [{"name": "http", "containerPort": _PORT}, _metrics_port()],
@@ -172,7 +172,7 @@ def _deployment(spec: Spec) -> dict[str, Any]:
     return made
 
 
-def _autoscaler(spec: Spec) -> dict[str, Any]:
+def _autoscaler(spec: DeploymentSpec) -> dict[str, Any]:
     target = {"type": "Utilization", "averageUtilization": spec.hpa_target_percent}
     return {
         "apiVersion": "autoscaling/v2",
@@ -183,7 +183,7 @@ def _autoscaler(spec: Spec) -> dict[str, Any]:
             "minReplicas": spec.replicas_min,
             "maxReplicas": spec.replicas_max,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
-            # People come in waves: what was needed a minute ago may be needed again.
+            # Load comes in waves: scale down slowly.
             "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
         },
     }
@@ -208,7 +208,7 @@ def _role(role: str) -> dict[str, Any]:
             "limits": {"cpu": "500m", "memory": "192Mi"},
         },
     }
-    # Two of each: one works, or both share; none is missed when a node goes.
+    # Two of each, so that one works when a node is lost.
     return _workload(role, {"containers": [container]}, 2)
 
 

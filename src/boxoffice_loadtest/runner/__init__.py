@@ -1,1 +1,1 @@
-"""Runs k6 against an installation, scenario after scenario."""
+"""Runs the scenarios with k6 against an embedded or a running target."""

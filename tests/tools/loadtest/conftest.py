@@ -1,4 +1,4 @@
-"""A shop with a schedule on sale, and the command as users call it."""
+"""A shop with a schedule on sale, and the command as users run it."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from boxoffice.settings import Settings
-from boxoffice_loadtest.model import Run, from_json
+from boxoffice_loadtest.model import LoadTestRun, from_json
 from faults.workload.fixtures import Fixtures, create_fixtures
 from tests.support.shop import Pod, dying_with_us
 
@@ -22,26 +22,26 @@ TIMEOUT_S = 150.0
 
 
 @dataclass
-class Ended:
-    """How the command ended, and what it said."""
+class CommandResult:
+    """Exit code and output of the command."""
 
     code: int
     said: str
     out: Path
 
     @property
-    def run(self) -> Run:
-        """What stands in its report."""
+    def run(self) -> LoadTestRun:
+        """The run in its report."""
         return from_json((self.out / "report.json").read_bytes())
 
     @property
     def failed(self) -> set[str]:
-        """The metrics that do not hold."""
-        return {one.metric for one in self.run.verdicts if one.outcome == "FAIL"}
+        """The metrics of failed thresholds."""
+        return {one.metric for one in self.run.thresholds if one.outcome == "FAIL"}
 
 
 @dataclass
-class Command:
+class LoadtestCommand:
     """`boxoffice loadtest` in a process of its own."""
 
     out: Path
@@ -56,7 +56,7 @@ class Command:
                 dying_with_us(argv), env={**env, **self.env}, stdout=log, stderr=log
             )
 
-    def end(self, process: "subprocess.Popen[bytes]") -> Ended:
+    def end(self, process: "subprocess.Popen[bytes]") -> CommandResult:
         """Wait for its end; fail where it leaves something running."""
         try:
             code = process.wait(TIMEOUT_S)
@@ -65,10 +65,10 @@ class Command:
             process.wait()
         left = [one for one in psutil.process_iter(["cmdline"]) if self._is_ours(one)]
         assert not left
-        return Ended(code, self._log.read_text(errors="replace"), self.out)
+        return CommandResult(code, self._log.read_text(errors="replace"), self.out)
 
-    def __call__(self, *args: str) -> Ended:
-        """Run it to its end."""
+    def __call__(self, *args: str) -> CommandResult:
+        """LoadTestRun it to its end."""
         return self.end(self.start(*args))
 
     def wait_for(self, text: str, process: "subprocess.Popen[bytes]") -> None:
@@ -80,10 +80,10 @@ class Command:
             time.sleep(0.05)
 
     def wait_for_answers(self, name: str, process: "subprocess.Popen[bytes]") -> None:
-        """Return when the client's record of a scenario has begun."""
-        record = self.out / "raw" / f"{name}.record"
+        """Return when the client's log of a scenario has begun."""
+        log = self.out / "raw" / f"{name}.requests.jsonl"
         until = time.monotonic() + 60
-        while not record.exists() or record.stat().st_size < 2_000:
+        while not log.exists() or log.stat().st_size < 2_000:
             assert process.poll() is None, self._log.read_text(errors="replace")
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -97,13 +97,13 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(tmp_path: Path) -> LoadtestCommand:
     """The command, with a report folder of its own."""
-    return Command(tmp_path / "report")
+    return LoadtestCommand(tmp_path / "report")
 
 
 @dataclass
-class OnSale:
+class ShopOnSale:
     """A pod that sells, and the options that point the command at it."""
 
     pod: Pod
@@ -129,7 +129,7 @@ class OnSale:
         }
 
 
-Opening = Callable[..., OnSale]
+Opening = Callable[..., ShopOnSale]
 
 
 @pytest.fixture
@@ -137,14 +137,14 @@ def open_shop(settings: Settings, tmp_path: Path) -> Iterator[Opening]:
     """Open a shop; settings of the pod may be given."""
     opened: list[Pod] = []
 
-    def open_it(seats: int = 400, **overrides: object) -> OnSale:
+    def open_it(seats: int = 400, **overrides: object) -> ShopOnSale:
         # Money for everything, so that nothing is refused for want of it.
         sown = asyncio.run(
             create_fixtures(settings, tmp_path, seats=seats, users=300, ticket_limit=1000)
         )
         pod = Pod(settings, **overrides).wait_until_ready()
         opened.append(pod)
-        return OnSale(pod, sown, settings, tmp_path / "tokens.jsonl")
+        return ShopOnSale(pod, sown, settings, tmp_path / "tokens.jsonl")
 
     yield open_it
     for pod in opened:

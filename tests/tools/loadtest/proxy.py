@@ -15,7 +15,7 @@ _DROPPED = frozenset({"transfer-encoding", "content-length", "content-encoding",
 
 @contextmanager
 def lying(target: str, lie: Lie) -> Iterator[str]:
-    """Run the proxy in a thread of its own; yields its address."""
+    """LoadTestRun the proxy in a thread of its own; yields its address."""
     ready: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What cannot be tested says so; what is cut off leaves a partial report and nothing running."""
+"""Bad input has a message; an interrupted run leaves a partial report and no process."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import pytest
 from boxoffice_loadtest.errors import GeneratorMissing
 from boxoffice_loadtest.runner import k6
 from tests.support.shop import free_port
-from tests.tools.loadtest.conftest import Command, Opening
+from tests.tools.loadtest.conftest import LoadtestCommand, Opening
 
 
 def test_no_k6_anywhere_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_k6_on_path_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_a_summary_that_is_not_there_says_nothing(tmp_path: Path) -> None:
-    assert k6.read_summary(tmp_path / "none") == k6.Summary()
+    assert k6.read_summary(tmp_path / "none") == k6.K6Summary()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_summary_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_make_no_sense(
-    command: Command, args: list[str], code: int, sentence: str
+    command: LoadtestCommand, args: list[str], code: int, sentence: str
 ) -> None:
     ended = command(*args)
     assert ended.code == code
@@ -65,7 +65,7 @@ def test_options_that_make_no_sense(
     assert not ended.out.exists()
 
 
-def test_a_wrong_address(command: Command, tmp_path: Path) -> None:
+def test_a_wrong_address(command: LoadtestCommand, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text('{"user_id": "u", "access_token": "t"}\n')
     schedule = "--schedule=01890000-0000-7000-8000-000000000001"
@@ -80,7 +80,9 @@ def test_a_wrong_address(command: Command, tmp_path: Path) -> None:
         assert "Traceback" not in ended.said
 
 
-def test_what_cannot_be_bought_from(open_shop: Opening, command: Command, tmp_path: Path) -> None:
+def test_what_cannot_be_bought_from(
+    open_shop: Opening, command: LoadtestCommand, tmp_path: Path
+) -> None:
     shop = open_shop()
     empty, foreign = tmp_path / "empty", tmp_path / "foreign"
     empty.write_text("")
@@ -101,7 +103,7 @@ async def _close(database_url: str) -> None:
     await connection.close()
 
 
-def test_a_target_that_dies_in_the_middle(open_shop: Opening, command: Command) -> None:
+def test_a_target_that_dies_in_the_middle(open_shop: Opening, command: LoadtestCommand) -> None:
     shop = open_shop()
     command.env = shop.env
     process = command.start(*shop.options(), "--scenarios=lookup,onsale,steps")
@@ -112,14 +114,14 @@ def test_a_target_that_dies_in_the_middle(open_shop: Opening, command: Command) 
     run = ended.run
     assert run.stopped == "the target does not answer any more"
     assert [one.name for one in run.scenarios] == ["lookup", "onsale"]
-    assert run.spec is None
+    assert run.deployment is None
     assert "This report is partial" in (ended.out / "report.html").read_text()
     assert "This report is partial" in ended.said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_a_partial_report_and_nothing_running(
-    open_shop: Opening, command: Command, number: signal.Signals
+    open_shop: Opening, command: LoadtestCommand, number: signal.Signals
 ) -> None:
     shop = open_shop()
     command.env = shop.env
@@ -133,4 +135,4 @@ def test_an_interruption_leaves_a_partial_report_and_nothing_running(
     assert [one.name for one in run.scenarios] == ["onsale"]
     broken = [one.kind for one in run.scenarios[0].findings if one.is_broken]
     assert broken == []
-    assert "somebody interrupted it" in (ended.out / "report.md").read_text()
+    assert "interrupted by a signal" in (ended.out / "report.md").read_text()

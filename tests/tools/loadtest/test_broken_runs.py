@@ -1,4 +1,4 @@
-"""Runs with real k6 against a real shop: the true one passes, and each kind of lie fails."""
+"""Real k6 against a real shop: an honest shop passes, and each kind of lie fails."""
 
 import asyncio
 import threading
@@ -7,13 +7,13 @@ from itertools import count
 import asyncpg
 import msgspec
 
-from tests.tools.loadtest.conftest import Command, OnSale, Opening
+from tests.tools.loadtest.conftest import LoadtestCommand, Opening, ShopOnSale
 from tests.tools.loadtest.proxy import lying
 
 RESERVE = ("--scenarios=reserve", "--target-rps=10")
 
 
-def test_an_honest_shop_passes(open_shop: Opening, command: Command) -> None:
+def test_an_honest_shop_passes(open_shop: Opening, command: LoadtestCommand) -> None:
     shop = open_shop()
     command.env = shop.env
     ended = command(*shop.options(), "--scenarios=onsale", "--target-rps=10", "--rate=0.4")
@@ -31,7 +31,7 @@ def test_an_honest_shop_passes(open_shop: Opening, command: Command) -> None:
 
 
 def test_without_a_database_the_records_are_compared_through_the_api(
-    open_shop: Opening, command: Command
+    open_shop: Opening, command: LoadtestCommand
 ) -> None:
     shop = open_shop()
     ended = command(*shop.options(), "--scenarios=onsale", "--target-rps=10", "--rate=0.4")
@@ -42,7 +42,7 @@ def test_without_a_database_the_records_are_compared_through_the_api(
     assert {one.count for one in run.scenarios[0].findings} == {0}
 
 
-def test_an_invented_500_fails(open_shop: Opening, command: Command) -> None:
+def test_an_invented_500_fails(open_shop: Opening, command: LoadtestCommand) -> None:
     shop = open_shop()
     command.env = shop.env
     holds = count()
@@ -59,7 +59,7 @@ def test_an_invented_500_fails(open_shop: Opening, command: Command) -> None:
     assert counts["lost_answer"] == 1
 
 
-def test_a_phantom_201_fails(open_shop: Opening, command: Command) -> None:
+def test_a_phantom_201_fails(open_shop: Opening, command: LoadtestCommand) -> None:
     shop = open_shop()
     command.env = shop.env
     refused = count()
@@ -77,12 +77,12 @@ def test_a_phantom_201_fails(open_shop: Opening, command: Command) -> None:
     with lying(shop.pod.url, lie) as url:
         ended = command(*shop.options(url), *RESERVE)
     assert ended.code == 1, ended.said
-    # Other seats than were asked for, of a hold that is not there, which are somebody else's.
+    # A hold that is not stored, with seats that another user holds.
     assert {"phantom", "oversell"} <= ended.failed
 
 
-def test_an_oversold_seat_fails(open_shop: Opening, command: Command) -> None:
-    # Without Valkey nobody remembers who has a seat but the database, which the test damages.
+def test_an_oversold_seat_fails(open_shop: Opening, command: LoadtestCommand) -> None:
+    # Without Valkey only the database knows the holds, and the test damages it.
     shop = open_shop(seats=100, valkey_url="redis://127.0.0.1:1")
     command.env = shop.env
     stop = threading.Event()
@@ -97,8 +97,8 @@ def test_an_oversold_seat_fails(open_shop: Opening, command: Command) -> None:
     assert {"oversell", "audit"} <= ended.failed
 
 
-async def _free_seats(shop: OnSale, stop: threading.Event) -> None:
-    """Put seats back on sale that are held, again and again, behind everybody's back."""
+async def _free_seats(shop: ShopOnSale, stop: threading.Event) -> None:
+    """Put held seats back on sale, again and again, in the database."""
     connection = await asyncpg.connect(shop.settings.database.database_url)
     try:
         while not stop.is_set():

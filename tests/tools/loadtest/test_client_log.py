@@ -1,8 +1,8 @@
-"""The client's own record, line by line."""
+"""The client's log, line by line."""
 
-from boxoffice_loadtest.analysis import aggregation
+from boxoffice_loadtest.analysis import aggregation, windows
 from boxoffice_loadtest.measurement import client_log
-from boxoffice_loadtest.measurement.log_reader import Tail
+from boxoffice_loadtest.measurement.log_reader import LogReader
 from tests.tools.loadtest import samples
 
 LINES = [
@@ -16,11 +16,11 @@ LINES = [
 ]
 
 
-def test_a_record_keeps_what_was_promised_and_what_was_lost() -> None:
+def test_a_log_keeps_what_was_acknowledged_and_what_was_lost() -> None:
     found = client_log.parse(LINES)
-    assert (found.started_ms, found.planned, found.visits) == (1000, 9, 6)
-    assert len(found.answers) == 9
-    assert [(one.reservation_id, one.person, one.seats) for one in found.holds] == [
+    assert (found.started_ms, found.planned_iterations, found.iterations) == (1000, 9, 6)
+    assert len(found.requests) == 9
+    assert [(one.reservation_id, one.user, one.seats) for one in found.holds] == [
         ("r1", 3, ("A-1", "A-2"))
     ]
     assert [(one.payment_id, one.amount) for one in found.payments] == [("p1", 200)]
@@ -31,18 +31,18 @@ def test_a_record_keeps_what_was_promised_and_what_was_lost() -> None:
 
 def test_refusals_are_not_failures() -> None:
     found = client_log.parse(LINES)
-    assert [one.status for one in found.answers if one.is_rejection] == [409]
-    assert [one.status for one in found.answers if one.is_failure] == [503, 0, 0]
-    kinds = {one.kind for one in found.answers}
+    assert [one.status for one in found.requests if one.is_rejection] == [409]
+    assert [one.status for one in found.requests if one.is_failure] == [503, 0, 0]
+    kinds = {one.kind for one in found.requests}
     assert kinds == {"lookup", "seats", "refused", "hold", "pay", "release"}
 
 
-def test_a_map_that_is_not_sent_again_is_a_small_lookup() -> None:
+def test_a_304_is_a_small_lookup() -> None:
     found = client_log.parse([b'[3,["seats",1020,3,304,""],["seats",1030,3,200,"",150000]]'])
-    assert [one.kind for one in found.answers] == ["lookup", "seats"]
+    assert [one.kind for one in found.requests] == ["lookup", "seats"]
 
 
-def test_a_line_that_cannot_be_read_is_counted() -> None:
+def test_an_unreadable_line_is_counted() -> None:
     found = client_log.parse([*LINES, b"[1,[", b"{}", b'[1,["hold",1,2,201,"","k"]]'])
     assert found.unreadable == 3
 
@@ -59,11 +59,11 @@ def test_percentiles_are_by_nearest_rank() -> None:
     assert client_log.percentile([], 95) == 0.0
 
 
-def test_merged_records_have_everything() -> None:
+def test_merged_logs_have_everything() -> None:
     one, other = client_log.parse(LINES), samples.record()
     whole = client_log.merged([one, other])
     assert whole.started_ms == 1000
-    assert len(whole.answers) == len(one.answers) + len(other.answers)
+    assert len(whole.requests) == len(one.requests) + len(other.requests)
     assert whole.lost == one.lost
     assert whole.buyers == {1, 2, 3, 4}
 
@@ -73,43 +73,43 @@ def test_a_scenario_is_sold_out_when_its_last_seat_is_acknowledged() -> None:
     assert aggregation.sold_out_s(samples.record(), 4) is None
 
 
-def test_seconds_count_answers_by_when_they_came() -> None:
-    found = aggregation.series(samples.record())
+def test_the_timeline_counts_answers_by_when_they_arrived() -> None:
+    found = aggregation.timeline(samples.record())
     assert [(one.at_s, one.answers, one.rejections, one.seats_taken) for one in found] == [
         (0, 2, 0, 2),
         (1, 2, 1, 3),
     ]
 
 
-def test_answers_count_in_the_sample_in_which_they_came() -> None:
-    answers = samples.record().answers
+def test_requests_count_in_the_sample_in_which_they_were_answered() -> None:
+    requests = samples.record().requests
     seen = [samples.sample(float(second)) for second in (1, 2, 3)]
-    found = aggregation.windows(answers, seen, 1_000.0, 2.0)
+    found = windows.load_windows(requests, seen, 1_000.0, 2.0)
     assert [one.counts for one in found] == [{"hold": 2, "pay": 1, "refused": 1}]
     assert found[0].cpu_s["api"] == 1.0
     assert found[0].transactions == 100.0
 
 
-def test_a_tail_takes_in_whole_lines_and_notices_a_dead_target(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    path = tmp_path / "record"
-    tail = Tail(path)
-    tail.look()
+def test_the_reader_reads_whole_lines_and_notices_a_dead_target(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "requests.jsonl"
+    log_reader = LogReader(path)
+    log_reader.read()
     path.write_bytes(LINES[0] + b"\n" + LINES[1][:10])
-    tail.look()
-    assert (tail.record.started_ms, tail.record.visits) == (1000, 0)
+    log_reader.read()
+    assert (log_reader.log.started_ms, log_reader.log.iterations) == (1000, 0)
     with path.open("ab") as file:
         file.write(LINES[1][10:] + b"\n")
         for number in range(10):
             line = f'[1,["concerts",{2000 + 400 * number},1,0,"k6_1212"]]\n'
             file.write(line.encode())
             file.flush()
-            tail.look()
-            assert tail.is_target_gone == (number >= 8)
-    tail.close()
-    assert tail.record.visits == 11
+            log_reader.read()
+            assert log_reader.is_target_dead == (number >= 8)
+    log_reader.close()
+    assert log_reader.log.iterations == 11
 
 
-def test_when_visits_began_is_kept_so_that_a_crowd_at_the_start_can_be_left_out() -> None:
+def test_the_log_keeps_when_iterations_began() -> None:
     found = client_log.parse(LINES)
     assert found.began_ms == [1010, 1100, 1300, 1400, 1500, 1600]
     assert client_log.merged([found, found]).began_ms == 2 * found.began_ms

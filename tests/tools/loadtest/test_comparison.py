@@ -4,20 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from boxoffice_loadtest.analysis.comparison import Stored, StoredHold, StoredPayment, compare
-from boxoffice_loadtest.measurement.client_log import HeldByClient, PaidByClient, Record
+from boxoffice_loadtest.analysis.comparison import ServerState, StoredHold, StoredPayment, compare
+from boxoffice_loadtest.measurement.client_log import (
+    AcknowledgedHold,
+    AcknowledgedPayment,
+    ClientLog,
+)
 from tests.tools.loadtest import samples
 
 HOLD, RELEASED = samples.stored().holds
 [PAID] = samples.stored().payments
 
 
-def _broken(record: Record, stored: Stored) -> dict[str, int]:
+def _broken(record: ClientLog, stored: ServerState) -> dict[str, int]:
     found = compare(record, stored, samples.USERS)
     return {one.kind: one.count for one in found if one.is_broken}
 
 
-def _told(record: Record, stored: Stored, *, interrupted: bool = False) -> dict[str, int]:
+def _told(record: ClientLog, stored: ServerState, *, interrupted: bool = False) -> dict[str, int]:
     found = compare(record, stored, samples.USERS, interrupted=interrupted)
     return {one.kind: one.count for one in found if one.count}
 
@@ -53,7 +57,7 @@ def test_each_lie_of_the_database_is_found(change: dict[str, object], finding: s
 
 def test_a_seat_that_two_people_hold_is_found() -> None:
     record, stored = samples.record(), samples.stored()
-    other = HeldByClient("r3", 3, ("A-2",), "k9", 1_003_000.0, 1_003_010.0)
+    other = AcknowledgedHold("r3", 3, ("A-2",), "k9", 1_003_000.0, 1_003_010.0)
     record.holds.append(other)
     holds = [*stored.holds, StoredHold("r3", "user-3", ("A-2",), "HELD", "k9")]
     assert _broken(record, replace(stored, holds=holds)) == {"seat_held_twice": 1}
@@ -61,8 +65,8 @@ def test_a_seat_that_two_people_hold_is_found() -> None:
 
 def test_a_seat_that_was_paid_twice_is_found_on_both_sides() -> None:
     record, stored = samples.record(), samples.stored()
-    record.holds.append(HeldByClient("r3", 3, ("A-2",), "k9", 1_003_000.0, 1_003_010.0))
-    record.payments.append(PaidByClient("p3", "r3", 3, 100, "k10", 1_004_000.0))
+    record.holds.append(AcknowledgedHold("r3", 3, ("A-2",), "k9", 1_003_000.0, 1_003_010.0))
+    record.payments.append(AcknowledgedPayment("p3", "r3", 3, 100, "k10", 1_004_000.0))
     holds = [*stored.holds, StoredHold("r3", "user-3", ("A-2",), "CONFIRMED", "k9")]
     payments = [*stored.payments, StoredPayment("p3", "r3", "user-3", 100, "k10")]
     found = _broken(record, replace(stored, holds=holds, payments=payments))
@@ -74,7 +78,7 @@ def test_a_seat_that_was_paid_twice_is_found_on_both_sides() -> None:
 
 def test_a_seat_may_be_held_again_after_its_release_or_its_time() -> None:
     record, stored = samples.record(), samples.stored()
-    record.holds.append(HeldByClient("r3", 3, ("A-3",), "k9", 1_002_300.0, 1_002_310.0))
+    record.holds.append(AcknowledgedHold("r3", 3, ("A-3",), "k9", 1_002_300.0, 1_002_310.0))
     holds = [*stored.holds, StoredHold("r3", "user-3", ("A-3",), "HELD", "k9")]
     assert _broken(record, replace(stored, holds=holds)) == {}
     record.releases.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.tools.loadtest.conftest import Command
+from tests.tools.loadtest.conftest import LoadtestCommand
 
 SMALL = ("--quick", "--people=200", "--target-rps=10")
 
@@ -15,7 +15,7 @@ def _children(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
-def test_a_shop_of_its_own_is_started_tested_and_stopped(command: Command) -> None:
+def test_a_shop_of_its_own_is_started_tested_and_stopped(command: LoadtestCommand) -> None:
     ended = command(*SMALL, "--scenarios=lookup,onsale", "--lang=ko", "--hall=500")
     assert ended.code == 0, ended.said
     run = ended.run
@@ -28,24 +28,26 @@ def test_a_shop_of_its_own_is_started_tested_and_stopped(command: Command) -> No
     assert run.memory is not None
     assert run.memory.by_connection is not None
     assert "모든 기준을 충족합니다" in (ended.out / "report.html").read_text()
-    # Without a staircase there is no knee, and the report says why.
-    assert "no_steps" in {one.why for one in run.inference.refusals}
+    # Without steps there is no knee, and the report says why.
+    assert "no_steps" in {one.reason for one in run.analysis.inconclusive}
     assert sorted(path.name for path in ended.out.iterdir()) >= ["raw", "report.html"]
     assert not (ended.out / "raw" / "servers").exists()
     assert not (ended.out / "raw" / "tokens.jsonl").exists()
 
 
-def test_an_earlier_report_is_written_anew_and_compared(command: Command, tmp_path: Path) -> None:
+def test_an_earlier_report_is_written_anew_and_compared(
+    command: LoadtestCommand, tmp_path: Path
+) -> None:
     first = command(*SMALL, "--scenarios=lookup")
     assert first.code == 0, first.said
     data = first.out / "report.json"
-    again = Command(tmp_path / "again")(f"--from={data}", f"--baseline={data}", "--lang=ko")
+    again = LoadtestCommand(tmp_path / "again")(f"--from={data}", f"--baseline={data}", "--lang=ko")
     assert again.code == 0, again.said
     assert "이전 실행과의 비교" in (again.out / "report.md").read_text()
 
 
 @pytest.mark.parametrize("what", ["interrupt", "kill an API process"])
-def test_what_ends_it_early_leaves_nothing_running(command: Command, what: str) -> None:
+def test_what_ends_it_early_leaves_nothing_running(command: LoadtestCommand, what: str) -> None:
     process = command.start(*SMALL, "--scenarios=onsale,steps")
     command.wait_for_answers("onsale", process)
     ours = _children(process.pid)

@@ -9,21 +9,21 @@ import yaml
 from boxoffice.settings import load
 from boxoffice_loadtest import output
 from boxoffice_loadtest.analysis import sizing
-from boxoffice_loadtest.model import Spec
+from boxoffice_loadtest.model import DeploymentSpec
 from boxoffice_loadtest.report import manifests
 from tests.tools.loadtest import samples
 
 
 @pytest.fixture
-def spec() -> Spec:
+def spec() -> DeploymentSpec:
     """What the made-up run implies."""
-    found = sizing.sized(samples.run(), 5_000.0, None, 2).spec
+    found = sizing.sized(samples.run(), 5_000.0, None, 2).deployment
     assert found is not None
     return found
 
 
 @pytest.fixture
-def documents(spec: Spec, tmp_path: Path) -> dict[str, dict[str, Any]]:
+def documents(spec: DeploymentSpec, tmp_path: Path) -> dict[str, dict[str, Any]]:
     """The manifests as a stranger's parser reads them back, by kind and name."""
     output.write(sizing.sized(samples.run(), 5_000.0, None, 2), tmp_path, "en")
     read = list(yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text()))
@@ -31,7 +31,7 @@ def documents(spec: Spec, tmp_path: Path) -> dict[str, dict[str, Any]]:
     return {f"{one['kind']} {one['metadata']['name']}": one for one in read}
 
 
-def test_they_are_valid(spec: Spec) -> None:
+def test_they_are_valid(spec: DeploymentSpec) -> None:
     assert output.validate(manifests.documents(spec)).startswith("valid 1.")
 
 
@@ -39,7 +39,7 @@ def test_they_are_valid(spec: Spec) -> None:
     ("kind", "change"),
     [("Deployment", {"replicas": "many"}), ("HorizontalPodAutoscaler", {"maxReplica": 3})],
 )
-def test_the_check_can_fail(spec: Spec, kind: str, change: dict[str, object]) -> None:
+def test_the_check_can_fail(spec: DeploymentSpec, kind: str, change: dict[str, object]) -> None:
     made = manifests.documents(spec)
     next(one for one in made if one["kind"] == kind)["spec"].update(change)
     assert output.validate(made).startswith(f"invalid {kind}")
@@ -65,7 +65,7 @@ def test_no_pod_gets_the_links_of_services(documents: dict[str, dict[str, Any]])
 
 
 def test_the_figures_are_those_of_the_report(
-    spec: Spec, documents: dict[str, dict[str, Any]]
+    spec: DeploymentSpec, documents: dict[str, dict[str, Any]]
 ) -> None:
     deployment = documents["Deployment boxoffice"]["spec"]
     assert deployment["replicas"] == spec.replicas_min >= 2
@@ -123,7 +123,7 @@ def test_selectors_choose_the_pods_of_the_api_alone(documents: dict[str, dict[st
         assert other != labels
 
 
-def test_values_have_the_same_figures(spec: Spec) -> None:
+def test_values_have_the_same_figures(spec: DeploymentSpec) -> None:
     values = yaml.safe_load(manifests.as_yaml([manifests.values(spec)], "a comment"))
     assert values["replicaCount"] == values["autoscaling"]["minReplicas"] == spec.replicas_min
     assert values["autoscaling"]["maxReplicas"] == spec.replicas_max

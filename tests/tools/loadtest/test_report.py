@@ -12,23 +12,23 @@ import pytest
 
 from boxoffice_loadtest import model, output
 from boxoffice_loadtest.analysis import sizing
-from boxoffice_loadtest.model import Refusal, Run, Sale
+from boxoffice_loadtest.model import ExpectedSale, Inconclusive, LoadTestRun
 from boxoffice_loadtest.report import charts, report
 from boxoffice_loadtest.report.blocks import Chart, Series, number, shown
 from boxoffice_loadtest.report.texts import LANGUAGES, load
 from tests.tools.loadtest import samples
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
-SALE = Sale(users=200_000, seats=20_000, sell_out_s=60.0)
+SALE = ExpectedSale(users=200_000, seats=20_000, sell_out_s=60.0)
 
 
-def _whole() -> Run:
+def _whole() -> LoadTestRun:
     return sizing.sized(samples.run(), None, SALE, 2)
 
 
-def _empty() -> Run:
+def _empty() -> LoadTestRun:
     """Return a run that was stopped before anything was measured."""
-    return Run(
+    return LoadTestRun(
         run_id="lt00", started_at="2026-11-24T09:00:00+00:00", command="boxoffice loadtest",
         seconds=1.0, stopped="interrupted", target="http://shop", is_quick=True, environment={},
         not_sampled=["processes", "database", "valkey"], scenarios=[], samples=[], audit=None,
@@ -50,9 +50,9 @@ def test_both_languages_have_the_same_sentences_with_the_same_places() -> None:
 def test_every_sentence_is_used_somewhere() -> None:
     folder = Path(report.__file__).parent
     code = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
-    made = ("remark.", "metric.", "finding.", "code.", "because.", "refused.", "unseen.", "limit.",
-            "kind.", "component.", "scenario.", "about.", "origin.", "confidence.", "way.", "col.",
-            "outcome.", "reason.", "counter.", "chart.")  # fmt: skip
+    made = ("remark.", "metric.", "finding.", "code.", "because.", "inconclusive.", "unseen.", "limit.",
+            "kind.", "component.", "scenario.", "about.", "peak.", "confidence.", "cpu_limit.", "col.",
+            "outcome.", "stopped.", "counter.", "chart.", "deployment.", "series.")  # fmt: skip
     unused = [
         key for key in load("en").sentences if f'"{key}"' not in code and not key.startswith(made)
     ]
@@ -60,17 +60,17 @@ def test_every_sentence_is_used_somewhere() -> None:
 
 
 def test_every_kind_of_thing_has_its_sentence() -> None:
-    from boxoffice_loadtest.analysis import aggregation, comparison  # noqa: PLC0415 — what is tested
+    from boxoffice_loadtest.analysis import comparison  # noqa: PLC0415 — what is tested
     from boxoffice_loadtest.runner import plan  # noqa: PLC0415 — what is tested
 
     t = load("ko")
-    kinds = (*comparison.BROKEN, *comparison.TOLD)
+    kinds = (*comparison.BROKEN, *comparison.EXPLAINED)
     assert all(t.has(f"finding.{kind}") for kind in kinds)
-    names = (*plan.ALL, aggregation.CHECK)
+    names = (*plan.ALL, model.VALIDATION)
     assert all(t.has(f"scenario.{name}") and t.has(f"about.{name}") for name in names)
     assert all(t.has(f"kind.{kind}") for kind in model.KINDS)
-    verdicts = samples.run().verdicts
-    assert all(t.has(f"remark.{one.remark}") for one in verdicts)
+    thresholds = samples.run().thresholds
+    assert all(t.has(f"remark.{one.remark}") for one in thresholds)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -111,8 +111,17 @@ def test_html_and_markdown_say_the_same(lang: str) -> None:
     run = _whole()
     page, text = report.as_html(run, lang), report.as_markdown(run, lang)
     t = load(lang)
-    for key in ("section.results", "section.staircase", "section.costs", "section.spec",
-                "section.sale", "section.prediction", "section.records", "section.limits"):  # fmt: skip
+    names = (
+        "thresholds",
+        "steps",
+        "costs",
+        "deployment",
+        "sale",
+        "prediction",
+        "findings",
+        "limits",
+    )
+    for key in (f"section.{name}" for name in names):
         assert f"<h2>{escape(t(key))}</h2>" in page
         assert f"## {t(key)}\n" in text
     assert page.count("<table>") == len(re.findall(r"^\| [-: |]+\|$", text, re.MULTILINE))
@@ -132,8 +141,10 @@ def test_a_partial_report_says_so_first() -> None:
 
 
 def test_each_refusal_is_told_with_its_figures() -> None:
-    why = Refusal(what="knee", why="generator_full", details={"share": 91.0, "sustained": 1234.0})
-    text = report.as_markdown(samples.run(refusals=[why]), "en")
+    one = Inconclusive(
+        subject="knee", reason="generator_full", details={"share": 91.0, "sustained": 1234.0}
+    )
+    text = report.as_markdown(samples.run(inconclusive=[one]), "en")
     assert "The knee: k6 itself used 91 % of all cores" in text
     assert "1,234 answers per second were sustained" in text
 
@@ -145,9 +156,9 @@ def test_a_soak_tells_whether_memory_grows() -> None:
     ]
     soaked = [samples.scenario("soak", seconds=18.0)]
     text = report.as_markdown(samples.run(scenarios=soaked, samples=grown), "en")
-    assert "Memory of API: 60.0 MiB an hour (60.0 to 60.0)" in text
-    assert "Memory of PostgreSQL: 0.0 MiB an hour" in text
-    assert "MiB an hour" not in report.as_markdown(samples.run(samples=grown), "en")
+    assert "Memory of API: 60.0 MiB per hour (60.0 to 60.0)" in text
+    assert "Memory of PostgreSQL: 0.0 MiB per hour" in text
+    assert "MiB per hour" not in report.as_markdown(samples.run(samples=grown), "en")
 
 
 def test_a_baseline_shows_what_changed() -> None:
@@ -161,8 +172,8 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     run = _whole()
     output.write(run, tmp_path, "en")
     again = output.read(tmp_path / "report.json")
-    assert again.spec == run.spec
-    assert again.verdicts == run.verdicts
+    assert again.deployment == run.deployment
+    assert again.thresholds == run.thresholds
     assert again.manifests.startswith("valid ")
 
 
@@ -204,12 +215,12 @@ _ITS_OWN = (".google.com", ".gvt1.com", ".googleapis.com", "//google.com")
 
 
 @pytest.fixture
-def look(tmp_path: Path) -> Callable[[Path], tuple[str, set[str]]]:
+def open_page(tmp_path: Path) -> Callable[[Path], tuple[str, set[str]]]:
     """Show a file in a real browser; return its console and the addresses that it asked for."""
     if not CHROMIUM:
         pytest.skip("Chromium is not installed; `apt-get install chromium` brings it")
 
-    def look_at(page: Path) -> tuple[str, set[str]]:
+    def open_it(page: Path) -> tuple[str, set[str]]:
         net_log, shot = tmp_path / "net.json", tmp_path / "shot.png"
         argv = [
             CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
@@ -225,23 +236,23 @@ def look(tmp_path: Path) -> Callable[[Path], tuple[str, set[str]]]:
         found = set(re.findall(r'"url":"(https?://[^"/]+)', net_log.read_text(errors="replace")))
         return console, {url for url in found if not url.endswith(_ITS_OWN)}
 
-    return look_at
+    return open_it
 
 
-Look = Callable[[Path], tuple[str, set[str]]]
+OpenPage = Callable[[Path], tuple[str, set[str]]]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_browser_shows_it_without_errors_or_requests(
-    look: Look, tmp_path: Path, lang: str
+    open_page: OpenPage, tmp_path: Path, lang: str
 ) -> None:
     output.write(_whole(), tmp_path, lang)
-    assert look(tmp_path / "report.html") == ("", set())
+    assert open_page(tmp_path / "report.html") == ("", set())
 
 
-def test_a_page_that_asks_and_errs_would_be_noticed(look: Look, tmp_path: Path) -> None:
+def test_a_page_that_asks_and_errs_would_be_noticed(open_page: OpenPage, tmp_path: Path) -> None:
     page = tmp_path / "bad.html"
     page.write_text("<img src='http://outside.test/x.png'><script>nothing()</script>")
-    console, asked = look(page)
+    console, asked = open_page(page)
     assert "nothing is not defined" in console
     assert asked == {"http://outside.test"}

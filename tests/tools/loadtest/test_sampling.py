@@ -1,4 +1,4 @@
-"""What the kernel says about processes, and a process that is held to a share of a core."""
+"""CPU and memory of processes, and a process with limited CPU."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from boxoffice.settings import Settings
-from boxoffice_loadtest.analysis import aggregation
+from boxoffice_loadtest.analysis import windows
 from boxoffice_loadtest.measurement import processes
 from boxoffice_loadtest.measurement.sampler import Sampler
 from boxoffice_loadtest.runner import cpu_limit
@@ -21,7 +21,7 @@ BUSY = "import time\nwhile True:\n    sum(range(10_000))\n"
 
 @pytest.fixture
 def busy() -> Iterator[int]:
-    """A process that takes all the CPU that it gets."""
+    """A process that uses all CPU it gets."""
     process = subprocess.Popen([sys.executable, "-c", BUSY])
     yield process.pid
     process.kill()
@@ -49,35 +49,37 @@ def test_a_process_that_is_gone_uses_nothing() -> None:
     assert processes.usage(process.pid, {}) == processes.Usage(0.0, 0.0)
 
 
-def test_our_own_usage_leaves_out_what_we_started(busy: int) -> None:
+def test_own_usage_leaves_out_children(busy: int) -> None:
     before, began = processes.own_usage().cpu_s, time.monotonic()
     time.sleep(1.0)
     assert processes.own_usage().cpu_s - before < 0.5 * (time.monotonic() - began)
     assert busy
 
 
-def test_a_share_is_kept_where_the_kernel_gives_a_quota_and_else_not_claimed(busy: int) -> None:
-    with cpu_limit.held([busy], 0.3) as held:
+def test_a_limit_is_kept_with_a_quota_and_not_claimed_without(busy: int) -> None:
+    with cpu_limit.limited([busy], 0.3) as limit:
         used = _cores(busy, 2.0)
-        if held.way == cpu_limit.QUOTA:
-            assert held.share == 0.3
+        if limit.method == cpu_limit.QUOTA:
+            assert limit.cores == 0.3
             assert used < 0.36
         else:
-            assert held.share == 1.0
+            assert limit.cores == 1.0
             assert len(os.sched_getaffinity(busy)) == 1
     assert len(os.sched_getaffinity(busy)) == processes.cores()
-    if held.way == cpu_limit.QUOTA:
+    if limit.method == cpu_limit.QUOTA:
         assert _cores(busy, 1.0) > used
 
 
-def test_without_any_means_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, busy: int) -> None:
-    monkeypatch.setattr(cpu_limit, "_group", lambda pid: None)
-    with cpu_limit.held([busy], 0.3) as held:
-        assert (held.way, held.share) == (cpu_limit.AFFINITY, 1.0)
+def test_without_quota_or_affinity_no_limit_is_claimed(
+    monkeypatch: pytest.MonkeyPatch, busy: int
+) -> None:
+    monkeypatch.setattr(cpu_limit, "_create_group", lambda pid: None)
+    with cpu_limit.limited([busy], 0.3) as limit:
+        assert (limit.method, limit.cores) == (cpu_limit.AFFINITY, 1.0)
         assert len(os.sched_getaffinity(busy)) == 1
     monkeypatch.setattr(cpu_limit, "_pin", lambda pids: {})
-    with cpu_limit.held([busy], 0.3) as held:
-        assert (held.way, held.share) == (cpu_limit.NOTHING, 1.0)
+    with cpu_limit.limited([busy], 0.3) as limit:
+        assert (limit.method, limit.cores) == (cpu_limit.NOTHING, 1.0)
 
 
 def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: int) -> None:
@@ -91,11 +93,11 @@ def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: i
     assert one.database["connections"] >= 0
     assert one.database["commits"] > 0
     assert one.valkey["commands"] >= 0
-    assert one.busy is not None
+    assert one.cpu_busy is not None
     assert 0.9 < one.seconds < 2
 
 
-def test_servers_that_are_away_are_left_out() -> None:
+def test_unreachable_servers_are_left_out() -> None:
     away = Settings.of(
         database_url="postgresql://nobody@127.0.0.1:1/none", valkey_url="redis://127.0.0.1:1"
     )
@@ -105,6 +107,6 @@ def test_servers_that_are_away_are_left_out() -> None:
     assert sampler.failures
 
 
-def test_others_are_what_is_busy_and_not_ours() -> None:
-    assert aggregation.others([samples.sample(1.0, busy=0.75)], 2) == pytest.approx(0.5)
-    assert aggregation.others([samples.sample(1.0, busy=0.1)], 2) == 0
+def test_other_cores_are_busy_and_not_of_the_test() -> None:
+    assert windows.other_cores([samples.sample(1.0, cpu_busy=0.75)], 2) == pytest.approx(0.5)
+    assert windows.other_cores([samples.sample(1.0, cpu_busy=0.1)], 2) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from boxoffice_loadtest.runner import k6, plan
-from boxoffice_loadtest.runner.k6 import Job
+from boxoffice_loadtest.runner.k6 import K6Job
 
 
 @pytest.fixture
@@ -47,10 +47,15 @@ def test_rate_and_duration_can_be_chosen(tokens: Path) -> None:
     assert options["thresholds"]["dropped_iterations"] == ["count<=52"]
 
 
-def test_the_stairs_can_be_chosen(tokens: Path) -> None:
+def test_the_steps_can_be_chosen(tokens: Path) -> None:
     options = _inspect("steps", tokens, RATES="10,20", DURATION_S="3")
     [scenario] = options["scenarios"].values()
-    assert [stage["target"] for stage in scenario["stages"]] == [10, 10, 20, 20]
+    assert [stage["target"] for stage in scenario["stages"]] == [
+        10,
+        10,
+        20,
+        20,
+    ]
 
 
 def test_k6_reports_to_nobody_and_knows_nothing_of_our_settings(
@@ -58,7 +63,7 @@ def test_k6_reports_to_nobody_and_knows_nothing_of_our_settings(
 ) -> None:
     monkeypatch.setenv("BOXOFFICE_DATABASE_URL", "postgresql://secret@db/x")
     monkeypatch.setenv("K6_OUT", "cloud")
-    env = k6._environment(Job("lookup", "lookup", {"RATE": "1"}, tmp_path, 1.0))
+    env = k6._environment(K6Job("lookup", "lookup", {"RATE": "1"}, tmp_path, 1.0))
     assert (env["K6_NO_USAGE_REPORT"], env["RATE"]) == ("true", "1")
     assert not {"BOXOFFICE_DATABASE_URL", "K6_OUT"} & set(env)
 
@@ -73,8 +78,8 @@ def test_a_summary_is_read(tmp_path: Path) -> None:
     }
     file.write_text(json.dumps({"metrics": metrics}))
     found = k6.read_summary(file)
-    assert (found.requests, found.dropped, found.integrity_failures) == (7, 2, 3)
-    assert found.thresholds == {
+    assert (found.requests, found.dropped_iterations, found.integrity_failures) == (7, 2, 3)
+    assert found.k6_thresholds == {
         "dropped_iterations count<=1": False,
         "integrity rate==1": False,
         "http_req_duration p(95)<500": True,

@@ -1,1 +1,1 @@
-"""The parts of the report, in the order of reading. Pure."""
+"""The sections of the report as blocks. Pure."""

@@ -1,4 +1,4 @@
-"""Every sentence of the report, in each language under the same keys."""
+"""The sentences of the report, with the same keys in each language."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -17,17 +17,17 @@ class Texts:
         self.sentences = sentences
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """Return a sentence with the values in their places."""
+        """Return a sentence with its values."""
         return self.sentences[key].format(**values)
 
     def has(self, key: str) -> bool:
-        """Whether there is such a sentence."""
+        """Whether the sentence exists."""
         return key in self.sentences
 
 
 @cache
 def load(lang: str) -> Texts:
-    """Return the sentences of a language; raise `ValueError` for one that there is not."""
+    """Return the sentences of a language; raise `ValueError` for an unknown one."""
     if lang not in LANGUAGES:
         raise ValueError(f"there are no texts in {lang!r}")
     raw = (files(__name__) / f"{lang}.json").read_bytes()

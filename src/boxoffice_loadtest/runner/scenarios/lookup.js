@@ -1,9 +1,9 @@
-// Lookup: people look at concerts, schedules and seat maps, and ask again for what has not changed.
-import { constant, lookAround, options as shared, visit } from './client.js';
+// Lookup: concerts, schedules and seat maps, with conditional requests.
+import { constant, lookUp, options as shared, iterate } from './client.js';
 
 export { setup } from './client.js';
 export const options = shared(constant(300));
 
 export default function () {
-  visit((person) => lookAround(person));
+  iterate((user) => lookUp(user));
 }

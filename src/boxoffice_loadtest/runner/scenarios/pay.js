@@ -1,17 +1,17 @@
-// Pay: everybody holds a seat of their own and pays for it. Some send the same payment again, which has
-// to be answered alike, and some try to pay twice, which has to be refused.
-import { chance, constant, hold, options as shared, pay, paymentKey, visit } from './client.js';
+// Pay: each user holds a seat and pays. Some retry the payment, which must have the same answer, and some
+// pay twice, which must be refused.
+import { chance, constant, hold, options as shared, pay, paymentKey, iterate } from './client.js';
 
 export { setup } from './client.js';
 export const options = shared(constant(80));
 
 export default function (data) {
-  visit((person, number) => {
-    const held = hold(person, [data.seats[number % data.seats.length]]) || hold(person, 1);
+  iterate((user, number) => {
+    const held = hold(user, [data.seats[number % data.seats.length]]) || hold(user, 1);
     if (!held) return;
     const idempotency = paymentKey();
-    pay(person, held, idempotency);
-    if (chance(0.05)) pay(person, held, idempotency);
-    else if (chance(0.05)) pay(person, held);
+    pay(user, held, idempotency);
+    if (chance(0.05)) pay(user, held, idempotency);
+    else if (chance(0.05)) pay(user, held);
   });
 }

@@ -1,26 +1,26 @@
-// Queue: more people than the waiting room lets in; they wait, hold with their pass, and pay.
+// Queue: more users than the waiting room admits; they wait, hold with their pass, and pay.
 import { sleep } from 'k6';
-import { askPlace, constant, hold, join, options as shared, pay, visit } from './client.js';
+import { queuePosition, constant, hold, join, options as shared, pay, iterate } from './client.js';
 
 export { setup } from './client.js';
 export const options = shared(constant(40));
 
-// Nobody waits for ever: after so many questions they go home.
-const ASKS_MAX = 40;
+// A user leaves after so many polls.
+const POLLS_MAX = 40;
 
 export default function () {
-  visit((person) => {
-    let ticket = join(person);
-    for (let asked = 0; ticket && asked < ASKS_MAX; asked += 1) {
-      const told = askPlace(person, ticket);
-      if (!told) return;
-      ticket = told.queue_ticket || ticket;
-      if (told.state === 'ADMITTED') {
-        const held = hold(person, 1, told.queue_pass);
-        if (held) pay(person, held);
+  iterate((user) => {
+    let ticket = join(user);
+    for (let polled = 0; ticket && polled < POLLS_MAX; polled += 1) {
+      const position = queuePosition(user, ticket);
+      if (!position) return;
+      ticket = position.queue_ticket || ticket;
+      if (position.state === 'ADMITTED') {
+        const held = hold(user, 1, position.queue_pass);
+        if (held) pay(user, held);
         return;
       }
-      sleep(Math.min(told.poll_after_s, 1));
+      sleep(Math.min(position.poll_after_s, 1));
     }
   });
 }

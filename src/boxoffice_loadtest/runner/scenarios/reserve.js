@@ -1,6 +1,6 @@
-// Reserve: many people want the same few seats at once. Who is refused tries elsewhere; one in five lets
-// the shop choose, and so learns when nothing is left.
-import { chance, constant, hold, options as shared, pick, visit } from './client.js';
+// Reserve: many users want the same few seats. After a refusal they try other seats; one in five requests
+// any seat.
+import { chance, constant, hold, options as shared, pick, iterate } from './client.js';
 
 export { setup } from './client.js';
 export const options = shared(constant(150));
@@ -8,11 +8,11 @@ export const options = shared(constant(150));
 const TRIES = 3;
 
 export default function (data) {
-  visit((person) => {
+  iterate((user) => {
     if (chance(0.2)) {
-      hold(person, 1);
+      hold(user, 1);
       return;
     }
-    for (let tried = 0; tried < TRIES && !hold(person, [pick(data.seats)]); tried += 1);
+    for (let tried = 0; tried < TRIES && !hold(user, [pick(data.seats)]); tried += 1);
   });
 }

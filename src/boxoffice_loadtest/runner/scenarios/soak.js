@@ -1,10 +1,10 @@
-// Soak: the whole way at an even pace for a long time, to see what grows.
-import { constant, options as shared, visit } from './client.js';
+// Soak: the whole journey at a constant rate for a long time, to find leaks.
+import { constant, options as shared, iterate } from './client.js';
 import { journey } from './journey.js';
 
 export { setup } from './client.js';
 export const options = shared(constant(20));
 
 export default function (data) {
-  visit((person) => journey(person, data.seats, 0.8));
+  iterate((user) => journey(user, data.seats, 0.8));
 }

@@ -1,12 +1,12 @@
-// Spike: a quiet hour, then ten times as many people within a second, and quiet again.
-import { DURATION_S, options as shared, staircase, visit } from './client.js';
+// Spike: low load, ten times as many arrivals within a second, and low load again.
+import { DURATION_S, options as shared, steps, iterate } from './client.js';
 import { journey } from './journey.js';
 
 export { setup } from './client.js';
 
 const third = DURATION_S / 3;
 export const options = shared(
-  staircase([
+  steps([
     [10, third],
     [100, third],
     [10, third],
@@ -14,5 +14,5 @@ export const options = shared(
 );
 
 export default function (data) {
-  visit((person) => journey(person, data.seats, 0));
+  iterate((user) => journey(user, data.seats, 0));
 }

@@ -47,7 +47,7 @@ def stored() -> Stored:
     ]
     payments = [StoredPayment("p1", "r1", "ann", 100, "y1")]
     top_ups = [StoredTopUp("c1", "bob", 10, "c1")]
-    return Stored(comparison.Stored(holds, payments, 5.0), top_ups)
+    return Stored(comparison.ServerState(holds, payments, 5.0), top_ups)
 
 
 def broken(told: Record, there: Stored) -> set[str]:
