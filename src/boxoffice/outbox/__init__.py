@@ -1,1 +1,1 @@
-"""Tells others what happened: the outbox, and the relay role that empties it into a stream."""
+"""The transactional outbox, and the relay role that moves its events to a Valkey stream."""

@@ -2,4 +2,4 @@
 
 from prometheus_client import Counter
 
-EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events handed to the stream.")
+EVENTS_RELAYED = Counter("boxoffice_events_relayed_total", "Outbox events published to the stream.")

@@ -1,8 +1,8 @@
 -- Every statement of the outbox.
 
 -- name: oldest
--- The events of the oldest rows, at most $1 or those of one row, of the topics that this release knows;
--- the others wait for the release that wrote them. An event is known by its row and its place in it.
+-- The events of the oldest rows, at most $1 or those of one row, of the topics known to this release; the
+-- others wait for the release that wrote them. An event id is made of its row and its index in the row.
 SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id, e.user_id,
        jsonb_strip_nulls(jsonb_build_object(
            'reservation', e.reservation_id,
@@ -26,6 +26,6 @@ SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id,
  ORDER BY event_id;
 
 -- name: delete
--- Forget rows of which the stream has every event; by id, so that a second relay does no harm.
+-- Deletes published rows, by id, so that a second relay does no harm.
 -- guard: relay_forgets_what_was_delivered_and_nothing_else => DELETE FROM outbox o WHERE $1::bigint[] IS NOT NULL;
 DELETE FROM outbox o WHERE o.batch_id = ANY ($1::bigint[]);

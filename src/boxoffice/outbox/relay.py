@@ -1,4 +1,4 @@
-"""The relay role: rounds until told to stop, with a longer wait after each failure."""
+"""The relay role: rounds until stopped, with exponential backoff after failures."""
 
 import asyncio
 import random
@@ -8,20 +8,20 @@ import asyncpg
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.outbox.service import Relay
-from boxoffice.outbox.stream import Fenced
+from boxoffice.outbox.stream import RelayFenced
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey, ValkeyAway
 from boxoffice.settings import Settings
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
-# Who waits for the lease asks this often per lease, and is the next within that time.
-_ASKS_PER_LEASE = 10
+# A standby tries to acquire the lease this often per lease time.
+_ATTEMPTS_PER_LEASE = 10
 
-# What passes by itself: the log says it in one line, without a trace.
+# Temporary failures, logged in one line without a traceback.
 _OUTAGES = (
     Unavailable,
     ValkeyAway,
-    Fenced,
+    RelayFenced,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -31,31 +31,31 @@ _OUTAGES = (
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Relay events until `stop` is set; a round under way is finished and the lease given back.
+    """Relay events until `stop` is set; then finish the round and release the lease.
 
-    Raises what connecting to PostgreSQL raises; later outages of either server are waited out.
+    Raises connection errors of PostgreSQL at the start; continues after later outages.
     """
     database = Database(settings)
     valkey = Valkey(settings.valkey)
     await database.open()
     relay = Relay(database, valkey, settings.outbox)
     try:
-        await _rounds(relay, settings, stop)
+        await _run_rounds(relay, settings, stop)
     finally:
         await _release(relay)
         await valkey.close()
         await database.close()
 
 
-async def _rounds(relay: Relay, settings: Settings, stop: asyncio.Event) -> None:
+async def _run_rounds(relay: Relay, settings: Settings, stop: asyncio.Event) -> None:
     failures = 0
     led = False
     while not stop.is_set():
         try:
             delivered = await relay.relay_once()
-        except Exception as error:  # the role outlives whatever one round meets
+        except Exception as error:  # the role survives any failed round
             failures += 1
-            _say_failure(error, failures)
+            _log_failure(error, failures)
             await _wait(stop, _wait_after_failure_s(settings, failures))
             continue
         failures = 0
@@ -70,7 +70,7 @@ def _wait_idle_s(settings: Settings, *, leads: bool) -> float:
     wait_ms = (
         settings.outbox.relay_interval_ms
         if leads
-        else settings.outbox.relay_lease_ms / _ASKS_PER_LEASE
+        else settings.outbox.relay_lease_ms / _ATTEMPTS_PER_LEASE
     )
     return wait_ms / 1000
 
@@ -80,7 +80,7 @@ def _wait_after_failure_s(settings: Settings, failures: int) -> float:
     return min(wait_s, _WAIT_AFTER_FAILURE_MAX_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
-def _say_failure(error: Exception, failures: int) -> None:
+def _log_failure(error: Exception, failures: int) -> None:
     if isinstance(error, _OUTAGES):
         log.warning("relay_round_failed", failures=failures, error=repr(error))
     else:

@@ -1,4 +1,4 @@
-"""Pure: from an event of the outbox to the message that others read."""
+"""Converts an event of the outbox to a message of the stream. Pure."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,12 +9,12 @@ import msgspec
 from boxoffice.outbox.topics import TOPICS, Scope
 from boxoffice.platform.ids import ScopedId
 
-# An event's id is the id of its row of the outbox, and in its last bits the place in it.
-_PLACE_BITS = 16
+# An event id is the id of its outbox row, shifted, plus its index in the row.
+_INDEX_BITS = 16
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An event of the outbox; ids are the inner ones."""
+    """An event of the outbox, with internal ids."""
 
     event_id: int
     scope_id: UUID
@@ -26,12 +26,12 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def batch_id(self) -> int:
-        """The row of the outbox that carries it, with others of its batch."""
-        return self.event_id >> _PLACE_BITS
+        """The id of its outbox row, which carries the events of one batch."""
+        return self.event_id >> _INDEX_BITS
 
 
 class Message(msgspec.Struct, frozen=True):
-    """An entry of the stream; times are RFC 3339 in UTC, ids inside `data` the public ones."""
+    """An entry of the stream: times in RFC 3339 UTC, public ids in `data`."""
 
     event_id: int
     topic: str
@@ -39,8 +39,8 @@ class Message(msgspec.Struct, frozen=True):
     data: bytes
 
 
-def present(event: Event) -> Message:
-    """Return what the stream says about `event`, whose topic is one of `TOPICS`."""
+def to_message(event: Event) -> Message:
+    """Return the message of `event`, whose topic is one of `TOPICS`."""
     return Message(
         event.event_id,
         TOPICS[event.topic].name,

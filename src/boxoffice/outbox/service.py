@@ -1,16 +1,15 @@
-"""One round of the relay: read, publish, forget. No transaction spans the call to Valkey.
+"""One round of the relay: read, publish, delete. No transaction spans the call to Valkey.
 
-A crash after the publishing and before the forgetting delivers twice; consumers know an event by
-its `event_id`.
+A crash between publish and delete delivers twice; consumers deduplicate by `event_id`.
 """
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from boxoffice.outbox import metrics
-from boxoffice.outbox.rules import Event, present
+from boxoffice.outbox.rules import Event, to_message
 from boxoffice.outbox.store import OutboxStore
-from boxoffice.outbox.stream import EventStream, Fenced
+from boxoffice.outbox.stream import EventStream, RelayFenced
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
@@ -22,7 +21,7 @@ ROLE = "relay"
 
 
 class Relay:
-    """Moves events from the outbox to the stream while it holds the lease of the role."""
+    """Moves events from the outbox to the stream while it holds the lease."""
 
     def __init__(
         self,
@@ -44,13 +43,13 @@ class Relay:
 
     @property
     def batch_size(self) -> int:
-        """How many events the next round takes, and hands over at once, at most."""
+        """The most events that the next round reads and publishes at once."""
         return self._batch_size
 
     async def relay_once(self) -> int:
-        """Deliver the oldest events; return how many, 0 where there are none or another relay leads.
+        """Deliver the oldest events; return their count, 0 while another relay leads.
 
-        Raises `ValkeyAway`, `Fenced`, `Unavailable` or an error of the driver; the events stay.
+        Raises `ValkeyAway`, `RelayFenced`, `Unavailable` or a driver error; the events stay.
         """
         token = await self._lease.keep()
         if token is None:
@@ -60,12 +59,12 @@ class Relay:
             return 0
         try:
             for part in _parts(events, self._batch_size):
-                await self._stream.publish([present(event) for event in part], token)
+                await self._stream.publish([to_message(event) for event in part], token)
         except ValkeyAway:
-            # A batch that is too large for the deadline would fail for ever.
+            # A batch too large for the deadline would fail for ever.
             self._batch_size = max(1, self._batch_size // 2)
             raise
-        except Fenced:
+        except RelayFenced:
             self._lease.forget()
             raise
         self._batch_size = min(self._batch_max, self._batch_size * 2)
@@ -74,11 +73,11 @@ class Relay:
         return len(events)
 
     async def release(self) -> None:
-        """Give the lease back, so that another relay takes over at once."""
+        """Release the lease, so that another relay takes over at once."""
         await self._lease.release()
 
 
 def _parts(events: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:
-    """Yield the events in parts: a row of the outbox may have more than the stream takes at once."""
+    """Split the events: an outbox row may have more than one publish takes."""
     for start in range(0, len(events), size):
         yield events[start : start + size]

@@ -1,4 +1,4 @@
-"""The outbox in PostgreSQL. Errors of the driver pass through."""
+"""The outbox in PostgreSQL. Driver errors pass through."""
 
 from collections.abc import Iterable
 
@@ -12,20 +12,17 @@ _TOPICS = sorted(TOPICS)
 
 
 class OutboxStore:
-    """Reads and forgets events."""
+    """Reads and deletes events."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def oldest(self, count_max: int) -> list[Event]:
-        """Return the oldest events in the order of their ids, whole rows of the outbox.
-
-        They are at most `count_max`, or those of one row.
-        """
+        """Return the oldest events by id: whole rows, up to `count_max` events or one row."""
         rows = await self._database.fetch(_QUERIES["oldest"], count_max, _TOPICS)
         return [Event(**row) for row in rows]
 
     async def delete(self, events: Iterable[Event]) -> None:
-        """Forget the rows of these events; rows that are gone already are no error."""
+        """Delete the rows of these events; missing rows are no error."""
         rows = {event.batch_id for event in events}
         await self._database.fetch(_QUERIES["delete"], sorted(rows))

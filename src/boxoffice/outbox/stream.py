@@ -1,4 +1,4 @@
-"""The stream in Valkey: one script call per batch."""
+"""The Valkey stream: one script call per batch."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,21 @@ from boxoffice.settings import OutboxSettings
 
 _PUBLISH = Script("publish", sql_files.read("boxoffice.outbox", "lua/publish.lua"))
 _FENCED = -1
-# The fence outlives the lease by far, so that a relay that wakes up late meets it.
+# The fence outlives the lease, so that it stops a relay that resumes late.
 _FENCE_LEASES = 10
 
 
-class Fenced(BoxofficeError):
-    """A later holder of the lease has published already."""
+class RelayFenced(BoxofficeError):
+    """A later holder of the lease has published."""
 
 
 def fence_key(stream: str) -> str:
-    """Return the key of the fence, in the hash slot of `stream` (Valkey Cluster)."""
+    """Return the key of the fence, in the hash slot of `stream`."""
     return f"{stream}:fence" if "{" in stream else f"{{{stream}}}:fence"
 
 
 class EventStream:
-    """Appends messages; raises `ValkeyAway`, after which any of them may have been appended."""
+    """Appends messages; after a `ValkeyAway` any of them may have been appended."""
 
     def __init__(self, valkey: Valkey, settings: OutboxSettings) -> None:
         self._valkey = valkey
@@ -33,9 +33,9 @@ class EventStream:
         self._stream_max = settings.relay_stream_max
 
     async def publish(self, messages: Sequence[Message], token: int) -> None:
-        """Append all in order under the fencing `token`; raise `Fenced` where that is outdated."""
+        """Append all in order under the fencing `token`; raise `RelayFenced` when it is outdated."""
         args: list[str | bytes | int] = [token, self._fence_ttl_ms, self._stream_max]
         for message in messages:
             args += (message.event_id, message.topic, message.created_at, message.data)
         if await self._valkey.run(_PUBLISH, self._keys, args) == _FENCED:
-            raise Fenced("another relay has taken over")
+            raise RelayFenced("another relay has taken over")

@@ -1,11 +1,11 @@
-"""What is told: every topic, and the fields of its data. `docs/events.md` shows the same table."""
+"""The topics of events and the fields of their data; `docs/events.md` has the same table."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Scope(Enum):
-    """What an event's `scope_id` in the outbox is."""
+    """The meaning of an event's `scope_id` in the outbox."""
 
     SCHEDULE = "schedule_id"
     PERSON = "user_id"
@@ -13,10 +13,10 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Topic:
-    """One kind of event: when it is told, the field that names its subject, and all its fields."""
+    """A kind of event: its occasion, the field with the id of its subject, and all fields."""
 
     name: str
-    told_when: str
+    occasion: str
     scope: Scope
     subject_field: str
     fields: tuple[str, ...]
@@ -32,28 +32,28 @@ TOPICS = {
     for topic in (
         Topic(
             "reservation.held",
-            "Seats were set aside for a person.",
+            "Seats were held.",
             Scope.SCHEDULE,
             "reservation_id",
             (*_RESERVATION, "amount", "currency", "expires_at"),
         ),
         Topic(
             "reservation.confirmed",
-            "A hold was paid; its seats are sold.",
+            "A hold was paid and its seats are sold.",
             Scope.SCHEDULE,
             "reservation_id",
             (*_RESERVATION, "amount", "currency"),
         ),
         Topic(
             "reservation.expired",
-            "A hold passed its time and was closed by the sweeper.",
+            "A hold expired and was closed by the sweeper.",
             Scope.SCHEDULE,
             "reservation_id",
             _RESERVATION,
         ),
         Topic(
             "reservation.cancelled",
-            "A person gave a hold back.",
+            "A hold was cancelled by its user.",
             Scope.SCHEDULE,
             "reservation_id",
             _RESERVATION,

@@ -101,4 +101,4 @@ def test_the_documentation_lists_every_topic_with_its_fields() -> None:
     documented = {
         name: (when, tuple(re.findall(r"`(\w+)`", fields))) for name, when, fields in rows
     }
-    assert documented == {topic.name: (topic.told_when, topic.fields) for topic in TOPICS.values()}
+    assert documented == {topic.name: (topic.occasion, topic.fields) for topic in TOPICS.values()}

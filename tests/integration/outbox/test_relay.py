@@ -13,7 +13,7 @@ import pytest
 
 from boxoffice.outbox.relay import run
 from boxoffice.outbox.service import ROLE, Relay
-from boxoffice.outbox.stream import EventStream, Fenced, fence_key
+from boxoffice.outbox.stream import EventStream, RelayFenced, fence_key
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
@@ -242,7 +242,7 @@ async def test_a_relay_that_wakes_up_late_is_fenced_off(
 
     stream = EventStream(valkey, settings.outbox)
     await stream.publish([], new)
-    with pytest.raises(Fenced):
+    with pytest.raises(RelayFenced):
         await stream.publish([], old)
     await stream.publish([], new)
     assert await frozen.take(60_000) is None
@@ -260,7 +260,7 @@ async def test_the_fenced_relay_steps_down_and_loses_nothing(
     await write(1)
     await valkey.command("SET", fence_key(settings.outbox.relay_stream), 1_000_000)
 
-    with pytest.raises(Fenced):
+    with pytest.raises(RelayFenced):
         await relay.relay_once()
     assert not relay.leads
     assert await waiting(db) == 1

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from boxoffice.errors import BoxofficeError, SettingsInvalid
-from boxoffice.outbox.rules import Event, present
+from boxoffice.outbox.rules import Event, to_message
 from boxoffice.outbox.store import OutboxStore
 from boxoffice.platform.postgres import migrations
 from boxoffice.platform.postgres.database import Database
@@ -147,7 +147,7 @@ async def test_events_that_wait_are_told_alike_and_under_new_ids(
     await require_current(db)
     waiting = await OutboxStore(db).oldest(100)
     assert min(event.event_id for event in waiting) > told[-1].event_id
-    for before, after in zip(map(present, told), map(present, waiting), strict=True):
+    for before, after in zip(map(to_message, told), map(to_message, waiting), strict=True):
         assert (before.topic, before.created_at) == (after.topic, after.created_at)
         assert json.loads(before.data) == json.loads(after.data)
 

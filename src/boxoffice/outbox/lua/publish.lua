@@ -1,14 +1,14 @@
--- Append a batch of events to the stream, unless a later holder of the relay's lease was here before.
+-- Append a batch of events to the stream, unless a later holder of the lease has published.
 --
 -- KEYS[1]  the stream
 -- KEYS[2]  the fence: the highest fencing token that has published
 -- ARGV[1]  the caller's fencing token
--- ARGV[2]  milliseconds after which the fence is forgotten; a database that was set up anew counts
---          its tokens from the start, and must not be locked out for good
--- ARGV[3]  about how many events the stream keeps
--- ARGV[4…] four per event: event_id, topic, created_at, data; their number is bounded by the caller
+-- ARGV[2]  lifetime of the fence in ms; a new database restarts its tokens and must not be locked out
+--          for ever
+-- ARGV[3]  approximate length of the stream
+-- ARGV[4…] four per event: event_id, topic, created_at, data; the caller bounds their count
 --
--- Returns the number of events appended, or -1 where the caller's lease is over.
+-- Returns the number of appended events, or -1 when the caller's lease is over.
 
 local token = tonumber(ARGV[1])
 -- no guard: A missing key counts as zero.
