@@ -101,7 +101,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.closed_at, r.reservation_id
                  FROM reservations r
-                -- no guard: { Reservation ids are UUIDs; the schedule only selects the partition.
+                -- no guard: { Reservation ids are UUIDs; the schedule is there for the primary key.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = c.id
                 -- guard: }

@@ -100,7 +100,7 @@ BEGIN
           LEFT JOIN LATERAL (
                SELECT a.status
                  FROM reservations_archive a
-                -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
+                -- no guard: Reservation ids are UUIDs; the schedule is there for the primary key.
                 WHERE a.schedule_id = p_schedule_id
                   -- guard: pay_archived_reservation_by_id
                   AND a.reservation_id = c.reservation_id

@@ -442,7 +442,7 @@ BEGIN
                    SELECT r.user_id, CASE r.status WHEN 'EXPIRED' THEN 1 ELSE 0 END AS lapsed,
                           least(r.expires_at, p_closed_at) AS struck_at
                      FROM reservations r
-                    -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
+                    -- no guard: Reservation ids are UUIDs; the schedule is there for the primary key.
                     WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.id
                    OFFSET 0) r
              GROUP BY r.user_id) x;
@@ -747,7 +747,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.ctid AS place
                  FROM reservations r
-                -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
+                -- no guard: Reservation ids are UUIDs; the schedule is there for the primary key.
                 WHERE r.schedule_id = p_schedule_id
                   -- guard: release_reservation_by_id
                   AND r.reservation_id = c.reservation_id
@@ -794,7 +794,7 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT r.reservation_id, r.closed_by, r.seat_ids, r.idempotency_key
              FROM reservations r
-            -- no guard: { Reservation ids are UUIDs; the schedule only selects the partition.
+            -- no guard: { Reservation ids are UUIDs; the schedule is there for the primary key.
             WHERE r.schedule_id = p_schedule_id
               AND r.reservation_id = c.reservation_id
             -- guard: }
@@ -1047,7 +1047,7 @@ BEGIN
              CROSS JOIN LATERAL (
                    SELECT r.ctid AS place, r.reservation_id
                      FROM reservations r
-                    -- no guard: Reservation ids are UUIDs; the schedule only selects the partition.
+                    -- no guard: Reservation ids are UUIDs; the schedule is there for the primary key.
                     WHERE r.schedule_id = p_schedule_id
                       -- guard: expire_reservations_on_list
                       AND r.reservation_id = c.id
@@ -1106,7 +1106,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT r.expires_at, r.reservation_id
                  FROM reservations r
-                -- no guard: { Reservation ids are UUIDs; the schedule only selects the partition.
+                -- no guard: { Reservation ids are UUIDs; the schedule is there for the primary key.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = c.id
                 -- guard: }
