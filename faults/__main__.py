@@ -1,4 +1,4 @@
-"""`python -m faults`: break every part of the shop while it sells, and print what that did."""
+"""`python -m faults`: run the fault scenarios and print the summary."""
 
 import asyncio
 import random
@@ -39,7 +39,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A few trials of each scenario.")] = False,
     show_list: Annotated[bool, typer.Option("--list", help="Only list the scenarios.")] = False,
 ) -> None:
-    """Kill, stop, starve and confuse every part of the shop while it sells."""
+    """Inject faults into every part of the installation during a sale."""
     scenarios = _scenarios(only)
     if show_list:
         _list(scenarios)
@@ -67,7 +67,7 @@ def main(
 
 
 async def _play(plan: list[tuple[AnyScenario, int]], seed: int, results: list[Result]) -> bool:
-    """Play the scenarios; false where Ctrl-C or SIGTERM ended it before the last one."""
+    """Run the plan; false if Ctrl-C or SIGTERM ended it early."""
     playing = asyncio.ensure_future(_play_all(plan, seed, results))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

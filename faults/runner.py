@@ -1,4 +1,4 @@
-"""Plays scenarios: a fresh sale for each round, the fault, and then the judges."""
+"""Runs scenarios: per round fixtures, the fault during a sale, then the checks."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ from faults.report.result import Result, worst
 from faults.scenario import AnyScenario, NotRun, Observations, Scenario, StandaloneScenario
 from faults.workload.load import LoadGenerator
 
-# What a scenario may take beyond the time that it is expected to, before it counts as stuck.
+# A scenario that exceeds its expected duration by this much is stuck.
 _PATIENCE_FACTOR = 4
 _PATIENCE_S = 150.0
 _FIRST_SALE_WITHIN_S = 30.0
 
 
 class Runner:
-    """Plays scenarios in one cluster, one after the other, all from one seed."""
+    """Runs scenarios in one cluster, one after the other, from one seed."""
 
     def __init__(self, cluster: Cluster, seed: int, say: Callable[[str], None]) -> None:
         self._world = cluster
@@ -29,7 +29,7 @@ class Runner:
         self._say = say
 
     async def play(self, scenario: AnyScenario, trials: int) -> Result:
-        """Play a scenario; whatever goes wrong in it is its result."""
+        """Run a scenario; its exceptions become its result."""
         result = Result(
             name=scenario.name,
             component=scenario.component.value,
@@ -94,7 +94,7 @@ class Runner:
         return f"f{self._seed}-{scenario.name}-{number}"
 
     async def _put_right(self, scenario: AnyScenario, result: Result) -> None:
-        """Leave the next scenario a cluster that works."""
+        """Restore the cluster for the next scenario."""
         cluster = self._world
         for server in (cluster.postgres, cluster.valkey):
             server.wanted = True
@@ -111,26 +111,26 @@ class Runner:
 
 
 def rounds(trials: int, round_trials: int) -> list[int]:
-    """Return how many trials each round has, as even as can be."""
+    """Return the trials per round, distributed evenly."""
     count = max(1, -(-trials // round_trials))
     return [trials // count + (at < trials % count) for at in range(count)]
 
 
 def take(result: Result, seen: Observations) -> None:
-    """Add what a round of the scenario saw."""
+    """Add the observations of a round."""
     result.trials += seen.trials
     result.kills += seen.kills
     result.recoveries_s += seen.recoveries_s
     result.broken += seen.broken
     for name, figure in seen.figures.items():
-        # Also a nought: nothing grew, nothing failed.
+        # Zeros are kept.
         result.figures[name] = worst(name, figure, result.figures.get(name, figure))
     for name, count in seen.counts.items():
         result.figures[name] = result.figures.get(name, 0) + count
 
 
 def take_record(result: Result, record: Record) -> None:
-    """Add what the clients saw."""
+    """Add the clients' record."""
     result.requests += len(record.attempts)
     result.acknowledged += record.acknowledged
     result.failures = dict(Counter(result.failures) + record.failures())
@@ -143,7 +143,7 @@ def take_record(result: Result, record: Record) -> None:
 
 
 def take_checks(result: Result, checked: Checked) -> None:
-    """Add what the judges found."""
+    """Add the result of the checks."""
     result.lost += checked.lost
     result.sold_twice += checked.sold_twice
     result.imbalance += checked.imbalance
@@ -162,6 +162,6 @@ def _sum(result: Result, name: str, count: int) -> None:
 
 
 def chosen(scenarios: Sequence[AnyScenario], names: Sequence[str]) -> list[AnyScenario]:
-    """Return the scenarios of these names, all without any; `KeyError` with a name that is none."""
+    """Return the named scenarios, or all; raise `KeyError` for an unknown name."""
     known = {scenario.name: scenario for scenario in scenarios}
     return [known[name] for name in names] if names else list(scenarios)

@@ -1,4 +1,4 @@
-"""What a scenario of the matrix is, and what it hands back; `scenarios/` has them."""
+"""Scenario types, and what a scenario returns."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from faults.workload.plan import WorkloadProfile
 
 
 class Component(StrEnum):
-    """Whom a fault strikes."""
+    """What a fault affects."""
 
     API = "API process"
     POSTGRES = "PostgreSQL"
@@ -26,19 +26,17 @@ class Component(StrEnum):
 
 
 class NotRun(Exception):
-    """What the scenario needs cannot be had on this machine; the message says what and why."""
+    """This machine lacks what the scenario needs; the message says what."""
 
 
 @dataclass
 class Observations:
-    """What a scenario saw, beside what is checked after every scenario.
+    """What a scenario observed, beside the checks that follow every scenario.
 
-    `trials` faults were made. `recoveries_s`: from each fault to the next sale. `kills`: how often
-    SIGKILL affected, however many processes it ended at once. `broken`: sentences about what the
-    scenario
-    expected and did not see. `figures` are figures of the scenario's own, by a name that ends in
-    a unit; of
-    several rounds the worst counts. `counts` are such figures too, and those of all rounds are added.
+    `trials`: faults injected. `recoveries_s`: from each fault to the next sale. `kills`: SIGKILLs,
+    those of one moment counted once. `broken`: expectations that failed, as sentences. `figures`:
+    measurements by a name that ends in a unit, the worst of several rounds. `counts`: measurements
+    that are added up.
     """
 
     trials: int = 0
@@ -49,12 +47,12 @@ class Observations:
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Observations") -> None:
-        """Take what another round of the same scenario saw."""
+        """Add the observations of another round."""
         self.trials += other.trials
         self.kills += other.kills
         self.recoveries_s += other.recoveries_s
         self.broken += other.broken
-        # Not `+=`, which drops a nought.
+        # `update`, because `+=` drops zeros.
         self.counts.update(other.counts)
         for name, figure in other.figures.items():
             self.figures[name] = worst(name, figure, self.figures.get(name, figure))
@@ -65,13 +63,13 @@ Play = Callable[[Cluster, LoadGenerator, Random, int], Awaitable[Observations]]
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A fault under load.
+    """A fault during a sale.
 
-    `run(cluster, load, random, trials)` makes so many faults; a long scenario is played in rounds of
-    `round_trials`, each with a fresh schedule and fresh people, and each checked. `trial_s` is about
-    how long one trial takes. `recovery_p99_max_s` bounds the time from a fault to the next sale.
-    `excuses_late_holds`: a stopped process may hold, when it goes on, what its buyer was refused
-    elsewhere meanwhile.
+    `run(cluster, load, random, trials)` injects that many faults. Rounds of `round_trials` have a
+    schedule and buyers of their own and are checked separately. `trial_s` is the expected duration
+    of a trial, `recovery_p99_max_s` bounds the time from a fault to the next sale.
+    `excuses_late_holds`: a paused process may complete a hold that another process refused
+    meanwhile.
     """
 
     name: str
@@ -95,7 +93,7 @@ class Scenario:
 
 @dataclass(frozen=True, kw_only=True)
 class StandaloneScenario:
-    """A scenario that brings its own shop, or needs none: `run(random, trials)` does everything."""
+    """A scenario that starts its own installation, or needs none."""
 
     name: str
     component: Component
@@ -112,7 +110,7 @@ AnyScenario = Scenario | StandaloneScenario
 
 
 def trials_of(scenario: AnyScenario, share: float, *, is_quick: bool) -> int:
-    """Return how many trials a scenario gets: its few quick ones, or its share of all of them."""
+    """Return the number of trials: the quick ones, or a share of all."""
     if is_quick:
         return scenario.quick_trials
     return max(scenario.quick_trials, min(scenario.trials, round(scenario.trials * share)))

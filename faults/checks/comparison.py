@@ -1,7 +1,6 @@
-"""The clients' record against the database, in both directions. Pure.
+"""Compares the clients' record with the database, in both directions. Pure.
 
-Holds, payments and releases are compared as the load test compares its own; top-ups and wallets are
-added here.
+Holds, payments and releases use the load test's comparison; top-ups and wallets are added here.
 """
 
 from collections import Counter
@@ -13,7 +12,7 @@ from boxoffice_loadtest.measurement import client_log
 from boxoffice_loadtest.model import Finding
 from faults.checks.record import Record
 
-# What counts as lost: somebody was promised it, and it is not there.
+# Lost: acknowledged to a client, and absent from the database.
 LOST = (
     "phantom_hold",
     "phantom_payment",
@@ -22,9 +21,9 @@ LOST = (
     "release_not_done",
 )
 SOLD_TWICE = ("seat_held_twice", "seat_sold_twice")
-# Money that was taken, and that nobody was told of.
+# Money taken without an acknowledgement.
 DOUBLE_CHARGES = ("topped_up_twice", "unexplained_top_up", "unexplained_payment")
-# The audit's checks by what a violation of one is.
+# Checks of the audit, by what a violation means.
 AUDIT_SOLD_TWICE = frozenset(
     {"one_live_ticket_per_seat", "one_row_per_seat", "one_live_reservation_per_seat"}
 )
@@ -43,7 +42,7 @@ AUDIT_IMBALANCE = frozenset(
     }
 )
 AUDIT_DOUBLE_CHARGES = frozenset({"idempotency_key_is_used_once"})
-# A sale or a hold of which one half is there and the other is not.
+# Half of a sale or hold is missing.
 AUDIT_LOST = frozenset(
     {
         "sold_seat_has_its_sale",
@@ -57,7 +56,7 @@ AUDIT_LOST = frozenset(
         "archived_once_and_for_good",
     }
 )
-# Broken, and none of these: shapes, times, limits, lists and counts beside the truth, guards, queues.
+# Other violations: shapes, times, limits, derived counts, guards, waiting rooms.
 AUDIT_OTHER = frozenset(
     {
         "states_are_known",
@@ -94,7 +93,7 @@ _SAMPLES_MAX = 10
 
 @dataclass(frozen=True)
 class StoredTopUp:
-    """A top-up as the database has it."""
+    """A top-up in the database."""
 
     top_up_id: str
     user_id: str
@@ -104,7 +103,7 @@ class StoredTopUp:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the database has of one field."""
+    """What the database has of one schedule."""
 
     shop: comparison.ServerState
     top_ups: Sequence[StoredTopUp]
@@ -113,11 +112,12 @@ class Stored:
 def compare(
     record: Record, stored: Stored, user_ids: Sequence[str], *, excuses_late_holds: bool = False
 ) -> list[Finding]:
-    """Return every kind of disagreement with its count, those without one included.
+    """Return every kind of disagreement with its count, zeros included.
 
-    `user_ids` are the people by position. A hold, payment or top-up that nobody was told of is broken
-    unless its call is still unsettled, or it is a hold and late ones are excused: one whose buyer had
-    given up waiting for a stopped process, and was refused elsewhere. It is then told as `lost_hold`.
+    `user_ids` are the buyers by position. A stored hold, payment or top-up without acknowledgement
+    is broken, unless its call is still open, or late holds are excused and it is one: the buyer
+    stopped waiting for a paused process and was refused elsewhere. Those are reported as
+    `lost_hold`.
     """
     told = as_load_test_record(record)
     if excuses_late_holds:
@@ -132,7 +132,7 @@ def compare(
 
 
 def as_load_test_record(record: Record) -> client_log.ClientLog:
-    """Return the record in the load test's words; its milliseconds are of the same clock."""
+    """Return the record as the load test's; milliseconds of the same clock."""
     unsettled = record.unsettled.values()
     return client_log.ClientLog(
         holds=[

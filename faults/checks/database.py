@@ -1,4 +1,4 @@
-"""Reads the database for the judges: the comparison with the record, the audit, the seat history."""
+"""Checks after a round: comparison with the database, seat histories, audit."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -33,10 +33,10 @@ _SQL = sql_files.load("faults")
 
 @dataclass(frozen=True)
 class Checked:
-    """What the judges found: counts, and a sentence for each kind of thing that is broken.
+    """Counts per kind of harm, and a sentence per kind of violation.
 
-    What several judges count, they mostly count of the same; then the largest of their counts stands.
-    `late_holds`: made for somebody who had been refused meanwhile, where the row excuses that.
+    Several checks may count the same violation, so the largest count stands. `late_holds`: holds
+    made for buyers who had been refused meanwhile, where the scenario excuses that.
     """
 
     lost: int
@@ -56,7 +56,7 @@ async def check(
     *,
     excuses_late_holds: bool = False,
 ) -> Checked:
-    """Judge what happened in a fixtures; nobody may be selling there any more."""
+    """Check a schedule after its sale has ended."""
     began_s = time.monotonic()
     user_ids = [person.user_id for person in fixtures.people]
     stored = await _stored(settings, fixtures, tag)
@@ -82,13 +82,13 @@ async def check(
 
 
 async def audit_now(settings: Settings) -> list[str]:
-    """Return what the audit finds broken at this moment, while the sale goes on."""
+    """Return the audit's violations during a sale."""
     report = await audit(settings)
     return [f"audit: {one.name} {one.violations} times" for one in report.broken]
 
 
 async def left_undone(settings: Settings) -> dict[str, int]:
-    """Return how many events wait for the relay, and how many lapsed holds for the sweeper."""
+    """Return the number of events awaiting the relay and of lapsed holds awaiting the sweeper."""
     connection = await asyncpg.connect(settings.database.database_url)
     try:
         return dict(await connection.fetchrow(_SQL["left_undone"]) or {})
@@ -98,7 +98,7 @@ async def left_undone(settings: Settings) -> dict[str, int]:
 
 async def _stored(settings: Settings, fixtures: Fixtures, tag: str) -> Stored:
     async with open_reader(settings) as reader:
-        # Nobody else sells in this schedule: whatever is there must be explained, whatever its key.
+        # Only this run sells in this schedule, so every row must be explained, whatever its key.
         shop = await reader.state(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)
     connection = await asyncpg.connect(settings.database.database_url)
     try:

@@ -1,17 +1,17 @@
-"""Whether what the clients were told about each seat can be true of one seat. Pure.
+"""Checks that the responses about each seat are linearizable. Pure.
 
-Linearizability (Herlihy and Wing, 1990): each operation took effect at one moment between its two
-times, and there is one order of those moments in which a single seat would have answered just so. Seats
-are independent of each other, so each is checked by itself (Horn and Kroening, 2015). The search goes
-along the times and keeps every state that the seat may be in by then, with what has taken effect; what
-has not is placed no sooner than an answer forces it (Lowe, 2017).
+Linearizability (Herlihy and Wing, 1990): each operation takes effect at one moment between request
+and response, and in the order of those moments a single seat would give the same responses. Seats
+are independent, so each is checked alone (Horn and Kroening, 2015). The search walks along the
+times and keeps every possible state of the seat with the operations that have taken effect; an open
+operation takes effect no sooner than a response requires it (Lowe, 2017).
 
-What is particular to a seat:
+Specific to a seat:
 
-- A hold lapses by itself, its time to live after it was made, and nobody is told.
-- A refusal may know no better for a while: a seat that was given back may be refused to others until
-  the news has arrived everywhere (decision 0013), but never past the end of the hold that it was.
-- Whoever waited as long as a busy seat is asked for was refused because of the wait, not of the seat.
+- A hold lapses at the end of its time to live, without a response.
+- A refusal may be stale: a released seat may be refused until all processes know (decision 0013),
+  but not past the end of its former hold.
+- A refusal after the retry time of a busy seat says nothing about the seat.
 """
 
 from collections import defaultdict
@@ -23,20 +23,20 @@ from typing import NamedTuple, TypeAlias
 
 from faults.checks.record import History, Operation, SeatEvent
 
-# How long a seat that was given back may be refused: the mark of a pod that died between its release
-# and its word about it lives as long as a claim (`seat_lock_ttl_ms`); caches know within 2 s.
+# A released seat may be refused that long: the Valkey mark of a pod that died between release and
+# notification lives `seat_lock_ttl_ms`; caches follow within 2 s.
 STALE_S = 10.0
-# How long a seat is asked for that somebody has locked (`batch_retry_for_ms`), less what a round takes.
+# Retry time of a locked seat (`batch_retry_for_ms`), less the time of a round.
 BUSY_S = 1.2
-# Between the end of a hold by the database's clock and by the clients'.
+# Difference between the database's clock and the clients'.
 SLACK_S = 0.1
-# A seat that may have become what it is in more ways is not decided, and the verdict says so.
+# Beyond so many states a seat stays undecided, which counts as a violation.
 STATES_MAX = 20_000
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A seat whose history no seat can have had, and why, in a sentence."""
+    """A seat whose history is not linearizable, and the reason."""
 
     seat: str
     reason: str
@@ -46,12 +46,12 @@ class _State(Enum):
     FREE = "free"
     HELD = "held"
     SOLD = "sold"
-    # Given back before its end: free, but somebody may not know.
+    # Released before its end: free, but refusals may be stale.
     GIVEN_BACK = "given back"
 
 
 class _Seat(NamedTuple):
-    """What the seat is, and by whose hold."""
+    """State of the seat, and the hold that it belongs to."""
 
     now: _State
     hold: str = ""
@@ -61,7 +61,7 @@ _FREE = _Seat(_State.FREE)
 
 
 class _Configuration(NamedTuple):
-    """One way in which everything so far can have happened; `done`: open operations that have."""
+    """One possible past; `done` are open operations that have taken effect."""
 
     seat: _Seat
     done: frozenset[int]
@@ -72,7 +72,7 @@ _Predicate: TypeAlias = Callable[[_Configuration], bool]
 
 @dataclass(frozen=True)
 class _Step:
-    """One operation on the seat; `hold` tells holds apart."""
+    """One operation on the seat; `hold` identifies the hold."""
 
     operation: Operation
     hold: str
@@ -82,7 +82,7 @@ class _Step:
 
 
 class _Lapse(NamedTuple):
-    """When a hold's time is over: not before the one, and not after the other."""
+    """The interval in which a hold ends."""
 
     from_s: float
     until_s: float
@@ -95,10 +95,10 @@ def check(
     busy_s: float = BUSY_S,
     slack_s: float = SLACK_S,
 ) -> list[Violation]:
-    """Return the seats whose history cannot be, the first contradiction of each, sorted by seat.
+    """Return the first contradiction of each seat, sorted by seat.
 
-    `stale_s` bounds how long a seat that was given back may be refused, `busy_s` is how long one that
-    is locked is asked for, and `slack_s` is what the end of a hold may differ by between clocks.
+    `stale_s`: how long a released seat may be refused. `busy_s`: retry time of a locked seat.
+    `slack_s`: difference of clocks at the end of a hold.
     """
     seats: dict[str, list[SeatEvent]] = defaultdict(list)
     for event in history.events:
@@ -112,7 +112,7 @@ def check(
 
 
 def _steps(events: Iterable[SeatEvent], busy_s: float) -> Iterator[_Step]:
-    """Yield each operation once: an answer that was repeated tells of the same moment."""
+    """Yield each operation once; a repeated response reports the same effect."""
     effects: dict[tuple[Operation, str], _Step] = {}
     for at, event in enumerate(events):
         end_s = event.end_s if event.is_known else inf
@@ -129,7 +129,7 @@ def _steps(events: Iterable[SeatEvent], busy_s: float) -> Iterator[_Step]:
 
 
 def _name(event: SeatEvent, at: int) -> str:
-    """Return what tells a hold apart; one whose answer was lost has no name but its place."""
+    """Return the identity of a hold; without a response it is its position."""
     return event.reservation_id or f"?{at}"
 
 
@@ -144,7 +144,7 @@ def _same(one: _Step, other: _Step) -> _Step:
 
 
 class _Search:
-    """Goes along the times of one seat with everything that it may be."""
+    """Searches the times of one seat for a contradiction."""
 
     def __init__(
         self, steps: Sequence[_Step], hold_ttl_s: float, stale_s: float, slack_s: float
@@ -165,7 +165,7 @@ class _Search:
         self._configurations = {_Configuration(_FREE, frozenset())}
 
     def contradiction(self) -> str:
-        """Return why this cannot have happened; nothing where it can."""
+        """Return why the history is impossible, or nothing."""
         for at_s, is_end, kind, what in self._times():
             if not is_end:
                 self._begin(what)
@@ -180,7 +180,7 @@ class _Search:
         return ""
 
     def _times(self) -> list[tuple[float, int, int, int]]:
-        """Begins before ends of the same moment; what never ends has no end."""
+        """Return the sorted events, begins before ends of the same moment."""
         times = []
         for at, step in enumerate(self._steps):
             times.append((step.begin_s, 0, 0, at))
@@ -198,20 +198,20 @@ class _Search:
             }
 
     def _end(self, what: int, at_s: float) -> None:
-        """Keep the ways in which the operation has taken effect by now, and forget that it was open."""
+        """Keep the pasts in which the operation has taken effect, and close it."""
         having = self._having(lambda configuration: what in configuration.done, at_s)
         self._open.discard(what)
         self._configurations = {_Configuration(one.seat, one.done - {what}) for one in having}
 
     def _end_hold(self, hold: str, at_s: float) -> None:
-        """Keep the ways in which the hold is over by now."""
+        """Keep the pasts in which the hold is over."""
         over = (_Seat(_State.HELD, hold), _Seat(_State.GIVEN_BACK, hold))
         self._configurations = self._having(
             lambda configuration: configuration.seat not in over, at_s
         )
 
     def _having(self, holds: _Predicate, at_s: float) -> set[_Configuration]:
-        """Return what may be where `holds` does, having let happen what it takes and no more."""
+        """Return the pasts that reach `holds`, with as few further effects as necessary."""
         reached = {configuration for configuration in self._configurations if holds(configuration)}
         seen = set(self._configurations)
         ahead = [
@@ -241,7 +241,7 @@ class _Search:
                 yield self._looked(_Configuration(after, configuration.done | {what}))
 
     def _looked(self, configuration: _Configuration) -> _Configuration:
-        """Let everybody look who only waits for the seat to be as it is: a look changes nothing."""
+        """Complete the open reads that agree with the state: a read changes nothing."""
         content = {
             what
             for what in self._open - configuration.done
@@ -278,7 +278,7 @@ class _Search:
 
 
 def _after(seat: _Seat, step: _Step) -> _Seat | None:
-    """Return what the seat is after an effect, None where it cannot take effect."""
+    """Return the state after an effect, None where it cannot take effect."""
     if step.operation is Operation.HELD:
         is_free = seat.now in (_State.FREE, _State.GIVEN_BACK)
         return _Seat(_State.HELD, step.hold) if is_free else None

@@ -1,6 +1,6 @@
-"""The client's own record: what was acknowledged to whom and when, and how everything else ended. Pure.
+"""The clients' record: acknowledged effects, refusals, and how each request ended. Pure.
 
-Times are monotonic seconds of the one process that plays all clients.
+Times are monotonic seconds of the process that runs all buyers.
 """
 
 from collections import Counter
@@ -11,13 +11,12 @@ from itertools import pairwise
 from math import inf
 from typing import TypeAlias
 
-# What the business refuses; it is a correct answer.
+# Business refusals are correct responses.
 _REFUSALS = frozenset({402, 409, 410})
-# What counts as a sale.
+# Operations that count as a sale.
 _SALES = frozenset({"hold", "pay"})
-# How long a fault still excuses failures when those whom it affected have sold again: what was
-# under way
-# on their other connections comes to its end.
+# A fault excuses failures for this long after the affected processes have sold again: requests in
+# flight on other connections still end.
 SETTLING_S = 0.3
 
 # Operation, person, seats, reservation, begin and end.
@@ -28,9 +27,9 @@ class Ending(StrEnum):
     """How an attempt ended."""
 
     ANSWERED = "answered"
-    CUT = "cut"  # the connection ended before the answer did
-    UNREACHED = "unreached"  # no connection came about: nothing was sent
-    SILENT = "silent"  # the client lost its patience
+    CUT = "cut"  # the connection ended before the response
+    UNREACHED = "unreached"  # no connection: nothing was sent
+    SILENT = "silent"  # the client's timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +48,27 @@ class Attempt:
 
     @property
     def kind(self) -> str:
-        """Return how it ended in a word or two: `201`, `409 seat_taken`, `cut`."""
+        """Return the ending in short: `201`, `409 seat_taken`, `cut`."""
         if self.ending is not Ending.ANSWERED:
             return self.ending.value
         return f"{self.status} {self.code}".strip()
 
     @property
     def is_fine(self) -> bool:
-        """Whether it is a success or a refusal that the business means."""
+        """Whether it is a success or a business refusal."""
         is_answered = self.ending is Ending.ANSWERED
         is_meant = self.status in _REFUSALS or self.code == "idempotency_key_reused"
         return is_answered and (200 <= self.status < 400 or is_meant)
 
     @property
     def is_sale(self) -> bool:
-        """Whether it sold something, to somebody who was told so."""
+        """Whether it is an acknowledged sale."""
         is_answered = self.ending is Ending.ANSWERED
         return is_answered and self.what in _SALES and 200 <= self.status < 300
 
     @property
     def is_excusable(self) -> bool:
-        """Whether a fault under way excuses it: a 503 that says when to come back, or a cut."""
+        """Whether a fault excuses it: a 503 with `Retry-After`, or a cut connection."""
         if self.ending is Ending.ANSWERED:
             return self.status == 503 and self.has_retry_after
         return self.ending is not Ending.SILENT
@@ -77,7 +76,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A hold that was acknowledged; `person` is a position in the field's people."""
+    """An acknowledged hold; `person` is the position of the buyer."""
 
     reservation_id: str
     person: int
@@ -90,7 +89,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A payment that was acknowledged."""
+    """An acknowledged payment."""
 
     payment_id: str
     reservation_id: str
@@ -103,7 +102,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A release that was acknowledged."""
+    """An acknowledged release."""
 
     reservation_id: str
     person: int
@@ -113,7 +112,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class ToppedUp:
-    """A top-up of a wallet that was acknowledged."""
+    """An acknowledged top-up."""
 
     top_up_id: str
     person: int
@@ -125,7 +124,7 @@ class ToppedUp:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Seats that were said to be taken, or a hold that was said to have lapsed."""
+    """Seats reported as taken, or a hold reported as lapsed."""
 
     person: int
     seats: tuple[str, ...]
@@ -137,7 +136,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A call whose outcome is open: it took effect at some time after `begin_s`, or never."""
+    """A call with an open outcome: it took effect after `begin_s`, or never."""
 
     what: str
     key: str
@@ -149,13 +148,12 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class FaultWindow:
-    """A fault, from `begin_s` until it was over, and what it excuses.
+    """A fault from `begin_s` to `over_s`, and the failures that it excuses.
 
-    It excuses failures of the endpoints that it affected, of all where `affected` is None. For these it
-    lasts until each of them has sold something that was asked for after `over_s`, and `SETTLING_S`
-    more, and at the latest until `end_s`. Silence it excuses only where the affected ones were stopped,
-    and so could not say anything (`is_stopped`). Where a database was lost with commits that nobody was
-    told of (`is_lossy`), refusals of that time may rest on these.
+    It excuses failures of the `affected` endpoints (None: all) until each of them has completed a
+    sale that began after `over_s`, plus `SETTLING_S`, at the latest until `end_s`. Timeouts are
+    excused only if the affected processes were paused (`is_stopped`). If a database was lost with
+    unacknowledged commits (`is_lossy`), refusals of that time may rest on them.
     """
 
     name: str
@@ -167,7 +165,7 @@ class FaultWindow:
     is_lossy: bool = False
 
     def excuses(self, one: Attempt) -> bool:
-        """Say whether that failure is this fault's."""
+        """Say whether this fault excuses the failure."""
         is_of_a_kind = one.is_excusable or (self.is_stopped and one.ending is Ending.SILENT)
         return is_of_a_kind and self.covers(one)
 
@@ -178,21 +176,21 @@ class FaultWindow:
 
 
 class Operation(StrEnum):
-    """What somebody did with a seat, or was told of it."""
+    """An operation on a seat, or a response about it."""
 
     HELD = "held"
     RELEASED = "released"
     PAID = "paid"
-    EXPIRED = "expired"  # was told that the hold has lapsed
-    REFUSED = "refused"  # was told that the seat is taken
+    EXPIRED = "expired"  # the hold was reported as lapsed
+    REFUSED = "refused"  # the seat was reported as taken
 
 
 @dataclass(frozen=True, slots=True)
 class SeatEvent:
-    """One operation on one seat, somewhere between its two times.
+    """One operation on one seat, between two times.
 
-    `end_s` is infinite and `is_known` false where no answer ever came: it may have happened at any
-    time after `begin_s`, or not at all. `version` is the seat's where the client was told of it.
+    Without a response `end_s` is infinite and `is_known` false: it took effect after `begin_s`, or
+    never. `version` is the seat's, where the response has it.
     """
 
     seat: str
@@ -207,7 +205,7 @@ class SeatEvent:
 
 @dataclass(frozen=True)
 class History:
-    """What happened to the seats of one schedule, in no order; a hold lapses after `hold_ttl_s`."""
+    """The operations on the seats of one schedule, unordered."""
 
     events: Sequence[SeatEvent]
     hold_ttl_s: float
@@ -215,7 +213,7 @@ class History:
 
 @dataclass
 class Record:
-    """Everything that the clients of one field saw."""
+    """Everything that the clients of one sale saw."""
 
     attempts: list[Attempt] = field(default_factory=list)
     holds: list[Held] = field(default_factory=list)
@@ -224,27 +222,27 @@ class Record:
     top_ups: list[ToppedUp] = field(default_factory=list)
     refusals: list[Refused] = field(default_factory=list)
     unsettled: dict[str, Unsettled] = field(default_factory=dict)
-    # Holds that were refused in the end, and one of whose attempts may still be in a stopped process.
+    # Holds refused in the end, with an attempt that may still be in a paused process.
     late: dict[str, Unsettled] = field(default_factory=dict)
     windows: list[FaultWindow] = field(default_factory=list)
     skipped: int = 0
 
     @property
     def acknowledged(self) -> int:
-        """How many effects were acknowledged."""
+        """The number of acknowledged effects."""
         return len(self.holds) + len(self.payments) + len(self.releases) + len(self.top_ups)
 
     def next_sale_s(self, at_s: float) -> float | None:
-        """Return how long after `at_s` the first sale that had begun since then was acknowledged."""
+        """Return the time from `at_s` to the first sale that began since then, if any."""
         sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
         ends = (one.end_s for one in sales if one.begin_s >= at_s)
         first_s = min(ends, default=None)
         return None if first_s is None else first_s - at_s
 
     def longest_gap_s(self, since_s: float = -inf) -> float:
-        """Return the longest time without the acknowledgement of a hold or payment since then.
+        """Return the longest time without an acknowledged sale.
 
-        The time until the first one counts too, where `since_s` is given.
+        With `since_s`, the time until the first one counts too.
         """
         sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
         ends_s = sorted(one.end_s for one in sales if one.end_s >= since_s)
@@ -252,44 +250,44 @@ class Record:
         return max((after - before for before, after in pairwise(times_s)), default=0.0)
 
     def in_flight(self, at_s: float, endpoints: Collection[str]) -> int:
-        """Return how many requests to these processes were under way then, of those that have ended."""
+        """Return how many of the ended requests to these processes were in flight at that time."""
         return sum(
             one.begin_s <= at_s < one.end_s and one.endpoint in endpoints for one in self.attempts
         )
 
     def sales_between(self, begin_s: float, end_s: float) -> int:
-        """Return how many holds and payments were acknowledged in that time."""
+        """Return the number of sales acknowledged in that time."""
         sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
         return sum(begin_s <= one.end_s < end_s for one in sales)
 
     def failures(self) -> Counter[str]:
-        """Return what was neither a success nor a refusal of the business, by kind."""
+        """Return responses that are neither success nor business refusal, by kind."""
         return Counter(one.kind for one in self.attempts if not one.is_fine)
 
     def unexcused(self) -> list[Attempt]:
-        """Return the failures that no fault excuses: of a kind that none does, or outside of any."""
+        """Return the failures that no fault excuses."""
         windows = self.closed_windows()
         failed = (one for one in self.attempts if not one.is_fine)
         return [one for one in failed if not any(window.excuses(one) for window in windows)]
 
     def without_a_fault(self) -> int:
-        """Return how many attempts no fault would have excused, whatever had become of them."""
+        """Return how many attempts were outside of every fault."""
         windows = self.closed_windows()
         return sum(not any(window.covers(one) for window in windows) for one in self.attempts)
 
     def closed_windows(self) -> list[FaultWindow]:
-        """Return the windows, each ended as early as those whom its fault affected had sold again."""
+        """Return the fault windows, each ended when its processes have sold again."""
         sales = sorted((one for one in self.attempts if one.is_sale), key=lambda one: one.end_s)
         endpoints = {one.endpoint for one in self.attempts}
         return [_closed(window, sales, endpoints) for window in self.windows]
 
     def retried_to_an_answer(self) -> int:
-        """Return how many calls got no answer at first and a fine one in the end."""
+        """Return how many calls succeeded after a lost response."""
         lost = {one.key for one in self.attempts if one.ending in (Ending.CUT, Ending.SILENT)}
         return len({one.key for one in self.attempts if one.is_fine} & lost - {""})
 
     def history(self, people: Sequence[str], hold_ttl_s: float) -> History:
-        """Return what happened to the seats; `people` are the ids by position."""
+        """Return the seat history; `people` are the user ids by position."""
         events = [
             SeatEvent(
                 seat, people[person], operation, begin_s, end_s, None, reservation_id, end_s < inf
@@ -318,7 +316,7 @@ class Record:
                 yield operation, one.person, one.seats, one.reservation_id, one.begin_s, inf
 
     def _rests_on_what_was_lost(self, refused: Refused) -> bool:
-        """Say whether somebody may have been refused for a hold that no promise was ever made of."""
+        """Say whether the refusal may rest on a hold that was never acknowledged and is lost."""
         return refused.code not in _REFUSED and any(
             one.is_lossy and one.begin_s <= refused.end_s and refused.begin_s <= one.over_s
             for one in self.windows
@@ -348,5 +346,5 @@ _REFUSED = {"hold_expired": Operation.EXPIRED}
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the smallest value that `percent` of the values do not exceed (nearest rank)."""
+    """Return a percentile by nearest rank."""
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]

@@ -1,7 +1,7 @@
-"""The installation under test: embedded servers and the shop's processes, each to be ended by name.
+"""The installation under test: embedded servers and processes of the product.
 
-The supervisor does what a pod's would: what has died and was not stopped is started again, on the same
-port. Everything is started from the main thread, to which the kernel ties the lives of the children.
+A supervisor restarts what dies unasked, on the same port, as a pod's would. Everything is started
+from the main thread, because the kernel ties the children's lives to it.
 """
 
 import asyncio
@@ -40,20 +40,19 @@ _WATCH_EVERY_S = 0.02
 _RESTART_AFTER_S = 0.2
 _SERVERS_WATCH_EVERY_S = 0.25
 _PROBE_S = 2.0
-# With the SQLSTATE, so that rows can count what PostgreSQL refused.
+# With the SQLSTATE, so that scenarios can count PostgreSQL's errors.
 _LOGGED = {"log_line_prefix": "%m [%p] %e %q%u@%d "}
 
 
 class ProcessFailed(Exception):
-    """A process did not start or did not stop as it should; the message has the end of its log."""
+    """A process failed to start or stop; the message has the end of its log."""
 
 
 @dataclass(frozen=True)
 class Topology:
-    """What runs: how many API processes, with which settings, and whether behind proxies.
+    """What runs: the number of API processes, sweepers and relays, with or without proxies.
 
-    `settings` are names and values of the shop's settings, `api_env` more environment for each API
-    process in turn (a changed clock, for instance), `sweepers` and `relays` how many of each.
+    `settings` are settings of the product; `api_env` is additional environment per API process.
     """
 
     api: int = 2
@@ -65,7 +64,7 @@ class Topology:
 
 
 class Process:
-    """One process of the shop, started again under the same name."""
+    """One process of the product, restarted under the same name."""
 
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name = name
@@ -99,39 +98,38 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id, also of one that has ended."""
+        """Its process id, also after it has ended."""
         if self._process is None:
             raise ProcessFailed(f"{self.name} was never started")
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended; a stopped one runs."""
+        """Whether it has not ended; a paused one runs."""
         return self._process is not None and self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it runs."""
+        """Send a signal if it runs."""
         if self._process is not None and self.is_running:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End it at once; the supervisor starts it again."""
+        """Kill it; the supervisor restarts it."""
         self.signal(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stop it where it is."""
+        """Send SIGSTOP."""
         self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it continue."""
+        """Send SIGCONT."""
         self.signal(signal.SIGCONT)
 
     async def stop(self, *, may_be_killed: bool = False) -> float:
-        """Ask it to end and return after how many seconds it has; it is not started again.
+        """Send SIGTERM and return the seconds until it has ended; it is not restarted.
 
-        Raises `ProcessFailed` where it takes too long or ends otherwise than by itself with exit
-        code 0;
-        with `may_be_killed`, somebody may have killed it before.
+        Raises `ProcessFailed` after a timeout or for an exit code other than 0; with
+        `may_be_killed`, SIGKILL is allowed too.
         """
         self.wanted = False
         began_s = time.monotonic()
@@ -152,14 +150,14 @@ class Process:
         return time.monotonic() - began_s
 
     def end(self) -> None:
-        """End it for good."""
+        """Kill it for good."""
         self.wanted = False
         self.kill()
         if self._process is not None:
             self._process.wait()
 
     def restart_if_dead(self) -> None:
-        """Start it again a moment after it has ended unasked."""
+        """Restart it a moment after it has ended unasked."""
         if not self.wanted or self.is_running:
             return
         if self._ended_s is None:
@@ -169,12 +167,12 @@ class Process:
             self.start()
 
     def log_tail(self) -> str:
-        """Return the end of what it has written."""
+        """Return the end of its log."""
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
 
 class Api(Process):
-    """One API process on a port of its own, with its own lines to the servers."""
+    """One API process on a port of its own, with its own connections to the servers."""
 
     def __init__(
         self, name: str, env: Mapping[str, str], log: Path, proxies: "Proxies | None" = None
@@ -186,13 +184,13 @@ class Api(Process):
 
     @property
     def proxies(self) -> "Proxies":
-        """Its proxies; `ProcessFailed` where the topology has none."""
+        """Its proxies; raises `ProcessFailed` if the topology has none."""
         if self._proxies is None:
             raise ProcessFailed(f"{self.name} has no proxies: the row's topology must ask for them")
         return self._proxies
 
     async def close(self) -> None:
-        """End it and its proxies."""
+        """Kill it and close its proxies."""
         self.end()
         if self._proxies is not None:
             await self._proxies.close()
@@ -206,13 +204,13 @@ class Proxies:
     valkey: Proxy
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close both."""
         await self.postgres.close()
         await self.valkey.close()
 
 
 class Server:
-    """PostgreSQL or Valkey; a killed one is started again by the supervisor."""
+    """PostgreSQL or Valkey; the supervisor restarts a killed one."""
 
     def __init__(self, name: str, servers: EmbeddedServers) -> None:
         self.name = name
@@ -234,7 +232,7 @@ class Server:
         return one.is_running()
 
     def pids(self) -> list[int]:
-        """Return the process ids of the server and of everything below it, the topmost first."""
+        """Return the process ids of the server and its descendants, the topmost first."""
         try:
             top = psutil.Process(self.pid)
             return [top.pid, *(child.pid for child in top.children(recursive=True))]
@@ -242,53 +240,53 @@ class Server:
             return []
 
     def kill(self) -> None:
-        """End its first process at once."""
+        """Kill its first process."""
         send([self.pid], signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stop all its processes where they are."""
+        """Send SIGSTOP to all its processes."""
         send(self.pids(), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let all of them continue."""
+        """Send SIGCONT to all its processes."""
         send(self.pids(), signal.SIGCONT)
 
     def log_bytes(self) -> int:
-        """Return how long the server's log is by now."""
+        """Return the length of the server's log."""
         return self._servers.postgres.log.path.stat().st_size
 
     def errors_since(self, log_bytes: int, sqlstate: str) -> int:
-        """Return how often PostgreSQL has refused something with that SQLSTATE after that length."""
+        """Return the number of errors with that SQLSTATE after that position of the log."""
         with self._servers.postgres.log.path.open("rb") as log:
             log.seek(log_bytes)
             return errors_in(log.read(), sqlstate)
 
     async def restart(self) -> None:
-        """Start again what has died, without keeping the clients waiting meanwhile."""
+        """Restart it without blocking the event loop."""
         if self.name == "valkey":
             self._servers.valkey.begin()
             return
         postgres = self._servers.postgres
-        # What an earlier one left is ended there; nothing is spawned in that thread.
+        # Cleans up after the previous one; nothing is spawned in that thread.
         await asyncio.to_thread(postgres.prepare)
         postgres.begin()
         await asyncio.to_thread(postgres.wait_ready)
 
 
 def errors_in(log: bytes, sqlstate: str) -> int:
-    """Return how many errors of an SQLSTATE are in a log of PostgreSQL; details are no errors."""
+    """Return the number of errors with an SQLSTATE in a log of PostgreSQL."""
     return len(re.findall(rb"\] %b \S+ ERROR: " % sqlstate.encode(), log))
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Send a signal to those that still are there."""
+    """Send a signal to the processes that still exist."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
 class Cluster:
-    """Everything that runs, by name; `deploy` changes it between rows."""
+    """Everything that runs, by name; `deploy` changes it between scenarios."""
 
     def __init__(self, servers: EmbeddedServers, folder: Path) -> None:
         self.folder = folder
@@ -304,23 +302,23 @@ class Cluster:
         self.api: list[Api] = []
         self.sweepers: list[Process] = []
         self.relays: list[Process] = []
-        # In a cluster whose PostgreSQL has a standby.
+        # Set if PostgreSQL has a standby.
         self.pair: Pair | None = None
         self._layout: Topology | None = None
         self.problems: list[str] = []
 
     @property
     def processes(self) -> list[Process]:
-        """The processes of the shop."""
+        """The processes of the product."""
         return [*self.api, *self.sweepers, *self.relays]
 
     async def create_fixtures(self, *, seats: int, people: int, hold_ttl_s: int) -> Fixtures:
-        """Put a new schedule on sale, and make people with money who may buy much."""
+        """Put a new schedule on sale, with buyers who have money and a high ticket limit."""
         plan = {"hold_ttl_s": hold_ttl_s, "ticket_limit": 1_000}
         return await create_fixtures(self.settings, self.folder, seats=seats, users=people, **plan)
 
     async def deploy(self, topology: Topology) -> None:
-        """Have exactly this running and ready."""
+        """Run exactly this topology, and wait until it is ready."""
         if topology != self._layout or not all(one.is_running for one in self.processes):
             await self.clear()
             await self._start(topology)
@@ -343,7 +341,7 @@ class Cluster:
             process.start()
 
     def another_api(self, name: str, settings: Mapping[str, object]) -> Api:
-        """Return one more API process, not started, which the caller ends and nobody looks after."""
+        """Return one more API process, not started and not supervised; the caller ends it."""
         return Api(name, self._env(settings), self._log(name))
 
     async def _new_api(self, name: str, topology: Topology, more: Mapping[str, str]) -> Api:
@@ -368,7 +366,7 @@ class Cluster:
             "valkey_url": self.settings.valkey.valkey_url,
             "log_level": "warning",
             "wallet_top_up_free": True,
-            # A few people stand for many, and nobody in here changes their mind too often.
+            # A few buyers stand for many, so they may let many holds lapse.
             "hold_lapses_free_max": 1_000_000,
             **settings,
         }
@@ -380,15 +378,15 @@ class Cluster:
         return self.folder / f"{name}.log"
 
     async def wait_until_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
-        """Return when both servers and every API process answer; raise `ProcessFailed` where not."""
+        """Return when every API process is ready; raise `ProcessFailed` after a timeout."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as session:
             for api in self.api:
                 await _until(lambda api=api: _is_ready(session, api), within_s, api)  # type: ignore[misc]
 
     async def clear(self) -> None:
-        """Stop every process of the shop."""
+        """Stop every process of the product."""
         processes = self.processes
-        # Rows kill, and the supervisor may not have looked since.
+        # A scenario may have killed one that the supervisor has not seen yet.
         stopping = [process.stop(may_be_killed=True) for process in processes]
         ended = await asyncio.gather(*stopping, return_exceptions=True)
         self.problems += [str(one) for one in ended if isinstance(one, ProcessFailed)]
@@ -397,19 +395,19 @@ class Cluster:
         self.api, self.sweepers, self.relays, self._layout = [], [], [], None
 
     def end(self) -> None:
-        """End every process of the shop at once."""
+        """Kill every process of the product."""
         for process in self.processes:
             process.end()
 
     async def supervise(self) -> None:
-        """Start again what has died, until cancelled."""
+        """Restart processes that died, until cancelled."""
         while True:
             for process in self.processes:
                 process.restart_if_dead()
             await asyncio.sleep(_WATCH_EVERY_S)
 
     async def supervise_server(self, server: Server) -> None:
-        """Start a server again when it has died, until cancelled; `trouble` has what goes wrong."""
+        """Restart a server that died, until cancelled; `problems` has the errors."""
         while True:
             try:
                 if server.wanted and not server.is_running:
@@ -419,7 +417,7 @@ class Cluster:
             await asyncio.sleep(_SERVERS_WATCH_EVERY_S)
 
     def errors_logged(self) -> int:
-        """Return how many lines of level error the shop's processes have written so far."""
+        """Return the number of log lines of level error so far."""
         logs = {process.log for process in self.processes}
         return sum(log.read_bytes().count(b'"level":"error"') for log in logs if log.exists())
 
@@ -450,9 +448,9 @@ async def start_cluster(
     data_dir: Path | None = None,
     postgres_options: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cluster]:
-    """Run the servers, migrated, and yield the cluster without any process of the shop yet.
+    """Start the servers, migrate, and yield the cluster without any process of the product.
 
-    Call it in the main thread. When it is left, nothing of it runs any more.
+    Call it in the main thread. It leaves nothing running.
     """
     servers = EmbeddedServers(
         data_dir or folder / "servers",
@@ -470,7 +468,7 @@ async def start_cluster(
                 asyncio.create_task(one.supervise_server(one.valkey)),
             ]
             stack.push_async_callback(_end_tasks, watching)
-            # A stopped server would not hear that it is to end.
+            # A paused server would ignore SIGTERM.
             stack.callback(one.postgres.resume)
             stack.callback(one.valkey.resume)
             yield one

@@ -1,8 +1,8 @@
-"""A line between the shop and a server that can be cut, held back, slowed, and trapped.
+"""A TCP proxy between the product and a server: cuts, holds back, delays, and traps.
 
-A trap waits for a certain statement and springs when it is asked or when its answer is there, which
-for PostgreSQL means: when the transaction has ended. So a process can be killed in the one moment that
-a test is about, without a hook in the product.
+A trap waits for a statement and fires when it is sent or when its response arrives, which for
+PostgreSQL means that the transaction has ended. So a process can be killed at one exact moment
+without a hook in the product.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ _CHUNK_BYTES = 65_536
 
 
 class Moment(Enum):
-    """When a trap springs; but for `SEEN`, what it springs on goes no further, and its line is cut."""
+    """When a trap fires; except for `SEEN`, the data goes no further and the connection is cut."""
 
-    SEEN = "seen"  # and passed on as if nothing were
-    ASKED = "asked"  # the server never hears of it
-    HALF_ASKED = "half asked"  # the server gets a part of it
-    DELIVERED = "delivered"  # the server has it, and may be at it
-    ANSWERED = "answered"  # the server has done it, and the client never hears of it
+    SEEN = "seen"  # passed on unchanged
+    ASKED = "asked"  # the server never receives it
+    HALF_ASKED = "half asked"  # the server receives a part of it
+    DELIVERED = "delivered"  # the server has it, and may execute it
+    ANSWERED = "answered"  # the server has executed it, and the client gets no response
 
 
 def _nothing() -> None:
-    """Only cut the line."""
+    """Only cut the connection."""
 
 
 @dataclass
 class Trap:
-    """Springs once, on the first statement or command that contains `text`."""
+    """Fires once, on the first statement or command that contains `text`."""
 
     text: bytes
     moment: Moment
@@ -41,26 +41,26 @@ class Trap:
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
 
     def spring(self) -> None:
-        """Do what the trap is for."""
+        """Fire."""
         self.sprung.set()
         self.action()
 
 
 class Wire(Protocol):
-    """What a proxy understands of what passes."""
+    """How a proxy parses a protocol."""
 
     def asked(self, data: bytes) -> list[bytes]:
         """Return the statements that begin in these bytes of the client."""
 
     def is_answered(self, data: bytes) -> bool:
-        """Say whether an answer ends in these bytes of the server."""
+        """Say whether a response ends in these bytes of the server."""
 
 
 class PlainWire:
-    """Every piece is a command or an answer; enough for Valkey, whose commands are short."""
+    """Every chunk is a command or a response; enough for Valkey, whose commands are short."""
 
     def asked(self, data: bytes) -> list[bytes]:
-        """Return the piece."""
+        """Return the chunk."""
         return [data]
 
     def is_answered(self, data: bytes) -> bool:
@@ -69,11 +69,11 @@ class PlainWire:
 
 
 class PostgresWire:
-    """Follows the messages of PostgreSQL's protocol 3.0 without TLS.
+    """Parses PostgreSQL's protocol 3.0 without TLS.
 
-    See "Message Formats" in PostgreSQL's documentation: a message is a letter, a length that counts
-    itself, and a body; the very first one of a client has no letter. A statement is named when it is
-    parsed and asked for by its name.
+    See "Message Formats" in PostgreSQL's documentation: type byte, length (which includes itself),
+    body; the startup message has no type byte. A statement is named by Parse and referenced by
+    Bind.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class PostgresWire:
         return texts
 
     def is_answered(self, data: bytes) -> bool:
-        """Say whether the server has become ready for the next query: the transaction has ended."""
+        """Say whether the server sent ReadyForQuery: the transaction has ended."""
         return any(letter == b"Z" for letter, _ in list(self._from_server.feed(data)))
 
 
@@ -106,7 +106,7 @@ class _Messages:
         self._has_greeting = has_greeting
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the messages that are whole by now."""
+        """Return the complete messages."""
         rest = self._rest
         rest += data
         whole: list[tuple[bytes, bytes]] = []
@@ -124,7 +124,7 @@ class _Messages:
 
 
 class _Connection:
-    """One connection of the client, and ours to the server on its behalf."""
+    """A client's connection and the corresponding one to the server."""
 
     def __init__(
         self, client: asyncio.StreamWriter, server: asyncio.StreamWriter, wire: Wire
@@ -135,13 +135,13 @@ class _Connection:
         self.awaited: Trap | None = None
 
     def cut(self) -> None:
-        """End both sides at once."""
+        """Close both sides."""
         self.client.transport.abort()
         self.server.transport.abort()
 
 
 class Proxy:
-    """Stands in front of one server and passes everything on, until told otherwise."""
+    """Stands in front of one server and forwards everything by default."""
 
     def __init__(self, url: str, wire: Callable[[], Wire]) -> None:
         self._target = urlsplit(url)
@@ -158,19 +158,19 @@ class Proxy:
 
     @classmethod
     def of_postgres(cls, database_url: str) -> "Proxy":
-        """Return one for PostgreSQL; its `url` asks for no TLS, which it could not follow."""
+        """Return a proxy for PostgreSQL; its `url` disables TLS, which it cannot parse."""
         return cls(
             urlunsplit(urlsplit(database_url)._replace(query="sslmode=disable")), PostgresWire
         )
 
     @classmethod
     def of_valkey(cls, valkey_url: str) -> "Proxy":
-        """Return one for Valkey."""
+        """Return a proxy for Valkey."""
         return cls(valkey_url, PlainWire)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Proxy"]:
-        """Stand there until the block is left."""
+        """Run it inside the block."""
         await self.open()
         try:
             yield self
@@ -178,14 +178,14 @@ class Proxy:
             await self.close()
 
     async def open(self) -> None:
-        """Listen on a free port; `url` then is the way through."""
+        """Listen on a free port; `url` is then the address."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         credentials = self._target.netloc.rpartition("@")[0]
         self.url = urlunsplit(self._target._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
 
     async def close(self) -> None:
-        """Hang up and listen no more."""
+        """Close all connections and stop listening."""
         if self._server is not None:
             self._server.close()
         self.cut()
@@ -195,16 +195,16 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Cut every line that there is."""
+        """Cut all connections."""
         for line in list(self._connections):
             line.cut()
 
     def hold_back(self) -> None:
-        """Pass nothing on, in either direction, until `let_go`; the lines stay open."""
+        """Forward nothing in either direction until `let_go`; connections stay open."""
         self._passing.clear()
 
     def let_go(self) -> None:
-        """Pass on what was held back, and everything after it."""
+        """Forward what was held back, and everything after it."""
         self._passing.set()
 
     def set_trap(self, trap: Trap) -> Trap:
@@ -213,11 +213,11 @@ class Proxy:
         return trap
 
     def drop_traps(self) -> None:
-        """Disarm those that have not sprung."""
+        """Disarm the traps that have not fired."""
         self._traps.clear()
 
     def cut_the_next_answer(self, text: bytes = b"") -> Trap:
-        """Swallow the next answer to a statement that contains `text`, and hang up."""
+        """Drop the next response to a statement that contains `text`, and cut the connection."""
         return self.set_trap(Trap(text, Moment.ANSWERED))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -277,13 +277,13 @@ class Proxy:
 
     @asynccontextmanager
     async def _ending(self, line: _Connection) -> AsyncIterator[None]:
-        """Cut both ways when one has ended."""
+        """Close both directions when one has ended."""
         try:
             with contextlib.suppress(ConnectionError):
                 yield
         finally:
             self._connections.discard(line)
-            # What was written before may still be on its way; a half-open line ends with it.
+            # Data written before may still be in flight; a half-open connection ends with it.
             for writer in (line.client, line.server):
                 writer.close()
 

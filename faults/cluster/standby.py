@@ -1,7 +1,7 @@
-"""A PostgreSQL with a synchronous standby, of the wheel's own binaries, and how they change roles.
+"""A PostgreSQL primary with a synchronous standby, and their change of roles.
 
-Either of the two may be the primary: the one that was killed comes back as the standby of the other,
-after `pg_rewind`. The log goes from one to the other through a proxy, so that the line can be cut.
+Either server may be the primary: a killed one returns as the standby of the other after
+`pg_rewind`. The write-ahead log passes a proxy, so that the connection can be cut.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _ENDS_WITHIN_S = 20.0
 
 
 class Node:
-    """One of the two servers. What it is, primary or standby, is settled when it is started."""
+    """One of the two servers; its role is decided when it starts."""
 
     def __init__(self, name: str, first: EmbeddedPostgres, data_dir: Path, port: int) -> None:
         self.data_dir = data_dir
@@ -46,13 +46,13 @@ class Node:
 
     @property
     def url(self) -> str:
-        """Its own address; no other host stands in it."""
+        """Its own address, without the other host."""
         return self._first.url.replace(
             f":{self._first.home.state.postgres_port}/", f":{self.port}/"
         )
 
     def start(self, upstream: "Node") -> None:
-        """Start as the standby of `upstream`, whose log comes through its link."""
+        """Start as the standby of `upstream`, through its proxy."""
         (self.data_dir / "standby.signal").touch(mode=0o600)
         own(self.data_dir / "standby.signal", self._place.identity)
         port = upstream.link.url.rpartition(":")[2]
@@ -60,7 +60,7 @@ class Node:
             **self._first.options,
             "port": str(self.port),
             "cluster_name": self._tag,
-            # Also where it is promoted: a setting of the first primary's would not be here.
+            # Needed after a promotion: the first primary's settings are not here.
             "synchronous_standby_names": STANDBY_NAME,
             "primary_conninfo": f"{self._conninfo(port)} application_name={STANDBY_NAME}",
             "wal_retrieve_retry_interval": "200ms",
@@ -72,17 +72,17 @@ class Node:
         self._pid = self._child.pid
 
     async def copy(self, source: "Node") -> None:
-        """Make a base backup of `source` the data of this one."""
+        """Make a base backup of `source`."""
         argv = [*self._tool("pg_basebackup"), "-d", self._conninfo(source.port), "-X", "stream"]
         await self._run([*argv, "-c", "fast", "-D", str(self.data_dir)])
 
     async def rewind(self, source: "Node") -> None:
-        """Take back what this one has and `source`, which was promoted, has not."""
+        """Rewind to `source`, which was promoted."""
         server = f"--source-server={self._conninfo(source.port)} dbname=boxoffice"
         await self._run([*self._tool("pg_rewind"), server, f"--target-pgdata={self.data_dir}"])
 
     async def answers(self) -> bool:
-        """Say whether somebody can connect, be it to read only."""
+        """Say whether it accepts connections."""
         try:
             async with external_connection(self.url):
                 return True
@@ -94,15 +94,15 @@ class Node:
         return bool(self._pids())
 
     def pause(self) -> None:
-        """Stop all its processes where they are."""
+        """Send SIGSTOP to all its processes."""
         send(self._pids(), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let all of them continue."""
+        """Send SIGCONT to all its processes."""
         send(self._pids(), signal.SIGCONT)
 
     async def kill(self) -> None:
-        """End all its processes at once, and return when they have ended."""
+        """Kill all its processes, and return when they have ended."""
         pids = self._pids()
         send(pids, signal.SIGKILL)
         await wait_for(lambda: self._have_ended(pids), _ENDS_WITHIN_S, "a server did not end")
@@ -147,7 +147,7 @@ class Node:
 
 
 class Pair:
-    """Primary and standby, and the way of the shop to whichever takes writes: `url`."""
+    """Primary and standby; `url` leads to the one that accepts writes."""
 
     def __init__(self, first: EmbeddedPostgres) -> None:
         folder = first.home.folder("postgres-standby")
@@ -159,7 +159,7 @@ class Pair:
         self.url = f"{before}@{hosts}/{database}?target_session_attrs=read-write"
 
     async def __aenter__(self) -> Self:
-        """Have the standby stream, and every commit wait for it."""
+        """Start the standby, and make every commit wait for it."""
         for node in (self.primary, self.standby):
             await node.link.open()
         async with external_connection(self.primary.url) as one:
@@ -183,17 +183,17 @@ class Pair:
             await node.kill()
 
     async def stop_standby(self) -> None:
-        """End the standby."""
+        """Kill the standby."""
         await self.standby.kill()
 
     async def freeze_standby(self) -> None:
-        """Stop the standby where it is, and cut its line: what is under way does not reach it."""
+        """Pause the standby and cut its connection, so that nothing in flight arrives."""
         self.standby.pause()
         self.primary.link.refuses = True
         self.primary.link.cut()
 
     async def promote(self) -> None:
-        """End the primary for good, and make the standby one as it is."""
+        """Kill the primary and promote the standby."""
         await self.primary.kill()
         self.standby.resume()
         if not self.standby.is_running():
@@ -207,7 +207,7 @@ class Pair:
         self.primary, self.standby = self.standby, self.primary
 
     async def follow(self) -> None:
-        """Make the old primary the standby of the new one, whose commits wait for it."""
+        """Make the old primary the standby of the new one."""
         await self.standby.rewind(self.primary)
         self.standby.start(self.primary)
         await self._until_streaming()
@@ -222,7 +222,7 @@ class Pair:
 
 @asynccontextmanager
 async def with_standby(cluster: Cluster) -> AsyncIterator[Cluster]:
-    """Give the cluster's PostgreSQL a synchronous standby; nobody starts a killed one again."""
+    """Give the cluster's PostgreSQL a synchronous standby; killed servers are not restarted."""
     cluster.postgres.wanted = False
     async with Pair(cluster.servers.postgres) as pair:
         cluster.pair = pair

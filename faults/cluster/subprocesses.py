@@ -1,4 +1,4 @@
-"""Runs a command beside the suite that never outlives it: cancelled, late or killed, it ends too."""
+"""Runs a command that never outlives the suite: cancelled, late or killed, it ends too."""
 
 import asyncio
 import contextlib
@@ -18,19 +18,19 @@ _SAID_CHARS = 6_000
 
 
 class ChildFailed(RuntimeError):
-    """A command ended with an error; the message has the end of what it said."""
+    """A command failed; the message has the end of its output."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and everything that it wrote."""
+    """Exit code and output of a command."""
 
     code: int
     said: str
 
     @property
     def end_of_it(self) -> str:
-        """The end of what it wrote."""
+        """The end of its output."""
         return self.said[-_SAID_CHARS:]
 
 
@@ -41,15 +41,15 @@ async def run(
     env: Mapping[str, str] | None = None,
     stop_signal: signal.Signals = signal.SIGKILL,
 ) -> Ended:
-    """Run a command in a session of its own and return how it ended; call it in the main thread.
+    """Run a command in its own session; call it in the main thread.
 
-    Raises `TimeoutError` where it takes longer. Where it may not go on, all of its session gets
-    `stop_signal`, and what has not ended a while later is killed.
+    Raises `TimeoutError` if it takes longer. Then its session gets `stop_signal`, and SIGKILL a
+    while later.
     """
     command = wrapped_command(
         argv, identity="same", death_signal=signal.SIGKILL, directory=Path.cwd()
     )
-    # Not a pipe: nobody has to read for the command to go on and to end.
+    # Not a pipe, so that the command never blocks on its output.
     with tempfile.TemporaryFile() as out:
         child = await asyncio.create_subprocess_exec(
             *command, env=env, stdin=DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -64,9 +64,9 @@ async def run(
 
 
 async def ask(module: str, question: bytes, *, within_s: float) -> bytes:
-    """Run `python -m MODULE QUESTION ANSWER`, two files, and return what it answers.
+    """Run `python -m MODULE QUESTION ANSWER`, two files, and return the answer.
 
-    Raises `ChildFailed` where it ends with an error.
+    Raises `ChildFailed` for an error.
     """
     with tempfile.TemporaryDirectory(prefix="boxoffice-asked-") as folder:
         asked, answered = Path(folder, "question"), Path(folder, "answer")
@@ -79,7 +79,7 @@ async def ask(module: str, question: bytes, *, within_s: float) -> bytes:
 
 
 async def _end(child: Process, stop_signal: signal.Signals) -> None:
-    """End a command and all of its session, unless it has ended."""
+    """End a command and its session, unless it has ended."""
     try:
         _signal(child, stop_signal)
         with contextlib.suppress(TimeoutError):

@@ -1,7 +1,7 @@
-"""A copy of the source tree in which guards are taken away, and the tests that have to notice.
+"""Trials: a copy of the source tree without some guards, and the tests that must fail.
 
-The tree itself is never touched. The copy has sources, migrations and tests; a trial changes a few
-files in it, runs the tests that were named, and puts the files back.
+The tree itself is never touched. A trial changes a few files of the copy, runs the named tests, and
+restores the files.
 """
 
 import os
@@ -25,14 +25,14 @@ from faults.guards.markers import ROOT, Removal, without
 TRIAL_TIMEOUT_S = 240.0
 _COPIED = ("src", "migrations", "tests", "bench", "faults", "pyproject.toml", "scripts", "docs")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".hypothesis")
-# Bytecode is told apart by whole seconds and size: each change gets a second of its own.
+# Bytecode is invalidated by whole seconds and size, so each change gets its own second.
 _LATER_S = 10
-# Loading only what the tests need takes half of the time of a trial.
+# Loading only the necessary plugins halves the time of a trial.
 _PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
-# A test that hangs ends the run in the middle.
+# A test that hangs ends the run early.
 _HUNG = re.compile(r"^[+ ]*(Timeout)[+ ]*$", re.MULTILINE)
-# What pytest exits with where all tests passed, and where some failed.
+# Exit codes of pytest: all passed, some failed.
 _GREEN, _RED = 0, 1
 
 
@@ -42,8 +42,8 @@ def _kinds(of: type[BaseException]) -> Iterator[str]:
         yield from _kinds(kind)
 
 
-# How a text ends that is no statement, script or module: all of class 42 (PostgreSQL, appendix A) but
-# 42501, what the driver makes of a parameter that nobody names any more, Lua's two, and Python's.
+# Errors of broken text: class 42 of PostgreSQL (appendix A) except 42501, the driver's error for a
+# lost parameter, two of Lua, and Python's.
 _NONSENSE = {
     *_kinds(asyncpg.SyntaxOrAccessError),
     *_kinds(SyntaxError),
@@ -60,7 +60,7 @@ _BROKEN = re.compile(
 
 @dataclass(frozen=True)
 class Trial:
-    """What the tests said about one removal; `red` names the first that failed, if one did."""
+    """The outcome of one trial; `red` names the first test that failed, if any."""
 
     name: str
     red: str
@@ -74,13 +74,13 @@ class Trial:
 
 
 class TrialBroken(RuntimeError):
-    """No verdict of the tests: nothing ran, it did not end in time, or a text was broken."""
+    """No verdict: no test ran, a timeout, or broken text."""
 
 
 def broken_text(printed: str) -> str:
-    """Return what pytest printed of a broken text, or nothing: no guard's absence, but a slip of ours.
+    """Return the error of broken text that pytest printed, or nothing.
 
-    Such an end would pass for a guard that is missed, in a test as in the making of its fixtures.
+    It would pass for a missed guard, in a test as well as in a fixture.
     """
     found = _BROKEN.search(printed)
     return found[1] if found else ""
@@ -88,7 +88,7 @@ def broken_text(printed: str) -> str:
 
 @contextmanager
 def copied_tree(parent: Path | None = None) -> Iterator["SourceCopy"]:
-    """Copy the tree, and forget the copy in the end."""
+    """Copy the tree, and delete the copy in the end."""
     with tempfile.TemporaryDirectory(prefix="boxoffice-guards-", dir=parent) as home:
         for name in _COPIED:
             source = ROOT / name
@@ -100,7 +100,9 @@ def copied_tree(parent: Path | None = None) -> Iterator["SourceCopy"]:
 
 
 class SourceCopy:
-    """The copy. `servers` are the variables that name servers for the tests; else they bring theirs."""
+    """The copy. `servers` are the environment variables of the tests' servers; else they start their
+    own.
+    """
 
     def __init__(self, home: Path, servers: Mapping[str, str] | None = None) -> None:
         self.home = home
@@ -109,7 +111,7 @@ class SourceCopy:
         self._running: subprocess.Popen[str] | None = None
 
     def stop(self) -> None:
-        """End a trial that is under way in another thread; it raises `TrialBroken` there."""
+        """End a trial that runs in another thread; it raises `TrialBroken` there."""
         if self._running is not None and self._running.poll() is None:
             os.killpg(self._running.pid, signal.SIGKILL)
 
@@ -122,7 +124,7 @@ class SourceCopy:
             return self._run(tests, named)
 
     def _compile(self, file: str, name: str) -> None:
-        """Let Valkey read a script: the shop goes on without one that is broken, and says little."""
+        """Compile a script in Valkey: the product hardly reports a broken one."""
         if (url := self.servers.get("BOXOFFICE_TEST_VALKEY_URL")) is None:
             return
         with redis.Redis.from_url(url) as valkey:
@@ -166,7 +168,7 @@ class SourceCopy:
         options = ("-x", "-q", *_PLUGINS, "--no-header", "-rfE")
         env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
         env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **self.servers}
-        # The copy stands before whatever is installed.
+        # The copy takes precedence over an installed package.
         env["PYTHONPATH"] = os.pathsep.join((str(self.home / "src"), str(self.home)))
         process = self._running = subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, "-o", "addopts=", *arguments],

@@ -1,7 +1,6 @@
-"""Clients that behave badly, in a process of their own: `python -m` this module, `PLAN RESULT`.
+"""Abusive HTTP clients, in a process of their own: `python -m` this module, `PLAN RESULT`.
 
-Each kind is bounded in connections, bytes and time. What the server said to them is counted, and how
-many of them it let go.
+Each kind is bounded in connections, bytes and time. Responses and closed connections are counted.
 """
 
 import asyncio
@@ -21,23 +20,22 @@ import uvloop
 _CONNECT_WITHIN_S = 5.0
 _DRIP_EVERY_S = 0.5
 _SPREAD_S = 2.0
-# Whoever was cut off comes back after a moment; how fast connections can be made, the storm asks.
+# Pause after a cut; the storm alone measures how fast connections can be made.
 _BACK_AFTER_S = 0.5
 _PIECE = b"x" * 65_536
 _GIANT_BYTES = 1_000_000_000
-# What a line of 1 Gbit/s carries. Without it the clients copy as fast as memory does, and what buyers
-# wait for is the CPU that clients of other machines would not take.
+# A line of 1 Gbit/s. Without this bound the clients copy at memory speed, and buyers wait for CPU
+# that clients on other machines would not take.
 _LINE_BYTES_PER_S = 125_000_000
-# About as long as an answer takes.
+# About the duration of a response.
 _AT_ONCE_S = 0.003
 _HEAD = b"POST /v1/users HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
 
 
 class AbusePlan(msgspec.Struct, kw_only=True):
-    """Who is clients to whom for how long; `path` is a long answer, `hold` a whole
-    request for seats.
+    """Which clients, how many, for how long; `path` is a long response, `hold` a complete request.
 
-    Whoever has not been told or cut off within `patience_s` counts as forgotten.
+    A client without a response or a close after `patience_s` counts as forgotten.
     """
 
     kind: str
@@ -51,7 +49,7 @@ class AbusePlan(msgspec.Struct, kw_only=True):
 
 
 class AbuseResult(msgspec.Struct, kw_only=True):
-    """What came of how many turns: every turn has one answer, if only that none came in time.
+    """Outcomes by turn; every turn has one.
 
     Times are monotonic seconds, which all processes of a machine share.
     """
@@ -63,16 +61,16 @@ class AbuseResult(msgspec.Struct, kw_only=True):
     sent_bytes: int
 
 
-# What came of a turn where it is not a status.
+# Outcomes other than a status.
 UNREACHED = "unreached"
 CLOSED = "closed"
 CUT = "cut"
-FORGOTTEN = "forgotten"  # The server should have said something by then.
-OVER = "over"  # The time was over before that.
+FORGOTTEN = "forgotten"  # No response in time.
+OVER = "over"  # The run ended before.
 
 
 class _AbusiveClients:
-    """Clients of one kind, and what came of their turns."""
+    """Clients of one kind, and the outcomes of their turns."""
 
     def __init__(self, plan: AbusePlan) -> None:
         self.plan = plan
@@ -87,7 +85,7 @@ class _AbusiveClients:
         return time.monotonic() > self.until_s
 
     async def play(self) -> AbuseResult:
-        """Let every client have turn after turn until the time is over."""
+        """Repeat the turns of every client until the run ends."""
         turn = _KINDS[self.plan.kind]
         await asyncio.gather(*(self._again_and_again(turn, at) for at in range(self.plan.clients)))
         self.told.answers = dict(self.answers)
@@ -95,14 +93,14 @@ class _AbusiveClients:
         return self.told
 
     async def _again_and_again(self, turn: "Turn", number: int) -> None:
-        # Not all in the same moment: their haste is not what this is about.
+        # Spread the starts; a burst is not the subject.
         await asyncio.sleep(_SPREAD_S * number / self.plan.clients)
         while not self.is_over:
             self.told.turns += 1
             self.answers[await self._have(turn)] += 1
 
     async def _have(self, turn: "Turn") -> str:
-        """Let one client have a turn; return what came of it."""
+        """Run one turn of one client; return its outcome."""
         try:
             async with asyncio.timeout(_CONNECT_WITHIN_S):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.plan.port)
@@ -118,12 +116,12 @@ class _AbusiveClients:
             writer.transport.abort()
 
     def send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        """Send, without waiting for anybody to take it."""
+        """Send without waiting."""
         self.told.sent_bytes += len(data)
         writer.write(data)
 
     async def hear(self, reader: asyncio.StreamReader, within_s: float) -> str:
-        """Return what the server says within that time, `FORGOTTEN` for nothing."""
+        """Return the response within that time, `FORGOTTEN` for none."""
         left_s = max(0.0, self.until_s - time.monotonic())
         try:
             async with asyncio.timeout(min(within_s, left_s)):
@@ -133,7 +131,7 @@ class _AbusiveClients:
         return line[9:12].decode("latin-1") if line else CLOSED
 
     async def drip(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Send a byte now and then until the server has had enough, or should have."""
+        """Send a byte now and then until the server responds, or should have."""
         until_s = time.monotonic() + self.plan.patience_s
         while time.monotonic() < until_s:
             self.send(writer, b"x")
@@ -212,7 +210,7 @@ async def _giant(
 
 
 async def _push(clients: _AbusiveClients, writer: asyncio.StreamWriter, piece: bytes) -> None:
-    """Send a gigabyte, at the client's share of the line."""
+    """Send a gigabyte, at this client's share of the line."""
     pause_s = clients.plan.clients * len(piece) / _LINE_BYTES_PER_S
     for _ in range(_GIANT_BYTES // len(_PIECE)):
         clients.send(writer, piece)
@@ -259,12 +257,12 @@ _KINDS: dict[str, Turn] = {
 
 
 async def play(plan: AbusePlan) -> AbuseResult:
-    """Be clients as wished, and return what was said to that."""
+    """Run the clients of a plan."""
     return await _AbusiveClients(plan).play()
 
 
 def main() -> None:
-    """Be clients as wished."""
+    """Run a plan from a file."""
     wish_file, result_file = sys.argv[1:]
     with contextlib.suppress(ValueError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,4 +1,4 @@
-"""Strangers at the shop's servers: they hold locks, take connections and fill_disk disks."""
+"""Foreign sessions that hold locks or take connections, and disks that are full."""
 
 import asyncio
 import errno
@@ -36,7 +36,7 @@ _BLOCK_BYTES = 65_536
 async def external_connection(
     database_url: str,
 ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    """Lend a connection that is nobody's in the shop."""
+    """Yield a connection outside of the product's pools."""
     connection = await asyncpg.connect(database_url)
     try:
         yield connection
@@ -45,11 +45,11 @@ async def external_connection(
 
 
 async def accepts_connections(database_url: str) -> bool:
-    """Say whether PostgreSQL takes people in: it asks for a password, or says that it cannot yet.
+    """Say whether PostgreSQL accepts connections: it asks for a password.
 
-    A session would say the same, and cost the process that plays all buyers some 20 ms of computing for
-    the password: on a busy machine the look would take seconds, and be counted as the server's.
-    Message formats: https://www.postgresql.org/docs/18/protocol-message-formats.html
+    A whole session would cost the process of the buyers some 20 ms of CPU for the password, and on
+    a busy machine that time would count as the server's. Message formats:
+    https://www.postgresql.org/docs/18/protocol-message-formats.html
     """
     url = urlsplit(database_url)
     words = b"user\0%b\0database\0%b\0\0" % ((url.username or "").encode(), url.path[1:].encode())
@@ -67,7 +67,7 @@ async def accepts_connections(database_url: str) -> bool:
 
 
 class ConnectionHog:
-    """Strangers who take every connection that the server gives, and keep them."""
+    """Takes every connection that the server gives, and keeps it."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
@@ -75,26 +75,26 @@ class ConnectionHog:
 
     @property
     def count(self) -> int:
-        """How many connections they have."""
+        """The number of connections taken."""
         return len(self._taken)
 
     async def take_all(self, within_s: float) -> int:
-        """Take what is free, then what the shop had; return how many sessions the shop has left."""
+        """Take all connections, the product's too; return how many sessions the product has left."""
         await self._take_free()
         until_s = asyncio.get_running_loop().time() + within_s
         while await self._left() and asyncio.get_running_loop().time() < until_s:
             await self._taken[0].fetch(SQL["end_sessions_of_shop"])
-            # They end a moment later, and the shop wants their places back.
+            # They end a moment later, and the product reconnects at once.
             await asyncio.gather(*(self._take_free(_GRABBED_FOR_S) for _ in range(_GRABBERS)))
         return await self._left()
 
     async def let_go(self) -> None:
-        """Give everything back."""
+        """Close all connections."""
         taken, self._taken = self._taken, []
         await asyncio.gather(*(one.close() for one in taken), return_exceptions=True)
 
     async def _take_free(self, for_s: float = 0.0) -> None:
-        """Take what is free until nothing is, and what becomes free in that time."""
+        """Take free connections until there are none, and those freed within `for_s`."""
         until_s = time.monotonic() + for_s
         while len(self._taken) < _CONNECTIONS_MAX:
             try:
@@ -109,7 +109,7 @@ class ConnectionHog:
 
 
 async def wait_for(holds: Callable[[], Awaitable[object]], within_s: float, complaint: str) -> None:
-    """Return as soon as `holds` answers something true; raise `ProcessFailed` after `within_s`."""
+    """Return as soon as `holds` is true; raise `ProcessFailed` after `within_s`."""
     deadline_s = time.monotonic() + within_s
     while not await holds():
         if time.monotonic() > deadline_s:
@@ -118,14 +118,14 @@ async def wait_for(holds: Callable[[], Awaitable[object]], within_s: float, comp
 
 
 def allow_traversal(folder: Path) -> Path:
-    """Let other users through a folder, as the servers run as somebody else where we are root."""
+    """Let the servers' user traverse a folder that root owns."""
     folder.chmod(0o711)
     return folder
 
 
 @contextmanager
 def small_disk(place: Path, size_mb: int) -> Iterator[Path]:
-    """Mount a file system of that size in memory at `place`; raise `NotRun` where that is refused."""
+    """Mount a tmpfs of that size at `place`; raise `NotRun` if that is refused."""
     place.mkdir(mode=0o711)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=0711", "boxoffice-faults"]
     try:
@@ -163,7 +163,7 @@ def fill_disk(place: Path) -> Path:
 
 
 def move_wal(data_dir: Path, place: Path) -> None:
-    """Make the database of a stopped embedded server keep its write-ahead log in `place`."""
+    """Move the write-ahead log of a stopped embedded server to `place`."""
     with EmbeddedServers(data_dir, say=lambda text: None) as servers:
         database = servers.postgres.data_dir
     source, target = database / "pg_wal", place / "wal"

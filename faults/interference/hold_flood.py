@@ -1,13 +1,11 @@
-"""A flood of holds from a process of its own: `python -m faults.interference.hold_flood PLAN RESULT`.
+"""A flood of holds from a process of its own: `python -m` this module, `PLAN RESULT`.
 
-It is the cheap client of the benchmark (raw bytes, one thread), because it takes its CPU from the
-servers that it floods. Two kinds of people:
+Raw bytes on one thread, because the flood takes its CPU from the servers. Two kinds of clients:
 
-- no_backoff ones come at a rate, whatever others are told (an open load), and never come back;
-one who comes
-  when every connection that the client may have is taken goes away unheard (`unsent`);
-- the others are so many, each on a connection of its own; each wants something again a moment after a
-  success, and after a refusal when `Retry-After` says so.
+- no backoff: requests at a constant rate (open workload), without retries. A request that finds all
+  connections busy is counted as `unsent`;
+- closed loop: a number of clients with one connection each. Each asks again after a think time, and
+  after a refusal when `Retry-After` says.
 """
 
 import asyncio
@@ -39,11 +37,10 @@ _REFUSALS = (429, 503)
 
 
 class HoldFloodPlan(msgspec.Struct, kw_only=True):
-    """Whom to flood for how long, and with what: holds of one seat each, by these people in turn.
+    """Target, duration and kind of a flood: holds of one seat each, by these buyers in turn.
 
-    `rate_per_s` is for no_backoff people. Others come `people` in number, and want something
-    again after
-    `think_s` on average. What happens in the first `warm_s` is not counted.
+    `rate_per_s` selects clients without backoff. Else `people` clients ask again after `think_s` on
+    average. The first `warm_s` are not counted.
     """
 
     ports: list[int]
@@ -61,10 +58,10 @@ class HoldFloodPlan(msgspec.Struct, kw_only=True):
 
 
 class HoldFloodResult(msgspec.Struct, kw_only=True):
-    """What the people saw between the warm-up and the end; times in seconds.
+    """What the clients saw after the warm-up; times in seconds.
 
-    `begin_s` is monotonic, which all processes of a machine share; `accepted_by_tick` and
-    `refused_by_tick` have how many holds were accepted and refused in each tenth of a second from then.
+    `begin_s` is monotonic, which all processes of a machine share. `accepted_by_tick` and
+    `refused_by_tick` count holds by tenth of a second from then.
     """
 
     begin_s: float
@@ -86,21 +83,21 @@ class HoldFloodResult(msgspec.Struct, kw_only=True):
 
     @property
     def offered_per_s(self) -> float:
-        """How many asked, or wanted to and found no connection, per second."""
+        """Requests per second, unsent ones included."""
         return (self.offered + self.unsent) / self.wall_s
 
     @property
     def goodput_per_s(self) -> float:
-        """Holds that were accepted, per second."""
+        """Accepted holds per second."""
         return self.accepted / self.wall_s
 
     def between_per_s(self, begin_s: float, end_s: float) -> float:
-        """Holds that were accepted between two moments, per second, of the whole ticks between them."""
+        """Accepted holds per second between two moments, by whole ticks."""
         first, last = self._ticks(begin_s, end_s)
         return sum(self.accepted_by_tick[first:last]) / ((last - first) * TICK_S)
 
     def refused_between(self, begin_s: float, end_s: float) -> int:
-        """How many were refused between two moments, of the whole ticks between them."""
+        """The number of refusals between two moments, by whole ticks."""
         first, last = self._ticks(begin_s, end_s)
         return sum(self.refused_by_tick[first:last])
 
@@ -113,12 +110,12 @@ class HoldFloodResult(msgspec.Struct, kw_only=True):
 
     @property
     def client_cores(self) -> float:
-        """How much of a core the client took."""
+        """CPU time of the client, in cores."""
         return self.cpu_s / self.wall_s
 
 
 class _Connection(asyncio.Protocol):
-    """One person on a keep-alive connection, with at most one request under way."""
+    """A keep-alive connection with at most one request in flight."""
 
     def __init__(self, clients: "_Clients", head: bytes) -> None:
         self._clients = clients
@@ -157,7 +154,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _Clients:
-    """Everybody, and what they saw."""
+    """All connections, and their counts."""
 
     def __init__(self, plan: HoldFloodPlan) -> None:
         self._plan = plan
@@ -187,7 +184,7 @@ class _Clients:
         self.finished = self._loop.create_future()
 
     async def open(self, count: int) -> None:
-        """Open so many connections, some at a time."""
+        """Open so many connections, in groups."""
         for at in range(0, count, 100):
             await asyncio.gather(*(self._open() for _ in range(min(100, count - at))))
 
@@ -203,7 +200,7 @@ class _Clients:
     # -- Sending ---------------------------------------------------------------------------------
 
     def send(self, connection: _Connection) -> None:
-        """Ask for the seat that has been free for longest."""
+        """Hold the seat that has been free for longest."""
         at_s = self._loop.time()
         self._number += 1
         number = self._number
@@ -216,7 +213,7 @@ class _Clients:
         connection.transport.write(connection.head + _REST % (self._tag, number, len(body), body))
 
     def start(self) -> float:
-        """Begin, and return when it is over."""
+        """Begin, and return when it ends."""
         now = self._loop.time()
         self.from_s = now + self._plan.warm_s
         self._until_s = self.from_s + self._plan.seconds
@@ -232,7 +229,7 @@ class _Clients:
         return self._until_s
 
     def _arrive(self) -> None:
-        """Let all come who are due, on a connection that is idle or on a new one."""
+        """Send all requests that are due, on idle or new connections."""
         now = self._loop.time()
         if self._is_over:
             return
@@ -263,9 +260,9 @@ class _Clients:
     # -- Hearing ---------------------------------------------------------------------------------
 
     def answered(self, connection: _Connection, status: int) -> None:
-        """Take an answer in."""
+        """Process a response."""
         if connection.seat < 0:
-            return  # Nobody asked: the server lets go of a connection that is idle.
+            return  # The server closes an idle connection with a 408.
         self.in_flight -= 1
         now = self._loop.time()
         is_refused = status in _REFUSALS
@@ -300,7 +297,7 @@ class _Clients:
             self.without_retry_after += connection.retry_after_s < 0
 
     def lost(self, connection: _Connection) -> None:
-        """Note a connection that the server has ended."""
+        """Count a connection that the server closed."""
         if connection.seat >= 0:
             self.in_flight -= 1
             self.cut += 1
@@ -352,7 +349,7 @@ def _percentile(ordered: list[float], percent: int) -> float:
 
 
 def main() -> None:
-    """Flood as planned."""
+    """Run a plan from a file."""
     plan_file, result_file = sys.argv[1:]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

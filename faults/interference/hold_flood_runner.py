@@ -1,4 +1,4 @@
-"""Floods a schedule of a cluster again and again, each time from a new process and under new keys."""
+"""Runs floods of one schedule, each from a new process and under new keys."""
 
 import asyncio
 from random import Random
@@ -11,13 +11,13 @@ from faults.interference.hold_flood import GRACE_S, HoldFloodPlan, HoldFloodResu
 from faults.workload.fixtures import Fixtures
 
 WARM_S = 1.5
-# People who want something again at once: as many as one machine needs to have no time left.
+# As many clients without pauses as use all of one machine.
 CLOSED_LOOP_CLIENTS = 256
 CLOSED_LOOP_THINK_S = 0.001
 
 
 class HoldFloodRunner:
-    """Floods of one fixtures, one after the other; `ttl_s` after each, what was held has lapsed."""
+    """Floods one schedule; after each flood its holds have lapsed."""
 
     def __init__(self, cluster: Cluster, fixtures: Fixtures, random: Random) -> None:
         self._ports = [api.port for api in cluster.api]
@@ -27,7 +27,7 @@ class HoldFloodRunner:
     async def by(
         self, people: int, *, seconds: float, think_s: float, rate_per_s: float = 0.0
     ) -> HoldFloodResult:
-        """Flood by so many people, or by as many no_backoff ones who come at a rate together."""
+        """Flood by so many clients, or without backoff at a rate."""
         number = self._random.randrange(2**31)
         plan = HoldFloodPlan(
             ports=self._ports,
@@ -51,12 +51,12 @@ class HoldFloodRunner:
         return msgspec.msgpack.decode(result, type=HoldFloodResult)
 
     async def without_pauses(self, *, seconds: float) -> HoldFloodResult:
-        """Flood by people who never rest: what they get is all that the shop can do."""
+        """Flood without pauses, which measures the capacity."""
         return await self.by(CLOSED_LOOP_CLIENTS, seconds=seconds, think_s=CLOSED_LOOP_THINK_S)
 
 
 def unexpected(result: HoldFloodResult, expected: frozenset[str]) -> list[str]:
-    """Return what people were told beside what is expected, with a refusal's time to come back."""
+    """Return unexpected responses, and refusals without `Retry-After`."""
     wrong = {what: count for what, count in result.statuses.items() if what not in expected}
     odd = {
         "without Retry-After": result.without_retry_after,

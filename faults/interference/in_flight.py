@@ -1,4 +1,4 @@
-"""Faults in the middle of requests: wait until somebody asks, strike, and count what was under way."""
+"""Kills while requests are in flight, and how many requests they hit."""
 
 import asyncio
 from collections.abc import Collection
@@ -7,14 +7,14 @@ from random import Random
 from faults.scenario import Observations
 from faults.workload.load import LoadGenerator
 
-# About as long as an answer takes under the load of these rows.
+# About the duration of a response under the load of these scenarios.
 _ANSWER_S = 0.006
 _TRIES_MAX = 30
 _AMID = "kills_in_flight_count"
 
 
 async def wait_for_request(load: LoadGenerator, random: Random, endpoints: Collection[str]) -> None:
-    """Return at a random moment of a request to one of these processes, where there are any."""
+    """Return at a random moment of a request to one of these processes, if there is any."""
     for _ in range(_TRIES_MAX):
         await load.wait_for_request_in_flight(endpoints)
         await asyncio.sleep(random.uniform(0.0, _ANSWER_S))
@@ -34,6 +34,6 @@ def record_kill(
 
 
 def judge(seen: Observations) -> None:
-    """Break a row none of whose kills affected a request: nobody's retry was tried."""
+    """Fail a scenario none of whose kills hit a request: no retry was tested."""
     if seen.kills and not seen.counts[_AMID]:
         seen.broken.append(f"none of {seen.kills} kills affected a request")

@@ -1,6 +1,6 @@
 """A flood of log-ins and sign-ups from one address, in a process of its own.
 
-Every connection asks again as soon as it is answered; what it was told is counted by status.
+Every connection sends again as soon as it is answered; responses are counted by status.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ import aiohttp
 import msgspec
 
 _TIMEOUT_S = 20.0
-# Whoever was refused comes back at once, but does not spin.
+# A refused connection retries at once, without spinning.
 _REFUSED_PAUSE_S = 0.01
 _PASSWORD = "a long enough one"  # noqa: S105 - of nobody
 
 
 class LoginFloodPlan(msgspec.Struct, kw_only=True):
-    """How many connections of each kind, from which address, for how long."""
+    """Connections of each kind, source address, duration."""
 
     url: str
     address: str
@@ -30,13 +30,13 @@ class LoginFloodPlan(msgspec.Struct, kw_only=True):
 
 
 class LoginFloodResult(msgspec.Struct, kw_only=True):
-    """How often each answer came, such as `POST /v1/users 429`."""
+    """Counts by response, such as `POST /v1/users 429`."""
 
     answers: dict[str, int]
 
 
 async def flood(crowd: LoginFloodPlan) -> LoginFloodResult:
-    """Ask without rest, and return what was told."""
+    """Send without pause, and return the counts."""
     until_s = time.monotonic() + crowd.seconds
     told: Counter[str] = Counter()
     connector = aiohttp.TCPConnector(limit=0, local_addr=(crowd.address, 0))
@@ -67,7 +67,7 @@ async def flood(crowd: LoginFloodPlan) -> LoginFloodResult:
 
 
 def main() -> None:
-    """Flood as asked."""
+    """Run a plan from a file."""
     asked, answered = sys.argv[1:]
     crowd = msgspec.msgpack.decode(Path(asked).read_bytes(), type=LoginFloodPlan)
     Path(answered).write_bytes(msgspec.msgpack.encode(asyncio.run(flood(crowd))))

@@ -1,4 +1,4 @@
-"""What one connection may send to make a worker keep as much as it can, each kind for itself."""
+"""What one connection can send to make a worker keep memory, by kind."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-# Ten times what a worker may grow by: what is kept at its own size shows.
+# Ten times the allowed growth, so that data kept at its own size shows.
 SENT_BYTES = 160 * 1024 * 1024
 _PIECE_BYTES = 65_536
 _CONNECT_WITHIN_S = 5.0
@@ -24,7 +24,7 @@ Send = Callable[[bytes], Iterator[bytes]]
 
 @dataclass(frozen=True)
 class SendPattern:
-    """One kind: `send` yields what is sent, given a seat map's path; `reads` its answers or not."""
+    """One kind: `send` yields the bytes, given a seat map's path; `reads` the responses or not."""
 
     name: str
     send: Send
@@ -33,14 +33,14 @@ class SendPattern:
 
 @dataclass(frozen=True)
 class Sent:
-    """How much a connection took, and whether the server ended it."""
+    """How much the server took, and whether it ended the connection."""
 
     sent_bytes: int
     was_ended: bool
 
 
 def _forever(part: bytes, begin: bytes = b"") -> Send:
-    """Return what sends `begin` and then `part` again and again."""
+    """Return a sender of `begin` and then `part` repeatedly."""
 
     def send(_path: bytes) -> Iterator[bytes]:
         yield begin
@@ -54,13 +54,13 @@ def _seat_maps(path: bytes) -> Iterator[bytes]:
 
 
 def _streamed(path: bytes) -> Iterator[bytes]:
-    """Yield a request for an event stream, and what has no place after it."""
+    """Yield a request for an event stream, followed by pipelined requests."""
     yield _GET % (path + b"/events") + b"\r\n"
     yield from cycle([(_GET % b"/x" + b"\r\n") * 1_000])
 
 
 def _bodies(_path: bytes) -> Iterator[bytes]:
-    """Yield requests whose bodies are as large as they may be, each of which is refused late."""
+    """Yield requests with bodies of the largest size, each refused late."""
     members = b",".join(b'"m%d":[%d]' % (at, at) for at in range(4_000))
     body = b"{%b}" % members[:65_000].rpartition(b",")[0]
     yield from cycle([_POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)])
@@ -107,7 +107,7 @@ KINDS: tuple[SendPattern, ...] = (
 
 
 async def play(pattern: SendPattern, port: int, path: str, seconds: float) -> Sent:
-    """Send as fast as it is taken, for so long or until the server ends the connection."""
+    """Send as fast as it is taken, until `seconds` are over or the server ends the connection."""
     async with asyncio.timeout(_CONNECT_WITHIN_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     reading = asyncio.create_task(_take(reader)) if pattern.reads else None
@@ -123,7 +123,7 @@ async def play(pattern: SendPattern, port: int, path: str, seconds: float) -> Se
             sent_bytes += len(piece)
         await asyncio.sleep(_LINGER_S)
     except TimeoutError:
-        pass  # Nothing more is taken, which is what we want.
+        pass  # The server takes no more, as it should.
     except OSError:
         was_ended = True
     finally:

@@ -1,4 +1,4 @@
-"""What one scenario saw, and the verdict on it. Pure."""
+"""The result of one scenario, and its verdict. Pure."""
 
 from enum import StrEnum
 
@@ -11,12 +11,12 @@ _SHARES = ("_share", "_share_min", "_kept_percent")
 
 
 def worst(name: str, *figures: float) -> float:
-    """Return the worst of several figures of that name: the smallest share, the most of all else."""
+    """Return the worst value: the minimum of shares, the maximum of all else."""
     return min(figures) if name.endswith(_SHARES) else max(figures)
 
 
 class Verdict(StrEnum):
-    """What came of a scenario."""
+    """The verdict on a scenario."""
 
     PASS = "pass"  # noqa: S105 — it opens nothing
     FAIL = "FAIL"
@@ -24,11 +24,11 @@ class Verdict(StrEnum):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """One scenario: `trials` faults, what they cost, and what broke.
+    """One scenario: trials, harm and failures.
 
-    `failures` counts by kind what was neither a success nor a refusal of the business; `unexcused`
-    those of them that no fault excuses. Without a failure in N trials the rate may still be 3/N
-    (`bound`, at 95 %).
+    `failures` counts responses that are neither success nor business refusal, by kind; `unexcused`
+    counts those outside of any fault. With no failure in N trials the rate is below 3/N at 95 %
+    (`bound`).
     """
 
     name: str
@@ -52,7 +52,7 @@ class Result(msgspec.Struct, kw_only=True):
 
     @property
     def verdict(self) -> Verdict:
-        """Return whether everything that the scenario is held to was seen; nothing seen is no pass."""
+        """Return the verdict; no trials is no pass."""
         if self.not_run:
             return Verdict.NOT_RUN
         if self.broken or self.unexcused or self.harm:
@@ -61,12 +61,12 @@ class Result(msgspec.Struct, kw_only=True):
 
     @property
     def harm(self) -> int:
-        """Return how often a promise was broken."""
+        """Return the number of broken promises."""
         return self.lost + self.sold_twice + self.imbalance + self.double_charges
 
     @property
     def is_slow(self) -> bool:
-        """Whether the sale took longer to go on than the scenario allows."""
+        """Whether recovery took longer than allowed."""
         limit_s = self.recovery_p99_max_s
         if limit_s is None:
             return False
@@ -74,9 +74,9 @@ class Result(msgspec.Struct, kw_only=True):
 
     @property
     def bound(self) -> float | None:
-        """Return 3/N, which bounds a rate of which nothing was seen; None without trials."""
+        """Return 3/N, an upper bound of a rate without observed events; None without trials."""
         return 3 / self.trials if self.trials else None
 
     def recovery_s(self, percent: float) -> float:
-        """Return a percentile of the times from fault to sale; 0 of none."""
+        """Return a percentile of the recovery times; 0 without any."""
         return percentile(sorted(self.recoveries_s), percent) if self.recoveries_s else 0.0

@@ -1,4 +1,4 @@
-"""From what the scenarios saw to a table, a verdict and a document. Pure, apart from printing."""
+"""Turns results into a table and a JSON document. Pure, apart from printing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from faults.report.targets import TargetLine, summary_line
 
 
 def totals(results: Sequence[Result]) -> dict[str, int]:
-    """Return what all scenarios together come to."""
+    """Return the sums over all scenarios."""
     names = (
         "trials",
         "kills",
@@ -35,7 +35,7 @@ def document(
     seed: int,
     is_whole: bool,
 ) -> Mapping[str, object]:
-    """Return everything as one value for JSON."""
+    """Return the JSON document."""
     scenarios = [
         {
             **msgspec.to_builtins(one),
@@ -63,7 +63,7 @@ def show(
     seed: int,
     is_whole: bool,
 ) -> None:
-    """Print the table, what broke, the sums, and what the suite as a whole must reach."""
+    """Print the table, failures, sums and targets."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("scenario", "N", "3/N", "kills", "told", "lost", "twice", "imbal."):
         table.add_column(name, justify="left" if name == "scenario" else "right")
@@ -110,7 +110,7 @@ def _cells(one: Result) -> list[str]:
 
 
 def trouble(one: Result) -> list[str]:
-    """Return what is wrong with a scenario, a sentence each."""
+    """Return what is wrong with a scenario, one sentence each."""
     said = [f"not run: {one.not_run}"] if one.not_run else []
     said += [f"broken: {sentence}" for sentence in one.broken]
     said += [f"unexcused: {_counted(one.unexcused)}"] if one.unexcused else []

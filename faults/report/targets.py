@@ -1,8 +1,7 @@
-"""What the suite as a whole must reach: one line per figure, from the results of its scenarios. Pure.
+"""Targets of a whole run: one line per figure, computed from the results. Pure.
 
-A whole run has to prove every line. One that played fewer scenarios or trials shows what it can
-say, and
-says where a line rests on fewer than it wants.
+A whole run must meet every target. A partial run shows the figures that it has, and marks those
+that rest on too few trials.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +27,7 @@ ONE_CONNECTION_MAX_MIB = 16
 ONE_CONNECTION_KINDS_MIN = 20
 SLOWER_MAX = 2.0
 RECOVERY_P99_MAX_S = {"API process": 2.0, "Valkey": 2.0, "PostgreSQL": 5.0}
-# A p99 of fewer is their largest.
+# A p99 of fewer values is their maximum.
 RECOVERIES_MIN = 100
 
 CRASH_POINTS = (
@@ -40,7 +39,7 @@ CRASH_POINTS = (
 
 
 class Status(StrEnum):
-    """What can be said of a figure."""
+    """Status of a figure."""
 
     MET = "met"
     MISSED = "MISSED"
@@ -49,7 +48,7 @@ class Status(StrEnum):
 
 
 class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure: what is wanted, what was measured, of how many, and whether that is enough."""
+    """One figure: target, measured value, sample size and status."""
 
     figure: str
     target: str
@@ -60,7 +59,7 @@ class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure in words, how much it rests on, how much is wanted, and whether it is good."""
+    """A figure as text, its sample size, the required size, and whether it is good."""
 
     text: str
     count: int
@@ -71,7 +70,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Target:
-    """A figure, the results that it comes from, and how."""
+    """A figure, the scenarios that it concerns, and how to measure it."""
 
     figure: str
     target: str
@@ -114,7 +113,7 @@ def _status(seen: Measured, *, is_whole: bool) -> Status:
 
 
 def summary_line(made: Sequence[TargetLine], *, is_whole: bool) -> str:
-    """Return the last word on a run."""
+    """Return the closing sentence of a run."""
     counts = {status: sum(one.status is status for one in made) for status in Status}
     if is_whole and made and counts[Status.MET] == len(made):
         return f"A whole run: all {len(made)} figures met."
@@ -124,7 +123,7 @@ def summary_line(made: Sequence[TargetLine], *, is_whole: bool) -> str:
     return f"A partial run, which proves less than a whole one: {told or 'no figure'}."
 
 
-# -- How figures are found ---------------------------------------------------------------------
+# -- Measures -----------------------------------------------------------------------------------
 
 
 def _named(*names: str) -> Callable[[Result], bool]:
@@ -146,7 +145,7 @@ def _lost(results: Sequence[Result]) -> Measured:
 
 
 def _none_of(name: str, of: str, unit: str) -> Callable[[Sequence[Result]], Measured]:
-    """Return how a count is measured of which there must be none."""
+    """Return the measure of a count that must be zero."""
 
     def measure(results: Sequence[Result]) -> Measured:
         count = _sum(results, name)
@@ -172,7 +171,7 @@ def _planted(results: Sequence[Result]) -> Measured:
 
 
 def _hold(results: Sequence[Result]) -> bool:
-    """Say whether nothing that these scenarios expect was broken, however long it took."""
+    """Say whether these scenarios saw nothing broken, recovery times aside."""
     return all(one.trials and not one.broken and not one.harm for one in results)
 
 
@@ -236,7 +235,7 @@ def _schemathesis(results: Sequence[Result]) -> Measured:
     forgiven = [one.figures.get("forgiven_count") for one in results]
     if None in forgiven:
         return Measured("not measured", cases, "cases", is_good=False, wanted=CASES_MIN)
-    # A reservation that its DELETE cancelled can still be read, which the contract wants.
+    # Forgiven: a reservation that DELETE cancelled stays readable, as the contract wants.
     told = f"{failures} failures, {sum(map(int, filter(None, forgiven)))} forgiven"
     return Measured(told, cases, "cases", not failures, CASES_MIN)
 

@@ -1,4 +1,4 @@
-"""The scenarios by part; a new module is added to `ALL`."""
+"""All scenarios by component; a new module is added to `ALL`."""
 
 from faults.scenario import AnyScenario
 from faults.scenarios import (

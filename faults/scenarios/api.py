@@ -1,4 +1,4 @@
-"""What is done to the processes of the shop: API, sweeper and relay."""
+"""Faults of the product's processes: API, sweeper and relay."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ _IN_FLIGHT = 30
 _STREAMS = 5
 _STREAM_ENDS_WITHIN_S = 5.0
 
-# What the batches of each kind ask PostgreSQL, whatever the version of their function is.
+# The statements of each kind of batch, in any version of their function.
 _STATEMENTS = {
     "hold": b"reservations_hold_v",
     "pay": b"payments_pay_v",
@@ -42,14 +42,14 @@ _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
 async def kill_at_random(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Kill one API process at a time, at any moment, while the other one sells on."""
+    """Kill one API process at a time, at random moments, while the other one sells."""
     return await _kill(cluster, load, random, trials, lambda: [random.choice(cluster.api)])
 
 
 async def kill_all(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Kill all API processes at once: nothing sells before the supervisor has them back."""
+    """Kill all API processes at once; sales stop until the supervisor has restarted them."""
     return await _kill(cluster, load, random, trials, lambda: cluster.api)
 
 
@@ -101,7 +101,7 @@ def killing_at(moment: Moment, kinds: Sequence[str]) -> Play:
 async def kill_with_a_claim(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Kill a process that has claimed seats in Valkey and not yet asked PostgreSQL for them."""
+    """Kill a process that has claimed seats in Valkey, before it asks PostgreSQL for them."""
     seen = Observations()
     for _ in range(trials):
         victim = random.choice(cluster.api)
@@ -124,9 +124,9 @@ async def kill_with_a_claim(
 async def kill_before_the_notice(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Kill a process whose batch is committed, as it wants to tell the others."""
+    """Kill a process after its commit, before it publishes the seat changes."""
     seen = Observations()
-    # A notice carries the id of its schedule; the beats in between do not.
+    # A seat change carries the id of its schedule; heartbeats do not.
     schedule = UUID(load.fixtures.schedule_id).bytes
     for _ in range(trials):
         victim = random.choice(cluster.api)
@@ -172,7 +172,7 @@ async def _is_sprung(trap: Trap) -> bool:
 async def pause_past_the_hold(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Stop a process for longer than its holds live, and let it go on with what it believed."""
+    """Pause a process for longer than its holds live, then resume it with stale state."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
@@ -195,7 +195,7 @@ async def pause_past_the_hold(
 async def end_with_requests(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """SIGTERM while holds and streams are in flight; nothing excuses a cut here."""
+    """SIGTERM while holds and streams are in flight; a cut connection is not excused."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.2, 1.0))
@@ -224,14 +224,14 @@ async def end_with_requests(
 
 @contextlib.asynccontextmanager
 async def _streams(victim: Api, load: LoadGenerator) -> AsyncIterator[list[aiohttp.ClientResponse]]:
-    """Follow the seats of the schedule at one process, `_STREAMS` times."""
+    """Open `_STREAMS` event streams of the schedule at one process."""
     url = f"{victim.url}/v1/schedules/{load.fixtures.schedule_id}/seats/events"
     async with aiohttp.ClientSession() as session:
         yield [await session.get(url) for _ in range(_STREAMS)]
 
 
 async def _ended(streams: list[aiohttp.ClientResponse]) -> list[str]:
-    """Return what was wrong with streams of a process that has stopped: refused, or cut off."""
+    """Return what was wrong with the streams of a stopped process: refused, or cut."""
     wrong = [f"a stream was answered {one.status}" for one in streams if one.status != 200]
     for one in streams:
         try:
@@ -243,7 +243,7 @@ async def _ended(streams: list[aiohttp.ClientResponse]) -> list[str]:
 
 
 async def roll(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
-    """Restart all processes, one after the other, as a deployment does; nothing excuses a failure."""
+    """Restart all processes one after the other, as a deployment does; no failure is excused."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.3, 0.8))
@@ -284,7 +284,7 @@ async def kill_a_worker_or_all(
                 worker.kill()
             await _until_all_workers_are_back(cluster, group, gone)
             await load.next_sale(time.monotonic())
-            # Workers whose parent is gone sell on for a moment, so the gap comes later.
+            # Workers without their parent sell on for a moment, so the gap comes later.
             seen.recoveries_s.append(load.record.longest_gap_s(at_s))
         _note_most(seen, "restart_max_s", time.monotonic() - at_s)
         seen.trials += 1
@@ -295,7 +295,7 @@ async def kill_a_worker_or_all(
 
 
 async def _until_all_workers_are_back(cluster: Cluster, group: Api, gone: Sequence[int]) -> None:
-    """Wait for others in the place of `gone`; what was just killed still counts as there."""
+    """Wait until `gone` is replaced; a process just killed still counts as there."""
     deadline_s = time.monotonic() + _DONE_WITHIN_S
     while time.monotonic() < deadline_s:
         with contextlib.suppress(psutil.Error):
@@ -317,7 +317,7 @@ def _runs(pid: int) -> bool:
 async def kill_roles(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Kill a sweeper or a relay at a time; no buyer notices, and nothing is left undone in the end."""
+    """Kill a sweeper or a relay; no buyer notices, and no work is left in the end."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.5, 1.5))
@@ -352,7 +352,7 @@ async def _until_done(cluster: Cluster, seen: Observations) -> None:
     seen.figures["done_again_after_s"] = time.monotonic() - at_s
 
 
-# While the sale goes on, some events and lapsed holds are always on their way.
+# During a sale some events and lapsed holds are always pending.
 _AT_ANY_TIME = 60
 
 
@@ -362,7 +362,7 @@ def _note_most(seen: Observations, name: str, figure: float) -> None:
 
 _PROXIED = Topology(is_proxied=True)
 _ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly one effect"
-# So many ask that nearly every kill strikes a request.
+# So many requests that nearly every kill hits one.
 _CROWD = WorkloadProfile(visits_per_s=40.0)
 _MANY_SEATS, _MANY_PEOPLE = 9_000, 600
 _BUSY = WorkloadProfile(pays=0.5, releases=0.35, top_ups=0.4)

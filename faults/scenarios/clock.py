@@ -1,7 +1,8 @@
-"""What is done to the clocks: each API process lives at another time, and the time jumps.
+"""Wrong and jumping clocks: each API process has another time.
 
-libfaketime changes the wall clock of a process that loads it, and reads from a file by how much. It is
-looked for where Debian's package `libfaketime` puts it; `scripts/faketime` installs that where it can.
+libfaketime changes the wall clock of a process that loads it, by an offset that it reads from a
+file. It is looked for where Debian's package `libfaketime` puts it; `scripts/faketime` installs
+that where it can.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ from faults.workload.load import Answer, Call, LoadGenerator
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 _FOLDER = Path(tempfile.gettempdir())
 _FILES = [_FOLDER / f"boxoffice-faults-clock-{os.getpid()}-{at}" for at in range(2)]
-# The library looks into its file again after a second; a busy machine takes its time.
+# The library reads its file again after a second; a busy machine takes longer.
 _NOTICED_AFTER_S = 1.3
 _NOTICED_WITHIN_S = 20.0
 _AHEAD_S, _BEHIND_S = 300, -300
-# Where the two clocks are, one pair after the other: each change is a jump under load.
+# Offsets of the two clocks in turn: each change is a jump under load.
 _CLOCKS = ((_AHEAD_S, _BEHIND_S), (_BEHIND_S, _AHEAD_S), (0, _AHEAD_S), (_AHEAD_S, 0), (0, 0))
 _TRUE_WITHIN_S = 3.0
 _BEFORE_THE_END_S = 0.25
@@ -39,7 +40,7 @@ _TTL_S = 2
 
 
 def _env(file: Path) -> Mapping[str, str]:
-    """What makes a process live at another time; durations stay true, as on a real machine."""
+    """Environment of a process with another wall clock; durations stay true, as on a real machine."""
     return {
         "LD_PRELOAD": str(_LIBRARIES[0]),
         "FAKETIME_TIMESTAMP_FILE": str(file),
@@ -51,7 +52,7 @@ def _env(file: Path) -> Mapping[str, str]:
 async def live_at_other_times(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Set the clocks of two processes five minutes off, have them jump, and start one so."""
+    """Set the clocks of two processes five minutes off, let them jump, and start one so."""
     if not _LIBRARIES:
         raise NotRun("there is no libfaketime; on Debian or Ubuntu: apt-get install libfaketime")
     seen = Observations()
@@ -82,7 +83,7 @@ def _set(offsets_s: Sequence[int]) -> None:
 
 
 async def _start_one_anew(cluster: Cluster, load: LoadGenerator, random: Random) -> float:
-    """A process whose clock is off from its first moment on."""
+    """A process whose clock is off from its start."""
     victim = random.choice(cluster.api)
     with load.fault("api killed", grace_s=_RECOVERY_MAX_S, affected=[victim.name]):
         at_s = time.monotonic()
@@ -93,7 +94,7 @@ async def _start_one_anew(cluster: Cluster, load: LoadGenerator, random: Random)
 
 
 async def _are_off(cluster: Cluster, offsets_s: Sequence[int]) -> list[str]:
-    """The control: that the processes do live at other times, as their `Date` headers say."""
+    """The control: the `Date` headers show the other times."""
     wrong = []
     async with aiohttp.ClientSession() as session:
         for api, offset_s in zip(cluster.api, offsets_s, strict=True):
@@ -113,7 +114,7 @@ async def _off_s(session: aiohttp.ClientSession, url: str) -> float:
 
 
 async def _tokens_are_good(cluster: Cluster, tag: str) -> list[str]:
-    """Whoever logs in at one process is known at the other, and for as long as it says."""
+    """A token of one process is valid at the other, for as long as it says."""
     wrong = []
     async with aiohttp.ClientSession() as session:
         for at, api in enumerate(cluster.api):
@@ -130,7 +131,7 @@ async def _tokens_are_good(cluster: Cluster, tag: str) -> list[str]:
 
 
 async def _log_in(session: aiohttp.ClientSession, url: str, email: str) -> tuple[str, int]:
-    """Return a new person's token and how many seconds it is good for."""
+    """Return a new person's token and its lifetime in seconds."""
     who = {"email": email, "password": "a long enough one"}
     async with session.post(f"{url}/v1/users", json={**who, "name": "Clock"}) as answer:
         answer.raise_for_status()
@@ -141,9 +142,9 @@ async def _log_in(session: aiohttp.ClientSession, url: str, email: str) -> tuple
 
 
 async def _holds_last_as_long_as_they_say(load: LoadGenerator, random: Random) -> list[str]:
-    """Hold at one process, repeat at the other, and have rivals there just before and after the end.
+    """Hold at one process, repeat at the other, with rivals just before and after the end.
 
-    What the rivals are told is judged with the seats' histories.
+    The seat histories judge the refusals of the rivals.
     """
     holder, early, late = random.sample(range(len(load.fixtures.people)), 3)
     seats = load.next_seats()
@@ -195,7 +196,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         hold_ttl_s=_TTL_S,
         topology=Topology(
             api_env=[_env(file) for file in _FILES] if _LIBRARIES else (),
-            # Every trial signs people up, and all of them come from one address.
+            # Every trial signs people up from one address.
             settings={"sign_ups_per_address_max": 10_000},
         ),
     ),

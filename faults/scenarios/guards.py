@@ -1,4 +1,4 @@
-"""What is done to the guards: each is taken away by itself, and somebody has to notice."""
+"""Trials without one guard each: a test must fail."""
 
 import asyncio
 import tempfile
@@ -15,7 +15,7 @@ from faults.scenario import AnyScenario, Component, Observations, StandaloneScen
 
 # Two at a time: a trial waits for its servers as often as it computes.
 _WORKERS = 2
-# The guards of the schema have a refusal and its control each.
+# Guards of the schema have a refusal and its control each.
 _SCHEMA = ("tests/integration/guards/test_schema.py",)
 
 
@@ -24,9 +24,9 @@ def _known() -> dict[str, Removal]:
 
 
 async def take_each_away(random: Random, trials: int) -> Observations:
-    """Take away `trials` guards, chosen at random, one at a time, and see who goes red.
+    """Take away `trials` random guards, one at a time, and run the tests that must fail.
 
-    Of guards that stand behind others, the others are taken away first, and nobody may go red yet.
+    Guards that notice the same are taken away first, and no test may fail until the last is gone.
     """
     guards = _known()
     chosen = random.sample(sorted(guards), min(trials, len(guards)))
@@ -41,7 +41,7 @@ async def take_each_away(random: Random, trials: int) -> Observations:
 
 @contextmanager
 def _served_tree() -> Iterator[SourceCopy]:
-    """A copy of the tree with servers of its own: some tests pause theirs, or fill_disk them up."""
+    """A copy of the tree with servers of its own: some tests pause theirs or fill their memory."""
     with (
         tempfile.TemporaryDirectory(prefix="boxoffice-guards-") as home,
         EmbeddedServers(Path(home), say=lambda _: None) as servers,
@@ -68,7 +68,7 @@ async def _work(queue: list[str], guards: Mapping[str, Removal], seen: Observati
 
 
 async def _unchanged(tests: Sequence[str]) -> list[str]:
-    """The control: with every guard in place, those who are to notice are green."""
+    """The control: with every guard in place, the same tests pass."""
     with _served_tree() as tree:
         try:
             trial = await asyncio.to_thread(tree.trial, [], tests)
@@ -80,7 +80,7 @@ async def _unchanged(tests: Sequence[str]) -> list[str]:
 
 
 def _missed(tree: SourceCopy, removal: Removal, masks: Sequence[Removal]) -> list[str]:
-    """Return what is wrong: nobody noticed, or somebody noticed too much."""
+    """Return what is wrong: no test failed, or one failed too early."""
     try:
         if masks and (early := tree.trial(masks, removal.red)).red:
             return [f"{removal.name!r} stands behind what {early.red} notices already"]

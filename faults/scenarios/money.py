@@ -1,4 +1,4 @@
-"""What is done to money: everybody wants it at the same moment, and nobody knows whether it went."""
+"""Concurrent payments, top-ups and releases, and lost responses."""
 
 import asyncio
 import time
@@ -11,24 +11,24 @@ from faults.cluster.cluster import Cluster, Topology
 from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.load import Answer, Call, LoadGenerator
 
-# A payment at the end of a hold is sent up to so long before it, and a rival's hold as long after.
+# A payment is sent up to so long before the end of a hold, a rival's hold as long after.
 _EARLY_S = 0.030
 _LATE_S = 0.010
 _TTL_S = 2
 _AT_ONCE = 20
-# Long enough for a request to be sent, and about as long as an answer takes: quick ones and slow ones.
+# From sending a request to about the duration of a response.
 _HANG_UP_AFTER_S = 0.0005
 _HANG_UP_WITHIN_S = (0.003, 0.012)
 _AMOUNT_MINOR, _OTHER_MINOR = 777, 778
 _MANY_TRIALS = 100
-# Sweepers that never rest.
+# Sweepers without pauses.
 _BUSY_SWEEPERS = Topology(sweepers=2, settings={"sweep_interval_ms": 20})
 
 
 async def pay_at_the_end(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Pay holds at the very moment at which they end, while a rival takes their seats over."""
+    """Pay holds at the moment at which they end, while a rival takes their seats over."""
     seen = Observations()
     paid = late = 0
     for begun in range(0, trials, _AT_ONCE):
@@ -55,7 +55,7 @@ async def _race_to_the_end(
     held = await load.hold(buyer, load.next_seats())
     if held is None:
         return None
-    # It was made between question and answer; the end is as uncertain.
+    # The hold was made between request and response; its end is as uncertain.
     ends_s = random.uniform(held.begin_s, held.end_s) + load.fixtures.hold_ttl_s
     await asyncio.gather(
         _at(ends_s - random.uniform(-_LATE_S, _EARLY_S), load.pay(buyer, held)),
@@ -111,7 +111,7 @@ def _one_payment(
     answers: Sequence[Answer | None],
     begin_s: float,
 ) -> list[str]:
-    """Write the one payment down, and return what is wrong with the answers."""
+    """Record the one payment, and return what is wrong with the responses."""
     paid = {
         answer.body["payment_id"]: (key, answer)
         for key, answer in zip(keys, answers, strict=True)
@@ -161,7 +161,7 @@ async def top_up_twice(
 def _one_top_up(
     load: LoadGenerator, calls: Sequence[Call], answers: Sequence[Answer | None], begin_s: float
 ) -> list[str]:
-    """Write the one top-up down, and return what is wrong with the answers."""
+    """Record the one top-up, and return what is wrong with the responses."""
     done = {
         answer.body["top_up_id"]: (call, answer)
         for call, answer in zip(calls, answers, strict=True)
@@ -190,7 +190,7 @@ def _top_up(person: int, key: str, amount_minor: int, turn: int) -> Call:
 async def lose_the_answer(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Hang up in the middle of a top-up and of a payment, and ask again at the other process."""
+    """Disconnect during a top-up and a payment, and repeat at the other process."""
     seen = Observations()
     hung_up: Counter[bool] = Counter()
     for _ in range(trials):
@@ -212,12 +212,12 @@ async def lose_the_answer(
 
 
 async def _lose_and_repeat(load: LoadGenerator, random: Random, call: Call) -> list[bool]:
-    """Hang up a few times, then ask again; say of each time whether it was before the answer."""
+    """Disconnect several times, then repeat; return for each whether it was before the response."""
     lost = []
     for _ in range(random.randint(1, 3)):
         before = len(load.record.attempts)
         await load.abandon(call, random.uniform(_HANG_UP_AFTER_S, random.choice(_HANG_UP_WITHIN_S)))
-        # Only what has come to its end is written down.
+        # Only completed attempts are recorded.
         lost.append(all(one.key != call.key for one in load.record.attempts[before:]))
     await load.conclude(_elsewhere(call))
     return lost
@@ -240,7 +240,7 @@ def _elsewhere(call: Call) -> Call:
 async def release_while_paying(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Pay a hold and give it back at the same moment, each at its own process."""
+    """Pay and release a hold at the same moment, each at its own process."""
     seen = Observations()
     paid = 0
     for _ in range(trials):

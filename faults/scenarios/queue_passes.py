@@ -1,4 +1,4 @@
-"""Whether a pass outlives its place: one person inside at a time, while processes are killed."""
+"""Passes of a waiting room with one place, while processes are killed."""
 
 import asyncio
 import itertools
@@ -19,13 +19,13 @@ from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.fixtures import Person
 from faults.workload.load import LoadGenerator
 
-# The leader's lease, a beat, and a second in which every process learns who has left.
+# The leader's lease, a tick, and a second in which every process learns of exits.
 ADMITTED_WITHIN_S = 8.0
 _SQL = sql_files.load("faults")
 _WITHIN_S = 30.0
 _ASK_EVERY_S = 0.02
 _SEATS = 400
-# A pass is tried while it is among so many of the last ones.
+# The last passes that are tried.
 _TRIED = 12
 
 
@@ -36,7 +36,7 @@ class _Visitor(NamedTuple):
 
 
 class _Room:
-    """The visitors of a schedule of their own, who ask the processes in turn."""
+    """Visitors of one schedule, whose requests go to the processes in turn."""
 
     def __init__(self, cluster: Cluster, session: aiohttp.ClientSession, schedule_id: str) -> None:
         self._urls = itertools.cycle([api.url for api in cluster.api])
@@ -46,7 +46,7 @@ class _Room:
         self.gone: list[_Visitor] = []
 
     async def enter(self, person: Person) -> _Visitor:
-        """Join, and wait until one is let in."""
+        """Join, and wait for admission."""
         _, joined = await self._answer("POST", "/queue", person.headers())
         ticket = joined["queue_ticket"]
         until = time.monotonic() + _WITHIN_S
@@ -59,7 +59,7 @@ class _Room:
         raise TimeoutError(f"nobody is let in within {_WITHIN_S:.0f} s")
 
     async def leave(self, visitor: _Visitor) -> None:
-        """Give the place back."""
+        """Leave the queue."""
         await self._answer("DELETE", "/queue", {"Queue-Ticket": visitor.ticket})
         self.gone = [*self.gone, visitor][-_TRIED:]
 
@@ -73,7 +73,7 @@ class _Room:
     async def _answer(
         self, method: str, path: str, headers: dict[str, str], body: Any = None
     ) -> tuple[int, Any]:
-        """Ask until somebody answers something else than to come back later."""
+        """Repeat until the response is not a 5xx."""
         until = time.monotonic() + _WITHIN_S
         while time.monotonic() < until:
             url = next(self._urls) + self._path + path
@@ -122,7 +122,7 @@ async def _trial(
     person: Person,
     number: int,
 ) -> _Visitor:
-    """Have one leave and kill a process; when the next one is inside, try every pass there was."""
+    """One visitor leaves, a process is killed; after the next admission every old pass is tried."""
     await load.sell_for(random.uniform(0.1, 0.5))
     victim = random.choice(cluster.api)
     with load.fault("kill", grace_s=ADMITTED_WITHIN_S, affected=[victim.name]):

@@ -1,4 +1,4 @@
-"""What the judges are worth: without guards a shop sells seats twice, and each of them must say so."""
+"""The checks themselves: without guards seats are sold twice, and every check must find them."""
 
 import asyncio
 import tempfile
@@ -20,7 +20,7 @@ from faults.scenario import AnyScenario, Component, Observations, StandaloneScen
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
-# What keeps a seat from being sold twice, from the first lock to the last.
+# Every guard against selling a seat twice, from the first lock to the last.
 GUARDS = (
     "hold_only_free_seats",
     "hold_seats_are_locked",
@@ -32,14 +32,14 @@ GUARDS = (
 )
 _AUDITED = "one_live_ticket_per_seat"
 _SEATS, _SEATS_MAX = 12, 4
-# Nobody comes by himself: every sale of the fixtures is planted.
+# No other buyers: every sale is seeded.
 _NOBODY = WorkloadProfile(visits_per_s=0.001)
-# Neither memory nor the seat lock hides what PostgreSQL would decide.
+# Neither cache nor seat lock hides the decision of PostgreSQL.
 _BARE = Topology(sweepers=0, relays=0, settings={"seat_cache": "false", "seat_lock": "off"})
 
 
 async def take_guards_away(settings: Settings) -> None:
-    """Have the database sell seats twice, by the functions and the constraint that keep it from it."""
+    """Remove the guards from the functions and the constraints of the database."""
     connection = await asyncpg.connect(settings.database.database_url)
     try:
         for text in texts_without(GUARDS).values():
@@ -51,12 +51,12 @@ async def take_guards_away(settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class _Sale:
-    """Seats that two people wanted, how many bought them, and what the judges say of it."""
+    """Seats that two buyers wanted, how many bought them, and what the checks found."""
 
     seats: frozenset[str]
     buyers: int
     checked: Checked
-    # How many seats the audit finds sold twice, in all sales so far.
+    # Seats sold twice by the audit, in all sales so far.
     audited: int
 
     @property
@@ -73,7 +73,7 @@ def _is_said(sentences: Iterable[str], beginning: str) -> bool:
 
 
 async def plant(random: Random, trials: int) -> Observations:
-    """Sell seats twice in a shop of its own, as often as asked, and ask every judge after each time."""
+    """Sell seats twice in an installation of its own, and run every check after each sale."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as folder:
@@ -100,13 +100,13 @@ async def plant(random: Random, trials: int) -> Observations:
 
 
 def _believed(sale: _Sale) -> list[str]:
-    """The control: with its guards the shop sells once, and no judge says anything."""
+    """The control: with its guards the product sells once, and no check finds anything."""
     wrong = [f"{sale.buyers} of two bought seats with every guard"] if sale.buyers != 1 else []
     return wrong + [f"with every guard: {one}" for one in sale.checked.broken]
 
 
 async def _sell(one: Cluster, random: Random, tag: str) -> _Sale:
-    """Have two people buy the same seats of a new schedule, each at a process of their own."""
+    """Let two buyers buy the same seats of a new schedule, each at one process."""
     fixtures = await one.create_fixtures(seats=_SEATS, people=2, hold_ttl_s=60)
     load = LoadGenerator(fixtures, one.api, Random(random.random()), _NOBODY, tag)
     seats = random.sample(list(fixtures.seat_ids), random.randint(1, _SEATS_MAX))

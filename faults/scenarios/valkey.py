@@ -1,4 +1,4 @@
-"""What is done to Valkey. It decides nothing, so nothing that happens to it excuses a failure."""
+"""Faults of Valkey, none of which excuses a failure, because Valkey decides nothing."""
 
 import asyncio
 import time
@@ -33,17 +33,17 @@ _STOPPED_S = 30.0
 _BESIDE_S = 8.0
 _STARTING_S = 2.0
 _FLOOD_S = _STOPPED_S + 2 * _BESIDE_S + _STARTING_S
-# So many never rest that the machine has no time left, and so few that nobody has to be refused: fewer
-# than a batch takes for each process.
+# Enough clients to use the whole machine, and fewer than a batch of each process takes, so that
+# none must be refused.
 _RESTLESS_PEOPLE = 96
-# More seats than can be held before the first holds lapse: nobody runs into sold ones.
+# More seats than can be held before the first holds lapse, so that none is found sold.
 _FLOOD_SEATS, _FLOOD_PEOPLE, _FLOOD_TTL_S = 60_000, 2_000, 4
 _EXPECTED = frozenset({"201"})
 _BACK_WITHIN_S = 30.0
 _FULL_BYTES = 1_500_000
 _FILLER_BYTES = 2_000_000
 _MARK, _LATER_MARK = "faults:before-the-snapshot", "faults:after-the-snapshot"
-# Every hold asks Valkey before PostgreSQL, so that what happens to Valkey is in its way.
+# Every hold asks Valkey before PostgreSQL, so that its faults matter.
 _ALWAYS = {"seat_lock": "always"}
 _SLOW_WITHIN_S, _SLOW_BEYOND_S = 0.02, 0.25
 
@@ -52,7 +52,7 @@ Strike = Callable[[Cluster, LoadGenerator, Random, Observations], Awaitable[floa
 
 @asynccontextmanager
 async def talking(cluster: Cluster) -> AsyncIterator["Redis"]:
-    """Lend a external_connection's connection to Valkey."""
+    """Yield a foreign connection to Valkey."""
     client: Redis = Redis.from_url(cluster.settings.valkey.valkey_url)
     try:
         yield client
@@ -75,7 +75,7 @@ async def answers(cluster: Cluster) -> bool:
 
 
 def striking(strike: Strike) -> Play:
-    """Return a scenario's function: `strike` makes one fault and returns the time at which it began."""
+    """Return the function of a scenario; `strike` injects one fault and returns its begin."""
 
     async def run(
         cluster: Cluster, load: LoadGenerator, random: Random, trials: int
@@ -95,7 +95,7 @@ def striking(strike: Strike) -> Play:
 async def kill(
     cluster: Cluster, _load: LoadGenerator, _random: Random, seen: Observations
 ) -> float:
-    """Kill it; it comes back empty."""
+    """Kill it; it restarts empty."""
     async with talking(cluster) as client:
         await send_command(client, "SET", _MARK, "1")
     at_s = time.monotonic()
@@ -111,7 +111,7 @@ async def kill(
 async def flush(
     cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
 ) -> float:
-    """Empty it while it works."""
+    """Flush it while it runs."""
     async with talking(cluster) as client:
         at_s = time.monotonic()
         await send_command(client, "FLUSHALL")
@@ -122,7 +122,7 @@ async def flush(
 async def fill_disk(
     cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
 ) -> float:
-    """Leave it no memory, without leave to forget anything, and give it back."""
+    """Leave it no memory (`noeviction`), then restore the limit."""
     async with talking(cluster) as client:
         before = await send_command(client, "CONFIG", "GET", "maxmemory")
         limit = before[b"maxmemory"] if isinstance(before, dict) else before[1]
@@ -142,7 +142,7 @@ async def fill_disk(
 async def go_back(
     cluster: Cluster, load: LoadGenerator, random: Random, seen: Observations
 ) -> float:
-    """Have it come back with what it knew a while ago, and believe that."""
+    """Restart it from an old snapshot."""
     snapshot = cluster.servers.valkey.data_dir / "dump.rdb"
     async with talking(cluster) as client:
         await send_command(client, "SET", _MARK, "1")
@@ -168,7 +168,7 @@ async def _await_return(cluster: Cluster) -> None:
 
 
 def slowed(delay_s: float) -> Strike:
-    """Return a strike that lets every piece of what is said take so long, in both directions."""
+    """Return a fault that delays every chunk by that time, in both directions."""
 
     async def strike(
         cluster: Cluster, load: LoadGenerator, _random: Random, _seen: Observations
@@ -186,9 +186,9 @@ def slowed(delay_s: float) -> Strike:
 
 
 async def stop(cluster: Cluster, load: LoadGenerator, random: Random, trials: int) -> Observations:
-    """Stop it for half a minute while people who never rest take all that the shop can do.
+    """Pause it for half a minute during a flood without pauses.
 
-    What they get meanwhile is compared with what they got right before and get right after it.
+    Goodput in that time is compared with that right before and after.
     """
     seen = Observations()
     fixtures = await cluster.create_fixtures(
@@ -219,7 +219,7 @@ async def stop(cluster: Cluster, load: LoadGenerator, random: Random, trials: in
 
 
 async def _stop(cluster: Cluster, load: LoadGenerator, seen: Observations) -> tuple[float, float]:
-    """Stop it and let it go on; return when."""
+    """Pause and resume it; return the times."""
     began_s = time.monotonic()
     cluster.valkey.pause()
     try:
@@ -232,7 +232,7 @@ async def _stop(cluster: Cluster, load: LoadGenerator, seen: Observations) -> tu
 
 @dataclass(frozen=True)
 class _Stop:
-    """One flood, and when in the middle of it Valkey was stopped and let go on (monotonic)."""
+    """One flood, and when Valkey was paused and resumed in it (monotonic)."""
 
     result: HoldFloodResult
     began_s: float
@@ -240,24 +240,24 @@ class _Stop:
 
     @property
     def during_per_s(self) -> float:
-        """Holds per second while it was stopped."""
+        """Holds per second while it was paused."""
         return self.result.between_per_s(self.began_s, self.ended_s)
 
     @property
     def beside_per_s(self) -> float:
-        """Holds per second before and after that, the mean of both."""
+        """Mean of the holds per second before and after the pause."""
         one = self.result
         before = one.between_per_s(one.begin_s, self.began_s)
         return mean([before, one.between_per_s(self.ended_s, one.begin_s + _FLOOD_S)])
 
     @property
     def refused_during(self) -> int:
-        """How many were refused while it was stopped."""
+        """The number of refusals while it was paused."""
         return self.result.refused_between(self.began_s, self.ended_s)
 
     @property
     def kept_percent(self) -> float:
-        """How much went on."""
+        """The share of the goodput that remained."""
         return 100 * self.during_per_s / self.beside_per_s if self.beside_per_s else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a waiting room when Valkey is lost while people stand in it."""
+"""A waiting room that loses Valkey with people in it."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ Strike = Callable[[Cluster], Awaitable[float]]
 
 
 class _Line:
-    """People in the line of a schedule of their own, asking the processes in turn."""
+    """People in the queue of one schedule, whose requests go to the processes in turn."""
 
     def __init__(self, cluster: Cluster, session: aiohttp.ClientSession, schedule_id: str) -> None:
         self._urls = itertools.cycle([api.url for api in cluster.api])
@@ -37,13 +37,13 @@ class _Line:
         self._path = f"/v1/schedules/{schedule_id}/queue"
         self.numbers: dict[Person, int] = {}
         self.tickets: dict[Person, str] = {}
-        # A refusal that says when to come back is excused until then, and nothing else ever is.
+        # A refusal with `Retry-After` is excused until then; no other failure is.
         self.excused_until_s = 0.0
         self.refusals = 0
         self.odd: Counter[str] = Counter()
 
     async def join(self, person: Person) -> int | None:
-        """Return a person's number, None where nobody is taken."""
+        """Return the number of a person, None if joining is refused."""
         told = await self._call("POST", person.headers())
         if told is None:
             return None
@@ -51,14 +51,14 @@ class _Line:
         return int(told["number"])
 
     async def ask(self, person: Person) -> Any:
-        """Return what a person is told, None for no answer."""
+        """Return the queue position of a person, None without a response."""
         told = await self._call("GET", {"Queue-Ticket": self.tickets[person]})
         if told and told.get("queue_ticket"):
             self.tickets[person] = told["queue_ticket"]
         return told
 
     async def joined(self, person: Person) -> int:
-        """Return a person's number as soon as there is one."""
+        """Return the number of a person as soon as there is one."""
         until = time.monotonic() + _BACK_WITHIN_S
         while (number := await self.join(person)) is None:
             if time.monotonic() > until:
@@ -75,7 +75,7 @@ class _Line:
                 is_told = answer.status == 503 and "Retry-After" in answer.headers
                 self._note(f"{method} {answer.status}", is_excusable=is_told)
         except (aiohttp.ClientError, TimeoutError) as error:
-            # No process of the shop is affected: none has a reason to say nothing.
+            # No process of the product is affected, so silence is not excused.
             self._note(f"{method} {type(error).__name__}", is_excusable=False)
         return None
 
@@ -87,7 +87,7 @@ class _Line:
 
 
 async def _kill_valkey(cluster: Cluster) -> float:
-    """Kill Valkey and return when, as soon as it has gone."""
+    """Kill Valkey and return when it has ended."""
     pid, at_s = cluster.valkey.pid, time.monotonic()
     cluster.valkey.kill()
 
@@ -122,7 +122,7 @@ async def _trial(
     line: _Line,
     people: Any,
 ) -> None:
-    """Have some join, lose Valkey, have one more join, and look where everybody stands."""
+    """Some join, Valkey is lost, one more joins, then every number is compared."""
     for person in itertools.islice(people, _STANDING):
         line.numbers[person] = await line.joined(person)
     await load.sell_for(random.uniform(0.3, 1.0))

@@ -1,4 +1,4 @@
-"""Chooses an API process that says that it is ready, as a load balancer does."""
+"""Chooses a ready API process, as a load balancer does."""
 
 import asyncio
 import contextlib
@@ -12,19 +12,19 @@ _PROBE_PATIENCE_S = 0.5
 
 
 class Endpoint(Protocol):
-    """One API process as its buyers see it."""
+    """One API process."""
 
     @property
     def name(self) -> str:
-        """What the record calls it."""
+        """Its name in the record."""
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
 
 
 class Balancer:
-    """Knows which processes say that they are ready, as a load balancer does, and chooses one."""
+    """Probes the processes and chooses a ready one."""
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._endpoints = endpoints
@@ -33,7 +33,7 @@ class Balancer:
         self._retired: list[aiohttp.ClientSession] = []
 
     def choose(self, turn: int) -> Endpoint:
-        """Return the process of this turn, or the next one that is ready."""
+        """Return the process of this turn, or the next ready one."""
         count = len(self._endpoints)
         in_turn = [self._endpoints[(turn + step) % count] for step in range(count)]
         return next((one for one in in_turn if one.url in self._ready), in_turn[0])
@@ -47,11 +47,11 @@ class Balancer:
         return session
 
     def unreached(self, endpoint: Endpoint) -> None:
-        """Take a process out until it says that it is ready."""
+        """Remove a process until it is ready again."""
         self._ready.discard(endpoint.url)
 
     async def watch(self) -> None:
-        """Ask every process again and again, until cancelled."""
+        """Probe every process until cancelled."""
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=_PROBE_PATIENCE_S)
         ) as session:
@@ -71,19 +71,19 @@ class Balancer:
             await asyncio.sleep(_PROBE_EVERY_S)
 
     def _let_go(self, endpoint: Endpoint) -> None:
-        # No connection to a process on its way out is used again; what is under way on it goes on.
+        # Connections to a stopping process are not reused; requests in flight on them go on.
         session = self._sessions.pop(endpoint.url, None)
         if session is not None:
             self._retired.append(session)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         for session in (*self._sessions.values(), *self._retired):
             await session.close()
 
 
 def new_session() -> aiohttp.ClientSession:
-    """Return a client that repeats nothing by itself: a repetition in silence would hide a cut."""
+    """Return a client without automatic retries: a silent retry would hide a cut."""
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     session._retry_connection = False  # noqa: SLF001 — the library has no public switch
     return session

@@ -1,4 +1,4 @@
-"""What is sold and who buys it: a schedule on sale, and people with money and access tokens."""
+"""A schedule on sale, and buyers with money and access tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ BALANCE_MINOR = 5_000_000
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can log in nowhere but has a token and money."""
+    """A buyer with an access token."""
 
     user_id: str
     access_token: str
 
     def headers(self, key: str = "") -> dict[str, str]:
-        """Return the headers of a call of this person, under an idempotency key where one is given."""
+        """Return the request headers, with an idempotency key if given."""
         named = {"Idempotency-Key": key} if key else {}
         return {"Authorization": f"Bearer {self.access_token}", **named}
 
 
 @dataclass(frozen=True)
 class Fixtures:
-    """A schedule on sale, its seats in order, people who want them, and for how long a hold holds."""
+    """A schedule on sale, its seats in order, its buyers, and the time to live of a hold."""
 
     schedule_id: str
     concert_id: str
@@ -50,7 +50,7 @@ async def create_fixtures(
     hold_ttl_s: int | None = None,
     ticket_limit: int | None = None,
 ) -> Fixtures:
-    """Seed a fixtures as `boxoffice seed` does.
+    """Seed fixtures as `boxoffice seed` does.
 
     The tokens are written to a file in `folder`.
     """

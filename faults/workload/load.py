@@ -1,9 +1,8 @@
-"""People who buy while things break: seeded, at an even profile, and writing down what they are told.
+"""Buyers during a fault: seeded, at a constant rate, recording every response.
 
-Visits begin at an even profile whether or not those before have ended (an open load), well below
-what the
-shop can do, so that the gap that a fault makes can be measured. A visitor who gets no answer, or a 503,
-asks again under the same key, elsewhere if need be, and does not give up before a minute is over.
+Visits begin at a constant rate whether or not earlier ones have ended (open workload), well below
+capacity, so that the gap of a fault can be measured. A buyer without a response, or with a 503,
+repeats the request under the same key, at another process if necessary, for up to a minute.
 """
 
 import asyncio
@@ -41,7 +40,7 @@ _RETRY_AFTER_MAX_S = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """The last word on a call."""
+    """The final response to a call."""
 
     status: int
     body: Any
@@ -50,13 +49,13 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The refusal's code, empty for a success."""
+        """The problem code, empty for a success."""
         return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of one person, repeated as it is until it is answered."""
+    """One call of one buyer, repeated unchanged until it is answered."""
 
     what: str
     method: str
@@ -66,12 +65,12 @@ class Call:
     body: Any = None
     seats: tuple[str, ...] = ()
     reservation_id: str = ""
-    # Which process is asked first, counted on from the person's own.
+    # Offset of the process that is tried first.
     turn: int = 0
 
 
 class LoadGenerator:
-    """The people of one fixtures, and their record."""
+    """The buyers of one schedule, and their record."""
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class LoadGenerator:
         self.record = Record()
         self.profile = profile
         self.tag = tag
-        # Nobody's visit depends on when something else happened; how long somebody rests may.
+        # Visits do not depend on timing; pauses may.
         self._jitter = rng
         self._workload = Workload(fixtures, profile, rng.getrandbits(64))
         self._own_workload = Workload(from_the_end(fixtures), profile, rng.getrandbits(64))
@@ -93,12 +92,12 @@ class LoadGenerator:
         self._inside: set[int] = set()
         self._numbers = 0
         self._silent: set[str] = set()
-        # By attempt: whom it asks, and since when.
+        # By attempt: endpoint and start.
         self._in_flight: dict[object, tuple[str, float]] = {}
         self._visits: set[asyncio.Task[None]] = set()
         self._later: list[Call] = []
 
-    # -- What rows use ---------------------------------------------------------------------------
+    # -- For scenarios -----------------------------------------------------------------------------
 
     @contextmanager
     def fault(
@@ -111,12 +110,12 @@ class LoadGenerator:
         is_stopped: bool = False,
         is_lossy: bool = False,
     ) -> Iterator[None]:
-        """Excuse failures from here, or `since_s`, until what the fault affected sells again.
+        """Excuse failures from here, or `since_s`, until the affected processes sell again.
 
-        `affected` are the names of the endpoints, None for all. Each of them has to sell something that
-        was asked for after the block, and nothing is excused that begins `grace_s` after it, or later.
-        `is_stopped`: the affected ones are stopped and cannot answer, which excuses their silence.
-        `is_lossy`: what was committed and not acknowledged may be lost, and have been seen before.
+        `affected`: names of endpoints, None for all. Each must complete a sale that began after the
+        block; nothing is excused later than `grace_s` after it. `is_stopped`: the processes are
+        paused, which excuses timeouts. `is_lossy`: unacknowledged commits may be lost after others
+        have seen them.
         """
         begin_s = time.monotonic() if since_s is None else since_s
         try:
@@ -129,9 +128,9 @@ class LoadGenerator:
             self.record.windows.append(window)
 
     async def next_sale(self, at_s: float, *, within_s: float = 60.0) -> float:
-        """Return how long after `at_s` (monotonic) a sale that began since then was acknowledged.
+        """Return the time from `at_s` (monotonic) to a sale that began since then.
 
-        Where none comes within `within_s`, that is what is returned.
+        Returns `within_s` if there is none in that time.
         """
         while (found_s := self.record.next_sale_s(at_s)) is None:
             if time.monotonic() > at_s + within_s:
@@ -140,13 +139,13 @@ class LoadGenerator:
         return found_s
 
     def has_request_in_flight(self, endpoints: Collection[str]) -> bool:
-        """Say whether a request to one of these processes is under way."""
+        """Say whether a request to one of these processes is in flight."""
         return any(name in endpoints for name, _ in self._in_flight.values())
 
     def in_flight(self, at_s: float, endpoints: Collection[str]) -> int:
-        """Return how many requests to these processes were under way then, or still are from then on.
+        """Return how many requests to these processes were in flight then, those still open included.
 
-        A affected one may be answered long after the rest: its outcome is being looked up.
+        A request that was hit may be answered much later, after a look-up of its outcome.
         """
         still = sum(
             begin_s <= at_s and name in endpoints for name, begin_s in self._in_flight.values()
@@ -156,7 +155,7 @@ class LoadGenerator:
     async def wait_for_request_in_flight(
         self, endpoints: Collection[str], *, within_s: float = 30.0
     ) -> None:
-        """Return when a request to one of these processes is under way, or after `within_s`."""
+        """Return when a request to one of these processes is in flight, or after `within_s`."""
         until_s = time.monotonic() + within_s
         while not self.has_request_in_flight(endpoints):
             if time.monotonic() > until_s:
@@ -164,14 +163,14 @@ class LoadGenerator:
             await asyncio.sleep(0.001)
 
     async def sell_for(self, seconds: float) -> float:
-        """Let the sale go on and return the sales per second of that time."""
+        """Continue the sale and return its sales per second."""
         begin_s = time.monotonic()
         await asyncio.sleep(seconds)
         end_s = time.monotonic()
         return self.record.sales_between(begin_s, end_s) / (end_s - begin_s)
 
     async def call(self, call: Call) -> Answer | None:
-        """Make a call until it is answered for good; None where it was not within the deadline."""
+        """Repeat a call until it is answered; None after the deadline."""
         begin_s = time.monotonic()
         attempt, pause_s = 0, _BACKOFF_FIRST_S
         while time.monotonic() < begin_s + self.profile.call_deadline_s:
@@ -185,11 +184,11 @@ class LoadGenerator:
         return None
 
     async def post(self, what: str, person: int, path: str, key: str, body: Any) -> Answer | None:
-        """Make one POST of one's own, until it is answered, and write nothing but attempts down."""
+        """Make one POST until it is answered, recording only attempts."""
         return await self.call(Call(what, "POST", path, person, key, body))
 
     def new_key(self, what: str) -> str:
-        """Return an idempotency key that nobody has used."""
+        """Return a new idempotency key."""
         self._numbers += 1
         return f"{self.tag}-{what}-{self._numbers}"
 
@@ -197,7 +196,7 @@ class LoadGenerator:
 
     @asynccontextmanager
     async def selling(self) -> AsyncIterator["LoadGenerator"]:
-        """Sell until the block is left, then settle what is open."""
+        """Sell inside the block, then settle open outcomes."""
         watching = asyncio.create_task(self._balancer.watch())
         arriving = asyncio.create_task(self._arrive())
         try:
@@ -212,7 +211,7 @@ class LoadGenerator:
             await self._balancer.close()
 
     async def settle(self) -> None:
-        """Wait for those who are buying, then ask again for every call whose outcome is open."""
+        """Wait for the visits, then repeat every call with an open outcome."""
         while self._visits:
             await asyncio.wait(list(self._visits))
         later, self._later = self._later, []
@@ -224,7 +223,7 @@ class LoadGenerator:
         while True:
             due_s += 1 / self.profile.visits_per_s
             await asyncio.sleep(due_s - time.monotonic())
-            # Also of those who do not get in, so that the next one's is the same.
+            # Drawn also for visits that are skipped, so that the next visit is the same.
             visit = self._workload.next()
             person = self._free(visit.person)
             if person is None or len(self._visits) >= self.profile.visits_in_flight_max:
@@ -236,7 +235,7 @@ class LoadGenerator:
             task.add_done_callback(self._visits.discard)
 
     def _free(self, person: int) -> int | None:
-        """Return that person, or the next one who is not there already; None where all are."""
+        """Return that buyer, or the next idle one; None if all are busy."""
         count = len(self.fixtures.people)
         in_turn = ((person + step) % count for step in range(count))
         return next((one for one in in_turn if one not in self._inside), None)
@@ -277,7 +276,7 @@ class LoadGenerator:
         )
 
     async def hold_next(self, person: int) -> Held | None:
-        """Hold seats of a visit of one's own, as a visitor does."""
+        """Hold the seats of the next visit of a scenario."""
         return await self.hold(person, self.next_seats())
 
     def hold_call(self, person: int, seats: Sequence[str]) -> Call:
@@ -293,7 +292,7 @@ class LoadGenerator:
         )
 
     async def hold(self, person: int, seats: Sequence[str]) -> Held | None:
-        """Hold seats under a new key, and write down what comes of it."""
+        """Hold seats under a new key, and record the outcome."""
         call = self.hold_call(person, seats)
         before = len(self.record.holds)
         await self.conclude(call)
@@ -301,7 +300,7 @@ class LoadGenerator:
         return next((one for one in mine if one.key == call.key), None)
 
     async def pay(self, person: int, held: Held) -> None:
-        """Pay a hold from the wallet, and write down what comes of it."""
+        """Pay a hold from the wallet, and record the outcome."""
         await self.conclude(
             Call(
                 "pay",
@@ -316,7 +315,7 @@ class LoadGenerator:
         )
 
     async def release(self, person: int, held: Held) -> None:
-        """Give a hold back, and write down what comes of it."""
+        """Release a hold, and record the outcome."""
         await self.conclude(
             Call(
                 "release",
@@ -330,13 +329,13 @@ class LoadGenerator:
         )
 
     def next_seats(self) -> tuple[str, ...]:
-        """Choose seats for somebody beside the visitors, who come to the seats from the other end."""
+        """Choose seats for a scenario, from the other end than the visits."""
         return self._own_workload.next().seats
 
     # -- One call --------------------------------------------------------------------------------
 
     async def abandon(self, call: Call, after_s: float) -> None:
-        """Make a call, hang up after so many seconds, and write down that its outcome is open.
+        """Make a call, disconnect after so many seconds, and record its outcome as open.
 
         `conclude` with the same call settles it.
         """
@@ -349,7 +348,7 @@ class LoadGenerator:
         await asyncio.gather(attempt, return_exceptions=True)
 
     async def conclude(self, call: Call) -> None:
-        """Make a call and write down what it did, or that nobody knows."""
+        """Make a call and record its outcome, or that it is open."""
         mark = _mark(call)
         open_since = self.record.unsettled.get(mark)
         self.record.unsettled[mark] = open_since or _open(call, time.monotonic())
@@ -364,7 +363,7 @@ class LoadGenerator:
             del self.record.unsettled[mark]
 
     async def _look_at_release(self, call: Call, answer: Answer) -> Answer | None:
-        """Say whether a release whose first answer may have been lost was the one that did it."""
+        """Say whether a release whose first response may be lost has succeeded."""
         path = f"/v1/reservations/{call.reservation_id}"
         found = await self.call(Call("look", "GET", path, call.person))
         if found is None or found.status != 200:
@@ -373,7 +372,7 @@ class LoadGenerator:
         return Answer(204, None, answer.begin_s, answer.end_s) if is_done else answer
 
     def _note(self, call: Call, answer: Answer, begin_s: float) -> bool:
-        """Write an answer down; false where it does not say what became of the call."""
+        """Record a response; false if the outcome stays open."""
         if 200 <= answer.status < 300:
             self._note_success(call, answer, begin_s)
             return True
@@ -417,7 +416,7 @@ class LoadGenerator:
     async def _attempt(
         self, call: Call, turn: int, first_s: float
     ) -> tuple[Answer | None, float | None]:
-        """Ask once; return the last word if it is one, else how long to wait where that was said."""
+        """Try once; return the final response, or else the time of `Retry-After`, if any."""
         endpoint = self._balancer.choose(turn)
         begin_s = time.monotonic()
         attempt = object()

@@ -1,4 +1,4 @@
-"""What visitors want and how often they come: by seed and number, whatever happens in between. Pure."""
+"""The visits of buyers, determined by seed and number only. Pure."""
 
 import random
 from dataclasses import dataclass, replace
@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from faults.workload.fixtures import Fixtures
 
 _SEATS_MAX = 3
-# How often somebody wants seats that others have asked for, and how many of the last of these.
+# Share of visits for seats that others asked for, and how many of the last count.
 _RIVALS = 0.15
 _GONE_MAX = 200
 
 
 @dataclass(frozen=True)
 class WorkloadProfile:
-    """How much is asked for, and how patient people are.
+    """Rates and shares of the workload.
 
-    `pays`, `releases`: shares of the holds that are paid or given back, the rest lapses; `top_ups` and
-    `looks`: shares of the visits that put money into the wallet or look at the seats first. They wait
-    for an answer longer than the shop allows itself, so that whatever it has to say is heard.
+    `pays`, `releases`: shares of the holds that are paid or released, the rest lapses; `top_ups`,
+    `looks`: shares of the visits that top up the wallet or read the seats first. Buyers wait longer
+    than the product's own timeouts, so that every response arrives.
     """
 
     visits_per_s: float = 25.0
@@ -32,10 +32,10 @@ class WorkloadProfile:
 
 @dataclass(frozen=True)
 class Visit:
-    """What one visitor comes for.
+    """One visit.
 
-    `person` is who comes, or the next one after them who is not there already; `draw`, in [0, 1), says
-    what becomes of the hold.
+    `person` is the buyer, or the next idle one; `draw`, in [0, 1), decides what becomes of the
+    hold.
     """
 
     person: int
@@ -46,7 +46,7 @@ class Visit:
 
 
 class Workload:
-    """What visitor after visitor wants: by seed and number, however long those before them took."""
+    """The sequence of visits by seed and number, independent of timing."""
 
     def __init__(self, fixtures: Fixtures, profile: WorkloadProfile, seed: int) -> None:
         self._field = fixtures
@@ -57,7 +57,7 @@ class Workload:
         self._gone: list[str] = []
 
     def next(self) -> Visit:
-        """Return the visit of the next visitor."""
+        """Return the next visit."""
         rng = random.Random(f"{self._seed}/{self._number}")
         self._number += 1
         return Visit(
@@ -69,7 +69,7 @@ class Workload:
         )
 
     def _choose(self, rng: random.Random) -> tuple[str, ...]:
-        """Choose seats: mostly new ones, at times some that somebody before has asked for."""
+        """Choose seats: mostly new ones, sometimes seats that others asked for."""
         count = rng.randint(1, _SEATS_MAX)
         if self._gone and rng.random() < _RIVALS:
             return tuple(rng.sample(self._gone, min(count, len(self._gone))))
@@ -81,5 +81,5 @@ class Workload:
 
 
 def from_the_end(fixtures: Fixtures) -> Fixtures:
-    """Return the fixtures with its seats from the last to the first."""
+    """Return the fixtures with their seats reversed."""
     return replace(fixtures, seat_ids=fixtures.seat_ids[::-1])

@@ -1,4 +1,4 @@
-"""What clients do to the shop."""
+"""Abusive HTTP clients beside buyers."""
 
 import asyncio
 import time
@@ -26,18 +26,18 @@ from faults.workload.load import Call, LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
 _MB = 1_000_000
-# A turn of the scheduler on a busy core takes this long: what is quicker is not told apart.
+# A scheduler turn on a busy core; differences below are not resolved.
 _RESOLUTION_S = 0.005
 _WARM_S = 2.0
 _CALM_S = 4.0
 _ABUSE_S = 8.0
-# The last of them begins after 2 s: whom a deadline of 3 s passes is told well before the end.
+# The last client starts after 2 s, so a deadline of 3 s passes well before the end.
 _PATIENCE_S = 5.5
 _SETTLED_AFTER_S = 0.5
 _LOOK_EVERY_S = 0.2
 _REPLAYS = 100
 _END_WITHIN_S = 30.0
-# Shorter than by default, so that every deadline strikes several times in a trial.
+# Shorter than the defaults, so that every deadline passes several times in a trial.
 _DEADLINES = {
     "header_timeout_ms": 3_000,
     "body_timeout_ms": 3_000,
@@ -46,17 +46,17 @@ _DEADLINES = {
 }
 
 
-# Enough requests for a p99, and seats left to the end.
+# Enough requests for a p99, and enough seats to the end.
 _BRISK = WorkloadProfile(visits_per_s=80.0, pays=0.3, releases=0.5, looks=0.0)
 
 
 @dataclass(frozen=True)
 class Abuse:
-    """One kind of abusive clients, how many of them, and what they must be told in every trial.
+    """One kind of abusive clients, their number, and the responses that every trial must have.
 
-    `at_least` says how often each answer has to come; what is in neither it nor `also` is wrong. A turn
-    that the end of the trial cuts short (at most one of each client) has no answer. What they hold
-    under their one key is held `holds` times.
+    `at_least`: minimum count by response; responses neither there nor in `also` are wrong. A turn
+    that the end of the trial cuts short (at most one per client) has none. `holds`: reservations
+    under their one key.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class Abuse:
     holds: int = 0
 
     def wrong(self, told: AbuseResult) -> list[str]:
-        """Return what is wrong with what they were told in a trial."""
+        """Return what is wrong with the responses of a trial."""
         rare = {
             what: least
             for what, least in self.at_least.items()
@@ -87,7 +87,7 @@ async def _run_clients(plan: AbusePlan) -> AbuseResult:
 
 
 async def _peak_bytes(pid: int, until: "asyncio.Task[AbuseResult]") -> int:
-    """Return the most memory that a process had resident while others are abuse."""
+    """Return the peak resident memory of a process until the task ends."""
     peak = 0
     while not until.done():
         peak = max(peak, psutil.Process(pid).memory_info().rss)
@@ -96,7 +96,7 @@ async def _peak_bytes(pid: int, until: "asyncio.Task[AbuseResult]") -> int:
 
 
 async def _take_maps(url: str, until_s: float) -> None:
-    """Read the seat map as it is, again and again: what a worker needs for that is no growth."""
+    """Read the current seat map repeatedly: memory needed for that is no growth."""
     async with new_session() as session:
         while time.monotonic() < until_s:
             async with session.get(url, headers={"Accept-Encoding": "identity"}) as answer:
@@ -124,14 +124,14 @@ def _p99_s(times_s: Sequence[float]) -> float:
 
 
 def _took_s(load: LoadGenerator, begin_s: float, end_s: float) -> list[float]:
-    """Return how long the requests took that began in that time."""
+    """Return the durations of the requests that began in that time."""
     return [
         one.end_s - one.begin_s for one in load.record.attempts if begin_s <= one.begin_s < end_s
     ]
 
 
 async def _stay_calm(load: LoadGenerator, seen: _Times) -> None:
-    """Let people buy among themselves, once what abusive clients left has been put away."""
+    """Let buyers buy without abusive clients, after a pause."""
     await asyncio.sleep(_SETTLED_AFTER_S)
     begin_s = time.monotonic()
     await asyncio.sleep(_CALM_S)
@@ -147,7 +147,7 @@ async def _suffer(load: LoadGenerator, pid: int, plan: AbusePlan, seen: _Times) 
     finally:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
-    # From the first abuse client on: what it takes to start their process is not theirs.
+    # From the first abusive client on, without the start of their process.
     seen.beside_s += _took_s(load, told.begin_s, told.end_s)
     seen.told.append(told)
     return peak_bytes
@@ -194,7 +194,7 @@ def _scenario(abuse: Abuse, does: str, expects: str) -> Scenario:
     async def run(
         cluster: Cluster, load: LoadGenerator, random: Random, trials: int
     ) -> Observations:
-        # Somebody else's sale: what is held there is nobody's to remember.
+        # A separate sale, whose holds are not in the record.
         beside = await cluster.create_fixtures(seats=100, people=1, hold_ttl_s=3_600)
         plan = _plan(abuse, cluster, load, beside, random)
         seen = _judged(abuse, await _between(cluster, load, plan, trials))
@@ -229,13 +229,13 @@ def _plan(
         patience_s=_PATIENCE_S,
         seed=random.randrange(2**31),
         path=f"/v1/schedules/{load.fixtures.schedule_id}/seats",
-        # Any seat: whoever gets a second one for the same key is seen.
+        # Any seat, so that a second hold under the same key would succeed and show.
         hold=http_requests.hold_best(beside.schedule_id, token, "hang-up", 1),
     )
 
 
 async def _count_holds(cluster: Cluster, fixtures: Fixtures) -> int:
-    """Return how many reservations a sale has had."""
+    """Return the number of reservations of a sale."""
     async with open_reader(cluster.settings) as reader:
         return len((await reader.state(UUID(fixtures.schedule_id), "", fixtures.hold_ttl_s)).holds)
 
@@ -248,7 +248,7 @@ async def replay(
     async with new_session() as session:
         for trial in range(trials):
             person = random.randrange(len(load.fixtures.people))
-            # From the far end: the others buy from the near one.
+            # From the other end than the buyers.
             call = load.hold_call(person, load.fixtures.seat_ids[-1 - trial :][:1])
             begin_s = time.monotonic()
             answers = await asyncio.gather(
@@ -266,7 +266,7 @@ async def replay(
 async def _answer_in_bytes(
     session: aiohttp.ClientSession, url: str, load: LoadGenerator, call: Call
 ) -> tuple[int, bytes]:
-    """Ask until it is not under way any more, and return the status and the body as it came."""
+    """Repeat while the first request is in flight; return the status and the raw body."""
     headers = load.fixtures.people[call.person].headers(call.key)
     until_s = time.monotonic() + _END_WITHIN_S
     while True:
@@ -280,7 +280,7 @@ async def _answer_in_bytes(
 def _take_replays(
     load: LoadGenerator, call: Call, answers: Sequence[tuple[int, bytes]], begin_s: float
 ) -> list[str]:
-    """Write the one hold down; return what is wrong where there is not exactly one, byte by byte."""
+    """Record the one hold; return what is wrong unless all bodies are equal."""
     kinds = Counter(status for status, _ in answers)
     bodies = {body for _, body in answers}
     if set(kinds) != {201} or len(bodies) != 1:

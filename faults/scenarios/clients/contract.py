@@ -1,4 +1,4 @@
-"""What schemathesis makes of the description of the API: all phases, all checks."""
+"""Schemathesis against the OpenAPI description: all phases, all checks."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from faults.cluster import subprocesses
 from faults.scenario import AnyScenario, Component, Observations, StandaloneScenario
 
 _TEST = "tests/e2e/api/test_schemathesis.py::test_schemathesis_finds_nothing"
-# Some 11,500 cases: so many per operation, and what coverage and links add.
+# Some 11,500 cases: these per operation, plus those of coverage and links.
 _EXAMPLES = 240
 _QUICK_EXAMPLES = 40
 _CASES_MIN = 10_000
@@ -19,11 +19,11 @@ _COUNTED = re.compile(r"^schemathesis (cases|forgiven): (\d+)$", re.MULTILINE)
 
 
 async def ask_everything(random: Random, trials: int) -> Observations:
-    """Run schemathesis in a shop of its own; a trial is one example per operation."""
+    """Run schemathesis against its own installation; a trial is one example per operation."""
     counts, said = await _run(trials, seed=random.randrange(2**31))
     cases = counts.get("cases", 0)
     seen = Observations(trials=cases)
-    # What schemathesis found and the contract wants (tests/e2e/api/schemathesis_hooks.py).
+    # Forgiven findings (tests/e2e/api/schemathesis_hooks.py).
     if "forgiven" in counts:
         seen.figures["forgiven_count"] = counts["forgiven"]
     if said:
@@ -34,14 +34,14 @@ async def ask_everything(random: Random, trials: int) -> Observations:
 
 
 async def _run(examples: int, *, seed: int) -> tuple[dict[str, int], str]:
-    """Return what was counted, and the end of what was said where something failed."""
+    """Return the counts, and the end of the output if something failed."""
     env = os.environ | {"BOXOFFICE_TEST_EXAMPLES": str(examples), "BOXOFFICE_TEST_SEED": str(seed)}
     ended = await subprocesses.run(
-        # Longer than a test may take in the suite.
+        # Longer than the limit of a test in the suite.
         [sys.executable, "-m", "pytest", "-q", "-s", f"--timeout={_TIMEOUT_S}", _TEST],
         env=env,
         within_s=_TIMEOUT_S,
-        # It puts its servers and folders away.
+        # It stops its servers and removes its folders.
         stop_signal=signal.SIGINT,
     )
     counts = {name: int(number) for name, number in _COUNTED.findall(ended.said)}

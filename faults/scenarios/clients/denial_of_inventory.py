@@ -1,4 +1,4 @@
-"""What people can keep from others who hold seats, give them back, and hold them again."""
+"""Two accounts that hold, release and hold the same seats again, to keep others from buying."""
 
 import asyncio
 import time
@@ -16,10 +16,10 @@ from faults.workload.plan import WorkloadProfile
 
 _SEATS = 10
 _SECONDS = 4.0
-# How long each keeps the seats before the other gets them, and waits after a refusal.
+# How long each keeps the seats, and waits after a refusal.
 _KEEPS_S = 0.05
 _REFUSED_PAUSE_S = 0.01
-# Of the second half, in which two who hand seats around have run out of free ends.
+# Share of the second half, when the lapses that are free are used up.
 _FREE_MIN = 0.95
 _FREE_WITHOUT_MAX = 0.5
 _HOLD_TTL_S = 60
@@ -28,7 +28,7 @@ _HOLD_TTL_S = 60
 async def _hold(
     session: aiohttp.ClientSession, fixtures: Fixtures, person: Person
 ) -> tuple[int, str]:
-    """Ask for all the seats; return the status, and the reservation or the code of the refusal."""
+    """Hold all seats; return the status, and the reservation id or the problem code."""
     path = f"/v1/schedules/{fixtures.schedule_id}/reservations"
     headers = person.headers(str(uuid4()))
     async with session.post(
@@ -39,8 +39,8 @@ async def _hold(
 
 
 async def _hand_around(url: str, fixtures: Fixtures) -> tuple[float, Counter[str], bool]:
-    """Hand the seats between two people; return which share of the second half nobody had them, how
-    often each answer came, and whether a third person got them afterwards.
+    """Alternate between two accounts; return the share of the second half in which the seats were
+    free, the counts by response, and whether a third account got them afterwards.
     """
     told, busy_s, turn = Counter[str](), 0.0, 0
     began_s = time.monotonic()
@@ -66,7 +66,7 @@ async def _hand_around(url: str, fixtures: Fixtures) -> tuple[float, Counter[str
 async def hand_around(
     cluster: Cluster, _load: LoadGenerator, _random: Random, trials: int
 ) -> Observations:
-    """Have two accounts hand ten seats around, and the same where nobody has to wait."""
+    """Alternate holds of two accounts, with and without the cool-down."""
     seen, shares, controls = Observations(), list[float](), list[float]()
     for _ in range(trials):
         for api, found in zip(cluster.api, (shares, controls), strict=True):

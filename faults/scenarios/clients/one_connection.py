@@ -1,4 +1,4 @@
-"""What one connection can make a worker keep, whatever it sends."""
+"""Memory growth of a worker by one connection."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ from faults.workload.plan import WorkloadProfile
 _KIB = 1_024
 _SECONDS = 3.0
 _READY_WITHIN_S = 30.0
-# The peak that the kernel keeps is set back to what a process has now (proc(5), clear_refs).
+# Resets the peak that the kernel keeps (proc(5), clear_refs).
 _SET_BACK = "5"
-# What a worker loads when it is asked for the first time is no growth.
+# What a worker loads for its first requests is no growth.
 _WARMED_BY = ("/healthz", "/v1/concerts", "/nowhere", "/docs", "/metrics")
-# The control: with bounds as wide as settings go, these show that growth is seen.
+# Controls: with bounds as wide as settings allow, the growth must show.
 _CONTROLS: Mapping[str, Mapping[str, object]] = {
     "pipelined_large_heads": {"pipelined_requests_max": 1_000},
     "declared_body": {"body_max_bytes": 1 << 30},
@@ -31,7 +31,7 @@ _CONTROLS: Mapping[str, Mapping[str, object]] = {
 
 
 def _peak_kib(pid: int) -> int:
-    """Return the most memory that a process has had resident since the peak was set back."""
+    """Return the peak resident memory of a process since the reset."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
@@ -39,7 +39,7 @@ def _peak_kib(pid: int) -> int:
 
 
 def _set_back(pid: int) -> int:
-    """Set the peak back to what is resident now, and return that."""
+    """Reset the peak to the current value, and return that."""
     try:
         Path(f"/proc/{pid}/clear_refs").write_text(_SET_BACK)
     except OSError as error:
@@ -48,7 +48,7 @@ def _set_back(pid: int) -> int:
 
 
 async def _warm(api: Api, path: str) -> None:
-    """Wait until a process answers, and ask for everything that it loads late."""
+    """Wait until a process is ready, and request everything that it loads lazily."""
     until_s = time.monotonic() + _READY_WITHIN_S
     async with new_session() as session:
         while True:
@@ -72,14 +72,14 @@ async def _warm(api: Api, path: str) -> None:
 async def _grown_mib(
     cluster: Cluster, pattern: SendPattern, path: str, settings: Mapping[str, object]
 ) -> tuple[float, Sent]:
-    """Return by how much a fresh worker grows under one connection of a kind."""
+    """Return the growth of a fresh worker under one connection of a kind."""
     api = cluster.another_api(f"alone-{pattern.name}", settings)
     api.start()
     try:
         await _warm(api, path)
         before_kib = _set_back(api.pid)
         sent = await play(pattern, api.port, path, _SECONDS)
-        # It must live, and serve.
+        # It must still serve.
         async with new_session() as session, session.get(f"{api.url}/healthz") as answer:
             if answer.status != 200:
                 raise ProcessFailed(f"{api.name} answers {answer.status}")
@@ -91,7 +91,7 @@ async def _grown_mib(
 async def send_patterns(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Let one connection after the other send what it likes, each to a fresh worker of its own."""
+    """Run every kind of connection, each against a fresh worker."""
     seen = Observations()
     path = f"/v1/schedules/{load.fixtures.schedule_id}/seats"
     kinds = list(KINDS) if trials >= len(KINDS) else random.sample(KINDS, trials)

@@ -1,4 +1,4 @@
-"""More than the shop can do: five times the load that saturates it."""
+"""Five times the load that saturates one API process."""
 
 from dataclasses import dataclass
 from random import Random
@@ -12,7 +12,7 @@ from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
 _TIMES = 5
-# Half as many again as would do, so that the shop surely has no time left.
+# Half more than the capacity, so that the process is surely saturated.
 _SATURATING_TIMES = 1.5
 _SECONDS = 5.0
 _THINK_S = 0.1
@@ -26,9 +26,10 @@ _SEATS, _PEOPLE, _TTL_S = 60_000, 2_000, 4
 
 @dataclass(frozen=True)
 class _Trial:
-    """One comparison: what is done for five times the load, and for as many as can be served.
+    """One comparison of five times the load with saturation.
 
-    The latter comes before, between and after, since the tables grow and the machine has other work.
+    Saturation is measured before, between and after, since tables grow and the machine has other
+    work.
     """
 
     closed_loop: HoldFloodResult
@@ -40,27 +41,27 @@ class _Trial:
 
     @property
     def saturated(self) -> list[HoldFloodResult]:
-        """What was done at saturation."""
+        """The floods at saturation."""
         return [self.before, self.between, self.after]
 
     @property
     def people_share(self) -> float:
-        """The goodput of five times the people, of that right before and after."""
+        """Goodput of five times the clients, relative to saturation before and after."""
         return _share(self.people, self.before, self.between)
 
     @property
     def no_backoff_share(self) -> float:
-        """The goodput of people who heed nothing, of that right before and after."""
+        """Goodput without backoff, relative to saturation before and after."""
         return _share(self.no_backoff, self.between, self.after)
 
     @property
     def closed_loop_share(self) -> float:
-        """The goodput of five times the people, of that of people who never rest."""
+        """Goodput of five times the clients, relative to the capacity."""
         return self.people.goodput_per_s / max(self.closed_loop.goodput_per_s, 1.0)
 
     @property
     def all_of_it(self) -> list[HoldFloodResult]:
-        """Everything that was offered beyond what can be done."""
+        """All floods beyond the capacity."""
         return [*self.saturated, self.people, self.no_backoff]
 
 
@@ -71,10 +72,10 @@ def _share(result: HoldFloodResult, before: HoldFloodResult, after: HoldFloodRes
 async def five_times(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Measure what the shop does for as many as it can serve, and for five times as many.
+    """Measure goodput at saturation and at five times the clients.
 
-    How many it can serve is what people who never rest get. The others rest for a tenth of a second
-    after each success, at saturation and beyond, so that only their number differs.
+    The capacity is what clients without pauses get. All others think for a tenth of a second after
+    a success, so that only their number differs.
     """
     played = []
     for _ in range(trials):

@@ -1,4 +1,4 @@
-"""Locks, transactions and connections of PostgreSQL that the shop has to do without for a while."""
+"""PostgreSQL with foreign locks, failing transactions and no free connections."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from faults.workload.plan import WorkloadProfile
 _LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
 _DEADLOCKED_MAX_S = 15.0
 _TAKEN_S = 3.0
-# Who waits for a connection is refused after a second, so that this happens within the shortest.
+# A request is refused after waiting a second for a connection, so it happens within the shortest.
 _BUSY_MIN_S, _BUSY_MAX_S = 2.0, 4.0
 _POOL_MAX = 4
 _ASKERS = 60
@@ -63,7 +63,7 @@ def _check_nothing_was_held(
 async def exhaust_pools(
     cluster: Cluster, load: LoadGenerator, random: Random, seen: Observations
 ) -> float:
-    """Have every connection of the shop's own pools wait for a lock, and more people ask."""
+    """Make every pooled connection wait for a lock while more requests arrive."""
     before = len(load.record.attempts)
     async with (
         external_connection(cluster.settings.database.database_url) as one,
@@ -85,7 +85,7 @@ async def exhaust_pools(
 async def _most_waiting(
     watcher: "asyncpg.Connection[asyncpg.Record]", load: LoadGenerator, seconds: float
 ) -> int:
-    """Return how many sessions of the shop waited for a lock at once in that time, at the most."""
+    """Return the maximum number of sessions that waited for a lock in that time."""
     until_s, most = time.monotonic() + seconds, 0
     while time.monotonic() < until_s:
         await load.sell_for(0.05)
@@ -109,7 +109,7 @@ def _note_exhaustion(
 async def make_deadlocks(
     cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
 ) -> float:
-    """Take locks against the shop's order, and let the shop be the victim."""
+    """Lock against the product's order, with the product as the victim of the deadlock."""
     people = [one.user_id for one in load.fixtures.people]
     async with external_connection(cluster.settings.database.database_url) as one:
         await _set_server(one, "detect_deadlocks_soon")
@@ -137,7 +137,7 @@ async def _set_server(one: "asyncpg.Connection[asyncpg.Record]", name: str) -> N
 
 
 def tripping(name: str) -> Strike:
-    """Return a strike that makes statements of the shop fail by a trigger, and takes it away again."""
+    """Return a fault that makes statements fail by a trigger, and removes it again."""
 
     async def strike(
         cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
@@ -156,7 +156,7 @@ def tripping(name: str) -> Strike:
 async def take_connections(
     cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
 ) -> float:
-    """Take every connection that there is, also those of the shop, and give them back."""
+    """Take every connection, the product's too, and give them back."""
     crowd = ConnectionHog(cluster.settings.database.database_url)
     try:
         left = await crowd.take_all(within_s=BACK_WITHIN_S)

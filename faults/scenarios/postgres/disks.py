@@ -1,4 +1,4 @@
-"""Disks of PostgreSQL that are full: a cluster of its own, whose tables or log are on a small tmpfs."""
+"""Full disks: a cluster whose tables or write-ahead log are on a small tmpfs."""
 
 import tempfile
 import time
@@ -26,13 +26,13 @@ from faults.workload.load import LoadGenerator
 _FULL_S = 4.0
 _SMALL_DISK_MB = 192
 _DISK = "small"
-# Small enough that a disk of `_SMALL_DISK_MB` holds what the server keeps for itself.
+# Small enough that a disk of `_SMALL_DISK_MB` holds what the server keeps.
 _LITTLE_LOG = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers": "32MB"}
 
 
 @asynccontextmanager
 async def _with_a_small_disk(*, is_log: bool) -> AsyncIterator[Cluster]:
-    """Run a cluster of its own: its tables, or its write-ahead log, on a disk that can be filled."""
+    """Run a cluster with its tables, or its write-ahead log, on a small disk."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as name:
@@ -58,11 +58,11 @@ async def fill_data(
 async def fill_log(
     cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
 ) -> float:
-    """Fill the disk of the write-ahead log, at which PostgreSQL stops, and cannot start again."""
+    """Fill the disk of the write-ahead log: PostgreSQL stops and cannot restart."""
     with _full(cluster, load, seen):
         await _write_log(cluster, seen)
         await load.sell_for(_FULL_S)
-    # That it could not come back is what the scenario is about.
+    # The failed restarts are part of the scenario.
     cluster.problems[:] = [one for one in cluster.problems if not one.startswith("postgres")]
     return time.monotonic()
 
@@ -82,7 +82,7 @@ def _full(cluster: Cluster, load: LoadGenerator, seen: Observations) -> Iterator
 
 
 async def _write_log(cluster: Cluster, seen: Observations) -> None:
-    """Write until there is no place left, which ends the server."""
+    """Write until the disk is full, which ends the server."""
     try:
         async with external_connection(cluster.settings.database.database_url) as one:
             for _ in range(_SMALL_DISK_MB):

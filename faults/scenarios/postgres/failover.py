@@ -1,4 +1,4 @@
-"""PostgreSQL's synchronous standby goes away while the shop sells, the primary dies, it takes over."""
+"""Failover: the synchronous standby is lost, the primary dies, the standby is promoted."""
 
 import tempfile
 import time
@@ -21,15 +21,15 @@ from faults.scenarios.postgres.server import RECOVERY_MAX_S, note_largest
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
-# What keeps a shop from believing a commit that did not wait for the standby.
+# Without these guards the product believes a commit that did not wait for the standby.
 GUARDS = (
     "promise_batchs_commit_has_waited_for_standby",
     "promise_what_look_up_finds_is_written_behind_once_more",
 )
-# Long enough that the wait of a commit is given up, its outcome looked up, and that wait given up.
+# Long enough for the timeout of a commit, the look-up of its outcome, and its timeout.
 _AWAY_S = 5.0
 _NOTICED_WITHIN_S = 3.0
-# A statement is given up after 1.5 s, its outcome after one second more.
+# A statement times out after 1.5 s, the look-up of its outcome one second later.
 _HASTY = Topology(
     settings={
         "statement_timeout_ms": 500,
@@ -46,7 +46,7 @@ Away = Callable[[Pair], Awaitable[None]]
 
 @asynccontextmanager
 async def _with_a_standby() -> AsyncIterator[Cluster]:
-    """Run a cluster of its own, whose commits wait for a standby."""
+    """Run a cluster whose commits wait for a standby."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as name:
@@ -58,7 +58,7 @@ async def _with_a_standby() -> AsyncIterator[Cluster]:
 def failing_over(
     away: Away,
 ) -> Callable[[Cluster, LoadGenerator, Random, int], Awaitable[Observations]]:
-    """Return a scenario's function: the standby goes away, the primary dies, the standby takes over."""
+    """Return the function of a scenario: standby lost, primary killed, standby promoted."""
 
     async def run(
         cluster: Cluster, load: LoadGenerator, random: Random, trials: int
@@ -98,7 +98,7 @@ async def _fail_over(cluster: Cluster, load: LoadGenerator, away: Away, seen: Ob
 
 
 async def _is_told(cluster: Cluster) -> bool:
-    """Say whether every process tells that commits wait for a standby, and that none is there."""
+    """Say whether every process reports synchronous commits without a standby."""
     async with aiohttp.ClientSession() as session:
         for api in cluster.api:
             async with session.get(f"{api.url}/metrics") as answer:
@@ -109,7 +109,7 @@ async def _is_told(cluster: Cluster) -> bool:
 
 
 async def without_its_guards(random: Random, trials: int) -> Observations:
-    """Play the same in a shop that believes every COMMIT, which must lose what it has promised."""
+    """The control: without the guards, acknowledged effects must be lost."""
     seen = Observations()
     for number in range(trials):
         async with _with_a_standby() as one:

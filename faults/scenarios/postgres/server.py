@@ -1,4 +1,4 @@
-"""What is done to PostgreSQL, the only one who says who has a seat and who has paid."""
+"""Kills, stops and cut connections of PostgreSQL, the source of truth."""
 
 import asyncio
 import signal
@@ -29,9 +29,9 @@ from faults.workload.plan import WorkloadProfile
 RECOVERY_MAX_S = 5.0
 _SPRUNG_WITHIN_S = 20.0
 BACK_WITHIN_S = 60.0
-# A statement of the client is given up after 6 s (BOXOFFICE_STATEMENT_TIMEOUT_MS and one second).
+# The client gives a statement up after 6 s (BOXOFFICE_STATEMENT_TIMEOUT_MS and one second).
 _STOPPED_MIN_S, _STOPPED_MAX_S = 1.0, 9.0
-# The shop itself gives a request up after 12 s (BOXOFFICE_REQUEST_TIMEOUT_MS).
+# The product gives a request up after 12 s (BOXOFFICE_REQUEST_TIMEOUT_MS).
 _LATE_MAX_S = 13.0
 _WRITTEN_WITHIN_S = 2.0
 _DECISIONS = (
@@ -41,13 +41,13 @@ _DECISIONS = (
     b"payments_charge",
 )
 
-# Makes one fault and returns the monotonic second from which the recovery counts.
+# Injects one fault and returns the monotonic second from which recovery counts.
 Strike = Callable[[Cluster, LoadGenerator, Random, Observations], Awaitable[float]]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What PostgreSQL itself must have refused in a trial, by SQLSTATE, and the figure of how often.
+    """The SQLSTATE that PostgreSQL must have logged in a trial, and the name of its count.
 
     Codes: https://www.postgresql.org/docs/18/errcodes-appendix.html
     """
@@ -56,11 +56,11 @@ class Proof:
     sqlstate: str
 
     def count(self, cluster: Cluster, log_bytes: int) -> int:
-        """Return how often it has since the log was that long."""
+        """Return the count since that position of the log."""
         return cluster.postgres.errors_since(log_bytes, self.sqlstate)
 
     def check(self, cluster: Cluster, seen: Observations, log_bytes: int) -> None:
-        """Count since the log was that long, and break the scenario where there was none."""
+        """Add the count since that position of the log; zero fails the scenario."""
         count = self.count(cluster, log_bytes)
         seen.counts[self.figure] += count
         if not count:
@@ -70,10 +70,10 @@ class Proof:
 def striking(
     strike: Strike, *, excuses: bool = True, kills: bool = False, proof: Proof | None = None
 ) -> Play:
-    """Return a scenario's function: a fault, the next sale, and the audit, as often as asked.
+    """Return the function of a scenario: a fault, the next sale, the audit, repeatedly.
 
-    `excuses`: whether clients may notice the fault; `kills`: whether it is a SIGKILL; `proof`: what
-    shows in every trial that there was one.
+    `excuses`: clients may notice the fault. `kills`: it is a SIGKILL. `proof`: what shows in every
+    trial that the fault happened.
     """
 
     async def run(
@@ -88,7 +88,7 @@ def striking(
                 at_s = await strike(cluster, load, random, seen)
                 await wait_for(lambda: _answers(cluster), BACK_WITHIN_S, "PostgreSQL is not back")
                 back_s = time.monotonic()
-                # What outlives the first process for a moment may still sell; that is no recovery.
+                # A sale by processes that outlive the first one for a moment is no recovery.
                 seen.recoveries_s.append(back_s - at_s + await load.next_sale(back_s))
             seen.trials += 1
             if kills:
@@ -107,7 +107,7 @@ async def _answers(cluster: Cluster) -> bool:
 
 
 async def _sessions(cluster: Cluster) -> list[int]:
-    """Return the server's processes that work for the shop."""
+    """Return the backends of the product."""
     async with external_connection(cluster.settings.database.database_url) as one:
         return [scenario["pid"] for scenario in await one.fetch(SQL["sessions_of_shop"])]
 
@@ -122,7 +122,7 @@ def _names(cluster: Cluster) -> set[str]:
 async def kill_postmaster(
     cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
 ) -> float:
-    """Kill the first process; its children notice, and the supervisor starts it again."""
+    """Kill the postmaster; its children notice, and the supervisor restarts it."""
     await wait_for_request(load, random, _names(cluster))
     at_s = time.monotonic()
     cluster.postgres.kill()
@@ -132,7 +132,7 @@ async def kill_postmaster(
 async def kill_one(
     cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
 ) -> float:
-    """Kill one process that works for the shop; the server then ends all others and recovers."""
+    """Kill one backend of the product; the server then ends all others and recovers."""
     sessions = await _sessions(cluster)
     await wait_for_request(load, random, _names(cluster))
     at_s = time.monotonic()
@@ -148,7 +148,7 @@ async def _have_ended(pids: list[int]) -> bool:
 async def kill_all(
     cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
 ) -> float:
-    """Kill every process of the server, the first one first."""
+    """Kill every process of the server, the postmaster first."""
     victims = cluster.postgres.pids()
     await wait_for_request(load, random, _names(cluster))
     at_s = time.monotonic()
@@ -159,7 +159,7 @@ async def kill_all(
 async def stop_all(
     cluster: Cluster, load: LoadGenerator, random: Random, _seen: Observations
 ) -> float:
-    """Stop every process of the server, at times for longer than anybody waits."""
+    """Pause every process of the server, at times for longer than any timeout."""
     cluster.postgres.pause()
     await load.sell_for(random.uniform(_STOPPED_MIN_S, _STOPPED_MAX_S))
     cluster.postgres.resume()
@@ -169,7 +169,7 @@ async def stop_all(
 async def stop_one(
     cluster: Cluster, load: LoadGenerator, random: Random, trials: int
 ) -> Observations:
-    """Stop one process that works for the shop; recovery is the first sale while it is stopped."""
+    """Pause one backend; recovery is the first sale while it is paused."""
     seen = Observations()
     for _ in range(trials):
         await load.sell_for(random.uniform(0.3, 1.0))
@@ -200,7 +200,7 @@ async def _stop_one(
 
 
 async def _recover_from_a_standstill(load: LoadGenerator, seen: Observations, at_s: float) -> float:
-    """Wait for the next sale after nobody could write anything, which is PostgreSQL's own."""
+    """Wait for the next sale after a time without any commit, which is PostgreSQL's."""
     back_s = time.monotonic()
     seen.counts["standstills_count"] += 1
     with load.fault("PostgreSQL", grace_s=RECOVERY_MAX_S, since_s=at_s):
@@ -208,14 +208,14 @@ async def _recover_from_a_standstill(load: LoadGenerator, seen: Observations, at
 
 
 async def _writes_for_a_stranger(cluster: Cluster) -> bool:
-    """Say whether somebody can commit something that has nothing to do with the shop."""
+    """Say whether a foreign session can commit."""
     try:
         async with asyncio.timeout(_WRITTEN_WITHIN_S):
             one = await asyncpg.connect(cluster.settings.database.database_url)
             try:
                 await one.fetch(SQL["write_a_word"])
             finally:
-                # A farewell would wait for the server.
+                # A graceful close would wait for the server.
                 one.terminate()
     except TimeoutError:
         return False
@@ -226,7 +226,7 @@ async def _writes_for_a_stranger(cluster: Cluster) -> bool:
 
 
 def cutting(moment: Moment) -> Strike:
-    """Return a strike that cuts a line at a moment of a decision; the client must not notice."""
+    """Return a fault that cuts a connection at one moment of a decision, unnoticed by clients."""
 
     async def strike(
         cluster: Cluster, _load: LoadGenerator, random: Random, seen: Observations
@@ -246,7 +246,7 @@ def cutting(moment: Moment) -> Strike:
 
 
 def note_largest(seen: Observations, name: str, figure: float) -> None:
-    """Note a figure of which the largest of several trials counts."""
+    """Keep the largest value of several trials."""
     seen.figures[name] = max(figure, seen.figures.get(name, 0.0))
 
 
@@ -279,7 +279,7 @@ def scenario(
 _ONE_EFFECT = "503 with Retry-After until it is back; one effect under each key"
 _UNNOTICED = "no client notices: the outcome is looked up"
 _PROXIED = Topology(is_proxied=True)
-# So many ask that nearly every kill strikes a request.
+# So many requests that nearly every kill hits one.
 _CROWD: dict[str, Any] = {
     "profile": WorkloadProfile(visits_per_s=40.0),
     "seats": 9_000,
