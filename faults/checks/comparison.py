@@ -64,7 +64,7 @@ AUDIT_OTHER = frozenset(
         "hold_is_within_its_time",
         "seat_is_not_held_beyond_its_hold",
         "availability_recounts",
-        "nobody_is_above_the_ticket_limit",
+        "ticket_limit_is_kept",
         "event_has_its_cause",
         "hold_will_be_found_when_it_lapses",
         "payment_names_its_tickets",
@@ -83,8 +83,8 @@ AUDIT_OTHER = frozenset(
         "hold_within_its_sale",
         "taken_down_is_not_on_sale",
         "seats_look_different",
-        "row_of_a_person_agrees",
-        "who_had_something_has_a_row",
+        "user_counts_agree",
+        "user_with_history_is_counted",
         "closed_reservation_will_be_archived",
     }
 )

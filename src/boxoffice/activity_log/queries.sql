@@ -1,14 +1,13 @@
--- Every statement of the logbook room.
+-- The statements of the activity log.
 
 -- name: record
--- One deed; who calls has the transaction of the deed open.
+-- Adds an entry, in the transaction of the action.
 INSERT INTO logbook (
     organizer_id, actor_id, action, concert_id, schedule_id, request_id, details)
 VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb);
 
 -- name: entries
--- What was done to an organizer's concerts, newest first, before a place in that order; of one concert
--- or schedule where one is given.
+-- Actions on an organizer's concerts, newest first, before a cursor; optionally of one concert or schedule.
 SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
        c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
   FROM logbook l
@@ -31,8 +30,7 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
  LIMIT $5;
 
 -- name: entries_of_shop
--- What was done to everybody's concerts, newest first, before a place in that order; of one concert or
--- schedule where one is given.
+-- Actions on all concerts, newest first, before a cursor; optionally of one concert or schedule.
 SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
        c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
   FROM logbook l

@@ -1,7 +1,6 @@
--- Every invariant of the shop, as a statement that returns what breaks it: at most 20 samples, and in
--- `violations` how many there are. $1, where a statement has it, is a time just after the snapshot.
--- Nothing here uses a function, a view or an index of the code that writes; where a constraint
--- promises the same, the rows are counted all the same.
+-- Every invariant as a statement that returns its violations: at most 20 samples, and their count in
+-- `violations`. $1, where used, is a time just after the snapshot. No statement uses a function, a view or
+-- an index of the code that writes, and rows are checked also where a constraint enforces the same.
 
 -- name: one_live_ticket_per_seat
 -- No seat has two tickets that are not void.
@@ -13,7 +12,7 @@ HAVING count(*) > 1
  LIMIT 20;
 
 -- name: one_row_per_seat
--- A seat is one row, and a place is one seat.
+-- A seat is one row, and a position is one seat.
 SELECT count(*) OVER () AS violations, d.*
   FROM (SELECT s.schedule_id, 'seat_id' AS twice, s.seat_id AS what
           FROM seats s
@@ -27,7 +26,7 @@ SELECT count(*) OVER () AS violations, d.*
  LIMIT 20;
 
 -- name: one_live_reservation_per_seat
--- No seat is listed by two reservations that are confirmed or held and within their time.
+-- No seat is listed by two reservations that are confirmed or held and unexpired.
 SELECT count(*) OVER () AS violations, r.schedule_id, l.seat_id, count(*) AS reservations
   FROM reservations r
  CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
@@ -37,7 +36,7 @@ HAVING count(*) > 1
  LIMIT 20;
 
 -- name: states_are_known
--- Seats, reservations, tickets and payments are in a state that exists, with the columns it needs.
+-- Seats, reservations, tickets and payments have a known state and the columns that it needs.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'seat' AS kind, s.schedule_id, s.seat_id AS id, s.state
           FROM seats s
@@ -86,8 +85,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
  LIMIT 20;
 
 -- name: held_seat_has_its_hold
--- A held seat within its time has a reservation of the same owner that lists it: a held one with the same
--- time, or where the schedule lets seats take their time, one that ended no longer ago than that.
+-- An unexpired held seat has a reservation of the same owner that lists it: a held one with the same
+-- expiry, or within the return delay of the schedule one that has ended.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
        s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
        r.expires_at AS reservation_expires_at
@@ -106,8 +105,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
  LIMIT 20;
 
 -- name: lapsed_seat_had_its_hold
--- A held seat past its time has a reservation of the same owner that lists it: one that is held or expired,
--- with the same time, or where the schedule lets seats take their time, one that ended so long before.
+-- An expired held seat has a reservation of the same owner that lists it: a held or expired one with the
+-- same expiry, or one that ended as long before as the return delay of the schedule allows.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
        s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
        r.expires_at AS reservation_expires_at
@@ -127,7 +126,7 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
  LIMIT 20;
 
 -- name: free_seat_is_unclaimed
--- No live reservation lists a seat that is available or blocked, and no live ticket is for one.
+-- No live reservation lists, and no live ticket names, an available or blocked seat.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.state, c.kind AS claimed_by,
        c.id AS claim_id
   FROM seats s
@@ -145,8 +144,7 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.state, c.kind
  LIMIT 20;
 
 -- name: live_reservation_owns_its_seats
--- Every seat of a confirmed reservation is sold to it, and every seat of a hold within its time is held
--- for it.
+-- Every seat of a confirmed reservation is sold to it, every seat of an unexpired hold is held for it.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.user_id, r.status, l.seat_id,
        s.state AS seat_state, s.reservation_id AS seat_reservation_id
   FROM reservations r
@@ -160,7 +158,7 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.user_i
  LIMIT 20;
 
 -- name: reservation_lists_its_seats_once
--- A reservation lists at least one seat, each once, all of its own schedule.
+-- A reservation lists at least one seat, each once, all of its schedule.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, cardinality(r.seat_ids) AS listed,
                count(DISTINCT s.seat_id) AS existing
@@ -207,8 +205,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: payment_confirmed_its_reservation
--- A payment's reservation exists, is confirmed, and was made no later than it was paid, which was within
--- its time.
+-- A payment's reservation exists, is confirmed, and was created before and unexpired at the payment.
 SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.reservation_id, p.created_at,
        r.status AS reservation_status, r.created_at AS reserved_at, r.expires_at
   FROM payments p
@@ -220,7 +217,7 @@ SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.reservatio
  LIMIT 20;
 
 -- name: confirmed_reservation_has_its_tickets
--- A confirmed reservation has exactly one valid ticket for each of its seats.
+-- A confirmed reservation has exactly one valid ticket per seat.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, l.seat_id,
        coalesce(t.valid, 0) AS valid_tickets
   FROM reservations r
@@ -267,8 +264,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: transfer_moves_between_its_accounts
--- A top-up moves cash into the wallet; a payment moves the wallet's money, or cash where the method is
--- an outside one, into the income of its schedule.
+-- A top-up moves cash into the wallet; a payment moves money of the wallet, or cash of an external
+-- method, into the income of its schedule.
 SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.method, e.account,
        e.amount_minor, e.schedule_id
   FROM transfers t
@@ -288,7 +285,7 @@ SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.metho
  LIMIT 20;
 
 -- name: entry_has_its_transfer
--- No ledger entry stands without its transfer.
+-- Every ledger entry has its transfer.
 SELECT count(*) OVER () AS violations, e.user_id, e.transfer_id, e.leg, e.account, e.amount_minor
   FROM ledger_entries e
  WHERE NOT EXISTS (SELECT FROM transfers t
@@ -296,7 +293,7 @@ SELECT count(*) OVER () AS violations, e.user_id, e.transfer_id, e.leg, e.accoun
  LIMIT 20;
 
 -- name: payment_has_its_transfer
--- A payment has exactly one transfer, of its amount, currency and owner; one over nothing has none.
+-- A payment has exactly one transfer, of its amount, currency and owner; a payment of zero has none.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT p.schedule_id, p.payment_id, p.user_id, p.amount_minor, p.currency,
                count(t.transfer_id) AS transfers,
@@ -311,7 +308,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: payment_transfer_has_its_payment
--- A transfer that says it is a payment's has that payment; no other transfer names one.
+-- A transfer of kind payment has its payment; no other transfer names one.
 SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, t.schedule_id, t.payment_id
   FROM transfers t
  WHERE (t.kind = 'payment'
@@ -321,14 +318,14 @@ SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, t.sched
  LIMIT 20;
 
 -- name: wallet_is_not_negative
--- No wallet is below zero.
+-- No wallet balance is negative.
 SELECT count(*) OVER () AS violations, w.user_id, w.balance_minor, w.currency
   FROM wallets w
  WHERE w.balance_minor < 0
  LIMIT 20;
 
 -- name: wallet_equals_its_entries
--- A wallet's balance is the sum of its entries in the ledger, all of its currency.
+-- A wallet balance is the sum of its ledger entries, all of its currency.
 SELECT count(*) OVER () AS violations, coalesce(w.user_id, e.user_id) AS user_id, w.balance_minor,
        coalesce(e.entries_minor, 0) AS entries_minor
   FROM wallets w
@@ -342,7 +339,7 @@ SELECT count(*) OVER () AS violations, coalesce(w.user_id, e.user_id) AS user_id
  LIMIT 20;
 
 -- name: wallet_belongs_to_a_person
--- Every wallet has its person, and every person has a wallet.
+-- Every wallet has a user, and every user has a wallet.
 SELECT count(*) OVER () AS violations, coalesce(u.user_id, w.user_id) AS user_id,
        CASE WHEN u.user_id IS NULL THEN 'person' ELSE 'wallet' END AS missing
   FROM users u
@@ -351,7 +348,7 @@ SELECT count(*) OVER () AS violations, coalesce(u.user_id, w.user_id) AS user_id
  LIMIT 20;
 
 -- name: hold_is_within_its_time
--- No hold lasts longer than its schedule allows, or less than nothing.
+-- No hold lasts longer than its schedule allows, or less than zero.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.created_at, r.expires_at,
        c.hold_ttl_s
   FROM reservations r
@@ -361,8 +358,7 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.create
  LIMIT 20;
 
 -- name: seat_is_not_held_beyond_its_hold
--- No seat is held for longer than its reservation says, and where the schedule lets seats take their time,
--- for longer than that after it, whatever the reservation's status.
+-- No seat is held beyond its reservation's expiry plus the return delay of the schedule, in any status.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.expires_at,
        r.expires_at AS reservation_expires_at
   FROM seats s
@@ -375,9 +371,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
  LIMIT 20;
 
 -- name: availability_recounts
--- The seats that a schedule offers are those that exist, are not blocked, and that no confirmed
--- reservation and no hold within its time has taken: a lapsed hold takes nothing, unless the schedule lets
--- seats take their time to come back.
+-- The available seats of a schedule are its seats minus blocked ones, confirmed ones, unexpired holds, and
+-- expired holds within the return delay.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT coalesce(s.schedule_id, r.schedule_id) AS schedule_id,
                coalesce(s.offered, 0) AS offered,
@@ -409,8 +404,8 @@ SELECT count(*) OVER () AS violations, x.*
  WHERE x.offered <> x.recounted
  LIMIT 20;
 
--- name: nobody_is_above_the_ticket_limit
--- Nobody has more seats of a schedule, held or confirmed, than its limit.
+-- name: ticket_limit_is_kept
+-- No user has more seats of a schedule, held or confirmed, than its limit.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.user_id, sum(cardinality(r.seat_ids)) AS seats,
        c.ticket_limit
   FROM reservations r
@@ -420,9 +415,8 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.user_id, sum(cardinality
 HAVING sum(cardinality(r.seat_ids)) > c.ticket_limit
  LIMIT 20;
 
--- name: row_of_a_person_agrees
--- Where somebody has counted what a person has and had in a schedule, the reservations say the same, the
--- archived ones among them.
+-- name: user_counts_agree
+-- A user's counts for a schedule equal the reservations, including archived ones.
 SELECT count(*) OVER () AS violations, b.schedule_id, b.user_id, b.sold_seats, b.lapsed, b.released,
        b.open_ids, x.sold_seats AS seats_confirmed, x.expired, x.cancelled, x.held
   FROM schedule_buyers b
@@ -447,8 +441,8 @@ SELECT count(*) OVER () AS violations, b.schedule_id, b.user_id, b.sold_seats, b
         OR ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id) ORDER BY o.id) <> coalesce(x.held, '{}'))
  LIMIT 20;
 
--- name: who_had_something_has_a_row
--- Everybody with a reservation that ended unpaid has a row; who has an archived one was counted.
+-- name: user_with_history_is_counted
+-- Every user with a reservation that ended unpaid has a row of counts; with an archived one it is filled.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'closed' AS kind, r.schedule_id, r.user_id
           FROM reservations r WHERE r.status IN ('EXPIRED', 'CANCELLED')
@@ -463,7 +457,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: archived_once_and_for_good
--- What is archived is over and nowhere else, and no seat, ticket or payment names it.
+-- An archived reservation has ended, exists nowhere else, and no seat, ticket or payment names it.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'not over' AS what, a.schedule_id, a.reservation_id
           FROM reservations_archive a
@@ -487,8 +481,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: closed_reservation_will_be_archived
--- Whatever ended unpaid is on the list of what goes into the archive, and nothing is left of what the
--- archive says that it has passed.
+-- Every reservation that ended unpaid is queued for the archive, and none is older than the archive's
+-- progress.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.closed_at, l.listed_at,
        p.closed_before
   FROM reservations r
@@ -505,8 +499,8 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.closed
  LIMIT 20;
 
 -- name: event_has_its_cause
--- Every event in the outbox tells of a reservation in a status that can follow, of a payment or of a
--- top-up, with the same person, seats, amount and currency.
+-- Every outbox event has a reservation in a possible status, a payment or a top-up, with the same user,
+-- seats, amount and currency.
 SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.subject_id, o.user_id,
        r.status AS reservation_status
   FROM (SELECT b.batch_id, b.topic, b.scope_id, b.currency, b.expires_at, e.*,
@@ -552,7 +546,7 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
  LIMIT 20;
 
 -- name: hold_will_be_found_when_it_lapses
--- The sweeper has every hold on its list, no later than its seats have come back.
+-- Every hold is on the sweeper's list, no later than its seats return.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.expires_at
   FROM reservations r
   LEFT JOIN (SELECT h.schedule_id, l.reservation_id, min(h.expires_at) AS due_at
@@ -568,7 +562,7 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.expire
  LIMIT 20;
 
 -- name: payment_names_its_tickets
--- A payment names its tickets, each once, in the order of its reservation's seats.
+-- A payment lists its tickets, each once, in the order of its reservation's seats.
 SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.ticket_ids, t.ticket_ids AS issued
   FROM payments p
   LEFT JOIN reservations r
@@ -584,7 +578,7 @@ SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.ticket_ids
  LIMIT 20;
 
 -- name: idempotency_key_is_used_once
--- No person used one Idempotency-Key twice for holds or payments of a schedule, or for top-ups.
+-- No user used an Idempotency-Key twice for holds or payments of a schedule, or for top-ups.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'hold' AS operation, r.schedule_id, r.user_id, r.idempotency_key, count(*) AS uses
           FROM (SELECT k.schedule_id, k.user_id, k.idempotency_key FROM reservations k
@@ -606,8 +600,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: schedule_exists
--- Seats, reservations, tickets, payments and their transfers are of a schedule that exists. The hot
--- tables have no foreign key to it.
+-- Seats, reservations, tickets, payments and their transfers have an existing schedule; the hot tables
+-- have no foreign key to it.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'seats' AS kind, s.schedule_id, count(*) AS rows
           FROM seats s GROUP BY s.schedule_id
@@ -627,7 +621,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: owner_exists
--- Reservations, payments, tickets and transfers belong to a person who exists.
+-- Reservations, payments, tickets and transfers have an existing user.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT 'reservations' AS kind, r.user_id, count(*) AS rows FROM reservations r GROUP BY r.user_id
          UNION ALL
@@ -640,7 +634,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: guarding_indexes_are_in_place
--- The unique indexes that refuse what must not be are there, unique, valid, and over the right columns.
+-- The unique indexes that enforce invariants exist, are valid, and cover the right columns.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('users', 'users_email_unique', 'email', NULL),
@@ -678,7 +672,7 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: guarding_constraints_are_in_place
--- The constraints that refuse what must not be are there, with their rule, and validated.
+-- The constraints that enforce invariants exist, with their rule, and are validated.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('wallets', 'wallets_never_negative', 'CHECK ((balance_minor >= 0))'),
@@ -704,8 +698,8 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: guarding_triggers_are_enabled
--- The triggers that keep the ledger balanced, and it and the logbook append-only, are there, fire, and
--- call their function.
+-- The triggers that keep the ledger balanced, and ledger and activity log append-only, exist, are enabled,
+-- and call their function.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('transfers', 'transfers_have_entries', 'transfers_have_entries'),
@@ -723,8 +717,8 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: sessions_are_durable
--- A session that asks for nothing waits for the disk at commit, its triggers fire, and the server
--- writes what a power failure needs. Settings of the role, the database and the system count.
+-- A default session waits for the disk at commit, its triggers fire, and the server writes what a power
+-- failure needs, by the settings of role, database and system.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('synchronous_commit', current_setting('synchronous_commit'), ARRAY['on', 'remote_apply']),
@@ -736,7 +730,7 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: queue_numbers_in_bounds
--- Nobody was let in with a number that was not reserved before, or twice with one number.
+-- Nobody was admitted with a number that was not reserved, or twice with one number.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT a.schedule_id, a.number, a.user_id, 'not reserved' AS what
           FROM queue_admissions a
@@ -750,8 +744,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: queue_order_kept
--- Nobody was let in before their place was called, no two had one place, and outside the lobby the
--- number is the place.
+-- Nobody was admitted before their place was called; no two users had one place; outside the lobby the
+-- place is the number.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT a.schedule_id, a.number, a.place, a.called, 'not called' AS what
           FROM queue_admissions a
@@ -769,7 +763,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: queue_person_inside_once
--- No person is inside twice at a time.
+-- No user is inside twice at a time.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT a.schedule_id, a.user_id, a.number, a.admitted_at,
                lag(least(a.ended_at, a.leaves_at)) OVER (
@@ -779,7 +773,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: queue_cap_kept
--- Whenever somebody was let in, no more people were inside than the cap allowed.
+-- At every admission the count of users inside was within the cap.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT m.schedule_id, m.number, m.at, m.inside_max,
                sum(m.change) OVER (
@@ -794,8 +788,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: one_schedule_per_instant
--- No concert is performed twice at one instant, and every sale opens before its performance begins.
--- What was entered before these rules is left out.
+-- No concert has two performances at one time, and every sale opens before its performance. Rows older
+-- than these rules are exempt.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT s.concert_id, min(s.schedule_id::text)::uuid AS schedule_id, s.starts_at, 'twice' AS what
           FROM schedules s
@@ -809,8 +803,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: hold_within_its_sale
--- Nothing was held once the performance had begun or the sale had closed. A closing by its organizer counts
--- from a minute after it was written down: a hold that saw the sale open may be decided at its side.
+-- No hold was made after the performance began or the sale closed. An organizer's close counts a minute
+-- after its entry, because a concurrent hold may have seen the sale open.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.created_at,
                CASE WHEN r.created_at >= s.starts_at THEN 'has begun'
@@ -827,8 +821,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: queue_hold_within_stay
--- Nobody who had left a waiting room, and was not let in again, held anything there: a pass ends with its
--- place. Ten seconds are for a hold that was under way; a room whose mode was set since says nothing.
+-- Nobody held seats after leaving a waiting room, unless admitted again. Ten seconds allow for a hold in
+-- flight; rooms whose mode has changed since are exempt.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.user_id, r.created_at, min(a.admitted_at) AS admitted_at
           FROM queue_admissions a
@@ -847,8 +841,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: seats_look_different
--- No two seats of a schedule are one place to people: their sections and rows differ in more than case,
--- width or form.
+-- No two seats of a schedule differ only in the case, width or form of section and row.
 SELECT count(*) OVER () AS violations, x.schedule_id, x.section, x.row_label, x.number, x.seat_ids
   FROM (SELECT s.schedule_id, min(s.section) AS section, min(s.row_label) AS row_label, s.number,
                array_agg(s.seat_id ORDER BY s.ordinal) AS seat_ids

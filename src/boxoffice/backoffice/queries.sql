@@ -1,7 +1,7 @@
--- Every statement of the backoffice room. All of them read.
+-- The statements of the backoffice; all of them read.
 
 -- name: own_schedule
--- Whether a schedule is this organizer's, or anybody's where none is given.
+-- Whether a schedule belongs to organizer $2, or exists, for null.
 SELECT s.schedule_id
   FROM schedules s
   -- guard: backoffice_its_concert => JOIN concerts c ON true
@@ -12,9 +12,8 @@ SELECT s.schedule_id
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: of_schedule
--- Reservations of a schedule, newest first, before a place; of those that list a seat where one is
--- given, in one of its spellings; the archived ones among them. It reads back along the primary keys, and
--- for a seat through what it does not list.
+-- Reservations of a schedule, also archived ones, newest first, before a cursor; optionally those of a
+-- seat, by any of its spellings. Scans the primary keys backwards; with a seat it filters the scan.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
        r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
   FROM (
@@ -51,8 +50,8 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
  LIMIT $4;
 
 -- name: of_person
--- A person's reservations in a schedule, newest first, before a place; along the key that begins with
--- the person.
+-- A user's reservations of a schedule, newest first, before a cursor, along the key that begins with the
+-- user.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
        r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
   FROM users u
@@ -121,7 +120,7 @@ SELECT p.payment_id, p.amount_minor, p.currency, p.method, p.status, p.created_a
  ORDER BY p.created_at;
 
 -- name: transfers
--- What moved in a person's ledger for some payments.
+-- A user's ledger transfers of some payments.
 SELECT t.transfer_id, t.kind, t.amount_minor, t.currency, t.created_at
   FROM transfers t
  -- guard: backoffice_transfers_of_this_person: t.user_id = $1 => $1::uuid IS NOT NULL
@@ -130,7 +129,7 @@ SELECT t.transfer_id, t.kind, t.amount_minor, t.currency, t.created_at
  ORDER BY t.transfer_id;
 
 -- name: tickets
--- The tickets that a person has in a schedule for a reservation, in the order of its seats.
+-- The tickets of a reservation, in the order of its seats.
 SELECT t.ticket_id, t.seat_id, t.status, t.issued_at
   FROM payments p
  CROSS JOIN LATERAL unnest(p.ticket_ids) n (ticket_id)

@@ -1,4 +1,4 @@
--- Violations, planted into the database that `normal_run.sql` leaves; read its head for who has what.
+-- Violations seeded into the database of `normal_run.sql`, whose header lists the data.
 -- Each runs in a transaction that is rolled back after the audit has seen it.
 
 -- name: one_live_ticket_per_seat__second_ticket
@@ -359,7 +359,7 @@ UPDATE seats SET expires_at = clock_timestamp() + interval '1 hour' WHERE seat_i
 -- A sold seat that is offered again.
 UPDATE seats SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL WHERE seat_id = 'S01';
 
--- name: nobody_is_above_the_ticket_limit__lowered
+-- name: ticket_limit_is_kept__lowered
 -- More seats than the limit.
 UPDATE schedules SET ticket_limit = 2;
 
@@ -642,19 +642,19 @@ UPDATE seats SET section = U&'\FF21', row_label = 'B', number = 77 WHERE seat_id
 -- A concert was taken down and goes on selling.
 UPDATE concerts SET taken_down_at = now(), taken_down_reason = 'Because';
 
--- name: row_of_a_person_agrees__sold
+-- name: user_counts_agree__sold
 -- A seat too many counted as sold.
 UPDATE schedule_buyers SET sold_seats = sold_seats + 1;
 
--- name: row_of_a_person_agrees__open
+-- name: user_counts_agree__open
 -- A hold that nobody noted.
 UPDATE schedule_buyers SET open_ids = '{}';
 
--- name: row_of_a_person_agrees__closed
+-- name: user_counts_agree__closed
 -- An end that nobody counted, and one that is lost.
 UPDATE schedule_buyers SET lapsed = lapsed + 1, released = greatest(released - 1, 0);
 
--- name: who_had_something_has_a_row__lost
+-- name: user_with_history_is_counted__lost
 -- A row that is gone.
 DELETE FROM schedule_buyers;
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _NORMAL_RUN = (_HERE / "normal_run.sql").read_text(encoding="utf-8")
-# Named after the check that has to see it, `__`, and what is planted.
+# Named after the check that has to see it, `__`, and what is violated.
 _VIOLATIONS = sql_files.parse(
     (_HERE / "seeded_violations.sql").read_text(encoding="utf-8"), "seeded_violations.sql"
 )
@@ -43,7 +43,7 @@ _STATES = """
 
 @pytest.fixture(scope="module")
 def violated_url(servers: "Servers", template: str) -> Iterator[str]:
-    """The address of a database after a normal run, which all plants share."""
+    """The address of a database after a normal run, which all violations share."""
     name = f"t_{uuid4().hex}"
     url = f"{servers.database_url.rpartition('/')[0]}/{name}"
 
