@@ -192,7 +192,7 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     seat_map_max_bytes: Bytes = 16 * 1024 * 1024
     seats_per_schedule_max: Count = 100_000
-    seat_maps_in_flight_max: Annotated[int, Meta(ge=1, le=64)] = 1
+    seat_map_uploads_max: Annotated[int, Meta(ge=1, le=64)] = 1
     seat_map_errors_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
     catalog_cache_ms: Milliseconds = 1_000
     catalog_cache_entries_max: Count = 256
@@ -206,9 +206,9 @@ class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     seat_cache: bool = True
     seats_cache_ms: Milliseconds = 250
     seats_verify_ms: Milliseconds = 1_000
-    seat_events_every_ms: Milliseconds = 30
-    seat_events_kept_max: Count = 1_000
-    seat_events_alive_ms: Milliseconds = 2_000
+    seat_events_interval_ms: Milliseconds = 30
+    seat_events_history_max: Count = 1_000
+    seat_events_keepalive_ms: Milliseconds = 2_000
     # Seats of all cached schedules; each takes about 200 bytes, and twice that with its map.
     seats_cached_max: Count = 200_000
 

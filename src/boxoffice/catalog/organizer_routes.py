@@ -294,7 +294,7 @@ class SeatMapUploads:
         self._service = service
         self._seats_max = settings.seats_per_schedule_max
         self._errors_max = settings.seat_map_errors_max
-        self._slots = asyncio.Semaphore(settings.seat_maps_in_flight_max)
+        self._slots = asyncio.Semaphore(settings.seat_map_uploads_max)
 
     async def add(self, call: Call[None, None]) -> Reply:
         """Adds all seats or none, before the schedule is opened.

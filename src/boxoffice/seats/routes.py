@@ -90,8 +90,8 @@ def routes(
     )
     feeds = SeatFeeds(
         seats,
-        FeedInterval(settings.seat_events_every_ms / 1000, settings.seats_cache_ms / 1000),
-        settings.seat_events_kept_max,
+        FeedInterval(settings.seat_events_interval_ms / 1000, settings.seats_cache_ms / 1000),
+        settings.seat_events_history_max,
         partial(SeatBroadcast, streams, keep_alive_of(settings)),
     )
     return [

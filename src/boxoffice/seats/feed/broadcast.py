@@ -23,9 +23,9 @@ class KeepAlive(NamedTuple):
 
 def keep_alive_of(settings: SeatSettings) -> KeepAlive:
     """Return the keep-alive of the streams; it is late by one look of the feed at the most."""
-    within_ms = settings.seat_events_alive_ms + settings.seats_cache_ms
+    within_ms = settings.seat_events_keepalive_ms + settings.seats_cache_ms
     alive = SeatsAlive(next_within_ms=within_ms)
-    return KeepAlive(settings.seat_events_alive_ms / 1000, event(ALIVE, _encode(alive)))
+    return KeepAlive(settings.seat_events_keepalive_ms / 1000, event(ALIVE, _encode(alive)))
 
 
 class SeatBroadcast:
