@@ -101,7 +101,7 @@ async def test_what_comes_late_or_twice_changes_nothing(sides: tuple[Side, Side,
     assert await _status(seller, schedule_id) == bytes([HELD, HELD, AVAILABLE])
 
 
-async def test_a_lost_notice_is_noticed_with_the_next(sides: tuple[Side, Side, UUID]) -> None:
+async def test_a_lost_message_is_detected_with_the_next(sides: tuple[Side, Side, UUID]) -> None:
     seller, listener, schedule_id = sides
     stranger = uuid4()
     messages = await _sell(seller, schedule_id)
@@ -111,7 +111,7 @@ async def test_a_lost_notice_is_noticed_with_the_next(sides: tuple[Side, Side, U
     assert listener.refusals.taken(schedule_id, ["1-1-1"], stranger) is None, "to be read first"
 
 
-async def test_what_was_not_sent_is_noticed_too(sides: tuple[Side, Side, UUID]) -> None:
+async def test_an_unsent_message_is_detected_too(sides: tuple[Side, Side, UUID]) -> None:
     seller, listener, schedule_id = sides
     seller.tape.away = True
     await _sell(seller, schedule_id)
@@ -147,7 +147,7 @@ async def test_a_message_that_cannot_be_read_has_the_schedule_read(
     assert listener.entries.trusted(schedule_id) is not None
 
 
-async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
+async def test_without_peers_nothing_is_sent_and_the_backlog_is_bounded(
     sides: tuple[Side, Side, UUID], make_shop: Callable[[], Shop]
 ) -> None:
     seller, listener, schedule_id = sides
@@ -159,7 +159,7 @@ async def test_who_hears_nobody_tells_nobody_and_what_waits_is_bounded(
     await seller.change_bus.finish()
     assert seller.tape.messages == []
     await seller.greet(listener)
-    assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap tells"
+    assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap shows it"
 
 
 class Gated(SeatStore):
@@ -189,7 +189,7 @@ async def test_a_reading_undoes_nothing_that_came_after_it_began(
     store.read.clear()
     late = asyncio.create_task(seats.states(sold.schedule_id, max_age_s=0))
     await store.read.wait()
-    # The row that was read says that the seat is free; meanwhile somebody gets it.
+    # The row that was read has the seat free; meanwhile a person holds it.
     await shop.hold(sold.schedule_id, ["1-1-1"], person := uuid4())
     SeatChangeApplier(entries).apply(
         sold.schedule_id, [PositionChange(0, HELD, FAR, 2, person.int & ((1 << 62) - 1))]
@@ -200,7 +200,7 @@ async def test_a_reading_undoes_nothing_that_came_after_it_began(
     assert not refusals.is_surely_new(sold.schedule_id, person)
 
 
-async def test_a_real_subscription_hears_and_its_end_is_noticed(
+async def test_a_real_subscription_receives_and_its_end_is_detected(
     valkey: Valkey, make_shop: Callable[[], Shop]
 ) -> None:
     shops = make_shop(), make_shop()

@@ -61,7 +61,7 @@ async def test_a_final_layout_is_read_once(shop: Shop) -> None:
 async def test_what_another_process_opens_is_there_a_moment_later(
     make_shop: Callable[[], Shop],
 ) -> None:
-    """Whoever asked too early is remembered as asking for nothing, and not for long."""
+    """Absence is cached, for a short time."""
     writer, reader = make_shop(), make_shop()
     made = await writer.draft(3)
     await writer.catalog.publish(writer.organizer, made.concert_id)
@@ -97,7 +97,7 @@ async def test_the_version_grows_with_every_visible_change_and_never_goes_back(s
     taken_over = await shop.hold(sold.schedule_id, [one, three], second)
     await look(changed=True)
     assert seen[-1][1] == [HELD, AVAILABLE, HELD]
-    # The sweeper tidies the seat that nobody took over: nothing that anybody sees has changed.
+    # The sweeper closes a lapsed hold: nothing that is shown has changed.
     await shop.db.fetch("SELECT * FROM reservations_expire_v2($1, 10)", sold.schedule_id)
     await look(changed=False)
 
@@ -205,7 +205,7 @@ async def test_a_draft_of_a_published_concert_has_no_map(shop: Shop) -> None:
             await call(bare.schedule_id)
 
 
-async def test_concurrent_askers_share_one_reading(shop: Shop) -> None:
+async def test_concurrent_callers_share_one_reading(shop: Shop) -> None:
     sold = await shop.on_sale(5)
     answers = await asyncio.gather(*(shop.seats.states(sold.schedule_id) for _ in range(30)))
     assert all(answer is answers[0] for answer in answers)

@@ -188,7 +188,7 @@ async def _refuses(pod: Application, hall: Hall, person: int) -> bool:
     return bool(pod.services.seats.refusals.taken(hall.schedule_id, ["S001"], hall.people[person]))
 
 
-async def test_a_sold_out_house_is_told_from_memory(db: Database, pods: list[Application]) -> None:
+async def test_sold_out_is_answered_from_memory(db: Database, pods: list[Application]) -> None:
     pod, _ = pods
     hall = await open_hall(db, seats=4)
     await believe(hall, pod)
@@ -216,7 +216,7 @@ async def test_a_sale_that_is_closed_is_not_called_taken(
         await hold(pod, hall, 1, "S001")
 
 
-async def test_who_hears_of_a_release_finds_the_seat_on_every_pod(
+async def test_an_answered_release_frees_the_seat_on_every_pod(
     db: Database, pods: list[Application]
 ) -> None:
     here, there = pods
@@ -292,7 +292,7 @@ async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_seco
         assert deaf.services.seats.refusals.taken(hall.schedule_id, ["S005"], hall.people[1]) == []
 
 
-async def test_notices_that_are_lost_are_made_up_for_and_heard_again(
+async def test_lost_messages_are_recovered_by_readings_and_arrive_again(
     db: Database, settings: Settings, valkey: Valkey
 ) -> None:
     told = settings.replace(seats_cache_ms=100, seats_verify_ms=1_000)

@@ -120,7 +120,9 @@ def reads() -> float:
     return next(one.value for one in family.samples if one.name.endswith("_count"))
 
 
-async def test_what_one_pod_does_everybody_sees(db: Database, pods: list[Pod]) -> None:
+async def test_a_change_at_one_pod_reaches_streams_of_all_pods(
+    db: Database, pods: list[Pod]
+) -> None:
     hall = await open_hall(db, balance_minor=10_000)
     here, there = pods
     pages = [await Page.open(pod, hall) for pod in pods]
@@ -180,7 +182,7 @@ async def test_a_crowd_that_buys_ends_in_the_map_for_all_who_watch(
         assert page.watcher.seats_available == truth.status.count(AVAILABLE)
 
 
-async def test_a_reader_that_missed_an_event_notices(db: Database, pods: list[Pod]) -> None:
+async def test_a_reader_detects_an_event_that_it_missed(db: Database, pods: list[Pod]) -> None:
     hall = await open_hall(db)
     page = await Page.open(pods[0], hall)
     await pods[0].hold(hall, 0, "S001")
@@ -278,7 +280,7 @@ async def test_without_valkey_changes_of_other_pods_are_read(
         assert time.monotonic() - began < 5
 
 
-async def test_lost_notices_are_made_up_for(
+async def test_lost_messages_are_recovered_by_readings(
     db: Database, settings: Settings, valkey: Valkey
 ) -> None:
     hall = await open_hall(db)
@@ -292,7 +294,7 @@ async def test_lost_notices_are_made_up_for(
             await valkey.command("CLIENT", "UNPAUSE")
 
 
-async def test_while_nobody_watches_nothing_is_read(db: Database, settings: Settings) -> None:
+async def test_without_open_streams_nothing_is_read(db: Database, settings: Settings) -> None:
     often = settings.replace(
         valkey_url="redis://127.0.0.1:1/0", seats_cache_ms=20, seats_verify_ms=20
     )
@@ -369,7 +371,7 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
         valkey_url="redis://127.0.0.1:1/0",
         statement_timeout_ms=300,
         lock_timeout_ms=200,
-        seat_events_alive_ms=100,
+        seat_events_keepalive_ms=100,
     )
     async with pods_of(brief, 1) as [pod]:
         page = await Page.open(pod, hall)

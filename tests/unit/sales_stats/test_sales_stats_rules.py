@@ -37,7 +37,7 @@ def test_a_percentile_of_nothing_is_nothing() -> None:
     assert rules.percentile_ms({}, FINE_SECONDS, 0.95) is None
 
 
-def test_above_the_last_step_the_last_one_is_told() -> None:
+def test_above_the_last_bucket_the_last_one_counts() -> None:
     assert rules.percentile_ms({len(FINE_SECONDS): 3}, FINE_SECONDS, 0.95) == 10_000
 
 
@@ -59,7 +59,7 @@ def test_the_metrics_count_what_the_steps_count(seconds: list[float]) -> None:
     st.dictionaries(st.integers(0, 100), st.tuples(st.integers(1, 9), st.integers(0, 52))),
     st.sampled_from(["ok", "seat_taken"]),
 )
-def test_counters_come_back_as_they_went(found: dict[int, tuple[int, int]], code: str) -> None:
+def test_counters_are_parsed_as_written(found: dict[int, tuple[int, int]], code: str) -> None:
     sums = {step: TrafficSums({code: count}, {at: count}) for step, (count, at) in found.items()}
     fields = [
         (rules.field_of(step, name), count)
@@ -69,25 +69,25 @@ def test_counters_come_back_as_they_went(found: dict[int, tuple[int, int]], code
     assert rules.sums_by_step(fields) == sums
 
 
-def test_what_is_not_ours_is_left_out() -> None:
+def test_unknown_counters_are_skipped() -> None:
     assert rules.sums_by_step([("x", 1), ("7:t:x", 1), ("7:c:ok", 2)]) == {
         7: TrafficSums({"ok": 2})
     }
 
 
-def test_a_step_is_shown_once_it_is_handed_over() -> None:
+def test_a_step_is_shown_once_it_is_flushed() -> None:
     boundary = 1_000 * rules.STEP_S
     assert rules.window(boundary + rules.SETTLED_AFTER_S - 0.1, 60)[-1] == 998
     assert rules.window(boundary + rules.SETTLED_AFTER_S, 60) == range(988, 1000)
 
 
-def test_whatever_is_asked_for_few_windows_are_read() -> None:
+def test_few_windows_are_read_for_any_request() -> None:
     asked = range(rules.WINDOW_MIN_S, rules.WINDOW_MAX_S + 1)
     assert {rules.read_window(window_s) for window_s in asked} == set(rules.WINDOWS_S)
     assert all(rules.read_window(window_s) >= window_s for window_s in asked)
 
 
-def test_what_nobody_counted_is_none_and_what_nobody_asked_is_zero() -> None:
+def test_an_uncounted_step_is_none_and_one_without_requests_is_zero() -> None:
     sold = [Sold(step=5, holds=2, sales=1, revenue=100)]
     [unknown] = rules.series(range(5, 6), None, sold, FINE_SECONDS)
     assert (unknown.requests, unknown.refusals, unknown.p95_ms) == (None, None, None)
@@ -114,7 +114,7 @@ def test_a_worker_keeps_a_bounded_number_of_schedules() -> None:
     assert traffic_counter.drain() == {}
 
 
-def test_a_schedule_that_nobody_has_is_not_counted_apart() -> None:
+def test_a_schedule_that_does_not_exist_is_not_counted_separately() -> None:
     traffic_counter = TrafficCounter(lambda: 1_000.0, 4)
     for made_up in range(100):
         for status, code in ((400, "invalid"), (401, "unauthenticated"), (429, "too_many")):

@@ -1,4 +1,4 @@
-"""The live states, pure: any interleaving of readings, own changes and notices ends in the truth."""
+"""The live states, pure: any interleaving of readings and changes ends in the stored states."""
 
 import random
 from array import array
@@ -28,7 +28,7 @@ TTL_S = 10.0
 
 
 @dataclass
-class Truth:
+class Database:
     """What the database would say: the transitions of the shop, with a version for each."""
 
     now: float = 100.0
@@ -52,7 +52,7 @@ class Truth:
         return self._set(seat, AVAILABLE, 0.0, 1)
 
     def tidy(self, seat: int) -> None:
-        """What the sweeper does, which tells nobody."""
+        """What the sweeper does, which publishes no change."""
         if self.states[seat] == HELD and self.expires_at[seat] <= self.now:
             self._set(seat, AVAILABLE, 0.0, 1)
 
@@ -92,8 +92,8 @@ ACTIONS = st.lists(
         st.tuples(st.just("act"), st.integers(0, SEATS - 1), st.integers(1, 1 << 62)),
         st.tuples(st.just("tidy"), st.integers(0, SEATS - 1), st.just(0)),
         st.tuples(st.just("wait"), st.integers(1, 11), st.just(0)),
-        # Tell the change at this place of those that are waiting, and keep it, so it may come twice.
-        st.tuples(st.just("tell"), st.integers(0, 20), st.booleans()),
+        # Deliver the waiting change at this place, and keep it, so that it may arrive twice.
+        st.tuples(st.just("deliver"), st.integers(0, 20), st.booleans()),
         st.tuples(st.sampled_from(["snapshot", "merge"]), st.just(0), st.just(0)),
     ),
     max_size=60,
@@ -101,58 +101,60 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_any_interleaving_ends_in_the_truth(actions: Sequence[tuple[str, int, int]]) -> None:
-    truth = Truth()
-    live = LiveStates(truth.reading())
+def test_any_interleaving_ends_in_the_stored_states(
+    actions: Sequence[tuple[str, int, int]],
+) -> None:
+    database = Database()
+    live = LiveStates(database.reading())
     waiting: list[PositionChange] = []
     snapshot: StoredStates | None = None
     highest = live.version
     for name, at, more in actions:
         if name == "act":
-            change = truth.act(at, more)
+            change = database.act(at, more)
             waiting += [change] if change else []
         elif name == "tidy":
-            truth.tidy(at)
+            database.tidy(at)
         elif name == "wait":
-            truth.now += at
-        elif name == "tell" and waiting:
+            database.now += at
+        elif name == "deliver" and waiting:
             change = waiting[at % len(waiting)] if more else waiting.pop(at % len(waiting))
             live.apply(change)
         elif name == "snapshot":
             live.begin_reading()
-            snapshot = truth.reading()
+            snapshot = database.reading()
         elif name == "merge" and snapshot:
             live.merge(snapshot)
             snapshot = None
-        version, shown = _seen(live, truth.now)
+        version, shown = _seen(live, database.now)
         assert version >= highest, "the version never goes back"
         assert live.free == shown.count(AVAILABLE)
         highest = version
     for change in waiting:
         live.apply(change)
-    # What the sweeper did told nobody, and it changed nothing that anybody sees.
-    assert _seen(live, truth.now) == truth.shown()
+    # The sweeper published nothing, and nothing that is shown changed.
+    assert _seen(live, database.now) == database.shown()
     live.begin_reading()
-    live.merge(truth.reading())
-    assert _seen(live, truth.now) == truth.shown()
-    assert all(person_bits(one) in live.people for one in truth.people)
+    live.merge(database.reading())
+    assert _seen(live, database.now) == database.shown()
+    assert all(person_bits(one) in live.people for one in database.people)
 
 
 @given(ACTIONS)
-def test_nobody_can_be_missing_where_no_gap_is_seen(
+def test_no_person_is_missing_without_a_gap(
     actions: Sequence[tuple[str, int, int]],
 ) -> None:
     """Some changes are never heard of: then either a gap is seen, or no taken seat hides a holder."""
-    truth = Truth()
-    live = LiveStates(truth.reading())
+    database = Database()
+    live = LiveStates(database.reading())
     holders: list[set[int]] = [set() for _ in range(SEATS)]
     for at, (name, seat, more) in enumerate(actions):
         if name == "wait":
-            truth.now += seat
+            database.now += seat
         elif name == "tidy":
-            truth.tidy(seat)
-        elif name == "act" and (change := truth.act(seat, more)):
-            holders[seat].add(truth.holders[seat])
+            database.tidy(seat)
+        elif name == "act" and (change := database.act(seat, more)):
+            holders[seat].add(database.holders[seat])
             if at % 3 == 0:
                 continue  # lost
             live.apply(change)
@@ -161,23 +163,23 @@ def test_nobody_can_be_missing_where_no_gap_is_seen(
 
 
 def test_a_reading_that_would_undo_changes_does_not_and_without_the_guard_would() -> None:
-    truth = Truth()
-    live, unguarded = LiveStates(truth.reading()), LiveStates(truth.reading())
+    database = Database()
+    live, unguarded = LiveStates(database.reading()), LiveStates(database.reading())
     live.begin_reading()
-    old = truth.reading()
-    change = truth.act(0, 8)
+    old = database.reading()
+    change = database.act(0, 8)
     assert change is not None
     for one in (live, unguarded):
         one.apply(change)
         one.merge(old)
-    assert live.shown(truth.now)[0] == HELD
-    assert unguarded.shown(truth.now)[0] == AVAILABLE, "nobody said that a reading had begun"
+    assert live.shown(database.now)[0] == HELD
+    assert unguarded.shown(database.now)[0] == AVAILABLE, "`begin_reading` was not called"
 
 
 def test_a_hold_lapses_at_its_time_and_counts_once() -> None:
-    truth = Truth()
-    live = LiveStates(truth.reading())
-    change = truth.act(1, 8)
+    database = Database()
+    live = LiveStates(database.reading())
+    change = database.act(1, 8)
     assert change is not None
     live.apply(change)
     version, end = live.version, change.expires_at
@@ -189,18 +191,18 @@ def test_a_hold_lapses_at_its_time_and_counts_once() -> None:
 
 
 def test_the_queue_of_lapses_stays_bounded() -> None:
-    truth = Truth()
-    live = LiveStates(truth.reading())
+    database = Database()
+    live = LiveStates(database.reading())
     for at in range(10_000):
-        truth.now += 0.000_1
+        database.now += 0.000_1
         for _ in range(2):
-            if change := truth.act(at % SEATS, 8):
+            if change := database.act(at % SEATS, 8):
                 live.apply(change)
     assert len(live._lapses) < 2_000
 
 
 def test_a_damaged_change_raises_and_numbers_come_as_postgres_sends_them() -> None:
-    live = LiveStates(Truth().reading())
+    live = LiveStates(Database().reading())
     with pytest.raises(IndexError):
         live.apply(PositionChange(SEATS, HELD, 1.0, 2, 8))
     packed = unpack_states(
@@ -233,12 +235,12 @@ def test_whom_a_reading_leaves_out_stood_in_the_one_before(
         people_before=packed(before),
         sale=SALE,
     )
-    # Zeros stand where nobody has the seat.
+    # Zeros stand for seats without an owner.
     assert set(after) - {0} <= {*before, *reading.people}
     assert 0 not in reading.people
 
 
-def test_few_strangers_are_taken_for_somebody_known() -> None:
+def test_the_person_filter_has_few_false_positives() -> None:
     rng = random.Random(1)
     known = [rng.getrandbits(62) for _ in range(1_000)]
     people = PersonFilter(1_000)

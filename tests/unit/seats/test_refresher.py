@@ -1,4 +1,4 @@
-"""How often a schedule is read, and how old what is believed may be: a clock that is told the time."""
+"""How often a schedule is read, and how old its states may be, on a clock that the test sets."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ SALE = SaleWindow(True, 0.0, float("inf"))
 
 
 class Source:
-    """Readings of one seat that take as long as they are told to, or fail."""
+    """Readings of one seat that take a given time, or fail."""
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
@@ -50,7 +50,7 @@ async def _turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_without_notices_nothing_old_is_believed(
+async def test_without_messages_no_old_reading_is_used(
     source: Source, watch: SnapshotRefresher
 ) -> None:
     await watch.fresh()
@@ -63,7 +63,7 @@ async def test_without_notices_nothing_old_is_believed(
     assert source.readings == 2
 
 
-async def test_with_notices_a_reading_verifies_and_nobody_waits(
+async def test_with_messages_a_reading_verifies_in_the_background(
     source: Source, watch: SnapshotRefresher
 ) -> None:
     source.listening = True
@@ -89,7 +89,7 @@ async def test_a_large_hall_is_read_for_a_twentieth_of_the_time(
     assert 5 <= source.readings <= 11
 
 
-async def test_a_hall_that_is_not_eager_is_read_once_somebody_wants_it(source: Source) -> None:
+async def test_a_hall_that_is_not_eager_is_read_once_it_is_enabled(source: Source) -> None:
     watch = SnapshotRefresher(
         source.read, MaxAge(0.25, 1.0), lambda: source.listening, source.clock, eager=False
     )
@@ -119,7 +119,7 @@ async def test_a_database_that_is_away_is_not_stormed(
         await watch.fresh()
 
 
-async def test_a_doubt_outlives_the_reading_that_is_under_way(
+async def test_an_invalidation_outlives_the_reading_in_progress(
     source: Source, watch: SnapshotRefresher
 ) -> None:
     await watch.fresh()
@@ -134,7 +134,7 @@ async def test_a_doubt_outlives_the_reading_that_is_under_way(
     assert watch.usable() is watch.live
 
 
-async def test_what_is_believed_costs_no_turn_of_the_loop(
+async def test_fresh_states_cost_no_turn_of_the_loop(
     source: Source, watch: SnapshotRefresher
 ) -> None:
     await watch.fresh()

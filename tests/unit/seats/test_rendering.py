@@ -1,4 +1,4 @@
-"""Encoded seat maps are large and many, so one that nobody reads any more must not stay."""
+"""Encoded seat maps are large and many, so one without readers must be freed."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ async def pieces() -> MapTemplate:
     return PIECES
 
 
-async def test_a_version_that_nobody_reads_is_gone_without_the_garbage_collector() -> None:
+async def test_a_version_without_readers_is_freed_without_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What watchers are told, pure: whoever follows it, or comes back, ends in the truth."""
+"""The events of the seats, pure: a reader that follows or reconnects ends in the current state."""
 
 import random
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ SEATS = 40
 STATES = st.binary(min_size=SEATS, max_size=SEATS).map(lambda raw: bytes(one % 4 for one in raw))
 
 
-def heard(watcher: Watcher, told: FeedEvent) -> None:
-    data: Any = msgspec.json.decode(msgspec.json.encode(told.data))
-    watcher.hear(told.name, data, told.state)
+def receive(watcher: Watcher, event: FeedEvent) -> None:
+    data: Any = msgspec.json.decode(msgspec.json.encode(event.data))
+    watcher.hear(event.name, data, event.state)
 
 
 @given(st.binary(max_size=300), st.data())
@@ -41,36 +41,36 @@ def test_differences_are_where_they_are(old: bytes, data: st.DataObject) -> None
     ),
     st.integers(1, 8),
 )
-def test_whoever_follows_or_comes_back_ends_in_the_truth(
+def test_a_reader_that_follows_or_reconnects_ends_in_the_current_state(
     moments: Sequence[tuple[bytes | None, bool, int]], steps_max: int
 ) -> None:
     history = SeatHistory(steps_max)
-    truth, version = bytes(SEATS), 0
+    current, version = bytes(SEATS), 0
     watching: list[Watcher] = []
     away: list[Watcher] = []
     for states, on_sale, what in moments:
-        truth, version = truth if states is None else states, version + what
-        for told in history.update(version, truth, on_sale=on_sale):
+        current, version = current if states is None else states, version + what
+        for event in history.update(version, current, on_sale=on_sale):
             for watcher in watching:
-                heard(watcher, told)
+                receive(watcher, event)
         if what == 0 and watching:
             away.append(watching.pop(0).reconnected())
         if what == 1:
             watching.append(Watcher())
-            heard(watching[-1], history.since(""))
+            receive(watching[-1], history.since(""))
         if what == 2 and away:
             watching.append(away.pop(0))
-            heard(watching[-1], history.since(watching[-1].state))
+            receive(watching[-1], history.since(watching[-1].state))
         for watcher in watching:
-            assert (watcher.states, watcher.on_sale) == (truth, on_sale)
-            assert watcher.seats_available == truth.count(0)
+            assert (watcher.states, watcher.on_sale) == (current, on_sale)
+            assert watcher.seats_available == current.count(0)
             assert watcher.seq == history.seq
     for watcher in away:
-        heard(watcher, history.since(watcher.state))
-        assert watcher.states == truth
+        receive(watcher, history.since(watcher.state))
+        assert watcher.states == current
 
 
-def told(history: SeatHistory, *moments: tuple[int, str, bool]) -> list[tuple[str, Any]]:
+def events_of(history: SeatHistory, *moments: tuple[int, str, bool]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     letters = bytes.maketrans(b"AHSB", bytes(range(4)))
     for version, states, on_sale in moments:
@@ -79,9 +79,9 @@ def told(history: SeatHistory, *moments: tuple[int, str, bool]) -> list[tuple[st
     return found
 
 
-def test_the_aggregate_is_told_when_it_turns() -> None:
+def test_a_sale_event_follows_a_change_of_its_fields() -> None:
     history = SeatHistory(10)
-    events = told(
+    events = events_of(
         history,
         (1, "AH" + "S" * 20, False),
         (1, "AH" + "S" * 20, True),
@@ -100,11 +100,13 @@ def test_the_aggregate_is_told_when_it_turns() -> None:
     assert [data.seq for _, data in events] == list(range(1, 9))
 
 
-def test_who_knows_a_state_from_elsewhere_is_told_the_change_alone() -> None:
+def test_a_state_known_from_another_pod_gets_only_the_changes() -> None:
     here, there = SeatHistory(10), SeatHistory(10)
-    told(here, (5, "A" * 30, True), (6, "H" + "A" * 29, True))
+    events_of(here, (5, "A" * 30, True), (6, "H" + "A" * 29, True))
     # The other process has heard of both changes at once; the state is the same.
-    told(there, (4, "A" * 29 + "S", True), (6, "H" + "A" * 29, True), (9, "S" + "A" * 29, True))
+    events_of(
+        there, (4, "A" * 29 + "S", True), (6, "H" + "A" * 29, True), (9, "S" + "A" * 29, True)
+    )
     known = here.snapshot().state
     event = there.since(known)
     assert (event.name, getattr(event.data, "seats", None)) == (CHANGES, {"SOLD": [0]})
@@ -114,11 +116,11 @@ def test_who_knows_a_state_from_elsewhere_is_told_the_change_alone() -> None:
     assert there.since("nonsense").name == SNAPSHOT
 
 
-def test_a_version_without_a_visible_change_is_known_and_not_told() -> None:
+def test_a_version_without_a_visible_change_is_no_event() -> None:
     history = SeatHistory(10)
-    told(history, (5, "A" * 30, True))
+    events_of(history, (5, "A" * 30, True))
     before = history.snapshot().state
-    assert told(history, (7, "A" * 30, True)) == []
+    assert events_of(history, (7, "A" * 30, True)) == []
     event = history.since(before)
     assert (event.name, getattr(event.data, "seats", None)) == (CHANGES, {})
     assert event.data.version == 7
@@ -127,11 +129,11 @@ def test_a_version_without_a_visible_change_is_known_and_not_told() -> None:
 
 def test_many_changes_come_as_a_snapshot_and_so_do_new_seats() -> None:
     history = SeatHistory(10)
-    events = told(history, (1, "A" * 60, True), (2, "H" * 60, True), (3, "H" * 61, True))
+    events = events_of(history, (1, "A" * 60, True), (2, "H" * 60, True), (3, "H" * 61, True))
     assert [name for name, _ in events] == [SNAPSHOT, SNAPSHOT, SALE, SNAPSHOT]
 
 
-def test_what_is_kept_is_bounded() -> None:
+def test_the_history_is_bounded() -> None:
     print("seed 7")
     rng = random.Random(7)
     history = SeatHistory(100)
@@ -149,17 +151,17 @@ def test_what_is_kept_is_bounded() -> None:
     assert history.since(names[-3]).name == CHANGES
 
 
-def test_a_watcher_notices_what_it_missed() -> None:
+def test_a_reader_detects_a_missed_event() -> None:
     # The control of every test that believes a watcher.
     history = SeatHistory(10)
     watcher = Watcher()
     letters = bytes.maketrans(b"AHSB", bytes(range(4)))
     history.update(1, b"A" * 30, on_sale=True)
-    heard(watcher, history.since(""))
+    receive(watcher, history.since(""))
     history.update(2, (b"H" + b"A" * 29).translate(letters), on_sale=True)
     [event] = history.update(3, (b"HH" + b"A" * 28).translate(letters), on_sale=True)
     with pytest.raises(Missed):
-        heard(watcher, event)
+        receive(watcher, event)
 
 
 def test_a_sale_turns_at_its_times_while_it_is_open() -> None:
