@@ -34,7 +34,7 @@ _MEASURE = """async ([base, count]) => {
   const began = performance.now();
   const found = new Seats(JSON.parse(text));
   const drawing = new SeatMap(found, {
-    words, chosen: () => none, lonely: () => none, toggle() {}, look() {}, aspect: 1.5 });
+    words, chosen: () => none, orphans: () => none, toggle() {}, look() {}, aspect: 1.5 });
   const list = new SeatList(found, { isChosen: () => false, toggle() {}, name: String });
   drawing.view.style.width = "900px";
   drawing.view.style.height = "600px";
