@@ -30,7 +30,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
@@ -186,7 +186,7 @@ class Simulation:
                 await self.tick()
                 _, (number,) = await self._queue_state.join(self._schedule_id, uuid4().bytes)
                 break
-            except (ValkeyAway, QueueStateLost):
+            except (ValkeyUnavailable, QueueStateLost):
                 await asyncio.sleep(_TICK_S)
         self.result.recovery_s = round(time.perf_counter() - began_at, 3)
         # The reserved numbers between may have been given out before the loss; they stay unused.

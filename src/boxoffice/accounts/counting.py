@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from boxoffice.observability.logs import log
 from boxoffice.platform.postgres import sql_files
-from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
+from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
 
 # A storm of attempts queues here and not for Valkey's connections: there it would run into the
 # deadline, open the breaker that the seat lock shares, and so switch the shared counts off.
@@ -94,7 +94,7 @@ class Counts:
         try:
             async with self._turns:
                 return int(await self._valkey.run(_COUNT, keys, (*limits, window_ms)))
-        except ValkeyAway as error:
+        except ValkeyUnavailable as error:
             log.warning("attempts_counted_alone", error=str(error))
             # guard: addresses_process_counts_alone_while_valkey_is_away => return 0
             return self._local.count(keys, limits, window_ms)
@@ -104,6 +104,6 @@ class Counts:
         try:
             async with self._turns:
                 await self._valkey.run(_FORGIVE, keys, (int(clear),))
-        except ValkeyAway as error:
+        except ValkeyUnavailable as error:
             log.warning("attempts_counted_alone", error=str(error))
             self._local.forgive(keys, clear=clear)

@@ -122,7 +122,7 @@ class AccountStore:
     async def add_first_key(self, kid: str, secret: bytes) -> None:
         """Add a key unless one signs already, whoever else tries at the same time."""
         # A process starts also while the standby is away: it promises nothing by that.
-        async with self._db.writing(is_promise=False) as connection:
+        async with self._db.writing(forces_write=False) as connection:
             await connection.execute(_Q["lock_keys"])
             await connection.execute(_Q["insert_first_key"], kid, secret)
 

@@ -1,4 +1,4 @@
-"""What a shop can begin with: a concert on sale, and whole fields of buyers for load tests."""
+"""Seed data: a concert on sale, and buyers for load tests."""
 
 import asyncio
 import os
@@ -29,11 +29,11 @@ _QUERIES = sql_files.load("boxoffice.cli", "seeding.sql")
 
 _TOP_UPS_MAX = 2_000  # per transaction, well within the statement deadline
 
-# A process that serves leads a new room within two seconds.
+# A serving process leads a new waiting room within two seconds.
 _LINE_WITHIN_S = 5.0
 
 DEMO_ORGANIZER = "organizer@demo.test"
-# Seoul's time, which has no summer time: no table of zones is needed.
+# Seoul has no daylight saving time, so a fixed offset is enough.
 _SEOUL = timezone(timedelta(hours=9))
 _DOORS_H, _SALE_H = 19, 10
 _PERFORMANCE_IN_DAYS, _ON_SALE_FOR_DAYS = 30, 2
@@ -41,7 +41,7 @@ _PERFORMANCE_IN_DAYS, _ON_SALE_FOR_DAYS = 30, 2
 
 @dataclass(frozen=True)
 class Plan:
-    """What `boxoffice seed` is to make; None means the settings' default."""
+    """The data that `boxoffice seed` creates; None means the settings' default."""
 
     seats: int
     users: int
@@ -50,19 +50,19 @@ class Plan:
     ticket_limit: int | None = None
     # With a rate the schedule has a waiting room, first come, first served.
     queue_rate_per_s: float | None = None
-    # Whose the concert is, by e-mail address.
+    # The organizer's e-mail address.
     organizer: str | None = None
 
 
 class Seeded(msgspec.Struct, frozen=True):
-    """What scripts need to know of it."""
+    """The ids of the seeded concert."""
 
     concert_id: UUID
     schedule_id: UUID
 
 
 async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Console) -> Seeded:
-    """Make a concert on sale and people with money; write their access tokens to `tokens`."""
+    """Create a concert on sale and buyers with money; write their access tokens to `tokens`."""
     tag = secrets.token_hex(4)
     async with open_services(settings) as application:
         with _bar(console, "seats", plan.seats) as advance:
@@ -86,7 +86,7 @@ async def _open_room(
     change: WaitingRoomChange,
     console: Console,
 ) -> None:
-    """Open a waiting room, and return when a process that serves leads it, or say that none does."""
+    """Open a waiting room, and return when a serving process leads it; print if none does."""
     queue = application.services.waiting_room
     await queue.service.configure(organizer_id, schedule_id, change)
     try:
@@ -107,7 +107,7 @@ async def people(
     tag: str,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[UUID]:
-    """Make buyers `buyer-<n>-<tag>@example.test` with money; return their ids in order."""
+    """Create buyers `buyer-<n>-<tag>@example.test` with money; return their ids in order."""
     user_ids = await application.services.accounts.seed_people(count, tag=tag)
     for start in range(0, count, _TOP_UPS_MAX):
         chunk = user_ids[start : start + _TOP_UPS_MAX]
@@ -120,9 +120,9 @@ async def people(
 async def _organizer(
     settings: Settings, application: Application, wanted: str | None, tag: str, console: Console
 ) -> UUID:
-    """Return whose the concert is: who is wanted, else the demo's organizer, else one made for it.
+    """Return the organizer's id: the wanted one, else the demo's, else a new one.
 
-    Raises `BoxofficeError` where who is wanted has no account, or may not have concerts.
+    Raises `BoxofficeError` where the wanted one has no account or is no organizer.
     """
     email = normal_email(wanted or DEMO_ORGANIZER)
     db = Database(settings)
@@ -144,7 +144,7 @@ async def _organizer(
     made = await application.services.accounts.sign_up(email, secrets.token_urlsafe(), "Organizer")
     await application.services.accounts.grant_role(email, ORGANIZER)
     console.print(
-        f"… the concert belongs to {email}, as whom nobody can log in; --organizer names somebody",
+        f"… the concert belongs to {email}, which has no password; --organizer names another one",
         style="dim",
     )
     return made
@@ -153,8 +153,8 @@ async def _organizer(
 async def put_on_sale(
     application: Application, settings: Settings, organizer_id: UUID, plan: Plan, title: str
 ) -> Seeded:
-    """Make a published concert of an evening some weeks ahead, with its schedule on sale."""
-    # A day is more than any clock of ours is wrong: the sale is open by the database's clock too.
+    """Create a published concert some weeks ahead, with its schedule on sale."""
+    # Two days back, so that the sale is open by the database's clock as well.
     today = datetime.now(_SEOUL).replace(minute=0, second=0, microsecond=0)
     schedule = NewSchedule(
         starts_at=today.replace(hour=_DOORS_H) + timedelta(days=_PERFORMANCE_IN_DAYS),
@@ -176,7 +176,7 @@ async def put_on_sale(
 
 
 def _write_tokens(application: Application, user_ids: list[UUID], path: Path) -> None:
-    """Write one line per person; the file lets its reader act for them, so only its owner reads it."""
+    """Write one line per person, readable by the owner only: the tokens give access."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         for user_id in user_ids:

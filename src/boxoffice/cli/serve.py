@@ -16,18 +16,18 @@ from boxoffice.platform.processes.file_limit import raise_file_limit
 from boxoffice.platform.processes.supervisor import ProcessGroup
 from boxoffice.settings import Settings
 
-# The collector looks for cycles after so many new objects. Its own default of 700 is a few requests.
+# New objects between two garbage collections; the default of 700 is reached by a few requests.
 _COLLECT_EVERY = 20_000
 
-# Files that a process has open beside its clients' connections.
+# Open files beside the clients' connections.
 _OTHER_FILES = 256
-# Loading and taking apart, beside the drain: with a database that stands still, the latter takes 5 s.
+# Start and shutdown beside the drain: with a frozen database, shutdown takes 5 s.
 _STOP_GRACE_S = 10.0
 
 
 def serve(settings: Settings, fd: int | None = None) -> None:
     """Serve in this process, on a socket of its own or on the one that the parent listens on."""
-    # Not above: who supervises workers, and comes back after a kill, does without half a second of it.
+    # Not at the top: a supervisor of workers does not need it.
     import uvloop  # noqa: PLC0415 — costs time
 
     logs.configure_logs(settings.observability)
@@ -38,7 +38,7 @@ def serve(settings: Settings, fd: int | None = None) -> None:
         sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
         metrics = None
         if settings.observability.metrics_port:
-            # One of several workers shares that port, too: each answers for all of them.
+            # Workers share that port as well: each one serves the metrics of all.
             metrics = stack.enter_context(listen_for_metrics(settings, shared=fd is not None))
         uvloop.run(_serve(settings, sock, metrics))
 
@@ -49,7 +49,7 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
 
     async with open_application(settings) as application:
         host, port = sock.getsockname()[:2]
-        _spare_what_stays()
+        _freeze_loaded_objects()
 
         def announce() -> None:
             log.info("serving", host=host, port=port)
@@ -74,15 +74,15 @@ def _allow_connections(settings: Settings) -> None:
         )
 
 
-def _spare_what_stays() -> None:
-    """Keep the garbage collector from going through what was loaded, again and again."""
+def _freeze_loaded_objects() -> None:
+    """Exclude the objects loaded so far from garbage collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY)
 
 
 def serve_group(settings: Settings) -> None:
-    """Serve in `settings.workers` processes behind one address until told to stop."""
+    """Serve in `settings.server.workers` processes on one address until stopped."""
     if settings.server.host != "127.0.0.1":
         plugins.check_serving(settings)
     with ExitStack() as stack:
@@ -92,17 +92,16 @@ def serve_group(settings: Settings) -> None:
 
 
 def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) -> ExitStack:
-    """Start the workers of one address in `group`; closing what is returned frees the address.
+    """Start the workers of one address in `group`; closing the returned stack frees the address.
 
-    Every worker has a listening socket of its own on the shared port, so that the kernel spreads
-    connections evenly, and this process keeps them open: what arrives while a worker is restarted
-    waits in its socket.
+    Every worker has its own listening socket on the shared port, so that the kernel spreads connections
+    evenly. This process keeps the sockets open: connections wait there while a worker is restarted.
     """
     stack = ExitStack()
     metrics = stack.enter_context(metrics_folder())
     sockets = listen_group(settings)
     if settings.observability.metrics_port:
-        # The workers share it, so they would not notice that a stranger has it.
+        # The workers share the port, so they would not notice that another program uses it.
         listen_for_metrics(settings).close()
     for number, sock in enumerate(sockets, start=1):
         stack.enter_context(sock)
@@ -121,10 +120,10 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
 
 
 def listen_group(settings: Settings) -> list[socket.socket]:
-    """Return one listening socket per worker; raise `CannotListen` where somebody else has it."""
+    """Return one listening socket per worker; raise `CannotListen` if the port is in use."""
     if settings.server.workers == 1:
         return [listen(settings)]
-    # Sharing a port also with strangers would hide that it is taken: ask for it alone first.
+    # A shared port would hide that another program uses it: bind it exclusively first.
     listen(settings).close()
     return [listen(settings, shared=True) for _ in range(settings.server.workers)]
 
@@ -132,7 +131,7 @@ def listen_group(settings: Settings) -> list[socket.socket]:
 def stop_timeout_s(settings: Settings) -> float:
     """Return how long a worker may take to stop.
 
-    Open requests have the drain's time, and then the commands that they left behind have it again.
+    The drain timeout counts twice: for open requests, then for the commands that they left.
     """
     return (
         settings.server.drain_delay_ms + 2 * settings.server.drain_timeout_ms

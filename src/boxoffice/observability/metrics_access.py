@@ -1,4 +1,4 @@
-"""Who may read the metrics: they tell how a sale goes, and by which routes people come."""
+"""Access to the metrics, which reveal the course of a sale."""
 
 import hmac
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from boxoffice.platform.client_addresses import is_loopback
 
-# By these a proxy says that it asks for somebody else.
+# Headers with which a proxy forwards a request.
 FORWARDING_HEADERS = (
     *("Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host"),
     *("X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Prefix"),
@@ -26,10 +26,10 @@ def has_token(token: str, authorization: str | None) -> bool:
 
 
 def is_from_here(peer: str | None, header: GetHeader) -> bool:
-    """Say whether a request was made on this machine, and not by a proxy for somebody elsewhere.
+    """Say whether a request comes from this machine, and not through a proxy.
 
-    A proxy on this machine that adds no header and sends a `Host` of this machine cannot be told from
-    that; behind one, set a token.
+    A local proxy that adds no header and sends a `Host` of this machine looks the same: set a token
+    behind such a proxy.
     """
     if peer is None or not is_loopback(peer):
         return False

@@ -25,13 +25,13 @@ class _Handler(WSGIRequestHandler):
     timeout = _SILENT_S
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base class names it so
-        """Say nothing: the log is the role's."""
+        """Log nothing: the log is for the role's events."""
 
 
 def serve_metrics(settings: Settings) -> None:
     """Serve them on `role_metrics_port` in a thread, for as long as the process lives.
 
-    Whoever reaches the port may read them, unless `metrics_token` is set. Raises `CannotListen`.
+    Every client may read them, unless `metrics_token` is set. Raises `CannotListen`.
     """
     metrics, token = make_wsgi_app(), settings.observability.metrics_token
 

@@ -1,6 +1,6 @@
-"""The metrics files of several workers: what a dead one has counted stays, its files go.
+"""The metrics files of several workers: the counts of an ended worker stay, its files go.
 
-`prometheus_client` gives each process files of its own, and sums over all that it finds.
+`prometheus_client` writes files per process, and sums over all files.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from boxoffice.observability.logs import log
 
-# The sum of the dead, in a file of the form that the collector reads: the kind comes first.
+# The sum of ended workers, in a file named as the collector expects: type first.
 _ENDED = "ended"
 _SUMMED = ("counter", "histogram")
 _PREFIX = "boxoffice-metrics-"
@@ -26,15 +26,15 @@ _LOCK = "lock"
 
 @contextmanager
 def metrics_folder() -> Iterator[Path]:
-    """Lend a folder for the files of one group of workers; it goes when the block is left.
+    """Lend a folder for the files of one group of workers; it is removed at the end.
 
-    Folders that killed groups of the same user have left are removed first: who lives has a lock on its
-    own, and the system lets the lock go however its holder ends.
+    Folders of killed groups of the same user are removed first: a live group holds a lock on its
+    folder, which the system releases however the group ends.
     """
     _remove_abandoned()
     made = tempfile.TemporaryDirectory(prefix=_PREFIX)
     with ExitStack() as stack:
-        # Left last, so that nobody else removes what is being removed here.
+        # Released last, so that no other group removes the folder at the same time.
         locked = stack.enter_context(_locked(Path(made.name)))
         stack.enter_context(made)
         yield locked
@@ -42,7 +42,7 @@ def metrics_folder() -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
-    """Lock `folder`; there is no moment at which it has the lock's file and the lock is free."""
+    """Lock `folder`; its lock file is never visible while unlocked."""
     unknown = folder / f"{_LOCK}.new"
     lock = os.open(unknown, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -58,7 +58,7 @@ def _remove_abandoned() -> None:
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue
-            # A folder without a lock is being made just now, or is of a release that had none.
+            # A folder without a lock file is being created.
             lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,10 +68,10 @@ def _remove_abandoned() -> None:
 
 
 def forget_process(folder: Path, pid: int) -> None:
-    """Take a dead process out of the gauges, and move what it has counted to the sum of the dead.
+    """Remove an ended process from the gauges, and add its counts to the sum of ended workers.
 
-    Without the sum its counters would fall, which looks like a restart of everything. A file that
-    cannot be read, such as one of a process that was killed while it wrote, is left out of the sum.
+    Without the sum the counters would decrease, as after a restart of the whole service. A file that
+    cannot be read, such as one of a process killed while writing, is left out.
     """
     try:
         multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
@@ -80,12 +80,12 @@ def forget_process(folder: Path, pid: int) -> None:
             if file.exists():
                 _add(file, folder / f"{kind}_{_ENDED}.db")
     except OSError as error:
-        # Whoever supervises workers goes on without their metrics.
+        # The supervisor continues without these metrics.
         log.warning("worker_metrics_not_kept", error=str(error))
 
 
 def _add(file: Path, total: Path) -> None:
-    """Add the values of `file` to those of `total`, which readers find whole at any time."""
+    """Add the values of `file` to those of `total`, which is replaced atomically."""
     merged = total.with_suffix(".tmp")
     merged.unlink(missing_ok=True)
     sums: dict[str, tuple[float, float]] = {}

@@ -10,7 +10,7 @@ from boxoffice.observability.logs import log
 from boxoffice.outbox.service import Relay
 from boxoffice.outbox.stream import RelayFenced
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.settings import Settings
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
@@ -20,7 +20,7 @@ _ATTEMPTS_PER_LEASE = 10
 # Temporary failures, logged in one line without a traceback.
 _OUTAGES = (
     Unavailable,
-    ValkeyAway,
+    ValkeyUnavailable,
     RelayFenced,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,

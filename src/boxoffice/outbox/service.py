@@ -14,7 +14,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.settings import OutboxSettings
 
 ROLE = "relay"
@@ -49,7 +49,7 @@ class Relay:
     async def relay_once(self) -> int:
         """Deliver the oldest events; return their count, 0 while another relay leads.
 
-        Raises `ValkeyAway`, `RelayFenced`, `Unavailable` or a driver error; the events stay.
+        Raises `ValkeyUnavailable`, `RelayFenced`, `Unavailable` or a driver error; the events stay.
         """
         token = await self._lease.keep()
         if token is None:
@@ -60,7 +60,7 @@ class Relay:
         try:
             for part in _parts(events, self._batch_size):
                 await self._stream.publish([to_message(event) for event in part], token)
-        except ValkeyAway:
+        except ValkeyUnavailable:
             # A batch too large for the deadline would fail for ever.
             self._batch_size = max(1, self._batch_size // 2)
             raise

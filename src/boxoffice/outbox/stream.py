@@ -24,7 +24,7 @@ def fence_key(stream: str) -> str:
 
 
 class EventStream:
-    """Appends messages; after a `ValkeyAway` any of them may have been appended."""
+    """Appends messages; after a `ValkeyUnavailable` any of them may have been appended."""
 
     def __init__(self, valkey: Valkey, settings: OutboxSettings) -> None:
         self._valkey = valkey

@@ -148,16 +148,16 @@ class PaymentStore:
             # The commit of a batch that wrote comes after the commits of all that it replays.
             wrote = any(outcome.name == "paid" for outcome in outcomes)
             earlier = [commands[at] for at in places]
-            found = await self.find_payments(schedule_id, earlier, is_promised=wrote)
+            found = await self.find_payments(schedule_id, earlier, is_durable=wrote)
             for at, outcome in zip(places, found, strict=True):
                 outcomes[at] = outcome or outcomes[at]
 
     async def find_payments(
-        self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_promised: bool = False
+        self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_durable: bool = False
     ) -> list[PayOutcome | None]:
         """Return what earlier requests with these keys did, None where they did nothing.
 
-        `is_promised` as in `Database.look_up`.
+        `is_durable` as in `Database.look_up`.
         """
         rows = await self._db.look_up(
             _QUERIES["find_payments_by_key"],
@@ -165,7 +165,7 @@ class PaymentStore:
             [command.user_id for command in commands],
             [command.key for command in commands],
             [command.fingerprint for command in commands],
-            is_promised=is_promised,
+            is_durable=is_durable,
         )
         found = dict(zip(column(rows, "ord"), map(_pay_outcome, rows), strict=True))
         return [found.get(at) for at in range(1, len(commands) + 1)]

@@ -1,7 +1,7 @@
-"""The time of the database, without asking it each time.
+"""The time of the database, without a query each time.
 
-Pods' clocks decide nothing: a pod measures once in a while how far its monotonic clock is from the
-database's clock, and counts on from there.
+The clocks of pods decide nothing: a pod periodically measures the offset of its monotonic clock
+from the database's clock.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from boxoffice.observability.logs import log
 
-# The answer may be wrong by half its round trip; the offset of before is better than a late one.
+# An answer is wrong by up to half its round trip; the previous offset is better than a late one.
 _ROUND_TRIP_MAX_S = 1.0
 # Two clocks drift apart by less than this per second between two measurements; quartz does a quarter.
 _DRIFT = 0.000_2
@@ -28,7 +28,7 @@ class DatabaseClock:
         self._measured_at = 0.0
 
     def now(self) -> float:
-        """Return the database's time; a wall clock that jumps on this machine changes nothing."""
+        """Return the database's time; jumps of this machine's wall clock have no effect."""
         return time.monotonic() + self._offset_s
 
     def uncertainty_s(self) -> float:
@@ -43,17 +43,17 @@ class DatabaseClock:
         A measurement whose round trip took over a second is dropped.
         """
         before = time.monotonic()
-        told = await self._ask()
+        answered_s = await self._ask()
         after = time.monotonic()
         if after - before > _ROUND_TRIP_MAX_S:
             log.warning("clock_measurement_dropped", round_trip_s=round(after - before, 3))
             return
-        self._offset_s = told - (before + after) / 2
+        self._offset_s = answered_s - (before + after) / 2
         self._error_s = (after - before) / 2
         self._measured_at = after
 
     async def keep_synchronized(self) -> None:
-        """Measure again and again until cancelled; while the database is away the last offset holds."""
+        """Measure periodically until cancelled; without the database the last offset holds."""
         while True:
             await asyncio.sleep(self._refresh_s)
             try:

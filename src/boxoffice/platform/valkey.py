@@ -1,6 +1,6 @@
-"""One small port to Valkey: every call has a deadline, and a circuit breaker spares a dead server.
+"""The client of Valkey: every call has a deadline, and a circuit breaker skips a failed server.
 
-Nothing here is the truth for anything. Callers catch `ValkeyAway` and go on without.
+Valkey is the source of truth for nothing. Callers catch `ValkeyUnavailable` and continue without it.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ from boxoffice.settings import ValkeySettings
 VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")
 
 _SUBSCRIPTIONS_MAX = 4
-# What a server answers that is a replica now: connect anew, and perhaps elsewhere.
+# Errors of a server that has become a replica: reconnect, perhaps to another one.
 _OTHER_ROLE = (ReadOnlyError, MasterDownError, BusyLoadingError)
 
 
-class ValkeyAway(BoxofficeError):
-    """Valkey did not answer in time, refused, or is being spared by the breaker."""
+class ValkeyUnavailable(BoxofficeError):
+    """Valkey did not answer in time, refused, or is skipped by the breaker."""
 
 
 class Script:
@@ -44,7 +44,7 @@ class Script:
     def __init__(self, name: str, source: str) -> None:
         self.name = name
         self.source = source
-        # Valkey addresses scripts by SHA-1; nothing secret rests on it.
+        # Valkey identifies scripts by SHA-1; it is not used for security.
         self.digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -82,7 +82,7 @@ class Breaker:
 
 
 class Valkey:
-    """Scripts and commands with a deadline; raises `ValkeyAway` and nothing else."""
+    """Scripts and commands with a deadline; raises `ValkeyUnavailable` and nothing else."""
 
     def __init__(self, settings: ValkeySettings) -> None:
         self._timeout_s = settings.valkey_timeout_ms / 1000
@@ -97,7 +97,7 @@ class Valkey:
             retry=Retry(NoBackoff(), 0),
         )
         self._client = Redis(connection_pool=pool)
-        # A subscription waits for as long as nothing is said: its deadline is its own.
+        # A subscription waits for messages without a socket timeout.
         self._listener: Redis = Redis.from_url(
             settings.valkey_url,
             max_connections=_SUBSCRIPTIONS_MAX,
@@ -106,12 +106,12 @@ class Valkey:
         )
 
     @property
-    def spared(self) -> bool:
+    def is_breaker_open(self) -> bool:
         """Whether the breaker is open."""
         return self._breaker.is_open
 
     async def close(self) -> None:
-        """Drop every connection; one that does not close in time ends with the process."""
+        """Close every connection; one that does not close in time ends with the process."""
         for client in (self._client, self._listener):
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await client.aclose(close_connection_pool=True)
@@ -130,10 +130,10 @@ class Valkey:
     async def subscribed(
         self, channel: str, silence_s: float
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Lend the messages of a channel from now on; raise `ValkeyAway` when the subscription ends.
+        """Lend the messages of a channel; raise `ValkeyUnavailable` when the subscription ends.
 
-        It ends with the connection, and when nothing has come for `silence_s`. One message is in memory
-        at a time; a server that has to keep too many for us ends it too.
+        It ends with the connection, after `silence_s` without a message, and when the server's output
+        buffer overflows. One message is in memory at a time.
         """
         pubsub = self._listener.pubsub(ignore_subscribe_messages=True)
         before = cancellations()
@@ -143,7 +143,7 @@ class Valkey:
             raise_if_cancelled(before)
             yield _messages(pubsub, silence_s)
         except (RedisError, OSError, TimeoutError) as error:
-            raise ValkeyAway(str(error)) from error
+            raise ValkeyUnavailable(str(error)) from error
         finally:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
@@ -152,7 +152,7 @@ class Valkey:
         try:
             return await self._send("EVALSHA", script.digest, *words)
         except NoScriptError:
-            # The server has forgotten its scripts, as it does after a restart.
+            # A restarted server has no scripts.
             return await self._send("EVAL", script.source, *words)
 
     async def _send(self, *words: str | bytes | float) -> Any:
@@ -161,7 +161,7 @@ class Valkey:
     async def _within_deadline(self, work: Coroutine[Any, Any, Any]) -> Any:
         if not self._breaker.admits(time.monotonic()):
             work.close()
-            raise ValkeyAway("the circuit breaker is open")
+            raise ValkeyUnavailable("the circuit breaker is open")
         before = cancellations()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -170,17 +170,17 @@ class Valkey:
             self._breaker.failed(time.monotonic())
             VALKEY_FAILURES.inc()
             if isinstance(error, _OTHER_ROLE):
-                await self._connect_anew()
-            raise ValkeyAway(str(error)) from error
+                await self._reconnect()
+            raise ValkeyUnavailable(str(error)) from error
         self._breaker.succeeded()
         raise_if_cancelled(before)
         return reply
 
-    async def _connect_anew(self) -> None:
-        """Hang up on a server that has another role now: the address is resolved with the next call.
+    async def _reconnect(self) -> None:
+        """Close connections after a change of role; the next call resolves the address.
 
-        Connections with a call under way are left to it; each that gets the same answer does the same.
-        A subscription ends, and is taken up again by those who heed it.
+        Connections with a call in progress stay until that call gets the same answer. Subscriptions
+        end, and their readers subscribe again.
         """
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout_s):
@@ -198,4 +198,4 @@ async def _messages(pubsub: Any, silence_s: float) -> AsyncIterator[bytes]:
             until = time.monotonic() + silence_s
             yield message["data"]
         elif time.monotonic() >= until:
-            raise ValkeyAway(f"nothing was heard for {silence_s} s")
+            raise ValkeyUnavailable(f"nothing was heard for {silence_s} s")

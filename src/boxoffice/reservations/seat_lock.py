@@ -10,7 +10,7 @@ from enum import Enum
 from uuid import UUID
 
 from boxoffice.platform.postgres.sql_files import read
-from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
+from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
 from boxoffice.reservations import metrics
 
 _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
@@ -76,7 +76,7 @@ class SeatLock:
             args += [claim.owner, len(claim.seat_ids), *(index[seat] for seat in claim.seat_ids)]
         try:
             answers = await self._valkey.run(_CLAIM, _keys(schedule_id, seats), args)
-        except ValkeyAway:
+        except ValkeyUnavailable:
             metrics.SEAT_LOCK.labels("away").inc(len(claims))
             return [CLEAR] * len(claims)
         claimed = [_claimed(answer, seats) for answer in answers]
@@ -95,7 +95,7 @@ class SeatLock:
             return
         try:
             await self._valkey.run(_SETTLE, seats, [self._ttl_ms, *ends])
-        except ValkeyAway:
+        except ValkeyUnavailable:
             metrics.SEAT_LOCK.labels("unsettled").inc(len(seats))
 
     @staticmethod

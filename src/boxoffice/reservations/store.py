@@ -168,16 +168,16 @@ class ReservationStore:
             # The commit of a batch that wrote comes after the commits of all that it replays.
             wrote = any(outcome.name == "held" for outcome in outcomes)
             earlier = [commands[at] for at in places]
-            found = await self.find_holds(schedule_id, earlier, is_promised=wrote)
+            found = await self.find_holds(schedule_id, earlier, is_durable=wrote)
             for at, outcome in zip(places, found, strict=True):
                 outcomes[at] = outcome or outcomes[at]
 
     async def find_holds(
-        self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_promised: bool = False
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_durable: bool = False
     ) -> list[HoldOutcome | None]:
         """Return what earlier requests with these keys did, None where they did nothing.
 
-        `is_promised` as in `Database.look_up`.
+        `is_durable` as in `Database.look_up`.
         """
         rows = await self._db.look_up(
             _QUERIES["find_holds_by_key"],
@@ -185,7 +185,7 @@ class ReservationStore:
             [command.user_id for command in commands],
             [command.key for command in commands],
             [command.fingerprint for command in commands],
-            is_promised=is_promised,
+            is_durable=is_durable,
         )
         found = {row["ord"]: _hold_outcome(row) for row in rows}
         return [found.get(at) for at in range(1, len(commands) + 1)]

@@ -12,7 +12,7 @@ from boxoffice.errors import ScheduleNotFound
 from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import FINE_SECONDS
 from boxoffice.platform.cache import Cache
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.sales_stats import metrics, rules
 from boxoffice.sales_stats.rules import Point, TrafficSums
 from boxoffice.sales_stats.store import SalesStatsStore, StatsSchedule, Totals
@@ -108,7 +108,7 @@ class SalesStats:
         try:
             counted = dict(await self._traffic_store.read(scope, steps))
             shop = (await self._traffic_store.read(SHOP, last)).get(last.start, TrafficSums())
-        except ValkeyAway:
+        except ValkeyUnavailable:
             return None, None
         p95_ms = rules.percentile_ms(shop.times, FINE_SECONDS, 0.95)
         return counted, Traffic(requests=shop.requests / rules.STEP_S, p95_ms=p95_ms)
@@ -122,7 +122,7 @@ class SalesStats:
         for (scope, step), sums in self._traffic_counter.drain().items():
             try:
                 await self._traffic_store.add(scope, step, sums)
-            except ValkeyAway:
+            except ValkeyUnavailable:
                 metrics.DROPPED.inc()
             else:
                 flushed += sums.requests if scope == SHOP else 0

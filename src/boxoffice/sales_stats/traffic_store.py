@@ -23,7 +23,7 @@ _KEEP_MS = (WINDOW_MAX_S + 2 * STEPS_PER_KEY * STEP_S) * 1000
 
 
 class TrafficStore:
-    """Adds and reads sums; raises `ValkeyAway` and nothing else."""
+    """Adds and reads sums; raises `ValkeyUnavailable` and nothing else."""
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey

@@ -12,7 +12,7 @@ from uuid import UUID
 from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.waiting_room import metrics
 from boxoffice.waiting_room.engine.queue_state import (
     Admission,
@@ -96,7 +96,7 @@ class JoinHandler:
         except QueueStateLost:
             # The leader is rebuilding it.
             return [Retry("queue_lost", Unavailable)] * len(batch)
-        except ValkeyAway as error:
+        except ValkeyUnavailable as error:
             raise Unavailable("The waiting room takes nobody at the moment; try again.") from error
         issued = _newly_issued(numbers, accounts)
         # guard: join_what_was_given_is_noted {
@@ -155,7 +155,7 @@ class EnterHandler:
         holders = [_holder(room, one.command) for one in batch]
         try:
             return await self._enter(room, holders)
-        except (ValkeyAway, QueueStateLost):
+        except (ValkeyUnavailable, QueueStateLost):
             return await self._results_by_record(room, holders)
 
     async def look_up(
@@ -232,7 +232,7 @@ class EnterHandler:
     ) -> None:
         try:
             await self._queue_state.leave(room.schedule_id, now_ms, "left", holders)
-        except (ValkeyAway, QueueStateLost) as error:
+        except (ValkeyUnavailable, QueueStateLost) as error:
             log.warning("waiting_room_spent_number_not_removed", error=str(error))
 
     async def _results_by_record(

@@ -13,7 +13,7 @@ import msgspec
 
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room.coalesced_reads import CoalescedReads
 from boxoffice.waiting_room.departures import Departures
@@ -120,7 +120,7 @@ class WaitingRoomRegistry:
         """Read the counters; ignore those of an earlier epoch."""
         try:
             read = await self._queue_state.counters(schedule_id)
-        except ValkeyAway:
+        except ValkeyUnavailable:
             return
         room = self._rooms.get(schedule_id)
         # guard: rooms_counters_of_earlier_epoch_are_not_taken_over: read.epoch < room.epoch => False

@@ -21,7 +21,7 @@ from boxoffice.errors import (
 )
 from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import BufferedCounter
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
 from boxoffice.waiting_room.engine import shuffle
@@ -209,7 +209,7 @@ class WaitingRoom:
         holder = TicketHolder(ticket.user_id, ticket.number, place, ticket.epoch)
         try:
             await self._queue_state.leave(schedule_id, int(self._now() * 1000), "left", [holder])
-        except (ValkeyAway, QueueStateLost) as error:
+        except (ValkeyUnavailable, QueueStateLost) as error:
             raise Unavailable("The waiting room cannot be reached; try again.") from error
 
     def release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
@@ -221,7 +221,7 @@ class WaitingRoom:
         holders = [TicketHolder(user_id, 0, 0, 0) for user_id in user_ids]
         try:
             await self._queue_state.leave(schedule_id, int(self._now() * 1000), "paid", holders)
-        except (ValkeyAway, QueueStateLost) as error:
+        except (ValkeyUnavailable, QueueStateLost) as error:
             # Their places are freed when their grace ends.
             log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
 

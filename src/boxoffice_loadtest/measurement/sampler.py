@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
 from boxoffice.errors import BoxofficeError
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.settings import Settings
 from boxoffice_loadtest.measurement import database_reader, processes
 from boxoffice_loadtest.model import API, ResourceSample
@@ -168,7 +168,7 @@ class _ServerCounters:
             return {}
         try:
             info: Mapping[str, Any] = await self.valkey.command("INFO", "all")
-        except ValkeyAway:
+        except ValkeyUnavailable:
             return {}
         return {
             "commands": float(info.get("total_commands_processed", 0)),

@@ -222,10 +222,10 @@ async def test_a_batch_that_writes_needs_no_word_of_its_own_for_what_it_replays(
 
     class Listening(Database):
         async def look_up(
-            self, query: str, *args: object, is_promised: bool = False
+            self, query: str, *args: object, is_durable: bool = False
         ) -> list[asyncpg.Record]:
-            asked.append("promised" if is_promised else "to be promised")
-            return await super().look_up(query, *args, is_promised=is_promised)
+            asked.append("promised" if is_durable else "to be promised")
+            return await super().look_up(query, *args, is_durable=is_durable)
 
     listening = Listening(settings)
     await listening.open()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from boxoffice.platform.valkey import Script, Valkey, ValkeyAway
+from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.home import FALLBACK_ROOT, open_home
 from boxoffice_embedded.servers.valkey import EmbeddedValkey
@@ -92,7 +92,7 @@ async def test_a_demoted_server_is_left(
                 return await client.command("SET", "k", "v")
 
             async def is_written() -> bool:
-                with contextlib.suppress(ValkeyAway):
+                with contextlib.suppress(ValkeyUnavailable):
                     return bool(await write())
                 return False
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.seats.cache.entries import ScheduleEntries
 from boxoffice.seats.cache.states import AVAILABLE, HELD, PositionChange
 from boxoffice.seats.changes.applier import SeatChangeApplier
@@ -33,7 +33,7 @@ class Tape:
 
     async def command(self, *words: Any) -> int:
         if self.away:
-            raise ValkeyAway("away")
+            raise ValkeyUnavailable("away")
         assert words[:2] == ("PUBLISH", CHANNEL)
         self.messages.append(words[2])
         return 1

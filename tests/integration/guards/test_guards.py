@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.audit import store
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from faults.guards.markers import (
     ROOT,
     Guard,
@@ -250,7 +250,7 @@ async def test_a_broken_statement_and_a_broken_script_are_refused(
     db: Database, valkey: Valkey
 ) -> None:
     """The control of the one before."""
-    with pytest.raises(ValkeyAway):
+    with pytest.raises(ValkeyUnavailable):
         await valkey.command("SCRIPT", "LOAD", "return {")
     async with db.connection() as connection:
         with pytest.raises(asyncpg.UndefinedColumnError):

@@ -187,7 +187,7 @@ class _HoldsWithoutMemory(ReservationStore):
     """Its second look, at what a key had made, finds nothing: the function's own word stands."""
 
     async def find_holds(
-        self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_promised: bool = False
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_durable: bool = False
     ) -> list[HoldOutcome | None]:
         return [None] * len(commands)
 
@@ -196,7 +196,7 @@ class _PaymentsWithoutMemory(PaymentStore):
     """The same for payments."""
 
     async def find_payments(
-        self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_promised: bool = False
+        self, schedule_id: UUID, commands: Sequence[PayCommand], *, is_durable: bool = False
     ) -> list[PayOutcome | None]:
         return [None] * len(commands)
 

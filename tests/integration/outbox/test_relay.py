@@ -17,7 +17,7 @@ from boxoffice.outbox.stream import EventStream, RelayFenced, fence_key
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.settings import Settings
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ async def test_a_batch_that_valkey_does_not_take_is_halved_and_grows_again(
     written = await write(20)
     await line.cut()
     for size in (4, 2, 1, 1):
-        with pytest.raises(ValkeyAway):
+        with pytest.raises(ValkeyUnavailable):
             await relay.relay_once()
         assert relay.batch_size == size
     await line.mend()
@@ -373,7 +373,7 @@ async def _has_failed(settings: Settings) -> bool:
     valkey = Valkey(settings.valkey)
     try:
         await valkey.command("PING")
-    except ValkeyAway:
+    except ValkeyUnavailable:
         return True
     finally:
         await valkey.close()

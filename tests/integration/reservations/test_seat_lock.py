@@ -180,7 +180,7 @@ async def test_a_server_that_forgot_its_scripts_is_taught_them_again(
     await valkey.command("SCRIPT", "FLUSH")
     await lock.settle(schedule, [Ending("me", ["A"])])
     assert await _value(valkey, schedule, "A") is None
-    assert not valkey.spared
+    assert not valkey.is_breaker_open
 
 
 async def test_a_server_out_of_memory_stops_nobody(
@@ -227,7 +227,7 @@ async def test_everybody_is_sent_on_where_valkey_is_away(nobody: Valkey, schedul
     for _ in range(4):
         assert await _answers(lock, schedule, Claim("me", ["A"])) == [Answer.CLEAR]
         await lock.settle(schedule, [Ending("me", ["A"], 99_000)])
-    assert nobody.spared
+    assert nobody.is_breaker_open
 
 
 async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_then_spared(
@@ -243,7 +243,7 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
             asked = time.monotonic()
             assert await _answers(deadlined, schedule, Claim("you", ["A"])) == [Answer.CLEAR]
             took_s.append(time.monotonic() - asked)
-        assert prompt.spared
+        assert prompt.is_breaker_open
     finally:
         await valkey.command("CLIENT", "UNPAUSE")
     assert min(took_s) < 0.2, "the deadline is 100 ms; a busy machine may be late now and then"
@@ -252,12 +252,12 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
         return await _answers(deadlined, schedule, Claim("you", ["A"])) == [Answer.BUSY]
 
     await until(in_force_again)
-    assert not prompt.spared
+    assert not prompt.is_breaker_open
 
 
 async def test_an_open_breaker_costs_no_time(nobody: Valkey, schedule: UUID) -> None:
     lock = SeatLock(nobody, TTL_MS)
-    while not nobody.spared:
+    while not nobody.is_breaker_open:
         await lock.claim(schedule, [Claim("me", ["A"])])
     asked = time.monotonic()
     for _ in range(200):

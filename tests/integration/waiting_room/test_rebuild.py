@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from boxoffice.errors import QueueTicketExpired, Unavailable
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.waiting_room.engine.queue_state import LeaderFenced, TickCommand, keys_of
 from boxoffice.waiting_room.rules import PositionState
 from tests.integration.waiting_room.conftest import MakePod, Queue
@@ -210,7 +210,7 @@ async def test_a_rebuilding_that_was_cut_short_begins_no_epoch_again(
     await _empty(queue)
 
     async def broken(*_: Any) -> None:
-        raise ValkeyAway("as if it had gone again")
+        raise ValkeyUnavailable("as if it had gone again")
 
     monkeypatch.setattr(queue.pod.queue_state, "rebuild", broken)
     await queue.tick(3)
@@ -285,13 +285,13 @@ async def test_an_outage_is_logged_once_and_not_with_each_beat(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any) -> None:
-        raise ValkeyAway
+        raise ValkeyUnavailable
 
     monkeypatch.setattr(queue.pod.queue_state, "tick", away)
     with structlog.testing.capture_logs() as logs:
         await queue.tick(10)
         said = [entry for entry in logs if entry["event"] == "waiting_room_tick_failed"]
         assert len(said) == 1
-        assert said[0]["error"] == "ValkeyAway()"
+        assert said[0]["error"] == "ValkeyUnavailable()"
         await queue.tick(1, seconds=6)
     assert len([entry for entry in logs if entry["event"] == "waiting_room_tick_failed"]) == 2

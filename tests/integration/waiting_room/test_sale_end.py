@@ -8,7 +8,7 @@ import pytest
 
 from boxoffice.errors import QueueClosed, ScheduleNotFound
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine.queue_state import TicketHolder
 from boxoffice.waiting_room.rules import Mode, Notice, PositionState
@@ -173,7 +173,7 @@ async def test_who_follows_hears_of_it_while_valkey_is_away(
         told.append((schedule_id, rules.notice(queue.known, counters, queue.clock())))
 
     async def away(_: UUID) -> None:
-        raise ValkeyAway
+        raise ValkeyUnavailable
 
     monkeypatch.setattr(queue.pod.queue_state, "counters", away)
     queue.pod.rooms.on_change = hear

@@ -1,8 +1,8 @@
-"""How a task is ended: it is cancelled until it has ended, and not once.
+"""Ends tasks by cancelling them until they have ended, and not once.
 
-`asyncio.wait_for` of Python 3.11 forgets a cancellation that comes while what it waits for is done
-already (python/cpython#86296, mended in 3.12), and libraries that call it hand that on: a task that
-was cancelled once may go on for ever.
+`asyncio.wait_for` of Python 3.11 loses a cancellation that arrives when the awaited future is
+already done (python/cpython#86296, fixed in 3.12); so do libraries that call it. A task that was
+cancelled once may run for ever.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-# What a task does on its way out has this long before the next cancellation would disturb it.
+# A task's cleanup has this long before the next cancellation interrupts it.
 _AGAIN_AFTER_S = 0.5
 
 
@@ -20,9 +20,9 @@ async def cancel_and_wait(
     within_s: float = math.inf,
     again_after_s: float = _AGAIN_AFTER_S,
 ) -> set["asyncio.Task[Any]"]:
-    """Cancel `tasks` again and again until they have ended; return those that have not `within_s`.
+    """Cancel `tasks` repeatedly until they have ended; return those that have not `within_s`.
 
-    What they raise stays in them.
+    Their exceptions stay in the tasks.
     """
     until = time.monotonic() + within_s
     left = {task for task in tasks if not task.done()}
@@ -34,15 +34,15 @@ async def cancel_and_wait(
 
 
 def cancellations() -> int:
-    """Return how often this task was told to end."""
+    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
 
 def raise_if_cancelled(before: int = 0) -> None:
-    """Raise `CancelledError` where this task was told to end more often than `before`.
+    """Raise `CancelledError` where the current task was cancelled more often than `before`.
 
-    For behind something that may have swallowed that.
+    For use after a call that may have swallowed the cancellation.
     """
     if cancellations() > before:
         raise asyncio.CancelledError

@@ -1,1 +1,1 @@
-"""Leases in PostgreSQL: one process of all does a role's work, under a fencing token."""
+"""Leases in PostgreSQL: one process at a time does a role's work, under a fencing token."""

@@ -34,7 +34,7 @@ class BackendRegistry:
 
     async def register(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Record the backend of a new connection; for the `init` of a pool."""
-        [row] = await connection.fetch(_QUERIES["session"])
+        [row] = await connection.fetch(_QUERIES["backend"])
         session = Backend(row["pid"], row["began_at"])
         named = connection.get_server_pid()
         self._by_pid[named] = session
@@ -49,7 +49,7 @@ class BackendRegistry:
         if session is not None:
             self._lost.add(session)
 
-    async def end_lost(
+    async def terminate_lost(
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
     ) -> None:
         """Terminate lost backends, and return when none is left: their transactions have ended.
@@ -60,7 +60,9 @@ class BackendRegistry:
             return
         asked = list(self._lost)
         rows = await connection.fetch(
-            _QUERIES["end_sessions"], [one.pid for one in asked], [one.began_at for one in asked]
+            _QUERIES["terminate_backends"],
+            [one.pid for one in asked],
+            [one.began_at for one in asked],
         )
         living = {Backend(row["pid"], row["began_at"]) for row in rows}
         self._lost.difference_update(set(asked) - living)

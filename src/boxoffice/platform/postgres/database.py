@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL, and what its failures mean.
+"""Connections to PostgreSQL, and the meaning of their errors.
 
-Every connection has its timeouts set by the server, and a client-side deadline above them for a
-server that does not answer at all.
+Every connection has timeouts in the server, and a longer client-side deadline for a server that
+does not answer.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ Record = asyncpg.Record
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres")
 _CLIENT_GRACE_S = CLIENT_GRACE_MS / 1000
-# The driver would otherwise replace a connection now and then, and all its prepared plans with it.
+# Otherwise the driver replaces a connection from time to time, with all its prepared plans.
 _QUERIES_PER_CONNECTION_MAX = 1 << 62
 _FOR_EVER_S = 0
 # Rows of a long answer that are in memory at one time.
 _STREAMED_ROWS = 4_000
-# All sessions are replaced at most so often because one of them takes no writes.
+# Least time between two replacements of all connections after a read-only error.
 _REPLACED_EVERY_S = 0.1
 
 
 class Failure(Enum):
     """What an exception of the driver says about the transaction that it ended."""
 
-    REFUSED = "refused"  # rolled back because of what was asked: asking again fails again
-    TRANSIENT = "transient"  # rolled back because of others: asking again may work
-    UNAVAILABLE = "unavailable"  # nothing was done, and the server cannot do it now
-    UNKNOWN = "unknown"  # it may have been committed: look it up
+    REFUSED = "refused"  # rolled back because of the request: a retry fails again
+    TRANSIENT = "transient"  # rolled back because of concurrent work: a retry may succeed
+    UNAVAILABLE = "unavailable"  # nothing was done: the server is not available
+    UNKNOWN = "unknown"  # possibly committed: look it up
 
 
 _TRANSIENT = (
@@ -70,7 +70,7 @@ _DRIVER_ERRORS = (
     OSError,
     TimeoutError,
 )
-# The last one: none of the hosts of an address takes writes at this moment.
+# `InternalClientError`: no host of the address takes writes.
 _CANNOT_CONNECT = (
     OSError,
     TimeoutError,
@@ -96,10 +96,9 @@ def classify(error: BaseException) -> Failure:
 
 
 class Database:
-    """A bounded pool; every call raises `Unavailable` where no connection is to be had in time.
+    """A bounded pool; every call raises `Unavailable` if no connection is free in time.
 
-    `read` and `writing` together leave `batches_in_flight` connections alone, so that however many
-    people look something up, a batch finds its connection free.
+    `read` and `writing` together leave `batches_in_flight` connections to the batches.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -113,7 +112,7 @@ class Database:
         self._replaced_at_s = -math.inf
 
     async def open(self) -> None:
-        """Connect once, so that a wrong address is noticed at the start; raise `Unavailable`."""
+        """Connect, so that a wrong address fails at the start; raise `Unavailable`."""
         try:
             self._pool = await asyncpg.create_pool(
                 self._settings.database.database_url,
@@ -125,14 +124,14 @@ class Database:
                 max_inactive_connection_lifetime=_FOR_EVER_S,
                 reset=_keep,
                 connect=multi_host.connect,  # type: ignore[call-overload]  # its stub wants all options
-                init=self._introduce,
+                init=self._register,
                 **connection_options(self._settings),
             )
         except _CANNOT_CONNECT as error:
             raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 
-    async def _introduce(self, connection: "asyncpg.Connection[Record]") -> None:
-        # Behind such a pooler a session is nobody's for longer than a transaction.
+    async def _register(self, connection: "asyncpg.Connection[Record]") -> None:
+        # A transaction pooler changes the backend with each transaction.
         if self._settings.database.db_pooler != "transaction":
             await self._backends.register(connection)
 
@@ -170,9 +169,9 @@ class Database:
     async def _replace(
         self, pool: "asyncpg.Pool[Record]", lent: "asyncpg.pool.PoolConnectionProxy[Record]"
     ) -> None:
-        """Connect anew where a session takes no writes: its server may have another role by now.
+        """Replace the connections after a read-only error: the server may be a standby now.
 
-        The other sessions are most likely with the same server, and read what is out of date there.
+        The other connections are most likely to the same server, and read stale data there.
         """
         lent.terminate()
         now_s = time.monotonic()
@@ -183,9 +182,8 @@ class Database:
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Run one statement as one transaction and return its rows.
 
-        Driver errors pass through: `classify` says what they mean. After one that leaves the outcome
-        unknown, `look_up` tells it. Raises `OutcomeUnknown` where the server committed and did not
-        wait for its standby.
+        Driver errors pass through: `classify` gives their meaning. After an unknown outcome, `look_up`
+        finds it. Raises `OutcomeUnknown` where the server committed without waiting for its standby.
         """
         async with self.connection() as connection:
             session = self._backends.of(connection)
@@ -198,21 +196,21 @@ class Database:
                         self._backends.lose(session)
                     raise
 
-    async def look_up(self, query: str, *args: object, is_promised: bool = False) -> list[Record]:
-        """Run a statement that tells what `fetch` did whose answer was lost, and end what it left.
+    async def look_up(self, query: str, *args: object, is_durable: bool = False) -> list[Record]:
+        """Run a statement that reads the outcome of a `fetch` whose answer was lost.
 
-        What is found was committed, and may not be on the standby: its commit's wait was cancelled, or
-        the server started again meanwhile. So the look-up writes, and its own commit waits for the
-        standby; `is_promised` says that a later commit has done so already.
+        A row that is found was committed, but may not be on the standby: the commit's wait was
+        cancelled, or the server restarted. So the look-up writes, and its own commit waits for the
+        standby, unless `is_durable`: a later commit has done so already.
 
-        What is not found then will not happen any more, save behind a transaction pooler, where an
-        interrupted transaction cannot be named. Raises `OutcomeUnknown` where the server cannot tell
-        now, or one of them has not ended; driver errors pass through.
+        A row that is not found will not appear later, because lost backends are terminated first;
+        behind a transaction pooler they cannot be identified. Raises `OutcomeUnknown` where the
+        server is not available or a backend has not ended; driver errors pass through.
         """
         try:
             async with self.connection() as connection:
-                await self._backends.end_lost(connection)
-                if is_promised:
+                await self._backends.terminate_lost(connection)
+                if is_durable:
                     return await connection.fetch(query, *args)
                 async with asyncio.timeout(
                     self._settings.batching.unknown_outcome_timeout_ms / 1000
@@ -225,20 +223,20 @@ class Database:
     async def _found(
         connection: "asyncpg.pool.PoolConnectionProxy[Record]", query: str, *args: object
     ) -> list[Record]:
-        """Look in one transaction, which is one server's: another may not have what this one has."""
+        """Read and write in one transaction, and so on one server: another may lack the rows."""
         with acknowledged(connection):
             async with connection.transaction():
                 rows = await connection.fetch(query, *args)
                 # guard: promise_what_look_up_finds_is_written_behind_once_more {
                 if rows:
-                    await _promise(connection)
+                    await _force_write(connection)
                 # guard: }
         return rows
 
     async def read(self, query: str, *args: object) -> list[Record]:
-        """Run a statement that changes nothing.
+        """Run a read-only statement.
 
-        Raises `Unavailable` where the server fails, and `Overloaded` where too many wait already.
+        Raises `Unavailable` where the server fails, and `Overloaded` where too many reads wait.
         """
         try:
             async with self._place_beside_batches(), self.connection() as connection:
@@ -249,12 +247,12 @@ class Database:
             raise Unavailable("PostgreSQL did not answer in time; try again.") from error
 
     async def read_one(self, query: str, *args: object) -> Record | None:
-        """Run a statement that changes nothing and return its first row, if any."""
+        """Run a read-only statement and return its first row, if any."""
         rows = await self.read(query, *args)
         return rows[0] if rows else None
 
     async def stream(self, query: str, *args: object) -> AsyncIterator[list[Record]]:
-        """Yield the rows of a statement that changes nothing in parts, so that many fit into memory.
+        """Yield the rows of a read-only statement in parts, to bound the memory.
 
         Raises what `read` raises.
         """
@@ -277,7 +275,7 @@ class Database:
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
         """Lend a connection inside a transaction; leaving early rolls back.
 
-        Raises `OutcomeUnknown` where the server committed and did not wait for its standby.
+        Raises `OutcomeUnknown` where the server committed without waiting for its standby.
         """
         async with self.connection() as connection:
             # guard: promise_transactions_commit_has_waited_for_standby => if True:
@@ -287,22 +285,23 @@ class Database:
 
     @asynccontextmanager
     async def writing(
-        self, *, is_promise: bool = True
+        self, *, forces_write: bool = True
     ) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
-        """Lend a connection inside a transaction, and say in our words why it failed.
+        """Lend a connection inside a transaction, and translate its errors.
 
-        It always writes, so that its commit waits for the standby: who finds everything as it should be
-        promises that, too. `is_promise=False` is for those who answer nobody.
+        With `forces_write` it always writes, so that its commit waits for the standby: a replayed
+        command that changes nothing acknowledges an earlier commit. False is for work without an
+        answer.
 
         Raises `OutcomeUnknown` where the server may have committed, `Overloaded` where too many wait,
-        and `Unavailable` where nothing was done. What the server refuses for good passes through.
+        and `Unavailable` where nothing was done. Other refusals of the server pass through.
         """
         try:
             async with self._place_beside_batches(), self.transaction() as connection:
                 yield connection
                 # guard: promise_replay_writes_too {
-                if is_promise:
-                    await _promise(connection)
+                if forces_write:
+                    await _force_write(connection)
                 # guard: }
         except _DRIVER_ERRORS as error:
             match classify(error):
@@ -339,16 +338,16 @@ class Database:
             self._waiting -= 1
 
 
-async def _promise(connection: "asyncpg.pool.PoolConnectionProxy[Record]") -> None:
-    """Let this transaction's commit wait for the standby; raise as a write does where it is one."""
-    if not await connection.fetch(_QUERIES["promise"]):
+async def _force_write(connection: "asyncpg.pool.PoolConnectionProxy[Record]") -> None:
+    """Make this transaction's commit wait for the standby; raise like a write on a standby."""
+    if not await connection.fetch(_QUERIES["force_write"]):
         raise asyncpg.ReadOnlySQLTransactionError("This server is a standby.")
 
 
 async def _keep(_connection: object) -> None:
-    """Leave a returned connection as it is: no statement of ours changes a session.
+    """Leave a returned connection as it is: none of our statements changes the session.
 
-    The driver's default asks the server to reset everything, which is one more round trip per batch.
+    The driver's default resets it, which costs one round trip per batch.
     """
 
 
@@ -357,8 +356,8 @@ def connection_options(
 ) -> dict[str, Any]:
     """Return the driver's options.
 
-    `bounded=False` lifts the deadlines of statements and locks: who waits for another migration waits
-    as long as it takes. `plain=True` asks for nothing that a session does not get by itself.
+    `bounded=False` lifts the deadlines of statements and locks, to wait for another migration.
+    `plain=True` sets nothing in the session.
     """
     limits = settings.database
     options: dict[str, Any] = {
@@ -378,7 +377,7 @@ def connection_options(
         "application_name": "boxoffice",
         # guard: session_commits_wait_for_disk: "on" => "off"
         "synchronous_commit": "on",
-        # A role that wants no warnings would not hear that a commit did not wait for its standby.
+        # Otherwise the role's setting could suppress the warning that a commit did not wait.
         # guard: session_hears_every_warning
         "client_min_messages": "notice",
         "jit": "off",

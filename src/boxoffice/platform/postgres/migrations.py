@@ -1,4 +1,4 @@
-"""Brings the schema forward: numbered files, then the functions of the rooms.
+"""Migrates the schema: numbered files, then the functions of the modules.
 
 The files have dbmate's format and share its table, so that dbmate can run them too. Functions are
 installed after them, each file whole, whenever its text has changed; their names carry a version, so
@@ -29,7 +29,7 @@ MODULES_WITH_FUNCTIONS = (
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")
-_LOCK_KEY = 0x626F786F66666963  # "boxoffic": one migration at a time, whoever starts it
+_LOCK_KEY = 0x626F786F66666963  # "boxoffic": one migration at a time
 _FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+)", re.MULTILINE)
 _UP = re.compile(r"^-- migrate:up\s*$(.*?)(?=^-- migrate:down|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -67,11 +67,11 @@ def _parse(name: str, text: str) -> Migration:
 async def migrate(settings: Settings, say: Callable[[str], None] = lambda _: None) -> int:
     """Bring the database that the settings name up to date; return how many steps were taken.
 
-    Safe to start from several pods at once: an advisory lock lets one work and the others wait.
+    Safe to run from several pods at once: an advisory lock serializes them.
     Raises `BoxofficeError` where PostgreSQL refuses a step, or does not wait for its standby with it;
     the steps before it stay taken.
     """
-    # Directly, never through a pooler: the lock belongs to the session, and so do its deadlines.
+    # Never through a pooler: the lock and the deadlines belong to the session.
     direct = settings.replace(db_pooler="none")
     connection = await database.connect(direct, bounded=False)
     try:
@@ -86,7 +86,7 @@ async def migrate(settings: Settings, say: Callable[[str], None] = lambda _: Non
 
 
 async def require_current(db: database.Database) -> None:
-    """Raise `SettingsInvalid` that names what the database lacks of this release's schema."""
+    """Raise `SettingsInvalid` that names the missing parts of this release's schema."""
     missing = await _missing_files(db) or await _missing_functions(db)
     if missing:
         raise SettingsInvalid(

@@ -1,7 +1,7 @@
-"""The role as which everything but migrations runs: it has the rows and not the tables.
+"""The role of everything but migrations: it may change rows, and owns no table.
 
-Whoever takes a serving process over can do what the shop does, and cannot drop a table, switch a
-trigger off, rewrite the ledger or replace a function.
+An attacker in a serving process can do what the service does, but cannot drop a table, disable a
+trigger, rewrite the ledger or replace a function.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ async def grant(
     say: Callable[[str], None] = lambda _: None,
     password: str | None = None,
 ) -> None:
-    """Make `role` where it is missing and give it what serving needs; again and again is once.
+    """Create `role` if it is missing and grant it what serving needs; idempotent.
 
     With a password it logs in by itself; without, it is a group for a role that does. Runs as the owner
     of the tables. Raises `SettingsInvalid` for a role that can do more, and `BoxofficeError` where

@@ -1,4 +1,4 @@
-"""Named SQL statements: each room keeps every statement in its `queries.sql`.
+"""Named SQL statements: each module keeps its statements in `queries.sql`.
 
 A statement starts with `-- name: identifier`, continues with comment lines that describe it, and ends
 where the next one starts.

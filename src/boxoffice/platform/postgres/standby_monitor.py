@@ -92,7 +92,7 @@ def _standby(row: Record) -> StandbyStatus:
     return StandbyStatus(
         row["names"],
         row["connected"],
-        row["synchronous"] if row["is_told"] else None,
+        row["synchronous"] if row["is_visible"] else None,
         waits and row["client_min_messages"] in _HEARING,
     )
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.observability.logs import log
-from boxoffice.platform.valkey import Valkey, ValkeyAway
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.states import BLOCKED, PositionChange
 from boxoffice.seats.changes.applier import SeatChangeApplier
@@ -215,7 +215,7 @@ class SeatChangeBus:
             head = _HEAD.pack(_FORMAT, schedule, self._me, self._number)
             try:
                 await self._valkey.command("PUBLISH", CHANNEL, head + _encode(changes))
-            except ValkeyAway:
+            except ValkeyUnavailable:
                 metrics.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
             else:
                 metrics.SEAT_CHANGE_MESSAGES.labels("sent").inc()
@@ -239,7 +239,7 @@ class SeatChangeBus:
                     async for message in messages:
                         backoff_s = _BACKOFF_FIRST_S
                         self.receive(message)
-            except ValkeyAway:
+            except ValkeyUnavailable:
                 pass
             except Exception as error:  # one bad message does not end the subscription
                 log.error("seat_change_message_failed", exc_info=error)

@@ -17,7 +17,7 @@ from boxoffice.errors import Problem, Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.lease.lease import Lease
-from boxoffice.platform.valkey import ValkeyAway
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules
 from boxoffice.waiting_room.engine.queue_state import (
@@ -171,7 +171,7 @@ class Leader:
             except LeaderFenced:
                 # guard: leader_replaced_leader_takes_lease_again => pass
                 self._lease.forget()
-            except (ValkeyAway, Unavailable, QueueStateLost) as error:
+            except (ValkeyUnavailable, Unavailable, QueueStateLost) as error:
                 # Includes a loss during a rebuild: the next tick rebuilds.
                 self._log_outage(room, error)
             except Exception as error:
