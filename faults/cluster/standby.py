@@ -18,7 +18,7 @@ import psutil
 from boxoffice_embedded.servers.home import free_port
 from boxoffice_embedded.servers.identity import own
 from boxoffice_embedded.servers.postgres import HOST, EmbeddedPostgres
-from boxoffice_embedded.servers.server_process import Log, ServerProcess
+from boxoffice_embedded.servers.server_process import EmbeddedProcess, Log
 from faults.cluster.cluster import Cluster, ProcessFailed, send
 from faults.cluster.proxy import PlainWire, Proxy
 from faults.interference.external_clients import SQL, external_connection, wait_for
@@ -39,7 +39,7 @@ class Node:
         self._first = first
         self._place = first.home.place
         self._tag = f"{name}-{first.home.tag}"
-        self._child = ServerProcess(name, Log(first.home.log_path(f"postgres-{name}")))
+        self._child = EmbeddedProcess(name, Log(first.home.log_path(f"postgres-{name}")))
         # The first primary is the embedded server's own process.
         self._pid = None if data_dir != first.data_dir else first.pid
         self.link = Proxy(f"postgresql://{HOST}:{port}", PlainWire)
@@ -133,11 +133,11 @@ class Node:
         return [str(path)]
 
     async def _run(self, argv: Sequence[str]) -> None:
-        tool = ServerProcess(Path(argv[0]).name, self._child.log)
+        tool = EmbeddedProcess(Path(argv[0]).name, self._child.log)
         self._spawn(tool, argv)
         await asyncio.to_thread(tool.wait_success, _TOOL_WITHIN_S)
 
-    def _spawn(self, child: ServerProcess, argv: Sequence[str]) -> None:
+    def _spawn(self, child: EmbeddedProcess, argv: Sequence[str]) -> None:
         child.spawn(
             argv,
             identity=self._place.identity.wrapper_argument,

@@ -54,8 +54,7 @@ from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import SeatLock
-from boxoffice.reservations.service import Limits as HoldLimits
-from boxoffice.reservations.service import Reservations
+from boxoffice.reservations.service import HoldLimits, Reservations
 from boxoffice.reservations.store import Cooldown, ReservationStore
 from boxoffice.sales_stats import routes as sales_stats_routes
 from boxoffice.sales_stats.service import SalesStats

@@ -30,13 +30,6 @@ FORBIDDEN = house.forbidden_imports(FEATURES)
 
 # The composition root names stores; seeding writes people and tokens in bulk.
 NAMES_STORES = {"boxoffice/app.py", "boxoffice/cli/seeding.py"}
-# Names that mean the same in both places, or stay in one package each: nobody confuses them.
-NAMED_TWICE = {
-    "Answer",
-    "Limits",
-    "OwnSchedule",
-    "Payments",
-}
 TOO_LONG: set[str] = set()
 FLAT = {"boxoffice/waiting_room"}
 
@@ -153,7 +146,7 @@ def test_a_read_is_no_write(statement: str) -> None:
 
 def test_no_class_name_means_two_things() -> None:
     twice = house.names_twice({_name(path): _text(path) for path in MODULES})
-    assert {name: where for name, where in twice.items() if name not in NAMED_TWICE} == {}
+    assert twice == {}
 
 
 def test_a_class_name_used_twice_is_found() -> None:

@@ -5,11 +5,11 @@ It does not import any feature. A module that writes provides a `BatchHandler` p
 
 from boxoffice.batching.commands import (
     BatchHandler,
-    Limits,
+    GroupCommitLimits,
     Outcome,
     Pending,
     Retry,
 )
 from boxoffice.batching.group_commit import GroupCommit
 
-__all__ = ["BatchHandler", "GroupCommit", "Limits", "Outcome", "Pending", "Retry"]
+__all__ = ["BatchHandler", "GroupCommit", "GroupCommitLimits", "Outcome", "Pending", "Retry"]

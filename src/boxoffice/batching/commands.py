@@ -75,7 +75,7 @@ class BatchHandler(Protocol[K_contra, C, O]):
 
 
 @dataclass(frozen=True)
-class Limits:
+class GroupCommitLimits:
     """The limits of one worker's group commit.
 
     A lane has two batches at the database at once when `concurrent_min` commands wait, or when the

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from boxoffice.batching import metrics
-from boxoffice.batching.commands import BatchHandler, C, Limits, O, Pending
+from boxoffice.batching.commands import BatchHandler, C, GroupCommitLimits, O, Pending
 from boxoffice.batching.lanes import CommandLane, CommandLanes, LaneName
 from boxoffice.batching.pending import PendingCommands, outcome_of
 from boxoffice.batching.retry_after import RetryAfterScheduler
@@ -31,7 +31,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: GroupCommitLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,

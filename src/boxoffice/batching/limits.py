@@ -1,12 +1,12 @@
 """The limits of a group commit, from the settings."""
 
-from boxoffice.batching.commands import Limits
+from boxoffice.batching.commands import GroupCommitLimits
 from boxoffice.settings import BatchingSettings
 
 
-def batch_limits(settings: BatchingSettings) -> Limits:
+def batch_limits(settings: BatchingSettings) -> GroupCommitLimits:
     """Return the limits of a process's group commit."""
-    return Limits(
+    return GroupCommitLimits(
         batch_max=settings.batch_max,
         batches_in_flight=settings.batches_in_flight,
         concurrent_min=settings.concurrent_batch_min,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from boxoffice.batching import metrics
-from boxoffice.batching.commands import C, Limits, O, Pending, Retry
+from boxoffice.batching.commands import C, GroupCommitLimits, O, Pending, Retry
 from boxoffice.batching.lanes import CommandLane
 from boxoffice.batching.pending import PendingCommands
 from boxoffice.errors import IntegrityError, OutcomeUnknown, Unavailable
@@ -23,7 +23,7 @@ class BatchRunner:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: GroupCommitLimits,
         commands: PendingCommands,
         put_back: Callable[[CommandLane[Any, Any], list[Pending[Any, Any]]], None],
         clock: Callable[[], float],

@@ -9,7 +9,7 @@ from boxoffice.errors import SeatTaken
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.reservations import rules
 from boxoffice.reservations.lock_switch import LockSwitch
-from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,
     HoldOutcome,
@@ -89,9 +89,9 @@ class HoldHandler:
         claimed = await self._seat_lock.claim(schedule_id, list(claims.values()))
         refused: dict[int, Outcome[HoldOutcome]] = {}
         for at, one in zip(claims, claimed, strict=True):
-            if one.answer is Answer.TAKEN:
+            if one.answer is ClaimResult.TAKEN:
                 refused[at] = HoldOutcome("seat_taken", None, tuple(one.taken))
-            elif one.answer is Answer.BUSY and batch[at].attempts < _ATTEMPTS_BEFORE_DATABASE:
+            elif one.answer is ClaimResult.BUSY and batch[at].attempts < _ATTEMPTS_BEFORE_DATABASE:
                 refused[at] = Retry("seat_lock")
         if refused:
             self._switch.collided(schedule_id)

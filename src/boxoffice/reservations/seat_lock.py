@@ -21,7 +21,7 @@ _SETTLE = Script("settle", read("boxoffice.reservations", "lua/settle.lua"))
 _LAPSE_MARGIN_MS = 1_000
 
 
-class Answer(Enum):
+class ClaimResult(Enum):
     """What the lock says to one request."""
 
     CLEAR = "clear"
@@ -41,7 +41,7 @@ class Claim:
 class Claimed:
     """The answer to one claim; `taken` names the seats that others hold."""
 
-    answer: Answer
+    answer: ClaimResult
     taken: Sequence[str] = field(default=())
 
 
@@ -54,8 +54,8 @@ class Ending:
     taken_ms: int = 0
 
 
-CLEAR = Claimed(Answer.CLEAR)
-BUSY = Claimed(Answer.BUSY)
+CLEAR = Claimed(ClaimResult.CLEAR)
+BUSY = Claimed(ClaimResult.BUSY)
 
 
 class SeatLock:
@@ -110,5 +110,5 @@ def _keys(schedule_id: UUID, seat_ids: Sequence[str]) -> list[str]:
 
 def _claimed(answer: int | list[int], seats: Sequence[str]) -> Claimed:
     if isinstance(answer, list):
-        return Claimed(Answer.TAKEN, [seats[position - 1] for position in answer])
+        return Claimed(ClaimResult.TAKEN, [seats[position - 1] for position in answer])
     return BUSY if answer else CLEAR

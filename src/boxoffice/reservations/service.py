@@ -67,7 +67,7 @@ _REFUSALS: dict[str, type[Problem]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HoldLimits:
     """The limits of one request."""
 
     seats_per_hold_max: int
@@ -118,7 +118,7 @@ class Reservations:
         releases: ReleaseHandler,
         seats: SeatReadModel,
         refusals: SeatRefusals,
-        limits: Limits,
+        limits: HoldLimits,
         passes: PassCheck | None = None,
     ) -> None:
         self._store = store

@@ -21,7 +21,7 @@ class Issued(Protocol):
     def ticket_ids(self) -> Sequence[UUID]: ...
 
 
-class Payments(Protocol):
+class TicketPayments(Protocol):
     """Looks payments up."""
 
     async def get(self, user_id: UUID, payment: ScopedId, /) -> Issued:
@@ -30,7 +30,7 @@ class Payments(Protocol):
 
 
 class _QrCodes:
-    def __init__(self, payments: Payments, dependencies: RouteDependencies) -> None:
+    def __init__(self, payments: TicketPayments, dependencies: RouteDependencies) -> None:
         self._payments = payments
         self.dependencies = dependencies
 
@@ -51,6 +51,6 @@ class _QrCodes:
         return Reply(QrCodesOut(items=[QrCodeOut(*item) for item in items]))
 
 
-def routes(payments: Payments, dependencies: RouteDependencies) -> list[tuple[str, object]]:
+def routes(payments: TicketPayments, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the resources of this module by URI template."""
     return [("/v1/payments/{payment_id}/codes", _QrCodes(payments, dependencies))]

@@ -16,7 +16,7 @@ from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.servers.files import sync_folder, write_private
 from boxoffice_embedded.servers.home import POSTGRES_NAME, Home, State, free_port
 from boxoffice_embedded.servers.identity import own
-from boxoffice_embedded.servers.server_process import Log, ServerProcess
+from boxoffice_embedded.servers.server_process import EmbeddedProcess, Log
 
 HOST = "127.0.0.1"
 USER = DATABASE = "boxoffice"
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
         self._home = home
         self._say = say
         self._options = {**OPTIONS, **(options or {})}
-        self._child = ServerProcess("PostgreSQL", Log(home.log_path("postgres")))
+        self._child = EmbeddedProcess("PostgreSQL", Log(home.log_path("postgres")))
 
     @property
     def url(self) -> str:
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
 
     def _spawn(
         self,
-        child: ServerProcess,
+        child: EmbeddedProcess,
         argv: list[str],
         death_signal: signal.Signals,
         *,
@@ -252,7 +252,7 @@ class EmbeddedPostgres:
             self._run("PostgreSQL", [*server, *settings, database], stdin=script.fileno())
 
     def _run(self, name: str, command: list[str], *, stdin: int = subprocess.DEVNULL) -> None:
-        child = ServerProcess(name, self.log)
+        child = EmbeddedProcess(name, self.log)
         self._spawn(child, command, signal.SIGTERM, stdin=stdin)
         try:
             child.wait_success(INITDB_TIMEOUT_S)

@@ -65,7 +65,7 @@ class Log:
         self._start_bytes = 0
 
 
-class ServerProcess:
+class EmbeddedProcess:
     """A server process that was started at most once at a time and is always reaped."""
 
     def __init__(self, name: str, log: Log) -> None:

@@ -8,7 +8,7 @@ from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.servers.files import write_private
 from boxoffice_embedded.servers.home import Home, State, free_port
 from boxoffice_embedded.servers.identity import own
-from boxoffice_embedded.servers.server_process import Log, ServerProcess
+from boxoffice_embedded.servers.server_process import EmbeddedProcess, Log
 
 HOST = "127.0.0.1"
 VALKEY_NAME = "valkey"
@@ -30,7 +30,7 @@ class EmbeddedValkey:
         self.data_dir = home.place.directory / VALKEY_NAME
         self._home = home
         self._maxmemory_mb = maxmemory_mb
-        self._child = ServerProcess("Valkey", Log(home.log_path(VALKEY_NAME)))
+        self._child = EmbeddedProcess("Valkey", Log(home.log_path(VALKEY_NAME)))
 
     @property
     def url(self) -> str:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from boxoffice.accounts.store import AccountStore
-from boxoffice.batching import GroupCommit, Limits
+from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.store import PaymentStore, TopUpCommand
@@ -38,7 +38,7 @@ class Pod:
         self.background = Background()
         unknown_outcome_timeout_s = settings.batching.unknown_outcome_timeout_ms / 1000
         self.group = GroupCommit(
-            Limits(unknown_outcome_timeout_s=unknown_outcome_timeout_s, retry_for_s=0.2)
+            GroupCommitLimits(unknown_outcome_timeout_s=unknown_outcome_timeout_s, retry_for_s=0.2)
         )
         holds, payments = ReservationStore(db), PaymentStore(db)
         lock = SeatLock(self.valkey, 9_000)

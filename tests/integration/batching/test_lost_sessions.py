@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from boxoffice.batching import GroupCommit, Limits
+from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.errors import Unavailable
 from boxoffice.payments.handlers import PayHandler
 from boxoffice.payments.store import PaymentStore, PayOutcome
@@ -87,7 +87,7 @@ async def test_a_payment_that_was_refused_is_not_made_afterwards(
         handler = PayHandler(PaymentStore(pod))
         await handler.look_up(hall.schedule_id, [bill])
         await PaymentStore(pod).pay(hall.schedule_id, [hall.bill(buyer, hall.schedule_id)])
-        group = GroupCommit(Limits(unknown_outcome_timeout_s=20.0))
+        group = GroupCommit(GroupCommitLimits(unknown_outcome_timeout_s=20.0))
         pid = await backend_of(pod)
         with frozen(pid):
             asking = asyncio.create_task(group.submit(handler, hall.schedule_id, bill))

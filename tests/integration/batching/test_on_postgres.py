@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from boxoffice.batching import GroupCommit, Limits, Outcome, Pending
+from boxoffice.batching import GroupCommit, GroupCommitLimits, Outcome, Pending
 from boxoffice.errors import Overloaded
 from boxoffice.payments.handlers import TopUpHandler
 from boxoffice.payments.store import PaymentStore, TopUpCommand
@@ -53,7 +53,7 @@ class Window:
 
     def __init__(self, handler: HoldHandler, schedule_id: UUID) -> None:
         self.handler = handler
-        self.group = GroupCommit(Limits(retry_for_s=TIMEOUT_S))
+        self.group = GroupCommit(GroupCommitLimits(retry_for_s=TIMEOUT_S))
         self._schedule_id = schedule_id
 
     async def hold(self, *wishes: HoldCommand) -> list[HoldOutcome | BaseException]:
@@ -295,7 +295,7 @@ async def test_a_locked_wallet_is_refused_alone(
     await hasty.open()
     try:
         # The proportions of the defaults: three waits for a lock, and the time for retries is over.
-        group = GroupCommit(Limits(retry_for_s=0.6))
+        group = GroupCommit(GroupCommitLimits(retry_for_s=0.6))
         handler = TopUpHandler(PaymentStore(hasty), 1_000_000)
         commands = [TopUpCommand(who, "key", b"f", uuid7(), 100) for who in people]
         async with outsider.transaction(), asyncio.timeout(TIMEOUT_S):

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.batching import GroupCommit, Limits
+from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.errors import (
     AlreadyPaid,
     Draining,
@@ -85,7 +85,7 @@ class Desk:
     def __init__(self, hall: Hall) -> None:
         self.provider = FakeProvider()
         self.hall = hall
-        self.group_commit = GroupCommit(Limits())
+        self.group_commit = GroupCommit(GroupCommitLimits())
         self.payments = Payments(
             PaymentStore(hall.db),
             self.group_commit,
@@ -226,7 +226,7 @@ class Refused(GroupCommit):
 async def test_money_is_given_back_where_nothing_was_done_and_kept_where_that_is_not_known(
     desk: Desk, hall: Hall, held: UUID, problem: type[Unavailable]
 ) -> None:
-    refused = Refused(Limits())
+    refused = Refused(GroupCommitLimits())
     refused.problem = problem
     desk.payments._group_commit = refused
     with pytest.raises(problem):
@@ -260,7 +260,7 @@ async def test_a_refused_twin_does_not_give_back_what_pays(
     desk: Desk, hall: Hall, held: UUID
 ) -> None:
     """The queue is full when the second request of one key arrives."""
-    refused = Refused(Limits())
+    refused = Refused(GroupCommitLimits())
     desk.payments._group_commit = refused
     desk.provider.before_answer = asyncio.Event()
     looks = _looks_of(desk)

@@ -6,8 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from boxoffice.batching import GroupCommit
-from boxoffice.batching import Limits as BatchLimits
+from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.errors import (
     IdempotencyKeyReused,
     Invalid,
@@ -27,7 +26,7 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
-from boxoffice.reservations.service import Limits, Reservations
+from boxoffice.reservations.service import HoldLimits, Reservations
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.seats.cache.entries import ScheduleEntries
 from boxoffice.seats.changes.applier import SeatChangeApplier
@@ -50,7 +49,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIterator[Reservations]:
     """The service of one pod."""
-    background, group_commit = Background(), GroupCommit(BatchLimits(retry_for_s=10))
+    background, group_commit = Background(), GroupCommit(GroupCommitLimits(retry_for_s=10))
     seat_lock = SeatLock(valkey, settings.holds.seat_lock_ttl_ms)
     entries = ScheduleEntries(settings.seats, SeatStore(db))
     seats, refusals = SeatReadModel(entries), SeatRefusals(entries)
@@ -63,7 +62,7 @@ async def service(db: Database, valkey: Valkey, settings: Settings) -> AsyncIter
         ReleaseHandler(ReservationStore(db), seat_lock, publisher),
         seats,
         refusals,
-        Limits(seats_per_hold_max=10),
+        HoldLimits(seats_per_hold_max=10),
     )
     await group_commit.close()
     await background.finish()

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from boxoffice.batching import GroupCommit, Limits
+from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.errors import Overloaded
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
@@ -16,7 +16,7 @@ from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import rules
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
-from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, Ending, SeatLock
 from boxoffice.reservations.store import (
     HoldCommand,
     HoldOutcome,
@@ -48,10 +48,12 @@ def settings(settings: Settings) -> Settings:
 class Pod:
     """The parts of one process that decide holds and releases, and who has been there before."""
 
-    def __init__(self, db: Database, valkey: Valkey, limits: Limits | None = None) -> None:
+    def __init__(
+        self, db: Database, valkey: Valkey, limits: GroupCommitLimits | None = None
+    ) -> None:
         self.seat_lock = SeatLock(valkey, CLAIM_TTL_MS)
         self.background = Background()
-        self._group_commit = GroupCommit(limits or Limits())
+        self._group_commit = GroupCommit(limits or GroupCommitLimits())
         entries = ScheduleEntries(Settings().seats, SeatStore(db))
         self.seats = SeatReadModel(entries)
         applier = SeatChangeApplier(entries)
@@ -200,7 +202,7 @@ async def test_a_person_whose_other_request_stays_open_is_told_to_try_again(
     hall: Hall, db: Database, valkey: Valkey, other: "asyncpg.Connection[Record]"
 ) -> None:
     """It was another key, so `idempotency_in_flight` would be a lie."""
-    hasty = Pod(db, valkey, Limits(retry_for_s=0.05))
+    hasty = Pod(db, valkey, GroupCommitLimits(retry_for_s=0.05))
     lock = "SELECT pg_advisory_xact_lock(uuid_hash_extended($1, uuid_hash_extended($2, 0)))"
     async with other.transaction():
         await other.execute(lock, hall.people[0], hall.schedule_id)
@@ -215,7 +217,7 @@ async def test_a_failed_batch_gives_its_claims_up(hall: Hall, pod: Pod) -> None:
         await pod.hold(hall, 0, "S001", "S001")
     await pod.background.finish()
     [claimed] = await pod.seat_lock.claim(hall.schedule_id, [Claim("next", ["S001"])])
-    assert claimed.answer is Answer.CLEAR
+    assert claimed.answer is ClaimResult.CLEAR
 
 
 async def test_selling_goes_on_without_valkey_and_with_an_empty_one(

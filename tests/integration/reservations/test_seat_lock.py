@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.seat_lock import Answer, Claim, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, Ending, SeatLock
 from boxoffice.settings import Settings
 from tests.support.waiting import until
 
@@ -53,22 +53,22 @@ async def _left_ms(valkey: Valkey, schedule: UUID, seat: str) -> int:
     return int(await valkey.command("PTTL", _key(schedule, seat)))
 
 
-async def _answers(lock: SeatLock, schedule: UUID, *claims: Claim) -> list[Answer]:
+async def _answers(lock: SeatLock, schedule: UUID, *claims: Claim) -> list[ClaimResult]:
     return [one.answer for one in await lock.claim(schedule, claims)]
 
 
 async def test_a_claim_is_pending_then_taken_then_given_up(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:
-    assert await _answers(lock, schedule, Claim("me", ["A"])) == [Answer.CLEAR]
+    assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
     assert await _value(valkey, schedule, "A") == "P:me"
-    assert await _answers(lock, schedule, Claim("you", ["A"])) == [Answer.BUSY]
+    assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
     await lock.settle(schedule, [Ending("me", ["A"], 299_000)])
     assert await _value(valkey, schedule, "A") == "C:me"
     [taken] = await lock.claim(schedule, [Claim("you", ["B", "A", "C"])])
-    assert (taken.answer, list(taken.taken)) == (Answer.TAKEN, ["A"])
+    assert (taken.answer, list(taken.taken)) == (ClaimResult.TAKEN, ["A"])
     await lock.settle(schedule, [Ending("me", ["A"])])
-    assert await _answers(lock, schedule, Claim("you", ["A"])) == [Answer.CLEAR]
+    assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.CLEAR]
 
 
 async def test_all_or_nothing(lock: SeatLock, valkey: Valkey, schedule: UUID) -> None:
@@ -78,7 +78,11 @@ async def test_all_or_nothing(lock: SeatLock, valkey: Valkey, schedule: UUID) ->
         schedule,
         [Claim("x", ["X", "B"]), Claim("y", ["Y", "A", "B", "C"]), Claim("z", ["X", "Y"])],
     )
-    assert [one.answer for one in refused] == [Answer.BUSY, Answer.TAKEN, Answer.CLEAR]
+    assert [one.answer for one in refused] == [
+        ClaimResult.BUSY,
+        ClaimResult.TAKEN,
+        ClaimResult.CLEAR,
+    ]
     assert list(refused[1].taken) == ["A", "C"]
     assert [await _value(valkey, schedule, seat) for seat in "XY"] == ["P:z", "P:z"]
 
@@ -86,14 +90,14 @@ async def test_all_or_nothing(lock: SeatLock, valkey: Valkey, schedule: UUID) ->
 async def test_the_same_request_passes_its_own_claim(lock: SeatLock, schedule: UUID) -> None:
     await lock.claim(schedule, [Claim("me", ["A", "B"])])
     await lock.settle(schedule, [Ending("me", ["B"], 99_000)])
-    assert await _answers(lock, schedule, Claim("me", ["A", "B", "C"])) == [Answer.CLEAR]
+    assert await _answers(lock, schedule, Claim("me", ["A", "B", "C"])) == [ClaimResult.CLEAR]
 
 
 async def test_requests_of_one_batch_do_not_refuse_each_other(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:
     claims = [Claim("a", ["A"]), Claim("b", ["A", "B"]), Claim("c", ["B"])]
-    assert await _answers(lock, schedule, *claims) == [Answer.CLEAR] * 3
+    assert await _answers(lock, schedule, *claims) == [ClaimResult.CLEAR] * 3
     assert [await _value(valkey, schedule, seat) for seat in "AB"] == ["P:a", "P:b"]
     # The first one has won; what the loser claimed for itself is free, the winner's is not.
     await lock.settle(schedule, [Ending("a", ["A"], 99_000), Ending("b", ["A", "B"])])
@@ -101,7 +105,7 @@ async def test_requests_of_one_batch_do_not_refuse_each_other(
 
 
 async def test_nothing_is_asked_for_nothing(lock: SeatLock, schedule: UUID) -> None:
-    assert await _answers(lock, schedule, Claim("a", []), Claim("b", [])) == [Answer.CLEAR] * 2
+    assert await _answers(lock, schedule, Claim("a", []), Claim("b", [])) == [ClaimResult.CLEAR] * 2
     await lock.settle(schedule, [])
 
 
@@ -165,8 +169,8 @@ async def test_a_batch_may_have_more_seats_than_the_stack_of_lua(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:
     claims = [Claim(f"o{at}", [f"{at}-{seat}" for seat in range(60)]) for at in range(140)]
-    assert set(await _answers(lock, schedule, *claims)) == {Answer.CLEAR}
-    assert await _answers(lock, schedule, Claim("x", ["139-59"])) == [Answer.BUSY]
+    assert set(await _answers(lock, schedule, *claims)) == {ClaimResult.CLEAR}
+    assert await _answers(lock, schedule, Claim("x", ["139-59"])) == [ClaimResult.BUSY]
     await lock.settle(schedule, [Ending(claim.owner, claim.seat_ids) for claim in claims])
     assert await _value(valkey, schedule, "139-59") is None
 
@@ -176,7 +180,7 @@ async def test_a_server_that_forgot_its_scripts_is_taught_them_again(
 ) -> None:
     await lock.claim(schedule, [Claim("me", ["A"])])
     await valkey.command("SCRIPT", "FLUSH")
-    assert await _answers(lock, schedule, Claim("you", ["A"])) == [Answer.BUSY]
+    assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
     await valkey.command("SCRIPT", "FLUSH")
     await lock.settle(schedule, [Ending("me", ["A"])])
     assert await _value(valkey, schedule, "A") is None
@@ -189,12 +193,12 @@ async def test_a_server_out_of_memory_stops_nobody(
     _, before = await _config(valkey, "maxmemory")
     await valkey.command("CONFIG", "SET", "maxmemory", "1")
     try:
-        assert await _answers(lock, schedule, Claim("me", ["A"])) == [Answer.CLEAR]
+        assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
         await lock.settle(schedule, [Ending("me", ["A"], 99_000)])
     finally:
         await valkey.command("CONFIG", "SET", "maxmemory", before)
-    assert await _answers(lock, schedule, Claim("me", ["A"])) == [Answer.CLEAR]
-    assert await _answers(lock, schedule, Claim("you", ["A"])) == [Answer.BUSY]
+    assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
+    assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
 
 
 async def _config(valkey: Valkey, name: str) -> tuple[str, str]:
@@ -225,7 +229,7 @@ async def nobody(deadlines: Settings) -> AsyncIterator[Valkey]:
 async def test_everybody_is_sent_on_where_valkey_is_away(nobody: Valkey, schedule: UUID) -> None:
     lock = SeatLock(nobody, TTL_MS)
     for _ in range(4):
-        assert await _answers(lock, schedule, Claim("me", ["A"])) == [Answer.CLEAR]
+        assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
         await lock.settle(schedule, [Ending("me", ["A"], 99_000)])
     assert nobody.is_breaker_open
 
@@ -241,7 +245,7 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
     try:
         for _ in range(deadlines.valkey.breaker_failures_max):
             asked = time.monotonic()
-            assert await _answers(deadlined, schedule, Claim("you", ["A"])) == [Answer.CLEAR]
+            assert await _answers(deadlined, schedule, Claim("you", ["A"])) == [ClaimResult.CLEAR]
             took_s.append(time.monotonic() - asked)
         assert prompt.is_breaker_open
     finally:
@@ -249,7 +253,7 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
     assert min(took_s) < 0.2, "the deadline is 100 ms; a busy machine may be late now and then"
 
     async def in_force_again() -> bool:
-        return await _answers(deadlined, schedule, Claim("you", ["A"])) == [Answer.BUSY]
+        return await _answers(deadlined, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
 
     await until(in_force_again)
     assert not prompt.is_breaker_open

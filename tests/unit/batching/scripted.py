@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxoffice.batching import GroupCommit, Limits, Outcome, Pending
+from boxoffice.batching import GroupCommit, GroupCommitLimits, Outcome, Pending
 
 TIMEOUT_S = 5.0
 
@@ -91,7 +91,7 @@ class Desk:
 
     def __init__(self, **limits: Any) -> None:
         self.clock = Clock()
-        self.group = GroupCommit(Limits(**limits), clock=self.clock, jitter=lambda: 0.0)
+        self.group = GroupCommit(GroupCommitLimits(**limits), clock=self.clock, jitter=lambda: 0.0)
         self.handler = Scripted()
 
     def ask(self, names: str, key: str = "lane") -> "list[asyncio.Task[str]]":

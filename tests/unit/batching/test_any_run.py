@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxoffice.batching import GroupCommit, Limits, Outcome, Pending, Retry
+from boxoffice.batching import GroupCommit, GroupCommitLimits, Outcome, Pending, Retry
 from boxoffice.batching.runner import BatchRunner
 from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown, Overloaded, Unavailable
 from tests.unit.batching.scripted import traces
 
-LIMITS = Limits(
+LIMITS = GroupCommitLimits(
     batch_max=3, batches_in_flight=2, queue_max=12, retry_for_s=0.05, unknown_outcome_timeout_s=0.05
 )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from boxoffice.batching import GroupCommit, Limits
+from boxoffice.batching import GroupCommit, GroupCommitLimits
 from tests.unit.batching.scripted import Desk, Scripted, Wish, everybody, until
 
 
@@ -84,7 +84,7 @@ async def test_a_full_batch_is_enough_whatever_the_setting_says() -> None:
 
 
 async def test_two_kinds_with_one_key_do_not_share_a_batch() -> None:
-    group = GroupCommit(Limits())
+    group = GroupCommit(GroupCommitLimits())
     holds, releases = Scripted("hold"), Scripted("release")
     desk = Desk()
     desk.group = group
