@@ -97,7 +97,9 @@ class JoinHandler:
             # The leader is rebuilding it.
             return [Retry("queue_lost", Unavailable)] * len(batch)
         except ValkeyUnavailable as error:
-            raise Unavailable("The waiting room takes nobody at the moment; try again.") from error
+            raise Unavailable(
+                "The waiting room accepts no joins at the moment; try again."
+            ) from error
         issued = _newly_issued(numbers, accounts)
         # guard: join_what_was_given_is_noted {
         if issued.numbers:

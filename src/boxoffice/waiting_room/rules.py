@@ -154,7 +154,7 @@ def apply_change(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRo
     )
     # guard: room_no_lobby_after_an_admission => if False:
     if made.is_lobby and not room.is_lobby and room.called:
-        raise QueueDrawn("People were let in already: it is too late for a lobby.")
+        raise QueueDrawn("Users were admitted already; it is too late for a lobby.")
     if not _OPENS_FROM_S <= made.opens_at <= _OPENS_TO_S:
         raise Invalid("opens_at must be in this century.")
     # guard: room_times_that_fit_together => if False:

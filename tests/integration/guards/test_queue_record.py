@@ -68,7 +68,7 @@ async def _room(store: QueueStore, schedule_id: UUID) -> WaitingRoomState:
     return room
 
 
-def _insider(number: int, ends_ms: int = NOW_MS + 600_000) -> Admission:
+def _admission(number: int, ends_ms: int = NOW_MS + 600_000) -> Admission:
     return Admission(uuid4(), number, number, 1, 5, ends_ms, NOW_MS)
 
 
@@ -85,19 +85,17 @@ async def _numbers(store: QueueStore, schedule_id: UUID) -> list[int]:
 # Admissions ----------------------------------------------------------------------------------------
 
 
-async def test_nobody_is_let_in_by_an_epoch_of_their_room_that_is_over(
-    store: QueueStore, mine: UUID, other: UUID
-) -> None:
+async def test_an_earlier_epoch_admits_nobody(store: QueueStore, mine: UUID, other: UUID) -> None:
     assert await store.begin_epoch(mine, TOKEN, AHEAD)
-    assert await _admit(store, mine, _insider(1), epoch=1) is None
+    assert await _admit(store, mine, _admission(1), epoch=1) is None
     assert await _numbers(store, mine) == []
-    assert await _admit(store, other, _insider(1), epoch=1) is not None
-    assert await _admit(store, mine, _insider(1), epoch=2) is not None
+    assert await _admit(store, other, _admission(1), epoch=1) is not None
+    assert await _admit(store, mine, _admission(1), epoch=2) is not None
 
 
 async def test_an_admission_stays_as_it_was(store: QueueStore, mine: UUID, other: UUID) -> None:
-    one, two = _insider(1), _insider(2)
-    await _admit(store, other, _insider(1), _insider(2))
+    one, two = _admission(1), _admission(2)
+    await _admit(store, other, _admission(1), _admission(2))
     in_time = AdmissionRecord(is_theirs=True, is_out=False, leaves_at=one.ends_ms / 1000)
     assert await _admit(store, mine, one, two) == [in_time, in_time]
     assert await _admit(store, mine, one) == [in_time]
@@ -111,17 +109,17 @@ async def test_an_admission_stays_as_it_was(store: QueueStore, mine: UUID, other
     assert await _admit(store, mine, one, two) == [in_time._replace(is_out=True), in_time]
 
 
-async def test_who_is_put_on_record_after_the_end_of_their_time_is_out(
-    store: QueueStore, mine: UUID
-) -> None:
-    found = await _admit(store, mine, _insider(1, NOW_MS), _insider(2, NOW_MS + 1))
+async def test_an_admission_recorded_after_its_end_is_out(store: QueueStore, mine: UUID) -> None:
+    found = await _admit(store, mine, _admission(1, NOW_MS), _admission(2, NOW_MS + 1))
     assert found is not None
     assert [one.is_out for one in found] == [True, False]
 
 
-async def test_who_is_out_is_so_once_and_alone(store: QueueStore, mine: UUID, other: UUID) -> None:
-    await _admit(store, other, _insider(1), _insider(2))
-    one, two = _insider(1), _insider(2)
+async def test_an_exit_is_recorded_once_and_for_one_user(
+    store: QueueStore, mine: UUID, other: UUID
+) -> None:
+    await _admit(store, other, _admission(1), _admission(2))
+    one, two = _admission(1), _admission(2)
     await _admit(store, mine, one, two)
     await store.record_exits(mine, [Exit(1, NOW_MS, "paid")])
     await store.record_exits(mine, [Exit(1, NOW_MS + 1_000, "left")])
@@ -135,10 +133,10 @@ async def test_who_is_out_is_so_once_and_alone(store: QueueStore, mine: UUID, ot
     assert [(one.schedule_id, one.numbers) for one in told] == [(mine, [1])]
 
 
-async def test_who_has_left_is_read_once_and_forgotten(
+async def test_departures_are_read_once_and_purged(
     store: QueueStore, db: Database, mine: UUID
 ) -> None:
-    await _admit(store, mine, *[_insider(number) for number in range(1, 5)])
+    await _admit(store, mine, *[_admission(number) for number in range(1, 5)])
     for number in (1, 2, 3):
         await store.record_exits(mine, [Exit(number, NOW_MS, "left")])
     page = await store.departures(0, 2)
@@ -160,22 +158,20 @@ async def test_who_has_left_is_read_once_and_forgotten(
     assert [row["numbers"] for row in rows] == [[1], [3], [4]]
 
 
-async def test_inside_by_the_record_is_who_is_neither_out_nor_out_of_time(
-    store: QueueStore, mine: UUID, other: UUID
-) -> None:
-    await _admit(store, other, _insider(1))
-    one, two, three = _insider(1), _insider(2, NOW_MS + 2_000), _insider(3)
+async def test_active_admissions_have_not_ended(store: QueueStore, mine: UUID, other: UUID) -> None:
+    await _admit(store, other, _admission(1))
+    one, two, three = _admission(1), _admission(2, NOW_MS + 2_000), _admission(3)
     await _admit(store, mine, one, two, three)
     await store.record_exits(mine, [Exit(3, NOW_MS, "left")])
     assert await store.admissions(mine, NOW_MS + 1_999) == [one, two]
     assert await store.admissions(mine, NOW_MS + 2_000) == [one]
 
 
-async def test_the_records_of_numbers_are_those_of_one_room(
+async def test_admission_records_are_of_one_room(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
-    one, two, three = (_insider(number) for number in (1, 2, 3))
-    await _admit(store, other, _insider(1))
+    one, two, three = (_admission(number) for number in (1, 2, 3))
+    await _admit(store, other, _admission(1))
     await _admit(store, mine, one, two, three)
     await store.record_exits(mine, [Exit(2, NOW_MS, "left")])
     found = await store.admission_records(mine, [1, 2, 7])
@@ -197,11 +193,11 @@ async def _stranger(database_url: str) -> AsyncIterator["asyncpg.Connection[Reco
         await connection.close()
 
 
-async def test_an_epoch_does_not_begin_while_somebody_is_being_let_in(
+async def test_an_epoch_waits_for_an_admission_in_flight(
     store: QueueStore, mine: UUID, database_url: str
 ) -> None:
     """The look at the epoch locks it, until it is on record who was let in."""
-    one = _insider(1)
+    one = _admission(1)
     look = "SELECT 1 FROM queue_admit_v1($1, 1, $2, $3, $2, 5, $4, $4, $5, $5, $6)"
     moment = datetime.fromtimestamp(NOW_S, UTC)
     args = (mine, [one.number], [one.user_id], [1], [moment], moment)
@@ -231,9 +227,7 @@ async def test_an_epoch_begins_in_one_room_and_only_for_its_leader(
     assert not await store.begin_epoch(mine, TOKEN, AHEAD)
 
 
-async def test_the_numbers_of_each_room_are_its_own(
-    store: QueueStore, mine: UUID, other: UUID
-) -> None:
+async def test_each_room_has_its_own_numbers(store: QueueStore, mine: UUID, other: UUID) -> None:
     for schedule_id, joined in ((mine, 3), (other, 7)):
         await store.checkpoint(schedule_id, TOKEN, joined, 0, 12)
         await store.begin_epoch(schedule_id, TOKEN, AHEAD)
@@ -245,20 +239,18 @@ async def test_the_numbers_of_each_room_are_its_own(
     }
 
 
-async def test_where_every_number_was_given_out_there_is_no_gap(
-    store: QueueStore, mine: UUID
-) -> None:
+async def test_no_gap_when_every_reserved_number_was_issued(store: QueueStore, mine: UUID) -> None:
     await store.checkpoint(mine, TOKEN, 10, 0, 10)
     await store.begin_epoch(mine, TOKEN, AHEAD)
     assert (await _room(store, mine)).gaps == ()
 
 
-async def test_whoever_was_let_in_has_been_called(
+async def test_every_admitted_user_counts_as_called(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
     await store.checkpoint(mine, TOKEN, 9, 2, 10)
-    await _admit(store, other, _insider(1), called=9)
-    await _admit(store, mine, _insider(1), called=4)
+    await _admit(store, other, _admission(1), called=9)
+    await _admit(store, mine, _admission(1), called=4)
     await store.begin_epoch(mine, TOKEN, AHEAD)
     assert (await _room(store, mine)).called == 4
     await store.checkpoint(mine, TOKEN, 9, 6, 20)
@@ -312,19 +304,19 @@ async def _noted(store: QueueStore, schedule_id: UUID, rows_max: int = 9) -> lis
     return parts
 
 
-async def test_numbers_on_record_are_read_once_each_without_the_spent(
+async def test_recorded_numbers_are_read_once_without_spent_ones(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
     await store.record_joins(other, IssuedNumbers([2, 9], b"a" * 32))
     for number in range(1, 25):
         await store.record_joins(mine, IssuedNumbers([number], bytes([number]) * 16))
-    await _admit(store, other, _insider(3))
-    await _admit(store, mine, _insider(2))
+    await _admit(store, other, _admission(3))
+    await _admit(store, mine, _admission(2))
     parts = await _noted(store, mine)
     assert parts == [[1, *range(3, 21)], [21, 22, 23, 24]]
 
 
-async def test_numbers_above_one_are_those_of_one_room(
+async def test_issued_numbers_above_one_are_of_one_room(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
     await store.record_joins(other, IssuedNumbers([9], b"a" * 16))
@@ -355,7 +347,7 @@ async def _beside(store: QueueStore, schedule_id: UUID, organizer_id: UUID) -> t
         return await rooms_open(connection, schedule_id, organizer_id)
 
 
-async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come(
+async def test_open_rooms_are_on_and_their_performance_is_not_over(
     store: QueueStore, db: Database, mine: UUID, other: UUID
 ) -> None:
     off, past = [await _open_room(store, db) for _ in range(2)]
@@ -377,7 +369,7 @@ async def test_open_rooms_are_those_that_are_on_and_whose_performance_is_to_come
         ("concerts", "taken_down_at = now(), taken_down_reason = 'r'", (False, False)),
     ],
 )
-async def test_what_is_told_of_the_sale_of_a_room(
+async def test_a_room_shows_its_sale(
     store: QueueStore,
     db: Database,
     mine: UUID,
@@ -409,9 +401,7 @@ async def test_the_end_of_the_sale_is_the_first_of_both(
     assert (listed.sale_ends_at, (await _room(store, mine)).sale_ends_at) == (NOW_S, NOW_S)
 
 
-async def test_what_is_set_in_one_room_is_set_in_no_other(
-    store: QueueStore, mine: UUID, other: UUID
-) -> None:
+async def test_settings_change_one_room_only(store: QueueStore, mine: UUID, other: UUID) -> None:
     before = await _room(store, other)
     await _set(store, mine, rate_per_s=99.0)
     room = await _room(store, mine)

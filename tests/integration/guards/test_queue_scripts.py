@@ -138,9 +138,7 @@ def _old(number: int) -> TicketHolder:
 
 
 @pytest.mark.parametrize("script", ["join", "enter", "leave", "tick"])
-async def test_a_server_that_has_not_the_line_as_it_was_left_serves_nobody(
-    stand: Stand, script: str
-) -> None:
+async def test_scripts_refuse_a_server_without_the_state(stand: Stand, script: str) -> None:
     await stand.call(2, cap=10)
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "join": lambda: stand.join(1),
@@ -154,14 +152,14 @@ async def test_a_server_that_has_not_the_line_as_it_was_left_serves_nobody(
         await calls[script]()
 
 
-async def test_a_line_of_an_earlier_epoch_is_no_line(stand: Stand) -> None:
+async def test_a_tick_refuses_an_earlier_epoch(stand: Stand) -> None:
     await stand.make()
     stand.set(epoch=3)
     with pytest.raises(QueueStateLost):
         await stand.tick()
 
 
-async def test_an_earlier_leader_neither_beats_nor_makes_the_line(stand: Stand) -> None:
+async def test_an_earlier_leader_neither_ticks_nor_rebuilds(stand: Stand) -> None:
     await stand.make()
     with pytest.raises(LeaderFenced):
         await stand.tick(token=_TOKEN - 1)
@@ -186,12 +184,12 @@ async def test_an_account_has_one_number_and_none_past_the_limit(stand: Stand) -
 # Being called and coming in ------------------------------------------------------------------------
 
 
-async def test_who_was_not_called_waits(stand: Stand) -> None:
+async def test_an_uncalled_user_waits(stand: Stand) -> None:
     await stand.call(3, cap=2)
     assert await stand.words(3, 1, 2, 3) == "WAAW"
 
 
-async def test_a_caller_that_knows_another_draw_lets_nobody_in(stand: Stand) -> None:
+async def test_a_caller_with_another_draw_admits_nobody(stand: Stand) -> None:
     await stand.call(2, cap=10)
     stand.set(lobby_size=2)
     assert await stand.words(1) == "W"
@@ -201,7 +199,7 @@ async def test_a_caller_that_knows_another_draw_lets_nobody_in(stand: Stand) -> 
     assert await stand.words(2) == "W"
 
 
-async def test_a_sign_of_life_lets_nobody_in_again(stand: Stand) -> None:
+async def test_a_heartbeat_is_no_second_admission(stand: Stand) -> None:
     await stand.call(1, cap=1)
     [came] = await stand.enter(1)
     stand.now_ms += 1_000
@@ -211,7 +209,7 @@ async def test_a_sign_of_life_lets_nobody_in_again(stand: Stand) -> None:
     assert again.due_ms == came.due_ms + 1_000
 
 
-async def test_nobody_is_counted_silent_after_the_end_of_their_time(stand: Stand) -> None:
+async def test_the_grace_ends_with_the_time_inside(stand: Stand) -> None:
     stand.set(inside_s=_GRACE_S // 2)
     await stand.call(1, cap=1)
     [came] = await stand.enter(1)
@@ -220,7 +218,7 @@ async def test_nobody_is_counted_silent_after_the_end_of_their_time(stand: Stand
 
 
 @pytest.mark.parametrize("script", ["enter", "leave", "tick"])
-async def test_a_clock_that_lags_behind_turns_nothing_back(stand: Stand, script: str) -> None:
+async def test_a_lagging_clock_never_turns_time_back(stand: Stand, script: str) -> None:
     await stand.call(2, cap=10)
     await stand.enter(1)
     at_ms = stand.now_ms
@@ -246,7 +244,7 @@ async def test_a_call_is_for_its_own_places(stand: Stand) -> None:
     assert await stand.words(1, 2, 1) == "LAL"
 
 
-async def test_a_call_lapses_though_no_beat_has_noticed(stand: Stand) -> None:
+async def test_a_call_lapses_before_a_tick_removes_it(stand: Stand) -> None:
     await stand.call(2, cap=2)
     stand.now_ms += 1_000 * _GRACE_S
     assert await stand.words(1) == "A"
@@ -264,14 +262,14 @@ async def test_a_call_is_used_up_by_as_many_as_were_counted(stand: Stand) -> Non
     assert await stand.pending() == 0
 
 
-async def test_who_missed_the_call_takes_a_free_place(stand: Stand) -> None:
+async def test_a_late_user_takes_a_free_place(stand: Stand) -> None:
     await stand.call(2, cap=2)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick()
     assert await stand.words(1, 2) == "AA"
 
 
-async def test_nobody_takes_a_free_place_while_nobody_is_let_in(stand: Stand) -> None:
+async def test_no_free_place_is_taken_while_closed(stand: Stand) -> None:
     await stand.call(1, cap=2)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick(is_open=False)
@@ -280,7 +278,7 @@ async def test_nobody_takes_a_free_place_while_nobody_is_let_in(stand: Stand) ->
     assert await stand.words(1) == "A"
 
 
-async def test_a_place_is_free_when_nobody_is_there_was_called_or_is_off_record(
+async def test_a_place_is_free_without_users_calls_and_unrecorded_exits(
     stand: Stand,
 ) -> None:
     """Who missed the call asks at each step: one is inside, then called, then out and not on record."""
@@ -295,7 +293,7 @@ async def test_a_place_is_free_when_nobody_is_there_was_called_or_is_off_record(
     assert await stand.words(1) == "A"
 
 
-async def test_who_was_called_before_the_cap_was_raised_has_the_raised_one(stand: Stand) -> None:
+async def test_a_raised_cap_applies_to_earlier_calls(stand: Stand) -> None:
     await stand.call(2, cap=1)
     stand.set(inside_max=2)
     await stand.tick()
@@ -307,7 +305,7 @@ async def test_who_was_called_before_the_cap_was_raised_has_the_raised_one(stand
     assert (late.admission.inside, late.admission.inside_max) == (1, 2)
 
 
-async def test_a_lowered_cap_holds_once_it_is_kept(stand: Stand) -> None:
+async def test_a_lowered_cap_applies_once_it_is_met(stand: Stand) -> None:
     await stand.call(3, cap=1)
     stand.set(inside_max=3)
     await stand.tick()
@@ -332,7 +330,7 @@ async def test_a_lowered_cap_holds_once_it_is_kept(stand: Stand) -> None:
 # Whose number it is --------------------------------------------------------------------------------
 
 
-async def test_a_number_that_was_given_back_is_spent(stand: Stand) -> None:
+async def test_a_returned_number_is_spent(stand: Stand) -> None:
     await stand.call(2, cap=2)
     assert await stand.words(1) == "A"
     await stand.leave(1)
@@ -340,7 +338,7 @@ async def test_a_number_that_was_given_back_is_spent(stand: Stand) -> None:
     assert await stand.words(1, 2) == "SS"
 
 
-async def test_nobody_comes_in_with_a_number_that_is_not_theirs(stand: Stand) -> None:
+async def test_a_foreign_number_admits_nobody(stand: Stand) -> None:
     await stand.call(3, cap=10)
     stranger = TicketHolder(uuid4(), 1, 1, stand.room.epoch)
     assert await stand.words(stranger) == "S"
@@ -359,7 +357,7 @@ async def test_of_two_numbers_the_better_one_counts(stand: Stand) -> None:
     assert await stand.numbers(person.user_id) == [-2]
 
 
-async def test_who_comes_with_a_ticket_of_a_lost_line_is_somebody_there(stand: Stand) -> None:
+async def test_a_ticket_of_a_lost_epoch_restores_its_place(stand: Stand) -> None:
     stand.set(joined=3, inside_max=1)
     await stand.make(vacant=[1, 2, 3])
     await stand.join(1)
@@ -373,7 +371,7 @@ async def test_who_comes_with_a_ticket_of_a_lost_line_is_somebody_there(stand: S
 # A beat --------------------------------------------------------------------------------------------
 
 
-async def test_a_beat_takes_out_who_is_silent_and_whose_time_is_over(stand: Stand) -> None:
+async def test_a_tick_ends_expired_graces_and_times(stand: Stand) -> None:
     stand.set(inside_s=100)
     await stand.call(3, cap=3)
     await stand.enter(1, 2, 3)
@@ -392,7 +390,7 @@ async def test_a_beat_takes_out_who_is_silent_and_whose_time_is_over(stand: Stan
     }
 
 
-async def test_a_beat_does_so_much_of_anything_and_no_more(stand: Stand) -> None:
+async def test_a_tick_is_bounded(stand: Stand) -> None:
     stand.queue_state = QueueState(stand.valkey, _LINE_TTL_S, 2)
     await stand.make()
     await stand.join(3)
@@ -404,7 +402,7 @@ async def test_a_beat_does_so_much_of_anything_and_no_more(stand: Stand) -> None
     assert [len(tick.exits) for tick in ticks] == [2, 2]
 
 
-async def test_who_is_out_is_let_go_of_once_it_is_on_record(stand: Stand) -> None:
+async def test_an_exit_is_released_once_it_is_recorded(stand: Stand) -> None:
     await stand.call(3, cap=3)
     await stand.enter(1, 2, 3)
     for person in (1, 2, 3):
@@ -434,7 +432,7 @@ async def test_a_call_lapses_and_the_next_ones_are_called(stand: Stand) -> None:
     assert (tick.called, tick.pending) == (2, 1)
 
 
-async def test_a_call_that_is_used_up_hides_none_that_has_lapsed(stand: Stand) -> None:
+async def test_a_used_up_call_hides_no_lapsed_one(stand: Stand) -> None:
     await stand.call(1, cap=2)
     await stand.enter(1)
     stand.set(grace_s=1)
@@ -444,14 +442,14 @@ async def test_a_call_that_is_used_up_hides_none_that_has_lapsed(stand: Stand) -
     assert (await stand.tick()).pending == 0
 
 
-async def test_a_beat_that_calls_nobody_leaves_the_last_call_alone(stand: Stand) -> None:
+async def test_a_tick_without_a_call_keeps_the_last_call(stand: Stand) -> None:
     await stand.call(2, cap=9)
     assert (await stand.tick()).called_now == 0
     assert await stand.words(1, 2) == "AA"
     assert await stand.pending() == 0
 
 
-async def test_who_missed_the_call_is_waited_for_a_while(stand: Stand) -> None:
+async def test_a_late_user_has_priority_for_a_while(stand: Stand) -> None:
     await stand.call(3, cap=1)
     assert await stand.words(1) == "A"
     stand.now_ms += 1_000 * _GRACE_S - 1
@@ -487,7 +485,7 @@ async def test_the_rate_the_cap_and_the_opening_bound_a_call(stand: Stand) -> No
     assert (await stand.tick(recorded=1)).called == 6
 
 
-async def test_where_nobody_stands_is_stepped_over_and_nobody_too_many_is_called(
+async def test_vacant_places_are_skipped_within_the_limit(
     stand: Stand,
 ) -> None:
     stand.set(inside_max=4, joined=30)
@@ -497,7 +495,7 @@ async def test_where_nobody_stands_is_stepped_over_and_nobody_too_many_is_called
     assert (tick.called, tick.called_now) == (34, 4)
 
 
-async def test_places_that_a_beat_hears_of_are_nobodys(stand: Stand) -> None:
+async def test_a_tick_marks_places_vacant(stand: Stand) -> None:
     stand.set(inside_max=1)
     await stand.make()
     await stand.join(3)
@@ -506,7 +504,7 @@ async def test_places_that_a_beat_hears_of_are_nobodys(stand: Stand) -> None:
     assert (tick.called, tick.called_now) == (3, 1)
 
 
-async def test_a_line_never_goes_back(stand: Stand) -> None:
+async def test_called_never_decreases(stand: Stand) -> None:
     stand.set(called=5, joined=3)
     await stand.make()
     assert (await stand.tick()).called == 5
@@ -515,7 +513,7 @@ async def test_a_line_never_goes_back(stand: Stand) -> None:
 # Leaving -------------------------------------------------------------------------------------------
 
 
-async def test_who_leaves_the_line_is_nobody_there(stand: Stand) -> None:
+async def test_leaving_the_queue_makes_the_place_vacant(stand: Stand) -> None:
     stand.set(inside_max=1)
     await stand.make()
     await stand.join(2)
@@ -524,7 +522,7 @@ async def test_who_leaves_the_line_is_nobody_there(stand: Stand) -> None:
     assert (tick.called, tick.called_now) == (2, 1)
 
 
-async def test_who_was_called_and_leaves_is_not_waited_for(stand: Stand) -> None:
+async def test_a_called_user_who_leaves_is_not_pending(stand: Stand) -> None:
     await stand.call(2, cap=2)
     await stand.leave(1)
     assert await stand.pending() == 1
@@ -533,7 +531,7 @@ async def test_who_was_called_and_leaves_is_not_waited_for(stand: Stand) -> None
     assert await stand.words(2) == "A"
 
 
-async def test_who_leaves_after_their_call_takes_nobody_elses(stand: Stand) -> None:
+async def test_a_late_leave_uses_no_other_call(stand: Stand) -> None:
     await stand.call(2, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick()
@@ -542,7 +540,7 @@ async def test_who_leaves_after_their_call_takes_nobody_elses(stand: Stand) -> N
     assert await stand.words(2) == "A"
 
 
-async def test_who_leaves_when_no_call_is_open_just_leaves(stand: Stand) -> None:
+async def test_a_leave_without_an_open_call(stand: Stand) -> None:
     await stand.call(1, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick()
@@ -550,7 +548,7 @@ async def test_who_leaves_when_no_call_is_open_just_leaves(stand: Stand) -> None
     assert await stand.words(1) == "S"
 
 
-async def test_who_was_not_counted_is_not_counted_when_they_leave(stand: Stand) -> None:
+async def test_an_uncounted_user_is_not_counted_at_a_leave(stand: Stand) -> None:
     stand.set(inside_max=2)
     await stand.make(vacant=[2])
     await stand.join(3)
@@ -561,7 +559,7 @@ async def test_who_was_not_counted_is_not_counted_when_they_leave(stand: Stand) 
     assert await stand.pending() == 0
 
 
-async def test_who_was_late_and_leaves_is_not_waited_for(stand: Stand) -> None:
+async def test_a_late_user_who_leaves_loses_priority(stand: Stand) -> None:
     await stand.call(1, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick(is_open=False)
@@ -570,7 +568,7 @@ async def test_who_was_late_and_leaves_is_not_waited_for(stand: Stand) -> None:
     assert (await stand.tick()).late == 0
 
 
-async def test_who_is_inside_and_leaves_is_out(stand: Stand) -> None:
+async def test_leaving_ends_the_admission(stand: Stand) -> None:
     await stand.call(2, cap=2)
     await stand.enter(1, 2)
     assert await stand.leave(1) == 1
@@ -581,13 +579,13 @@ async def test_who_is_inside_and_leaves_is_out(stand: Stand) -> None:
     assert tick.inside == 0
 
 
-async def test_who_pays_leaves_the_shop_and_not_the_line(stand: Stand) -> None:
+async def test_a_payment_ends_the_admission_but_no_place_in_the_queue(stand: Stand) -> None:
     await stand.call(2, cap=1)
     await stand.leave(2, "paid")
     assert await stand.numbers(stand.people[1]) == [-2]
 
 
-async def test_a_number_that_one_has_no_more_gives_nothing_back(stand: Stand) -> None:
+async def test_a_former_number_frees_nothing(stand: Stand) -> None:
     await stand.call(3, cap=1)
     await stand.leave(TicketHolder(stand.people[1], 3, 3, stand.room.epoch))
     assert await stand.numbers(stand.people[1]) == [-2]
@@ -596,15 +594,15 @@ async def test_a_number_that_one_has_no_more_gives_nothing_back(stand: Stand) ->
 # Making the line anew ------------------------------------------------------------------------------
 
 
-def _insider(person: UUID, number: int, ends_ms: int) -> Admission:
+def _admission(person: UUID, number: int, ends_ms: int) -> Admission:
     return Admission(person, number, number, 1, 10, ends_ms, _START_MS - 1_000)
 
 
-async def test_who_was_inside_is_inside_the_new_line(stand: Stand) -> None:
+async def test_a_rebuild_keeps_admissions(stand: Stand) -> None:
     one, two = uuid4(), uuid4()
     admissions = [
-        _insider(one, 1, stand.now_ms + 1_000),
-        _insider(two, 2, stand.now_ms + 1_000_000),
+        _admission(one, 1, stand.now_ms + 1_000),
+        _admission(two, 2, stand.now_ms + 1_000_000),
     ]
     stand.set(joined=2, called=2)
     await stand.make(admissions)
@@ -616,7 +614,7 @@ async def test_who_was_inside_is_inside_the_new_line(stand: Stand) -> None:
     assert [(one.number, one.reason) for one in (await stand.tick()).exits][1:] == [(2, "silent")]
 
 
-async def test_of_the_old_line_nothing_is_left(stand: Stand) -> None:
+async def test_a_rebuild_removes_the_old_state(stand: Stand) -> None:
     await stand.call(3, cap=2)
     await stand.enter(1)
     await stand.make()
@@ -625,7 +623,7 @@ async def test_of_the_old_line_nothing_is_left(stand: Stand) -> None:
     assert (tick.inside, tick.pending, tick.called) == (0, 0, 0)
 
 
-async def test_a_line_is_there_with_its_last_part(stand: Stand) -> None:
+async def test_a_rebuild_is_usable_after_its_last_part(stand: Stand) -> None:
     asked = []
 
     async def meanwhile() -> AsyncIterator[IssuedNumbers]:
@@ -639,7 +637,7 @@ async def test_a_line_is_there_with_its_last_part(stand: Stand) -> None:
     assert asked
 
 
-async def test_a_part_of_a_line_that_was_lost_meanwhile_makes_none(stand: Stand) -> None:
+async def test_a_part_after_a_loss_builds_nothing(stand: Stand) -> None:
     async def lost() -> AsyncIterator[IssuedNumbers]:
         await stand.valkey.command("DEL", *keys_of(stand.room.schedule_id))
         none: tuple[IssuedNumbers, ...] = ()
@@ -652,7 +650,7 @@ async def test_a_part_of_a_line_that_was_lost_meanwhile_makes_none(stand: Stand)
         await stand.tick()
 
 
-async def test_places_are_put_back_into_the_line_that_is_being_made_and_no_other(
+async def test_numbers_are_restored_into_a_running_rebuild_only(
     stand: Stand,
 ) -> None:
     async def lost() -> AsyncIterator[IssuedNumbers]:
@@ -664,7 +662,7 @@ async def test_places_are_put_back_into_the_line_that_is_being_made_and_no_other
     assert await stand.valkey.command("EXISTS", *keys_of(stand.room.schedule_id)) == 0
 
 
-async def test_the_first_place_that_is_on_record_is_the_one(stand: Stand) -> None:
+async def test_the_first_recorded_number_stays(stand: Stand) -> None:
     person = uuid4()
 
     async def places() -> AsyncIterator[IssuedNumbers]:

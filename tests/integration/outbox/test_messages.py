@@ -45,7 +45,7 @@ async def told(
     return [(entry, msgspec.json.decode(entry["data"])) for entry in await read()]
 
 
-async def test_every_topic_is_told_with_exactly_its_fields(
+async def test_every_message_has_exactly_the_fields_of_its_topic(
     told: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
     topics = {topic.name: topic for topic in TOPICS.values()}
@@ -83,7 +83,7 @@ async def test_a_payment_names_its_reservation(
     }
 
 
-async def test_a_top_up_belongs_to_a_person(
+async def test_a_top_up_belongs_to_a_user(
     told: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
     topped_up = [data for entry, data in told if entry["topic"] == "wallet.topped_up"]

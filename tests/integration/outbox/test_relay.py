@@ -61,7 +61,7 @@ async def running(settings: Settings) -> AsyncIterator[asyncio.Event]:
             await role
 
 
-async def test_a_round_delivers_the_oldest_in_order_and_forgets_them(
+async def test_a_round_delivers_the_oldest_in_order_and_deletes_them(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     relay = Relay(db, valkey, settings.replace(relay_batch_max=3).outbox)
@@ -75,7 +75,7 @@ async def test_a_round_delivers_the_oldest_in_order_and_forgets_them(
     assert await waiting(db) == 0
 
 
-async def test_a_row_is_told_event_by_event(
+async def test_a_row_is_published_event_by_event(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     """Rows stay whole: as many as fit, or one that does not fit, in parts that the stream takes."""
@@ -91,7 +91,7 @@ async def test_a_row_is_told_event_by_event(
     assert len({entry["data"] for entry in entries}) == len(entries)
 
 
-async def test_a_row_that_was_told_in_part_is_told_again(
+async def test_a_partly_published_row_is_published_again(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     relay = Relay(db, valkey, settings.replace(relay_batch_max=2).outbox)
@@ -107,7 +107,7 @@ async def test_a_row_that_was_told_in_part_is_told_again(
     assert entries[:3] == entries[3:], "every event has the id that it had"
 
 
-async def test_a_crash_between_publishing_and_forgetting_delivers_again(
+async def test_a_crash_between_publish_and_delete_delivers_again(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     relay = Relay(db, valkey, settings.outbox)
@@ -230,7 +230,7 @@ async def test_another_relay_takes_over_within_the_lease_after_a_crash(
     assert ids(await read()) == written
 
 
-async def test_a_relay_that_wakes_up_late_is_fenced_off(
+async def test_a_relay_that_resumes_late_is_fenced(
     db: Database, valkey: Valkey, settings: Settings, write: "Write", read: "Read"
 ) -> None:
     frozen, heir = (LeaseStore(db, ROLE, uuid4()) for _ in range(2))
@@ -325,7 +325,7 @@ async def test_two_relays_at_once_deliver_everything(
     assert set(ids(await read())) == set(written)
 
 
-async def test_a_clean_stop_gives_the_lease_back(
+async def test_a_clean_stop_releases_the_lease(
     settings: Settings, db: Database, write: "Write", read: "Read"
 ) -> None:
     settings = settings.replace(relay_lease_ms=600_000)

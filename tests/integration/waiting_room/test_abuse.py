@@ -134,7 +134,7 @@ async def test_thousands_of_joins_of_one_account_are_one_place(
     assert queue.pod.rooms.counters(queue.schedule_id).joined == 1
 
 
-def test_who_asks_too_often_is_told_so(settings: Settings) -> None:
+def test_too_many_requests_are_refused(settings: Settings) -> None:
     clock = Clock()
     few = settings.replace(queue_account_requests_per_s_max=3, queue_address_requests_per_s_max=5)
     limits = RequestRateLimits(few.waiting_room, clock)
@@ -162,9 +162,7 @@ def test_an_address_of_ipv6_asks_as_its_64(settings: Settings) -> None:
         limits.count(uuid4(), other)
 
 
-async def test_joining_asking_following_and_leaving_count_alike(
-    queue: Queue, settings: Settings
-) -> None:
+async def test_joins_polls_streams_and_leaves_count_alike(queue: Queue, settings: Settings) -> None:
     person = await queue.join()
     ticket = queue.tickets[person]
     one = settings.replace(queue_account_requests_per_s_max=1)

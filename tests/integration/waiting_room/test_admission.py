@@ -9,7 +9,7 @@ from boxoffice.waiting_room.rules import Notice, PositionState
 from tests.integration.waiting_room.conftest import START_S, MakePod, Queue
 
 
-async def test_people_are_let_in_in_the_order_of_arrival_up_to_the_cap(queue: Queue) -> None:
+async def test_users_are_admitted_in_order_of_arrival_up_to_the_cap(queue: Queue) -> None:
     people = [await queue.join() for _ in range(15)]
     await queue.tick(seconds=1)
 
@@ -50,7 +50,7 @@ async def test_one_account_on_two_pods_at_the_same_moment_is_one_place(
     assert queue.pod.rooms.counters(queue.schedule_id).joined == 2
 
 
-async def test_silence_frees_a_place_and_a_sign_of_life_keeps_it(queue: Queue) -> None:
+async def test_a_heartbeat_keeps_the_place_and_silence_frees_it(queue: Queue) -> None:
     await queue.set(inside_max=1)
     first, second = await queue.join(), await queue.join()
     await queue.tick(seconds=1)
@@ -85,7 +85,7 @@ async def test_the_time_inside_comes_to_its_end(queue: Queue) -> None:
         await queue.ask(person)
 
 
-async def test_leaving_frees_a_place_inside_and_in_the_line(queue: Queue) -> None:
+async def test_leaving_frees_a_place_inside_and_in_the_queue(queue: Queue) -> None:
     await queue.set(inside_max=1)
     first, second, third = [await queue.join() for _ in range(3)]
     await queue.tick(seconds=1)
@@ -113,7 +113,7 @@ async def test_a_payment_frees_the_place(queue: Queue) -> None:
     assert [tuple(row) for row in ended] == [(1, "paid"), (2, None)]
 
 
-async def test_who_misses_the_call_is_next_when_they_come(queue: Queue) -> None:
+async def test_a_late_user_is_next(queue: Queue) -> None:
     await queue.set(inside_max=2, grace_s=10)
     people = [await queue.join() for _ in range(5)]
     await queue.tick(seconds=1)
@@ -146,7 +146,7 @@ async def test_pause_resume_close_and_off(queue: Queue) -> None:
         await queue.join()
 
 
-async def test_nobody_is_let_in_before_the_opening(queue: Queue) -> None:
+async def test_nobody_is_admitted_before_the_opening(queue: Queue) -> None:
     await queue.set(opens_at=START_S + 100)
     person = await queue.join()
     await queue.tick(2, seconds=1)
@@ -157,7 +157,7 @@ async def test_nobody_is_let_in_before_the_opening(queue: Queue) -> None:
     assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
-async def test_sold_out_stops_the_line_and_seats_that_come_back_move_it(queue: Queue) -> None:
+async def test_sold_out_stops_the_queue_and_returned_seats_resume_it(queue: Queue) -> None:
     queue.pod.seats[queue.schedule_id] = 0
     person = await queue.join()
     await queue.tick(2, seconds=1)

@@ -21,7 +21,7 @@ async def lose(queue: Queue) -> None:
     await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
 
 
-async def test_a_place_is_filled_when_everybody_knows_who_left_it(
+async def test_a_place_is_refilled_once_every_process_knows_the_exit(
     queue: Queue, make_pod: MakePod
 ) -> None:
     """The other process does not refresh: what it knows is too old to believe a pass by then."""
@@ -51,7 +51,7 @@ async def test_a_place_is_filled_when_everybody_knows_who_left_it(
     assert other.room.may_hold_by_cache(queue.schedule_id, second, newer)
 
 
-async def test_a_line_that_was_made_anew_fills_no_place_that_was_left_a_moment_ago(
+async def test_a_rebuilt_queue_refills_no_recently_left_place(
     queue: Queue,
 ) -> None:
     await queue.set(inside_max=1)
@@ -70,7 +70,7 @@ async def test_a_line_that_was_made_anew_fills_no_place_that_was_left_a_moment_a
     assert (await queue.ask(second)).state is PositionState.ADMITTED
 
 
-async def test_a_later_leader_waits_as_long_for_those_it_did_not_put_on_record(
+async def test_a_later_leader_waits_for_exits_of_the_earlier_one(
     queue: Queue, make_pod: MakePod
 ) -> None:
     await queue.set(inside_max=1)
@@ -93,7 +93,7 @@ async def test_a_later_leader_waits_as_long_for_those_it_did_not_put_on_record(
     assert (await queue.ask(second)).state is PositionState.ADMITTED
 
 
-async def test_without_valkey_who_holds_a_pass_goes_on(queue: Queue) -> None:
+async def test_without_valkey_passes_stay_valid(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     own = (await queue.ask(person)).queue_pass
@@ -104,7 +104,7 @@ async def test_without_valkey_who_holds_a_pass_goes_on(queue: Queue) -> None:
     assert queue.pod.room.may_hold_by_cache(queue.schedule_id, person, own)
 
 
-async def test_without_postgresql_nobody_says_who_is_inside(
+async def test_without_postgresql_no_pass_is_accepted(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await queue.join()
@@ -145,7 +145,7 @@ def known(pod: Pod, schedule_id: UUID, *numbers: int) -> list[bool]:
     return [pod.rooms.departures.has_left(schedule_id, one) for one in numbers]
 
 
-async def test_what_commits_late_is_read_all_the_same(queue: Queue, settings: Settings) -> None:
+async def test_a_late_commit_is_not_missed(queue: Queue, settings: Settings) -> None:
     """A transaction that began before others is committed after they were read."""
     here, reading = queue.schedule_id, queue.pod.rooms.departures
     await let_in(queue, 1, 2, 3)
@@ -169,7 +169,7 @@ async def test_what_commits_late_is_read_all_the_same(queue: Queue, settings: Se
     assert known(queue.pod, here, 1, 2, 3) == [True, True, False]
 
 
-async def test_a_reading_of_many_goes_on_page_by_page(
+async def test_many_departures_are_read_in_pages(
     queue: Queue, make_pod: MakePod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = range(1, 8)
@@ -184,9 +184,7 @@ async def test_a_reading_of_many_goes_on_page_by_page(
     assert known(other, uuid4(), 1) == [False]
 
 
-async def test_who_has_left_is_forgotten_when_their_passes_have_ended(
-    queue: Queue, clock: Clock
-) -> None:
+async def test_departures_expire_with_their_passes(queue: Queue, clock: Clock) -> None:
     here, reading = queue.schedule_id, queue.pod.rooms.departures
     ahead_s = (
         clock() - (await queue.pod.db.fetch("SELECT date_part('epoch', now()) AS at"))[0]["at"]
@@ -206,7 +204,7 @@ async def test_who_has_left_is_forgotten_when_their_passes_have_ended(
     assert known(queue.pod, here, 1, 2) == [False, False]
 
 
-async def test_fresh_reads_begin_after_they_are_asked_for_and_are_shared() -> None:
+async def test_coalesced_reads_begin_after_the_call_and_are_shared() -> None:
     began: list[str] = []
     under_way = 0
     most = 0

@@ -45,7 +45,7 @@ async def _lose(queue: Queue) -> None:
 # Who leads -----------------------------------------------------------------------------------------
 
 
-async def test_who_was_replaced_asks_for_the_lease_anew(
+async def test_a_replaced_leader_acquires_the_lease_anew(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fenced(*_: Any) -> None:
@@ -60,7 +60,7 @@ async def test_who_was_replaced_asks_for_the_lease_anew(
     assert queue.pod.lease._token is not None
 
 
-async def test_who_was_replaced_makes_no_line(
+async def test_a_replaced_leader_rebuilds_nothing(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fenced(*_: Any) -> bool:
@@ -75,7 +75,7 @@ async def test_who_was_replaced_makes_no_line(
     assert await queue.pod.queue_state.counters(queue.schedule_id) is not None
 
 
-async def test_nobody_is_called_before_the_line_knows_where_nobody_stands(queue: Queue) -> None:
+async def test_no_calls_before_vacant_places_are_sent(queue: Queue) -> None:
     for _ in range(3):
         await queue.join()
     queue.pod.leader._progress[queue.schedule_id].vacant = [1, 2]
@@ -86,7 +86,7 @@ async def test_nobody_is_called_before_the_line_knows_where_nobody_stands(queue:
 
 
 @pytest.mark.parametrize("mode", [Mode.LOBBY, Mode.FIFO])
-async def test_a_lobby_that_is_made_anew_has_everybody_in_it(queue: Queue, mode: Mode) -> None:
+async def test_a_rebuilt_lobby_keeps_every_user(queue: Queue, mode: Mode) -> None:
     """The control: where places are numbers, the gap is made of places that nobody has."""
     await queue.set(mode=mode, opens_at=START_S + 100)
     await queue.join()
@@ -108,7 +108,7 @@ async def test_nobody_joins_without_a_number(queue: Queue) -> None:
     await queue.join()
 
 
-def test_only_new_numbers_are_noted() -> None:
+def test_only_new_numbers_are_recorded() -> None:
     one, two, three = (bytes([at]) * 16 for at in range(3))
     assert _newly_issued([1, 2], one + two) == IssuedNumbers([1, 2], one + two)
     assert _newly_issued([-1, 2, 0], one + two + three) == IssuedNumbers([2], two)
@@ -121,12 +121,12 @@ async def test_the_join_writer_is_bounded(queue: Queue) -> None:
     assert join_writer._count == 1
 
 
-async def test_of_many_numbers_the_spent_are_left_out(queue: Queue) -> None:
+async def test_spent_numbers_are_not_restored(queue: Queue) -> None:
     numbers = list(range(1, _PLACES_AT_ONCE + 1))
     await queue.pod.store.record_joins(
         queue.schedule_id, IssuedNumbers(numbers, b"a" * 16 * len(numbers))
     )
-    await queue.pod.store.admit(queue.schedule_id, 1, 9, 0, [_insider(queue, 7)])
+    await queue.pod.store.admit(queue.schedule_id, 1, 9, 0, [_admission(queue, 7)])
     read = [places async for places in queue.pod.store.issued_numbers(queue.schedule_id)]
     assert [number for places in read for number in places.numbers] == [*range(1, 7), *numbers[7:]]
 
@@ -134,13 +134,13 @@ async def test_of_many_numbers_the_spent_are_left_out(queue: Queue) -> None:
 # Coming in -----------------------------------------------------------------------------------------
 
 
-def _insider(queue: Queue, number: int) -> Admission:
+def _admission(queue: Queue, number: int) -> Admission:
     """Somebody who comes in now, by the room that the tests have."""
     now_ms = int(queue.clock() * 1000)
     return Admission(uuid4(), number, number, 1, 10, now_ms + 600_000, now_ms)
 
 
-async def test_an_epoch_that_is_over_lets_nobody_in(queue: Queue) -> None:
+async def test_a_past_epoch_admits_nobody(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     token = await queue.pod.lease.keep() or 0
@@ -150,11 +150,11 @@ async def test_an_epoch_that_is_over_lets_nobody_in(queue: Queue) -> None:
     assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
-async def test_a_number_that_somebody_else_was_let_in_with_is_spent(queue: Queue) -> None:
+async def test_a_number_admitted_for_another_user_is_spent(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     now_ms = int(queue.clock() * 1000)
-    other = _insider(queue, 1)
+    other = _admission(queue, 1)
     assert await queue.pod.store.admit(queue.schedule_id, 1, 9, now_ms, [other])
     with pytest.raises(QueueTicketExpired):
         await queue.ask(person)
@@ -162,7 +162,7 @@ async def test_a_number_that_somebody_else_was_let_in_with_is_spent(queue: Queue
     assert queue.pod.rooms.counters(queue.schedule_id).inside == 0
 
 
-def test_without_valkey_the_record_says_who_is_inside() -> None:
+def test_without_valkey_the_record_decides() -> None:
     holder = TicketHolder(uuid4(), 7, 7, 1)
     inside = AdmissionRecord(is_theirs=True, is_out=False, leaves_at=NOW + 100)
     assert _result_by_record(ROOM, holder, inside, NOW) == EnterResult(
@@ -177,7 +177,7 @@ def test_without_valkey_the_record_says_who_is_inside() -> None:
 # What a process knows ------------------------------------------------------------------------------
 
 
-async def test_counters_of_an_earlier_epoch_say_nothing(queue: Queue) -> None:
+async def test_counters_of_an_earlier_epoch_are_ignored(queue: Queue) -> None:
     await queue.join()
     token = await queue.pod.lease.keep() or 0
     assert await queue.pod.store.begin_epoch(queue.schedule_id, token, 10)
@@ -187,13 +187,13 @@ async def test_counters_of_an_earlier_epoch_say_nothing(queue: Queue) -> None:
     assert queue.pod.rooms.counters(queue.schedule_id).joined > 0
 
 
-async def test_a_call_that_was_heard_of_is_not_taken_back(queue: Queue) -> None:
+async def test_a_known_call_is_not_taken_back(queue: Queue) -> None:
     queue.pod.rooms.update_called(queue.schedule_id, 50)
     await queue.pod.refresh(queue.schedule_id)
     assert queue.pod.rooms.counters(queue.schedule_id).called == 50
 
 
-def test_places_that_perhaps_nobody_has() -> None:
+def test_possibly_vacant_places() -> None:
     room = msgspec.structs.replace(ROOM, gaps=(Gap(2, 6), Gap(9, 10)), called=3)
     assert list(rules.vacant_places(room, {5})) == [4, 6, 10]
 
@@ -254,7 +254,7 @@ async def test_what_is_remembered_of_tickets_is_bounded(clock: Clock) -> None:
     assert len(tickets._tickets) == 2
 
 
-async def test_nobody_holds_without_a_pass_that_is_theirs(queue: Queue) -> None:
+async def test_a_hold_needs_an_own_pass(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     own = (await queue.ask(person)).queue_pass

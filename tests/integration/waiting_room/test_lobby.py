@@ -63,14 +63,14 @@ async def test_nobody_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> Non
     assert room.lobby_size == 5
 
 
-async def test_it_is_too_late_for_a_lobby_once_somebody_was_let_in(queue: Queue) -> None:
+async def test_no_lobby_after_the_first_admission(queue: Queue) -> None:
     await queue.join()
     await queue.tick(2, seconds=1)
     with pytest.raises(QueueDrawn):
         await queue.set(mode=Mode.LOBBY)
 
 
-async def test_who_leaves_the_lobby_is_nobody_there(lobby: Queue) -> None:
+async def test_leaving_the_lobby_makes_the_place_vacant(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(3)]
     await lobby.leave(people[0])
     await lobby.tick(3, seconds=60)
@@ -78,7 +78,7 @@ async def test_who_leaves_the_lobby_is_nobody_there(lobby: Queue) -> None:
     assert [(await lobby.ask(one)).state for one in people[1:]] == [PositionState.ADMITTED] * 2
 
 
-async def test_a_lobby_whose_line_is_lost_before_the_draw_draws_everybody(lobby: Queue) -> None:
+async def test_a_lobby_lost_before_the_draw_draws_everybody(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(20)]
     await lobby.tick(2, seconds=1)
     await lobby.pod.valkey.command("DEL", f"boxoffice:queue:{{{lobby.schedule_id}}}:state")

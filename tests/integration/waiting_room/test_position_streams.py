@@ -152,7 +152,7 @@ def check(lobby: Lobby, numbers: Iterator[int] | range, size: int = CROWD) -> No
         assert kinds.index("progress") > kinds.index("position", 1)
 
 
-async def test_a_draw_is_told_by_and_by(lobby: Lobby) -> None:
+async def test_drawn_places_are_sent_in_portions(lobby: Lobby) -> None:
     lobby.draw()
     assert lobby.told() == 0
     sizes: list[int] = []
@@ -171,7 +171,7 @@ async def test_all_at_once_is_noticed(lobby: Lobby, monkeypatch: pytest.MonkeyPa
     assert max(sizes) > bound
 
 
-async def test_who_goes_and_who_comes_meanwhile(lobby: Lobby) -> None:
+async def test_readers_that_leave_and_join_meanwhile(lobby: Lobby) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng = random.Random(seed)
@@ -195,7 +195,7 @@ async def test_who_goes_and_who_comes_meanwhile(lobby: Lobby) -> None:
     assert len(readers) == len(topic.channel) == CROWD - len(left) + 2
 
 
-async def test_one_that_cannot_be_written_to_keeps_nobody_from_hearing(lobby: Lobby) -> None:
+async def test_one_broken_reader_does_not_stop_the_others(lobby: Lobby) -> None:
     broken = lobby.wires[7]
     broken.is_broken = True
     lobby.draw()

@@ -35,7 +35,7 @@ async def _restore(queue: Queue, snapshot: dict[str, Any], run: str | None) -> N
         await queue.pod.valkey.command("HSET", keys_of(queue.schedule_id)[0], "run", run)
 
 
-async def test_nobody_joins_or_enters_before_the_line_is_made_anew(queue: Queue) -> None:
+async def test_no_joins_or_admissions_before_the_rebuild(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     await _empty(queue)
@@ -78,7 +78,7 @@ async def test_places_are_kept_and_newcomers_are_behind(queue: Queue) -> None:
     assert [one.state for one in said] == [PositionState.ADMITTED] * 3 + [PositionState.WAITING] * 2
 
 
-async def test_a_number_is_let_in_once_whatever_valkey_has_forgotten(queue: Queue) -> None:
+async def test_a_number_is_admitted_once_whatever_valkey_has_lost(queue: Queue) -> None:
     first = await queue.join()
     await queue.tick(seconds=1)
     await queue.ask(first)
@@ -120,7 +120,7 @@ async def test_an_account_with_two_numbers_has_the_better_one(queue: Queue) -> N
 
 
 @pytest.mark.parametrize("is_written", [True, False])
-async def test_who_lost_the_ticket_too_has_the_place_that_is_on_record(
+async def test_a_user_without_a_ticket_gets_the_recorded_place(
     queue: Queue, is_written: bool
 ) -> None:
     """The control: without the record, who shows no ticket begins at the end."""
@@ -158,7 +158,7 @@ async def test_the_join_writer_keeps_what_it_could_not_write(
     assert [(row["numbers"], row["accounts"]) for row in rows] == [([1], person.bytes)]
 
 
-async def test_a_process_that_stops_in_the_middle_of_a_writing_waits_for_it(queue: Queue) -> None:
+async def test_a_stopping_process_waits_for_a_running_write(queue: Queue) -> None:
     join_writer, db = queue.pod.join_writer, queue.pod.db
     person = await queue.join()
     writer = asyncio.create_task(join_writer.run())
@@ -202,7 +202,7 @@ async def test_older_data_gives_no_number_twice(queue: Queue, is_guarded: bool) 
     assert numbers[:2] == [1, 2]
 
 
-async def test_a_rebuilding_that_was_cut_short_begins_no_epoch_again(
+async def test_an_interrupted_rebuild_begins_no_second_epoch(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue.join()
@@ -261,7 +261,7 @@ async def test_another_leader_takes_over_where_the_first_one_died(
     assert (await queue.ask(person, other)).state is PositionState.ADMITTED
 
 
-async def test_a_lost_answer_of_a_beat_lets_nobody_go_twice(queue: Queue) -> None:
+async def test_a_lost_answer_of_a_tick_releases_nothing_twice(queue: Queue) -> None:
     """Who is out is let go of by count since the line was made, however often a beat is repeated."""
     await queue.set(inside_max=2)
     people = [await queue.join() for _ in range(6)]
@@ -281,7 +281,7 @@ async def test_a_lost_answer_of_a_beat_lets_nobody_go_twice(queue: Queue) -> Non
     assert [len(tick.exits) for tick in ticks] == [1, 1, 1]
 
 
-async def test_an_outage_is_logged_once_and_not_with_each_beat(
+async def test_an_outage_is_logged_once_and_not_per_tick(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any) -> None:

@@ -22,9 +22,7 @@ async def change(db: Database, schedule_id: UUID, assignment: str) -> None:
     await db.fetch(query, schedule_id)
 
 
-async def test_who_was_called_does_not_come_in_once_the_sale_is_closed(
-    queue: Queue, db: Database
-) -> None:
+async def test_a_called_user_is_not_admitted_after_the_close(queue: Queue, db: Database) -> None:
     """Whatever this process, the line or a late leader still believe: the record refuses."""
     inside, called, waits = [await queue.join() for _ in range(3)]
     await queue.set(inside_max=2)
@@ -83,7 +81,7 @@ async def test_a_sale_ends_by_its_time(queue: Queue, db: Database, assignment: s
         "starts_at = clock_timestamp()",
     ],
 )
-async def test_the_record_lets_nobody_in_after_the_end(
+async def test_the_record_admits_nobody_after_the_end(
     queue: Queue, db: Database, assignment: str
 ) -> None:
     person = await queue.join()
@@ -103,7 +101,7 @@ async def test_the_record_lets_nobody_in_after_the_end(
     assert await queue.pod.store.admit(*late)
 
 
-async def test_a_closing_waits_for_who_is_just_coming_in(queue: Queue, db: Database) -> None:
+async def test_a_close_waits_for_an_admission_in_flight(queue: Queue, db: Database) -> None:
     """So that nobody is let in after the closing was answered."""
     await queue.join()
     async with db.writing() as connection:
@@ -148,7 +146,7 @@ async def test_a_draft_concert_s_room_is_none(queue: Queue, db: Database) -> Non
         await queue.join()
 
 
-async def test_a_process_that_knows_an_older_line_keeps_a_newer_ticket(
+async def test_a_process_with_an_older_epoch_keeps_a_newer_ticket(
     queue: Queue, make_pod: MakePod
 ) -> None:
     other = await make_pod()
@@ -162,7 +160,7 @@ async def test_a_process_that_knows_an_older_line_keeps_a_newer_ticket(
     assert queue.tickets[person] == ticket
 
 
-async def test_who_follows_hears_of_it_while_valkey_is_away(
+async def test_streams_get_the_end_of_the_sale_without_valkey(
     queue: Queue, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was set comes from PostgreSQL; only how far the line is comes from Valkey."""

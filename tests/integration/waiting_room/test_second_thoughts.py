@@ -23,7 +23,7 @@ async def lose(queue: Queue) -> None:
     await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
 
 
-async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
+async def test_an_earlier_call_is_admitted_after_a_raised_cap(
     queue: Queue,
 ) -> None:
     await queue.set(inside_max=2)
@@ -37,9 +37,7 @@ async def test_who_was_called_before_the_cap_was_raised_comes_in_after_others(
     assert [one.state for one in said] == [PositionState.ADMITTED] * 5
 
 
-async def test_a_leader_that_was_away_puts_everybody_on_record_who_is_out(
-    queue: Queue, make_pod: MakePod
-) -> None:
+async def test_a_returning_leader_records_every_exit(queue: Queue, make_pod: MakePod) -> None:
     first = await queue.join()
     await queue.tick(seconds=1)
     assert (await queue.ask(first)).state is PositionState.ADMITTED
@@ -67,7 +65,7 @@ async def test_a_leader_that_was_away_puts_everybody_on_record_who_is_out(
     assert open_ones == []
 
 
-async def test_what_a_replaced_leader_still_makes_of_an_empty_server_gives_no_number_twice(
+async def test_a_replaced_leader_on_an_empty_server_issues_no_number_twice(
     queue: Queue, make_pod: MakePod
 ) -> None:
     paused = queue.pod
@@ -91,7 +89,7 @@ async def test_what_a_replaced_leader_still_makes_of_an_empty_server_gives_no_nu
     assert numbers.isdisjoint([(await queue.ask(one, other)).number for one in newcomers])
 
 
-async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue) -> None:
+async def test_an_admission_of_a_past_epoch_is_not_inside(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     ticket = queue.pod.tickets.read_ticket(queue.tickets[person], queue.schedule_id)
@@ -109,7 +107,7 @@ async def test_who_was_let_in_by_a_line_that_is_over_is_not_inside(queue: Queue)
     assert (await queue.ask(person)).state is PositionState.ADMITTED
 
 
-async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_record_who_left(
+async def test_a_ticket_of_a_lost_epoch_waits_for_the_record_of_exits(
     queue: Queue,
 ) -> None:
     person = await queue.join()
@@ -127,7 +125,7 @@ async def test_a_ticket_of_a_lost_line_lets_nobody_in_again_before_it_is_on_reco
         await queue.ask(person)
 
 
-async def test_no_room_is_opened_that_processes_would_not_know_of(
+async def test_no_more_rooms_are_opened_than_processes_cache(
     queue: Queue, db: Database, settings: Settings
 ) -> None:
     settings = settings.replace(queue_rooms_max=1)
@@ -190,7 +188,7 @@ async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
     assert queue.pod.rooms.get(queue.schedule_id) is None
 
 
-async def test_who_stands_in_line_again_keeps_that_place_when_the_line_is_lost(
+async def test_a_second_join_keeps_its_place_after_a_loss(
     queue: Queue,
 ) -> None:
     await queue.set(inside_max=1)
@@ -212,7 +210,7 @@ async def test_who_stands_in_line_again_keeps_that_place_when_the_line_is_lost(
     assert (await queue.ask(person)).number == number
 
 
-async def test_a_long_rebuilding_is_not_taken_over(
+async def test_a_long_rebuild_is_not_taken_over(
     queue: Queue, make_pod: MakePod, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = await make_pod()

@@ -42,13 +42,13 @@ ENDS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("changed", "told"), ENDS)
-def test_every_end_is_told(changed: dict[str, Any], told: list[str]) -> None:
+def test_every_end_is_in_the_history(changed: dict[str, Any], told: list[str]) -> None:
     events = history(found(**changed), [], [], [])
     assert [event.what for event in events] == told
     assert [event.at for event in events] == sorted(event.at for event in events)
 
 
-def test_what_happened_at_one_moment_is_told_in_its_order() -> None:
+def test_events_of_one_moment_are_in_order() -> None:
     paid_at = AT + timedelta(seconds=5)
     events = history(
         found(status="CONFIRMED", closed_at=paid_at),

@@ -43,7 +43,7 @@ def test_a_position_is_a_subtraction() -> None:
     assert position(ROOM, QueueCounters(called=40), 40) == 0
 
 
-def test_numbers_that_nobody_has_count_for_nobody() -> None:
+def test_vacant_numbers_are_not_counted() -> None:
     room = _room(gaps=(Gap(100, 20_100),))
     assert position(room, QueueCounters(called=40), 20_101) == 61
     assert position(room, QueueCounters(called=15_000), 20_101) == 1
@@ -53,7 +53,7 @@ def test_numbers_that_nobody_has_count_for_nobody() -> None:
     assert position(in_lobby, QueueCounters(called=0), 1_000) == 500
 
 
-def test_a_position_never_grows_as_the_line_moves() -> None:
+def test_a_position_never_grows() -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng = random.Random(seed)
@@ -81,7 +81,7 @@ def test_an_estimate_follows_the_measured_rate_and_the_opening() -> None:
     assert eta_s(_room(rate_per_s=0.01), QueueCounters(), 10**9, None, NOW) == 86_400
 
 
-def test_who_comes_alone_to_an_empty_room_asks_again_at_once() -> None:
+def test_a_single_user_polls_again_at_once() -> None:
     quiet = QueueCounters(called=40, inside=0, rate_per_s=0.0)
     assert eta_s(ROOM, quiet, 1, None, NOW) == 0
     assert poll_after_s(eta_s(ROOM, quiet, 1, None, NOW), 60) == 1
@@ -90,7 +90,7 @@ def test_who_comes_alone_to_an_empty_room_asks_again_at_once() -> None:
     assert eta_s(ROOM, almost_full, 2, None, NOW) == 4
 
 
-def test_who_is_far_away_asks_seldom_and_always_in_time_for_a_call() -> None:
+def test_a_distant_user_polls_seldom_but_in_time_for_a_call() -> None:
     waits = [poll_after_s(eta, 60) for eta in (0, 3, 8, 40, 400, 40_000)]
     assert waits == [1, 1, 2, 10, 20, 20]
     assert poll_after_s(None, 60) == 20
@@ -98,7 +98,7 @@ def test_who_is_far_away_asks_seldom_and_always_in_time_for_a_call() -> None:
         assert 1 <= poll_after_s(86_400, grace_s) <= max(1, grace_s / 2)
 
 
-def test_the_most_final_reason_is_told() -> None:
+def test_the_most_final_reason_is_returned() -> None:
     assert notice(ROOM, QueueCounters(), NOW) is None
     assert notice(_room(opens_at=NOW + 1), QueueCounters(), NOW) is Notice.NOT_OPEN
     assert notice(_room(mode=Mode.LOBBY), QueueCounters(), NOW) is Notice.NOT_OPEN
@@ -107,7 +107,7 @@ def test_the_most_final_reason_is_told() -> None:
     assert notice(_room(is_closed=True), QueueCounters(is_sold_out=True), NOW) is Notice.CLOSED
 
 
-def test_a_lobby_is_for_those_before_whom_nobody_was_let_in() -> None:
+def test_a_lobby_needs_a_room_without_calls() -> None:
     assert apply_change(ROOM, WaitingRoomChange(mode=Mode.LOBBY)).is_lobby
     with pytest.raises(QueueDrawn):
         apply_change(_room(called=1), WaitingRoomChange(mode=Mode.LOBBY))
@@ -117,7 +117,7 @@ def test_a_lobby_is_for_those_before_whom_nobody_was_let_in() -> None:
     assert apply_change(drawn, WaitingRoomChange(paused=True)).is_paused
 
 
-def test_what_is_not_given_stays() -> None:
+def test_settings_that_are_not_given_stay() -> None:
     assert apply_change(ROOM, WaitingRoomChange()) == ROOM
     assert apply_change(ROOM, WaitingRoomChange(rate_per_s=3.0)).rate_per_s == 3.0
     with pytest.raises(Invalid):
@@ -126,7 +126,7 @@ def test_what_is_not_given_stays() -> None:
         apply_change(ROOM, WaitingRoomChange(opens_at=1e12))
 
 
-def test_an_allowance_gives_the_rate_and_no_more() -> None:
+def test_a_token_bucket_gives_the_rate_and_no_more() -> None:
     token_bucket = TokenBucket()
     given = 0
     for tick in range(101):
@@ -141,7 +141,7 @@ def test_an_allowance_gives_the_rate_and_no_more() -> None:
     assert token_bucket.available(NOW, 3.0) == 0
 
 
-def test_the_pace_is_that_of_the_last_half_minute() -> None:
+def test_the_rate_is_measured_over_half_a_minute() -> None:
     rate_meter = RateMeter()
     assert rate_meter.per_s(NOW, 0) is None
     for second in range(100):
@@ -150,7 +150,7 @@ def test_the_pace_is_that_of_the_last_half_minute() -> None:
     assert rules.RATE_WINDOW_S == 30
 
 
-def test_places_that_follow_each_other_are_one_stretch() -> None:
+def test_consecutive_places_are_one_range() -> None:
     assert rules.ranges([], 10) == []
     assert rules.ranges([7, 8, 9, 20, 22, 23], 10) == ["7-9", "20-20", "22-23"]
     assert rules.ranges(range(1, 8), 3) == ["1-3", "4-6", "7-7"]

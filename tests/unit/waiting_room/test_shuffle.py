@@ -39,7 +39,7 @@ def test_a_million_can_be_drawn_one_at_a_time() -> None:
     assert min(places) < size / 100 < size - size / 100 < max(places)
 
 
-def test_late_comers_stay_behind() -> None:
+def test_late_joins_stay_behind() -> None:
     assert place_of(_seed(1), 10, 11) == 11
     assert place_of(_seed(1), 0, 1) == 1
 
@@ -74,7 +74,7 @@ def test_every_place_of_a_large_lobby_is_equally_likely(person: int) -> None:
     assert _p_value(_places(place_of, 3_000, person), 200) > 0.001
 
 
-def test_who_came_together_is_not_drawn_together() -> None:
+def test_neighbours_are_not_drawn_together() -> None:
     """Where the second ends up, seen from the first, is as likely everywhere."""
     size = 3_000
     cells = [0] * 50
@@ -98,7 +98,7 @@ def test_an_unfair_draw_is_rejected() -> None:
     assert _p_value(_places(lucky, 3_000, 1), 200) < 0.001
 
 
-def test_the_rule_on_the_page_is_the_rule() -> None:
+def test_the_documented_algorithm_is_the_implementation() -> None:
     """A second implementation, after the words of docs/waiting-room.md."""
     from hashlib import blake2b  # noqa: PLC0415 — as somebody who checks would
 
