@@ -177,13 +177,7 @@ class _Comparison:
     def _check_held_twice(self) -> None:
         """Find oversold seats in the client's log alone."""
         ends = _ends(self.log, self.state)
-        by_seat: dict[str, list[AcknowledgedHold]] = defaultdict(list)
-        # A retry with the same key is answered with the same hold.
-        for hold in {one.reservation_id: one for one in self.log.holds}.values():
-            for seat in hold.seats:
-                by_seat[seat].append(hold)
-        for seat, holds in by_seat.items():
-            holds.sort(key=lambda one: one.answered_ms)
+        for seat, holds in _holds_by_seat(self.log).items():
             if sum(one.reservation_id in self.paid for one in holds) > 1:
                 self._add("seat_sold_twice", seat)
             # An answer that arrived after its hold expired says nothing about that moment.
@@ -198,6 +192,17 @@ class _Comparison:
             seat for hold in self.state.holds if hold.status == "CONFIRMED" for seat in hold.seats
         )
         self.found["seat_sold_twice"] += [seat for seat, times in sold.items() if times > 1]
+
+
+def _holds_by_seat(log: ClientLog) -> dict[str, list[AcknowledgedHold]]:
+    """Return the holds of each seat, in the order of their answers."""
+    by_seat: dict[str, list[AcknowledgedHold]] = defaultdict(list)
+    # A retry with the same key is answered with the same hold.
+    distinct = {one.reservation_id: one for one in log.holds}.values()
+    for hold in sorted(distinct, key=lambda one: one.answered_ms):
+        for seat in hold.seats:
+            by_seat[seat].append(hold)
+    return by_seat
 
 
 def _ends(log: ClientLog, state: ServerState) -> dict[str, float]:

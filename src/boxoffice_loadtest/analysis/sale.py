@@ -2,7 +2,7 @@
 
 import math
 
-from boxoffice_loadtest.analysis import pods as pod_sizing
+from boxoffice_loadtest.analysis import pods
 from boxoffice_loadtest.model import (
     API,
     POSTGRES,
@@ -31,20 +31,18 @@ def forecast(run: LoadTestRun, sale: ExpectedSale, processes: int) -> SaleForeca
         return Inconclusive(subject="sale", reason="no_journey")
     per_kind = demand(journey, sale)
     cores = {name: _cores(run.analysis, name, per_kind) for name in (API, POSTGRES, VALKEY)}
-    busy_cores = pod_sizing.POD_CORES * pod_sizing.UTILIZATION
-    pods = max(pod_sizing.REPLICAS_MIN, math.ceil(cores[API] / busy_cores) + 1)
-    pool = pod_sizing.pool_per_pod(
-        pod_sizing.busy_connections(run.scenarios, run.samples, processes)
-    )
+    busy_cores = pods.POD_CORES * pods.UTILIZATION
+    pod_count = max(pods.REPLICAS_MIN, math.ceil(cores[API] / busy_cores) + 1)
+    pool = pods.pool_per_pod(pods.busy_connections(run.scenarios, run.samples, processes))
     traffic = per_kind.get("seats", 0.0) * _bytes_per_lookup(journey, sale)
-    demands = _demands(run, per_kind, cores, pods * pool, traffic)
+    demands = _demands(run, per_kind, cores, pod_count * pool, traffic)
     return SaleForecast(
         sale=sale,
         peak_per_s=sum(per_kind.values()),
         per_kind_per_s=per_kind,
-        pods=pods,
+        pods=pod_count,
         cores=sum(cores.values()),
-        memory_mib=_memory_mib(run, sale, pods, processes),
+        memory_mib=_memory_mib(run, sale, pod_count, processes),
         demands=demands,
         bottleneck=_bottleneck(demands),
     )
@@ -55,14 +53,14 @@ def _bottleneck(demands: list[ComponentDemand]) -> str | None:
     return worst.component if (worst.share or 0.0) > 1 else None
 
 
-def _memory_mib(run: LoadTestRun, sale: ExpectedSale, pods: int, processes: int) -> float:
+def _memory_mib(run: LoadTestRun, sale: ExpectedSale, pod_count: int, processes: int) -> float:
     """Return the memory of all pods; 0 if memory was not measured."""
     if run.memory is None:
         return 0.0
-    per_seat = pod_sizing.cached_seat_mib(run, run.memory, processes)
-    users = math.ceil(sale.users / pods)
-    each = pod_sizing.memory_of_pod(run.memory, users, sale.seats, per_seat)
-    return each * pod_sizing.MEMORY_HEADROOM * pods
+    per_seat = pods.cached_seat_mib(run, run.memory, processes)
+    users = math.ceil(sale.users / pod_count)
+    each = pods.memory_of_pod(run.memory, users, sale.seats, per_seat)
+    return each * pods.MEMORY_HEADROOM * pod_count
 
 
 def demand(journey: ScenarioResult, sale: ExpectedSale) -> dict[str, float]:

@@ -13,6 +13,7 @@ from boxoffice_loadtest.model import (
     ExpectedSale,
     Inconclusive,
     LoadTestRun,
+    MemoryProbe,
     ResourceSample,
     SaleForecast,
 )
@@ -58,7 +59,7 @@ def _deployment(
     peak, source = _peak(run.analysis, peak_per_s, forecast, 1 / cost.high)
     pod_per_s = pods.pod_capacity(run.analysis, processes)
     per_seat = pods.cached_seat_mib(run, run.memory, processes)
-    memory = pods.memory_of_pod(run.memory, _CONNECTIONS_PER_POD, _CACHED_SEATS, per_seat)
+    memory_request_mib, memory_limit_mib = _memory_mib(run, run.memory, per_seat)
     replicas_min, replicas_max = pods.replicas(peak, pod_per_s)
     busy = pods.busy_connections(run.scenarios, run.samples, processes)
     pool = pods.pool_per_pod(busy)
@@ -68,10 +69,8 @@ def _deployment(
         pod_per_s=pod_per_s,
         cpu_request_m=_round_up(1000 * pods.POD_CORES, _ROUND_CPU_M),
         cpu_limit_m=_round_up(1000 * (pods.POD_CORES + _HASHING_CORES), _ROUND_CPU_M),
-        memory_request_mib=_round_up(memory * pods.MEMORY_HEADROOM, _ROUND_MIB),
-        memory_limit_mib=_round_up(
-            max(memory, pods.peak_process_mib(run)) * _MEMORY_LIMIT, _ROUND_MIB
-        ),
+        memory_request_mib=memory_request_mib,
+        memory_limit_mib=memory_limit_mib,
         connections_per_pod=_CONNECTIONS_PER_POD,
         cached_seats=_CACHED_SEATS,
         cached_seat_kib=per_seat * _KIB,
@@ -85,6 +84,13 @@ def _deployment(
         valkey_ops_per_s=peak * (run.analysis.valkey_per_request or 0.0),
         confidence=confidence(run),
     )
+
+
+def _memory_mib(run: LoadTestRun, probe: MemoryProbe, per_seat_mib: float) -> tuple[int, int]:
+    """Return (request, limit) of one pod."""
+    needed = pods.memory_of_pod(probe, _CONNECTIONS_PER_POD, _CACHED_SEATS, per_seat_mib)
+    limit = max(needed, pods.peak_process_mib(run)) * _MEMORY_LIMIT
+    return _round_up(needed * pods.MEMORY_HEADROOM, _ROUND_MIB), _round_up(limit, _ROUND_MIB)
 
 
 def _peak(

@@ -46,11 +46,10 @@ def next_rate(plan: StepPlan, done: Sequence[tuple[float, bool]]) -> float | Non
     if len(done) >= plan.steps_max:
         return None
     last, is_last_sustained = done[-1]
-    rates = [rate for rate, _ in done]
-    if not is_last_sustained and rates.count(last) == 1:
+    if not is_last_sustained and [rate for rate, _ in done].count(last) == 1:
         return last
     sustained = max((rate for rate, ok in done if ok), default=0.0)
-    failed = [rate for rate in dict.fromkeys(rates) if rate > sustained]
+    failed = [rate for rate, _ in done if rate > sustained]
     if not failed:
         return round(sustained * plan.factor)
     if _refinements(done) >= plan.refinements:
