@@ -13,9 +13,9 @@ import msgspec
 
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.platform.concurrency.coalesced_reads import CoalescedReads
 from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
-from boxoffice.waiting_room.coalesced_reads import CoalescedReads
 from boxoffice.waiting_room.departures import Departures
 from boxoffice.waiting_room.engine.queue_state import QueueState
 from boxoffice.waiting_room.rules import Mode, QueueCounters, WaitingRoomState

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from boxoffice.errors import Unavailable
+from boxoffice.platform.concurrency.coalesced_reads import CoalescedReads
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import departures, rules
-from boxoffice.waiting_room.coalesced_reads import CoalescedReads
 from boxoffice.waiting_room.engine.queue_state import Admission, Exit, keys_of
 from boxoffice.waiting_room.rules import PositionState
 from tests.integration.waiting_room.conftest import Clock, MakePod, Pod, Queue
