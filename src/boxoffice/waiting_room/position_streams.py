@@ -22,7 +22,7 @@ from boxoffice.waiting_room.rules import Notice, PositionState, QueueCounters, W
 
 _TOPIC = "queue"
 # Sending so many places blocks the event loop for a millisecond or two.
-_PLACED_AT_ONCE = 32
+_PLACES_PER_ITERATION = 32
 _encode = msgspec.json.Encoder().encode
 
 
@@ -102,32 +102,32 @@ class PositionStreams:
         self._streams = streams
         self._rooms = rooms
         self._now = now
-        self._topics: dict[UUID, _RoomStream] = {}
+        self._room_streams: dict[UUID, _RoomStream] = {}
         rooms.on_change = self.publish
 
     def open(self, room: WaitingRoomState, ticket: QueueTicket) -> Stream:
         """Return the stream of a ticket."""
         schedule_id = room.schedule_id
-        topic = self._topics.get(schedule_id)
-        if topic is None:
+        room_stream = self._room_streams.get(schedule_id)
+        if room_stream is None:
             channel = Channel(self._streams, _TOPIC, lambda: self._forget(schedule_id))
-            topic = self._topics[schedule_id] = _RoomStream(channel)
-            topic.called = self._rooms.counters(schedule_id).called
-            topic.drawn = room.drawn
+            room_stream = self._room_streams[schedule_id] = _RoomStream(channel)
+            room_stream.called = self._rooms.counters(schedule_id).called
+            room_stream.drawn = room.drawn
         reader = _PositionReader(ticket, room.place_of(ticket.number))
 
         def opened(subscriber: Subscriber) -> None:
             reader.subscriber = subscriber
             # A draw may have happened since the ticket was read; `_first` uses the same room.
             reader.place = (self._rooms.get(schedule_id) or room).place_of(ticket.number)
-            topic.add(reader)
+            room_stream.add(reader)
 
         return Stream(
-            topic.channel,
+            room_stream.channel,
             lambda: self._first(schedule_id, room, ticket),
             f"user:{ticket.user_id}",
             opened,
-            lambda: topic.remove(reader),
+            lambda: room_stream.remove(reader),
         )
 
     def publish(self, schedule_id: UUID) -> None:
@@ -135,41 +135,43 @@ class PositionStreams:
 
         After a draw every reader gets its place first, some in each iteration of the event loop.
         """
-        topic = self._topics.get(schedule_id)
-        if topic is None:
+        room_stream = self._room_streams.get(schedule_id)
+        if room_stream is None:
             return
         room = self._rooms.get(schedule_id)
         if room is None:
-            topic.unplace()
-            for reader in list(topic.to_place):
+            room_stream.unplace()
+            for reader in list(room_stream.to_place):
                 _send(reader, _turn(0))
-            topic.channel.end()
+            room_stream.channel.end()
             return
-        if room.drawn != topic.drawn:
-            topic.drawn = room.drawn
-            topic.unplace()
-            self._place_soon(schedule_id, topic)
-        if not topic.to_place:
-            self._publish_progress(topic, room, self._rooms.counters(schedule_id))
+        if room.drawn != room_stream.drawn:
+            room_stream.drawn = room.drawn
+            room_stream.unplace()
+            self._send_places_soon(schedule_id, room_stream)
+        if not room_stream.to_place:
+            self._publish_progress(room_stream, room, self._rooms.counters(schedule_id))
 
     def _publish_progress(
-        self, topic: _RoomStream, room: WaitingRoomState, counters: QueueCounters
+        self, room_stream: _RoomStream, room: WaitingRoomState, counters: QueueCounters
     ) -> None:
         reason = rules.notice(room, counters, self._now())
         message = (counters.epoch, counters.called, reason)
-        if message != topic.sent:
-            topic.sent = message
+        if message != room_stream.sent:
+            room_stream.sent = message
             rate = counters.rate_per_s
             progress = QueueProgressOut(
                 called=counters.called, rate_per_s=rate and round(rate, 2), notice=reason
             )
-            topic.channel.send(event("progress", _encode(progress), _id(counters)))
-        if counters.called > topic.called and not room.is_lobby:
-            before, topic.called = topic.called, counters.called
-            self._send_turn(topic, _between(topic, before, counters.called), room.grace_s)
+            room_stream.channel.send(event("progress", _encode(progress), _id(counters)))
+        if counters.called > room_stream.called and not room.is_lobby:
+            before, room_stream.called = room_stream.called, counters.called
+            self._send_turn(
+                room_stream, _between(room_stream, before, counters.called), room.grace_s
+            )
 
     def _forget(self, schedule_id: UUID) -> None:
-        self._topics.pop(schedule_id, None)
+        self._room_streams.pop(schedule_id, None)
 
     def _first(self, schedule_id: UUID, room: WaitingRoomState, ticket: QueueTicket) -> bytes:
         room = self._rooms.get(schedule_id) or room
@@ -200,35 +202,35 @@ class PositionStreams:
             else None,
         )
 
-    def _place_soon(self, schedule_id: UUID, topic: _RoomStream) -> None:
-        if not topic.is_placing:
-            topic.is_placing = True
-            asyncio.get_running_loop().call_soon(self._place_some, schedule_id, topic)
+    def _send_places_soon(self, schedule_id: UUID, room_stream: _RoomStream) -> None:
+        if not room_stream.is_placing:
+            room_stream.is_placing = True
+            asyncio.get_running_loop().call_soon(self._send_some_places, schedule_id, room_stream)
 
-    def _place_some(self, schedule_id: UUID, topic: _RoomStream) -> None:
+    def _send_some_places(self, schedule_id: UUID, room_stream: _RoomStream) -> None:
         """Send some readers their drawn place; after the last one, the progress."""
-        topic.is_placing = False
+        room_stream.is_placing = False
         room = self._rooms.get(schedule_id)
         if room is not None:
             counters = self._rooms.counters(schedule_id)
-            for reader in list(islice(topic.to_place, _PLACED_AT_ONCE)):
-                del topic.to_place[reader]
-                self._place(topic, room, counters, reader)
-            if topic.to_place:
-                self._place_soon(schedule_id, topic)
+            for reader in list(islice(room_stream.to_place, _PLACES_PER_ITERATION)):
+                del room_stream.to_place[reader]
+                self._place(room_stream, room, counters, reader)
+            if room_stream.to_place:
+                self._send_places_soon(schedule_id, room_stream)
                 return
-        if self._topics.get(schedule_id) is topic:
+        if self._room_streams.get(schedule_id) is room_stream:
             self.publish(schedule_id)
 
     def _place(
         self,
-        topic: _RoomStream,
+        room_stream: _RoomStream,
         room: WaitingRoomState,
         counters: QueueCounters,
         reader: _PositionReader,
     ) -> None:
         reader.place = room.place_of(reader.ticket.number)
-        topic.add(reader)
+        room_stream.add(reader)
         position = self._position(room, counters, reader.ticket)
         try:
             _send(reader, event("position", _encode(position), _id(counters)))
@@ -238,10 +240,10 @@ class PositionStreams:
                 reader.subscriber.drop()
 
     @staticmethod
-    def _send_turn(topic: _RoomStream, places: Iterable[int], come_within_s: int) -> None:
+    def _send_turn(room_stream: _RoomStream, places: Iterable[int], come_within_s: int) -> None:
         message = _turn(come_within_s)
         for place in list(places):
-            for reader in list(topic.by_place.get(place, ())):
+            for reader in list(room_stream.by_place.get(place, ())):
                 _send(reader, message)
 
 
@@ -250,11 +252,11 @@ def _send(reader: _PositionReader, message: bytes) -> None:
         reader.subscriber.send(message)
 
 
-def _between(topic: _RoomStream, after: int, to: int) -> list[int]:
+def _between(room_stream: _RoomStream, after: int, to: int) -> list[int]:
     """Return the readers' places in (after, to], by the cheaper of two scans."""
-    if to - after < len(topic.by_place):
-        return [place for place in range(after + 1, to + 1) if place in topic.by_place]
-    return [place for place in topic.by_place if after < place <= to]
+    if to - after < len(room_stream.by_place):
+        return [place for place in range(after + 1, to + 1) if place in room_stream.by_place]
+    return [place for place in room_stream.by_place if after < place <= to]
 
 
 def _turn(come_within_s: int) -> bytes:

@@ -23,7 +23,7 @@ from boxoffice.waiting_room.store import QueueStore
 
 # Counters are refreshed for this long after their last use.
 _REFRESHED_FOR_S = 30.0
-_AT_ONCE_MAX = 8
+_CONCURRENT_MAX = 8
 _NO_COUNTERS = QueueCounters()
 
 
@@ -146,8 +146,8 @@ class WaitingRoomRegistry:
     async def _refresh_used(self) -> None:
         since = self._clock() - _REFRESHED_FOR_S
         used = [one for one, at in self._requested_at.items() if at >= since and one in self._rooms]
-        for at in range(0, len(used), _AT_ONCE_MAX):
-            part = used[at : at + _AT_ONCE_MAX]
+        for at in range(0, len(used), _CONCURRENT_MAX):
+            part = used[at : at + _CONCURRENT_MAX]
             await asyncio.gather(*(self.refresh_counters(schedule_id) for schedule_id in part))
 
 

@@ -48,7 +48,7 @@ from boxoffice.waiting_room.store import QueueStore, RoomDefaults
 
 _JOINS = BufferedCounter(metrics.WAITING_ROOM_JOINS)
 # The next poll of a called user who is not admitted yet.
-_SOON_S = 2
+_NEXT_POLL_S = 2
 
 
 class QueuePosition(NamedTuple):
@@ -169,14 +169,14 @@ class WaitingRoom:
             # A deadline needs a task (`http/server/fast_path.py`).
             await asyncio.sleep(0)
             await self._rooms.refresh_counters(schedule_id)
-        standing = self._waiting_position(room, ticket.number)
-        is_turn = standing.position == 0 and not room.is_lobby
+        position = self._waiting_position(room, ticket.number)
+        is_turn = position.position == 0 and not room.is_lobby
         if is_turn or ticket.epoch < room.epoch:
             result = await self._enter(ticket)
-            standing = self._after_enter(room, ticket, standing, result)
-        if standing.queue_ticket is None and self._tickets.needs_renewal(ticket, room.epoch):
-            standing = self._with_new_ticket(room, ticket, standing)
-        return standing
+            position = self._after_enter(room, ticket, position, result)
+        if position.queue_ticket is None and self._tickets.needs_renewal(ticket, room.epoch):
+            position = self._with_new_ticket(room, ticket, position)
+        return position
 
     async def authorize_stream(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
@@ -405,7 +405,7 @@ class WaitingRoom:
         self,
         room: WaitingRoomState,
         ticket: QueueTicket,
-        standing: QueuePosition,
+        position: QueuePosition,
         result: EnterResult,
     ) -> QueuePosition:
         """Return the position after the result of `enter`."""
@@ -414,15 +414,19 @@ class WaitingRoom:
         if result.status == "other":
             return self._with_new_ticket(room, ticket, self._waiting_position(room, result.number))
         if result.status != "inside":
-            # Called, but not admitted yet: next in the queue.
-            position = standing.position if standing.position is None else max(1, standing.position)
-            if standing.notice is Notice.SALE_ENDED:
-                return standing._replace(position=position)
-            return standing._replace(
-                position=position, poll_after_s=min(standing.poll_after_s, _SOON_S)
-            )
+            return self._still_waiting(position)
         return self._admitted_position(
             room, ticket, result.number, result.pass_ends_at, result.ends_at
+        )
+
+    @staticmethod
+    def _still_waiting(waiting: QueuePosition) -> QueuePosition:
+        """Return the position of a user who was called but not admitted yet: next in the queue."""
+        place = waiting.position if waiting.position is None else max(1, waiting.position)
+        if waiting.notice is Notice.SALE_ENDED:
+            return waiting._replace(position=place)
+        return waiting._replace(
+            position=place, poll_after_s=min(waiting.poll_after_s, _NEXT_POLL_S)
         )
 
     def _admitted_position(
@@ -454,9 +458,9 @@ class WaitingRoom:
         return self._admitted_position(None, ticket, ticket.number, ends_at, ends_at)
 
     def _with_new_ticket(
-        self, room: WaitingRoomState, ticket: QueueTicket, standing: QueuePosition
+        self, room: WaitingRoomState, ticket: QueueTicket, position: QueuePosition
     ) -> QueuePosition:
         text = self._tickets.issue_ticket(
-            ticket.schedule_id, ticket.user_id, room.epoch, standing.number
+            ticket.schedule_id, ticket.user_id, room.epoch, position.number
         )
-        return standing._replace(queue_ticket=text)
+        return position._replace(queue_ticket=text)

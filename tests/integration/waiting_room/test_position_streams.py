@@ -116,8 +116,8 @@ class Lobby:
             if sizes is not None:
                 sizes.append(now - before)
             before = now
-            topic = self.position_streams._topics.get(self.schedule_id)
-            if topic is None or not (topic.to_place or topic.channel._waiting):
+            room_stream = self.position_streams._room_streams.get(self.schedule_id)
+            if room_stream is None or not (room_stream.to_place or room_stream.channel._waiting):
                 return
         raise AssertionError("it never came to an end")
 
@@ -157,14 +157,14 @@ async def test_drawn_places_are_sent_in_portions(lobby: Lobby) -> None:
     assert lobby.told() == 0
     sizes: list[int] = []
     await lobby.all_told(sizes)
-    assert max(sizes) <= module._PLACED_AT_ONCE
+    assert max(sizes) <= module._PLACES_PER_ITERATION
     check(lobby, range(1, CROWD + 1))
 
 
 async def test_all_at_once_is_noticed(lobby: Lobby, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of the one before: the same measure, with the bound taken away."""
-    bound = module._PLACED_AT_ONCE
-    monkeypatch.setattr(module, "_PLACED_AT_ONCE", CROWD)
+    bound = module._PLACES_PER_ITERATION
+    monkeypatch.setattr(module, "_PLACES_PER_ITERATION", CROWD)
     lobby.draw()
     sizes: list[int] = []
     await lobby.all_told(sizes)
@@ -190,9 +190,9 @@ async def test_readers_that_leave_and_join_meanwhile(lobby: Lobby) -> None:
         (position,) = wire.named("position")
         assert position["place"] == place_of(SEED, CROWD, number)
         assert bool(wire.named("turn")) == (position["place"] <= CALLED)
-    topic = lobby.position_streams._topics[lobby.schedule_id]
-    readers = [reader for one in topic.by_place.values() for reader in one]
-    assert len(readers) == len(topic.channel) == CROWD - len(left) + 2
+    room_stream = lobby.position_streams._room_streams[lobby.schedule_id]
+    readers = [reader for one in room_stream.by_place.values() for reader in one]
+    assert len(readers) == len(room_stream.channel) == CROWD - len(left) + 2
 
 
 async def test_one_broken_reader_does_not_stop_the_others(lobby: Lobby) -> None:
@@ -216,7 +216,7 @@ async def test_a_room_that_is_switched_off_meanwhile_calls_everybody(lobby: Lobb
     for _ in range(CROWD):
         await asyncio.sleep(0)
     assert [len(wire.events) for wire in lobby.wires.values()] == heard
-    assert not lobby.position_streams._topics
+    assert not lobby.position_streams._room_streams
 
 
 async def test_a_change_of_the_draw_meanwhile_begins_anew(lobby: Lobby) -> None:
@@ -230,5 +230,5 @@ async def test_a_change_of_the_draw_meanwhile_begins_anew(lobby: Lobby) -> None:
     for wire in lobby.wires.values():
         wire.events = [one for one in wire.events if one[1].get("place") is None]
     await lobby.all_told(sizes)
-    assert max(sizes) <= module._PLACED_AT_ONCE
+    assert max(sizes) <= module._PLACES_PER_ITERATION
     check(lobby, range(1, CROWD + 1), CROWD - 100)

@@ -1,7 +1,7 @@
 """Reads that begin after the call, shared by all callers that wait for the same key.
 
-A final refusal must not rest on a cache, so it is preceded by such a read. Per key one read runs at a
-time, the next one starts at least `_PAUSE_S` after the last start; `_AT_ONCE_MAX` keys run in parallel.
+A final refusal must not rest on a cache, so such a read precedes it. Per key one read runs at a time,
+and starts at least `_PAUSE_S` after the last start; `_CONCURRENT_MAX` keys run in parallel.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _PAUSE_S = 0.05
-_AT_ONCE_MAX = 8
+_CONCURRENT_MAX = 8
 _KEYS_MAX = 10_000
 
 
@@ -27,7 +27,7 @@ class CoalescedReads(Generic[K, V]):
     ) -> None:
         self._read = read
         self._clock = clock
-        self._concurrency = asyncio.Semaphore(_AT_ONCE_MAX)
+        self._concurrency = asyncio.Semaphore(_CONCURRENT_MAX)
         # Per key at most one read that has not begun, and one that runs.
         self._next: dict[K, asyncio.Task[V]] = {}
         self._current: dict[K, asyncio.Task[V]] = {}

@@ -34,7 +34,7 @@ from boxoffice.waiting_room.store import QueueStore
 
 ROLE = "queue"
 
-_AT_ONCE_MAX = 8
+_CONCURRENT_MAX = 8
 _LOG_FAILURE_EVERY = 25
 _LOG_ROOM_OUTAGE_EVERY_S = 5.0
 _PREFETCH_TICKS = 10
@@ -95,7 +95,7 @@ class Leader:
         self._prefetch = settings.queue_number_prefetch
         self._progress: dict[UUID, _RoomProgress] = {}
         self._token: int | None = None
-        self._concurrency = asyncio.Semaphore(_AT_ONCE_MAX)
+        self._concurrency = asyncio.Semaphore(_CONCURRENT_MAX)
 
     async def run(self) -> None:
         """Tick until cancelled; continue after an outage."""
