@@ -1,4 +1,4 @@
-"""The waiting room over HTTP: from the organizer's call to a hold with a pass."""
+"""The waiting room over HTTP, from the settings to a hold with a pass."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ PATIENCE_S = 20.0
 
 @pytest.fixture
 def sale(organizer: Person) -> Sale:
-    """A sale with a waiting room that lets ten people in."""
+    """A sale with a waiting room with a cap of ten."""
     made = on_sale(organizer, 10)
     body = {"mode": "fifo", "inside_max": 10, "rate_per_s": 1000, "inside_s": 600, "grace_s": 30}
     shown = expect(organizer.api.post(admin_of(made), body), 200).json
@@ -32,12 +32,12 @@ def try_hold(person: Person, sale: Sale, seat_id: str) -> Answer:
 
 
 def ask(api: Api, sale: Sale, ticket: str) -> Answer:
-    """Ask for a place."""
+    """Get the queue position."""
     return api.get(room_of(sale), headers={"Queue-Ticket": ticket})
 
 
 async def admitted(person: Person, sale: Sale, ticket: str) -> dict[str, Any]:
-    """Wait until it is their turn."""
+    """Wait until the user is admitted."""
     said: dict[str, Any] = {}
 
     async def is_in() -> bool:

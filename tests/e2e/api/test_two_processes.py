@@ -1,7 +1,7 @@
-"""What was set through one process, and who has left through it, as another process tells it.
+"""Settings and exits through one process, as seen by another.
 
-The second one refreshes what it knows as seldom as the settings allow, so that what a test sees there
-at once it has read for the purpose.
+The second process refreshes its caches as seldom as the settings allow, so a change that it shows at
+once was read on demand.
 """
 
 import asyncio
@@ -36,19 +36,19 @@ KNOWN_FOR_S = 1.0
 
 
 async def _is(found: Callable[[], list[int]], wanted: list[int]) -> bool:
-    """Say whether the first answers are the wanted ones; caches follow within their time."""
+    """Whether the first answers match; caches follow within their lifetime."""
     return found()[: len(wanted)] == wanted
 
 
 class Pair(NamedTuple):
-    """Two processes on the same servers, and an organizer who calls the first one."""
+    """Two processes on the same servers; the organizer uses the first one."""
 
     first: Running
     second: Running
     organizer: Person
 
     def at(self, number: int, person: Person) -> Person:
-        """Return a person who calls one process after the other."""
+        """Return a user who alternates between the processes."""
         api = (self.first, self.second)[number % 2].api.of(person.api.token)
         return Person(person.user_id, person.email, api)
 
@@ -57,7 +57,7 @@ class Pair(NamedTuple):
 def pair(
     servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
-    """The two of them; their books must balance in the end."""
+    """Both processes; the audit must pass at the end."""
     logs = tmp_path_factory.mktemp("pair")
     seldom = {"queue_refresh_ms": "900", "catalog_cache_ms": "10000"}
     with (
@@ -70,7 +70,7 @@ def pair(
 
 
 def ask(api: Api, sale: Sale, ticket: str) -> dict[str, Any]:
-    """Ask for a place."""
+    """Get the queue position."""
     return dict(expect(api.get(room_of(sale), headers={"Queue-Ticket": ticket}), 200).json)
 
 
@@ -92,7 +92,7 @@ def set_sale(pair: Pair, sale: Sale, what: str) -> None:
 
 
 async def admitted(person: Person, sale: Sale, ticket: str) -> dict[str, Any]:
-    """Wait until it is their turn."""
+    """Wait until the user is admitted."""
     said: dict[str, Any] = {}
 
     async def is_in() -> bool:
@@ -104,7 +104,7 @@ async def admitted(person: Person, sale: Sale, ticket: str) -> dict[str, Any]:
 
 
 async def test_a_pass_ends_with_its_place(pair: Pair) -> None:
-    """Six people come and go in turn, one at a time: only who is inside holds anything."""
+    """Six users enter and leave one at a time; only the one inside can hold seats."""
     sale = on_sale(pair.organizer, 20)
     set_room(pair, sale, mode="fifo", inside_max=1, rate_per_s=1000, inside_s=600, grace_s=600)
     people = [rich(pair.first.api) for _ in range(6)]
@@ -196,7 +196,7 @@ async def test_a_room_that_was_switched_off_asks_nobody_for_a_pass(pair: Pair) -
 
 
 async def test_closing_the_sale_ends_its_waiting_room(pair: Pair) -> None:
-    """Whoever waits is told, nobody joins, nobody comes in; and it goes on where it is opened again."""
+    """Waiting users get the notice, no joins, no admissions; reopening continues the queue."""
     sale = on_sale(pair.organizer, 5)
     set_room(pair, sale, mode="fifo", inside_max=1, rate_per_s=1000, inside_s=600, grace_s=600)
     first, second, third = (rich(pair.first.api) for _ in range(3))

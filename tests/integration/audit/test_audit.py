@@ -143,7 +143,7 @@ async def test_samples_are_bounded_and_the_count_is_not(shop: Database, settings
 
 
 async def test_the_whole_audit_sees_one_snapshot(shop: Database, settings: Settings) -> None:
-    """Whatever is committed while it runs is not part of it."""
+    """Commits during the audit are not part of its snapshot."""
     async with store.snapshot(settings, 60_000) as snapshot:
         await shop.fetch("ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative")
         await shop.fetch("UPDATE wallets SET balance_minor = -1")
@@ -172,7 +172,7 @@ async def test_a_check_that_does_not_end_in_time_is_no_verdict(
 async def test_sessions_are_judged_by_what_they_get_without_asking(
     shop: Database, settings: Settings, pooler: Literal["none", "transaction"]
 ) -> None:
-    """The service asks for `synchronous_commit` when it connects; others who write may not."""
+    """The service sets `synchronous_commit` at connect; other clients may not."""
     [row] = await shop.fetch("SELECT current_database() AS name")
     await shop.fetch(f"ALTER DATABASE {row['name']} SET synchronous_commit = off")
 

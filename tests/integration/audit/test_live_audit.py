@@ -1,4 +1,4 @@
-"""The audit of a shop that is selling while it looks: no false alarm."""
+"""The audit of a database with concurrent sales raises no false alarm."""
 
 import asyncio
 import random
@@ -56,7 +56,7 @@ _TAKEN_OVER = """
 
 
 async def _sell(db: Database, rng: random.Random, stop: asyncio.Event) -> None:
-    """Hold, and then pay, release, sweep, or leave the hold to lapse and be taken over."""
+    """Hold, then pay, release, sweep, or let the hold expire and be taken over."""
     while not stop.is_set():
         person, reservation, seat = rng.choice(_PEOPLE), uuid4(), str(rng.randint(1, 400))
         [row] = await db.fetch(_HOLD, _SCHEDULE, seat, person, str(reservation))

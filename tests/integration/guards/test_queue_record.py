@@ -1,4 +1,4 @@
-"""What each condition of the waiting room's record decides: two rooms, and what is noted of both."""
+"""What each condition of the waiting room's SQL decides, with two rooms."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ NOW_S = 1_800_000_000
 NOW_MS = 1000 * NOW_S
 TOKEN = 5
 AHEAD = 10
-# Long enough for what is not locked, on a busy machine too, and a wait that ends in any case.
+# Enough for an unlocked statement on a loaded machine; bounds every wait.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '300ms'"
 
 
@@ -51,13 +51,13 @@ def _defaults() -> RoomDefaults:
 
 @pytest.fixture
 async def other(store: QueueStore, db: Database) -> UUID:
-    """A room in which nothing is done; it was there first."""
+    """An older room, which no test changes."""
     return await _open_room(store, db)
 
 
 @pytest.fixture
 async def mine(store: QueueStore, db: Database, other: UUID) -> UUID:
-    """The room in which something is done, in its first epoch, with ten numbers to give out."""
+    """The room under test, in its first epoch, with ten reserved numbers."""
     assert other
     return await _open_room(store, db)
 
@@ -128,7 +128,7 @@ async def test_an_exit_is_recorded_once_and_for_one_user(
         "SELECT ended_at, ended_by FROM queue_admissions ORDER BY ended_at"
     )
     assert tuple(rows[0]) == (datetime.fromtimestamp(NOW_S, UTC), "paid")
-    # Every process is told once, and of nobody else.
+    # One departure is published, for this number only.
     told = (await store.departures(0, 9)).departures
     assert [(one.schedule_id, one.numbers) for one in told] == [(mine, [1])]
 
@@ -183,7 +183,7 @@ async def test_admission_records_are_of_one_room(
 
 @asynccontextmanager
 async def _stranger(database_url: str) -> AsyncIterator["asyncpg.Connection[Record]"]:
-    """A transaction of somebody else, who does not wait for long."""
+    """A concurrent transaction with a short lock timeout."""
     connection: asyncpg.Connection[Record] = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
@@ -196,7 +196,7 @@ async def _stranger(database_url: str) -> AsyncIterator["asyncpg.Connection[Reco
 async def test_an_epoch_waits_for_an_admission_in_flight(
     store: QueueStore, mine: UUID, database_url: str
 ) -> None:
-    """The look at the epoch locks it, until it is on record who was let in."""
+    """Reading the epoch locks it until the admissions are recorded."""
     one = _admission(1)
     look = "SELECT 1 FROM queue_admit_v1($1, 1, $2, $3, $2, 5, $4, $4, $5, $5, $6)"
     moment = datetime.fromtimestamp(NOW_S, UTC)
@@ -291,11 +291,11 @@ async def test_a_lobby_is_drawn_once_and_by_its_leader(
     assert (await _room(store, mine)).lobby_size is None
 
 
-# Who got which number ------------------------------------------------------------------------------
+# Issued numbers ------------------------------------------------------------------------------------
 
 
 async def _noted(store: QueueStore, schedule_id: UUID, rows_max: int = 9) -> list[list[int]]:
-    """The numbers on record, in the parts in which they are read; not for ever."""
+    """The recorded numbers in the parts in which they are read."""
     parts: list[list[int]] = []
     async for places in store.issued_numbers(schedule_id):
         parts.append(places.numbers)

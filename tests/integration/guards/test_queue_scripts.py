@@ -1,6 +1,6 @@
-"""What each line of the waiting room's scripts decides, on a line of the test's own in a real Valkey.
+"""What each condition of the waiting room's scripts decides, on a real Valkey.
 
-No PostgreSQL, no rooms and no clock: the test says what time it is, and what the leader wants.
+No PostgreSQL, registry or clock: the test passes the time and the leader's command.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -37,7 +37,7 @@ _INSIDE_S, _GRACE_S = 600, 60
 
 @dataclass(eq=False)
 class Stand:
-    """One line, those who stand in it, and the time."""
+    """One queue, its users, and the time."""
 
     valkey: Valkey
     queue_state: QueueState
@@ -52,7 +52,7 @@ class Stand:
         places: AsyncIterator[IssuedNumbers] | None = None,
         token: int = _TOKEN,
     ) -> None:
-        """Make the line anew."""
+        """Rebuild the queue."""
         await self.queue_state.rebuild(self.room, token, self.now_ms, admissions, vacant, places)
 
     def set(self, **changes: object) -> None:
@@ -60,17 +60,17 @@ class Stand:
         self.room = msgspec.structs.replace(self.room, **changes)
 
     async def join(self, count: int) -> None:
-        """Have new people join."""
+        """Let new users join."""
         new = [uuid4() for _ in range(count)]
         self.people += new
         await self.queue_state.join(self.room.schedule_id, b"".join(one.bytes for one in new))
 
     async def numbers(self, *people: UUID) -> list[int]:
-        """Have people join who may have joined before."""
+        """Let users join, also a second time."""
         return (await self.queue_state.join(self.room.schedule_id, _accounts(*people)))[1]
 
     async def tick(self, allowed: int = _TICK_MAX, **command: Any) -> TickResult:
-        """Beat as the leader."""
+        """Run one tick."""
         usual = TickCommand(
             token=_TOKEN, now_ms=self.now_ms, is_open=True, allowed=allowed,
             numbers_to=self.room.numbers_to, recorded=0, rate_per_s=None, is_sold_out=False,
@@ -78,45 +78,45 @@ class Stand:
         return await self.queue_state.tick(self.room, usual._replace(**command))
 
     async def call(self, count: int, cap: int) -> None:
-        """Have so many people join a new line, and all called that the cap admits."""
+        """Let `count` users join a new queue, and call as many as the cap allows."""
         self.set(inside_max=cap)
         await self.make()
         await self.join(count)
         await self.tick()
 
     def holder(self, place: int) -> TicketHolder:
-        """The claim of the one who joined as number `place`."""
+        """The ticket of the user with number `place`."""
         return TicketHolder(self.people[place - 1], place, place, self.room.epoch)
 
     async def enter(self, *holders: TicketHolder | int) -> list[EnterReply]:
-        """Return what is said to claims, or to those who joined as such numbers."""
+        """Return the replies to tickets, or to users by number."""
         made = [self.holder(one) if isinstance(one, int) else one for one in holders]
         return (await self.queue_state.enter(self.room, self.now_ms, made)).replies
 
     async def words(self, *holders: TicketHolder | int) -> str:
-        """Return the letters of what is said."""
+        """Return the codes of the replies."""
         return "".join([one.code for one in await self.enter(*holders)])
 
     async def leave(self, holder: TicketHolder | int, reason: str = "left") -> int:
-        """Take somebody out."""
+        """Remove a user."""
         made = self.holder(holder) if isinstance(holder, int) else holder
         return await self.queue_state.leave(self.room.schedule_id, self.now_ms, reason, [made])
 
     async def pending(self) -> int:
-        """How many of those who were called have not come, before the next beat."""
+        """The called users not admitted yet, before the next tick."""
         key = keys_of(self.room.schedule_id)[0]
         return int(await self.valkey.command("HGET", key, "pending"))
 
 
 @pytest.fixture
 def settings(servers: Servers) -> Settings:
-    """No database: the scripts know none."""
+    """The scripts need no database."""
     return Settings.of(valkey_url=servers.valkey_url, valkey_timeout_ms=5_000, log_level="error")
 
 
 @pytest.fixture
 def stand(valkey: Valkey) -> Stand:
-    """A room whose line is still to be made."""
+    """A room before its first rebuild."""
     room = WaitingRoomState(
         schedule_id=uuid4(), mode=Mode.FIFO, is_paused=False, is_closed=False, rate_per_s=10.0,
         inside_max=10, inside_s=_INSIDE_S, grace_s=_GRACE_S, opens_at=0.0, seed=b"s" * 32,
@@ -130,7 +130,7 @@ def _accounts(*people: UUID) -> bytes:
 
 
 def _old(number: int) -> TicketHolder:
-    """The claim of somebody whose ticket is of an earlier epoch, before the line was lost."""
+    """A ticket of an earlier epoch, before the loss."""
     return TicketHolder(uuid4(), number, number, 1)
 
 
@@ -181,7 +181,7 @@ async def test_an_account_has_one_number_and_none_past_the_limit(stand: Stand) -
     assert await stand.numbers(three, two) == [0, -2]
 
 
-# Being called and coming in ------------------------------------------------------------------------
+# Calls and admissions ------------------------------------------------------------------------------
 
 
 async def test_an_uncalled_user_waits(stand: Stand) -> None:
@@ -237,7 +237,7 @@ async def test_a_lagging_clock_never_turns_time_back(stand: Stand, script: str) 
 
 
 async def test_a_call_is_for_its_own_places(stand: Stand) -> None:
-    """The first one did not come in time; the call that is open now is for the second."""
+    """The first user missed the call; the open call is for the second."""
     await stand.call(2, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick()
@@ -253,7 +253,7 @@ async def test_a_call_lapses_before_a_tick_removes_it(stand: Stand) -> None:
 
 
 async def test_a_call_is_used_up_by_as_many_as_were_counted(stand: Stand) -> None:
-    """Somebody is where nobody was thought to be: three places, and two were called."""
+    """A place thought vacant has a user: three places, two of them called."""
     stand.set(inside_max=2)
     await stand.make(vacant=[2])
     await stand.join(3)
@@ -281,7 +281,7 @@ async def test_no_free_place_is_taken_while_closed(stand: Stand) -> None:
 async def test_a_place_is_free_without_users_calls_and_unrecorded_exits(
     stand: Stand,
 ) -> None:
-    """Who missed the call asks at each step: one is inside, then called, then out and not on record."""
+    """A late user polls at each step: another is inside, then called, then out and not recorded."""
     await stand.call(2, cap=1)
     stand.now_ms += 1_000 * _GRACE_S + 1
     await stand.tick()
@@ -327,7 +327,7 @@ async def test_a_lowered_cap_applies_once_it_is_met(stand: Stand) -> None:
     assert next_one.admission.inside_max == 1
 
 
-# Whose number it is --------------------------------------------------------------------------------
+# Owners of numbers ---------------------------------------------------------------------------------
 
 
 async def test_a_returned_number_is_spent(stand: Stand) -> None:
@@ -368,7 +368,7 @@ async def test_a_ticket_of_a_lost_epoch_restores_its_place(stand: Stand) -> None
     assert await stand.words(newcomer, person) == "WA"
 
 
-# A beat --------------------------------------------------------------------------------------------
+# A tick --------------------------------------------------------------------------------------------
 
 
 async def test_a_tick_ends_expired_graces_and_times(stand: Stand) -> None:
@@ -591,7 +591,7 @@ async def test_a_former_number_frees_nothing(stand: Stand) -> None:
     assert await stand.numbers(stand.people[1]) == [-2]
 
 
-# Making the line anew ------------------------------------------------------------------------------
+# Rebuild -------------------------------------------------------------------------------------------
 
 
 def _admission(person: UUID, number: int, ends_ms: int) -> Admission:

@@ -1,4 +1,4 @@
-"""A stream of its own for every test, a filled outbox, and a line to Valkey that can be cut."""
+"""A stream per test, a filled outbox, and a connection to Valkey that can be cut."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ def valkey_of_stream() -> str:
 
 @pytest.fixture
 def write(db: Database) -> Write:
-    """Put so many rows of so many events into the outbox and return the ids of the events."""
+    """Insert outbox rows with events and return the event ids."""
 
     async def insert(rows: int, events: int = 1) -> list[int]:
         made = await db.fetch(_INSERT, SCHEDULE, rows, events)
@@ -73,7 +73,7 @@ def _texts(fields: object) -> dict[str, str]:
 
 
 class Line:
-    """A TCP line to the real Valkey that can be cut and mended; its address stays the same."""
+    """A TCP proxy to Valkey that can be cut and restored at the same address."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -117,7 +117,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @pytest.fixture
 async def line(settings: Settings) -> AsyncIterator[Line]:
-    """An open line to the real Valkey."""
+    """An open proxy to Valkey."""
     address = urlsplit(settings.valkey.valkey_url)
     line = Line(address.hostname or "127.0.0.1", address.port or 6379)
     await line.mend()
@@ -127,7 +127,7 @@ async def line(settings: Settings) -> AsyncIterator[Line]:
 
 @pytest.fixture
 def settings_over_line(settings: Settings, line: Line) -> Settings:
-    """Settings that reach Valkey over the line."""
+    """Settings that reach Valkey through the proxy."""
     address = urlsplit(settings.valkey.valkey_url)
     login = address.netloc.rpartition("@")[0]
     netloc = f"{login}@127.0.0.1:{line.port}" if login else f"127.0.0.1:{line.port}"

@@ -1,4 +1,4 @@
-"""What the stream says about a normal run, and that the documentation says the same."""
+"""The messages of a normal run, and their documentation."""
 
 import re
 from datetime import datetime
@@ -38,7 +38,7 @@ def _scoped(last: str) -> str:
 async def told(
     db: Database, valkey: Valkey, settings: Settings, read: "Read"
 ) -> list[tuple[dict[str, str], dict[str, Any]]]:
-    """Everything that the stream says about a normal run: the fields, and the decoded data."""
+    """All messages of a normal run: the fields, and the decoded data."""
     async with db.connection() as connection:
         await connection.execute(_NORMAL_RUN.read_text(encoding="utf-8"))
     await Relay(db, valkey, settings.outbox).relay_once()

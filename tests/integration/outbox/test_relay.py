@@ -32,7 +32,7 @@ _REFUSE_DELETE = """
 
 
 async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 10) -> None:
-    """Wait until the condition holds; fail the test where it never does."""
+    """Wait until the condition holds; fail after a timeout."""
     async with asyncio.timeout(timeout_s):
         while not await condition():  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.005)
@@ -248,7 +248,7 @@ async def test_a_relay_that_resumes_late_is_fenced(
     assert await frozen.take(60_000) is None
     assert 0 < await valkey.command("PTTL", fence_key(settings.outbox.relay_stream)) <= 20_000
 
-    # The control: it was the fence that refused.
+    # Negative control: it was the fence that refused.
     await valkey.command("DEL", fence_key(settings.outbox.relay_stream))
     await stream.publish([], old)
 
@@ -369,7 +369,7 @@ async def _takes(store: LeaseStore) -> bool:
 
 
 async def _has_failed(settings: Settings) -> bool:
-    """Whether a client over the cut line is refused, as the relay is."""
+    """Whether a client through the cut proxy is refused, as the relay is."""
     valkey = Valkey(settings.valkey)
     try:
         await valkey.command("PING")

@@ -1,4 +1,4 @@
-"""A hall with a waiting room and processes that run it: real servers, and a clock to be turned."""
+"""A schedule with a waiting room, several pods on real servers, and a clock set by the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -38,7 +38,7 @@ START_S = 1_800_000_000.0
 
 
 class Clock:
-    """Seconds since the epoch that pass when the test says so."""
+    """A clock in seconds since the epoch that the test advances."""
 
     def __init__(self) -> None:
         self.seconds = START_S
@@ -47,13 +47,13 @@ class Clock:
         return self.seconds
 
     def pass_(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.seconds += seconds
 
 
 @dataclass(eq=False)
 class Pod:
-    """One process's worth of the waiting room."""
+    """The waiting room of one process."""
 
     db: Database
     valkey: Valkey
@@ -70,12 +70,12 @@ class Pod:
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def refresh(self, schedule_id: UUID) -> None:
-        """Read what a process reads several times a second."""
+        """Refresh the caches."""
         await self.rooms.refresh()
         await self.rooms.refresh_counters(schedule_id)
 
     async def tick(self, schedule_id: UUID, times: int = 1) -> None:
-        """Beat, and take over what came of it."""
+        """Run leader ticks, then refresh the caches."""
         for _ in range(times):
             await self.leader.tick()
         await self.refresh(schedule_id)
@@ -89,7 +89,7 @@ def no_wait(_work: Coroutine[Any, Any, None]) -> None:
 async def build_pod(
     settings: Settings, clock: Callable[[], float], seats: dict[UUID, int | None]
 ) -> Pod:
-    """Return a pod with connections of its own; what `seats` says is left is left."""
+    """Return a pod with its own connections; `seats` gives the seats left."""
     db, valkey = Database(settings), Valkey(settings.valkey)
     await db.open()
     tokens = TokenAuthority(settings.accounts, _keys, clock)
@@ -150,7 +150,7 @@ async def _keys() -> list[SigningKey]:
 
 
 async def close_pod(pod: Pod) -> None:
-    """Let go of the connections."""
+    """Close the connections."""
     await asyncio.gather(*pod.tasks, return_exceptions=True)
     await pod.valkey.close()
     await pod.db.close()
@@ -158,13 +158,13 @@ async def close_pod(pod: Pod) -> None:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Deadlines that a busy machine does not miss."""
+    """Timeouts for a loaded machine."""
     return settings.replace(valkey_timeout_ms=5_000, breaker_open_ms=50)
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time of everybody."""
+    """The clock of all pods."""
     return Clock()
 
 
@@ -172,7 +172,7 @@ def clock() -> Clock:
 async def hall(db: Database) -> Hall:
     """A schedule on sale."""
     made = await open_hall(db, seats=4, people=2)
-    # The clock that is turned is ahead of the database's.
+    # The clock of the test is ahead of the database's.
     await made.change_schedule("starts_at = '2040-01-01Z'")
     return made
 
@@ -182,7 +182,7 @@ MakePod = Callable[[], Awaitable[Pod]]
 
 @pytest.fixture
 async def make_pod(settings: Settings, clock: Clock) -> AsyncIterator[MakePod]:
-    """Makes pods that know the same servers and the same time."""
+    """Builds pods on the same servers and clock."""
     made: list[Pod] = []
     seats: dict[UUID, int | None] = {}
 
@@ -203,7 +203,7 @@ async def pod(make_pod: MakePod) -> Pod:
 
 @dataclass(eq=False)
 class Queue:
-    """A room and those who stand in it, through one pod after another."""
+    """A waiting room and its users, through any pod."""
 
     pod: Pod
     schedule_id: UUID
@@ -212,13 +212,13 @@ class Queue:
     tickets: dict[UUID, str] = field(default_factory=dict)
 
     async def set(self, **change: Any) -> WaitingRoomView:
-        """Change the room as its organizer."""
+        """Change the settings as the organizer."""
         return await self.pod.room.configure(
             self.organizer_id, self.schedule_id, WaitingRoomChange(**change)
         )
 
     async def join(self, user_id: UUID | None = None, pod: Pod | None = None) -> UUID:
-        """Have somebody join, somebody new if nobody is named."""
+        """Let a user join, a new one by default."""
         person = user_id or uuid4()
         at = pod or self.pod
         self.tickets[person] = (
@@ -227,7 +227,7 @@ class Queue:
         return person
 
     async def ask(self, person: UUID, pod: Pod | None = None) -> QueuePosition:
-        """Ask for somebody's place, and keep the new ticket if there is one."""
+        """Poll a user's position, and keep a reissued ticket."""
         at = pod or self.pod
         said = await at.room.position(self.schedule_id, self.tickets[person], person, "10.0.0.1")
         if said.queue_ticket:
@@ -235,19 +235,19 @@ class Queue:
         return said
 
     async def leave(self, person: UUID) -> None:
-        """Have somebody leave."""
+        """Let a user leave."""
         ticket = self.tickets[person]
         await self.pod.room.leave(self.schedule_id, ticket, person, "10.0.0.1")
 
     async def tick(self, times: int = 1, seconds: float = 0.0) -> None:
-        """Beat so often, with so much time before each."""
+        """Run ticks, advancing the clock before each."""
         for _ in range(times):
             self.clock.pass_(seconds)
             await self.pod.tick(self.schedule_id)
 
     @property
     def known(self) -> WaitingRoomState:
-        """The room as the pod knows it."""
+        """The room in the cache of the pod."""
         room = self.pod.rooms.get(self.schedule_id)
         assert room is not None
         return room
@@ -255,7 +255,7 @@ class Queue:
 
 @pytest.fixture
 async def queue(pod: Pod, hall: Hall, clock: Clock) -> Queue:
-    """A room that lets people in as they come, ten at a time, and its line is there."""
+    """An open room with a cap of ten, after its first rebuild."""
     made = Queue(pod, hall.schedule_id, hall.schedule_id, clock)
     await made.set(
         mode=Mode.FIFO,

@@ -1,4 +1,4 @@
-"""Thousands of wishes, tickets that are none, and two pods at the same moment."""
+"""Thousands of requests, forged tickets, and two pods at the same time."""
 
 import asyncio
 import random
@@ -182,7 +182,7 @@ async def test_joins_polls_streams_and_leaves_count_alike(queue: Queue, settings
 
 
 async def _crowd(queue: Queue, other: Any, seed: int) -> None:
-    """Have people come, ask, leave and fall silent on two pods at the same moment."""
+    """Let users join, poll, leave and fall silent on two pods at the same time."""
     rng = random.Random(seed)
     people = [await queue.join() for _ in range(120)]
     pods = (queue.pod, other)
@@ -228,7 +228,7 @@ async def test_no_run_breaks_order_or_cap(queue: Queue, make_pod: MakePod) -> No
 async def test_without_its_guard_the_cap_is_refused_by_the_schema(
     queue: Queue, make_pod: MakePod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: a script that looks at no cap is stopped by the constraint behind it."""
+    """Negative control: the schema refuses admissions of a script without the cap."""
     source = lines._ENTER.source
     broken = source.replace("and used < cap and cap or nil", "and cap or nil")
     assert broken != source

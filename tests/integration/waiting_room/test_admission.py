@@ -1,4 +1,4 @@
-"""Joining, waiting, being let in and going out, on a real Valkey and PostgreSQL."""
+"""Joins, waits, admissions and exits, on a real Valkey and PostgreSQL."""
 
 import asyncio
 
@@ -64,7 +64,7 @@ async def test_a_heartbeat_keeps_the_place_and_silence_frees_it(queue: Queue) ->
     await queue.tick(seconds=61)
     with pytest.raises(QueueTicketExpired):
         await queue.ask(first)
-    # The place is filled once every process knows that it is free.
+    # The place is refilled once every process knows the exit.
     await queue.tick(4, seconds=0.2)
     assert (await queue.ask(second)).state is PositionState.WAITING
     await queue.tick(2, seconds=0.2)
@@ -118,7 +118,7 @@ async def test_a_late_user_is_next(queue: Queue) -> None:
     people = [await queue.join() for _ in range(5)]
     await queue.tick(seconds=1)
     await queue.tick(seconds=11)
-    # The first two did not come: the next two have been called instead.
+    # The first two missed the call, so the next two were called.
     assert [(await queue.ask(one)).state for one in people[2:4]] == [PositionState.ADMITTED] * 2
     late = await queue.ask(people[0])
     assert (late.state, late.position) == (PositionState.WAITING, 1)
@@ -179,7 +179,7 @@ async def test_the_rate_bounds_how_many_are_called(queue: Queue) -> None:
 async def test_a_pod_whose_clock_lags_behind_turns_nothing_back(
     queue: Queue, make_pod: MakePod
 ) -> None:
-    """The line has a clock of its own, which takes the latest time that anybody told."""
+    """The queue keeps the latest time of any caller."""
     await queue.set(inside_s=100, grace_s=60)
     person = await queue.join()
     await queue.tick(seconds=1)

@@ -1,4 +1,4 @@
-"""A place is filled once every process knows who has left it, and their passes are over by then."""
+"""A place is refilled once every process knows the exit and refuses the pass."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -17,14 +17,14 @@ from tests.support.waiting import until
 
 
 async def lose(queue: Queue) -> None:
-    """Empty Valkey of this line."""
+    """Delete the queue in Valkey."""
     await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
 
 
 async def test_a_place_is_refilled_once_every_process_knows_the_exit(
     queue: Queue, make_pod: MakePod
 ) -> None:
-    """The other process does not refresh: what it knows is too old to believe a pass by then."""
+    """The other process does not refresh, so its cache is too old to accept a pass."""
     other = await make_pod()
     await other.refresh(queue.schedule_id)
     await queue.set(inside_max=1)
@@ -45,7 +45,7 @@ async def test_a_place_is_refilled_once_every_process_knows_the_exit(
     assert waited_s == pytest.approx(rules.DEPARTURES_FRESH_FOR_S, abs=0.11)
     assert not queue.pod.room.may_hold_by_cache(queue.schedule_id, first, own)
     assert not other.room.may_hold_by_cache(queue.schedule_id, first, own)
-    # It reads before it says so, and who is inside is believed again.
+    # It reads before it refuses, and accepts the pass again.
     assert not await other.room.may_hold(queue.schedule_id, first, own)
     newer = (await queue.ask(second)).queue_pass
     assert other.room.may_hold_by_cache(queue.schedule_id, second, newer)
@@ -122,11 +122,11 @@ async def test_without_postgresql_no_pass_is_accepted(
         await queue.pod.room.may_hold(queue.schedule_id, person, own)
 
 
-# The reading ---------------------------------------------------------------------------------------
+# Reads ---------------------------------------------------------------------------------------------
 
 
 async def let_in(queue: Queue, *numbers: int, ends_in_s: float = 600) -> None:
-    """Put people on record as inside."""
+    """Record admissions."""
     now_ms = int(queue.clock() * 1000)
     people = [
         Admission(uuid4(), one, one, 1, 10, now_ms + int(1000 * ends_in_s), now_ms)
@@ -136,17 +136,17 @@ async def let_in(queue: Queue, *numbers: int, ends_in_s: float = 600) -> None:
 
 
 def exits(queue: Queue, *numbers: int) -> list[Exit]:
-    """What the leader puts on record of them."""
+    """The exits that the leader records."""
     return [Exit(one, int(queue.clock() * 1000), "left") for one in numbers]
 
 
 def known(pod: Pod, schedule_id: UUID, *numbers: int) -> list[bool]:
-    """What a worker knows of numbers."""
+    """Whether a worker knows the numbers as departed."""
     return [pod.rooms.departures.has_left(schedule_id, one) for one in numbers]
 
 
 async def test_a_late_commit_is_not_missed(queue: Queue, settings: Settings) -> None:
-    """A transaction that began before others is committed after they were read."""
+    """A transaction that began earlier commits after later ones were read."""
     here, reading = queue.schedule_id, queue.pod.rooms.departures
     await let_in(queue, 1, 2, 3)
     slow = await asyncpg.connect(settings.database.database_url)
@@ -180,7 +180,7 @@ async def test_many_departures_are_read_in_pages(
     other = await make_pod()
     await other.rooms.departures.refresh()
     assert known(other, queue.schedule_id, *numbers, 8) == [*[True] * 7, False]
-    # Of another room nothing is known by that.
+    # Nothing follows for another room.
     assert known(other, uuid4(), 1) == [False]
 
 
@@ -198,7 +198,7 @@ async def test_departures_expire_with_their_passes(queue: Queue, clock: Clock) -
     clock.pass_(ahead_s + 30)
     await reading.refresh()
     assert known(queue.pod, here, 1, 2) == [False, True]
-    # No pass is longer than an hour.
+    # A pass lasts an hour at most.
     clock.pass_(3_600)
     await reading.refresh()
     assert known(queue.pod, here, 1, 2) == [False, False]
@@ -238,7 +238,7 @@ async def test_coalesced_reads_begin_after_the_call_and_are_shared() -> None:
     many = [asyncio.create_task(reads.get(f"k{at}")) for at in range(50)]
     await asyncio.gather(*many)
     assert most <= 8
-    # Whoever asks again and again has few readings of one key.
+    # Repeated calls cause few reads of one key.
     before = len(began)
     loop = asyncio.get_running_loop()
     end_at = loop.time() + 0.3

@@ -1,4 +1,4 @@
-"""What the program of the waiting room checks by itself, one check after the other."""
+"""The checks of the waiting room in Python, one by one."""
 
 from typing import Any
 from uuid import uuid4
@@ -42,7 +42,7 @@ async def _lose(queue: Queue) -> None:
     await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
 
 
-# Who leads -----------------------------------------------------------------------------------------
+# Leadership ----------------------------------------------------------------------------------------
 
 
 async def test_a_replaced_leader_acquires_the_lease_anew(
@@ -87,7 +87,7 @@ async def test_no_calls_before_vacant_places_are_sent(queue: Queue) -> None:
 
 @pytest.mark.parametrize("mode", [Mode.LOBBY, Mode.FIFO])
 async def test_a_rebuilt_lobby_keeps_every_user(queue: Queue, mode: Mode) -> None:
-    """The control: where places are numbers, the gap is made of places that nobody has."""
+    """Negative control: without a draw the gap consists of vacant places."""
     await queue.set(mode=mode, opens_at=START_S + 100)
     await queue.join()
     await queue.tick()
@@ -97,7 +97,7 @@ async def test_a_rebuilt_lobby_keeps_every_user(queue: Queue, mode: Mode) -> Non
     assert (vacant == 0) is (mode is Mode.LOBBY)
 
 
-# Joining -------------------------------------------------------------------------------------------
+# Joins ---------------------------------------------------------------------------------------------
 
 
 async def test_nobody_joins_without_a_number(queue: Queue) -> None:
@@ -131,11 +131,11 @@ async def test_spent_numbers_are_not_restored(queue: Queue) -> None:
     assert [number for places in read for number in places.numbers] == [*range(1, 7), *numbers[7:]]
 
 
-# Coming in -----------------------------------------------------------------------------------------
+# Admissions ----------------------------------------------------------------------------------------
 
 
 def _admission(queue: Queue, number: int) -> Admission:
-    """Somebody who comes in now, by the room that the tests have."""
+    """An admission of now."""
     now_ms = int(queue.clock() * 1000)
     return Admission(uuid4(), number, number, 1, 10, now_ms + 600_000, now_ms)
 
@@ -174,7 +174,7 @@ def test_without_valkey_the_record_decides() -> None:
     assert _result_by_record(ROOM, holder, None, NOW) == WAITS
 
 
-# What a process knows ------------------------------------------------------------------------------
+# Caches --------------------------------------------------------------------------------------------
 
 
 async def test_counters_of_an_earlier_epoch_are_ignored(queue: Queue) -> None:

@@ -1,4 +1,4 @@
-"""The lobby: equal before the draw, drawn once, and checked by whoever wants to."""
+"""The lobby: equal before the draw, drawn once, and verifiable."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""A draw with a crowd that follows: everybody hears their place, and nobody else waits for that."""
+"""A draw with hundreds of streams: each gets its place, without blocking the event loop."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ SEED = b"s" * 32
 
 
 class Wire(asyncio.Transport):
-    """The far end of a stream: what was written to it, and whether it was closed."""
+    """The client of a stream: the bytes received, and whether it was closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,10 +34,10 @@ class Wire(asyncio.Transport):
         self.is_broken = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Have no buffer."""
+        """Return an empty buffer."""
 
     def write(self, data: Any) -> None:
-        """Take messages apart."""
+        """Parse messages."""
         if self.is_broken:
             raise RuntimeError("as if the loop had refused it")
         for block in bytes(data).decode().split("\n\n"):
@@ -54,12 +54,12 @@ class Wire(asyncio.Transport):
         self.is_closed = True
 
     def named(self, name: str) -> list[Any]:
-        """The data of its events of one kind."""
+        """The data of its events of one name."""
         return [data for kind, data in self.events if kind == name]
 
 
 class Lobby:
-    """A lobby and its followers, in memory: Valkey and PostgreSQL say what the test says."""
+    """A lobby and its streams in memory, without Valkey and PostgreSQL."""
 
     def __init__(self) -> None:
         settings = Settings().replace(streams_max=10_000)
@@ -75,22 +75,22 @@ class Lobby:
     def says(
         self, counters: QueueCounters, lobby_size: int | None, mode: Mode = Mode.LOBBY
     ) -> None:
-        """Have the room be so from now on, without telling anybody."""
+        """Set the cached room without a notification."""
         self.rooms._counters[self.schedule_id] = counters
         self.rooms._rooms[self.schedule_id] = _room(self.schedule_id, lobby_size, mode)
 
     def draw(self, size: int = CROWD) -> None:
-        """Draw, call the first ones, and tell it."""
+        """Draw, call the first users, and notify."""
         self.says(QueueCounters(epoch=1, joined=CROWD, called=CALLED), size)
         self.position_streams.publish(self.schedule_id)
 
     def switch_off(self) -> None:
-        """Switch the room off, and tell it."""
+        """Switch the room off, and notify."""
         del self.rooms._rooms[self.schedule_id]
         self.position_streams.publish(self.schedule_id)
 
     def follow(self, number: int) -> Wire:
-        """Have the owner of a number follow."""
+        """Open a stream for a number."""
         room = self.rooms.get(self.schedule_id)
         assert room is not None
         ticket = QueueTicket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
@@ -101,14 +101,14 @@ class Lobby:
         return self.wires[number]
 
     def told(self) -> int:
-        """How many have heard of their place since the draw."""
+        """The streams that got their drawn place."""
         return sum(
             any(one["place"] is not None for one in wire.named("position"))
             for wire in self.wires.values()
         )
 
     async def all_told(self, sizes: list[int] | None = None) -> None:
-        """Turn the loop until everything is said; `sizes` gets how many heard of it in each turn."""
+        """Run the event loop until all is sent; `sizes` gets the count per iteration."""
         before = self.told()
         for _ in range(2 * CROWD):
             await asyncio.sleep(0)
@@ -132,7 +132,7 @@ def _room(schedule_id: UUID, lobby_size: int | None, mode: Mode) -> WaitingRoomS
 
 @pytest.fixture
 async def lobby() -> Lobby:
-    """A lobby before its draw, and a crowd that follows it."""
+    """A lobby before its draw, with streams."""
     made = Lobby()
     for number in range(1, CROWD + 1):
         made.follow(number)
@@ -140,7 +140,7 @@ async def lobby() -> Lobby:
 
 
 def check(lobby: Lobby, numbers: Iterator[int] | range, size: int = CROWD) -> None:
-    """Everybody heard their place once, then how far the line is; who was called heard that once."""
+    """Each stream got its place once, then the progress; a called user got one turn."""
     for number in numbers:
         wire, place = lobby.wires[number], place_of(SEED, size, number)
         first, last = wire.named("position")
@@ -162,7 +162,7 @@ async def test_drawn_places_are_sent_in_portions(lobby: Lobby) -> None:
 
 
 async def test_all_at_once_is_noticed(lobby: Lobby, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control of the one before: the same measure, with the bound taken away."""
+    """Negative control: the same measurement without the bound."""
     bound = module._PLACES_PER_ITERATION
     monkeypatch.setattr(module, "_PLACES_PER_ITERATION", CROWD)
     lobby.draw()

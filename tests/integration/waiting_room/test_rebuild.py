@@ -1,4 +1,4 @@
-"""Valkey loses the line: emptied, killed, or back with older data. Nobody loses their place."""
+"""Valkey loses the queue: flushed, killed, or restored with older data. No user loses their place."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ async def _snapshot(queue: Queue) -> dict[str, Any]:
 
 
 async def _restore(queue: Queue, snapshot: dict[str, Any], run: str | None) -> None:
-    """Put older data back, as a server does that was killed; `run` is the server's identity."""
+    """Restore older data, as a killed server does; `run` is the server's identity."""
     await _empty(queue)
     for key, value in snapshot.items():
         if value is not None:
@@ -55,7 +55,7 @@ async def test_places_are_kept_and_newcomers_are_behind(queue: Queue) -> None:
     await queue.tick()
 
     await _empty(queue)
-    # Who is inside gets the next pass by the record, while nobody new is let in.
+    # Admitted users get the next pass by the record; nobody is admitted.
     again = [await queue.ask(person) for person in people[:3]]
     assert [one.state for one in again] == [PositionState.ADMITTED] * 3
     assert [one.leaves_at for one in again] == [one.leaves_at for one in inside]
@@ -123,7 +123,7 @@ async def test_an_account_with_two_numbers_has_the_better_one(queue: Queue) -> N
 async def test_a_user_without_a_ticket_gets_the_recorded_place(
     queue: Queue, is_written: bool
 ) -> None:
-    """The control: without the record, who shows no ticket begins at the end."""
+    """Negative control: without the record, a user without a ticket starts at the end."""
     person = await queue.join()
     await queue.join()
     if is_written:
@@ -175,7 +175,7 @@ async def test_a_stopping_process_waits_for_a_running_write(queue: Queue) -> Non
         await stranger.execute("LOCK TABLE queue_joins IN EXCLUSIVE MODE")
         await until(is_stuck)
         draining = asyncio.create_task(drain())
-        # Without waiting for the other writing it would be over, and would have ended that one.
+        # Without waiting it would return before the running write.
         await asyncio.wait([draining], timeout=0.3)
     await draining
     await asyncio.wait([writer])
@@ -185,7 +185,7 @@ async def test_a_stopping_process_waits_for_a_running_write(queue: Queue) -> Non
 
 @pytest.mark.parametrize("is_guarded", [True, False])
 async def test_older_data_gives_no_number_twice(queue: Queue, is_guarded: bool) -> None:
-    """The control: without the server's identity, numbers that were given out are given again."""
+    """Negative control: without the server's identity, issued numbers are issued again."""
     first = await queue.join()
     await queue.tick()
     snapshot = await _snapshot(queue)
@@ -236,7 +236,7 @@ async def test_a_leader_that_was_replaced_can_do_nothing(queue: Queue, make_pod:
         await queue.pod.queue_state.rebuild(queue.known, token, 0, [], [])
     assert await queue.pod.store.checkpoint(queue.schedule_id, token, 0, 0, 10**6) is None
     assert not await queue.pod.store.begin_epoch(queue.schedule_id, token, 10)
-    # The control: the later one's token is good for all of it.
+    # Negative control: the later token is accepted.
     later = await other.lease.keep() or 0
     assert later > token
     await other.queue_state.tick(queue.known, command._replace(token=later))
@@ -262,7 +262,7 @@ async def test_another_leader_takes_over_where_the_first_one_died(
 
 
 async def test_a_lost_answer_of_a_tick_releases_nothing_twice(queue: Queue) -> None:
-    """Who is out is let go of by count since the line was made, however often a beat is repeated."""
+    """Exits are released by their count since the rebuild, however often a tick is repeated."""
     await queue.set(inside_max=2)
     people = [await queue.join() for _ in range(6)]
     await queue.tick(seconds=1)

@@ -17,13 +17,13 @@ from tests.support.hall import open_hall
 
 
 async def change(db: Database, schedule_id: UUID, assignment: str) -> None:
-    """Change a schedule as another process would, of which nobody here has heard yet."""
+    """Change a schedule in the database, before any cache knows it."""
     query = f"UPDATE schedules SET {assignment} WHERE schedule_id = $1"  # noqa: S608 — our own words
     await db.fetch(query, schedule_id)
 
 
 async def test_a_called_user_is_not_admitted_after_the_close(queue: Queue, db: Database) -> None:
-    """Whatever this process, the line or a late leader still believe: the record refuses."""
+    """The record refuses whatever caches, Valkey or a late leader say."""
     inside, called, waits = [await queue.join() for _ in range(3)]
     await queue.set(inside_max=2)
     await queue.tick(seconds=1)
@@ -44,7 +44,7 @@ async def test_a_called_user_is_not_admitted_after_the_close(queue: Queue, db: D
         )
         assert said.poll_after_s == 20, "nobody has to hurry"
     assert queue.pod.rooms.counters(queue.schedule_id).called == 2
-    # Who is inside stays there: it may be opened again.
+    # Admitted users stay, because the sale may be opened again.
     assert (await queue.ask(inside)).state is PositionState.ADMITTED
     with pytest.raises(QueueClosed):
         await queue.join()
@@ -102,7 +102,7 @@ async def test_the_record_admits_nobody_after_the_end(
 
 
 async def test_a_close_waits_for_an_admission_in_flight(queue: Queue, db: Database) -> None:
-    """So that nobody is let in after the closing was answered."""
+    """Nobody is admitted after the close was answered."""
     await queue.join()
     async with db.writing() as connection:
         await connection.fetch(
@@ -163,7 +163,7 @@ async def test_a_process_with_an_older_epoch_keeps_a_newer_ticket(
 async def test_streams_get_the_end_of_the_sale_without_valkey(
     queue: Queue, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was set comes from PostgreSQL; only how far the line is comes from Valkey."""
+    """Settings come from PostgreSQL; only the progress comes from Valkey."""
     told: list[tuple[UUID, Notice | None]] = []
 
     def hear(schedule_id: UUID) -> None:

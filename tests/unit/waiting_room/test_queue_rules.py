@@ -1,4 +1,4 @@
-"""Places, estimates and what may be set: values in, values out."""
+"""Positions, estimates and settings: values in, values out."""
 
 import random
 from itertools import pairwise
@@ -111,7 +111,7 @@ def test_a_lobby_needs_a_room_without_calls() -> None:
     assert apply_change(ROOM, WaitingRoomChange(mode=Mode.LOBBY)).is_lobby
     with pytest.raises(QueueDrawn):
         apply_change(_room(called=1), WaitingRoomChange(mode=Mode.LOBBY))
-    # Who was drawn stays drawn, whatever the room is called afterwards.
+    # A draw stays drawn, whatever mode is set afterwards.
     drawn = _room(mode=Mode.LOBBY, lobby_size=7, called=3)
     assert apply_change(drawn, WaitingRoomChange(mode=Mode.FIFO)).drawn == 7
     assert apply_change(drawn, WaitingRoomChange(paused=True)).is_paused
@@ -134,9 +134,9 @@ def test_a_token_bucket_gives_the_rate_and_no_more() -> None:
         token_bucket.take(may)
         given += may
     assert given == 31
-    # A long silence does not add up.
+    # A long pause does not accumulate tokens.
     assert token_bucket.available(NOW + 10_000, 3.0) == 3
-    # A clock that goes back gives nothing.
+    # A clock that goes back adds no tokens.
     token_bucket.take(3)
     assert token_bucket.available(NOW, 3.0) == 0
 

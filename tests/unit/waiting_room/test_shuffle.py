@@ -1,4 +1,4 @@
-"""The draw: a permutation, the same for everybody who computes it, and no more likely for anybody."""
+"""The draw: a reproducible permutation without bias."""
 
 import math
 from collections import Counter
@@ -62,7 +62,7 @@ def test_every_order_of_a_small_lobby_is_equally_likely() -> None:
 
 
 def _places(draw: Callable[[bytes, int, int], int], size: int, person: int) -> list[int]:
-    """Count in which fiftieth of the order a person ends up over many seeds."""
+    """Count the fiftieth of the order in which one user ends up, over many seeds."""
     cells = [0] * 50
     for number in range(10_000):
         cells[(draw(_seed(number), size, person) - 1) * 50 // size] += 1
@@ -75,7 +75,7 @@ def test_every_place_of_a_large_lobby_is_equally_likely(person: int) -> None:
 
 
 def test_neighbours_are_not_drawn_together() -> None:
-    """Where the second ends up, seen from the first, is as likely everywhere."""
+    """The distance between two neighbours is uniform."""
     size = 3_000
     cells = [0] * 50
     for number in range(10_000):
@@ -85,7 +85,7 @@ def test_neighbours_are_not_drawn_together() -> None:
 
 
 def test_an_unfair_draw_is_rejected() -> None:
-    """The control: a rotation has every place for everybody, and only few orders; halves of it too."""
+    """Negative control: a rotation gives every place to every user, but few orders; halves likewise."""
 
     def rotated(seed: bytes, size: int, number: int) -> int:
         return (number + seed[0]) % size + 1
@@ -99,7 +99,7 @@ def test_an_unfair_draw_is_rejected() -> None:
 
 
 def test_the_documented_algorithm_is_the_implementation() -> None:
-    """A second implementation, after the words of docs/waiting-room.md."""
+    """A second implementation, after docs/waiting-room.md."""
     from hashlib import blake2b  # noqa: PLC0415 — as somebody who checks would
 
     seed, size = _seed(7), 300

@@ -1,6 +1,4 @@
-"""What a room must outlive: a cap that is changed while people are called, leaders that were away, and
-admissions that are late.
-"""
+"""Races: a changed cap during calls, a returning leader, late admissions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +17,7 @@ from tests.support.hall import open_hall
 
 
 async def lose(queue: Queue) -> None:
-    """Empty Valkey of this line; other tests may have theirs there."""
+    """Delete this queue in Valkey."""
     await queue.pod.valkey.command("DEL", *keys_of(queue.schedule_id))
 
 
@@ -81,7 +79,7 @@ async def test_a_replaced_leader_on_an_empty_server_issues_no_number_twice(
     await other.tick(queue.schedule_id)
 
     await lose(queue)
-    # As far as it had come when it was stopped: the line of an epoch that is over.
+    # The progress at its stop: the state of a past epoch.
     stale = msgspec.structs.replace(begun, joined=begun.numbers_to - 1)
     await paused.queue_state.rebuild(stale, token, int(queue.clock() * 1000), [], [])
     await other.tick(queue.schedule_id, 3)
@@ -100,7 +98,7 @@ async def test_an_admission_of_a_past_epoch_is_not_inside(queue: Queue) -> None:
     await lose(queue)
     await queue.tick(3, seconds=1)
 
-    # The process that let them in was stopped until now.
+    # The admitting process was stopped until now.
     late = queue.schedule_id, said.epoch, said.called, said.now_ms, [admission]
     assert await queue.pod.store.admit(*late) is None
     assert await queue.pod.store.admissions(queue.schedule_id, said.now_ms) == []
@@ -160,7 +158,7 @@ async def test_an_organizer_leaves_rooms_for_the_others(
     try:
         with pytest.raises(QueueRoomLimit):
             await pod.room.configure(queue.organizer_id, mine.schedule_id, change)
-        # What is open may be changed, and others have rooms of their own.
+        # An open room may be changed, and other organizers open theirs.
         await pod.room.configure(queue.organizer_id, queue.schedule_id, change)
         await pod.room.configure(theirs.schedule_id, theirs.schedule_id, change)
         await queue.set(mode=Mode.OFF)
