@@ -1,1 +1,1 @@
-"""Logs, metrics and the access log; no business."""
+"""Logs, metrics and the access log."""

@@ -1,4 +1,4 @@
-"""What every room stands on: PostgreSQL, Valkey, SQL files, ids, the clock, logs and metrics.
+"""What every module uses: PostgreSQL, Valkey, ids, the clock, signing, and helpers for asyncio.
 
-Nothing here knows what a seat is.
+No module of a feature is imported here.
 """

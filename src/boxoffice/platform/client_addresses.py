@@ -1,9 +1,9 @@
-"""Client addresses as keys of limits: one for everything that one subscriber can send from."""
+"""Client addresses as keys of rate limits: one key for all addresses of a subscriber."""
 
 import ipaddress
 from functools import lru_cache
 
-# Longer than any address, also with a zone.
+# Longer than any address with a zone.
 _UNPARSABLE_MAX_CHARS = 64
 _SUBSCRIBER_PREFIX_BITS = 64
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -23,9 +23,9 @@ def is_loopback(address: str) -> bool:
 def address_bucket(address: str) -> str:
     """Return the key by which a client address is counted.
 
-    An IPv4 address is its own key, also where it arrives inside an IPv6 one (IPv4-mapped, RFC 4291,
+    An IPv4 address is its own key, also inside an IPv6 address (IPv4-mapped, RFC 4291,
     section 2.5.5.2; NAT64, RFC 6052). An IPv6 address is counted by its /64, because a subscriber has
-    at least that much (RFC 6177). What is no address is its own key, cut to 64 characters.
+    at least that much (RFC 6177). Other texts are their own key, cut to 64 characters.
     """
     try:
         parsed = ipaddress.ip_address(address)

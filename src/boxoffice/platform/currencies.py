@@ -1,9 +1,8 @@
-"""How many decimals an amount of a currency has (ISO 4217, list one, of 1 January 2026).
+"""The decimals of each currency (ISO 4217, list one, of 1 January 2026). Pure.
 
-Browsers and language libraries show what is customary (CLDR), which is less for many: amounts of HUF
-have two decimals here, because that is what a bank's and a payment provider's minor units are. The
-pages get this table from here (`web/assets.py`), so that the two cannot differ. Currencies without a
-minor unit (gold, funds of account, the code for tests) are not to sell in, and not in it. Pure.
+Browsers and language libraries show customary decimals (CLDR), which are fewer for many currencies.
+HUF has two decimals here, as in the minor units of banks and payment providers. The pages use the
+same table (`web/assets.py`). Currencies without a minor unit (gold, funds, test codes) are not in it.
 """
 
 from types import MappingProxyType
@@ -29,7 +28,7 @@ DECIMALS = MappingProxyType(
 
 
 def as_module() -> str:
-    """Return the table as a module of the pages."""
+    """Return the table as a JavaScript module of the pages."""
     cases = ", ".join(f"{code}: {decimals}" for code, decimals in sorted(DECIMALS.items()))
     return (
         "/** How many decimals an amount of a currency has (ISO 4217); made by the server. */\n"

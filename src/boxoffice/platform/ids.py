@@ -1,6 +1,6 @@
 """Identifiers: UUIDv7 inside, opaque strings outside.
 
-What belongs to one schedule has an id that carries the schedule, so that a lookup goes to one shard:
+The public id of a part of a schedule contains the schedule's id, so that a look-up goes to one shard:
 the 32 bytes of both UUIDs in URL-safe base64 (RFC 4648, section 5), 43 characters.
 """
 
@@ -20,18 +20,18 @@ class ScopedId(NamedTuple):
     own_id: UUID
 
     def __str__(self) -> str:
-        """Return the opaque string that callers see."""
+        """Return the public, opaque string."""
         packed = self.schedule_id.bytes + self.own_id.bytes
         return urlsafe_b64encode(packed)[:_PUBLIC_LENGTH].decode("ascii")
 
 
 def new_id() -> UUID:
-    """Return a new UUIDv7 (RFC 9562); its time part is for locality and decides nothing."""
+    """Return a new UUIDv7 (RFC 9562); its time part is for index locality only."""
     return uuid7()
 
 
 def first_id_since(at_s: float) -> UUID:
-    """Return the lowest UUIDv7 that was made at a time in seconds since 1970 or later."""
+    """Return the lowest UUIDv7 of a time in seconds since the Unix epoch."""
     return UUID(int=max(0, int(at_s * 1000)) << 80)
 
 
@@ -45,7 +45,7 @@ def parse_uuid(text: str) -> UUID | None:
 
 
 def parse_scoped(text: str) -> ScopedId | None:
-    """Return the id that `text` stands for, or None where it is not one that we made."""
+    """Return the id that `text` encodes, or None if it is not canonical."""
     if len(text) != _PUBLIC_LENGTH or not text.isascii():
         return None
     try:
@@ -55,5 +55,5 @@ def parse_scoped(text: str) -> ScopedId | None:
     if len(packed) != 32:
         return None
     scoped = ScopedId(UUID(bytes=packed[:16]), UUID(bytes=packed[16:]))
-    # Two spare bits, and characters that the decoder skips, would give one id many spellings.
+    # Spare bits and characters that the decoder skips would give one id several spellings.
     return scoped if str(scoped) == text else None

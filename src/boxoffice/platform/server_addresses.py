@@ -1,7 +1,7 @@
-"""What the address of a server must look like; what is said of a wrong one shows no password.
+"""Validates the addresses of servers; its errors show no password.
 
-The drivers notice a part that they do not know late, as an error of the first connection, or never:
-redis-py passes it on to a constructor, and takes a database that is no number for number 0.
+The drivers report an unknown part late, as an error of the first connection, or never: redis-py passes
+it to a constructor, and takes a database that is not a number for number 0.
 """
 
 import re
@@ -13,7 +13,7 @@ VALKEY_FORM = "redis://[[user]:password@]host[:port][/number], rediss://… for 
 
 _SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
-# What the driver understands; None where it takes any text.
+# The driver's parameters and their values; None for any text.
 _POSTGRES_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
     **dict.fromkeys(("host", "port", "dbname", "database", "user", "password", "passfile")),
     **dict.fromkeys(("service", "krbsrvname", "gsslib", "sslnegotiation", "sslpassword")),
@@ -21,7 +21,7 @@ _POSTGRES_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
     **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version")),
     "sslmode": _SSLMODES,
     "target_session_attrs": _SESSIONS,
-    # The driver hands the rest to the server as settings of the session.
+    # The driver passes the rest to the server as session settings.
     **dict.fromkeys(("application_name", "options", "search_path", "client_encoding", "role")),
 }
 _VALKEY_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
@@ -35,25 +35,25 @@ _VALKEY_TLS_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
 }
 _SECRET = re.compile(r"(password=)[^&#]*", re.IGNORECASE)
 _LOGIN = re.compile(r"(//[^:/@]*:).*@", re.DOTALL)
-# A password whose @ was forgotten stands where a port does.
+# Without its @, a password stands in the place of a port.
 _NO_PORT = re.compile(r"((?://|,)(?:\[[^\]]*\]|[^:/@,\[]*):)(?!\d{1,5}(?:[/,?#]|$))[^/,?#@]*")
 _PORT_MAX = 65_535
 _DATABASE_MAX = 999_999
 
 
 def shown(url: str) -> str:
-    """Return an address without what is secret in it, also where it is none."""
+    """Return an address, valid or not, without its secrets."""
     url = _SECRET.sub(r"\1***", _LOGIN.sub(r"\1***@", url))
     return url if "***@" in url else _NO_PORT.sub(r"\1***", url)
 
 
 def postgres_fault(url: str) -> str | None:
-    """Say what is wrong with an address of PostgreSQL, None if nothing is."""
+    """Return the fault of an address of PostgreSQL, or None."""
     return _fault(url, _postgres_faults, ("postgresql", "postgres"))
 
 
 def valkey_fault(url: str) -> str | None:
-    """Say what is wrong with an address of Valkey, None if nothing is."""
+    """Return the fault of an address of Valkey, or None."""
     return _fault(url, _valkey_faults, ("redis", "rediss", "unix"))
 
 
@@ -111,7 +111,7 @@ def _valkey_faults(parts: SplitResult) -> Iterator[str]:
 
 
 def _host_faults(text: str) -> Iterator[str]:
-    """Yield what is wrong with `host`, `host:port` or `[address]:port`."""
+    """Yield the faults of `host`, `host:port` or `[address]:port`."""
     matched = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\[\]:]*)(?::(.*))?", text)
     if matched is None or ":" in (matched[2] or ""):
         yield "an IPv6 address stands in square brackets, the port behind them"

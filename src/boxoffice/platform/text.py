@@ -1,35 +1,35 @@
-"""Text that people type, in one spelling: what looks the same is the same, and what is there is seen.
+"""Normalizes typed text, so that texts that look the same are equal. Pure.
 
-Keyboards and programs differ in how they compose Hangul and accents (Unicode's forms NFC and NFD), in
-which of some twenty spaces they write, and in characters without a glyph that come along when text is
-copied. People see none of that, so it is settled where text comes in. Pure.
+Keyboards and programs differ in the composition of Hangul and accents (NFC and NFD), in some twenty
+kinds of spaces, and in invisible characters of copied text. The differences are invisible, so input
+is normalized once.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 
-# The classes below are written as regular expressions have them, and are part of the API's schema too.
+# The character classes are in the syntax of regular expressions; the API's schema uses them as well.
 
-# The property White_Space of the Unicode Character Database, but for line ends and other controls.
+# White_Space of the Unicode Character Database, without line ends and other controls.
 _SPACES = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-# Control characters (general category Cc), and what ends a line: U+0085, U+2028 and the like.
+# Control characters (general category Cc) and line separators such as U+0085 and U+2028.
 _BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029"
 _CONTROLS = _BUT_LINES + r"\u0009\u000a\u000d"
-# What is no character at all; half of one (UTF-16) is kept out of JSON already.
+# Noncharacters; surrogates (UTF-16) cannot come out of JSON.
 _NONE = r"\ufdd0-\ufdef\ufffe\uffff"
 _HALF = r"\ud800-\udfff"
 # No glyph: soft hyphen, grapheme joiner, zero-width space, word joiner and invisible operators, byte
-# order mark, annotations, tags; fillers of Hangul, and the braille pattern without dots. And what turns
-# the order of letters around (bidirectional embeddings, overrides and isolates): it makes a text look
-# like another one, and mixes up whatever stands beside it.
+# order mark, annotations, tags, fillers of Hangul, the empty braille pattern. And bidirectional
+# embeddings, overrides and isolates, which make a text look like another one and reorder the text
+# beside it.
 _HIDDEN = (
     r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f"
     r"\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"
     "\U000e0000-\U000e007f"
 )
-# Right between visible characters these are how Persian, Hindi, emoji and text of two directions are
-# written. Variation selectors choose a glyph for the character before them.
+# Between visible characters, Persian, Hindi, emoji and bidirectional text need these. A variation
+# selector selects the glyph of the character before it.
 _JOINERS = r"\u061c\u200c-\u200f"
 _SELECTORS = r"\ufe00-\ufe0f" + "\U000e0100-\U000e01ef"
 # A joiner or selector with nothing visible before it, or a joiner with nothing visible after it. A
@@ -47,11 +47,11 @@ def _pattern(controls: str) -> str:
     return rf"^(?![\s\S]*(?:{_LOOSE}))[^{bad}]*{seen}[^{bad}]*$(?!\n)"
 
 
-# What a schema says of a line, and of several lines that are not empty.
+# Patterns of the API's schema for a line, and for several lines that are not empty.
 LINE_PATTERN = _pattern(_CONTROLS)
 PARAGRAPH_PATTERN = rf"^$(?!\n)|{_pattern(_BUT_LINES)}"
-# One character of the form NFC comes of four at the most (UAX #15): a text that is longer than so many
-# times its limit cannot come to it.
+# NFC composes at most four characters into one (UAX #15): a text longer than this times its limit is
+# too long in any form.
 TYPED_PER_CHAR_MAX = 4
 
 _CACHED_MAX = 8_192
@@ -69,7 +69,7 @@ _nothing = re.compile(f"[{_SPACES}{_CONTROLS}{_NONE}{_HALF}{_HIDDEN}{_JOINERS}{_
 
 
 class TextFault(ValueError):
-    """What is wrong with a text: a stable word, and half a sentence for people that goes on from it."""
+    """A fault of a text: a stable reason, and a predicate for a sentence about the text."""
 
     def __init__(self, reason: str, complaint: str) -> None:
         super().__init__(complaint)
@@ -78,30 +78,29 @@ class TextFault(ValueError):
 
 
 def is_visible(text: str) -> bool:
-    """Say whether there is something to be seen in a text."""
+    """Say whether a text has a visible character."""
     return _nothing.sub("", text) != ""
 
 
 def composed(text: str) -> str:
-    """Return the Unicode form NFC of a text, in which it is kept."""
+    """Return the NFC form of a text, in which it is stored."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """Return what a text that was typed may have been kept as, the normal form first.
+    """Return the forms in which a typed text may be stored, the normal form first.
 
-    The others are what was kept before there was one.
+    The other forms were stored before normalization was introduced.
     """
     forms = (composed(text), unicodedata.normalize("NFD", text), text)
     return tuple(dict.fromkeys(forms))
 
 
 def normal_line(text: str) -> str:
-    """Return a title, a name or any other line as it is kept; raise `TextFault`.
+    """Return a line, such as a title or a name, in its stored form; raise `TextFault`.
 
-    It is composed (NFC), spaces of every kind become one U+0020 between words and none at the ends, and
-    there is something to be seen in it. Refused are control characters, what has no glyph, and joiners
-    that join nothing.
+    It is composed (NFC); spaces of every kind become one U+0020 between words and none at the ends.
+    Refused are texts without a visible character, control and invisible characters, and loose joiners.
     """
     if text.isascii() and text.isprintable() and text == " ".join(text.split()) != "":
         return text
@@ -109,10 +108,10 @@ def normal_line(text: str) -> str:
 
 
 def normal_paragraph(text: str) -> str:
-    """Return a text of several lines as it is kept, also an empty one; raise `TextFault`.
+    """Return a text of several lines, or an empty one, in its stored form; raise `TextFault`.
 
-    It is composed, its line ends are LF, and there are no spaces at its ends. Refused is what
-    `normal_line` refuses, but for tabs and line ends.
+    It is composed, with LF line ends and no spaces at its ends. Refused is what `normal_line` refuses,
+    except tabs and line ends.
     """
     lines = _line_end.sub("\n", composed(text))
     if not _ends.sub("", lines):
@@ -122,7 +121,7 @@ def normal_paragraph(text: str) -> str:
 
 @lru_cache(maxsize=_CACHED_MAX)
 def normal_label(text: str) -> str:
-    """Return a label of a seat map as it is kept; raise `TextFault`.
+    """Return a label of a seat map in its stored form; raise `TextFault`.
 
     As `normal_line`, and without joiners: a label is read aloud, and typed from a ticket.
     """
@@ -134,11 +133,11 @@ def normal_label(text: str) -> str:
 
 @lru_cache(maxsize=_CACHED_MAX)
 def same_to_people(text: str) -> str:
-    """Return a key that is equal for texts that people take for the same.
+    """Return a key that is equal for texts that readers take for the same; never for display.
 
-    Case, width and form make no difference (NFKC and full case folding), nor do spaces at the ends,
-    how many there are between words, and what cannot be seen. It is for comparing, never for showing.
-    Letters of different scripts that look alike stay apart.
+    It ignores case, width and form (NFKC and full case folding), spaces at the ends, the number of
+    spaces between words, and invisible characters. Look-alike letters of different scripts stay
+    different.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return _space.sub(" ", _unseen.sub("", folded)).strip(" ")

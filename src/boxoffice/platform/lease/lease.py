@@ -1,4 +1,4 @@
-"""A role's lease as one process sees it: held while less time has passed here than was granted."""
+"""One process's view of a role's lease: held for less time than was granted."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _RENEW_AFTER = 1 / 3
 
 
 class Lease:
-    """Renews in time; the database's clock grants, and only a duration is measured here."""
+    """Renews in time; the database's clock grants, this process only measures a duration."""
 
     def __init__(
         self, store: LeaseStore, ttl_ms: int, clock: Callable[[], float] = time.monotonic
@@ -29,18 +29,18 @@ class Lease:
     async def keep(self) -> int | None:
         """Take or renew where due; return the fencing token, or None while another holds it."""
         if self.token is None or self._age() >= _RENEW_AFTER:
-            # Before the call, so that our count never ends later than the database's.
+            # Measured before the call, so that our lease never ends later than the database's.
             asked_at = self._clock()
             self._token = await self._store.take(self._ttl_ms)
             self._asked_at = asked_at
         return self.token
 
     def forget(self) -> None:
-        """Behave as if it had run out: the next `keep` asks the database."""
+        """Treat the lease as expired: the next `keep` asks the database."""
         self._token = None
 
     async def release(self) -> None:
-        """Give it back, so that the next holder need not wait."""
+        """Release it, so that the next holder need not wait."""
         token, self._token = self._token, None
         if token is not None:
             await self._store.release(token)

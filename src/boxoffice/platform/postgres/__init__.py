@@ -1,1 +1,1 @@
-"""PostgreSQL: connections, named statements, migrations, roles, and what a standby has confirmed."""
+"""PostgreSQL: connections, named statements, migrations, roles and standbys."""

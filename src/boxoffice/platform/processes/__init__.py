@@ -1,1 +1,1 @@
-"""How a process starts, is supervised, and how many files it may open."""
+"""Starting, supervising and limiting processes."""

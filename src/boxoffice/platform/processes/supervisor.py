@@ -41,7 +41,7 @@ def wrapped_command(
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Poll until the condition holds; False when it never did."""
+    """Poll until the condition holds; return False if it never did."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() >= deadline:
@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 @dataclass
 class Worker:
-    """One supervised command and its present process."""
+    """One supervised command and its current process."""
 
     name: str
     argv: Sequence[str]
@@ -67,11 +67,11 @@ class Worker:
 
 
 class ProcessGroup:
-    """Runs several commands until told to stop; use it in the main thread, which may only wait.
+    """Runs several commands until stopped; use it in the main thread, which must only wait.
 
     A child that ends by itself, whatever its exit code, is started again after a pause that
     doubles from 0.2 s to 5 s and is forgotten once a child has lived for 10 s. Children get
-    SIGTERM when we die, however we die, and never the terminal's Ctrl-C.
+    SIGTERM when we end, however we end, and never the terminal's Ctrl-C.
     """
 
     def __init__(self, *, stop_timeout_s: float, say: Callable[[str], None]) -> None:
@@ -175,7 +175,7 @@ class ProcessGroup:
                 self._start_again(worker)
 
     def _start_again(self, worker: Worker) -> None:
-        """Start what has ended; the others go on where there is no process, memory or file for it."""
+        """Restart an ended child; a failure to do so leaves the others running."""
         worker.restarts += 1
         try:
             self._start(worker)
@@ -183,7 +183,7 @@ class ProcessGroup:
             self._plan(worker, f"cannot be started ({error})")
 
     def _note_end(self, worker: Worker, exit_code: int | None) -> None:
-        """Plan the next start; the pause grows while the child keeps dying young."""
+        """Schedule the next start; the pause grows while the child keeps ending early."""
         if time.monotonic() - worker.started_s >= STEADY_AFTER_S:
             worker.backoff_s = BACKOFF_FIRST_S
         self._plan(worker, f"ended with code {exit_code}")
@@ -194,7 +194,7 @@ class ProcessGroup:
         worker.backoff_s = min(worker.backoff_s * 2, BACKOFF_MAX_S)
 
     def _tick(self, on_tick: Callable[[], None] | None) -> None:
-        """Let the caller look after its own things; a second Ctrl-C ends even a long look."""
+        """Call the caller's hook; a second Ctrl-C interrupts it."""
         if on_tick is None:
             return
         with contextlib.suppress(KeyboardInterrupt):
@@ -248,7 +248,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _clear(worker: Worker) -> int | None:
-    """Kill what is left of a child and of what it started, and reap it; its exit code."""
+    """Kill a child's process group, reap the child, and return its exit code."""
     process, worker.process = worker.process, None
     if process is None:
         return None
