@@ -343,7 +343,7 @@ def test_a_preview_is_for_the_organizer_of_a_draft(
 
 
 def audited(database_url: str, *statements: str, auditors: int = 1) -> list[bool]:
-    """Run `statements`, then let auditors look whether an audit is due."""
+    """Run `statements`, then run the auditors once."""
 
     async def run() -> list[bool]:
         settings = Settings.of(database_url=database_url, valkey_url="redis://127.0.0.1:1")
@@ -366,7 +366,7 @@ async def _yes(_: Snapshot) -> bool:
     return True
 
 
-def test_the_last_audit_is_shown_and_can_be_wished_for(
+def test_the_last_audit_is_shown_and_can_be_requested(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start()
@@ -375,8 +375,8 @@ def test_the_last_audit_is_shown_and_can_be_wished_for(
     assert (nothing["ok"], nothing["finished_at"], nothing["checks"]) == (None, None, [])
 
     with monkeypatch.context() as patched:
-        # The control: without the place that one auditor takes, several work.
-        patched.setattr(Snapshot, "is_alone", _yes)
+        # Negative control: without the lock several auditors work.
+        patched.setattr(Snapshot, "try_lock", _yes)
         assert sum(audited(server.database_url, auditors=3)) > 1
     aged = "UPDATE audit_runs SET finished_at = finished_at - interval '2 h'"
     assert sum(audited(server.database_url, aged, auditors=3)) == 1
@@ -385,7 +385,7 @@ def test_the_last_audit_is_shown_and_can_be_wished_for(
     assert shown["invariants"] == len(shown["checks"]) > 20
     assert shown["started_at"] <= shown["finished_at"]
 
-    # Nothing is due, and a wish beside a fresh result changes nothing.
+    # Nothing is due, and a request beside a recent result does nothing.
     assert expect(operator.api.post("/v1/admin/audit"), 202).json["requested_at"] is None
     assert audited(server.database_url) == [False]
 
