@@ -77,7 +77,7 @@ class Runner:
             await load.next_sale(time.monotonic(), within_s=_FIRST_SALE_WITHIN_S)
             seen = await scenario.run(cluster, load, Random(name), trials)
             if await load.next_sale(time.monotonic()) >= _FIRST_SALE_WITHIN_S:
-                seen.broken.append("the sale did not go on")
+                seen.broken.append("the sale did not continue")
         take(result, seen)
         take_record(result, load.record)
         checked = await check(

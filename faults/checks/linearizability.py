@@ -271,8 +271,8 @@ class _Search:
             Operation.HELD: f"cannot have been held by {step.hold}",
             Operation.PAID: f"cannot have been sold to {step.hold}",
             Operation.RELEASED: f"cannot have been given back by {step.hold}",
-            Operation.EXPIRED: f"was still {step.hold}'s when that was said to have lapsed",
-            Operation.REFUSED: f"was free when {step.person} was told that it is taken",
+            Operation.EXPIRED: f"was still {step.hold}'s when that was reported as lapsed",
+            Operation.REFUSED: f"was free when {step.person} was refused it",
         }[step.operation]
         return f"{told} between {step.begin_s:.3f} s and {step.end_s:.3f} s"
 

@@ -186,7 +186,9 @@ class Api(Process):
     def proxies(self) -> "Proxies":
         """Its proxies; raises `ProcessFailed` if the topology has none."""
         if self._proxies is None:
-            raise ProcessFailed(f"{self.name} has no proxies: the row's topology must ask for them")
+            raise ProcessFailed(
+                f"{self.name} has no proxies: the scenario's topology must have them"
+            )
         return self._proxies
 
     async def close(self) -> None:
@@ -413,7 +415,7 @@ class Cluster:
                 if server.wanted and not server.is_running:
                     await server.restart()
             except EmbeddedUnavailable as error:
-                self.problems.append(f"{server.name} did not come back: {error}")
+                self.problems.append(f"{server.name} did not restart: {error}")
             await asyncio.sleep(_SERVERS_WATCH_EVERY_S)
 
     def errors_logged(self) -> int:

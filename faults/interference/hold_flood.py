@@ -105,7 +105,7 @@ class HoldFloodResult(msgspec.Struct, kw_only=True):
         first = math.ceil((begin_s - self.begin_s) / TICK_S)
         last = math.floor((end_s - self.begin_s) / TICK_S)
         if not 0 <= first < last <= len(self.accepted_by_tick):
-            raise ValueError("the flood has nothing to say about that time")
+            raise ValueError("the flood did not cover that time")
         return first, last
 
     @property

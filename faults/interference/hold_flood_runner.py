@@ -64,4 +64,4 @@ def unexpected(result: HoldFloodResult, expected: frozenset[str]) -> list[str]:
         "unanswered": result.unanswered,
     }
     wrong |= {what: count for what, count in odd.items() if count}
-    return [f"people were answered {wrong}"] if wrong else []
+    return [f"the flood was answered {wrong}"] if wrong else []

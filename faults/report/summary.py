@@ -65,7 +65,7 @@ def show(
 ) -> None:
     """Print the table, failures, sums and targets."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("scenario", "N", "3/N", "kills", "told", "lost", "twice", "imbal."):
+    for name in ("scenario", "N", "3/N", "kills", "acked", "lost", "twice", "imbal."):
         table.add_column(name, justify="left" if name == "scenario" else "right")
     table.add_column("recovery p50/p99/max s", justify="right")
     table.add_column("unexcused")
@@ -114,7 +114,7 @@ def trouble(one: Result) -> list[str]:
     said = [f"not run: {one.not_run}"] if one.not_run else []
     said += [f"broken: {sentence}" for sentence in one.broken]
     said += [f"unexcused: {_counted(one.unexcused)}"] if one.unexcused else []
-    said += ["the sale took longer to go on than it may"] if one.trials and one.is_slow else []
+    said += ["recovery took longer than allowed"] if one.trials and one.is_slow else []
     return said
 
 

@@ -167,7 +167,7 @@ def _planted(results: Sequence[Result]) -> Measured:
     planted = _sum(results, "trials")
     told = ", ".join(f"{count} by the {name}" for name, count in by.items())
     is_good = planted > 0 and all(count == planted for count in by.values())
-    return Measured(told, planted, "planted", is_good and _hold(results), PLANTED_MIN)
+    return Measured(told, planted, "seeded", is_good and _hold(results), PLANTED_MIN)
 
 
 def _hold(results: Sequence[Result]) -> bool:
@@ -270,7 +270,7 @@ TARGETS: tuple[Target, ...] = (
         _has_buyers,
         _none_of("double_charges", "acknowledged", "acknowledged"),
     ),
-    Target("planted double sales found", "always", _named("seeded_double_sale"), _planted),
+    Target("seeded double sales found", "always", _named("seeded_double_sale"), _planted),
     Target("crash points with exactly one effect", "all", _named(*CRASH_POINTS), _crash_points),
     *map(_recovery, RECOVERY_P99_MAX_S),
     Target(
@@ -317,7 +317,7 @@ TARGETS: tuple[Target, ...] = (
         _rolling,
     ),
     Target(
-        "growth of a worker's memory under rude clients",
+        "growth of a worker's memory under abusive clients",
         f"≤ {MEMORY_GROWTH_MAX_MB:.0f} MB",
         _measures_memory,
         _figure(
@@ -325,7 +325,7 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
-        "p99 of normal people beside rude clients, against before and after",
+        "p99 of buyers beside abusive clients, against before and after",
         f"≤ {SLOWER_MAX:g} ×",
         _measures_memory,
         _figure("p99_times", "{:.2f} ×", lambda times: times <= SLOWER_MAX, "trials"),
@@ -342,7 +342,7 @@ TARGETS: tuple[Target, ...] = (
             ONE_CONNECTION_KINDS_MIN,
         ),
     ),
-    Target("guards whose removal is noticed", "100 %", _named("guards"), _guards),
+    Target("guards whose removal fails a test", "100 %", _named("guards"), _guards),
     Target(
         "schemathesis, all checks and phases",
         f"0 failures, over at least {CASES_MIN:,}",

@@ -238,7 +238,7 @@ async def _ended(streams: list[aiohttp.ClientResponse]) -> list[str]:
             async with asyncio.timeout(_STREAM_ENDS_WITHIN_S):
                 await one.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            wrong.append(f"a stream did not come to its end: {type(error).__name__}")
+            wrong.append(f"a stream did not end: {type(error).__name__}")
     return wrong
 
 
@@ -304,7 +304,7 @@ async def _until_all_workers_are_back(cluster: Cluster, group: Api, gone: Sequen
                 await cluster.wait_until_ready()
                 return
         await asyncio.sleep(0.02)
-    raise ProcessFailed(f"the workers of {group.name} did not come back: {group.log_tail()}")
+    raise ProcessFailed(f"the workers of {group.name} did not restart: {group.log_tail()}")
 
 
 def _runs(pid: int) -> bool:
@@ -361,9 +361,9 @@ def _note_most(seen: Observations, name: str, figure: float) -> None:
 
 
 _PROXIED = Topology(is_proxied=True)
-_ONE_EFFECT = "whoever was cut off asks again under the same key and has exactly one effect"
+_ONE_EFFECT = "a retry under the same key has exactly one effect"
 # So many requests that nearly every kill hits one.
-_CROWD = WorkloadProfile(visits_per_s=40.0)
+_BUSY = WorkloadProfile(visits_per_s=40.0)
 _MANY_SEATS, _MANY_PEOPLE = 9_000, 600
 _BUSY = WorkloadProfile(pays=0.5, releases=0.35, top_ups=0.4)
 
@@ -371,14 +371,14 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="api_sigkill",
         component=Component.API,
-        does="SIGKILL of one of two API processes as it is asked; the supervisor restarts it",
+        does="SIGKILL of one of two API processes during requests; the supervisor restarts it",
         expects=f"the other one sells on; {_ONE_EFFECT}",
         run=kill_at_random,
         trials=80,
         quick_trials=2,
         trial_s=2.3,
         round_trials=20,
-        profile=_CROWD,
+        profile=_BUSY,
         seats=_MANY_SEATS,
         people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
@@ -386,12 +386,12 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="api_sigkill_both",
         component=Component.API,
-        does="SIGKILL of both API processes at once, as they are asked",
-        expects=f"the supervisor has them back and selling; {_ONE_EFFECT}",
+        does="SIGKILL of both API processes at once, during requests",
+        expects=f"the supervisor restarts them; {_ONE_EFFECT}",
         run=kill_all,
         trials=10,
         trial_s=3.5,
-        profile=_CROWD,
+        profile=_BUSY,
         seats=_MANY_SEATS,
         people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
@@ -399,15 +399,15 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="api_sigkill_group",
         component=Component.API,
-        does="SIGKILL of one of two workers that share a port, and of their parent, in turn, as they "
-        "are asked",
-        expects=f"the parent, or the supervisor, has them back; {_ONE_EFFECT}",
+        does="SIGKILL of one of two workers that share a port, and of their parent, in turn, "
+        "during requests",
+        expects=f"the parent, or the supervisor, restarts them; {_ONE_EFFECT}",
         run=kill_a_worker_or_all,
         trials=10,
         quick_trials=2,
         trial_s=3.0,
         topology=Topology(api=1, settings={"workers": 2}),
-        profile=_CROWD,
+        profile=_BUSY,
         seats=_MANY_SEATS,
         people=_MANY_PEOPLE,
         recovery_p99_max_s=RECOVERY_MAX_S,
@@ -415,7 +415,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="api_kill_before_commit",
         component=Component.API,
-        does="SIGKILL as the statement of a batch leaves the process; PostgreSQL never hears of it",
+        does="SIGKILL as a process sends the statement of a batch; PostgreSQL never receives it",
         expects=_ONE_EFFECT,
         run=killing_at(Moment.ASKED, ("hold", "pay", "release", "top_up")),
         trials=16,
@@ -428,7 +428,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="api_kill_after_commit",
         component=Component.API,
-        does="SIGKILL after PostgreSQL has committed a batch and before the process hears of it",
+        does="SIGKILL after PostgreSQL has committed a batch, before the process gets the response",
         expects=_ONE_EFFECT,
         run=killing_at(Moment.ANSWERED, ("hold", "pay", "release", "top_up")),
         trials=16,
@@ -442,7 +442,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         name="api_kill_with_a_claim",
         component=Component.API,
         does="SIGKILL between the seat lock in Valkey and the commit, with the lock always on",
-        expects=f"the claim keeps nobody away for long; {_ONE_EFFECT}",
+        expects=f"the claim expires soon; {_ONE_EFFECT}",
         run=kill_with_a_claim,
         trials=16,
         trial_s=2.8,
@@ -453,8 +453,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="api_kill_before_seat_change",
         component=Component.API,
-        does="SIGKILL after the commit, as the process wants to tell the others",
-        expects=f"the others find out by themselves; {_ONE_EFFECT}",
+        does="SIGKILL after the commit, before the process publishes the seat changes",
+        expects=f"the other processes find the change themselves; {_ONE_EFFECT}",
         run=kill_before_the_notice,
         trials=16,
         trial_s=2.8,
@@ -465,8 +465,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         name="api_sigstop",
         component=Component.API,
         does="SIGSTOP of an API process for longer than a hold lives, then SIGCONT",
-        expects="the other one sells on; what the stopped one believed does no harm, "
-        "but for a hold that its buyer was refused elsewhere meanwhile; it lapses",
+        expects="the other one sells on; stale state does no harm, except for a late hold whose "
+        "buyer was refused elsewhere, and it lapses",
         run=pause_past_the_hold,
         trials=6,
         trial_s=6.0,
@@ -479,7 +479,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         name="api_sigterm",
         component=Component.API,
         does="SIGTERM with holds and event streams in flight",
-        expects="it ends in time with exit code 0; no answer is cut off, none is a 5xx",
+        expects="it ends in time with exit code 0; no response is cut, none is a 5xx",
         run=end_with_requests,
         trials=10,
         trial_s=3.0,
@@ -489,9 +489,9 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="rolling_restart",
         component=Component.API,
-        does="SIGTERM and start anew of each of two API processes, one after the other, behind a load "
-        "balancer",
-        expects="each ends by itself with exit code 0; no request fails",
+        does="SIGTERM and restart of each of two API processes, one after the other, behind a "
+        "load balancer",
+        expects="each ends with exit code 0; no request fails",
         run=roll,
         trials=20,
         trial_s=5.0,
@@ -502,7 +502,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         name="roles_sigkill",
         component=Component.API,
         does="SIGKILL of a sweeper or a relay at a random moment",
-        expects="no buyer notices; lapsed holds are closed and events delivered in the end",
+        expects="no request fails; lapsed holds are closed and events delivered in the end",
         run=kill_roles,
         trials=40,
         quick_trials=2,

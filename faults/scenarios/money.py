@@ -45,7 +45,7 @@ async def pay_at_the_end(
     if paid + late != seen.trials:
         seen.broken.append(f"{seen.trials - paid - late} payments had neither of the two outcomes")
     if trials >= _MANY_TRIALS and not (paid and late):
-        seen.broken.append("nobody came both in time and too late: there was no race")
+        seen.broken.append("no payments both in time and too late: there was no race")
     return seen
 
 
@@ -134,7 +134,7 @@ def _one_payment(
     )
     wrong = set(codes) - {"already_paid"}
     if None in answers or wrong:
-        return [f"a payment beside the first was told {sorted(wrong) or 'nothing'}"]
+        return [f"a payment beside the first was answered {sorted(wrong) or 'nothing'}"]
     if keys[0] == key and codes != ["already_paid", "already_paid"]:
         return [f"the same key did not get the same payment: {codes}"]
     return []
@@ -175,7 +175,7 @@ def _one_top_up(
     )
     told = [_answer_to_top_up(one) for one in answers]
     wanted = ["201" if one.body == call.body else "idempotency_key_reused" for one in calls]
-    return [] if told == wanted else [f"top-ups under one key were told {told}, not {wanted}"]
+    return [] if told == wanted else [f"top-ups under one key were answered {told}, not {wanted}"]
 
 
 def _answer_to_top_up(answer: Answer | None) -> str:
@@ -207,7 +207,7 @@ async def lose_the_answer(
         "hung_up_after_it_count": float(hung_up[False]),
     }
     if not hung_up[True]:
-        seen.broken.append("nobody hung up before the answer: none was lost")
+        seen.broken.append("no disconnect before the response: none was lost")
     return seen
 
 
@@ -268,10 +268,10 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="money_pay_at_expiry",
         component=Component.MONEY,
-        does="holds are paid within milliseconds of their end, while others take the seats over and "
-        "two sweepers sweep without rest",
-        expects="in time or too late, and never both: one owner, one payment, nothing charged for "
-        "what was lost",
+        does="holds are paid within milliseconds of their end, while rivals take the seats over "
+        "and two sweepers run without pause",
+        expects="in time or too late, never both: one owner, one payment, no charge for a lapsed "
+        "hold",
         run=pay_at_the_end,
         trials=800,
         quick_trials=20,
@@ -285,7 +285,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         component=Component.MONEY,
         does="each hold is paid four times at once through two processes, twice under one key and "
         "twice under others",
-        expects="one payment; the same key gets the same one, the others `already_paid`",
+        expects="one payment; the same key gets the same response, the others `already_paid`",
         run=pay_twice,
         trials=300,
         quick_trials=10,
@@ -297,7 +297,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         component=Component.MONEY,
         does="each top-up is sent four times at once through two processes, and at the same moment "
         "once with another amount",
-        expects="one top-up, of the amount that came first; the other under its key is refused",
+        expects="one top-up, of the first amount; the other amount under its key is refused",
         run=top_up_twice,
         trials=300,
         quick_trials=10,
@@ -307,9 +307,9 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="money_lost_answer",
         component=Component.MONEY,
-        does="the client hangs up up to three times in the middle of a top-up and of a payment, and "
-        "asks again at the other process",
-        expects="exactly one effect, and its answer",
+        does="the client disconnects up to three times during a top-up and a payment, and repeats "
+        "at the other process",
+        expects="exactly one effect, and its response",
         run=lose_the_answer,
         trials=200,
         quick_trials=8,
@@ -319,8 +319,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="money_release_while_paying",
         component=Component.MONEY,
-        does="each hold is paid and given back at the same moment, at two processes",
-        expects="one of both; a hold that was given back is not charged for",
+        does="each hold is paid and released at the same moment, at two processes",
+        expects="one of both; a released hold is not charged",
         run=release_while_paying,
         trials=300,
         quick_trials=10,

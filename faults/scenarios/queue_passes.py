@@ -56,7 +56,7 @@ class _Room:
             if said["state"] == "ADMITTED":
                 return _Visitor(person, ticket, said["queue_pass"])
             await asyncio.sleep(_ASK_EVERY_S)
-        raise TimeoutError(f"nobody is let in within {_WITHIN_S:.0f} s")
+        raise TimeoutError(f"no admission within {_WITHIN_S:.0f} s")
 
     async def leave(self, visitor: _Visitor) -> None:
         """Leave the queue."""
@@ -136,12 +136,12 @@ async def _trial(
         tried += [await room.hold(one, 2 * number) for one in room.gone for _ in range(2)]
     held = sum(status == 201 for status, _ in tried)
     if held:
-        seen.broken.append(f"{held} holds through passes whose place somebody else has")
+        seen.broken.append(f"{held} holds through passes that are over")
     if any(status not in {201, 403} for status, _ in tried):
         seen.broken.append(f"passes that are over were answered {tried}")
     status, told = await room.hold(after, 2 * number + 1)
     if status != 201:
-        seen.broken.append(f"who is inside was answered {status} {told}")
+        seen.broken.append(f"the admitted visitor was answered {status} {told}")
     seen.kills += 1
     seen.trials += 1
     seen.figures["passes_tried_count"] = seen.figures.get("passes_tried_count", 0.0) + len(tried)
@@ -159,10 +159,10 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="queue_pass_api_sigkill",
         component=Component.API,
-        does="SIGKILL of one of two API processes as somebody leaves a waiting room that has room for "
-        "one; then every pass that there was tries to hold a seat, at both",
-        expects="the next one is let in within 8 s, and by then no pass of who has left holds "
-        "anything; who is inside does",
+        does="SIGKILL of one of two API processes as a visitor leaves a waiting room with one "
+        "place; then every old pass tries to hold a seat, at both",
+        expects="the next visitor is admitted within 8 s; by then no old pass holds anything, and "
+        "the valid one does",
         run=_play,
         trials=20,
         trial_s=5.0,

@@ -84,9 +84,11 @@ async def plant(random: Random, trials: int) -> Observations:
             found = {"histories": 0, "record": 0, "audit": 0}
             audited = 0
             for number in range(trials):
-                sale = await _sell(one, random, f"planted-{number}")
+                sale = await _sell(one, random, f"seeded-{number}")
                 if sale.buyers != 2:
-                    seen.broken.append(f"{sale.buyers} of two bought seats without guards")
+                    seen.broken.append(
+                        f"{sale.buyers} of two buyers bought the seats without guards"
+                    )
                 found["histories"] += sale.is_in_the_histories
                 found["record"] += sale.is_in_the_record
                 found["audit"] += sale.audited == audited + len(sale.seats)
@@ -150,10 +152,10 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     StandaloneScenario(
         name="seeded_double_sale",
         component=Component.GUARDS,
-        does="a shop without the guards of a sale sells the same seats to two people: one after the "
+        does="without the guards of a sale the same seats are sold to two buyers: one after the "
         "other, both held and then both paid, or at once",
-        expects="the histories, the record and the audit find every one; with the guards there is one "
-        "buyer, and they find nothing",
+        expects="the histories, the record and the audit find every double sale; with the guards "
+        "there is one buyer and no finding",
         run=plant,
         trials=30,
         quick_trials=2,

@@ -104,7 +104,7 @@ async def kill(
     await _await_return(cluster)
     async with talking(cluster) as client:
         if await send_command(client, "EXISTS", _MARK):
-            seen.broken.append("Valkey did not come back empty")
+            seen.broken.append("Valkey did not restart empty")
     return at_s
 
 
@@ -157,7 +157,7 @@ async def go_back(
         found = [await send_command(client, "EXISTS", mark) for mark in (_MARK, _LATER_MARK)]
         await send_command(client, "DEL", _MARK)
     if found != [1, 0]:
-        seen.broken.append(f"Valkey did not come back with an older snapshot: {found}")
+        seen.broken.append(f"Valkey did not restart with an older snapshot: {found}")
     snapshot.unlink(missing_ok=True)
     await load.sell_for(random.uniform(0.3, 1.0))
     return at_s
@@ -296,8 +296,8 @@ _PROXIED = Topology(is_proxied=True, settings=_ALWAYS)
 SCENARIOS: tuple[AnyScenario, ...] = (
     _scenario(
         "valkey_sigkill",
-        "SIGKILL of Valkey; the supervisor starts it again, empty",
-        "nobody notices",
+        "SIGKILL of Valkey; the supervisor restarts it, empty",
+        "no request fails",
         striking(kill),
         trials=50,
         trial_s=1.5,
@@ -305,9 +305,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     _scenario(
         "valkey_sigstop",
-        "SIGSTOP of Valkey for 30 s while people who never rest take all that the shop can do, then "
-        "SIGCONT",
-        "nobody notices, and at least 70 % of the sales go on",
+        "SIGSTOP of Valkey for 30 s during a flood that uses the whole capacity, then SIGCONT",
+        "no request fails, and at least 70 % of the goodput remains",
         stop,
         trials=3,
         trial_s=_FLOOD_S + _FLOOD_TTL_S + 8.0,
@@ -315,8 +314,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     _scenario(
         "valkey_slow",
-        "every piece to and from Valkey takes 20 ms, which is within the deadline of a call",
-        "nobody notices",
+        "every chunk to and from Valkey takes 20 ms, which is within the timeout of a call",
+        "no request fails",
         striking(slowed(_SLOW_WITHIN_S)),
         trials=5,
         trial_s=4.0,
@@ -324,8 +323,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     _scenario(
         "valkey_too_slow",
-        "every piece to and from Valkey takes 250 ms, which is beyond the deadline of a call",
-        "nobody notices: Valkey is spared",
+        "every chunk to and from Valkey takes 250 ms, which is beyond the timeout of a call",
+        "no request fails: the circuit breaker opens",
         striking(slowed(_SLOW_BEYOND_S)),
         trials=5,
         trial_s=4.0,
@@ -333,24 +332,24 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     _scenario(
         "valkey_out_of_memory",
-        "Valkey refuses every write for 2 s: it has no memory and may forget nothing",
-        "nobody notices",
+        "Valkey refuses every write for 2 s: its memory is full (`noeviction`)",
+        "no request fails",
         striking(fill_disk),
         trials=5,
         trial_s=3.5,
     ),
     _scenario(
         "valkey_flushall",
-        "somebody empties Valkey",
-        "nobody notices",
+        "FLUSHALL",
+        "no request fails",
         striking(flush),
         trials=20,
         trial_s=1.5,
     ),
     _scenario(
         "valkey_older_snapshot",
-        "SIGKILL of Valkey, which comes back with what it knew one or two seconds before",
-        "nobody notices: what it believes decides nothing",
+        "SIGKILL of Valkey, which restarts from a snapshot one or two seconds old",
+        "no request fails: Valkey decides nothing",
         striking(go_back),
         trials=8,
         trial_s=3.0,

@@ -62,7 +62,7 @@ class _Line:
         until = time.monotonic() + _BACK_WITHIN_S
         while (number := await self.join(person)) is None:
             if time.monotonic() > until:
-                raise TimeoutError("nobody is taken into the line")
+                raise TimeoutError("no new person gets a number")
             await asyncio.sleep(_ASK_EVERY_S)
         return number
 
@@ -110,7 +110,7 @@ async def _play(cluster: Cluster, load: LoadGenerator, random: Random, trials: i
             await _trial(cluster, load, random, seen, line, people)
     seen.figures["refused_meanwhile_count"] = float(line.refusals)
     if line.odd:
-        seen.broken.append(f"people in the line were answered {dict(line.odd)}")
+        seen.broken.append(f"people in the queue were answered {dict(line.odd)}")
     return seen
 
 
@@ -149,9 +149,9 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="queue_valkey_sigkill",
         component=Component.VALKEY,
-        does="SIGKILL of Valkey, which comes back empty, while people stand in a waiting room",
-        expects="within 2 s of the kill somebody has a number again, above all others; everybody keeps "
-        "theirs",
+        does="SIGKILL of Valkey, which restarts empty, while people wait in a waiting room",
+        expects="within 2 s of the kill a new person gets a number, above all others; all others "
+        "keep theirs",
         run=_play,
         trials=10,
         trial_s=3.0,

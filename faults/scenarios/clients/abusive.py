@@ -73,8 +73,8 @@ class Abuse:
             if told.answers.get(what, 0) < least
         }
         odd = set(told.answers) - {*self.at_least, *self.also, OVER}
-        found = [f"fewer abusive clients than {rare} were told so: {told.answers}"] if rare else []
-        return found + ([f"abusive clients were told {told.answers}"] if odd else [])
+        found = [f"fewer abusive clients than {rare}: {told.answers}"] if rare else []
+        return found + ([f"abusive clients were answered {told.answers}"] if odd else [])
 
 
 async def _run_clients(plan: AbusePlan) -> AbuseResult:
@@ -179,7 +179,9 @@ def _judged(abuse: Abuse, played: _Times) -> Observations:
     if played.growth_mb > MEMORY_GROWTH_MAX_MB:
         seen.broken.append(f"a worker grew by {played.growth_mb:.0f} MB")
     if played.times > SLOWER_MAX:
-        seen.broken.append(f"the others' p99 is {played.times:.1f} times what it was without them")
+        seen.broken.append(
+            f"the p99 of buyers is {played.times:.1f} times what it was without them"
+        )
     answers: Counter[str] = Counter()
     for told in played.told:
         answers.update(told.answers)
@@ -303,18 +305,18 @@ def _take_replays(
 ABUSES: tuple[tuple[Abuse, str, str], ...] = (
     (
         Abuse("slow_heads", 300, {"408": 300}),
-        "300 connections that send a byte of a head every half second",
-        "each is told 408 at its deadline",
+        "300 connections that send a byte of a header every half second",
+        "each gets 408 at its deadline",
     ),
     (
         Abuse("slow_bodies", 300, {"408": 300}),
         "300 connections that send a byte of a body every half second",
-        "each is told 408 at its deadline",
+        "each gets 408 at its deadline",
     ),
     (
         Abuse("storm", 150, {"200": 600}),
-        "150 clients that connect anew for every request, some 300 connections a second",
-        "all are answered",
+        "150 clients with a new connection for every request, some 300 connections a second",
+        "all get a response",
     ),
     (
         Abuse(
@@ -324,8 +326,8 @@ ABUSES: tuple[tuple[Abuse, str, str], ...] = (
             also=("after_201", "after_409"),
             holds=1,
         ),
-        "40 clients that reset their connection in the head, in the body or before the answer",
-        "nobody else notices, and what they held is held once",
+        "40 clients that reset their connection in the header, in the body or before the response",
+        "no other request fails, and their one key has one hold",
     ),
     (
         Abuse(
@@ -334,18 +336,18 @@ ABUSES: tuple[tuple[Abuse, str, str], ...] = (
             {"413_declared": 10, "413_chunked": 10},
             also=tuple(f"{end}_{how}" for end in (CUT, CLOSED) for how in ("declared", "chunked")),
         ),
-        "10 clients that send bodies of a gigabyte, declared or in chunks, until they are refused",
+        "10 clients that send bodies of a gigabyte at 1 Gbit/s, declared or in chunks, until refused",
         "413, and the connection is closed",
     ),
     (
         Abuse("deep_json", 20, {"400": 20}),
-        "20 clients that send JSON of 12,000 levels",
+        "20 clients that send JSON nested 12,000 levels deep",
         "400",
     ),
     (
         Abuse("never_read", 200, {CUT: 200}),
-        "200 connections that ask for seat maps and never read an answer",
-        "each is cut when its answer was not taken in time",
+        "200 connections that request seat maps and never read a response",
+        "each is closed when its response is not read in time",
     ),
 )
 
@@ -355,7 +357,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         name="clients_replays",
         component=Component.CLIENTS,
         does="one hold sent a hundred times at once to both processes, under one key",
-        expects="all get the same bytes, and there is one hold",
+        expects="all responses have the same bytes, and there is one hold",
         run=replay,
         trials=20,
         quick_trials=2,

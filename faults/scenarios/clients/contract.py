@@ -52,9 +52,9 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     StandaloneScenario(
         name="schemathesis",
         component=Component.CLIENTS,
-        does="at least 10,000 requests that schemathesis makes out of the description of the API",
-        expects="every answer is as described; no phase, no check and no operation is left out. "
-        "Forgiven, and counted: a reservation that its own DELETE cancelled is still there to be read",
+        does="at least 10,000 requests that schemathesis generates from the OpenAPI description",
+        expects="every response is as described, in all phases, checks and operations. Forgiven "
+        "and counted: a reservation that DELETE cancelled stays readable",
         run=ask_everything,
         trials=_EXAMPLES,
         quick_trials=_QUICK_EXAMPLES,

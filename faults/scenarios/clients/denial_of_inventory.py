@@ -74,7 +74,7 @@ async def hand_around(
             free, told, is_had = await _hand_around(api.url, fixtures)
             found.append(free)
             if odd := set(told) - {"held", "hold_cooldown"}:
-                seen.broken.append(f"two who hand seats around were answered {sorted(odd)}")
+                seen.broken.append(f"the two accounts were answered {sorted(odd)}")
             if not is_had:
                 seen.broken.append("a third person did not get the seats afterwards")
         seen.trials += 1
@@ -93,10 +93,10 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="denial_of_inventory",
         component=Component.CLIENTS,
-        does="two accounts hold ten seats in turn, each 50 ms, and give them back; in the control the "
-        "process lets them do so for ever",
-        expects="after their free ends the seats are free 95 % of the time, at the control less than "
-        "half of it; a third person gets them",
+        does="two accounts alternately hold ten seats for 50 ms and release them; the control has "
+        "no cool-down",
+        expects="after their free lapses the seats are free 95 % of the time, in the control less "
+        "than half of it; a third account gets them",
         run=hand_around,
         trials=4,
         quick_trials=1,

@@ -111,7 +111,7 @@ async def send_patterns(
         seen.figures[f"control_{name}_mib"] = grown_mib
         if grown_mib <= ONE_CONNECTION_MAX_MIB:
             seen.broken.append(
-                f"without its bound {name} takes {grown_mib:.1f} MiB: nothing is seen"
+                f"without its bound {name} takes {grown_mib:.1f} MiB: the check finds nothing"
             )
     return seen
 
@@ -120,7 +120,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="clients_one_connection",
         component=Component.CLIENTS,
-        does=f"one connection to a fresh worker, for each of {len(KINDS)} kinds of what it may send",
+        does=f"one connection to a fresh worker, for each of {len(KINDS)} patterns",
         expects=f"the worker grows by {ONE_CONNECTION_MAX_MIB} MiB at most, and serves; "
         "with a bound taken away it grows by more",
         run=send_patterns,

@@ -123,7 +123,7 @@ def _judged(played: list[_Trial]) -> Observations:
         "no_backoff_accepted_p99_ms": median(one.accepted_p99_s for one in no_backoff) * 1000,
         "no_backoff_refused_per_s": median(_refused_per_s(one) for one in no_backoff),
     }
-    for whose, parts in (("", shares), (" of no_backoff people", no_backoff_shares)):
+    for whose, parts in (("", shares), (" without backoff", no_backoff_shares)):
         if median(parts) < _GOODPUT_MIN:
             said = ", ".join(f"{part:.0%}" for part in parts)
             seen.broken.append(f"the goodput{whose} is {said} of that at saturation, by trial")
@@ -142,9 +142,9 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="overload",
         component=Component.CLIENTS,
-        does="five times as many people as saturate one API process want seats",
-        expects="at least 90 % as many are served as at saturation, within 1 s, also where nobody"
-        " heeds Retry-After (but for the time); all others are told 503 with Retry-After",
+        does="five times as many clients as saturate one API process hold seats",
+        expects="at least 90 % of the goodput at saturation, accepted within 1 s; without backoff "
+        "at least 90 % too; all others get 503 with Retry-After",
         run=five_times,
         trials=3,
         round_trials=3,

@@ -103,7 +103,7 @@ def _note_exhaustion(
     if waiting < (wanted := len(cluster.api) * _POOL_MAX):
         seen.broken.append(f"only {waiting} of {wanted} connections waited")
     if not refused:
-        seen.broken.append("nobody was refused for want of a connection")
+        seen.broken.append("no request was refused for lack of a connection")
 
 
 async def make_deadlocks(
@@ -162,7 +162,7 @@ async def take_connections(
         left = await crowd.take_all(within_s=BACK_WITHIN_S)
         note_largest(seen, "sessions_left_to_the_shop_count", left)
         if left:
-            seen.broken.append(f"the shop kept {left} sessions")
+            seen.broken.append(f"the product kept {left} sessions")
         await load.sell_for(_TAKEN_S)
     finally:
         await crowd.let_go()
@@ -172,11 +172,10 @@ async def take_connections(
 SCENARIOS: tuple[AnyScenario, ...] = (
     scenario(
         "pg_locks_held",
-        "a external_connection holds the locks of all seats, of half of the wallets, and of the "
-        "events, in turn, "
-        "1 to 4 s",
-        "seats that are locked are refused as taken or with 503; who needs another lock meets the "
-        "lock timeout, and 503 with Retry-After; all else goes on",
+        "a foreign session locks all seats, half of the wallets, and the events, in turn, for 1 "
+        "to 4 s",
+        "locked seats are refused as taken or with 503; other locks end in the lock timeout and "
+        "503 with Retry-After; all else goes on",
         hold_locks,
         trials=9,
         trial_s=4.0,
@@ -184,8 +183,9 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_deadlock",
-        "a external_connection takes locks against the shop's order, and the shop is the victim",
-        "tried again, or 503 with Retry-After",
+        "a foreign session locks against the product's order, and the product is the victim of "
+        "the deadlock",
+        "retried, or 503 with Retry-After",
         make_deadlocks,
         proof=DEADLOCKS,
         profile=WorkloadProfile(visits_per_s=40.0, pays=0.8, releases=0.1),
@@ -195,8 +195,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_serialization_failure",
-        "every third batch fails with serialization_failure at their last statement",
-        "tried again, or 503 with Retry-After",
+        "every third batch fails with serialization_failure at its last statement",
+        "retried, or 503 with Retry-After",
         tripping("fail_now_and_then"),
         proof=SERIALIZATION_FAILURES,
         trials=5,
@@ -205,8 +205,8 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_statement_timeout",
-        "every tenth batch hangs, and runs into a statement timeout of 500 ms",
-        "tried again, or 503 with Retry-After",
+        "every tenth batch hangs until the statement timeout of 500 ms",
+        "retried, or 503 with Retry-After",
         tripping("stall_now_and_then"),
         proof=STATEMENT_TIMEOUTS,
         trials=5,
@@ -216,18 +216,17 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_connections_taken",
-        "a external_connection takes every connection that the server gives, also those of the shop",
-        "503 with Retry-After where none is left",
+        "a foreign session takes every connection of the server, the product's too",
+        "503 with Retry-After",
         take_connections,
         trials=5,
         trial_s=8.0,
     ),
     scenario(
         "pg_pool_exhausted",
-        "a external_connection locks all reservations for 2 to 4 s, while so many ask for theirs "
-        "that every "
-        "connection of the shop's own pools is waiting",
-        "who finds no connection within a second is told 503 with Retry-After; when the lock is gone, "
+        "a foreign session locks all reservations for 2 to 4 s, while every pooled connection "
+        "waits",
+        "requests without a connection within a second get 503 with Retry-After; after the lock "
         "the sale goes on",
         exhaust_pools,
         trials=5,

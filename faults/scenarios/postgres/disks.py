@@ -77,7 +77,7 @@ def _full(cluster: Cluster, load: LoadGenerator, seen: Observations) -> Iterator
         filler.unlink()
     refused = sum(one.status == 503 for one in load.record.attempts[before:])
     if not refused:
-        seen.broken.append("nobody noticed that the disk was full")
+        seen.broken.append("no request failed while the disk was full")
     note_largest(seen, "refused_503_count", refused)
 
 
@@ -96,7 +96,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     scenario(
         "pg_data_disk_full",
         "the disk of the tables is full for 4 s",
-        "503 with Retry-After; when there is space again, the sale goes on",
+        "503 with Retry-After; with free space the sale goes on",
         fill_data,
         trials=5,
         trial_s=6.0,
@@ -105,7 +105,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     scenario(
         "pg_log_disk_full",
         "the disk of the write-ahead log is full for 4 s: PostgreSQL stops",
-        "503 with Retry-After; when there is space again, PostgreSQL recovers and the sale goes on",
+        "503 with Retry-After; with free space PostgreSQL recovers and the sale goes on",
         fill_log,
         trials=5,
         trial_s=7.0,

@@ -81,11 +81,13 @@ async def _fail_over(cluster: Cluster, load: LoadGenerator, away: Away, seen: Ob
         raise ProcessFailed("this cluster has no standby")
     before = len(load.record.attempts)
     await away(pair)
-    await wait_for(lambda: _is_told(cluster), _NOTICED_WITHIN_S, "nobody said that it was away")
+    await wait_for(
+        lambda: _is_told(cluster), _NOTICED_WITHIN_S, "/metrics did not report the missing standby"
+    )
     await load.sell_for(_AWAY_S)
     unknown = sum(one.code == "outcome_unknown" for one in load.record.attempts[before:])
     if not unknown:
-        seen.broken.append("nobody was told that an outcome is unknown")
+        seen.broken.append("no response said that its outcome is unknown")
     seen.counts["outcomes_unknown_count"] += unknown
     died_s = time.monotonic()
     await pair.promote()
@@ -123,7 +125,7 @@ async def without_its_guards(random: Random, trials: int) -> Observations:
         seen.trials += 1
         seen.counts["lost_without_the_guards_count"] += lost
         if not lost:
-            seen.broken.append("nothing was lost without the guards: the judges saw nothing")
+            seen.broken.append("nothing was lost without the guards: the checks found nothing")
     return seen
 
 
@@ -145,10 +147,10 @@ def _scenario(name: str, does: str, away: Away) -> Scenario:
     return Scenario(
         name=name,
         component=Component.POSTGRES,
-        does=f"{does}, the shop sells on for {_AWAY_S:.0f} s, the primary is killed, the standby is "
+        does=f"{does}, the sale goes on for {_AWAY_S:.0f} s, the primary is killed, the standby is "
         "promoted, and the old primary becomes its standby",
-        expects="503 with Retry-After while there is none, and /metrics says so; nothing that was "
-        "acknowledged is lost or promised twice, and the same processes sell on at the new primary",
+        expects="503 with Retry-After without a standby, and /metrics says so; no acknowledged "
+        "effect is lost or sold twice, and the same processes sell on at the new primary",
         run=failing_over(away),
         trials=5,
         trial_s=14.0,
@@ -166,19 +168,20 @@ def _scenario(name: str, does: str, away: Away) -> Scenario:
 SCENARIOS: tuple[AnyScenario, ...] = (
     _scenario(
         "failover_standby_stopped",
-        "the synchronous standby is stopped",
+        "the synchronous standby is killed",
         Pair.stop_standby,
     ),
     _scenario(
         "failover_standby_frozen",
-        "the synchronous standby is frozen and its line is cut",
+        "the synchronous standby is paused and its connection cut",
         Pair.freeze_standby,
     ),
     StandaloneScenario(
         name="failover_without_its_guards",
         component=Component.GUARDS,
-        does="the same in a shop that believes a COMMIT whose wait for the standby was cancelled",
-        expects="the judges find what it promised and lost",
+        does="the same without the guards: a COMMIT whose wait for the standby was cancelled "
+        "counts as done",
+        expects="the checks find the lost acknowledged effects",
         run=without_its_guards,
         trials=2,
         trial_s=25.0,

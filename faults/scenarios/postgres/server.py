@@ -237,7 +237,7 @@ def cutting(moment: Moment) -> Strike:
             async with asyncio.timeout(_SPRUNG_WITHIN_S):
                 await trap.sprung.wait()
         except TimeoutError:
-            seen.broken.append("nothing was asked that could be cut")
+            seen.broken.append("no statement to cut")
         finally:
             line.drop_traps()
         return time.monotonic()
@@ -289,7 +289,7 @@ _CROWD: dict[str, Any] = {
 SCENARIOS: tuple[AnyScenario, ...] = (
     scenario(
         "pg_postmaster_sigkill",
-        "SIGKILL of the first process of PostgreSQL; the supervisor starts it again",
+        "SIGKILL of the postmaster; the supervisor restarts it",
         _ONE_EFFECT,
         kill_postmaster,
         kills=True,
@@ -300,7 +300,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_backend_sigkill",
-        "SIGKILL of one process that works for the shop; PostgreSQL ends all and recovers",
+        "SIGKILL of one backend; PostgreSQL ends all others and recovers",
         _ONE_EFFECT,
         kill_one,
         kills=True,
@@ -311,7 +311,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_all_sigkill",
-        "SIGKILL of every process of PostgreSQL; the supervisor starts it again",
+        "SIGKILL of every process of PostgreSQL; the supervisor restarts it",
         _ONE_EFFECT,
         kill_all,
         kills=True,
@@ -323,7 +323,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     scenario(
         "pg_sigstop",
         "SIGSTOP of every process of PostgreSQL for 1 to 9 s, then SIGCONT",
-        "503 with Retry-After while it stands; nothing that was in its hands is lost or done twice",
+        "503 with Retry-After while it is paused; nothing in flight is lost or done twice",
         stop_all,
         trials=6,
         trial_s=7.0,
@@ -332,11 +332,10 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="pg_backend_sigstop",
         component=Component.POSTGRES,
-        does="SIGSTOP of one process that works for the shop, for 1 to 9 s, then SIGCONT",
-        expects="the sale goes on beside it; what it has in its hands is answered late, and nothing "
-        "fails. Where it was stopped with a lock of the write-ahead log, nobody can write, "
-        "external clients "
-        "neither: 503 with Retry-After until it goes on",
+        does="SIGSTOP of one backend for 1 to 9 s, then SIGCONT",
+        expects="the sale goes on; its own statements are answered late, and nothing fails. If it "
+        "holds a lock of the write-ahead log, no session can write: 503 with Retry-After "
+        "until it is resumed",
         run=stop_one,
         profile=WorkloadProfile(patience_s=_LATE_MAX_S),
         trials=6,
@@ -346,7 +345,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_answer_cut",
-        "the line is cut when a decision is committed and its answer is on its way",
+        "the connection is cut after the commit, before the response",
         _UNNOTICED,
         cutting(Moment.ANSWERED),
         trials=30,
@@ -356,7 +355,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_statement_cut",
-        "the line is cut when half of a decision's statement was sent",
+        "the connection is cut in the middle of a statement",
         _UNNOTICED,
         cutting(Moment.HALF_ASKED),
         trials=20,
@@ -366,7 +365,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
     ),
     scenario(
         "pg_begun_cut",
-        "the line is cut when PostgreSQL has a decision's statement and is perhaps at it",
+        "the connection is cut when PostgreSQL has the statement",
         _UNNOTICED,
         cutting(Moment.DELIVERED),
         trials=30,

@@ -38,7 +38,7 @@ class Change:
         Change("sold_twice", 1),
         Change("imbalance", 1),
         Change("double_charges", 1),
-        Change("broken", ["the sale did not go on"]),
+        Change("broken", ["the sale did not continue"]),
         Change("unexcused", {"hold: 500 internal": 1}),
         Change("recoveries_s", [2.5]),
         Change("recoveries_s", []),

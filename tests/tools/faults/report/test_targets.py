@@ -118,12 +118,12 @@ LATE_S = [0.1] * 90 + [6.0] * 10
         (
             "clients_storm",
             {"figures": {"memory_growth_mb": 51, "p99_times": 1}},
-            "memory under rude clients",
+            "memory under abusive clients",
         ),
         (
             "clients_storm",
             {"figures": {"memory_growth_mb": 1, "p99_times": 2.1}},
-            "p99 of normal people",
+            "p99 of buyers",
         ),
         ("clients_one_connection", {"figures": {"one_connection_mib": 16.1}}, "one connection"),
         ("clients_one_connection", {"figures": {}}, "one connection"),
@@ -136,9 +136,9 @@ LATE_S = [0.1] * 90 + [6.0] * 10
         (
             "seeded_double_sale",
             {"figures": {"found_by_histories_count": 30, "found_by_audit_count": 29}},
-            "planted",
+            "seeded",
         ),
-        ("seeded_double_sale", {"trials": PLANTED_MIN - 1}, "planted"),
+        ("seeded_double_sale", {"trials": PLANTED_MIN - 1}, "seeded"),
     ],
 )
 def test_one_bad_figure_is_missed_and_no_other(
@@ -167,7 +167,7 @@ def test_a_row_that_is_not_in_a_whole_run_is_not_run() -> None:
 
 def test_a_row_that_could_not_be_run_has_met_nothing() -> None:
     made = told(spoilt("guards", not_run="no tree to copy"), is_whole=False)
-    assert made["guards whose removal is noticed"].status is Status.NOT_RUN
+    assert made["guards whose removal fails a test"].status is Status.NOT_RUN
 
 
 def test_a_partial_run_tells_what_it_can_and_that_it_is_of_few() -> None:
@@ -175,7 +175,7 @@ def test_a_partial_run_tells_what_it_can_and_that_it_is_of_few() -> None:
     made = told(some, is_whole=False)
     assert made["failed requests in rolling restarts"].status is Status.MET
     assert made["schemathesis, all checks and phases"].status is Status.FEWER
-    assert "guards whose removal is noticed" not in made
+    assert "guards whose removal fails a test" not in made
     assert "acknowledged holds and payments lost, over kills" not in made
     said = summary_line(list(made.values()), is_whole=False)
     assert said.startswith("A partial run")

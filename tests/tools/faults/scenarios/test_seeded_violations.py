@@ -30,7 +30,7 @@ async def _sold(settings: Settings, fixtures: Fixtures, seed: int, *, until_twic
     # Neither memory nor the seat lock hides what PostgreSQL would decide.
     with pods(settings, 2, seat_cache=False, seat_lock="off") as serving:
         endpoints = [_Endpoint(f"api-{at}", pod.url) for at, pod in enumerate(serving)]
-        load = LoadGenerator(fixtures, endpoints, random.Random(seed), PACE, f"planted-{seed}")
+        load = LoadGenerator(fixtures, endpoints, random.Random(seed), PACE, f"seeded-{seed}")
         async with load.selling():
             give_up_s = time.monotonic() + FOUND_WITHIN_S
             await load.sell_for(SELL_FOR_S)
