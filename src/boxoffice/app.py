@@ -71,8 +71,8 @@ from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from boxoffice.tickets import routes as ticket_routes
-from boxoffice.waiting_room import routes as queue_routes
-from boxoffice.waiting_room.engine import leader as queue_leader
+from boxoffice.waiting_room import routes as waiting_room_routes
+from boxoffice.waiting_room.engine import leader as waiting_room_leader
 from boxoffice.waiting_room.engine.queue_state import QueueState
 from boxoffice.waiting_room.join_writer import JoinWriter
 from boxoffice.waiting_room.position_streams import PositionStreams
@@ -113,7 +113,7 @@ class WaitingRoomServices:
 
     service: WaitingRoom
     rooms: WaitingRoomRegistry
-    leader: queue_leader.Leader
+    leader: waiting_room_leader.Leader
     join_writer: JoinWriter
 
 
@@ -227,9 +227,9 @@ def _background_tasks(application: Application) -> dict[str, Callable[[], Awaita
         "token_keys": services.accounts.tokens.keep_fresh,
         "seat_change_bus": services.seats.change_bus.run,
         "sales_stats": services.sales_stats.run,
-        "queue_registry": services.waiting_room.rooms.refresh_forever,
-        "queue_leader": services.waiting_room.leader.run,
-        "queue_join_writer": services.waiting_room.join_writer.run,
+        "waiting_room_registry": services.waiting_room.rooms.refresh_forever,
+        "waiting_room_leader": services.waiting_room.leader.run,
+        "waiting_room_join_writer": services.waiting_room.join_writer.run,
     }
 
 
@@ -337,10 +337,10 @@ def _waiting_room(
         settings.waiting_room, parts, seats.read_model.layout, infrastructure.background.start
     )
     lease = Lease(
-        LeaseStore(infrastructure.db, queue_leader.ROLE, new_id()),
+        LeaseStore(infrastructure.db, waiting_room_leader.ROLE, new_id()),
         settings.waiting_room.queue_lease_ms,
     )
-    leader = queue_leader.Leader(
+    leader = waiting_room_leader.Leader(
         settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
     )
     return WaitingRoomServices(service, rooms, leader, join_writer)
@@ -439,7 +439,7 @@ def _routes(
     now = infrastructure.clock.now
     seats, waiting_room = services.seats.read_model, services.waiting_room
     dependencies = _route_dependencies(settings, services.accounts)
-    followers = PositionStreams(streams, waiting_room.rooms, now)
+    position_streams = PositionStreams(streams, waiting_room.rooms, now)
     return [
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
@@ -452,7 +452,7 @@ def _routes(
         *backoffice_routes.routes(services.backoffice, dependencies),
         *audit_routes.routes(services.audit_runs, dependencies),
         *activity_routes.routes(services.activity_log, dependencies),
-        *queue_routes.routes(waiting_room.service, followers, dependencies),
+        *waiting_room_routes.routes(waiting_room.service, position_streams, dependencies),
     ]
 
 
