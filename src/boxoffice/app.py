@@ -11,7 +11,7 @@ from typing import Any
 import falcon.asgi
 
 from boxoffice.accounts import routes as account_routes
-from boxoffice.accounts.endings import Endings
+from boxoffice.accounts.revocations import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority

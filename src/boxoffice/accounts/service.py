@@ -9,11 +9,11 @@ import msgspec
 
 from boxoffice.accounts import rules
 from boxoffice.accounts.common_passwords import common_passwords
+from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, Places
 from boxoffice.accounts.passwords import Passwords
 from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
 from boxoffice.accounts.tokens import ENDED, Caller, TokenAuthority
-from boxoffice.accounts.turns import LOG_IN, SIGN_UP, Places
 from boxoffice.errors import (
     CredentialsInvalid,
     Invalid,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.accounts.endings import EndedToken, News, Version
+from boxoffice.accounts.revocations import EndedToken, News, Version
 from boxoffice.errors import EmailTaken, IntegrityError
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database

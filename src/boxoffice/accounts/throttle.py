@@ -6,7 +6,7 @@ Addresses are buckets here: an IPv6 client is counted with its /64 (`platform/cl
 from hashlib import sha256
 
 from boxoffice.accounts import metrics
-from boxoffice.accounts.counting import Counts
+from boxoffice.accounts.attempt_counters import Counts
 from boxoffice.errors import TooMany
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import AccountSettings

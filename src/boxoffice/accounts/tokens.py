@@ -22,7 +22,7 @@ import jwt
 import msgspec
 
 from boxoffice.accounts import rules
-from boxoffice.accounts.endings import EndedToken, Endings, Version
+from boxoffice.accounts.revocations import EndedToken, Endings, Version
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.signing import SIGNED_CHARS_MAX, KeyRing, SigningKey, decode_base64url

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from boxoffice.accounts.endings import Endings
+from boxoffice.accounts.revocations import Endings
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import Caller, TokenAuthority

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from boxoffice.accounts.counting import LocalCounts
+from boxoffice.accounts.attempt_counters import LocalCounts
 from boxoffice.accounts.service import Accounts
 from boxoffice.errors import CredentialsInvalid, EmailTaken, TooMany, Unavailable
 from boxoffice.platform.client_addresses import address_bucket
@@ -275,7 +275,7 @@ def test_a_process_counts_as_the_script_does() -> None:
 
 
 def test_what_a_process_counts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("boxoffice.accounts.counting._WINDOWS_MAX", 3)
+    monkeypatch.setattr("boxoffice.accounts.attempt_counters._WINDOWS_MAX", 3)
     counts = LocalCounts(Clock())
     for n in range(10):
         counts.count((str(n),), (1,), 1_000)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from boxoffice.accounts.endings import REMEMBERED_S, EndedToken, Endings, News, Version
+from boxoffice.accounts.revocations import REMEMBERED_S, EndedToken, Endings, News, Version
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid, Unavailable

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from boxoffice.accounts.turns import LOG_IN, SIGN_UP, Places, Turns
+from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, Places, Turns
 from boxoffice.errors import Overloaded, TooMany
 
 CROWD, BUYER = "192.0.2.1", "192.0.2.2"
