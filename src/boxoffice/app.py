@@ -11,7 +11,7 @@ from typing import Any
 import falcon.asgi
 
 from boxoffice.accounts import routes as account_routes
-from boxoffice.accounts.revocations import Endings
+from boxoffice.accounts.revocations import Revocations
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
@@ -288,7 +288,7 @@ def _services(
 
 def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
     store, now = AccountStore(infrastructure.db), infrastructure.clock.now
-    tokens = TokenAuthority(settings.accounts, store.keys, now, Endings(now, store.endings))
+    tokens = TokenAuthority(settings.accounts, store.keys, now, Revocations(now, store.revocations))
     return Accounts(settings, store, tokens, infrastructure.valkey)
 
 

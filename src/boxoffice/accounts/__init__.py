@@ -1,6 +1,5 @@
-"""Who somebody is: sign-up, login, roles, and the signed tokens that every other room trusts.
+"""Accounts: sign-up, login, roles, and the access tokens that every other module trusts.
 
-This room must never keep or log a password or a token in clear, tell at login whether an e-mail
-address has an account, ask the database on the way of a request that brings a token, or touch money
-outside of seeding.
+This module must never store or log a password or a token in clear text, reveal at login whether an
+e-mail address has an account, query the database to verify a token, or touch money except in seeding.
 """

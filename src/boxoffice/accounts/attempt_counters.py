@@ -1,4 +1,4 @@
-"""Counts of attempts in windows: of all processes in Valkey, of this one while Valkey is away."""
+"""Counters of attempts per time window: shared in Valkey, per process while Valkey is away."""
 
 import asyncio
 import time
@@ -10,10 +10,10 @@ from boxoffice.observability.logs import log
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
 
-# A storm of attempts queues here and not for Valkey's connections: there it would run into the
-# deadline, open the breaker that the seat lock shares, and so switch the shared counts off.
+# A burst of attempts queues here. In the queue for Valkey's connections it would time out and open the
+# circuit breaker, which the seat lock shares.
 _CALLS_MAX = 4
-# Windows that a process counts by itself; past it the oldest is forgotten.
+# Windows that a process counts by itself; above it the oldest is dropped.
 _WINDOWS_MAX = 50_000
 
 _COUNT = Script("count_attempt", sql_files.read("boxoffice.accounts", "lua/count_attempt.lua"))
@@ -28,8 +28,8 @@ class _Window:
     ends_at: float
 
 
-class LocalCounts:
-    """The same decisions as the scripts', within this process; `clock` is monotonic seconds."""
+class LocalAttemptCounters:
+    """The decisions of the scripts within this process; `clock` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -50,7 +50,7 @@ class LocalCounts:
         return 0
 
     def forgive(self, keys: Sequence[str], *, clear: bool) -> None:
-        """Take one attempt back; with `clear`, all of the first key."""
+        """Subtract one attempt; with `clear`, all attempts of the first key."""
         now = self._clock()
         for key in keys:
             window = self._open(key, now)
@@ -73,18 +73,17 @@ class LocalCounts:
             self._windows.popitem(last=False)
 
 
-class Counts:
-    """Counts for all processes together.
+class AttemptCounters:
+    """Counters shared by all processes.
 
-    While Valkey is away each process counts by itself, from nothing: people get in, and a limit lets
-    through at most as many times more as there are processes. A shop that is open matters more than an
-    exact brake, and a brake that is off would be worth taking Valkey away for.
+    While Valkey is away each process counts by itself, from zero: log-ins go on, and a limit applies
+    per process. Without any limit, an attacker would gain from taking Valkey down.
     """
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
-        self._local = LocalCounts()
-        self._turns = asyncio.Semaphore(_CALLS_MAX)
+        self._local = LocalAttemptCounters()
+        self._semaphore = asyncio.Semaphore(_CALLS_MAX)
 
     async def count(self, keys: Sequence[str], limits: Sequence[int], window_ms: int) -> int:
         """Count an attempt under every limit and return 0, or return the milliseconds to wait.
@@ -92,7 +91,7 @@ class Counts:
         The keys share a hash tag.
         """
         try:
-            async with self._turns:
+            async with self._semaphore:
                 return int(await self._valkey.run(_COUNT, keys, (*limits, window_ms)))
         except ValkeyUnavailable as error:
             log.warning("attempts_counted_alone", error=str(error))
@@ -100,9 +99,9 @@ class Counts:
             return self._local.count(keys, limits, window_ms)
 
     async def forgive(self, keys: Sequence[str], *, clear: bool = False) -> None:
-        """Take one attempt back; with `clear`, all of the first key."""
+        """Subtract one attempt; with `clear`, all attempts of the first key."""
         try:
-            async with self._turns:
+            async with self._semaphore:
                 await self._valkey.run(_FORGIVE, keys, (int(clear),))
         except ValkeyUnavailable as error:
             log.warning("attempts_counted_alone", error=str(error))

@@ -1,4 +1,4 @@
-"""The passwords that everybody guesses first, as a file of this package; no network is asked."""
+"""The most common passwords, from a file of this package."""
 
 import gzip
 from functools import cache

@@ -1,18 +1,17 @@
 -- name: insert_user
--- A new person; no row where users_email_unique refuses a second account with the same address. A refusal
--- that is no error: the server's log would have the address in its details.
+-- A new account; no row where the e-mail address is taken. ON CONFLICT instead of an error, whose details
+-- would put the address into the server's log.
 INSERT INTO users (user_id, email, name, password_hash, role) VALUES ($1, $2, $3, $4, $5)
 -- guard: sign_up_taken_address_is_no_error_of_server
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
 -- name: insert_wallet
--- The empty wallet of a new person.
+-- The empty wallet of a new account.
 INSERT INTO wallets (user_id, currency) VALUES ($1, $2);
 
 -- name: credentials
--- What a login needs to know about an address.
--- `is_seen` says that nothing is to be written of the address, whose digest is $2.
+-- The credentials of an e-mail address. `is_seen`: the client address with digest $2 was recorded today.
 SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version,
        EXISTS (
            SELECT FROM known_addresses k
@@ -41,22 +40,22 @@ SELECT EXISTS (
 ) AS is_known;
 
 -- name: secret
--- A secret that is made once, with the schema.
+-- A secret that was created with the schema.
 -- no guard: There is one row.
 SELECT secret FROM account_secrets WHERE name = $1;
 
 -- name: commit_without_waiting
--- What is written next may be lost with the server; nobody waits until it is safe.
+-- Do not wait until the next write is durable; a crash of the server may lose it.
 SET LOCAL synchronous_commit = off;
 
 -- name: remember_address
--- An account has logged in from an address.
+-- Record that an account has logged in from an address.
 INSERT INTO known_addresses (user_id, address_digest) VALUES ($1, $2)
 -- guard: addresses_seen_again => ON CONFLICT DO NOTHING;
 ON CONFLICT (user_id, address_digest) DO UPDATE SET seen_at = clock_timestamp();
 
 -- name: forget_more_addresses
--- All but the newest $2 addresses of an account.
+-- Delete all but the newest $2 addresses of an account.
 DELETE FROM known_addresses
  -- guard: addresses_of_this_account_only: user_id = $1 AND =>
  WHERE user_id = $1 AND address_digest NOT IN (
@@ -65,7 +64,7 @@ DELETE FROM known_addresses
  );
 
 -- name: forget_old_addresses
--- Some addresses of anybody that were not seen for $1 seconds; whoever adds one takes a few away.
+-- Delete some addresses of all accounts that were not seen for $1 seconds; run with each insert.
 DELETE FROM known_addresses
  -- no guard: Names the rows that the subquery chooses.
  WHERE (user_id, address_digest) IN (
@@ -77,7 +76,7 @@ DELETE FROM known_addresses
  );
 
 -- name: set_role
--- Change what a person may do, and say what it was; no row where nobody has that address.
+-- Change the role of an account and return the role before; no row for an unknown e-mail address.
 -- guard: role_of_person_of_address: email = $1 => $1::text IS NOT NULL
 WITH before AS (SELECT user_id, role FROM users WHERE email = $1 FOR NO KEY UPDATE)
 UPDATE users u SET role = $2
@@ -86,51 +85,51 @@ UPDATE users u SET role = $2
  WHERE u.user_id = b.user_id
 RETURNING u.user_id, b.role AS role_before;
 
--- name: standing
--- What a person may do as of now, the least version of their tokens, and whether this token has ended.
+-- name: account_status
+-- The current role and minimum token version of a person, and whether token $2 is revoked.
 SELECT u.role, coalesce(v.version, 0) AS version,
        -- guard: standing_this_token: e.token_id = $2 => $2::text IS NOT NULL
-       EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_ended
+       EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_revoked
   FROM users u
   -- guard: standing_version_of_the_persons_tokens: v.user_id = u.user_id => false
   LEFT JOIN token_versions v ON v.user_id = u.user_id
  -- guard: standing_this_person => WHERE $1::uuid IS NOT NULL;
  WHERE u.user_id = $1;
 
--- name: end_versions
--- End every token that a person has; the version that the next ones will have.
+-- name: revoke_all_tokens
+-- Revoke all tokens of a person; return the version of their next ones.
 INSERT INTO token_versions AS v (user_id, version) VALUES ($1, 1)
--- guard: endings_second_time_counts_too: + 1, changed_at = clock_timestamp() =>
+-- guard: revocations_second_time_counts_too: + 1, changed_at = clock_timestamp() =>
 ON CONFLICT (user_id) DO UPDATE SET version = v.version + 1, changed_at = clock_timestamp()
 RETURNING v.version;
 
--- name: end_token
--- End a token that would have expired at $2, in seconds since the Unix epoch; twice is once.
+-- name: revoke_token
+-- Revoke a token that expires at $2, in seconds since the Unix epoch.
 INSERT INTO ended_tokens (token_id, expires_at) VALUES ($1, to_timestamp($2::float8))
--- guard: endings_token_ends_once => ;
+-- guard: revocations_token_ends_once => ;
 ON CONFLICT DO NOTHING;
 
--- name: forget_ended_tokens
--- Some of the tokens that have expired since; whoever adds one takes a few away.
+-- name: forget_revoked_tokens
+-- Delete some revocations of expired tokens; run with each insert.
 DELETE FROM ended_tokens
  -- no guard: Names the rows that the subquery chooses.
  WHERE token_id IN (
     SELECT token_id FROM ended_tokens
-     -- guard: endings_only_what_has_expired_is_forgotten => WHERE true
+     -- guard: revocations_only_what_has_expired_is_forgotten => WHERE true
      WHERE expires_at < clock_timestamp() - interval '1 minute'
-     -- guard: endings_few_are_forgotten_at_time => ORDER BY expires_at
+     -- guard: revocations_few_are_forgotten_at_time => ORDER BY expires_at
      ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
  );
 
--- name: versions_since
--- Whose tokens have ended since a time; times in seconds since the Unix epoch.
+-- name: minimum_versions_since
+-- Minimum token versions that changed since $1; times in seconds since the Unix epoch.
 SELECT user_id, version, extract(epoch FROM changed_at)::float8 AS changed_at
   FROM token_versions
  -- no guard: Reading a row twice has no effect.
  WHERE changed_at > to_timestamp($1::float8);
 
--- name: ended_tokens_since
--- Single tokens that have ended since a time and would still be valid.
+-- name: revoked_tokens_since
+-- Tokens that were revoked since $1 and have not expired.
 SELECT token_id, extract(epoch FROM expires_at)::float8 AS expires_at
   FROM ended_tokens
  -- no guard: Reading a row twice has no effect; an expired token is refused for that.
@@ -145,18 +144,18 @@ SELECT kid, secret, extract(epoch FROM created_at)::float8 AS created_at,
  WHERE verifies_until IS NULL OR verifies_until > clock_timestamp();
 
 -- name: lock_keys
--- Let one process at a time change the keys; reading goes on.
+-- Serialize changes of the keys; reads go on.
 -- guard: keys_one_process_at_time_changes_them => SELECT 1;
 LOCK TABLE token_keys IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: insert_first_key
--- A key, unless one signs already. Run under lock_keys: two processes would both find none.
+-- Add a key unless there is a signing key. Run under lock_keys, or two processes would both find none.
 INSERT INTO token_keys (kid, secret)
 -- guard: keys_one_first_key => SELECT $1, $2 WHERE true;
 SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM token_keys WHERE verifies_until IS NULL);
 
 -- name: retire_keys
--- Give every key an end in $1 seconds, or leave it a nearer one.
+-- Let every key verify for at most $1 more seconds.
 UPDATE token_keys
    -- guard: keys_nearer_end_stays => SET verifies_until = clock_timestamp() + make_interval(secs => $1)
    SET verifies_until = least(verifies_until, clock_timestamp() + make_interval(secs => $1))
@@ -164,7 +163,7 @@ UPDATE token_keys
  WHERE verifies_until IS NULL OR verifies_until > clock_timestamp();
 
 -- name: insert_key
--- A key that signs until the next rotation.
+-- Add a key, which signs until the next rotation.
 INSERT INTO token_keys (kid, secret) VALUES ($1, $2);
 
 -- name: seed_users

@@ -1,8 +1,8 @@
-"""Which access tokens have ended before their time, as far as this process has read.
+"""Access tokens that were revoked before they expire, as last read by this process.
 
-A person's tokens end together when their version is counted up (a log-out everywhere, another role), a
-single one when its owner logs out. Processes read what has changed along with the token keys, so that a
-request asks nobody.
+A log-out everywhere or a change of role revokes all tokens of a person by raising the person's minimum
+version; a log-out revokes one token. Processes read the changes together with the token keys, so that a
+request needs no query.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,84 +10,85 @@ from uuid import UUID
 
 import msgspec
 
-# The longest life that the settings allow a token: after it, an ending says nothing any more.
-REMEMBERED_S = 604_800.0
-# A transaction tells its time before others can read it; none is open for longer than this.
+# The longest lifetime that the settings allow a token; after it a revocation is without effect.
+RETAINED_S = 604_800.0
+# A transaction takes its time before it commits; none is open for longer than this.
 _OVERLAP_S = 60.0
 
 
-class Version(msgspec.Struct, frozen=True):
-    """Tokens of a person below this version have ended; seconds since the Unix epoch."""
+class MinimumVersion(msgspec.Struct, frozen=True):
+    """Tokens of the person below this version are revoked; times in seconds since the Unix epoch."""
 
     user_id: UUID
     version: int
     changed_at: float
 
 
-class EndedToken(msgspec.Struct, frozen=True):
-    """A token that has ended, and when it would have by itself."""
+class RevokedToken(msgspec.Struct, frozen=True):
+    """A revoked token, and when it would have expired."""
 
     token_id: str
     expires_at: float
 
 
-class News(msgspec.Struct, frozen=True):
-    """What has ended since some time."""
+class NewRevocations(msgspec.Struct, frozen=True):
+    """The revocations since some time."""
 
-    versions: list[Version]
-    tokens: list[EndedToken]
-
-
-async def _nothing(_since: float) -> News:
-    return News([], [])
+    versions: list[MinimumVersion]
+    tokens: list[RevokedToken]
 
 
-class Endings:
-    """What `load` has told of the endings so far; `now` is seconds since the epoch by the database.
+async def _none(_since: float) -> NewRevocations:
+    return NewRevocations([], [])
 
-    Bounded by what people do within the life of a token: one entry per person whose tokens ended, and
-    one per token that was logged out.
+
+class Revocations:
+    """The revocations that `load` has returned; `now` is the database's time in epoch seconds.
+
+    Bounded by the revocations within the lifetime of a token: one entry per person or token.
     """
 
     def __init__(
-        self, now: Callable[[], float], load: Callable[[float], Awaitable[News]] = _nothing
+        self,
+        now: Callable[[], float],
+        load: Callable[[float], Awaitable[NewRevocations]] = _none,
     ) -> None:
         self._now = now
         self._load = load
         self._read_to = 0.0
-        self._versions: dict[UUID, Version] = {}
+        self._versions: dict[UUID, MinimumVersion] = {}
         self._tokens: dict[str, float] = {}
 
-    def has(self, user_id: UUID, version: int, token_id: str) -> bool:
-        """Whether a token has ended."""
+    def covers(self, user_id: UUID, version: int, token_id: str) -> bool:
+        """Return whether a token is revoked."""
         least = self._versions.get(user_id)
-        # guard: endings_token_by_its_name: token_id in self._tokens or =>
-        # guard: endings_tokens_of_older_versions => return token_id in self._tokens or False
+        # guard: revocations_token_by_its_name: token_id in self._tokens or =>
+        # guard: revocations_tokens_of_older_versions => return token_id in self._tokens or False
         return token_id in self._tokens or (least is not None and version < least.version)
 
     async def refresh(self) -> bool:
-        """Read what has ended; say whether there is anything that was not known."""
+        """Read the revocations; return whether there are new ones."""
         began = self._now()
-        # guard: endings_overlap_for_open_transactions => since = self._read_to or began - REMEMBERED_S
-        since = (self._read_to or began - REMEMBERED_S) - _OVERLAP_S
-        news = await self._load(since)
-        fresh = [self.end_below(one) for one in news.versions]
-        fresh += [self.end(one) for one in news.tokens]
+        # guard: revocations_overlap_for_open_transactions: - _OVERLAP_S =>
+        since = (self._read_to or began - RETAINED_S) - _OVERLAP_S
+        read = await self._load(since)
+        fresh = [self.revoke_below(one) for one in read.versions]
+        fresh += [self.revoke(one) for one in read.tokens]
         self._read_to = began
         self._forget(began)
         return any(fresh)
 
-    def end_below(self, version: Version) -> bool:
-        """Remember the least version of a person's tokens; say whether that is new."""
+    def revoke_below(self, version: MinimumVersion) -> bool:
+        """Revoke a person's tokens below a version; return whether that is new."""
         known = self._versions.get(version.user_id)
-        # guard: endings_version_never_goes_back: version >= => version ==
+        # guard: revocations_version_never_goes_back: version >= => version ==
         if known is not None and known.version >= version.version:
             return False
         self._versions[version.user_id] = version
         return True
 
-    def end(self, token: EndedToken) -> bool:
-        """Remember that a token has ended; say whether that is new."""
+    def revoke(self, token: RevokedToken) -> bool:
+        """Revoke a token; return whether that is new."""
         is_new = token.token_id not in self._tokens
         self._tokens[token.token_id] = token.expires_at
         return is_new
@@ -96,6 +97,6 @@ class Endings:
         over = [name for name, expires_at in self._tokens.items() if expires_at < now]
         for name in over:
             del self._tokens[name]
-        old = now - REMEMBERED_S - _OVERLAP_S
+        old = now - RETAINED_S - _OVERLAP_S
         for version in [one for one in self._versions.values() if one.changed_at < old]:
             del self._versions[version.user_id]

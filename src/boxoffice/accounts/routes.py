@@ -18,7 +18,7 @@ from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operati
 from boxoffice.platform.values import Line
 
 Email = Annotated[str, Meta(max_length=rules.EMAIL_CHARS_MAX, pattern=rules.EMAIL_PATTERN)]
-# Its length counts in normal form, which the rules make and check.
+# The length counts in normal form; the rules check it.
 NewPassword = Annotated[
     str,
     Meta(
@@ -33,7 +33,7 @@ Password = Annotated[str, Meta(max_length=rules.PASSWORD_TYPED_CHARS_MAX)]
 
 
 class SignUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new person."""
+    """A new account."""
 
     email: Email
     password: NewPassword
@@ -41,20 +41,20 @@ class SignUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SignedUp(msgspec.Struct, frozen=True):
-    """The person who was made."""
+    """The created account."""
 
     user_id: str
 
 
 class LogIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What proves who somebody is."""
+    """The credentials of an account."""
 
     email: Email
     password: Password
 
 
 class Session(msgspec.Struct, frozen=True):
-    """An access token (RFC 6750) and its life in seconds."""
+    """An access token (RFC 6750) and its lifetime in seconds."""
 
     access_token: str
     expires_in: int
@@ -76,7 +76,7 @@ class Users:
         problems=(EmailTaken, PasswordCommon, TooMany, OutcomeUnknown),
     )
     async def on_post(self, call: Call[SignUp, Any]) -> Reply:
-        """Make an account with the role of a buyer and an empty wallet."""
+        """Create an account with the role buyer and an empty wallet."""
         body = call.body
         user_id = await self._service.sign_up(
             body.email, body.password, body.name, call.req.remote_addr
@@ -93,7 +93,7 @@ class Sessions:
 
     @operation("Log out", 204, role="any", problems=(OutcomeUnknown,))
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
-        """End the token that this call brings; every process refuses it within the keys' refresh."""
+        """Revoke the token of this request; every process refuses it within the key refresh."""
         await self._service.log_out(call.caller)
         return Reply()
 
@@ -115,13 +115,13 @@ class OwnSessions:
 
     @operation("Log out everywhere", 204, role="any", problems=(OutcomeUnknown,))
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
-        """End every token of this person; every process refuses them within the keys' refresh."""
+        """Revoke every token of this person; every process refuses them within the key refresh."""
         await self._service.log_out_everywhere(call.caller.user_id)
         return Reply()
 
 
 def routes(service: Accounts, dependencies: RouteDependencies) -> list[tuple[str, object]]:
-    """Return the URI templates of this room with their resources."""
+    """Return the resources of this module by URI template."""
     return [
         ("/v1/users", Users(service, dependencies)),
         ("/v1/sessions", Sessions(service, dependencies)),

@@ -1,4 +1,4 @@
-"""The use cases of accounts: sign up, log in, roles, keys, and people for load tests."""
+"""The use cases of accounts: sign-up, login, roles, keys, and seeding people for load tests."""
 
 import hmac
 import secrets
@@ -9,11 +9,11 @@ import msgspec
 
 from boxoffice.accounts import rules
 from boxoffice.accounts.common_passwords import common_passwords
-from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, Places
+from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit
 from boxoffice.accounts.passwords import Passwords
 from boxoffice.accounts.store import AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
-from boxoffice.accounts.tokens import ENDED, Caller, TokenAuthority
+from boxoffice.accounts.tokens import REVOKED, Caller, TokenAuthority
 from boxoffice.errors import (
     CredentialsInvalid,
     Invalid,
@@ -36,7 +36,7 @@ _SEED_CHUNK = 2_000  # people per transaction, well within the statement deadlin
 
 
 class Accounts:
-    """People and what proves who they are; `tokens` verifies on the way of every request."""
+    """People, their sessions and roles; `tokens` verifies the token of every request."""
 
     def __init__(
         self, settings: Settings, store: AccountStore, tokens: TokenAuthority, valkey: Valkey
@@ -46,23 +46,23 @@ class Accounts:
         self._currency = settings.payments.currency
         self._passwords = Passwords(settings.accounts)
         self._throttle = LoginThrottle(settings.accounts, valkey)
-        self._places = Places(settings.accounts.password_hashes_per_address_max)
+        self._concurrency = ConcurrencyLimit(settings.accounts.password_hashes_per_address_max)
         self._known_addresses_max = settings.accounts.known_addresses_max
         self._known_address_ttl_s = settings.accounts.known_address_ttl_s
         self._address_secret = b""
 
     def close(self) -> None:
-        """Let the threads that hash passwords go."""
+        """Shut down the threads that hash passwords."""
         self._passwords.close()
 
     async def sign_up(
         self, email: str, password: str, name: str, client_address: str | None = None
     ) -> UUID:
-        """Make a buyer with an empty wallet; without an address, for commands, nobody counts it.
+        """Create a buyer with an empty wallet; without an address (commands) no limit applies.
 
         Raises `Invalid`, `PasswordCommon`, `EmailTaken`, `TooMany` for its address, `Overloaded`, and
-        `OutcomeUnknown` where the answer of the database was lost: `EmailTaken` at the next attempt, or
-        a login, then says that it was done.
+        `OutcomeUnknown` where the database's answer was lost. In that case `EmailTaken` on the next
+        attempt, or a successful login, shows that the account exists.
         """
         email = rules.normal_email(email)
         password = rules.accepted_password(password)
@@ -70,9 +70,9 @@ class Accounts:
         if client_address is None:
             return await self._add_buyer(email, password, name, "")
         address = address_bucket(client_address)
-        with self._places.of(SIGN_UP, address):
-            # Before anything is asked of a server: what will be refused must cost nothing.
-            self._passwords.require_room(SIGN_UP, address)
+        with self._concurrency.slot(SIGN_UP, address):
+            # Before any query, so that a refusal costs nothing.
+            self._passwords.check_capacity(SIGN_UP, address)
             # guard: addresses_sign_ups_are_counted => pass
             await self._throttle.count_sign_up(address)
             try:
@@ -89,16 +89,17 @@ class Accounts:
         return user_id
 
     async def log_in(self, email: str, password: str, client_address: str) -> tuple[str, int]:
-        """Return an access token and its life in seconds.
+        """Return an access token and its lifetime in seconds.
 
-        Raises `CredentialsInvalid`, the same for a wrong password and for an unknown address,
-        `TooMany` after too many of those or from one address at one time, and `Overloaded`.
+        Raises `CredentialsInvalid`, the same for a wrong password and an unknown e-mail address,
+        `TooMany` after too many of those or for too many concurrent attempts of an address, and
+        `Overloaded`.
         """
         email = rules.normal_email(email)
         address = address_bucket(client_address)
-        with self._places.of(LOG_IN, address):
-            # Before anything is asked of a server: what will be refused must cost nothing.
-            self._passwords.require_room(LOG_IN, address)
+        with self._concurrency.slot(LOG_IN, address):
+            # Before any query, so that a refusal costs nothing.
+            self._passwords.check_capacity(LOG_IN, address)
             # guard: addresses_what_address_tries_is_counted => pass
             await self._throttle.count_address(address)
             try:
@@ -112,7 +113,7 @@ class Accounts:
         return self.tokens.mint(known.user_id, known.role, known.version), self.tokens.ttl_s
 
     async def _counted(self, email: str, password: str, address: str) -> Credentials:
-        """Return whose these are, unless the account has had too many wrong ones."""
+        """Return the account of these credentials, unless it has had too many failed log-ins."""
         digest = await self._digest(email, address)
         is_known = await self._count(email, address, digest)
         try:
@@ -126,11 +127,11 @@ class Accounts:
         return known
 
     async def _count(self, email: str, address: str, digest: bytes) -> bool:
-        """Count an attempt on an account; say whether its address had to be known for that."""
+        """Count an attempt on an account; return whether only a known address allowed it."""
         try:
             await self._throttle.count(email, address)
         except TooMany:
-            # Strangers who guess must not lock the owner out: who logs in from here as ever may try.
+            # Guesses from elsewhere must not lock the owner out, who logs in from a known address.
             # guard: addresses_owner_logs_in_from_known_address => if True:
             # guard: addresses_unknown_address_is_limited => if False:
             if not await self._store.is_known(email, digest, self._known_address_ttl_s):
@@ -140,7 +141,7 @@ class Accounts:
         return False
 
     async def _digest(self, email: str, address: str) -> bytes:
-        """Return what an address of an account is known by: addresses are stored nowhere."""
+        """Return the digest of an account's address; addresses are not stored."""
         if not self._address_secret:
             self._address_secret = await self._store.secret(_ADDRESS_SECRET)
         return hmac.digest(self._address_secret, f"{email} {address}".encode(), "sha256")
@@ -150,11 +151,11 @@ class Accounts:
             await self._store.remember_address(
                 user_id, digest, self._known_addresses_max, self._known_address_ttl_s
             )
-        except Unavailable as error:  # A log-in is worth more; the next one will write it.
+        except Unavailable as error:  # The log-in goes on, and the next one writes it.
             log.warning("address_not_remembered", error=repr(error))
 
     async def identify(self, email: str, password: str) -> UUID:
-        """Return whose these are, for commands: nobody counts the attempts.
+        """Return the account of these credentials, for commands: no limit applies.
 
         Raises `CredentialsInvalid`.
         """
@@ -175,52 +176,52 @@ class Accounts:
         raise CredentialsInvalid
 
     async def log_out(self, caller: Caller) -> None:
-        """End the token of a caller: here at once, elsewhere with the next refresh of the keys."""
-        await self._store.end_token(caller.token_id, caller.expires_at)
-        self.tokens.end_token(caller)
+        """Revoke the caller's token: here at once, in other processes with the next key refresh."""
+        await self._store.revoke_token(caller.token_id, caller.expires_at)
+        self.tokens.revoke_token(caller)
 
     async def log_out_everywhere(self, user_id: UUID) -> None:
-        """End every token of a person: here at once, elsewhere with the next refresh of the keys."""
-        version = await self._store.end_versions(user_id)
-        self.tokens.end_below(user_id, version)
+        """Revoke all tokens of a person: here at once, in other processes with the next key refresh."""
+        version = await self._store.revoke_all_tokens(user_id)
+        self.tokens.revoke_below(user_id, version)
 
     async def confirm(self, caller: Caller) -> Caller:
-        """Return a caller with the role that they have as of now; the token's may be of before.
+        """Return a caller with the current role, which the token's role may precede.
 
-        Raises `TokenInvalid` for a token that has ended, also since this process last read which ones,
-        and `Unavailable` where the database cannot say: nobody sells on a role that was taken away.
+        Raises `TokenInvalid` for a revoked token, also where this process has not read the revocation
+        yet, and `Unavailable` where the database cannot answer, so that a revoked role is not used.
         """
-        standing = await self._store.standing(caller.user_id, caller.token_id)
-        # guard: confirm_token_that_has_ended: standing.is_ended or =>
-        # guard: confirm_version_that_has_ended: or caller.version < standing.version =>
-        if standing is None or standing.is_ended or caller.version < standing.version:
-            raise TokenInvalid(ENDED)
-        return msgspec.structs.replace(caller, role=standing.role)
+        status = await self._store.account_status(caller.user_id, caller.token_id)
+        # guard: confirm_token_that_has_ended: status.is_revoked or =>
+        # guard: confirm_version_that_has_ended: or caller.version < status.version =>
+        if status is None or status.is_revoked or caller.version < status.version:
+            raise TokenInvalid(REVOKED)
+        return msgspec.structs.replace(caller, role=status.role)
 
     async def hash_password(self, password: str) -> str:
-        """Return what is stored of a password, for commands."""
+        """Return the hash of a password, for commands."""
         return await self._passwords.hash(rules.accepted_password(password))
 
     async def grant_role(self, email: str, role: str) -> None:
-        """Give a person a role, from their next login on; raise `Invalid` or `NotFound`.
+        """Give a person a role, from the next login on; raise `Invalid` or `NotFound`.
 
-        Tokens with another role end: elsewhere with the next refresh of the keys.
+        Tokens with another role are revoked: in other processes with the next key refresh.
         """
         changed = await self._store.set_role(rules.normal_email(email), rules.known_role(role))
         if changed is None:
             raise NotFound("There is no account with this e-mail address.")
-        self.tokens.end_below(*changed)
+        self.tokens.revoke_below(*changed)
 
     async def ensure_key(self) -> None:
-        """Make a token key where none signs, and load the keys; any number may do so at once."""
+        """Create a token key where none signs, and load the keys; safe to call concurrently."""
         await self._store.add_first_key(*_new_key())
         await self.tokens.refresh()
 
     async def rotate_keys(self, retire_after_s: float) -> str:
-        """Make a new token key and return its id; the others verify for `retire_after_s` more.
+        """Create a token key and return its id; the other keys verify for `retire_after_s` more.
 
-        The life of a token plus two key refreshes is a time in which no valid token is refused; 0
-        ends every token that is out there, which is what a leaked key calls for.
+        With the lifetime of a token plus two key refreshes, no valid token is refused. 0 invalidates
+        every token, as a leaked key requires.
         """
         if retire_after_s < 0:
             raise Invalid("Keys cannot be retired in the past.")
@@ -237,10 +238,10 @@ class Accounts:
         tag: str | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[UUID]:
-        """Make buyers `buyer-<n>-<tag>@example.test`, n from 1; return their ids in order.
+        """Create buyers `buyer-<n>-<tag>@example.test`, n from 1; return their ids in order.
 
-        Their wallets are empty. They share one password, by default one that nobody knows. `progress`
-        is told how many there are so far. Raises `EmailTaken` for a used tag.
+        Their wallets are empty. They share one password, by default a random one. `progress` receives
+        the number of buyers so far. Raises `EmailTaken` for a used tag.
         """
         tag = tag or secrets.token_hex(4)
         rules.normal_email(f"buyer-{count}-{tag}@example.test")

@@ -1,10 +1,10 @@
-"""The statements of this room: named SQL in, frozen types out."""
+"""Named SQL in, frozen types out."""
 
 from uuid import UUID
 
 import msgspec
 
-from boxoffice.accounts.revocations import EndedToken, News, Version
+from boxoffice.accounts.revocations import MinimumVersion, NewRevocations, RevokedToken
 from boxoffice.errors import EmailTaken, IntegrityError
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
@@ -14,7 +14,7 @@ _Q = sql_files.load("boxoffice.accounts")
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a login compares against."""
+    """What a login is checked against."""
 
     user_id: UUID
     role: str
@@ -23,19 +23,19 @@ class Credentials(msgspec.Struct, frozen=True):
     is_seen: bool
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """What a person may do as of now, the least version of their tokens, and whether one has ended."""
+class AccountStatus(msgspec.Struct, frozen=True):
+    """A person's current role and minimum token version, and whether one token is revoked."""
 
     role: str
     version: int
-    is_ended: bool
+    is_revoked: bool
 
 
 class AccountStore:
     """People and token keys.
 
-    Calls raise `Unavailable` where the database cannot do it now, and those that change something
-    `OutcomeUnknown` where its answer was lost.
+    Calls raise `Unavailable` where the database cannot answer now, and writes raise `OutcomeUnknown`
+    where the answer was lost.
     """
 
     def __init__(self, db: Database) -> None:
@@ -53,7 +53,7 @@ class AccountStore:
             await connection.execute(_Q["insert_wallet"], user_id, currency)
 
     async def credentials(self, email: str, address_digest: bytes) -> Credentials | None:
-        """Return what is known of an e-mail address, or None."""
+        """Return the credentials of an e-mail address, None where there is no account."""
         row = await self._db.read_one(_Q["credentials"], email, address_digest)
         return None if row is None else Credentials(**row)
 
@@ -65,14 +65,14 @@ class AccountStore:
         return bytes(row["secret"])
 
     async def is_known(self, email: str, address_digest: bytes, ttl_s: int) -> bool:
-        """Say whether an account has logged in from an address in the last `ttl_s` seconds."""
+        """Return whether an account has logged in from an address in the last `ttl_s` seconds."""
         row = await self._db.read_one(_Q["is_known"], email, address_digest, ttl_s)
         return row is not None and row["is_known"]
 
     async def remember_address(
         self, user_id: UUID, address_digest: bytes, addresses_max: int, ttl_s: int
     ) -> None:
-        """Remember that an account has logged in from an address; keep the newest ones only."""
+        """Record that an account has logged in from an address; keep the newest ones only."""
         async with self._db.writing() as connection:
             await connection.execute(_Q["commit_without_waiting"])
             await connection.execute(_Q["remember_address"], user_id, address_digest)
@@ -80,9 +80,9 @@ class AccountStore:
             await connection.execute(_Q["forget_old_addresses"], ttl_s)
 
     async def set_role(self, email: str, role: str) -> tuple[UUID, int] | None:
-        """Change a person's role and end their tokens with the one before; return who, and the version.
+        """Change a person's role and revoke their tokens; return the person and the minimum version.
 
-        The version is 0 where it was their role already; None where nobody has that address.
+        The version is 0 where the role did not change. Returns None for an unknown e-mail address.
         """
         async with self._db.writing() as connection:
             changed = await connection.fetchrow(_Q["set_role"], email, role)
@@ -90,44 +90,46 @@ class AccountStore:
                 return None
             user_id, version = changed["user_id"], 0
             if changed["role_before"] != role:
-                version = await connection.fetchval(_Q["end_versions"], user_id)
+                version = await connection.fetchval(_Q["revoke_all_tokens"], user_id)
             return user_id, version
 
-    async def standing(self, user_id: UUID, token_id: str) -> Standing | None:
-        """Return what a person and a token of theirs are worth as of now, or None for nobody."""
-        row = await self._db.read_one(_Q["standing"], user_id, token_id)
-        return None if row is None else Standing(**row)
+    async def account_status(self, user_id: UUID, token_id: str) -> AccountStatus | None:
+        """Return the current status of a person and a token, None for an unknown person."""
+        row = await self._db.read_one(_Q["account_status"], user_id, token_id)
+        return None if row is None else AccountStatus(**row)
 
-    async def end_versions(self, user_id: UUID) -> int:
-        """End every token of a person; return the version that the next ones will have."""
+    async def revoke_all_tokens(self, user_id: UUID) -> int:
+        """Revoke every token of a person; return the version of their next ones."""
         async with self._db.writing() as connection:
-            return int(await connection.fetchval(_Q["end_versions"], user_id))
+            return int(await connection.fetchval(_Q["revoke_all_tokens"], user_id))
 
-    async def end_token(self, token_id: str, expires_at: float) -> None:
-        """End one token, and forget some that have expired."""
+    async def revoke_token(self, token_id: str, expires_at: float) -> None:
+        """Revoke one token, and delete some revocations that have expired."""
         async with self._db.writing() as connection:
-            await connection.execute(_Q["end_token"], token_id, expires_at)
-            await connection.execute(_Q["forget_ended_tokens"])
+            await connection.execute(_Q["revoke_token"], token_id, expires_at)
+            await connection.execute(_Q["forget_revoked_tokens"])
 
-    async def endings(self, since: float) -> News:
-        """Return which tokens have ended since a time, in seconds since the Unix epoch."""
-        versions = await self._db.read(_Q["versions_since"], since)
-        tokens = await self._db.read(_Q["ended_tokens_since"], since)
-        return News([Version(**row) for row in versions], [EndedToken(**row) for row in tokens])
+    async def revocations(self, since: float) -> NewRevocations:
+        """Return the revocations since a time, in seconds since the Unix epoch."""
+        versions = await self._db.read(_Q["minimum_versions_since"], since)
+        tokens = await self._db.read(_Q["revoked_tokens_since"], since)
+        return NewRevocations(
+            [MinimumVersion(**row) for row in versions], [RevokedToken(**row) for row in tokens]
+        )
 
     async def keys(self) -> list[SigningKey]:
         """Return every key that still verifies, in no order."""
         return [SigningKey(**row) for row in await self._db.read(_Q["keys"])]
 
     async def add_first_key(self, kid: str, secret: bytes) -> None:
-        """Add a key unless one signs already, whoever else tries at the same time."""
-        # A process starts also while the standby is away: it promises nothing by that.
+        """Add a key unless there is a signing key; safe to call concurrently."""
+        # A process must start while the standby is away; this write is no promise to a client.
         async with self._db.writing(forces_write=False) as connection:
             await connection.execute(_Q["lock_keys"])
             await connection.execute(_Q["insert_first_key"], kid, secret)
 
     async def replace_keys(self, kid: str, secret: bytes, retire_after_s: float) -> None:
-        """Add a key and let every other one verify for `retire_after_s` more at most."""
+        """Add a key; every other key verifies for at most `retire_after_s` more."""
         async with self._db.writing() as connection:
             await connection.execute(_Q["lock_keys"])
             await connection.execute(_Q["retire_keys"], retire_after_s)

@@ -1,29 +1,29 @@
-"""Slows down who guesses passwords or makes accounts in heaps, across all processes.
+"""Rate limits of log-ins and sign-ups, across all processes.
 
-Addresses are buckets here: an IPv6 client is counted with its /64 (`platform/client_addresses.py`).
+IPv6 clients are counted by their /64 (`platform/client_addresses.py`).
 """
 
 from hashlib import sha256
 
 from boxoffice.accounts import metrics
-from boxoffice.accounts.attempt_counters import Counts
+from boxoffice.accounts.attempt_counters import AttemptCounters
 from boxoffice.errors import TooMany
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import AccountSettings
 
-# Many people may share an address, but nobody has this many addresses by honest means.
+# One person does not log in from this many addresses within a window.
 _ADDRESSES_PER_EMAIL = 10
 
 
 class LoginThrottle:
-    """Counts failed log-ins per e-mail and address, and, ten times laxer, per e-mail; then per address.
+    """Counts failed log-ins per e-mail and address, per e-mail (ten times the limit) and per address.
 
-    An attempt counts as failed until it is forgiven, so that guesses which run side by side cannot
-    all slip in under a limit. A window starts with its first attempt and lasts `login_window_s`.
+    An attempt counts as failed until it is forgiven, so that concurrent guesses cannot pass a limit
+    together. A window starts with its first attempt and lasts `login_window_s`.
     """
 
     def __init__(self, settings: AccountSettings, valkey: Valkey) -> None:
-        self._counts = Counts(valkey)
+        self._counts = AttemptCounters(valkey)
         self._failures_max = settings.login_failures_max
         self._address_limits = (
             settings.login_address_failures_max,
@@ -36,7 +36,7 @@ class LoginThrottle:
     async def count_address(self, address: str) -> None:
         """Count an attempt of an address as failed; raise `TooMany` with `retry_after_s`.
 
-        Whatever e-mails are tried: who sprays one password over many accounts meets this one.
+        This is the limit for one password tried on many accounts.
         """
         wait_ms = await self._counts.count(
             _address_keys(address), self._address_limits, self._window_ms
@@ -44,14 +44,14 @@ class LoginThrottle:
         _require("login_address", wait_ms, "Too many log-ins from this network; try again later.")
 
     async def forgive_address(self, address: str) -> None:
-        """Take back that an attempt of an address has failed; it stays an attempt."""
+        """Uncount the failure of an attempt of an address; the attempt still counts."""
         failures, _ = _address_keys(address)
         await self._counts.forgive((failures,))
 
     async def count(self, email: str, address: str, *, is_known: bool = False) -> None:
         """Count an attempt on an account as failed; raise `TooMany` with `retry_after_s`.
 
-        From an address that the account is known to log in from, what others do elsewhere counts not.
+        From an address that the account has logged in from, only its own failures count.
         """
         keys = _keys(email, address)
         limits = (self._failures_max, self._failures_max * _ADDRESSES_PER_EMAIL)
@@ -62,7 +62,7 @@ class LoginThrottle:
     async def forgive(
         self, email: str, address: str, *, succeeded: bool, is_known: bool = False
     ) -> None:
-        """Take an attempt back; one that `succeeded` clears its address's count for the e-mail."""
+        """Uncount an attempt; one that `succeeded` clears the count of its e-mail and address."""
         keys = _keys(email, address)
         await self._counts.forgive(keys[: 1 if is_known else 2], clear=succeeded)
 
@@ -74,7 +74,7 @@ class LoginThrottle:
         _require("sign_up_address", wait_ms, "Too many sign-ups from this network; try later.")
 
     async def forgive_sign_up(self, address: str) -> None:
-        """Take back a sign-up that was not decided."""
+        """Uncount a sign-up that was not decided."""
         await self._counts.forgive((_sign_up_key(address),))
 
 
@@ -85,7 +85,7 @@ def _require(limit: str, wait_ms: int, detail: str) -> None:
 
 
 def _keys(email: str, address: str) -> tuple[str, str]:
-    # Digests keep addresses of people out of Valkey, and braces in an e-mail out of the hash tag.
+    # Digests keep personal data out of Valkey, and braces in an e-mail out of the hash tag.
     tag = f"boxoffice:login:{{{_digest(email)}}}"
     return f"{tag}:{_digest(address)}", tag
 

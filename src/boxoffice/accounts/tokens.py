@@ -1,12 +1,11 @@
-"""Access tokens: signed by this service, verified by each process without asking anybody.
+"""Access tokens: signed by this service, verified by each process without a query.
 
-JSON Web Tokens (RFC 7519) with HMAC-SHA256. The library mints them, and verifies what it did not spell
-itself; time is checked here, because it comes from the database's clock and not from this machine's.
+JSON Web Tokens (RFC 7519) with HMAC-SHA256. The library encodes them, and verifies tokens with another
+spelling of the header. Times are checked here, by the database's clock.
 
-Nearly every token has the very header that this service writes. Those are verified by hand, which
-leaves nothing to interpret: the header is compared as a whole, so there is one algorithm; the signature
-is that of HMAC-SHA256 over the text before it; and the claims are decoded into one type. It takes a
-tenth of the library's time, which everybody who has just come costs each process once.
+Tokens with exactly the header that this service writes are verified without the library: the header is
+compared as a whole, so there is one algorithm; the signature is HMAC-SHA256 of the text before it; and
+the claims are decoded into one type. This takes a tenth of the library's time.
 """
 
 import hmac
@@ -22,13 +21,13 @@ import jwt
 import msgspec
 
 from boxoffice.accounts import rules
-from boxoffice.accounts.revocations import EndedToken, Endings, Version
+from boxoffice.accounts.revocations import MinimumVersion, Revocations, RevokedToken
 from boxoffice.errors import TokenExpired, TokenInvalid, Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.signing import SIGNED_CHARS_MAX, KeyRing, SigningKey, decode_base64url
 from boxoffice.settings import AccountSettings
 
-ENDED = "The access token was ended by a log-out or by another role: log in again."
+REVOKED = "The access token was revoked by a log-out or a change of role: log in again."
 _TOKEN_ID_BYTES = 12
 
 _ALGORITHM = "HS256"
@@ -44,9 +43,9 @@ _OPTIONS: Any = {
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The person a verified token stands for, and which token it is.
+    """The person of a verified token, and which token it is.
 
-    `version` is that of the person's tokens at its log-in, `expires_at` seconds since the Unix epoch.
+    `version` is that of the person's tokens at log-in; `expires_at` is in seconds since the Unix epoch.
     """
 
     user_id: UUID
@@ -67,7 +66,7 @@ class _Claims(msgspec.Struct, frozen=True):
     role: str
     iat: int
     exp: int
-    # Tokens of earlier releases have neither.
+    # Tokens of earlier releases have neither of these.
     ver: int = 0
     jti: str = ""
 
@@ -83,12 +82,10 @@ class _Verified(NamedTuple):
 class TokenAuthority:
     """Mints and verifies tokens with the keys of a `KeyRing`.
 
-    A new or removed key takes effect within `token_key_refresh_s` while the database answers. A token
-    of a key that this process does not know yet is accepted at most one second and one query after
-    its first refusal.
-
-    Tokens that end before their time (see `Endings`) are read at the same times, and refused from then
-    on; those that end in this process, at once.
+    A new or removed key takes effect within `token_key_refresh_s` while the database answers, and so
+    does a revocation of another process; one of this process takes effect at once. A token of a key
+    that this process has not read yet is accepted at most one second and one query after its first
+    refusal.
     """
 
     def __init__(
@@ -96,9 +93,9 @@ class TokenAuthority:
         settings: AccountSettings,
         load_keys: Callable[[], Awaitable[Sequence[SigningKey]]],
         now: Callable[[], float],
-        endings: Endings | None = None,
+        revocations: Revocations | None = None,
     ) -> None:
-        self._endings = endings or Endings(now)
+        self._revocations = revocations or Revocations(now)
         self._ttl_s = settings.access_token_ttl_s
         self._cache_max = settings.token_cache_max
         self._now = now
@@ -109,17 +106,17 @@ class TokenAuthority:
 
     @property
     def ttl_s(self) -> int:
-        """The life of a token in seconds."""
+        """The lifetime of a token in seconds."""
         return self._ttl_s
 
     def verify(self, token: str) -> Caller:
-        """Return who a token stands for; raise `TokenInvalid`, `TokenExpired` or `Unavailable`."""
+        """Return the caller of a token; raise `TokenInvalid`, `TokenExpired` or `Unavailable`."""
         known = self._verified.get(token)
         # guard: token_what_was_verified_ends_with_its_time => if known is not None:
         if known is not None and self._now() < known.good_until:
             self._verified.move_to_end(token)
             return known.caller
-        verified = self._verify_cold(token)
+        verified = self._verify_uncached(token)
         self._verified[token] = verified
         # guard: token_cache_is_bounded => if False:
         if len(self._verified) > self._cache_max:
@@ -146,31 +143,28 @@ class TokenAuthority:
         }
         return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
 
-    def end_token(self, caller: Caller) -> None:
+    def revoke_token(self, caller: Caller) -> None:
         """Refuse a token from now on, in this process."""
-        self._endings.end(EndedToken(caller.token_id, caller.expires_at))
-        self._forget_ended()
+        self._revocations.revoke(RevokedToken(caller.token_id, caller.expires_at))
+        self._forget_revoked()
 
-    def end_below(self, user_id: UUID, version: int) -> None:
+    def revoke_below(self, user_id: UUID, version: int) -> None:
         """Refuse the tokens of a person below a version from now on, in this process."""
-        self._endings.end_below(Version(user_id, version, self._now()))
-        self._forget_ended()
+        self._revocations.revoke_below(MinimumVersion(user_id, version, self._now()))
+        self._forget_revoked()
 
     async def refresh(self) -> None:
-        """Read the keys and what has ended now.
-
-        An error passes through and leaves in force what was read last.
-        """
+        """Read the keys and the revocations; after an error the last ones stay in force."""
         if await self.keys.refresh():
-            # What was verified with a key that is gone, or has got an end, must be verified again.
+            # Tokens of a key that was removed or got an end must be verified again.
             # guard: token_key_that_is_gone_takes_its_tokens_along
             self._verified.clear()
             self._by_header = {_header_of(key): key for key in self.keys.keys.values()}
-        if await self._endings.refresh():
-            self._forget_ended()
+        if await self._revocations.refresh():
+            self._forget_revoked()
 
     async def keep_fresh(self) -> None:
-        """Read the keys again and again until cancelled; while that fails, the last keys hold."""
+        """Read the keys when due, until cancelled; while that fails, the last keys stay in force."""
         while True:
             await self.keys.wait_until_due()
             try:
@@ -178,7 +172,7 @@ class TokenAuthority:
             except Exception as error:
                 log.warning("token_keys_not_refreshed", error=repr(error))
 
-    def _verify_cold(self, token: str) -> _Verified:
+    def _verify_uncached(self, token: str) -> _Verified:
         self._verified.pop(token, None)
         # guard: token_long_one_is_not_read => if not token.isascii():
         # guard: token_only_ascii: or not token.isascii() =>
@@ -201,20 +195,20 @@ class TokenAuthority:
         if now >= expires_at:
             raise TokenExpired
         # guard: token_it_may_end_before_its_time => if False:
-        if self._has_ended(caller):
-            raise TokenInvalid(ENDED)
-        # A key that is being retired takes its tokens along.
+        if self._is_revoked(caller):
+            raise TokenInvalid(REVOKED)
+        # A token is invalid once its key is retired.
         # guard: token_it_ends_with_its_key => until = expires_at
         until = expires_at if key.verifies_until is None else min(expires_at, key.verifies_until)
         return _Verified(caller, until)
 
-    def _has_ended(self, caller: Caller) -> bool:
-        return self._endings.has(caller.user_id, caller.version, caller.token_id)
+    def _is_revoked(self, caller: Caller) -> bool:
+        return self._revocations.covers(caller.user_id, caller.version, caller.token_id)
 
-    def _forget_ended(self) -> None:
-        """Have the tokens verified again that have ended."""
+    def _forget_revoked(self) -> None:
+        """Remove revoked tokens from the cache."""
         known = self._verified.items()
-        for token in [token for token, one in known if self._has_ended(one.caller)]:
+        for token in [token for token, one in known if self._is_revoked(one.caller)]:
             # guard: token_ended_token_is_not_cached => pass
             del self._verified[token]
 
@@ -239,7 +233,7 @@ def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
     signed = token[: len(token) - len(dot) - len(signature)]
     expected = hmac.digest(secret, signed.encode("ascii"), "sha256")
     spelt = urlsafe_b64encode(expected).rstrip(b"=")
-    # Compared as text, so that there is one spelling of a signature.
+    # Compared as text, because base64url has several spellings of one signature.
     # guard: token_signature_is_canonical => if False:
     if not hmac.compare_digest(spelt, signature.encode("ascii")):
         raise TokenInvalid
@@ -254,7 +248,7 @@ def _decode_own(token: str, rest: str, secret: bytes) -> Mapping[str, Any]:
 
 
 def _kid(token: str) -> str:
-    """Return the name of the key that a token claims; nothing is believed before its signature."""
+    """Return the key id that a token claims; it is unverified."""
     head = token.partition(".")[0]
     try:
         return msgspec.json.decode(decode_base64url(head), type=_Header).kid
@@ -286,10 +280,10 @@ def _decode(token: str, secret: bytes) -> Mapping[str, Any]:
 
 
 def _is_canonical(segment: str) -> bool:
-    """Whether base64url text (RFC 4648, section 5) is the spelling that an encoder writes.
+    """Return whether base64url text (RFC 4648, section 5) is spelt as an encoder writes it.
 
-    The last character has spare bits, and decoders allow for padding or skip what they do not know:
-    without this the signature, the one part that is not itself signed, would have many spellings.
+    The last character has spare bits, and decoders accept padding and skip unknown characters. Without
+    this check one token, whose signature is not itself signed, would have many spellings.
     """
     try:
         spelt = urlsafe_b64encode(decode_base64url(segment))
@@ -314,5 +308,5 @@ def _read(claims: Mapping[str, Any], token: str) -> Caller:
 
 
 def _digest(token: str) -> str:
-    """Return what names a token without a name of its own: two of one second may be the same."""
+    """Return an id for a token without a `jti`; two tokens of one second may share it."""
     return sha256(token.encode("ascii")).hexdigest()[:32]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from boxoffice.accounts.revocations import Endings
+from boxoffice.accounts.revocations import Revocations
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import Caller, TokenAuthority
@@ -56,8 +56,8 @@ async def make_accounts(
 
     def make(settings: Settings = settings, valkey: Valkey = valkey) -> Accounts:
         store = AccountStore(db)
-        endings = Endings(clock.now, store.endings)
-        tokens = TokenAuthority(settings.accounts, store.keys, clock.now, endings)
+        revocations = Revocations(clock.now, store.revocations)
+        tokens = TokenAuthority(settings.accounts, store.keys, clock.now, revocations)
         made.append(Accounts(settings, store, tokens, valkey))
         return made[-1]
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from boxoffice.accounts.attempt_counters import LocalCounts
+from boxoffice.accounts.attempt_counters import LocalAttemptCounters
 from boxoffice.accounts.service import Accounts
 from boxoffice.errors import CredentialsInvalid, EmailTaken, TooMany, Unavailable
 from boxoffice.platform.client_addresses import address_bucket
@@ -260,7 +260,7 @@ class Clock:
 
 def test_a_process_counts_as_the_script_does() -> None:
     clock = Clock()
-    counts = LocalCounts(clock)
+    counts = LocalAttemptCounters(clock)
     keys = ("pair", "email")
     assert [counts.count(keys, (2, 3), 1_000) for _ in range(3)] == [0, 0, 1_000]
     clock.at += 0.5
@@ -276,7 +276,7 @@ def test_a_process_counts_as_the_script_does() -> None:
 
 def test_what_a_process_counts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boxoffice.accounts.attempt_counters._WINDOWS_MAX", 3)
-    counts = LocalCounts(Clock())
+    counts = LocalAttemptCounters(Clock())
     for n in range(10):
         counts.count((str(n),), (1,), 1_000)
     assert list(counts._windows) == ["7", "8", "9"]

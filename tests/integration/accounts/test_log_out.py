@@ -4,7 +4,13 @@ from uuid import UUID
 
 import pytest
 
-from boxoffice.accounts.revocations import REMEMBERED_S, EndedToken, Endings, News, Version
+from boxoffice.accounts.revocations import (
+    RETAINED_S,
+    MinimumVersion,
+    NewRevocations,
+    Revocations,
+    RevokedToken,
+)
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid, Unavailable
@@ -126,10 +132,10 @@ async def test_tokens_that_have_expired_are_forgotten(
         assert row["n"] == left
     (row,) = await db.read("SELECT count(*) AS n FROM ended_tokens")
     assert row["n"] == 2, "those that have not expired stay"
-    assert len(ours.tokens._endings._tokens) == 2
+    assert len(ours.tokens._revocations._tokens) == 2
     clock.at += ours.tokens.ttl_s + 1
     await ours.tokens.refresh()
-    assert ours.tokens._endings._tokens == {}
+    assert ours.tokens._revocations._tokens == {}
 
 
 class Told:
@@ -137,14 +143,14 @@ class Told:
 
     def __init__(self) -> None:
         self.at = 1_000_000_000.0
-        self.news = News([], [])
+        self.news = NewRevocations([], [])
         self.asked: list[float] = []
 
     def now(self) -> float:
         """Return the time of the test."""
         return self.at
 
-    async def load(self, since: float) -> News:
+    async def load(self, since: float) -> NewRevocations:
         """Return what there is."""
         self.asked.append(since)
         return self.news
@@ -152,52 +158,56 @@ class Told:
 
 async def test_only_what_is_new_is_asked_for_with_room_for_open_transactions() -> None:
     told = Told()
-    endings = Endings(told.now, told.load)
-    assert not await endings.refresh()
+    revocations = Revocations(told.now, told.load)
+    assert not await revocations.refresh()
     told.at += 15
-    assert not await endings.refresh()
+    assert not await revocations.refresh()
     first, second = told.asked
-    assert told.at - first >= REMEMBERED_S
+    assert told.at - first >= RETAINED_S
     assert 60 <= told.at - second <= 120
-    told.news = News([Version(PERSON, 2, told.at)], [EndedToken("one", told.at + 60)])
-    assert await endings.refresh()
-    assert not await endings.refresh(), "the same again is no news"
-    assert endings.has(PERSON, 1, "")
-    assert endings.has(UUID(int=8), 0, "one")
-    assert not endings.has(PERSON, 2, "two")
-    told.news = News([Version(PERSON, 1, told.at)], [])
-    assert not await endings.refresh()
-    assert endings.has(PERSON, 1, ""), "a version never goes back"
+    told.news = NewRevocations(
+        [MinimumVersion(PERSON, 2, told.at)], [RevokedToken("one", told.at + 60)]
+    )
+    assert await revocations.refresh()
+    assert not await revocations.refresh(), "the same again is no news"
+    assert revocations.covers(PERSON, 1, "")
+    assert revocations.covers(UUID(int=8), 0, "one")
+    assert not revocations.covers(PERSON, 2, "two")
+    told.news = NewRevocations([MinimumVersion(PERSON, 1, told.at)], [])
+    assert not await revocations.refresh()
+    assert revocations.covers(PERSON, 1, ""), "a version never goes back"
 
 
 async def test_what_can_end_nothing_any_more_is_forgotten() -> None:
     told = Told()
-    endings = Endings(told.now, told.load)
-    told.news = News([Version(PERSON, 2, told.at)], [EndedToken("one", told.at + 60)])
-    await endings.refresh()
-    told.news = News([], [])
+    revocations = Revocations(told.now, told.load)
+    told.news = NewRevocations(
+        [MinimumVersion(PERSON, 2, told.at)], [RevokedToken("one", told.at + 60)]
+    )
+    await revocations.refresh()
+    told.news = NewRevocations([], [])
     told.at += 61
-    await endings.refresh()
-    assert not endings.has(UUID(int=8), 0, "one")
-    assert endings.has(PERSON, 1, "")
-    told.at += REMEMBERED_S
-    await endings.refresh()
-    assert not endings.has(PERSON, 1, "")
+    await revocations.refresh()
+    assert not revocations.covers(UUID(int=8), 0, "one")
+    assert revocations.covers(PERSON, 1, "")
+    told.at += RETAINED_S
+    await revocations.refresh()
+    assert not revocations.covers(PERSON, 1, "")
 
 
 async def test_a_refresh_that_fails_is_made_up_for() -> None:
     told = Told()
 
-    async def broken(_since: float) -> News:
+    async def broken(_since: float) -> NewRevocations:
         raise Unavailable
 
-    endings = Endings(told.now, told.load)
-    await endings.refresh()
-    endings._load = broken
+    revocations = Revocations(told.now, told.load)
+    await revocations.refresh()
+    revocations._load = broken
     told.at += 3_000
     with pytest.raises(Unavailable):
-        await endings.refresh()
-    endings._load = told.load
+        await revocations.refresh()
+    revocations._load = told.load
     told.at += 15
-    await endings.refresh()
+    await revocations.refresh()
     assert told.at - told.asked[-1] >= 3_015

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, Places, Turns
+from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit, FairSemaphore
 from boxoffice.errors import Overloaded, TooMany
 
 CROWD, BUYER = "192.0.2.1", "192.0.2.2"
@@ -15,7 +15,7 @@ class Line:
     """People who wait for one slot; `got` is the order in which they had it."""
 
     def __init__(self, waiting_max: int = 64) -> None:
-        self.turns = Turns(1, waiting_max)
+        self.semaphore = FairSemaphore(1, waiting_max)
         self.got: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -25,13 +25,13 @@ class Line:
         await asyncio.sleep(0)
 
     async def _work(self, name: str, kind: str, address: str) -> None:
-        await self.turns.take(kind, address)
+        await self.semaphore.acquire(kind, address)
         self.got.append(name)
 
     async def serve(self, times: int) -> None:
         """Let so many have their turn, one after the other."""
         for _ in range(times):
-            self.turns.give_back()
+            self.semaphore.release()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
@@ -66,28 +66,28 @@ async def test_a_flood_of_one_kind_takes_every_other_turn(line: Line, flood: str
 
 
 async def test_a_full_queue_makes_room_for_an_address_with_less(line: Line) -> None:
-    line.turns._waiting_max = 4
+    line.semaphore._waiting_max = 4
     for n in range(4):
         await line.come(f"crowd {n}")
     with pytest.raises(Overloaded):
-        line.turns.require_room(LOG_IN, CROWD)
-    line.turns.require_room(LOG_IN, BUYER)
-    line.turns.require_room(SIGN_UP, CROWD)
+        line.semaphore.check_capacity(LOG_IN, CROWD)
+    line.semaphore.check_capacity(LOG_IN, BUYER)
+    line.semaphore.check_capacity(SIGN_UP, CROWD)
     await line.come("buyer", address=BUYER)
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
         await line.tasks[4]  # crowd 3, who came last
-    assert line.turns.waiting == 4
+    assert line.semaphore.waiting == 4
     await line.serve(4)
     assert line.got == ["first", "crowd 0", "buyer", "crowd 1", "crowd 2"]
 
 
 async def test_a_queue_full_of_addresses_with_one_each_is_full(line: Line) -> None:
-    line.turns._waiting_max = 4
+    line.semaphore._waiting_max = 4
     for n in range(4):
         await line.come(f"{n}", address=f"198.51.100.{n}")
     with pytest.raises(Overloaded):
-        await line.turns.take(LOG_IN, BUYER)
+        await line.semaphore.acquire(LOG_IN, BUYER)
 
 
 @pytest.mark.parametrize("settle", [True, False])
@@ -99,13 +99,13 @@ async def test_who_hangs_up_is_passed_over(line: Line, settle: bool) -> None:
         await asyncio.sleep(0)
     await line.serve(1)
     assert line.got == ["first", "crowd 1"]
-    assert line.turns.waiting == 1
+    assert line.semaphore.waiting == 1
 
 
 async def test_a_turn_that_was_given_to_somebody_who_hung_up_goes_on(line: Line) -> None:
     for n in range(2):
         await line.come(f"crowd {n}")
-    line.turns.give_back()
+    line.semaphore.release()
     line.tasks[1].cancel()  # it has the turn, and never hears of it
     for _ in range(3):
         await asyncio.sleep(0)
@@ -120,9 +120,9 @@ async def test_no_slot_is_lost_or_made_in_any_order_of_hanging_up() -> None:
         finally:
             if n % 5 == 0:
                 line.tasks[-1].cancel()
-            if n % 2 == 0 and len(line.got) > line.turns._free:
+            if n % 2 == 0 and len(line.got) > line.semaphore._free:
                 await line.serve(1)
-    results = await _ended(line, lambda: line.turns.waiting == 0)
+    results = await _ended(line, lambda: line.semaphore.waiting == 0)
     assert {type(result) for result in results} <= {type(None), Overloaded, asyncio.CancelledError}
 
 
@@ -133,14 +133,14 @@ async def _ended(line: Line, done: Callable[[], bool]) -> list[object]:
     return list(await asyncio.gather(*line.tasks, return_exceptions=True))
 
 
-def test_an_address_has_so_many_places_of_each_kind() -> None:
-    places = Places(2)
-    with places.of(LOG_IN, CROWD), places.of(LOG_IN, CROWD):
-        with pytest.raises(TooMany) as caught, places.of(LOG_IN, CROWD):
+def test_an_address_has_a_limit_of_each_kind() -> None:
+    limit = ConcurrencyLimit(2)
+    with limit.slot(LOG_IN, CROWD), limit.slot(LOG_IN, CROWD):
+        with pytest.raises(TooMany) as caught, limit.slot(LOG_IN, CROWD):
             pass
         assert caught.value.extra["retry_after_s"] == 1
-        with places.of(SIGN_UP, CROWD), places.of(LOG_IN, BUYER):
+        with limit.slot(SIGN_UP, CROWD), limit.slot(LOG_IN, BUYER):
             pass
-    with places.of(LOG_IN, CROWD):
+    with limit.slot(LOG_IN, CROWD):
         pass
-    assert places._inside == {}
+    assert limit._inside == {}

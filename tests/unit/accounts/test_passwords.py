@@ -35,7 +35,7 @@ async def test_hashes_are_as_costly_as_promised(passwords: Passwords) -> None:
         "ID", MEMORY_KIB, PASSES, LANES,
     )  # fmt: skip
     # Nobody's hash costs the same, or the time of a refusal would tell who has an account.
-    assert extract_parameters(passwords._nobody) == found
+    assert extract_parameters(passwords._dummy_hash) == found
 
 
 async def test_an_unreadable_hash_is_a_bug_and_no_refusal(passwords: Passwords) -> None:
@@ -71,7 +71,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 async def test_past_the_limits_it_is_overloaded_at_once(passwords: Passwords) -> None:
     gate = Gate()
     tasks = [asyncio.create_task(passwords._run(gate.work)) for _ in range(5)]
-    await _until(lambda: gate.running == 2 and passwords._turns.waiting == 3)
+    await _until(lambda: gate.running == 2 and passwords._semaphore.waiting == 3)
     for _ in range(3):
         with pytest.raises(Overloaded):
             await passwords._run(gate.work)
@@ -86,13 +86,13 @@ async def test_who_hangs_up_frees_a_waiting_place_at_once_and_a_thread_when_it_e
 ) -> None:
     gate = Gate()
     tasks = [asyncio.create_task(passwords._run(gate.work)) for _ in range(5)]
-    await _until(lambda: gate.running == 2 and passwords._turns.waiting == 3)
+    await _until(lambda: gate.running == 2 and passwords._semaphore.waiting == 3)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert (gate.running, passwords._turns.waiting) == (2, 0)
+    assert (gate.running, passwords._semaphore.waiting) == (2, 0)
     later = asyncio.create_task(passwords._run(gate.work))
-    await _until(lambda: passwords._turns.waiting == 1)
+    await _until(lambda: passwords._semaphore.waiting == 1)
     gate.open.set()
     await later
     assert gate.most == 2

@@ -1,11 +1,11 @@
--- Count an attempt under every limit that it has, or say how long to wait. One atomic decision.
+-- Count an attempt under all of its limits, or return how long to wait.
 --
 -- KEYS[i]          attempts that one limit counts, such as failed log-ins of one e-mail from one address
 -- ARGV[i]          the limit of KEYS[i]
 -- ARGV[#KEYS + 1]  window in milliseconds, from a key's first attempt
 --
--- Returns 0 when counted, else the milliseconds until the limits allow another try; a refused attempt is
--- not counted, so that knocking on a closed door does not keep it closed.
+-- Returns 0 when counted, else the milliseconds until the limits allow another attempt. A refused attempt is
+-- not counted, so that repeating it does not extend the wait.
 
 local wait_ms = 0
 for i = 1, #KEYS do

@@ -1,10 +1,10 @@
--- Take back what count_attempt.lua counted for one attempt.
+-- Undo what count_attempt.lua counted for one attempt.
 --
 -- KEYS[i]  attempts that one limit counts
 -- ARGV[1]  1 if KEYS[1] is to be cleared, as after a log-in that succeeded; else 0
 --
--- Returns 0. A key whose window has ended in between is left alone: to count it below zero would
--- grant extra tries, and would make a key that never expires.
+-- Returns 0. A key whose window has ended is left alone: a negative count would grant extra attempts and
+-- would never expire.
 
 for i = 1, #KEYS do
   -- guard: throttle_nothing_is_forgiven_below_zero => if true then
