@@ -62,7 +62,7 @@ def main(
         json.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
     if not is_finished:
         sys.exit(_INTERRUPTED_EXIT_CODE)
-    is_missed = any(one.status is targets.Status.MISSED for one in reached)
+    is_missed = any(one.status is targets.TargetStatus.MISSED for one in reached)
     sys.exit(is_missed or any(one.verdict is Verdict.FAIL for one in results))
 
 

@@ -13,7 +13,7 @@ _LINUX = platform.system() == "Linux"
 
 
 @dataclass(frozen=True)
-class ProcessGroup:
+class MeasuredGroup:
     """The processes of one server: `pid` and everything below it."""
 
     name: str
@@ -91,7 +91,7 @@ def _peak_mib(process: psutil.Process) -> float:
 class CpuMeter:
     """Reads the CPU of groups before and after a measurement; differences in microseconds."""
 
-    def __init__(self, groups: list[ProcessGroup]) -> None:
+    def __init__(self, groups: list[MeasuredGroup]) -> None:
         self._groups = groups
         self._before: dict[str, int] = {}
         self._after: dict[str, int] = {}

@@ -21,7 +21,7 @@ import msgspec
 from redis import Redis
 from rich.console import Console
 
-from bench.environment.cpu import ProcessGroup
+from bench.environment.cpu import MeasuredGroup
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.cli import seeding
 from boxoffice.platform.postgres import sql_files
@@ -83,12 +83,12 @@ class Environment:
         self._valkey = Redis.from_url(servers.valkey_url)
 
     @property
-    def groups(self) -> list[ProcessGroup]:
+    def groups(self) -> list[MeasuredGroup]:
         """The processes of both servers."""
         postgres, valkey = self._servers.postgres.pid, self._servers.valkey.pid
         if postgres is None or valkey is None:
             raise RuntimeError("the servers are not running")
-        return [ProcessGroup("postgres", postgres), ProcessGroup("valkey", valkey)]
+        return [MeasuredGroup("postgres", postgres), MeasuredGroup("valkey", valkey)]
 
     def settings(self, database: str) -> Settings:
         """Return default settings with the addresses of one database and of Valkey."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from bench.environment.batch_counters import BatchCounters
-from bench.environment.cpu import ProcessGroup
+from bench.environment.cpu import MeasuredGroup
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
@@ -48,9 +48,9 @@ class ServerProcess:
             )
 
     @property
-    def group(self) -> ProcessGroup:
+    def group(self) -> MeasuredGroup:
         """The processes of the server."""
-        return ProcessGroup("app", self._process.pid)
+        return MeasuredGroup("app", self._process.pid)
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         """Send a GET and return status, headers in lower case and body."""

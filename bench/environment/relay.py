@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.environment.cpu import ProcessGroup
+from bench.environment.cpu import MeasuredGroup
 from bench.environment.processes import ServerProcessFailed, clean_environment
 from boxoffice.platform.postgres import sql_files
 from boxoffice.settings import Settings
@@ -22,7 +22,7 @@ _STOP_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[ProcessGroup]:
+def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[MeasuredGroup]:
     """Run a relay until the block is left; enter the block when it has its lease."""
     argv = [sys.executable, "-m", "boxoffice", "relay"]
     with log.open("wb") as out:
@@ -31,7 +31,7 @@ def relaying(settings: Settings, env: Mapping[str, str], log: Path) -> Iterator[
         )
     try:
         asyncio.run(_until(settings, "has_relay"))
-        yield ProcessGroup("relay", process.pid)
+        yield MeasuredGroup("relay", process.pid)
         process.terminate()
         process.wait(_STOP_TIMEOUT_S)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.client.generator import percentile
-from bench.environment.cpu import ProcessGroup
+from bench.environment.cpu import MeasuredGroup
 from bench.environment.processes import ServerProcess
 from bench.servers.candidates import Candidate
 from bench.servers.cost import holds
@@ -26,7 +26,7 @@ _BODY_HEAD = _HEAD + b"Content-Type: application/json\r\nContent-Length: 60000\r
 
 
 @dataclass(frozen=True)
-class Kind:
+class SlowClient:
     """A kind of slow client: what it sends first, and what it goes on with."""
 
     name: str
@@ -37,10 +37,10 @@ class Kind:
 
 
 KINDS = (
-    Kind("a byte of the head a second", 200, _HEAD + b"X-Slow: ", b"a", _BYTE_EVERY_S),
-    Kind("a byte of the body a second", 200, _BODY_HEAD, b" ", _BYTE_EVERY_S),
-    Kind("a head without end, 100 kB/s", 20, _HEAD, _LINE, _LINE_EVERY_S),
-    Kind("idle", 2_000, b"", b"", _BYTE_EVERY_S),
+    SlowClient("a byte of the head a second", 200, _HEAD + b"X-Slow: ", b"a", _BYTE_EVERY_S),
+    SlowClient("a byte of the body a second", 200, _BODY_HEAD, b" ", _BYTE_EVERY_S),
+    SlowClient("a head without end, 100 kB/s", 20, _HEAD, _LINE, _LINE_EVERY_S),
+    SlowClient("idle", 2_000, b"", b"", _BYTE_EVERY_S),
 )
 
 
@@ -58,7 +58,7 @@ class Siege:
     visit_p99_ms: float
 
 
-def measure(candidate: Candidate, folder: Path, kind: Kind, window_s: float) -> Siege:
+def measure(candidate: Candidate, folder: Path, kind: SlowClient, window_s: float) -> Siege:
     """Let slow clients of one kind at a server for `window_s` seconds while others visit it."""
     server = candidate.start(folder)
     try:
@@ -67,7 +67,7 @@ def measure(candidate: Candidate, folder: Path, kind: Kind, window_s: float) -> 
         server.kill()
 
 
-async def _besiege(server: ServerProcess, kind: Kind, window_s: float) -> Siege:
+async def _besiege(server: ServerProcess, kind: SlowClient, window_s: float) -> Siege:
     idle_mib = server.group.resident_mib()
     until = time.monotonic() + window_s
     visiting = asyncio.create_task(_visit(server.port, until))
@@ -88,7 +88,7 @@ async def _besiege(server: ServerProcess, kind: Kind, window_s: float) -> Siege:
     )
 
 
-async def _trickle(port: int, kind: Kind, at: int, until: float) -> float | None:
+async def _trickle(port: int, kind: SlowClient, at: int, until: float) -> float | None:
     """Be slow on one connection; return after how many seconds the server ended it, if it did."""
     # They come and send one after the other, so that visitors do not wait for a burst of ours.
     await asyncio.sleep(_ARRIVE_WITHIN_S * at / kind.connections)
@@ -139,7 +139,7 @@ async def _once(port: int, request: bytes) -> float | None:
     return time.perf_counter() - started_at
 
 
-async def _weigh(group: ProcessGroup, until: float) -> float:
+async def _weigh(group: MeasuredGroup, until: float) -> float:
     """Return the largest memory that was seen."""
     return max([group.resident_mib() async for _ in _every(_LOOK_EVERY_S, until)])
 

@@ -21,7 +21,7 @@ from enum import Enum
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from faults.checks.record import History, Operation, SeatEvent
+from faults.checks.record import History, RecordedOperation, SeatEvent
 
 # A released seat may be refused that long: the Valkey mark of a pod that died between release and
 # notification lives `seat_lock_ttl_ms`; caches follow within 2 s.
@@ -71,10 +71,10 @@ _Predicate: TypeAlias = Callable[[_Configuration], bool]
 
 
 @dataclass(frozen=True)
-class _Step:
+class _SearchStep:
     """One operation on the seat; `hold` identifies the hold."""
 
-    operation: Operation
+    operation: RecordedOperation
     hold: str
     begin_s: float
     end_s: float
@@ -111,16 +111,16 @@ def check(
     return found
 
 
-def _steps(events: Iterable[SeatEvent], busy_s: float) -> Iterator[_Step]:
+def _steps(events: Iterable[SeatEvent], busy_s: float) -> Iterator[_SearchStep]:
     """Yield each operation once; a repeated response reports the same effect."""
-    effects: dict[tuple[Operation, str], _Step] = {}
+    effects: dict[tuple[RecordedOperation, str], _SearchStep] = {}
     for at, event in enumerate(events):
         end_s = event.end_s if event.is_known else inf
-        step = _Step(event.operation, _name(event, at), event.begin_s, end_s, event.person)
-        if event.operation is Operation.REFUSED:
+        step = _SearchStep(event.operation, _name(event, at), event.begin_s, end_s, event.person)
+        if event.operation is RecordedOperation.REFUSED:
             if event.end_s - event.begin_s < busy_s:
                 yield step
-        elif event.operation is Operation.EXPIRED:
+        elif event.operation is RecordedOperation.EXPIRED:
             yield step
         else:
             key = (step.operation, step.hold)
@@ -133,8 +133,8 @@ def _name(event: SeatEvent, at: int) -> str:
     return event.reservation_id or f"?{at}"
 
 
-def _same(one: _Step, other: _Step) -> _Step:
-    return _Step(
+def _same(one: _SearchStep, other: _SearchStep) -> _SearchStep:
+    return _SearchStep(
         one.operation,
         one.hold,
         min(one.begin_s, other.begin_s),
@@ -147,7 +147,7 @@ class _Search:
     """Searches the times of one seat for a contradiction."""
 
     def __init__(
-        self, steps: Sequence[_Step], hold_ttl_s: float, stale_s: float, slack_s: float
+        self, steps: Sequence[_SearchStep], hold_ttl_s: float, stale_s: float, slack_s: float
     ) -> None:
         self._steps = steps
         self._stale_s = stale_s
@@ -156,10 +156,10 @@ class _Search:
                 step.begin_s + hold_ttl_s - slack_s, step.end_s + hold_ttl_s + slack_s
             )
             for step in steps
-            if step.operation is Operation.HELD
+            if step.operation is RecordedOperation.HELD
         }
         self._released_s = {
-            step.hold: step.end_s for step in steps if step.operation is Operation.RELEASED
+            step.hold: step.end_s for step in steps if step.operation is RecordedOperation.RELEASED
         }
         self._open: set[int] = set()
         self._configurations = {_Configuration(_FREE, frozenset())}
@@ -186,7 +186,7 @@ class _Search:
             times.append((step.begin_s, 0, 0, at))
             if step.end_s < inf:
                 times.append((step.end_s, 1, 0, at))
-            if step.operation is Operation.HELD and step.end_s < inf:
+            if step.operation is RecordedOperation.HELD and step.end_s < inf:
                 times.append((self._lapses[step.hold].until_s, 1, 1, at))
         return sorted(times)
 
@@ -254,10 +254,10 @@ class _Search:
         )
 
     def _is_look(self, what: int) -> bool:
-        return self._steps[what].operation in (Operation.REFUSED, Operation.EXPIRED)
+        return self._steps[what].operation in (RecordedOperation.REFUSED, RecordedOperation.EXPIRED)
 
-    def _agrees(self, seat: _Seat, look: _Step) -> bool:
-        if look.operation is Operation.EXPIRED:
+    def _agrees(self, seat: _Seat, look: _SearchStep) -> bool:
+        if look.operation is RecordedOperation.EXPIRED:
             return seat not in (_Seat(_State.HELD, look.hold), _Seat(_State.SOLD, look.hold))
         if seat.now is _State.GIVEN_BACK:
             return self._released_s[seat.hold] >= look.begin_s - self._stale_s
@@ -268,22 +268,26 @@ class _Search:
         if is_lapse:
             return f"was held by {step.hold} for longer than a hold lasts"
         told = {
-            Operation.HELD: f"cannot have been held by {step.hold}",
-            Operation.PAID: f"cannot have been sold to {step.hold}",
-            Operation.RELEASED: f"cannot have been given back by {step.hold}",
-            Operation.EXPIRED: f"was still {step.hold}'s when that was reported as lapsed",
-            Operation.REFUSED: f"was free when {step.person} was refused it",
+            RecordedOperation.HELD: f"cannot have been held by {step.hold}",
+            RecordedOperation.PAID: f"cannot have been sold to {step.hold}",
+            RecordedOperation.RELEASED: f"cannot have been given back by {step.hold}",
+            RecordedOperation.EXPIRED: f"was still {step.hold}'s when that was reported as lapsed",
+            RecordedOperation.REFUSED: f"was free when {step.person} was refused it",
         }[step.operation]
         return f"{told} between {step.begin_s:.3f} s and {step.end_s:.3f} s"
 
 
-def _after(seat: _Seat, step: _Step) -> _Seat | None:
+def _after(seat: _Seat, step: _SearchStep) -> _Seat | None:
     """Return the state after an effect, None where it cannot take effect."""
-    if step.operation is Operation.HELD:
+    if step.operation is RecordedOperation.HELD:
         is_free = seat.now in (_State.FREE, _State.GIVEN_BACK)
         return _Seat(_State.HELD, step.hold) if is_free else None
     if seat != _Seat(_State.HELD, step.hold):
         return None
-    if step.operation is Operation.PAID:
+    if step.operation is RecordedOperation.PAID:
         return _Seat(_State.SOLD, step.hold)
-    return _Seat(_State.GIVEN_BACK, step.hold) if step.operation is Operation.RELEASED else None
+    return (
+        _Seat(_State.GIVEN_BACK, step.hold)
+        if step.operation is RecordedOperation.RELEASED
+        else None
+    )

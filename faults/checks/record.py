@@ -20,10 +20,10 @@ _SALES = frozenset({"hold", "pay"})
 SETTLING_S = 0.3
 
 # Operation, person, seats, reservation, begin and end.
-_Told: TypeAlias = tuple["Operation", int, Sequence[str], str, float, float]
+_Told: TypeAlias = tuple["RecordedOperation", int, Sequence[str], str, float, float]
 
 
-class Ending(StrEnum):
+class CallEnding(StrEnum):
     """How an attempt ended."""
 
     ANSWERED = "answered"
@@ -41,7 +41,7 @@ class Attempt:
     endpoint: str
     begin_s: float
     end_s: float
-    ending: Ending
+    ending: CallEnding
     status: int = 0
     code: str = ""
     has_retry_after: bool = False
@@ -49,33 +49,33 @@ class Attempt:
     @property
     def kind(self) -> str:
         """Return the ending in short: `201`, `409 seat_taken`, `cut`."""
-        if self.ending is not Ending.ANSWERED:
+        if self.ending is not CallEnding.ANSWERED:
             return self.ending.value
         return f"{self.status} {self.code}".strip()
 
     @property
     def is_fine(self) -> bool:
         """Whether it is a success or a business refusal."""
-        is_answered = self.ending is Ending.ANSWERED
+        is_answered = self.ending is CallEnding.ANSWERED
         is_meant = self.status in _REFUSALS or self.code == "idempotency_key_reused"
         return is_answered and (200 <= self.status < 400 or is_meant)
 
     @property
     def is_sale(self) -> bool:
         """Whether it is an acknowledged sale."""
-        is_answered = self.ending is Ending.ANSWERED
+        is_answered = self.ending is CallEnding.ANSWERED
         return is_answered and self.what in _SALES and 200 <= self.status < 300
 
     @property
     def is_excusable(self) -> bool:
         """Whether a fault excuses it: a 503 with `Retry-After`, or a cut connection."""
-        if self.ending is Ending.ANSWERED:
+        if self.ending is CallEnding.ANSWERED:
             return self.status == 503 and self.has_retry_after
-        return self.ending is not Ending.SILENT
+        return self.ending is not CallEnding.SILENT
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldSeats:
     """An acknowledged hold; `person` is the position of the buyer."""
 
     reservation_id: str
@@ -166,7 +166,7 @@ class FaultWindow:
 
     def excuses(self, one: Attempt) -> bool:
         """Say whether this fault excuses the failure."""
-        is_of_a_kind = one.is_excusable or (self.is_stopped and one.ending is Ending.SILENT)
+        is_of_a_kind = one.is_excusable or (self.is_stopped and one.ending is CallEnding.SILENT)
         return is_of_a_kind and self.covers(one)
 
     def covers(self, one: Attempt) -> bool:
@@ -175,7 +175,7 @@ class FaultWindow:
         return is_struck and one.begin_s <= self.end_s and one.end_s >= self.begin_s
 
 
-class Operation(StrEnum):
+class RecordedOperation(StrEnum):
     """An operation on a seat, or a response about it."""
 
     HELD = "held"
@@ -195,7 +195,7 @@ class SeatEvent:
 
     seat: str
     person: str
-    operation: Operation
+    operation: RecordedOperation
     begin_s: float
     end_s: float
     version: int | None = None
@@ -216,7 +216,7 @@ class Record:
     """Everything that the clients of one sale saw."""
 
     attempts: list[Attempt] = field(default_factory=list)
-    holds: list[Held] = field(default_factory=list)
+    holds: list[HeldSeats] = field(default_factory=list)
     payments: list[Paid] = field(default_factory=list)
     releases: list[Released] = field(default_factory=list)
     top_ups: list[ToppedUp] = field(default_factory=list)
@@ -234,7 +234,7 @@ class Record:
 
     def next_sale_s(self, at_s: float) -> float | None:
         """Return the time from `at_s` to the first sale that began since then, if any."""
-        sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
+        sales: Iterable[HeldSeats | Paid] = (*self.holds, *self.payments)
         ends = (one.end_s for one in sales if one.begin_s >= at_s)
         first_s = min(ends, default=None)
         return None if first_s is None else first_s - at_s
@@ -244,7 +244,7 @@ class Record:
 
         With `since_s`, the time until the first one counts too.
         """
-        sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
+        sales: Iterable[HeldSeats | Paid] = (*self.holds, *self.payments)
         ends_s = sorted(one.end_s for one in sales if one.end_s >= since_s)
         times_s = [since_s, *ends_s] if since_s > -inf else ends_s
         return max((after - before for before, after in pairwise(times_s)), default=0.0)
@@ -257,7 +257,7 @@ class Record:
 
     def sales_between(self, begin_s: float, end_s: float) -> int:
         """Return the number of sales acknowledged in that time."""
-        sales: Iterable[Held | Paid] = (*self.holds, *self.payments)
+        sales: Iterable[HeldSeats | Paid] = (*self.holds, *self.payments)
         return sum(begin_s <= one.end_s < end_s for one in sales)
 
     def failures(self) -> Counter[str]:
@@ -283,7 +283,9 @@ class Record:
 
     def retried_to_an_answer(self) -> int:
         """Return how many calls succeeded after a lost response."""
-        lost = {one.key for one in self.attempts if one.ending in (Ending.CUT, Ending.SILENT)}
+        lost = {
+            one.key for one in self.attempts if one.ending in (CallEnding.CUT, CallEnding.SILENT)
+        }
         return len({one.key for one in self.attempts if one.is_fine} & lost - {""})
 
     def history(self, people: Sequence[str], hold_ttl_s: float) -> History:
@@ -300,15 +302,17 @@ class Record:
     def _operations(self) -> Iterator[_Told]:
         seats = {one.reservation_id: one.seats for one in self.holds}
         for held in self.holds:
-            yield _told(Operation.HELD, held, held.seats)
+            yield _told(RecordedOperation.HELD, held, held.seats)
         for paid in self.payments:
-            yield _told(Operation.PAID, paid, seats.get(paid.reservation_id, ()))
+            yield _told(RecordedOperation.PAID, paid, seats.get(paid.reservation_id, ()))
         for released in self.releases:
-            yield _told(Operation.RELEASED, released, seats.get(released.reservation_id, ()))
+            yield _told(
+                RecordedOperation.RELEASED, released, seats.get(released.reservation_id, ())
+            )
         for refused in self.refusals:
             if self._rests_on_what_was_lost(refused):
                 continue
-            operation = _REFUSED.get(refused.code, Operation.REFUSED)
+            operation = _REFUSED.get(refused.code, RecordedOperation.REFUSED)
             yield _told(operation, refused, refused.seats)
         for one in (*self.unsettled.values(), *self.late.values()):
             if one.what in _UNSETTLED:
@@ -336,13 +340,17 @@ def _closed(
 
 
 def _told(
-    operation: Operation, one: Held | Paid | Released | Refused, seats: Sequence[str]
+    operation: RecordedOperation, one: HeldSeats | Paid | Released | Refused, seats: Sequence[str]
 ) -> _Told:
     return operation, one.person, seats, one.reservation_id, one.begin_s, one.end_s
 
 
-_UNSETTLED = {"hold": Operation.HELD, "pay": Operation.PAID, "release": Operation.RELEASED}
-_REFUSED = {"hold_expired": Operation.EXPIRED}
+_UNSETTLED = {
+    "hold": RecordedOperation.HELD,
+    "pay": RecordedOperation.PAID,
+    "release": RecordedOperation.RELEASED,
+}
+_REFUSED = {"hold_expired": RecordedOperation.EXPIRED}
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

@@ -211,7 +211,7 @@ class Proxies:
         await self.valkey.close()
 
 
-class Server:
+class ManagedProcess:
     """PostgreSQL or Valkey; the supervisor restarts a killed one."""
 
     def __init__(self, name: str, servers: EmbeddedServers) -> None:
@@ -292,8 +292,8 @@ class Cluster:
 
     def __init__(self, servers: EmbeddedServers, folder: Path) -> None:
         self.folder = folder
-        self.postgres = Server("postgres", servers)
-        self.valkey = Server("valkey", servers)
+        self.postgres = ManagedProcess("postgres", servers)
+        self.valkey = ManagedProcess("valkey", servers)
         self.servers = servers
         self.settings = Settings.of(
             database_url=servers.database_url,
@@ -408,7 +408,7 @@ class Cluster:
                 process.restart_if_dead()
             await asyncio.sleep(_WATCH_EVERY_S)
 
-    async def supervise_server(self, server: Server) -> None:
+    async def supervise_server(self, server: ManagedProcess) -> None:
         """Restart a server that died, until cancelled; `problems` has the errors."""
         while True:
             try:
@@ -452,7 +452,7 @@ async def start_cluster(
 ) -> AsyncIterator[Cluster]:
     """Start the servers, migrate, and yield the cluster without any process of the product.
 
-    Call it in the main thread. It leaves nothing running.
+    ApiCall it in the main thread. It leaves nothing running.
     """
     servers = EmbeddedServers(
         data_dir or folder / "servers",

@@ -103,7 +103,7 @@ class Removal:
         return self.guard.file
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MarkerTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `tests.toml`.
 
     `red` has tests by guard, by `file::part` or by file; the most precise entry holds. A part is a
@@ -114,10 +114,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     behind: Mapping[str, Sequence[str]] = {}
 
 
-def table(file: Path = FILE) -> Table:
+def table(file: Path = FILE) -> MarkerTable:
     """Read the table; raise `GuardsUnclear` where it is not one."""
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=Table)
+        return msgspec.toml.decode(file.read_bytes(), type=MarkerTable)
     except (msgspec.MsgspecError, ValueError) as error:
         raise GuardsUnclear(f"{file.name}: {error}") from error
 
@@ -170,7 +170,7 @@ def _target(file: str, lines: Sequence[str], at: int, *, is_block: bool) -> tupl
 
 
 def removals(
-    guards: Iterable[Guard], tests: Table, checks: Sequence[str] = ()
+    guards: Iterable[Guard], tests: MarkerTable, checks: Sequence[str] = ()
 ) -> dict[str, Removal]:
     """Return every removal by the guard's name; `checks` are the audit's, each a guard of its own.
 

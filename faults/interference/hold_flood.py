@@ -114,7 +114,7 @@ class HoldFloodResult(msgspec.Struct, kw_only=True):
         return self.cpu_s / self.wall_s
 
 
-class _Connection(asyncio.Protocol):
+class _FloodConnection(asyncio.Protocol):
     """A keep-alive connection with at most one request in flight."""
 
     def __init__(self, clients: "_Clients", head: bytes) -> None:
@@ -166,7 +166,7 @@ class _Clients:
         self._free = deque(range(len(self._bodies)))
         self._tag = plan.tag.encode()
         self._number = 0
-        self._idle: list[_Connection] = []
+        self._idle: list[_FloodConnection] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._is_over = False
         self.from_s = 0.0
@@ -193,13 +193,13 @@ class _Clients:
         head = self._heads[self.opened % len(self._heads)]
         self.opened += 1
         _, connection = await self._loop.create_connection(
-            lambda: _Connection(self, head), "127.0.0.1", port
+            lambda: _FloodConnection(self, head), "127.0.0.1", port
         )
         self._idle.append(connection)
 
     # -- Sending ---------------------------------------------------------------------------------
 
-    def send(self, connection: _Connection) -> None:
+    def send(self, connection: _FloodConnection) -> None:
         """Hold the seat that has been free for longest."""
         at_s = self._loop.time()
         self._number += 1
@@ -253,13 +253,13 @@ class _Clients:
         if not self._is_over:
             self.send(self._idle.pop())
 
-    def _want(self, connection: _Connection) -> None:
+    def _want(self, connection: _FloodConnection) -> None:
         if not self._is_over and not connection.transport.is_closing():
             self.send(connection)
 
     # -- Hearing ---------------------------------------------------------------------------------
 
-    def answered(self, connection: _Connection, status: int) -> None:
+    def answered(self, connection: _FloodConnection, status: int) -> None:
         """Process a response."""
         if connection.seat < 0:
             return  # The server closes an idle connection with a 408.
@@ -285,7 +285,7 @@ class _Clients:
         if self._is_over and not self.in_flight and not self.finished.done():
             self.finished.set_result(None)
 
-    def _count(self, connection: _Connection, status: int, now: float) -> None:
+    def _count(self, connection: _FloodConnection, status: int, now: float) -> None:
         self.statuses[str(status)] += 1
         at = min(int((now - self.from_s) / TICK_S), len(self.accepted_by_tick) - 1)
         if status == 201:
@@ -296,7 +296,7 @@ class _Clients:
             self.refused_by_tick[at] += 1
             self.without_retry_after += connection.retry_after_s < 0
 
-    def lost(self, connection: _Connection) -> None:
+    def lost(self, connection: _FloodConnection) -> None:
         """Count a connection that the server closed."""
         if connection.seat >= 0:
             self.in_flight -= 1

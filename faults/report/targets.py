@@ -38,7 +38,7 @@ CRASH_POINTS = (
 )
 
 
-class Status(StrEnum):
+class TargetStatus(StrEnum):
     """Status of a figure."""
 
     MET = "met"
@@ -54,7 +54,7 @@ class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     measured: str
     n: str
-    status: Status
+    status: TargetStatus
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,11 @@ def _line(target: Target, concerned: Sequence[Result], *, is_whole: bool) -> Tar
     played = [one for one in concerned if not one.not_run]
     if not played:
         return TargetLine(
-            figure=target.figure, target=target.target, measured="", n="", status=Status.NOT_RUN
+            figure=target.figure,
+            target=target.target,
+            measured="",
+            n="",
+            status=TargetStatus.NOT_RUN,
         )
     seen = target.measure(played)
     return TargetLine(
@@ -104,18 +108,18 @@ def _line(target: Target, concerned: Sequence[Result], *, is_whole: bool) -> Tar
     )
 
 
-def _status(seen: Measured, *, is_whole: bool) -> Status:
+def _status(seen: Measured, *, is_whole: bool) -> TargetStatus:
     if not seen.is_good:
-        return Status.MISSED
+        return TargetStatus.MISSED
     if seen.count >= seen.wanted:
-        return Status.MET
-    return Status.MISSED if is_whole else Status.FEWER
+        return TargetStatus.MET
+    return TargetStatus.MISSED if is_whole else TargetStatus.FEWER
 
 
 def summary_line(made: Sequence[TargetLine], *, is_whole: bool) -> str:
     """Return the closing sentence of a run."""
-    counts = {status: sum(one.status is status for one in made) for status in Status}
-    if is_whole and made and counts[Status.MET] == len(made):
+    counts = {status: sum(one.status is status for one in made) for status in TargetStatus}
+    if is_whole and made and counts[TargetStatus.MET] == len(made):
         return f"A whole run: all {len(made)} figures met."
     told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     if is_whole:

@@ -22,7 +22,7 @@ import jwt
 
 from faults.cluster.cluster import Cluster, Topology
 from faults.scenario import AnyScenario, Component, NotRun, Observations, Scenario
-from faults.workload.load import Answer, Call, LoadGenerator
+from faults.workload.load import ApiCall, ClientAnswer, LoadGenerator
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 _FOLDER = Path(tempfile.gettempdir())
@@ -163,12 +163,12 @@ async def _holds_last_as_long_as_they_say(load: LoadGenerator, random: Random) -
     return wrong
 
 
-def _at_the_other(rival: Call, call: Call) -> Call:
+def _at_the_other(rival: ApiCall, call: ApiCall) -> ApiCall:
     """Send a call to the process that did not get the other call."""
     return replace(rival, turn=call.person + call.turn + 1 - rival.person)
 
 
-def _same(again: Answer | None, reservation_id: str) -> list[str]:
+def _same(again: ClientAnswer | None, reservation_id: str) -> list[str]:
     if again is None or again.status != 201:
         return ["a repetition at the other process was not answered"]
     if again.body["reservation_id"] != reservation_id:

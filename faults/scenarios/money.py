@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-from faults.checks.record import Held, Paid, ToppedUp
+from faults.checks.record import HeldSeats, Paid, ToppedUp
 from faults.cluster.cluster import Cluster, Topology
 from faults.scenario import AnyScenario, Component, Observations, Scenario
-from faults.workload.load import Answer, Call, LoadGenerator
+from faults.workload.load import ApiCall, ClientAnswer, LoadGenerator
 
 # A payment is sent up to so long before the end of a hold, a rival's hold as long after.
 _EARLY_S = 0.030
@@ -51,7 +51,7 @@ async def pay_at_the_end(
 
 async def _race_to_the_end(
     load: LoadGenerator, random: Random, buyer: int, rival: int
-) -> Held | None:
+) -> HeldSeats | None:
     held = await load.hold(buyer, load.next_seats())
     if held is None:
         return None
@@ -90,8 +90,8 @@ async def pay_twice(
     return seen
 
 
-def _payment(held: Held, key: str, turn: int) -> Call:
-    return Call(
+def _payment(held: HeldSeats, key: str, turn: int) -> ApiCall:
+    return ApiCall(
         "pay",
         "POST",
         "/v1/payments",
@@ -106,9 +106,9 @@ def _payment(held: Held, key: str, turn: int) -> Call:
 
 def _one_payment(
     load: LoadGenerator,
-    held: Held,
+    held: HeldSeats,
     keys: Sequence[str],
-    answers: Sequence[Answer | None],
+    answers: Sequence[ClientAnswer | None],
     begin_s: float,
 ) -> list[str]:
     """Record the one payment, and return what is wrong with the responses."""
@@ -159,7 +159,10 @@ async def top_up_twice(
 
 
 def _one_top_up(
-    load: LoadGenerator, calls: Sequence[Call], answers: Sequence[Answer | None], begin_s: float
+    load: LoadGenerator,
+    calls: Sequence[ApiCall],
+    answers: Sequence[ClientAnswer | None],
+    begin_s: float,
 ) -> list[str]:
     """Record the one top-up, and return what is wrong with the responses."""
     done = {
@@ -178,13 +181,13 @@ def _one_top_up(
     return [] if told == wanted else [f"top-ups under one key were answered {told}, not {wanted}"]
 
 
-def _answer_to_top_up(answer: Answer | None) -> str:
+def _answer_to_top_up(answer: ClientAnswer | None) -> str:
     return "nothing" if answer is None else answer.code or str(answer.status)
 
 
-def _top_up(person: int, key: str, amount_minor: int, turn: int) -> Call:
+def _top_up(person: int, key: str, amount_minor: int, turn: int) -> ApiCall:
     path = "/v1/me/wallet/top-ups"
-    return Call("top_up", "POST", path, person, key, {"amount": amount_minor}, turn=turn)
+    return ApiCall("top_up", "POST", path, person, key, {"amount": amount_minor}, turn=turn)
 
 
 async def lose_the_answer(
@@ -211,7 +214,7 @@ async def lose_the_answer(
     return seen
 
 
-async def _lose_and_repeat(load: LoadGenerator, random: Random, call: Call) -> list[bool]:
+async def _lose_and_repeat(load: LoadGenerator, random: Random, call: ApiCall) -> list[bool]:
     """Disconnect several times, then repeat; return for each whether it was before the response."""
     lost = []
     for _ in range(random.randint(1, 3)):
@@ -223,8 +226,8 @@ async def _lose_and_repeat(load: LoadGenerator, random: Random, call: Call) -> l
     return lost
 
 
-def _elsewhere(call: Call) -> Call:
-    return Call(
+def _elsewhere(call: ApiCall) -> ApiCall:
+    return ApiCall(
         call.what,
         call.method,
         call.path,

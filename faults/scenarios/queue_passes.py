@@ -16,7 +16,7 @@ from boxoffice.settings import Settings
 from faults.checks.database import audit_now
 from faults.cluster.cluster import Cluster
 from faults.scenario import AnyScenario, Component, Observations, Scenario
-from faults.workload.fixtures import Person
+from faults.workload.fixtures import SeededBuyer
 from faults.workload.load import LoadGenerator
 
 # The leader's lease, a tick, and a second in which every process learns of exits.
@@ -30,7 +30,7 @@ _TRIED = 12
 
 
 class _Visitor(NamedTuple):
-    person: Person
+    person: SeededBuyer
     ticket: str
     queue_pass: str
 
@@ -45,7 +45,7 @@ class _Room:
         self._keys = itertools.count()
         self.gone: list[_Visitor] = []
 
-    async def enter(self, person: Person) -> _Visitor:
+    async def enter(self, person: SeededBuyer) -> _Visitor:
         """Join, and wait for admission."""
         _, joined = await self._answer("POST", "/queue", person.headers())
         ticket = joined["queue_ticket"]
@@ -119,7 +119,7 @@ async def _trial(
     seen: Observations,
     room: _Room,
     inside: _Visitor,
-    person: Person,
+    person: SeededBuyer,
     number: int,
 ) -> _Visitor:
     """One visitor leaves, a process is killed; after the next admission every old pass is tried."""

@@ -12,7 +12,7 @@ import asyncpg
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from faults.checks.database import Checked, check
-from faults.checks.record import Held
+from faults.checks.record import HeldSeats
 from faults.cluster.cluster import Cluster, Topology, start_cluster
 from faults.guards.markers import texts_without
 from faults.interference.external_clients import SQL
@@ -143,7 +143,7 @@ async def _buy(load: LoadGenerator, person: int, seats: list[str]) -> None:
     await _pay(load, await load.hold(person, seats))
 
 
-async def _pay(load: LoadGenerator, held: Held | None) -> None:
+async def _pay(load: LoadGenerator, held: HeldSeats | None) -> None:
     if held is not None:
         await load.pay(held.person, held)
 

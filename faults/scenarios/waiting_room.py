@@ -16,7 +16,7 @@ from faults.checks.database import audit_now
 from faults.cluster.cluster import Cluster
 from faults.interference.external_clients import wait_for
 from faults.scenario import AnyScenario, Component, Observations, Scenario
-from faults.workload.fixtures import Person
+from faults.workload.fixtures import SeededBuyer
 from faults.workload.load import LoadGenerator
 
 RECOVERY_MAX_S = 2.0
@@ -35,14 +35,14 @@ class _Line:
         self._urls = itertools.cycle([api.url for api in cluster.api])
         self._session = session
         self._path = f"/v1/schedules/{schedule_id}/queue"
-        self.numbers: dict[Person, int] = {}
-        self.tickets: dict[Person, str] = {}
+        self.numbers: dict[SeededBuyer, int] = {}
+        self.tickets: dict[SeededBuyer, str] = {}
         # A refusal with `Retry-After` is excused until then; no other failure is.
         self.excused_until_s = 0.0
         self.refusals = 0
         self.odd: Counter[str] = Counter()
 
-    async def join(self, person: Person) -> int | None:
+    async def join(self, person: SeededBuyer) -> int | None:
         """Return the number of a person, None if joining is refused."""
         told = await self._call("POST", person.headers())
         if told is None:
@@ -50,14 +50,14 @@ class _Line:
         self.tickets[person] = told["queue_ticket"]
         return int(told["number"])
 
-    async def ask(self, person: Person) -> Any:
+    async def ask(self, person: SeededBuyer) -> Any:
         """Return the queue position of a person, None without a response."""
         told = await self._call("GET", {"Queue-Ticket": self.tickets[person]})
         if told and told.get("queue_ticket"):
             self.tickets[person] = told["queue_ticket"]
         return told
 
-    async def joined(self, person: Person) -> int:
+    async def joined(self, person: SeededBuyer) -> int:
         """Return the number of a person as soon as there is one."""
         until = time.monotonic() + _BACK_WITHIN_S
         while (number := await self.join(person)) is None:

@@ -17,7 +17,7 @@ BALANCE_MINOR = 5_000_000
 
 
 @dataclass(frozen=True)
-class Person:
+class SeededBuyer:
     """A buyer with an access token."""
 
     user_id: str
@@ -36,7 +36,7 @@ class Fixtures:
     schedule_id: str
     concert_id: str
     seat_ids: Sequence[str]
-    people: Sequence[Person]
+    people: Sequence[SeededBuyer]
     hold_ttl_s: float
 
 
@@ -57,7 +57,9 @@ async def create_fixtures(
     tokens = folder / "tokens.jsonl"
     wish = seeding.Plan(seats, users, balance_minor, hold_ttl_s, ticket_limit)
     made = await seeding.seed(settings, wish, tokens, Console(quiet=True))
-    people = [msgspec.json.decode(line, type=Person) for line in tokens.read_bytes().splitlines()]
+    people = [
+        msgspec.json.decode(line, type=SeededBuyer) for line in tokens.read_bytes().splitlines()
+    ]
     connection = await asyncpg.connect(settings.database.database_url)
     try:
         rows = await connection.fetch(_SQL["seat_ids"], made.schedule_id)

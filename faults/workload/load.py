@@ -18,9 +18,9 @@ import msgspec
 
 from faults.checks.record import (
     Attempt,
-    Ending,
+    CallEnding,
     FaultWindow,
-    Held,
+    HeldSeats,
     Paid,
     Record,
     Refused,
@@ -39,7 +39,7 @@ _RETRY_AFTER_MAX_S = 5.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClientAnswer:
     """The final response to a call."""
 
     status: int
@@ -54,7 +54,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One call of one buyer, repeated unchanged until it is answered."""
 
     what: str
@@ -95,7 +95,7 @@ class LoadGenerator:
         # By attempt: endpoint and start.
         self._in_flight: dict[object, tuple[str, float]] = {}
         self._visits: set[asyncio.Task[None]] = set()
-        self._later: list[Call] = []
+        self._later: list[ApiCall] = []
 
     # -- For scenarios -----------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class LoadGenerator:
         end_s = time.monotonic()
         return self.record.sales_between(begin_s, end_s) / (end_s - begin_s)
 
-    async def call(self, call: Call) -> Answer | None:
+    async def call(self, call: ApiCall) -> ClientAnswer | None:
         """Repeat a call until it is answered; None after the deadline."""
         begin_s = time.monotonic()
         attempt, pause_s = 0, _BACKOFF_FIRST_S
@@ -183,9 +183,11 @@ class LoadGenerator:
             pause_s = min(pause_s * 2, _BACKOFF_LAST_S)
         return None
 
-    async def post(self, what: str, person: int, path: str, key: str, body: Any) -> Answer | None:
+    async def post(
+        self, what: str, person: int, path: str, key: str, body: Any
+    ) -> ClientAnswer | None:
         """Make one POST until it is answered, recording only attempts."""
-        return await self.call(Call(what, "POST", path, person, key, body))
+        return await self.call(ApiCall(what, "POST", path, person, key, body))
 
     def new_key(self, what: str) -> str:
         """Return a new idempotency key."""
@@ -252,7 +254,7 @@ class LoadGenerator:
         finally:
             self._inside.discard(person)
 
-    async def _after(self, person: int, held: Held, draw: float) -> None:
+    async def _after(self, person: int, held: HeldSeats, draw: float) -> None:
         if draw < self.profile.pays:
             await self.pay(person, held)
         elif draw < self.profile.pays + self.profile.releases:
@@ -260,12 +262,12 @@ class LoadGenerator:
 
     async def _look(self, person: int) -> None:
         schedule_id, concert_id = self.fixtures.schedule_id, self.fixtures.concert_id
-        await self.call(Call("schedules", "GET", f"/v1/concerts/{concert_id}/schedules", person))
-        await self.call(Call("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
+        await self.call(ApiCall("schedules", "GET", f"/v1/concerts/{concert_id}/schedules", person))
+        await self.call(ApiCall("seats", "GET", f"/v1/schedules/{schedule_id}/seats", person))
 
     async def _top_up(self, person: int) -> None:
         await self.conclude(
-            Call(
+            ApiCall(
                 "top_up",
                 "POST",
                 "/v1/me/wallet/top-ups",
@@ -275,13 +277,13 @@ class LoadGenerator:
             )
         )
 
-    async def hold_next(self, person: int) -> Held | None:
+    async def hold_next(self, person: int) -> HeldSeats | None:
         """Hold the seats of the next visit of a scenario."""
         return await self.hold(person, self.next_seats())
 
-    def hold_call(self, person: int, seats: Sequence[str]) -> Call:
+    def hold_call(self, person: int, seats: Sequence[str]) -> ApiCall:
         """Return the call that holds seats under a new key."""
-        return Call(
+        return ApiCall(
             "hold",
             "POST",
             f"/v1/schedules/{self.fixtures.schedule_id}/reservations",
@@ -291,7 +293,7 @@ class LoadGenerator:
             tuple(seats),
         )
 
-    async def hold(self, person: int, seats: Sequence[str]) -> Held | None:
+    async def hold(self, person: int, seats: Sequence[str]) -> HeldSeats | None:
         """Hold seats under a new key, and record the outcome."""
         call = self.hold_call(person, seats)
         before = len(self.record.holds)
@@ -299,10 +301,10 @@ class LoadGenerator:
         mine = self.record.holds[before:]
         return next((one for one in mine if one.key == call.key), None)
 
-    async def pay(self, person: int, held: Held) -> None:
+    async def pay(self, person: int, held: HeldSeats) -> None:
         """Pay a hold from the wallet, and record the outcome."""
         await self.conclude(
-            Call(
+            ApiCall(
                 "pay",
                 "POST",
                 "/v1/payments",
@@ -314,10 +316,10 @@ class LoadGenerator:
             )
         )
 
-    async def release(self, person: int, held: Held) -> None:
+    async def release(self, person: int, held: HeldSeats) -> None:
         """Release a hold, and record the outcome."""
         await self.conclude(
-            Call(
+            ApiCall(
                 "release",
                 "DELETE",
                 f"/v1/reservations/{held.reservation_id}",
@@ -334,7 +336,7 @@ class LoadGenerator:
 
     # -- One call --------------------------------------------------------------------------------
 
-    async def abandon(self, call: Call, after_s: float) -> None:
+    async def abandon(self, call: ApiCall, after_s: float) -> None:
         """Make a call, disconnect after so many seconds, and record its outcome as open.
 
         `conclude` with the same call settles it.
@@ -347,7 +349,7 @@ class LoadGenerator:
         attempt.cancel()
         await asyncio.gather(attempt, return_exceptions=True)
 
-    async def conclude(self, call: Call) -> None:
+    async def conclude(self, call: ApiCall) -> None:
         """Make a call and record its outcome, or that it is open."""
         mark = _mark(call)
         open_since = self.record.unsettled.get(mark)
@@ -362,16 +364,16 @@ class LoadGenerator:
         if answer is not None and self._note(call, answer, begin_s):
             del self.record.unsettled[mark]
 
-    async def _look_at_release(self, call: Call, answer: Answer) -> Answer | None:
+    async def _look_at_release(self, call: ApiCall, answer: ClientAnswer) -> ClientAnswer | None:
         """Say whether a release whose first response may be lost has succeeded."""
         path = f"/v1/reservations/{call.reservation_id}"
-        found = await self.call(Call("look", "GET", path, call.person))
+        found = await self.call(ApiCall("look", "GET", path, call.person))
         if found is None or found.status != 200:
             return None
         is_done = found.body["status"] == "CANCELLED"
-        return Answer(204, None, answer.begin_s, answer.end_s) if is_done else answer
+        return ClientAnswer(204, None, answer.begin_s, answer.end_s) if is_done else answer
 
-    def _note(self, call: Call, answer: Answer, begin_s: float) -> bool:
+    def _note(self, call: ApiCall, answer: ClientAnswer, begin_s: float) -> bool:
         """Record a response; false if the outcome stays open."""
         if 200 <= answer.status < 300:
             self._note_success(call, answer, begin_s)
@@ -385,12 +387,12 @@ class LoadGenerator:
             )
         return answer.status < 500
 
-    def _note_success(self, call: Call, answer: Answer, begin_s: float) -> None:
+    def _note_success(self, call: ApiCall, answer: ClientAnswer, begin_s: float) -> None:
         body, person, end_s = answer.body, call.person, answer.end_s
         if call.what == "hold":
             seats = tuple(seat["seat_id"] for seat in body["seats"])
             self.record.holds.append(
-                Held(
+                HeldSeats(
                     body["reservation_id"], person, seats, body["amount"], call.key, begin_s, end_s
                 )
             )
@@ -414,8 +416,8 @@ class LoadGenerator:
             self.record.releases.append(Released(call.reservation_id, person, begin_s, end_s))
 
     async def _attempt(
-        self, call: Call, turn: int, first_s: float
-    ) -> tuple[Answer | None, float | None]:
+        self, call: ApiCall, turn: int, first_s: float
+    ) -> tuple[ClientAnswer | None, float | None]:
         """Try once; return the final response, or else the time of `Retry-After`, if any."""
         endpoint = self._balancer.choose(turn)
         begin_s = time.monotonic()
@@ -442,25 +444,31 @@ class LoadGenerator:
         retry_after = headers.get("Retry-After")
         code = str(body.get("code", "")) if isinstance(body, dict) else ""
         self._note_attempt(
-            call, endpoint, begin_s, Ending.ANSWERED, status, code, is_told=retry_after is not None
+            call,
+            endpoint,
+            begin_s,
+            CallEnding.ANSWERED,
+            status,
+            code,
+            is_told=retry_after is not None,
         )
         if status >= 500 or code == "idempotency_in_flight":
             wait_s = float(retry_after) if retry_after else None
             return None, min(wait_s, _RETRY_AFTER_MAX_S) if wait_s else None
-        return Answer(status, body, first_s, time.monotonic()), None
+        return ClientAnswer(status, body, first_s, time.monotonic()), None
 
     def _note_attempt(
         self,
-        call: Call,
+        call: ApiCall,
         endpoint: Endpoint,
         begin_s: float,
-        ending: Ending,
+        ending: CallEnding,
         status: int = 0,
         code: str = "",
         *,
         is_told: bool = False,
     ) -> None:
-        if ending is Ending.SILENT:
+        if ending is CallEnding.SILENT:
             self._silent.add(call.key)
         self.record.attempts.append(
             Attempt(
@@ -477,18 +485,18 @@ class LoadGenerator:
         )
 
 
-def _mark(call: Call) -> str:
+def _mark(call: ApiCall) -> str:
     return call.key or f"{call.what} {call.reservation_id}"
 
 
-def _open(call: Call, begin_s: float) -> Unsettled:
+def _open(call: ApiCall, begin_s: float) -> Unsettled:
     return Unsettled(call.what, call.key, call.person, call.seats, call.reservation_id, begin_s)
 
 
-def _ending(error: Exception) -> Ending:
+def _ending(error: Exception) -> CallEnding:
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Ending.UNREACHED
-    return Ending.SILENT if isinstance(error, TimeoutError) else Ending.CUT
+        return CallEnding.UNREACHED
+    return CallEnding.SILENT if isinstance(error, TimeoutError) else CallEnding.CUT
 
 
 def _decoded(raw: bytes, headers: Mapping[str, str]) -> Any:

@@ -21,7 +21,7 @@ import msgspec
 
 from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
-from faults.workload.fixtures import Person
+from faults.workload.fixtures import SeededBuyer
 
 START_TIMEOUT_S = 30.0
 # What a process may take, see docs/operations.md, Signals and drain.
@@ -122,10 +122,10 @@ def free_port() -> int:
 class Record:
     """The crowd's own record: what was acknowledged to whom, and how often what was answered."""
 
-    holds: dict[str, tuple[Person, dict[str, Any]]] = field(default_factory=dict)
+    holds: dict[str, tuple[SeededBuyer, dict[str, Any]]] = field(default_factory=dict)
     payments: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: Counter[tuple[int, str]] = field(default_factory=Counter)
-    lost: list[tuple[Person, str, Sequence[str]]] = field(default_factory=list)
+    lost: list[tuple[SeededBuyer, str, Sequence[str]]] = field(default_factory=list)
 
     def note(self, status: int, body: Any) -> None:
         """Count an answer by status and code."""
@@ -166,7 +166,7 @@ class Crowd:
             await self._session.close()
 
     async def post(
-        self, path: str, person: Person, key: str, body: object, pod: int = 0
+        self, path: str, person: SeededBuyer, key: str, body: object, pod: int = 0
     ) -> tuple[int, bytes]:
         """Send one POST and return status and raw body; connection errors pass through."""
         if self._session is None:
@@ -179,7 +179,7 @@ class Crowd:
             return answer.status, await answer.read()
 
     async def hold(
-        self, person: Person, seat_ids: Sequence[str], key: str = "", pod: int = 0
+        self, person: SeededBuyer, seat_ids: Sequence[str], key: str = "", pod: int = 0
     ) -> bool:
         """Try to hold seats; record the answer, or that there was none."""
         key = key or f"hold-{person.user_id}-{'-'.join(seat_ids)}"
@@ -195,7 +195,7 @@ class Crowd:
             self.record.holds[body["reservation_id"]] = (person, body)
         return status == 201
 
-    async def pay(self, person: Person, reservation_id: str, pod: int = 0) -> bool:
+    async def pay(self, person: SeededBuyer, reservation_id: str, pod: int = 0) -> bool:
         """Try to pay a hold; record the answer."""
         body = {"reservation_id": reservation_id, "method": "wallet"}
         status, raw = await self.post("/v1/payments", person, f"pay-{reservation_id}", body, pod)

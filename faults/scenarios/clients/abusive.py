@@ -14,7 +14,7 @@ import psutil
 
 from bench.scenarios import http_requests
 from boxoffice_loadtest.measurement.database_reader import open_reader
-from faults.checks.record import Held, percentile
+from faults.checks.record import HeldSeats, percentile
 from faults.cluster import subprocesses
 from faults.cluster.cluster import Cluster, Topology
 from faults.interference.abusive_clients import CLOSED, CUT, OVER, AbusePlan, AbuseResult
@@ -22,7 +22,7 @@ from faults.report.targets import MEMORY_GROWTH_MAX_MB, SLOWER_MAX
 from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.balancer import new_session
 from faults.workload.fixtures import Fixtures
-from faults.workload.load import Call, LoadGenerator
+from faults.workload.load import ApiCall, LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
 _MB = 1_000_000
@@ -266,7 +266,7 @@ async def replay(
 
 
 async def _answer_in_bytes(
-    session: aiohttp.ClientSession, url: str, load: LoadGenerator, call: Call
+    session: aiohttp.ClientSession, url: str, load: LoadGenerator, call: ApiCall
 ) -> tuple[int, bytes]:
     """Repeat while the first request is in flight; return the status and the raw body."""
     headers = load.fixtures.people[call.person].headers(call.key)
@@ -280,7 +280,7 @@ async def _answer_in_bytes(
 
 
 def _take_replays(
-    load: LoadGenerator, call: Call, answers: Sequence[tuple[int, bytes]], begin_s: float
+    load: LoadGenerator, call: ApiCall, answers: Sequence[tuple[int, bytes]], begin_s: float
 ) -> list[str]:
     """Record the one hold; return what is wrong unless all bodies are equal."""
     kinds = Counter(status for status, _ in answers)
@@ -289,7 +289,7 @@ def _take_replays(
         return [f"{_REPLAYS} replays were answered {dict(kinds)} with {len(bodies)} bodies"]
     body = msgspec.json.decode(bodies.pop())
     load.record.holds.append(
-        Held(
+        HeldSeats(
             body["reservation_id"],
             call.person,
             call.seats,

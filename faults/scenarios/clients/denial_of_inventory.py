@@ -10,7 +10,7 @@ import aiohttp
 
 from faults.cluster.cluster import Cluster, Topology
 from faults.scenario import AnyScenario, Component, Observations, Scenario
-from faults.workload.fixtures import Fixtures, Person
+from faults.workload.fixtures import Fixtures, SeededBuyer
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
@@ -26,7 +26,7 @@ _HOLD_TTL_S = 60
 
 
 async def _hold(
-    session: aiohttp.ClientSession, fixtures: Fixtures, person: Person
+    session: aiohttp.ClientSession, fixtures: Fixtures, person: SeededBuyer
 ) -> tuple[int, str]:
     """Hold all seats; return the status, and the reservation id or the problem code."""
     path = f"/v1/schedules/{fixtures.schedule_id}/reservations"

@@ -10,7 +10,7 @@ from faults.cluster.cluster import Cluster, Topology
 from faults.interference.external_clients import SQL, ConnectionHog, external_connection
 from faults.scenario import AnyScenario, Observations
 from faults.scenarios.postgres.server import BACK_WITHIN_S, Proof, Strike, note_largest, scenario
-from faults.workload.load import Call, LoadGenerator
+from faults.workload.load import ApiCall, LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
 _LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
@@ -72,7 +72,9 @@ async def exhaust_pools(
         async with one.transaction():
             await one.execute(SQL["lock_reservations_whole"])
             askers = [
-                asyncio.create_task(load.call(Call("mine", "GET", "/v1/me/reservations", person)))
+                asyncio.create_task(
+                    load.call(ApiCall("mine", "GET", "/v1/me/reservations", person))
+                )
                 for person in random.sample(range(len(load.fixtures.people)), _ASKERS)
             ]
             waiting = await _most_waiting(watcher, load, random.uniform(_BUSY_MIN_S, _BUSY_MAX_S))

@@ -9,7 +9,7 @@ import msgspec
 
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
-from faults.workload.fixtures import Fixtures, Person, create_fixtures
+from faults.workload.fixtures import Fixtures, SeededBuyer, create_fixtures
 from tests.support.shop import Crowd, pods
 
 TIMES = 50
@@ -21,7 +21,7 @@ _COUNTS = {
 
 
 async def _repeat(
-    crowd: Crowd, path: str, person: Person, key: str, body: object
+    crowd: Crowd, path: str, person: SeededBuyer, key: str, body: object
 ) -> list[tuple[int, bytes]]:
     return await asyncio.gather(
         *(crowd.post(path, person, key, body, pod=at) for at in range(TIMES))
@@ -75,7 +75,7 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
 
 
 async def _another_body_is_refused(
-    crowd: Crowd, fixtures: Fixtures, person: Person, another: str
+    crowd: Crowd, fixtures: Fixtures, person: SeededBuyer, another: str
 ) -> None:
     holds = f"/v1/schedules/{fixtures.schedule_id}/reservations"
     for path, key, body in (

@@ -13,8 +13,8 @@ from faults.guards.markers import (
     ROOT,
     Guard,
     GuardsUnclear,
+    MarkerTable,
     Removal,
-    Table,
     broken_markers,
     in_part,
     known,
@@ -194,15 +194,15 @@ def test_a_removal_that_takes_a_parameter_along_is_refused() -> None:
 def test_a_table_that_does_not_fit_the_markers_is_refused() -> None:
     one = Guard("a", "x.sql", "p", 0, 1)
     for key in ("a", "x.sql::p", "x.sql"):
-        assert removals([one], Table(red={key: ["tests"]}))["a"].red == ["tests"]
+        assert removals([one], MarkerTable(red={key: ["tests"]}))["a"].red == ["tests"]
     with pytest.raises(GuardsUnclear, match="two guards"):
-        removals([one, one], Table(red={"a": ["tests"]}))
+        removals([one, one], MarkerTable(red={"a": ["tests"]}))
     with pytest.raises(GuardsUnclear, match="no test"):
-        removals([one], Table(red={}))
+        removals([one], MarkerTable(red={}))
     for table in (
-        Table(red={"a": ["tests"], "b": ["tests"]}),
-        Table(red={"a": ["tests"]}, behind={"a": ["b"]}),
-        Table(red={"a": ["tests"]}, behind={"b": ["a"]}),
+        MarkerTable(red={"a": ["tests"], "b": ["tests"]}),
+        MarkerTable(red={"a": ["tests"]}, behind={"a": ["b"]}),
+        MarkerTable(red={"a": ["tests"]}, behind={"b": ["a"]}),
     ):
         with pytest.raises(GuardsUnclear, match="names no guard"):
             removals([one], table)

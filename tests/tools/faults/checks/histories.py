@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from faults.checks.record import History, Operation, SeatEvent
+from faults.checks.record import History, RecordedOperation, SeatEvent
 
 TTL_S = 5.0
 # An answer comes this long after its moment, and was asked for this long before.
@@ -33,18 +33,18 @@ def live(rng: random.Random, seat: str, holds: int) -> Told:
     for at in range(holds):
         hold, person = f"{seat}-r{at}", f"p{rng.randrange(9)}"
         began_s = now_s
-        _say(rng, told, Operation.HELD, hold, person, began_s)
+        _say(rng, told, RecordedOperation.HELD, hold, person, began_s)
         fate = rng.choice(["lapse", "release", "pay"] if at == holds - 1 else ["lapse", "release"])
         ends_s = began_s + (TTL_S if fate == "lapse" else rng.uniform(0.01, TTL_S - 0.01))
         for _ in range(rng.randrange(3)):
-            _say(rng, told, Operation.REFUSED, "", "x", rng.uniform(began_s, ends_s))
+            _say(rng, told, RecordedOperation.REFUSED, "", "x", rng.uniform(began_s, ends_s))
         if fate == "pay":
-            _say(rng, told, Operation.PAID, hold, person, ends_s)
-            _say(rng, told, Operation.REFUSED, "", "x", ends_s + rng.uniform(0, 50))
+            _say(rng, told, RecordedOperation.PAID, hold, person, ends_s)
+            _say(rng, told, RecordedOperation.REFUSED, "", "x", ends_s + rng.uniform(0, 50))
             told.sold.append((hold, ends_s))
             return told
         if fate == "release":
-            _say(rng, told, Operation.RELEASED, hold, person, ends_s)
+            _say(rng, told, RecordedOperation.RELEASED, hold, person, ends_s)
             told.given_back.append((hold, ends_s, began_s + TTL_S))
         else:
             told.lapsed.append((hold, ends_s))
@@ -52,12 +52,17 @@ def live(rng: random.Random, seat: str, holds: int) -> Told:
         now_s = ends_s + rng.choice([0.0, 0.001, rng.uniform(0, 2), LONG_S])
         told.free.append((ends_s, now_s))
         if rng.random() < 0.3:
-            _say(rng, told, Operation.EXPIRED, hold, person, rng.uniform(ends_s, now_s))
+            _say(rng, told, RecordedOperation.EXPIRED, hold, person, rng.uniform(ends_s, now_s))
     return told
 
 
 def _say(
-    rng: random.Random, told: Told, operation: Operation, hold: str, person: str, at_s: float
+    rng: random.Random,
+    told: Told,
+    operation: RecordedOperation,
+    hold: str,
+    person: str,
+    at_s: float,
 ) -> None:
     """Put the moment somewhere between two times; of effects, one answer in ten is lost."""
     begin_s, end_s = at_s - rng.uniform(0, WIDE_S), at_s + rng.uniform(0, WIDE_S)
@@ -75,12 +80,14 @@ def with_events(told: Told, *events: SeatEvent) -> History:
     return History([*told.events, *events], TTL_S)
 
 
-def event(told: Told, operation: Operation, begin_s: float, end_s: float, hold: str) -> SeatEvent:
+def event(
+    told: Told, operation: RecordedOperation, begin_s: float, end_s: float, hold: str
+) -> SeatEvent:
     """Return an operation on the seat of a history."""
     return SeatEvent(told.seat, "planted", operation, begin_s, end_s, None, hold)
 
 
-def without(told: Told, operation: Operation, hold: str) -> Sequence[SeatEvent]:
+def without(told: Told, operation: RecordedOperation, hold: str) -> Sequence[SeatEvent]:
     """Return a seat's events without one operation of one hold."""
     return [one for one in told.events if (one.operation, one.reservation_id) != (operation, hold)]
 

@@ -21,7 +21,7 @@ from faults.checks.comparison import (
     StoredTopUp,
     compare,
 )
-from faults.checks.record import Held, Paid, Record, Released, ToppedUp, Unsettled
+from faults.checks.record import HeldSeats, Paid, Record, Released, ToppedUp, Unsettled
 
 PEOPLE = ["ann", "bob"]
 
@@ -30,8 +30,8 @@ def record() -> Record:
     """Ann bought A1, Bob held B1 and gave it back, and put money into his wallet."""
     return Record(
         holds=[
-            Held("r1", 0, ("A1",), 100, "h1", 1.0, 1.1),
-            Held("r2", 1, ("B1",), 100, "h2", 1.0, 1.1),
+            HeldSeats("r1", 0, ("A1",), 100, "h1", 1.0, 1.1),
+            HeldSeats("r2", 1, ("B1",), 100, "h2", 1.0, 1.1),
         ],
         payments=[Paid("p1", "r1", 0, 100, "y1", 2.0, 2.1)],
         releases=[Released("r2", 1, 3.0, 3.1)],
@@ -120,7 +120,7 @@ def test_a_double_top_up_is_found() -> None:
 
 def test_a_seat_that_is_sold_twice_is_found_by_both_checkers() -> None:
     told = record()
-    told.holds.append(Held("r3", 1, ("A1",), 100, "h3", 1.2, 1.3))
+    told.holds.append(HeldSeats("r3", 1, ("A1",), 100, "h3", 1.2, 1.3))
     told.payments.append(Paid("p3", "r3", 1, 100, "y3", 2.2, 2.3))
     there = stored()
     holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "CONFIRMED", "h3")]
@@ -132,7 +132,7 @@ def test_a_seat_that_is_sold_twice_is_found_by_both_checkers() -> None:
 
 def test_a_seat_is_held_twice_where_the_first_hold_cannot_have_lapsed() -> None:
     told = record()
-    told.holds.append(Held("r3", 1, ("A1",), 100, "h3", 1.2, 1.3))
+    told.holds.append(HeldSeats("r3", 1, ("A1",), 100, "h3", 1.2, 1.3))
     there = stored()
     holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "HELD", "h3")]
     there = replace(there, shop=replace(there.shop, holds=holds))
@@ -141,7 +141,7 @@ def test_a_seat_is_held_twice_where_the_first_hold_cannot_have_lapsed() -> None:
 
 def test_a_seat_is_not_held_twice_where_the_answer_came_when_the_hold_had_lapsed() -> None:
     told = record()
-    told.holds.append(Held("r3", 1, ("A1",), 100, "h3", -9.0, 1.3))
+    told.holds.append(HeldSeats("r3", 1, ("A1",), 100, "h3", -9.0, 1.3))
     there = stored()
     holds = [*there.shop.holds, StoredHold("r3", "bob", ("A1",), "EXPIRED", "h3")]
     there = replace(there, shop=replace(there.shop, holds=holds))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faults.checks.linearizability import check
-from faults.checks.record import History, Operation, SeatEvent
+from faults.checks.record import History, RecordedOperation, SeatEvent
 from tests.tools.faults.checks.histories import (
     LONG_S,
     TTL_S,
@@ -42,28 +42,30 @@ def test_an_answer_that_was_lost_is_no_contradiction(seed: int, lost: set[int]) 
         SeatEvent(
             one.seat, one.person, one.operation, one.begin_s, inf, None, one.reservation_id, False
         )
-        if at in lost and one.operation is not Operation.HELD
+        if at in lost and one.operation is not RecordedOperation.HELD
         else one
         for at, one in enumerate(told.events)
-        if not (at in lost and one.operation in (Operation.REFUSED, Operation.EXPIRED))
+        if not (
+            at in lost and one.operation in (RecordedOperation.REFUSED, RecordedOperation.EXPIRED)
+        )
     ]
     assert check(History(events, TTL_S)) == []
 
 
 def test_a_hold_whose_answer_was_lost_explains_a_refusal() -> None:
-    lost = SeatEvent("S", "a", Operation.HELD, 1.0, inf, is_known=False)
-    told = SeatEvent("S", "b", Operation.REFUSED, 2.0, 2.1)
+    lost = SeatEvent("S", "a", RecordedOperation.HELD, 1.0, inf, is_known=False)
+    told = SeatEvent("S", "b", RecordedOperation.REFUSED, 2.0, 2.1)
     assert check(History([lost, told], TTL_S)) == []
     assert check(History([told], TTL_S)) != []
-    late = SeatEvent("S", "b", Operation.REFUSED, 0.5, 0.9)
+    late = SeatEvent("S", "b", RecordedOperation.REFUSED, 0.5, 0.9)
     assert check(History([lost, late], TTL_S)) != [], "it had not been asked for by then"
 
 
 def test_a_repeated_answer_is_one_hold() -> None:
     events = [
-        SeatEvent("S", "a", Operation.HELD, 1.0, 1.2, None, "r"),
-        SeatEvent("S", "a", Operation.HELD, 1.0, 9.0, None, "r"),
-        SeatEvent("S", "b", Operation.HELD, 7.0, 7.1, None, "q"),
+        SeatEvent("S", "a", RecordedOperation.HELD, 1.0, 1.2, None, "r"),
+        SeatEvent("S", "a", RecordedOperation.HELD, 1.0, 9.0, None, "r"),
+        SeatEvent("S", "b", RecordedOperation.HELD, 7.0, 7.1, None, "q"),
     ]
     assert check(History(events, TTL_S)) == []
 
@@ -76,8 +78,8 @@ def _a_second_sale(rng: random.Random) -> History:
     at_s = sold_s + WIDE_S + rng.uniform(0.001, 60)
     return with_events(
         told,
-        event(told, Operation.HELD, at_s, at_s + 0.1, "other"),
-        event(told, Operation.PAID, at_s + 0.1, at_s + 0.2, "other"),
+        event(told, RecordedOperation.HELD, at_s, at_s + 0.1, "other"),
+        event(told, RecordedOperation.PAID, at_s + 0.1, at_s + 0.2, "other"),
     )
 
 
@@ -86,10 +88,10 @@ def _a_sale_beside_another_hold(rng: random.Random) -> History:
     wide_s = rng.uniform(0, 0.2)
     return with_events(
         told,
-        event(told, Operation.HELD, 0, wide_s, "one"),
-        event(told, Operation.HELD, 1, 1 + wide_s, "other"),
-        event(told, Operation.PAID, 2, 2 + wide_s, "one"),
-        event(told, Operation.PAID, 2 - wide_s, 3, "other"),
+        event(told, RecordedOperation.HELD, 0, wide_s, "one"),
+        event(told, RecordedOperation.HELD, 1, 1 + wide_s, "other"),
+        event(told, RecordedOperation.PAID, 2, 2 + wide_s, "one"),
+        event(told, RecordedOperation.PAID, 2 - wide_s, 3, "other"),
     )
 
 
@@ -100,7 +102,7 @@ def _a_hold_within_another(rng: random.Random) -> History:
         told = live(rng, "S", 3)
         hold, began_s, ends_s = rng.choice(told.lived) if told.lived else ("", 0.0, 0.0)
     at_s = rng.uniform(began_s + WIDE_S, ends_s - WIDE_S - 0.1)
-    return with_events(told, event(told, Operation.HELD, at_s, at_s + 0.01, f"in {hold}"))
+    return with_events(told, event(told, RecordedOperation.HELD, at_s, at_s + 0.01, f"in {hold}"))
 
 
 def _free_for_long(rng: random.Random, ended: str) -> tuple[Told, float]:
@@ -119,33 +121,33 @@ def _a_refusal_after_a_lapse(rng: random.Random) -> History:
     told, free_s = _free_for_long(rng, "lapse")
     # The hold was made up to an answer later than it began, so its end is as uncertain.
     at_s = free_s + WIDE_S + 0.2 + rng.uniform(0, LONG_S / 2)
-    return with_events(told, event(told, Operation.REFUSED, at_s, at_s + 0.5, ""))
+    return with_events(told, event(told, RecordedOperation.REFUSED, at_s, at_s + 0.5, ""))
 
 
 def _a_lost_release(rng: random.Random) -> History:
     """What was given back stays taken until the hold would have lapsed, and longer."""
     told, free_s = _free_for_long(rng, "release")
     at_s = free_s + WIDE_S + TTL_S + 0.2 + rng.uniform(0, 5)
-    return with_events(told, event(told, Operation.REFUSED, at_s, at_s + 0.1, ""))
+    return with_events(told, event(told, RecordedOperation.REFUSED, at_s, at_s + 0.1, ""))
 
 
 def _a_payment_after_the_release(rng: random.Random) -> History:
     told, free_s = _free_for_long(rng, "release")
     [hold] = [hold for hold, at_s, _ in told.given_back if at_s == free_s]
     at_s = free_s + WIDE_S + rng.uniform(0.001, 1)
-    return with_events(told, event(told, Operation.PAID, at_s, at_s + 0.3, hold))
+    return with_events(told, event(told, RecordedOperation.PAID, at_s, at_s + 0.3, hold))
 
 
 def _a_payment_after_the_end(rng: random.Random) -> History:
     told, free_s = _free_for_long(rng, "lapse")
     [hold] = [hold for hold, at_s in told.lapsed if at_s == free_s]
     at_s = free_s + WIDE_S + 0.2 + rng.uniform(0, 3)
-    return with_events(told, event(told, Operation.PAID, at_s, at_s + 0.3, hold))
+    return with_events(told, event(told, RecordedOperation.PAID, at_s, at_s + 0.3, hold))
 
 
 def _a_payment_of_nobodys_hold(rng: random.Random) -> History:
     told = live(rng, "S", 2)
-    return with_events(told, event(told, Operation.PAID, 1, 1 + rng.random(), "never held"))
+    return with_events(told, event(told, RecordedOperation.PAID, 1, 1 + rng.random(), "never held"))
 
 
 def _a_lapse_that_came_too_early(rng: random.Random) -> History:
@@ -153,8 +155,8 @@ def _a_lapse_that_came_too_early(rng: random.Random) -> History:
     at_s = rng.uniform(1, TTL_S - 1)
     return with_events(
         told,
-        event(told, Operation.HELD, 0, 0.1, "one"),
-        event(told, Operation.EXPIRED, at_s, at_s + 0.2, "one"),
+        event(told, RecordedOperation.HELD, 0, 0.1, "one"),
+        event(told, RecordedOperation.EXPIRED, at_s, at_s + 0.2, "one"),
     )
 
 
@@ -166,8 +168,8 @@ def _a_sale_that_was_forgotten(rng: random.Random) -> History:
     at_s = sold_s + WIDE_S + rng.uniform(0, 20)
     return History(
         [
-            *without(told, Operation.REFUSED, ""),
-            event(told, Operation.EXPIRED, at_s, at_s + 0.1, hold),
+            *without(told, RecordedOperation.REFUSED, ""),
+            event(told, RecordedOperation.EXPIRED, at_s, at_s + 0.1, hold),
         ],
         TTL_S,
     )
@@ -197,11 +199,11 @@ def test_what_cannot_have_happened_is_always_found(
 
 
 def test_a_refusal_may_not_know_of_a_release_for_a_while_and_only_within_the_hold() -> None:
-    held = SeatEvent("S", "a", Operation.HELD, 0.0, 0.1, None, "r")
-    freed = SeatEvent("S", "a", Operation.RELEASED, 1.0, 1.1, None, "r")
+    held = SeatEvent("S", "a", RecordedOperation.HELD, 0.0, 0.1, None, "r")
+    freed = SeatEvent("S", "a", RecordedOperation.RELEASED, 1.0, 1.1, None, "r")
 
     def refused(at_s: float, stale_s: float) -> bool:
-        late = SeatEvent("S", "b", Operation.REFUSED, at_s, at_s + 0.1)
+        late = SeatEvent("S", "b", RecordedOperation.REFUSED, at_s, at_s + 0.1)
         return not check(History([held, freed, late], TTL_S), stale_s=stale_s)
 
     assert refused(1.5, stale_s=2.0)
@@ -212,7 +214,7 @@ def test_a_refusal_may_not_know_of_a_release_for_a_while_and_only_within_the_hol
 
 
 def test_who_waited_for_a_locked_seat_says_nothing_about_it() -> None:
-    told = SeatEvent("S", "b", Operation.REFUSED, 1.0, 2.6)
+    told = SeatEvent("S", "b", RecordedOperation.REFUSED, 1.0, 2.6)
     assert check(History([told], TTL_S)) == []
     assert check(History([told], TTL_S), busy_s=2.0) != []
 
@@ -223,8 +225,10 @@ def test_the_sentence_names_what_cannot_be() -> None:
 
 
 def test_a_seat_with_too_much_open_is_not_called_fine() -> None:
-    lost = [SeatEvent("S", "a", Operation.HELD, 0.1, inf, is_known=False) for _ in range(16)]
-    paid = SeatEvent("S", "a", Operation.PAID, 90.0, 90.1, None, "never held")
+    lost = [
+        SeatEvent("S", "a", RecordedOperation.HELD, 0.1, inf, is_known=False) for _ in range(16)
+    ]
+    paid = SeatEvent("S", "a", RecordedOperation.PAID, 90.0, 90.1, None, "never held")
     [found] = check(History([*lost, paid], TTL_S))
     assert "not decided" in found.reason or "cannot have been sold" in found.reason
 

@@ -7,25 +7,25 @@ from boxoffice.settings import Settings
 from faults.checks.record import (
     SETTLING_S,
     Attempt,
-    Ending,
+    CallEnding,
     FaultWindow,
-    Held,
-    Operation,
+    HeldSeats,
     Paid,
     Record,
+    RecordedOperation,
     Refused,
     Unsettled,
     percentile,
 )
 from faults.workload.plan import WorkloadProfile
 
-FINE = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.ANSWERED, 201)
+FINE = Attempt("hold", "k1", "api-1", 1.0, 1.1, CallEnding.ANSWERED, 201)
 TAKEN = replace(FINE, key="k2", status=409, code="seat_taken")
 AWAY = replace(FINE, key="k3", status=503, code="unavailable", has_retry_after=True)
 RUDE = replace(AWAY, has_retry_after=False)
 BUG = replace(FINE, key="k4", status=500, code="internal", has_retry_after=True)
-CUT = replace(FINE, key="k1", ending=Ending.CUT, status=0)
-SILENT = replace(FINE, key="k6", ending=Ending.SILENT, status=0)
+CUT = replace(FINE, key="k1", ending=CallEnding.CUT, status=0)
+SILENT = replace(FINE, key="k6", ending=CallEnding.SILENT, status=0)
 STRANGE = replace(FINE, key="k5", status=401, code="token_invalid")
 
 
@@ -100,8 +100,8 @@ def test_no_answer_but_a_sale_that_began_after_the_fault_ends_it() -> None:
 def test_the_next_sale_must_have_begun_after_the_fault() -> None:
     record = Record(
         holds=[
-            Held("r1", 0, ("A1",), 1, "h1", 0.9, 1.5),
-            Held("r2", 0, ("A2",), 1, "h2", 1.2, 1.9),
+            HeldSeats("r1", 0, ("A1",), 1, "h1", 0.9, 1.5),
+            HeldSeats("r2", 0, ("A2",), 1, "h2", 1.2, 1.9),
         ],
         payments=[Paid("p1", "r1", 0, 1, "y1", 1.6, 1.7)],
     )
@@ -128,7 +128,7 @@ def test_a_call_that_was_cut_and_then_answered_is_counted_once() -> None:
 
 def test_the_history_has_every_seat_and_says_what_is_unknown() -> None:
     record = Record(
-        holds=[Held("r1", 0, ("A1", "A2"), 1, "h1", 1.0, 1.1)],
+        holds=[HeldSeats("r1", 0, ("A1", "A2"), 1, "h1", 1.0, 1.1)],
         payments=[Paid("p1", "r1", 0, 1, "y1", 2.0, 2.1)],
         refusals=[
             Refused(1, ("A1",), "", "seat_taken", 1.5, 1.6),
@@ -140,13 +140,13 @@ def test_the_history_has_every_seat_and_says_what_is_unknown() -> None:
     assert history.hold_ttl_s == 5.0
     told = {(one.seat, one.person, one.operation, one.end_s) for one in history.events}
     assert told == {
-        ("A1", "ann", Operation.HELD, 1.1),
-        ("A2", "ann", Operation.HELD, 1.1),
-        ("A1", "ann", Operation.PAID, 2.1),
-        ("A2", "ann", Operation.PAID, 2.1),
-        ("A1", "bob", Operation.REFUSED, 1.6),
-        ("B1", "bob", Operation.EXPIRED, 1.8),
-        ("B2", "bob", Operation.HELD, inf),
+        ("A1", "ann", RecordedOperation.HELD, 1.1),
+        ("A2", "ann", RecordedOperation.HELD, 1.1),
+        ("A1", "ann", RecordedOperation.PAID, 2.1),
+        ("A2", "ann", RecordedOperation.PAID, 2.1),
+        ("A1", "bob", RecordedOperation.REFUSED, 1.6),
+        ("B1", "bob", RecordedOperation.EXPIRED, 1.8),
+        ("B2", "bob", RecordedOperation.HELD, inf),
     }
     assert [one.seat for one in history.events if not one.is_known] == ["B2"]
 

@@ -2,14 +2,14 @@
 
 import random
 
-from faults.checks.record import Attempt, Ending
+from faults.checks.record import Attempt, CallEnding
 from faults.interference.in_flight import judge, record_kill
 from faults.scenario import Observations
 from faults.workload.fixtures import Fixtures
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
-CUT = Attempt("hold", "k1", "api-1", 1.0, 1.1, Ending.CUT)
+CUT = Attempt("hold", "k1", "api-1", 1.0, 1.1, CallEnding.CUT)
 
 
 def load_of(*attempts: Attempt) -> LoadGenerator:

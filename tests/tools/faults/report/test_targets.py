@@ -11,8 +11,8 @@ from faults.report.targets import (
     PLANTED_MIN,
     ROLLING_RESTARTS_MIN,
     TARGETS,
-    Status,
     TargetLine,
+    TargetStatus,
     lines,
     summary_line,
 )
@@ -84,7 +84,7 @@ def spoilt(name: str, **seen: object) -> list[Result]:
 def test_a_whole_run_that_is_good_meets_every_figure() -> None:
     made = lines(list(GOOD.values()), is_whole=True)
     assert len(made) == len(TARGETS)
-    assert {one.status for one in made} == {Status.MET}
+    assert {one.status for one in made} == {TargetStatus.MET}
     assert summary_line(made, is_whole=True) == f"A whole run: all {len(TARGETS)} figures met."
 
 
@@ -146,14 +146,14 @@ def test_one_bad_figure_is_missed_and_no_other(
 ) -> None:
     results = spoilt(name, **seen) if figure else [*GOOD.values(), played(name)]
     made = lines(results, is_whole=True)
-    missed = [one.figure for one in made if one.status is Status.MISSED]
+    missed = [one.figure for one in made if one.status is TargetStatus.MISSED]
     assert [figure in one for one in missed] == ([True] if figure else [])
     assert ("1 MISSED" in summary_line(made, is_whole=True)) == bool(figure)
 
 
 def test_one_comparison_of_overload_is_too_few_for_a_whole_run() -> None:
     made = told(spoilt("overload", trials=1))
-    missed = [name for name, one in made.items() if one.status is Status.MISSED]
+    missed = [name for name, one in made.items() if one.status is TargetStatus.MISSED]
     assert len(missed) == 2
     assert all("5 × what saturates" in name for name in missed)
 
@@ -161,20 +161,20 @@ def test_one_comparison_of_overload_is_too_few_for_a_whole_run() -> None:
 def test_a_row_that_is_not_in_a_whole_run_is_not_run() -> None:
     left = [one for one in GOOD.values() if one.name != "overload"]
     made = told(left)
-    assert made["p99 of accepted requests at 5 × what saturates"].status is Status.NOT_RUN
+    assert made["p99 of accepted requests at 5 × what saturates"].status is TargetStatus.NOT_RUN
     assert "2 not run" in summary_line(list(made.values()), is_whole=True)
 
 
 def test_a_row_that_could_not_be_run_has_met_nothing() -> None:
     made = told(spoilt("guards", not_run="no tree to copy"), is_whole=False)
-    assert made["guards whose removal fails a test"].status is Status.NOT_RUN
+    assert made["guards whose removal fails a test"].status is TargetStatus.NOT_RUN
 
 
 def test_a_partial_run_tells_what_it_can_and_that_it_is_of_few() -> None:
     some = [GOOD["rolling_restart"], msgspec.structs.replace(GOOD["schemathesis"], trials=900)]
     made = told(some, is_whole=False)
-    assert made["failed requests in rolling restarts"].status is Status.MET
-    assert made["schemathesis, all checks and phases"].status is Status.FEWER
+    assert made["failed requests in rolling restarts"].status is TargetStatus.MET
+    assert made["schemathesis, all checks and phases"].status is TargetStatus.FEWER
     assert "guards whose removal fails a test" not in made
     assert "acknowledged holds and payments lost, over kills" not in made
     said = summary_line(list(made.values()), is_whole=False)
@@ -186,14 +186,14 @@ def test_a_bad_figure_is_missed_in_a_partial_run_too() -> None:
     bad = msgspec.structs.replace(GOOD["overload"], figures={"goodput_share": 0.5})
     made = told([bad], is_whole=False)
     statuses = [one.status for one in made.values()]
-    assert statuses.count(Status.MISSED) == 2, "the share is bad and the p99 was not measured"
+    assert statuses.count(TargetStatus.MISSED) == 2, "the share is bad and the p99 was not measured"
 
 
 def test_a_nought_is_a_figure() -> None:
     result = Result(name="clients_storm", component=PARTS["clients_storm"])
     take(result, Observations(trials=1, figures={"memory_growth_mb": 0.0, "p99_times": 0.0}))
     statuses = {one.status for one in lines([result], is_whole=False)}
-    assert statuses == {Status.MET}
+    assert statuses == {TargetStatus.MET}
 
 
 def test_every_figure_comes_from_rows_that_there_are() -> None:

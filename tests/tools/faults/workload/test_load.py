@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from faults.workload.fixtures import Fixtures, Person
+from faults.workload.fixtures import Fixtures, SeededBuyer
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import Visit, Workload, WorkloadProfile
 
@@ -15,7 +15,7 @@ FIELD = Fixtures(
     "schedule",
     "concert",
     [f"A{number}" for number in range(500)],
-    [Person(f"user-{number}", "token") for number in range(200)],
+    [SeededBuyer(f"user-{number}", "token") for number in range(200)],
     5.0,
 )
 PACE = WorkloadProfile(visits_per_s=500, looks=0.5, top_ups=0.5)
