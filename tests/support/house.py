@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 IO = {
     "asyncio", "asyncpg", "redis", "socket", "subprocess", "os", "time", "random", "secrets",
@@ -66,6 +67,23 @@ def import_faults(name: str, text: str, rules: Iterable[tuple[str, set[str]]]) -
             if one == prefix or one.startswith(prefix + ".")
         }
     )
+
+
+def import_cycle(files: Mapping[str, str]) -> list[str]:
+    """Return features of the product that import each other in a circle, none without one."""
+    graph: dict[str, set[str]] = {}
+    for name, text in files.items():
+        found = re.match(r"boxoffice/(\w+)/", name)
+        if found and found[1] not in FOUNDATION:
+            used = (re.match(r"boxoffice\.(\w+)\.", f"{one}.") for one in imports(text))
+            graph.setdefault(found[1], set()).update(one[1] for one in used if one)
+    for module, used_modules in graph.items():
+        used_modules.discard(module)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def foreign_stores(name: str, text: str) -> list[str]:

@@ -51,6 +51,20 @@ def test_a_file_imports_only_what_its_place_allows(path: Path) -> None:
     assert house.import_faults(_name(path), _text(path), FORBIDDEN) == []
 
 
+def test_no_features_import_each_other_in_a_circle() -> None:
+    assert house.import_cycle({_name(path): _text(path) for path in MODULES}) == []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    files = {
+        "boxoffice/seats/a.py": "from boxoffice.catalog.paths import SCHEDULE",
+        "boxoffice/catalog/b.py": "from boxoffice.platform import ids",
+    }
+    assert house.import_cycle(files) == []
+    files["boxoffice/catalog/c.py"] = "from boxoffice import seats"
+    assert set(house.import_cycle(files)) == {"catalog", "seats"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_a_store_is_called_by_its_own_module_only(path: Path) -> None:
     if _name(path) not in NAMES_STORES:
