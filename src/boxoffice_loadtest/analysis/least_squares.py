@@ -76,19 +76,24 @@ def _normal_equations(
 
 
 def _solve(matrix: Sequence[Row], right: Row) -> list[float]:
-    """Solve by Gauss-Jordan elimination; a pivot near 0 is a column that others make up."""
-    size = len(right)
+    """Solve by Gauss-Jordan elimination; a column without a pivot is one that others make up."""
     table = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    for j in range(size):
-        best = max(range(j, size), key=lambda i: abs(table[i][j]))
-        table[j], table[best] = table[best], table[j]
-        if abs(table[j][j]) < _PIVOT_MIN:
+    solution = [0.0] * len(right)
+    pivots: list[int] = []
+    for j in range(len(right)):
+        top = len(pivots)
+        best = max(range(top, len(table)), key=lambda i: abs(table[i][j]))
+        if abs(table[best][j]) < _PIVOT_MIN:
             continue
-        for i in range(size):
-            if i != j:
-                factor = table[i][j] / table[j][j]
-                table[i] = [x - factor * y for x, y in zip(table[i], table[j], strict=True)]
-    return [row[-1] / row[j] if abs(row[j]) >= _PIVOT_MIN else 0.0 for j, row in enumerate(table)]
+        table[top], table[best] = table[best], table[top]
+        for i, row in enumerate(table):
+            if i != top:
+                factor = row[j] / table[top][j]
+                table[i] = [x - factor * y for x, y in zip(row, table[top], strict=True)]
+        pivots.append(j)
+    for row, j in zip(table, pivots, strict=False):
+        solution[j] = row[-1] / row[j]
+    return solution
 
 
 def jackknife(
