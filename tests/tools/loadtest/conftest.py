@@ -48,7 +48,7 @@ class LoadtestCommand:
     env: dict[str, str] = field(default_factory=dict)
 
     def start(self, *args: str) -> "subprocess.Popen[bytes]":
-        """Start it; what it says goes to a file."""
+        """Start it; its output goes to a file."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("BOXOFFICE_")}
         argv = [sys.executable, "-m", "boxoffice", "loadtest", f"--out={self.out}", *args]
         with self._log.open("wb") as log:
@@ -57,7 +57,7 @@ class LoadtestCommand:
             )
 
     def end(self, process: "subprocess.Popen[bytes]") -> CommandResult:
-        """Wait for its end; fail where it leaves something running."""
+        """Wait for its end; fail if it leaves a process."""
         try:
             code = process.wait(TIMEOUT_S)
         finally:
@@ -68,11 +68,11 @@ class LoadtestCommand:
         return CommandResult(code, self._log.read_text(errors="replace"), self.out)
 
     def __call__(self, *args: str) -> CommandResult:
-        """LoadTestRun it to its end."""
+        """Run it to its end."""
         return self.end(self.start(*args))
 
     def wait_for(self, text: str, process: "subprocess.Popen[bytes]") -> None:
-        """Return when it has said something."""
+        """Return when its output contains the text."""
         until = time.monotonic() + 60
         while text not in self._log.read_text(errors="replace"):
             assert process.poll() is None, self._log.read_text(errors="replace")
@@ -104,7 +104,7 @@ def command(tmp_path: Path) -> LoadtestCommand:
 
 @dataclass
 class ShopOnSale:
-    """A pod that sells, and the options that point the command at it."""
+    """A pod on sale, and the options that point the command at it."""
 
     pod: Pod
     fixtures: Fixtures

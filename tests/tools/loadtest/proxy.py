@@ -1,4 +1,4 @@
-"""A liar between k6 and the shop: it passes everything on, and changes some answers."""
+"""A proxy between k6 and the shop that changes some answers."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ _DROPPED = frozenset({"transfer-encoding", "content-length", "content-encoding",
 
 @contextmanager
 def lying(target: str, lie: Lie) -> Iterator[str]:
-    """LoadTestRun the proxy in a thread of its own; yields its address."""
+    """Run the proxy in a thread; yields its address."""
     ready: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

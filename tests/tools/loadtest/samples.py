@@ -84,7 +84,7 @@ def step(offered: float, **more: Any) -> StepResult:
     return StepResult(**{**values, **more})
 
 
-def broken(offered: float, answered: float, **more: Any) -> StepResult:
+def failed_step(offered: float, answered: float, **more: Any) -> StepResult:
     """Return a step on which a third of the iterations did not start."""
     dropped_iterations = int(offered * 10 / 3)
     return step(
@@ -92,7 +92,7 @@ def broken(offered: float, answered: float, **more: Any) -> StepResult:
     )
 
 
-def record() -> ClientLog:
+def log() -> ClientLog:
     """Two holds, of which the first is paid and the second is released."""
     return ClientLog(
         started_ms=1_000_000.0,
@@ -114,8 +114,8 @@ def record() -> ClientLog:
     )
 
 
-def stored() -> ServerState:
-    """What a database has that agrees with `record`."""
+def state() -> ServerState:
+    """What a database has that agrees with `log`."""
     return ServerState(
         holds=[
             StoredHold("r1", "user-1", ("A-1", "A-2"), "CONFIRMED", "k1"),
@@ -160,7 +160,7 @@ def scenario(name: str = "onsale", **more: Any) -> ScenarioResult:
     """Return a scenario of 100 iterations that went well."""
     from boxoffice_loadtest.analysis import aggregation, comparison  # noqa: PLC0415 — what is tested
 
-    kept = record()
+    kept = log()
     values: dict[str, Any] = {
         "name": name,
         "started_s": 1.0,
@@ -177,7 +177,7 @@ def scenario(name: str = "onsale", **more: Any) -> ScenarioResult:
         "k6_thresholds": {"integrity rate==1": True},
         "integrity_failures": 0,
         "k6_requests": len(kept.requests) + 1,
-        "findings": comparison.compare(kept, stored(), USERS),
+        "findings": comparison.compare(kept, state(), USERS),
         "batch_counters": {
             "commands_sum.hold": 3.0,
             "commands_count.hold": 2.0,
@@ -198,7 +198,7 @@ def analysis() -> CapacityAnalysis:
     """The analysis of the made-up windows and steps."""
     from boxoffice_loadtest.analysis import capacity  # noqa: PLC0415 — what is tested
 
-    steps = [step(100), step(200), step(400), step(800), broken(1600, 900)]
+    steps = [step(100), step(200), step(400), step(800), failed_step(1600, 900)]
     return capacity.analyze(steps, windows(), cores=4, api_processes=2, failures=(1000, 0))
 
 
@@ -211,7 +211,7 @@ def prediction(error: float = 0.05) -> Prediction:
         measured_per_s=500.0 / (1 + error),
         error=error,
         error_max=0.15,
-        steps=[step(200), broken(700, 480)],
+        steps=[step(200), failed_step(700, 480)],
     )
 
 
@@ -219,7 +219,7 @@ def run(**more: Any) -> LoadTestRun:
     """Return a whole run that passed."""
     from boxoffice_loadtest.analysis import thresholds  # noqa: PLC0415 — what is tested
 
-    scenarios = [scenario(), scenario("steps", steps=[step(100), broken(1600, 900)])]
+    scenarios = [scenario(), scenario("steps", steps=[step(100), failed_step(1600, 900)])]
     found = analysis()
     values: dict[str, Any] = {
         "run_id": "lt00",

@@ -4,7 +4,7 @@ import pytest
 
 from boxoffice_loadtest.analysis import capacity
 from boxoffice_loadtest.model import Inconclusive
-from tests.tools.loadtest.samples import analysis, broken, knee_of, step, windows
+from tests.tools.loadtest.samples import analysis, failed_step, knee_of, step, windows
 
 GOOD = [step(100), step(200), step(400), step(800)]
 FINE = (1_000, 0)
@@ -17,7 +17,7 @@ def _reason(found: object) -> str:
 
 def test_the_knee_lies_between_the_last_sustained_step_and_the_first_that_failed() -> None:
     api = {"api": 1.9, "generator": 0.5}
-    found = knee_of(capacity.knee([*GOOD, broken(1600, 900, cores=api)], 4, 2))
+    found = knee_of(capacity.knee([*GOOD, failed_step(1600, 900, cores=api)], 4, 2))
     assert (found.sustained_per_s, found.failed_at_per_s) == (800, 1600)
     assert (found.limited_by, found.is_lower_bound) == ("api", False)
 
@@ -60,12 +60,12 @@ def test_too_few_steps_are_refused() -> None:
 
 
 def test_steps_that_all_failed_are_refused() -> None:
-    steps = [broken(offered, 50) for offered in (100, 200, 400, 800)]
+    steps = [failed_step(offered, 50) for offered in (100, 200, 400, 800)]
     assert _reason(capacity.knee(steps, 4, 2)) == "none_sustained"
 
 
 def test_a_saturated_generator_is_refused() -> None:
-    last = broken(1600, 900, cores={"api": 0.4, "generator": 3.7})
+    last = failed_step(1600, 900, cores={"api": 0.4, "generator": 3.7})
     found = capacity.knee([*GOOD, last], 4, 2)
     assert _reason(found) == "generator_full"
     assert isinstance(found, Inconclusive)
@@ -73,13 +73,13 @@ def test_a_saturated_generator_is_refused() -> None:
 
 
 def test_a_run_with_failures_gives_neither_costs_nor_a_knee() -> None:
-    found = capacity.analyze([*GOOD, broken(1600, 900)], windows(), 4, 2, failures=(1_000, 11))
+    found = capacity.analyze([*GOOD, failed_step(1600, 900)], windows(), 4, 2, failures=(1_000, 11))
     assert {one.reason for one in found.inconclusive} == {"failures"}
     assert (found.knee, found.fits, found.per_core_per_s) == (None, {}, None)
 
 
 def test_a_run_with_few_failures_is_not_refused() -> None:
-    found = capacity.analyze([*GOOD, broken(1600, 900)], windows(), 4, 2, failures=(1_000, 10))
+    found = capacity.analyze([*GOOD, failed_step(1600, 900)], windows(), 4, 2, failures=(1_000, 10))
     assert not found.inconclusive
 
 
@@ -115,8 +115,8 @@ def test_if_the_api_is_the_limit_the_cost_is_that_at_the_knee() -> None:
     at_limit = {"api": 0.41, "generator": 0.5}
     last = [
         step(800, cores=at_limit),
-        broken(1600, 900, cores={"api": 0.4, "generator": 0.5}),
-        broken(1700, 850, cores={"api": 0.4, "generator": 0.5}),
+        failed_step(1600, 900, cores={"api": 0.4, "generator": 0.5}),
+        failed_step(1700, 850, cores={"api": 0.4, "generator": 0.5}),
     ]
     found = capacity.analyze(
         [step(100), step(200), *last], windows(), 4, 2, FINE, cpu_limit_cores=0.2

@@ -60,7 +60,7 @@ def test_percentiles_are_by_nearest_rank() -> None:
 
 
 def test_merged_logs_have_everything() -> None:
-    one, other = client_log.parse(LINES), samples.record()
+    one, other = client_log.parse(LINES), samples.log()
     whole = client_log.merged([one, other])
     assert whole.started_ms == 1000
     assert len(whole.requests) == len(one.requests) + len(other.requests)
@@ -69,12 +69,12 @@ def test_merged_logs_have_everything() -> None:
 
 
 def test_a_scenario_is_sold_out_when_its_last_seat_is_acknowledged() -> None:
-    assert aggregation.sold_out_s(samples.record(), 3) == 1.13
-    assert aggregation.sold_out_s(samples.record(), 4) is None
+    assert aggregation.sold_out_s(samples.log(), 3) == 1.13
+    assert aggregation.sold_out_s(samples.log(), 4) is None
 
 
 def test_the_timeline_counts_answers_by_when_they_arrived() -> None:
-    found = aggregation.timeline(samples.record())
+    found = aggregation.timeline(samples.log())
     assert [(one.at_s, one.answers, one.rejections, one.seats_taken) for one in found] == [
         (0, 2, 0, 2),
         (1, 2, 1, 3),
@@ -82,7 +82,7 @@ def test_the_timeline_counts_answers_by_when_they_arrived() -> None:
 
 
 def test_requests_count_in_the_sample_in_which_they_were_answered() -> None:
-    requests = samples.record().requests
+    requests = samples.log().requests
     seen = [samples.sample(float(second)) for second in (1, 2, 3)]
     found = windows.load_windows(requests, seen, 1_000.0, 2.0)
     assert [one.counts for one in found] == [{"hold": 2, "pay": 1, "refused": 1}]

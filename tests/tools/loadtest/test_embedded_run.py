@@ -1,4 +1,4 @@
-"""The command on a shop of its own: from nothing to a report, and back to nothing."""
+"""The command on an embedded shop: start, test, report, stop."""
 
 import signal
 from pathlib import Path

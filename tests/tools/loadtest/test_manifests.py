@@ -1,4 +1,4 @@
-"""The files that are written: valid for Kubernetes, and with the figures of the report."""
+"""The manifests are valid for Kubernetes and have the figures of the report."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.tools.loadtest import samples
 
 @pytest.fixture
 def spec() -> DeploymentSpec:
-    """What the made-up run implies."""
+    """The deployment of the made-up run."""
     found = sizing.sized(samples.run(), 5_000.0, None, 2).deployment
     assert found is not None
     return found
@@ -24,7 +24,7 @@ def spec() -> DeploymentSpec:
 
 @pytest.fixture
 def documents(spec: DeploymentSpec, tmp_path: Path) -> dict[str, dict[str, Any]]:
-    """The manifests as a stranger's parser reads them back, by kind and name."""
+    """The manifests as PyYAML reads them, by kind and name."""
     output.write(sizing.sized(samples.run(), 5_000.0, None, 2), tmp_path, "en")
     read = list(yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text()))
     assert read == manifests.documents(spec)

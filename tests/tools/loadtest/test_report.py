@@ -1,4 +1,4 @@
-"""The report in both languages: complete, self-contained, and looked at in a real browser."""
+"""The report in both languages: complete, self-contained, and shown in a real browser."""
 
 import re
 import shutil
@@ -100,7 +100,7 @@ class _WellFormed(HTMLParser):
             self._open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:
-        """Leave out what closes itself."""
+        """Ignore self-closing tags."""
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag

@@ -13,7 +13,7 @@ from boxoffice_loadtest.runner.k6 import K6Job
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
-    """A tokens file with one person."""
+    """A tokens file with one user."""
     file = tmp_path / "tokens.jsonl"
     file.write_text('{"user_id": "u", "access_token": "t"}\n')
     return file

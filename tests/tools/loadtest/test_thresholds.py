@@ -1,4 +1,4 @@
-"""What passes, and that each kind of broken run does not."""
+"""A good run passes, and each kind of broken run fails."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,10 +29,10 @@ def _failed(*scenarios: ScenarioResult, **more: Any) -> set[str]:
     return {name for name, outcome in _outcomes(*scenarios, **more).items() if outcome == "FAIL"}
 
 
-def _of(record: ClientLog, **more: Any) -> ScenarioResult:
+def _of(log: ClientLog, **more: Any) -> ScenarioResult:
     return samples.scenario(
-        requests=aggregation.request_stats(record.requests),
-        k6_requests=len(record.requests) + 1,
+        requests=aggregation.request_stats(log.requests),
+        k6_requests=len(log.requests) + 1,
         **more,
     )
 
@@ -43,42 +43,40 @@ def test_a_run_without_fault_passes() -> None:
 
 
 def test_an_invented_500_fails() -> None:
-    record = samples.record()
-    record.requests.append(LoggedRequest("hold", 1_002_000.0, 5.0, 500, "internal"))
-    assert _failed(_of(record)) == {"reliability"}
+    log = samples.log()
+    log.requests.append(LoggedRequest("hold", 1_002_000.0, 5.0, 500, "internal"))
+    assert _failed(_of(log)) == {"reliability"}
 
 
 def test_an_oversold_seat_fails() -> None:
-    record, stored = samples.record(), samples.stored()
-    record.holds.append(AcknowledgedHold("r3", 3, ("A-1",), "k9", 1_003_000.0, 1_003_010.0))
-    holds = [*stored.holds, StoredHold("r3", "user-3", ("A-1",), "HELD", "k9")]
-    findings = compare(record, replace(stored, holds=holds), samples.USERS)
+    log, state = samples.log(), samples.state()
+    log.holds.append(AcknowledgedHold("r3", 3, ("A-1",), "k9", 1_003_000.0, 1_003_010.0))
+    holds = [*state.holds, StoredHold("r3", "user-3", ("A-1",), "HELD", "k9")]
+    findings = compare(log, replace(state, holds=holds), samples.USERS)
     assert _failed(samples.scenario(findings=findings)) == {"oversell"}
 
 
 def test_a_phantom_201_fails() -> None:
-    record = samples.record()
-    record.holds.append(AcknowledgedHold("r3", 3, ("A-9",), "k9", 1_003_000.0, 1_003_010.0))
-    findings = compare(record, samples.stored(), samples.USERS)
+    log = samples.log()
+    log.holds.append(AcknowledgedHold("r3", 3, ("A-9",), "k9", 1_003_000.0, 1_003_010.0))
+    findings = compare(log, samples.state(), samples.USERS)
     assert _failed(samples.scenario(findings=findings)) == {"phantom"}
 
 
 def test_a_hold_that_nobody_was_told_of_fails() -> None:
-    stored = samples.stored()
+    state = samples.state()
     late = StoredHold("r9", "user-9", ("B-1",), "HELD", "k9")
-    findings = compare(
-        samples.record(), replace(stored, holds=[*stored.holds, late]), samples.USERS
-    )
+    findings = compare(samples.log(), replace(state, holds=[*state.holds, late]), samples.USERS)
     assert _failed(samples.scenario(findings=findings)) == {"unexplained"}
 
 
 def test_refusals_do_not_count_against_reliability() -> None:
-    record = samples.record()
+    log = samples.log()
     refused = [
         LoggedRequest("hold", 1_001_000.0, 5.0, status, "") for status in (402, 409, 410)
     ] * 100
-    record.requests += refused
-    assert _failed(_of(record)) == set()
+    log.requests += refused
+    assert _failed(_of(log)) == set()
 
 
 @pytest.mark.parametrize(
@@ -94,9 +92,9 @@ def test_each_threshold_can_fail(change: dict[str, Any], metric: str) -> None:
 
 
 def test_slow_answers_fail() -> None:
-    record = samples.record()
-    record.requests = [LoggedRequest("hold", 1_000_000.0, 500.0, 201, "")] * 3
-    assert _failed(_of(record)) == {"latency.onsale"}
+    log = samples.log()
+    log.requests = [LoggedRequest("hold", 1_000_000.0, 500.0, 201, "")] * 3
+    assert _failed(_of(log)) == {"latency.onsale"}
 
 
 def test_too_little_throughput_fails() -> None:
@@ -129,7 +127,7 @@ def test_a_miss_under_other_load_is_a_note() -> None:
 
 
 def test_beyond_the_knee_steps_may_fail() -> None:
-    bad = samples.broken(1600, 900, failures=500)
+    bad = samples.failed_step(1600, 900, failures=500)
     held = samples.step(100)
     assert thresholds.counted(samples.scenario("steps", steps=[held, bad])) == (1000, 0)
     failing = samples.step(100, failures=3)
@@ -141,8 +139,8 @@ def test_a_stopped_run_never_passes() -> None:
 
 
 def test_a_single_failure_is_never_rounded_away() -> None:
-    record = samples.record()
-    record.requests = [LoggedRequest("hold", 1_000_000.0, 5.0, 201, "")] * 99_999
-    record.requests.append(LoggedRequest("hold", 1_000_000.0, 5.0, 500, ""))
-    [result, *_] = thresholds.check([_of(record)], samples.audit(), CapacityAnalysis(), None, 1.0)
+    log = samples.log()
+    log.requests = [LoggedRequest("hold", 1_000_000.0, 5.0, 201, "")] * 99_999
+    log.requests.append(LoggedRequest("hold", 1_000_000.0, 5.0, 500, ""))
+    [result, *_] = thresholds.check([_of(log)], samples.audit(), CapacityAnalysis(), None, 1.0)
     assert (result.measured, result.outcome) == ("99.999 %", "PASS")

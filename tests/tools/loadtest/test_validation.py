@@ -23,7 +23,7 @@ def _evaluate(*steps: StepResult) -> Prediction | Inconclusive:
 STEPS = [
     samples.step(100, transactions=900.0, wakeups=900.0),
     samples.step(800, transactions=100.0, wakeups=50.0),
-    samples.broken(1600, 900, transactions=60.0, wakeups=30.0),
+    samples.failed_step(1600, 900, transactions=60.0, wakeups=30.0),
 ]
 
 
@@ -74,7 +74,7 @@ def test_a_step_that_is_only_too_slow_counts_as_the_one_before() -> None:
 
 def test_a_miss_is_a_miss() -> None:
     full = {"api": 0.3}
-    found = _evaluate(samples.step(390, cores=full), samples.broken(700, 400, cores=full))
+    found = _evaluate(samples.step(390, cores=full), samples.failed_step(700, 400, cores=full))
     assert isinstance(found, Prediction)
     assert not found.is_within
 
@@ -90,8 +90,8 @@ def test_a_miss_is_a_miss() -> None:
 def test_a_process_that_was_not_saturated_validates_nothing(
     cores: dict[str, float], cpu_busy: float, reason: str
 ) -> None:
-    broken = samples.step(700, cores=cores, cpu_busy=cpu_busy, dropped_iterations=3_000)
-    found = _evaluate(samples.step(300), broken)
+    failed_step = samples.step(700, cores=cores, cpu_busy=cpu_busy, dropped_iterations=3_000)
+    found = _evaluate(samples.step(300), failed_step)
     assert isinstance(found, Inconclusive)
     assert found.reason == reason
 
