@@ -36,7 +36,7 @@ class RequestSender:
         self._count = count
         self._sent = 0
         self._answered = 0
-        self._idle: list[Connection] = []
+        self._idle: list[ClientConnection] = []
         self._is_open = False
         self._waiting: deque[tuple[int, float]] = deque()
         self.seconds = array("d", bytes(8 * count))
@@ -45,7 +45,7 @@ class RequestSender:
         self.bodies: list[bytes] = [b""] * count if plan.keep_bodies else []
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def start(self, connections: "list[Connection]", rate_per_s: float | None) -> None:
+    def start(self, connections: "list[ClientConnection]", rate_per_s: float | None) -> None:
         """Start sending; `finished` is set at the end."""
         if not self._count:
             self.finished.set_result(None)
@@ -63,11 +63,11 @@ class RequestSender:
         self._due = asyncio.get_running_loop().time()
         self._arrive()
 
-    def _send_next(self, connection: "Connection") -> None:
+    def _send_next(self, connection: "ClientConnection") -> None:
         self._send(connection, self._sent, time.perf_counter())
         self._sent += 1
 
-    def _send(self, connection: "Connection", number: int, at: float) -> None:
+    def _send(self, connection: "ClientConnection", number: int, at: float) -> None:
         connection.send(self._requests[number % len(self._requests)], number, at)
 
     def _arrive(self) -> None:
@@ -82,7 +82,7 @@ class RequestSender:
             self._due += self._gaps.expovariate(self._rate_per_s)
             asyncio.get_running_loop().call_at(self._due, self._arrive)
 
-    def answered(self, connection: "Connection", status: int, body: bytearray) -> None:
+    def answered(self, connection: "ClientConnection", status: int, body: bytearray) -> None:
         """Record an answer and send the next request on its connection."""
         self.seconds[connection.number] = time.perf_counter() - connection.sent_at
         self.statuses[status] += 1
@@ -98,7 +98,7 @@ class RequestSender:
         elif self._sent < self._count:
             self._send_next(connection)
 
-    def _release(self, connection: "Connection") -> None:
+    def _release(self, connection: "ClientConnection") -> None:
         if self._waiting:
             self._send(connection, *self._waiting.popleft())
         else:
@@ -112,7 +112,7 @@ class RequestSender:
             )
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One keep-alive connection with at most one request in flight."""
 
     sender: RequestSender
@@ -164,7 +164,7 @@ async def send(plan: LoadPlan) -> LoadResult:
     """Connect, warm up, print `ready`, wait for `go`, and measure."""
     loop = asyncio.get_running_loop()
     opened = [
-        await loop.create_connection(Connection, "127.0.0.1", plan.port)
+        await loop.create_connection(ClientConnection, "127.0.0.1", plan.port)
         for _ in range(plan.connections)
     ]
     connections = [connection for _, connection in opened]

@@ -32,7 +32,7 @@ class StreamCounts(msgspec.Struct):
     cpu_s: float
 
 
-class _Totals:
+class _StreamTotals:
     """Counts over all streams of the process."""
 
     def __init__(self, expected: int) -> None:
@@ -51,7 +51,7 @@ class _Totals:
 class StreamReader(asyncio.Protocol):
     """One event stream."""
 
-    def __init__(self, totals: _Totals, request: bytes) -> None:
+    def __init__(self, totals: _StreamTotals, request: bytes) -> None:
         self._totals = totals
         self._request = request
         self._ends_with_lf = False
@@ -86,7 +86,7 @@ class StreamReader(asyncio.Protocol):
 async def read_streams(port: int, path: str, count: int) -> None:
     """Open the streams and report counts until standard input ends."""
     loop = asyncio.get_running_loop()
-    totals = _Totals(count)
+    totals = _StreamTotals(count)
     request = _REQUEST.format(path=path).encode()
     for at in range(0, count, _CONNECTS_AT_ONCE):
         await asyncio.gather(

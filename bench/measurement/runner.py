@@ -30,7 +30,7 @@ class RunProgress:
 
 
 @dataclass
-class _Measured:
+class _CurrentRun:
     """One run between the start of its servers and its sample."""
 
     scenario: BenchScenario
@@ -139,9 +139,9 @@ class BenchRunner:
             if scenario.has_stream_readers:
                 streams = stack.enter_context(open_streams(context))
             meter = CpuMeter(groups)
-            measured = _Measured(scenario, settings, server, requests, meter, streams)
-            sent = load.run(self._plan(server, requests), measured.before, measured.after)
-            return measured.sample(number, sent)
+            current = _CurrentRun(scenario, settings, server, requests, meter, streams)
+            sent = load.run(self._plan(server, requests), current.before, current.after)
+            return current.sample(number, sent)
 
     def _plan(self, server: ServerProcess, requests: RequestSet) -> load.LoadPlan:
         return load.LoadPlan(

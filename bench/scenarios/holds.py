@@ -15,7 +15,7 @@ _PAIR = 2
 _PAIRS_PER_SCHEDULE = 450
 
 
-class _Held(msgspec.Struct):
+class _HeldReservation(msgspec.Struct):
     reservation_id: str
 
 
@@ -103,7 +103,7 @@ def payments(context: ScenarioContext, count: int) -> list[bytes]:
     ]
     bodies = load.send_all(context.server.port, holds)
     return [
-        http_requests.pay(token, msgspec.json.decode(body, type=_Held).reservation_id)
+        http_requests.pay(token, msgspec.json.decode(body, type=_HeldReservation).reservation_id)
         for (_, token), body in zip(wanted, bodies, strict=True)
     ]
 
