@@ -1,5 +1,5 @@
-"""The archive: what ended long ago leaves the tables that sales read, and is still found.
+"""The archive: moves old rows out of the tables that sales read; look-ups still find them.
 
-Reservations that were never paid go there some time after their end, records of waiting rooms some time
-after the sale. It must never move what is held, paid, or named by a seat.
+It moves unpaid reservations some time after their end, and records of waiting rooms some time after the
+sale. It must never move a reservation that is held, paid, or named by a seat.
 """

@@ -1,6 +1,6 @@
-"""The archive role: moves what ended long ago out of the way, in bounded batches.
+"""The archive role: moves old rows in bounded batches.
 
-Nobody waits for it, and it waits for nobody. Any number can run at once: each skips what another moves.
+It blocks no request and waits for no lock. Any number can run; each skips what another is moving.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from boxoffice.settings import Settings
 async def archive_once(store: ArchiveStore, retention_s: float, batch_max: int) -> int:
     """Move everything that ended more than `retention_s` seconds ago; return how many rows.
 
-    Raises `Unavailable` where there is no database; what goes wrong with one schedule is logged.
+    Raises `Unavailable` where the database is; an error of one schedule is logged.
     """
     closed_before = await store.closed_before(retention_s)
     moved, is_whole = 0, True
@@ -27,7 +27,7 @@ async def archive_once(store: ArchiveStore, retention_s: float, batch_max: int) 
         archived, kept = await _move(store, schedule_id, closed_before, batch_max)
         moved += archived
         is_whole = is_whole and not kept
-    for schedule_id in await store.past_rooms(closed_before):
+    for schedule_id in await store.past_waiting_rooms(closed_before):
         while records := await store.move_record(schedule_id, batch_max):
             moved += records
     if is_whole:
@@ -41,7 +41,7 @@ async def archive_once(store: ArchiveStore, retention_s: float, batch_max: int) 
 async def _move(
     store: ArchiveStore, schedule_id: UUID, closed_before: datetime, batch_max: int
 ) -> tuple[int, int]:
-    """Move what is due of one schedule; return how many were moved and how many were not."""
+    """Move the due reservations of one schedule; return how many were moved, and how many were not."""
     archived = 0
     try:
         while True:
@@ -51,15 +51,15 @@ async def _move(
                 return archived, moved.kept
     except Unavailable:
         raise
-    except Exception as error:  # the other schedules are not to wait for this one
+    except Exception as error:  # the other schedules must not wait for this one
         log.error("archive_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error)
         return archived, 1
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Archive until `stop` is set; a turn that failed is tried again at the next one.
+    """Archive until `stop` is set; a failed turn is repeated at the next interval.
 
-    Raises what connecting to PostgreSQL raises at the start; later outages are waited out.
+    Raises the error of the first connection to PostgreSQL; later outages only delay it.
     """
     db = Database(settings)
     await db.open()
@@ -72,7 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await archive_once(
                     store, settings.archive.history_retention_s, settings.archive.archive_batch_max
                 )
-            except Exception as error:  # the role outlives whatever one turn meets
+            except Exception as error:  # one failed turn must not end the role
                 log.error("archive_failed", exc_info=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.archive.archive_interval_s):

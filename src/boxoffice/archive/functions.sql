@@ -1,11 +1,10 @@
--- The moves into the archive; see the reservations room for the conventions of a batch. Each moves a bounded
--- part in one transaction, waits for nobody, and may be called by several processes at once.
+-- Moves into the archive; conventions of a batch as in `reservations/functions.sql`. Each call moves a
+-- bounded part in one transaction, waits for no lock, and may run concurrently.
 
--- Move closed reservations of one schedule that were closed before p_closed_before, the longest closed
--- first: at most p_limit of them, out of the rows of `closed_reservations` that are due. What somebody has
--- locked stays for the next time, and so does what a seat still names.
--- archived: how many. more: whether it stopped at the limit, and calling again gets further. kept: how many
--- stay for the next time.
+-- Move at most p_limit reservations of one schedule that were closed before p_closed_before, the oldest
+-- first. Reservations that are locked or that a seat still names stay for a later call.
+-- archived: how many were moved. more: whether it stopped at the limit and another call moves more.
+-- kept: how many stay.
 CREATE OR REPLACE FUNCTION archive_reservations_v1(
     p_schedule_id uuid, p_closed_before timestamptz, p_limit integer,
     OUT archived integer, OUT more boolean, OUT kept bigint)
@@ -69,7 +68,7 @@ BEGIN
     archived := coalesce(cardinality(places), 0);
     -- no guard: Saves two statements when there is nothing to move.
     IF archived > 0 THEN
-        -- Who has something in the archive has a row that says so: a hold looks there only then.
+        -- A hold looks into the archive only for a person with a row here.
         PERFORM reservations_count_v1(
             p_schedule_id, people, array_fill(0, ARRAY[cardinality(people)]),
             array_fill(p_closed_before, ARRAY[cardinality(people)]));
@@ -120,7 +119,7 @@ BEGIN
 END;
 $$;
 
--- Move the record of the waiting room of one schedule: at most p_limit rows of each kind. archived: how many.
+-- Move at most p_limit joins and admissions of the waiting room of one schedule. archived: how many.
 CREATE OR REPLACE FUNCTION archive_queue_v1(p_schedule_id uuid, p_limit integer, OUT archived integer)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -153,8 +152,8 @@ BEGIN
 END;
 $$;
 
--- Put on the list what was closed and nobody has listed, and note whose it was: reservations that pods of
--- the release before closed while the schema was brought forward. Returns how many.
+-- List closed reservations that are not listed, with their persons: pods of the previous release closed
+-- them during the migration. Returns how many.
 CREATE OR REPLACE FUNCTION archive_take_stock_v1() RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- Every statement of the archive.
 
 -- name: take_stock
--- List what was closed and is on no list.
+-- List closed reservations that are not listed.
 SELECT archive_take_stock_v1() AS listed;
 
 -- name: closed_before
@@ -9,8 +9,8 @@ SELECT archive_take_stock_v1() AS listed;
 SELECT clock_timestamp() - make_interval(secs => $1::double precision) AS closed_before;
 
 -- name: due_schedules
--- Schedules that have something closed before $1, the longest closed first. It steps from schedule to
--- schedule along the key of `closed_reservations` and reads only the oldest row of each.
+-- Schedules with reservations closed before $1, the oldest first: a loose index scan that reads only the
+-- oldest row of each schedule.
 WITH RECURSIVE oldest AS (
     (SELECT c.schedule_id, c.closed_at
        FROM closed_reservations c
@@ -36,9 +36,8 @@ SELECT o.schedule_id FROM oldest o WHERE o.closed_at < $1::timestamptz ORDER BY 
 -- Move at most $3 reservations of schedule $1 that were closed before $2.
 SELECT archived, more, kept FROM archive_reservations_v1($1, $2, $3);
 
--- name: past_rooms
--- Schedules whose waiting room has a record, and whose sale was over a day before $1: until then the room
--- may still be led.
+-- name: past_waiting_rooms
+-- Schedules with records of a waiting room whose sale ended a day before $1; until then it may be active.
 SELECT s.schedule_id
   FROM queue_rooms q
   -- no guard: Joins a waiting room with its schedule.
@@ -51,11 +50,11 @@ SELECT s.schedule_id
    -- guard: }
 
 -- name: move_record
--- Move at most $2 rows of each kind of the record of the waiting room of schedule $1.
+-- Move at most $2 joins and admissions of the waiting room of schedule $1.
 SELECT archive_queue_v1($1, $2) AS archived;
 
 -- name: note_progress
--- Nothing that was closed before $1 was left behind.
+-- Record that no reservation closed before $1 is left.
 INSERT INTO archive_progress AS p (kind, passed_at, closed_before)
 VALUES ('reservations', clock_timestamp(), $1)
     -- no guard: The second value replaces the first.

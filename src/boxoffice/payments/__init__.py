@@ -1,5 +1,5 @@
-"""Money: wallets, the ledger, payments and the tickets that they issue.
+"""Payments: wallets, the ledger, payments and the tickets that they issue.
 
-This room must never call a payment provider inside a transaction, and never correct an entry: a
-correction is a new one.
+This module must never call a payment provider inside a transaction, and never change an entry of the
+ledger: a correction is a new entry.
 """

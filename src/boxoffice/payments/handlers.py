@@ -1,4 +1,4 @@
-"""How a batch of payments or top-ups is decided: one transaction each."""
+"""Decides a batch of payments or top-ups in one transaction."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID

@@ -1,25 +1,23 @@
-"""The pure rules of money: integers of minor units, and accounts between which they move.
+"""The rules of money: amounts are integers of minor units, and move between accounts. Pure.
 
-A transfer has entries that sum to zero; an entry says how much went into its account (negative: out
-of it). The entries are made in `functions.sql`, beside the decision that they record.
+A transfer has entries that sum to zero; an entry is the amount that went into its account (negative:
+out of it). `functions.sql` writes the entries in the transaction of the decision.
 """
 
 from enum import StrEnum
 
 from boxoffice.errors import AmountInvalid
 
-# JSON numbers are exact up to this one in every client (RFC 8259, section 6).
+# JSON numbers are exact up to this value in every client (RFC 8259, section 6).
 AMOUNT_MAX = 2**53 - 1
 
 
 class Account(StrEnum):
-    """Where money can be."""
+    """The accounts of the ledger."""
 
     WALLET = "wallet"  # a person's prepaid balance
-    INCOME = (
-        "income"  # what the house earned, by schedule; a sum of entries, never a stored balance
-    )
-    CASH = "cash"  # the world outside: what was paid in
+    INCOME = "income"  # revenue by schedule; a sum of entries, never a stored balance
+    CASH = "cash"  # money from outside
 
 
 def check_top_up(amount_minor: int, top_up_max_minor: int) -> None:

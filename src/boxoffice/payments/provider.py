@@ -1,12 +1,12 @@
-"""The port to payment providers outside. None is connected; the tests bring a fake one.
+"""The interface of payment providers. None is connected; the tests use a fake one.
 
-A provider is asked before the transaction and told afterwards if the purchase came to nothing. Both
-calls are repeated after a crash, so a provider must treat a repeated `reference` as the same order
-(every provider of the field offers that as an idempotency key). A void ends that: capturing the same
-`reference` again takes the money anew, for the person who was told "try again" and does.
+The money is captured before the transaction, and voided if the transaction sells nothing. Both calls
+are repeated after a crash, so a provider must treat a repeated `reference` as the same order (an
+idempotency key). A void ends that: a later capture of the same `reference` takes the money again,
+because the client may retry after a refusal.
 
-Attempts of one order take turns within a process. Between processes they do not: a provider that is
-connected has to refuse to void an order of which another attempt was captured since.
+Attempts of one order are serialized within a process, not between processes: a provider must refuse to
+void an order of which another attempt was captured since.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be captured; `reference` is the same for every repetition of one request."""
+    """An amount to capture; `reference` is the same for a request and its repetitions."""
 
     reference: str
     amount_minor: int
@@ -24,17 +24,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Money that a provider has taken for an order."""
+    """Money that a provider has captured for an order."""
 
     provider_reference: str
     amount_minor: int
 
 
 class PaymentProvider(Protocol):
-    """A way to pay that is not the wallet."""
+    """A payment method other than the wallet."""
 
     async def capture(self, order: Order) -> Capture:
-        """Take the money; raise `PaymentDeclined`, or `Unavailable` where the outcome is open."""
+        """Capture the money; raise `PaymentDeclined`, or `Unavailable` where the outcome is unknown."""
 
     async def void(self, order: Order) -> None:
-        """Give back what was captured for `order`, if anything; repeating it changes nothing."""
+        """Return what was captured for `order`, if anything; idempotent."""

@@ -1,4 +1,4 @@
-"""Money over HTTP: parse, call, present."""
+"""Payments over HTTP: parse, call, present."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -32,18 +32,18 @@ from boxoffice.seats.layout import Layout
 from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.tickets.views import TicketOut, present_tickets
 
-PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "An id that a payment answered with.")
+PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "The `payment_id` of a payment.")
 
 
 class PayRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Which hold, and how: `wallet` is always there."""
+    """A hold and a payment method; `wallet` is always available."""
 
     reservation_id: Label
     method: Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z_]+$")]
 
 
 class TopUpRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """How much, in minor units of the wallet's currency."""
+    """An amount in minor units of the wallet's currency."""
 
     amount: Annotated[int, Meta(ge=1, le=ledger.AMOUNT_MAX)]
 
@@ -68,11 +68,11 @@ class WalletOut(msgspec.Struct):
     balance: int
     currency: str
     can_top_up: bool
-    """Whether money can be put in here."""
+    """Whether the wallet can be topped up."""
 
 
 class TopUpOut(msgspec.Struct, kw_only=True):
-    """A top-up, and the balance right after it."""
+    """A top-up and the balance right after it."""
 
     top_up_id: UUID
     amount: int
@@ -82,7 +82,7 @@ class TopUpOut(msgspec.Struct, kw_only=True):
 
 
 class EntryOut(msgspec.Struct, kw_only=True):
-    """One movement: a positive amount came in, a negative one went out."""
+    """A wallet entry: a positive amount came in, a negative one went out."""
 
     entry_id: str
     kind: Literal["top_up", "payment"]
@@ -121,7 +121,7 @@ class _PaymentCollection(_Resource):
         ),
     )
     async def on_post(self, call: Call[PayRequest, Any]) -> Reply:
-        """The seats are sold and the tickets issued when the answer arrives."""
+        """After the response the seats are sold and the tickets issued."""
         reservation = parse_scoped(call.body.reservation_id)
         if reservation is None:
             raise ReservationNotFound
@@ -133,9 +133,9 @@ class _PaymentCollection(_Resource):
 
 
 class _Payment(_Resource):
-    @operation("Look at a payment", role="any", returns=PaymentOut, path={"payment_id": PAYMENT_ID})
+    @operation("Get a payment", role="any", returns=PaymentOut, path={"payment_id": PAYMENT_ID})
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Another person's payment does not exist for the caller."""
+        """A payment of another person is answered as not found."""
         payment: ScopedId = call.ids["payment_id"]
         found = await self._service.get(call.caller.user_id, payment)
         layout = await self._seats.layout(payment.schedule_id)
@@ -143,9 +143,9 @@ class _Payment(_Resource):
 
 
 class _Wallet(_Resource):
-    @operation("Look at my wallet", role="any", returns=WalletOut)
+    @operation("Get my wallet", role="any", returns=WalletOut)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """The balance as the database has it now."""
+        """The current balance."""
         wallet = await self._service.wallet(call.caller.user_id)
         return Reply(WalletOut(wallet.balance_minor, wallet.currency, self._service.can_top_up))
 
@@ -171,14 +171,14 @@ class _TopUps(_Resource):
 
 class _Entries(_Resource):
     @operation(
-        "List my wallet's movements",
+        "List my wallet entries",
         role="any",
         query=PageQuery,
         returns=Page[EntryOut],
         problems=(CursorInvalid,),
     )
     async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
-        """The newest first."""
+        """Newest first."""
         before = decode_cursor(call.query.cursor, UUID)
         limit = call.query.limit
         found = await self._service.entries(call.caller.user_id, before, limit + 1)
@@ -186,7 +186,7 @@ class _Entries(_Resource):
 
 
 def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentOut:
-    """Return a payment as every answer about it shows it."""
+    """Return a payment as in every answer."""
     return PaymentOut(
         payment_id=str(ScopedId(schedule_id, one.payment_id)),
         reservation_id=str(ScopedId(schedule_id, one.reservation_id)),
@@ -201,7 +201,7 @@ def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentO
 
 
 def present_top_up(one: TopUp) -> TopUpOut:
-    """Return a top-up as its first answer shows it."""
+    """Return a top-up as in its first answer."""
     return TopUpOut(
         top_up_id=one.transfer_id,
         amount=one.amount_minor,
@@ -212,7 +212,7 @@ def present_top_up(one: TopUp) -> TopUpOut:
 
 
 def present_entry(one: Entry) -> EntryOut:
-    """Return a movement of a wallet."""
+    """Return an entry of a wallet."""
     payment_id = None
     if one.payment_id is not None and one.schedule_id is not None:
         payment_id = str(ScopedId(one.schedule_id, one.payment_id))
@@ -229,7 +229,7 @@ def present_entry(one: Entry) -> EntryOut:
 def routes(
     service: Payments, seats: SeatReadModel, dependencies: RouteDependencies
 ) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
+    """Return the resources of this module by URI template."""
     return [
         ("/v1/payments", _PaymentCollection(service, seats, dependencies)),
         ("/v1/payments/{payment_id}", _Payment(service, seats, dependencies)),

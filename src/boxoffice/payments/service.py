@@ -1,4 +1,4 @@
-"""The use cases of money: top up a wallet, pay a hold, look at both."""
+"""The use cases of payments: pay a hold, top up a wallet, get either."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ _REFUSALS: dict[str, type[Problem]] = {
     "captured_differs": AmountInvalid,
     "wallet_limit": WalletLimit,
 }
-# After these there is no payment; `Unavailable` says so of all that it stands for but `OutcomeUnknown`.
+# Errors after which there is no payment; `OutcomeUnknown`, an `Unavailable`, is handled before.
 _NOTHING_SOLD: tuple[type[Problem], ...] = (*_REFUSALS.values(), Unavailable)
 _PAID = frozenset({"paid", "replayed"})
 _TOPPED_UP = frozenset({"charged", "replayed"})
@@ -83,13 +83,13 @@ class Payments:
         self._providers = providers
         self._top_up_max_minor = top_up_max_minor
         self._seats = seats
-        # One order at a time: an attempt that gives money back must not meet one that pays with it.
+        # Attempts of one order are serialized: a void must not meet a payment with the same capture.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def pay(self, user_id: UUID, reservation: ScopedId, key: str, method: str) -> Payment:
         """Pay a hold: its seats are sold and its tickets issued in one transaction.
 
-        Raises the refusals of API.md; the same key and body return the same payment.
+        Raises the refusals of `docs/api.md`; the same key and body return the same payment.
         """
         provider = self._providers.get(method)
         # guard: pay_method_that_exists => if False:
@@ -114,20 +114,19 @@ class Payments:
         key: str,
         method: str,
     ) -> Payment:
-        """Capture, decide, and give the money back where the decision is no.
+        """Capture, decide, and void the capture where the payment is refused.
 
-        A crash in between is healed by the caller's repetition under the same key: the provider
-        knows the order by its reference, and the ledger the payment by its key. So a refusal also
-        gives back what an earlier attempt may have captured. Where the outcome is unknown nothing is
-        given back, because the seats may be sold.
+        After a crash the client repeats the request: the provider knows the order by its reference,
+        and the ledger the payment by its key. A refusal therefore voids also what an earlier attempt
+        may have captured. Where the outcome is unknown nothing is voided: the seats may be sold.
         """
         owed = await self._store.payable(reservation.schedule_id, reservation.own_id, user_id)
         # guard: pay_nothing_is_captured_for_anothers_reservation => if False:
         if owed is None:
             raise ReservationNotFound
         order = Order(reference, owed.amount_minor, owed.currency)
-        # Paid, perhaps by this very request, or lapsed or closed: there is nothing to capture for now,
-        # and without a capture the database sells nothing for this method.
+        # A hold that is paid (perhaps by this request), lapsed or closed needs no capture; without one
+        # the database sells nothing for this method.
         capture = None
         # guard: pay_nothing_is_captured_for_what_cannot_be_paid => if True:
         if owed.status == "HELD" and not owed.lapsed:
@@ -144,7 +143,7 @@ class Payments:
             raise
 
     async def _require_schedule(self, schedule_id: UUID) -> None:
-        """From memory, and before the group commit: ids that somebody made up do not queue there."""
+        """Refuse invented ids from memory, so that they never enter the group commit."""
         try:
             await self._seats.layout(schedule_id)
         except ScheduleNotFound:
@@ -176,16 +175,16 @@ class Payments:
         return outcome.payment
 
     async def get(self, user_id: UUID, payment: ScopedId) -> Payment:
-        """Return a payment of this person; raise `PaymentNotFound` for anybody else's."""
+        """Return a payment of this person; raise `PaymentNotFound` otherwise."""
         found = await self._store.get(payment.schedule_id, payment.own_id, user_id)
         if found is None:
             raise PaymentNotFound
         return found
 
     async def top_up(self, user_id: UUID, key: str, amount_minor: int) -> TopUp:
-        """Put money into a wallet; the same key and amount return the same top-up.
+        """Top up a wallet without a payment; the same key and amount return the same top-up.
 
-        Raises `TopUpUnavailable` where nobody pays for it and that is not wanted, as in a demo.
+        Raises `TopUpUnavailable` unless free top-ups are enabled, as in a demo.
         """
         if not self.can_top_up:
             raise TopUpUnavailable
@@ -205,7 +204,7 @@ class Payments:
         return outcome.top_up
 
     async def wallet(self, user_id: UUID) -> Wallet:
-        """Return a person's wallet, as the database has it now."""
+        """Return a person's wallet."""
         found = await self._store.wallet(user_id)
         if found is None:
             raise IntegrityError(f"person {user_id} has no wallet")
@@ -216,9 +215,9 @@ class Payments:
         return await self._store.entries(user_id, before, count)
 
     async def seed(self, user_ids: Sequence[UUID], amount_minor: int) -> None:
-        """Put money into the wallets of people made for demonstrations and load tests, without events.
+        """Top up the wallets of seeded people, without events; idempotent.
 
-        Calling again changes nothing. At most a few thousand people fit into the statement's deadline.
+        At most a few thousand people fit into the statement timeout.
         """
         await self._store.seed_top_ups(user_ids, amount_minor)
 

@@ -1,5 +1,5 @@
-"""Holds: who gets which seats, until when, and what became of it.
+"""Reservations: holds of seats and their ends.
 
-PostgreSQL decides (`functions.sql`); the seat lock in Valkey only sheds load. This room must never
+PostgreSQL decides (`functions.sql`); the seat lock in Valkey only sheds load. This module must never
 promise a seat from a cache, and never decide by a pod's clock.
 """

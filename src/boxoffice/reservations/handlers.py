@@ -1,4 +1,4 @@
-"""How a batch of holds or releases is decided: one transaction, and who hears of it."""
+"""Decides a batch of holds or releases: the seat lock, one transaction, and the seat changes."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +9,7 @@ from boxoffice.errors import SeatTaken
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.reservations import rules
 from boxoffice.reservations.lock_switch import LockSwitch
-from boxoffice.reservations.seat_lock import Claim, ClaimResult, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
 from boxoffice.reservations.store import (
     HoldCommand,
     HoldOutcome,
@@ -21,8 +21,8 @@ from boxoffice.seats.cache.states import AVAILABLE, HELD
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.refusals import SeatRefusals
 
-# How often a request makes way for another's open transaction before PostgreSQL is asked all the same:
-# whoever claimed the seats may have died.
+# After this many attempts a request goes to PostgreSQL although its seats are claimed: the owner of the
+# claim may have died.
 _ATTEMPTS_BEFORE_DATABASE = 4
 
 
@@ -54,7 +54,7 @@ class HoldHandler:
     async def handle(
         self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Outcome[HoldOutcome]]:
-        """Return a outcome per command, in order."""
+        """Return an outcome per command, in order."""
         claims = self._claims(key, [pending.command for pending in batch])
         refused = await self._refused(key, batch, claims) if claims else {}
         to_ask = [at for at in range(len(batch)) if at not in refused]
@@ -62,14 +62,14 @@ class HoldHandler:
             return [refused[at] for at in range(len(batch))]
         commands = [batch[at].command for at in to_ask]
         asked = [claims[at] for at in to_ask if at in claims]
-        outcomes = iter(await self._ask(key, commands, asked))
+        outcomes = iter(await self._decide_in_database(key, commands, asked))
         return [refused[at] if at in refused else next(outcomes) for at in range(len(batch))]
 
     def _claims(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> dict[int, Claim]:
-        """Return what is to be claimed, by place in the batch.
+        """Return the claims to make, by place in the batch.
 
-        Who may have had a hold here goes straight to PostgreSQL: it may be a repetition, which is
-        answered whoever has the seats by now.
+        A person who may have had a hold here gets none: a repeated request must reach PostgreSQL, even
+        if another person has the seats by now.
         """
         if not self._switch.claims(schedule_id):
             return {}
@@ -85,7 +85,7 @@ class HoldHandler:
         batch: Sequence[Pending[HoldCommand, HoldOutcome]],
         claims: dict[int, Claim],
     ) -> dict[int, Outcome[HoldOutcome]]:
-        """Claim, and return the outcomes of those who need not ask PostgreSQL now."""
+        """Claim seats, and return the outcomes of the requests that the lock refuses or delays."""
         claimed = await self._seat_lock.claim(schedule_id, list(claims.values()))
         refused: dict[int, Outcome[HoldOutcome]] = {}
         for at, one in zip(claims, claimed, strict=True):
@@ -97,21 +97,21 @@ class HoldHandler:
             self._switch.collided(schedule_id)
         return refused
 
-    async def _ask(
+    async def _decide_in_database(
         self, schedule_id: UUID, commands: Sequence[HoldCommand], claims: Sequence[Claim]
     ) -> list[Outcome[HoldOutcome]]:
         try:
             outcomes = await self._store.hold(schedule_id, commands)
         except Exception:
-            self._settle(schedule_id, [Ending(claim.owner, claim.seat_ids) for claim in claims])
+            self._settle(schedule_id, [Settlement(claim.owner, claim.seat_ids) for claim in claims])
             raise
-        self._hear(schedule_id, commands, outcomes)
+        self._publish(schedule_id, commands, outcomes)
         if claims:
             ended = {_claim(c).owner: o for c, o in zip(commands, outcomes, strict=True)}
-            self._settle(schedule_id, [_ending(claim, ended[claim.owner]) for claim in claims])
+            self._settle(schedule_id, [_settlement(claim, ended[claim.owner]) for claim in claims])
         return [_outcome_or_retry(outcome) for outcome in outcomes]
 
-    def _hear(
+    def _publish(
         self,
         schedule_id: UUID,
         commands: Sequence[HoldCommand],
@@ -123,7 +123,7 @@ class HoldHandler:
             self._publisher.publish(schedule_id, _seat_changes(commands, outcomes))
 
     def _collided(self, schedule_id: UUID, outcomes: Sequence[HoldOutcome]) -> bool:
-        """Say whether another process was faster, as far as this one can tell."""
+        """Return whether another process took seats first, as far as this one can see."""
         if self._refusals is None:
             return False
         if any(outcome.name == "seat_busy" for outcome in outcomes):
@@ -137,9 +137,9 @@ class HoldHandler:
         lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
         return bool(self._refusals.missed(schedule_id, [seat for seat in lost if seat not in won]))
 
-    def _settle(self, schedule_id: UUID, endings: Sequence[Ending]) -> None:
-        if endings:
-            self._background.start(self._seat_lock.settle(schedule_id, endings))
+    def _settle(self, schedule_id: UUID, settlements: Sequence[Settlement]) -> None:
+        if settlements:
+            self._background.start(self._seat_lock.settle(schedule_id, settlements))
 
     async def look_up(
         self, key: UUID, commands: Sequence[HoldCommand]
@@ -170,7 +170,7 @@ def _seat_changes(
 
 
 def _outcome_or_retry(outcome: HoldOutcome) -> Outcome[HoldOutcome]:
-    """Have a request decided again while somebody whose outcome is open is in its way."""
+    """Retry a request that is blocked by a concurrent transaction."""
     if outcome.name == "person_busy":
         # Any request of this person for the schedule, not only one under the same key.
         return Retry(outcome.name)
@@ -183,18 +183,18 @@ def _claim(command: HoldCommand) -> Claim:
     return Claim(rules.lock_owner(command.user_id, command.key), command.seat_ids)
 
 
-def _ending(claim: Claim, outcome: HoldOutcome) -> Ending:
-    # A replayed hold may have been released since: it proves nothing about its seats.
+def _settlement(claim: Claim, outcome: HoldOutcome) -> Settlement:
+    # A replayed hold may have been released since, so its seats may be free.
     taken_ms = 0
     if outcome.name == "held" and outcome.held is not None:
         taken_ms = SeatLock.taken_ms(outcome.held.ttl_s)
-    return Ending(claim.owner, claim.seat_ids, taken_ms)
+    return Settlement(claim.owner, claim.seat_ids, taken_ms)
 
 
 def _change_by_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> SeatChange:
     if outcome.returns_at is None:
         return SeatChange(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
-    # Held for nobody until then, which for others is the same.
+    # Until then the seats show as held.
     ends_at = outcome.returns_at.timestamp()
     return SeatChange(command.user_id, HELD, outcome.seat_ids, outcome.seat_versions, ends_at)
 
@@ -239,7 +239,7 @@ class ReleaseHandler:
         commands: Sequence[ReleaseCommand],
         outcomes: Sequence[ReleaseOutcome],
     ) -> None:
-        """Before the answer, so that whoever hears of the release finds the seats free everywhere."""
+        """Publish before the answer, so that the seats are free everywhere once the client has it."""
         released = [
             (command, outcome)
             for command, outcome in zip(commands, outcomes, strict=True)
@@ -249,6 +249,8 @@ class ReleaseHandler:
             changes = [_change_by_release(command, outcome) for command, outcome in released]
             await self._publisher.publish_and_wait(schedule_id, changes)
         if not self._switch.is_off:
-            # Also while nothing is claimed here: another pod may have, a moment ago.
-            endings = [Ending(rules.lock_owner(c.user_id, o.key), o.seat_ids) for c, o in released]
-            await self._seat_lock.settle(schedule_id, endings)
+            # Also without claims of this pod: another pod may have claimed a moment ago.
+            settlements = [
+                Settlement(rules.lock_owner(c.user_id, o.key), o.seat_ids) for c, o in released
+            ]
+            await self._seat_lock.settle(schedule_id, settlements)

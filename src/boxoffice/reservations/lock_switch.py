@@ -1,4 +1,4 @@
-"""When the seat lock is worth its price: only while pods really run after the same seats.
+"""Turns the seat lock on per schedule, only while pods compete for the same seats.
 
 It decides nothing about seats, so pods may differ.
 """
@@ -13,12 +13,12 @@ from boxoffice.observability.logs import log
 
 Mode = Literal["auto", "always", "off"]
 
-# Schedules that are hot at one time in one process; the oldest one cools down.
+# Schedules with the lock on in one process; above it the oldest one is turned off.
 _HOT_MAX = 1_000
 
 
 class LockSwitch:
-    """Says for which schedules claims are made; `has_peers` tells whether there are other pods."""
+    """Decides for which schedules seats are claimed; `has_peers` returns whether other pods exist."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class LockSwitch:
 
     @property
     def is_off(self) -> bool:
-        """Whether nobody ever claims anything."""
+        """Whether no seat is ever claimed."""
         return self._mode == "off"
 
     def claims(self, schedule_id: UUID) -> bool:
-        """Say whether the seats of a batch are to be claimed."""
+        """Return whether to claim the seats of a batch."""
         if self._mode != "auto":
             return self._mode == "always"
         until = self._hot_until.get(schedule_id)
@@ -51,7 +51,7 @@ class LockSwitch:
         return True
 
     def collided(self, schedule_id: UUID) -> None:
-        """Claim from now on and for a while: this process ran after seats that another one got."""
+        """Claim seats for `hot_ms`: another process has taken seats that this one wanted."""
         if self._mode != "auto" or not self._has_peers():
             return
         if schedule_id not in self._hot_until:

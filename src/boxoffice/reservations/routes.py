@@ -33,9 +33,7 @@ from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import ActiveFilter, Held, Reservation
 from boxoffice.seats.layout import Layout
 
-RESERVATION_ID = PathId(
-    parse_scoped, ReservationNotFound, "An id that a reservation answered with."
-)
+RESERVATION_ID = PathId(parse_scoped, ReservationNotFound, "The `reservation_id` of a reservation.")
 
 
 SeatIds = Annotated[
@@ -51,7 +49,7 @@ class HoldRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     grade: ShortLine | None = None
 
 
-# What `_hold` refuses, said to those who read the document.
+# The checks of `_hold` as a JSON schema.
 _NULL = {"type": "null"}
 _EITHER = [
     {
@@ -78,7 +76,7 @@ class SeatOut(msgspec.Struct):
 
 
 class HeldOut(msgspec.Struct, kw_only=True):
-    """A hold as it was made; a repeated request gets the same bytes."""
+    """A hold as it was created; a repeated request gets the same bytes."""
 
     reservation_id: str
     schedule_id: UUID
@@ -92,19 +90,19 @@ class HeldOut(msgspec.Struct, kw_only=True):
 
 
 class MineQuery(PageQuery, frozen=True, kw_only=True):
-    """All of them, or only those that still count."""
+    """All reservations, or only the held or confirmed ones."""
 
     status: Annotated[
         Literal["HELD", "CONFIRMED"] | None,
-        Meta(description="HELD: can be paid at this moment. CONFIRMED: is paid."),
+        Meta(description="HELD: can be paid now. CONFIRMED: is paid."),
     ] = None
     schedule_id: Annotated[
-        UUID | None, Meta(description="With a `status`: of this schedule alone.")
+        UUID | None, Meta(description="Only this schedule; requires `status`.")
     ] = None
 
 
 class ReservationOut(HeldOut, kw_only=True):
-    """A reservation as it is now; `payment_id` leads to its tickets."""
+    """The current state of a reservation; `payment_id` leads to its tickets."""
 
     payment_id: str | None
 
@@ -136,7 +134,7 @@ class _HoldCollection:
         ),
     )
     async def on_post(self, call: Call[HoldRequest, Any]) -> Reply:
-        """All or none: named seats, or the best adjacent ones."""
+        """Hold named seats or the best adjacent ones, all or none."""
         schedule_id: UUID = call.ids["schedule_id"]
         held = await self._hold(call, schedule_id)
         layout = await self._service.layout(schedule_id)
@@ -144,18 +142,18 @@ class _HoldCollection:
         return Reply(shown, headers={"Location": f"/v1/reservations/{shown.reservation_id}"})
 
     async def _hold(self, call: Call[HoldRequest, Any], schedule_id: UUID) -> Held:
-        wish, user_id = call.body, call.caller.user_id
+        asked, user_id = call.body, call.caller.user_id
         queue_pass = call.req.get_header("Queue-Pass")
-        if (wish.seat_ids is None) == (wish.quantity is None):
+        if (asked.seat_ids is None) == (asked.quantity is None):
             raise Invalid("Give either seat_ids or quantity.")
-        if wish.seat_ids is not None:
-            if wish.grade is not None:
+        if asked.seat_ids is not None:
+            if asked.grade is not None:
                 raise Invalid("A grade goes with quantity, not with seat_ids.")
             return await self._service.hold(
-                user_id, schedule_id, call.key, wish.seat_ids, queue_pass
+                user_id, schedule_id, call.key, asked.seat_ids, queue_pass
             )
         return await self._service.hold_best(
-            user_id, schedule_id, call.key, wish.quantity or 0, wish.grade, queue_pass
+            user_id, schedule_id, call.key, asked.quantity or 0, asked.grade, queue_pass
         )
 
 
@@ -165,13 +163,13 @@ class _Item:
         self.dependencies = dependencies
 
     @operation(
-        "Look at a reservation",
+        "Get a reservation",
         role="any",
         returns=ReservationOut,
         path={"reservation_id": RESERVATION_ID},
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Another person's reservation does not exist for the caller."""
+        """A reservation of another person is answered as not found."""
         found = await self._service.get(call.caller.user_id, call.ids["reservation_id"])
         layout = await self._service.layout(found.schedule_id)
         return Reply(present_reservation(found, layout))
@@ -184,7 +182,7 @@ class _Item:
         problems=(NotHeld, OutcomeUnknown),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
-        """The seats are back on sale at once."""
+        """The seats are on sale again, at once or after the schedule's return delay."""
         await self._service.release(call.caller.user_id, call.ids["reservation_id"])
         return Reply()
 
@@ -202,7 +200,7 @@ class _Mine:
         problems=(CursorInvalid,),
     )
     async def on_get(self, call: Call[Any, MineQuery]) -> Reply:
-        """The newest first."""
+        """Newest first."""
         limit = call.query.limit
         found = await self._find(call.caller.user_id, call.query, limit + 1)
         layouts = {one.schedule_id: await self._service.layout(one.schedule_id) for one in found}
@@ -226,7 +224,7 @@ class _Mine:
 
 
 def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:
-    """Return a hold as its first answer shows it: nothing in it depends on when it is asked."""
+    """Return a hold as in its first answer; nothing depends on the time of the request."""
     return HeldOut(
         reservation_id=str(ScopedId(schedule_id, held.reservation_id)),
         schedule_id=schedule_id,
@@ -241,7 +239,7 @@ def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:
 
 
 def present_reservation(one: Reservation, layout: Layout) -> ReservationOut:
-    """Return a reservation as it is at the time of the reading."""
+    """Return a reservation at the time of its reading."""
     status = rules.status_at(one.status, one.expires_at, one.now)
     left_s = (one.expires_at - one.now).total_seconds() if status is rules.Status.HELD else 0
     payment_id = one.payment_id and str(ScopedId(one.schedule_id, one.payment_id))
@@ -276,7 +274,7 @@ def present_seats(seat_ids: Sequence[str], layout: Layout) -> list[SeatOut]:
 
 
 def routes(service: Reservations, dependencies: RouteDependencies) -> list[tuple[str, object]]:
-    """Return the resources of this room by URI template."""
+    """Return the resources of this module by URI template."""
     return [
         ("/v1/schedules/{schedule_id}/reservations", _HoldCollection(service, dependencies)),
         ("/v1/reservations/{reservation_id}", _Item(service, dependencies)),

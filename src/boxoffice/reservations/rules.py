@@ -1,4 +1,4 @@
-"""The pure rules of reservations: which seats are best together, and what a lapsed hold is called."""
+"""The rules of reservations: limits of a request, adjacent seats, the status of a hold. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,12 +8,12 @@ from uuid import UUID
 
 from boxoffice.errors import Invalid
 
-# Adjacent seats in the order in which people like them: positions in the layout, best chain first.
+# Adjacent seats as positions in the layout.
 Chain = tuple[int, ...]
 
 
 class Status(StrEnum):
-    """What became of a reservation."""
+    """The status of a reservation."""
 
     HELD = "HELD"
     CONFIRMED = "CONFIRMED"
@@ -22,14 +22,14 @@ class Status(StrEnum):
 
 
 def status_at(status: str, expires_at: datetime, now: datetime) -> Status:
-    """Return the status as callers see it: a hold past its time is expired, tidied or not."""
+    """Return the status that callers see: a lapsed hold is expired, also before it is swept."""
     if status == Status.HELD and expires_at <= now:
         return Status.EXPIRED
     return Status(status)
 
 
 def check_seat_ids(seat_ids: Sequence[str], seats_max: int) -> None:
-    """Raise `Invalid` for an empty, overlong or repetitive list of seats."""
+    """Raise `Invalid` for a list of seats that is empty, too long or has duplicates."""
     if not seat_ids:
         raise Invalid("seat_ids must name at least one seat.")
     if len(seat_ids) > seats_max:
@@ -45,15 +45,15 @@ def check_quantity(quantity: int, seats_max: int) -> None:
 
 
 def lock_owner(user_id: UUID, key: str) -> str:
-    """Return the owner token of the seat lock: the same for a request and for its repetition."""
+    """Return the owner token of the seat lock, the same for a request and its repetitions."""
     return blake2b(user_id.bytes + key.encode(), digest_size=12).hexdigest()
 
 
 def chains(places: Sequence[tuple[str, str, int]]) -> list[Chain]:
     """Return the runs of adjacent seats of a layout, given (section, row, number) by position.
 
-    Seats are adjacent where section and row agree and the numbers follow each other. The layout's
-    order is the order of quality; the best chain is the one with the best seat in it.
+    Adjacent seats have the same section and row and consecutive numbers. The order of the layout is the
+    order of quality; the best chain, which has the best seat, comes first.
     """
     rows: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for position, (section, row, number) in enumerate(places):

@@ -1,7 +1,7 @@
-"""The seat lock (분산락): one script call per batch keeps pods from running after the same seats.
+"""The seat lock (분산락): one script call per batch keeps pods from competing for the same seats.
 
-It sheds load and decides nothing. Whatever crashes, a claim is gone within the claim's time to live,
-and with Valkey away every request simply goes on to PostgreSQL.
+It sheds load and decides nothing. After a crash a claim expires with its time to live, and while Valkey
+is unavailable every request goes to PostgreSQL.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,13 @@ from boxoffice.reservations import metrics
 _CLAIM = Script("claim", read("boxoffice.reservations", "lua/claim.lua"))
 _SETTLE = Script("settle", read("boxoffice.reservations", "lua/settle.lua"))
 
-# A committed hold is given up this long before it lapses: the lock must never outlive the hold, and
-# the two run on different clocks.
+# The mark of a committed hold expires this long before the hold: it must never outlive the hold, and
+# the two use different clocks.
 _LAPSE_MARGIN_MS = 1_000
 
 
 class ClaimResult(Enum):
-    """What the lock says to one request."""
+    """The answer of the lock to one request."""
 
     CLEAR = "clear"
     BUSY = "busy"
@@ -31,7 +31,7 @@ class ClaimResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One request: its owner token and the seats that it wants."""
+    """One request: its owner token and its seats."""
 
     owner: str
     seat_ids: Sequence[str]
@@ -39,15 +39,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The answer to one claim; `taken` names the seats that others hold."""
+    """The result of one claim; `taken` names the seats of other owners."""
 
     answer: ClaimResult
     taken: Sequence[str] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a claim ended: its seats are known to be taken until `taken_ms` after it, 0 if free."""
+class Settlement:
+    """The end of a claim: its seats are taken until `taken_ms` after the claim, 0 if they are free."""
 
     owner: str
     seat_ids: Sequence[str]
@@ -59,14 +59,14 @@ BUSY = Claimed(ClaimResult.BUSY)
 
 
 class SeatLock:
-    """The lock of every schedule; no call of it ever raises or takes longer than Valkey's deadline."""
+    """The lock of all schedules; its calls never raise nor exceed Valkey's deadline."""
 
     def __init__(self, valkey: Valkey, ttl_ms: int) -> None:
         self._valkey = valkey
         self._ttl_ms = ttl_ms
 
     async def claim(self, schedule_id: UUID, claims: Sequence[Claim]) -> list[Claimed]:
-        """Claim the seats of a batch, all or nothing per request; `CLEAR` also where Valkey is away."""
+        """Claim the seats of a batch, all or nothing per request; `CLEAR` while Valkey is away."""
         seats = list(dict.fromkeys(seat for claim in claims for seat in claim.seat_ids))
         if not seats:
             return [CLEAR] * len(claims)
@@ -84,13 +84,13 @@ class SeatLock:
             metrics.SEAT_LOCK.labels(one.answer.value).inc()
         return claimed
 
-    async def settle(self, schedule_id: UUID, endings: Iterable[Ending]) -> None:
-        """Mark what was committed and give up the rest; a lost word lapses by itself."""
+    async def settle(self, schedule_id: UUID, settlements: Iterable[Settlement]) -> None:
+        """Mark the seats of committed holds and free the others; a lost call expires with the claim."""
         seats: list[str] = []
         ends: list[str | int] = []
-        for ending in endings:
-            seats += _keys(schedule_id, ending.seat_ids)
-            ends += [ending.owner, ending.taken_ms] * len(ending.seat_ids)
+        for settlement in settlements:
+            seats += _keys(schedule_id, settlement.seat_ids)
+            ends += [settlement.owner, settlement.taken_ms] * len(settlement.seat_ids)
         if not seats:
             return
         try:
@@ -100,7 +100,7 @@ class SeatLock:
 
     @staticmethod
     def taken_ms(hold_ttl_s: float) -> int:
-        """Return for how long a hold of `hold_ttl_s` may be refused to others without asking."""
+        """Return how long other requests may be refused for a hold of `hold_ttl_s` seconds."""
         return max(0, int(hold_ttl_s * 1000) - _LAPSE_MARGIN_MS)
 
 

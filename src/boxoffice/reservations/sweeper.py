@@ -1,8 +1,7 @@
-"""The sweeper role: closes lapsed holds in bounded batches, tells the outbox and counts.
+"""The sweeper role: closes lapsed holds in bounded batches and writes their events.
 
-Nobody waits for it: a lapsed hold counts as free at the moment it lapses. Any number of sweepers can
-run at once; each skips what another is closing. A schedule that cannot be swept does not keep the
-others waiting.
+No request waits for it, because the seats of a lapsed hold are free at once. Any number of sweepers can
+run; each skips what another is closing. A schedule that fails does not delay the others.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ _WAIT_AFTER_FAILURE_MAX_S = 5.0
 async def sweep_once(store: ReservationStore, batch_max: int) -> int:
     """Close at most `batch_max` lapsed holds per schedule and return how many were closed.
 
-    Raises `Unavailable` where there is no database to ask; what goes wrong with one schedule is logged.
+    Raises `Unavailable` where the database is; an error of one schedule is logged.
     """
     closed = 0
     for schedule_id in await store.lapsed_schedules():
@@ -34,9 +33,9 @@ async def sweep_once(store: ReservationStore, batch_max: int) -> int:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Sweep until `stop` is set; after a turn that failed, the next one comes later and later.
+    """Sweep until `stop` is set; the pause grows with each failure in a row.
 
-    Raises what connecting to PostgreSQL raises at the start; later outages are waited out.
+    Raises the error of the first connection to PostgreSQL; later outages only delay it.
     """
     db = Database(settings)
     await db.open()
@@ -51,9 +50,9 @@ async def _turns(store: ReservationStore, settings: Settings, stop: asyncio.Even
     while not stop.is_set():
         try:
             closed = await sweep_once(store, settings.holds.sweep_batch_max)
-        except Exception as error:  # the role outlives whatever one turn meets
+        except Exception as error:  # one failed turn must not end the role
             failures += 1
-            _say_failure(error, failures)
+            _log_failure(error, failures)
             await _wait(stop, _wait_after_failure_s(settings, failures))
             continue
         failures = 0
@@ -62,10 +61,10 @@ async def _turns(store: ReservationStore, settings: Settings, stop: asyncio.Even
 
 
 async def _close(store: ReservationStore, schedule_id: UUID, batch_max: int) -> int:
-    """Close at most `batch_max` lapsed holds of one schedule; what fails is tried in the next turn."""
+    """Close at most `batch_max` lapsed holds of one schedule; failures are retried in the next turn."""
     closed = 0
     try:
-        # Most of those that were due may have been paid long ago: who looks at them closes nothing.
+        # Most of the due ones may have been paid, so a call may close fewer than it read.
         more = True
         while more and closed < batch_max:
             swept = await store.expire(schedule_id, batch_max - closed)
@@ -73,13 +72,13 @@ async def _close(store: ReservationStore, schedule_id: UUID, batch_max: int) -> 
             more = swept.more
     except Unavailable:
         raise
-    except Exception as error:  # the other schedules are not to wait for this one
+    except Exception as error:  # the other schedules must not wait for this one
         log.error("sweep_of_schedule_failed", schedule_id=str(schedule_id), exc_info=error)
     metrics.HOLDS_EXPIRED.inc(closed)
     return closed
 
 
-def _say_failure(error: Exception, failures: int) -> None:
+def _log_failure(error: Exception, failures: int) -> None:
     if isinstance(error, Unavailable):
         log.warning("sweep_failed", failures=failures, reason=str(error))
     else:
@@ -92,7 +91,7 @@ def _wait_after_failure_s(settings: Settings, failures: int) -> float:
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    # Not `wait_for`: where the event comes with a cancellation, Python 3.11's returns and goes on.
+    # Not `wait_for`: that of Python 3.11 swallows a cancellation that comes with the event.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

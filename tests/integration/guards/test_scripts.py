@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from boxoffice.accounts.throttle import LoginThrottle, _keys
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.seat_lock import Claim, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, SeatLock, Settlement
 from boxoffice.settings import Settings
 
 _TTL_MS = 60_000
@@ -14,8 +14,8 @@ _SHORT_MS = 20_000
 async def test_a_mark_is_made_of_a_claim_and_of_no_other_mark(valkey: Valkey) -> None:
     lock, schedule = SeatLock(valkey, _TTL_MS), uuid4()
     await lock.claim(schedule, [Claim("me", ["A"])])
-    await lock.settle(schedule, [Ending("me", ["A"], 10 * _TTL_MS)])
-    await lock.settle(schedule, [Ending("me", ["A"], 1_000)])
+    await lock.settle(schedule, [Settlement("me", ["A"], 10 * _TTL_MS)])
+    await lock.settle(schedule, [Settlement("me", ["A"], 1_000)])
     left_ms = await valkey.command("PTTL", f"{{{schedule}}}:seat:A")
     assert int(left_ms) > _TTL_MS / 2, "a word that came twice ends no mark early"
 

@@ -16,7 +16,7 @@ from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import rules
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
-from boxoffice.reservations.seat_lock import Claim, ClaimResult, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
 from boxoffice.reservations.store import (
     HoldCommand,
     HoldOutcome,
@@ -173,7 +173,7 @@ async def test_a_repetition_is_answered_though_somebody_else_has_the_seat_by_now
         await hall.lapse(first.held.reservation_id)
         await pod.background.finish()
         owner = rules.lock_owner(hall.people[0], "k")
-        await pod.seat_lock.settle(hall.schedule_id, [Ending(owner, ["S001"])])
+        await pod.seat_lock.settle(hall.schedule_id, [Settlement(owner, ["S001"])])
     assert (await pod.hold(hall, 1, "S001")).name == "held"
     await pod.background.finish()
     assert (await pod.hold(hall, 2, "S001")).name == "seat_taken"
@@ -244,7 +244,7 @@ async def test_a_lock_that_is_wrong_about_everything_changes_no_owner(
     assert held.name == "held"
     await pod.background.finish()
     owner = rules.lock_owner(hall.people[0], "k")
-    await pod.seat_lock.settle(hall.schedule_id, [Ending(owner, ["S001"])])
+    await pod.seat_lock.settle(hall.schedule_id, [Settlement(owner, ["S001"])])
     assert (await pod.hold(hall, 1, "S001")).name == "seat_taken", "PostgreSQL says so"
     key = f"{{{hall.schedule_id}}}:seat:S002"
     await valkey.command("SET", key, f"C:{uuid4().hex}", "PX", 10_000)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey
-from boxoffice.reservations.seat_lock import Claim, ClaimResult, Ending, SeatLock
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
 from boxoffice.settings import Settings
 from tests.support.waiting import until
 
@@ -63,17 +63,17 @@ async def test_a_claim_is_pending_then_taken_then_given_up(
     assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
     assert await _value(valkey, schedule, "A") == "P:me"
     assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
-    await lock.settle(schedule, [Ending("me", ["A"], 299_000)])
+    await lock.settle(schedule, [Settlement("me", ["A"], 299_000)])
     assert await _value(valkey, schedule, "A") == "C:me"
     [taken] = await lock.claim(schedule, [Claim("you", ["B", "A", "C"])])
     assert (taken.answer, list(taken.taken)) == (ClaimResult.TAKEN, ["A"])
-    await lock.settle(schedule, [Ending("me", ["A"])])
+    await lock.settle(schedule, [Settlement("me", ["A"])])
     assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.CLEAR]
 
 
 async def test_all_or_nothing(lock: SeatLock, valkey: Valkey, schedule: UUID) -> None:
     await lock.claim(schedule, [Claim("a", ["A"]), Claim("b", ["B"]), Claim("c", ["C"])])
-    await lock.settle(schedule, [Ending("a", ["A"], 99_000), Ending("c", ["C"], 99_000)])
+    await lock.settle(schedule, [Settlement("a", ["A"], 99_000), Settlement("c", ["C"], 99_000)])
     refused = await lock.claim(
         schedule,
         [Claim("x", ["X", "B"]), Claim("y", ["Y", "A", "B", "C"]), Claim("z", ["X", "Y"])],
@@ -89,7 +89,7 @@ async def test_all_or_nothing(lock: SeatLock, valkey: Valkey, schedule: UUID) ->
 
 async def test_the_same_request_passes_its_own_claim(lock: SeatLock, schedule: UUID) -> None:
     await lock.claim(schedule, [Claim("me", ["A", "B"])])
-    await lock.settle(schedule, [Ending("me", ["B"], 99_000)])
+    await lock.settle(schedule, [Settlement("me", ["B"], 99_000)])
     assert await _answers(lock, schedule, Claim("me", ["A", "B", "C"])) == [ClaimResult.CLEAR]
 
 
@@ -100,7 +100,7 @@ async def test_requests_of_one_batch_do_not_refuse_each_other(
     assert await _answers(lock, schedule, *claims) == [ClaimResult.CLEAR] * 3
     assert [await _value(valkey, schedule, seat) for seat in "AB"] == ["P:a", "P:b"]
     # The first one has won; what the loser claimed for itself is free, the winner's is not.
-    await lock.settle(schedule, [Ending("a", ["A"], 99_000), Ending("b", ["A", "B"])])
+    await lock.settle(schedule, [Settlement("a", ["A"], 99_000), Settlement("b", ["A", "B"])])
     assert [await _value(valkey, schedule, seat) for seat in "AB"] == ["C:a", None]
 
 
@@ -113,11 +113,11 @@ async def test_a_late_word_touches_no_newer_claim(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:
     await lock.claim(schedule, [Claim("old", ["A", "B"])])
-    await lock.settle(schedule, [Ending("old", ["A", "B"])])
+    await lock.settle(schedule, [Settlement("old", ["A", "B"])])
     await lock.claim(schedule, [Claim("new", ["A"])])
-    await lock.settle(schedule, [Ending("old", ["A", "B"], 99_000)])
+    await lock.settle(schedule, [Settlement("old", ["A", "B"], 99_000)])
     assert [await _value(valkey, schedule, seat) for seat in "AB"] == ["P:new", None]
-    await lock.settle(schedule, [Ending("old", ["A"])])
+    await lock.settle(schedule, [Settlement("old", ["A"])])
     assert await _value(valkey, schedule, "A") == "P:new"
 
 
@@ -126,12 +126,12 @@ async def test_no_mark_lives_longer_than_a_claim_or_than_the_hold(
 ) -> None:
     await lock.claim(schedule, [Claim("me", ["A", "B", "C", "D"])])
     assert 0 < await _left_ms(valkey, schedule, "A") <= TTL_MS
-    endings = [
-        Ending("me", ["A"], SeatLock.taken_ms(300)),
-        Ending("me", ["B"], SeatLock.taken_ms(3)),
-        Ending("me", ["C"], SeatLock.taken_ms(1)),
+    settlements = [
+        Settlement("me", ["A"], SeatLock.taken_ms(300)),
+        Settlement("me", ["B"], SeatLock.taken_ms(3)),
+        Settlement("me", ["C"], SeatLock.taken_ms(1)),
     ]
-    await lock.settle(schedule, endings)
+    await lock.settle(schedule, settlements)
     assert 0 < await _left_ms(valkey, schedule, "A") <= TTL_MS
     assert 0 < await _left_ms(valkey, schedule, "B") <= 2_000
     assert await _value(valkey, schedule, "C") is None, "too short to be worth a mark"
@@ -147,7 +147,7 @@ async def test_a_word_that_was_long_on_its_way_ends_with_its_hold(
         return await _left_ms(valkey, schedule, "A") < 500
 
     await until(half_gone)
-    await lock.settle(schedule, [Ending("me", ["A"], 99_000), Ending("me", ["B"], 400)])
+    await lock.settle(schedule, [Settlement("me", ["A"], 99_000), Settlement("me", ["B"], 400)])
     assert await _value(valkey, schedule, "A") == "C:me"
     assert await _left_ms(valkey, schedule, "A") < 500, "it does not begin anew"
     assert await _value(valkey, schedule, "B") is None, "its time is over already"
@@ -171,7 +171,7 @@ async def test_a_batch_may_have_more_seats_than_the_stack_of_lua(
     claims = [Claim(f"o{at}", [f"{at}-{seat}" for seat in range(60)]) for at in range(140)]
     assert set(await _answers(lock, schedule, *claims)) == {ClaimResult.CLEAR}
     assert await _answers(lock, schedule, Claim("x", ["139-59"])) == [ClaimResult.BUSY]
-    await lock.settle(schedule, [Ending(claim.owner, claim.seat_ids) for claim in claims])
+    await lock.settle(schedule, [Settlement(claim.owner, claim.seat_ids) for claim in claims])
     assert await _value(valkey, schedule, "139-59") is None
 
 
@@ -182,7 +182,7 @@ async def test_a_server_that_forgot_its_scripts_is_taught_them_again(
     await valkey.command("SCRIPT", "FLUSH")
     assert await _answers(lock, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
     await valkey.command("SCRIPT", "FLUSH")
-    await lock.settle(schedule, [Ending("me", ["A"])])
+    await lock.settle(schedule, [Settlement("me", ["A"])])
     assert await _value(valkey, schedule, "A") is None
     assert not valkey.is_breaker_open
 
@@ -194,7 +194,7 @@ async def test_a_server_out_of_memory_stops_nobody(
     await valkey.command("CONFIG", "SET", "maxmemory", "1")
     try:
         assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
-        await lock.settle(schedule, [Ending("me", ["A"], 99_000)])
+        await lock.settle(schedule, [Settlement("me", ["A"], 99_000)])
     finally:
         await valkey.command("CONFIG", "SET", "maxmemory", before)
     assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
@@ -230,7 +230,7 @@ async def test_everybody_is_sent_on_where_valkey_is_away(nobody: Valkey, schedul
     lock = SeatLock(nobody, TTL_MS)
     for _ in range(4):
         assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
-        await lock.settle(schedule, [Ending("me", ["A"], 99_000)])
+        await lock.settle(schedule, [Settlement("me", ["A"], 99_000)])
     assert nobody.is_breaker_open
 
 
