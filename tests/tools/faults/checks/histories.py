@@ -1,4 +1,4 @@
-"""Histories of one seat that surely happened, and ones that surely did not."""
+"""Histories of one seat that are linearizable, and ones that are not."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from faults.checks.record import History, RecordedOperation, SeatEvent
 
 TTL_S = 5.0
-# An answer comes this long after its moment, and was asked for this long before.
+# A response comes this long after the effect, and the request this long before.
 WIDE_S = 0.4
-# More than the checker allows for a seat that was given back.
+# More than the checker allows for a released seat.
 LONG_S = 30.0
 
 
 @dataclass
 class Told:
-    """A seat as it goes along; `free` are times in which it surely was nobody's."""
+    """A seat over time; `free` are times in which it was surely free."""
 
     seat: str
     events: list[SeatEvent] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Told:
 
 
 def live(rng: random.Random, seat: str, holds: int) -> Told:
-    """Play one seat: holds that are paid, given back or left to lapse, and people who are refused."""
+    """Simulate one seat: holds that are paid, released or lapse, and refusals."""
     told = Told(seat)
     now_s = rng.uniform(0, 1)
     for at in range(holds):
@@ -64,19 +64,19 @@ def _say(
     person: str,
     at_s: float,
 ) -> None:
-    """Put the moment somewhere between two times; of effects, one answer in ten is lost."""
+    """Place the effect between request and response; one response in ten is lost."""
     begin_s, end_s = at_s - rng.uniform(0, WIDE_S), at_s + rng.uniform(0, WIDE_S)
     told.events.append(SeatEvent(told.seat, person, operation, begin_s, end_s, None, hold))
 
 
 def history(*told: Told) -> History:
-    """Return everything in the order in which it was answered."""
+    """Return all events in the order of their responses."""
     events = [event for one in told for event in one.events]
     return History(sorted(events, key=lambda event: event.end_s), TTL_S)
 
 
 def with_events(told: Told, *events: SeatEvent) -> History:
-    """Return a seat's history with more in it."""
+    """Return a seat's history with more events."""
     return History([*told.events, *events], TTL_S)
 
 
@@ -84,7 +84,7 @@ def event(
     told: Told, operation: RecordedOperation, begin_s: float, end_s: float, hold: str
 ) -> SeatEvent:
     """Return an operation on the seat of a history."""
-    return SeatEvent(told.seat, "planted", operation, begin_s, end_s, None, hold)
+    return SeatEvent(told.seat, "seeded", operation, begin_s, end_s, None, hold)
 
 
 def without(told: Told, operation: RecordedOperation, hold: str) -> Sequence[SeatEvent]:
@@ -93,6 +93,6 @@ def without(told: Told, operation: RecordedOperation, hold: str) -> Sequence[Sea
 
 
 def seats(rng: random.Random, count: int, holds: int) -> Iterator[Told]:
-    """Play many seats."""
+    """Simulate many seats."""
     for at in range(count):
         yield live(rng, f"S{at:05}", rng.randint(1, holds))

@@ -1,4 +1,4 @@
-"""The comparison finds whatever is planted in a record or a database that agree; and nothing else."""
+"""The comparison finds every seeded disagreement between record and database, and nothing else."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +27,7 @@ PEOPLE = ["ann", "bob"]
 
 
 def record() -> Record:
-    """Ann bought A1, Bob held B1 and gave it back, and put money into his wallet."""
+    """Ann bought A1; Bob held and released B1, and topped up his wallet."""
     return Record(
         holds=[
             HeldSeats("r1", 0, ("A1",), 100, "h1", 1.0, 1.1),
@@ -99,7 +99,7 @@ Change = Callable[[Record], None]
         (lambda told: told.top_ups.pop(), "unexplained_top_up"),
     ],
 )
-def test_what_nobody_was_told_of_is_found(forget: Change, kind: str) -> None:
+def test_unacknowledged_effects_are_found(forget: Change, kind: str) -> None:
     told = record()
     forget(told)
     assert kind in broken(told, stored())
@@ -148,7 +148,7 @@ def test_a_seat_is_not_held_twice_where_the_answer_came_when_the_hold_had_lapsed
     assert broken(told, there) == set()
 
 
-def test_a_late_hold_is_excused_only_where_the_row_says_so_and_only_with_its_reason() -> None:
+def test_a_late_hold_is_excused_only_where_the_scenario_says_so() -> None:
     told = record()
     late = told.holds.pop(0)
     told.payments.clear()

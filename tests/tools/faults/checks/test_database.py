@@ -1,4 +1,4 @@
-"""The judges of a real sale: they find nothing, until something is taken away or forgotten."""
+"""The checks after a real sale: no finding, until something is removed or forgotten."""
 
 import random
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.shop import Pod, pods
 from tests.support.waiting import until
 
 ENOUGH = 8
-TAG = "planted"
+TAG = "seeded"
 
 
 class Endpoint:
@@ -27,7 +27,7 @@ class Endpoint:
 
 
 async def forget(settings: Settings, reservation_id: str) -> None:
-    """Take a reservation out of the database, as a lost write would."""
+    """Remove a reservation from the database, as a lost write would."""
     scoped = parse_scoped(reservation_id)
     assert scoped is not None
     connection = await asyncpg.connect(settings.database.database_url)
@@ -43,7 +43,7 @@ async def forget(settings: Settings, reservation_id: str) -> None:
 
 
 async def overprice(settings: Settings, reservation_id: str) -> None:
-    """Have a reservation cost more than its seats, and than what was paid for it."""
+    """Make a reservation cost more than its seats and its payment."""
     scoped = parse_scoped(reservation_id)
     assert scoped is not None
     connection = await asyncpg.connect(settings.database.database_url)
@@ -59,7 +59,7 @@ async def overprice(settings: Settings, reservation_id: str) -> None:
     assert done == "UPDATE 1"
 
 
-async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_path: Path) -> None:
+async def test_a_seeded_loss_is_found_in_a_real_sale(settings: Settings, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     fixtures = await create_fixtures(
@@ -87,7 +87,7 @@ async def test_a_planted_loss_is_found_in_a_real_sale(settings: Settings, tmp_pa
 
         await overprice(settings, record.payments[1].reservation_id)
         found = await check(settings, fixtures, record, TAG)
-        # Neither the price of its seats nor what was paid for it.
+        # Neither the price of its seats nor its payment.
         assert (found.imbalance, found.sold_twice, found.double_charges) == (2, 0, 0), found
 
         await forget(settings, record.payments[0].reservation_id)

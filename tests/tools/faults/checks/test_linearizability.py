@@ -1,4 +1,4 @@
-"""The check of the seats' histories believes what happened, and never what cannot have."""
+"""The check accepts histories that happened, and rejects impossible ones."""
 
 import random
 import time
@@ -52,7 +52,7 @@ def test_an_answer_that_was_lost_is_no_contradiction(seed: int, lost: set[int]) 
     assert check(History(events, TTL_S)) == []
 
 
-def test_a_hold_whose_answer_was_lost_explains_a_refusal() -> None:
+def test_a_hold_with_a_lost_response_explains_a_refusal() -> None:
     lost = SeatEvent("S", "a", RecordedOperation.HELD, 1.0, inf, is_known=False)
     told = SeatEvent("S", "b", RecordedOperation.REFUSED, 2.0, 2.1)
     assert check(History([lost, told], TTL_S)) == []
@@ -106,7 +106,7 @@ def _a_hold_within_another(rng: random.Random) -> History:
 
 
 def _free_for_long(rng: random.Random, ended: str) -> tuple[Told, float]:
-    """A seat that was nobody's for long, and when that began."""
+    """A seat that was free for long, and when that began."""
     while True:
         told = live(rng, "S", 4)
         ends = {at_s for _, at_s, _ in told.given_back} if ended == "release" else set()
@@ -117,15 +117,15 @@ def _free_for_long(rng: random.Random, ended: str) -> tuple[Told, float]:
 
 
 def _a_refusal_after_a_lapse(rng: random.Random) -> History:
-    """What has lapsed is free at once: no news has to arrive."""
+    """A lapsed seat is free at once: no notification is necessary."""
     told, free_s = _free_for_long(rng, "lapse")
-    # The hold was made up to an answer later than it began, so its end is as uncertain.
+    # The hold took effect up to a response later than it began, so its end is as uncertain.
     at_s = free_s + WIDE_S + 0.2 + rng.uniform(0, LONG_S / 2)
     return with_events(told, event(told, RecordedOperation.REFUSED, at_s, at_s + 0.5, ""))
 
 
 def _a_lost_release(rng: random.Random) -> History:
-    """What was given back stays taken until the hold would have lapsed, and longer."""
+    """A released seat stays taken until its hold would have lapsed, and longer."""
     told, free_s = _free_for_long(rng, "release")
     at_s = free_s + WIDE_S + TTL_S + 0.2 + rng.uniform(0, 5)
     return with_events(told, event(told, RecordedOperation.REFUSED, at_s, at_s + 0.1, ""))
@@ -213,7 +213,7 @@ def test_a_refusal_may_not_know_of_a_release_for_a_while_and_only_within_the_hol
     assert not refused(TTL_S + 0.5, stale_s=60.0), "nobody is refused for a hold past its end"
 
 
-def test_who_waited_for_a_locked_seat_says_nothing_about_it() -> None:
+def test_a_refusal_after_the_retry_time_says_nothing_about_the_seat() -> None:
     told = SeatEvent("S", "b", RecordedOperation.REFUSED, 1.0, 2.6)
     assert check(History([told], TTL_S)) == []
     assert check(History([told], TTL_S), busy_s=2.0) != []

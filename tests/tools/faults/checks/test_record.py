@@ -1,4 +1,4 @@
-"""What the record says about its own attempts."""
+"""What the record derives from its attempts."""
 
 from dataclasses import replace
 from math import inf
@@ -54,12 +54,12 @@ def test_silence_is_excused_only_of_an_endpoint_that_is_stopped_itself() -> None
     assert record.unexcused() == [others]
 
 
-def test_people_wait_longer_than_the_shop_allows_itself() -> None:
+def test_buyers_wait_longer_than_the_products_timeout() -> None:
     limit_ms = Settings.of(database_url="", valkey_url="").server.request_timeout_ms
     assert WorkloadProfile().patience_s > limit_ms / 1000 + 1
 
 
-def test_a_fault_excuses_only_those_whom_it_struck() -> None:
+def test_a_fault_excuses_only_affected_endpoints() -> None:
     others = [replace(one, endpoint="api-2") for one in (AWAY, CUT)]
     record = Record(attempts=[AWAY, CUT, *others])
     record.windows.append(FaultWindow("kill", 1.05, 1.5, 2.0, ["api-1"]))
@@ -73,7 +73,7 @@ def at(begin_s: float, like: Attempt = FINE, endpoint: str = "api-1") -> Attempt
     return replace(like, begin_s=begin_s, end_s=begin_s + 0.1, endpoint=endpoint)
 
 
-def test_a_fault_excuses_nothing_any_more_when_everybody_struck_has_sold_again() -> None:
+def test_a_fault_excuses_nothing_after_all_affected_have_sold_again() -> None:
     early, late = at(2.3, AWAY), at(2.3 + SETTLING_S, AWAY)
     sold = [at(2.0), at(2.1, endpoint="api-2")]
     record = Record(attempts=[at(1.4), *sold, early, late])

@@ -1,4 +1,4 @@
-"""Finds the processes that a run of the suite has started, however far down."""
+"""Finds the processes that a run of the suite has started, at any depth."""
 
 from contextlib import suppress
 
@@ -8,7 +8,7 @@ MARK = "FAULTS_MARK"
 
 
 def marked(mark: str) -> list[list[str]]:
-    """Return the command lines of the processes that have the mark in their environment."""
+    """Return the command lines of the processes with the mark in their environment."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

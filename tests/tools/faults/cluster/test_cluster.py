@@ -1,4 +1,4 @@
-"""A process that was asked to end says how it ended, and PostgreSQL's log what it refused."""
+"""Exit codes of stopped processes, and errors in PostgreSQL's log."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ async def test_a_process_that_was_killed_has_not_ended_by_itself(tmp_path: Path)
     assert await one.stop(may_be_killed=True) < WITHIN_S
 
 
-async def test_a_process_that_ends_with_an_error_is_told_of_either_way(tmp_path: Path) -> None:
+async def test_a_process_that_ends_with_an_error_is_reported_either_way(tmp_path: Path) -> None:
     one = process(tmp_path, "no-such-command")
     one.start()
     await until_ended(one)

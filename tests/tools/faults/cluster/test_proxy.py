@@ -1,4 +1,4 @@
-"""The line to a server: cut, held back, slowed, and trapped at the right moment, before a real one."""
+"""The proxy in front of a real server: cut, hold back, delay, and trap at the right moment."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from boxoffice.settings import Settings
 from faults.cluster.proxy import Moment, Proxy, Trap
 
 TIMEOUT_S = 20.0
-# Text that only one statement of a test has, and what the cut looks like at the client.
+# Text of only one statement of a test, and the client's error after a cut.
 CUT = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
@@ -26,7 +26,7 @@ async def proxy(settings: Settings) -> AsyncIterator[Proxy]:
 
 
 async def numbers(settings: Settings) -> list[int]:
-    """Return what the table has, past the proxy."""
+    """Return the table's rows, past the proxy."""
     direct = await asyncpg.connect(settings.database.database_url)
     try:
         return [scenario["number"] for scenario in await direct.fetch("SELECT number FROM told")]
@@ -93,7 +93,7 @@ async def test_what_is_held_back_comes_later_and_what_is_cut_does_not(
     assert await numbers(settings) == []
 
 
-async def test_a_slow_line_is_slow_and_one_that_refuses_lets_nobody_in(proxy: Proxy) -> None:
+async def test_a_slow_proxy_is_slow_and_a_refusing_one_accepts_no_connection(proxy: Proxy) -> None:
     connection = await asyncpg.connect(proxy.url)
     proxy.delay_s = 0.1
     began_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Commands beside the suite end with it, with all that they have started."""
+"""Commands end with the suite, together with their children."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ FAMILY = (
 
 
 async def gone(mark: str) -> None:
-    """Wait until nothing with the mark runs any more."""
+    """Wait until no process with the mark runs."""
 
     async def is_gone() -> bool:
         return not marked(mark)
@@ -62,7 +62,7 @@ async def test_a_command_that_takes_too_long_is_ended_though_it_will_not_listen(
     await gone(mark)
 
 
-async def test_what_a_command_says_and_how_it_ends_is_told() -> None:
+async def test_output_and_exit_code_of_a_command_are_returned() -> None:
     argv = [sys.executable, "-c", "import sys; print('x' * 200_000, flush=True); sys.exit('no')"]
     ended = await subprocesses.run(argv, within_s=60)
     assert ended.code == 1
@@ -82,7 +82,7 @@ async def test_a_question_that_cannot_be_answered_raises() -> None:
         ("overload", "faults.interference.hold_flood", signal.SIGINT),
     ],
 )
-def test_an_interrupted_row_leaves_nothing_of_its_child(
+def test_an_interrupted_scenario_leaves_nothing_of_its_child(
     scenario: str, child: str, number: signal.Signals
 ) -> None:
     argv = [sys.executable, "-m", "faults", "--quick", "--seed=1", f"--only={scenario}"]

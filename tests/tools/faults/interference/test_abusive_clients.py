@@ -1,4 +1,4 @@
-"""Rude clients who are never told anything, or the wrong thing, are no pass."""
+"""Missing and wrong responses to abusive clients fail a scenario."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,26 +17,26 @@ from faults.interference.abusive_clients import (
 from faults.scenarios.clients.abusive import ABUSES, Abuse
 
 HOLD = b"POST /v1/schedules/none/reservations HTTP/1.1\r\nHost: shop\r\n\r\n{}"
-# Nobody answers them: whether they were heard is seen by what is held.
+# They get no response; holds show whether they arrived.
 SPOKEN_TO = [clients for clients, *_ in ABUSES if clients.kind != "hang_ups"]
 
 
 def plan(kind: str, port: int) -> AbusePlan:
-    """Return a plan to be clients for a moment, with little patience."""
+    """Return a short plan with little patience."""
     return AbusePlan(
         kind=kind, port=port, clients=2, seconds=2.5, patience_s=0.4, seed=1, path="/", hold=HOLD
     )
 
 
 def told(answers: dict[str, int]) -> AbuseResult:
-    """Return what clients were told in a trial."""
+    """Return the responses of a trial."""
     turns = sum(answers.values())
     return AbuseResult(begin_s=0.0, end_s=1.0, turns=turns, answers=answers, sent_bytes=0)
 
 
 @pytest.fixture
 async def silent_port() -> AsyncIterator[int]:
-    """A server that takes everything and says nothing."""
+    """A server that reads everything and never responds."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -59,7 +59,7 @@ async def test_silence_is_noticed(silent_port: int, clients: Abuse) -> None:
     assert clients.wrong(heard)
 
 
-async def test_nobody_there_is_noticed(unused_tcp_port: int) -> None:
+async def test_a_missing_server_is_noticed(unused_tcp_port: int) -> None:
     heard = await play(plan("storm", unused_tcp_port))
     assert set(heard.answers) == {UNREACHED}
 

@@ -1,4 +1,4 @@
-"""A full disk is full, and has space again afterwards; a server that takes people in says so."""
+"""A full disk is full, and has space afterwards; a server that accepts connections says so."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ def test_a_small_disk_is_full_until_the_filler_is_gone(tmp_path: Path) -> None:
     assert not list((tmp_path / "small").iterdir()), "it is unmounted"
 
 
-async def test_a_server_that_asks_for_a_password_takes_people_in(settings: Settings) -> None:
+async def test_a_server_that_asks_for_a_password_accepts_connections(settings: Settings) -> None:
     assert await accepts_connections(settings.database.database_url)
     nobody = f"postgresql://boxoffice:secret@127.0.0.1:{free_port(0)}/boxoffice"
     assert not await accepts_connections(nobody)

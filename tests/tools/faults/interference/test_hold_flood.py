@@ -1,4 +1,4 @@
-"""What a flood says of a part of its time."""
+"""Figures of a part of a flood."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from faults.interference.hold_flood_runner import unexpected
 
 
 def result(**seen: Any) -> HoldFloodResult:
-    """Return a flood of a second: nothing in the first half, ten holds in each tick of the second."""
+    """Return a flood of a second: nothing in the first half, ten holds per tick in the second."""
     about = {
         "begin_s": 100.0,
         "wall_s": 1.0,
@@ -50,12 +50,12 @@ def test_a_part_outside_of_the_flood_is_refused(begin_s: float, end_s: float) ->
         result().between_per_s(begin_s, end_s)
 
 
-def test_those_who_found_no_connection_were_offered_too() -> None:
+def test_unsent_requests_count_as_offered() -> None:
     assert result().offered_per_s == 100.0
 
 
 @pytest.mark.parametrize("seen", [{"cut": 1}, {"without_retry_after": 1}, {"unanswered": 1}])
-def test_what_nobody_expects_is_told(seen: dict[str, int]) -> None:
+def test_unexpected_responses_are_reported(seen: dict[str, int]) -> None:
     assert not unexpected(result(), frozenset({"201", "503"}))
     assert unexpected(result(), frozenset({"201"}))
     assert unexpected(result(**seen), frozenset({"201", "503"}))

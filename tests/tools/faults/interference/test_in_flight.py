@@ -1,4 +1,4 @@
-"""A kill counts as in flight if it struck a request; a scenario without one is broken."""
+"""A kill counts as in flight if it hit a request; a scenario without one is broken."""
 
 import random
 
@@ -13,7 +13,7 @@ CUT = Attempt("hold", "k1", "api-1", 1.0, 1.1, CallEnding.CUT)
 
 
 def load_of(*attempts: Attempt) -> LoadGenerator:
-    """Return a load that has made these attempts and sells no more."""
+    """Return a load that has made these attempts and has ended."""
     load = LoadGenerator(
         Fixtures("s", "c", [], [], 5.0), [], random.Random(1), WorkloadProfile(), "t"
     )
@@ -21,7 +21,7 @@ def load_of(*attempts: Attempt) -> LoadGenerator:
     return load
 
 
-def test_a_kill_amid_requests_is_counted_with_what_it_struck() -> None:
+def test_a_kill_in_flight_is_counted_with_its_requests() -> None:
     seen, load = Observations(), load_of(CUT, CUT)
     record_kill(seen, load, 1.05, {"api-1"})
     record_kill(seen, load, 2.0, {"api-1"})
@@ -41,7 +41,7 @@ def test_what_a_kill_struck_counts_before_it_is_answered() -> None:
     assert not seen.broken
 
 
-def test_a_row_whose_kills_struck_nobody_is_broken() -> None:
+def test_a_scenario_whose_kills_hit_no_request_is_broken() -> None:
     seen, load = Observations(), load_of(CUT)
     record_kill(seen, load, 1.05, {"api-2"})
     judge(seen)

@@ -1,4 +1,4 @@
-"""What one connection sends, against a server that takes all of it and one that ends it."""
+"""One connection against a server that reads everything, and one that ends it."""
 
 import asyncio
 from itertools import islice

@@ -1,4 +1,4 @@
-"""A verdict is a pass only where something was seen and nothing was broken; N is always told."""
+"""A pass needs observations and nothing broken; N is always shown."""
 
 from dataclasses import dataclass
 from io import StringIO

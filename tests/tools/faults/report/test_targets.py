@@ -1,4 +1,4 @@
-"""The figures of the whole suite: met by what meets them, missed by what does not, never by silence."""
+"""Targets are met, missed, or not run; missing results never meet one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,13 +21,12 @@ from faults.scenario import Observations
 from faults.scenarios import ALL
 
 PARTS = {scenario.name: scenario.component.value for scenario in ALL}
-# An hour was full before the failovers, the parser and the floods of one address got scenarios of
-# their own.
+# An hour, plus the scenarios of failover, the parser and the floods of one address.
 WHOLE_MAX_S = 65 * 60
 
 
 def played(name: str, **seen: object) -> Result:
-    """Return what a scenario saw, with buyers, of a scenario that exists."""
+    """Return the result of a scenario with buyers."""
     return msgspec.structs.replace(
         Result(name=name, component=PARTS[name], trials=3, requests=5_000, acknowledged=2_000),
         **seen,
@@ -35,12 +34,12 @@ def played(name: str, **seen: object) -> Result:
 
 
 def recovered(name: str, limit_s: float, **seen: object) -> Result:
-    """Return what a scenario saw that had a hundred faults, all of them over soon."""
+    """Return the result of a scenario with a hundred short faults."""
     return played(name, recovery_p99_max_s=limit_s, recoveries_s=[0.1] * 100, **seen)
 
 
 def errand(name: str, trials: int, **figures: float) -> Result:
-    """Return what a scenario saw that has no buyers."""
+    """Return the result of a scenario without buyers."""
     return Result(name=name, component=PARTS[name], trials=trials, figures=figures)
 
 
@@ -158,19 +157,19 @@ def test_one_comparison_of_overload_is_too_few_for_a_whole_run() -> None:
     assert all("5 × what saturates" in name for name in missed)
 
 
-def test_a_row_that_is_not_in_a_whole_run_is_not_run() -> None:
+def test_a_scenario_missing_from_a_whole_run_is_not_run() -> None:
     left = [one for one in GOOD.values() if one.name != "overload"]
     made = told(left)
     assert made["p99 of accepted requests at 5 × what saturates"].status is TargetStatus.NOT_RUN
     assert "2 not run" in summary_line(list(made.values()), is_whole=True)
 
 
-def test_a_row_that_could_not_be_run_has_met_nothing() -> None:
+def test_a_scenario_that_was_not_run_meets_no_target() -> None:
     made = told(spoilt("guards", not_run="no tree to copy"), is_whole=False)
     assert made["guards whose removal fails a test"].status is TargetStatus.NOT_RUN
 
 
-def test_a_partial_run_tells_what_it_can_and_that_it_is_of_few() -> None:
+def test_a_partial_run_marks_figures_of_few_trials() -> None:
     some = [GOOD["rolling_restart"], msgspec.structs.replace(GOOD["schemathesis"], trials=900)]
     made = told(some, is_whole=False)
     assert made["failed requests in rolling restarts"].status is TargetStatus.MET
@@ -196,7 +195,7 @@ def test_a_nought_is_a_figure() -> None:
     assert statuses == {TargetStatus.MET}
 
 
-def test_every_figure_comes_from_rows_that_there_are() -> None:
+def test_every_figure_comes_from_existing_scenarios() -> None:
     for target in TARGETS:
         scenarios = [GOOD.get(scenario.name) or played(scenario.name) for scenario in ALL]
         assert any(target.concerns(one) for one in scenarios), target.figure

@@ -1,4 +1,4 @@
-"""The table of faults: described, on its page, and divided as asked."""
+"""The list of scenarios: described in the documentation, with results, and split into rounds."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_every_scenario_has_a_result() -> None:
     assert sorted(listed) == sorted(scenario.name for scenario in ALL)
 
 
-def test_every_row_says_what_it_does_and_what_it_expects() -> None:
+def test_every_scenario_is_described() -> None:
     assert len({scenario.name for scenario in ALL}) == len(ALL)
     for scenario in ALL:
         assert scenario.does, scenario.name
@@ -50,7 +50,7 @@ def test_rounds_have_all_trials_and_none_is_too_long(trials: int, size: int) -> 
     assert max(shares) - min(shares) <= 1
 
 
-def test_an_unknown_row_is_named() -> None:
+def test_an_unknown_scenario_is_named() -> None:
     with pytest.raises(KeyError, match="no_such_row"):
         chosen(ALL, ["no_such_row"])
 

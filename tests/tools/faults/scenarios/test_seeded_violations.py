@@ -1,4 +1,4 @@
-"""A shop whose guards are taken out sells twice under load, and the check of the histories says so."""
+"""Without guards the product sells seats twice under load, and the check of the histories finds it."""
 
 import random
 import time
@@ -16,7 +16,7 @@ from tests.support.shop import pods
 
 SELL_FOR_S = 2.0
 FOUND_WITHIN_S = 40.0
-# Few seats, and everybody pays.
+# Few seats, and every hold is paid.
 PACE = WorkloadProfile(visits_per_s=40, pays=0.8, releases=0.1, top_ups=0, looks=0)
 
 
@@ -27,7 +27,7 @@ class _Endpoint:
 
 
 async def _sold(settings: Settings, fixtures: Fixtures, seed: int, *, until_twice: bool) -> Record:
-    # Neither memory nor the seat lock hides what PostgreSQL would decide.
+    # Neither cache nor seat lock hides the decision of PostgreSQL.
     with pods(settings, 2, seat_cache=False, seat_lock="off") as serving:
         endpoints = [_Endpoint(f"api-{at}", pod.url) for at, pod in enumerate(serving)]
         load = LoadGenerator(fixtures, endpoints, random.Random(seed), PACE, f"seeded-{seed}")
@@ -61,16 +61,16 @@ async def _checked(
     return record, check(record.history(people, fixtures.hold_ttl_s))
 
 
-async def test_a_shop_without_guards_is_found_out(settings: Settings, tmp_path: Path) -> None:
+async def test_without_guards_the_checks_find_double_sales(
+    settings: Settings, tmp_path: Path
+) -> None:
     record, found = await _checked(settings, tmp_path, guarded=False)
     twice = _sold_twice(record)
     assert twice, "nothing was sold twice"
     assert twice <= {one.seat for one in found}
 
 
-async def test_the_same_shop_with_its_guards_is_believed(
-    settings: Settings, tmp_path: Path
-) -> None:
+async def test_with_its_guards_the_checks_find_nothing(settings: Settings, tmp_path: Path) -> None:
     record, found = await _checked(settings, tmp_path, guarded=True)
     assert record.payments
     assert record.refusals

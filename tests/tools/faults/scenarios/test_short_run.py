@@ -28,7 +28,7 @@ SCENARIOS = (
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What a short run writes."""
+    """The output of a short run."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     written = tmp_path_factory.mktemp("faults") / "faults.json"
@@ -56,7 +56,7 @@ def test_what_was_promised_is_there_after_every_fault(document: Any) -> None:
         assert scenario["requests"] > scenario["acknowledged"]
 
 
-def test_an_unknown_row_is_refused_by_name() -> None:
+def test_an_unknown_scenario_is_refused_by_name() -> None:
     argv = [sys.executable, "-m", "faults", "--only=no_such_row"]
     ended = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False

@@ -1,4 +1,4 @@
-"""The buyers' wishes: the same from the same seed, whatever the machine does in between."""
+"""The buyers' visits: the same from the same seed, whatever the timing."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ WITHIN_S = 60.0
 
 
 class Shop:
-    """Answers everything after a while that is its own, and remembers which seats were wanted."""
+    """Responds to everything after a delay of its own, and remembers the wanted seats."""
 
     name = "api"
 
@@ -35,7 +35,7 @@ class Shop:
         self._whims = random.Random()
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Refuse every seat; be content with everything else."""
+        """Refuse every seat; accept everything else."""
         await asyncio.sleep(self._whims.uniform(0, self._slowest_s))
         if not request.path.endswith("/reservations"):
             return web.json_response({"top_up_id": "c", "amount": 1})
@@ -43,8 +43,8 @@ class Shop:
         return web.json_response({"code": "seat_taken"}, status=409)
 
 
-async def wanted(seed: int, slowest_s: float, *, rows_wish_too: bool) -> set[tuple[str, ...]]:
-    """Let buyers come to such a shop and return the seats that the first visitors asked for."""
+async def wanted(seed: int, slowest_s: float, *, scenario_visits_too: bool) -> set[tuple[str, ...]]:
+    """Run buyers against such a server and return the seats that the first visits wanted."""
     shop = Shop(slowest_s)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", shop.answer)
@@ -53,10 +53,10 @@ async def wanted(seed: int, slowest_s: float, *, rows_wish_too: bool) -> set[tup
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         shop.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        load = LoadGenerator(FIELD, [shop], random.Random(seed), PACE, "wishes")
+        load = LoadGenerator(FIELD, [shop], random.Random(seed), PACE, "visits")
         async with asyncio.timeout(WITHIN_S), load.selling():
             while len(shop.wanted) < 2 * VISITS:
-                if rows_wish_too:
+                if scenario_visits_too:
                     load.next_seats()
                 await asyncio.sleep(0.01)
     finally:
@@ -66,27 +66,27 @@ async def wanted(seed: int, slowest_s: float, *, rows_wish_too: bool) -> set[tup
 
 
 def first(seed: int) -> Sequence[Visit]:
-    """Return what the first visitors of that seed want."""
-    wishes = Workload(FIELD, PACE, random.Random(seed).getrandbits(64))
-    return [wishes.next() for _ in range(VISITS)]
+    """Return the seats of the first visits of that seed."""
+    visits = Workload(FIELD, PACE, random.Random(seed).getrandbits(64))
+    return [visits.next() for _ in range(VISITS)]
 
 
-async def test_the_same_seed_makes_the_same_wishes_whatever_happens_in_between() -> None:
+async def test_the_same_seed_makes_the_same_visits_whatever_happens_in_between() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     expected = {visit.seats for visit in first(seed)}
-    assert await wanted(seed, 0.0, rows_wish_too=False) == expected
-    assert await wanted(seed, 0.15, rows_wish_too=True) == expected
+    assert await wanted(seed, 0.0, scenario_visits_too=False) == expected
+    assert await wanted(seed, 0.15, scenario_visits_too=True) == expected
 
 
-def test_another_seed_makes_other_wishes() -> None:
+def test_another_seed_makes_other_visits() -> None:
     assert first(1) == first(1)
     assert first(1) != first(2)
 
 
-def test_wishes_have_their_shares_and_their_rivals() -> None:
-    wishes = Workload(FIELD, PACE, 7)
-    made = [wishes.next() for _ in range(150)]
+def test_visits_have_their_shares_and_rivals() -> None:
+    visits = Workload(FIELD, PACE, 7)
+    made = [visits.next() for _ in range(150)]
     assert 45 < sum(one.looks for one in made) < 105
     assert 45 < sum(one.top_ups for one in made) < 105
     times = Counter(seat for one in made for seat in one.seats)
