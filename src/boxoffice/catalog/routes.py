@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from boxoffice.catalog import operator_routes, organizer_routes
+from boxoffice.catalog.lookups import CatalogLookups, Lookup
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
-from boxoffice.catalog.service import Catalog, Lookup
+from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.views import (
     Concert,
     ConcertItem,
@@ -31,10 +32,10 @@ class Concerts:
     """`/v1/concerts`."""
 
     def __init__(
-        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+        self, lookups: CatalogLookups, dependencies: RouteDependencies, headers: FixedHeaders
     ) -> None:
         self.dependencies = dependencies
-        self._service = service
+        self._lookups = lookups
         self._headers = headers
 
     @operation(
@@ -48,7 +49,7 @@ class Concerts:
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
         """Newest first."""
         limit = call.query.limit
-        lookup = await self._service.concerts(limit, place_of(call.query.cursor))
+        lookup = await self._lookups.concerts(limit, place_of(call.query.cursor))
         return _reply(lookup, lambda found: _concert_page(found, limit), self._headers)
 
 
@@ -56,16 +57,16 @@ class OneConcert:
     """`/v1/concerts/{concert_id}`."""
 
     def __init__(
-        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+        self, lookups: CatalogLookups, dependencies: RouteDependencies, headers: FixedHeaders
     ) -> None:
         self.dependencies = dependencies
-        self._service = service
+        self._lookups = lookups
         self._headers = headers
 
     @operation("Get a concert", path=CONCERT, returns=Concert, cached=True, fast_path=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A concert that is not published is not found."""
-        lookup = await self._service.concert(call.ids["concert_id"])
+        lookup = await self._lookups.concert(call.ids["concert_id"])
         return _reply(lookup, lambda found: found, self._headers)
 
 
@@ -73,10 +74,10 @@ class Schedules:
     """`/v1/concerts/{concert_id}/schedules`."""
 
     def __init__(
-        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+        self, lookups: CatalogLookups, dependencies: RouteDependencies, headers: FixedHeaders
     ) -> None:
         self.dependencies = dependencies
-        self._service = service
+        self._lookups = lookups
         self._headers = headers
 
     @operation(
@@ -88,7 +89,7 @@ class Schedules:
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """All in one page, earliest first, with seat counts."""
-        lookup = await self._service.schedules(call.ids["concert_id"])
+        lookup = await self._lookups.schedules(call.ids["concert_id"])
         return _reply(lookup, lambda found: Page(items=found), self._headers)
 
 
@@ -96,16 +97,16 @@ class ScheduleResource:
     """`/v1/schedules/{schedule_id}`."""
 
     def __init__(
-        self, service: Catalog, dependencies: RouteDependencies, headers: FixedHeaders
+        self, lookups: CatalogLookups, dependencies: RouteDependencies, headers: FixedHeaders
     ) -> None:
         self.dependencies = dependencies
-        self._service = service
+        self._lookups = lookups
         self._headers = headers
 
     @operation("Get a schedule", path=SCHEDULE, returns=OneSchedule, cached=True, fast_path=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Includes the concert; seat counts are in the list of the concert's schedules."""
-        lookup = await self._service.schedule(call.ids["schedule_id"])
+        lookup = await self._lookups.schedule(call.ids["schedule_id"])
         return _reply(lookup, lambda found: found, self._headers)
 
 
@@ -114,12 +115,12 @@ def routes(
 ) -> list[tuple[str, object]]:
     """Return the resources of this module by URI template."""
     fresh_s = ceil(settings.catalog.catalog_cache_ms / 1000)
-    lookup = FixedHeaders({"Cache-Control": f"public, max-age={fresh_s}"})
+    headers = FixedHeaders({"Cache-Control": f"public, max-age={fresh_s}"})
     return [
-        ("/v1/concerts", Concerts(service, dependencies, lookup)),
-        ("/v1/concerts/{concert_id}", OneConcert(service, dependencies, lookup)),
-        ("/v1/concerts/{concert_id}/schedules", Schedules(service, dependencies, lookup)),
-        ("/v1/schedules/{schedule_id}", ScheduleResource(service, dependencies, lookup)),
+        ("/v1/concerts", Concerts(service.lookups, dependencies, headers)),
+        ("/v1/concerts/{concert_id}", OneConcert(service.lookups, dependencies, headers)),
+        ("/v1/concerts/{concert_id}/schedules", Schedules(service.lookups, dependencies, headers)),
+        ("/v1/schedules/{schedule_id}", ScheduleResource(service.lookups, dependencies, headers)),
         *organizer_routes.routes(service, dependencies, settings),
         *operator_routes.routes(service, dependencies),
     ]

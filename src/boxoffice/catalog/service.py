@@ -1,26 +1,24 @@
-"""Public look-ups, and the commands of organizers and operators."""
+"""The use cases of organizers and operators."""
 
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable
 from itertools import islice
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
 
 from boxoffice.activity_log import Action, record
 from boxoffice.catalog import rules, seat_map_preview, store
+from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import CheckedSeatMap, NewConcert, NewSchedule, NewSeat, Place
 from boxoffice.catalog.store import CatalogStore, ScheduleRow
 from boxoffice.catalog.views import (
     Concert,
-    ConcertItem,
-    OneSchedule,
     OwnConcert,
     OwnConcertInFull,
     OwnSchedule,
     Schedule,
-    ScheduleOnOffer,
     ScheduleState,
     SeatMapError,
     SeatMapPreview,
@@ -41,7 +39,6 @@ from boxoffice.errors import (
     SeatMapInvalid,
     SeatMapLocked,
 )
-from boxoffice.platform.cache import Cache
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import Settings
 
@@ -49,22 +46,6 @@ from boxoffice.settings import Settings
 _INSERT_MAX = 5_000
 # Seat ids that a refusal names.
 _NAMED_MAX = 20
-
-T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
-
-
-class Lookup(Generic[T]):
-    """The result of a look-up; the same object as long as it is served from memory.
-
-    `shown` caches its encoded body and ETag.
-    """
-
-    __slots__ = ("found", "shown")
-
-    def __init__(self, found: T) -> None:
-        self.found = found
-        self.shown: tuple[bytes, str] | None = None
 
 
 class _ActionContext(NamedTuple):
@@ -109,7 +90,10 @@ class SeatCache(Protocol):
 
 
 class Catalog:
-    """Look-ups from memory, at most `catalog_cache_ms` old, and the commands of organizers."""
+    """What organizers and operators see of their concerts, and their commands.
+
+    `lookups` are the public look-ups of this process; commands invalidate them.
+    """
 
     def __init__(
         self,
@@ -119,31 +103,9 @@ class Catalog:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._clock = clock
         self._store = catalog
+        self.lookups = CatalogLookups(settings, catalog, clock)
         self._seat_cache = seat_cache
-        self._pages = self._cache(self._load_page)
-        self._concerts = self._cache(self._load_concert)
-        self._schedules = self._cache(self._load_schedules)
-        self._one_schedule = self._cache(self._load_schedule)
-
-    async def concerts(self, limit: int, after: Place | None) -> Lookup[list[ConcertItem]]:
-        """Return published concerts, newest first, from the place `after` on.
-
-        Includes one more than `limit` where more follow.
-        """
-        return await self._pages.get((limit, after))
-
-    async def concert(self, concert_id: UUID) -> Lookup[Concert]:
-        """Return a published concert; raise `ConcertNotFound`."""
-        return await self._concerts.get(concert_id)
-
-    async def schedules(self, concert_id: UUID) -> Lookup[list[ScheduleOnOffer]]:
-        """Return the schedules of a published concert, without drafts and past performances.
-
-        Raises `ConcertNotFound`.
-        """
-        return await self._schedules.get(concert_id)
 
     async def own_concerts(
         self, organizer_id: UUID | None, limit: int, before: Place | None
@@ -170,10 +132,6 @@ class Catalog:
         if concert is None or not schedules:
             raise ScheduleNotFound
         return OwnSchedule(**msgspec.structs.asdict(schedules[0]), concert=concert)
-
-    async def schedule(self, schedule_id: UUID) -> Lookup[OneSchedule]:
-        """Return a schedule that is no draft, including past ones; raise `ScheduleNotFound`."""
-        return await self._one_schedule.get(schedule_id)
 
     async def create_concert(
         self, organizer_id: UUID, concert: NewConcert, *, request_id: str = ""
@@ -207,7 +165,7 @@ class Catalog:
             made = await store.insert_schedule(connection, new_id(), concert_id, schedule)
             context = _ActionContext(organizer_id, request_id, concert_id, made.schedule_id)
             await context.record(connection, "schedule.created", **_terms(made))
-        self._invalidate_concert(concert_id)
+        self.lookups.invalidate(concert_id)
         return made
 
     async def add_seats(
@@ -313,7 +271,7 @@ class Catalog:
                 await context.record(connection, "concert.published", title=concert.title)
         if concert is None:
             raise await self._why_unpublished(organizer_id, concert_id)
-        self._invalidate_concert(concert_id)
+        self.lookups.invalidate(concert_id)
         self._seat_cache.evict_absent()
         return concert
 
@@ -406,7 +364,7 @@ class Catalog:
         concert = await self.own_concert(None, concert_id)
         for schedule in concert.schedules:
             self._invalidate_schedule(concert_id, schedule.schedule_id)
-        self._invalidate_concert(concert_id)
+        self.lookups.invalidate(concert_id)
         self._seat_cache.evict_absent()
         return concert
 
@@ -421,40 +379,6 @@ class Catalog:
         await self.open(organizer_id, made.schedule_id)
         return OnSale(concert_id, made.schedule_id)
 
-    def _cache(self, load: Callable[[K], Awaitable[T]]) -> Cache[K, Lookup[T]]:
-        ttl_s = self._settings.catalog.catalog_cache_ms / 1000
-
-        async def look_up(key: K) -> Lookup[T]:
-            return Lookup(await load(key))
-
-        return Cache(
-            look_up,
-            ttl_s=lambda _lookup: ttl_s,
-            weight_max=self._settings.catalog.catalog_cache_entries_max,
-            clock=self._clock,
-        )
-
-    async def _load_page(self, key: tuple[int, Place | None]) -> list[ConcertItem]:
-        limit, after = key
-        return await self._store.published_concerts(after, limit + 1)
-
-    async def _load_concert(self, concert_id: UUID) -> Concert:
-        concert = await self._store.published_concert(concert_id)
-        if concert is None:
-            raise ConcertNotFound
-        return concert
-
-    async def _load_schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
-        await self._concerts.get(concert_id)
-        return await self._store.schedules(concert_id, for_buyers=True)
-
-    async def _load_schedule(self, schedule_id: UUID) -> OneSchedule:
-        schedule = await self._store.published_schedule(schedule_id)
-        if schedule is None:
-            raise ScheduleNotFound
-        seats_max = self._settings.holds.seats_per_hold_max
-        return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max)
-
     async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> ScheduleRow:
         schedule = await self._store.own_schedule(schedule_id, organizer_id)
         if schedule is None:
@@ -466,15 +390,8 @@ class Catalog:
         if seats > seats_max:
             raise SeatMapInvalid(f"A schedule may have {seats_max} seats.", seats_max=seats_max)
 
-    def _invalidate_concert(self, concert_id: UUID) -> None:
-        self._pages.clear()
-        self._concerts.invalidate(concert_id)
-        self._schedules.invalidate(concert_id)
-        # The publication of a draft makes its schedules visible.
-        self._one_schedule.clear()
-
     def _invalidate_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
-        self._invalidate_concert(concert_id)
+        self.lookups.invalidate(concert_id)
         self._seat_cache.evict(schedule_id)
 
 

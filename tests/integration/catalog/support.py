@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat, hall
 from boxoffice.catalog.service import Catalog, OnSale
 from boxoffice.catalog.store import CatalogStore
@@ -67,6 +68,11 @@ class Shop:
     clock: Clock
     organizer: UUID
     other: UUID
+
+    @property
+    def lookups(self) -> CatalogLookups:
+        """What the public sees."""
+        return self.catalog.lookups
 
     @property
     def seats(self) -> SeatReadModel:

@@ -34,7 +34,7 @@ from .support import CONCERT, Shop, schedule, seat
 
 
 async def listed(shop: Shop) -> list[UUID]:
-    return [one.concert_id for one in (await shop.catalog.concerts(100, None)).found]
+    return [one.concert_id for one in (await shop.lookups.concerts(100, None)).found]
 
 
 async def seat_count(shop: Shop, schedule_id: UUID) -> int:
@@ -60,22 +60,22 @@ async def wait_for_lock(db: Database, waiters: int = 1) -> None:
 async def test_a_draft_is_invisible_until_it_is_published(shop: Shop) -> None:
     made = await shop.draft()
     with pytest.raises(ConcertNotFound):
-        await shop.catalog.concert(made.concert_id)
+        await shop.lookups.concert(made.concert_id)
     with pytest.raises(ConcertNotFound):
-        await shop.catalog.schedules(made.concert_id)
+        await shop.lookups.schedules(made.concert_id)
     assert await listed(shop) == []
     published = await shop.catalog.publish(shop.organizer, made.concert_id)
     assert published.status == "PUBLISHED"
-    assert (await shop.catalog.concert(made.concert_id)).found == published
+    assert (await shop.lookups.concert(made.concert_id)).found == published
     assert await listed(shop) == [made.concert_id]
     # A schedule that was never opened reaches nobody, wherever its id is tried.
-    assert (await shop.catalog.schedules(made.concert_id)).found == []
+    assert (await shop.lookups.schedules(made.concert_id)).found == []
     with pytest.raises(ScheduleNotFound):
-        await shop.catalog.schedule(made.schedule_id)
+        await shop.lookups.schedule(made.schedule_id)
     with pytest.raises(ScheduleNotFound):
         await shop.seats.rendered(made.schedule_id)
     await shop.catalog.open(shop.organizer, made.schedule_id)
-    (found,) = (await shop.catalog.schedules(made.concert_id)).found
+    (found,) = (await shop.lookups.schedules(made.concert_id)).found
     assert (found.status, found.on_sale) == ("OPEN", True)
     assert await shop.seats.rendered(made.schedule_id)
 
@@ -111,7 +111,7 @@ async def test_publishing_needs_seats_and_happens_once(shop: Shop) -> None:
     first = await shop.catalog.publish(shop.organizer, concert.concert_id)
     with pytest.raises(AlreadyPublished):
         await shop.catalog.publish(shop.organizer, concert.concert_id)
-    assert (await shop.catalog.concert(concert.concert_id)).found == first
+    assert (await shop.lookups.concert(concert.concert_id)).found == first
 
 
 async def test_opening_and_closing(shop: Shop) -> None:
@@ -129,7 +129,7 @@ async def test_opening_and_closing(shop: Shop) -> None:
         (shop.catalog.open, "OPEN", True),
     ]:
         assert (await command(shop.organizer, made.schedule_id)).status == status
-        (found,) = (await shop.catalog.schedules(made.concert_id)).found
+        (found,) = (await shop.lookups.schedules(made.concert_id)).found
         assert (found.status, found.on_sale) == (status, on_sale)
 
 
@@ -150,7 +150,7 @@ async def test_on_sale_goes_by_the_window(shop: Shop) -> None:
             sale_opens_at=now + timedelta(seconds=opens_in_s),
             sale_closes_at=None if closes_in_s is None else now + timedelta(seconds=closes_in_s),
         )
-        (found,) = (await shop.catalog.schedules(sold.concert_id)).found
+        (found,) = (await shop.lookups.schedules(sold.concert_id)).found
         assert found.on_sale is on_sale, (opens_in_s, closes_in_s)
 
 
@@ -359,11 +359,11 @@ async def test_pages_go_on_where_the_last_one_ended(shop: Shop) -> None:
     seen: list[UUID] = []
     after = None
     for _ in range(3):
-        found = (await shop.catalog.concerts(2, after)).found
+        found = (await shop.lookups.concerts(2, after)).found
         seen += [one.concert_id for one in found[:2]]
         after = (found[:2][-1].published_at, found[:2][-1].concert_id)
     assert seen == made[::-1]
-    assert (await shop.catalog.concerts(2, after)).found == []
+    assert (await shop.lookups.concerts(2, after)).found == []
 
 
 async def test_lookups_are_kept_for_their_time_and_local_writes_show_at_once(
@@ -371,14 +371,14 @@ async def test_lookups_are_kept_for_their_time_and_local_writes_show_at_once(
 ) -> None:
     here, there = make_shop(), make_shop()
     sold = await here.on_sale(1)
-    kept = await there.catalog.schedules(sold.concert_id)
-    assert await there.catalog.schedules(sold.concert_id) is kept
-    await here.catalog.schedules(sold.concert_id)
+    kept = await there.lookups.schedules(sold.concert_id)
+    assert await there.lookups.schedules(sold.concert_id) is kept
+    await here.lookups.schedules(sold.concert_id)
     await here.catalog.close(here.organizer, sold.schedule_id)
-    assert (await here.catalog.schedules(sold.concert_id)).found[0].status == "CLOSED"
-    assert (await there.catalog.schedules(sold.concert_id)).found[0].status == "OPEN"
+    assert (await here.lookups.schedules(sold.concert_id)).found[0].status == "CLOSED"
+    assert (await there.lookups.schedules(sold.concert_id)).found[0].status == "OPEN"
     there.clock.advance(there.settings.catalog.catalog_cache_ms / 1000)
-    assert (await there.catalog.schedules(sold.concert_id)).found[0].status == "CLOSED"
+    assert (await there.lookups.schedules(sold.concert_id)).found[0].status == "CLOSED"
 
 
 async def test_a_database_that_is_away_is_unavailable(shop: Shop, settings: Settings) -> None:
@@ -387,7 +387,7 @@ async def test_a_database_that_is_away_is_unavailable(shop: Shop, settings: Sett
     with pytest.raises(Unavailable):
         await shop.catalog.open(shop.organizer, sold.schedule_id)
     with pytest.raises(Unavailable):
-        await shop.catalog.schedules(sold.concert_id)
+        await shop.lookups.schedules(sold.concert_id)
 
 
 async def test_a_lost_answer_is_said_to_be_unknown(shop: Shop) -> None:
@@ -418,13 +418,13 @@ async def test_unknown_ids_cost_one_read_each_and_a_publication_is_seen_at_once(
     monkeypatch.setattr(shop.db, "read", counted)
     for _ in range(5):
         with pytest.raises(ConcertNotFound):
-            await shop.catalog.concert(made.concert_id)
+            await shop.lookups.concert(made.concert_id)
         with pytest.raises(ScheduleNotFound):
             await shop.seats.layout(made.schedule_id)
         with pytest.raises(ScheduleNotFound):
             await shop.seats.rendered(made.schedule_id)
     assert reads == 2
     await shop.catalog.publish(shop.organizer, made.concert_id)
-    assert await shop.catalog.concert(made.concert_id)
+    assert await shop.lookups.concert(made.concert_id)
     await shop.catalog.open(shop.organizer, made.schedule_id)
     assert await shop.seats.rendered(made.schedule_id)

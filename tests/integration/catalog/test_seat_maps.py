@@ -65,13 +65,13 @@ async def test_what_another_process_opens_is_there_a_moment_later(
     writer, reader = make_shop(), make_shop()
     made = await writer.draft(3)
     await writer.catalog.publish(writer.organizer, made.concert_id)
-    for call in (reader.seats.layout, reader.seats.rendered, reader.catalog.schedule):
+    for call in (reader.seats.layout, reader.seats.rendered, reader.lookups.schedule):
         with pytest.raises(ScheduleNotFound):
             await call(made.schedule_id)
     await writer.catalog.open(writer.organizer, made.schedule_id)
     reader.clock.advance(0.06)
     assert len((await reader.seats.layout(made.schedule_id)).seats) == 3
-    assert (await reader.catalog.schedule(made.schedule_id)).found.on_sale
+    assert (await reader.lookups.schedule(made.schedule_id)).found.on_sale
 
 
 async def test_the_version_grows_with_every_visible_change_and_never_goes_back(shop: Shop) -> None:

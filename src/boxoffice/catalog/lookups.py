@@ -1,0 +1,113 @@
+"""Public look-ups of concerts and schedules, from memory."""
+
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.catalog.rules import Place
+from boxoffice.catalog.store import CatalogStore
+from boxoffice.catalog.views import Concert, ConcertItem, OneSchedule, ScheduleOnOffer
+from boxoffice.errors import ConcertNotFound, ScheduleNotFound
+from boxoffice.platform.cache import Cache
+from boxoffice.settings import Settings
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class Lookup(Generic[T]):
+    """The result of a look-up; the same object as long as it is served from memory.
+
+    `shown` caches its encoded body and ETag.
+    """
+
+    __slots__ = ("found", "shown")
+
+    def __init__(self, found: T) -> None:
+        self.found = found
+        self.shown: tuple[bytes, str] | None = None
+
+
+class CatalogLookups:
+    """Look-ups of what is published, at most `catalog_cache_ms` old."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: CatalogStore,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._pages = self._cache(self._load_page)
+        self._concerts = self._cache(self._load_concert)
+        self._schedules = self._cache(self._load_schedules)
+        self._one_schedule = self._cache(self._load_schedule)
+
+    async def concerts(self, limit: int, after: Place | None) -> Lookup[list[ConcertItem]]:
+        """Return published concerts, newest first, from the place `after` on.
+
+        Includes one more than `limit` where more follow.
+        """
+        return await self._pages.get((limit, after))
+
+    async def concert(self, concert_id: UUID) -> Lookup[Concert]:
+        """Return a published concert; raise `ConcertNotFound`."""
+        return await self._concerts.get(concert_id)
+
+    async def schedules(self, concert_id: UUID) -> Lookup[list[ScheduleOnOffer]]:
+        """Return the schedules of a published concert, without drafts and past performances.
+
+        Raises `ConcertNotFound`.
+        """
+        return await self._schedules.get(concert_id)
+
+    async def schedule(self, schedule_id: UUID) -> Lookup[OneSchedule]:
+        """Return a schedule that is no draft, including past ones; raise `ScheduleNotFound`."""
+        return await self._one_schedule.get(schedule_id)
+
+    def invalidate(self, concert_id: UUID) -> None:
+        """Drop what is cached of a concert."""
+        self._pages.clear()
+        self._concerts.invalidate(concert_id)
+        self._schedules.invalidate(concert_id)
+        # The publication of a draft makes its schedules visible.
+        self._one_schedule.clear()
+
+    def _cache(self, load: Callable[[K], Awaitable[T]]) -> Cache[K, Lookup[T]]:
+        ttl_s = self._settings.catalog.catalog_cache_ms / 1000
+
+        async def look_up(key: K) -> Lookup[T]:
+            return Lookup(await load(key))
+
+        return Cache(
+            look_up,
+            ttl_s=lambda _lookup: ttl_s,
+            weight_max=self._settings.catalog.catalog_cache_entries_max,
+            clock=self._clock,
+        )
+
+    async def _load_page(self, key: tuple[int, Place | None]) -> list[ConcertItem]:
+        limit, after = key
+        return await self._store.published_concerts(after, limit + 1)
+
+    async def _load_concert(self, concert_id: UUID) -> Concert:
+        concert = await self._store.published_concert(concert_id)
+        if concert is None:
+            raise ConcertNotFound
+        return concert
+
+    async def _load_schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
+        await self._concerts.get(concert_id)
+        return await self._store.schedules(concert_id, for_buyers=True)
+
+    async def _load_schedule(self, schedule_id: UUID) -> OneSchedule:
+        schedule = await self._store.published_schedule(schedule_id)
+        if schedule is None:
+            raise ScheduleNotFound
+        seats_max = self._settings.holds.seats_per_hold_max
+        return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max)
