@@ -1,14 +1,14 @@
--- The decisions of the payments room; see the reservations room for the conventions of a batch, for the
--- order in which rows are locked, and for why rows are looked up one by one and changed by their place.
+-- Batch decisions of payments; the conventions of a batch, the lock order and the reasons for look-ups one by
+-- one and changes by ctid are in `reservations/functions.sql`.
 
--- Pay reservations of one schedule. Per command: who pays which reservation under which key. A method
--- other than 'wallet' was captured by an outside provider already, and p_captured_minor says how much.
--- No (person, key) appears twice; p_apart says that no person and no reservation does.
+-- Pay reservations of one schedule. Per command: the person, the reservation and the idempotency key. For a
+-- method other than 'wallet' a provider has captured p_captured_minor already.
+-- No (person, key) appears twice. p_apart: no person and no reservation appears twice.
 -- outcomes: paid, replayed, key_reused, reservation_not_found, already_paid, hold_expired, not_held,
 -- insufficient_balance, currency_differs, captured_differs. Null: all are paid.
--- amounts_minor, currencies, seats_to: of each command that is paid, in order; its seats, tickets and the
--- seats' new versions stand one command's after the other's, the last one at seats_to.
--- What a replayed command made does not change any more, and is looked up by its key.
+-- amounts_minor, currencies, seats_to: per paid command, in order. seat_ids, seat_versions (the new ones)
+-- and ticket_ids have those of all paid commands one after the other, the last one of each at seats_to.
+-- A replayed command is looked up by its key, because its payment does not change any more.
 CREATE OR REPLACE FUNCTION payments_pay_v2(
     p_schedule_id uuid,
     p_payment_ids uuid[],
@@ -45,10 +45,10 @@ DECLARE
     statuses text[];
     ends_at timestamptz[];
     seat_counts integer[];
-    -- Per wanted seat, one command's after the other's; null places where it is not the reservation's.
+    -- Per seat of all commands; a null place where the seat is not the reservation's.
     seat_by integer[];
     seat_places tid[];
-    -- Commands of which a seat was taken over.
+    -- Commands that lost a seat to another reservation.
     lost integer[];
     -- Per command; null in `earlier` where the key is new, else whether the request is the same.
     wallet_places tid[];
@@ -59,8 +59,8 @@ DECLARE
     paid_already uuid[] := '{}';
     changed bigint;
 BEGIN
-    -- The lock of a hold: else a hold that is decided while this payment is open, and after the paid
-    -- hold's time, would not count its seats against the ticket limit.
+    -- The same lock as a hold: a hold that is decided during this transaction, after the paid hold's end,
+    -- would otherwise not count these seats against the ticket limit.
     -- guard: pay_persons_lock_of_hold => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
        -- no guard: Advisory locks are re-entrant; saves a call.
@@ -93,7 +93,7 @@ BEGIN
 
     -- guard: pay_what_ended_long_ago_ended => IF false THEN
     IF array_position(statuses, NULL) IS NOT NULL THEN
-        -- What ended long ago ended all the same.
+        -- Archived reservations have ended as well.
         SELECT array_agg(coalesce(c.status, a.status) ORDER BY c.at) INTO statuses
           FROM unnest(statuses, p_reservation_ids, p_user_ids)
                WITH ORDINALITY c (status, reservation_id, user_id, at)
@@ -110,7 +110,7 @@ BEGIN
                OFFSET 0) a ON true;
     END IF;
 
-    -- Seats that are still these reservations' own; whoever takes over a lapsed hold is waited for.
+    -- Seats that still belong to these reservations; this waits for a hold that takes over a lapsed one.
     SELECT array_agg(w.seat_id ORDER BY w.at, w.n), array_agg(w.at ORDER BY w.at, w.n),
            array_agg(l.place ORDER BY w.at, w.n), array_agg(l.version_after ORDER BY w.at, w.n)
       INTO seat_ids, seat_by, seat_places, seat_versions
@@ -126,8 +126,8 @@ BEGIN
              ORDER BY t.seat_id) w
       LEFT JOIN LATERAL (
            SELECT s.ctid AS place,
-                  -- Two versions: whoever looks between the end of the hold and this commit sees the
-                  -- seat free, and counts that as the first.
+                  -- Two versions: a reader between the end of the hold and this commit sees the seat free,
+                  -- and counts that as the first.
                   s.version + 2 AS version_after
              FROM seats s
             -- no guard: Finds the rows; the conditions on reservation and state are the guards.
@@ -171,7 +171,7 @@ BEGIN
            -- no guard: Joins each command with the earlier result of its key, if any; the conditions are inside.
            OFFSET 0) p ON true;
 
-    -- Taken after the last wait: whoever waited past the end of the hold comes too late.
+    -- Taken after the last wait: a payment that waited past the end of its hold is too late.
     -- guard: pay_time_is_taken_after_last_wait => decided_at := statement_timestamp();
     decided_at := clock_timestamp();
 
@@ -218,7 +218,7 @@ BEGIN
 
     -- guard: pay_shared_wallet_decided_in_order => IF false THEN
     IF NOT p_apart THEN
-        -- What the earlier ones of the batch leave to the later ones.
+        -- Later commands see what the earlier ones of the batch leave.
         FOR i IN 1..cardinality(outcomes) LOOP
             -- guard: pay_what_is_settled_stays {
             CONTINUE WHEN outcomes[i] NOT IN (
@@ -254,7 +254,7 @@ BEGIN
     ELSIF cardinality(winners) = cardinality(outcomes) THEN
         outcomes := NULL;
     ELSE
-        -- From here on, the arrays are the winners'.
+        -- From here on the arrays are those of the paid commands.
         SELECT array_agg(p_payment_ids[w.i]), array_agg(p_transfer_ids[w.i]), array_agg(p_user_ids[w.i]),
                array_agg(p_reservation_ids[w.i]), array_agg(p_methods[w.i]),
                array_agg(p_provider_references[w.i]), array_agg(p_keys[w.i]),
@@ -300,8 +300,8 @@ BEGIN
       FROM unnest(ticket_ids, seat_ids, seat_by)
            WITH ORDINALITY s (ticket_id, seat_id, command, at);
 
-    -- A transfer and its entries are one statement: the ledger's triggers look at the end of each. A free
-    -- seat moves no money and has no transfer.
+    -- One statement for a transfer and its entries, because the ledger's triggers check at the end of each
+    -- statement. A free seat has no transfer.
     WITH transfer AS (
         INSERT INTO transfers (
             user_id, transfer_id, kind, amount_minor, currency, schedule_id, payment_id, created_at)
@@ -384,8 +384,7 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'reservation_guard';
     END IF;
 
-    -- Who has a row in this schedule (see the reservations room): what is paid is counted there, and
-    -- whoever pays has not kept seats from others for nothing.
+    -- In the rows of people in this schedule (`schedule_buyers`), count what is paid and forgive unpaid ends.
     -- no guard: { Saves an update when no row exists.
     IF EXISTS (SELECT FROM schedule_buyers b
                 WHERE b.schedule_id = p_schedule_id AND b.user_id = ANY (p_user_ids)) THEN
@@ -424,7 +423,7 @@ BEGIN
 END;
 $$;
 
--- Charge wallets: money comes in from outside ('cash') into the wallet.
+-- Top up wallets: money moves from outside ('cash') into the wallet.
 -- outcome: charged, replayed, key_reused, wallet_not_found, wallet_limit.
 CREATE OR REPLACE FUNCTION payments_charge_v1(
     p_transfer_ids uuid[],

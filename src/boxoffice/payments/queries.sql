@@ -31,7 +31,7 @@ SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.c
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
 
 -- name: payable
--- What a person owes for a reservation, for a provider that has to be asked beforehand.
+-- The amount due for a reservation of a person, for a provider that captures it before the transaction.
 -- guard: payable_not_after_end: r.expires_at <= clock_timestamp() => false
 SELECT r.amount_minor, r.currency, r.status, r.expires_at <= clock_timestamp() AS lapsed
   FROM reservations r
@@ -68,7 +68,7 @@ SELECT c.ord::integer AS ord,
 SELECT balance_minor, currency FROM wallets WHERE user_id = $1;
 
 -- name: entries
--- What went into and out of a wallet, the newest first, before a place in that order.
+-- Entries of a wallet, the newest first, from a cursor on.
 SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t.schedule_id,
        t.created_at
   FROM ledger_entries e
@@ -83,8 +83,7 @@ SELECT e.transfer_id, e.leg, e.amount_minor, e.currency, t.kind, t.payment_id, t
 
 -- name: seed_top_ups
 -- One top-up per person who has not had it, with both legs: into the wallet, out of the cash account.
--- No outbox row: events tell listeners about what people did, an event promises its cause and not the
--- other way round, and thousands of them would only stand in front of the first real ones.
+-- No events: thousands of them would delay the first real ones.
 WITH filled AS (
     UPDATE wallets w
        SET balance_minor = w.balance_minor + $3

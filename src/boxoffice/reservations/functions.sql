@@ -1,40 +1,37 @@
--- The decisions of the reservations room. Each takes one schedule and a batch of commands in arrival
--- order, decides all of them in one transaction and returns an outcome per command. Names carry a
--- version, so that pods of two releases can run side by side: change the signature or the meaning,
--- and it is a new version.
+-- Batch decisions of reservations. Each function takes one schedule and a batch of commands in arrival
+-- order, decides all of them in one transaction and returns an outcome per command. Names carry a version,
+-- because pods of two releases run side by side: a new signature or meaning is a new version.
 
--- Lock order in every function of the shop: people of a schedule (advisory, sorted), reservations
+-- Lock order in every function of the schema: people of a schedule (advisory, sorted), reservations
 -- (sorted), seats (sorted), wallets (sorted).
--- A hold waits for nobody (try-lock, SKIP LOCKED), so it is never part of a deadlock.
--- A row of `schedule_buyers` is its person's: only who has the person's lock reads it to decide, or
--- changes it.
+-- A hold never waits for a lock (try-lock, SKIP LOCKED), so it is never part of a deadlock.
+-- A row of `schedule_buyers` is read for a decision, and changed, only under its person's lock.
 
--- Statistics are always late for a sale: a hall that was uploaded a moment ago has none, and the tables
--- of the hot path grow from nothing within seconds. So no plan may depend on them. Every row is looked
--- up by its key from within a LATERAL that the planner cannot turn around (FOR UPDATE, OFFSET 0 and an
--- aggregate each see to that), and a row that is locked is changed by its place, `ctid`, which stays
--- while the lock is held. The schedule is compared by IS NOT DISTINCT FROM beside a place, which no
--- index serves; beside a person by a range of (person, schedule), which only the key that begins with the
--- person serves: to a planner that believes a schedule small, the primary key would do as well. A key is
--- part of that range, so that what a person once had is not read through for it; and an equality of the
--- person beside the range would make the index begin with all of theirs, in every schedule. With
--- nothing left to choose, the settings of the functions spare the planning.
+-- No plan may depend on statistics: a new hall has none, and the tables of the hot path grow from empty
+-- within seconds. Therefore each row is looked up by its key inside a LATERAL that the planner cannot
+-- reorder (FOR UPDATE, OFFSET 0 and an aggregate prevent that), and a locked row is changed by its `ctid`,
+-- which does not change while the lock is held. Beside a ctid the schedule is compared by IS NOT DISTINCT
+-- FROM, which no index serves. Beside a person it is a range of (person, schedule), which only the index
+-- that begins with the person serves; the primary key would look as good for a schedule that seems small.
+-- A key is part of that range, so that earlier rows of the person are not read; an equality of the person
+-- beside the range would read all of the person's rows, in every schedule. As no choice is left, the
+-- settings of the functions save planning time.
 
--- Hold seats. Per command: the reservation to make, the person, the idempotency key and the fingerprint
--- of the request. The seats stand in p_seat_ids, one command's after the other's: command i wants
--- p_seat_counts[i] of them, the last one at p_seats_to[i], and p_wanted_by names the command of each.
--- No (person, key) appears twice; p_apart says that no person and no seat does.
+-- Hold seats. Per command: the reservation to create, the person, the idempotency key and the fingerprint
+-- of the request. p_seat_ids has the seats of all commands one after the other: command i has
+-- p_seat_counts[i] of them, the last one at p_seats_to[i]; p_wanted_by has the command of each seat.
+-- No (person, key) appears twice. p_apart: no person and no seat appears twice.
 -- outcomes: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
--- seat_taken, ticket_limit, hold_cooldown; or somebody whose outcome is open is in the way, and it is to be
--- asked again: person_busy (the same person's own request), seat_busy (somebody else's). Null: all are held.
--- amounts_minor: of each command that is held, in order. seat_versions: the new versions of its seats.
--- in_the_way, beside p_seat_ids: whether the seat is why its command was refused; null: none is.
--- What a replayed command made does not change any more, and is looked up by its key.
--- Who lets more than p_lapses_free_max holds end without paying waits after each further one, first for
--- p_cooldown_first_s, twice as long each time, up to p_cooldown_max_s: cooldown_s says for each command how
--- many seconds are left of that at created_at, which is when it was decided; null: nobody waits.
--- returns_at: where seats take their time to come back, when those of each command that is held do unless
--- they are paid; null: when the hold ends.
+-- seat_taken, ticket_limit, hold_cooldown; or blocked by a concurrent transaction, to be retried:
+-- person_busy (of the same person), seat_busy (of another person). Null: all are held.
+-- amounts_minor: per held command, in order. seat_versions: the new versions of its seats.
+-- in_the_way, beside p_seat_ids: whether the seat blocked its command; null: none did.
+-- A replayed command is looked up by its key, because its reservation does not change any more.
+-- A person with more than p_lapses_free_max unpaid ends waits after each further one: p_cooldown_first_s,
+-- twice as long each time, up to p_cooldown_max_s. cooldown_s: the seconds left of that wait per command at
+-- created_at, the time of the decision; null: no command has to wait.
+-- returns_at: with a return delay, when the seats of each held command are on sale again without a payment;
+-- null: when the hold ends.
 CREATE OR REPLACE FUNCTION reservations_hold_v3(
     p_schedule_id uuid,
     p_reservation_ids uuid[],
@@ -72,22 +69,22 @@ DECLARE
     hold_until timestamptz;
     due_at timestamptz;
     schedule record;
-    -- Per command: whether its person's lock is ours, and how many seats the person has already.
+    -- Per command: whether this transaction has its person's lock, and how many seats the person has.
     person_ours boolean[];
     person_seats bigint[];
     earlier bigint;
-    -- How many of the people have a row of their own.
+    -- How many of the people have a row in schedule_buyers.
     counted bigint;
     within_limit boolean;
-    -- Per wanted seat; null where the seat is not free or not to be had now.
+    -- Per requested seat; null where the seat is taken or locked.
     seat_places tid[];
     prices_minor bigint[];
     free bigint;
     winners integer[];
     changed bigint;
 BEGIN
-    -- One person's requests for one schedule are decided one after the other, on all pods: the
-    -- ticket limit and the idempotency key rest on it.
+    -- Requests of one person for one schedule are decided one after the other, on all pods: the ticket
+    -- limit and the idempotency key depend on it.
     -- guard: hold_person_is_locked => SELECT array_agg(true)
     SELECT array_agg(pg_try_advisory_xact_lock(uuid_hash_extended(u.id, lock_seed)))
       INTO person_ours
@@ -114,8 +111,7 @@ BEGIN
     hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
     due_at := hold_until;
 
-    -- Reservations of a person without a row are few; whoever has either is counted by
-    -- reservations_buyers_v1.
+    -- A person without a row has few reservations; reservations_buyers_v1 counts for all who have either.
     SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),
            -- guard: hold_empty_request_is_decided_with_care: > 0 AND c.seats =>
            -- guard: hold_ticket_limit_of_single_requests => bool_and(c.seats > 0 AND true)
@@ -167,7 +163,7 @@ BEGIN
             -- guard: hold_short_way_has_every_seat: free = cardinality(p_seat_ids) AND =>
             -- guard: hold_short_way_has_every_persons_lock: AND true = ALL (person_ours) =>
             AND free = cardinality(p_seat_ids) AND true = ALL (person_ours)) IS NOT TRUE THEN
-        -- Somebody is in somebody's way; else all get what they want.
+        -- There are conflicts; without conflicts the whole batch succeeds.
         -- guard: hold_history_is_looked_up => IF false THEN
         IF earlier + counted > 0 THEN
             SELECT b.seats, b.cooldown_s INTO person_seats, cooldown_s
@@ -186,7 +182,7 @@ BEGIN
             RETURN;
         END IF;
 
-        -- From here on, the arrays are the winners'.
+        -- From here on the arrays are those of the held commands.
         SELECT array_agg(w.seat_id), array_agg(w.place), array_agg(w.version), array_agg(w.price_minor),
                array_agg(array_position(winners, w.command))
           INTO p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by
@@ -213,7 +209,7 @@ BEGIN
 
     -- guard: hold_seats_take_their_time_only_where_schedule_wants_it => IF false THEN
     IF schedule.return_delay_s > 0 THEN
-        -- Seats that were held together come back together, and nobody knows beforehand when.
+        -- Seats that were held together return together, at a random time.
         SELECT array_agg(hold_until + random() * make_interval(secs => schedule.return_delay_s))
           INTO returns_at
           FROM unnest(p_reservation_ids);
@@ -276,7 +272,7 @@ BEGIN
 END;
 $$;
 
--- For pods of the release before: they know of no cool-down, so nobody has one.
+-- For pods of the previous release, which have no cool-down.
 CREATE OR REPLACE FUNCTION reservations_hold_v2(
     p_schedule_id uuid,
     p_reservation_ids uuid[],
@@ -304,9 +300,9 @@ SELECT h.outcomes, h.created_at, h.expires_at, h.currency, h.amounts_minor, h.se
            p_seats_to, p_wanted_by, p_apart, 2147483647, 0, 0) h;
 $$;
 
--- What people have in a schedule, and how long they have to wait before they may hold again. Per person, in
--- order: seats, held and paid ones; cooldown_s, null where there is nothing to wait for. A hold that has
--- lapsed and that nobody has closed yet counts as closed.
+-- How many seats people have in a schedule, and how long they wait before the next hold. Per person, in
+-- order: seats, held and paid ones; cooldown_s, null for no wait. A lapsed hold counts as closed, also before
+-- it is swept.
 CREATE OR REPLACE FUNCTION reservations_buyers_v1(
     p_schedule_id uuid,
     p_user_ids uuid[],
@@ -381,8 +377,8 @@ BEGIN
 END;
 $$;
 
--- Note new holds of people who have a row. Without one, or where nobody has counted yet, whoever wants to
--- know looks at the reservations.
+-- Count new holds of people who have a row. Without a row, or before the first count, readers count the
+-- reservations.
 CREATE OR REPLACE FUNCTION reservations_open_v1(
     p_schedule_id uuid, p_user_ids uuid[], p_reservation_ids uuid[])
 RETURNS void
@@ -415,8 +411,8 @@ BEGIN
 END;
 $$;
 
--- Note that reservations were closed without a payment: with their people, whose locks the transaction has,
--- and on the list of what will go into the archive.
+-- Record reservations that were closed without a payment: in the rows of their people, whose locks the
+-- transaction has, and in the list for the archive.
 CREATE OR REPLACE FUNCTION reservations_note_closed_v1(
     p_schedule_id uuid, p_reservation_ids uuid[], p_closed_at timestamptz)
 RETURNS void
@@ -492,8 +488,8 @@ BEGIN
 END;
 $$;
 
--- Count what people, whose locks the transaction has, have and had in a schedule, all of it, into a row of
--- their own, where nobody has counted yet; and note further strikes.
+-- Count all reservations of people, whose locks the transaction has, in a schedule into their rows where
+-- that was not done yet; and record further unpaid ends.
 CREATE OR REPLACE FUNCTION reservations_count_v1(
     p_schedule_id uuid, p_user_ids uuid[], p_strikes integer[], p_struck_at timestamptz[])
 RETURNS void
@@ -534,10 +530,9 @@ BEGIN
 END;
 $$;
 
--- Decide holds that are in each other's way or in somebody else's, one after the other in the order of
--- their arrival: each gets all of its seats or none. The arrays are those of reservations_hold_v3, whose
--- transaction has the people's locks and has locked the seats at seat_places; p_known tells whether any
--- of the people has been here before.
+-- Decide holds with conflicts one after the other, in order of arrival: each gets all of its seats or none.
+-- The arrays are those of reservations_hold_v3, whose transaction has the people's locks and has locked the
+-- seats at seat_places. p_known: whether any of the people had a reservation here before.
 CREATE OR REPLACE FUNCTION reservations_decide_holds_v3(
     p_schedule_id uuid,
     p_user_ids uuid[],
@@ -563,7 +558,7 @@ LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-    -- Per wanted seat: 'free', 'taken', 'locked' (outcome open elsewhere) or 'unknown'.
+    -- Per requested seat: 'free', 'taken', 'locked' (by a concurrent transaction) or 'unknown'.
     seat_is text[];
     won_seats text[] := '{}';
     won_by integer[] := '{}';
@@ -594,7 +589,7 @@ BEGIN
                OFFSET 0) l ON true;
     END IF;
 
-    -- What is certain whatever becomes of the others; null is open.
+    -- Outcomes that do not depend on the other commands; null: undecided.
     SELECT array_agg(
                -- guard: decide_repetition_is_replayed: r.same => false
                CASE WHEN r.same THEN 'replayed'
@@ -695,11 +690,11 @@ BEGIN
 END;
 $$;
 
--- Give held seats back. p_request_ids tell, after a lost answer, whether it was this request that did.
+-- Release holds. p_request_ids identify, after a lost answer, the request that did it.
 -- outcome: released, reservation_not_found (also another person's), not_held. `key` is the
 -- idempotency key of the hold: with the person it makes the owner token of the seat lock.
--- seat_versions: where it is released, what each seat's version is now; 0 for a seat that somebody has
--- taken over meanwhile. returns_at: where the seats take their time, when they are on sale again.
+-- seat_versions: of a release, the new version of each seat, 0 for a seat that another person has by now.
+-- returns_at: with a return delay, when the seats are on sale again.
 CREATE OR REPLACE FUNCTION reservations_release_v3(
     p_schedule_id uuid,
     p_request_ids uuid[],
@@ -720,7 +715,7 @@ DECLARE
     decided_at timestamptz;
     released uuid[];
 BEGIN
-    -- The lock of a hold: what a person has is counted in a row of theirs.
+    -- The same lock as a hold, because the person's row is changed.
     -- guard: release_person_is_locked => PERFORM person.lock
     PERFORM pg_advisory_xact_lock(person.lock)
        -- no guard: Saves taking a lock twice; payments guard the order of the same locks.
@@ -835,8 +830,7 @@ BEGIN
 END;
 $$;
 
--- For pods of the release before: they learn from their next reading when seats come back that take their
--- time.
+-- For pods of the previous release, which learn of a return delay from their next reading.
 CREATE OR REPLACE FUNCTION reservations_release_v2(
     p_schedule_id uuid,
     p_request_ids uuid[],
@@ -852,9 +846,9 @@ SELECT r.ord, r.outcome, r.seat_ids, r.key,
  ORDER BY r.ord;
 $$;
 
--- Put the seats of these released reservations back on sale: at once, or where the schedule wants that,
--- those of each reservation together at a moment that nobody knows beforehand. Until then they stay held
--- for a reservation that is over, and lapse like any hold.
+-- Put the seats of released reservations back on sale: at once, or with a return delay those of each
+-- reservation together at a random time. Until then they stay held for a closed reservation, and lapse like
+-- any hold.
 CREATE OR REPLACE FUNCTION reservations_return_seats_v1(
     p_schedule_id uuid, p_reservation_ids uuid[], p_decided_at timestamptz)
 RETURNS void
@@ -906,8 +900,8 @@ BEGIN
 END;
 $$;
 
--- Put the seats that these closed reservations still occupy back on sale. A seat that somebody took
--- over in the meantime belongs to another reservation and is left alone. Returns how many seats.
+-- Put the seats that closed reservations still occupy back on sale; a seat that another reservation has
+-- taken over is left alone. Returns how many seats.
 CREATE OR REPLACE FUNCTION reservations_free_seats_v1(p_schedule_id uuid, p_reservation_ids uuid[])
 RETURNS bigint
 LANGUAGE plpgsql
@@ -921,8 +915,8 @@ DECLARE
     owners uuid[];
     freed bigint;
 BEGIN
-    -- Sorted, because a seat that was taken over meanwhile stays locked until the end all the same: its
-    -- new owner's payment may be waiting for it.
+    -- Sorted, because a seat that was taken over stays locked until the end as well, and the payment of its
+    -- new owner may wait for it.
     SELECT array_agg(l.place), array_agg(w.reservation_id) INTO places, owners
       FROM (SELECT c.id AS reservation_id, t.seat_id
               FROM unnest(p_reservation_ids) c (id)
@@ -966,7 +960,7 @@ BEGIN
 END;
 $$;
 
--- Tell that these reservations were closed, all of them in one row of the outbox.
+-- Write the events of closed reservations, all in one row of the outbox.
 CREATE OR REPLACE FUNCTION reservations_tell_v1(
     p_schedule_id uuid, p_topic text, p_reservation_ids uuid[], p_told_at timestamptz)
 RETURNS void
@@ -998,10 +992,11 @@ BEGIN
 END;
 $$;
 
--- Close lapsed holds of one schedule and tidy their seats, the oldest first: at most p_limit of them, out
--- of the rows of `lapsing_holds` that are due. Selling does not wait for it: a lapsed hold counts as free
--- already. What cannot be closed now, because somebody has it or its person locked, stays for the next
--- time. closed: how many, and not more than 500, each of which takes the lock of its person. more: whether it stopped at the limit, and calling again gets further.
+-- Close at most p_limit lapsed holds of one schedule, the oldest first, and free their seats. Sales do not
+-- wait for this, because the seats of a lapsed hold are free already. Holds that are locked, or whose person
+-- is, stay for a later call.
+-- closed: how many, at most 500, as each takes the lock of its person. more: whether it stopped at the limit
+-- and another call closes more.
 CREATE OR REPLACE FUNCTION reservations_expire_v2(
     p_schedule_id uuid, p_limit integer, OUT closed integer, OUT more boolean)
 LANGUAGE plpgsql
@@ -1079,7 +1074,7 @@ BEGIN
 
     -- no guard: Saves a look-up: without a return delay, a released reservation has no seats.
     IF (SELECT c.seats_return_delay_max_s FROM schedules c WHERE c.schedule_id = p_schedule_id) > 0 THEN
-        -- Seats that took their time after a release: they have come back by themselves.
+        -- Seats with a return delay after a release, which are free by now.
         SELECT array_agg(r.reservation_id) INTO given_back
           FROM unnest(due_ids) d (id)
          CROSS JOIN LATERAL (

@@ -5,7 +5,7 @@ SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions,
   FROM reservations_hold_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: find_holds_by_key
--- What holds with these keys did, however long ago, for requests whose answer was lost.
+-- What holds with these keys did, archived ones included, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
        -- guard: find_holds_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN r.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
@@ -64,7 +64,7 @@ SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: list_of_user
--- A person's reservations, the newest first, before a place in that order.
+-- Reservations of a person, the newest first, from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
        r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM (
@@ -94,8 +94,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
  LIMIT $3;
 
 -- name: active_of_user
--- A person's reservations that still count, of one schedule or of all: holds that have not lapsed, or what
--- was paid. The newest first, before a place in that order.
+-- Holds that have not lapsed, or paid reservations, of a person, in one schedule or in all. The newest first,
+-- from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
        r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
@@ -129,8 +129,8 @@ SELECT s.ticket_limit, coalesce(sum(cardinality(r.seat_ids)), 0)::integer AS sea
  GROUP BY s.ticket_limit;
 
 -- name: lapsed_schedules
--- Schedules that have lapsed holds nobody has tidied yet, the longest waiting first. It steps from
--- schedule to schedule along the key of `lapsing_holds` and reads only the oldest row of each.
+-- Schedules with lapsed holds to close, the oldest first: a loose index scan that reads only the oldest row
+-- of each schedule.
 WITH RECURSIVE oldest AS (
     (SELECT h.schedule_id, h.expires_at
        FROM lapsing_holds h
@@ -153,5 +153,5 @@ WITH RECURSIVE oldest AS (
 SELECT o.schedule_id FROM oldest o WHERE o.expires_at <= clock_timestamp() ORDER BY o.expires_at;
 
 -- name: expire
--- Close lapsed holds of one schedule; how many, and whether there is more to do at once.
+-- Close lapsed holds of one schedule; how many, and whether more can be closed now.
 SELECT closed, more FROM reservations_expire_v2($1, $2);

@@ -1,4 +1,4 @@
--- Claim the seats of a batch for the requests that want them, all or nothing per request.
+-- Claim the seats of a batch of requests, all or nothing per request.
 --
 -- KEYS  the distinct seats of the batch: {schedule_id}:seat:<seat_id>
 -- ARGV  1 how long a claim lives, in milliseconds
@@ -6,13 +6,13 @@
 --         its owner token, the number of its seats, and the index in KEYS of each
 --
 -- A seat's key holds "P:<owner>" while the owner's transaction is open and "C:<owner>" once it committed.
--- Requests of the same batch do not refuse each other: PostgreSQL decides among them, so that a loser
--- is not refused for a winner that fails for another reason.
+-- Requests of one batch do not refuse each other: PostgreSQL decides among them, because the one that would
+-- win here may fail for another reason.
 --
--- Only requests of people who have never had a reservation here are to be claimed for: a repetition is
--- answered by PostgreSQL, whoever has the seats by now.
+-- The caller claims only for people without an earlier reservation in the schedule: PostgreSQL answers a
+-- repeated request, even if another person has the seats by now.
 --
--- Returns per request: 0 go on, 1 somebody's outcome is open, or the list of taken indexes in KEYS.
+-- Returns per request: 0 claimed, 1 blocked by an open claim, or the list of taken indexes in KEYS.
 
 local ttl_ms = ARGV[1]
 local requests = tonumber(ARGV[2])

@@ -1,13 +1,13 @@
--- Tell the seat lock how transactions ended. Everything about a seat is compare-and-set on the owner
--- token, so that a late word about an old claim never touches a newer one.
+-- End claims after their transactions. Each change is a compare-and-set on the owner token, so that a late
+-- call for an old claim never touches a newer one.
 --
 -- KEYS  one seat each, possibly repeated: {schedule_id}:seat:<seat_id>
 -- ARGV  1 how long a claim lives, in milliseconds
 --       then per seat its owner token, and the milliseconds, counted from the claim, for which the seat
---       is known to be taken; 0 where the claim, or the committed hold, is given up
+--       is taken; 0 deletes the claim or the mark of a committed hold
 --
--- The claim's own clock runs on: a word that was long on its way, as it is when Valkey is paused, makes
--- no seat look taken past its time.
+-- The time left is computed from the claim's own expiry, so that a delayed call (Valkey was paused) does not
+-- mark a seat for too long.
 --
 -- Returns how many seats were changed.
 
