@@ -33,7 +33,7 @@ bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH
 faults: $(DEV_STAMP) $(FAKETIME_STAMP) ## inject faults into every part of the service during a sale; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
 	@exec $(BIN)/python -m faults $(FAULT_ARGS)
 
-bench-waiting-room: $(DEV_STAMP) ## run a million people through the waiting room and check it; BENCH_WAITING_ROOM_ARGS="--people N --seed N"
+bench-waiting-room: $(DEV_STAMP) ## run a million people through the waiting room and check it; BENCH_WAITING_ROOM_ARGS="--users N --seed N"
 	@$(BIN)/python -m bench.waiting_room $(BENCH_WAITING_ROOM_ARGS)
 
 loadtest: $(LOADTEST_STAMP) ## run an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"

@@ -60,7 +60,7 @@ class SimulationResult(msgspec.Struct):
     """Measurements of one run; the `wrong_` counts must be 0."""
 
     seed: int
-    people: int
+    users: int
     late: int = 0
     joins_per_s: float = 0.0
     admitted: int = 0
@@ -85,7 +85,7 @@ class SimulationResult(msgspec.Struct):
 
 
 class Simulation:
-    """Users in the queue of one schedule; `people` by number, None for those of the HTTP sample."""
+    """Users in the queue of one schedule; `users` by number, None for those of the HTTP sample."""
 
     def __init__(
         self, settings: Settings, schedule_id: UUID, result: SimulationResult, cap: int
@@ -93,7 +93,7 @@ class Simulation:
         self.now_s = time.time()
         self.result = result
         self.rng = random.Random(result.seed)  # noqa: S311 — a load, not a secret
-        self.people: list[UUID | None] = [None]
+        self.users: list[UUID | None] = [None]
         self._schedule_id = schedule_id
         self._cap = cap
         self._db, self._valkey = Database(settings), Valkey(settings.valkey)
@@ -169,9 +169,9 @@ class Simulation:
                 numbers = [abs(number) for number in again]
             await self._store.record_joins(self._schedule_id, IssuedNumbers(numbers, accounts))
             took_s += time.perf_counter() - began_at
-            expected = list(range(len(self.people), len(self.people) + len(part)))
+            expected = list(range(len(self.users), len(self.users) + len(part)))
             self.result.wrong_numbers += numbers != expected
-            self.people += part
+            self.users += part
             if at % (10 * _BATCH) == 0:
                 await self.tick()
         await self.tick()
@@ -191,15 +191,15 @@ class Simulation:
         self.result.recovery_s = round(time.perf_counter() - began_at, 3)
         # The reserved numbers between may have been given out before the loss; they stay unused.
         self.result.wrong_numbers += number != self.room.joined + 1
-        self.people += [None] * (number - len(self.people) + 1)
+        self.users += [None] * (number - len(self.users) + 1)
 
     async def leave_some(self, count: int) -> None:
         """Let `count` users leave before they are called."""
-        waiting = [at for at in range(1, len(self.people)) if self.people[at] is not None]
+        waiting = [at for at in range(1, len(self.users)) if self.users[at] is not None]
         gone = self.rng.sample(waiting, count)
         await self._exit(gone, "left")
         for number in gone:
-            self.people[number] = None
+            self.users[number] = None
         self.result.left_before += count
 
     def note_draw(self) -> None:
@@ -207,19 +207,19 @@ class Simulation:
         room = self.room
         for number in range(1, (room.lobby_size or 0) + 1):
             self._by_place[room.place_of(number)] = number
-        if sorted(self._by_place) != list(range(1, len(self.people))):
+        if sorted(self._by_place) != list(range(1, len(self.users))):
             self.result.failures.append("the draw is no permutation")
 
     def note_late(self, count: int) -> None:
         """Record the places of users who joined after the draw."""
-        for number in range(len(self.people) - count, len(self.people)):
+        for number in range(len(self.users) - count, len(self.users)):
             self._by_place[number] = number
 
     async def admit_all(self) -> None:
         """Advance the clock until every user was called and has left."""
         before = steps = 0
         began_s = self.now_s
-        while before < len(self.people) - 1 or self._due or self._arriving:
+        while before < len(self.users) - 1 or self._due or self._arriving:
             steps += 1
             if steps > _STEPS_MAX:
                 raise RuntimeError("the queue does not drain")
@@ -235,8 +235,8 @@ class Simulation:
 
     async def _arrive(self, numbers: Sequence[int]) -> None:
         """Let 97 % of the called users arrive."""
-        here = [one for one in numbers if self.people[one] is not None and self.rng.random() < 0.97]
-        self.result.no_shows += sum(self.people[one] is not None for one in numbers) - len(here)
+        here = [one for one in numbers if self.users[one] is not None and self.rng.random() < 0.97]
+        self.result.no_shows += sum(self.users[one] is not None for one in numbers) - len(here)
         self._arriving += here
 
     async def _ask(self, step: int) -> None:
@@ -248,7 +248,7 @@ class Simulation:
                 # The tickets are from before the loss of Valkey.
                 Pending(EnterCommand(user_id, number, 1), number)
                 for number in part
-                if (user_id := self.people[number])
+                if (user_id := self.users[number])
             ]
             answers: Sequence[Any] = await self._enters.handle(self._schedule_id, batch)
             for number, answer in zip(part, answers, strict=True):
@@ -265,7 +265,7 @@ class Simulation:
         """Check the positions of five random users as a worker computes them."""
         room, counters = self.room, self._rooms.counters(self._schedule_id)
         for _ in range(5):
-            number = self.rng.randrange(1, len(self.people))
+            number = self.rng.randrange(1, len(self.users))
             place = room.place_of(number)
             position = rules.position(room, counters, place)
             # Empty places are not counted, so far as they are known.
@@ -278,7 +278,7 @@ class Simulation:
             holders = [
                 TicketHolder(user_id, number, 0 if room.is_lobby else room.place_of(number), 0)
                 for number in numbers[at : at + _BATCH]
-                if (user_id := self.people[number])
+                if (user_id := self.users[number])
             ]
             await self._queue_state.leave(
                 self._schedule_id, int(self.now_s * 1000), reason, holders
@@ -305,8 +305,8 @@ def _sample(
     joined = [msgspec.json.decode(body, type=_Asked) for body in bodies]
     asks = [http_requests.queue_position(schedule_id, one.queue_ticket) for one in joined]
     asked = [msgspec.json.decode(body, type=_Asked) for body in load.send_all(server.port, asks)]
-    first = len(simulation.people)
-    simulation.people += [None] * len(tokens)
+    first = len(simulation.users)
+    simulation.users += [None] * len(tokens)
     expected = list(range(first, first + len(tokens)))
     result = simulation.result
     result.http_sample += len(tokens)
@@ -329,10 +329,10 @@ def _play(
     async def fill() -> None:
         await simulation.open(_OPENS_IN_S)
         empty = servers.valkey_bytes()
-        before = (result.people * 8) // 10
+        before = (result.users * 8) // 10
         took_s = 0.0
         for checkpoint in (*[one for one in _CHECKPOINTS if one < before], before):
-            took_s += await simulation.join(checkpoint - len(simulation.people) + 1)
+            took_s += await simulation.join(checkpoint - len(simulation.users) + 1)
             per_person = (servers.valkey_bytes() - empty) / checkpoint
             result.valkey_bytes_per_person[f"{checkpoint:,}"] = round(per_person, 1)
             if checkpoint in (_CHECKPOINTS[0], before):
@@ -345,12 +345,12 @@ def _play(
         await simulation.recover(servers)
 
     async def draw_and_admit() -> None:
-        await simulation.leave_some(result.people // 50)
+        await simulation.leave_some(result.users // 50)
         simulation.now_s += _OPENS_IN_S + 1.0
         for _ in range(3):
             await simulation.tick()
         simulation.note_draw()
-        result.late = result.people // 5
+        result.late = result.users // 5
         await simulation.join(result.late)
         simulation.note_late(result.late)
         await simulation.admit_all()
@@ -369,12 +369,12 @@ def _play(
 
 @app.command()
 def main(
-    people: Annotated[int, typer.Option(min=5_000)] = 1_000_000,
+    users: Annotated[int, typer.Option(min=5_000)] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Seed of arrivals, leaves and no-shows.")] = 0,
     json: Annotated[Path | None, typer.Option(help="File for the result.")] = None,
 ) -> None:
     """Run simulated users through the waiting room and check every number, position and turn."""
-    result = SimulationResult(seed or secrets.randbits(31), people)
+    result = SimulationResult(seed or secrets.randbits(31), users)
     began_at = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home,

@@ -49,7 +49,7 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
  -- guard: backoffice_page_limit_reservations: $4 => $4 + 9
  LIMIT $4;
 
--- name: of_person
+-- name: of_user
 -- A user's reservations of a schedule, newest first, before a cursor, along the key that begins with the
 -- user.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,

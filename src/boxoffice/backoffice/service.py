@@ -44,7 +44,7 @@ class Backoffice:
         seat_ids = filters.seat_ids or None
         if filters.email:
             email = normal_email(filters.email)
-            return await self._store.of_person(schedule_id, before, email, seat_ids, limit)
+            return await self._store.of_user(schedule_id, before, email, seat_ids, limit)
         return await self._store.of_schedule(schedule_id, before, seat_ids, limit)
 
     async def _by_id(self, schedule_id: UUID, filters: ReservationFilter) -> list[ReservationRow]:

@@ -28,7 +28,7 @@ class BackofficeStore:
         rows = await self._db.read(_SQL["of_schedule"], schedule_id, before, seat_ids, limit)
         return [_found(row) for row in rows]
 
-    async def of_person(
+    async def of_user(
         self,
         schedule_id: UUID,
         before: UUID | None,
@@ -36,8 +36,8 @@ class BackofficeStore:
         seat_ids: Sequence[str] | None,
         limit: int,
     ) -> list[ReservationRow]:
-        """Return up to `limit` reservations of the person with this address, newest first."""
-        rows = await self._db.read(_SQL["of_person"], schedule_id, before, email, seat_ids, limit)
+        """Return up to `limit` reservations of the user with this address, newest first."""
+        rows = await self._db.read(_SQL["of_user"], schedule_id, before, email, seat_ids, limit)
         return [_found(row) for row in rows]
 
     async def reservation(self, schedule_id: UUID, reservation_id: UUID) -> ReservationRow | None:

@@ -39,7 +39,7 @@ BEGIN
         RETURN;
     END IF;
     -- guard: }
-    -- Blocks closing the sale, but not other admissions: after the close nobody is admitted.
+    -- Blocks closing the sale, but not other admissions: no user is admitted after the close.
     PERFORM 1 FROM schedules s
       -- guard: admit_not_into_a_closed_sale: AND s.status = 'OPEN' =>
       -- guard: admit_sale_is_that_of_room => WHERE s.status = 'OPEN'

@@ -240,7 +240,7 @@ class EnterHandler:
     async def _results_by_record(
         self, room: WaitingRoomState, holders: Sequence[TicketHolder]
     ) -> list[EnterResult]:
-        """Decide by PostgreSQL without Valkey: recorded users stay inside, nobody is admitted."""
+        """Decide by PostgreSQL without Valkey: recorded users stay inside, no user is admitted."""
         records = await self._store.admission_records(
             room.schedule_id, [one.number for one in holders]
         )

@@ -19,9 +19,9 @@ T = TypeVar("T")
 # guard: ticket_pass_is_none => _TICKET = b"boxoffice.waiting_room.pass"
 _TICKET = b"boxoffice.waiting_room.ticket"
 _PASS = b"boxoffice.waiting_room.pass"
-# Schedule, person, epoch, number, issued at (milliseconds since the epoch).
+# Schedule, user, epoch, number, issued at (milliseconds since the epoch).
 _TICKET_FIELDS = struct.Struct(">16s16sIQQ")
-# Schedule, person, number, ends at (milliseconds since the epoch).
+# Schedule, user, number, ends at (milliseconds since the epoch).
 _PASS_FIELDS = struct.Struct(">16s16sQQ")
 
 

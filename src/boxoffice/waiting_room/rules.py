@@ -44,7 +44,7 @@ class PositionState(StrEnum):
 
 
 class Notice(StrEnum):
-    """Why nobody is admitted at the moment."""
+    """Why no user is admitted at the moment."""
 
     NOT_OPEN = "not_open"
     PAUSED = "paused"
@@ -218,7 +218,7 @@ def ranges(places: Iterable[int], at_most: int) -> list[str]:
 
 
 def notice(room: WaitingRoomState, counters: QueueCounters, now: float) -> Notice | None:
-    """Return why nobody is admitted now, the most final reason first."""
+    """Return why no user is admitted now, the most final reason first."""
     # guard: room_not_after_the_sale => if False:
     if room.has_sale_ended(now):
         return Notice.SALE_ENDED

@@ -127,7 +127,7 @@ class WaitingRoom:
         return self._waiting_position(room, joined.number, ticket)
 
     def _is_closed(self, room: WaitingRoomState) -> bool:
-        """Whether nobody may join."""
+        """Whether joins are refused."""
         # guard: room_no_join_when_closed: is_closed or room. =>
         # guard: room_no_join_after_the_sale: room.has_sale_ended(self._now()) or =>
         # guard: room_no_join_of_drafts: or not room.is_public =>

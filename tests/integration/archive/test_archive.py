@@ -122,7 +122,7 @@ async def test_the_organizer_finds_what_is_archived(db: Database) -> None:
         one.reservation_id for one in await backoffice.of_schedule(hall.schedule_id, live, None, 10)
     ] == [given]
     email = f"{buyer}@example.org"
-    [found] = await backoffice.of_person(hall.schedule_id, None, email, None, 10)
+    [found] = await backoffice.of_user(hall.schedule_id, None, email, None, 10)
     assert found.reservation_id == given
 
 

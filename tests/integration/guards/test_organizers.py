@@ -529,7 +529,7 @@ async def test_the_backoffice_finds_the_reservations_of_one_hall(
 
     async def of_one(before: UUID | None, seat: str | None, limit: int = 9) -> list[UUID]:
         seats = None if seat is None else [seat, "S999"]
-        found = await backoffice.of_person(here, before, email, seats, limit)
+        found = await backoffice.of_user(here, before, email, seats, limit)
         return [one.reservation_id for one in found]
 
     assert await ids(None, None) == [third, second, first]
@@ -540,7 +540,7 @@ async def test_the_backoffice_finds_the_reservations_of_one_hall(
     assert await of_one(third, None) == [first]
     assert await of_one(None, "S001") == [first]
     assert await of_one(None, None, 1) == [third]
-    assert await backoffice.of_person(other.schedule_id, None, email, None, 9) == []
+    assert await backoffice.of_user(other.schedule_id, None, email, None, 9) == []
 
     found = await backoffice.reservation(here, second)
     assert found is not None

@@ -14,7 +14,7 @@ TIMEOUT_S = 240
 
 def test_a_small_run_admits_everybody_and_passes_every_check(tmp_path: Path) -> None:
     written = tmp_path / "simulation.json"
-    argv = [sys.executable, "-m", "bench.waiting_room", "--people=6000", f"--json={written}"]
+    argv = [sys.executable, "-m", "bench.waiting_room", "--users=6000", f"--json={written}"]
     ended = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
@@ -24,7 +24,7 @@ def test_a_small_run_admits_everybody_and_passes_every_check(tmp_path: Path) -> 
     # Half of the HTTP sample is among them and only waits.
     assert (
         result.admitted + result.no_shows + result.left_before
-        == result.people - result.http_sample // 2
+        == result.users - result.http_sample // 2
     )
     assert result.http_sample > 0
     assert 0 < result.most_inside <= 5_000

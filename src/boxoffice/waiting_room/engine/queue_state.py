@@ -30,7 +30,7 @@ _KEYS = (
     "exits",
 )
 _LOST, _FENCED = -1, -2
-# Matches no lobby size, so the script admits nobody.
+# Matches no lobby size, so the script admits no user.
 _NOT_ADMITTING = -1
 # Keeps a part of a rebuild well within the deadline of a call.
 PART_MAX = 2_000
@@ -157,7 +157,7 @@ class QueueState:
     async def enter(
         self, room: WaitingRoomState, now_ms: int, holders: Sequence[TicketHolder]
     ) -> EnterReplies:
-        """Admit, keep or refuse each holder; admits nobody after the end of the sale."""
+        """Admit, keep or refuse each holder; admits no user after the end of the sale."""
         drawn = _NOT_ADMITTING if room.has_sale_ended(now_ms / 1000) else room.drawn
         args: list[str | bytes | int] = [now_ms, drawn]
         for holder in holders:

@@ -11,7 +11,7 @@
 -- KEYS[8]  vacant places, one bit each
 -- KEYS[9]  exits that are not yet known to every process, "number:ms:reason"
 -- ARGV[1]  now in ms
--- ARGV[2]  the size of the draw that the caller knows; 0 before the draw, -1 to admit nobody
+-- ARGV[2]  the size of the draw that the caller knows; 0 before the draw, -1 to admit no user
 -- ARGV[3…] four per user, bounded by the caller: account, number, place, epoch of the ticket
 --
 -- Returns {called, now, epoch} and per user {code, …}, or -1 alone as join.lua. The codes:
