@@ -164,10 +164,10 @@ class Pair:
             await node.link.open()
         async with external_connection(self.primary.url) as one:
             # Before the copy, so that both have it.
-            await one.execute(SQL["keep_the_log"])
+            await one.execute(SQL["keep_wal"])
             await self.standby.copy(self.primary)
             self.standby.start(self.primary)
-            await one.execute(SQL["want_a_standby"])
+            await one.execute(SQL["require_standby"])
             await one.execute(SQL["read_configuration"])
         await self._until_streaming()
         return self

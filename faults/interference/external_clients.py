@@ -83,7 +83,7 @@ class ConnectionHog:
         await self._take_free()
         until_s = asyncio.get_running_loop().time() + within_s
         while await self._left() and asyncio.get_running_loop().time() < until_s:
-            await self._taken[0].fetch(SQL["end_sessions_of_shop"])
+            await self._taken[0].fetch(SQL["end_sessions_of_product"])
             # They end a moment later, and the product reconnects at once.
             await asyncio.gather(*(self._take_free(_GRABBED_FOR_S) for _ in range(_GRABBERS)))
         return await self._left()
@@ -105,7 +105,7 @@ class ConnectionHog:
                 await asyncio.sleep(_GRABBED_AGAIN_AFTER_S)
 
     async def _left(self) -> int:
-        return len(await self._taken[0].fetch(SQL["sessions_of_shop"]))
+        return len(await self._taken[0].fetch(SQL["sessions_of_product"]))
 
 
 async def wait_for(holds: Callable[[], Awaitable[object]], within_s: float, complaint: str) -> None:

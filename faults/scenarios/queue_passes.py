@@ -90,7 +90,7 @@ class _Room:
 async def _one_at_a_time(settings: Settings, schedule_id: str) -> None:
     connection = await asyncpg.connect(settings.database.database_url)
     try:
-        await connection.execute(_SQL["one_at_a_time"], schedule_id)
+        await connection.execute(_SQL["admit_one_at_a_time"], schedule_id)
     finally:
         await connection.close()
 

@@ -129,7 +129,7 @@ async def make_deadlocks(
                     await asyncio.sleep(0.05)
                     await one.fetch(SQL["lock_reservations"], load.fixtures.schedule_id)
         finally:
-            await _set_server(one, "detect_deadlocks_as_before")
+            await _set_server(one, "reset_deadlock_timeout")
     return time.monotonic()
 
 
@@ -149,7 +149,7 @@ def tripping(name: str) -> Strike:
                 await one.execute(SQL[name])
                 await load.sell_for(random.uniform(_LOCKED_MIN_S, _LOCKED_MAX_S))
             finally:
-                await one.execute(SQL["fail_no_more"])
+                await one.execute(SQL["stop_failing"])
         return time.monotonic()
 
     return strike
@@ -199,7 +199,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         "pg_serialization_failure",
         "every third batch fails with serialization_failure at its last statement",
         "retried, or 503 with Retry-After",
-        tripping("fail_now_and_then"),
+        tripping("fail_every_third_batch"),
         proof=SERIALIZATION_FAILURES,
         trials=5,
         trial_s=4.0,
@@ -209,7 +209,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         "pg_statement_timeout",
         "every tenth batch hangs until the statement timeout of 500 ms",
         "retried, or 503 with Retry-After",
-        tripping("stall_now_and_then"),
+        tripping("stall_every_tenth_batch"),
         proof=STATEMENT_TIMEOUTS,
         trials=5,
         trial_s=4.0,

@@ -109,7 +109,7 @@ async def _answers(cluster: Cluster) -> bool:
 async def _sessions(cluster: Cluster) -> list[int]:
     """Return the backends of the product."""
     async with external_connection(cluster.settings.database.database_url) as one:
-        return [scenario["pid"] for scenario in await one.fetch(SQL["sessions_of_shop"])]
+        return [scenario["pid"] for scenario in await one.fetch(SQL["sessions_of_product"])]
 
 
 # -- Kills and stops -----------------------------------------------------------------------------
@@ -213,7 +213,7 @@ async def _writes_for_a_stranger(cluster: Cluster) -> bool:
         async with asyncio.timeout(_WRITTEN_WITHIN_S):
             one = await asyncpg.connect(cluster.settings.database.database_url)
             try:
-                await one.fetch(SQL["write_a_word"])
+                await one.fetch(SQL["commit_a_message"])
             finally:
                 # A graceful close would wait for the server.
                 one.terminate()

@@ -1,6 +1,6 @@
--- What the schema refuses, one statement for each constraint, unique index and trigger: it is run in the
--- database that tests/integration/audit/normal_run.sql leaves, refused, and no longer refused once the guard is gone.
--- Named after the guard, and after `__` what of it is meant.
+-- One statement for each constraint, unique index and trigger: refused in the database that
+-- tests/integration/audit/normal_run.sql leaves, and accepted without the guard.
+-- Named after the guard; after `__` follows the aspect.
 
 -- name: users_pkey
 -- Two people with one id.
@@ -12,7 +12,7 @@ INSERT INTO users (user_id, email, name, password_hash)
 SELECT gen_random_uuid(), email, name, '-' FROM users LIMIT 1;
 
 -- name: users_role_known
--- A role that nobody knows.
+-- An unknown role.
 UPDATE users SET role = 'owner';
 
 -- name: token_keys_pkey
@@ -29,11 +29,11 @@ INSERT INTO token_versions (user_id, version)
 SELECT u.user_id, v FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2) v;
 
 -- name: token_versions_of_user
--- A version of nobody's tokens.
+-- A token version without a user.
 INSERT INTO token_versions (user_id, version) VALUES (gen_random_uuid(), 1);
 
 -- name: token_versions_counted
--- The version that people have without a row.
+-- The version of users without a row.
 INSERT INTO token_versions (user_id, version) SELECT user_id, 0 FROM users LIMIT 1;
 
 -- name: ended_tokens_pkey
@@ -46,7 +46,7 @@ INSERT INTO known_addresses (user_id, address_digest)
 SELECT u.user_id, repeat('a', 32)::bytea FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);
 
 -- name: known_addresses_of_user
--- An address of nobody.
+-- A known address without a user.
 INSERT INTO known_addresses (user_id, address_digest) VALUES (gen_random_uuid(), repeat('a', 32)::bytea);
 
 -- name: known_addresses_digest_whole
@@ -67,7 +67,7 @@ INSERT INTO concerts (concert_id, organizer_id, title, artist, venue)
 SELECT concert_id, organizer_id, title, artist, venue FROM concerts;
 
 -- name: concerts_organizer_id_fkey
--- A concert of nobody.
+-- A concert without an organizer.
 UPDATE concerts SET organizer_id = gen_random_uuid();
 
 -- name: concerts_organizer_id_fkey__removal
@@ -134,7 +134,7 @@ UPDATE schedules SET hold_ttl_s = 0;
 UPDATE schedules SET hold_ttl_s = 86401;
 
 -- name: schedules_ticket_limit_positive
--- A limit that lets nobody buy.
+-- A limit that allows no purchase.
 UPDATE schedules SET ticket_limit = 0;
 
 -- name: schedules_ticket_limit_positive__high
@@ -157,7 +157,7 @@ SELECT schedule_id, price_minor, ordinal, number, 'new', section, row_label, gra
 UPDATE seats SET schedule_id = gen_random_uuid() WHERE seat_id = 'S12';
 
 -- name: seats_price_not_negative
--- A seat that gives money away.
+-- A negative price.
 UPDATE seats SET price_minor = -1 WHERE seat_id = 'S12';
 
 -- name: seats_price_not_negative__high
@@ -165,7 +165,7 @@ UPDATE seats SET price_minor = -1 WHERE seat_id = 'S12';
 UPDATE seats SET price_minor = 9000000000001 WHERE seat_id = 'S12';
 
 -- name: seats_state_agrees__unknown
--- A state that nobody knows.
+-- An unknown state.
 UPDATE seats SET state = 'LOST' WHERE seat_id = 'S12';
 
 -- name: seats_state_agrees__owner
@@ -177,7 +177,7 @@ UPDATE seats SET user_id = gen_random_uuid() WHERE seat_id = 'S12';
 UPDATE seats SET reservation_id = gen_random_uuid(), user_id = gen_random_uuid() WHERE seat_id = 'S11';
 
 -- name: seats_state_agrees__nobody
--- A sold seat of nobody.
+-- A sold seat without an owner.
 UPDATE seats SET user_id = NULL WHERE seat_id = 'S01';
 
 -- name: seats_state_agrees__endless
@@ -221,7 +221,7 @@ UPDATE reservations SET closed_at = NULL WHERE idempotency_key = 'k1';
 UPDATE reservations SET seat_ids = '{}' WHERE idempotency_key = 'k2';
 
 -- name: reservations_amount_not_negative
--- A reservation that gives money away.
+-- A negative amount.
 UPDATE reservations SET amount_minor = -1 WHERE idempotency_key = 'k2';
 
 -- name: lapsing_holds_pkey
@@ -310,7 +310,7 @@ TRUNCATE transfers;
 INSERT INTO ledger_entries SELECT * FROM ledger_entries WHERE account = 'cash' LIMIT 1;
 
 -- name: ledger_entries_account_known
--- An account that nobody knows.
+-- An unknown account.
 INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
 SELECT user_id, transfer_id, leg + 2, CASE leg WHEN 1 THEN 'purse' ELSE account END, amount_minor, currency
   FROM ledger_entries WHERE transfer_id = '00000000-0000-7000-8000-0000000000d1';
@@ -394,7 +394,7 @@ OVERRIDING SYSTEM VALUE
 SELECT batch_id, scope_id, created_at, topic, subject_ids, user_ids FROM outbox LIMIT 1;
 
 -- name: outbox_side_by_side
--- An event of nobody.
+-- An event without a person.
 UPDATE outbox SET user_ids = user_ids[2:];
 
 -- name: leases_pkey
@@ -417,7 +417,7 @@ OVERRIDING SYSTEM VALUE
 SELECT user_id, 1, user_id, 'sale.opened', '', '{}' FROM users, generate_series(1, 2) WHERE role = 'organizer';
 
 -- name: logbook_action_is_named
--- A deed that nobody can look for.
+-- An action without a subject.
 INSERT INTO logbook (organizer_id, actor_id, action, request_id, details)
 SELECT user_id, user_id, 'Opened!', '', '{}' FROM users WHERE role = 'organizer';
 
@@ -468,7 +468,7 @@ SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::byte
   FROM schedules, generate_series(1, 2);
 
 -- name: queue_rooms_mode_known
--- A mode that nobody knows.
+-- An unknown mode.
 INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
 SELECT schedule_id, 'raffle', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
 
@@ -478,7 +478,7 @@ INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, gr
 SELECT schedule_id, 'fifo', 0, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
 
 -- name: queue_rooms_limits_positive__nobody
--- A room that lets nobody in.
+-- A room that admits no person.
 INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
 SELECT schedule_id, 'fifo', 1, 0, 1, 1, clock_timestamp(), repeat('s', 32)::bytea FROM schedules;
 
@@ -498,7 +498,7 @@ INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, gr
 SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 31)::bytea FROM schedules;
 
 -- name: queue_rooms_counters_agree__called
--- Somebody was called whose number nobody has.
+-- A called number that was never issued.
 INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, called)
 SELECT schedule_id, 'fifo', 1, 1, 1, 1, clock_timestamp(), repeat('s', 32)::bytea, 1 FROM schedules;
 
@@ -540,7 +540,7 @@ SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timesta
   FROM schedules, generate_series(1, 2);
 
 -- name: queue_admissions_in_turn
--- Somebody who was let in before their turn.
+-- An admission before its call.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
 SELECT schedule_id, 1, gen_random_uuid(), 2, 1, clock_timestamp(), clock_timestamp(), 1, 1 FROM schedules;
 
@@ -550,14 +550,14 @@ INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admit
 SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 2, 1 FROM schedules;
 
 -- name: queue_admissions_ended_agrees
--- Somebody who is out, and nobody knows why.
+-- An exit without a reason.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
                               ended_at)
 SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp()
   FROM schedules;
 
 -- name: queue_admissions_ended_by_known
--- A reason that nobody knows.
+-- An unknown reason.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
                               ended_at, ended_by)
 SELECT schedule_id, 1, gen_random_uuid(), 1, 1, clock_timestamp(), clock_timestamp(), 1, 1, clock_timestamp(), 'mood'
@@ -570,7 +570,7 @@ OVERRIDING SYSTEM VALUE
 SELECT schedule_id, 1, now(), '{1}' FROM schedules, generate_series(1, 2);
 
 -- name: queue_leavers_names_somebody
--- Nobody who has left.
+-- An exit without a number.
 INSERT INTO queue_leavers (schedule_id, until_at, numbers) SELECT schedule_id, now(), '{}' FROM schedules;
 
 -- name: schedule_buyers_pkey
@@ -617,7 +617,7 @@ INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
 SELECT '00000000-0000-7000-8000-0000000000aa', 'join', 1, now(), '{}' FROM generate_series(1, 2);
 
 -- name: queue_archive_kind_known
--- A record of a kind that nobody knows.
+-- A record of an unknown kind.
 INSERT INTO queue_archive (schedule_id, kind, record_id, archived_at, record)
 VALUES ('00000000-0000-7000-8000-0000000000aa', 'poll', 1, now(), '{}');
 

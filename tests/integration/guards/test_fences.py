@@ -1,7 +1,7 @@
-"""What changes under a decision between its look and its write is noticed, whatever it is.
+"""A change between a decision's read and its write is noticed, whatever it is.
 
-Rows are locked in between, so nobody else can; a trigger inside the same transaction can, and stands
-for a bug that nobody has thought of. Nothing may be left of the decision.
+The rows are locked in between, so other transactions cannot change them. A trigger inside the same
+transaction can, and stands for an unknown bug. The decision must leave no effect.
 """
 
 import asyncpg
@@ -15,9 +15,9 @@ _LATER = "clock_timestamp() + interval '1 hour'"
 
 
 async def _meddle(db: Database, into: str, changed: str = "", change: str = "") -> None:
-    """Have rows of `changed` changed inside each transaction that writes into a table, just before it.
+    """Change rows of `changed` inside each transaction that inserts into a table, just before it.
 
-    Of seats, it is S001. Without a change, the meddler only looks.
+    Of seats, the row is S001. Without a change the trigger only runs.
     """
     one = " WHERE seat_id = 'S001'" if changed == "seats" else ""
     statement = f"UPDATE {changed} SET {change}{one}" if change else "PERFORM 1"  # noqa: S608 — our own words
@@ -38,7 +38,7 @@ async def _stop_meddling(db: Database) -> None:
 
 @pytest.fixture
 async def hall(db: Database) -> Hall:
-    """A hall of the test's own: the meddler does not ask whose seats it changes."""
+    """A hall of the test's own, because the trigger changes seats of any schedule."""
     return await open_hall(db, balance_minor=5_000)
 
 
@@ -134,8 +134,8 @@ async def test_a_sold_seat_is_neither_freed_nor_sold_whatever_its_reservation_sa
     assert (await hall.seat("S001"))["state"] == "SOLD"
 
 
-async def test_without_a_meddler_nothing_is_refused(hall: Hall) -> None:
-    """The control: it is the change that is refused, and not the trigger."""
+async def test_without_a_change_nothing_is_refused(hall: Hall) -> None:
+    """The control: the change is refused, not the trigger."""
     buyer = hall.people[0]
     await _meddle(hall.db, "reservations")
     reservation = await hall.held(buyer, "S001")

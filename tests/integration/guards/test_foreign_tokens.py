@@ -1,4 +1,4 @@
-"""Tokens that are spelt otherwise than our own take the library's way, and are held to the same."""
+"""Tokens that are encoded otherwise than ours are verified by the library, by the same rules."""
 
 import pytest
 

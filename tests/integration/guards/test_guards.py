@@ -27,8 +27,8 @@ from faults.guards.markers import (
 from faults.guards.mutation import SourceCopy, TrialBroken, broken_text, copied_tree
 from tests.conftest import Servers
 
-# What looks and tells, and decides nothing about a seat, a person's place or money; a test of its own
-# notices each check of the audit that finds nothing any more.
+# Files that only read, and decide nothing about a seat, a place in a queue or money; each check of
+# the audit has a test of its own.
 LOOK_ONLY = {
     "boxoffice/audit/queries.sql": "each check is a guard as a whole",
     "boxoffice/audit/runs.sql": "when the audit runs",
@@ -88,17 +88,17 @@ def test_every_guard_names_tests_that_exist(guards: Mapping[str, Removal]) -> No
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]))
-def test_every_line_that_decides_is_a_guard_or_says_why_not(path: Path) -> None:
+def test_every_deciding_line_has_a_marker(path: Path) -> None:
     file = path.relative_to(ROOT).as_posix()
     assert unmarked(file, _text(file)) == []
 
 
-def test_what_is_not_listed_is_there() -> None:
+def test_files_that_only_read_exist() -> None:
     assert [name for name in LOOK_ONLY if not (ROOT / "src" / name).exists()] == []
 
 
 def test_a_new_condition_is_noticed() -> None:
-    """The control of the one before."""
+    """The control of the test above."""
     more = _text(HOLD_SQL).replace("$$;\n", "    IF closed > 7 THEN\n$$;\n", 1)
     [line] = unmarked(HOLD_SQL, more)
     assert line.endswith("IF closed > 7 THEN")
@@ -142,7 +142,7 @@ def _marked(text: str = _STATEMENT) -> dict[str, Guard]:
 def test_a_marker_says_what_becomes_of_its_lines(
     name: str, gone: Sequence[str], new: Sequence[str]
 ) -> None:
-    # The parameters stand in one more place, so that no removal takes one of them away.
+    # The parameters stand in one more place, so that no removal loses one.
     text = _STATEMENT.replace("SELECT a", "SELECT $1, $2")
     before = text.splitlines()
     after = without(text, _marked(text)[name]).splitlines()
@@ -231,7 +231,7 @@ def tree(servers: Servers) -> Iterator[SourceCopy]:
 
 
 def _without_one(removal: Removal, guards: Mapping[str, Removal]) -> str:
-    """The text of a guard's part when it and those before it are gone."""
+    """The text of a guard's part without it and the guards before it."""
     gone = [guards[name].guard for name in removal.behind] + [removal.guard]
     text = without(_text(removal.file), *(one for one in gone if one.file == removal.file))
     first, last = span(text, removal.file, removal.guard.part)
@@ -254,7 +254,7 @@ async def test_what_is_left_of_a_statement_or_a_script_parses_without_an_error(
 async def test_a_broken_statement_and_a_broken_script_are_refused(
     db: Database, valkey: Valkey
 ) -> None:
-    """The control of the one before."""
+    """The control of the test above."""
     with pytest.raises(ValkeyUnavailable):
         await valkey.command("SCRIPT", "LOAD", "return {")
     async with db.connection() as connection:
@@ -307,20 +307,20 @@ _HOLD_TESTS = ("tests/integration/reservations/test_hold.py",)
 def test_a_broken_text_is_no_guard_that_is_missed(
     tree: SourceCopy, file: str, part: str, old: str, new: str, says: str
 ) -> None:
-    """The control: these trials end red, or are never begun, and none of it is a guard's doing."""
+    """The control: these trials fail or do not begin, for reasons other than a guard."""
     slip = in_part(_text(file), "slip", file, part, old, new)
     with pytest.raises(TrialBroken, match=says):
         tree.trial([Removal(slip, _HOLD_TESTS)], _HOLD_TESTS)
 
 
-def test_what_is_nonsense_and_what_is_a_finding() -> None:
+def test_broken_text_differs_from_a_finding() -> None:
     assert broken_text(
         "E       asyncpg.exceptions.UndefinedFunctionError: function f() does not exist"
     )
     assert broken_text("    | asyncpg.exceptions.PostgresSyntaxError: syntax error at end of input")
     assert broken_text("E   NameError: name 'now' is not defined")
     assert broken_text("E   redis.exceptions.ResponseError: Error compiling script (new function)")
-    # An audit in the end of a fixture, a constraint behind a guard, and a test that is about class 42.
+    # An audit at the end of a fixture, a constraint behind a guard, and a test about class 42.
     assert not broken_text("ERROR tests/x.py::test - AssertionError: one_live_ticket_per_seat: 1")
     assert not broken_text("E   asyncpg.exceptions.UniqueViolationError: duplicate key value")
     assert not broken_text("E   asyncpg.exceptions.InsufficientPrivilegeError: permission denied")

@@ -1,4 +1,4 @@
-"""A lease is one role's, one holder's, and given back by nobody else."""
+"""A lease belongs to one role and one holder, and only the holder releases it."""
 
 from uuid import uuid4
 

@@ -1,6 +1,6 @@
-"""What a decision locks, in which order, and that it looks only after it has waited.
+"""Locks of decisions, their order, and that a decision reads only after its waits.
 
-Each test holds a lock from outside, has a decision run into it, and then looks at what it has or says.
+Each test holds a lock, runs a decision into it, and then checks the locks or the outcome.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _LOCK_OF_PERSON = "SELECT uuid_hash_extended($1, uuid_hash_extended($2, 0)) AS l
 
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
-    """Decisions that wait for long: a busy machine looks late."""
+    """Long timeouts, because a busy machine is slow."""
     return Settings.of(
         database_url=database_url,
         valkey_url=servers.valkey_url,
@@ -61,7 +61,7 @@ async def other(database_url: str) -> "AsyncIterator[asyncpg.Connection[Record]]
 
 @pytest.fixture
 async def third(database_url: str) -> "AsyncIterator[asyncpg.Connection[Record]]":
-    """A connection that looks whether something is locked."""
+    """A connection that checks whether something is locked."""
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
@@ -86,7 +86,7 @@ async def _waiting(
     db: Database,
     decision: Callable[[], Awaitable[object]],
 ) -> AsyncIterator["asyncio.Task[object]"]:
-    """Have a decision wait for a lock inside the block; it goes on after it."""
+    """Let a decision wait for a lock inside the block; it continues afterwards."""
     async with other.transaction():
         await other.execute(query, what)
         task: asyncio.Task[object] = asyncio.ensure_future(decision())
@@ -182,7 +182,7 @@ async def test_top_ups_lock_wallets_in_order(
 async def _after(
     hall: Hall, other: "asyncpg.Connection[Record]", change: str, decision: Awaitable[object]
 ) -> object:
-    """Have a decision wait for an uncommitted change, commit it, and return what was decided."""
+    """Let a decision wait for an uncommitted change, commit it, and return the outcome."""
     async with other.transaction():
         await other.execute(change)
         task = asyncio.ensure_future(decision)
@@ -256,7 +256,7 @@ async def test_a_release_that_waited_past_the_end_comes_too_late(
 async def test_what_the_reservation_says_is_enough_to_refuse_a_payment(
     hall: Hall, change: str, name: str
 ) -> None:
-    """Whatever its seats say, which here are still held for it."""
+    """Whatever the seats say: they are still held for it."""
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001")
     await hall.db.fetch(f"UPDATE reservations SET {change}")  # noqa: S608 — our own words
@@ -265,7 +265,7 @@ async def test_what_the_reservation_says_is_enough_to_refuse_a_payment(
 
 
 async def test_what_the_seat_says_is_enough_to_refuse_a_payment(hall: Hall) -> None:
-    """Whatever its reservation says, which here is held and within its time."""
+    """Whatever the reservation says: it is held and has not lapsed."""
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001", "S002")
     await hall.db.fetch(
@@ -275,7 +275,7 @@ async def test_what_the_seat_says_is_enough_to_refuse_a_payment(hall: Hall) -> N
     assert await hall.status(reservation) == "HELD"
 
 
-async def test_a_lapsed_seat_that_somebody_is_taking_over_is_neither_taken_nor_free(
+async def test_a_lapsed_seat_in_a_concurrent_take_over_is_neither_taken_nor_free(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     first, second, *_ = hall.people
@@ -287,7 +287,7 @@ async def test_a_lapsed_seat_that_somebody_is_taking_over_is_neither_taken_nor_f
     assert (await hall.hold(second, "S001")).name == "held"
 
 
-async def test_a_release_tells_no_version_of_a_seat_that_is_anothers(hall: Hall) -> None:
+async def test_a_release_reports_no_version_of_a_seat_taken_over(hall: Hall) -> None:
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001", "S002")
     await hall.db.fetch(
@@ -307,7 +307,7 @@ async def test_a_sweeper_leaves_what_is_not_due_on_its_list_as_it_is(hall: Hall)
     assert await hall.db.fetch(listed) == before
 
 
-async def test_a_sweeper_passes_over_what_another_has_in_hand(
+async def test_a_sweeper_skips_rows_locked_by_another(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     buyer = hall.people[0]
@@ -331,7 +331,7 @@ _AGE = """
 """
 
 
-async def test_a_sweeper_takes_no_more_of_its_list_than_it_was_asked_for(hall: Hall) -> None:
+async def test_a_sweeper_takes_no_more_rows_than_its_limit(hall: Hall) -> None:
     buyer = hall.people[0]
     for first, second in (("S001", "S002"), ("S003", "S004")):
         await hall.decide(hall.wish(buyer, first), hall.wish(buyer, second))
@@ -352,7 +352,7 @@ async def test_a_sweeper_works_off_the_list_of_its_own_schedule(hall: Hall) -> N
     assert (await elsewhere.status(there), await hall.status(here)) == ("HELD", "EXPIRED")
 
 
-async def test_a_sweeper_closes_no_more_than_it_was_asked_for_and_says_whether_there_is_more(
+async def test_a_sweeper_closes_no_more_than_its_limit_and_reports_whether_more_is_due(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     buyer, store = hall.people[0], ReservationStore(hall.db)
@@ -370,7 +370,7 @@ async def test_a_sweeper_closes_no_more_than_it_was_asked_for_and_says_whether_t
 async def test_a_release_waits_for_its_persons_hold(
     hall: Hall, other: "asyncpg.Connection[Record]", third: "asyncpg.Connection[Record]"
 ) -> None:
-    """Both touch the person's row, and a hold that waits for it would wait for a seat's owner."""
+    """Both touch the person's row; a hold that waited for it would wait for a seat's owner."""
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001")
     [row] = await hall.db.fetch(_LOCK_OF_PERSON, buyer, hall.schedule_id)
@@ -378,7 +378,7 @@ async def test_a_release_waits_for_its_persons_hold(
         assert await _is_free(third, _RESERVATION, reservation)
 
 
-async def test_a_sweeper_leaves_who_is_deciding_alone(
+async def test_a_sweeper_skips_persons_in_a_batch(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     busy, idle = [

@@ -1,4 +1,4 @@
-"""What a lost answer did is found by its own person, schedule, key and request, and by no other's."""
+"""The result of a lost response is found only by its person, schedule, key and request."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ async def hall(db: Database) -> Hall:
     return await open_hall(db, balance_minor=5_000)
 
 
-async def test_a_hold_is_found_by_what_it_was_asked_under(hall: Hall, db: Database) -> None:
+async def test_a_hold_is_found_by_its_person_schedule_and_key(hall: Hall, db: Database) -> None:
     buyer, neighbour, *_ = hall.people
     elsewhere = await open_hall(db)
     wish = hall.wish(buyer, "S001", key="k")
@@ -63,7 +63,7 @@ async def test_a_release_is_found_by_its_request(hall: Hall) -> None:
     ]
 
 
-async def test_a_payment_is_found_by_what_it_was_asked_under(hall: Hall, db: Database) -> None:
+async def test_a_payment_is_found_by_its_person_schedule_and_key(hall: Hall, db: Database) -> None:
     buyer, neighbour, *_ = hall.people
     elsewhere = await open_hall(db)
     bill = hall.bill(buyer, await hall.held(buyer, "S001"), key="k")
@@ -103,7 +103,7 @@ async def test_a_top_up_is_found_by_its_key(hall: Hall) -> None:
     assert await store.find_top_ups([replace(top_up, key="never")]) == [None]
 
 
-async def test_what_is_anothers_is_not_shown(hall: Hall) -> None:
+async def test_data_of_another_person_is_not_shown(hall: Hall) -> None:
     buyer, neighbour, *_ = hall.people
     reservation = await hall.held(buyer, "S001")
     paid = (await hall.pay(buyer, reservation)).payment
@@ -127,7 +127,7 @@ async def test_what_is_anothers_is_not_shown(hall: Hall) -> None:
     assert getattr(await paying.wallet(buyer), "balance_minor", 0) == 4_000
 
 
-async def test_what_counts_is_shown_to_its_person_alone(hall: Hall, db: Database) -> None:
+async def test_standing_is_shown_to_its_person_only(hall: Hall, db: Database) -> None:
     buyer, neighbour, *_ = hall.people
     elsewhere = replace(await open_hall(db), people=hall.people)
     lapsed = await hall.held(buyer, "S001")
@@ -165,9 +165,7 @@ async def test_what_counts_is_shown_to_its_person_alone(hall: Hall, db: Database
     assert await seats(uuid4(), buyer) is None
 
 
-async def test_a_session_asks_for_what_the_promises_rest_on(
-    db: Database, settings: Settings
-) -> None:
+async def test_a_session_sets_what_durability_rests_on(db: Database, settings: Settings) -> None:
     async def shown(name: str) -> str:
         [row] = await db.fetch("SELECT current_setting($1) AS value", name)
         return str(row["value"])
@@ -184,7 +182,7 @@ async def test_a_session_asks_for_what_the_promises_rest_on(
 
 
 class _HoldsWithoutMemory(ReservationStore):
-    """Its second look, at what a key had made, finds nothing: the function's own word stands."""
+    """The second look-up, by key, finds nothing, so the function's outcome stands."""
 
     async def find_holds(
         self, schedule_id: UUID, commands: Sequence[HoldCommand], *, is_durable: bool = False
@@ -201,7 +199,7 @@ class _PaymentsWithoutMemory(PaymentStore):
         return [None] * len(commands)
 
 
-async def test_the_decision_of_a_hold_tells_repetitions_from_reused_and_from_others_keys(
+async def test_a_hold_distinguishes_replays_reused_keys_and_keys_of_others(
     hall: Hall, db: Database
 ) -> None:
     buyer, neighbour, *_ = hall.people
@@ -222,7 +220,7 @@ async def test_the_decision_of_a_hold_tells_repetitions_from_reused_and_from_oth
         assert outcome.name == name, wish
 
 
-async def test_the_decision_of_a_payment_tells_repetitions_from_reused_and_from_others_keys(
+async def test_a_payment_distinguishes_replays_reused_keys_and_keys_of_others(
     hall: Hall, db: Database
 ) -> None:
     buyer, neighbour, *_ = hall.people
@@ -255,7 +253,7 @@ async def test_a_reservation_is_paid_and_released_in_its_own_schedule_only(
     assert await elsewhere.status(there) == "HELD"
 
 
-async def test_keys_that_are_over_are_not_read(db: Database) -> None:
+async def test_expired_keys_are_not_read(db: Database) -> None:
     await db.fetch(
         "INSERT INTO token_keys (kid, secret, verifies_until) VALUES"
         " ('over', repeat('s', 32)::bytea, clock_timestamp()),"

@@ -1,4 +1,4 @@
-"""What a batch of payments or top-ups keeps apart: people, methods, keys, wallets, events."""
+"""A batch of payments or top-ups separates persons, methods, keys, wallets and events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ PRICE = 1_000
 
 @pytest.fixture
 async def hall(db: Database) -> AsyncIterator[Hall]:
-    """A hall of the test's own, in which everybody has the price of one seat; its books are right."""
+    """A hall in which every person has the price of one seat; the ledger must balance at the end."""
     hall = await open_hall(db, price_minor=PRICE, balance_minor=PRICE)
     yield hall
     assert not await broken(db, hall.schedule_id)
@@ -61,7 +61,7 @@ async def test_in_a_batch_a_card_spends_nothing_of_the_wallet(hall: Hall) -> Non
     assert await _settled(hall, card, wallet) == ["paid", "paid"]
 
 
-async def test_in_a_batch_everybody_spends_their_own(hall: Hall) -> None:
+async def test_in_a_batch_each_person_spends_their_own_balance(hall: Hall) -> None:
     one, other, *_ = hall.people
     bills = [
         hall.bill(person, await hall.held(person, seat))

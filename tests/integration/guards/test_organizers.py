@@ -1,6 +1,6 @@
-"""What each condition of the organizers' statements decides: two halls, and everything asked of both.
+"""Each condition of the organizers' statements, tried with two halls.
 
-The organizer, the concert and the schedule of a hall have one id.
+Organizer, concert and schedule of a hall have the same id.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '300ms'"
 
 @pytest.fixture
 async def other(db: Database) -> Hall:
-    """A hall in which nothing is done; it was there first."""
+    """An older hall, which no test changes."""
     return await open_hall(db, seats=3, people=2, balance_minor=5_000)
 
 
@@ -116,7 +116,7 @@ async def test_seats_are_counted_by_their_state_and_their_hall(
         ("starts_at = now() + interval '1 hour'", True),
     ],
 )
-async def test_on_sale_is_told_as_it_is(
+async def test_on_sale_depends_on_status_and_times(
     db: Database, mine: Hall, change: str, is_on_sale: bool
 ) -> None:
     store = CatalogStore(db)
@@ -137,7 +137,7 @@ async def test_on_sale_is_told_as_it_is(
         ("starts_at = now(), sale_closes_at = now() + interval '1 hour'", 0),
     ],
 )
-async def test_what_is_on_sale_is_counted_as_it_is(
+async def test_schedules_on_sale_are_counted(
     db: Database, mine: Hall, change: str, on_sale: int
 ) -> None:
     store, me = CatalogStore(db), mine.schedule_id
@@ -153,7 +153,7 @@ async def test_what_is_on_sale_is_counted_as_it_is(
 async def test_a_past_performance_and_a_draft_are_not_listed(
     db: Database, mine: Hall, other: Hall
 ) -> None:
-    """A direct address still shows what is past; of a draft there is nothing anywhere."""
+    """A direct address shows past concerts too; drafts are shown nowhere."""
     store, here, there = CatalogStore(db), mine.schedule_id, other.schedule_id
     second = uuid4()
     await db.fetch(
@@ -170,7 +170,7 @@ async def test_a_past_performance_and_a_draft_are_not_listed(
     async def offered() -> list[UUID]:
         return [one.schedule_id for one in await store.schedules(here, for_buyers=True)]
 
-    # The draft is not told of, and its organizer sees it.
+    # The draft is hidden, except from its organizer.
     assert await offered() == [here]
     assert [one.schedule_id for one in await store.schedules(here)] == [here, second]
     assert await store.published_schedule(second) is None
@@ -182,7 +182,7 @@ async def test_a_past_performance_and_a_draft_are_not_listed(
     assert await offered() == [here, second]
     assert await SeatStore(db).public_schedule(second) is not None
 
-    # What has begun is not listed: its performance first, and its concert with the last one.
+    # Past performances are not listed, nor concerts whose last one is past.
     await _change(mine, "schedules", "starts_at = clock_timestamp() - interval '1 minute'")
     assert await offered() == [second]
     [concert] = [c for c in await store.published_concerts(None, 9) if c.concert_id == here]
@@ -208,7 +208,7 @@ async def test_a_reading_of_the_seats_is_of_one_hall(db: Database, mine: Hall, o
     )
     states = await SeatStore(db).seat_states(mine.schedule_id)
     assert states is not None
-    # Eight bytes per seat, zeros where nobody has it; a reservation that ended would follow.
+    # Eight bytes per seat, zeros for a free one; an ended reservation would follow.
     people = bytes(8) + buyer.bytes[8:] * 2 + bytes(8)
     assert (states.seats, states.states, states.people) == (4, b"\0\2\1\3", people)
     assert states.is_open
@@ -222,7 +222,7 @@ async def test_a_reading_of_the_seats_is_of_one_hall(db: Database, mine: Hall, o
 # What is an organizer's own ------------------------------------------------------------------------
 
 
-async def test_nobody_sees_another_organizers_concerts(
+async def test_an_organizer_sees_no_concerts_of_another(
     db: Database, mine: Hall, other: Hall
 ) -> None:
     store, here, there = CatalogStore(db), mine.schedule_id, other.schedule_id
@@ -250,7 +250,7 @@ async def test_nobody_sees_another_organizers_concerts(
     assert owns == [True, False, False]
 
 
-async def test_an_operator_sees_everybodys_concerts(db: Database, mine: Hall, other: Hall) -> None:
+async def test_an_operator_sees_all_concerts(db: Database, mine: Hall, other: Hall) -> None:
     store, here, there = CatalogStore(db), mine.schedule_id, other.schedule_id
     await _change(other, "schedules", "status = 'CLOSED'")
     await _change(mine, "users", "name = 'Me'")
@@ -347,7 +347,7 @@ async def test_a_schedule_is_closed_once_and_by_its_organizer(mine: Hall, other:
 
 @asynccontextmanager
 async def _stranger(database_url: str) -> AsyncIterator["asyncpg.Connection[Record]"]:
-    """A transaction of somebody else, who does not wait for long."""
+    """A concurrent transaction with a short lock timeout."""
     connection: asyncpg.Connection[Record] = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
@@ -401,7 +401,7 @@ async def test_a_hall_has_as_many_seats_and_a_concert_as_many_schedules_as_it_ha
 async def test_conflicting_seats_have_the_id_or_the_place(
     db: Database, mine: Hall, other: Hall
 ) -> None:
-    """In the hall of the other, seats of the ids S001 to S003 stand in row 1 of section S."""
+    """In the other hall, seats S001 to S003 are in row 1 of section S."""
     store = CatalogStore(db)
     await db.fetch("DELETE FROM seats WHERE schedule_id = $1", mine.schedule_id)
 
@@ -441,7 +441,7 @@ async def _taken_down(
         return taken, await catalog.close_sales(connection, concert_id) if taken else []
 
 
-async def test_what_was_taken_down_is_shown_to_nobody(
+async def test_a_concert_that_was_taken_down_is_not_shown(
     db: Database, mine: Hall, other: Hall
 ) -> None:
     store, here, there = CatalogStore(db), mine.schedule_id, other.schedule_id
@@ -492,7 +492,7 @@ async def test_what_was_taken_down_is_shown_to_nobody(
 async def test_a_sale_is_not_opened_beside_a_take_down(
     db: Database, mine: Hall, other: Hall, database_url: str
 ) -> None:
-    """Whoever opens the sale keeps this one concert from being taken down until that is done."""
+    """Opening the sale prevents a take-down of this concert until it is done."""
     here = mine.schedule_id
     await _change(other, "concerts", f"organizer_id = '{here}'")
     await _change(mine, "schedules", "status = 'CLOSED'")

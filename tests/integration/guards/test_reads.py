@@ -1,4 +1,4 @@
-"""What each condition of the other look-ups decides: several of everything, and one is asked for."""
+"""Each condition of the other look-ups, tried with several rows of which one is requested."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ async def test_an_address_is_one_persons(db: Database) -> None:
     assert other.role == "buyer"
 
 
-async def test_events_are_read_by_topic_and_as_many_as_were_asked_for(db: Database) -> None:
+async def test_events_are_read_by_topic_within_the_limit(db: Database) -> None:
     hall = await open_hall(db)
     one, two, three, *_ = hall.people
     await hall.decide(hall.wish(one, "S001"), hall.wish(two, "S002"))
@@ -70,7 +70,7 @@ async def test_a_wallets_entries_are_its_own_and_so_many_at_a_time(db: Database)
     assert len(await store.entries(buyer, None, 2)) == 2
 
 
-async def test_a_seed_is_for_those_who_were_named(db: Database) -> None:
+async def test_a_seed_tops_up_the_named_persons(db: Database) -> None:
     hall = await open_hall(db)
     one, two, *_ = hall.people
     await PaymentStore(db).seed_top_ups([one], 100)

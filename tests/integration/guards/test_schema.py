@@ -1,6 +1,6 @@
-"""Every guard of the schema, read from the live catalog, refuses; without it, nobody does.
+"""Every guard of the schema, read from the live catalog, refuses a statement that passes without it.
 
-The guard is taken away inside a transaction that is rolled back, so each refusal is its own control.
+The guard is removed inside a transaction that is rolled back, so each refusal is its own control.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ _NORMAL_RUN = (_HERE.parent / "audit" / "normal_run.sql").read_text(encoding="ut
 _REFUSED = sql_files.parse((_HERE / "refusals.sql").read_text(encoding="utf-8"), "refusals.sql")
 _CATALOG = sql_files.parse((_HERE / "catalog.sql").read_text(encoding="utf-8"), "catalog.sql")
 
-# What the triggers call their refusals.
+# Names that the triggers give their refusals.
 _TOLD_BY = {
     "transfers_have_entries": "ledger_balanced",
     "ledger_entries_balanced": "ledger_balanced",
     "transfers_append_only": "ledger_append_only",
     "ledger_entries_append_only": "ledger_append_only",
 }
-# Whatever else is missing somewhere, the program that reads it would fall over it.
+# Columns that may be null; a null elsewhere would break the program that reads it.
 _MAY_BE_NULL = {
     "audit_runs": ("asked_by", "checks", "failure", "finished_at", "ok", "started_at"),
     "concerts": ("published_at", "taken_down_at", "taken_down_reason"),
@@ -65,7 +65,7 @@ _MAY_BE_NULL = {
 
 @pytest.fixture(scope="module")
 def sold_url(servers: Servers, template: str) -> Iterator[str]:
-    """The address of a database after a normal run, which all refusals share."""
+    """The URL of a database after a normal run, which all refusals share."""
 
     async def sell(url: str) -> None:
         connection = await asyncpg.connect(url)
@@ -89,7 +89,7 @@ async def shop(sold_url: str) -> "AsyncIterator[Connection]":
 
 
 async def _refusal(shop: "Connection", statement: str) -> str:
-    """Return which guard refused a statement; nothing where it passed."""
+    """Return the guard that refused a statement; nothing if it passed."""
     savepoint = shop.transaction()
     await savepoint.start()
     try:
@@ -106,7 +106,7 @@ async def _guards(shop: "Connection") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("refused", list(_REFUSED))
-async def test_a_guard_refuses_and_without_it_nobody_does(refused: str, shop: "Connection") -> None:
+async def test_a_guard_refuses_what_passes_without_it(refused: str, shop: "Connection") -> None:
     name, _, _ = refused.partition("__")
     told = _TOLD_BY.get(name, name)
     removal = (await _guards(shop))[name]

@@ -1,4 +1,4 @@
-"""What the scripts in Valkey may not do a second time."""
+"""What the Valkey scripts must not do twice."""
 
 from uuid import uuid4
 
