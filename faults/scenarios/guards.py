@@ -16,7 +16,7 @@ from faults.scenario import AnyScenario, Component, Observations, StandaloneScen
 # Two at a time: a trial waits for its servers as often as it computes.
 _WORKERS = 2
 # Guards of the schema have a refusal and its control each.
-_SCHEMA = ("tests/integration/guards/test_schema.py",)
+_SCHEMA = ("tests/integration/guards/schema/test_schema.py",)
 
 
 def _known() -> dict[str, Removal]:

@@ -417,7 +417,7 @@ OVERRIDING SYSTEM VALUE
 SELECT user_id, 1, user_id, 'sale.opened', '', '{}' FROM users, generate_series(1, 2) WHERE role = 'organizer';
 
 -- name: logbook_action_is_named
--- An action without a subject.
+-- An action in another spelling than the known ones.
 INSERT INTO logbook (organizer_id, actor_id, action, request_id, details)
 SELECT user_id, user_id, 'Opened!', '', '{}' FROM users WHERE role = 'organizer';
 
