@@ -194,7 +194,7 @@ async def test_a_broken_report_for_people_and_for_programs(
     report = await audit(settings)
 
     lines = render(report)
-    assert "ok      wallet_is_not_negative  No wallet is below zero." in lines
+    assert "ok      wallet_is_not_negative  No wallet balance is negative." in lines
     at = next(
         i for i, line in enumerate(lines) if line.startswith("BROKEN  sold_seat_has_its_sale")
     )
