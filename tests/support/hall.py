@@ -77,19 +77,19 @@ class Hall:
     seat_ids: Sequence[str]
     people: Sequence[UUID]
 
-    def wish(
+    def hold_command(
         self, person: UUID, *seat_ids: str, key: str = "", fingerprint: bytes = b"f"
     ) -> HoldCommand:
         """Return a command to hold seats, under a key of its own where none is given."""
         return HoldCommand(person, key or str(uuid4()), fingerprint, new_id(), seat_ids)
 
-    async def decide(self, *wishes: HoldCommand) -> list[HoldOutcome]:
+    async def hold_batch(self, *commands: HoldCommand) -> list[HoldOutcome]:
         """Decide a batch of holds."""
-        return await ReservationStore(self.db).hold(self.schedule_id, wishes)
+        return await ReservationStore(self.db).hold(self.schedule_id, commands)
 
     async def hold(self, person: UUID, *seat_ids: str, key: str = "") -> HoldOutcome:
         """Hold seats for one person."""
-        [outcome] = await self.decide(self.wish(person, *seat_ids, key=key))
+        [outcome] = await self.hold_batch(self.hold_command(person, *seat_ids, key=key))
         return outcome
 
     async def held(self, person: UUID, *seat_ids: str) -> UUID:

@@ -54,19 +54,19 @@ class Hammer:
                 self.outcomes[type(error).__name__] += 1
 
     async def _hold(self, pod: Database, rng: random.Random) -> None:
-        wishes = [
-            self._hall.wish(
+        requests = [
+            self._hall.hold_command(
                 rng.choice(self._hall.people),
                 *rng.sample(self._hall.seat_ids, rng.randint(1, 4)),
             )
             for _ in range(rng.randint(1, 8))
         ]
-        outcomes = await ReservationStore(pod).hold(self._hall.schedule_id, wishes)
-        for wish, outcome in zip(wishes, outcomes, strict=True):
+        outcomes = await ReservationStore(pod).hold(self._hall.schedule_id, requests)
+        for request, outcome in zip(requests, outcomes, strict=True):
             self.outcomes[outcome.name] += 1
             if outcome.held is not None:
                 self.promised.add(outcome.held.reservation_id)
-                self._known.append((wish.user_id, outcome.held.reservation_id))
+                self._known.append((request.user_id, outcome.held.reservation_id))
                 del self._known[:-60]
 
     def _some(self, rng: random.Random) -> list[tuple[UUID, UUID]]:

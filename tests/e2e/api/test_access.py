@@ -263,10 +263,10 @@ def test_who_somebody_is_is_asked_before_what_they_send(api: Api, sale: Sale) ->
 
 
 def test_a_role_is_not_to_be_had_by_asking(api: Api) -> None:
-    wish = {
+    sign_up = {
         "email": "x@example.test",
         "password": "open sesame 8",
         "name": "X",
         "role": "organizer",
     }
-    refused(api.post("/v1/users", wish), "invalid")
+    refused(api.post("/v1/users", sign_up), "invalid")

@@ -146,7 +146,7 @@ def test_prices_and_numbers_of_a_seat_map(organizer: Person, bodies: dict[str, A
 
 def test_lists_of_seats(buyer: Person, sale: Sale, organizer: Person) -> None:
     empty: list[str] = []
-    for wish in (
+    for hold_body in (
         {"seat_ids": empty},
         {"seat_ids": ["A-1-1", "A-1-1"]},
         {"seat_ids": [f"A-1-{n}" for n in range(1, 12)]},
@@ -173,7 +173,7 @@ def test_lists_of_seats(buyer: Person, sale: Sale, organizer: Person) -> None:
         {"quantity": 1, "grade": ""},
         {"quantity": 1, "grade": "a\u0000b"},
     ):
-        refused(buyer.api.keyed(sale.holds, wish), "invalid")
+        refused(buyer.api.keyed(sale.holds, hold_body), "invalid")
     for unknown in ("Z-9-9", "a-1-1", "좌석", "';--", "x" * 128):
         answer = refused(
             buyer.api.keyed(sale.holds, {"seat_ids": ["A-1-1", unknown]}), "seat_not_found"
@@ -240,7 +240,7 @@ UNKNOWN_UUIDS = [
 
 @pytest.mark.parametrize("unknown", UNKNOWN_UUIDS)
 def test_unknown_ids(buyer: Person, organizer: Person, sale: Sale, unknown: str) -> None:
-    wish = {"seat_ids": ["A-1-1"]}
+    hold_body = {"seat_ids": ["A-1-1"]}
     order = {"reservation_id": unknown[:128], "method": "wallet"}
     schedule = {"starts_at": "2030-01-01T00:00:00Z", "sale_opens_at": "2029-01-01T00:00:00Z"}
     seats = {"seats": [{"section": "A", "row": "1", "number": 1, "grade": "R", "price": 1}]}
@@ -248,7 +248,7 @@ def test_unknown_ids(buyer: Person, organizer: Person, sale: Sale, unknown: str)
     refused(api.get(f"/v1/concerts/{unknown}"), "concert_not_found")
     refused(api.get(f"/v1/concerts/{unknown}/schedules"), "concert_not_found")
     refused(api.get(f"/v1/schedules/{unknown}/seats"), "schedule_not_found")
-    refused(api.keyed(f"/v1/schedules/{unknown}/reservations", wish), "schedule_not_found")
+    refused(api.keyed(f"/v1/schedules/{unknown}/reservations", hold_body), "schedule_not_found")
     refused(api.get(f"/v1/reservations/{unknown}"), "reservation_not_found")
     refused(api.delete(f"/v1/reservations/{unknown}"), "reservation_not_found")
     refused(api.get(f"/v1/payments/{unknown}"), "payment_not_found")

@@ -33,21 +33,21 @@ def test_a_hold_that_is_made_after_the_deadline_was_never_denied(start: Start) -
     server = start(**HASTE)
     sale = on_sale(make_organizer(server), 4)
     buyer = rich(server.api)
-    wish = {"seat_ids": sale.seat_ids[:1]}
+    hold_body = {"seat_ids": sale.seat_ids[:1]}
 
     async def ask_behind_a_lock() -> Any:
         connection = await asyncpg.connect(server.database_url)
         try:
             async with connection.transaction():
                 await connection.execute("LOCK TABLE outbox IN SHARE MODE")
-                return await asyncio.to_thread(buyer.api.post, sale.holds, wish, key="one")
+                return await asyncio.to_thread(buyer.api.post, sale.holds, hold_body, key="one")
         finally:
             await connection.close()
 
     refused(asyncio.run(ask_behind_a_lock()), "outcome_unknown")
     # The command is still being decided, and the same key tells how.
-    made = expect(buyer.api.post(sale.holds, wish, key="one"), 201)
-    assert [seat["seat_id"] for seat in made.json["seats"]] == wish["seat_ids"]
+    made = expect(buyer.api.post(sale.holds, hold_body, key="one"), 201)
+    assert [seat["seat_id"] for seat in made.json["seats"]] == hold_body["seat_ids"]
     mine = expect(buyer.api.get("/v1/me/reservations"), 200).json["items"]
     assert len(mine) == 1
 

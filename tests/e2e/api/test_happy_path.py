@@ -100,8 +100,8 @@ def test_the_seat_map(api: Api, sale: Sale) -> None:
 def test_hold_pay_and_get_tickets(api: Api, sale: Sale) -> None:
     person = rich(api, 500_000)
     key = str(uuid4())
-    wish = {"seat_ids": ["A-1-2", "A-1-1"]}
-    held = expect(person.api.post(sale.holds, wish, key=key), 201)
+    hold_body = {"seat_ids": ["A-1-2", "A-1-1"]}
+    held = expect(person.api.post(sale.holds, hold_body, key=key), 201)
     body = held.json
     assert set(body) == HOLD_MEMBERS
     assert (body["status"], body["amount"], body["currency"]) == ("HELD", 220_000, "KRW")
@@ -111,7 +111,7 @@ def test_hold_pay_and_get_tickets(api: Api, sale: Sale) -> None:
     assert set(body["seats"][0]) == {"seat_id", "section", "row", "number", "grade", "price"}
     where = held.headers["location"]
     assert where == f"/v1/reservations/{body['reservation_id']}"
-    assert person.api.post(sale.holds, wish, key=key).raw == held.raw
+    assert person.api.post(sale.holds, hold_body, key=key).raw == held.raw
 
     looked = expect(person.api.get(where), 200).json
     assert 0 < looked["expires_in_seconds"] <= 120
@@ -135,7 +135,7 @@ def test_hold_pay_and_get_tickets(api: Api, sale: Sale) -> None:
     assert person.api.post("/v1/payments", order, key=key).raw == paid.raw
     assert expect(person.api.get(paid.headers["location"]), 200).json == payment
     # The hold's own answer stays what it was, whatever has become of it.
-    assert person.api.post(sale.holds, wish, key=key).raw == held.raw
+    assert person.api.post(sale.holds, hold_body, key=key).raw == held.raw
 
     confirmed = expect(person.api.get(where), 200).json
     assert (confirmed["status"], confirmed["payment_id"]) == ("CONFIRMED", payment["payment_id"])
@@ -200,8 +200,8 @@ def test_a_released_hold_is_back_on_sale_at_once(api: Api, buyer: Person, sale: 
 
 def test_a_taken_seat_is_named(buyer: Person, other: Person, sale: Sale) -> None:
     hold(buyer, sale, "A-5-1")
-    wish = {"seat_ids": ["A-5-1", "A-5-2"]}
-    refused = expect(other.api.keyed(sale.holds, wish), 409, "seat_taken")
+    hold_body = {"seat_ids": ["A-5-1", "A-5-2"]}
+    refused = expect(other.api.keyed(sale.holds, hold_body), 409, "seat_taken")
     assert refused.json["seat_ids"] == ["A-5-1"]
     hold(other, sale, "A-5-2")
 

@@ -46,13 +46,13 @@ def test_what_cannot_be_asked_for(person: Person, query: str) -> None:
     expect(person.api.get(f"/v1/me/reservations?{query}"), 422, "invalid")
 
 
-@pytest.mark.parametrize("wish", [{"seat_ids": ["A-1-3", "A-1-4"]}, {"quantity": 2}])
+@pytest.mark.parametrize("body", [{"seat_ids": ["A-1-3", "A-1-4"]}, {"quantity": 2}])
 def test_the_ticket_limit_says_its_numbers(
-    organizer: Person, person: Person, wish: dict[str, Any]
+    organizer: Person, person: Person, body: dict[str, Any]
 ) -> None:
     sale = on_sale(organizer, ticket_limit=3)
     hold(person, sale, "A-1-1", "A-1-2")
-    refused = expect(person.api.keyed(sale.holds, wish), 409, "ticket_limit").json
+    refused = expect(person.api.keyed(sale.holds, body), 409, "ticket_limit").json
     assert (refused["limit"], refused["held"], refused["remaining"]) == (3, 2, 1)
     assert "3" in refused["detail"]
 

@@ -64,17 +64,17 @@ def test_another_persons_cursor_shows_nothing_of_theirs(
 
 
 def test_seats_of_another_schedule(buyer: Person, small: Sale) -> None:
-    wish = {"seat_ids": ["A-1-1", "A-5-5"]}
-    answer = refused(buyer.api.keyed(small.holds, wish), "seat_not_found")
+    body = {"seat_ids": ["A-1-1", "A-5-5"]}
+    answer = refused(buyer.api.keyed(small.holds, body), "seat_not_found")
     assert answer.json["seat_ids"] == ["A-5-5"]
 
 
 def test_a_draft_does_not_exist(buyer: Person, hidden: Sale) -> None:
-    wish = {"seat_ids": ["A-1-1"]}
+    body = {"seat_ids": ["A-1-1"]}
     refused(buyer.api.get(hidden.seats), "schedule_not_found")
     refused(buyer.api.get(f"/v1/concerts/{hidden.concert_id}"), "concert_not_found")
     refused(buyer.api.get(f"/v1/concerts/{hidden.concert_id}/schedules"), "concert_not_found")
-    refused(buyer.api.keyed(hidden.holds, wish), "schedule_not_found")
+    refused(buyer.api.keyed(hidden.holds, body), "schedule_not_found")
 
 
 def test_another_organizers_concert_does_not_exist(

@@ -92,25 +92,27 @@ async def test_a_pass_is_for_one_person_in_one_schedule(
     expect(foreign, 403, "queue_pass_required")
 
 
-@pytest.mark.parametrize("wish", [{"seat_ids": ["A-1-3"]}, {"quantity": 2}], ids=["seats", "best"])
+@pytest.mark.parametrize(
+    "hold_body", [{"seat_ids": ["A-1-3"]}, {"quantity": 2}], ids=["seats", "best"]
+)
 async def test_a_hold_whose_answer_was_lost_is_told_after_its_pass(
-    api: Api, sale: Sale, organizer: Person, wish: dict[str, Any]
+    api: Api, sale: Sale, organizer: Person, hold_body: dict[str, Any]
 ) -> None:
     expect(organizer.api.post(admin_of(sale), {"grace_s": 5, "inside_s": 5}), 200)
     person = rich(api)
     said = await admitted(person, sale, join(person, sale)["queue_ticket"])
     headers, key = {"Queue-Pass": said["queue_pass"]}, str(uuid4())
     path = f"/v1/schedules/{sale.schedule_id}/reservations"
-    made = expect(person.api.post(path, wish, key=key, headers=headers), 201).json
+    made = expect(person.api.post(path, hold_body, key=key, headers=headers), 201).json
 
     async def is_over() -> bool:
         asked = person.api.keyed(path, {"seat_ids": ["A-1-3"]}, headers=headers)
         return asked.code == "queue_pass_required"
 
     await until(is_over, PATIENCE_S)
-    again = expect(person.api.post(path, wish, key=key, headers=headers), 201).json
+    again = expect(person.api.post(path, hold_body, key=key, headers=headers), 201).json
     assert again["reservation_id"] == made["reservation_id"]
-    expect(person.api.post(path, wish, key=key), 403, "queue_pass_required")
+    expect(person.api.post(path, hold_body, key=key), 403, "queue_pass_required")
     other = {"seat_ids": ["A-1-9"]}
     expect(person.api.post(path, other, key=key, headers=headers), 422, "idempotency_key_reused")
 

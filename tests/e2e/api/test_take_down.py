@@ -63,10 +63,10 @@ def test_a_concert_is_taken_down_on_every_pod_and_given_back(start: Start) -> No
     assert not listed(one.api, sale)
     assert listed(one.api, other)
     # PostgreSQL refuses at once, wherever it is asked; a process that knows says that there is nothing.
-    wish = {"seat_ids": ["A-1-3"]}
-    assert there.api.keyed(sale.holds, wish).status in (404, 409)
-    until(lambda: there.api.keyed(sale.holds, wish), 404)
-    until(lambda: buyer.api.keyed(sale.holds, wish), 404)
+    body = {"seat_ids": ["A-1-3"]}
+    assert there.api.keyed(sale.holds, body).status in (404, 409)
+    until(lambda: there.api.keyed(sale.holds, body), 404)
+    until(lambda: buyer.api.keyed(sale.holds, body), 404)
     assert buyer.api.keyed(sale.holds, {"quantity": 1}).status == 404
     refused(two.api.get(f"/v1/schedules/{sale.schedule_id}/seats/events"), "schedule_not_found")
 
@@ -96,9 +96,9 @@ def test_a_concert_is_taken_down_on_every_pod_and_given_back(start: Start) -> No
     for path in public(sale):
         expect(one.api.get(path), 200)
         until(lambda path=path: two.api.get(path), 200)  # type: ignore[misc]
-    refused(buyer.api.keyed(sale.holds, wish), "not_on_sale")
+    refused(buyer.api.keyed(sale.holds, body), "not_on_sale")
     expect(organizer.api.post(f"{schedule}/open"), 200)
-    until(lambda: there.api.keyed(sale.holds, wish), 201)
+    until(lambda: there.api.keyed(sale.holds, body), 201)
 
     log = expect(organizer.api.get(f"/v1/admin/activity?concert_id={sale.concert_id}"), 200).json
     told = [
@@ -117,15 +117,15 @@ def test_a_lost_answer_is_told_again_after_the_concert_was_taken_down(start: Sta
     one, two = start(), start()
     operator, buyer = make_organizer(one, "operator"), rich(one.api)
     sale = on_sale(make_organizer(one), 5)
-    wishes = ({"seat_ids": ["A-1-1"]}, {"quantity": 2})
-    before = [buyer.api.post(sale.holds, wish, key=f"k{at}") for at, wish in enumerate(wishes)]
+    hold_bodies = ({"seat_ids": ["A-1-1"]}, {"quantity": 2})
+    before = [buyer.api.post(sale.holds, body, key=f"k{at}") for at, body in enumerate(hold_bodies)]
     order = {"reservation_id": before[0].json["reservation_id"], "method": "wallet"}
     paid = expect(buyer.api.post("/v1/payments", order, key="p"), 201)
     expect(take_down(operator, sale), 200)
     for api in (buyer.api, two.api.of(buyer.api.token)):
         until(lambda api=api: api.keyed(sale.holds, {"seat_ids": ["A-1-5"]}), 404)  # type: ignore[misc]
-        for at, wish in enumerate(wishes):
-            again = expect(api.post(sale.holds, wish, key=f"k{at}"), 201)
+        for at, body in enumerate(hold_bodies):
+            again = expect(api.post(sale.holds, body, key=f"k{at}"), 201)
             assert again.json == before[at].json
         refused(api.post(sale.holds, {"quantity": 3}, key="k0"), "idempotency_key_reused")
         assert expect(api.post("/v1/payments", order, key="p"), 201).json == paid.json

@@ -23,12 +23,12 @@ async def test_what_a_killed_process_promised_is_there(
     print(f"seed {seed}, round {round_}")
     rng = random.Random(seed)
     fixtures = await create_fixtures(settings, tmp_path, seats=SEATS, users=SEATS)
-    wishes = list(fixtures.seat_ids)
-    rng.shuffle(wishes)
+    seat_ids = list(fixtures.seat_ids)
+    rng.shuffle(seat_ids)
     victim = Pod(settings).wait_until_ready()
     async with Crowd([victim.url], fixtures.schedule_id) as crowd:
         rush = asyncio.gather(
-            *(crowd.hold(p, [seat]) for p, seat in zip(fixtures.people, wishes, strict=True))
+            *(crowd.hold(p, [seat]) for p, seat in zip(fixtures.people, seat_ids, strict=True))
         )
         while len(crowd.record.holds) < KILL_AFTER_HOLDS and not rush.done():  # noqa: ASYNC110
             await asyncio.sleep(0.001)

@@ -45,10 +45,10 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
     fixtures = await create_fixtures(settings, tmp_path, seats=20, users=2)
     person, other = fixtures.people
     holds = f"/v1/schedules/{fixtures.schedule_id}/reservations"
-    wish = {"seat_ids": list(fixtures.seat_ids[:3])}
+    hold_body = {"seat_ids": list(fixtures.seat_ids[:3])}
     with pods(settings, 2) as serving:
         async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
-            held = _one_answer(await _repeat(crowd, holds, person, "hold", wish))
+            held = _one_answer(await _repeat(crowd, holds, person, "hold", hold_body))
             assert await _count(settings, "reservations", person.user_id) == 1
 
             reservation = msgspec.json.decode(held)["reservation_id"]
@@ -66,7 +66,7 @@ async def test_fifty_requests_with_one_key_are_one(settings: Settings, tmp_path:
 
     with pods(settings, 1) as serving:
         async with Crowd([serving[0].url], fixtures.schedule_id) as crowd:
-            assert await crowd.post(holds, person, "hold", wish) == (201, held)
+            assert await crowd.post(holds, person, "hold", hold_body) == (201, held)
             assert await crowd.post("/v1/payments", person, "pay", bill) == (201, paid)
             assert await crowd.post(top_ups, person, "top_up", {"amount": 7}) == (201, topped_up)
             assert await crowd.post(holds, other, "best", {"quantity": 2}) == (201, best)

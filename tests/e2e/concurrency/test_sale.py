@@ -22,9 +22,9 @@ ATTEMPTS_MIN = 3_800
 async def _rush(fixtures: Fixtures, crowd: Crowd, seed: int) -> None:
     """Everybody asks for one seat at once; every seat is wanted by four people."""
     rng = random.Random(seed)
-    wishes = [fixtures.seat_ids[at % SEATS] for at in range(PEOPLE)]
-    rng.shuffle(wishes)
-    pairs = zip(fixtures.people, wishes, strict=True)
+    seat_ids = [fixtures.seat_ids[at % SEATS] for at in range(PEOPLE)]
+    rng.shuffle(seat_ids)
+    pairs = zip(fixtures.people, seat_ids, strict=True)
     await asyncio.gather(
         *(crowd.hold(person, [seat], pod=at) for at, (person, seat) in enumerate(pairs))
     )
@@ -34,7 +34,7 @@ async def _rush_in_groups(fixtures: Fixtures, crowd: Crowd, seed: int) -> None:
     """Groups of one to four neighbours; what all-or-nothing leaves over is then asked for singly."""
     rng = random.Random(seed)
 
-    def wish() -> list[str]:
+    def hold_command() -> list[str]:
         size = rng.randint(1, 4)
         start = rng.randrange(SEATS - size + 1)
         seats = list(fixtures.seat_ids[start : start + size])
@@ -42,7 +42,7 @@ async def _rush_in_groups(fixtures: Fixtures, crowd: Crowd, seed: int) -> None:
         return seats
 
     await asyncio.gather(
-        *(crowd.hold(person, wish(), pod=at) for at, person in enumerate(fixtures.people))
+        *(crowd.hold(person, hold_command(), pod=at) for at, person in enumerate(fixtures.people))
     )
     gone = {seat["seat_id"] for _, hold in crowd.record.holds.values() for seat in hold["seats"]}
     left = [seat for seat in fixtures.seat_ids if seat not in gone]

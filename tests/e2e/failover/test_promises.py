@@ -94,7 +94,7 @@ async def test_a_hold_whose_commit_was_cancelled_by_our_own_deadline_is_unknown(
 ) -> None:
     hall = await open_hall(db)
     async with pod(db, settings) as one, primary.without_standby():
-        command = hall.wish(hall.people[0], "S001")
+        command = hall.hold_command(hall.people[0], "S001")
         assert await one.ask(one.holds, hall.schedule_id, command) == "OutcomeUnknown"
         # It is there for everybody to see, and the same key gets the same word.
         assert (await hall.seat("S001"))["state"] == "HELD"
@@ -109,7 +109,7 @@ async def test_a_hold_whose_commit_somebody_interrupted_is_unknown(
 ) -> None:
     hall = await open_hall(db)
     async with pod(patient, settings) as one, primary.without_standby():
-        command = hall.wish(hall.people[0], "S001")
+        command = hall.hold_command(hall.people[0], "S001")
         asking = asyncio.create_task(one.ask(one.holds, hall.schedule_id, command))
         await interrupted(db, function)
         assert await asking == "OutcomeUnknown"
@@ -174,7 +174,7 @@ async def test_payments_and_top_ups_and_releases_are_unknown_as_well(
         # Another key for what is paid already: to hear that it is paid is a promise, too.
         paid = await one.ask(one.payments, hall.schedule_id, hall.bill(buyer, bought))
         # Who is refused is promised nothing.
-        taken = await one.ask(one.holds, hall.schedule_id, hall.wish(fourth, "S001"))
+        taken = await one.ask(one.holds, hall.schedule_id, hall.hold_command(fourth, "S001"))
     assert [*first, *again, paid] == ["OutcomeUnknown"] * 7
     assert taken == "seat_taken"
 
@@ -189,15 +189,15 @@ async def test_what_is_replayed_waits_for_the_standby(
     try:
         hall = await open_hall(db, balance_minor=10_000)
         buyer, *_ = hall.people
-        wish = hall.wish(buyer, "S001")
-        [held] = await hall.decide(wish)
+        command = hall.hold_command(buyer, "S001")
+        [held] = await hall.hold_batch(command)
         assert held.held is not None
         bill = hall.bill(buyer, held.held.reservation_id)
         await hall.settle(bill)
         top_up = TopUpCommand(buyer, "top_up", b"", new_id(), 500)
         async with pod(db, settings) as one:
             asked: list[tuple[Any, UUID | None, Any]] = [
-                (one.holds, hall.schedule_id, wish),
+                (one.holds, hall.schedule_id, command),
                 (one.payments, hall.schedule_id, bill),
                 (one.top_ups, None, top_up),
             ]
@@ -216,8 +216,8 @@ async def test_a_batch_that_writes_needs_no_word_of_its_own_for_what_it_replays(
 ) -> None:
     hall = await open_hall(db)
     first, second, *_ = hall.people
-    earlier = hall.wish(first, "S001")
-    await hall.decide(earlier)
+    earlier = hall.hold_command(first, "S001")
+    await hall.hold_batch(earlier)
     asked: list[str] = []
 
     class Listening(Database):
@@ -231,8 +231,8 @@ async def test_a_batch_that_writes_needs_no_word_of_its_own_for_what_it_replays(
     await listening.open()
     try:
         store = ReservationStore(listening)
-        again = hall.wish(first, "S001", key=earlier.key)
-        both = await store.hold(hall.schedule_id, [again, hall.wish(second, "S002")])
+        again = hall.hold_command(first, "S001", key=earlier.key)
+        both = await store.hold(hall.schedule_id, [again, hall.hold_command(second, "S002")])
         alone = await store.hold(hall.schedule_id, [again])
     finally:
         await listening.close()

@@ -47,8 +47,8 @@ async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:
     await behind.open()
     try:
         hall = await open_hall(db)
-        wish = hall.wish(hall.people[0], "S001")
-        await hall.decide(wish)
+        command = hall.hold_command(hall.people[0], "S001")
+        await hall.hold_batch(command)
 
         async def is_there() -> bool:
             return bool(await behind.fetch("SELECT FROM reservations"))
@@ -56,10 +56,10 @@ async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:
         await until(is_there)
         store = ReservationStore(behind)
         with pytest.raises(OutcomeUnknown):
-            await store.find_holds(hall.schedule_id, [wish])
+            await store.find_holds(hall.schedule_id, [command])
         # A repetition may be decided there without a write: what was decided is not known either.
         with pytest.raises((OutcomeUnknown, asyncpg.ReadOnlySQLTransactionError)) as raised:
-            await store.hold(hall.schedule_id, [wish])
+            await store.hold(hall.schedule_id, [command])
         assert classify(raised.value) in (Failure.UNKNOWN, Failure.UNAVAILABLE)
     finally:
         await behind.close()

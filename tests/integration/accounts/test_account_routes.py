@@ -62,7 +62,7 @@ async def test_a_taken_address_is_409(app: App) -> None:
     assert (again.status_code, again.json["code"]) == (409, "email_taken")
 
 
-async def test_a_failed_login_is_the_same_401_for_anybody(
+async def test_a_failed_login_is_the_same_401_for_every_address(
     app: App,
 ) -> None:
     email = f"{uuid4().hex}@example.test"

@@ -33,7 +33,7 @@ async def count(db: Database, table: str) -> int:
     return 0 if row is None else int(row["n"])
 
 
-async def test_who_signs_up_can_log_in(accounts: Accounts, db: Database) -> None:
+async def test_a_new_account_can_log_in(accounts: Accounts, db: Database) -> None:
     user_id = await accounts.sign_up(" Minsu@Example.test", PASSWORD, "김민수")
     token, expires_in = await accounts.log_in("minsu@example.TEST ", PASSWORD, HERE)
     assert who(accounts.tokens.verify(token)) == (user_id, "buyer")
@@ -97,7 +97,7 @@ async def test_a_hash_of_before_the_normal_form_verifies(accounts: Accounts, db:
             await accounts.log_in(email, typed + "x", HERE)
 
 
-async def test_a_failed_login_does_not_tell_why(accounts: Accounts) -> None:
+async def test_a_failed_login_gives_no_reason(accounts: Accounts) -> None:
     await accounts.sign_up("somebody@example.test", PASSWORD, "A")
     told = []
     for email in ("somebody@example.test", "nobody@example.test"):
@@ -107,7 +107,7 @@ async def test_a_failed_login_does_not_tell_why(accounts: Accounts) -> None:
     assert told[0] == told[1]
 
 
-async def test_a_failed_login_takes_as_long_for_nobody(
+async def test_a_failed_login_takes_as_long_for_an_unknown_address(
     make_accounts: MakeAccounts, settings: Settings
 ) -> None:
     accounts = make_accounts(settings.replace(login_failures_max=1_000))
@@ -188,7 +188,7 @@ async def test_a_rotated_key_verifies_until_it_is_retired(
     assert kid in ours.tokens.keys.keys
 
 
-async def test_a_planned_rotation_refuses_nobody(
+async def test_a_planned_rotation_refuses_no_token(
     make_accounts: MakeAccounts, settings: Settings, clock: MovedClock
 ) -> None:
     ours, theirs = make_accounts(), make_accounts()

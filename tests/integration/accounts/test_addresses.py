@@ -75,7 +75,7 @@ async def test_spraying_many_accounts_from_one_network_is_429(
     await accounts.log_in(owner, PASSWORD, home)
 
 
-async def test_guesses_from_one_network_lock_nobody_out(
+async def test_guesses_from_one_network_lock_no_account(
     accounts: Accounts, owner: str, home: str
 ) -> None:
     net = network()
@@ -105,7 +105,7 @@ async def test_the_owner_gets_in_from_where_they_are_known(
     assert sum(tried) == DEFAULTS.accounts.login_failures_max
 
 
-async def test_who_never_logged_in_from_there_is_not_known(
+async def test_an_address_without_a_login_is_not_known(
     accounts: Accounts, owner: str, home: str, db: Database
 ) -> None:
     await guess(accounts, owner, home)

@@ -98,7 +98,7 @@ async def test_a_role_that_is_taken_away_takes_its_tokens_along(
     assert refused(theirs, token)
 
 
-async def test_who_calls_is_confirmed_by_the_database(
+async def test_a_caller_is_confirmed_by_the_database(
     pods: tuple[Accounts, Accounts], db: Database
 ) -> None:
     ours, theirs = pods

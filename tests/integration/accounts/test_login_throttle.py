@@ -149,7 +149,7 @@ async def test_forgiving_after_the_window_makes_no_credit(
     assert await shared.command("EXISTS", *_keys(email, "192.0.2.1")) == 0
 
 
-async def test_an_overloaded_login_is_not_held_against_anybody(
+async def test_an_overloaded_login_is_not_counted(
     accounts: Accounts, person: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def overloaded(*_: object) -> bool:
@@ -194,7 +194,7 @@ async def test_a_storm_of_logins_leaves_valkey_to_the_others(limits: Settings, e
     await client.close()
 
 
-async def test_keys_share_a_slot_and_hold_no_address_of_anybody(
+async def test_keys_share_a_slot_and_hold_no_address(
     shared: Valkey,
 ) -> None:
     email = "{kim}@example.test"

@@ -65,7 +65,9 @@ async def test_an_archived_key_is_still_answered(db: Database) -> None:
     assert await _counts(hall) == (0, 1)
     after = await hall.hold(buyer, "S001", key="k")
     assert (after.name, after.held) == ("replayed", before.held)
-    [reused] = await hall.decide(hall.wish(buyer, "S002", key="k", fingerprint=b"other"))
+    [reused] = await hall.hold_batch(
+        hall.hold_command(buyer, "S002", key="k", fingerprint=b"other")
+    )
     assert reused.name == "key_reused"
     await _ended(hall, other, "S003")
     await _ended(elsewhere, buyer, "S003")
@@ -126,9 +128,7 @@ async def test_the_organizer_finds_what_is_archived(db: Database) -> None:
     assert found.reservation_id == given
 
 
-async def test_what_somebody_has_in_hand_stays_for_the_next_time(
-    db: Database, database_url: str
-) -> None:
+async def test_locked_rows_stay_for_a_later_call(db: Database, database_url: str) -> None:
     hall = await open_hall(db)
     busy, idle = hall.people[:2]
     for person, seat in ((busy, "S001"), (idle, "S002")):

@@ -19,7 +19,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from tests.integration.batching.conftest import Sale
-from tests.integration.batching.test_on_postgres import names, window, wish
+from tests.integration.batching.test_on_postgres import hold_command, names, window
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
@@ -122,10 +122,10 @@ async def test_what_a_batch_did_is_not_denied_because_a_repetition_cannot_be_loo
     await db.open()
     try:
         async with window(db, valkey, sale.schedule_id) as (pod, watched):
-            first = wish("S1")
+            first = hold_command("S1")
             assert names(await pod.hold(first)) == ["held"]
             db.lends_before = 1
-            outcomes = await pod.hold(first, wish("S2"))
+            outcomes = await pod.hold(first, hold_command("S2"))
     finally:
         await db.close()
     assert watched.look_ups == 1

@@ -56,11 +56,14 @@ class Window:
         self.group = GroupCommit(GroupCommitLimits(retry_for_s=TIMEOUT_S))
         self._schedule_id = schedule_id
 
-    async def hold(self, *wishes: HoldCommand) -> list[HoldOutcome | BaseException]:
-        """Ask for all of `wishes` in one moment and return what each of them heard."""
+    async def hold(self, *requests: HoldCommand) -> list[HoldOutcome | BaseException]:
+        """Ask for all of `requests` in one moment and return what each of them heard."""
         async with asyncio.timeout(TIMEOUT_S):
             return await asyncio.gather(
-                *(self.group.submit(self.handler, self._schedule_id, wish) for wish in wishes),
+                *(
+                    self.group.submit(self.handler, self._schedule_id, request)
+                    for request in requests
+                ),
                 return_exceptions=True,
             )
 
@@ -78,8 +81,8 @@ async def window(
     await background.finish()
 
 
-def wish(*seat_ids: str, user_id: UUID | None = None, key: str = "key") -> HoldCommand:
-    """Return a wish for these seats."""
+def hold_command(*seat_ids: str, user_id: UUID | None = None, key: str = "key") -> HoldCommand:
+    """Return a request for these seats."""
     return HoldCommand(user_id or uuid7(), key, b"body", uuid7(), seat_ids)
 
 
@@ -113,13 +116,13 @@ async def outsider(settings: Settings) -> AsyncIterator["asyncpg.Connection[asyn
 
 
 async def test_a_poison_command_fails_alone(sale: Sale, valkey: Valkey) -> None:
-    wishes = [wish(f"S{number}") for number in range(1, 9)]
-    wishes[4] = wish("S5", key="NUL is no text: \0")
+    requests = [hold_command(f"S{number}") for number in range(1, 9)]
+    requests[4] = hold_command("S5", key="NUL is no text: \0")
     async with window(sale.db, valkey, sale.schedule_id) as (pod, watched):
-        outcomes = await pod.hold(*wishes)
-    assert watched.batches[0] == wishes
+        outcomes = await pod.hold(*requests)
+    assert watched.batches[0] == requests
     assert names(outcomes) == ["held"] * 4 + ["CharacterNotInRepertoireError"] + ["held"] * 3
-    expected = {f"S{at}": w.user_id for at, w in enumerate(wishes, start=1) if at != 5}
+    expected = {f"S{at}": w.user_id for at, w in enumerate(requests, start=1) if at != 5}
     assert await sale.holders() == expected
     assert await sale.events() == 7
 
@@ -127,17 +130,17 @@ async def test_a_poison_command_fails_alone(sale: Sale, valkey: Valkey) -> None:
 async def test_a_connection_killed_before_the_commit_is_decided_once(
     sale: Sale, valkey: Valkey, outsider: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    wishes = [wish("S1"), wish("S2", "S3"), wish("S3")]
+    requests = [hold_command("S1"), hold_command("S2", "S3"), hold_command("S3")]
     async with window(sale.db, valkey, sale.schedule_id) as (pod, watched):
         async with outsider.transaction():
             await outsider.execute("LOCK TABLE outbox IN SHARE MODE")
-            asking = asyncio.create_task(pod.hold(*wishes))
+            asking = asyncio.create_task(pod.hold(*requests))
             pid = await wait_for_blocked_batch(sale.db)
             await sale.db.fetch("SELECT pg_terminate_backend($1)", pid)
         outcomes = await asking
     assert names(outcomes) == ["held", "held", "seat_taken"]
     assert watched.look_ups >= 1
-    first, second, _ = (w.user_id for w in wishes)
+    first, second, _ = (w.user_id for w in requests)
     assert await sale.holders() == {"S1": first, "S2": second, "S3": second}
     assert await sale.seats_of_reservations() == ["S1", "S2", "S3"]
     assert await sale.events() == 2
@@ -151,15 +154,17 @@ async def test_a_connection_cut_after_the_commit_is_settled_by_looking_up(
         await db.open()
         try:
             async with window(db, valkey, sale.schedule_id) as (pod, watched):
-                await pod.hold(wish("S40"))  # prepares the statement, which is a round trip too
+                await pod.hold(
+                    hold_command("S40")
+                )  # prepares the statement, which is a round trip too
                 cut = proxy.cut_the_next_answer()
-                wishes = [wish(f"S{number}", f"S{number + 1}") for number in (1, 3, 5)]
-                outcomes = await pod.hold(*wishes)
+                requests = [hold_command(f"S{number}", f"S{number + 1}") for number in (1, 3, 5)]
+                outcomes = await pod.hold(*requests)
         finally:
             await db.close()
     assert (cut.sprung.is_set(), watched.look_ups, len(watched.batches)) == (True, 1, 2)
     assert names(outcomes) == ["replayed"] * 3
-    for outcome, asked in zip(outcomes, wishes, strict=True):
+    for outcome, asked in zip(outcomes, requests, strict=True):
         assert isinstance(outcome, HoldOutcome)
         assert outcome.held is not None
         assert outcome.held.reservation_id == asked.reservation_id
@@ -178,8 +183,8 @@ async def test_a_connection_cut_before_the_answer_is_decided_once(
         try:
             async with window(db, valkey, sale.schedule_id) as (pod, watched):
                 trap = proxy.set_trap(Trap(b"reservations_hold_v", moment))
-                wishes = [wish("S1"), wish("S2", "S3"), wish("S3")]
-                outcomes = await pod.hold(*wishes)
+                requests = [hold_command("S1"), hold_command("S2", "S3"), hold_command("S3")]
+                outcomes = await pod.hold(*requests)
         finally:
             await db.close()
     assert trap.sprung.is_set()
@@ -194,24 +199,24 @@ async def test_a_connection_cut_before_the_answer_is_decided_once(
 async def test_inside_a_batch_the_first_to_come_is_the_first_served(
     sale: Sale, valkey: Valkey
 ) -> None:
-    wishes = [
-        wish("S2", "S1"),
-        wish("S1"),
-        wish("S3", "S2"),
-        wish("S3"),
-        wish("S3", "S4"),
-        wish("S4"),
+    requests = [
+        hold_command("S2", "S1"),
+        hold_command("S1"),
+        hold_command("S3", "S2"),
+        hold_command("S3"),
+        hold_command("S3", "S4"),
+        hold_command("S4"),
     ]
     async with window(sale.db, valkey, sale.schedule_id) as (pod, watched):
-        outcomes = await pod.hold(*wishes)
-    assert watched.batches[0] == wishes
+        outcomes = await pod.hold(*requests)
+    assert watched.batches[0] == requests
     assert names(outcomes) == ["held", "seat_taken", "seat_taken", "held", "seat_taken", "held"]
     holders = await sale.holders()
     assert holders == {
-        "S1": wishes[0].user_id,
-        "S2": wishes[0].user_id,
-        "S3": wishes[3].user_id,
-        "S4": wishes[5].user_id,
+        "S1": requests[0].user_id,
+        "S2": requests[0].user_id,
+        "S3": requests[3].user_id,
+        "S4": requests[5].user_id,
     }
 
 
@@ -219,15 +224,15 @@ async def test_in_one_batch_a_loser_gets_the_seat_that_the_winner_may_not_have(
     sale: Sale, valkey: Valkey
 ) -> None:
     greedy = uuid7()
-    wishes = [
-        wish("S1", "S2", "S3", "S4", user_id=greedy, key="four"),
-        wish("S5", user_id=greedy, key="one too many"),
-        wish("S5"),
+    requests = [
+        hold_command("S1", "S2", "S3", "S4", user_id=greedy, key="four"),
+        hold_command("S5", user_id=greedy, key="one too many"),
+        hold_command("S5"),
     ]
     async with window(sale.db, valkey, sale.schedule_id) as (pod, _):
-        outcomes = await pod.hold(*wishes)
+        outcomes = await pod.hold(*requests)
     assert names(outcomes) == ["held", "ticket_limit", "held"]
-    assert (await sale.holders())["S5"] == wishes[2].user_id
+    assert (await sale.holders())["S5"] == requests[2].user_id
 
 
 class Undecided(Watched):
@@ -260,9 +265,9 @@ async def test_on_two_pods_a_loser_is_tried_again_until_the_winner_has_failed(
         undecided = Undecided(other_db, SeatLock(valkey, 9_000), Background())
         first_pod = Window(undecided, sale.schedule_id)
         async with window(sale.db, valkey, sale.schedule_id) as (second_pod, watched):
-            winning = asyncio.create_task(first_pod.hold(wish("S1", "S2")))
+            winning = asyncio.create_task(first_pod.hold(hold_command("S1", "S2")))
             await undecided.has_seats.wait()
-            loser = wish("S2", "S3")
+            loser = hold_command("S2", "S3")
             losing = asyncio.create_task(second_pod.hold(loser))
             async with asyncio.timeout(TIMEOUT_S):
                 while len(watched.batches) < 3:  # noqa: ASYNC110 — a state, not an event

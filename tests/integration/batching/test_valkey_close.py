@@ -11,7 +11,7 @@ MUCH_BYTES = 64_000_000
 SIZE = Script("size", "return #ARGV[1]")
 
 
-async def test_a_line_that_nobody_reads_does_not_spoil_the_end(settings: Settings) -> None:
+async def test_an_unread_line_does_not_spoil_the_end(settings: Settings) -> None:
     async with Proxy.of_valkey(settings.valkey.valkey_url).listening() as proxy:
         valkey = Valkey(settings.replace(valkey_url=proxy.url).valkey)
         assert await valkey.run(SIZE, ["{a}"], ["one"]) == 3

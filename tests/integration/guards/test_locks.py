@@ -334,7 +334,7 @@ _AGE = """
 async def test_a_sweeper_takes_no_more_rows_than_its_limit(hall: Hall) -> None:
     buyer = hall.people[0]
     for first, second in (("S001", "S002"), ("S003", "S004")):
-        await hall.decide(hall.wish(buyer, first), hall.wish(buyer, second))
+        await hall.hold_batch(hall.hold_command(buyer, first), hall.hold_command(buyer, second))
     await hall.db.fetch(_AGE)
     listed = "SELECT ctid::text, xmin::text FROM lapsing_holds ORDER BY expires_at"
     _, later = await hall.db.fetch(listed)
@@ -357,7 +357,7 @@ async def test_a_sweeper_closes_no_more_than_its_limit_and_reports_whether_more_
 ) -> None:
     buyer, store = hall.people[0], ReservationStore(hall.db)
     # One batch, and so one row of the list.
-    await hall.decide(*(hall.wish(buyer, seat) for seat in hall.seat_ids[:3]))
+    await hall.hold_batch(*(hall.hold_command(buyer, seat) for seat in hall.seat_ids[:3]))
     await hall.db.fetch(_AGE)
     assert await store.expire(hall.schedule_id, 2) == Swept(2, more=True)
     async with other.transaction():

@@ -30,19 +30,19 @@ async def hall(db: Database) -> Hall:
 async def test_a_hold_is_found_by_its_person_schedule_and_key(hall: Hall, db: Database) -> None:
     buyer, neighbour, *_ = hall.people
     elsewhere = await open_hall(db)
-    wish = hall.wish(buyer, "S001", key="k")
-    await hall.decide(wish, hall.wish(buyer, "S002", key="other"))
+    request = hall.hold_command(buyer, "S001", key="k")
+    await hall.hold_batch(request, hall.hold_command(buyer, "S002", key="other"))
     store = ReservationStore(db)
 
-    [found] = await store.find_holds(hall.schedule_id, [wish])
+    [found] = await store.find_holds(hall.schedule_id, [request])
     assert found is not None
     assert (found.name, found.held and found.held.seat_ids) == ("replayed", ("S001",))
-    [reused] = await store.find_holds(hall.schedule_id, [replace(wish, fingerprint=b"g")])
+    [reused] = await store.find_holds(hall.schedule_id, [replace(request, fingerprint=b"g")])
     assert reused is not None
     assert reused.name == "key_reused"
-    assert await store.find_holds(hall.schedule_id, [replace(wish, user_id=neighbour)]) == [None]
-    assert await store.find_holds(hall.schedule_id, [replace(wish, key="never")]) == [None]
-    assert await store.find_holds(elsewhere.schedule_id, [wish]) == [None]
+    assert await store.find_holds(hall.schedule_id, [replace(request, user_id=neighbour)]) == [None]
+    assert await store.find_holds(hall.schedule_id, [replace(request, key="never")]) == [None]
+    assert await store.find_holds(elsewhere.schedule_id, [request]) == [None]
 
 
 async def test_a_release_is_found_by_its_request(hall: Hall) -> None:
@@ -207,17 +207,19 @@ async def test_a_hold_distinguishes_replays_reused_keys_and_keys_of_others(
     await elsewhere.hold(buyer, "S001", key="e")
     await hall.hold(buyer, "S001", key="k")
     await hall.hold(neighbour, "S002", key="n")
-    wishes = [
-        hall.wish(buyer, "S001", key="k"),
-        hall.wish(buyer, "S003", key="k", fingerprint=b"g"),
-        hall.wish(neighbour, "S004", key="k"),
-        hall.wish(buyer, "S005", key="e"),
-        hall.wish(buyer, "S006", key="new"),
+    requests = [
+        hall.hold_command(buyer, "S001", key="k"),
+        hall.hold_command(buyer, "S003", key="k", fingerprint=b"g"),
+        hall.hold_command(neighbour, "S004", key="k"),
+        hall.hold_command(buyer, "S005", key="e"),
+        hall.hold_command(buyer, "S006", key="new"),
     ]
     store = _HoldsWithoutMemory(db)
-    for wish, name in zip(wishes, ("replayed", "key_reused", "held", "held", "held"), strict=True):
-        [outcome] = await store.hold(hall.schedule_id, [wish])
-        assert outcome.name == name, wish
+    for request, name in zip(
+        requests, ("replayed", "key_reused", "held", "held", "held"), strict=True
+    ):
+        [outcome] = await store.hold(hall.schedule_id, [request])
+        assert outcome.name == name, request
 
 
 async def test_a_payment_distinguishes_replays_reused_keys_and_keys_of_others(

@@ -28,7 +28,7 @@ async def test_an_address_is_one_persons(db: Database) -> None:
 async def test_events_are_read_by_topic_within_the_limit(db: Database) -> None:
     hall = await open_hall(db)
     one, two, three, *_ = hall.people
-    await hall.decide(hall.wish(one, "S001"), hall.wish(two, "S002"))
+    await hall.hold_batch(hall.hold_command(one, "S001"), hall.hold_command(two, "S002"))
     await hall.held(three, "S003")
     store = OutboxStore(db)
     assert [len(await store.oldest(count)) for count in (1, 2, 3)] == [2, 2, 3]

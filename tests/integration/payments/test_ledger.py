@@ -119,7 +119,7 @@ async def test_what_is_written_stays(
     assert len(await PaymentStore(hall.db).entries(hall.people[0], None, 10)) == 1
 
 
-async def test_a_wallet_cannot_be_overdrawn_by_anybody(
+async def test_a_wallet_cannot_be_overdrawn(
     hall: Hall, other: "asyncpg.Connection[Record]"
 ) -> None:
     query = "UPDATE wallets SET balance_minor = -1 WHERE user_id = $1"

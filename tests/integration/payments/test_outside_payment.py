@@ -278,7 +278,7 @@ async def test_a_refused_twin_does_not_give_back_what_pays(
     assert desk.provider.kept_minor == 2_000
 
 
-async def test_ids_that_somebody_made_up_do_not_queue(desk: Desk, hall: Hall) -> None:
+async def test_invented_ids_do_not_queue(desk: Desk, hall: Hall) -> None:
     await desk.group_commit.close()  # whoever gets there is told that it drains
     made_up = ScopedId(uuid4(), uuid4())
     for method in ("wallet", "card"):

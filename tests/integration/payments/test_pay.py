@@ -56,7 +56,7 @@ async def test_every_refusal_of_one_batch_leaves_the_others_alone(hall: Hall) ->
     await hall.lapse(swept)
     await hall.expire()
     await hall.lapse(lapsed)
-    wishes = [
+    commands = [
         (buyer, good, "paid"),
         (buyer, good, "already_paid"),
         (buyer, twice, "already_paid"),
@@ -67,14 +67,14 @@ async def test_every_refusal_of_one_batch_leaves_the_others_alone(hall: Hall) ->
         (stranger, good, "reservation_not_found"),
         (stranger, uuid4(), "reservation_not_found"),
     ]
-    outcomes = await hall.settle(*(hall.bill(person, one) for person, one, _ in wishes))
-    assert [one.name for one in outcomes] == [name for _, _, name in wishes]
+    outcomes = await hall.settle(*(hall.bill(person, one) for person, one, _ in commands))
+    assert [one.name for one in outcomes] == [name for _, _, name in commands]
     assert [one.payment is not None for one in outcomes] == [True] + [False] * 8
     assert await hall.balance(buyer) == 3_000
     assert not await broken(hall.db, hall.schedule_id)
 
 
-async def test_a_stranger_who_asks_first_in_a_batch_does_not_spoil_the_owners_payment(
+async def test_another_persons_command_before_it_does_not_spoil_the_owners_payment(
     hall: Hall,
 ) -> None:
     stranger, owner = hall.people[:2]

@@ -17,7 +17,7 @@ _BATCH_MAX = 12
 _PEOPLE = 6
 
 # People and reservations by their places, so that two halls can be given the same.
-Wish = tuple[int, str, tuple[str, ...]]
+SeatRequest = tuple[int, str, tuple[str, ...]]
 Bill = tuple[int, int, str]
 
 
@@ -28,18 +28,18 @@ class Play:
     random: random.Random
     together: Hall
     alone: Hall
-    wishes: list[Wish] = field(default_factory=list)
+    requests: list[SeatRequest] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
     # Of each hold that was made: who, and the reservations in the one hall and in the other.
     made: list[tuple[int, UUID, UUID]] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
 
-    def wish(self) -> Wish:
-        """Make a wish up; one in five has a key that was used."""
+    def hold_command(self) -> SeatRequest:
+        """Make a request up; one in five has a key that was used."""
         seats = [*self.together.seat_ids, "nowhere"]
         own = tuple(self.random.sample(seats, self.random.randint(0, 3)))
-        if self.wishes and self.random.random() < 0.2:
-            person, key, before = self.random.choice(self.wishes)
+        if self.requests and self.random.random() < 0.2:
+            person, key, before = self.random.choice(self.requests)
             return person, key, before if self.random.random() < 0.7 else own
         return self.random.randrange(_PEOPLE), f"{self.random.random()}", own
 
@@ -55,16 +55,18 @@ class Play:
 
     async def hold(self) -> None:
         """Decide a batch of holds in both halls."""
-        drawn = [self.wish() for _ in range(self.random.randint(1, _BATCH_MAX))]
-        wishes = list({wish[:2]: wish for wish in drawn}.values())  # no twins in a batch
-        batch = await self.together.decide(*(_hold(self.together, wish) for wish in wishes))
-        for wish, one in zip(wishes, batch, strict=True):
-            [other] = await self.alone.decide(_hold(self.alone, wish))
-            assert _shown_hold(one) == _shown_hold(other), wish
+        drawn = [self.hold_command() for _ in range(self.random.randint(1, _BATCH_MAX))]
+        requests = list({request[:2]: request for request in drawn}.values())  # no twins in a batch
+        batch = await self.together.hold_batch(
+            *(_hold(self.together, request) for request in requests)
+        )
+        for request, one in zip(requests, batch, strict=True):
+            [other] = await self.alone.hold_batch(_hold(self.alone, request))
+            assert _shown_hold(one) == _shown_hold(other), request
             if one.name == "held" and one.held is not None and other.held is not None:
                 self.open.add(len(self.made))
-                self.made.append((wish[0], one.held.reservation_id, other.held.reservation_id))
-                self.wishes.append(wish)
+                self.made.append((request[0], one.held.reservation_id, other.held.reservation_id))
+                self.requests.append(request)
 
     async def pay(self) -> None:
         """Decide a batch of payments in both halls."""
@@ -97,9 +99,11 @@ class Play:
         return together if hall is self.together else alone
 
 
-def _hold(hall: Hall, wish: Wish) -> HoldCommand:
-    person, key, seats = wish
-    return hall.wish(hall.people[person], *seats, key=key, fingerprint="/".join(seats).encode())
+def _hold(hall: Hall, request: SeatRequest) -> HoldCommand:
+    person, key, seats = request
+    return hall.hold_command(
+        hall.people[person], *seats, key=key, fingerprint="/".join(seats).encode()
+    )
 
 
 def _shown_hold(outcome: HoldOutcome) -> tuple[object, ...]:
@@ -126,7 +130,7 @@ async def test_a_batch_is_decided_as_its_commands_alone(db: Database, seed: int)
         await play.lapse(sweep=bool(seed % 2))
         if play.made:
             await play.pay()
-    assert play.wishes
+    assert play.requests
     assert play.bills
     for one, other in zip(halls[0].people, halls[1].people, strict=True):
         assert await halls[0].balance(one) == await halls[1].balance(other)

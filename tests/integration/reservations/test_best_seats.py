@@ -120,7 +120,7 @@ async def test_a_grade_of_an_earlier_release_is_found_in_the_form_of_today(
     assert held.seat_ids == ("S005",)
 
 
-async def test_everybody_at_once_gets_neighbours_until_the_row_is_full(
+async def test_concurrent_requests_get_adjacent_seats_until_the_row_is_full(
     service: Reservations, db: Database
 ) -> None:
     hall = await open_hall(db, seats=60, people=36)
@@ -138,7 +138,7 @@ async def test_everybody_at_once_gets_neighbours_until_the_row_is_full(
     assert not await broken(db, hall.schedule_id)
 
 
-async def test_nobody_is_told_sold_out_while_others_only_go_after_the_last_seats(
+async def test_pending_holds_of_the_last_seats_are_not_sold_out(
     service: Reservations, db: Database
 ) -> None:
     """Most of them are over their limit: what they go after comes free again."""
@@ -164,7 +164,7 @@ async def test_what_comes_free_at_once_is_the_best_again(
     assert await _best(service, hall, 1, 2) == ("S003", "S004")
 
 
-async def test_ids_that_somebody_made_up_do_not_queue(service: Reservations, hall: Hall) -> None:
+async def test_invented_ids_do_not_queue(service: Reservations, hall: Hall) -> None:
     await service._group_commit.close()  # whoever gets there is told that it drains
     with pytest.raises(ReservationNotFound):
         await service.release(hall.people[0], ScopedId(uuid4(), uuid4()))

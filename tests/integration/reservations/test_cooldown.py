@@ -13,8 +13,8 @@ _COOLDOWN = Cooldown(free_max=3, first_s=60, max_s=200)
 
 
 async def _hold(hall: Hall, person: UUID, seat: str, key: str = "") -> HoldOutcome:
-    wish = hall.wish(person, seat, key=key)
-    [outcome] = await ReservationStore(hall.db, _COOLDOWN).hold(hall.schedule_id, [wish])
+    command = hall.hold_command(person, seat, key=key)
+    [outcome] = await ReservationStore(hall.db, _COOLDOWN).hold(hall.schedule_id, [command])
     return outcome
 
 
@@ -75,7 +75,7 @@ async def test_paying_forgives(db: Database) -> None:
     assert (await _hold(hall, buyer, "S003")).name == "held"
 
 
-async def test_a_repetition_is_answered_whoever_has_to_wait(db: Database) -> None:
+async def test_a_repetition_is_answered_during_a_cooldown(db: Database) -> None:
     hall = await open_hall(db)
     buyer = hall.people[0]
     before = await _hold(hall, buyer, "S002", key="k")
@@ -85,7 +85,7 @@ async def test_a_repetition_is_answered_whoever_has_to_wait(db: Database) -> Non
     assert (again.name, again.held) == ("replayed", before.held)
 
 
-async def test_who_has_to_wait_here_buys_elsewhere(db: Database) -> None:
+async def test_a_cooldown_does_not_apply_to_other_schedules(db: Database) -> None:
     hall, elsewhere = await open_hall(db), await open_hall(db)
     await _end(elsewhere, hall.people[0], "release")
     for _ in range(4):

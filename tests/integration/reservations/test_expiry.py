@@ -53,11 +53,13 @@ async def test_the_sweeper_closes_what_has_lapsed_in_bounded_batches(db: Databas
     assert not await broken(db, hall.schedule_id)
 
 
-async def test_two_sweepers_share_the_work_and_tell_nothing_twice(db: Database) -> None:
+async def test_two_sweepers_share_the_work_and_write_each_event_once(db: Database) -> None:
     hall = await open_hall(db, seats=200, ticket_limit=1000)
     lapsed = [
         one.held.reservation_id
-        for one in await hall.decide(*(hall.wish(hall.people[0], seat) for seat in hall.seat_ids))
+        for one in await hall.hold_batch(
+            *(hall.hold_command(hall.people[0], seat) for seat in hall.seat_ids)
+        )
         if one.held is not None
     ]
     await hall.lapse(*lapsed)
@@ -207,7 +209,7 @@ async def test_a_seat_at_the_end_of_its_hold_is_paid_or_taken_over_and_never_bot
     )
     owners, rivals = hall.people[:pairs], hall.people[pairs:]
     began = time.monotonic()
-    outcomes = await hall.decide(*map(hall.wish, owners, hall.seat_ids))
+    outcomes = await hall.hold_batch(*map(hall.hold_command, owners, hall.seat_ids))
     reservations = [one.held.reservation_id for one in outcomes if one.held is not None]
     ends = (began + time.monotonic()) / 2 + 1.0
     stop = asyncio.Event()
@@ -301,7 +303,9 @@ async def test_what_a_sweep_cannot_close_now_stays_on_its_list(
     db: Database, other: "asyncpg.Connection[Record]"
 ) -> None:
     hall = await open_hall(db)
-    outcomes = await hall.decide(*(hall.wish(hall.people[0], seat) for seat in hall.seat_ids[:3]))
+    outcomes = await hall.hold_batch(
+        *(hall.hold_command(hall.people[0], seat) for seat in hall.seat_ids[:3])
+    )
     held = [one.held.reservation_id for one in outcomes if one.held is not None]
     await db.fetch(
         "UPDATE lapsing_holds SET expires_at = clock_timestamp() WHERE schedule_id = $1",

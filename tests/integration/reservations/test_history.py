@@ -84,7 +84,7 @@ async def test_the_limit_counts_what_a_row_has_noted(db: Database) -> None:
     assert not await broken(db, hall.schedule_id)
 
 
-async def test_a_row_that_nobody_has_counted_yet_counts_nothing(db: Database) -> None:
+async def test_a_row_before_the_first_count_counts_nothing(db: Database) -> None:
     """As the migration leaves it: whoever wants to know looks at the reservations."""
     hall = await open_hall(db, ticket_limit=2, balance_minor=5_000)
     buyer = hall.people[0]
@@ -119,7 +119,7 @@ async def test_a_row_is_of_one_person_in_one_schedule(db: Database) -> None:
     assert (await hall.hold(buyer, "S003")).name == "ticket_limit"
 
 
-async def test_what_somebody_has_elsewhere_does_not_count_here(db: Database) -> None:
+async def test_seats_of_other_schedules_do_not_count(db: Database) -> None:
     hall, elsewhere = [await open_hall(db, ticket_limit=2) for _ in range(2)]
     buyer, other = hall.people[:2]
     await elsewhere.held(buyer, "S001", "S002")
@@ -129,7 +129,7 @@ async def test_what_somebody_has_elsewhere_does_not_count_here(db: Database) -> 
     assert (await hall.hold(buyer, "S005")).name == "ticket_limit"
 
 
-async def test_a_reading_names_everybody_who_had_a_reservation(db: Database) -> None:
+async def test_a_reading_names_all_people_with_a_reservation(db: Database) -> None:
     from boxoffice.seats.store import SeatStore  # noqa: PLC0415 — only here
 
     hall = await open_hall(db, people=6, balance_minor=5_000)

@@ -14,7 +14,7 @@ from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 
 
-async def test_a_hold_tells_seats_sum_and_end(hall: Hall) -> None:
+async def test_a_hold_has_seats_sum_and_end(hall: Hall) -> None:
     outcome = await hall.hold(hall.people[0], "S003", "S001")
     held = outcome.held
     assert outcome.name == "held"
@@ -29,12 +29,12 @@ async def test_a_hold_tells_seats_sum_and_end(hall: Hall) -> None:
 
 async def test_a_batch_is_decided_in_the_order_of_arrival(hall: Hall) -> None:
     a, b, c, d = hall.people
-    outcomes = await hall.decide(
-        hall.wish(d, "S001", "S002"),
-        hall.wish(c, "S002", "S003"),
-        hall.wish(b, "S003", "nowhere"),
-        hall.wish(a, "S003"),
-        hall.wish(a),
+    outcomes = await hall.hold_batch(
+        hall.hold_command(d, "S001", "S002"),
+        hall.hold_command(c, "S002", "S003"),
+        hall.hold_command(b, "S003", "nowhere"),
+        hall.hold_command(a, "S003"),
+        hall.hold_command(a),
     )
     assert [(one.name, one.seat_ids) for one in outcomes] == [
         ("held", ()),
@@ -57,7 +57,9 @@ async def test_all_or_nothing_names_every_seat_that_is_gone(hall: Hall) -> None:
 async def test_a_batch_without_any_seat_asks_for_its_keys_alone(hall: Hall) -> None:
     buyer = hall.people[0]
     first = await hall.hold(buyer, "S001", key="k")
-    outcomes = await hall.decide(hall.wish(buyer, key="k"), hall.wish(buyer, key="new"))
+    outcomes = await hall.hold_batch(
+        hall.hold_command(buyer, key="k"), hall.hold_command(buyer, key="new")
+    )
     assert [one.name for one in outcomes] == ["replayed", "no_seats"]
     assert outcomes[0].held == first.held
 
@@ -69,7 +71,9 @@ async def test_a_seat_of_another_schedule_is_unknown(hall: Hall, db: Database) -
 
 
 async def test_an_unknown_schedule_has_nothing(hall: Hall) -> None:
-    outcomes = await ReservationStore(hall.db).hold(uuid4(), [hall.wish(hall.people[0], "S001")])
+    outcomes = await ReservationStore(hall.db).hold(
+        uuid4(), [hall.hold_command(hall.people[0], "S001")]
+    )
     assert [one.name for one in outcomes] == ["schedule_not_found"]
 
 
@@ -114,7 +118,7 @@ async def test_a_key_is_for_one_body_of_one_person_and_one_schedule(
 ) -> None:
     one, two = hall.people[:2]
     await hall.hold(one, "S001", key="k")
-    [reused] = await hall.decide(hall.wish(one, "S002", key="k", fingerprint=b"other"))
+    [reused] = await hall.hold_batch(hall.hold_command(one, "S002", key="k", fingerprint=b"other"))
     assert reused.name == "key_reused"
     assert (await hall.hold(two, "S002", key="k")).name == "held"
     elsewhere = await open_hall(db)
@@ -166,15 +170,17 @@ async def test_the_limit_counts_what_is_held_and_paid_but_not_what_has_lapsed(
     assert (await hall.hold(buyer, "S005")).name == "ticket_limit"
     await hall.release(buyer, released)
     await hall.lapse(lapsing)
-    outcomes = await hall.decide(
-        hall.wish(buyer, "S005", "S006"), hall.wish(buyer, "S007"), hall.wish(buyer, "S008")
+    outcomes = await hall.hold_batch(
+        hall.hold_command(buyer, "S005", "S006"),
+        hall.hold_command(buyer, "S007"),
+        hall.hold_command(buyer, "S008"),
     )
     assert [one.name for one in outcomes] == ["held", "held", "ticket_limit"]
     assert (await hall.hold(hall.people[1], *hall.seat_ids[7:11])).name == "held"
     assert not await broken(hall.db, hall.schedule_id)
 
 
-async def test_a_newcomers_single_wish_is_within_the_limit_too(db: Database) -> None:
+async def test_a_new_persons_single_request_is_within_the_limit_too(db: Database) -> None:
     hall = await open_hall(db, ticket_limit=2)
     assert (await hall.hold(hall.people[0], "S001", "S002", "S003")).name == "ticket_limit"
     assert (await hall.seat("S001"))["state"] == "AVAILABLE"
@@ -205,10 +211,10 @@ async def test_a_seat_whose_outcome_is_open_is_neither_taken_nor_free(
     await hall.held(hall.people[0], "S003")
     async with other.transaction():
         await other.execute(lock, hall.schedule_id)
-        outcomes = await hall.decide(
-            hall.wish(hall.people[1], "S001", "S002"),
-            hall.wish(hall.people[1], "S002", "S003"),
-            hall.wish(hall.people[1], "S001"),
+        outcomes = await hall.hold_batch(
+            hall.hold_command(hall.people[1], "S001", "S002"),
+            hall.hold_command(hall.people[1], "S002", "S003"),
+            hall.hold_command(hall.people[1], "S001"),
         )
     assert [(one.name, one.seat_ids) for one in outcomes] == [
         ("seat_busy", ("S002",)),
@@ -225,19 +231,19 @@ async def test_a_person_is_served_by_one_pod_at_a_time(
     first = await hall.hold(hall.people[0], "S003", key="k")
     async with other.transaction():
         await other.execute(lock, hall.people[0], hall.schedule_id)
-        outcomes = await hall.decide(
-            hall.wish(hall.people[0], "S001"),
-            hall.wish(hall.people[1], "S002"),
-            hall.wish(hall.people[0], "S003", key="k"),
+        outcomes = await hall.hold_batch(
+            hall.hold_command(hall.people[0], "S001"),
+            hall.hold_command(hall.people[1], "S002"),
+            hall.hold_command(hall.people[0], "S003", key="k"),
         )
     assert [one.name for one in outcomes] == ["person_busy", "held", "replayed"]
     assert outcomes[2].held == first.held
 
 
 async def test_one_bad_command_fails_its_batch_and_leaves_nothing(hall: Hall) -> None:
-    twice = hall.wish(hall.people[1], "S002", "S002")
+    twice = hall.hold_command(hall.people[1], "S002", "S002")
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
-        await hall.decide(hall.wish(hall.people[0], "S001"), twice)
+        await hall.hold_batch(hall.hold_command(hall.people[0], "S001"), twice)
     assert (await hall.seat("S001"))["state"] == "AVAILABLE"
 
 
@@ -254,8 +260,8 @@ async def test_two_pods_cannot_pass_the_ticket_limit(db: Database) -> None:
     hall = await open_hall(db, seats=240, people=40, ticket_limit=4)
     seats = iter(hall.seat_ids)
     for buyer in hall.people:
-        wishes = [hall.wish(buyer, next(seats), next(seats)) for _ in range(3)]
-        names = await asyncio.gather(*(_insist(db, hall, wish) for wish in wishes))
+        commands = [hall.hold_command(buyer, next(seats), next(seats)) for _ in range(3)]
+        names = await asyncio.gather(*(_insist(db, hall, command) for command in commands))
         assert Counter(names) == {"held": 2, "ticket_limit": 1}
     assert not await broken(db, hall.schedule_id)
 
@@ -263,8 +269,8 @@ async def test_two_pods_cannot_pass_the_ticket_limit(db: Database) -> None:
 async def test_two_pods_make_one_reservation_of_one_key(db: Database) -> None:
     hall = await open_hall(db, seats=40, people=40)
     for buyer, seat in zip(hall.people, hall.seat_ids, strict=True):
-        wishes = [hall.wish(buyer, seat, key="k") for _ in range(3)]
-        names = await asyncio.gather(*(_insist(db, hall, wish) for wish in wishes))
+        commands = [hall.hold_command(buyer, seat, key="k") for _ in range(3)]
+        names = await asyncio.gather(*(_insist(db, hall, command) for command in commands))
         assert Counter(names) == {"held": 1, "replayed": 2}
     query = "SELECT count(*) FROM reservations WHERE schedule_id = $1"
     assert (await db.fetch(query, hall.schedule_id))[0][0] == 40
@@ -274,21 +280,22 @@ async def test_two_pods_after_the_same_seats_have_one_winner_for_each(db: Databa
     hall = await open_hall(db, seats=60, people=8, ticket_limit=1000)
     pairs = [hall.seat_ids[at : at + 2] for at in range(0, 60, 2)]
     for pair in pairs:
-        wishes = [
-            hall.wish(buyer, *pair[:: 1 - 2 * (at % 2)]) for at, buyer in enumerate(hall.people)
+        commands = [
+            hall.hold_command(buyer, *pair[:: 1 - 2 * (at % 2)])
+            for at, buyer in enumerate(hall.people)
         ]
-        names = await asyncio.gather(*(_insist(db, hall, wish) for wish in wishes))
+        names = await asyncio.gather(*(_insist(db, hall, command) for command in commands))
         assert Counter(names) == {"held": 1, "seat_taken": 7}
     assert not await broken(db, hall.schedule_id)
 
 
 async def test_what_a_lost_answer_did_is_found_by_its_key(hall: Hall) -> None:
     buyer = hall.people[0]
-    done = hall.wish(buyer, "S001", key="done")
-    [outcome] = await hall.decide(done)
+    done = hall.hold_command(buyer, "S001", key="done")
+    [outcome] = await hall.hold_batch(done)
     other_body = HoldCommand(buyer, "done", b"other", new_id(), ("S009",))
     found = await ReservationStore(hall.db).find_holds(
-        hall.schedule_id, [hall.wish(buyer, "S002", key="not"), done, other_body]
+        hall.schedule_id, [hall.hold_command(buyer, "S002", key="not"), done, other_body]
     )
     assert found[0] is None
     assert found[1] is not None

@@ -10,8 +10,8 @@ from tests.support.invariants import broken
 
 async def test_of_a_crowd_after_one_seat_the_first_has_it_and_the_others_know(db: Database) -> None:
     hall = await open_hall(db, people=64)
-    wishes = [hall.wish(person, "S001") for person in hall.people]
-    outcomes = await hall.decide(*wishes)
+    commands = [hall.hold_command(person, "S001") for person in hall.people]
+    outcomes = await hall.hold_batch(*commands)
     assert [one.name for one in outcomes] == ["held"] + ["seat_taken"] * 63
     assert {one.seat_ids for one in outcomes[1:]} == {("S001",)}
     assert not await broken(db, hall.schedule_id)
@@ -21,8 +21,8 @@ async def test_a_chain_of_overlaps_is_decided_link_by_link(db: Database) -> None
     """Whom a loser kept from its other seats gets them, in the same round."""
     hall = await open_hall(db, people=5)
     pairs = [hall.seat_ids[at : at + 2] for at in range(5)]
-    outcomes = await hall.decide(
-        *(hall.wish(one, *two) for one, two in zip(hall.people, pairs, strict=True))
+    outcomes = await hall.hold_batch(
+        *(hall.hold_command(one, *two) for one, two in zip(hall.people, pairs, strict=True))
     )
     names = ["held", "seat_taken", "held", "seat_taken", "held"]
     assert [one.name for one in outcomes] == names
@@ -34,11 +34,11 @@ async def test_a_chain_of_overlaps_is_decided_link_by_link(db: Database) -> None
     assert not await broken(db, hall.schedule_id)
 
 
-async def test_who_is_over_the_limit_keeps_nobody_from_a_seat(db: Database) -> None:
+async def test_a_request_over_the_limit_blocks_no_seat(db: Database) -> None:
     hall = await open_hall(db, ticket_limit=2)
     greedy, modest = hall.people[:2]
-    outcomes = await hall.decide(
-        hall.wish(greedy, "S001", "S002", "S003"), hall.wish(modest, "S003", "S004")
+    outcomes = await hall.hold_batch(
+        hall.hold_command(greedy, "S001", "S002", "S003"), hall.hold_command(modest, "S003", "S004")
     )
     assert [one.name for one in outcomes] == ["ticket_limit", "held"]
 
@@ -47,13 +47,13 @@ async def test_one_persons_requests_count_against_the_limit_in_their_order(db: D
     hall = await open_hall(db, ticket_limit=3)
     buyer, other = hall.people[:2]
     await hall.held(other, "S012")
-    outcomes = await hall.decide(
-        hall.wish(buyer, "S001"),
-        hall.wish(buyer, "S012"),
-        hall.wish(buyer, "S002", "S003", "S004"),
-        hall.wish(buyer, "S002", "S003"),
-        hall.wish(buyer, "S005"),
-        hall.wish(other, "S004"),
+    outcomes = await hall.hold_batch(
+        hall.hold_command(buyer, "S001"),
+        hall.hold_command(buyer, "S012"),
+        hall.hold_command(buyer, "S002", "S003", "S004"),
+        hall.hold_command(buyer, "S002", "S003"),
+        hall.hold_command(buyer, "S005"),
+        hall.hold_command(other, "S004"),
     )
     names = ["held", "seat_taken", "ticket_limit", "held", "ticket_limit", "held"]
     assert [one.name for one in outcomes] == names
@@ -63,9 +63,9 @@ async def test_one_persons_requests_count_against_the_limit_in_their_order(db: D
 async def test_of_a_batch_only_ones_own_wins_count_against_the_limit(db: Database) -> None:
     hall = await open_hall(db, ticket_limit=2)
     one, other, *_ = hall.people
-    outcomes = await hall.decide(
+    outcomes = await hall.hold_batch(
         *(
-            hall.wish(person, seat)
+            hall.hold_command(person, seat)
             for person, seat in zip([one, other] * 3, hall.seat_ids, strict=False)
         )
     )
@@ -75,18 +75,18 @@ async def test_of_a_batch_only_ones_own_wins_count_against_the_limit(db: Databas
 async def test_everything_at_once(db: Database) -> None:
     hall = await open_hall(db, people=8, ticket_limit=2)
     people = hall.people
-    earlier = hall.wish(people[0], "S001", key="earlier")
-    await hall.decide(earlier)
-    outcomes = await hall.decide(
+    earlier = hall.hold_command(people[0], "S001", key="earlier")
+    await hall.hold_batch(earlier)
+    outcomes = await hall.hold_batch(
         earlier,
-        hall.wish(people[0], "S002", key="earlier", fingerprint=b"another"),
-        hall.wish(people[1], "S003", "nowhere"),
-        hall.wish(people[2], "S001", "S004"),
-        hall.wish(people[3]),
-        hall.wish(people[4], "S005", "S006"),
-        hall.wish(people[5], "S006", "S001", "S003"),
-        hall.wish(people[6], "S007", "S008", "S009"),
-        hall.wish(people[7], "S004", "S003"),
+        hall.hold_command(people[0], "S002", key="earlier", fingerprint=b"another"),
+        hall.hold_command(people[1], "S003", "nowhere"),
+        hall.hold_command(people[2], "S001", "S004"),
+        hall.hold_command(people[3]),
+        hall.hold_command(people[4], "S005", "S006"),
+        hall.hold_command(people[5], "S006", "S001", "S003"),
+        hall.hold_command(people[6], "S007", "S008", "S009"),
+        hall.hold_command(people[7], "S004", "S003"),
     )
     assert [(one.name, one.seat_ids) for one in outcomes] == [
         ("replayed", ()),
@@ -105,14 +105,16 @@ async def test_everything_at_once(db: Database) -> None:
 
 
 async def test_a_batch_without_conflicts_is_decided_like_one_with(db: Database) -> None:
-    """The same wishes once more, beside one that sends the whole batch the long way."""
+    """The same commands once more, beside one that sends the whole batch the long way."""
     outcomes = []
     for crowded in (False, True):
         hall = await open_hall(db, people=4)
         seats = [("S001",), ("S003", "S002"), ("S004",)]
-        wishes = [hall.wish(one, *two) for one, two in zip(hall.people, seats, strict=False)]
-        more = [hall.wish(hall.people[3], "S001")] * crowded
-        outcomes.append(await hall.decide(*wishes, *more))
+        commands = [
+            hall.hold_command(one, *two) for one, two in zip(hall.people, seats, strict=False)
+        ]
+        more = [hall.hold_command(hall.people[3], "S001")] * crowded
+        outcomes.append(await hall.hold_batch(*commands, *more))
         assert not await broken(db, hall.schedule_id)
     short, long = outcomes
     assert [one.name for one in long] == ["held", "held", "held", "seat_taken"]
@@ -155,13 +157,13 @@ async def test_payments_of_one_person_spend_the_wallet_in_their_order(db: Databa
 
 async def test_payments_of_several_seats_have_their_own_tickets_and_versions(db: Database) -> None:
     hall = await open_hall(db, balance_minor=10_000)
-    wishes = (("S001", "S003"), ("S002",), ("S006", "S005", "S004"))
-    held = [await hall.held(one, *seats) for one, seats in zip(hall.people, wishes, strict=False)]
+    commands = (("S001", "S003"), ("S002",), ("S006", "S005", "S004"))
+    held = [await hall.held(one, *seats) for one, seats in zip(hall.people, commands, strict=False)]
     outcomes = await hall.settle(
         *(hall.bill(one, reservation) for one, reservation in zip(hall.people, held, strict=False))
     )
     tickets: Counter[object] = Counter()
-    for paid, seats in zip(outcomes, wishes, strict=True):
+    for paid, seats in zip(outcomes, commands, strict=True):
         assert paid.payment is not None
         assert paid.payment.seat_ids == seats
         assert paid.seat_versions == (4,) * len(seats)

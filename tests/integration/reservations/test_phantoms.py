@@ -64,7 +64,7 @@ class Pod:
         self._releases = ReleaseHandler(ReservationStore(db), self.seat_lock, publisher)
 
     async def hold(self, hall: Hall, person: int, *seat_ids: str, key: str = "") -> HoldOutcome:
-        return await self.submit(hall, hall.wish(hall.people[person], *seat_ids, key=key))
+        return await self.submit(hall, hall.hold_command(hall.people[person], *seat_ids, key=key))
 
     async def submit(self, hall: Hall, command: HoldCommand) -> HoldOutcome:
         await self.seats.states(hall.schedule_id, max_age_s=0)
@@ -106,7 +106,7 @@ async def test_a_refusal_by_the_lock_names_the_seats_and_a_release_lifts_it(
     assert (await pod.hold(hall, 1, "S002", "S003")).name == "held"
 
 
-async def test_a_claim_whose_owner_died_before_the_commit_keeps_nobody_out(
+async def test_a_claim_whose_owner_died_before_the_commit_blocks_no_seat(
     hall: Hall, pod: Pod
 ) -> None:
     await pod.seat_lock.claim(hall.schedule_id, [Claim("dead", ["S001"])])
@@ -145,11 +145,14 @@ async def test_a_seat_of_an_open_transaction_is_asked_for_until_it_is_decided(
     assert (await asking).name == "held"
 
 
-async def test_who_loses_against_a_winner_that_fails_is_not_refused(hall: Hall, pod: Pod) -> None:
+async def test_a_request_blocked_by_one_that_fails_is_not_refused(hall: Hall, pod: Pod) -> None:
     """The first one's claim was in the way, but it wanted more than a person may have."""
     await pod.seats.states(hall.schedule_id)
-    wishes = [hall.wish(hall.people[0], *hall.seat_ids[:11]), hall.wish(hall.people[1], "S001")]
-    outcomes = await asyncio.gather(*(pod.decide(hall, wish) for wish in wishes))
+    commands = [
+        hall.hold_command(hall.people[0], *hall.seat_ids[:11]),
+        hall.hold_command(hall.people[1], "S001"),
+    ]
+    outcomes = await asyncio.gather(*(pod.decide(hall, command) for command in commands))
     assert [one.name for one in outcomes] == ["ticket_limit", "held"]
 
 
@@ -162,7 +165,7 @@ async def test_a_repetition_elsewhere_after_the_end_leaves_no_mark(hall: Hall, p
 
 
 @pytest.mark.parametrize("end", ["released", "lapsed"])
-async def test_a_repetition_is_answered_though_somebody_else_has_the_seat_by_now(
+async def test_a_repetition_is_answered_although_the_seat_is_another_persons(
     hall: Hall, pod: Pod, end: str
 ) -> None:
     first = await pod.hold(hall, 0, "S001", key="k")
@@ -181,14 +184,14 @@ async def test_a_repetition_is_answered_though_somebody_else_has_the_seat_by_now
     assert again.held is not None
     assert again.held.reservation_id == first.held.reservation_id
     assert (await pod.hold(hall, 0, "S001", "S002", key="k")).name == "replayed", "by fingerprint"
-    reused = hall.wish(hall.people[0], "S001", key="k", fingerprint=b"other")
+    reused = hall.hold_command(hall.people[0], "S001", key="k", fingerprint=b"other")
     assert (await pod.submit(hall, reused)).name == "key_reused"
 
 
-async def test_who_was_found_after_a_lost_answer_may_repeat_too(hall: Hall, pod: Pod) -> None:
-    wish = hall.wish(hall.people[0], "S001", key="k")
-    await hall.decide(wish)
-    [found] = await pod.holds.look_up(hall.schedule_id, [wish])
+async def test_a_person_found_after_a_lost_answer_may_repeat(hall: Hall, pod: Pod) -> None:
+    command = hall.hold_command(hall.people[0], "S001", key="k")
+    await hall.hold_batch(command)
+    [found] = await pod.holds.look_up(hall.schedule_id, [command])
     await pod.background.finish()
     assert found is not None
     assert found.held is not None
@@ -198,7 +201,7 @@ async def test_who_was_found_after_a_lost_answer_may_repeat_too(hall: Hall, pod:
     assert (await pod.hold(hall, 0, "S001", key="k")).held == found.held
 
 
-async def test_a_person_whose_other_request_stays_open_is_told_to_try_again(
+async def test_a_person_with_another_open_request_is_asked_to_retry(
     hall: Hall, db: Database, valkey: Valkey, other: "asyncpg.Connection[Record]"
 ) -> None:
     """It was another key, so `idempotency_in_flight` would be a lie."""

@@ -82,11 +82,11 @@ class _Rounds:
         self._held: list[UUID] = []
 
     async def hold(self) -> None:
-        wishes = [
-            self._hall.wish(person, next(self._seats), next(self._seats))
+        requests = [
+            self._hall.hold_command(person, next(self._seats), next(self._seats))
             for person in self._hall.people[:_BATCH]
         ]
-        outcomes = await self._hall.decide(*wishes)
+        outcomes = await self._hall.hold_batch(*requests)
         self._held = [one.held.reservation_id for one in outcomes if one.held is not None]
         assert len(self._held) == _BATCH
 
@@ -115,7 +115,7 @@ class _Rounds:
         return {step: min(seconds) for step, seconds in times.items()}
 
 
-async def test_a_hall_that_nobody_analysed_is_sold_as_fast_as_any(db: Database) -> None:
+async def test_a_hall_without_statistics_is_sold_as_fast(db: Database) -> None:
     await _never_analyse(db)
     people, price = _BATCH, 1_000
     enough = {"people": people, "price_minor": price, "balance_minor": price * 1_000}

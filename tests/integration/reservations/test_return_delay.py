@@ -24,7 +24,7 @@ async def _now(hall: Hall) -> datetime:
     return now
 
 
-async def test_released_seats_come_back_together_and_later(slow: Hall) -> None:
+async def test_released_seats_return_together_and_later(slow: Hall) -> None:
     buyer, other = slow.people[:2]
     reservation = await slow.held(buyer, "S001", "S002")
     before = await slow.seat("S001")
@@ -53,7 +53,7 @@ async def test_the_moments_differ(slow: Hall) -> None:
     assert len(moments) > 5, moments
 
 
-async def test_lapsed_seats_come_back_later_than_their_hold_ends(slow: Hall) -> None:
+async def test_lapsed_seats_return_later_than_their_hold_ends(slow: Hall) -> None:
     buyer = slow.people[0]
     outcome = await slow.hold(buyer, "S001", "S002")
     assert outcome.held is not None
@@ -84,7 +84,7 @@ async def test_the_sweeper_tidies_what_came_back_by_itself(slow: Hall) -> None:
     assert [(await slow.seat(seat))["state"] for seat in ("S001", "S002")] == ["AVAILABLE"] * 2
 
 
-async def test_without_the_wish_seats_are_back_at_once(db: Database) -> None:
+async def test_without_a_delay_seats_return_at_once(db: Database) -> None:
     hall = await open_hall(db)
     outcome = await hall.hold(hall.people[0], "S001")
     assert outcome.held is not None

@@ -194,12 +194,14 @@ async def test_sold_out_is_answered_from_memory(db: Database, pods: list[Applica
     await believe(hall, pod)
     best = pod.services.reservations.hold_best
 
-    def wish(person: int, quantity: int, grade: str | None = None) -> Coroutine[Any, Any, Held]:
+    def hold_command(
+        person: int, quantity: int, grade: str | None = None
+    ) -> Coroutine[Any, Any, Held]:
         return best(hall.people[person], hall.schedule_id, str(uuid4()), quantity, grade)
 
     mine = await best(hall.people[0], hall.schedule_id, "mine", 4, None)
-    assert isinstance(await at_once(wish(1, 1)), SoldOut)
-    assert isinstance(await at_once(wish(1, 2, "R")), SoldOut)
+    assert isinstance(await at_once(hold_command(1, 1)), SoldOut)
+    assert isinstance(await at_once(hold_command(1, 2, "R")), SoldOut)
     assert await best(hall.people[0], hall.schedule_id, "mine", 4, None) == mine
 
 

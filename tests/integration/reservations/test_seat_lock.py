@@ -109,7 +109,7 @@ async def test_nothing_is_asked_for_nothing(lock: SeatLock, schedule: UUID) -> N
     await lock.settle(schedule, [])
 
 
-async def test_a_late_word_touches_no_newer_claim(
+async def test_a_late_call_touches_no_newer_claim(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:
     await lock.claim(schedule, [Claim("old", ["A", "B"])])
@@ -137,9 +137,7 @@ async def test_no_mark_lives_longer_than_a_claim_or_than_the_hold(
     assert await _value(valkey, schedule, "C") is None, "too short to be worth a mark"
 
 
-async def test_a_word_that_was_long_on_its_way_ends_with_its_hold(
-    valkey: Valkey, schedule: UUID
-) -> None:
+async def test_a_mark_of_a_delayed_call_ends_with_its_hold(valkey: Valkey, schedule: UUID) -> None:
     lock = SeatLock(valkey, 1_000)
     await lock.claim(schedule, [Claim("me", ["A", "B"])])
 
@@ -187,7 +185,7 @@ async def test_a_server_that_forgot_its_scripts_is_taught_them_again(
     assert not valkey.is_breaker_open
 
 
-async def test_a_server_out_of_memory_stops_nobody(
+async def test_a_server_out_of_memory_stops_no_request(
     lock: SeatLock, valkey: Valkey, schedule: UUID
 ) -> None:
     _, before = await _config(valkey, "maxmemory")
@@ -226,7 +224,7 @@ async def nobody(deadlines: Settings) -> AsyncIterator[Valkey]:
         await client.close()
 
 
-async def test_everybody_is_sent_on_where_valkey_is_away(nobody: Valkey, schedule: UUID) -> None:
+async def test_every_request_is_clear_while_valkey_is_away(nobody: Valkey, schedule: UUID) -> None:
     lock = SeatLock(nobody, TTL_MS)
     for _ in range(4):
         assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]

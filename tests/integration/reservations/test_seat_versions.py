@@ -9,7 +9,7 @@ async def _versions(hall: Hall, *seat_ids: str) -> tuple[int, ...]:
     return tuple([(await hall.seat(seat_id))["version"] for seat_id in seat_ids])
 
 
-async def test_a_hold_a_release_and_a_payment_tell_the_versions(db: Database) -> None:
+async def test_a_hold_a_release_and_a_payment_return_the_versions(db: Database) -> None:
     hall = await open_hall(db, balance_minor=5_000)
     buyer = hall.people[0]
     seats = ("S003", "S001")
@@ -28,23 +28,23 @@ async def test_a_hold_a_release_and_a_payment_tell_the_versions(db: Database) ->
     assert paid.seat_versions == await _versions(hall, "S002", "S003") == (4, 6)
 
 
-async def test_a_take_over_tells_the_version_that_counts_the_unwritten_end(db: Database) -> None:
+async def test_a_take_over_returns_the_version_that_counts_the_unwritten_end(db: Database) -> None:
     hall = await open_hall(db)
     await hall.lapse(await hall.held(hall.people[0], "S001"))
     taken_over = await hall.hold(hall.people[1], "S002", "S001")
     assert taken_over.seat_versions == await _versions(hall, "S002", "S001") == (2, 4)
 
 
-async def test_what_changes_nothing_tells_no_versions(db: Database) -> None:
+async def test_an_outcome_without_a_change_has_no_versions(db: Database) -> None:
     hall = await open_hall(db, balance_minor=5_000)
     buyer, other = hall.people[:2]
-    wish = hall.wish(buyer, "S001")
-    [made] = await hall.decide(wish)
+    command = hall.hold_command(buyer, "S001")
+    [made] = await hall.hold_batch(command)
     assert made.held is not None
-    [again] = await hall.decide(wish)
+    [again] = await hall.hold_batch(command)
     assert (again.name, again.held, again.seat_versions) == ("replayed", made.held, ())
     assert (await hall.hold(other, "S001")).seat_versions == ()
-    [found] = await ReservationStore(db).find_holds(hall.schedule_id, [wish])
+    [found] = await ReservationStore(db).find_holds(hall.schedule_id, [command])
     assert found == again
 
     bill = hall.bill(buyer, made.held.reservation_id)

@@ -91,7 +91,7 @@ async def test_a_queue_full_of_addresses_with_one_each_is_full(line: Line) -> No
 
 
 @pytest.mark.parametrize("settle", [True, False])
-async def test_who_hangs_up_is_passed_over(line: Line, settle: bool) -> None:
+async def test_a_cancelled_waiter_is_passed_over(line: Line, settle: bool) -> None:
     for n in range(3):
         await line.come(f"crowd {n}")
     line.tasks[1].cancel()
@@ -102,7 +102,7 @@ async def test_who_hangs_up_is_passed_over(line: Line, settle: bool) -> None:
     assert line.semaphore.waiting == 1
 
 
-async def test_a_turn_that_was_given_to_somebody_who_hung_up_goes_on(line: Line) -> None:
+async def test_a_slot_granted_to_a_cancelled_waiter_is_passed_on(line: Line) -> None:
     for n in range(2):
         await line.come(f"crowd {n}")
     line.semaphore.release()

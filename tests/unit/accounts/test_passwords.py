@@ -81,7 +81,7 @@ async def test_past_the_limits_it_is_overloaded_at_once(passwords: Passwords) ->
     await passwords._run(gate.work)
 
 
-async def test_who_hangs_up_frees_a_waiting_place_at_once_and_a_thread_when_it_ends(
+async def test_a_cancelled_caller_frees_its_place_at_once_and_its_thread_when_it_ends(
     passwords: Passwords,
 ) -> None:
     gate = Gate()

@@ -116,7 +116,7 @@ def refused(authority: TokenAuthority, token: str) -> bool:
     return False
 
 
-async def test_a_token_says_who_calls(authority: TokenAuthority) -> None:
+async def test_a_token_names_its_caller(authority: TokenAuthority) -> None:
     token = authority.mint(PERSON, "organizer")
     assert who(authority.verify(token)) == (PERSON, "organizer")
     assert authority.verify(token) is authority.verify(token)
@@ -335,7 +335,7 @@ async def test_a_key_ends_on_time_without_a_refresh(table: Keys, authority: Toke
     assert refused(authority, token)
 
 
-async def test_a_new_key_signs_once_everybody_can_know_it(
+async def test_a_new_key_signs_once_every_process_can_know_it(
     table: Keys, authority: TokenAuthority
 ) -> None:
     spread_s = 2 * SETTINGS.accounts.token_key_refresh_s

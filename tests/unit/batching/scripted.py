@@ -11,7 +11,7 @@ TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class NamedCommand:
     """A command that says nothing but its name."""
 
     name: str
@@ -43,22 +43,24 @@ class Call:
         self.answer.set_exception(error)
 
 
-class Scripted:
+class ScriptedHandler:
     """Hands every call to the test; `next` returns it."""
 
     def __init__(self, kind: str = "scripted") -> None:
         self.kind = kind
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
 
-    async def handle(self, key: str, batch: Sequence[Pending[Wish, str]]) -> Sequence[Outcome[str]]:
+    async def handle(
+        self, key: str, batch: Sequence[Pending[NamedCommand, str]]
+    ) -> Sequence[Outcome[str]]:
         """Wait for the test's outcomes."""
         return await self._ask("handle", key, [pending.command for pending in batch])
 
-    async def look_up(self, key: str, commands: Sequence[Wish]) -> Sequence[str | None]:
+    async def look_up(self, key: str, commands: Sequence[NamedCommand]) -> Sequence[str | None]:
         """Wait for the test's findings."""
         return await self._ask("look_up", key, commands)
 
-    async def _ask(self, what: str, key: str, commands: Sequence[Wish]) -> list[Any]:
+    async def _ask(self, what: str, key: str, commands: Sequence[NamedCommand]) -> list[Any]:
         call = Call(what, key, [command.name for command in commands])
         self._calls.put_nowait(call)
         return await call.answer
@@ -86,21 +88,21 @@ class Clock:
         return self.now
 
 
-class Desk:
+class Harness:
     """A group commit and the people who stand in front of it."""
 
     def __init__(self, **limits: Any) -> None:
         self.clock = Clock()
         self.group = GroupCommit(GroupCommitLimits(**limits), clock=self.clock, jitter=lambda: 0.0)
-        self.handler = Scripted()
+        self.handler = ScriptedHandler()
 
     def ask(self, names: str, key: str = "lane") -> "list[asyncio.Task[str]]":
         """Send one command per word of `names`, in this order."""
-        return [self.send(Wish(name), key) for name in names.split()]
+        return [self.send(NamedCommand(name), key) for name in names.split()]
 
-    def send(self, wish: Wish, key: str = "lane") -> "asyncio.Task[str]":
+    def send(self, command: NamedCommand, key: str = "lane") -> "asyncio.Task[str]":
         """Send one command."""
-        return asyncio.create_task(self.group.submit(self.handler, key, wish))
+        return asyncio.create_task(self.group.submit(self.handler, key, command))
 
     async def occupy(self, key: str = "elsewhere") -> Call:
         """Fill one slot with a batch that stays at the database until the test answers it."""
@@ -113,12 +115,12 @@ class Desk:
         return [pending.command.name for pending in waiting]
 
     @property
-    def has_forgotten_everything(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no trace of any command is left."""
-        return not traces(self.group)
+        return not leftovers(self.group)
 
 
-def traces(group: GroupCommit) -> list[object]:
+def leftovers(group: GroupCommit) -> list[object]:
     """Return whatever a group commit still remembers of its commands."""
     places = (group._lanes, group._lanes._turns, group._commands._by_identity)
     return [group.count] * bool(group.count) + [place for place in places if place]
@@ -131,7 +133,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-async def everybody(tasks: "Sequence[asyncio.Task[str]]") -> list[str | BaseException]:
+async def results(tasks: "Sequence[asyncio.Task[str]]") -> list[str | BaseException]:
     """Return what each task returned or raised."""
     async with asyncio.timeout(TIMEOUT_S):
         return await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from boxoffice.batching import GroupCommit, GroupCommitLimits, Outcome, Pending, Retry
 from boxoffice.batching.runner import BatchRunner
 from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown, Overloaded, Unavailable
-from tests.unit.batching.scripted import traces
+from tests.unit.batching.scripted import leftovers
 
 LIMITS = GroupCommitLimits(
     batch_max=3, batches_in_flight=2, queue_max=12, retry_for_s=0.05, unknown_outcome_timeout_s=0.05
@@ -225,7 +225,7 @@ def test_any_run(arrivals: list[Arrival], plan: list[str], look_up_failures: int
     world = World(plan, look_up_failures)
     group = _run(world, arrivals)
     assert all(count == 1 for count in world.delivered.values())
-    assert not traces(group)
+    assert not leftovers(group)
     for lane in "AB":
         order = [o.number for o in world.first_decided if o.lane == lane]
         assert order == sorted(order)

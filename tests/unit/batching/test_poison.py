@@ -5,7 +5,7 @@ import pytest
 
 from boxoffice.batching import Retry
 from boxoffice.errors import IntegrityError
-from tests.unit.batching.scripted import Call, Desk, everybody
+from tests.unit.batching.scripted import Call, Harness, results
 
 POISON = asyncpg.UniqueViolationError("poison")
 
@@ -19,58 +19,58 @@ def answer(call: Call, poison: str) -> None:
 
 
 async def test_the_batch_is_halved_until_the_culprit_stands_alone() -> None:
-    desk = Desk()
-    tasks = desk.ask("a b c d e f g h")
+    harness = Harness()
+    tasks = harness.ask("a b c d e f g h")
     asked = []
     for _ in range(7):
-        call = await desk.handler.next()
+        call = await harness.handler.next()
         asked.append("".join(call.names))
         answer(call, "f")
     assert asked == ["abcdefgh", "abcd", "efgh", "ef", "e", "f", "gh"]
-    outcomes = await everybody(tasks)
+    outcomes = await results(tasks)
     assert repr(outcomes.pop(5)) == repr(POISON)
     assert outcomes == [f"did {name}" for name in "abcdegh"]
 
 
 async def test_several_culprits_are_found() -> None:
-    desk = Desk()
-    tasks = desk.ask("a b c d")
+    harness = Harness()
+    tasks = harness.ask("a b c d")
     for _ in range(7):
-        answer(await desk.handler.next(), "ad")
-    first, *fine, last = await everybody(tasks)
+        answer(await harness.handler.next(), "ad")
+    first, *fine, last = await results(tasks)
     assert repr(first) == repr(last) == repr(POISON)
     assert fine == ["did b", "did c"]
 
 
-async def test_a_half_can_be_told_to_try_again() -> None:
-    desk = Desk()
-    tasks = desk.ask("a b")
-    (await desk.handler.next()).fail(POISON)
-    (await desk.handler.next()).say(Retry("in the way"))
-    (await desk.handler.next()).fail(POISON)
-    again = await desk.handler.next()
+async def test_a_half_can_be_retried() -> None:
+    harness = Harness()
+    tasks = harness.ask("a b")
+    (await harness.handler.next()).fail(POISON)
+    (await harness.handler.next()).say(Retry("in the way"))
+    (await harness.handler.next()).fail(POISON)
+    again = await harness.handler.next()
     assert again.names == ["a"]
     again.accept()
-    fine, culprit = await everybody(tasks)
+    fine, culprit = await results(tasks)
     assert (fine, repr(culprit)) == ("did a", repr(POISON))
 
 
 async def test_a_lone_culprit_is_not_tried_again() -> None:
-    desk = Desk()
-    tasks = desk.ask("a")
-    (await desk.handler.next()).fail(POISON)
-    (culprit,) = await everybody(tasks)
+    harness = Harness()
+    tasks = harness.ask("a")
+    (await harness.handler.next()).fail(POISON)
+    (culprit,) = await results(tasks)
     assert repr(culprit) == repr(POISON)
-    assert desk.has_forgotten_everything
+    assert harness.is_empty
 
 
 @pytest.mark.parametrize("outcomes", [[], ["one"], ["one", "two", "three"]])
 async def test_a_handler_that_miscounts_fails_its_own_batch_only(outcomes: list[str]) -> None:
-    desk = Desk(batch_max=2, batches_in_flight=1)
-    tasks = desk.ask("a b c")
-    (await desk.handler.next()).say(*outcomes)
-    (await desk.handler.next()).accept()
-    first, second, third = await everybody(tasks)
+    harness = Harness(batch_max=2, batches_in_flight=1)
+    tasks = harness.ask("a b c")
+    (await harness.handler.next()).say(*outcomes)
+    (await harness.handler.next()).accept()
+    first, second, third = await results(tasks)
     assert isinstance(first, IntegrityError)
     assert isinstance(second, IntegrityError)
     assert first is not second

@@ -18,7 +18,7 @@ def test_retries_are_spread_by_throughput() -> None:
     assert {given_s.count(second) for second in range(1, 11)} == {8}
 
 
-def test_the_longer_there_is_no_room_the_fewer_come_back_at_a_time() -> None:
+def test_retries_are_spread_further_in_a_longer_overload() -> None:
     scheduler = RetryAfterScheduler(latest_s=1_000.0, share_min=0.1)
     for second in range(100):
         assert scheduler.next_s(float(second), 0.125) >= 1
@@ -27,7 +27,7 @@ def test_the_longer_there_is_no_room_the_fewer_come_back_at_a_time() -> None:
     assert given_s[-1] - given_s[0] == pytest.approx(99 / 0.8, abs=1)
 
 
-def test_nobody_is_sent_away_for_longer_than_the_latest_time() -> None:
+def test_no_retry_is_later_than_the_latest_time() -> None:
     scheduler = RetryAfterScheduler(latest_s=5.0, share_min=0.1)
     assert max(retry_after_s(scheduler, 0.0, 1_000)) == 5
     # What was given out beyond it does not pile up.
@@ -41,6 +41,6 @@ def test_an_overload_that_is_over_is_forgotten() -> None:
     assert retry_after_s(scheduler, 19.0 + 5.1, 1) == [1]
 
 
-def test_before_the_first_batch_everybody_may_come_back_at_once() -> None:
+def test_before_the_first_batch_retries_are_not_spread() -> None:
     scheduler = RetryAfterScheduler(latest_s=5.0, share_min=0.1)
     assert {scheduler.next_s(0.0, 0.0) for _ in range(100)} == {1}

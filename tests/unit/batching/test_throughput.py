@@ -31,9 +31,7 @@ def test_a_slow_batch_is_forgotten() -> None:
     ("waiting", "waited_s", "is_too_slow"),
     [(9, 0.5, False), (11, 0.5, True), (11, 0.05, False), (6, 1.1, True), (5, 1.1, False)],
 )
-def test_what_counts_is_the_line_and_who_is_next(
-    waiting: int, waited_s: float, is_too_slow: bool
-) -> None:
+def test_the_queue_and_its_head_count(waiting: int, waited_s: float, is_too_slow: bool) -> None:
     estimator = ThroughputEstimator(5)
     for at in range(500):
         estimator.observe(at / 10, (at + 1) / 10, 1)

@@ -31,7 +31,7 @@ def test_a_collision_switches_it_on_for_a_while_and_for_one_schedule() -> None:
     assert not switch.claims(here)
 
 
-def test_who_is_alone_claims_nothing() -> None:
+def test_a_single_pod_claims_nothing() -> None:
     clock, here = Clock(), uuid4()
     switch = _switch("auto", clock, peers=False)
     switch.collided(here)

@@ -69,7 +69,7 @@ def test_a_list_of_seats_is_not_empty_long_or_repetitive(seat_ids: list[str]) ->
         rules.check_seat_ids(seat_ids, 3)
 
 
-def test_a_wish_within_the_limit_passes() -> None:
+def test_a_request_within_the_limit_passes() -> None:
     rules.check_seat_ids(["a", "b", "c"], 3)
     rules.check_quantity(3, 3)
     with pytest.raises(Invalid):

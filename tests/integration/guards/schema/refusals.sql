@@ -458,7 +458,7 @@ INSERT INTO audit_runs (started_at, finished_at, ok, failure)
 VALUES (clock_timestamp(), clock_timestamp(), true, 'x');
 
 -- name: audit_runs_one_wish
--- Two wishes at one time.
+-- Two requests at one time.
 INSERT INTO audit_runs (asked_by) SELECT NULL::uuid FROM generate_series(1, 2);
 
 -- name: queue_rooms_pkey
