@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 _HERE = Path(__file__).parent
-_NORMAL_RUN = (_HERE.parent / "audit" / "normal_run.sql").read_text(encoding="utf-8")
+_NORMAL_RUN = (_HERE.parents[1] / "audit" / "normal_run.sql").read_text(encoding="utf-8")
 _REFUSED = sql_files.parse((_HERE / "refusals.sql").read_text(encoding="utf-8"), "refusals.sql")
 _CATALOG = sql_files.parse((_HERE / "catalog.sql").read_text(encoding="utf-8"), "catalog.sql")
 
