@@ -41,7 +41,7 @@ class SalesStatsStore:
         self._db = db
 
     async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> StatsSchedule | None:
-        """Return a schedule of this organizer, with None of anybody."""
+        """Return a schedule of this organizer; None as the organizer means any."""
         row = await self._db.read_one(_SQL["schedule"], schedule_id, organizer_id)
         return None if row is None else StatsSchedule(**row)
 

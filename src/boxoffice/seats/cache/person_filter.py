@@ -1,4 +1,4 @@
-"""A Bloom filter of everybody who has had a reservation in a schedule."""
+"""A Bloom filter of the people who have had a reservation in a schedule."""
 
 from collections.abc import Iterable
 
