@@ -17,7 +17,7 @@ from tests.support.hall import BALANCE_MAX_MINOR, Hall
 
 
 class Hammer:
-    """Pods that hold, pay, release, sweep and top up at once; `outcomes` counts what they were told.
+    """Pods that hold, pay, release, sweep and top up at once; `outcomes` counts the outcomes.
 
     What the database raises is raised by `run`, unless `lenient`: then it is counted and gone on from.
     """

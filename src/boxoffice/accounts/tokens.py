@@ -169,7 +169,7 @@ class TokenAuthority:
             await self.keys.wait_until_due()
             try:
                 await self.refresh()
-            except Exception as error:
+            except Exception as error:  # the last keys stay in force
                 log.warning("token_keys_not_refreshed", error=repr(error))
 
     def _verify_uncached(self, token: str) -> _Verified:

@@ -49,7 +49,7 @@ class BatchRunner:
             pending.attempts += 1
         try:
             outcomes = await lane.handler.handle(lane.key, batch)
-        except Exception as error:
+        except Exception as error:  # `_failed` classifies it
             await self._failed(lane, batch, error)
             return
         # guard: batch_as_many_outcomes_as_commands => if False:
@@ -112,7 +112,7 @@ class BatchRunner:
         """
         try:
             outcomes = await self._look_up(lane, batch)
-        except Exception as error:
+        except Exception as error:  # the callers get it, or halves are tried
             if len(batch) > 1 and classify(error) is Failure.REFUSED:
                 for half in _halves(batch):
                     await self._recover(lane, half)
@@ -138,7 +138,7 @@ class BatchRunner:
             tries += 1
             try:
                 found = await lane.handler.look_up(lane.key, [p.command for p in batch])
-            except Exception as error:
+            except Exception as error:  # repeated unless it was refused
                 if classify(error) is Failure.REFUSED or self._clock() >= until:
                     raise
                 await asyncio.sleep(self._backoff_s(tries))

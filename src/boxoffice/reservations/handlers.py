@@ -102,7 +102,7 @@ class HoldHandler:
     ) -> list[Outcome[HoldOutcome]]:
         try:
             outcomes = await self._store.hold(schedule_id, commands)
-        except Exception:
+        except Exception:  # raised again after the claims have ended
             self._settle(schedule_id, [Settlement(claim.owner, claim.seat_ids) for claim in claims])
             raise
         self._publish(schedule_id, commands, outcomes)

@@ -98,21 +98,21 @@ async def test_a_hash_of_before_the_normal_form_verifies(accounts: Accounts, db:
 
 
 async def test_a_failed_login_gives_no_reason(accounts: Accounts) -> None:
-    await accounts.sign_up("somebody@example.test", PASSWORD, "A")
-    told = []
-    for email in ("somebody@example.test", "nobody@example.test"):
+    await accounts.sign_up("known@example.test", PASSWORD, "A")
+    answers = []
+    for email in ("known@example.test", "unknown@example.test"):
         with pytest.raises(CredentialsInvalid) as caught:
             await accounts.log_in(email, "wrong password", HERE)
-        told.append((caught.value.code, caught.value.detail, caught.value.extra))
-    assert told[0] == told[1]
+        answers.append((caught.value.code, caught.value.detail, caught.value.extra))
+    assert answers[0] == answers[1]
 
 
 async def test_a_failed_login_takes_as_long_for_an_unknown_address(
     make_accounts: MakeAccounts, settings: Settings
 ) -> None:
     accounts = make_accounts(settings.replace(login_failures_max=1_000))
-    await accounts.sign_up("somebody@example.test", PASSWORD, "A")
-    seconds: dict[str, list[float]] = {"somebody@example.test": [], "nobody@example.test": []}
+    await accounts.sign_up("known@example.test", PASSWORD, "A")
+    seconds: dict[str, list[float]] = {"known@example.test": [], "unknown@example.test": []}
     for _ in range(9):
         for email, taken in seconds.items():
             started = perf_counter()
@@ -120,7 +120,7 @@ async def test_a_failed_login_takes_as_long_for_an_unknown_address(
                 await accounts.log_in(email, "wrong password", HERE)
             taken.append(perf_counter() - started)
     known, unknown = (min(taken) for taken in seconds.values())
-    # Without a hash for nobody it would be a tenth; the rest is the noise of a busy machine.
+    # Without the dummy hash it would be a tenth; the rest is the noise of a busy machine.
     assert 0.4 < unknown / known < 2.5
 
 
@@ -134,7 +134,7 @@ async def test_a_role_counts_from_the_next_login(accounts: Accounts) -> None:
         accounts.tokens.verify(before)
     assert who(accounts.tokens.verify(after)) == (user_id, "organizer")
     with pytest.raises(NotFound):
-        await accounts.grant_role("nobody@example.test", "organizer")
+        await accounts.grant_role("unknown@example.test", "organizer")
     with pytest.raises(Invalid):
         await accounts.grant_role("boss@example.test", "admin")
 

@@ -1,4 +1,4 @@
-"""What one address may do: spray no passwords, lock nobody out, and make no heaps of accounts."""
+"""Limits per address: password spraying, lock-outs of others, and mass sign-ups."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -133,7 +133,7 @@ async def test_known_addresses_are_few_and_forgotten(
     await accounts.sign_up(stranger, PASSWORD, "B")
     await accounts.log_in(stranger, PASSWORD, f"{network()}::1")
     (row,) = await db.read("SELECT count(*) AS n FROM known_addresses")
-    assert row["n"] == 1, "old ones go, whoever's they are"
+    assert row["n"] == 1, "old ones of all accounts go"
     nets = [network() for _ in range(DEFAULTS.accounts.known_addresses_max + 2)]
     for net in nets:
         await accounts.log_in(owner, PASSWORD, f"{net}::1")

@@ -138,12 +138,12 @@ async def test_tokens_that_have_expired_are_forgotten(
     assert ours.tokens._revocations._tokens == {}
 
 
-class Told:
-    """What the database would tell, and since when it was asked."""
+class FakeStore:
+    """Returns given revocations, and records since when they were read."""
 
     def __init__(self) -> None:
         self.at = 1_000_000_000.0
-        self.news = NewRevocations([], [])
+        self.revocations_since = NewRevocations([], [])
         self.asked: list[float] = []
 
     def now(self) -> float:
@@ -153,61 +153,61 @@ class Told:
     async def load(self, since: float) -> NewRevocations:
         """Return what there is."""
         self.asked.append(since)
-        return self.news
+        return self.revocations_since
 
 
 async def test_only_what_is_new_is_asked_for_with_room_for_open_transactions() -> None:
-    told = Told()
-    revocations = Revocations(told.now, told.load)
+    fake = FakeStore()
+    revocations = Revocations(fake.now, fake.load)
     assert not await revocations.refresh()
-    told.at += 15
+    fake.at += 15
     assert not await revocations.refresh()
-    first, second = told.asked
-    assert told.at - first >= RETAINED_S
-    assert 60 <= told.at - second <= 120
-    told.news = NewRevocations(
-        [MinimumVersion(PERSON, 2, told.at)], [RevokedToken("one", told.at + 60)]
+    first, second = fake.asked
+    assert fake.at - first >= RETAINED_S
+    assert 60 <= fake.at - second <= 120
+    fake.revocations_since = NewRevocations(
+        [MinimumVersion(PERSON, 2, fake.at)], [RevokedToken("one", fake.at + 60)]
     )
     assert await revocations.refresh()
-    assert not await revocations.refresh(), "the same again is no news"
+    assert not await revocations.refresh(), "a second reading is not new"
     assert revocations.covers(PERSON, 1, "")
     assert revocations.covers(UUID(int=8), 0, "one")
     assert not revocations.covers(PERSON, 2, "two")
-    told.news = NewRevocations([MinimumVersion(PERSON, 1, told.at)], [])
+    fake.revocations_since = NewRevocations([MinimumVersion(PERSON, 1, fake.at)], [])
     assert not await revocations.refresh()
     assert revocations.covers(PERSON, 1, ""), "a version never goes back"
 
 
 async def test_what_can_end_nothing_any_more_is_forgotten() -> None:
-    told = Told()
-    revocations = Revocations(told.now, told.load)
-    told.news = NewRevocations(
-        [MinimumVersion(PERSON, 2, told.at)], [RevokedToken("one", told.at + 60)]
+    fake = FakeStore()
+    revocations = Revocations(fake.now, fake.load)
+    fake.revocations_since = NewRevocations(
+        [MinimumVersion(PERSON, 2, fake.at)], [RevokedToken("one", fake.at + 60)]
     )
     await revocations.refresh()
-    told.news = NewRevocations([], [])
-    told.at += 61
+    fake.revocations_since = NewRevocations([], [])
+    fake.at += 61
     await revocations.refresh()
     assert not revocations.covers(UUID(int=8), 0, "one")
     assert revocations.covers(PERSON, 1, "")
-    told.at += RETAINED_S
+    fake.at += RETAINED_S
     await revocations.refresh()
     assert not revocations.covers(PERSON, 1, "")
 
 
 async def test_a_refresh_that_fails_is_made_up_for() -> None:
-    told = Told()
+    fake = FakeStore()
 
     async def broken(_since: float) -> NewRevocations:
         raise Unavailable
 
-    revocations = Revocations(told.now, told.load)
+    revocations = Revocations(fake.now, fake.load)
     await revocations.refresh()
     revocations._load = broken
-    told.at += 3_000
+    fake.at += 3_000
     with pytest.raises(Unavailable):
         await revocations.refresh()
-    revocations._load = told.load
-    told.at += 15
+    revocations._load = fake.load
+    fake.at += 15
     await revocations.refresh()
-    assert told.at - told.asked[-1] >= 3_015
+    assert fake.at - fake.asked[-1] >= 3_015

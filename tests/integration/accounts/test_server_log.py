@@ -1,4 +1,4 @@
-"""What PostgreSQL writes into its own log names nobody, whatever it refuses."""
+"""PostgreSQL's own log contains no e-mail address, whatever it refuses."""
 
 import asyncio
 import sys

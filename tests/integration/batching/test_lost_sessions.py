@@ -1,4 +1,4 @@
-"""A statement that was received and not begun when its line was cut, and a look at what a batch did."""
+"""A statement that was received but not begun when its connection was cut, and the look-up after it."""
 
 import asyncio
 import contextlib

@@ -109,7 +109,7 @@ async def wait_for_blocked_batch(db: Database) -> int:
 
 @pytest.fixture
 async def outsider(settings: Settings) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection that is nobody's in the shop."""
+    """A connection outside the application."""
     connection = await asyncpg.connect(settings.database.database_url)
     yield connection
     await connection.close()

@@ -1,4 +1,4 @@
-"""A process that ends drops its lines to Valkey, also one that nobody reads any more."""
+"""A process that ends closes its connections to Valkey, also one that is no longer read."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.settings import Settings
 from faults.cluster.proxy import Proxy
 
-# More than the buffers of a line take.
+# More than the buffers of a connection hold.
 MUCH_BYTES = 64_000_000
 SIZE = Script("size", "return #ARGV[1]")
 

@@ -24,5 +24,5 @@ def settings(shared_database_url: str, servers: Servers) -> Settings:
 
 @pytest.fixture
 async def hall(db: Database) -> Hall:
-    """A hall for one test; everybody has the price of five seats."""
+    """A hall for one test; each person has the price of five seats."""
     return await open_hall(db, balance_minor=5_000)

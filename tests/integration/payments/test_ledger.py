@@ -1,4 +1,4 @@
-"""The ledger keeps itself: what the database refuses, whoever asks. And the charging of wallets."""
+"""The constraints of the ledger, and top-ups of wallets."""
 
 import asyncio
 from collections import Counter

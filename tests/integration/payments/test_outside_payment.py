@@ -251,7 +251,7 @@ def _looks_of(desk: Desk) -> list["asyncio.Task[Any]"]:
 
 
 async def _turns() -> None:
-    """Let everybody go on who waits for nothing from outside."""
+    """Let all tasks run that wait for no I/O."""
     for _ in range(100):
         await asyncio.sleep(0)
 
@@ -279,7 +279,7 @@ async def test_a_refused_twin_does_not_give_back_what_pays(
 
 
 async def test_invented_ids_do_not_queue(desk: Desk, hall: Hall) -> None:
-    await desk.group_commit.close()  # whoever gets there is told that it drains
+    await desk.group_commit.close()  # a command that gets there is refused with Draining
     made_up = ScopedId(uuid4(), uuid4())
     for method in ("wallet", "card"):
         with pytest.raises(ReservationNotFound):

@@ -1,4 +1,4 @@
-"""Money out of nothing is for demos: elsewhere nobody tops a wallet up that nobody pays for."""
+"""Free top-ups are for demos; elsewhere they are refused."""
 
 import pytest
 

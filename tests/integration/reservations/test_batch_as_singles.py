@@ -44,7 +44,7 @@ class Play:
         return self.random.randrange(_PEOPLE), f"{self.random.random()}", own
 
     def bill(self) -> Bill:
-        """Make a bill up; one in ten is somebody else's, and one in five has a key that was used."""
+        """Make a bill up; one in ten is another person's, and one in five has a key that was used."""
         at = self.random.randrange(len(self.made))
         if self.bills and self.random.random() < 0.2:
             payer, before, key = self.random.choice(self.bills)

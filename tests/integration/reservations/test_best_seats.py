@@ -1,4 +1,4 @@
-"""Best seats together, through the service: whole rows are sold, and nobody is refused too early."""
+"""Best seats through the service: whole rows are sold, and no request is refused too early."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -165,7 +165,7 @@ async def test_what_comes_free_at_once_is_the_best_again(
 
 
 async def test_invented_ids_do_not_queue(service: Reservations, hall: Hall) -> None:
-    await service._group_commit.close()  # whoever gets there is told that it drains
+    await service._group_commit.close()  # a command that gets there is refused with Draining
     with pytest.raises(ReservationNotFound):
         await service.release(hall.people[0], ScopedId(uuid4(), uuid4()))
 

@@ -40,7 +40,7 @@ async def test_after_too_many_ends_the_next_hold_has_to_wait(db: Database, how: 
     buyer, other = hall.people[:2]
     for _ in range(3):
         await _end(hall, buyer, how)
-    assert (await _hold(hall, buyer, "S002")).name == "held", "three times nobody notices"
+    assert (await _hold(hall, buyer, "S002")).name == "held", "three unpaid ends cost nothing"
     await _end(hall, buyer, how)
     refused = await _hold(hall, buyer, "S003")
     assert refused.name == "hold_cooldown"
@@ -55,7 +55,7 @@ async def test_the_wait_grows_to_its_limit_and_ends_by_itself(db: Database) -> N
     waits = []
     for _ in range(7):
         await _end(hall, buyer, "release")
-        # No seats are asked for, so that nothing is held where nobody has to wait.
+        # Without seats, so that nothing is held where there is no wait.
         refused = await _hold(hall, buyer, "X")
         waits.append(round(refused.cooldown[0], -1) if refused.cooldown else 0)
     assert waits == [0, 0, 0, 60, 120, 200, 200]

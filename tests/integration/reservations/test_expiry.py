@@ -73,8 +73,8 @@ async def test_two_sweepers_share_the_work_and_write_each_event_once(db: Databas
     query = (
         "SELECT count(*), count(DISTINCT id) FROM outbox, unnest(subject_ids) id WHERE topic = $1"
     )
-    [told] = await db.fetch(query, "reservation.expired")
-    assert tuple(told) == (200, 200)
+    [event] = await db.fetch(query, "reservation.expired")
+    assert tuple(event) == (200, 200)
     assert not await broken(db, hall.schedule_id)
 
 
@@ -191,7 +191,7 @@ async def _run_after(hall: Hall, buyer: UUID, seat: str, at: float) -> str:
     while True:
         name = (await hall.hold(buyer, seat)).name
         if name.endswith("_busy"):
-            continue  # no outcome: somebody's transaction is open, and the group commit asks again
+            continue  # no outcome: blocked by a concurrent transaction, which the group commit retries
         if name == "held" or (await hall.seat(seat))["state"] == "SOLD":
             return name
 

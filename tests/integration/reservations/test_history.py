@@ -85,7 +85,7 @@ async def test_the_limit_counts_what_a_row_has_noted(db: Database) -> None:
 
 
 async def test_a_row_before_the_first_count_counts_nothing(db: Database) -> None:
-    """As the migration leaves it: whoever wants to know looks at the reservations."""
+    """The state after the migration, in which readers count the reservations."""
     hall = await open_hall(db, ticket_limit=2, balance_minor=5_000)
     buyer = hall.people[0]
     paid, held = await hall.held(buyer, "S001"), await hall.held(buyer, "S002")
@@ -142,13 +142,13 @@ async def test_a_reading_names_all_people_with_a_reservation(db: Database) -> No
     await hall.expire()
     over = await hall.held(lapsed, "S005")
     await hall.lapse(over)
-    await hall.held(holder, "S005")  # and nobody has closed the one before
+    await hall.held(holder, "S005")  # and the one before is not closed yet
     reading = await SeatStore(db).seat_states(hall.schedule_id)
     assert reading is not None
-    told = {reading.people[at : at + 8] for at in range(0, len(reading.people), 8)}
+    named = {reading.people[at : at + 8] for at in range(0, len(reading.people), 8)}
     had = {one.bytes[8:] for one in (holder, payer, giver, late, lapsed)}
-    assert had <= told
-    assert stranger.bytes[8:] not in told
+    assert had <= named
+    assert stranger.bytes[8:] not in named
 
 
 async def test_two_sweepers_note_each_end_once(db: Database) -> None:

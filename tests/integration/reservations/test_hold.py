@@ -248,7 +248,7 @@ async def test_one_bad_command_fails_its_batch_and_leaves_nothing(hall: Hall) ->
 
 
 async def _insist(db: Database, hall: Hall, command: HoldCommand) -> str:
-    """Ask until nobody's open transaction is in the way."""
+    """Repeat until no concurrent transaction blocks it."""
     while True:
         [outcome] = await ReservationStore(db).hold(hall.schedule_id, [command])
         if outcome.name not in {"person_busy", "seat_busy"}:

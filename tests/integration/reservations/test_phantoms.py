@@ -242,7 +242,7 @@ async def test_selling_goes_on_without_valkey_and_with_an_empty_one(
 async def test_a_lock_that_is_wrong_about_everything_changes_no_owner(
     hall: Hall, pod: Pod, valkey: Valkey
 ) -> None:
-    """Marks of nobody refuse for their time; missing ones sell nothing twice."""
+    """Marks without an owner refuse until they expire; missing ones sell nothing twice."""
     held = await pod.hold(hall, 0, "S001", key="k")
     assert held.name == "held"
     await pod.background.finish()

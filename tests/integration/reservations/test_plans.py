@@ -1,4 +1,4 @@
-"""The plans of the hot path need no statistics: a sale starts before anybody has analysed anything."""
+"""The plans of the hot path need no statistics: a sale starts before any table is analysed."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Where a schedule wants it, seats come back at a moment that nobody knows beforehand."""
+"""With a return delay, seats are on sale again at a random time."""
 
 from datetime import datetime, timedelta
 
@@ -68,7 +68,9 @@ async def test_lapsed_seats_return_later_than_their_hold_ends(slow: Hall) -> Non
         outcome.held.reservation_id,
     )
     paid = await slow.pay(buyer, outcome.held.reservation_id)
-    assert paid.name == "hold_expired", "its seats are nobody else's yet, and not the buyer's"
+    assert paid.name == "hold_expired", (
+        "its seats are not another person's yet, and not the buyer's"
+    )
     assert (await slow.hold(slow.people[1], "S001")).name == "seat_taken"
 
 

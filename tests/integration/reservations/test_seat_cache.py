@@ -1,4 +1,4 @@
-"""The seat cache of real pods: what it refuses without asking anybody, and what it must not refuse."""
+"""The seat cache of real pods: what it refuses without a query, and what it must not refuse."""
 
 import asyncio
 import time
@@ -146,7 +146,7 @@ async def test_an_end_is_respected_to_the_millisecond(
     assert slack < 0.05
 
     async def sold_again() -> bool:
-        """The wish that was sent on is decided; where it came too early, another one is."""
+        """The request that was sent on is decided; where it came too early, another one is."""
         await until(lambda: _idle(pod))
         if (await hall.seat("S001"))["user_id"] == hall.people[1]:
             return True

@@ -214,8 +214,8 @@ async def prompt(deadlines: Settings) -> AsyncIterator[Valkey]:
 
 
 @pytest.fixture
-async def nobody(deadlines: Settings) -> AsyncIterator[Valkey]:
-    """A client of a port that nobody listens on."""
+async def unreachable(deadlines: Settings) -> AsyncIterator[Valkey]:
+    """A client of a port without a listener."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{reserved.getsockname()[1]}/0"
@@ -224,12 +224,14 @@ async def nobody(deadlines: Settings) -> AsyncIterator[Valkey]:
         await client.close()
 
 
-async def test_every_request_is_clear_while_valkey_is_away(nobody: Valkey, schedule: UUID) -> None:
-    lock = SeatLock(nobody, TTL_MS)
+async def test_every_request_is_clear_while_valkey_is_away(
+    unreachable: Valkey, schedule: UUID
+) -> None:
+    lock = SeatLock(unreachable, TTL_MS)
     for _ in range(4):
         assert await _answers(lock, schedule, Claim("me", ["A"])) == [ClaimResult.CLEAR]
         await lock.settle(schedule, [Settlement("me", ["A"], 99_000)])
-    assert nobody.is_breaker_open
+    assert unreachable.is_breaker_open
 
 
 async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_then_spared(
@@ -257,9 +259,9 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
     assert not prompt.is_breaker_open
 
 
-async def test_an_open_breaker_costs_no_time(nobody: Valkey, schedule: UUID) -> None:
-    lock = SeatLock(nobody, TTL_MS)
-    while not nobody.is_breaker_open:
+async def test_an_open_breaker_costs_no_time(unreachable: Valkey, schedule: UUID) -> None:
+    lock = SeatLock(unreachable, TTL_MS)
+    while not unreachable.is_breaker_open:
         await lock.claim(schedule, [Claim("me", ["A"])])
     asked = time.monotonic()
     for _ in range(200):

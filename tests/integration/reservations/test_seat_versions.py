@@ -1,4 +1,4 @@
-"""Outcomes carry the versions that the seats have afterwards: nobody has to read them again."""
+"""Outcomes carry the versions that the seats have afterwards: no second read is needed."""
 
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore

@@ -1,4 +1,4 @@
-"""Password hashing: strong enough, bounded, and the same for somebody and nobody."""
+"""Password hashing: strong enough, bounded, and as slow for unknown accounts."""
 
 import asyncio
 import threading
@@ -34,7 +34,7 @@ async def test_hashes_are_as_costly_as_promised(passwords: Passwords) -> None:
     assert (found.type.name, found.memory_cost, found.time_cost, found.parallelism) == (
         "ID", MEMORY_KIB, PASSES, LANES,
     )  # fmt: skip
-    # Nobody's hash costs the same, or the time of a refusal would tell who has an account.
+    # The dummy hash costs the same, or the time of a refusal would reveal accounts.
     assert extract_parameters(passwords._dummy_hash) == found
 
 

@@ -18,7 +18,7 @@ from boxoffice.platform.signing import SIGNED_CHARS_MAX, SigningKey
 from boxoffice.settings import Settings
 from tests.integration.accounts.conftest import who
 
-NOW = 1_000_000_000.0  # 2001: whoever asks this machine's clock finds every token expired
+NOW = 1_000_000_000.0  # 2001: by this machine's clock every token has expired
 TTL_S = 3_600
 SETTINGS = Settings.of(access_token_ttl_s=TTL_S, token_cache_max=4, token_key_refresh_s=15.0)
 SECRET = b"s" * 32

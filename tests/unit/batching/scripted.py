@@ -1,4 +1,4 @@
-"""A handler whose database is the test: it answers each call when and as the test says."""
+"""A handler whose database is the test: the test answers each call."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
@@ -12,7 +12,7 @@ TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class NamedCommand:
-    """A command that says nothing but its name."""
+    """A command with nothing but a name."""
 
     name: str
     identity: Hashable | None = None
@@ -21,7 +21,7 @@ class NamedCommand:
 
 @dataclass(eq=False)
 class Call:
-    """One call of the handler that waits for the test's word."""
+    """One call of the handler that waits for the test."""
 
     what: str
     key: str
@@ -79,7 +79,7 @@ class ScriptedHandler:
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -89,7 +89,7 @@ class Clock:
 
 
 class Harness:
-    """A group commit and the people who stand in front of it."""
+    """A group commit, its handler and its callers."""
 
     def __init__(self, **limits: Any) -> None:
         self.clock = Clock()
@@ -121,7 +121,7 @@ class Harness:
 
 
 def leftovers(group: GroupCommit) -> list[object]:
-    """Return whatever a group commit still remembers of its commands."""
+    """Return what a group commit still stores of its commands."""
     places = (group._lanes, group._lanes._turns, group._commands._by_identity)
     return [group.count] * bool(group.count) + [place for place in places if place]
 

@@ -65,7 +65,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Somebody comes, some time after the one before, and may hang up."""
+    """A caller arrives some time after the one before, and may cancel."""
 
     pause_ms: int
     lane: str
@@ -148,7 +148,7 @@ class World:
             raise BEFORE_COMMIT[step]
         if any(order.is_poison for order in orders):
             raise POISON("poison")
-        # In a contended batch every second one finds somebody in its way.
+        # In a contended batch every second command is blocked.
         turned_away = orders[::2] if step == "contended" else []
         outcomes = [
             Retry("in the way") if order in turned_away else self._commit(order) for order in orders

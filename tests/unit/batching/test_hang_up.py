@@ -1,4 +1,4 @@
-"""A caller who hangs up takes nothing back and leaves nothing behind."""
+"""Cancelling a caller cancels no command, and leaves nothing behind."""
 
 import asyncio
 from typing import Any
@@ -48,7 +48,7 @@ async def test_an_error_for_a_cancelled_caller_is_not_reported_as_lost() -> None
     (gone,) = harness.ask("gone")
     call = await harness.handler.next()
     await cancel(gone)
-    call.fail(asyncpg.CheckViolationError("nobody hears this"))
+    call.fail(asyncpg.CheckViolationError("no caller gets this"))
     await until(lambda: harness.is_empty)
 
 
@@ -56,7 +56,7 @@ async def test_in_the_moment_of_the_answer() -> None:
     harness = Harness()
     (gone,) = harness.ask("gone")
     call = await harness.handler.next()
-    call.fail(asyncpg.CheckViolationError("told and cancelled at once"))
+    call.fail(asyncpg.CheckViolationError("refused and cancelled at once"))
     await until(lambda: harness.is_empty)
     await cancel(gone)
 

@@ -1,4 +1,4 @@
-"""The queue is bounded, and whoever finds it full hears so at once."""
+"""The queue is bounded; a command that finds it full is refused at once."""
 
 import asyncio
 
@@ -96,7 +96,7 @@ async def test_a_command_is_refused_where_it_would_wait_for_too_long() -> None:
         with pytest.raises(Overloaded) as refused:
             await harness.group.submit(harness.handler, "lane", NamedCommand(name))
         told_s.append(refused.value.retry_after_s)
-    # Those who come back are told to do so one after the other, as fast as commands are decided.
+    # Retries are spread one after the other, as fast as commands are decided.
     assert told_s == [1, 1, 1, 2, 2, 2, 3, 3]
     for task in tasks:
         task.cancel()

@@ -1,4 +1,4 @@
-"""When seats are claimed in Valkey: a clock that is told the time."""
+"""When seats are claimed in Valkey: with a clock that the test sets."""
 
 from uuid import uuid4
 

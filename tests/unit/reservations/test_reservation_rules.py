@@ -1,4 +1,4 @@
-"""The pure rules: which seats are best together, what a lapsed hold is called, what a wish may be."""
+"""The rules: adjacent seats, the status of a lapsed hold, the limits of a request."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
