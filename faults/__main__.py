@@ -58,8 +58,8 @@ def main(
         console.width = 150
     summary.show(console, results, reached, seed=seed, is_whole=is_whole)
     if json is not None:
-        told = summary.document(about, results, reached, seed=seed, is_whole=is_whole)
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
+        document = summary.document(about, results, reached, seed=seed, is_whole=is_whole)
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     if not is_finished:
         sys.exit(_INTERRUPTED_EXIT_CODE)
     is_missed = any(one.status is targets.TargetStatus.MISSED for one in reached)
@@ -91,7 +91,7 @@ async def _play_all(plan: list[tuple[AnyScenario, int]], seed: int, results: lis
                 results.append(await runner.play(scenario, trials))
                 last = results[-1]
                 _say(f"{scenario.name}: {last.verdict.value} in {last.took_s:.0f} s")
-                for sentence in summary.trouble(last):
+                for sentence in summary.problems(last):
                     _say(f"{scenario.name}: {sentence}")
 
 

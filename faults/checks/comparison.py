@@ -119,11 +119,11 @@ def compare(
     stopped waiting for a paused process and was refused elsewhere. Those are reported as
     `lost_hold`.
     """
-    told = as_load_test_record(record)
+    client_record = as_load_test_record(record)
     if excuses_late_holds:
-        told.lost |= dict.fromkeys(record.late, "hold")
+        client_record.lost |= dict.fromkeys(record.late, "hold")
     return [
-        *comparison.compare(told, stored.shop, user_ids),
+        *comparison.compare(client_record, stored.shop, user_ids),
         _finding("phantom_top_up", _phantom_top_ups(record, stored, user_ids)),
         _finding("unexplained_top_up", _unexplained_top_ups(record, stored)),
         _finding("topped_up_twice", _topped_up_twice(stored)),
@@ -171,9 +171,9 @@ def _phantom_top_ups(record: Record, stored: Stored, user_ids: Sequence[str]) ->
 
 
 def _unexplained_top_ups(record: Record, stored: Stored) -> Iterator[str]:
-    told = {one.top_up_id for one in record.top_ups}
+    acknowledged = {one.top_up_id for one in record.top_ups}
     for one in stored.top_ups:
-        if one.top_up_id not in told and one.key not in record.unsettled:
+        if one.top_up_id not in acknowledged and one.key not in record.unsettled:
             yield f"{one.top_up_id} {one.key}"
 
 

@@ -267,14 +267,14 @@ class _Search:
         step = self._steps[what]
         if is_lapse:
             return f"was held by {step.hold} for longer than a hold lasts"
-        told = {
+        reason = {
             RecordedOperation.HELD: f"cannot have been held by {step.hold}",
             RecordedOperation.PAID: f"cannot have been sold to {step.hold}",
             RecordedOperation.RELEASED: f"cannot have been given back by {step.hold}",
             RecordedOperation.EXPIRED: f"was still {step.hold}'s when that was reported as lapsed",
             RecordedOperation.REFUSED: f"was free when {step.person} was refused it",
         }[step.operation]
-        return f"{told} between {step.begin_s:.3f} s and {step.end_s:.3f} s"
+        return f"{reason} between {step.begin_s:.3f} s and {step.end_s:.3f} s"
 
 
 def _after(seat: _Seat, step: _SearchStep) -> _Seat | None:

@@ -20,7 +20,7 @@ _SALES = frozenset({"hold", "pay"})
 SETTLING_S = 0.3
 
 # Operation, person, seats, reservation, begin and end.
-_Told: TypeAlias = tuple["RecordedOperation", int, Sequence[str], str, float, float]
+_SeatOperation: TypeAlias = tuple["RecordedOperation", int, Sequence[str], str, float, float]
 
 
 class CallEnding(StrEnum):
@@ -299,21 +299,21 @@ class Record:
         ]
         return History(events, hold_ttl_s)
 
-    def _operations(self) -> Iterator[_Told]:
+    def _operations(self) -> Iterator[_SeatOperation]:
         seats = {one.reservation_id: one.seats for one in self.holds}
         for held in self.holds:
-            yield _told(RecordedOperation.HELD, held, held.seats)
+            yield _operation(RecordedOperation.HELD, held, held.seats)
         for paid in self.payments:
-            yield _told(RecordedOperation.PAID, paid, seats.get(paid.reservation_id, ()))
+            yield _operation(RecordedOperation.PAID, paid, seats.get(paid.reservation_id, ()))
         for released in self.releases:
-            yield _told(
+            yield _operation(
                 RecordedOperation.RELEASED, released, seats.get(released.reservation_id, ())
             )
         for refused in self.refusals:
             if self._rests_on_what_was_lost(refused):
                 continue
             operation = _REFUSED.get(refused.code, RecordedOperation.REFUSED)
-            yield _told(operation, refused, refused.seats)
+            yield _operation(operation, refused, refused.seats)
         for one in (*self.unsettled.values(), *self.late.values()):
             if one.what in _UNSETTLED:
                 operation = _UNSETTLED[one.what]
@@ -339,9 +339,9 @@ def _closed(
     return replace(window, end_s=min(window.end_s, max(firsts_s, default=inf) + SETTLING_S))
 
 
-def _told(
+def _operation(
     operation: RecordedOperation, one: HeldSeats | Paid | Released | Refused, seats: Sequence[str]
-) -> _Told:
+) -> _SeatOperation:
     return operation, one.person, seats, one.reservation_id, one.begin_s, one.end_s
 
 

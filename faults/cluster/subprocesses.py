@@ -14,7 +14,7 @@ from pathlib import Path
 from boxoffice.platform.processes.supervisor import wrapped_command
 
 _ASKED_WITHIN_S = 15.0
-_SAID_CHARS = 6_000
+_OUTPUT_CHARS = 6_000
 
 
 class ChildFailed(RuntimeError):
@@ -26,12 +26,12 @@ class Ended:
     """Exit code and output of a command."""
 
     code: int
-    said: str
+    output: str
 
     @property
-    def end_of_it(self) -> str:
+    def output_end(self) -> str:
         """The end of its output."""
-        return self.said[-_SAID_CHARS:]
+        return self.output[-_OUTPUT_CHARS:]
 
 
 async def run(
@@ -74,7 +74,7 @@ async def ask(module: str, question: bytes, *, within_s: float) -> bytes:
         argv = [sys.executable, "-m", module, str(asked), str(answered)]
         ended = await run(argv, within_s=within_s)
         if ended.code:
-            raise ChildFailed(f"{module} ended with {ended.code}: {ended.end_of_it}")
+            raise ChildFailed(f"{module} ended with {ended.code}: {ended.output_end}")
         return await asyncio.to_thread(answered.read_bytes)
 
 

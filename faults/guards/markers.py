@@ -150,12 +150,12 @@ def marked(file: str, text: str) -> Marked:
 
 
 def _guard(file: str, text: str, lines: Sequence[str], at: int, words: str) -> Guard:
-    said = _GUARD.match(words)
-    if said is None:
+    parsed = _GUARD.match(words)
+    if parsed is None:
         raise GuardsUnclear(f"{file}:{at + 1}: no marker: {words!r}")
-    first, last = _target(file, lines, at, is_block=bool(said["block"]))
-    part, new = part_at(text, file, at), said["new"] or ""
-    return Guard(said["name"], file, part, first, last, said["old"], new)
+    first, last = _target(file, lines, at, is_block=bool(parsed["block"]))
+    part, new = part_at(text, file, at), parsed["new"] or ""
+    return Guard(parsed["name"], file, part, first, last, parsed["old"], new)
 
 
 def _target(file: str, lines: Sequence[str], at: int, *, is_block: bool) -> tuple[int, int]:
@@ -290,9 +290,9 @@ def _heads(text: str, file: str) -> list[tuple[str, int]]:
 
 def unmarked(file: str, text: str) -> list[str]:
     """Return the lines of a file that decide and are neither marked as a guard nor as none."""
-    said = marked(file, text)
-    spans = [(one.first, one.last) for one in said.guards]
-    spans += [(one.first, one.last) for one in said.exemptions]
+    found = marked(file, text)
+    spans = [(one.first, one.last) for one in found.guards]
+    spans += [(one.first, one.last) for one in found.exemptions]
     covered = {at for first, last in spans for at in range(first, last)}
     return [
         f"{file}:{at + 1}: {line.strip()}"

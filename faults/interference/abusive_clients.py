@@ -76,7 +76,7 @@ class _AbusiveClients:
         self.plan = plan
         begin_s = time.monotonic()
         self.until_s = begin_s + plan.seconds
-        self.told = AbuseResult(begin_s=begin_s, end_s=begin_s, turns=0, answers={}, sent_bytes=0)
+        self.result = AbuseResult(begin_s=begin_s, end_s=begin_s, turns=0, answers={}, sent_bytes=0)
         self.answers: Counter[str] = Counter()
         self.random = Random(plan.seed)
 
@@ -88,15 +88,15 @@ class _AbusiveClients:
         """Repeat the turns of every client until the run ends."""
         turn = _KINDS[self.plan.kind]
         await asyncio.gather(*(self._again_and_again(turn, at) for at in range(self.plan.clients)))
-        self.told.answers = dict(self.answers)
-        self.told.end_s = time.monotonic()
-        return self.told
+        self.result.answers = dict(self.answers)
+        self.result.end_s = time.monotonic()
+        return self.result
 
     async def _again_and_again(self, turn: "Turn", number: int) -> None:
         # Spread the starts; a burst is not the subject.
         await asyncio.sleep(_SPREAD_S * number / self.plan.clients)
         while not self.is_over:
-            self.told.turns += 1
+            self.result.turns += 1
             self.answers[await self._have(turn)] += 1
 
     async def _have(self, turn: "Turn") -> str:
@@ -117,10 +117,10 @@ class _AbusiveClients:
 
     def send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         """Send without waiting."""
-        self.told.sent_bytes += len(data)
+        self.result.sent_bytes += len(data)
         writer.write(data)
 
-    async def hear(self, reader: asyncio.StreamReader, within_s: float) -> str:
+    async def receive(self, reader: asyncio.StreamReader, within_s: float) -> str:
         """Return the response within that time, `FORGOTTEN` for none."""
         left_s = max(0.0, self.until_s - time.monotonic())
         try:
@@ -135,9 +135,9 @@ class _AbusiveClients:
         until_s = time.monotonic() + self.plan.patience_s
         while time.monotonic() < until_s:
             self.send(writer, b"x")
-            said = await self.hear(reader, _DRIP_EVERY_S)
-            if said != FORGOTTEN:
-                return said
+            response = await self.receive(reader, _DRIP_EVERY_S)
+            if response != FORGOTTEN:
+                return response
         return FORGOTTEN
 
 
@@ -162,16 +162,16 @@ async def _storm(
     clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
     clients.send(writer, b"GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
-    said = await clients.hear(reader, clients.plan.patience_s)
+    response = await clients.receive(reader, clients.plan.patience_s)
     await asyncio.sleep(0.5)
-    return said
+    return response
 
 
 async def _hang_up(
     clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
     hold = clients.plan.hold
-    body_at, turn = hold.index(b"\r\n\r\n") + 4, clients.told.turns
+    body_at, turn = hold.index(b"\r\n\r\n") + 4, clients.result.turns
     where, first, last = (
         ("in_the_head", 1, body_at - 1),
         ("in_the_body", body_at, len(hold) - 1),
@@ -180,7 +180,7 @@ async def _hang_up(
     clients.send(writer, hold[: clients.random.randint(first, last)])
     await writer.drain()
     if where == "after_it_all":
-        answered = await clients.hear(reader, clients.random.uniform(0, _AT_ONCE_S))
+        answered = await clients.receive(reader, clients.random.uniform(0, _AT_ONCE_S))
         where = "before_the_answer" if answered in (FORGOTTEN, OVER) else f"after_{answered}"
     linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
     sock: socket.socket = writer.get_extra_info("socket")
@@ -193,20 +193,20 @@ async def _hang_up(
 async def _giant(
     clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    is_chunked = clients.told.turns % 2
+    is_chunked = clients.result.turns % 2
     length = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % _GIANT_BYTES
     piece = b"10000\r\n" + _PIECE + b"\r\n" if is_chunked else _PIECE
     clients.send(writer, _HEAD + length + b"\r\n\r\n")
     pushing = asyncio.create_task(_push(clients, writer, piece))
     try:
-        said = await clients.hear(reader, clients.plan.patience_s)
+        response = await clients.receive(reader, clients.plan.patience_s)
     except OSError:
-        said = CUT
+        response = CUT
     finally:
         pushing.cancel()
     await asyncio.gather(pushing, return_exceptions=True)
     await asyncio.sleep(0.3)
-    return f"{said}_{'chunked' if is_chunked else 'declared'}"
+    return f"{response}_{'chunked' if is_chunked else 'declared'}"
 
 
 async def _push(clients: _AbusiveClients, writer: asyncio.StreamWriter, piece: bytes) -> None:
@@ -221,11 +221,11 @@ async def _push(clients: _AbusiveClients, writer: asyncio.StreamWriter, piece: b
 async def _deep(
     clients: _AbusiveClients, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> str:
-    body = (b"[" if clients.told.turns % 2 else b'{"a":') * 12_000
+    body = (b"[" if clients.result.turns % 2 else b'{"a":') * 12_000
     clients.send(writer, _HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-    said = await clients.hear(reader, clients.plan.patience_s)
+    response = await clients.receive(reader, clients.plan.patience_s)
     await asyncio.sleep(0.3)
-    return said
+    return response
 
 
 async def _never_read(

@@ -144,8 +144,8 @@ class _FloodConnection(asyncio.Protocol):
             length = _LENGTH.search(got, 0, end + 2)
             self._missing = int(length[1]) if length else 0
             if self._status in _REFUSALS:
-                told = _RETRY_AFTER.search(got, 0, end + 2)
-                self.retry_after_s = float(told[1]) if told else -1.0
+                header = _RETRY_AFTER.search(got, 0, end + 2)
+                self.retry_after_s = float(header[1]) if header else -1.0
             del got[: end + 4]
         if len(got) >= self._missing:
             self._got = bytearray()
@@ -275,8 +275,8 @@ class _Clients:
             self._count(connection, status, now)
         if not self._plan.rate_per_s:
             think_s = self._rng.expovariate(1 / self._plan.think_s)
-            told_s = max(1.0, connection.retry_after_s) * self._rng.uniform(1, 1.5)
-            self._loop.call_later(told_s if is_refused else think_s, self._want, connection)
+            pause_s = max(1.0, connection.retry_after_s) * self._rng.uniform(1, 1.5)
+            self._loop.call_later(pause_s if is_refused else think_s, self._want, connection)
         else:
             self._idle.append(connection)
         self._finish()

@@ -33,7 +33,7 @@ def record_kill(
     seen.counts["requests_in_flight_at_kills_count"] += affected
 
 
-def judge(seen: Observations) -> None:
+def require_a_hit(seen: Observations) -> None:
     """Fail a scenario none of whose kills hit a request: no retry was tested."""
     if seen.kills and not seen.counts[_AMID]:
         seen.broken.append(f"none of {seen.kills} kills affected a request")

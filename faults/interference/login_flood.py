@@ -49,8 +49,8 @@ async def flood(plan: LoginFloodPlan) -> LoginFloodResult:
             turn = 0
             while time.monotonic() < until_s:
                 turn += 1
-                who = {"email": f"{plan.tag}-{at}-{turn}@example.test", "password": _PASSWORD}
-                body = who if path == "/v1/sessions" else {**who, "name": "Flood"}
+                account = {"email": f"{plan.tag}-{at}-{turn}@example.test", "password": _PASSWORD}
+                body = account if path == "/v1/sessions" else {**account, "name": "Flood"}
                 try:
                     async with session.post(path, json=body) as answer:
                         await answer.read()

@@ -109,21 +109,23 @@ def _cells(one: Result) -> list[str]:
     ]
 
 
-def trouble(one: Result) -> list[str]:
+def problems(one: Result) -> list[str]:
     """Return what is wrong with a scenario, one sentence each."""
-    said = [f"not run: {one.not_run}"] if one.not_run else []
-    said += [f"broken: {sentence}" for sentence in one.broken]
-    said += [f"unexcused: {_counted(one.unexcused)}"] if one.unexcused else []
-    said += ["recovery took longer than allowed"] if one.trials and one.is_slow else []
-    return said
+    sentences = [f"not run: {one.not_run}"] if one.not_run else []
+    sentences += [f"broken: {sentence}" for sentence in one.broken]
+    sentences += [f"unexcused: {_counted(one.unexcused)}"] if one.unexcused else []
+    sentences += ["recovery took longer than allowed"] if one.trials and one.is_slow else []
+    return sentences
 
 
 def _remarks(one: Result) -> list[str]:
-    said = trouble(one)
-    said += [f"excused: {_counted(one.failures)}"] if one.failures and not one.unexcused else []
+    sentences = problems(one)
+    sentences += (
+        [f"excused: {_counted(one.failures)}"] if one.failures and not one.unexcused else []
+    )
     if one.figures:
-        said.append(", ".join(f"{name} {figure:.4g}" for name, figure in one.figures.items()))
-    return said
+        sentences.append(", ".join(f"{name} {figure:.4g}" for name, figure in one.figures.items()))
+    return sentences
 
 
 def _counted(kinds: Mapping[str, int]) -> str:
@@ -133,7 +135,7 @@ def _counted(kinds: Mapping[str, int]) -> str:
 def _closing(results: Sequence[Result], seed: int) -> str:
     verdicts = Counter(one.verdict for one in results)
     sums = totals(results)
-    said = ", ".join(f"{count} {verdict.value}" for verdict, count in sorted(verdicts.items()))
+    sentences = ", ".join(f"{count} {verdict.value}" for verdict, count in sorted(verdicts.items()))
     promises = f"{sums['lost']} of {sums['acknowledged']} acknowledged effects lost"
     bound = f" (3/N = {3 / sums['kills']:.2g} per kill)" if sums["kills"] else ""
-    return f"{said}; seed {seed}; {sums['kills']} kills, {promises}{bound}"
+    return f"{sentences}; seed {seed}; {sums['kills']} kills, {promises}{bound}"

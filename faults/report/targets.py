@@ -14,7 +14,7 @@ from faults.checks.record import percentile
 from faults.report.result import Result, worst
 
 KILLS_MIN = 300
-PLANTED_MIN = 20
+SEEDED_MIN = 20
 ROLLING_RESTARTS_MIN = 20
 CASES_MIN = 10_000
 STOPS_MIN = 3
@@ -121,10 +121,10 @@ def summary_line(made: Sequence[TargetLine], *, is_whole: bool) -> str:
     counts = {status: sum(one.status is status for one in made) for status in TargetStatus}
     if is_whole and made and counts[TargetStatus.MET] == len(made):
         return f"A whole run: all {len(made)} figures met."
-    told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    text = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     if is_whole:
-        return f"A whole run: of {len(made)} figures {told}."
-    return f"A partial run, which proves less than a whole one: {told or 'no figure'}."
+        return f"A whole run: of {len(made)} figures {text}."
+    return f"A partial run, which proves less than a whole one: {text or 'no figure'}."
 
 
 # -- Measures -----------------------------------------------------------------------------------
@@ -144,8 +144,8 @@ def _sum(results: Sequence[Result], name: str) -> int:
 
 def _lost(results: Sequence[Result]) -> Measured:
     lost, kills = _sum(results, "lost"), _sum(results, "kills")
-    told = f"{lost} of {_sum(results, 'acknowledged'):,}"
-    return Measured(told, kills, "kills", lost == 0, KILLS_MIN)
+    text = f"{lost} of {_sum(results, 'acknowledged'):,}"
+    return Measured(text, kills, "kills", lost == 0, KILLS_MIN)
 
 
 def _none_of(name: str, of: str, unit: str) -> Callable[[Sequence[Result]], Measured]:
@@ -163,15 +163,15 @@ def _inexcusable(results: Sequence[Result]) -> Measured:
     return Measured(str(count), _sum(results, "requests"), "requests", count == 0)
 
 
-def _planted(results: Sequence[Result]) -> Measured:
+def _seeded(results: Sequence[Result]) -> Measured:
     by = {
         name: int(sum(one.figures.get(f"found_by_{name}_count", 0) for one in results))
         for name in ("histories", "record", "audit")
     }
-    planted = _sum(results, "trials")
-    told = ", ".join(f"{count} by the {name}" for name, count in by.items())
-    is_good = planted > 0 and all(count == planted for count in by.values())
-    return Measured(told, planted, "seeded", is_good and _hold(results), PLANTED_MIN)
+    seeded = _sum(results, "trials")
+    text = ", ".join(f"{count} by the {name}" for name, count in by.items())
+    is_good = seeded > 0 and all(count == seeded for count in by.values())
+    return Measured(text, seeded, "seeded", is_good and _hold(results), SEEDED_MIN)
 
 
 def _hold(results: Sequence[Result]) -> bool:
@@ -182,8 +182,8 @@ def _hold(results: Sequence[Result]) -> bool:
 def _crash_points(results: Sequence[Result]) -> Measured:
     converged = [one for one in results if _hold([one]) and not one.unexcused]
     kills = _sum(results, "kills")
-    told = f"{len(converged)} of {len(results)} points, {kills} kills"
-    return Measured(told, len(results), "points", len(converged) == len(results), len(CRASH_POINTS))
+    text = f"{len(converged)} of {len(results)} points, {kills} kills"
+    return Measured(text, len(results), "points", len(converged) == len(results), len(CRASH_POINTS))
 
 
 def _recovery(component: str) -> Target:
@@ -222,15 +222,15 @@ def _figure(
 
 def _rolling(results: Sequence[Result]) -> Measured:
     failed = int(sum(one.figures.get("failed_requests_count", 0) for one in results))
-    told = f"{failed} of {_sum(results, 'requests'):,}"
-    return Measured(told, _sum(results, "trials"), "restarts", failed == 0, ROLLING_RESTARTS_MIN)
+    text = f"{failed} of {_sum(results, 'requests'):,}"
+    return Measured(text, _sum(results, "trials"), "restarts", failed == 0, ROLLING_RESTARTS_MIN)
 
 
 def _guards(results: Sequence[Result]) -> Measured:
     declared = int(sum(one.figures.get("guards_declared_count", 0) for one in results))
     tried, wrong = _sum(results, "trials"), sum(len(one.broken) for one in results)
-    told = f"{tried - wrong} of {tried}"
-    return Measured(told, tried, "guards", tried > 0 and not wrong, max(declared, 1))
+    text = f"{tried - wrong} of {tried}"
+    return Measured(text, tried, "guards", tried > 0 and not wrong, max(declared, 1))
 
 
 def _schemathesis(results: Sequence[Result]) -> Measured:
@@ -240,8 +240,8 @@ def _schemathesis(results: Sequence[Result]) -> Measured:
     if None in forgiven:
         return Measured("not measured", cases, "cases", is_good=False, wanted=CASES_MIN)
     # Forgiven: a reservation that DELETE cancelled stays readable, as the contract wants.
-    told = f"{failures} failures, {sum(map(int, filter(None, forgiven)))} forgiven"
-    return Measured(told, cases, "cases", not failures, CASES_MIN)
+    text = f"{failures} failures, {sum(map(int, filter(None, forgiven)))} forgiven"
+    return Measured(text, cases, "cases", not failures, CASES_MIN)
 
 
 def _measures_memory(one: Result) -> bool:
@@ -274,7 +274,7 @@ TARGETS: tuple[Target, ...] = (
         _has_buyers,
         _none_of("double_charges", "acknowledged", "acknowledged"),
     ),
-    Target("seeded double sales found", "always", _named("seeded_double_sale"), _planted),
+    Target("seeded double sales found", "always", _named("seeded_double_sale"), _seeded),
     Target("crash points with exactly one effect", "all", _named(*CRASH_POINTS), _crash_points),
     *map(_recovery, RECOVERY_P99_MAX_S),
     Target(

@@ -15,7 +15,7 @@ from boxoffice.platform.valkey import Script
 from faults.checks.database import audit_now, left_undone
 from faults.cluster.cluster import Api, Cluster, Process, ProcessFailed, Topology
 from faults.cluster.proxy import Moment, Proxy, Trap
-from faults.interference.in_flight import judge, record_kill, wait_for_request
+from faults.interference.in_flight import record_kill, require_a_hit, wait_for_request
 from faults.scenario import AnyScenario, Component, Observations, Play, Scenario
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
@@ -76,7 +76,7 @@ async def _kill(
         seen.trials += 1
         record_kill(seen, load, at_s, affected)
         seen.broken += await audit_now(cluster.settings)
-    judge(seen)
+    require_a_hit(seen)
     return seen
 
 
@@ -290,7 +290,7 @@ async def kill_a_worker_or_all(
         seen.trials += 1
         record_kill(seen, load, at_s, {group.name})
         seen.broken += await audit_now(cluster.settings)
-    judge(seen)
+    require_a_hit(seen)
     return seen
 
 

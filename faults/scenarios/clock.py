@@ -109,8 +109,8 @@ async def _are_off(cluster: Cluster, offsets_s: Sequence[int]) -> list[str]:
 
 async def _off_s(session: aiohttp.ClientSession, url: str) -> float:
     async with session.get(f"{url}/healthz") as answer:
-        told = parsedate_to_datetime(answer.headers["Date"])
-    return (told - datetime.now(UTC)).total_seconds()
+        date = parsedate_to_datetime(answer.headers["Date"])
+    return (date - datetime.now(UTC)).total_seconds()
 
 
 async def _tokens_are_good(cluster: Cluster, tag: str) -> list[str]:
@@ -132,13 +132,13 @@ async def _tokens_are_good(cluster: Cluster, tag: str) -> list[str]:
 
 async def _log_in(session: aiohttp.ClientSession, url: str, email: str) -> tuple[str, int]:
     """Return a new person's token and its lifetime in seconds."""
-    who = {"email": email, "password": "a long enough one"}
-    async with session.post(f"{url}/v1/users", json={**who, "name": "Clock"}) as answer:
+    account = {"email": email, "password": "a long enough one"}
+    async with session.post(f"{url}/v1/users", json={**account, "name": "Clock"}) as answer:
         answer.raise_for_status()
-    async with session.post(f"{url}/v1/sessions", json=who) as answer:
+    async with session.post(f"{url}/v1/sessions", json=account) as answer:
         answer.raise_for_status()
-        told = await answer.json()
-    return told["access_token"], told["expires_in"]
+        token = await answer.json()
+    return token["access_token"], token["expires_in"]
 
 
 async def _holds_last_as_long_as_they_say(load: LoadGenerator, random: Random) -> list[str]:
@@ -176,7 +176,7 @@ def _same(again: ClientAnswer | None, reservation_id: str) -> list[str]:
     ends = datetime.fromisoformat(again.body["expires_at"])
     lasts_s = (ends - datetime.now(UTC)).total_seconds()
     if not _TTL_S - _TRUE_WITHIN_S < lasts_s <= _TTL_S:
-        return [f"a hold of {_TTL_S} s is said to end in {lasts_s:.1f} s"]
+        return [f"a hold of {_TTL_S} s ends in {lasts_s:.1f} s"]
     return []
 
 

@@ -176,9 +176,9 @@ def _one_top_up(
     load.record.top_ups.append(
         ToppedUp(top_up_id, call.person, answer.body["amount"], call.key, begin_s, answer.end_s)
     )
-    told = [_answer_to_top_up(one) for one in answers]
+    found = [_answer_to_top_up(one) for one in answers]
     wanted = ["201" if one.body == call.body else "idempotency_key_reused" for one in calls]
-    return [] if told == wanted else [f"top-ups under one key were answered {told}, not {wanted}"]
+    return [] if found == wanted else [f"top-ups under one key were answered {found}, not {wanted}"]
 
 
 def _answer_to_top_up(answer: ClientAnswer | None) -> str:

@@ -51,10 +51,10 @@ class _Room:
         ticket = joined["queue_ticket"]
         until = time.monotonic() + _WITHIN_S
         while time.monotonic() < until:
-            _, said = await self._answer("GET", "/queue", {"Queue-Ticket": ticket})
-            ticket = said.get("queue_ticket", ticket)
-            if said["state"] == "ADMITTED":
-                return _Visitor(person, ticket, said["queue_pass"])
+            _, answer = await self._answer("GET", "/queue", {"Queue-Ticket": ticket})
+            ticket = answer.get("queue_ticket", ticket)
+            if answer["state"] == "ADMITTED":
+                return _Visitor(person, ticket, answer["queue_pass"])
             await asyncio.sleep(_ASK_EVERY_S)
         raise TimeoutError(f"no admission within {_WITHIN_S:.0f} s")
 
@@ -139,9 +139,9 @@ async def _trial(
         seen.broken.append(f"{held} holds through passes that are over")
     if any(status not in {201, 403} for status, _ in tried):
         seen.broken.append(f"passes that are over were answered {tried}")
-    status, told = await room.hold(after, 2 * number + 1)
+    status, answer = await room.hold(after, 2 * number + 1)
     if status != 201:
-        seen.broken.append(f"the admitted visitor was answered {status} {told}")
+        seen.broken.append(f"the admitted visitor was answered {status} {answer}")
     seen.kills += 1
     seen.trials += 1
     seen.figures["passes_tried_count"] = seen.figures.get("passes_tried_count", 0.0) + len(tried)

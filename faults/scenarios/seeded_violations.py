@@ -72,7 +72,7 @@ def _is_said(sentences: Iterable[str], beginning: str) -> bool:
     return any(one.startswith(beginning) for one in sentences)
 
 
-async def plant(random: Random, trials: int) -> Observations:
+async def seed_violations(random: Random, trials: int) -> Observations:
     """Sell seats twice in an installation of its own, and run every check after each sale."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
@@ -156,7 +156,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         "other, both held and then both paid, or at once",
         expects="the histories, the record and the audit find every double sale; with the guards "
         "there is one buyer and no finding",
-        run=plant,
+        run=seed_violations,
         trials=30,
         quick_trials=2,
         trial_s=1.0,

@@ -273,8 +273,8 @@ def _compare(seen: Observations, stops: Sequence[_Stop]) -> None:
         "client_cores": median(one.result.client_cores for one in stops),
     }
     if min(kept) < GOODPUT_KEPT_MIN_PERCENT:
-        said = ", ".join(f"{percent:.0f} %" for percent in kept)
-        seen.broken.append(f"{said} of the sales went on without Valkey, by stop")
+        text = ", ".join(f"{percent:.0f} %" for percent in kept)
+        seen.broken.append(f"{text} of the sales went on without Valkey, by stop")
     for one in stops:
         seen.broken += unexpected(one.result, _EXPECTED)
 

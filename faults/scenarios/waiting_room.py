@@ -44,18 +44,18 @@ class _Line:
 
     async def join(self, person: SeededBuyer) -> int | None:
         """Return the number of a person, None if joining is refused."""
-        told = await self._call("POST", person.headers())
-        if told is None:
+        answer = await self._call("POST", person.headers())
+        if answer is None:
             return None
-        self.tickets[person] = told["queue_ticket"]
-        return int(told["number"])
+        self.tickets[person] = answer["queue_ticket"]
+        return int(answer["number"])
 
     async def ask(self, person: SeededBuyer) -> Any:
         """Return the queue position of a person, None without a response."""
-        told = await self._call("GET", {"Queue-Ticket": self.tickets[person]})
-        if told and told.get("queue_ticket"):
-            self.tickets[person] = told["queue_ticket"]
-        return told
+        answer = await self._call("GET", {"Queue-Ticket": self.tickets[person]})
+        if answer and answer.get("queue_ticket"):
+            self.tickets[person] = answer["queue_ticket"]
+        return answer
 
     async def joined(self, person: SeededBuyer) -> int:
         """Return the number of a person as soon as there is one."""
@@ -136,9 +136,9 @@ async def _trial(
     if number <= max(line.numbers.values()):
         seen.broken.append(f"a newcomer got number {number}, which was out already")
     for person, known in line.numbers.items():
-        told = await line.ask(person)
-        if told is None or told["number"] != known:
-            seen.broken.append(f"number {known} was told {told}")
+        answer = await line.ask(person)
+        if answer is None or answer["number"] != known:
+            seen.broken.append(f"number {known} was answered {answer}")
         elif await line.joined(person) != known:
             seen.broken.append(f"number {known} joined again and got another")
     line.numbers[newcomer] = number

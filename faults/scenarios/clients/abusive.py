@@ -65,25 +65,25 @@ class Abuse:
     also: tuple[str, ...] = ()
     holds: int = 0
 
-    def wrong(self, told: AbuseResult) -> list[str]:
+    def wrong(self, result: AbuseResult) -> list[str]:
         """Return what is wrong with the responses of a trial."""
         rare = {
             what: least
             for what, least in self.at_least.items()
-            if told.answers.get(what, 0) < least
+            if result.answers.get(what, 0) < least
         }
-        odd = set(told.answers) - {*self.at_least, *self.also, OVER}
-        found = [f"fewer abusive clients than {rare}: {told.answers}"] if rare else []
-        return found + ([f"abusive clients were answered {told.answers}"] if odd else [])
+        odd = set(result.answers) - {*self.at_least, *self.also, OVER}
+        found = [f"fewer abusive clients than {rare}: {result.answers}"] if rare else []
+        return found + ([f"abusive clients were answered {result.answers}"] if odd else [])
 
 
 async def _run_clients(plan: AbusePlan) -> AbuseResult:
     """Run abusive clients in a process of their own, so that their work delays no buyer."""
     within_s = plan.seconds + _END_WITHIN_S
-    told = await subprocesses.ask(
+    result = await subprocesses.ask(
         "faults.interference.abusive_clients", msgspec.msgpack.encode(plan), within_s=within_s
     )
-    return msgspec.msgpack.decode(told, type=AbuseResult)
+    return msgspec.msgpack.decode(result, type=AbuseResult)
 
 
 async def _peak_bytes(pid: int, until: "asyncio.Task[AbuseResult]") -> int:
@@ -110,7 +110,7 @@ class _Times:
 
     calm_s: list[float] = field(default_factory=list)
     beside_s: list[float] = field(default_factory=list)
-    told: list[AbuseResult] = field(default_factory=list)
+    results: list[AbuseResult] = field(default_factory=list)
     growth_mb: float = 0.0
 
     @property
@@ -143,13 +143,13 @@ async def _suffer(load: LoadGenerator, pid: int, plan: AbusePlan, seen: _Times) 
     playing = asyncio.create_task(_run_clients(plan))
     try:
         peak_bytes = await _peak_bytes(pid, playing)
-        told = await playing
+        result = await playing
     finally:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
     # From the first abusive client on, without the start of their process.
-    seen.beside_s += _took_s(load, told.begin_s, told.end_s)
-    seen.told.append(told)
+    seen.beside_s += _took_s(load, result.begin_s, result.end_s)
+    seen.results.append(result)
     return peak_bytes
 
 
@@ -166,15 +166,15 @@ async def _between(cluster: Cluster, load: LoadGenerator, plan: AbusePlan, trial
     return seen
 
 
-def _judged(abuse: Abuse, played: _Times) -> Observations:
-    seen = Observations(trials=len(played.told))
+def _observed(abuse: Abuse, played: _Times) -> Observations:
+    seen = Observations(trials=len(played.results))
     seen.figures = {
         "memory_growth_mb": played.growth_mb,
         "p99_calm_ms": _p99_s(played.calm_s) * 1000,
         "p99_beside_ms": _p99_s(played.beside_s) * 1000,
         "p99_times": played.times,
         "requests_beside_count": len(played.beside_s),
-        "turns_count": sum(one.turns for one in played.told),
+        "turns_count": sum(one.turns for one in played.results),
     }
     if played.growth_mb > MEMORY_GROWTH_MAX_MB:
         seen.broken.append(f"a worker grew by {played.growth_mb:.0f} MB")
@@ -183,10 +183,10 @@ def _judged(abuse: Abuse, played: _Times) -> Observations:
             f"the p99 of buyers is {played.times:.1f} times what it was without them"
         )
     answers: Counter[str] = Counter()
-    for told in played.told:
-        answers.update(told.answers)
-        seen.broken += abuse.wrong(told)
-    seen.figures |= {f"told_{what}_count": float(count) for what, count in answers.items()}
+    for result in played.results:
+        answers.update(result.answers)
+        seen.broken += abuse.wrong(result)
+    seen.figures |= {f"answers_{what}_count": float(count) for what, count in answers.items()}
     return seen
 
 
@@ -199,7 +199,7 @@ def _scenario(abuse: Abuse, does: str, expects: str) -> Scenario:
         # A separate sale, whose holds are not in the record.
         beside = await cluster.create_fixtures(seats=100, people=1, hold_ttl_s=3_600)
         plan = _plan(abuse, cluster, load, beside, random)
-        seen = _judged(abuse, await _between(cluster, load, plan, trials))
+        seen = _observed(abuse, await _between(cluster, load, plan, trials))
         held = await _count_holds(cluster, beside)
         seen.figures["held_count"] = float(held)
         if held != abuse.holds:

@@ -20,14 +20,14 @@ _COUNTED = re.compile(r"^schemathesis (cases|forgiven): (\d+)$", re.MULTILINE)
 
 async def ask_everything(random: Random, trials: int) -> Observations:
     """Run schemathesis against its own installation; a trial is one example per operation."""
-    counts, said = await _run(trials, seed=random.randrange(2**31))
+    counts, output = await _run(trials, seed=random.randrange(2**31))
     cases = counts.get("cases", 0)
     seen = Observations(trials=cases)
     # Forgiven findings (tests/e2e/api/schemathesis_hooks.py).
     if "forgiven" in counts:
         seen.figures["forgiven_count"] = counts["forgiven"]
-    if said:
-        seen.broken.append(said)
+    if output:
+        seen.broken.append(output)
     if trials >= _EXAMPLES and cases < _CASES_MIN:
         seen.broken.append(f"only {cases} cases, {_CASES_MIN} are wanted")
     return seen
@@ -44,8 +44,8 @@ async def _run(examples: int, *, seed: int) -> tuple[dict[str, int], str]:
         # It stops its servers and removes its folders.
         stop_signal=signal.SIGINT,
     )
-    counts = {name: int(number) for name, number in _COUNTED.findall(ended.said)}
-    return counts, "" if ended.code == 0 else ended.end_of_it
+    counts = {name: int(number) for name, number in _COUNTED.findall(ended.output)}
+    return counts, "" if ended.code == 0 else ended.output_end
 
 
 SCENARIOS: tuple[AnyScenario, ...] = (

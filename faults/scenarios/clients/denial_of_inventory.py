@@ -38,11 +38,11 @@ async def _hold(
         return answer.status, str(body.get("reservation_id") or body.get("code"))
 
 
-async def _hand_around(url: str, fixtures: Fixtures) -> tuple[float, Counter[str], bool]:
+async def _alternate(url: str, fixtures: Fixtures) -> tuple[float, Counter[str], bool]:
     """Alternate between two accounts; return the share of the second half in which the seats were
     free, the counts by response, and whether a third account got them afterwards.
     """
-    told, busy_s, turn = Counter[str](), 0.0, 0
+    answers, busy_s, turn = Counter[str](), 0.0, 0
     began_s = time.monotonic()
     half_s, over_s = began_s + _SECONDS / 2, began_s + _SECONDS
     async with aiohttp.ClientSession(url) as session:
@@ -50,7 +50,7 @@ async def _hand_around(url: str, fixtures: Fixtures) -> tuple[float, Counter[str
             person = fixtures.people[turn % 2]
             turn += 1
             status, what = await _hold(session, fixtures, person)
-            told["held" if status == 201 else what] += 1
+            answers["held" if status == 201 else what] += 1
             if status != 201:
                 await asyncio.sleep(_REFUSED_PAUSE_S)
                 continue
@@ -60,10 +60,10 @@ async def _hand_around(url: str, fixtures: Fixtures) -> tuple[float, Counter[str
                 answer.raise_for_status()
             busy_s += max(0.0, min(time.monotonic(), over_s) - max(asked_s, half_s))
         status, _ = await _hold(session, fixtures, fixtures.people[2])
-    return 1 - busy_s / (over_s - half_s), told, status == 201
+    return 1 - busy_s / (over_s - half_s), answers, status == 201
 
 
-async def hand_around(
+async def alternate(
     cluster: Cluster, _load: LoadGenerator, _random: Random, trials: int
 ) -> Observations:
     """Alternate holds of two accounts, with and without the cool-down."""
@@ -71,9 +71,9 @@ async def hand_around(
     for _ in range(trials):
         for api, found in zip(cluster.api, (shares, controls), strict=True):
             fixtures = await cluster.create_fixtures(seats=_SEATS, people=3, hold_ttl_s=_HOLD_TTL_S)
-            free, told, is_had = await _hand_around(api.url, fixtures)
+            free, answers, is_had = await _alternate(api.url, fixtures)
             found.append(free)
-            if odd := set(told) - {"held", "hold_cooldown"}:
+            if odd := set(answers) - {"held", "hold_cooldown"}:
                 seen.broken.append(f"the two accounts were answered {sorted(odd)}")
             if not is_had:
                 seen.broken.append("a third person did not get the seats afterwards")
@@ -97,7 +97,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         "no cool-down",
         expects="after their free lapses the seats are free 95 % of the time, in the control less "
         "than half of it; a third account gets them",
-        run=hand_around,
+        run=alternate,
         trials=4,
         quick_trials=1,
         trial_s=2 * _SECONDS + 2,

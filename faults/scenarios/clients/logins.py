@@ -101,7 +101,7 @@ async def flood(cluster: Cluster, load: LoadGenerator, random: Random, trials: i
         took_s += [seconds for seconds, _ in logged_in]
         if (statuses := Counter(status for _, status in logged_in)).keys() != {201}:
             seen.broken.append(f"the log-ins of buyers were answered {dict(statuses)}")
-    return _judged(seen, sorted(calm_s), sorted(took_s), answers)
+    return _observed(seen, sorted(calm_s), sorted(took_s), answers)
 
 
 async def _flood(url: str, tag: str) -> bytes:
@@ -117,7 +117,7 @@ async def _flood(url: str, tag: str) -> bytes:
     return await subprocesses.ask(module, msgspec.msgpack.encode(plan), within_s=_WITHIN_S)
 
 
-def _judged(
+def _observed(
     seen: Observations, calm_s: list[float], took_s: list[float], answers: Counter[str]
 ) -> Observations:
     calm_p95_s, p95_s = percentile(calm_s, 95), percentile(took_s, 95)

@@ -95,10 +95,10 @@ async def five_times(
             )
             after = await floods.by(enough, seconds=_SECONDS, think_s=_THINK_S)
         played.append(_Trial(closed_loop, before, people, between, no_backoff, after))
-    return _judged(played)
+    return _observed(played)
 
 
-def _judged(played: list[_Trial]) -> Observations:
+def _observed(played: list[_Trial]) -> Observations:
     shares = [one.people_share for one in played]
     no_backoff_shares = [one.no_backoff_share for one in played]
     p99_s = median(one.people.accepted_p99_s for one in played)
@@ -125,12 +125,12 @@ def _judged(played: list[_Trial]) -> Observations:
     }
     for whose, parts in (("", shares), (" without backoff", no_backoff_shares)):
         if median(parts) < _GOODPUT_MIN:
-            said = ", ".join(f"{part:.0%}" for part in parts)
-            seen.broken.append(f"the goodput{whose} is {said} of that at saturation, by trial")
+            text = ", ".join(f"{part:.0%}" for part in parts)
+            seen.broken.append(f"the goodput{whose} is {text} of that at saturation, by trial")
     if p99_s > _P99_MAX_S:
         seen.broken.append(f"the p99 of accepted requests is {p99_s:.2f} s")
     for one in played:
-        seen.broken += [said for result in one.all_of_it for said in unexpected(result, _EXPECTED)]
+        seen.broken += [text for result in one.all_of_it for text in unexpected(result, _EXPECTED)]
     return seen
 
 

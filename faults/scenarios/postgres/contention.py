@@ -159,15 +159,15 @@ async def take_connections(
     cluster: Cluster, load: LoadGenerator, _random: Random, seen: Observations
 ) -> float:
     """Take every connection, the product's too, and give them back."""
-    crowd = ConnectionHog(cluster.settings.database.database_url)
+    hog = ConnectionHog(cluster.settings.database.database_url)
     try:
-        left = await crowd.take_all(within_s=BACK_WITHIN_S)
+        left = await hog.take_all(within_s=BACK_WITHIN_S)
         note_largest(seen, "sessions_left_to_the_shop_count", left)
         if left:
             seen.broken.append(f"the product kept {left} sessions")
         await load.sell_for(_TAKEN_S)
     finally:
-        await crowd.let_go()
+        await hog.let_go()
     return time.monotonic()
 
 

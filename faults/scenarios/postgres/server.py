@@ -21,7 +21,7 @@ from faults.interference.external_clients import (
     external_connection,
     wait_for,
 )
-from faults.interference.in_flight import judge, record_kill, wait_for_request
+from faults.interference.in_flight import record_kill, require_a_hit, wait_for_request
 from faults.scenario import AnyScenario, Component, Observations, Play, Scenario
 from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
@@ -96,7 +96,7 @@ def striking(
             if proof is not None:
                 proof.check(cluster, seen, log_bytes)
             seen.broken += await audit_now(cluster.settings)
-        judge(seen)
+        require_a_hit(seen)
         return seen
 
     return run

@@ -66,12 +66,12 @@ async def test_output_and_exit_code_of_a_command_are_returned() -> None:
     argv = [sys.executable, "-c", "import sys; print('x' * 200_000, flush=True); sys.exit('no')"]
     ended = await subprocesses.run(argv, within_s=60)
     assert ended.code == 1
-    assert len(ended.said) > 200_000
-    assert ended.end_of_it.endswith("no\n")
+    assert len(ended.output) > 200_000
+    assert ended.output_end.endswith("no\n")
 
 
 async def test_a_question_that_cannot_be_answered_raises() -> None:
-    with pytest.raises(subprocesses.ChildFailed, match=r"faults\.flood ended with 1"):
+    with pytest.raises(subprocesses.ChildFailed, match=r"hold_flood ended with 1"):
         await subprocesses.ask("faults.interference.hold_flood", b"no plan", within_s=60)
 
 
@@ -96,7 +96,7 @@ def test_an_interrupted_scenario_leaves_nothing_of_its_child(
             assert time.monotonic() < until_s
             time.sleep(0.1)
         running.send_signal(number)
-        said = running.communicate(timeout=TIMEOUT_S)[0]
-    assert running.returncode == 130, said
-    assert "interrupted; everything is stopped" in said
+        output = running.communicate(timeout=TIMEOUT_S)[0]
+    assert running.returncode == 130, output
+    assert "interrupted; everything is stopped" in output
     assert marked(mark) == []

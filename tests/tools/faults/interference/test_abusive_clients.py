@@ -28,7 +28,7 @@ def plan(kind: str, port: int) -> AbusePlan:
     )
 
 
-def told(answers: dict[str, int]) -> AbuseResult:
+def result(answers: dict[str, int]) -> AbuseResult:
     """Return the responses of a trial."""
     turns = sum(answers.values())
     return AbuseResult(begin_s=0.0, end_s=1.0, turns=turns, answers=answers, sent_bytes=0)
@@ -66,19 +66,19 @@ async def test_a_missing_server_is_noticed(unused_tcp_port: int) -> None:
 
 @pytest.mark.parametrize("clients", [one for one, *_ in ABUSES], ids=lambda clients: clients.kind)
 def test_no_answers_are_wrong_for_every_kind(clients: Abuse) -> None:
-    assert clients.wrong(told({}))
-    assert clients.wrong(told({OVER: clients.clients}))
+    assert clients.wrong(result({}))
+    assert clients.wrong(result({OVER: clients.clients}))
 
 
 @pytest.mark.parametrize("clients", [one for one, *_ in ABUSES], ids=lambda clients: clients.kind)
 def test_what_is_wanted_is_enough_and_one_less_is_not(clients: Abuse) -> None:
     wanted = dict(clients.at_least)
-    assert not clients.wrong(told(wanted | {OVER: 1}))
+    assert not clients.wrong(result(wanted | {OVER: 1}))
     for what, least in wanted.items():
-        assert clients.wrong(told(wanted | {what: least - 1}))
+        assert clients.wrong(result(wanted | {what: least - 1}))
 
 
 @pytest.mark.parametrize("odd", [FORGOTTEN, UNREACHED, CUT, "500"])
 def test_an_odd_answer_beside_all_others_is_wrong(odd: str) -> None:
     slow = ABUSES[0][0]
-    assert slow.wrong(told({"408": 1_000, odd: 1}))
+    assert slow.wrong(result({"408": 1_000, odd: 1}))

@@ -3,7 +3,7 @@
 import random
 
 from faults.checks.record import Attempt, CallEnding
-from faults.interference.in_flight import judge, record_kill
+from faults.interference.in_flight import record_kill, require_a_hit
 from faults.scenario import Observations
 from faults.workload.fixtures import Fixtures
 from faults.workload.load import LoadGenerator
@@ -28,7 +28,7 @@ def test_a_kill_in_flight_is_counted_with_its_requests() -> None:
     assert seen.kills == 2
     assert seen.counts["kills_in_flight_count"] == 1
     assert seen.counts["requests_in_flight_at_kills_count"] == 2
-    judge(seen)
+    require_a_hit(seen)
     assert not seen.broken
 
 
@@ -37,14 +37,14 @@ def test_what_a_kill_struck_counts_before_it_is_answered() -> None:
     load._in_flight = {"affected": ("api-1", 1.0), "later": ("api-1", 1.1), "other": ("api-2", 1.0)}
     record_kill(seen, load, 1.05, {"api-1"})
     assert seen.counts["requests_in_flight_at_kills_count"] == 1
-    judge(seen)
+    require_a_hit(seen)
     assert not seen.broken
 
 
 def test_a_scenario_whose_kills_hit_no_request_is_broken() -> None:
     seen, load = Observations(), load_of(CUT)
     record_kill(seen, load, 1.05, {"api-2"})
-    judge(seen)
+    require_a_hit(seen)
     assert seen.broken == ["none of 1 kills affected a request"]
 
 

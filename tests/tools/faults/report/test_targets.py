@@ -8,8 +8,8 @@ import pytest
 from faults.report.result import Result
 from faults.report.targets import (
     CRASH_POINTS,
-    PLANTED_MIN,
     ROLLING_RESTARTS_MIN,
+    SEEDED_MIN,
     TARGETS,
     TargetLine,
     TargetStatus,
@@ -137,7 +137,7 @@ LATE_S = [0.1] * 90 + [6.0] * 10
             {"figures": {"found_by_histories_count": 30, "found_by_audit_count": 29}},
             "seeded",
         ),
-        ("seeded_double_sale", {"trials": PLANTED_MIN - 1}, "seeded"),
+        ("seeded_double_sale", {"trials": SEEDED_MIN - 1}, "seeded"),
     ],
 )
 def test_one_bad_figure_is_missed_and_no_other(
@@ -205,6 +205,6 @@ def test_every_figure_comes_from_existing_scenarios() -> None:
 def test_a_whole_run_wants_enough_trials_and_fits_into_its_time() -> None:
     trials = {scenario.name: scenario.trials for scenario in ALL}
     assert trials["rolling_restart"] >= ROLLING_RESTARTS_MIN
-    assert trials["seeded_double_sale"] >= PLANTED_MIN
+    assert trials["seeded_double_sale"] >= SEEDED_MIN
     planned_s = sum(scenario.trials * scenario.trial_s for scenario in ALL)
     assert planned_s <= WHOLE_MAX_S, f"{planned_s / 60:.0f} min"
