@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import falcon.asgi
-
 from boxoffice.accounts import routes as account_routes
 from boxoffice.accounts.revocations import Revocations
 from boxoffice.accounts.service import Accounts
@@ -28,11 +26,9 @@ from boxoffice.batching.limits import batch_limits
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
-from boxoffice.http.api import health, openapi, problems
-from boxoffice.http.api.middleware import RequestLog
+from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
-from boxoffice.http.api.routing import Router
-from boxoffice.http.server.fast_path import Lane
+from boxoffice.http.api.router import Router
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
@@ -80,6 +76,7 @@ from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
 from boxoffice.waiting_room.service import WaitingRoom, WaitingRoomDependencies
 from boxoffice.waiting_room.store import QueueStore
+from boxoffice.web import assets as web_assets
 from boxoffice.web import routes as web_routes
 
 VERSION = version("boxoffice")
@@ -135,11 +132,10 @@ class Services:
 
 @dataclass(frozen=True)
 class Http:
-    """The HTTP side: the applications, the fast path, the streams and the access log."""
+    """The HTTP side: the routers of the API and of the metrics' port, streams and access log."""
 
-    asgi: "falcon.asgi.App[Any, Any]"
-    metrics: "falcon.asgi.App[Any, Any]"
-    lane: Lane
+    router: Router
+    metrics: Router
     streams: Streams
     access_log: AccessLog
     document: dict[str, Any]
@@ -420,13 +416,13 @@ def _http(
         listener=traffic_counter.record,
     )
     streams = Streams(limits_of(settings.streams))
-    routes = _routes(settings, infrastructure, services, streams)
+    dependencies = _route_dependencies(settings, services.accounts)
+    routes = _routes(settings, infrastructure, services, streams, dependencies)
     document = openapi.document(routes, VERSION)
     metrics_token = settings.observability.metrics_token
     return Http(
-        asgi=asgi_application(routes, access_log, document, metrics_token),
-        metrics=metrics_application(access_log, metrics_token),
-        lane=Lane(routes, access_log),
+        router=_router(routes, dependencies, access_log, document, metrics_token),
+        metrics=_metrics_router(dependencies, access_log, metrics_token),
         streams=streams,
         access_log=access_log,
         document=document,
@@ -434,11 +430,14 @@ def _http(
 
 
 def _routes(
-    settings: Settings, infrastructure: Infrastructure, services: Services, streams: Streams
+    settings: Settings,
+    infrastructure: Infrastructure,
+    services: Services,
+    streams: Streams,
+    dependencies: RouteDependencies,
 ) -> list[tuple[str, object]]:
     now = infrastructure.clock.now
     seats, waiting_room = services.seats.read_model, services.waiting_room
-    dependencies = _route_dependencies(settings, services.accounts)
     position_streams = PositionStreams(streams, waiting_room.rooms, now)
     return [
         *account_routes.routes(services.accounts, dependencies),
@@ -460,38 +459,35 @@ def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependen
     return RouteDependencies(
         authenticate=accounts.tokens.verify,
         body_max_bytes=settings.server.body_max_bytes,
-        body_timeout_s=settings.server.body_timeout_ms / 1000,
         request_timeout_s=settings.server.request_timeout_ms / 1000,
         confirm=accounts.confirm,
     )
 
 
-def asgi_application(
+def _router(
     routes: list[tuple[str, object]],
+    dependencies: RouteDependencies,
     access_log: AccessLog,
     document: dict[str, Any],
-    metrics_token: str = "",
-) -> "falcon.asgi.App[Any, Any]":
-    """Return the ASGI application that serves `routes` and what operators ask for."""
-    app = _framework(access_log)
-    for template, resource in routes:
-        app.add_route(template, resource)
-    health.install_metrics(app, access_log, metrics_token, is_open=False)
-    health.install_document(app, document)
-    web_routes.install(app)
-    return app
-
-
-def metrics_application(access_log: AccessLog, metrics_token: str) -> "falcon.asgi.App[Any, Any]":
-    """Return the ASGI application of the metrics' own port."""
-    app = _framework(access_log)
-    health.install_metrics(app, access_log, metrics_token, is_open=True)
-    return app
-
-
-def _framework(access_log: AccessLog) -> "falcon.asgi.App[Any, Any]":
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(access_log)], router=Router()
+    metrics_token: str,
+) -> Router:
+    """Return the router of the API, the pages and the operators' endpoints."""
+    pages = web_assets.load()
+    return Router(
+        [
+            *routes,
+            *health.metrics_routes(dependencies, access_log, metrics_token, is_open=False),
+            *health.document_routes(dependencies, document),
+            *web_routes.page_routes(dependencies, pages),
+        ],
+        dependencies,
+        web_routes.present_unknown(pages),
     )
-    problems.install(app)
-    return app
+
+
+def _metrics_router(
+    dependencies: RouteDependencies, access_log: AccessLog, metrics_token: str
+) -> Router:
+    """Return the router of the metrics' own port."""
+    routes = health.metrics_routes(dependencies, access_log, metrics_token, is_open=True)
+    return Router(routes, dependencies)

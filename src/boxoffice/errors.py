@@ -81,6 +81,10 @@ class MethodNotAllowed(BadRequest):
     code = "method_not_allowed"
     title = "This resource has no such method."
 
+    def __init__(self, detail: str = "", /, *, allow: str = "", **extra: object) -> None:
+        super().__init__(detail, **extra)
+        self.allow = allow
+
 
 class LastEventIdInvalid(BadRequest):
     code = "last_event_id_invalid"

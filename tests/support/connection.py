@@ -1,22 +1,45 @@
 """One connection of the server without a network: what is sent to it, and what becomes of that."""
 
 import asyncio
+import json as json_text
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+from urllib.parse import quote, urlencode
 
-import uvicorn
-from uvicorn.server import ServerState
-
-from boxoffice.http.server.connection import protocol
-from boxoffice.http.server.fast_path import Lane
+from boxoffice.accounts.tokens import Caller
+from boxoffice.errors import TokenInvalid
+from boxoffice.http.api.operation import Call, Operation, Reply, RouteDependencies
+from boxoffice.http.api.router import RouteMatch, Router, split_target
+from boxoffice.http.server.connection import Connection
+from boxoffice.http.server.context import ServerContext, connection_limits
+from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
 
 # Turns of the event loop after which nothing more is to be expected.
 _QUIET_TURNS = 12
 
-Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+_LARGE = 1 << 30
+_RECORDED = Operation("Anything", 200, cached=True)
+
+
+def nobody(_token: str) -> Caller:
+    """Know no token."""
+    raise TokenInvalid
+
+
+def dependencies(
+    body_max_bytes: int = 1 << 20, request_timeout_s: float = 5.0
+) -> RouteDependencies:
+    """Return what operations without tokens need."""
+    return RouteDependencies(nobody, body_max_bytes, request_timeout_s)
+
+
+def quiet_log() -> AccessLog:
+    """Return a log that nothing is written to."""
+    return AccessLog(InFlight(), log_requests=False)
 
 
 class Wire(asyncio.Transport):
@@ -24,6 +47,7 @@ class Wire(asyncio.Transport):
 
     def __init__(self, client: tuple[str, int]) -> None:
         super().__init__({"peername": client, "sockname": ("127.0.0.1", 8000)})
+        self.closed = asyncio.Event()
         self.written = bytearray()
         self.is_paused = False
         self._is_closing = False
@@ -34,6 +58,7 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self._is_closing = True
+        self.closed.set()
 
     abort = close
 
@@ -77,11 +102,47 @@ class Talk:
         return [int(line[:3]) for line in lines]
 
 
+class Recorder(Router):
+    """Keeps every request that leads nowhere else, and answers it with 200."""
+
+    def __init__(
+        self,
+        told: Talk,
+        let_go: asyncio.Event | None,
+        routes: Sequence[tuple[str, object]] = (),
+    ) -> None:
+        super().__init__(routes, dependencies())
+        self._told = told
+        self._let_go = let_go
+
+    def find(self, method: str, target: bytes) -> RouteMatch:
+        found = super().find(method, target)
+        if found.template != "unknown":
+            return found
+        path, query = split_target(target)
+        handler = self._recording(method, path + (b"?" + query if query else b""))
+        return RouteMatch(_RECORDED, "recorded", handler, dependencies(), {})
+
+    def _recording(
+        self, method: str, target: bytes
+    ) -> Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply]]:
+        async def record(call: Call[Any, Any]) -> Reply:
+            request: Any = call.req
+            body = await request.read_body(_LARGE)
+            fields = tuple(request._fields.items())
+            self._told.seen.append(Seen(method, target, body, fields))
+            if self._let_go is not None:
+                await self._let_go.wait()
+            return Reply()
+
+        return record
+
+
 async def talk(
     pieces: Sequence[bytes],
     *,
-    lane: Lane | None = None,
-    app: Asgi | None = None,
+    routes: Sequence[tuple[str, object]] = (),
+    router: Router | None = None,
     let_go: asyncio.Event | None = None,
     client: tuple[str, int] = ("192.0.2.7", 4_711),
     **changed: Any,
@@ -89,21 +150,14 @@ async def talk(
     """Send `pieces` on one connection, each as soon as the server reads; answer each request 200.
 
     Where `let_go` is given, nothing is answered before the server has stopped reading or has it all;
-    the event is set then.
+    the event is set then. `routes` answer what is for them, or a `router` everything.
     """
     told = Talk()
     settings = Settings.of(database_url="postgresql://", valkey_url="redis://", **changed)
-    config = uvicorn.Config(
-        app or _recording(told, let_go),
-        http=protocol(settings, lane),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
+    recorder = router or Recorder(told, let_go, routes)
+    connection = Connection(
+        ServerContext(recorder, quiet_log(), connection_limits(settings.server))
     )
-    config.load()
-    http: Any = config.http_protocol_class
-    connection = http(config=config, server_state=ServerState(), app_state={})
     wire = Wire(client)
     connection.connection_made(wire)
     waiting = deque(pieces)
@@ -112,13 +166,14 @@ async def talk(
             if not await _settle(wire, told, let_go):
                 break
             continue
-        connection.data_received(waiting.popleft())
-        told.waiting_max = max(told.waiting_max, len(connection.pipeline))
+        # From a callback, as an event loop does it.
+        asyncio.get_running_loop().call_soon(connection.data_received, waiting.popleft())
         await asyncio.sleep(0)
+        told.waiting_max = max(told.waiting_max, len(connection._requests) - 1)
     await _settle(wire, told, let_go)
     told.written, told.is_closed = bytes(wire.written), wire.is_closing()
     told.unread_bytes = sum(map(len, waiting))
-    told.waiting_max = max(told.waiting_max, len(connection.pipeline))
+    told.waiting_max = max(told.waiting_max, len(connection._requests) - 1)
     connection.connection_lost(None)
     await asyncio.sleep(0)
     return told
@@ -136,25 +191,74 @@ async def _settle(wire: Wire, told: Talk, let_go: asyncio.Event | None) -> bool:
     return not wire.is_paused
 
 
-def _recording(told: Talk, let_go: asyncio.Event | None) -> Asgi:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        parts = []
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            parts.append(message["body"])
-            if not message["more_body"]:
-                break
-        query = scope["query_string"]
-        target = scope["raw_path"] + (b"?" + query if query else b"")
-        told.seen.append(
-            Seen(scope["method"], target, b"".join(parts), tuple(map(tuple, scope["headers"])))
-        )
-        if let_go is not None:
-            await let_go.wait()
-        headers = [(b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body"})
+@dataclass(frozen=True)
+class Result:
+    """An answer of routes in this process; the names of `headers` are in lower case."""
 
-    return app
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode()
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json_text.loads(self.content)
+
+
+class Client:
+    """Asks routes in this process over connections without a network, one for each request."""
+
+    def __init__(self, routes: Sequence[tuple[str, object]], own: RouteDependencies) -> None:
+        self._state = ServerContext(
+            Router(routes, own), quiet_log(), connection_limits(Settings().server)
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        json: Any = None,
+    ) -> Result:
+        """Send a request; return its answer."""
+        named = {"Host": "shop", "Connection": "close", **(headers or {})}
+        if json is not None:
+            body = json_text.dumps(json)
+            named.setdefault("Content-Type", "application/json")
+        raw = body.encode() if isinstance(body, str) else body or b""
+        if body is not None:
+            named["Content-Length"] = str(len(raw))
+        query = f"?{urlencode(params)}" if params else ""
+        target = quote(path, safe="/?&=%:+~") + query
+        lines = [f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in named.items())]
+        return await self._answer("\r\n".join([*lines, "", ""]).encode("latin-1") + raw)
+
+    async def get(self, path: str, **given: Any) -> Result:
+        """Send a GET."""
+        return await self.request("GET", path, **given)
+
+    async def post(self, path: str, **given: Any) -> Result:
+        """Send a POST."""
+        return await self.request("POST", path, **given)
+
+    async def _answer(self, raw: bytes) -> Result:
+        wire, connection = Wire(("192.0.2.7", 4_711)), Connection(self._state)
+        connection.connection_made(wire)
+        asyncio.get_running_loop().call_soon(connection.data_received, raw)
+        async with asyncio.timeout(30):
+            await wire.closed.wait()
+        connection.connection_lost(None)
+        head, _, content = bytes(wire.written).partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        pairs = (line.partition(": ") for line in lines)
+        return Result(
+            int(first.split()[1]), {name.lower(): value for name, _, value in pairs}, content
+        )

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 IO = {
     "asyncio", "asyncpg", "redis", "socket", "subprocess", "os", "time", "random", "secrets",
-    "structlog", "logging", "falcon", "uvicorn", "prometheus_client",
+    "structlog", "logging", "httptools", "uvloop", "prometheus_client",
 }  # fmt: skip
 # What every feature builds on; the other folders of the product are its features.
 FOUNDATION = {"batching", "cli", "http", "observability", "platform"}
@@ -25,8 +25,8 @@ def forbidden_imports(features: Iterable[str]) -> list[tuple[str, set[str]]]:
     return [
         (r"boxoffice/(\w+/)+(rules|ledger|shuffle)\.py",
          IO | servers | {"boxoffice.http", "boxoffice.observability"}),
-        (r"boxoffice/(\w+/)+service\.py", {"falcon", "uvicorn", "boxoffice.http", "asyncpg"}),
-        (r"boxoffice/(\w+/)+store\.py", {"falcon", "boxoffice.http", "boxoffice.batching"}),
+        (r"boxoffice/(\w+/)+service\.py", {"boxoffice.http", "httptools", "asyncpg"}),
+        (r"boxoffice/(\w+/)+store\.py", {"boxoffice.http", "httptools", "boxoffice.batching"}),
         (r"boxoffice/(\w+/)+(\w+_)?routes\.py", {"asyncpg", "redis"} | servers),
         (r"boxoffice/(platform|observability|batching|http)/.*\.py",
          of_features | {"boxoffice.app", "boxoffice.cli"}),

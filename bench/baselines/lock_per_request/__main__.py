@@ -1,9 +1,9 @@
 """The baseline with one lock per request: a Redis lock for each seat, then a transaction.
 
 `SET NX PX` with an owner token for each seat in order, `SELECT … FOR UPDATE`, check, update, insert,
-commit, and a compare-and-delete per lock, on a pool of 20 connections. It verifies the access token. It
-has no idempotency keys, ticket limits, outbox, metrics or request log, so its cost is a lower bound of
-the design's.
+commit, and a compare-and-delete per lock, on a pool of 20 connections. It verifies the access token and
+runs on the shop's HTTP server. It has no idempotency keys, ticket limits or outbox, so its cost is a
+lower bound of the design's.
 
 `BENCH_LOCKS` names the locks to take; the default is `valkey,postgres`. With `none` it reads, checks
 and writes, and sells seats twice.
@@ -19,18 +19,25 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import falcon
-import falcon.asgi
 import jwt
-import msgspec
 import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands.core import AsyncScript
 
 from boxoffice.cli.serve import listen_group
+from boxoffice.errors import NotFound, SeatTaken, Unauthenticated
+from boxoffice.http.api.operation import (
+    Call,
+    PathId,
+    Reply,
+    Request,
+    RouteDependencies,
+    operation,
+)
+from boxoffice.http.api.router import Router
 from boxoffice.http.server.server import serve
-from boxoffice.observability.access_log import InFlight
-from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.observability.access_log import AccessLog, InFlight
+from boxoffice.platform.ids import ScopedId, new_id, parse_uuid
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.values import Money
 from boxoffice.reservations.routes import HeldOut, HoldRequest, SeatOut
@@ -43,8 +50,9 @@ _POOL = 20
 _LOCK_MS = 5_000
 _HOLD_FOR = timedelta(seconds=300)
 
-_decode = msgspec.json.Decoder(HoldRequest).decode
-_encode = msgspec.json.Encoder().encode
+
+def _no_caller(_token: str) -> Any:
+    raise Unauthenticated
 
 
 class SeatUnavailable(Exception):
@@ -85,36 +93,42 @@ class HoldResource:
     """`POST /v1/schedules/{schedule_id}/reservations`."""
 
     def __init__(
-        self, pool: Any, locks: SeatLocks, secrets: Mapping[str, bytes], read_seats: str
+        self,
+        dependencies: RouteDependencies,
+        pool: Any,
+        locks: SeatLocks,
+        secrets: Mapping[str, bytes],
+        read_seats: str,
     ) -> None:
+        self.dependencies = dependencies
         self._pool = pool
         self._locks = locks
         self._secrets = secrets
         self._read_seats = read_seats
 
-    async def on_post(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, schedule_id: str
-    ) -> None:
+    @operation(
+        "Hold seats",
+        201,
+        body=HoldRequest,
+        path={"schedule_id": PathId(parse_uuid, NotFound, "A schedule.")},
+    )
+    async def on_post(self, call: Call[HoldRequest, None]) -> Reply:
         """Hold the seats, all or none."""
-        user_id = self._person(req)
-        request = _decode(await req.stream.read())
-        seat_ids = sorted(request.seat_ids or ())
+        user_id = self._person(call.req)
+        schedule_id = call.ids["schedule_id"]
+        seat_ids = sorted(call.body.seat_ids or ())
         names = [f"lock_per_request:{schedule_id}:{seat_id}" for seat_id in seat_ids]
         owner = str(uuid4())
         try:
             await self._locks.take(names, owner)
             try:
-                held = await self._hold(UUID(schedule_id), user_id, seat_ids)
+                return Reply(await self._hold(schedule_id, user_id, seat_ids))
             finally:
                 await self._locks.release(names, owner)
         except SeatUnavailable:
-            resp.status = falcon.HTTP_409
-            resp.data = b'{"type":"about:blank","title":"The seat is taken.","code":"seat_taken"}'
-            return
-        resp.status = falcon.HTTP_201
-        resp.data = _encode(held)
+            raise SeatTaken from None
 
-    def _person(self, req: falcon.asgi.Request) -> UUID:
+    def _person(self, req: Request) -> UUID:
         token = (req.get_header("Authorization") or "").removeprefix("Bearer ")
         try:
             secret = self._secrets[jwt.get_unverified_header(token)["kid"]]
@@ -122,14 +136,14 @@ class HoldResource:
                 token, secret, algorithms=["HS256"], audience="boxoffice", issuer="boxoffice"
             )
         except (jwt.PyJWTError, KeyError):
-            raise falcon.HTTPUnauthorized from None
+            raise Unauthenticated from None
         return UUID(claims["sub"])
 
     async def _hold(self, schedule_id: UUID, user_id: UUID, seat_ids: Sequence[str]) -> HeldOut:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(self._read_seats, schedule_id, seat_ids)
             if len(rows) != len(seat_ids):
-                raise falcon.HTTPNotFound
+                raise NotFound
             if not all(row["free"] for row in rows):
                 raise SeatUnavailable
             held = _present(schedule_id, rows)
@@ -172,9 +186,13 @@ def _present(schedule_id: UUID, rows: Sequence[Any]) -> HeldOut:
 class ReadyResource:
     """`GET /readyz`."""
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+    def __init__(self, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
+
+    @operation("Whether the process takes requests")
+    async def on_get(self, _call: Call[None, None]) -> Reply:
         """Answer 200."""
-        resp.data = b"{}"
+        return Reply(encoded=b"{}")
 
 
 async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) -> None:
@@ -197,12 +215,18 @@ async def run(settings: Settings, locks: frozenset[str], sock: socket.socket) ->
     secrets = {row["kid"]: row["secret"] for row in await pool.fetch(_SQL["keys"])}
     seat_locks = (SeatLocks if "valkey" in locks else NoSeatLocks)(redis)
     read_seats = _SQL["lock_seats" if "postgres" in locks else "read_seats"]
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
-    holds = HoldResource(pool, seat_locks, secrets, read_seats)
-    app.add_route("/v1/schedules/{schedule_id}/reservations", holds)
-    app.add_route("/readyz", ReadyResource())
+    dependencies = RouteDependencies(_no_caller, settings.server.body_max_bytes, 60.0)
+    holds = HoldResource(dependencies, pool, seat_locks, secrets, read_seats)
+    router = Router(
+        [
+            ("/v1/schedules/{schedule_id}/reservations", holds),
+            ("/readyz", ReadyResource(dependencies)),
+        ],
+        dependencies,
+    )
+    access_log = AccessLog(InFlight(), log_requests=False)
     with sock:
-        await serve(app, settings, InFlight(), sock)
+        await serve(router, access_log, settings, sock)
     await redis.aclose()
     async with asyncio.timeout(10):
         await pool.close()

@@ -43,7 +43,6 @@ class Concerts:
         query=PageQuery,
         returns=Page[ConcertItem],
         cached=True,
-        fast_path=True,
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
@@ -63,7 +62,7 @@ class OneConcert:
         self._lookups = lookups
         self._headers = headers
 
-    @operation("Get a concert", path=CONCERT, returns=Concert, cached=True, fast_path=True)
+    @operation("Get a concert", path=CONCERT, returns=Concert, cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A concert that is not published is not found."""
         lookup = await self._lookups.concert(call.ids["concert_id"])
@@ -85,7 +84,6 @@ class Schedules:
         path=CONCERT,
         returns=Page[ScheduleOnOffer],
         cached=True,
-        fast_path=True,
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """All in one page, earliest first, with seat counts."""
@@ -103,7 +101,7 @@ class ScheduleResource:
         self._lookups = lookups
         self._headers = headers
 
-    @operation("Get a schedule", path=SCHEDULE, returns=OneSchedule, cached=True, fast_path=True)
+    @operation("Get a schedule", path=SCHEDULE, returns=OneSchedule, cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Includes the concert; seat counts are in the list of the concert's schedules."""
         lookup = await self._lookups.schedule(call.ids["schedule_id"])

@@ -55,12 +55,11 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
             log.info("serving", host=host, port=port)
 
         await serve_http(
-            application.http.asgi,
+            application.http.router,
+            application.http.access_log,
             settings,
-            application.http.access_log.in_flight,
             sock,
             announce,
-            application.http.lane,
             application.http.streams,
             None if metrics is None else (application.http.metrics, metrics),
         )

@@ -24,7 +24,6 @@ from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
-from boxoffice.platform.concurrency.futures import TasklessFuture
 from boxoffice.settings import StreamSettings
 
 MEDIA_TYPE = "text/event-stream"
@@ -49,11 +48,10 @@ HEADERS = FixedHeaders(
 )
 
 
-def head(common: Iterable[tuple[bytes, bytes]], request_id: str) -> bytes:
+def head(status_line: bytes, request_id: str) -> bytes:
     """Return the head of a stream."""
-    fixed = b"".join([b"%b: %b\r\n" % pair for pair in common])
-    return b"HTTP/1.1 200 OK\r\n%b%bx-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n" % (
-        fixed,
+    return b"%b%bx-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n" % (
+        status_line,
         HEADERS.raw,
         request_id.encode(),
     )
@@ -183,7 +181,7 @@ class Channel:
         self._members: dict[Subscriber, None] = {}
         self._waiting: deque[tuple[bytes, list[Subscriber]]] = deque()
         self._at = 0
-        self._sent: TasklessFuture[None] | None = None
+        self._sent: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._members)
@@ -206,7 +204,7 @@ class Channel:
         """Return when everything is written; who waits for it cannot send faster than that."""
         while self._waiting:
             if self._sent is None:
-                self._sent = TasklessFuture()
+                self._sent = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._sent)
 
     def end(self, reason: str = "ended") -> None:

@@ -105,7 +105,6 @@ class _PaymentCollection(_Resource):
     @operation(
         "Pay a hold",
         201,
-        fast_path=True,
         role="any",
         keyed=True,
         body=PayRequest,

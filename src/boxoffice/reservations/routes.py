@@ -115,7 +115,6 @@ class _HoldCollection:
     @operation(
         "Hold seats",
         201,
-        fast_path=True,
         role="any",
         keyed=True,
         body=HoldBody,

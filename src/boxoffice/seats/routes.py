@@ -26,7 +26,7 @@ class Seats:
         self._headers = headers
         self._gzip_headers = FixedHeaders({**headers, "Content-Encoding": "gzip"})
 
-    @operation("Get the seat map", path=SCHEDULE, returns=SeatMap, cached=True, fast_path=True)
+    @operation("Get the seat map", path=SCHEDULE, returns=SeatMap, cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A seat that is shown as available may be taken: only a hold decides."""
         rendered = await self._seats.rendered(call.ids["schedule_id"])
@@ -57,7 +57,6 @@ class SeatEvents:
             SALE: SaleEvent,
             ALIVE: SeatsAlive,
         },
-        fast_path=True,
     )
     async def on_get(self, call: Call[None, None]) -> Stream:
         """A stream that begins with the status of every seat, or with the changes since Last-Event-ID.

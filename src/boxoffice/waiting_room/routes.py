@@ -119,7 +119,6 @@ class _QueueRoutes:
     @operation(
         "Join the waiting room",
         201,
-        fast_path=True,
         role="any",
         returns=JoinedOut,
         path=_SCHEDULE,
@@ -134,7 +133,6 @@ class _QueueRoutes:
 
     @operation(
         "Get the queue position",
-        fast_path=True,
         returns=QueuePositionOut,
         path=_SCHEDULE,
         headers=_TICKET,
@@ -181,7 +179,6 @@ class _QueueEventRoutes:
 
     @operation(
         "Stream the queue position",
-        fast_path=True,
         path=_SCHEDULE,
         headers=_TICKET,
         events=EVENTS,

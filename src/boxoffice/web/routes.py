@@ -2,16 +2,22 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
-import falcon
-import falcon.asgi
 import msgspec
 
 from boxoffice.errors import NotFound
-from boxoffice.http.api import problems
 from boxoffice.http.api.headers import accepts_gzip, prefers_html
-from boxoffice.http.api.operation import READS, Call, Reply, RouteDependencies, operation
+from boxoffice.http.api.operation import (
+    READS,
+    Call,
+    PathId,
+    Reply,
+    Request,
+    RouteDependencies,
+    operation,
+)
+from boxoffice.http.api.problems import Rendered
+from boxoffice.http.api.router import Present
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
 
@@ -76,7 +82,7 @@ class Clock:
         self.dependencies = dependencies
         self._now_s = now_s
 
-    @operation("Get the server's time", returns=ClockOut, fast_path=True)
+    @operation("Get the server's time", returns=ClockOut)
     async def on_get(self, _call: Call[None, None]) -> Reply:
         """The database's clock, for countdowns on devices whose clock is wrong."""
         return Reply(ClockOut(datetime.fromtimestamp(self._now_s(), UTC)))
@@ -85,79 +91,74 @@ class Clock:
 class Shell:
     """The HTML shell of every page."""
 
-    def __init__(self, found: Assets) -> None:
+    def __init__(self, dependencies: RouteDependencies, found: Assets) -> None:
+        self.dependencies = dependencies
         self._shell = found.shell
 
-    async def on_get(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str
-    ) -> None:
+    @operation("A page", cached=True)
+    async def on_get(self, call: Call[None, None]) -> Reply:
         """Return the shell; caches must revalidate it."""
-        _send(req, resp, self._shell, _PAGE_HEADERS)
+        return _reply(call.req, self._shell, _PAGE_HEADERS)
 
 
 class Icon:
     """`/favicon.ico`, which browsers request without reading the page."""
 
-    def __init__(self, found: Assets) -> None:
+    def __init__(self, dependencies: RouteDependencies, found: Assets) -> None:
+        self.dependencies = dependencies
         self._icon = found.icon
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+    @operation("The icon", cached=True)
+    async def on_get(self, call: Call[None, None]) -> Reply:
         """Return the icon."""
-        _send(req, resp, self._icon, _ICON_HEADERS)
+        return _reply(call.req, self._icon, _ICON_HEADERS)
 
 
-class NotFoundPage:
-    """404 for unknown addresses: HTML for browsers, a problem for API clients."""
+class Boot:
+    """`/assets/boot.js`, which starts a page of any release."""
 
-    def __init__(self, found: Assets) -> None:
-        self._page = found.not_found
+    def __init__(self, dependencies: RouteDependencies, found: Assets) -> None:
+        self.dependencies = dependencies
+        self._boot = found.boot
 
-    async def answer(
-        self,
-        req: falcon.asgi.Request,
-        resp: falcon.asgi.Response,
-        error: Exception,
-        params: dict[str, Any],
-    ) -> None:
-        """Answer with 404."""
-        await problems.on_framework_error(req, resp, error, params)
-        if req.method in READS and prefers_html(req.get_header("Accept")):
-            _send(req, resp, self._page, _PAGE_HEADERS)
-        resp.set_header("Vary", "Accept, Accept-Encoding")
+    @operation("The script that starts a page", cached=True)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """Return `boot.js`."""
+        return _reply(call.req, self._boot, _BOOT_HEADERS)
 
 
 class Files:
     """`/assets/{tree}/{path}`: immutable files of this release; 404 for another one."""
 
-    def __init__(self, found: Assets) -> None:
+    def __init__(self, dependencies: RouteDependencies, found: Assets) -> None:
+        self.dependencies = dependencies
         self._found = found
 
-    async def on_get(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, tree: str, path: str
-    ) -> None:
+    @operation(
+        "A file of a page",
+        cached=True,
+        path={
+            "tree": PathId(str, NotFound, "The hash of all files of a release."),
+            "path": PathId(str, NotFound, "The path of a file among them."),
+        },
+    )
+    async def on_get(self, call: Call[None, None]) -> Reply:
         """Return the file; on a 404, `boot.js` reloads the shell."""
-        asset = self._found.find(tree, path)
+        asset = self._found.find(call.ids["tree"], call.ids["path"])
         if asset is None:
             raise NotFound
-        _send(req, resp, asset, _ASSET_HEADERS)
-
-    async def on_get_boot(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Return `boot.js`."""
-        _send(req, resp, self._found.boot, _BOOT_HEADERS)
+        return _reply(call.req, asset, _ASSET_HEADERS)
 
 
-def _send(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, asset: Asset, headers: dict[str, str]
-) -> None:
-    resp.content_type = asset.media_type
-    resp.set_header("Vary", "Accept-Encoding")
-    for name, value in headers.items():
-        resp.set_header(name, value)
-    if accepts_gzip(req.get_header("Accept-Encoding")):
-        resp.set_header("Content-Encoding", "gzip")
-        resp.data = asset.gzip
-    else:
-        resp.data = asset.plain
+def _reply(request: Request, asset: Asset, headers: dict[str, str]) -> Reply:
+    body, negotiated = _negotiated(request, asset)
+    return Reply(encoded=body, media_type=asset.media_type, headers={**headers, **negotiated})
+
+
+def _negotiated(request: Request, asset: Asset) -> tuple[bytes, dict[str, str]]:
+    if accepts_gzip(request.get_header("Accept-Encoding")):
+        return asset.gzip, {"Vary": "Accept-Encoding", "Content-Encoding": "gzip"}
+    return asset.plain, {"Vary": "Accept-Encoding"}
 
 
 def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[tuple[str, object]]:
@@ -165,13 +166,27 @@ def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[
     return [("/v1/clock", Clock(dependencies, now_s))]
 
 
-def install(app: "falcon.asgi.App[Any, Any]") -> None:
-    """Serve the pages and their files."""
-    found = assets.load()
-    shell, served = Shell(found), Files(found)
-    for template in PAGES:
-        app.add_route(template, shell)
-    app.add_route("/favicon.ico", Icon(found))
-    app.add_error_handler(falcon.HTTPRouteNotFound, NotFoundPage(found).answer)
-    app.add_route(f"{assets.PREFIX}/{assets.BOOT}", served, suffix="boot")
-    app.add_route(assets.PREFIX + "/{tree}/{path:path}", served)
+def page_routes(dependencies: RouteDependencies, found: Assets) -> list[tuple[str, object]]:
+    """Return the pages and their files, by URI template."""
+    shell = Shell(dependencies, found)
+    return [
+        *((template, shell) for template in PAGES),
+        ("/favicon.ico", Icon(dependencies, found)),
+        (f"{assets.PREFIX}/{assets.BOOT}", Boot(dependencies, found)),
+        (assets.PREFIX + "/{tree}/{path:path}", Files(dependencies, found)),
+    ]
+
+
+def present_unknown(found: Assets) -> Present:
+    """Return the presenter of 404 for unknown addresses: HTML for browsers, a problem for clients."""
+    page = found.not_found
+
+    def present(request: Request, refusal: Rendered) -> Rendered:
+        vary = {"Vary": "Accept, Accept-Encoding"}
+        if request.method not in READS or not prefers_html(request.get_header("Accept")):
+            return refusal._replace(headers={**refusal.headers, **vary})
+        body, negotiated = _negotiated(request, page)
+        headers = {**_PAGE_HEADERS, **negotiated, **vary}
+        return refusal._replace(body=body, media_type=page.media_type, headers=headers)
+
+    return present

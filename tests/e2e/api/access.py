@@ -5,24 +5,12 @@ caller could send, so that a wrong caller is refused for who they are and for no
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import falcon.asgi
-from falcon.inspect import RouteInfo, inspect_compiled_router, inspect_routes, register_router
-
-from boxoffice.http.api.routing import Router
 from boxoffice.http.api.statuses import STATUSES
 
 from .client import PASSWORD, Answer, Api, Person, expect, sign_up
 from .conftest import hold, on_sale, schedule_body, seat_bodies
-
-# Falcon looks only at routers of its own class itself.
-register_router(Router)(inspect_compiled_router)
-
-
-def served_by(app: "falcon.asgi.App[Any, Any]") -> list[RouteInfo]:
-    """Return every route of an application."""
-    return inspect_routes(app)
 
 
 class Rule(NamedTuple):

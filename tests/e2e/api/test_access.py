@@ -13,7 +13,7 @@ import pytest
 from boxoffice.app import compose
 from boxoffice.settings import Settings
 
-from .access import MATRIX, OPERATORS, STREAMS, Ask, about, check, served_by, unauthenticated
+from .access import MATRIX, OPERATORS, STREAMS, Ask, about, check, unauthenticated
 from .client import Api, Person, Sale, expect, refused
 
 People = dict[str, Person]
@@ -47,12 +47,7 @@ def routes() -> set[str]:
     """Return every method and path that the application answers to."""
     settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
     application = compose(settings)
-    return {
-        f"{method.method} {route.path}"
-        for route in served_by(application.http.asgi)
-        for method in route.methods
-        if not method.internal
-    }
+    return {f"{method} {path}" for method, path in application.http.router.routes()}
 
 
 # A hold without a pass where the schedule has a waiting room, and a top-up that nobody pays for.

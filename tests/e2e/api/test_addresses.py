@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from .client import Answer, Api, Person, Sale, expect, refused
-from .test_lane import PLAIN, SPECIAL, ask, shown
+from .test_pipeline import PLAIN, SPECIAL, ask, shown
 
 # What may differ from one answer to the next.
 _OWN = {"date", "x-request-id"}
@@ -89,7 +89,7 @@ ENCODED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
+@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["plain", "repeated field"])
 @pytest.mark.parametrize("path", ENCODED)
 def test_what_only_resembles_an_address_leads_nowhere(
     api: Api, sale: Sale, path: str, way: tuple[bytes, ...]
@@ -99,7 +99,7 @@ def test_what_only_resembles_an_address_leads_nowhere(
     assert answer.code in ("not_found", "concert_not_found")
 
 
-@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
+@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["plain", "repeated field"])
 def test_an_encoded_slash_is_part_of_its_segment(
     api: Api, sale: Sale, way: tuple[bytes, ...]
 ) -> None:

@@ -1,19 +1,13 @@
 """What a request hears when its own time is over, and that it is true."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 import asyncpg
-import falcon.asgi
 import pytest
-from falcon import testing
 
-from boxoffice.errors import Problem
-from boxoffice.http.api import problems
-from boxoffice.http.api.middleware import RequestLog
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
-from boxoffice.observability.access_log import AccessLog, InFlight
+from tests.support.connection import Client
 
 from .client import expect, refused
 from .conftest import Start, make_organizer, on_sale, rich
@@ -58,7 +52,6 @@ class _Slow:
     dependencies = RouteDependencies(
         authenticate=lambda _token: pytest.fail("nobody asked who calls"),
         body_max_bytes=100,
-        body_timeout_s=60.0,
         request_timeout_s=0.05,
     )
 
@@ -92,42 +85,16 @@ class _Slow:
     [("GET", "unavailable"), ("POST", "outcome_unknown"), ("DELETE", "outcome_unknown")],
 )
 async def test_only_what_changes_nothing_says_that_nothing_was_done(method: str, code: str) -> None:
-    async with testing.ASGIConductor(_app()) as client:
-        answer = await client.request(method=method, path="/slow")
+    answer = await _client().request(method, "/slow")
     assert (answer.status_code, answer.json["code"]) == (503, code)
     assert answer.headers["retry-after"] == "1"
 
 
 async def test_a_write_whose_body_never_came_did_nothing() -> None:
-    class Silent(Problem):
-        """The body that the client keeps back."""
-
-    events = [{"type": "http.request", "body": b"{", "more_body": True}]
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        if events:
-            return events.pop()
-        await asyncio.Event().wait()
-        raise Silent
-
-    async def send(event: dict[str, Any]) -> None:
-        sent.append(event)
-
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"10")]
-    scope = testing.create_scope(path="/slow", method="PUT")
-    scope["headers"] = headers
-    async with asyncio.timeout(5):
-        with contextlib.suppress(Silent):
-            await _app()(scope, receive, send)
-    assert sent[0]["status"] == 503
-    assert b'"unavailable"' in sent[1]["body"]
+    headers = {"Content-Type": "application/json", "Content-Length": "10"}
+    answer = await _client().request("PUT", "/slow", headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
 
 
-def _app() -> "falcon.asgi.App[Any, Any]":
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))]
-    )
-    problems.install(app)
-    app.add_route("/slow", _Slow())
-    return app
+def _client() -> Client:
+    return Client([("/slow", _Slow())], _Slow.dependencies)

@@ -1,49 +1,37 @@
 """Sign-up and login over HTTP."""
 
 import unicodedata
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
-import falcon.asgi
 import pytest
-from falcon.testing import ASGIConductor, Result
 
 from boxoffice.accounts.routes import routes
 from boxoffice.accounts.service import Accounts
-from boxoffice.http.api import openapi, problems
-from boxoffice.http.api.middleware import RequestLog
+from boxoffice.http.api import openapi
 from boxoffice.http.api.operation import RouteDependencies
-from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.postgres.database import Database
-
-App = falcon.asgi.App[Any, Any]
+from tests.support.connection import Client, Result
 
 PASSWORD = "열려라 참깨 8"
 
 
 @pytest.fixture
-def app(accounts: Accounts) -> App:
-    made: App = falcon.asgi.App(middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))])
-    problems.install(made)
-    for template, resource in routes(
-        accounts, RouteDependencies(accounts.tokens.verify, 65_536, 5.0, 5.0)
-    ):
-        made.add_route(template, resource)
-    return made
+async def app(accounts: Accounts) -> Client:
+    dependencies = RouteDependencies(accounts.tokens.verify, 65_536, 5.0)
+    return Client(routes(accounts, dependencies), dependencies)
 
 
-async def post(app: App, path: str, **body: object) -> Result:
-    async with ASGIConductor(app) as client:
-        answer: Result = await client.simulate_post(path, json=body)
-    return answer
+async def post(app: Client, path: str, **body: object) -> Result:
+    return await app.post(path, json=body)
 
 
-async def sign_up(app: App, **changed: object) -> Result:
+async def sign_up(app: Client, **changed: object) -> Result:
     body = {"email": f"{uuid4().hex}@example.test", "password": PASSWORD, "name": "김민수"}
     return await post(app, "/v1/users", **(body | changed))
 
 
-async def test_sign_up_and_login(app: App, accounts: Accounts) -> None:
+async def test_sign_up_and_login(app: Client, accounts: Accounts) -> None:
     email = f"{uuid4().hex}@example.test"
     made = await sign_up(app, email=email)
     assert made.status_code == 201
@@ -55,7 +43,7 @@ async def test_sign_up_and_login(app: App, accounts: Accounts) -> None:
     assert (str(caller.user_id), caller.role) == (made.json["user_id"], "buyer")
 
 
-async def test_a_taken_address_is_409(app: App) -> None:
+async def test_a_taken_address_is_409(app: Client) -> None:
     email = f"{uuid4().hex}@example.test"
     await sign_up(app, email=email)
     again = await sign_up(app, email=email.upper())
@@ -63,7 +51,7 @@ async def test_a_taken_address_is_409(app: App) -> None:
 
 
 async def test_a_failed_login_is_the_same_401_for_every_address(
-    app: App,
+    app: Client,
 ) -> None:
     email = f"{uuid4().hex}@example.test"
     await sign_up(app, email=email)
@@ -77,7 +65,7 @@ async def test_a_failed_login_is_the_same_401_for_every_address(
 
 
 async def test_too_many_failures_are_429_with_a_time(
-    app: App,
+    app: Client,
 ) -> None:
     email = f"{uuid4().hex}@example.test"
     answers = [
@@ -105,7 +93,7 @@ BAD_SIGN_UPS: list[tuple[dict[str, object], str]] = [
 ]
 
 
-async def test_bad_sign_ups_are_422_and_name_the_member(app: App) -> None:
+async def test_bad_sign_ups_are_422_and_name_the_member(app: Client) -> None:
     for changed, member in BAD_SIGN_UPS:
         answer = await sign_up(app, **changed)
         assert (answer.status_code, answer.json["code"]) == (422, "invalid"), changed
@@ -114,7 +102,7 @@ async def test_bad_sign_ups_are_422_and_name_the_member(app: App) -> None:
 
 @pytest.mark.parametrize(("first", "then"), [("NFC", "NFD"), ("NFD", "NFC")])
 async def test_a_password_is_the_same_however_a_keyboard_composes_it(
-    app: App, first: Literal["NFC", "NFD"], then: Literal["NFC", "NFD"]
+    app: Client, first: Literal["NFC", "NFD"], then: Literal["NFC", "NFD"]
 ) -> None:
     email = f"{uuid4().hex}@example.test"
     password = "열려라참깨힣" * 10 + "\u3000끝"
@@ -125,7 +113,7 @@ async def test_a_password_is_the_same_however_a_keyboard_composes_it(
     assert session.status_code == 201
 
 
-async def test_a_common_password_is_422_and_named(app: App, db: Database) -> None:
+async def test_a_common_password_is_422_and_named(app: Client, db: Database) -> None:
     email = f"{uuid4().hex}@example.test"
     for password in ("PASSWORD1", "boxoffice", email):
         answer = await sign_up(app, email=email, password=password)
@@ -134,7 +122,7 @@ async def test_a_common_password_is_422_and_named(app: App, db: Database) -> Non
     assert await db.read("SELECT FROM users") == []
 
 
-async def test_line_ends_that_a_pattern_lets_through_are_422(app: App) -> None:
+async def test_line_ends_that_a_pattern_lets_through_are_422(app: Client) -> None:
     for changed in ({"email": "a@b.example\n"}, {"password": "12345678\n"}):
         answer = await sign_up(app, **changed)
         assert (answer.status_code, answer.json["code"]) == (422, "invalid"), changed
@@ -148,17 +136,15 @@ MALFORMED = [
 ]
 
 
-async def test_malformed_bodies_are_400(app: App) -> None:
-    async with ASGIConductor(app) as client:
-        for raw in MALFORMED:
-            answer = await client.simulate_post(
-                "/v1/users", body=raw, content_type="application/json"
-            )
-            assert (answer.status_code, answer.json["code"]) == (400, "malformed"), raw[:80]
+async def test_malformed_bodies_are_400(app: Client) -> None:
+    for raw in MALFORMED:
+        headers = {"Content-Type": "application/json"}
+        answer = await app.post("/v1/users", body=raw, headers=headers)
+        assert (answer.status_code, answer.json["code"]) == (400, "malformed"), raw[:80]
 
 
 def test_the_calls_describe_themselves(accounts: Accounts) -> None:
-    dependencies = RouteDependencies(accounts.tokens.verify, 1, 1, 1)
+    dependencies = RouteDependencies(accounts.tokens.verify, 1, 1)
     described = openapi.document(routes(accounts, dependencies), "0")
     answers = described["paths"]["/v1/sessions"]["post"]["responses"]
     assert {"201", "401", "422", "429", "503"} <= set(answers)

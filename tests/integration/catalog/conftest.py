@@ -1,28 +1,23 @@
 """A catalog on a real database, organizers, and a small application around its routes."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
 from uuid import uuid4
 
-import falcon.asgi
-import falcon.testing
 import pytest
 
 from boxoffice.catalog.routes import routes
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.errors import TokenInvalid
-from boxoffice.http.api import problems
-from boxoffice.http.api.middleware import RequestLog
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
-from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.platform.postgres.database import Database
 from boxoffice.seats import routes as seat_routes
 from boxoffice.seats.cache.entries import ScheduleEntries
 from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from tests.support.connection import Client
 
 from .support import Caller, Clock, Shop, add_user
 
@@ -50,7 +45,7 @@ def shop(make_shop: Callable[[], Shop]) -> Shop:
 
 
 @pytest.fixture
-async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
+async def http(shop: Shop) -> Client:
     """A client of the catalog's routes; the tokens are organizer, other and buyer."""
     callers = {
         "organizer": Caller(shop.organizer, "organizer"),
@@ -63,16 +58,10 @@ async def http(shop: Shop) -> AsyncIterator[falcon.testing.ASGIConductor]:
             raise TokenInvalid
         return callers[token]
 
-    dependencies = RouteDependencies(authenticate, shop.settings.server.body_max_bytes, 5, 10)
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        middleware=[RequestLog(AccessLog(InFlight(), log_requests=False))]
-    )
-    problems.install(app)
+    dependencies = RouteDependencies(authenticate, shop.settings.server.body_max_bytes, 10)
     streams = Streams(limits_of(shop.settings.streams))
-    for template, resource in [
+    served = [
         *routes(shop.catalog, dependencies, shop.settings),
         *seat_routes.routes(shop.seats, dependencies, shop.settings.seats, streams),
-    ]:
-        app.add_route(template, resource)
-    async with falcon.testing.ASGIConductor(app) as conductor:
-        yield conductor
+    ]
+    return Client(served, dependencies)

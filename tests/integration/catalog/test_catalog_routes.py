@@ -6,7 +6,6 @@ from base64 import urlsafe_b64encode
 from typing import Any
 from uuid import uuid4
 
-import falcon.testing
 import msgspec
 import pytest
 
@@ -18,10 +17,11 @@ from boxoffice.http.api.headers import accepts_gzip
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.seats import routes as seat_routes
+from tests.support.connection import Client, Result
 
 from .support import Shop
 
-Http = falcon.testing.ASGIConductor
+Http = Client
 CONCERT = {"title": "T", "artist": "A", "venue": "V"}
 SCHEDULE = {"starts_at": "2031-01-01T19:00:00+09:00", "sale_opens_at": "2020-01-01T00:00:00Z"}
 CSV = "section,row,number,grade,price\nA,1,1,R,1000\nA,1,2,R,1000\n"
@@ -29,13 +29,13 @@ CSV = "section,row,number,grade,price\nA,1,1,R,1000\nA,1,2,R,1000\n"
 
 async def post(
     http: Http, path: str, who: str = "organizer", kind: str = "application/json", **given: Any
-) -> falcon.testing.Result:
+) -> Result:
     headers = {"Authorization": f"Bearer {who}"} if who else {}
     if given:
         headers["Content-Type"] = kind
     if "json" in given:
         given["body"] = json.dumps(given.pop("json"))
-    return await http.simulate_post(path, headers=headers, **given)
+    return await http.post(path, headers=headers, **given)
 
 
 async def draft(http: Http) -> tuple[str, str]:
@@ -68,29 +68,29 @@ async def test_the_whole_way_of_an_organizer(http: Http) -> None:
     added = await post(http, f"{admin_schedule}/seats", json={"seats": [entry]})
     assert added.json["seats_total"] == 3
 
-    assert (await http.simulate_get(concert)).json["code"] == "concert_not_found"
-    assert (await http.simulate_get(f"{concert}/schedules")).status_code == 404
-    assert (await http.simulate_get(f"/v1/schedules/{schedule_id}/seats")).status_code == 404
+    assert (await http.get(concert)).json["code"] == "concert_not_found"
+    assert (await http.get(f"{concert}/schedules")).status_code == 404
+    assert (await http.get(f"/v1/schedules/{schedule_id}/seats")).status_code == 404
     assert (await post(http, f"{admin_concert}/publish")).json["status"] == "PUBLISHED"
     opened = await post(http, f"{admin_schedule}/open")
     assert opened.json == {"schedule_id": schedule_id, "status": "OPEN"}
 
-    assert (await http.simulate_get(concert)).json["description"] == "a\nb"
-    (item,) = (await http.simulate_get("/v1/concerts")).json["items"]
+    assert (await http.get(concert)).json["description"] == "a\nb"
+    (item,) = (await http.get("/v1/concerts")).json["items"]
     assert item["first_starts_at"] == "2031-01-01T10:00:00Z"
-    (listed,) = (await http.simulate_get(f"{concert}/schedules")).json["items"]
+    (listed,) = (await http.get(f"{concert}/schedules")).json["items"]
     assert listed["on_sale"] is True
     assert listed["price_max"] == {"amount": 1000, "currency": "KRW"}
-    seats = (await http.simulate_get(f"/v1/schedules/{schedule_id}/seats")).json["seats"]
+    seats = (await http.get(f"/v1/schedules/{schedule_id}/seats")).json["seats"]
     assert [one["seat_id"] for one in seats] == ["A-1-1", "A-1-2", "B-1-1"]
     assert (await post(http, f"{admin_schedule}/close")).json["status"] == "CLOSED"
 
 
 async def test_pages_have_cursors(http: Http, shop: Shop) -> None:
     made = [str((await shop.on_sale(1)).concert_id) for _ in range(3)]
-    first = (await http.simulate_get("/v1/concerts?limit=2")).json
+    first = (await http.get("/v1/concerts?limit=2")).json
     assert [one["concert_id"] for one in first["items"]] == made[:0:-1]
-    second = await http.simulate_get(f"/v1/concerts?limit=2&cursor={first['next_cursor']}")
+    second = await http.get(f"/v1/concerts?limit=2&cursor={first['next_cursor']}")
     assert [one["concert_id"] for one in second.json["items"]] == made[:1]
     assert second.json["next_cursor"] is None
 
@@ -100,7 +100,7 @@ async def test_a_cursor_of_somebody_else(http: Http) -> None:
     for place in (b"x", b"[1]", b"[-1,%b]" % nil, b"[99999999999999999999,%b]" % nil,
                   b'["2020-01-01T00:00:00Z",%b]' % nil, b"\xff"):  # fmt: skip
         cursor = urlsafe_b64encode(place).decode().rstrip("=")
-        answer = await http.simulate_get("/v1/concerts", params={"cursor": cursor})
+        answer = await http.get("/v1/concerts", params={"cursor": cursor})
         assert (answer.status_code, answer.json["code"]) == (400, "cursor_invalid"), place
 
 
@@ -109,25 +109,25 @@ async def test_lookups_carry_an_etag(http: Http, shop: Shop) -> None:
     paths = ("/v1/concerts", f"/v1/concerts/{sold.concert_id}",
              f"/v1/concerts/{sold.concert_id}/schedules")  # fmt: skip
     for path in (*paths, f"/v1/schedules/{sold.schedule_id}/seats"):
-        first = await http.simulate_get(path)
+        first = await http.get(path)
         etag = first.headers["etag"]
         assert etag.startswith('"')
         assert first.headers["cache-control"].startswith("public, max-age=")
-        again = await http.simulate_get(path, headers={"If-None-Match": etag})
+        again = await http.get(path, headers={"If-None-Match": etag})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == etag
         assert again.headers["cache-control"] == first.headers["cache-control"]
-        other = await http.simulate_get(path, headers={"If-None-Match": '"other"'})
+        other = await http.get(path, headers={"If-None-Match": '"other"'})
         assert other.content == first.content
 
 
 async def test_a_seat_that_is_taken_changes_the_etag(http: Http, shop: Shop) -> None:
     sold = await shop.on_sale(3)
     path = f"/v1/schedules/{sold.schedule_id}/seats"
-    etag = (await http.simulate_get(path)).headers["etag"]
+    etag = (await http.get(path)).headers["etag"]
     await shop.hold(sold.schedule_id, [hall(3)[0].seat_id], uuid4())
     shop.clock.advance(shop.settings.seats.seats_cache_ms / 1000)
-    answer = await http.simulate_get(path, headers={"If-None-Match": etag})
+    answer = await http.get(path, headers={"If-None-Match": etag})
     assert answer.status_code == 200
     assert [one["status"] for one in answer.json["seats"]] == ["HELD", "AVAILABLE", "AVAILABLE"]
 
@@ -135,15 +135,15 @@ async def test_a_seat_that_is_taken_changes_the_etag(http: Http, shop: Shop) -> 
 async def test_seat_maps_are_compressed_on_request(http: Http, shop: Shop) -> None:
     sold = await shop.on_sale(200)
     path = f"/v1/schedules/{sold.schedule_id}/seats"
-    plain = await http.simulate_get(path)
-    packed = await http.simulate_get(path, headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    plain = await http.get(path)
+    packed = await http.get(path, headers={"Accept-Encoding": "br, gzip;q=0.5"})
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
     assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
     assert gzip.decompress(packed.content) == plain.content
     assert len(packed.content) < len(plain.content) / 4
     assert packed.headers["etag"] != plain.headers["etag"]
-    again = await http.simulate_get(
+    again = await http.get(
         path, headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
     )
     assert again.status_code == 304
@@ -166,7 +166,7 @@ async def test_unknown_ids(http: Http) -> None:
             (f"/v1/concerts/{bad}/schedules", "concert_not_found"),
             (f"/v1/schedules/{bad}/seats", "schedule_not_found"),
         ]:
-            answer = await http.simulate_get(path)
+            answer = await http.get(path)
             assert (answer.status_code, answer.json["code"]) == (404, code), path
         for path in (f"/v1/admin/schedules/{bad}/open", f"/v1/admin/schedules/{bad}/close"):
             assert (await post(http, path)).json["code"] == "schedule_not_found", path
@@ -334,7 +334,7 @@ async def test_states_that_refuse(http: Http) -> None:
 
 
 async def test_the_routes_describe_themselves(shop: Shop) -> None:
-    dependencies = RouteDependencies(lambda _: shop, 1, 1, 1)  # type: ignore[arg-type, return-value]
+    dependencies = RouteDependencies(lambda _: shop, 1, 1)  # type: ignore[arg-type, return-value]
     streams = Streams(limits_of(shop.settings.streams))
     made = [
         *routes(shop.catalog, dependencies, shop.settings),

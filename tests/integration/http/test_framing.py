@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from boxoffice.app import asgi_application
-from boxoffice.observability.access_log import AccessLog, InFlight
-from tests.support.connection import Talk, talk
+from boxoffice.http.api.router import Router
+from tests.support.connection import Talk, dependencies, talk
 
 ONE = b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n"
 CHUNKED = b"POST /a HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -237,18 +236,18 @@ def test_the_order_is_kept_where_some_wait_for_their_bodies() -> None:
 
 def test_what_a_request_took_is_let_go_with_its_answer() -> None:
     # Garbage in cycles waits for the collector, and a hundred large heads are megabytes.
-    app = asgi_application([], AccessLog(InFlight(), log_requests=False), {})
+    router = Router([], dependencies())
 
     async def left() -> int:
-        await talk([ONE % 1], app=app)
+        await talk([ONE % 1], router=router)
         gc.collect()
         gc.disable()
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
-            told = await talk([ONE % 1 * 50], app=app)
+            told = await talk([ONE % 1 * 50], router=router)
             assert told.statuses == [404] * 50
             gc.collect()
-            return sum(type(one).__name__ == "RequestResponseCycle" for one in gc.garbage)
+            return sum(type(one).__name__ == "Exchange" for one in gc.garbage)
         finally:
             gc.set_debug(0)
             gc.garbage.clear()

@@ -7,19 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
-from uvicorn.server import ServerState
-
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import NotFound, Overloaded, TokenInvalid
 from boxoffice.http.api import problems
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
-from boxoffice.http.server.connection import protocol
-from boxoffice.http.server.fast_path import Lane
+from boxoffice.http.api.router import Router
+from boxoffice.http.server.connection import Connection
+from boxoffice.http.server.context import ServerContext, connection_limits
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
 
-from .test_lane_faults import on_the_loop
+from .test_request_faults import on_the_loop
 
 TOLD_S = 1
 ASK = (
@@ -36,15 +34,13 @@ def _nobody(_token: str) -> Caller:
 class Full:
     """Refuses those for whom there is no room, and remembers when somebody asked."""
 
-    dependencies = RouteDependencies(
-        _nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5
-    )
+    dependencies = RouteDependencies(_nobody, body_max_bytes=1 << 20, request_timeout_s=5)
 
     def __init__(self) -> None:
         self.rooms = 0
         self.asked_at_s: list[float] = []
 
-    @operation("Make", 201, fast_path=True, body=dict)
+    @operation("Make", 201, body=dict)
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         self.asked_at_s.append(time.monotonic())
         if not self.rooms:
@@ -52,7 +48,7 @@ class Full:
         self.rooms -= 1
         return Reply(call.body)
 
-    @operation("Look", fast_path=True)
+    @operation("Look")
     async def on_get(self, _call: Call[Any, Any]) -> Reply:
         self.asked_at_s.append(time.monotonic())
         return Reply()
@@ -66,9 +62,7 @@ class Numbered:
     def __init__(self, full: Full) -> None:
         self._full = full
 
-    @operation(
-        "Make", 201, fast_path=True, body=dict, path={"number": PathId(int, NotFound, "A number.")}
-    )
+    @operation("Make", 201, body=dict, path={"number": PathId(int, NotFound, "A number.")})
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         self._full.asked_at_s.append(time.monotonic())
         raise Overloaded(retry_after_s=TOLD_S)
@@ -77,7 +71,7 @@ class Numbered:
 class Shop:
     """Two resources without room behind a real socket."""
 
-    def __init__(self, server: asyncio.Server, state: ServerState, full: Full) -> None:
+    def __init__(self, server: asyncio.Server, state: ServerContext, full: Full) -> None:
         self._port = server.sockets[0].getsockname()[1]
         self.state = state
         self.full = full
@@ -121,21 +115,11 @@ async def shop() -> AsyncIterator[Shop]:
     settings = Settings.of(database_url="postgresql://", valkey_url="redis://")
     full = Full()
     routes = [("/full", full), ("/beside", full), ("/numbers/{number}", Numbered(full))]
-    lane = Lane(routes, AccessLog(InFlight(), log_requests=False))
-
-    async def elsewhere(_scope: Any, _receive: Any, _send: Any) -> None:
-        raise AssertionError("not on the fast path")
-
-    config = uvicorn.Config(
-        elsewhere, http=protocol(settings, lane), ws="none", lifespan="off", log_config=None
+    router = Router(routes, Full.dependencies)
+    state = ServerContext(
+        router, AccessLog(InFlight(), log_requests=False), connection_limits(settings.server)
     )
-    config.load()
-    state, http = ServerState(), config.http_protocol_class
-    server = await asyncio.get_running_loop().create_server(
-        lambda: http(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
-        "127.0.0.1",
-        0,
-    )
+    server = await state.loop.create_server(lambda: Connection(state), "127.0.0.1", 0)
     async with server:
         yield Shop(server, state, full)
 
@@ -299,5 +283,5 @@ async def test_what_comes_behind_is_answered_behind() -> None:
         early.writer.write(b"GET /elsewhere HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
         assert (await early.told())[0] == 201
         async with asyncio.timeout(5):
-            assert (await early.reader.read()).startswith(b"HTTP/1.1 500")
+            assert (await early.reader.read()).startswith(b"HTTP/1.1 404")
         early.writer.close()

@@ -9,21 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import msgspec
-import uvicorn
 
-from boxoffice.accounts.tokens import Caller
-from boxoffice.app import asgi_application
-from boxoffice.errors import TokenInvalid
-from boxoffice.http.api.operation import Call, RouteDependencies, operation
-from boxoffice.http.server.connection import protocol
-from boxoffice.http.server.fast_path import Lane
+from boxoffice.http.api.operation import Call, operation
+from boxoffice.http.api.router import Router
+from boxoffice.http.server.context import connection_limits
 from boxoffice.http.server.server import Server
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event, limits_of
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
+from tests.support.connection import dependencies
 
 PLAIN = ""
-# A header that is given twice takes the framework's way.
+# A head with a field that comes twice is looked at once more.
 SPECIAL = "X-Twice: 1\r\nX-Twice: 2\r\n"
 
 
@@ -36,10 +33,6 @@ class Number(msgspec.Struct):
 def number(n: int) -> bytes:
     """Encode one of them."""
     return event("number", msgspec.json.encode(Number(n)), f"n{n}")
-
-
-def nobody(_token: str) -> Caller:
-    raise TokenInvalid
 
 
 @dataclass
@@ -139,11 +132,9 @@ class Stand:
         stand = self
 
         class Numbers:
-            dependencies = RouteDependencies(
-                nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=5
-            )
+            dependencies = dependencies()
 
-            @operation("Follow the numbers", fast_path=True, events={"number": Number})
+            @operation("Follow the numbers", events={"number": Number})
             async def on_get(self, call: Call[None, None]) -> Stream:
                 """Follow."""
                 stand.asked.append(call.last_event_id)
@@ -156,10 +147,10 @@ class Stand:
 
         routes: list[tuple[str, object]] = [("/numbers", Numbers())]
         self.access_log = AccessLog(InFlight(), log_requests=False)
-        self.lane = Lane(routes, self.access_log)
-        self.asgi = asgi_application(routes, self.access_log, {})
+        self.router = Router(routes, dependencies())
         self.port = 0
         self.server: Server
+        self.stopping: asyncio.Task[None]
 
     def _empty(self) -> None:
         self.emptied += 1
@@ -179,15 +170,15 @@ class Stand:
 
     def stop(self) -> None:
         """Begin what SIGTERM begins after the drain's delay."""
-        self.server.should_exit = True
+        self.stopping = asyncio.create_task(self.server.stop())
 
 
 @asynccontextmanager
-async def standing(settings: Settings, *, with_lane: bool = True) -> AsyncIterator[Stand]:
+async def standing(settings: Settings) -> AsyncIterator[Stand]:
     """Run a stand until the block is left."""
     stand = Stand(settings)
-    lane = stand.lane if with_lane else None
-    async with serving(stand.asgi, settings, lane, stand.streams) as (server, port):
+    serving_stand = serving(stand.router, settings, stand.streams, stand.access_log)
+    async with serving_stand as (server, port):
         stand.server, stand.port = server, port
         yield stand
         for reader in stand.readers:
@@ -196,25 +187,14 @@ async def standing(settings: Settings, *, with_lane: bool = True) -> AsyncIterat
 
 @asynccontextmanager
 async def serving(
-    asgi: Any, settings: Settings, lane: Lane | None, streams: Streams
+    router: Router, settings: Settings, streams: Streams, access_log: AccessLog
 ) -> AsyncIterator[tuple[Server, int]]:
     """Serve on a free port in this event loop until the block is left."""
-    config = uvicorn.Config(
-        asgi,
-        http=protocol(settings, lane),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-    )
-    server = Server(config)
-    server.streams = streams
+    server = Server(router, access_log, connection_limits(settings.server), streams)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as sock:
         port = sock.getsockname()[1]
-        running = asyncio.create_task(server.serve(sockets=[sock]))
+        await server.start(sock, settings.server.backlog_max)
         try:
             yield server, port
         finally:
-            server.should_exit = True
-            await running
+            await server.stop()

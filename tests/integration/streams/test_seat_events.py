@@ -90,7 +90,7 @@ async def pods_of(settings: Settings, count: int) -> AsyncIterator[list[Pod]]:
         for _ in range(count):
             one = await stack.enter_async_context(open_application(settings))
             _, port = await stack.enter_async_context(
-                serving(one.http.asgi, settings, one.http.lane, one.http.streams)
+                serving(one.http.router, settings, one.http.streams, one.http.access_log)
             )
             pods.append(Pod(one, port))
         if not settings.valkey.valkey_url.endswith(":1/0") and count > 1:

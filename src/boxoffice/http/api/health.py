@@ -5,8 +5,6 @@ import os
 from importlib.resources import files
 from typing import Any
 
-import falcon
-import falcon.asgi
 import msgspec
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -17,6 +15,14 @@ from prometheus_client import (
 )
 
 from boxoffice.errors import Draining, Forbidden, NotFound, Unauthenticated, Unavailable
+from boxoffice.http.api.operation import (
+    Call,
+    PathId,
+    Reply,
+    Request,
+    RouteDependencies,
+    operation,
+)
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.observability.metrics_access import has_token, is_from_here
 
@@ -35,55 +41,63 @@ _CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' dat
 class Alive:
     """`GET /healthz`: this process answers."""
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Say so."""
-        resp.data = b'{"status":"ok"}'
+    def __init__(self, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
+
+    @operation("Whether the process answers", cached=True)
+    async def on_get(self, _call: Call[None, None]) -> Reply:
+        """Answer."""
+        return Reply(encoded=b'{"status":"ok"}')
 
 
 class Ready:
     """`GET /readyz`: started and not draining."""
 
-    def __init__(self, in_flight: InFlight) -> None:
+    def __init__(self, dependencies: RouteDependencies, in_flight: InFlight) -> None:
+        self.dependencies = dependencies
         self._in_flight = in_flight
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Say so, or refuse with 503."""
+    @operation("Whether the process takes requests", cached=True)
+    async def on_get(self, _call: Call[None, None]) -> Reply:
+        """Answer, or refuse with 503."""
         if self._in_flight.draining:
             raise Draining
         if not self._in_flight.started:
             raise Unavailable("This process is starting.")
-        resp.data = b'{"status":"ready"}'
+        return Reply(encoded=b'{"status":"ready"}')
 
 
 class Metrics:
     """`GET /metrics`: Prometheus text, summed over the workers of one address.
 
-    Where there is a `token`, whoever has it may read them. Else `is_open` says whether all may that
-    reach the port, or those alone who ask on this machine.
+    Where there is a `token`, a request needs it. Else `is_open` says whether all may read them that
+    reach the port, or only clients on this machine.
     """
 
-    def __init__(self, access_log: AccessLog, token: str, *, is_open: bool) -> None:
+    def __init__(
+        self, dependencies: RouteDependencies, access_log: AccessLog, token: str, *, is_open: bool
+    ) -> None:
+        self.dependencies = dependencies
         self._access_log = access_log
         self._token = token
         self._is_open = is_open
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+    @operation("The metrics", cached=True)
+    async def on_get(self, call: Call[None, None]) -> Reply:
         """Collect them."""
-        self._check(req)
+        self._check(call.req)
         self._access_log.write()
-        resp.content_type = CONTENT_TYPE_LATEST
         if os.environ.get(_MULTIPROCESS_DIR):
-            resp.data = _of_all_workers()
-        else:
-            resp.data = generate_latest(REGISTRY)
+            return Reply(encoded=_of_all_workers(), media_type=CONTENT_TYPE_LATEST)
+        return Reply(encoded=generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
-    def _check(self, req: falcon.asgi.Request) -> None:
+    def _check(self, request: Request) -> None:
         if self._token:
-            if not has_token(self._token, req.get_header("Authorization")):
+            if not has_token(self._token, request.get_header("Authorization")):
                 raise Unauthenticated("The metrics are for those who have their token.")
         elif not self._is_open:
-            client = req.scope.get("client")
-            if not is_from_here(client[0] if client else None, req.get_header):
+            client = request.client
+            if not is_from_here(client[0] if client else None, request.get_header):
                 raise Forbidden(
                     "From another machine the metrics need a token or a port of their own."
                 )
@@ -102,53 +116,83 @@ def _of_all_workers() -> bytes:
 class Document:
     """`GET /openapi.json`."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, dependencies: RouteDependencies, document: dict[str, Any]) -> None:
+        self.dependencies = dependencies
         self._encoded = msgspec.json.encode(document)
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+    @operation("The description of the API", cached=True)
+    async def on_get(self, _call: Call[None, None]) -> Reply:
         """Return the document."""
-        resp.data = self._encoded
+        return Reply(encoded=self._encoded)
+
+
+def _own_files() -> Any:
+    return files("boxoffice.http.api").joinpath("docs")
 
 
 class Docs:
     """`GET /docs`: the document for people; every asset comes from this process."""
 
-    def __init__(self) -> None:
-        own = files("boxoffice.http.api").joinpath("docs")
-        self._page = own.joinpath("index.html").read_bytes()
+    def __init__(self, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
+        self._page = _own_files().joinpath("index.html").read_bytes()
+
+    @operation("The description of the API, for people", cached=True)
+    async def on_get(self, _call: Call[None, None]) -> Reply:
+        """Return the page."""
+        return Reply(
+            encoded=self._page,
+            media_type="text/html; charset=utf-8",
+            headers={"Content-Security-Policy": _CSP},
+        )
+
+
+class DocsAsset:
+    """`GET /docs/{name}`: a part of the page."""
+
+    def __init__(self, dependencies: RouteDependencies) -> None:
+        self.dependencies = dependencies
+        own = _own_files()
         self._assets = {"start.js": ("text/javascript", own.joinpath("start.js").read_bytes())}
         theirs = own.joinpath("swagger-ui")
         for name, kind in _ASSETS.items():
             self._assets[name] = (kind, theirs.joinpath(name).read_bytes())
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Return the page."""
-        resp.content_type = "text/html; charset=utf-8"
-        resp.set_header("Content-Security-Policy", _CSP)
-        resp.data = self._page
-
-    async def on_get_asset(
-        self, _req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str
-    ) -> None:
-        """Return a part of the page."""
+    @operation(
+        "A part of the page",
+        cached=True,
+        path={"name": PathId(str, NotFound, "The name of a file.")},
+    )
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """Return it."""
+        name = call.ids["name"]
         if name not in self._assets:
             raise NotFound
-        resp.content_type, resp.data = self._assets[name]
-        resp.set_header("Cache-Control", f"public, max-age={_YEAR_S // 365}")
+        media_type, encoded = self._assets[name]
+        return Reply(
+            encoded=encoded,
+            media_type=media_type,
+            headers={"Cache-Control": f"public, max-age={_YEAR_S // 365}"},
+        )
 
 
-def install_metrics(
-    app: "falcon.asgi.App[Any, Any]", access_log: AccessLog, metrics_token: str, *, is_open: bool
-) -> None:
-    """Add what machines ask for; `is_open` on a port of its own."""
-    app.add_route("/healthz", Alive())
-    app.add_route("/readyz", Ready(access_log.in_flight))
-    app.add_route("/metrics", Metrics(access_log, metrics_token, is_open=is_open))
+def metrics_routes(
+    dependencies: RouteDependencies, access_log: AccessLog, metrics_token: str, *, is_open: bool
+) -> list[tuple[str, object]]:
+    """Return what machines ask for; `is_open` on a port of its own."""
+    return [
+        ("/healthz", Alive(dependencies)),
+        ("/readyz", Ready(dependencies, access_log.in_flight)),
+        ("/metrics", Metrics(dependencies, access_log, metrics_token, is_open=is_open)),
+    ]
 
 
-def install_document(app: "falcon.asgi.App[Any, Any]", document: dict[str, Any]) -> None:
-    """Add the description of the API, for programs and for people."""
-    docs = Docs()
-    app.add_route("/openapi.json", Document(document))
-    app.add_route("/docs", docs)
-    app.add_route("/docs/{name}", docs, suffix="asset")
+def document_routes(
+    dependencies: RouteDependencies, document: dict[str, Any]
+) -> list[tuple[str, object]]:
+    """Return the description of the API, for programs and for people."""
+    return [
+        ("/openapi.json", Document(dependencies, document)),
+        ("/docs", Docs(dependencies)),
+        ("/docs/{name}", DocsAsset(dependencies)),
+    ]

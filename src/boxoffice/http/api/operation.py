@@ -4,14 +4,12 @@ The declaration validates requests and describes them in the OpenAPI document, s
 disagree.
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
-import falcon.asgi
 import msgspec
 
 from boxoffice.errors import (
@@ -26,7 +24,6 @@ from boxoffice.errors import (
     Unauthenticated,
     Unavailable,
 )
-from boxoffice.http import streams
 from boxoffice.http.api import body as bodies
 from boxoffice.http.streams import Stream, last_event_id
 
@@ -34,8 +31,6 @@ B = TypeVar("B")
 Q = TypeVar("Q")
 
 READS = frozenset({"GET", "HEAD"})
-# The extension of a request's scope by which its connection is given to a stream.
-STREAMING = "boxoffice.stream"
 
 _KEY = re.compile(r"[!-~]{1,128}")
 _encode = msgspec.json.Encoder().encode
@@ -49,15 +44,23 @@ class Principal(Protocol):
 
 
 class Request(Protocol):
-    """What a handler may know of a request beside its call: Falcon's, or that of the fast path."""
+    """What a handler may know of a request beside its call.
 
-    @property
-    def method(self) -> str: ...
+    `client` is the connected address, or the one for which a trusted proxy asks; `remote_addr` has a
+    value also where that is unknown.
+    """
+
+    method: str
+    request_id: str
+    client: tuple[str, int] | None
+    is_handled: bool
 
     @property
     def remote_addr(self) -> str: ...
 
     def get_header(self, name: str, /) -> str | None: ...
+
+    async def read_body(self, max_bytes: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,8 @@ class RawBody:
 class Operation:
     """The declaration of one call.
 
-    A `fast_path` one is mostly answered from memory or by the group commit: it may take the fast path
-    (`http/server/fast_path.py`), where its handler runs outside a task until it waits for anything but
-    its batch. One with `events` (types of data by the events' names) answers with a `Stream`.
+    One with `events` (types of data by the events' names) answers with a `Stream`. The handler of a
+    `cached` one says itself how long its answer may be kept; other answers may not be kept at all.
     """
 
     summary: str
@@ -109,7 +111,6 @@ class Operation:
     # What the handler reads itself: the header's name and what it says; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
-    fast_path: bool = False
     events: Mapping[str, Any] = field(default_factory=dict)
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
@@ -144,12 +145,13 @@ class Call(Generic[B, Q]):
 
 @dataclass(slots=True)
 class Reply:
-    """A successful answer: a value to encode, or bytes that are encoded already."""
+    """A successful answer: a value to encode as JSON, or bytes of a `media_type`."""
 
     value: Any = None
     encoded: bytes | None = None
     headers: Mapping[str, str] | None = None
     etag: str = ""
+    media_type: str = bodies.JSON_TYPE
 
     @property
     def body(self) -> bytes:
@@ -172,56 +174,73 @@ class RouteDependencies:
 
     authenticate: Callable[[str], Principal]
     body_max_bytes: int
-    body_timeout_s: float
     request_timeout_s: float
     confirm: Callable[[Any], Awaitable[Principal]] = _as_the_token_says
 
 
-Handler = Callable[[Any, Call[Any, Any]], Awaitable[Reply | Stream]]
-Responder = Callable[..., Awaitable[None]]
+Handler = Callable[[Any, Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]
+H = TypeVar("H", bound=Handler)
 
 
-def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[Handler], Responder]:
-    """Declare a route's handler; see `Operation` for what can be declared.
+def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[H], H]:
+    """Declare a handler, a method `on_get`, `on_post` … of a resource; see `Operation` for what.
 
-    The handler becomes a Falcon responder of a resource that has a `dependencies`.
+    The resource has a member `dependencies`.
     """
     op = Operation(summary, success, **declared)
-    if op.roles and op.fast_path:
-        raise IntegrityError("a role is read anew, and the fast path waits for nothing")
     if op.role is not None and op.events:
         raise IntegrityError("nothing ends a stream when the access token does that began it")
 
-    def wrap(handler: Handler) -> Responder:
-        async def responder(
-            resource: Any, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str
-        ) -> None:
-            dependencies: RouteDependencies = resource.dependencies
-            call: Call[Any, Any] | None = None
-            try:
-                async with asyncio.timeout(dependencies.request_timeout_s):
-                    started = begin(op, dependencies, req, lambda: path_ids(op, params))
-                    started.request_id = req.context.request_id
-                    resp.context.scope = scope_of(op, started.ids)
-                    if op.roles:
-                        started.caller = await _confirmed(op, dependencies, started.caller)
-                    await _read_body(op, dependencies, req, started)
-                    call = started
-                    reply = await handler(resource, call)
-            except (TimeoutError, asyncio.CancelledError):
-                # The process ends, and cancels what is left: nobody else would answer it properly.
-                raise out_of_time(req.method, handled=call is not None) from None
-            if isinstance(reply, Stream):
-                _answer_with_stream(req, resp, reply)
-            else:
-                _present(op, req, resp, reply)
-
-        responder.operation = op  # type: ignore[attr-defined]
-        responder.handler = handler  # type: ignore[attr-defined]
-        responder.__doc__ = handler.__doc__
-        return responder
+    def wrap(handler: H) -> H:
+        handler.operation = op  # type: ignore[attr-defined]
+        return handler
 
     return wrap
+
+
+class Matched(Protocol):
+    """What a router says of a request: its operation, and what its path and query mean."""
+
+    @property
+    def operation(self) -> Operation: ...
+
+    @property
+    def dependencies(self) -> RouteDependencies: ...
+
+    @property
+    def handler(self) -> Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]: ...
+
+    def path_ids(self) -> dict[str, Any]: ...
+
+    def query_values(self) -> Mapping[str, Any]: ...
+
+
+async def respond(match: Matched, request: Request) -> Reply | Stream:
+    """Handle a request: find out who calls, what is asked for and what was sent, then call the handler.
+
+    Raises the problem that refuses the request.
+    """
+    op, dependencies = match.operation, match.dependencies
+    call: Call[Any, Any] = Call(request, request_id=request.request_id)
+    if op.role is not None:
+        call.caller = _authenticate(op.roles, dependencies, request)
+    call.ids = match.path_ids()
+    if op.keyed:
+        call.key = _idempotency_key(request)
+    if op.events:
+        call.last_event_id = last_event_id(request.get_header("Last-Event-ID"))
+    if op.roles:
+        call.caller = await _confirmed(op, dependencies, call.caller)
+    if op.query is not None:
+        call.query = _query(op.query, match.query_values())
+    if op.body is not None:
+        bodies.require_json(request)
+        call.body = op.reader.read(await request.read_body(dependencies.body_max_bytes))
+    elif op.raw_body is not None:
+        bodies.require_type(request, op.raw_body.media_types)
+        call.raw = await request.read_body(op.raw_body.max_bytes)
+    request.is_handled = True
+    return await match.handler(call)
 
 
 def out_of_time(method: str, *, handled: bool) -> Unavailable:
@@ -232,55 +251,11 @@ def out_of_time(method: str, *, handled: bool) -> Unavailable:
     return Unavailable(f"{detail}.")
 
 
-def path_ids(op: Operation, params: Mapping[str, str]) -> dict[str, Any]:
-    """Return the ids in a path; raise what the operation says of an id that is none."""
-    if not op.path:
-        return {}
-    return {name: _path_id(op.path[name], text) for name, text in params.items()}
-
-
 def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
     """Return the id by which answers of `op` are counted apart, or empty."""
     if op.roles:
         return ""  # Readers of the sales statistics are not counted in them.
     return next((str(ids[name]) for name, path in op.path.items() if path.counted_apart), "")
-
-
-def begin(
-    op: Operation, dependencies: RouteDependencies, req: Request, ids: Callable[[], dict[str, Any]]
-) -> Call[Any, Any]:
-    """Return the call of a request as far as its head goes; the body comes after it."""
-    call: Call[Any, Any] = Call(req)
-    if op.role is not None:
-        call.caller = _authenticate(op.roles, dependencies, req)
-    call.ids = ids()
-    if op.keyed:
-        call.key = _idempotency_key(req)
-    if op.events:
-        call.last_event_id = last_event_id(req.get_header("Last-Event-ID"))
-    return call
-
-
-def take_body(op: Operation, call: Call[Any, Any], raw: bytes) -> None:
-    """Decode the body of an operation that has one."""
-    call.body = op.reader.read(raw)
-
-
-async def _read_body(
-    op: Operation, dependencies: RouteDependencies, req: falcon.asgi.Request, call: Call[Any, Any]
-) -> None:
-    if op.query is not None:
-        call.query = _query(op.query, req)
-    if op.body is not None:
-        bodies.require_json(req)
-        take_body(
-            op,
-            call,
-            await bodies.read(req, dependencies.body_max_bytes, dependencies.body_timeout_s),
-        )
-    elif op.raw_body is not None:
-        bodies.require_type(req, op.raw_body.media_types)
-        call.raw = await bodies.read(req, op.raw_body.max_bytes, dependencies.body_timeout_s)
 
 
 def _authenticate(
@@ -314,13 +289,6 @@ def _require_role(roles: tuple[str, ...], caller: Principal) -> None:
         raise Forbidden(f"This call is for the role {named}.")
 
 
-def _path_id(declared: PathId, text: str) -> Any:
-    value = declared.parse(text)
-    if value is None:
-        raise declared.missing
-    return value
-
-
 def _idempotency_key(req: Request) -> str:
     key = req.get_header("Idempotency-Key")
     if not key:
@@ -330,44 +298,11 @@ def _idempotency_key(req: Request) -> str:
     return key
 
 
-def _query(kind: type[Q], req: falcon.asgi.Request) -> Q:
+def _query(kind: type[Q], values: Mapping[str, Any]) -> Q:
     try:
-        return msgspec.convert(req.params, kind, strict=False)
+        return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"The query is not acceptable: {error}.") from error
-
-
-def _present(
-    op: Operation, req: falcon.asgi.Request, resp: falcon.asgi.Response, reply: Reply
-) -> None:
-    for name, value in (reply.headers or {}).items():
-        resp.set_header(name, value)
-    if reply.etag:
-        resp.set_header("ETag", reply.etag)
-        if matches(req.get_header("If-None-Match"), reply.etag):
-            resp.status = "304"
-            return
-    resp.status = str(op.success)
-    if body := reply.body:
-        resp.data = body
-    if not op.cached and op.success != 204:
-        resp.set_header("Cache-Control", "no-store")
-
-
-def _answer_with_stream(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, stream: Stream
-) -> None:
-    """Give the connection to the stream; what the framework answers from here on goes nowhere."""
-    if req.method == "HEAD":
-        for name, value in streams.HEADERS.items():
-            resp.set_header(name, value)
-        # Nobody reads it; without it the framework would say that the length is 0.
-        resp.stream = cast("AsyncIterator[bytes]", iter(()))
-        return
-    begin_stream = req.scope.get("extensions", {}).get(STREAMING)
-    if begin_stream is None:
-        raise IntegrityError("event streams are served by boxoffice.http.server.server alone")
-    begin_stream(stream, req.context.request_id, req.remote_addr)
 
 
 def matches(header: str | None, etag: str) -> bool:

@@ -1,18 +1,13 @@
 """Problems as answers: RFC 9457 `application/problem+json` with a stable `code`."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import falcon
-import falcon.asgi
 import msgspec
 
 from boxoffice.errors import (
-    BadRequest,
     BodyTooSlow,
-    IntegrityError,
     MethodNotAllowed,
-    NotFound,
     Problem,
     TooMany,
     Unauthenticated,
@@ -40,19 +35,26 @@ class ProblemBody(msgspec.Struct, kw_only=True):
 
 
 class Rendered(NamedTuple):
-    """A refusal as bytes; `headers` without type and length of the body."""
+    """A refusal as bytes; `headers` without type and length of the body.
+
+    One that `closes` is the last answer of its connection.
+    """
 
     status: int
     code: str
     body: bytes
     headers: Mapping[str, str]
+    media_type: str = MEDIA_TYPE
+    closes: bool = False
 
 
 def render(problem: Problem, request_id: str) -> Rendered:
     """Return the answer that `problem` stands for."""
     status = STATUSES[problem.code]
     body = _body(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
-    return Rendered(status, problem.code, body, _headers(problem))
+    # The rest of a slow body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
+    closes = isinstance(problem, BodyTooSlow)
+    return Rendered(status, problem.code, body, _headers(problem), closes=closes)
 
 
 def render_bug(error: BaseException, request_id: str) -> Rendered:
@@ -64,9 +66,8 @@ def render_bug(error: BaseException, request_id: str) -> Rendered:
 
 
 def _headers(problem: Problem) -> Mapping[str, str]:
-    if isinstance(problem, BodyTooSlow):
-        # The rest of the body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
-        return {**NO_STORE, "Connection": "close"}
+    if isinstance(problem, MethodNotAllowed):
+        return {**NO_STORE, "Allow": problem.allow}
     if isinstance(problem, Unauthenticated):
         return {**NO_STORE, "WWW-Authenticate": "Bearer"}
     if isinstance(problem, Unavailable):
@@ -90,48 +91,3 @@ def _body(
             **extra,
         }
     )
-
-
-def _write(resp: falcon.asgi.Response, rendered: Rendered) -> None:
-    resp.status = str(rendered.status)
-    resp.data = rendered.body
-    resp.content_type = MEDIA_TYPE
-    for name, value in rendered.headers.items():
-        resp.set_header(name, value)
-    resp.context.code = rendered.code
-
-
-def install(app: falcon.asgi.App[Any, Any]) -> None:
-    """Make every error of `app` an answer of one shape."""
-    app.add_error_handler(Exception, _on_bug)
-    app.add_error_handler(falcon.HTTPError, on_framework_error)
-    app.add_error_handler(Problem, _on_problem)
-
-
-async def _on_problem(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
-) -> None:
-    if not isinstance(error, Problem):
-        raise IntegrityError("the handler of problems was given something else") from error
-    _write(resp, render(error, req.context.request_id))
-
-
-async def on_framework_error(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
-) -> None:
-    """Answer with the problem that stands for what the framework says."""
-    problem: Problem
-    if isinstance(error, falcon.HTTPMethodNotAllowed):
-        problem = MethodNotAllowed()
-        resp.set_header("Allow", (error.headers or {}).get("Allow", ""))  # type: ignore[union-attr]
-    elif isinstance(error, falcon.HTTPNotFound):
-        problem = NotFound()
-    else:
-        problem = BadRequest(str(getattr(error, "description", None) or BadRequest.title))
-    _write(resp, render(problem, req.context.request_id))
-
-
-async def _on_bug(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
-) -> None:
-    _write(resp, render_bug(error, req.context.request_id))

@@ -1,1 +1,1 @@
-"""The server: listening, connections and their bounds, framing, and the fast path."""
+"""The server: listening, connections, the reading of requests and the writing of answers."""

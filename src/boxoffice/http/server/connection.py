@@ -1,173 +1,462 @@
-"""HTTP/1.1 on one connection: the fast path, where its request is plain, and the framework."""
+"""HTTP/1.1 on one connection (RFC 9112): every request goes through here, and every answer.
+
+What a connection reads is a state of its parser: nothing, a head or a body. What it answers is the
+first of `_requests`, the others wait behind it. A client may send many requests without waiting for
+answers (section 9.3.2); what is parsed takes a hundred times the memory of its bytes, so at most
+`pipelined_requests_max` wait parsed, 256 KiB wait unparsed, and the rest waits in the kernel, whose
+window then stops the client.
+
+A head, a body, an answer that is not taken and an idle connection have their deadlines, or a client
+that sends or takes a byte a second would keep a connection for ever.
+"""
 
 import asyncio
-from typing import ClassVar
+from collections import deque
+from functools import partial
+from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from boxoffice.errors import BodyTooSlow
+from boxoffice.http import metrics
+from boxoffice.http.server.context import ServerContext
+from boxoffice.http.server.exchange import ClientGone, Exchange, RequestKey
+from boxoffice.http.server.framing import has_many_heads, piece_end
+from boxoffice.http.server.parsing import Reading, Refusal, RequestParser, RequestRefused
+from boxoffice.http.streams import Stream, Subscriber, head
 
-from boxoffice.http.server.address_limit import AddressLimit
-from boxoffice.http.server.bounds import BLANKS, BoundedProtocol
-from boxoffice.http.server.fast_path import Errand, Lane, Run
-from boxoffice.http.server.proxies import client_of
-from boxoffice.http.server.write_buffers import Unsent
-from boxoffice.http.streams import Stream
-from boxoffice.settings import Settings
-
+# A body that nobody asked for yet may be so long before reading stops.
+_BODY_AHEAD_MAX_BYTES = 65_536
 # Of what is asked for too early, no more than this is kept until it is time.
-_KEPT_MAX_BYTES = 4_096
+_EARLY_MAX_BYTES = 4_096
+_NOTHING, _HEAD, _BODY = Reading
+
+_LATER = b"retry-after: 1\r\n"
+_TOO_SLOW = Refusal(408, "request_too_slow")
+_TOO_MANY = Refusal(503, "too_many_connections", _LATER)
+_TOO_MANY_OF_ONE = Refusal(429, "too_many_of_one_address", _LATER)
+_REFUSAL = b"%b%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
 
 
-class LaneProtocol(BoundedProtocol):
-    """Answers plain requests for fast-path operations itself, and leaves the others to the application.
+class Connection(asyncio.Protocol):
+    """One connection of a server."""
 
-    Whoever was told when to come back, and asks for the same on the same connection before that time,
-    waits for it there: to refuse them again and again would take the time in which others are served.
-    """
+    __slots__ = (
+        "_bucket", "_clock", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
+        "_is_last", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer", "_receiving",
+        "_requests", "_retry_at_s", "_retry_key", "_server", "_subscriber", "_transport",
+        "_write_clock",
+    )  # fmt: skip
 
-    lane: ClassVar[Lane]
+    _transport: asyncio.Transport
 
-    _run: Run | None = None
-    # Who was told to come back and for what, at what time of the event loop, and who came too early.
-    _told: Errand | None = None
-    _told_at_s = 0.0
-    _early: Run | None = None
-    _early_timer: asyncio.TimerHandle | None = None
+    def __init__(self, server: ServerContext) -> None:
+        limits = server.limits
+        self._server = server
+        self._loop = server.loop
+        self._parser = RequestParser(self, limits.head_max_bytes, limits.fields_max)
+        self._peer: tuple[str, int] | None = None
+        # By what it is counted among the connections of its address.
+        self._bucket: str | None = None
+        # The request that is being read, and those without an answer: the first one is being answered.
+        self._receiving: Exchange | None = None
+        self._requests: deque[Exchange] = deque()
+        # What was read and is not parsed, and from where on.
+        self._held = b""
+        self._held_from = 0
+        self._is_read_paused = False
+        self._is_write_paused = False
+        # No request is read after the last one.
+        self._is_last = False
+        # For the head or the body that is being read; for what the client has to take.
+        self._clock: asyncio.TimerHandle | None = None
+        self._write_clock: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since_s = 0.0
+        # What the client was told to ask for again at what time of the event loop.
+        self._retry_key: RequestKey | None = None
+        self._retry_at_s = 0.0
+        self._early_timer: asyncio.TimerHandle | None = None
+        self._subscriber: Subscriber | None = None
 
-    def on_message_begin(self) -> None:
-        """Begin a head; what the application is told is made when it is to be told."""
-        if self._run is not None and self._run.comeback_at_s:
-            self._told, self._told_at_s = self._run.errand, self._run.comeback_at_s
-        self._disarm()
-        self._reading_head = True
-        self.url = b""
-        self.headers = []
-        self._run = None
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head, or one of the trailers where nobody looks."""
-        self.headers.append((name.lower(), value.rstrip(BLANKS)))
-
-    def on_headers_complete(self) -> None:
-        """Take the request, or hand it to the application."""
-        self._end_head()
-        run = self._lane_run()
-        if run is None:
-            self._tell_application()
-            self._hand_over()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, or refuse it where there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
+        self._server.add(self)
+        if len(self._server.connections) > self._server.limits.connections_max:
+            self._refuse(_TOO_MANY)
+        elif self._counts_for_its_address():
+            self._watch()
         else:
-            self._run = self.cycle = run  # type: ignore[assignment]
+            self._refuse(_TOO_MANY_OF_ONE)
 
-    def _lane_run(self) -> Run | None:
-        if self.cycle is not None and not self.cycle.response_complete:
-            return None  # Answers go out in the order of the requests, and uvicorn keeps it.
-        if self.flow.write_paused or self._version != "1.1" or self._is_repeated:
-            return None
-        fields, method = self._fields, self.parser.get_method()
-        way = self.lane.find(method, self.url, fields)
-        if way is None:
-            return None
-        self.lane.use_common(self.server_state.default_headers)
-        begin_stream = self._begin_stream if way.op.events else None
-        client = self.client
+    def _counts_for_its_address(self) -> bool:
+        """Count a connection for its client, unless that has as many as it may; say whether.
+
+        A trusted proxy is not counted: it has the connections of all its clients.
+        """
+        if self._peer is not None and not self._server.proxies.trusts(self._peer[0]):
+            by_address = self._server.by_address
+            if by_address.is_reached(self._peer[0]):
+                return False
+            self._bucket = by_address.add(self._peer[0])
+        return True
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Stop the clocks, and let the requests know that nobody waits for their answers."""
+        self._server.remove(self)
+        if self._bucket is not None:
+            self._server.by_address.remove(self._bucket)
+            self._bucket = None
+        for timer in (self._clock, self._write_clock, self._idle_timer, self._early_timer):
+            if timer is not None:
+                timer.cancel()
+        self._held = b""
+        self._server.write_budget.remove(self)
+        requests, self._requests = self._requests, deque()
+        self._receiving = None
+        for request in requests:
+            request.is_abandoned = True
+            request.fail_body(ClientGone())
+        if self._subscriber is not None:
+            self._subscriber.lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse `data`, and watch the time until the rest of its last request is there."""
+        if self._held:
+            self._hold(self._held[self._held_from :] + data, 0)
+        elif len(self._requests) > 1 or self._is_last or has_many_heads(data):
+            self._parse_in_pieces(data, 0)
+        elif not self._transport.is_closing():
+            # As most are: one request, or a part of one, with nothing before it.
+            self._parse(data)
+        if self._clock is None and self._parser.reading is not _NOTHING:
+            self._watch()
+
+    def _parse_in_pieces(self, data: bytes, begin: int) -> None:
+        while begin < len(data) and not self._transport.is_closing():
+            if self._is_last and self._parser.reading is _NOTHING:
+                return  # Nobody asked for more. It is read, or a hang-up would not be noticed.
+            if self._has_to_wait():
+                self._hold(data, begin)
+                return
+            end = piece_end(data, begin)
+            self._parse(data if end - begin == len(data) else data[begin:end])
+            begin = end
+
+    def _has_to_wait(self) -> bool:
+        waiting = len(self._requests) - 1
+        if waiting >= self._server.limits.pipelined_requests_max:
+            return True
+        # The body of one that waits for its turn.
+        return waiting > 0 and len(self._requests[-1].body) > _BODY_AHEAD_MAX_BYTES
+
+    def _hold(self, data: bytes, begin: int) -> None:
+        self._held, self._held_from = data, begin
+        self._pause_reading()
+
+    def _parse_held(self) -> None:
+        """Parse what waits for that; to be called when a request was answered."""
+        if self._held and not self._transport.is_closing():
+            data, begin = self._held, self._held_from
+            self._held = b""
+            self.resume_reading()
+            self._parse_in_pieces(data, begin)
+            if self._clock is None and self._parser.reading is not _NOTHING:
+                self._watch()
+
+    def _parse(self, piece: bytes) -> None:
+        try:
+            self._parser.feed(piece)
+        except RequestRefused as refused:
+            self._refuse_what_was_read(refused.refusal)
+        if self._requests and not self._requests[0].is_started:
+            self._start_first()
+
+    def _pause_reading(self) -> None:
+        if not self._is_read_paused:
+            self._is_read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, unless what was read has to be parsed first."""
+        if self._is_read_paused and not self._held:
+            self._is_read_paused = False
+            self._transport.resume_reading()
+
+    def head_begun(self) -> None:
+        """Begin a head; its clock is started when the rest of it has to be waited for."""
+        if self._clock is not None:
+            self._stop_clock()
+
+    def head_received(
+        self,
+        method: bytes,
+        target: bytes,
+        fields: dict[bytes, bytes],
+        is_last: bool,
+        expects_continue: bool,
+    ) -> None:
+        """Put a request into the line."""
+        if self._clock is not None:
+            self._stop_clock()
+        server = self._server
+        name = method.decode("ascii")
+        match = server.router.find(name, target)
+        client = self._peer
         if b"x-forwarded-for" in fields:
-            client = client_of(self.config, client, fields[b"x-forwarded-for"])
-        keep = not self._is_last
-        return Run(self.lane, way, method, fields, keep, client, self._write, begin_stream)
+            client = server.proxies.client_of(client, fields[b"x-forwarded-for"])
+        request = Exchange(self, server, match, name, fields, client, self._loop)
+        if is_last:
+            self._is_last = True
+        if self._is_last:
+            request.keep_alive = False
+        request.expects_continue = expects_continue
+        self._receiving = request
+        self._requests.append(request)
 
-    def _begin_stream(self, stream: Stream, request_id: str, client: str) -> None:
-        super()._begin_stream(stream, request_id, client)
-        self._run = None
-
-    def _tell_application(self) -> None:
-        url, headers = self.url, self.headers
-        HttpToolsProtocol.on_message_begin(self)
-        self.url = url
-        for name, value in headers:
-            HttpToolsProtocol.on_header(self, name, value)
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body; the lane has seen to it that there is not too much of it."""
-        if self._run is None:
-            super().on_body(body)
-        else:
-            self._frame_bytes -= len(body)
-            self._run.body += body
-
-    def on_message_complete(self) -> None:
-        """Let the handler begin, now or when it is time."""
-        run = self._run
-        if run is None:
-            super().on_message_complete()
+    def body_received(self, part: bytes) -> None:
+        """Keep a part of the body, as long as somebody may want it."""
+        request = self._receiving
+        if request is None:
             return
-        self._disarm()
-        if self._told_at_s and self._is_too_early(run):
-            self._early = run
-            self._early_timer = self.loop.call_at(self._told_at_s, self._let_early_begin)
-        else:
-            self._begin(run)
+        request.add_to_body(part)
+        if len(request.body) > _BODY_AHEAD_MAX_BYTES and not request.is_reading_body:
+            self._pause_reading()
 
-    def _is_too_early(self, run: Run) -> bool:
-        if self.loop.time() >= self._told_at_s:
-            self._told_at_s = 0.0
+    def request_received(self) -> None:
+        """Stop the clock of the body."""
+        if self._clock is not None:
+            self._stop_clock()
+        request, self._receiving = self._receiving, None
+        if request is not None:
+            request.end_body()
+
+    def _start_first(self) -> None:
+        """Let the first request's handler begin, now or when its client may ask again."""
+        request = self._requests[0]
+        if request.is_started or self._is_write_paused or self._transport.is_closing():
+            return
+        if self._retry_at_s and self._is_too_early(request):
+            if request.has_whole_body and self._early_timer is None:
+                self._early_timer = self._loop.call_at(self._retry_at_s, self._end_early)
+            return
+        request.start()
+
+    def _is_too_early(self, request: Exchange) -> bool:
+        """Say whether the client asks again for what it was refused, and before it may.
+
+        Refusing it again and again would take the time in which others are served.
+        """
+        if self._loop.time() >= self._retry_at_s:
+            self._retry_at_s = 0.0
             return False
-        return run.errand == self._told and len(run.body) <= _KEPT_MAX_BYTES
+        return request.key == self._retry_key and len(request.body) <= _EARLY_MAX_BYTES
 
-    def _let_early_begin(self) -> None:
-        run = self._forget_early()
-        if run is not None:
-            self._begin(run)
-
-    def _forget_early(self) -> Run | None:
-        run, self._early = self._early, None
+    def _end_early(self) -> None:
+        self._retry_at_s = 0.0
         if self._early_timer is not None:
             self._early_timer.cancel()
             self._early_timer = None
-        return run
+        if self._requests:
+            self._start_first()
 
-    def _begin(self, run: Run) -> None:
-        run.start()
-        if run.task is not None:
-            # uvicorn waits for these when it stops.
-            self.tasks.add(run.task)
-            run.task.add_done_callback(self.tasks.discard)
+    def send_continue(self) -> None:
+        """Let the client send its body (RFC 9110, section 10.1.1)."""
+        if not self._transport.is_closing():
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def send_answer(self, answer: bytes, rest: bytes, *, keep_alive: bool) -> None:
+        """Write the answer of the first request, and begin with the next one."""
+        request = self._requests.popleft()
+        if request.retry_at_s:
+            self._retry_key, self._retry_at_s = request.key, request.retry_at_s
+        if self._transport.is_closing():
+            return
+        self._transport.write(answer)
+        if rest:
+            self._transport.write(rest)
+        if not keep_alive:
+            self._close()
+            return
+        self._idle_since_s = self._loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self._loop.call_later(
+                self._server.limits.keep_alive_s, self._end_idle
+            )
+        if self._held:
+            self._loop.call_soon(self._parse_held)
+        elif self._is_read_paused:
+            self.resume_reading()
+        if self._requests:
+            self._start_first()
+
+    def begin_stream(self, stream: Stream, request_id: str, address: str) -> None:
+        """Give the connection to a stream, for the rest of its life; raise what `Streams.open` does."""
+        if self._transport.is_closing():
+            return
+        answer_head = head(self._server.answers.status_line(200), request_id)
+        streams = stream.channel.streams
+        self._subscriber = streams.open(stream, self._transport, answer_head, address)
+        # What was asked after it has no place before the connection's end.
+        while len(self._requests) > 1:
+            self._requests.pop()
+        self._receiving = None
+        self._is_last = True
+        self._held = b""
+        self.resume_reading()  # or nobody would notice that the other end hangs up
+        if self._is_write_paused:
+            self._subscriber.drop()
 
     def shutdown(self) -> None:
-        """Let the connection end with the answer to what it waits for, which waits no longer."""
-        super().shutdown()
-        self._told_at_s = 0.0  # Nor does one whose body is still on its way.
-        self._let_early_begin()
+        """End the connection with the answers to what was read, which are not put off any longer."""
+        self._is_last = True
+        if self._requests:
+            self._requests[-1].keep_alive = False
+            self._loop.call_soon(self._end_early)
+        else:
+            self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was asked for too early: nothing was done about it yet."""
-        self._forget_early()
-        super().connection_lost(exc)
+    def cancel_request(self) -> None:
+        """Cut the request that is being answered; its answer says so."""
+        if self._requests:
+            self._requests[0].cancel()
+
+    def abort(self) -> None:
+        """Drop the connection, whatever is left to be written."""
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Give the client its time to take what is there; a stream does not wait for it."""
+        self._is_write_paused = True
+        size_bytes = self._transport.get_write_buffer_size()
+        give_up = partial(self._loop.call_soon, self._give_answer_up)
+        self._server.write_budget.add(self, size_bytes, give_up)
+        if self._subscriber is None:
+            self._start_write_clock()
+        else:
+            self._subscriber.drop()
+
+    def resume_writing(self) -> None:
+        """Stop that clock, except for a connection that ends with what is left."""
+        self._is_write_paused = False
+        self._server.write_budget.remove(self)
+        if not self._transport.is_closing():
+            self._stop_write_clock()
+            if self._requests:
+                self._start_first()
+
+    def _start_write_clock(self) -> None:
+        """End the connection, whatever is left to be written, unless the client takes it in time.
+
+        Closing does not do that: a transport closes when it has written everything.
+        """
+        if self._write_clock is None:
+            wait_s = self._server.limits.write_timeout_s
+            self._write_clock = self._loop.call_later(wait_s, self._give_answer_up)
+
+    def _stop_write_clock(self) -> None:
+        if self._write_clock is not None:
+            self._write_clock.cancel()
+            self._write_clock = None
+
+    def _give_answer_up(self) -> None:
+        self._stop_write_clock()
+        metrics.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
+        self._transport.abort()
+
+    def _watch(self) -> None:
+        limits = self._server.limits
+        if self._parser.reading is _HEAD:
+            self._clock = self._loop.call_later(limits.head_timeout_s, self._give_head_up)
+        elif self._parser.reading is _BODY:
+            self._clock = self._loop.call_later(limits.body_timeout_s, self._give_body_up)
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _give_head_up(self) -> None:
+        if not self._is_kept_waiting():
+            self._refuse(_TOO_SLOW)
 
     def _give_body_up(self) -> None:
-        run = self._run
-        if run is None:
-            super()._give_body_up()
-        elif not run.response_started:
-            self._disarm()
-            run.give_up()
+        if self._is_kept_waiting():
+            return
+        request = self._receiving
+        is_first = bool(self._requests) and request is self._requests[0]
+        if request is not None and is_first and not request.is_answered:
+            request.keep_alive = False
+            self._is_last = True
+            request.fail_body(BodyTooSlow())
+            if not request.is_started:
+                self._end_early()
+        else:
+            self._refuse_what_was_read(_TOO_SLOW)
 
-    def _write(self, answer: bytes, rest: bytes, keep_alive: bool) -> None:
-        if self.transport.is_closing():
-            return  # For a later request; only its own cycle was told.
-        self.transport.write(answer)
-        if rest:
-            self.transport.write(rest)
-        if not keep_alive:
-            self.transport.close()
-        self.on_response_complete()
+    def _is_kept_waiting(self) -> bool:
+        """Say whether what is missing may be here already; then the client has its time again."""
+        self._clock = None
+        if self._held:
+            self._watch()
+        return bool(self._held)
 
+    def _end_idle(self) -> None:
+        """Close the connection if it has been idle for its time, else look again.
 
-def protocol(settings: Settings, lane: Lane | None) -> type[BoundedProtocol]:
-    """Return the protocol with the limits of `settings`, and with a fast path where there is one."""
-    kind = BoundedProtocol if lane is None else LaneProtocol
-    own = {
-        "limits": settings,
-        "lane": lane,
-        "unsent": Unsent(settings.server.unsent_max_bytes),
-        "by_address": AddressLimit(settings.server.connections_per_address_max),
-    }
-    return type(kind.__name__, (kind,), own)
+        One timer for the connection costs less than one for each answer.
+        """
+        self._idle_timer = None
+        if self._requests or self._parser.reading is not _NOTHING:
+            return  # The end of that answer starts the clock.
+        idle_until_s = self._idle_since_s + self._server.limits.keep_alive_s
+        if self._loop.time() < idle_until_s:
+            self._idle_timer = self._loop.call_at(idle_until_s, self._end_idle)
+        else:
+            self._close()
+
+    def _refuse_what_was_read(self, refusal: Refusal) -> None:
+        """Refuse what is no request, or a body that cannot be read to its end."""
+        request = self._receiving
+        if request is not None and request.is_answered:
+            self._is_last = True
+            self._close()
+        else:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer below a request, and close; what was asked before has its answer first."""
+        self._is_last = True
+        self._stop_clock()
+        if self._ends_with_earlier_answers():
+            return
+        self._parser.stop()
+        if self._transport.is_closing():
+            return
+        metrics.CONNECTIONS_ENDED.labels(refusal.reason).inc()
+        status_line = self._server.answers.status_line(refusal.status)
+        self._transport.write(
+            _REFUSAL % (status_line, refusal.more, len(refusal.body), refusal.body)
+        )
+        self._close()
+
+    def _ends_with_earlier_answers(self) -> bool:
+        """Where an earlier request waits for its answer, let the connection end with that one.
+
+        A refusal in its place would be taken for its answer.
+        """
+        is_reading_body = self._parser.reading is _BODY
+        if is_reading_body and len(self._requests) > 1:
+            self._close()  # What is refused stands in the line itself.
+            return True
+        if is_reading_body or not self._requests:
+            return False
+        self._parser.stop()
+        self._requests[-1].keep_alive = False
+        self._pause_reading()
+        return True
+
+    def _close(self) -> None:
+        self._transport.close()
+        self._start_write_clock()

@@ -1,46 +1,85 @@
-"""Whom a request is from: where a trusted proxy speaks for somebody, that one.
+"""Which client a request is from: the connected one, or the one for whom a trusted proxy asks."""
 
-The framework's way has uvicorn's middleware for it. The fast path asks the same rules, so that a
-client has one address however its request is answered.
-"""
-
+import ipaddress
+import os
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
-
-from uvicorn import Config
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 Address = tuple[str, int]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_EVERYBODY = "*"
+_LOOPBACK = "127.0.0.1,::1"
+# Longer than any name (RFC 1035); such a value would only fill the cache.
+_HOST_MAX_CHARS = 253
 
 
-def client_of(config: Config, peer: Address | None, forwarded_for: bytes) -> Address | None:
-    """Return who a request is from that `peer` has sent with this `X-Forwarded-For`.
+class TrustedProxies:
+    """The addresses, networks and names whose `X-Forwarded-For` is believed; `*` is all of them."""
 
-    It is believed from the addresses in `FORWARDED_ALLOW_IPS`, as uvicorn reads it.
-    """
-    trusted = _trusted_by(config)
-    if (peer[0] if peer else None) not in trusted:
-        return peer
-    host, port = trusted.get_trusted_client_address(forwarded_for.decode("latin-1"))
-    return (host, port) if host else peer
+    def __init__(self, allowed: str | Sequence[str]) -> None:
+        parts = allowed.split(",") if isinstance(allowed, str) else allowed
+        names = [part.strip() for part in parts]
+        self._is_everybody = names == [_EVERYBODY]
+        self._networks: list[Network] = []
+        self._names: set[str] = set()
+        for name in names:
+            try:
+                self._networks.append(ipaddress.ip_network(name))
+            except ValueError:
+                self._names.add(name)
+        self._is_listed = lru_cache(maxsize=4_096)(self._look_up)
+
+    def trusts(self, host: str) -> bool:
+        """Say whether `host` is a proxy that is believed: what it sends is not one client's."""
+        if self._is_everybody:
+            return True
+        return 0 < len(host) <= _HOST_MAX_CHARS and self._is_listed(host)
+
+    def client_of(self, peer: Address | None, forwarded_for: bytes) -> Address | None:
+        """Return the client of a request that `peer` has sent with this `X-Forwarded-For`.
+
+        Every proxy appends the address from which it has the request, so the client is the last one
+        that is no trusted proxy itself.
+        """
+        if not self.trusts(peer[0] if peer else ""):
+            return peer
+        values = [value.strip() for value in forwarded_for.decode("latin-1").split(",")]
+        hops = [_parsed(value) for value in values]
+        client = hops[0]
+        if not self._is_everybody:
+            client = next((hop for hop in reversed(hops) if not self.trusts(hop[0])), hops[0])
+        return client if client[0] else peer
+
+    def _look_up(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return host in self._names
+        return any(address in network for network in self._networks)
 
 
-def speaks_for_others(config: Config, peer: Address) -> bool:
-    """Say whether a peer is a proxy that is believed: what it sends is not one client's."""
-    return peer[0] in _trusted_by(config)
+def trusted_proxies() -> TrustedProxies:
+    """Return those that `FORWARDED_ALLOW_IPS` names; without it, this machine."""
+    return TrustedProxies(os.environ.get("FORWARDED_ALLOW_IPS", _LOOPBACK))
 
 
-def _trusted_by(config: Config) -> Any:
-    allowed = config.forwarded_allow_ips
-    return _trusted(allowed if isinstance(allowed, str) else tuple(allowed))
+def _parsed(value: str) -> Address:
+    """Return host and port of `host`, `host:port` or `[host]:port`; 0 for a port that is none."""
+    if value.startswith("["):
+        host, bracket, rest = value[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            return value, 0
+        return host, _port(rest[1:])
+    host, colon, port = value.partition(":")
+    try:
+        return (host, int(port)) if colon else (value, 0)
+    except ValueError:
+        return value, 0  # An address of IPv6 has several.
 
 
-@lru_cache(maxsize=8)
-def _trusted(allowed: str | Sequence[str]) -> Any:
-    hosts = allowed if isinstance(allowed, str) else list(allowed)
-    return ProxyHeadersMiddleware(_nobody, hosts).trusted_hosts
-
-
-async def _nobody(_scope: object, _receive: object, _send: object) -> None:
-    """Stand in for the application that the middleware would have behind it."""
+def _port(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0

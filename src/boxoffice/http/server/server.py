@@ -1,114 +1,112 @@
-"""Runs the application on uvicorn, with the drain that it does not have."""
+"""Serves a router on a socket, and drains it: requests in flight come to their end."""
 
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-import uvicorn
-
-from boxoffice.http.server.connection import protocol
-from boxoffice.http.server.fast_path import Lane
+from boxoffice.http.api.router import Router
+from boxoffice.http.server.connection import Connection
+from boxoffice.http.server.context import ConnectionLimits, ServerContext, connection_limits
 from boxoffice.http.streams import Streams
-from boxoffice.observability.access_log import InFlight
+from boxoffice.observability.access_log import AccessLog
 from boxoffice.observability.logs import log
 from boxoffice.settings import Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# The answers of requests that are cut have this long to go out.
+_CUT_GRACE_S = 1.0
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its signal handling: the drain below decides when it stops."""
+class Server:
+    """Connections on one listening socket; `streams` end before the server waits for requests."""
 
-    streams: Streams | None = None
+    def __init__(
+        self,
+        router: Router,
+        access_log: AccessLog,
+        limits: ConnectionLimits,
+        streams: Streams | None = None,
+    ) -> None:
+        self.state = ServerContext(router, access_log, limits)
+        self._streams = streams
+        self._listening: asyncio.Server | None = None
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, end the event streams, and let requests come to their end."""
-        for server in self.servers:
-            server.close()
-        if self.streams is not None:
-            # Only now: who comes back is to find another process.
-            self.streams.drain()
-        await super().shutdown(sockets)
+    async def start(self, sock: socket.socket, backlog_max: int) -> None:
+        """Take connections from `sock`, which the server closes when it stops."""
+        state = self.state
+        self._listening = await state.loop.create_server(
+            lambda: Connection(state), sock=sock, backlog=backlog_max
+        )
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `serve`."""
-        yield
+    async def stop(self) -> None:
+        """Take no more connections, end the streams, and let requests come to their end.
+
+        What is open after the drain's time is cut.
+        """
+        if self._listening is not None:
+            self._listening.close()
+        if self._streams is not None:
+            # Only now: a reader that reconnects is to find another process.
+            self._streams.drain()
+        connections = self.state.connections
+        for connection in list(connections):
+            connection.shutdown()
+        if await self.state.wait_until_empty(self.state.limits.drain_timeout_s):
+            return
+        log.warning("requests_cut", connections=len(connections))
+        for connection in list(connections):
+            connection.cancel_request()
+        if not await self.state.wait_until_empty(_CUT_GRACE_S):
+            for connection in list(connections):
+                connection.abort()
 
 
 async def serve(
-    app: Any,
+    router: Router,
+    access_log: AccessLog,
     settings: Settings,
-    in_flight: InFlight,
     sock: socket.socket,
     announce: Callable[[], None] = lambda: None,
-    lane: Lane | None = None,
     streams: Streams | None = None,
-    metrics: tuple[Any, socket.socket] | None = None,
+    metrics: tuple[Router, socket.socket] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: readiness goes first, requests in flight finish.
 
     After `drain_delay_ms`, in which load balancers notice, no connection is accepted, and `streams`
-    end; requests still open after `drain_timeout_ms` are cut. What has a `lane` takes it past the
-    application. `metrics` are an application and a socket of their own, served until the end.
+    end; requests still open after `drain_timeout_ms` are cut. `metrics` are a router and a socket of
+    their own, served until the end.
     """
-    server = _server(app, settings, lane)
-    server.streams = streams
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    async with _serving_metrics(metrics, settings):
-        running = asyncio.create_task(server.serve(sockets=[sock]))
+    in_flight = access_log.in_flight
+    async with _serving_metrics(metrics, access_log, settings):
+        server = Server(router, access_log, connection_limits(settings.server), streams)
+        await server.start(sock, settings.server.backlog_max)
         in_flight.started = True
         announce()
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([running, stopped], return_when="FIRST_COMPLETED")
-        if not running.done():
-            await _drain(server, settings, in_flight)
-        await running
-
-
-def _server(app: Any, settings: Settings, lane: Lane | None) -> Server:
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=protocol(settings, lane),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=settings.server.backlog_max,
-        timeout_keep_alive=max(1, settings.server.keep_alive_ms // 1000),
-        timeout_graceful_shutdown=max(1, settings.server.drain_timeout_ms // 1000),
-    )
-    return Server(config)
+        await stop.wait()
+        in_flight.draining = True
+        log.info("draining", in_flight=in_flight.count)
+        await asyncio.sleep(settings.server.drain_delay_ms / 1000)
+        await server.stop()
 
 
 @asynccontextmanager
 async def _serving_metrics(
-    metrics: tuple[Any, socket.socket] | None, settings: Settings
+    metrics: tuple[Router, socket.socket] | None, access_log: AccessLog, settings: Settings
 ) -> AsyncIterator[None]:
     """Serve them beside the rest: whatever floods that is no reason not to see it."""
     if metrics is None:
         yield
         return
-    app, sock = metrics
-    server = _server(app, settings, None)
-    running = asyncio.create_task(server.serve(sockets=[sock]))
+    router, sock = metrics
+    server = Server(router, access_log, connection_limits(settings.server))
+    await server.start(sock, settings.server.backlog_max)
     try:
         yield
     finally:
-        server.should_exit = True
-        await running
-
-
-async def _drain(server: uvicorn.Server, settings: Settings, in_flight: InFlight) -> None:
-    in_flight.draining = True
-    log.info("draining", in_flight=in_flight.count)
-    await asyncio.sleep(settings.server.drain_delay_ms / 1000)
-    server.should_exit = True
+        await server.stop()

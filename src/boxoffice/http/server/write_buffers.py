@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable
 
 
-class Unsent:
+class WriteBufferBudget:
     """What waits in a process to be taken, by connection, the one that has waited longest first.
 
     Where it is more than `max_bytes`, the connections that have waited longest are cut. An answer that

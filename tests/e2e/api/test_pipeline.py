@@ -1,4 +1,4 @@
-"""The fast path and the framework's way give the same answers, and answers come in order."""
+"""A request is answered the same however its head is made, and answers come in order."""
 
 import asyncio
 import json
@@ -10,17 +10,19 @@ from uuid import uuid4
 
 import pytest
 
-from boxoffice.accounts.tokens import Caller
-from boxoffice.errors import NotFound, TokenInvalid
-from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
-from boxoffice.http.server.fast_path import Lane, Run
-from boxoffice.observability.access_log import AccessLog, InFlight
+from boxoffice.errors import NotFound
+from boxoffice.http.api.operation import Call, PathId, Reply, operation
+from boxoffice.http.api.router import Router
+from boxoffice.http.server.context import ServerContext, connection_limits
+from boxoffice.http.server.exchange import Exchange
 from boxoffice.platform.ids import parse_uuid
+from boxoffice.settings import Settings
+from tests.support.connection import dependencies, quiet_log
 
 from .client import Answer, Api, Person, Sale, expect, refused, sign_up
 from .conftest import Start, hold, make_organizer, on_sale, open_room, room_of
 
-# A header that is given twice is reason enough to take the framework's way.
+# A head with a field that comes twice is looked at once more.
 PLAIN: tuple[bytes, ...] = ()
 SPECIAL = (b"X-Twice: 1", b"X-Twice: 2")
 OWN = {"date", "x-request-id", "content-length"}
@@ -112,7 +114,9 @@ def cases(sale: Sale, taken: str, key: str) -> list[tuple[str, str, dict[str, st
     ]
 
 
-def test_both_ways_answer_alike(api: Api, buyer: Person, organizer: Person, other: Person) -> None:
+def test_a_repeated_field_changes_no_answer(
+    api: Api, buyer: Person, organizer: Person, other: Person
+) -> None:
     sale = on_sale(organizer, 20)
     taken = sale.seat_ids[0]
     hold(other, sale, taken)
@@ -121,14 +125,14 @@ def test_both_ways_answer_alike(api: Api, buyer: Person, organizer: Person, othe
     seen = set()
     for method, path, headers, body in cases(sale, taken, key):
         caller = api if "Authorization" in headers else buyer.api
-        fast_path = ask(caller, method, path, PLAIN, headers, body)
-        framed = ask(caller, method, path, SPECIAL, headers, body)
-        assert shown(fast_path) == shown(framed), (method, path, headers, body)
-        seen.add(fast_path.status)
+        plain = ask(caller, method, path, PLAIN, headers, body)
+        repeated = ask(caller, method, path, SPECIAL, headers, body)
+        assert shown(plain) == shown(repeated), (method, path, headers, body)
+        seen.add(plain.status)
     assert {200, 304, 400, 401, 404, 409, 413, 415, 422} <= seen
 
 
-@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["lane", "framework"])
+@pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["plain", "repeated field"])
 def test_behind_a_proxy_the_limit_of_an_address_is_the_clients(
     start: Start, way: tuple[bytes, ...]
 ) -> None:
@@ -154,7 +158,9 @@ def test_behind_a_proxy_the_limit_of_an_address_is_the_clients(
     assert 429 in answers
 
 
-def test_a_hold_and_its_repetition_the_other_way_are_one(buyer: Person, organizer: Person) -> None:
+def test_a_hold_and_its_repetition_in_another_head_are_one(
+    buyer: Person, organizer: Person
+) -> None:
     sale = on_sale(organizer, 20)
     headers = {**JSON, "Idempotency-Key": str(uuid4())}
     body = json.dumps({"seat_ids": sale.seat_ids[:2]}).encode()
@@ -199,88 +205,57 @@ def test_a_body_in_pieces_is_waited_for(buyer: Person, organizer: Person) -> Non
         assert parsed(sock.recv(65_536)).status == 201
 
 
-def _nobody(_token: str) -> Caller:
-    raise TokenInvalid
-
-
-class _Thing:
-    """A resource of the lane's own tests."""
-
-    dependencies = RouteDependencies(
-        _nobody, body_max_bytes=10, body_timeout_s=1, request_timeout_s=1
-    )
-
-    @operation("Look", fast_path=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
-    async def on_get(self, call: Call[Any, Any]) -> Reply:
-        return Reply(call.ids)
-
-    @operation("Make", 201, fast_path=True, body=dict)
-    async def on_post(self, call: Call[Any, Any]) -> Reply:
-        return Reply(call.body)
-
-
-@pytest.fixture
-def lane() -> Lane:
-    routes = [("/things/{thing_id}", _Thing()), ("/things", _Thing())]
-    return Lane(routes, AccessLog(InFlight(), log_requests=False))
-
-
-def test_the_lane_takes_what_is_plain(lane: Lane) -> None:
-    thing = uuid4()
-    way = lane.find(b"GET", f"/things/{thing}".encode(), {})
-    assert way is not None
-    assert way.ids == {"thing_id": thing}
-    assert lane.find(b"POST", b"/things", {b"content-length": b"10"}) is not None
-
-
-@pytest.mark.parametrize(
-    ("method", "target", "head"),
-    [
-        (b"GET", b"/things/%b?a=1", {}),
-        (b"GET", b"/things/%b/more", {}),
-        (b"GET", b"/other/%b", {}),
-        (b"HEAD", b"/things/%b", {}),
-        (b"GET", b"/things/%b", {b"content-length": b"2"}),
-        (b"GET", b"/things/%b", {b"transfer-encoding": b"chunked"}),
-        (b"POST", b"/things", {}),
-        (b"POST", b"/things", {b"content-length": b"11"}),
-        (b"POST", b"/things", {b"content-length": b"-1"}),
-        (b"POST", b"/things", {b"content-length": b"5", b"expect": b"100-continue"}),
-        (b"POST", b"/things", {b"content-length": b"5", b"upgrade": b"h2c"}),
-    ],
-)
-def test_the_lane_leaves_the_rest(
-    lane: Lane, method: bytes, target: bytes, head: dict[bytes, bytes]
-) -> None:
-    filled = target.replace(b"%b", str(uuid4()).encode())
-    assert lane.find(method, filled, head) is None
-
-
-def test_made_up_targets_are_not_all_remembered(lane: Lane) -> None:
-    for _ in range(10_000):
-        assert lane.find(b"GET", f"/things/{uuid4()}".encode(), {}) is not None
-    assert len(lane._known) <= 4_096
-
-
 MAP = b"x" * 100_000
 
 
-class _Large(_Thing):
-    @operation("Look", fast_path=True, path={"thing_id": PathId(parse_uuid, NotFound, "")})
+class _Things:
+    """Answers with the id that it is asked for, or with what it is sent."""
+
+    dependencies = dependencies(body_max_bytes=10)
+
+    @operation("Look", path={"thing_id": PathId(parse_uuid, NotFound, "")})
+    async def on_get(self, call: Call[Any, Any]) -> Reply:
+        return Reply(call.ids)
+
+
+class _Large(_Things):
+    @operation("Look", path={"thing_id": PathId(parse_uuid, NotFound, "")})
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         return Reply(encoded=MAP)
 
 
+def test_made_up_targets_are_not_all_remembered() -> None:
+    router = Router([("/things/{thing_id}", _Things())], dependencies())
+    for _ in range(10_000):
+        thing = uuid4()
+        match = router.find("GET", f"/things/{thing}".encode())
+        assert match.path_ids() == {"thing_id": thing}
+        assert router.find("GET", f"/nothing/{thing}".encode()).template == "unknown"
+    assert len(router._known) <= 4_096
+
+
+class _Sent:
+    """Keeps what is written as it is."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def send_answer(self, answer: bytes, rest: bytes, *, keep_alive: bool) -> None:
+        assert keep_alive
+        self.parts += [answer, rest]
+
+
 async def test_a_large_answer_is_not_copied_for_everybody() -> None:
     """Whoever does not read it keeps it in memory: one for all of them."""
-    lane = Lane([("/things/{thing_id}", _Large())], AccessLog(InFlight(), log_requests=False))
-    way = lane.find(b"GET", f"/things/{uuid4()}".encode(), {})
-    assert way is not None
-    sent: list[bytes] = []
-    run = Run(lane, way, b"GET", {}, True, None, lambda *parts: sent.extend(parts[:2]))
-    run.start()
-    await asyncio.sleep(0)
-    head, body = sent
+    router = Router([("/things/{thing_id}", _Large())], dependencies())
+    state = ServerContext(router, quiet_log(), connection_limits(Settings().server))
+    match = router.find("GET", f"/things/{uuid4()}".encode())
+    sent: Any = _Sent()
+    exchange = Exchange(sent, state, match, "GET", {}, None, state.loop)
+    state.loop.call_soon(exchange.start)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    head, body = sent.parts
     assert b"content-length: 100000\r\n" in head
     assert head.endswith(b"\r\n\r\n")
     assert body is MAP

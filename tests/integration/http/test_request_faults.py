@@ -1,4 +1,4 @@
-"""What goes wrong with one request of the fast path is that request's own affair."""
+"""What goes wrong with one request is that request's own affair."""
 
 import asyncio
 import re
@@ -7,15 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 import uvloop
-from uvicorn.server import ServerState
 
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
-from boxoffice.http.server.connection import protocol
-from boxoffice.http.server.fast_path import Lane
+from boxoffice.http.api.router import Router
+from boxoffice.http.server.connection import Connection
+from boxoffice.http.server.context import ServerContext, connection_limits
 from boxoffice.observability import logs
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.settings import Settings
@@ -36,26 +35,34 @@ def _nobody(_token: str) -> Caller:
 class Slow:
     """Answers when it is let go, with whatever it is told to."""
 
-    dependencies = RouteDependencies(
-        _nobody, body_max_bytes=1 << 20, body_timeout_s=1, request_timeout_s=5
-    )
+    dependencies = RouteDependencies(_nobody, body_max_bytes=1 << 20, request_timeout_s=5)
 
     def __init__(self) -> None:
         self.let_go = asyncio.Event()
         self.answer: Callable[[], Any] = lambda: {"ok": True}
 
-    @operation("Wait", fast_path=True)
+    @operation("Wait")
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         await self.let_go.wait()
         return Reply(self.answer())
 
-    @operation("Make", 201, fast_path=True, body=dict)
+    @operation("Make", 201, body=dict)
     async def on_post(self, call: Call[Any, Any]) -> Reply:
         return Reply(call.body)
 
 
+class Elsewhere:
+    """Answers at once."""
+
+    dependencies = Slow.dependencies
+
+    @operation("Look", 204)
+    async def on_get(self, _call: Call[Any, Any]) -> Reply:
+        return Reply()
+
+
 class Shop:
-    """The lane behind a real socket, on the event loop of the real server."""
+    """Two resources behind a real socket, on the event loop of the real server."""
 
     def __init__(self, port: int, slow: Slow, in_flight: InFlight) -> None:
         self._port = port
@@ -70,29 +77,15 @@ class Shop:
         return reader, writer
 
 
-async def _elsewhere(_scope: Any, _receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body"})
-
-
 @asynccontextmanager
 async def shop(**changed: Any) -> AsyncIterator[Shop]:
-    """Serve the lane; what it does not take is answered 204."""
+    """Serve them."""
     settings = Settings.of(database_url="postgresql://", valkey_url="redis://", **changed)
     slow, in_flight = Slow(), InFlight()
-    lane = Lane(
-        [("/slow", slow)], AccessLog(in_flight, log_requests=settings.observability.log_requests)
-    )
-    config = uvicorn.Config(
-        _elsewhere, http=protocol(settings, lane), ws="none", lifespan="off", log_config=None
-    )
-    config.load()
-    state, http = ServerState(), config.http_protocol_class
-    server = await asyncio.get_running_loop().create_server(
-        lambda: http(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
-        "127.0.0.1",
-        0,
-    )
+    router = Router([("/slow", slow), ("/elsewhere", Elsewhere())], Slow.dependencies)
+    access_log = AccessLog(in_flight, log_requests=settings.observability.log_requests)
+    state = ServerContext(router, access_log, connection_limits(settings.server))
+    server = await state.loop.create_server(lambda: Connection(state), "127.0.0.1", 0)
     async with server:
         yield Shop(server.sockets[0].getsockname()[1], slow, in_flight)
 

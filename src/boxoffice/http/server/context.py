@@ -1,0 +1,95 @@
+"""What the connections of one server share: limits, counts, and the router."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from boxoffice.http.api.router import Router
+from boxoffice.http.server.address_limit import AddressLimit
+from boxoffice.http.server.answers import AnswerWriter
+from boxoffice.http.server.handler_task import Deadlines
+from boxoffice.http.server.proxies import TrustedProxies, trusted_proxies
+from boxoffice.http.server.write_buffers import WriteBufferBudget
+from boxoffice.observability.access_log import AccessLog
+from boxoffice.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from boxoffice.http.server.connection import Connection
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """What one connection, and all of a server together, may take."""
+
+    connections_max: int
+    connections_per_address_max: int
+    head_max_bytes: int
+    fields_max: int
+    pipelined_requests_max: int
+    unsent_max_bytes: int
+    head_timeout_s: float
+    body_timeout_s: float
+    write_timeout_s: float
+    keep_alive_s: float
+    drain_timeout_s: float
+
+
+def connection_limits(settings: ServerSettings) -> ConnectionLimits:
+    """Return the limits that the settings say."""
+    return ConnectionLimits(
+        connections_max=settings.connections_max,
+        connections_per_address_max=settings.connections_per_address_max,
+        head_max_bytes=settings.header_max_bytes,
+        fields_max=settings.header_fields_max,
+        pipelined_requests_max=settings.pipelined_requests_max,
+        unsent_max_bytes=settings.unsent_max_bytes,
+        head_timeout_s=settings.header_timeout_ms / 1000,
+        body_timeout_s=settings.body_timeout_ms / 1000,
+        write_timeout_s=settings.write_timeout_ms / 1000,
+        keep_alive_s=max(1.0, settings.keep_alive_ms / 1000),
+        drain_timeout_s=max(1.0, settings.drain_timeout_ms / 1000),
+    )
+
+
+class ServerContext:
+    """The router, the limits and the counts of a server."""
+
+    def __init__(
+        self,
+        router: Router,
+        access_log: AccessLog,
+        limits: ConnectionLimits,
+        proxies: TrustedProxies | None = None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.router = router
+        self.access_log = access_log
+        self.limits = limits
+        self.proxies = proxies or trusted_proxies()
+        self.answers = AnswerWriter()
+        self.deadlines = Deadlines()
+        self.write_budget = WriteBufferBudget(limits.unsent_max_bytes)
+        self.by_address = AddressLimit(limits.connections_per_address_max)
+        self.connections: set[Connection] = set()
+        self._is_empty = asyncio.Event()
+
+    def add(self, connection: "Connection") -> None:
+        """Count a connection."""
+        self.connections.add(connection)
+        self._is_empty.clear()
+
+    def remove(self, connection: "Connection") -> None:
+        """Forget one that is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._is_empty.set()
+
+    async def wait_until_empty(self, timeout_s: float) -> bool:
+        """Wait for the end of all connections; say whether it came in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.connections:
+                    await self._is_empty.wait()
+        except TimeoutError:
+            return False
+        return True
