@@ -98,8 +98,6 @@ class Payments:
         await self._require_schedule(reservation.schedule_id)
         if provider is None:
             return await self._decide(user_id, reservation, key, method, None)
-        # Providers have deadlines of their own, and those need a task (`http/server/fast_path.py`).
-        await asyncio.sleep(0)
         reference = f"{reservation}:{user_id}:{method}:{key}"
         # guard: pay_one_order_at_time => if True:
         async with self._orders.setdefault(reference, asyncio.Lock()):

@@ -270,8 +270,6 @@ class Reservations:
 
     async def _find(self, request: _HoldRequest) -> HoldOutcome | None:
         """Look up what earlier requests with this key did; None where they did nothing."""
-        # A deadline needs a task (`http/server/fast_path.py`).
-        await asyncio.sleep(0)
         command = HoldCommand(request.user_id, request.key, request.fingerprint, new_id(), ())
         (outcome,) = await self._store.find_holds(request.schedule_id, [command])
         return outcome
@@ -292,8 +290,6 @@ class Reservations:
 
         They are read for this refusal alone, so that the rest of its batch does not wait for them.
         """
-        # A deadline needs a task (`http/server/fast_path.py`).
-        await asyncio.sleep(0)
         try:
             count = await self._store.ticket_count(request.schedule_id, request.user_id)
         except Problem:

@@ -1,6 +1,5 @@
 """The use cases of the waiting room: join, poll the position, leave, and the organizer's settings."""
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -166,8 +165,6 @@ class WaitingRoom:
         if room is None:
             return self._admitted_without_room(ticket)
         if not self._rooms.has_counters(schedule_id):
-            # A deadline needs a task (`http/server/fast_path.py`).
-            await asyncio.sleep(0)
             await self._rooms.refresh_counters(schedule_id)
         position = self._waiting_position(room, ticket.number)
         is_turn = position.position == 0 and not room.is_lobby
@@ -188,8 +185,6 @@ class WaitingRoom:
         if room is None:
             raise QueueClosed("This schedule has no waiting room at the moment.")
         if not self._rooms.has_counters(schedule_id):
-            # A deadline needs a task (`http/server/fast_path.py`).
-            await asyncio.sleep(0)
             await self._rooms.refresh_counters(schedule_id)
         return room, ticket
 
