@@ -7,7 +7,6 @@ from typing import Any
 
 from boxoffice.batching.commands import C, O, Pending
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.platform.concurrency.futures import TasklessFuture
 
 
 class PendingCommands:
@@ -80,6 +79,6 @@ class PendingCommands:
 
 async def outcome_of(pending: Pending[Any, O]) -> O:
     """Wait for the outcome of a command."""
-    waiter: TasklessFuture[O] = TasklessFuture(loop=asyncio.get_running_loop())
+    waiter: asyncio.Future[O] = asyncio.get_running_loop().create_future()
     pending.waiters.append(waiter)
     return await waiter
