@@ -26,7 +26,7 @@ _DEPENDENCIES = RouteDependencies(_no_caller, body_max_bytes=65_536, request_tim
 _JSON = RawBody((JSON_TYPE,), 65_536, dict)
 
 
-class HoldResource:
+class BareHoldResource:
     """Answers a hold as the bare server does."""
 
     dependencies = _DEPENDENCIES
@@ -49,7 +49,7 @@ class SlowResource:
         return Reply(encoded=b"{}")
 
 
-class ReadyResource:
+class DrainReadyResource:
     """`GET /readyz`."""
 
     dependencies = _DEPENDENCIES
@@ -79,9 +79,9 @@ class StreamResource:
 async def _run(settings: Settings) -> None:
     streams = Streams(limits_of(settings.streams))
     routes = [
-        ("/v1/schedules/{schedule_id}/reservations", HoldResource()),
+        ("/v1/schedules/{schedule_id}/reservations", BareHoldResource()),
         ("/slow", SlowResource()),
-        ("/readyz", ReadyResource()),
+        ("/readyz", DrainReadyResource()),
         ("/stream", StreamResource(Channel(streams, "nothing"))),
     ]
     access_log = AccessLog(in_flight, log_requests=False)
