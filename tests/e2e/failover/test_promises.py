@@ -290,7 +290,7 @@ async def test_a_step_of_a_migration_that_did_not_wait_is_no_step(
     db: Database, settings: Settings, primary: Primary
 ) -> None:
     async def forget() -> None:
-        await db.fetch("DELETE FROM schema_functions WHERE room = 'boxoffice.outbox'")
+        await db.fetch("DELETE FROM schema_functions WHERE room = 'boxoffice.platform.lease'")
 
     await forget()
     async with primary.without_standby():

@@ -105,8 +105,8 @@ async def _missing_files(db: database.Database) -> list[str]:
 async def _missing_functions(db: database.Database) -> list[str]:
     wanted = [
         name
-        for room in MODULES_WITH_FUNCTIONS
-        for name in _FUNCTION.findall(sql_files.read(room, "functions.sql"))
+        for module in MODULES_WITH_FUNCTIONS
+        for name in _FUNCTION.findall(sql_files.read(module, "functions.sql"))
     ]
     return database.column(await db.read(_QUERIES["missing_functions"], wanted), "name")
 
@@ -132,15 +132,15 @@ async def _install_functions(
 ) -> int:
     known = {row["room"]: row["digest"] for row in await connection.fetch(_QUERIES["installed"])}
     steps = 0
-    for room in MODULES_WITH_FUNCTIONS:
-        text = sql_files.read(room, "functions.sql")
+    for module in MODULES_WITH_FUNCTIONS:
+        text = sql_files.read(module, "functions.sql")
         digest = sha256(text.encode()).digest()
-        if known.get(room) == digest:
+        if known.get(module) == digest:
             continue
-        say(f"installing: functions of {room}")
+        say(f"installing: functions of {module}")
         with acknowledged(connection):
             async with connection.transaction():
                 await connection.execute(text)
-                await connection.execute(_QUERIES["record_functions"], room, digest)
+                await connection.execute(_QUERIES["record_functions"], module, digest)
         steps += 1
     return steps

@@ -3,7 +3,7 @@
 SELECT pg_advisory_lock($1);
 
 -- name: create_tables
--- dbmate's own table of applied files, and which text of each room's functions is installed.
+-- dbmate's own table of applied files, and which text of each module's functions is installed.
 CREATE TABLE IF NOT EXISTS schema_migrations (version varchar(128) PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS schema_functions (room text PRIMARY KEY, digest bytea NOT NULL);
 
@@ -16,7 +16,7 @@ SELECT version FROM schema_migrations;
 INSERT INTO schema_migrations (version) VALUES ($1);
 
 -- name: installed
--- The digest of each room's installed functions.
+-- The digest of each module's installed functions.
 SELECT room, digest FROM schema_functions;
 
 -- name: record_functions
