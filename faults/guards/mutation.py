@@ -135,7 +135,8 @@ class SourceCopy:
 
     @contextmanager
     def _without(self, removals: Sequence[Removal]) -> Iterator[None]:
-        before = {one.file: (ROOT / one.file).read_text(encoding="utf-8") for one in removals}
+        # The copy's own text: the tree may be edited during a run.
+        before = {one.file: (self.home / one.file).read_text("utf-8") for one in removals}
         after = {
             file: without(text, *(one.guard for one in removals if one.file == file))
             for file, text in before.items()

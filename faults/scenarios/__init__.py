@@ -7,6 +7,7 @@ from faults.scenarios import (
     guards,
     money,
     queue_passes,
+    restarts,
     seeded_violations,
     valkey,
     waiting_room,
@@ -23,6 +24,7 @@ from faults.scenarios.postgres import contention, disks, failover, server
 
 ALL: tuple[AnyScenario, ...] = (
     *api.SCENARIOS,
+    *restarts.SCENARIOS,
     *server.SCENARIOS,
     *contention.SCENARIOS,
     *disks.SCENARIOS,

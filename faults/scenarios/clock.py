@@ -22,7 +22,8 @@ import jwt
 
 from faults.cluster.cluster import Cluster, Topology
 from faults.scenario import AnyScenario, Component, NotRun, Observations, Scenario
-from faults.workload.load import ApiCall, ClientAnswer, LoadGenerator
+from faults.workload.calls import ApiCall, ClientAnswer
+from faults.workload.load import LoadGenerator
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 _FOLDER = Path(tempfile.gettempdir())

@@ -9,7 +9,8 @@ from random import Random
 from faults.checks.record import HeldSeats, Paid, ToppedUp
 from faults.cluster.cluster import Cluster, Topology
 from faults.scenario import AnyScenario, Component, Observations, Scenario
-from faults.workload.load import ApiCall, ClientAnswer, LoadGenerator
+from faults.workload.calls import ApiCall, ClientAnswer
+from faults.workload.load import LoadGenerator
 
 # A payment is sent up to so long before the end of a hold, a rival's hold as long after.
 _EARLY_S = 0.030

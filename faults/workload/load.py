@@ -8,13 +8,11 @@ repeats the request under the same key, at another process if necessary, for up 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from faults.checks.record import (
     Attempt,
@@ -26,9 +24,9 @@ from faults.checks.record import (
     Refused,
     Released,
     ToppedUp,
-    Unsettled,
 )
 from faults.workload.balancer import Balancer, Endpoint
+from faults.workload.calls import ApiCall, ClientAnswer, decode, ending_of
 from faults.workload.fixtures import Fixtures
 from faults.workload.plan import Visit, Workload, WorkloadProfile, from_the_end
 
@@ -36,37 +34,6 @@ _TOP_UP_MINOR = 10_000
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_LAST_S = 1.0
 _RETRY_AFTER_MAX_S = 5.0
-
-
-@dataclass(frozen=True)
-class ClientAnswer:
-    """The final response to a call."""
-
-    status: int
-    body: Any
-    begin_s: float
-    end_s: float
-
-    @property
-    def code(self) -> str:
-        """The problem code, empty for a success."""
-        return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
-
-
-@dataclass(frozen=True)
-class ApiCall:
-    """One call of one buyer, repeated unchanged until it is answered."""
-
-    what: str
-    method: str
-    path: str
-    person: int
-    key: str = ""
-    body: Any = None
-    seats: tuple[str, ...] = ()
-    reservation_id: str = ""
-    # Offset of the process that is tried first.
-    turn: int = 0
 
 
 class LoadGenerator:
@@ -342,7 +309,7 @@ class LoadGenerator:
         `conclude` with the same call settles it.
         """
         begin_s = time.monotonic()
-        self.record.unsettled[_mark(call)] = _open(call, begin_s)
+        self.record.unsettled[call.mark] = call.unsettled(begin_s)
         turn = call.person + call.turn
         attempt = asyncio.create_task(self._attempt(call, turn, begin_s))
         await asyncio.sleep(after_s)
@@ -351,9 +318,9 @@ class LoadGenerator:
 
     async def conclude(self, call: ApiCall) -> None:
         """Make a call and record its outcome, or that it is open."""
-        mark = _mark(call)
+        mark = call.mark
         open_since = self.record.unsettled.get(mark)
-        self.record.unsettled[mark] = open_since or _open(call, time.monotonic())
+        self.record.unsettled[mark] = open_since or call.unsettled(time.monotonic())
         answer = await self.call(call)
         if answer is None:
             self._later.append(call)
@@ -434,13 +401,13 @@ class LoadGenerator:
                 raw = await answer.read()
                 status, headers = answer.status, answer.headers
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._note_attempt(call, endpoint, begin_s, _ending(error))
+            self._note_attempt(call, endpoint, begin_s, ending_of(error))
             if isinstance(error, aiohttp.ClientConnectorError):
                 self._balancer.unreached(endpoint)
             return None, None
         finally:
             del self._in_flight[attempt]
-        body = _decoded(raw, headers)
+        body = decode(raw, headers)
         retry_after = headers.get("Retry-After")
         code = str(body.get("code", "")) if isinstance(body, dict) else ""
         self._note_attempt(
@@ -483,22 +450,3 @@ class LoadGenerator:
                 has_retry_after=is_told,
             )
         )
-
-
-def _mark(call: ApiCall) -> str:
-    return call.key or f"{call.what} {call.reservation_id}"
-
-
-def _open(call: ApiCall, begin_s: float) -> Unsettled:
-    return Unsettled(call.what, call.key, call.person, call.seats, call.reservation_id, begin_s)
-
-
-def _ending(error: Exception) -> CallEnding:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return CallEnding.UNREACHED
-    return CallEnding.SILENT if isinstance(error, TimeoutError) else CallEnding.CUT
-
-
-def _decoded(raw: bytes, headers: Mapping[str, str]) -> Any:
-    is_json = "json" in headers.get("Content-Type", "")
-    return msgspec.json.decode(raw) if raw and is_json else None

@@ -21,8 +21,9 @@ from faults.interference.abusive_clients import CLOSED, CUT, OVER, AbusePlan, Ab
 from faults.report.targets import MEMORY_GROWTH_MAX_MB, SLOWER_MAX
 from faults.scenario import AnyScenario, Component, Observations, Scenario
 from faults.workload.balancer import new_session
+from faults.workload.calls import ApiCall
 from faults.workload.fixtures import Fixtures
-from faults.workload.load import ApiCall, LoadGenerator
+from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
 _MB = 1_000_000

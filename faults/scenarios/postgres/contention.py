@@ -10,7 +10,8 @@ from faults.cluster.cluster import Cluster, Topology
 from faults.interference.external_clients import SQL, ConnectionHog, external_connection
 from faults.scenario import AnyScenario, Observations
 from faults.scenarios.postgres.server import BACK_WITHIN_S, Proof, Strike, note_largest, scenario
-from faults.workload.load import ApiCall, LoadGenerator
+from faults.workload.calls import ApiCall
+from faults.workload.load import LoadGenerator
 from faults.workload.plan import WorkloadProfile
 
 _LOCKED_MIN_S, _LOCKED_MAX_S = 1.0, 4.0
