@@ -3,8 +3,7 @@
 A handler answers with a `Stream`. From then on its connection belongs to a `Subscriber` of a
 `Channel`: what is sent to the channel is encoded once and written to all of its subscribers, a part of
 them in each turn of the event loop, so that other requests are served between. Nothing waits for a
-reader. One that is too slow is closed, and comes back with `Last-Event-ID` like one whose network
-failed.
+reader: one that is too slow is closed, and reconnects with `Last-Event-ID` as after a network failure.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ _PART = 64
 # Messages that wait to be written; a topic that goes on sending past it loses its subscribers.
 _WAITING_MAX = 256
 _TICK_S = 1.0
-# Who has not read the end of a stream by then is cut: a drain does not wait for slow readers.
+# A reader that has not read the end of its stream by then is cut: a drain waits for no slow reader.
 _END_WITHIN_S = 1.0
 _ID = re.compile(r"[!-~]{1,128}")
 _COMMENT = b":\n\n"
@@ -142,7 +141,7 @@ class Subscriber:
             self._transport.close()
 
     def drop(self) -> None:
-        """End the stream of somebody who reads too slowly, and forget what they have not read."""
+        """End the stream of a reader that is too slow, and drop what it has not read."""
         if self._finish("slow"):
             self._transport.abort()
 
@@ -165,7 +164,7 @@ class Subscriber:
 
 
 class Channel:
-    """A topic: everybody who subscribes gets what is sent from then on, in its order.
+    """A topic: its subscribers get what is sent from then on, in order.
 
     `topic` is its name in the metrics; `on_empty` hears when the last subscriber has gone.
     """
@@ -187,7 +186,7 @@ class Channel:
         return len(self._members)
 
     def send(self, message: bytes) -> None:
-        """Have `message` (see `event`) written to everybody who is subscribed at this moment."""
+        """Write `message` (see `event`) to all current subscribers, a part of them at a time."""
         if not self._members:
             return
         if len(self._waiting) >= _WAITING_MAX:
@@ -201,7 +200,7 @@ class Channel:
         self._post(_COMMENT)
 
     async def sent(self) -> None:
-        """Return when everything is written; who waits for it cannot send faster than that."""
+        """Return when everything is written, so that a caller can wait before it sends more."""
         while self._waiting:
             if self._sent is None:
                 self._sent = asyncio.get_running_loop().create_future()
@@ -228,7 +227,7 @@ class Channel:
         self.sent_at = loop.time()
         if not self._waiting:
             loop.call_soon(self._write_part)
-        # Who comes later has seen this message's effect already.
+        # A later subscriber's first event includes this message's effect.
         self._waiting.append((message, list(self._members)))
 
     def _write_part(self) -> None:
@@ -291,7 +290,7 @@ class Streams:
     def open(
         self, stream: Stream, transport: asyncio.Transport, answer_head: bytes, address: str
     ) -> Subscriber:
-        """Begin a stream on a connection that nobody else writes to any more, for a client's address.
+        """Begin a stream on a connection, which belongs to it from now on, for a client's address.
 
         Raises `Draining`, `Overloaded` or `TooMany`; then nothing was written.
         """
@@ -304,7 +303,7 @@ class Streams:
         subscriber.bucket = self._by_address.add(address)
         self._remember(subscriber, channel)
         subscriber.write(b"%bretry: %d\n\n" % (answer_head, self._retry_ms()))
-        # By itself, so that it is not copied for each of those who come at one time.
+        # Apart from the head, so that it is not copied for each new subscriber.
         subscriber.send(first)
         channel.admit(subscriber)
         if stream.opened is not None:

@@ -1,8 +1,7 @@
-"""What is told of every answer: one log line and two metrics.
+"""The access log: one log line and two metrics for every answer.
 
-Told one by one they cost about as much as a look-up that is served from memory. So what is told is
-kept for a tenth of a second at most, and then counted and written together. A line's timestamp is that
-of its answer.
+One by one they cost about as much as a look-up from memory. So answers are kept for a tenth of a second
+at most, and then counted and logged together. A line's timestamp is that of its answer.
 """
 
 import asyncio
@@ -42,8 +41,8 @@ class Kind(NamedTuple):
     code: str
     scope: str = ""
 
-    def told(self) -> dict[str, object]:
-        """Return what the log says of it."""
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of its log lines."""
         return {
             "method": self.method,
             "route": self.route,
@@ -78,7 +77,7 @@ class AccessLog:
         self._timer: asyncio.Handle | None = None
 
     def answered(self, kind: Kind, request_id: str, started_at: float) -> None:
-        """Tell of an answer to a request that was begun at `started_at` (`time.perf_counter`)."""
+        """Record an answer to a request that began at `started_at` (`time.perf_counter`)."""
         seconds = time.perf_counter() - started_at
         self._waiting.append(Answer(kind, request_id, seconds, time.time()))
         if self._timer is None:
@@ -139,7 +138,7 @@ def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _fields(answer: Answer) -> dict[str, object]:
     ms = round(answer.seconds * 1000, 2)
-    return {"request_id": answer.request_id, **answer.kind.told(), "ms": ms}
+    return {"request_id": answer.request_id, **answer.kind.log_fields(), "ms": ms}
 
 
 def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
@@ -149,7 +148,7 @@ def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
     for kind, request_id, took_s, at in answers:
         shared = kinds.get(kind)
         if shared is None:
-            shared = kinds[kind] = _encode(kind.told())[1:-1]
+            shared = kinds[kind] = _encode(kind.log_fields())[1:-1]
         second = int(at)
         moment = seconds.get(second)
         if moment is None:

@@ -94,7 +94,7 @@ class Metrics:
     def _check(self, request: Request) -> None:
         if self._token:
             if not has_token(self._token, request.get_header("Authorization")):
-                raise Unauthenticated("The metrics are for those who have their token.")
+                raise Unauthenticated("The metrics need their token.")
         elif not self._is_open:
             client = request.client
             if not is_from_here(client[0] if client else None, request.get_header):

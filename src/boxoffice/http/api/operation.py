@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Principal(Protocol):
-    """Who calls."""
+    """The caller."""
 
     @property
     def role(self) -> str: ...
@@ -65,7 +65,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class PathId:
-    """An id in a path: how to read it, and what to answer for one that nobody could have made.
+    """An id in a path: how to parse it, and the problem of one that cannot exist.
 
     Answers to people are counted by the one that is `counted_apart`.
     """
@@ -105,7 +105,7 @@ class Operation:
     raw_body: RawBody | None = None
     query: Any = None
     path: Mapping[str, PathId] = field(default_factory=dict)
-    # The role that may call it, or several; "any" is everybody with a token.
+    # The role or roles that may call it; "any" is every caller with a token.
     role: str | tuple[str, ...] | None = None
     keyed: bool = False
     # What the handler reads itself: the header's name and what it says; a name with `!` is required.
@@ -216,7 +216,7 @@ class Matched(Protocol):
 
 
 async def respond(match: Matched, request: Request) -> Reply | Stream:
-    """Handle a request: find out who calls, what is asked for and what was sent, then call the handler.
+    """Authenticate the caller, parse path, query and body, then call the handler.
 
     Raises the problem that refuses the request.
     """

@@ -6,8 +6,8 @@ answers (section 9.3.2); what is parsed takes a hundred times the memory of its 
 `pipelined_requests_max` wait parsed, 256 KiB wait unparsed, and the rest waits in the kernel, whose
 window then stops the client.
 
-A head, a body, an answer that is not taken and an idle connection have their deadlines, or a client
-that sends or takes a byte a second would keep a connection for ever.
+Head, body, an unread answer and an idle connection have deadlines; without them a client that sends or
+reads a byte a second would keep a connection for ever.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from boxoffice.http.server.framing import has_many_heads, piece_end
 from boxoffice.http.server.parsing import Reading, Refusal, RequestParser, RequestRefused
 from boxoffice.http.streams import Stream, Subscriber, head
 
-# A body that nobody asked for yet may be so long before reading stops.
+# Reading stops when a body that no handler reads yet is this long.
 _BODY_AHEAD_MAX_BYTES = 65_536
-# Of what is asked for too early, no more than this is kept until it is time.
+# A request before its `Retry-After` is kept only up to this size of its body.
 _EARLY_MAX_BYTES = 4_096
 _NOTHING, _HEAD, _BODY = Reading
 
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._write_clock: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since_s = 0.0
-        # What the client was told to ask for again at what time of the event loop.
+        # The overloaded request that the client may repeat, and from when on (the event loop's time).
         self._retry_key: RequestKey | None = None
         self._retry_at_s = 0.0
         self._early_timer: asyncio.TimerHandle | None = None
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Stop the clocks, and let the requests know that nobody waits for their answers."""
+        """Stop the clocks, and mark the requests as abandoned."""
         self._server.remove(self)
         if self._bucket is not None:
             self._server.by_address.remove(self._bucket)
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
     def _parse_in_pieces(self, data: bytes, begin: int) -> None:
         while begin < len(data) and not self._transport.is_closing():
             if self._is_last and self._parser.reading is _NOTHING:
-                return  # Nobody asked for more. It is read, or a hang-up would not be noticed.
+                return  # It is read and dropped, or a hang-up would not be noticed.
             if self._has_to_wait():
                 self._hold(data, begin)
                 return
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         is_last: bool,
         expects_continue: bool,
     ) -> None:
-        """Put a request into the line."""
+        """Queue a request."""
         if self._clock is not None:
             self._stop_clock()
         server = self._server
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         self._requests.append(request)
 
     def body_received(self, part: bytes) -> None:
-        """Keep a part of the body, as long as somebody may want it."""
+        """Keep a part of the body until the request is answered."""
         request = self._receiving
         if request is None:
             return
@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
             request.end_body()
 
     def _start_first(self) -> None:
-        """Let the first request's handler begin, now or when its client may ask again."""
+        """Start the first request's handler, now or at its `Retry-After`."""
         request = self._requests[0]
         if request.is_started or self._is_write_paused or self._transport.is_closing():
             return
@@ -244,9 +244,9 @@ class Connection(asyncio.Protocol):
         request.start()
 
     def _is_too_early(self, request: Exchange) -> bool:
-        """Say whether the client asks again for what it was refused, and before it may.
+        """Say whether the client repeats an overloaded request before its `Retry-After`.
 
-        Refusing it again and again would take the time in which others are served.
+        Refusing it again and again would take time from other clients.
         """
         if self._loop.time() >= self._retry_at_s:
             self._retry_at_s = 0.0
@@ -304,7 +304,7 @@ class Connection(asyncio.Protocol):
         self._receiving = None
         self._is_last = True
         self._held = b""
-        self.resume_reading()  # or nobody would notice that the other end hangs up
+        self.resume_reading()  # or a hang-up would not be noticed
         if self._is_write_paused:
             self._subscriber.drop()
 
@@ -448,7 +448,7 @@ class Connection(asyncio.Protocol):
         """
         is_reading_body = self._parser.reading is _BODY
         if is_reading_body and len(self._requests) > 1:
-            self._close()  # What is refused stands in the line itself.
+            self._close()  # The refused request is queued itself.
             return True
         if is_reading_body or not self._requests:
             return False

@@ -1,4 +1,4 @@
-"""One request and its answer: what a handler may know of the request, and the steps of the handler."""
+"""One request and its answer."""
 
 import asyncio
 import re
@@ -28,12 +28,12 @@ _PROCESS = token_hex(8)
 _numbers = count(1)
 
 Address = tuple[str, int]
-# What is asked for, and by whom: method, route, the ids in the path, and `Authorization`.
+# Names a request: method, route, the ids in the path, and `Authorization`.
 RequestKey = tuple[str, str, Mapping[str, Any], bytes]
 
 
 class ClientGone(ConnectionError):
-    """The client hung up before its body was complete; there is nobody to answer."""
+    """The client hung up before its body was complete."""
 
 
 class Shared(Protocol):
@@ -83,7 +83,6 @@ class Exchange(HandlerTask[Reply | Stream]):
         self.has_whole_body = False
         self.expects_continue = False
         self.keep_alive = True
-        # The handler has the request; that there is an answer; that it was handed to the network.
         self.is_started = False
         self.is_handled = False
         self.is_answered = False
@@ -104,12 +103,12 @@ class Exchange(HandlerTask[Reply | Stream]):
 
     @property
     def remote_addr(self) -> str:
-        """The address of the client: the connected one, or the one for whom a trusted proxy asks."""
+        """The address of the client, or of the client that a trusted proxy names."""
         return self.client[0] if self.client else "127.0.0.1"
 
     @property
     def key(self) -> RequestKey:
-        """What is asked for, and by whom."""
+        """The request without its body: what the client may repeat after `Retry-After`."""
         match = self._match
         return self.method, match.template, match.ids, self._fields.get(b"authorization", b"")
 
@@ -203,7 +202,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             error = out_of_time(self.method, handled=self.is_handled)
         if isinstance(error, Overloaded) and b"authorization" in self._fields:
-            # Clients without a token cannot be told from others behind the same proxy.
+            # Clients without a token look alike behind one proxy.
             self.retry_at_s = self._loop.time() + error.retry_after_s
         if isinstance(error, Problem):
             self._refuse(self._match.present(self, problems.render(error, self.request_id)))

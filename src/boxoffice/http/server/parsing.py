@@ -69,7 +69,7 @@ class RequestRefused(Exception):
 
 
 class Receiver(Protocol):
-    """What hears of the parts of requests; the names of a head's fields are in lower case."""
+    """Takes the parts of requests; the names of a head's fields are in lower case."""
 
     def head_begun(self) -> None: ...
 
@@ -88,7 +88,7 @@ class Receiver(Protocol):
 
 
 class RequestParser:
-    """Tells `receiver` of the heads and bodies in what it is fed; knows what it is reading."""
+    """Parses the bytes of a connection, and passes heads and bodies to `receiver`."""
 
     __slots__ = (
         "_begun_in_bytes", "_body_follows_upgrade", "_fields", "_fields_max", "_frame_bytes",
@@ -245,7 +245,7 @@ class RequestParser:
 
 
 class _BodyListener:
-    """What a parser is to tell of a request whose head is known."""
+    """The callbacks for a request whose head was parsed before."""
 
     def __init__(self, parser: RequestParser) -> None:
         self.on_body = parser.on_body

@@ -1,4 +1,4 @@
-"""Which client a request is from: the connected one, or the one for whom a trusted proxy asks."""
+"""The client of a request: the connected one, or the one that a trusted proxy names."""
 
 import ipaddress
 import os

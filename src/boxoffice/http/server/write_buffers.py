@@ -27,6 +27,6 @@ class WriteBufferBudget:
             cut_oldest()
 
     def remove(self, connection: Hashable) -> None:
-        """Note that it was taken, or that nobody is there any more to take it."""
+        """Note that the answer was read, or that the connection is gone."""
         size_bytes, _ = self._waiting.pop(connection, (0, None))
         self.size_bytes -= size_bytes
