@@ -91,7 +91,7 @@ class KeyRing:
         able = [key for key in self._keys.values() if key.verifies_at(until)]
         if not able:
             raise Unavailable("There is no key to sign access tokens with.")
-        # guard: token_new_key_waits_until_everybody_knows_it => spread = [key for key in able ]
+        # guard: token_new_key_waits_until_known_everywhere => spread = [key for key in able ]
         spread = [key for key in able if key.created_at <= now - 2 * self._refresh_s]
         if spread:
             return max(spread, key=_age)
