@@ -142,7 +142,8 @@ class Process:
                     f"{self.name} did not stop in {_STOP_WITHIN_S:.0f} s: {self.log_tail()}"
                 )
             await asyncio.sleep(_WATCH_EVERY_S)
-        fine = (0, -signal.SIGKILL) if may_be_killed else (0,)
+        # One that is still loading has no handler of SIGTERM yet.
+        fine = (0, -signal.SIGKILL, -signal.SIGTERM) if may_be_killed else (0,)
         if self._process is not None and self._process.returncode not in fine:
             raise ProcessFailed(
                 f"{self.name} ended with {self._process.returncode}: {self.log_tail()}"
