@@ -1,6 +1,7 @@
 """The rules of the code: imports, SQL table ownership, names, sizes, and descriptions."""
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -301,16 +302,49 @@ def test_every_setting_is_documented() -> None:
 
 def test_documents_link_to_what_exists() -> None:
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    broken = []
-    for document in documents:
-        targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
-        broken += [
-            f"{document.name}: {target}"
-            for target in targets
-            if "://" not in target and not (document.parent / target).exists()
-        ]
-    assert documents
+    links = [
+        (document, path, anchor)
+        for document in documents
+        for path, anchor in _links(document.read_text(encoding="utf-8"))
+    ]
+    assert any(anchor for _, _, anchor in links)
+    broken = [link for link in links if not _leads_somewhere(*link)]
     assert not broken
+
+
+def _links(text: str) -> list[tuple[str, str]]:
+    """Return path and anchor of the links to files of the repository."""
+    targets = re.findall(r"\]\(([^)\s]+)", text)
+    parts = [target.partition("#") for target in targets if "://" not in target]
+    return [(path, anchor) for path, _, anchor in parts]
+
+
+def _leads_somewhere(document: Path, path: str, anchor: str) -> bool:
+    target = document.parent / path if path else document
+    if not target.exists() or not anchor:
+        return target.exists()
+    return target.suffix == ".md" and anchor in _anchors(target.read_text(encoding="utf-8"))
+
+
+def _anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a document."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    anchors: set[str] = set()
+    for heading in re.findall(r"^#+ +(.+)$", text, flags=re.MULTILINE):
+        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading.strip())
+        slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        again = (f"{slug}-{number}" for number in itertools.count(1))
+        anchors.add(next(one for one in itertools.chain([slug], again) if one not in anchors))
+    return anchors
+
+
+def test_the_check_of_links_can_fail() -> None:
+    text = "# One `two`, three\n## Four\n## Four\n```\n# five\n```\n"
+    assert _anchors(text) == {"one-two-three", "four", "four-1"}
+    architecture = ROOT / "docs" / "architecture.md"
+    assert _leads_somewhere(architecture, "waiting-room.md", "state")
+    assert not _leads_somewhere(architecture, "waiting-room.md", "gone")
+    assert not _leads_somewhere(architecture, "", "gone")
 
 
 def test_the_korean_twin_has_the_same_shape() -> None:
