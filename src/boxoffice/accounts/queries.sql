@@ -1,3 +1,5 @@
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
+
 -- name: insert_user
 -- A new account; no row where the e-mail address is taken. ON CONFLICT instead of an error, whose details
 -- would put the address into the server's log.

@@ -1,4 +1,5 @@
 -- The statements of the activity log.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: record
 -- Adds an entry, in the transaction of the action.

@@ -1,5 +1,6 @@
 -- Moves into the archive; conventions of a batch as in `reservations/functions.sql`. Each call moves a
 -- bounded part in one transaction, waits for no lock, and may run concurrently.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Move at most p_limit reservations of one schedule that were closed before p_closed_before, the oldest
 -- first. Reservations that are locked or that a seat still names stay for a later call.

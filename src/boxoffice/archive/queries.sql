@@ -1,4 +1,5 @@
 -- Every statement of the archive.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: take_stock
 -- List closed reservations that are not listed.

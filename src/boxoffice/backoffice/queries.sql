@@ -1,4 +1,5 @@
 -- The statements of the backoffice; all of them read.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: own_schedule
 -- Whether a schedule belongs to organizer $2, or exists, for null.

@@ -1,4 +1,5 @@
 -- Statements about concerts, schedules and seat maps.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: published_concerts
 -- A page of public concerts, newest first, after the place ($1, $2); null for the first page. A concert is

@@ -1,4 +1,5 @@
 -- Every statement of the outbox.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: oldest
 -- The events of the oldest rows, at most $1 or those of one row, of the topics known to this release; the

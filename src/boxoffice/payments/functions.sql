@@ -1,5 +1,6 @@
 -- Batch decisions of payments; the conventions of a batch, the lock order and the reasons for look-ups one by
 -- one and changes by ctid are in `reservations/functions.sql`.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Pay reservations of one schedule. Per command: the person, the reservation and the idempotency key. For a
 -- method other than 'wallet' a provider has captured p_captured_minor already.

@@ -1,3 +1,5 @@
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
+
 -- name: pay
 -- Decide a batch of payments of one schedule; one row for the whole batch.
 SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat_versions, ticket_ids

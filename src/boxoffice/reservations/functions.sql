@@ -1,6 +1,7 @@
 -- Batch decisions of reservations. Each function takes one schedule and a batch of commands in arrival
 -- order, decides all of them in one transaction and returns an outcome per command. Names carry a version,
 -- because pods of two releases run side by side: a new signature or meaning is a new version.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Lock order in every function of the schema: people of a schedule (advisory, sorted), reservations
 -- (sorted), seats (sorted), wallets (sorted).

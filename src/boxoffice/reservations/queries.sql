@@ -1,3 +1,5 @@
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
+
 -- name: hold
 -- Decide a batch of holds of one schedule; one row for the whole batch.
 SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions, in_the_way, cooldown_s,

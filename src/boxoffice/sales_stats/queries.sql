@@ -1,4 +1,5 @@
 -- Statements of the sales statistics. They only read, and take no row locks.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: schedule
 -- The terms of a schedule of this organizer; of any organizer where $2 is null.

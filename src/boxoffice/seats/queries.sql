@@ -1,4 +1,5 @@
 -- Statements about live seats. They only read.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: public_schedule
 -- The currency of a schedule; no row while it or its concert is a draft. Holders of tickets need it also

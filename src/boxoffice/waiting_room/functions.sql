@@ -1,5 +1,6 @@
 -- The functions of the waiting room. A changed signature or meaning needs a new version in the name, so
 -- that pods of two releases run side by side.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Records admissions; a recorded one stays unchanged.
 -- Returns per user, in order: whether the number is theirs, whether they have left, and the end of their

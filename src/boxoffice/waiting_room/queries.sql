@@ -1,4 +1,5 @@
 -- Every statement of the waiting room.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: rooms
 -- Up to $1 open waiting rooms: not off, and the performance and sale ended less than a day ago.

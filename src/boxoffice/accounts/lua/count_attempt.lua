@@ -6,6 +6,8 @@
 --
 -- Returns 0 when counted, else the milliseconds until the limits allow another attempt. A refused attempt is
 -- not counted, so that repeating it does not extend the wait.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local wait_ms = 0
 for i = 1, #KEYS do

@@ -5,6 +5,8 @@
 --
 -- Returns 0. A key whose window has ended is left alone: a negative count would grant extra attempts and
 -- would never expire.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 for i = 1, #KEYS do
   -- guard: throttle_nothing_is_forgiven_below_zero => if true then

@@ -9,6 +9,8 @@
 -- ARGV[4…] four per event: event_id, topic, created_at, data; the caller bounds their count
 --
 -- Returns the number of appended events, or -1 when the caller's lease is over.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local token = tonumber(ARGV[1])
 -- no guard: A missing key counts as zero.

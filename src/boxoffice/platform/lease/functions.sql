@@ -1,5 +1,6 @@
 -- The functions of leases. Names carry a version, so that pods of two releases can run side
 -- by side: change the signature or the meaning, and it is a new version.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Take the lease of a role, or renew it: from now on for p_ttl_ms by the database's clock.
 -- Returns the fencing token, which grows with every change of hands, or null while somebody else

@@ -13,6 +13,8 @@
 -- repeated request, even if another person has the seats by now.
 --
 -- Returns per request: 0 claimed, 1 blocked by an open claim, or the list of taken indexes in KEYS.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local ttl_ms = ARGV[1]
 local requests = tonumber(ARGV[2])

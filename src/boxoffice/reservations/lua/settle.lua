@@ -10,6 +10,8 @@
 -- mark a seat for too long.
 --
 -- Returns how many seats were changed.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local claim_ms = tonumber(ARGV[1])
 

@@ -19,6 +19,8 @@
 -- W waits; L is next, when a place becomes free
 -- P has another number, which follows
 -- S spent: the number was admitted before, or given up
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local room = redis.call(
     'HMGET', KEYS[1], 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',

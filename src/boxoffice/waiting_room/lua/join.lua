@@ -7,6 +7,8 @@
 -- Returns, separated by commas, the epoch and a number per account: negative when the account already had
 -- it, 0 when no number is reserved. Returns 'lost' when the server has restarted or was flushed since the
 -- state was built. One long argument and reply cost the client a fraction of many short ones.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'joined', 'limit')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')

@@ -6,6 +6,8 @@
 -- ARGV[3…] three per user, bounded by the caller: account, number, place (0 when unknown)
 --
 -- Returns how many were inside, or -1 as join.lua. Idempotent.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'called', 'now')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')

@@ -16,6 +16,8 @@
 --          "first-last". The caller bounds their count and length.
 --
 -- Returns 0, -1 when the server has lost the first part, or -2 after a later leader.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- no guard: A missing queue has had no leader.
 local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')

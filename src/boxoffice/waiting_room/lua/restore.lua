@@ -8,6 +8,8 @@
 -- ARGV[3]  their numbers, separated by commas
 --
 -- Returns 0, or -1 when this rebuild is no longer in progress.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 -- guard: restore_only_into_line_that_is_being_made => if false then

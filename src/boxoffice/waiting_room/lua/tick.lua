@@ -22,6 +22,8 @@
 -- Returns {joined, called, inside, pending, late, called now, count of exits released since the rebuild,
 -- {exits not recorded yet: "number:ms:reason"}}, {-1} as join.lua and for an earlier epoch, or {-2} after
 -- a later leader.
+--
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'token', 'joined', 'called', 'pending', 'now',
     'released', 'epoch', 'peak_cap')
