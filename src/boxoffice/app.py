@@ -326,11 +326,14 @@ def _waiting_room(
         cached_max=settings.waiting_room.queue_tickets_cached_max,
     )
     join_writer = JoinWriter(store)
-    parts = WaitingRoomDependencies(
+    dependencies = WaitingRoomDependencies(
         store, queue_state, rooms, tickets, join_writer, infrastructure.group_commit, now
     )
     service = WaitingRoom(
-        settings.waiting_room, parts, seats.read_model.layout, infrastructure.background.start
+        settings.waiting_room,
+        dependencies,
+        seats.read_model.layout,
+        infrastructure.background.start,
     )
     lease = Lease(
         LeaseStore(infrastructure.db, waiting_room_leader.ROLE, new_id()),

@@ -67,10 +67,12 @@ class BatchHandler(Protocol[K_contra, C, O]):
     def kind(self) -> str:
         """A short name for metrics; handlers of one kind share lanes."""
 
-    async def handle(self, key: K_contra, batch: Sequence[Pending[C, O]]) -> Sequence[Outcome[O]]:
+    async def handle(
+        self, lane_key: K_contra, batch: Sequence[Pending[C, O]]
+    ) -> Sequence[Outcome[O]]:
         """Decide all commands in one transaction and return their outcomes in the same order."""
 
-    async def look_up(self, key: K_contra, commands: Sequence[C]) -> Sequence[O | None]:
+    async def look_up(self, lane_key: K_contra, commands: Sequence[C]) -> Sequence[O | None]:
         """Return what an interrupted transaction did for each command, None where it did nothing."""
 
 

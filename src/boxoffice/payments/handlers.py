@@ -34,24 +34,24 @@ class PayHandler:
         self._on_paid = on_paid
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
+        self, lane_key: UUID, batch: Sequence[Pending[PayCommand, PayOutcome]]
     ) -> Sequence[Outcome[PayOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
-        outcomes = await self._store.pay(key, commands)
+        outcomes = await self._store.pay(lane_key, commands)
         if self._publisher is not None:
-            self._publisher.publish(key, _seat_changes(commands, outcomes))
+            self._publisher.publish(lane_key, _seat_changes(commands, outcomes))
         if self._on_paid is not None:
-            self._on_paid(key, _payers(commands, outcomes))
+            self._on_paid(lane_key, _payers(commands, outcomes))
         return outcomes
 
     async def look_up(
-        self, key: UUID, commands: Sequence[PayCommand]
+        self, lane_key: UUID, commands: Sequence[PayCommand]
     ) -> Sequence[PayOutcome | None]:
         """Return what an interrupted batch did."""
-        outcomes = await self._store.find_payments(key, commands)
+        outcomes = await self._store.find_payments(lane_key, commands)
         if self._publisher is not None and any(outcome is not None for outcome in outcomes):
-            self._publisher.invalidate(key)
+            self._publisher.invalidate(lane_key)
         return outcomes
 
 
@@ -83,14 +83,14 @@ class TopUpHandler:
         self._balance_max_minor = balance_max_minor
 
     async def handle(
-        self, key: None, batch: Sequence[Pending[TopUpCommand, TopUpOutcome]]
+        self, lane_key: None, batch: Sequence[Pending[TopUpCommand, TopUpOutcome]]
     ) -> Sequence[Outcome[TopUpOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
         return await self._store.top_up(commands, self._balance_max_minor)
 
     async def look_up(
-        self, key: None, commands: Sequence[TopUpCommand]
+        self, lane_key: None, commands: Sequence[TopUpCommand]
     ) -> Sequence[TopUpOutcome | None]:
         """Return what an interrupted batch did."""
         return await self._store.find_top_ups(commands)

@@ -52,17 +52,17 @@ class HoldHandler:
         self._switch = switch or LockSwitch()
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+        self, lane_key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Outcome[HoldOutcome]]:
         """Return an outcome per command, in order."""
-        claims = self._claims(key, [pending.command for pending in batch])
-        refused = await self._refused(key, batch, claims) if claims else {}
+        claims = self._claims(lane_key, [pending.command for pending in batch])
+        refused = await self._refused(lane_key, batch, claims) if claims else {}
         to_ask = [at for at in range(len(batch)) if at not in refused]
         if not to_ask:
             return [refused[at] for at in range(len(batch))]
         commands = [batch[at].command for at in to_ask]
         asked = [claims[at] for at in to_ask if at in claims]
-        outcomes = iter(await self._decide_in_database(key, commands, asked))
+        outcomes = iter(await self._decide_in_database(lane_key, commands, asked))
         return [refused[at] if at in refused else next(outcomes) for at in range(len(batch))]
 
     def _claims(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> dict[int, Claim]:
@@ -142,14 +142,14 @@ class HoldHandler:
             self._background.start(self._seat_lock.settle(schedule_id, settlements))
 
     async def look_up(
-        self, key: UUID, commands: Sequence[HoldCommand]
+        self, lane_key: UUID, commands: Sequence[HoldCommand]
     ) -> Sequence[HoldOutcome | None]:
         """Return what an interrupted batch did."""
-        outcomes = await self._store.find_holds(key, commands)
+        outcomes = await self._store.find_holds(lane_key, commands)
         found = [pair for pair in zip(commands, outcomes, strict=True) if pair[1] is not None]
         if self._publisher is not None and found:
             changes = [SeatChange(one.user_id, HELD, one.seat_ids, ()) for one, _ in found]
-            self._publisher.publish(key, changes)
+            self._publisher.publish(lane_key, changes)
         return outcomes
 
 
@@ -217,20 +217,20 @@ class ReleaseHandler:
         self._switch = switch or LockSwitch()
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
+        self, lane_key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
     ) -> Sequence[Outcome[ReleaseOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
-        outcomes = await self._store.release(key, commands)
-        await self._free(key, commands, outcomes)
+        outcomes = await self._store.release(lane_key, commands)
+        await self._free(lane_key, commands, outcomes)
         return outcomes
 
     async def look_up(
-        self, key: UUID, commands: Sequence[ReleaseCommand]
+        self, lane_key: UUID, commands: Sequence[ReleaseCommand]
     ) -> Sequence[ReleaseOutcome | None]:
         """Return what an interrupted batch did."""
-        outcomes = await self._store.find_releases(key, commands)
-        await self._free(key, commands, [o or ReleaseOutcome("unknown") for o in outcomes])
+        outcomes = await self._store.find_releases(lane_key, commands)
+        await self._free(lane_key, commands, [o or ReleaseOutcome("unknown") for o in outcomes])
         return outcomes
 
     async def _free(

@@ -62,7 +62,7 @@ class JoinResult(NamedTuple):
 
 
 class EnterResult(NamedTuple):
-    """`status` is `inside`, `waits`, `is_next`, `spent`, or `other`: the account has another `number`.
+    """`status` is `inside`, `waiting`, `next`, `spent`, or `other`: the account has another `number`.
 
     Times in seconds since the epoch.
     """
@@ -73,8 +73,8 @@ class EnterResult(NamedTuple):
     ends_at: float = 0.0
 
 
-WAITS, IS_NEXT, SPENT = EnterResult("waits"), EnterResult("is_next"), EnterResult("spent")
-_RESULTS = {"W": WAITS, "L": IS_NEXT, "S": SPENT}
+WAITING, NEXT, SPENT = EnterResult("waiting"), EnterResult("next"), EnterResult("spent")
+_RESULTS = {"W": WAITING, "L": NEXT, "S": SPENT}
 
 
 class JoinHandler:
@@ -87,12 +87,12 @@ class JoinHandler:
         self._join_writer = join_writer
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[JoinCommand, JoinResult]]
+        self, lane_key: UUID, batch: Sequence[Pending[JoinCommand, JoinResult]]
     ) -> Sequence[Outcome[JoinResult]]:
         """Return a number per command, in order."""
         accounts = b"".join([one.command.user_id.bytes for one in batch])
         try:
-            epoch, numbers = await self._queue_state.join(key, accounts)
+            epoch, numbers = await self._queue_state.join(lane_key, accounts)
         except QueueStateLost:
             # The leader is rebuilding it.
             return [Retry("queue_lost", Unavailable)] * len(batch)
@@ -103,7 +103,7 @@ class JoinHandler:
         issued = _newly_issued(numbers, accounts)
         # guard: join_what_was_given_is_noted {
         if issued.numbers:
-            self._join_writer.add(key, issued)
+            self._join_writer.add(lane_key, issued)
         # guard: }
         return [
             # guard: join_needs_a_number => JoinResult(epoch, abs(number))
@@ -112,7 +112,7 @@ class JoinHandler:
         ]
 
     async def look_up(
-        self, key: UUID, commands: Sequence[JoinCommand]
+        self, lane_key: UUID, commands: Sequence[JoinCommand]
     ) -> Sequence[JoinResult | None]:
         """Return nothing: the commands are idempotent and simply run again."""
         return [None] * len(commands)
@@ -148,12 +148,12 @@ class EnterHandler:
         self._recorded: OrderedDict[tuple[UUID, UUID, int], None] = OrderedDict()
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[EnterCommand, EnterResult]]
+        self, lane_key: UUID, batch: Sequence[Pending[EnterCommand, EnterResult]]
     ) -> Sequence[Outcome[EnterResult]]:
         """Return a result per command, in order."""
-        room = self._rooms.get(key)
+        room = self._rooms.get(lane_key)
         if room is None:
-            return [WAITS] * len(batch)
+            return [WAITING] * len(batch)
         holders = [_holder(room, one.command) for one in batch]
         try:
             return await self._enter(room, holders)
@@ -161,7 +161,7 @@ class EnterHandler:
             return await self._results_by_record(room, holders)
 
     async def look_up(
-        self, key: UUID, commands: Sequence[EnterCommand]
+        self, lane_key: UUID, commands: Sequence[EnterCommand]
     ) -> Sequence[EnterResult | None]:
         """Return nothing: the commands are idempotent and simply run again."""
         return [None] * len(commands)
@@ -270,7 +270,7 @@ def _result_by_record(
 ) -> EnterResult:
     if record is None:
         # guard: enter_needs_valkey => return EnterResult("inside", holder.number, now + 1, now + 1)
-        return WAITS
+        return WAITING
     # guard: enter_record_exit_is_out: is_out or record. =>
     # guard: enter_record_expired_is_out => if record.is_out:
     if record.is_out or record.leaves_at <= now:

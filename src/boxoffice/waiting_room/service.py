@@ -96,18 +96,20 @@ class WaitingRoom:
     def __init__(
         self,
         settings: WaitingRoomSettings,
-        parts: WaitingRoomDependencies,
+        dependencies: WaitingRoomDependencies,
         require_schedule: Callable[[UUID], Awaitable[object]],
         run_in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._settings = settings
-        self._store, self._queue_state, self._rooms, self._tickets = parts[:4]
-        self._group_commit, self._now = parts.group_commit, parts.now
+        self._store, self._queue_state, self._rooms, self._tickets = dependencies[:4]
+        self._group_commit, self._now = dependencies.group_commit, dependencies.now
         self._require_schedule = require_schedule
         self._run_in_background = run_in_background
         self._limits = RequestRateLimits(settings)
-        self._joins = JoinHandler(parts.queue_state, parts.join_writer)
-        self._enters = EnterHandler(parts.queue_state, parts.store, parts.rooms, parts.now)
+        self._joins = JoinHandler(dependencies.queue_state, dependencies.join_writer)
+        self._enters = EnterHandler(
+            dependencies.queue_state, dependencies.store, dependencies.rooms, dependencies.now
+        )
 
     async def join(self, schedule_id: UUID, user_id: UUID, address: str) -> QueuePosition:
         """Issue a number, or return the one that the user has.

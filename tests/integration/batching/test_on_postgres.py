@@ -36,16 +36,16 @@ class Watched(HoldHandler):
         self.look_ups = 0
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+        self, lane_key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Outcome[HoldOutcome]]:
         self.batches.append([pending.command for pending in batch])
-        return await super().handle(key, batch)
+        return await super().handle(lane_key, batch)
 
     async def look_up(
-        self, key: UUID, commands: Sequence[HoldCommand]
+        self, lane_key: UUID, commands: Sequence[HoldCommand]
     ) -> Sequence[HoldOutcome | None]:
         self.look_ups += 1
-        return await super().look_up(key, commands)
+        return await super().look_up(lane_key, commands)
 
 
 class Window:
@@ -245,11 +245,11 @@ class Undecided(Watched):
         self.roll_back = asyncio.Event()
 
     async def handle(
-        self, key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
+        self, lane_key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Outcome[HoldOutcome]]:
         commands = [pending.command for pending in batch]
         async with self._db.transaction() as connection:
-            args = (key, *store._columns(commands), *store.NO_COOLDOWN)
+            args = (lane_key, *store._columns(commands), *store.NO_COOLDOWN)
             await connection.fetch(store._QUERIES["hold"], *args)
             self.has_seats.set()
             await self.roll_back.wait()

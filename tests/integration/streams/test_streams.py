@@ -255,7 +255,7 @@ async def test_a_drain_ends_all_streams_and_takes_no_new_ones() -> None:
             while await reader.next():
                 pass
         idle.close()
-        await holds(lambda: not stand.server.state.connections)
+        await holds(lambda: not stand.server.context.connections)
         assert time.monotonic() - began < 8, "the graceful time was waited for"
         with pytest.raises(ConnectionRefusedError):
             await stand.follow()

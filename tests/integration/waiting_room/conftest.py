@@ -103,7 +103,7 @@ async def build_pod(
         tokens.keys, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
     )
     join_writer = JoinWriter(store)
-    parts = WaitingRoomDependencies(
+    dependencies = WaitingRoomDependencies(
         store,
         queue_state,
         rooms,
@@ -123,7 +123,7 @@ async def build_pod(
     async def seats_left(schedule_id: UUID) -> int | None:
         return seats.get(schedule_id)
 
-    room = WaitingRoom(settings.waiting_room, parts, exists, start)
+    room = WaitingRoom(settings.waiting_room, dependencies, exists, start)
     lease = Lease(LeaseStore(db, ROLE, new_id()), settings.waiting_room.queue_lease_ms)
     leader = Leader(
         settings.waiting_room, lease, store, queue_state, rooms, clock, seats_left, clock

@@ -51,14 +51,16 @@ class ScriptedHandler:
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
 
     async def handle(
-        self, key: str, batch: Sequence[Pending[NamedCommand, str]]
+        self, lane_key: str, batch: Sequence[Pending[NamedCommand, str]]
     ) -> Sequence[Outcome[str]]:
         """Wait for the test's outcomes."""
-        return await self._ask("handle", key, [pending.command for pending in batch])
+        return await self._ask("handle", lane_key, [pending.command for pending in batch])
 
-    async def look_up(self, key: str, commands: Sequence[NamedCommand]) -> Sequence[str | None]:
+    async def look_up(
+        self, lane_key: str, commands: Sequence[NamedCommand]
+    ) -> Sequence[str | None]:
         """Wait for the test's findings."""
-        return await self._ask("look_up", key, commands)
+        return await self._ask("look_up", lane_key, commands)
 
     async def _ask(self, what: str, key: str, commands: Sequence[NamedCommand]) -> list[Any]:
         call = Call(what, key, [command.name for command in commands])

@@ -102,11 +102,11 @@ class World:
     kind: str = "run"
 
     async def handle(
-        self, key: str, batch: Sequence[Pending[Order, str]]
+        self, lane_key: str, batch: Sequence[Pending[Order, str]]
     ) -> Sequence[Outcome[str]]:
         """Do with the batch what the plan says."""
         orders = [pending.command for pending in batch]
-        self._check_batch(key, orders)
+        self._check_batch(lane_key, orders)
         self.first_decided += [pending.command for pending in batch if pending.attempts == 1]
         step = self.plan.pop(0) if self.plan else "fine"
         async with self._visit():
@@ -119,9 +119,9 @@ class World:
         )
         return outcomes
 
-    async def look_up(self, key: str, orders: Sequence[Order]) -> Sequence[str | None]:
+    async def look_up(self, lane_key: str, orders: Sequence[Order]) -> Sequence[str | None]:
         """Say what the records say, once the planned failures are over."""
-        self._check_batch(key, orders)
+        self._check_batch(lane_key, orders)
         async with self._visit():
             await asyncio.sleep(0.001)
         if self.look_up_failures:
@@ -129,9 +129,9 @@ class World:
             raise OSError("away")
         return [self._answer(order) if order.record in self.records else None for order in orders]
 
-    def _check_batch(self, key: str, orders: Sequence[Order]) -> None:
+    def _check_batch(self, lane_key: str, orders: Sequence[Order]) -> None:
         assert 1 <= len(orders) <= LIMITS.batch_max
-        assert {order.lane for order in orders} == {key}
+        assert {order.lane for order in orders} == {lane_key}
         assert len({order.record for order in orders}) == len(orders)
 
     @asynccontextmanager

@@ -107,10 +107,10 @@ async def test_a_batch_does_not_run_in_the_context_of_the_request_that_started_i
 
     class Curious(ScriptedHandler):
         async def handle(
-            self, key: str, batch: Sequence[Pending[NamedCommand, str]]
+            self, lane_key: str, batch: Sequence[Pending[NamedCommand, str]]
         ) -> Sequence[Outcome[str]]:
             seen.append(request_id.get())
-            return await super().handle(key, batch)
+            return await super().handle(lane_key, batch)
 
     harness = Harness()
     harness.handler = Curious()

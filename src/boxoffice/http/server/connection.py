@@ -40,18 +40,18 @@ class Connection(asyncio.Protocol):
     """One connection of a server."""
 
     __slots__ = (
-        "_bucket", "_clock", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
-        "_is_last", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer", "_receiving",
-        "_requests", "_retry_at_s", "_retry_key", "_server", "_subscriber", "_transport",
-        "_write_clock",
+        "_bucket", "_context", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
+        "_is_last", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer", "_read_timer",
+        "_receiving", "_requests", "_retry_at_s", "_retry_key", "_subscriber", "_transport",
+        "_write_timer",
     )  # fmt: skip
 
     _transport: asyncio.Transport
 
-    def __init__(self, server: ServerContext) -> None:
-        limits = server.limits
-        self._server = server
-        self._loop = server.loop
+    def __init__(self, context: ServerContext) -> None:
+        limits = context.limits
+        self._context = context
+        self._loop = context.loop
         self._parser = RequestParser(self, limits.head_max_bytes, limits.fields_max)
         self._peer: tuple[str, int] | None = None
         # By what it is counted among the connections of its address.
@@ -67,8 +67,8 @@ class Connection(asyncio.Protocol):
         # No request is read after the last one.
         self._is_last = False
         # For the head or the body that is being read; for what the client has to take.
-        self._clock: asyncio.TimerHandle | None = None
-        self._write_clock: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since_s = 0.0
         # The overloaded request that the client may repeat, and from when on (the event loop's time).
@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._peer = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
-        self._server.add(self)
-        if len(self._server.connections) > self._server.limits.connections_max:
+        self._context.add(self)
+        if len(self._context.connections) > self._context.limits.connections_max:
             self._refuse(_TOO_MANY)
         elif self._counts_for_its_address():
             self._watch()
@@ -95,8 +95,8 @@ class Connection(asyncio.Protocol):
 
         A trusted proxy is not counted: it has the connections of all its clients.
         """
-        if self._peer is not None and not self._server.proxies.trusts(self._peer[0]):
-            by_address = self._server.by_address
+        if self._peer is not None and not self._context.proxies.trusts(self._peer[0]):
+            by_address = self._context.by_address
             if by_address.is_reached(self._peer[0]):
                 return False
             self._bucket = by_address.add(self._peer[0])
@@ -104,15 +104,15 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Stop the clocks, and mark the requests as abandoned."""
-        self._server.remove(self)
+        self._context.remove(self)
         if self._bucket is not None:
-            self._server.by_address.remove(self._bucket)
+            self._context.by_address.remove(self._bucket)
             self._bucket = None
-        for timer in (self._clock, self._write_clock, self._idle_timer, self._early_timer):
+        for timer in (self._read_timer, self._write_timer, self._idle_timer, self._early_timer):
             if timer is not None:
                 timer.cancel()
         self._held = b""
-        self._server.write_budget.remove(self)
+        self._context.write_budget.remove(self)
         requests, self._requests = self._requests, deque()
         self._receiving = None
         for request in requests:
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
         elif not self._transport.is_closing():
             # As most are: one request, or a part of one, with nothing before it.
             self._parse(data)
-        if self._clock is None and self._parser.reading is not _NOTHING:
+        if self._read_timer is None and self._parser.reading is not _NOTHING:
             self._watch()
 
     def _parse_in_pieces(self, data: bytes, begin: int) -> None:
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
 
     def _has_to_wait(self) -> bool:
         waiting = len(self._requests) - 1
-        if waiting >= self._server.limits.pipelined_requests_max:
+        if waiting >= self._context.limits.pipelined_requests_max:
             return True
         # The body of one that waits for its turn.
         return waiting > 0 and len(self._requests[-1].body) > _BODY_AHEAD_MAX_BYTES
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
             self._held = b""
             self.resume_reading()
             self._parse_in_pieces(data, begin)
-            if self._clock is None and self._parser.reading is not _NOTHING:
+            if self._read_timer is None and self._parser.reading is not _NOTHING:
                 self._watch()
 
     def _parse(self, piece: bytes) -> None:
@@ -186,8 +186,8 @@ class Connection(asyncio.Protocol):
 
     def head_begun(self) -> None:
         """Begin a head; its clock is started when the rest of it has to be waited for."""
-        if self._clock is not None:
-            self._stop_clock()
+        if self._read_timer is not None:
+            self._stop_read_timer()
 
     def head_received(
         self,
@@ -198,15 +198,15 @@ class Connection(asyncio.Protocol):
         expects_continue: bool,
     ) -> None:
         """Queue a request."""
-        if self._clock is not None:
-            self._stop_clock()
-        server = self._server
+        if self._read_timer is not None:
+            self._stop_read_timer()
+        context = self._context
         name = method.decode("ascii")
-        match = server.router.find(name, target)
+        match = context.router.find(name, target)
         client = self._peer
         if b"x-forwarded-for" in fields:
-            client = server.proxies.client_of(client, fields[b"x-forwarded-for"])
-        request = Exchange(self, server, match, name, fields, client, self._loop)
+            client = context.proxies.client_of(client, fields[b"x-forwarded-for"])
+        request = Exchange(self, context, match, name, fields, client, self._loop)
         if is_last:
             self._is_last = True
         if self._is_last:
@@ -226,8 +226,8 @@ class Connection(asyncio.Protocol):
 
     def request_received(self) -> None:
         """Stop the clock of the body."""
-        if self._clock is not None:
-            self._stop_clock()
+        if self._read_timer is not None:
+            self._stop_read_timer()
         request, self._receiving = self._receiving, None
         if request is not None:
             request.end_body()
@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
         self._idle_since_s = self._loop.time()
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_later(
-                self._server.limits.keep_alive_s, self._end_idle
+                self._context.limits.keep_alive_s, self._end_idle
             )
         if self._held:
             self._loop.call_soon(self._parse_held)
@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
         """Give the connection to a stream, for the rest of its life; raise what `Streams.open` does."""
         if self._transport.is_closing():
             return
-        answer_head = head(self._server.answers.status_line(200), request_id)
+        answer_head = head(self._context.answers.status_line(200), request_id)
         streams = stream.channel.streams
         self._subscriber = streams.open(stream, self._transport, answer_head, address)
         # What was asked after it has no place before the connection's end.
@@ -331,51 +331,51 @@ class Connection(asyncio.Protocol):
         self._is_write_paused = True
         size_bytes = self._transport.get_write_buffer_size()
         give_up = partial(self._loop.call_soon, self._give_answer_up)
-        self._server.write_budget.add(self, size_bytes, give_up)
+        self._context.write_budget.add(self, size_bytes, give_up)
         if self._subscriber is None:
-            self._start_write_clock()
+            self._start_write_timer()
         else:
             self._subscriber.drop()
 
     def resume_writing(self) -> None:
         """Stop that clock, except for a connection that ends with what is left."""
         self._is_write_paused = False
-        self._server.write_budget.remove(self)
+        self._context.write_budget.remove(self)
         if not self._transport.is_closing():
-            self._stop_write_clock()
+            self._stop_write_timer()
             if self._requests:
                 self._start_first()
 
-    def _start_write_clock(self) -> None:
+    def _start_write_timer(self) -> None:
         """End the connection, whatever is left to be written, unless the client takes it in time.
 
         Closing does not do that: a transport closes when it has written everything.
         """
-        if self._write_clock is None:
-            wait_s = self._server.limits.write_timeout_s
-            self._write_clock = self._loop.call_later(wait_s, self._give_answer_up)
+        if self._write_timer is None:
+            wait_s = self._context.limits.write_timeout_s
+            self._write_timer = self._loop.call_later(wait_s, self._give_answer_up)
 
-    def _stop_write_clock(self) -> None:
-        if self._write_clock is not None:
-            self._write_clock.cancel()
-            self._write_clock = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _give_answer_up(self) -> None:
-        self._stop_write_clock()
+        self._stop_write_timer()
         metrics.CONNECTIONS_ENDED.labels("answer_not_taken").inc()
         self._transport.abort()
 
     def _watch(self) -> None:
-        limits = self._server.limits
+        limits = self._context.limits
         if self._parser.reading is _HEAD:
-            self._clock = self._loop.call_later(limits.head_timeout_s, self._give_head_up)
+            self._read_timer = self._loop.call_later(limits.head_timeout_s, self._give_head_up)
         elif self._parser.reading is _BODY:
-            self._clock = self._loop.call_later(limits.body_timeout_s, self._give_body_up)
+            self._read_timer = self._loop.call_later(limits.body_timeout_s, self._give_body_up)
 
-    def _stop_clock(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _give_head_up(self) -> None:
         if not self._is_kept_waiting():
@@ -397,7 +397,7 @@ class Connection(asyncio.Protocol):
 
     def _is_kept_waiting(self) -> bool:
         """Say whether what is missing may be here already; then the client has its time again."""
-        self._clock = None
+        self._read_timer = None
         if self._held:
             self._watch()
         return bool(self._held)
@@ -410,7 +410,7 @@ class Connection(asyncio.Protocol):
         self._idle_timer = None
         if self._requests or self._parser.reading is not _NOTHING:
             return  # The end of that answer starts the clock.
-        idle_until_s = self._idle_since_s + self._server.limits.keep_alive_s
+        idle_until_s = self._idle_since_s + self._context.limits.keep_alive_s
         if self._loop.time() < idle_until_s:
             self._idle_timer = self._loop.call_at(idle_until_s, self._end_idle)
         else:
@@ -428,14 +428,14 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer below a request, and close; what was asked before has its answer first."""
         self._is_last = True
-        self._stop_clock()
+        self._stop_read_timer()
         if self._ends_with_earlier_answers():
             return
         self._parser.stop()
         if self._transport.is_closing():
             return
         metrics.CONNECTIONS_ENDED.labels(refusal.reason).inc()
-        status_line = self._server.answers.status_line(refusal.status)
+        status_line = self._context.answers.status_line(refusal.status)
         self._transport.write(
             _REFUSAL % (status_line, refusal.more, len(refusal.body), refusal.body)
         )
@@ -459,4 +459,4 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self._transport.close()
-        self._start_write_clock()
+        self._start_write_timer()

@@ -36,7 +36,7 @@ class ClientGone(ConnectionError):
     """The client hung up before its body was complete."""
 
 
-class Shared(Protocol):
+class ExchangeContext(Protocol):
     """What the requests of a server have in common."""
 
     access_log: AccessLog
@@ -60,8 +60,8 @@ class Exchange(HandlerTask[Reply | Stream]):
     """One request and its answer."""
 
     __slots__ = (
-        "_body_awaited", "_body_error", "_body_max_bytes", "_connection", "_fields", "_match",
-        "_shared", "_started_at", "body", "client", "expects_continue", "has_whole_body",
+        "_body_awaited", "_body_error", "_body_max_bytes", "_connection", "_context", "_fields",
+        "_match", "_started_at", "body", "client", "expects_continue", "has_whole_body",
         "is_abandoned", "is_answered", "is_handled", "is_sent", "is_started", "keep_alive", "method",
         "request_id", "retry_at_s",
     )  # fmt: skip
@@ -69,7 +69,7 @@ class Exchange(HandlerTask[Reply | Stream]):
     def __init__(
         self,
         connection: Sender,
-        shared: Shared,
+        context: ExchangeContext,
         match: RouteMatch,
         method: str,
         fields: dict[bytes, bytes],
@@ -91,7 +91,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         # When a client that was refused may ask again, in the event loop's time.
         self.retry_at_s = 0.0
         self._connection = connection
-        self._shared = shared
+        self._context = context
         self._match = match
         self._fields = fields
         self._body_awaited: asyncio.Future[None] | None = None
@@ -125,10 +125,10 @@ class Exchange(HandlerTask[Reply | Stream]):
     def start(self) -> None:
         """Let the handler begin."""
         self.is_started = True
-        self._shared.access_log.in_flight.count += 1
+        self._context.access_log.in_flight.count += 1
         self.run(respond(self._match, self))
         if not self.is_answered:
-            self._shared.deadlines.add(self, self._match.dependencies.request_timeout_s)
+            self._context.deadlines.add(self, self._match.dependencies.request_timeout_s)
 
     async def read_body(self, max_bytes: int) -> bytes:
         """Return the body; raise `BodyTooLarge` or `BodyTooSlow`, before the rest of it is read."""
@@ -246,16 +246,16 @@ class Exchange(HandlerTask[Reply | Stream]):
     def _head(self, status: int) -> bytes:
         """Return the lines that all answers have."""
         return b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n" % (
-            self._shared.answers.status_line(status),
+            self._context.answers.status_line(status),
             self.request_id.encode("latin-1"),
         )
 
     def _send_soon(self, head: bytes, body: bytes) -> None:
-        self._shared.answers.send_soon(self, head, b"" if self.method == "HEAD" else body)
+        self._context.answers.send_soon(self, head, b"" if self.method == "HEAD" else body)
 
     def _account(self, status: int, code: str) -> None:
         """Note that there is an answer, and which."""
-        shared, match = self._shared, self._match
+        context, match = self._context, self._match
         self._end()
         kind = match.kinds.get((status, code))
         if kind is None:
@@ -263,7 +263,7 @@ class Exchange(HandlerTask[Reply | Stream]):
             scope = "" if status == _NOT_FOUND else match.scope
             kind = Kind(self.method, match.template, status, code, scope)
             match.kinds[status, code] = kind
-        shared.access_log.answered(kind, self.request_id, self._started_at)
+        context.access_log.answered(kind, self.request_id, self._started_at)
 
     def _give_up(self) -> None:
         """End without an answer: the client is gone, and nothing was done for it."""
@@ -271,8 +271,8 @@ class Exchange(HandlerTask[Reply | Stream]):
 
     def _end(self) -> None:
         self.is_answered = True
-        self._shared.deadlines.forget(self)
-        self._shared.access_log.in_flight.count -= 1
+        self._context.deadlines.forget(self)
+        self._context.access_log.in_flight.count -= 1
 
     def send(self, answer: bytes, rest: bytes) -> None:
         """Send the answer, which ends the request, unless the client has hung up."""

@@ -29,15 +29,15 @@ class Server:
         limits: ConnectionLimits,
         streams: Streams | None = None,
     ) -> None:
-        self.state = ServerContext(router, access_log, limits)
+        self.context = ServerContext(router, access_log, limits)
         self._streams = streams
         self._listening: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket, backlog_max: int) -> None:
         """Take connections from `sock`, which the server closes when it stops."""
-        state = self.state
-        self._listening = await state.loop.create_server(
-            lambda: Connection(state), sock=sock, backlog=backlog_max
+        context = self.context
+        self._listening = await context.loop.create_server(
+            lambda: Connection(context), sock=sock, backlog=backlog_max
         )
 
     async def stop(self) -> None:
@@ -50,15 +50,15 @@ class Server:
         if self._streams is not None:
             # Only now: a reader that reconnects is to find another process.
             self._streams.drain()
-        connections = self.state.connections
+        connections = self.context.connections
         for connection in list(connections):
             connection.shutdown()
-        if await self.state.wait_until_empty(self.state.limits.drain_timeout_s):
+        if await self.context.wait_until_empty(self.context.limits.drain_timeout_s):
             return
         log.warning("requests_cut", connections=len(connections))
         for connection in list(connections):
             connection.cancel_request()
-        if not await self.state.wait_until_empty(_CUT_GRACE_S):
+        if not await self.context.wait_until_empty(_CUT_GRACE_S):
             for connection in list(connections):
                 connection.abort()
 

@@ -35,19 +35,19 @@ class BackendRegistry:
     async def register(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Record the backend of a new connection; for the `init` of a pool."""
         [row] = await connection.fetch(_QUERIES["backend"])
-        session = Backend(row["pid"], row["began_at"])
+        backend = Backend(row["pid"], row["began_at"])
         named = connection.get_server_pid()
-        self._by_pid[named] = session
-        connection.add_termination_listener(partial(self._forget, named, session))
+        self._by_pid[named] = backend
+        connection.add_termination_listener(partial(self._forget, named, backend))
 
     def of(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> Backend | None:
         """Return the backend of a connection, None where it was not recorded."""
         return self._by_pid.get(connection.get_server_pid())
 
-    def lose(self, session: Backend | None) -> None:
+    def lose(self, backend: Backend | None) -> None:
         """Remember a backend that did not answer."""
-        if session is not None:
-            self._lost.add(session)
+        if backend is not None:
+            self._lost.add(backend)
 
     async def terminate_lost(
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -69,6 +69,6 @@ class BackendRegistry:
         if living:
             raise Unavailable("An interrupted transaction has not ended yet; try again.")
 
-    def _forget(self, named: int, session: Backend, _connection: Any) -> None:
-        if self._by_pid.get(named) is session:
+    def _forget(self, named: int, backend: Backend, _connection: Any) -> None:
+        if self._by_pid.get(named) is backend:
             del self._by_pid[named]
