@@ -11,6 +11,7 @@ from playwright.async_api import Locator, Page, Route, expect
 from tests.e2e.api.client import Person, Sale
 from tests.e2e.api.client import expect as answered
 from tests.e2e.api.conftest import hold, on_sale
+from tests.support.waiting import until
 
 from .conftest import Visit
 from .visitor import Visitor
@@ -197,8 +198,11 @@ async def test_keys_that_move_the_map_take_the_words_beside_the_mouse_along(
     await visitor.page.locator("canvas.seat-map").focus()
     for _ in range(4):
         await visitor.page.keyboard.press("Shift+ArrowRight")
-    now = await tip.inner_text() if await tip.is_visible() else ""
-    assert now != before
+
+    async def has_moved() -> bool:  # the map is drawn, and the words follow, with the next frame
+        return (await tip.inner_text() if await tip.is_visible() else "") != before
+
+    await until(has_moved, 2.0)
 
 
 async def test_a_click_shows_in_the_words_beside_the_mouse(visit: Visit, sale: Sale) -> None:
