@@ -26,7 +26,7 @@ class ThroughputEstimator:
     def observe(self, began: float, end: float, commands: int) -> None:
         """Record a batch that was at the database from `began` to `end`.
 
-        Batches overlap, so only the time since the end of the batch before counts.
+        Batches overlap, so only the time since the end of the previous batch counts.
         """
         took_s = end - max(began, self._last_end)
         self._last_end = end

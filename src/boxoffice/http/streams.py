@@ -1,7 +1,7 @@
 """Event streams (`text/event-stream`, WHATWG HTML, section 9.2): a connection each, and no task.
 
 A handler answers with a `Stream`. From then on its connection belongs to a `Subscriber` of a
-`Channel`: what is sent to the channel is encoded once and written to all of its subscribers, a part of
+`Channel`: an event of the channel is encoded once and written to all of its subscribers, a part of
 them in each turn of the event loop, so that other requests are served between. Nothing waits for a
 reader: one that is too slow is closed, and reconnects with `Last-Event-ID` as after a network failure.
 """
@@ -27,16 +27,16 @@ from boxoffice.settings import StreamSettings
 
 MEDIA_TYPE = "text/event-stream"
 
-# Writing to so many takes a third of a millisecond; others wait for that in each turn of theirs.
+# Subscribers per turn of the event loop: writing to 64 takes a third of a millisecond.
 _PART = 64
-# Messages that wait to be written; a topic that goes on sending past it loses its subscribers.
+# Messages per channel that wait to be written; a channel that exceeds it closes its subscribers.
 _WAITING_MAX = 256
 _TICK_S = 1.0
-# A reader that has not read the end of its stream by then is cut: a drain waits for no slow reader.
+# A drain cuts a reader that has not read the end of its stream by then.
 _END_WITHIN_S = 1.0
 _ID = re.compile(r"[!-~]{1,128}")
 _COMMENT = b":\n\n"
-# It names no length: a stream ends with its connection.
+# Without a length: a stream ends with its connection.
 HEADERS = FixedHeaders(
     {
         "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
@@ -65,7 +65,7 @@ def event(name: str, data: bytes, event_id: str = "") -> bytes:
 
 
 def last_event_id(header: str | None) -> str:
-    """Return a `Last-Event-ID`, empty without one; raise `LastEventIdInvalid` for what is none."""
+    """Return a `Last-Event-ID`, empty without one; raise `LastEventIdInvalid` for an invalid one."""
     if not header:
         return ""
     if not _ID.fullmatch(header):
@@ -75,7 +75,7 @@ def last_event_id(header: str | None) -> str:
 
 @dataclass(frozen=True)
 class Limits:
-    """What streams may take of a process: the settings that begin with `stream`."""
+    """The limits of streams: the settings that begin with `stream`."""
 
     streams_max: int
     per_client_max: int
@@ -89,7 +89,7 @@ class Limits:
 
 
 def limits_of(settings: StreamSettings) -> Limits:
-    """Return the limits that the settings say."""
+    """Return the limits of the settings."""
     return Limits(
         streams_max=settings.streams_max,
         per_client_max=settings.streams_per_client_max,
@@ -116,7 +116,7 @@ class Subscriber:
         on_end: Callable[[], None] | None,
     ) -> None:
         self.client = client
-        # By what it is counted among the streams of its address.
+        # Its bucket in the count of streams per address.
         self.bucket = ""
         self.ends_at = 0.0
         self.is_over = False
@@ -125,28 +125,28 @@ class Subscriber:
         self._on_end = on_end
 
     def send(self, message: bytes) -> None:
-        """Send an encoded event to this one alone; it may overtake what the channel is writing."""
+        """Send an encoded event to this subscriber alone; it may overtake events of the channel."""
         if not self.is_over:
             self._channel.counter.count += 1
             self._transport.write(message)
 
     def write(self, message: bytes) -> None:
-        """Write what was counted before; a full buffer makes the connection call `drop`."""
+        """Write an event that is already counted; a full buffer makes the connection call `drop`."""
         if not self.is_over:
             self._transport.write(message)
 
     def end(self, reason: str) -> None:
-        """End the stream politely: what was written still arrives."""
+        """End the stream; events that were written still arrive."""
         if self._finish(reason):
             self._transport.close()
 
     def drop(self) -> None:
-        """End the stream of a reader that is too slow, and drop what it has not read."""
+        """End the stream of a slow reader, and discard unread events."""
         if self._finish("slow"):
             self._transport.abort()
 
     def cut(self) -> None:
-        """Close the connection of a stream that has ended, read or not."""
+        """Close the connection of an ended stream at once, and discard unread events."""
         self._transport.abort()
 
     def lost(self) -> None:
@@ -164,7 +164,7 @@ class Subscriber:
 
 
 class Channel:
-    """A topic: its subscribers get what is sent from then on, in order.
+    """A topic: its subscribers get later events, in order.
 
     `topic` is its name in the metrics; `on_empty` hears when the last subscriber has gone.
     """
@@ -212,7 +212,7 @@ class Channel:
             subscriber.end(reason)
 
     def admit(self, subscriber: Subscriber) -> None:
-        """Let `subscriber` have what is sent from now on."""
+        """Add `subscriber`, which gets the events from now on."""
         self._members[subscriber] = None
 
     def forget(self, subscriber: Subscriber, reason: str) -> None:
@@ -235,7 +235,7 @@ class Channel:
         for subscriber in members[self._at : self._at + _PART]:
             try:
                 subscriber.write(message)
-            except Exception as error:  # the others get theirs whatever becomes of this one
+            except Exception as error:  # the other subscribers still get the event
                 log.error("event_not_written", exc_info=error)
                 subscriber.drop()
         self._at += _PART

@@ -185,7 +185,7 @@ class _Entries(_Resource):
 
 
 def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentOut:
-    """Return a payment as in every answer."""
+    """Build the answer that shows a payment; all calls use it."""
     return PaymentOut(
         payment_id=str(ScopedId(schedule_id, one.payment_id)),
         reservation_id=str(ScopedId(schedule_id, one.reservation_id)),

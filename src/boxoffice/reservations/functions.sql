@@ -112,7 +112,8 @@ BEGIN
     hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
     due_at := hold_until;
 
-    -- A person without a row has few reservations; reservations_buyers_v1 counts for all who have either.
+    -- A person without a row in schedule_buyers has few reservations here. If any person of the batch has a
+    -- row or a reservation, reservations_buyers_v1 counts the seats below.
     SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),
            -- guard: hold_empty_request_is_decided_with_care: > 0 AND c.seats =>
            -- guard: hold_ticket_limit_of_single_requests => bool_and(c.seats > 0 AND true)

@@ -54,7 +54,7 @@ class HoldHandler:
     async def handle(
         self, lane_key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Outcome[HoldOutcome]]:
-        """Return an outcome per command, in order."""
+        """Claim seats while pods collide; PostgreSQL decides what the claims do not refuse."""
         claims = self._claims(lane_key, [pending.command for pending in batch])
         refused = await self._refused(lane_key, batch, claims) if claims else {}
         to_ask = [at for at in range(len(batch)) if at not in refused]
@@ -219,7 +219,7 @@ class ReleaseHandler:
     async def handle(
         self, lane_key: UUID, batch: Sequence[Pending[ReleaseCommand, ReleaseOutcome]]
     ) -> Sequence[Outcome[ReleaseOutcome]]:
-        """Return an outcome per command, in order."""
+        """Release in PostgreSQL, then publish the seats and end their claims."""
         commands = [pending.command for pending in batch]
         outcomes = await self._store.release(lane_key, commands)
         await self._free(lane_key, commands, outcomes)

@@ -223,7 +223,7 @@ class _Mine:
 
 
 def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:
-    """Return a hold as in its first answer; nothing depends on the time of the request."""
+    """Build the answer to a hold; it depends on no clock, so that a replay gets the same bytes."""
     return HeldOut(
         reservation_id=str(ScopedId(schedule_id, held.reservation_id)),
         schedule_id=schedule_id,

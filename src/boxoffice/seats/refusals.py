@@ -20,7 +20,7 @@ _REFUSED, _UNKNOWN, _KNOWN_PERSON = (
 
 
 class SeatRefusals:
-    """Answers without waiting what is surely taken; `is_enabled` is the setting `seat_cache`."""
+    """Says, without I/O, which seats are surely taken; `is_enabled` is the setting `seat_cache`."""
 
     def __init__(self, entries: ScheduleEntries, *, is_enabled: bool = True) -> None:
         self._entries = entries

@@ -89,7 +89,7 @@ class JoinHandler:
     async def handle(
         self, lane_key: UUID, batch: Sequence[Pending[JoinCommand, JoinResult]]
     ) -> Sequence[Outcome[JoinResult]]:
-        """Return a number per command, in order."""
+        """Issue numbers in one script call; commands without a number are retried."""
         accounts = b"".join([one.command.user_id.bytes for one in batch])
         try:
             epoch, numbers = await self._queue_state.join(lane_key, accounts)
@@ -150,7 +150,7 @@ class EnterHandler:
     async def handle(
         self, lane_key: UUID, batch: Sequence[Pending[EnterCommand, EnterResult]]
     ) -> Sequence[Outcome[EnterResult]]:
-        """Return a result per command, in order."""
+        """Admit called tickets in one script call; without Valkey, decide by recorded admissions."""
         room = self._rooms.get(lane_key)
         if room is None:
             return [WAITING] * len(batch)

@@ -261,7 +261,7 @@ class WaitingRoom:
         return room
 
     async def view(self, organizer_id: UUID | None, schedule_id: UUID) -> WaitingRoomView:
-        """Return a room of this organizer, of any one for None; raise `ScheduleNotFound`."""
+        """Return a room of this organizer, or of any organizer if None; raise `ScheduleNotFound`."""
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:
             raise ScheduleNotFound
@@ -279,7 +279,7 @@ class WaitingRoom:
         """Change a room, or create it with the first change; other pods follow within a second.
 
         Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` at the organizer's limit of
-        open rooms, `Overloaded` at the limit of all, and as `Database.writing`.
+        open rooms, `Overloaded` at the limit of all rooms, and the errors of `Database.writing`.
         """
         sale = await self._store.sale(schedule_id, organizer_id)
         if sale is None:

@@ -47,19 +47,19 @@ def require_type(req: Headed, media_types: tuple[str, ...]) -> None:
 
 
 class _Text(NamedTuple):
-    """A member that people type, and how long its normal form may be."""
+    """A typed text member, and the maximum length of its normal form."""
 
     name: str
     normal: Callable[[str], str]
     chars_max: int
 
     def settle(self, body: object) -> None:
-        """Give the member its normal form; raise `Invalid` where there is none."""
+        """Normalize the member; raise `Invalid` for text without a normal form."""
         typed = getattr(body, self.name)
         if typed is None:
             return
         try:
-            # No more of it than can be right: what is longer is refused below.
+            # Longer text is refused below, so only the part that may be valid is normalized.
             text = self.normal(typed[: self.chars_max * TYPED_PER_CHAR_MAX + 1])
         except TextFault as fault:
             raise self._refusal(fault.complaint) from fault
@@ -83,10 +83,10 @@ class Reader(Generic[B]):
         self._texts = _texts(kind)
 
     def read(self, raw: bytes) -> B:
-        """Return `raw` as what this reader reads, its lines and paragraphs in their normal form.
+        """Decode and validate `raw`; lines and paragraphs get their normal form.
 
-        Raises `BadRequest` for what is not JSON (RFC 8259) or repeats a member, and `Invalid`, or the
-        problem that `invalid` names for the offending member, for JSON of another shape.
+        Raises `BadRequest` for a body that is not JSON (RFC 8259) or repeats a member. For JSON of
+        another shape it raises `Invalid`, or the problem that `invalid` names for the member.
         """
         try:
             body = self._decode(raw)

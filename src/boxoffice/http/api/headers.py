@@ -1,11 +1,11 @@
-"""Headers of answers, and how they stand in one."""
+"""Headers of answers, and the headers of requests that choose between forms of an answer."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 
 
 class FixedHeaders(dict[str, str]):
-    """Headers that many answers have in common; `raw` is how they stand in an answer."""
+    """Headers that many answers have in common; `raw` are their lines."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__(headers)
@@ -13,7 +13,7 @@ class FixedHeaders(dict[str, str]):
 
 
 def raw_headers(headers: Mapping[str, str] | None) -> bytes:
-    """Return header lines, each with its line end; the values are our own and have none."""
+    """Return header lines, each with its line end; the values must contain none."""
     if not headers:
         return b""
     if isinstance(headers, FixedHeaders):
@@ -44,7 +44,7 @@ def prefers_html(header: str | None) -> bool:
 
 
 def _weights(header: str | None) -> dict[str, float]:
-    """Return what a header asks for and how much; other parameters than `q` do not matter here."""
+    """Return the values of a header with their `q`; other parameters are ignored."""
     weights: dict[str, float] = {}
     for item in (header or "").lower().split(","):
         name, *parameters = (part.strip() for part in item.split(";"))

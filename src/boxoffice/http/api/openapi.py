@@ -43,7 +43,7 @@ Route = tuple[str, Any]
 _REF = "#/components/schemas/{name}"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _MEANINGS = {
-    200: "Done.", 201: "Made.", 202: "Noted.", 204: "Done; no content.",
+    200: "Done.", 201: "Created.", 202: "Accepted.", 204: "Done; no content.",
     304: "Not changed since that ETag.",
 }  # fmt: skip
 

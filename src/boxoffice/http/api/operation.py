@@ -1,4 +1,4 @@
-"""One way to write a route: declare what goes in and out, and handle one typed call.
+"""Operations: a route declares its input and output, and its handler gets one typed call.
 
 The declaration validates requests and describes them in the OpenAPI document, so that the two cannot
 disagree.
@@ -44,10 +44,10 @@ class Principal(Protocol):
 
 
 class Request(Protocol):
-    """What a handler may know of a request beside its call.
+    """The part of a request that a handler may use beside its call.
 
-    `client` is the connected address, or the one for which a trusted proxy asks; `remote_addr` has a
-    value also where that is unknown.
+    `client` is the connected address, or the one that a trusted proxy names; `remote_addr` has a value
+    even if `client` is unknown.
     """
 
     method: str
@@ -65,9 +65,9 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class PathId:
-    """An id in a path: how to parse it, and the problem of one that cannot exist.
+    """An id in a path: its parser, and the problem of an id that cannot exist.
 
-    Answers to people are counted by the one that is `counted_apart`.
+    The sales statistics count answers to buyers by the id that is `counted_apart`.
     """
 
     parse: Callable[[str], Any]
@@ -80,7 +80,7 @@ class PathId:
 class RawBody:
     """A body that the handler reads itself, such as CSV; `examples` by media type.
 
-    `text` is the schema of what is no JSON: some text, unless any bytes whatever are answered alike.
+    `text` is the schema of a body that is not JSON: any non-empty text by default.
     """
 
     media_types: tuple[str, ...]
@@ -94,8 +94,8 @@ class RawBody:
 class Operation:
     """The declaration of one call.
 
-    One with `events` (types of data by the events' names) answers with a `Stream`. The handler of a
-    `cached` one says itself how long its answer may be kept; other answers may not be kept at all.
+    An operation with `events` (types of data by event name) answers with a `Stream`. The handler of a
+    `cached` operation sets `Cache-Control` itself; other answers with a body are `no-store`.
     """
 
     summary: str
@@ -105,10 +105,10 @@ class Operation:
     raw_body: RawBody | None = None
     query: Any = None
     path: Mapping[str, PathId] = field(default_factory=dict)
-    # The role or roles that may call it; "any" is every caller with a token.
+    # The role or roles that may call it; "any" allows every caller with a token.
     role: str | tuple[str, ...] | None = None
     keyed: bool = False
-    # What the handler reads itself: the header's name and what it says; a name with `!` is required.
+    # Headers that the handler reads: description by name; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
     events: Mapping[str, Any] = field(default_factory=dict)
@@ -117,20 +117,20 @@ class Operation:
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """The roles that may call it, none where no particular one is asked for."""
+        """The roles that may call it; empty if it needs no particular role."""
         if self.role in (None, "any"):
             return ()
         return (self.role,) if isinstance(self.role, str) else self.role or ()
 
     @cached_property
     def reader(self) -> bodies.Reader[Any]:
-        """What reads its body."""
+        """The reader of its body."""
         return bodies.Reader(self.body, self.invalid)
 
 
 @dataclass(slots=True)
 class Call(Generic[B, Q]):
-    """One request after parsing: only what its operation declares is set."""
+    """One parsed request; only the fields that its operation declares are set."""
 
     req: Request
     caller: Any = None
@@ -155,7 +155,7 @@ class Reply:
 
     @property
     def body(self) -> bytes:
-        """The bytes of the answer, empty where there are none."""
+        """The bytes of the answer; may be empty."""
         if self.encoded is not None:
             return self.encoded
         return b"" if self.value is None else _encode(self.value)
@@ -169,7 +169,7 @@ async def _as_the_token_says(caller: Principal) -> Principal:
 class RouteDependencies:
     """What every operation needs at run time; set once by the composition root.
 
-    `confirm` returns a caller with the role of this moment: the operations for particular roles ask it.
+    `confirm` returns a caller with the current role; operations for particular roles call it.
     """
 
     authenticate: Callable[[str], Principal]
@@ -183,7 +183,7 @@ H = TypeVar("H", bound=Handler)
 
 
 def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[H], H]:
-    """Declare a handler, a method `on_get`, `on_post` … of a resource; see `Operation` for what.
+    """Declare a handler: a method `on_get`, `on_post` … of a resource; arguments as of `Operation`.
 
     The resource has a member `dependencies`.
     """
@@ -199,7 +199,7 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[H]
 
 
 class Matched(Protocol):
-    """What a router says of a request: its operation, and what its path and query mean."""
+    """A matched route: the operation, and the values of path and query."""
 
     @property
     def operation(self) -> Operation: ...
@@ -244,7 +244,7 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
 
 
 def out_of_time(method: str, *, handled: bool) -> Unavailable:
-    """Return what is true after the deadline: what a handler began to write may still be written."""
+    """Return the refusal after the deadline; a started write may still take effect."""
     detail = "The request took longer than this service allows"
     if handled and method not in READS:
         return OutcomeUnknown(f"{detail}; what it was to do may have been done, or may yet be.")

@@ -16,7 +16,7 @@ LIMIT_DEFAULT = 20
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a list, and from where on."""
+    """The length of a page, and the place before its first item."""
 
     limit: Annotated[int, Meta(ge=1, le=100, description="How many items at the most.")] = (
         LIMIT_DEFAULT
@@ -51,7 +51,7 @@ def encode_cursor(place: object) -> str:
 
 
 def decode_cursor(cursor: str, kind: type[T]) -> T | None:
-    """Return the place that `cursor` stands for, None for the first page; raise `CursorInvalid`."""
+    """Decode `cursor`, None for the first page; raise `CursorInvalid`."""
     if not cursor:
         return None
     try:

@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ProblemBody(msgspec.Struct, kw_only=True):
-    """What every refusal looks like; some codes add members of their own."""
+    """The members of every problem; some codes add others."""
 
     type: str
     title: str
@@ -49,7 +49,7 @@ class Rendered(NamedTuple):
 
 
 def render(problem: Problem, request_id: str) -> Rendered:
-    """Return the answer that `problem` stands for."""
+    """Return the answer to a request that `problem` refuses."""
     status = STATUSES[problem.code]
     body = _body(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
     # The rest of a slow body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
@@ -58,7 +58,7 @@ def render(problem: Problem, request_id: str) -> Rendered:
 
 
 def render_bug(error: BaseException, request_id: str) -> Rendered:
-    """Return an answer without details, and log the whole story under the request's id."""
+    """Return an answer without details, and log the error under the request's id."""
     log.error("request_failed", request_id=request_id, exc_info=error)
     detail = "It was logged."
     body = _body(_INTERNAL, "Something broke on our side.", 500, detail, request_id, {})

@@ -1,4 +1,4 @@
-"""Which operation answers a request: by its method and by its path as it was sent."""
+"""Routing: finds the operation of a request by its method and its path as sent."""
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -23,12 +23,12 @@ from boxoffice.http.streams import Stream
 from boxoffice.observability.access_log import Kind
 
 Handler = Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]
-# Gives a refusal another body, such as a page for people.
+# Replaces the body of a refusal, such as by a page for people.
 Present = Callable[[Request, Rendered], Rendered]
 
 _TARGETS_MAX = 4_096
 _UNKNOWN = "unknown"
-# Of every resource some may be asked for; another method is malformed (RFC 9110, RFC 4918, and drafts).
+# Known methods (RFC 9110, RFC 4918, drafts): if a resource lacks one it answers 405; others get 400.
 _METHODS = frozenset(
     [
         "CONNECT",
@@ -67,9 +67,10 @@ def present_as_it_is(_request: Request, refusal: Rendered) -> Rendered:
 
 
 class RouteMatch(NamedTuple):
-    """Where a request leads: an operation, and what the path says.
+    """The result of routing: an operation, and the values of the path.
 
-    `missing` is what the path's id is none of. `kinds` keeps what the access log has of answers.
+    `missing` is the problem of an id in the path that cannot exist. `kinds` caches the access log's
+    `Kind` per status and code.
     """
 
     operation: Operation
@@ -84,13 +85,13 @@ class RouteMatch(NamedTuple):
     present: Present = present_as_it_is
 
     def path_ids(self) -> dict[str, Any]:
-        """Return the ids in the path; raise what the operation says of an id that is none."""
+        """Return the ids in the path; raise the operation's problem for an invalid id."""
         if self.missing is not None:
             raise self.missing
         return self.ids  # type: ignore[return-value]
 
     def query_values(self) -> dict[str, str | list[str]]:
-        """Return the values of the query by name, those that come several times as lists."""
+        """Return the values of the query by name; the values of a repeated name are a list."""
         values: dict[str, Any] = {}
         for part in self.query.decode("latin-1").split("&"):
             name, _, value = part.partition("=")
@@ -105,17 +106,17 @@ class RouteMatch(NamedTuple):
 
 @dataclass
 class _Node:
-    """A part of the paths: its routes by method, and where the next segment leads."""
+    """A node of the tree of paths: its routes by method, and its children by next segment."""
 
     template: str = ""
     routes: dict[str, RouteMatch] = field(default_factory=dict)
     literals: dict[str, "_Node"] = field(default_factory=dict)
     variable: "tuple[str, _Node] | None" = None
-    # Takes all segments that are left, also none.
+    # Matches all remaining segments, or no segment.
     rest: "tuple[str, _Node] | None" = None
 
     def below(self, segment: str) -> "_Node":
-        """Return the node of a template's segment, which is made where it is new."""
+        """Return the child for a segment of a template; create it if it is new."""
         if not segment.startswith("{"):
             return self.literals.setdefault(segment, _Node())
         name, _, kind = segment[1:-1].partition(":")
@@ -126,7 +127,7 @@ class _Node:
         return self.variable[1]
 
     def find(self, segments: list[str], at: int, found: dict[str, str]) -> "_Node | None":
-        """Return the node of a path and put its variables into `found`; a literal goes first."""
+        """Return the node of a path and put its variables into `found`; literals are tried first."""
         if at == len(segments):
             return self if self.template else None
         literal = self.literals.get(segments[at])
@@ -146,8 +147,8 @@ class _Node:
 class Router:
     """The operations of resources, pairs of a URI template and an object with `on_get`, `on_post` ….
 
-    HEAD is answered wherever GET is (RFC 9110, section 9.3.2), and OPTIONS everywhere.
-    `present_unknown` may give the refusal of an address that leads nowhere another body.
+    Every resource with GET answers HEAD (RFC 9110, section 9.3.2), and every resource answers OPTIONS.
+    `present_unknown` may replace the body of the refusal of an unknown path.
     """
 
     def __init__(
@@ -163,11 +164,11 @@ class Router:
         self._unknown_by_method: dict[str, RouteMatch] = {}
         for template, resource in resources:
             self._add(template, resource)
-        # Few targets are hot, and these are asked for again and again: their paths are read once.
+        # A few hot targets get most requests, so the matches of targets are cached.
         self._known: dict[tuple[str, bytes], RouteMatch] = {}
 
     def routes(self) -> list[tuple[str, str]]:
-        """Return what there is, as pairs of a method and a template; OPTIONS is everywhere."""
+        """Return all routes as pairs of a method and a template, without OPTIONS."""
         return [
             (method, node.template)
             for node in _nodes(self._root)
@@ -176,7 +177,7 @@ class Router:
         ]
 
     def find(self, method: str, target: bytes) -> RouteMatch:
-        """Return where a request leads; raise `ValueError` for a target that is none."""
+        """Return the match of a request; raise `ValueError` for an invalid target."""
         return self._known.get((method, target)) or self._look_up(method, target)
 
     def _look_up(self, method: str, target: bytes) -> RouteMatch:
@@ -193,7 +194,7 @@ class Router:
     def _match(self, method: str, path: str | None) -> RouteMatch:
         variables: dict[str, str] = {}
         node = None
-        # An empty first segment leads nowhere.
+        # No route has an empty first segment.
         if path is not None and path.startswith("/") and not path.startswith("//"):
             node = self._root.find(path.split("/"), 1, variables)
         if node is None:
@@ -212,7 +213,7 @@ class Router:
         return route._replace(scope=scope, kinds={}) if scope else route
 
     def _without_route(self, node: _Node, method: str) -> RouteMatch:
-        """Return the refusal of a method that a resource does not have, for good."""
+        """Return the refusal of a method that a resource does not have; store it in the node."""
         refuse: Callable[[], Problem]
         if method in _METHODS:
             refuse = partial(MethodNotAllowed, allow=", ".join([*_allowed(node), "OPTIONS"]))
@@ -272,7 +273,7 @@ def _nodes(node: _Node) -> Iterable[_Node]:
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Return path and query of a target; raise `ValueError` or `HttpParserError` for what is none."""
+    """Return path and query of a target; raise `ValueError` or `HttpParserError` if it is invalid."""
     url = httptools.parse_url(target)
     if url.path is None or not target.isascii():
         raise ValueError("a target is ASCII and has a path")
@@ -280,11 +281,10 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def path_of(raw_path: bytes) -> str | None:
-    """Return the path by which a request is routed, None for what is none.
+    """Return the path by which a request is routed, None for an invalid one.
 
-    Only what means the same with and without percent-encoding is decoded (RFC 3986, section 6.2.2.2):
-    an encoded slash stays part of its segment, and everything else that is reserved or no ASCII stays
-    as it was sent.
+    Decodes only unreserved characters (RFC 3986, section 6.2.2.2): an encoded slash stays part of its
+    segment, and other reserved or non-ASCII characters stay as sent.
     """
     path = raw_path.decode("latin-1")
     if "%" not in path:

@@ -1,10 +1,10 @@
-"""How much of something one client address may have at a time."""
+"""Limits how many connections or streams one client address has at a time."""
 
 from boxoffice.platform.client_addresses import address_bucket
 
 
 class AddressLimit:
-    """Counts by address (`platform/client_addresses.py`); memory is needed for those that have any."""
+    """Counts by address (`platform/client_addresses.py`); a count of zero takes no memory."""
 
     def __init__(self, count_max: int) -> None:
         self.count_max = count_max
@@ -14,11 +14,11 @@ class AddressLimit:
         return len(self._counts)
 
     def is_reached(self, address: str) -> bool:
-        """Say whether an address has all that it may have."""
+        """Return whether an address is at its limit."""
         return self._counts.get(address_bucket(address), 0) >= self.count_max
 
     def add(self, address: str) -> str:
-        """Count one more; return the bucket that `remove` wants."""
+        """Count one more; return the bucket for `remove`."""
         bucket = address_bucket(address)
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
         return bucket

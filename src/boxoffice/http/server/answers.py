@@ -1,4 +1,4 @@
-"""Answers as bytes, and when they are written."""
+"""Encodes answers, and writes them together at the end of a turn of the event loop."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from boxoffice.observability.logs import log
 
 # A larger body is written as it is: a copy for each slow reader would fill the memory.
 _COPIED_MAX_BYTES = 16_384
-# A body that the method or the status has no place for (RFC 9110, sections 6.4.1 and 9.3.2).
+# Statuses without a body (RFC 9110, section 6.4.1).
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -60,7 +60,7 @@ class AnswerWriter:
         for request, answer, rest in due:
             try:
                 request.send(answer, rest)
-            except Exception as error:  # the others get their answers whatever becomes of this one
+            except Exception as error:  # the other answers are still sent
                 log.error("answer_not_sent", exc_info=error)
 
 

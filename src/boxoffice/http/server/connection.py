@@ -1,12 +1,12 @@
-"""HTTP/1.1 on one connection (RFC 9112): every request goes through here, and every answer.
+"""HTTP/1.1 on one connection (RFC 9112), for every request and every answer.
 
-What a connection reads is a state of its parser: nothing, a head or a body. What it answers is the
-first of `_requests`, the others wait behind it. A client may send many requests without waiting for
-answers (section 9.3.2); what is parsed takes a hundred times the memory of its bytes, so at most
-`pipelined_requests_max` wait parsed, 256 KiB wait unparsed, and the rest waits in the kernel, whose
+The parser's state tells what the connection reads: nothing, a head or a body. The first of `_requests`
+is being answered, the others wait. A client may send many requests without waiting for answers (section
+9.3.2). A parsed request takes a hundred times the memory of its bytes, so at most
+`pipelined_requests_max` wait parsed and 256 KiB wait unparsed; the rest waits in the kernel, whose
 window then stops the client.
 
-Head, body, an unread answer and an idle connection have deadlines; without them a client that sends or
+Head, body, an unread answer and an idle connection have deadlines. Without them a client that sends or
 reads a byte a second would keep a connection for ever.
 """
 
@@ -54,31 +54,31 @@ class Connection(asyncio.Protocol):
         self._loop = context.loop
         self._parser = RequestParser(self, limits.head_max_bytes, limits.fields_max)
         self._peer: tuple[str, int] | None = None
-        # By what it is counted among the connections of its address.
+        # Its bucket in the count of connections per address.
         self._bucket: str | None = None
-        # The request that is being read, and those without an answer: the first one is being answered.
+        # The request that is being read, and the unanswered requests; the first one is being answered.
         self._receiving: Exchange | None = None
         self._requests: deque[Exchange] = deque()
-        # What was read and is not parsed, and from where on.
+        # Bytes that were read, and the offset of the first unparsed one.
         self._held = b""
         self._held_from = 0
         self._is_read_paused = False
         self._is_write_paused = False
-        # No request is read after the last one.
+        # No further request is read.
         self._is_last = False
-        # For the head or the body that is being read; for what the client has to take.
+        # Deadlines of the head or body that is being read, and of the unread answer.
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since_s = 0.0
-        # The overloaded request that the client may repeat, and from when on (the event loop's time).
+        # The request that was refused as overload, and the event loop's time of its `Retry-After`.
         self._retry_key: RequestKey | None = None
         self._retry_at_s = 0.0
         self._early_timer: asyncio.TimerHandle | None = None
         self._subscriber: Subscriber | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection, or refuse it where there are too many."""
+        """Accept the connection, or refuse it at a limit."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._peer = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
@@ -91,9 +91,9 @@ class Connection(asyncio.Protocol):
             self._refuse(_TOO_MANY_OF_ONE)
 
     def _counts_for_its_address(self) -> bool:
-        """Count a connection for its client, unless that has as many as it may; say whether.
+        """Count the connection for its address; return False if the address is at its limit.
 
-        A trusted proxy is not counted: it has the connections of all its clients.
+        A trusted proxy is not counted, because it has the connections of all its clients.
         """
         if self._peer is not None and not self._context.proxies.trusts(self._peer[0]):
             by_address = self._context.by_address
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Stop the clocks, and mark the requests as abandoned."""
+        """Cancel the timers, and mark the requests as abandoned."""
         self._context.remove(self)
         if self._bucket is not None:
             self._context.by_address.remove(self._bucket)
@@ -122,13 +122,13 @@ class Connection(asyncio.Protocol):
             self._subscriber.lost()
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`, and watch the time until the rest of its last request is there."""
+        """Parse `data`; start the deadline of a request that is not complete."""
         if self._held:
             self._hold(self._held[self._held_from :] + data, 0)
         elif len(self._requests) > 1 or self._is_last or has_many_heads(data):
             self._parse_in_pieces(data, 0)
         elif not self._transport.is_closing():
-            # As most are: one request, or a part of one, with nothing before it.
+            # The usual case: one request or a part of one, and no request before it.
             self._parse(data)
         if self._read_timer is None and self._parser.reading is not _NOTHING:
             self._watch()
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
     def _parse_in_pieces(self, data: bytes, begin: int) -> None:
         while begin < len(data) and not self._transport.is_closing():
             if self._is_last and self._parser.reading is _NOTHING:
-                return  # It is read and dropped, or a hang-up would not be noticed.
+                return  # Data is read and dropped, because a paused transport notices no hang-up.
             if self._has_to_wait():
                 self._hold(data, begin)
                 return
@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         waiting = len(self._requests) - 1
         if waiting >= self._context.limits.pipelined_requests_max:
             return True
-        # The body of one that waits for its turn.
+        # The last request waits, and its body is already long.
         return waiting > 0 and len(self._requests[-1].body) > _BODY_AHEAD_MAX_BYTES
 
     def _hold(self, data: bytes, begin: int) -> None:
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
         self._pause_reading()
 
     def _parse_held(self) -> None:
-        """Parse what waits for that; to be called when a request was answered."""
+        """Parse the held bytes; called after a request was answered."""
         if self._held and not self._transport.is_closing():
             data, begin = self._held, self._held_from
             self._held = b""
@@ -179,13 +179,13 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless what was read has to be parsed first."""
+        """Resume reading, unless held bytes have to be parsed first."""
         if self._is_read_paused and not self._held:
             self._is_read_paused = False
             self._transport.resume_reading()
 
     def head_begun(self) -> None:
-        """Begin a head; its clock is started when the rest of it has to be waited for."""
+        """Cancel the read timer; `data_received` starts it if the head is not complete."""
         if self._read_timer is not None:
             self._stop_read_timer()
 
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         self._requests.append(request)
 
     def body_received(self, part: bytes) -> None:
-        """Keep a part of the body until the request is answered."""
+        """Add a part of the body to its request; pause reading if it is long and still unread."""
         request = self._receiving
         if request is None:
             return
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def request_received(self) -> None:
-        """Stop the clock of the body."""
+        """Cancel the read timer and complete the body."""
         if self._read_timer is not None:
             self._stop_read_timer()
         request, self._receiving = self._receiving, None
@@ -244,9 +244,9 @@ class Connection(asyncio.Protocol):
         request.start()
 
     def _is_too_early(self, request: Exchange) -> bool:
-        """Say whether the client repeats an overloaded request before its `Retry-After`.
+        """Return whether the client repeats an overloaded request before its `Retry-After`.
 
-        Refusing it again and again would take time from other clients.
+        Such a request waits, because refusing it repeatedly would take time from other clients.
         """
         if self._loop.time() >= self._retry_at_s:
             self._retry_at_s = 0.0
@@ -262,12 +262,12 @@ class Connection(asyncio.Protocol):
             self._start_first()
 
     def send_continue(self) -> None:
-        """Let the client send its body (RFC 9110, section 10.1.1)."""
+        """Send 100 Continue, which asks the client for its body (RFC 9110, section 10.1.1)."""
         if not self._transport.is_closing():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def send_answer(self, answer: bytes, rest: bytes, *, keep_alive: bool) -> None:
-        """Write the answer of the first request, and begin with the next one."""
+        """Write the answer of the first request, and start the next request."""
         request = self._requests.popleft()
         if request.retry_at_s:
             self._retry_key, self._retry_at_s = request.key, request.retry_at_s
@@ -292,24 +292,24 @@ class Connection(asyncio.Protocol):
             self._start_first()
 
     def begin_stream(self, stream: Stream, request_id: str, address: str) -> None:
-        """Give the connection to a stream, for the rest of its life; raise what `Streams.open` does."""
+        """Hand the connection to a stream until it closes; raise as `Streams.open`."""
         if self._transport.is_closing():
             return
         answer_head = head(self._context.answers.status_line(200), request_id)
         streams = stream.channel.streams
         self._subscriber = streams.open(stream, self._transport, answer_head, address)
-        # What was asked after it has no place before the connection's end.
+        # Requests behind a stream are dropped: it ends only with the connection.
         while len(self._requests) > 1:
             self._requests.pop()
         self._receiving = None
         self._is_last = True
         self._held = b""
-        self.resume_reading()  # or a hang-up would not be noticed
+        self.resume_reading()  # A paused transport notices no hang-up.
         if self._is_write_paused:
             self._subscriber.drop()
 
     def shutdown(self) -> None:
-        """End the connection with the answers to what was read, which are not put off any longer."""
+        """Close the connection after the answers to the requests read so far, delayed ones at once."""
         self._is_last = True
         if self._requests:
             self._requests[-1].keep_alive = False
@@ -318,16 +318,16 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def cancel_request(self) -> None:
-        """Cut the request that is being answered; its answer says so."""
+        """Cancel the request that is being answered; its answer reports that."""
         if self._requests:
             self._requests[0].cancel()
 
     def abort(self) -> None:
-        """Drop the connection, whatever is left to be written."""
+        """Close the connection at once and discard unsent data."""
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Give the client its time to take what is there; a stream does not wait for it."""
+        """Start the write deadline; a stream is dropped at once."""
         self._is_write_paused = True
         size_bytes = self._transport.get_write_buffer_size()
         give_up = partial(self._loop.call_soon, self._give_answer_up)
@@ -338,7 +338,7 @@ class Connection(asyncio.Protocol):
             self._subscriber.drop()
 
     def resume_writing(self) -> None:
-        """Stop that clock, except for a connection that ends with what is left."""
+        """Cancel the write deadline, unless the connection is closing."""
         self._is_write_paused = False
         self._context.write_budget.remove(self)
         if not self._transport.is_closing():
@@ -347,9 +347,9 @@ class Connection(asyncio.Protocol):
                 self._start_first()
 
     def _start_write_timer(self) -> None:
-        """End the connection, whatever is left to be written, unless the client takes it in time.
+        """Abort the connection after the write deadline.
 
-        Closing does not do that: a transport closes when it has written everything.
+        Closing is not enough: a transport closes only after it has written everything.
         """
         if self._write_timer is None:
             wait_s = self._context.limits.write_timeout_s
@@ -396,20 +396,20 @@ class Connection(asyncio.Protocol):
             self._refuse_what_was_read(_TOO_SLOW)
 
     def _is_kept_waiting(self) -> bool:
-        """Say whether what is missing may be here already; then the client has its time again."""
+        """Return whether held bytes may contain the missing part; then restart the deadline."""
         self._read_timer = None
         if self._held:
             self._watch()
         return bool(self._held)
 
     def _end_idle(self) -> None:
-        """Close the connection if it has been idle for its time, else look again.
+        """Close the connection if its idle time is over, else check again later.
 
         One timer for the connection costs less than one for each answer.
         """
         self._idle_timer = None
         if self._requests or self._parser.reading is not _NOTHING:
-            return  # The end of that answer starts the clock.
+            return  # `send_answer` starts the timer again.
         idle_until_s = self._idle_since_s + self._context.limits.keep_alive_s
         if self._loop.time() < idle_until_s:
             self._idle_timer = self._loop.call_at(idle_until_s, self._end_idle)
@@ -417,7 +417,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _refuse_what_was_read(self, refusal: Refusal) -> None:
-        """Refuse what is no request, or a body that cannot be read to its end."""
+        """Refuse bytes that are not a valid request, or a body that cannot be completed."""
         request = self._receiving
         if request is not None and request.is_answered:
             self._is_last = True
@@ -426,7 +426,7 @@ class Connection(asyncio.Protocol):
             self._refuse(refusal)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer below a request, and close; what was asked before has its answer first."""
+        """Answer a connection-level refusal and close, after the answers to earlier requests."""
         self._is_last = True
         self._stop_read_timer()
         if self._ends_with_earlier_answers():
@@ -442,9 +442,9 @@ class Connection(asyncio.Protocol):
         self._close()
 
     def _ends_with_earlier_answers(self) -> bool:
-        """Where an earlier request waits for its answer, let the connection end with that one.
+        """Return whether earlier requests are unanswered; the connection then closes after them.
 
-        A refusal in its place would be taken for its answer.
+        The client would take a refusal for the answer to an earlier request.
         """
         is_reading_body = self._parser.reading is _BODY
         if is_reading_body and len(self._requests) > 1:

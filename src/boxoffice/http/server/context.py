@@ -1,4 +1,4 @@
-"""What the connections of one server share: limits, counts, and the router."""
+"""The context that the connections of one server share: limits, counts, and the router."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What one connection, and all of a server together, may take."""
+    """The limits of one connection, and of all connections of a server together."""
 
     connections_max: int
     connections_per_address_max: int
@@ -35,7 +35,7 @@ class ConnectionLimits:
 
 
 def connection_limits(settings: ServerSettings) -> ConnectionLimits:
-    """Return the limits that the settings say."""
+    """Return the limits of the settings."""
     return ConnectionLimits(
         connections_max=settings.connections_max,
         connections_per_address_max=settings.connections_per_address_max,
@@ -79,13 +79,13 @@ class ServerContext:
         self._is_empty.clear()
 
     def remove(self, connection: "Connection") -> None:
-        """Forget one that is gone."""
+        """Remove a closed connection."""
         self.connections.discard(connection)
         if not self.connections:
             self._is_empty.set()
 
     async def wait_until_empty(self, timeout_s: float) -> bool:
-        """Wait for the end of all connections; say whether it came in time."""
+        """Wait until all connections are closed; return False at the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self.connections:

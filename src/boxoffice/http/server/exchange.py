@@ -1,4 +1,4 @@
-"""One request and its answer."""
+"""From a matched request to its bytes of answer: body, problems, headers, access log."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ class ClientGone(ConnectionError):
 
 
 class ExchangeContext(Protocol):
-    """What the requests of a server have in common."""
+    """The part of `ServerContext` that requests use."""
 
     access_log: AccessLog
     deadlines: Deadlines
@@ -57,7 +57,7 @@ class Sender(Protocol):
 
 
 class Exchange(HandlerTask[Reply | Stream]):
-    """One request and its answer."""
+    """One request and its answer; `HandlerTask` runs its handler."""
 
     __slots__ = (
         "_body_awaited", "_body_error", "_body_max_bytes", "_connection", "_context", "_fields",
@@ -88,7 +88,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         self.is_answered = False
         self.is_sent = False
         self.is_abandoned = False
-        # When a client that was refused may ask again, in the event loop's time.
+        # The event loop's time from which a refused client may repeat the request.
         self.retry_at_s = 0.0
         self._connection = connection
         self._context = context
@@ -123,7 +123,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         return None if value is None else value.decode("latin-1")
 
     def start(self) -> None:
-        """Let the handler begin."""
+        """Start the handler."""
         self.is_started = True
         self._context.access_log.in_flight.count += 1
         self.run(respond(self._match, self))
@@ -156,7 +156,7 @@ class Exchange(HandlerTask[Reply | Stream]):
             self._body_awaited = None
 
     def add_to_body(self, part: bytes) -> None:
-        """Keep a part of the body, unless the answer does without it."""
+        """Store a part of the body, unless the request is already answered."""
         if self.is_answered:
             return
         self.body += part
@@ -195,7 +195,7 @@ class Exchange(HandlerTask[Reply | Stream]):
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:
-        """Answer with what `error` stands for; also where an answer could not be encoded."""
+        """Answer with the problem of `error`, which may come from encoding an answer."""
         if isinstance(error, ClientGone):
             self._give_up()
             return
@@ -254,12 +254,12 @@ class Exchange(HandlerTask[Reply | Stream]):
         self._context.answers.send_soon(self, head, b"" if self.method == "HEAD" else body)
 
     def _account(self, status: int, code: str) -> None:
-        """Note that there is an answer, and which."""
+        """Record the answer in the access log."""
         context, match = self._context, self._match
         self._end()
         kind = match.kinds.get((status, code))
         if kind is None:
-            # What is not there is not counted apart, or made-up ids could fill the memory.
+            # 404 has no scope: invented ids would fill the memory.
             scope = "" if status == _NOT_FOUND else match.scope
             kind = Kind(self.method, match.template, status, code, scope)
             match.kinds[status, code] = kind

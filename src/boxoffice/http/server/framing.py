@@ -1,7 +1,7 @@
-"""Where a request begins and ends: what the parser lets through and RFC 9112 does not. Pure.
+"""Checks of RFC 9112 that the parser leaves out, and the pieces in which data is parsed. Pure.
 
-The parser (llhttp) is strict about line ends, lengths and chunks. What is left to us: `Host`, transfer
-codings other than chunked, and how much of what was read may be parsed at a time.
+The parser (llhttp) is strict about line ends, lengths and chunks. This module checks `Host` and
+transfer codings other than chunked, and bounds how much is parsed at a time.
 """
 
 import re
@@ -10,11 +10,11 @@ from functools import lru_cache
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-# So much is parsed at a time. A smaller one costs, a larger one lets more be kept than is needed.
+# Bytes per parser call. Smaller pieces cost time, larger pieces cost memory.
 PIECE_MAX_BYTES = 16_384
-# Nine of the smallest requests.
+# Nine requests of the smallest size.
 _FEW_HEADS_BYTES = 256
-# The parser wants CRLF, so every head ends in this; what follows it belongs to the next piece.
+# The parser requires CRLF, so every head ends with this; the next piece begins after it.
 HEAD_END = b"\r\n\r\n"
 _BLANK_LINES = re.compile(rb"(?:\r\n)*")
 # uri-host [ ":" port ] (RFC 9110, section 7.2; RFC 3986, section 3.2.2); a reg-name may be empty.
@@ -25,7 +25,7 @@ _CHUNKED = b"chunked"
 
 
 class HeadInvalid(ValueError):
-    """A head that has to be refused with 400."""
+    """A head that is refused with 400."""
 
 
 def has_many_heads(data: bytes) -> bool:
@@ -37,7 +37,7 @@ def has_many_heads(data: bytes) -> bool:
 def piece_end(data: bytes, begin: int) -> int:
     """Return where to stop parsing: at the end of a head, or after a piece of 16 KiB.
 
-    So not more than two heads are in one piece, however small they are.
+    So a piece contains at most two heads, even small ones.
     """
     limit = min(len(data), begin + PIECE_MAX_BYTES)
     at = data.find(HEAD_END, begin, limit)
@@ -48,7 +48,7 @@ def piece_end(data: bytes, begin: int) -> int:
 
 
 def check_head(version: str, fields: Fields) -> None:
-    """Raise `HeadInvalid` for a head that RFC 9112 has a server refuse (sections 3.2 and 6.1)."""
+    """Raise `HeadInvalid` for a head that a server must refuse (RFC 9112, sections 3.2 and 6.1)."""
     hosts = [value for name, value in fields if name == b"host"]
     if len(hosts) > 1 or (not hosts and version != "1.0"):
         raise HeadInvalid("a request has one Host")
@@ -61,5 +61,5 @@ def check_head(version: str, fields: Fields) -> None:
 
 @lru_cache(maxsize=256)
 def host_is_valid(value: bytes) -> bool:
-    """Say whether this can be the value of `Host`; it may be empty."""
+    """Return whether this is a valid value of `Host`; it may be empty."""
     return _HOST.fullmatch(value) is not None

@@ -1,9 +1,9 @@
-"""Reads the requests of one connection, with bounds for all that is no body.
+"""Parses the requests of one connection, and bounds everything except bodies.
 
-The parser (llhttp by way of httptools) is strict about line ends, lengths and chunks; what RFC 9112
-refuses beside that, `framing` does. A request that asks to upgrade is the last one of its connection:
-what follows it may be another protocol, and the parser reads nothing after it. Its body is read all the
-same, because Java's client asks for HTTP/2 with the first request that it sends.
+The parser (llhttp by way of httptools) is strict about line ends, lengths and chunks; `framing` checks
+the other rules of RFC 9112. A request that asks to upgrade is the last one of its connection, because
+another protocol may follow it. Its body is still read, because Java's client asks for HTTP/2 with its
+first request.
 """
 
 from enum import Enum
@@ -14,13 +14,13 @@ from httptools import HttpParserError, HttpParserUpgrade
 
 from boxoffice.http.server.framing import HeadInvalid, check_head, host_is_valid
 
-# What a chunk needs beside its content: its length in hexadecimal, and two line ends.
+# Allowance for a chunk beside its content: its length in hexadecimal, and two line ends.
 _CHUNK_FRAME_BYTES = 20
 _BLANKS = b" \t"
 _VERSIONS = ("1.0", "1.1")
-# What says where a body ends.
+# The fields that determine where a body ends.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-# Where such a field comes twice, the last one counts; the values of others are joined.
+# If such a field is repeated, the last value counts; values of other repeated fields are joined.
 _SINGLETONS = frozenset(
     {b"content-length", b"content-type", b"cookie", b"expect", b"from", b"host"}
     | {b"max-forwards", b"referer", b"user-agent"}
@@ -40,9 +40,9 @@ _NOTHING, _HEAD, _BODY = Reading
 
 
 class Refusal(NamedTuple):
-    """How a connection ends that is refused below a request; `reason` is the metric's label.
+    """A connection-level refusal, after which the connection closes.
 
-    `more` are header lines beside those of all refusals.
+    `reason` is the metric's label, `more` has additional header lines.
     """
 
     status: int
@@ -61,7 +61,7 @@ HEAD_TOO_LARGE = Refusal(431, "head_too_large")
 
 
 class RequestRefused(Exception):
-    """What was read is no request, or has more of a head than allowed."""
+    """The bytes are not a valid request, or exceed a bound."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
@@ -102,18 +102,17 @@ class RequestParser:
         self._head_max_bytes = head_max_bytes
         self._fields_max = fields_max
         self._parser = httptools.HttpRequestParser(self)
-        # What comes after the last request is not read; it is no reason to refuse that request.
+        # Data after the last request is ignored and does not refuse that request.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        # What came of a head before this piece, the piece that it shares with what came before it, and
-        # this piece.
+        # Bytes: of a head in earlier pieces, of the piece in which it began, and of this piece.
         self._head_bytes = 0
         self._begun_in_bytes = 0
         self._piece_bytes = 0
-        # What was read of a request after its head and is no body: the frames of chunks, and trailers.
+        # Bytes after the head that are not content: chunk frames and trailers.
         self._frame_bytes = 0
-        # The `Host` of the request before, which was a valid one.
+        # The valid `Host` of the previous request.
         self._host: bytes | None = None
         # The framing of the body that follows a head with an upgrade: for the parser the request ends
         # with that head.
@@ -121,7 +120,7 @@ class RequestParser:
         self._refusal = NOT_HTTP
 
     def feed(self, piece: bytes) -> None:
-        """Parse a piece; raise `RequestRefused` where the connection has to end."""
+        """Parse a piece; raise `RequestRefused` if the connection has to close."""
         self._piece_bytes = size = len(piece)
         if self.reading is _HEAD:
             self._head_bytes += size
@@ -137,12 +136,12 @@ class RequestParser:
             self._check_bounds()
 
     def _check_bounds(self) -> None:
-        """Raise for a head, or for frames of a body, that are too large before their end."""
+        """Raise if an incomplete head, or the chunk frames of a body, are too large."""
         if self.reading is _BODY:
             if self._frame_bytes > self._head_max_bytes:
                 raise RequestRefused(HEAD_TOO_LARGE)
             return
-        # All that was received since the head began belongs to it.
+        # All bytes since the head began belong to it.
         too_many = len(self._fields) > self._fields_max
         if too_many or self._head_bytes > self._head_max_bytes:
             raise RequestRefused(HEAD_TOO_LARGE)
@@ -150,7 +149,7 @@ class RequestParser:
             self._begun_in_bytes = self._piece_bytes
 
     def stop(self) -> None:
-        """Read nothing more: what was begun is refused."""
+        """Stop reading; an incomplete request is refused."""
         self.reading = _NOTHING
 
     def on_message_begin(self) -> None:
@@ -165,11 +164,11 @@ class RequestParser:
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head; trailers come here, too, and are dropped with their list."""
+        """Store a field; trailers arrive here too and are dropped with their list."""
         self._fields.append((name.lower(), value.rstrip(_BLANKS)))
 
     def on_headers_complete(self) -> None:
-        """Hand the head over."""
+        """Check the head and pass it to the receiver."""
         if self._begun_in_bytes + self._head_bytes + self._piece_bytes > self._head_max_bytes:
             self._weigh()
         self._head_bytes = self._begun_in_bytes = self._frame_bytes = 0
@@ -203,7 +202,7 @@ class RequestParser:
         self.reading = _BODY
 
     def _check_head(self, version: str, pairs: list[tuple[bytes, bytes]]) -> None:
-        """Look at a head that is not plain; the parser turns an error into its own and stops."""
+        """Check an unusual head; the parser turns an error into its own and stops."""
         if version not in _VERSIONS:
             raise HeadInvalid("no such version of HTTP")
         if len(pairs) > self._fields_max:
@@ -212,7 +211,7 @@ class RequestParser:
         check_head(version, pairs)
 
     def _weigh(self) -> None:
-        """Weigh a head that may be too large; most are in a piece that is smaller than that."""
+        """Measure a head that may be too large; most are in a piece that is smaller than the bound."""
         fields = sum(len(name) + len(value) for name, value in self._fields)
         if len(self._target) + fields > self._head_max_bytes:
             self._refusal = HEAD_TOO_LARGE
@@ -220,22 +219,22 @@ class RequestParser:
             raise HeadInvalid("the head is too large")
 
     def on_chunk_header(self) -> None:
-        """Allow a chunk what every chunk needs."""
+        """Subtract the allowance for one chunk."""
         self._frame_bytes -= _CHUNK_FRAME_BYTES
 
     def on_body(self, part: bytes) -> None:
-        """Hand a part of the body over."""
+        """Pass a part of the body to the receiver."""
         self._frame_bytes -= len(part)
         self._receiver.body_received(part)
 
     def on_message_complete(self) -> None:
-        """End the request, unless the body of one that asks to upgrade is still to come."""
+        """Complete the request, unless the body of an upgrade request follows."""
         if not self._body_follows_upgrade:
             self.reading = _NOTHING
             self._receiver.request_received()
 
     def _read_body_of_upgrade(self, rest: bytes) -> None:
-        """Have the body read by another parser, which is given a head without the upgrade."""
+        """Read the body with a second parser, which gets a head without the upgrade."""
         framing, self._body_follows_upgrade = self._body_follows_upgrade, b""
         if framing:
             self._parser = httptools.HttpRequestParser(_BodyListener(self))
@@ -245,7 +244,7 @@ class RequestParser:
 
 
 class _BodyListener:
-    """The callbacks for a request whose head was parsed before."""
+    """Parser callbacks for a request whose head is already parsed."""
 
     def __init__(self, parser: RequestParser) -> None:
         self.on_body = parser.on_body
@@ -254,7 +253,7 @@ class _BodyListener:
 
 
 def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return fields by their names, those that come several times as one (RFC 9110, section 5.3)."""
+    """Return fields by name, with repeated fields joined (RFC 9110, section 5.3)."""
     fields: dict[bytes, bytes] = {}
     for name, value in pairs:
         if name in fields and name not in _SINGLETONS:

@@ -31,7 +31,7 @@ class TrustedProxies:
         self._is_listed = lru_cache(maxsize=4_096)(self._look_up)
 
     def trusts(self, host: str) -> bool:
-        """Say whether `host` is a proxy that is believed: what it sends is not one client's."""
+        """Return whether `host` is a trusted proxy, which sends the requests of many clients."""
         if self._is_everybody:
             return True
         return 0 < len(host) <= _HOST_MAX_CHARS and self._is_listed(host)
@@ -39,8 +39,8 @@ class TrustedProxies:
     def client_of(self, peer: Address | None, forwarded_for: bytes) -> Address | None:
         """Return the client of a request that `peer` has sent with this `X-Forwarded-For`.
 
-        Every proxy appends the address from which it has the request, so the client is the last one
-        that is no trusted proxy itself.
+        Every proxy appends the address that sent it the request, so the client is the last address
+        that is not a trusted proxy.
         """
         if not self.trusts(peer[0] if peer else ""):
             return peer
@@ -65,7 +65,7 @@ def trusted_proxies() -> TrustedProxies:
 
 
 def _parsed(value: str) -> Address:
-    """Return host and port of `host`, `host:port` or `[host]:port`; 0 for a port that is none."""
+    """Return host and port of `host`, `host:port` or `[host]:port`; port 0 if it is invalid."""
     if value.startswith("["):
         host, bracket, rest = value[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):

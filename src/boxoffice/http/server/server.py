@@ -1,4 +1,4 @@
-"""Serves a router on a socket, and drains it: requests in flight come to their end."""
+"""Serves a router on a socket; on a stop, requests in flight are completed."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from boxoffice.observability.logs import log
 from boxoffice.settings import Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# The answers of requests that are cut have this long to go out.
+# Time to send the answers of cancelled requests.
 _CUT_GRACE_S = 1.0
 
 
@@ -34,21 +34,21 @@ class Server:
         self._listening: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket, backlog_max: int) -> None:
-        """Take connections from `sock`, which the server closes when it stops."""
+        """Accept connections from `sock`, which the server closes when it stops."""
         context = self.context
         self._listening = await context.loop.create_server(
             lambda: Connection(context), sock=sock, backlog=backlog_max
         )
 
     async def stop(self) -> None:
-        """Take no more connections, end the streams, and let requests come to their end.
+        """Accept no more connections, end the streams, and wait for requests in flight.
 
-        What is open after the drain's time is cut.
+        Requests that are open after the drain timeout are cancelled.
         """
         if self._listening is not None:
             self._listening.close()
         if self._streams is not None:
-            # Only now: a reader that reconnects is to find another process.
+            # After the listening socket closed, so that a reader reconnects to another process.
             self._streams.drain()
         connections = self.context.connections
         for connection in list(connections):
@@ -99,7 +99,7 @@ async def serve(
 async def _serving_metrics(
     metrics: tuple[Router, socket.socket] | None, access_log: AccessLog, settings: Settings
 ) -> AsyncIterator[None]:
-    """Serve them beside the rest: whatever floods that is no reason not to see it."""
+    """Serve the metrics on a socket of their own, so that they stay readable under overload."""
     if metrics is None:
         yield
         return

@@ -1,13 +1,13 @@
-"""Answers that clients do not take: bounded all together, or slow readers would fill the memory."""
+"""Bounds the unread answers of all clients together, because slow readers would fill the memory."""
 
 from collections.abc import Callable, Hashable
 
 
 class WriteBufferBudget:
-    """What waits in a process to be taken, by connection, the one that has waited longest first.
+    """Unsent bytes of a process by connection, in the order of waiting.
 
-    Where it is more than `max_bytes`, the connections that have waited longest are cut. An answer that
-    many are reading is counted for each of them, so the memory that it takes is less than that.
+    Above `max_bytes` the connections that have waited longest are cut. An answer that several clients
+    read is counted for each, so the count is an upper bound of the memory.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -16,7 +16,7 @@ class WriteBufferBudget:
         self._waiting: dict[Hashable, tuple[int, Callable[[], object]]] = {}
 
     def add(self, connection: Hashable, size_bytes: int, cut: Callable[[], object]) -> None:
-        """Note that a connection has so much to be taken; `cut` ends it."""
+        """Record the unsent bytes of a connection; `cut` closes it."""
         self.remove(connection)
         self._waiting[connection] = size_bytes, cut
         self.size_bytes += size_bytes
@@ -27,6 +27,6 @@ class WriteBufferBudget:
             cut_oldest()
 
     def remove(self, connection: Hashable) -> None:
-        """Note that the answer was read, or that the connection is gone."""
+        """Remove a connection whose answer was read, or that is closed."""
         size_bytes, _ = self._waiting.pop(connection, (0, None))
         self.size_bytes -= size_bytes

@@ -1,4 +1,4 @@
-"""The schedules that a process keeps in memory: the store that all roles of the seats share."""
+"""The seat states that a worker has in memory, by schedule; shared by all code of the seats."""
 
 import math
 import time
@@ -117,10 +117,10 @@ class ScheduleEntries:
             if max_age_s is not None:
                 entry.shown_map.is_due = True
             return entry, live
-        raise IntegrityError(f"the seats of schedule {schedule_id} do not stand still")
+        raise IntegrityError(f"the layout of schedule {schedule_id} keeps changing")
 
     def follow(self, schedule_id: UUID, wake: Callable[[], None]) -> None:
-        """Call `wake`, one per schedule, whenever what is shown of it may have changed."""
+        """Call `wake`, one per schedule, when the shown states may have changed."""
         self._followers[schedule_id] = wake
 
     def unfollow(self, schedule_id: UUID) -> None:

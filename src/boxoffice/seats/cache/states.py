@@ -15,8 +15,10 @@ from boxoffice.seats.cache.person_filter import PersonFilter
 
 AVAILABLE, HELD, SOLD, BLOCKED = range(4)
 
-# A missed change may be a hold whose repetition must get its first answer. After these version steps
-# no other holder can have been missed: only the one before and the one of this change are involved.
+# Version steps from one state of a seat to another during which no third holder can have been missed;
+# any other step is a gap. A missed holder matters, because a repetition must get its first answer.
+# Example: (AVAILABLE, AVAILABLE) after 2 steps is a hold and its release, both by the person of this
+# change.
 _STEPS = {
     (AVAILABLE, HELD): (1,),
     (AVAILABLE, SOLD): (3,),
