@@ -189,7 +189,7 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[H]
     """
     op = Operation(summary, success, **declared)
     if op.role is not None and op.events:
-        raise IntegrityError("nothing ends a stream when the access token does that began it")
+        raise IntegrityError("a stream cannot have a role: it would outlive its access token")
 
     def wrap(handler: H) -> H:
         handler.operation = op  # type: ignore[attr-defined]
