@@ -1,4 +1,4 @@
-"""The servers, as somebody would start them: one worker, uvloop, defaults, no log of requests."""
+"""The servers as usually started: one worker, uvloop, defaults, no access log."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

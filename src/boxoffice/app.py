@@ -242,7 +242,7 @@ async def _drained(application: Application) -> AsyncIterator[None]:
                 await infrastructure.background.finish()
                 await services.seats.change_bus.finish()
                 # The queue tickets carry the same facts, so a failure here loses nothing.
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(Exception):  # the tickets are enough
                     await services.waiting_room.join_writer.flush()
         application.http.access_log.write()
 

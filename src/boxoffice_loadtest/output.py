@@ -33,7 +33,7 @@ def _run(options: Options, console: Console) -> LoadTestRun:
     is_new = not options.out.exists()
     try:
         return service.run(options, _settings(options), console)
-    except BaseException:
+    except BaseException:  # Ctrl-C as well leaves no half report
         if is_new:
             shutil.rmtree(options.out, ignore_errors=True)
         raise

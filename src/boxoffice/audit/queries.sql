@@ -730,7 +730,7 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: queue_numbers_in_bounds
--- Nobody was admitted with a number that was not reserved, or twice with one number.
+-- Every admission has a reserved number, and no number is admitted twice.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT a.schedule_id, a.number, a.user_id, 'not reserved' AS what
           FROM queue_admissions a
@@ -744,7 +744,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: queue_order_kept
--- Nobody was admitted before their place was called; no two users had one place; outside the lobby the
+-- Every admission follows the call of its place; no two users have one place; outside the lobby the
 -- place is the number.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT a.schedule_id, a.number, a.place, a.called, 'not called' AS what
@@ -821,8 +821,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: queue_hold_within_stay
--- Nobody held seats after leaving a waiting room, unless admitted again. Ten seconds allow for a hold in
--- flight; rooms whose mode has changed since are exempt.
+-- No hold was made after its user left the waiting room, unless admitted again. Ten seconds allow for a
+-- hold in flight; rooms whose mode has changed since are exempt.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.user_id, r.created_at, min(a.admitted_at) AS admitted_at
           FROM queue_admissions a

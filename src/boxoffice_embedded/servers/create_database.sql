@@ -1,2 +1,2 @@
--- The shop's database, made before anybody can connect.
+-- The database of the product, created before connections are accepted.
 CREATE DATABASE boxoffice OWNER boxoffice;

@@ -191,7 +191,7 @@ class Exchange(HandlerTask[Reply | Stream]):
                 self._stream(result)
             else:
                 self._reply(result)
-        except Exception as error:
+        except Exception as error:  # a bug is answered, too
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:

@@ -8,6 +8,7 @@ support", https://docs.python.org/3/library/asyncio-extending.html): `asyncio.cu
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 _DEADLINES_EVERY_S = 0.5
 
 
-class HandlerTask(Generic[T]):
+class HandlerTask(ABC, Generic[T]):
     """A task without a future: a subclass gets the result in `completed`, or the error in `failed`.
 
     `run` must not be called while another task takes a step, only from a callback of the event loop.
@@ -31,13 +32,13 @@ class HandlerTask(Generic[T]):
         self._cancel_requests = 0
         self._must_cancel = False
 
+    @abstractmethod
     def completed(self, result: T) -> None:
         """Take the result of the coroutine."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self, error: Exception | asyncio.CancelledError) -> None:
         """Take what the coroutine raised."""
-        raise NotImplementedError
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> None:
         """Take the coroutine's first step, and the others when what it waits for is done."""

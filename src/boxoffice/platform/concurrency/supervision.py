@@ -29,7 +29,7 @@ async def run_forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await run()
-        except Exception as error:
+        except Exception as error:  # one task's bug must not end the process
             log.error("task_failed", task=name, exc_info=error)
             raise_if_cancelled()  # An error during the cancellation replaces `CancelledError`.
         else:

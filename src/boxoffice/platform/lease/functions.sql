@@ -3,8 +3,8 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Take the lease of a role, or renew it: from now on for p_ttl_ms by the database's clock.
--- Returns the fencing token, which grows with every change of hands, or null while somebody else
--- holds the lease. A row is never deleted, because its token would start again.
+-- Returns the fencing token, which grows with every change of hands, or null while another holder
+-- has the lease. A row is never deleted, because its token would start again.
 CREATE OR REPLACE FUNCTION leases_take_v1(p_role text, p_holder uuid, p_ttl_ms integer)
 RETURNS bigint
 LANGUAGE plpgsql AS $$

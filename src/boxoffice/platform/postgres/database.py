@@ -191,7 +191,7 @@ class Database:
             with acknowledged(connection):
                 try:
                     return await connection.fetch(query, *args)
-                except Exception as error:
+                except Exception as error:  # raised again
                     if classify(error) is Failure.UNKNOWN:
                         self._backends.lose(session)
                     raise

@@ -1,5 +1,5 @@
 -- name: make_role
--- The statement that makes the role $1 where it is missing: a group that nobody logs in as.
+-- The statement that makes the role $1 where it is missing: a group that cannot log in.
 SELECT format('CREATE ROLE %I NOLOGIN', $1::text) AS statement
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1);
 

@@ -174,7 +174,7 @@ class Leader:
             except (ValkeyUnavailable, Unavailable, QueueStateLost) as error:
                 # Includes a loss during a rebuild: the next tick rebuilds.
                 self._log_outage(room, error)
-            except Exception as error:
+            except Exception as error:  # the other rooms get their tick
                 log.error(
                     "waiting_room_tick_failed", schedule_id=str(room.schedule_id), exc_info=error
                 )
