@@ -16,6 +16,6 @@ is called, and afterwards the runner checks the record against the database, the
 histories, and every failed request. So the function only injects its fault, inside `with
 load.fault(...)`, which names the affected processes, and waits for the next sale; other
 expectations that fail go into `Observations.broken`. A scenario without a running sale is a
-`StandaloneScenario`. What this machine lacks is `raise NotRun("reason")`. Then add a line to
-docs/faults.md; a test compares the page with the scenarios.
+`StandaloneScenario`. What this machine lacks is `raise NotRun("reason")`. `--list` prints what the
+scenario does and expects; docs/faults.md has a line per component.
 """

@@ -107,9 +107,8 @@ def _scenarios(only: str) -> list[AnyScenario]:
 def _list(scenarios: list[AnyScenario]) -> None:
     console = Console(highlight=False)
     for scenario in scenarios:
-        about = f"({scenario.component.value}, {scenario.trials} trials): {scenario.does} → "
-        "{scenario.expects}"
-        console.print(f"{scenario.name} {about}", markup=False, soft_wrap=True)
+        about = f"({scenario.component.value}, {scenario.trials} trials): {scenario.does}"
+        console.print(f"{scenario.name} {about} → {scenario.expects}", markup=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:
