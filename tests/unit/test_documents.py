@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from boxoffice.http.api.statuses import STATUSES, every_problem
+from boxoffice.settings import SECTION_OF, Settings, variable
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 PRODUCT = SOURCE / "boxoffice"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 
 PATH = re.compile(r"[\w./-]+\.(?:py|sql|lua|js|md|toml)|[\w./-]+/")
@@ -111,6 +113,37 @@ def test_the_api_guide_lists_every_problem_with_its_status_and_title() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \| (.+) \|$", text, flags=re.MULTILINE))
     assert rows == {(str(STATUSES[one.code]), one.code, one.title) for one in every_problem()}
+
+
+def _default(name: str) -> str:
+    """Return the default of a setting as the table writes it."""
+    match Settings().get(name):
+        case bool() as value:
+            return f"`{str(value).lower()}`"
+        case int() | float() as value:
+            return f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
+        case "":
+            return "empty"
+        case value:
+            return f"`{value}`"
+
+
+def test_the_settings_table_has_every_setting_with_its_default() -> None:
+    text = OPERATIONS.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(BOXOFFICE_\w+)` \| (.+?) \| .+ \|$", text, flags=re.MULTILINE)
+    assert sorted(rows) == sorted((variable(name), _default(name)) for name in SECTION_OF)
+
+
+def test_the_operations_guide_names_every_log_event() -> None:
+    logged = re.compile(r"\blog\.(?:info|warning|error)\(([^,)]+)")
+    calls = [
+        call
+        for path in PRODUCT.rglob("*.py")
+        for call in logged.findall(path.read_text(encoding="utf-8"))
+    ]
+    events = {event for call in calls for event in re.findall(r'"(\w+)"', call)}
+    assert len(events) > 40
+    assert sorted(events - set(_spans(OPERATIONS))) == []
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.name[:4])
