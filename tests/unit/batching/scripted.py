@@ -113,8 +113,8 @@ class Harness:
 
     def waiting(self, key: str = "lane") -> list[str]:
         """Return the names that wait in a lane, the next one first."""
-        waiting = self.group._lanes.waiting((self.handler.kind, key))
-        return [pending.command.name for pending in waiting]
+        lane = self.group._queue._lanes.get((self.handler.kind, key))
+        return [] if lane is None else [pending.command.name for pending in lane.waiting]
 
     @property
     def is_empty(self) -> bool:
@@ -124,7 +124,8 @@ class Harness:
 
 def leftovers(group: GroupCommit) -> list[object]:
     """Return what a group commit still stores of its commands."""
-    places = (group._lanes, group._lanes._turns, group._commands._by_identity)
+    queue = group._queue
+    places = (queue._lanes, queue.turns, queue._by_identity)
     return [group.count] * bool(group.count) + [place for place in places if place]
 
 

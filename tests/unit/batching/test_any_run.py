@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxoffice.batching import GroupCommit, GroupCommitLimits, Outcome, Pending, Retry
-from boxoffice.batching.runner import BatchRunner
+from boxoffice.batching.recovery import BatchRecovery
 from boxoffice.errors import IdempotencyInFlight, OutcomeUnknown, Overloaded, Unavailable
 from tests.unit.batching.scripted import leftovers
 
@@ -231,14 +231,14 @@ def test_any_run(arrivals: list[Arrival], plan: list[str], look_up_failures: int
         assert order == sorted(order)
 
 
-async def _guess(runner: BatchRunner, lane: Any, batch: Any) -> None:
+async def _guess(recovery: BatchRecovery, lane: Any, batch: Any) -> None:
     """Take a lost answer for a sign that nothing was done."""
-    runner._retry(lane, batch, "guess")
+    recovery.retry(lane, batch, "guess")
 
 
 def test_the_checker_notices_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Arrival(0, "A", None, b"x", is_poison=False, patience_ms=None)
     _run(World(["lost_after", "away"], 0), [one])
-    monkeypatch.setattr(BatchRunner, "_recover", _guess)
+    monkeypatch.setattr(BatchRecovery, "_recover", _guess)
     with pytest.raises(AssertionError):
         _run(World(["lost_after", "away"], 0), [one])

@@ -117,7 +117,7 @@ async def test_a_batch_that_is_cancelled_from_outside_leaves_no_caller_waiting(
         put_back(*args)
         came_back.set()
 
-    monkeypatch.setattr(harness.group._runner, "_put_back", watch)
+    monkeypatch.setattr(harness.group._recovery, "_put_back", watch)
     tasks = harness.ask("a b c d")
     (await harness.handler.next()).fail(asyncpg.CheckViolationError("split"))
     (await harness.handler.next()).say("did a", Retry("in the way"))

@@ -81,7 +81,7 @@ async def test_what_is_tried_again_goes_before_what_arrived_later() -> None:
 async def test_a_newer_batch_that_returns_last_does_not_jump_the_queue() -> None:
     harness = Harness(batch_max=2, batches_in_flight=2)
     delays = iter([0.0, 20.0])
-    harness.group._runner._jitter = lambda: next(delays)
+    harness.group._recovery._jitter = lambda: next(delays)
     tasks = harness.ask("a b c d")
     older, newer = await harness.handler.next(), await harness.handler.next()
     tasks += harness.ask("x", "one") + harness.ask("y", "two")

@@ -29,7 +29,7 @@ async def test_past_the_bound_a_request_is_refused_at_once() -> None:
 
 async def test_commands_in_their_back_off_count() -> None:
     harness = Harness(queue_max=1)
-    harness.group._runner._jitter = lambda: 50.0
+    harness.group._recovery._jitter = lambda: 50.0
     tasks = harness.ask("a")
     (await harness.handler.next()).say(Retry("in the way"))
     await until(lambda: not harness.group._in_flight)

@@ -101,5 +101,5 @@ async def test_a_stalled_database_is_not_asked_once_per_command() -> None:
 
 async def test_the_back_off_is_bounded_however_often_a_command_was_tried() -> None:
     harness = Harness()
-    assert 0 < harness.group._runner._backoff_s(1) < harness.group._runner._backoff_s(4) <= 0.1
-    assert harness.group._runner._backoff_s(100_000) <= 0.1
+    assert 0 < harness.group._recovery._backoff_s(1) < harness.group._recovery._backoff_s(4) <= 0.1
+    assert harness.group._recovery._backoff_s(100_000) <= 0.1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boxoffice.batching.throughput import ThroughputEstimator
+from boxoffice.batching.queue import ThroughputEstimator
 
 
 def test_batches_that_overlap_share_their_time() -> None:

@@ -1,15 +1,14 @@
-"""Decides one batch: the transaction, its failures, lost answers, and what is tried again."""
+"""What becomes of a batch that was not decided: failures, lost answers, and what is tried again."""
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from boxoffice.batching import metrics
-from boxoffice.batching.commands import C, GroupCommitLimits, O, Pending, Retry
-from boxoffice.batching.lanes import CommandLane
-from boxoffice.batching.pending import PendingCommands
+from boxoffice.batching.commands import C, GroupCommitLimits, O, Pending
+from boxoffice.batching.queue import CommandLane, CommandQueue
 from boxoffice.errors import IntegrityError, OutcomeUnknown, Unavailable
 from boxoffice.platform.postgres.database import Failure, classify
 
@@ -17,72 +16,49 @@ _BACKOFF_FIRST_S = 0.002
 _BACKOFF_LAST_S = 0.1
 _BACKOFF_DOUBLINGS_MAX = 6
 
+# Decides the commands of a batch, again or in smaller parts.
+Decide = Callable[[CommandLane[Any, Any], Sequence[Pending[Any, Any]]], Awaitable[None]]
+# Queues commands that are to be tried again.
+PutBack = Callable[[CommandLane[Any, Any], Sequence[Pending[Any, Any]]], None]
 
-class BatchRunner:
-    """Runs batches; `put_back` queues commands that are to be tried again."""
+
+class BatchRecovery:
+    """Gives each command of a failed batch an outcome, or another try."""
 
     def __init__(
         self,
         limits: GroupCommitLimits,
-        commands: PendingCommands,
-        put_back: Callable[[CommandLane[Any, Any], list[Pending[Any, Any]]], None],
+        queue: CommandQueue,
+        decide: Decide,
+        put_back: PutBack,
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._limits = limits
-        self._commands = commands
+        self._queue = queue
+        self._decide = decide
         self._put_back = put_back
         self._clock = clock
         self._jitter = jitter
 
-    async def run(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]) -> None:
-        """Decide a batch: afterwards each command has an outcome or is to be tried again."""
-        try:
-            await self._decide(lane, batch)
-        except BaseException:
-            # Cancelled while the commands were at the database: no caller may wait for ever.
-            self._commands.refuse(batch, OutcomeUnknown)
-            raise
-
-    async def _decide(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]) -> None:
-        for pending in batch:
-            pending.attempts += 1
-        try:
-            outcomes = await lane.handler.handle(lane.key, batch)
-        except Exception as error:  # `_failed` classifies it
-            await self._failed(lane, batch, error)
-            return
-        # guard: batch_as_many_outcomes_as_commands => if False:
-        if len(outcomes) != len(batch):
-            bug = IntegrityError(f"{lane.handler.kind}: {len(outcomes)} outcomes for {len(batch)}")
-            self._commands.refuse(batch, partial(_copy, bug))
-            return
-        again = []
-        for pending, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Retry):
-                pending.timeout_error = outcome.refusal
-                again.append(pending)
-            else:
-                self._commands.resolve(pending, outcome)
-        self._retry(lane, again, "contended")
-
-    async def _failed(
+    async def failed(
         self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]], error: Exception
     ) -> None:
+        """Deal with an error that ended the batch's transaction."""
         failure = classify(error)
         # guard: batch_lost_answer_is_looked_up => if False:
         if failure is Failure.UNKNOWN:
             await self._recover(lane, batch)
         elif failure is Failure.UNAVAILABLE:
             for pending in batch:
-                self._commands.give_up(pending, partial(_unavailable, error))
+                self._queue.give_up(pending, partial(_unavailable, error))
         elif len(batch) > 1:
             metrics.BATCH_RETRIES.labels(lane.handler.kind, "split").inc(len(batch))
             await (self._halve if failure is Failure.REFUSED else self._isolate)(lane, batch)
         elif failure is Failure.TRANSIENT:
-            self._retry(lane, batch, "transient")
+            self.retry(lane, batch, "transient")
         else:
-            self._commands.refuse(batch, partial(_copy, error))
+            self._queue.refuse(batch, partial(copied, error))
 
     async def _halve(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         """Find the command that makes the whole transaction fail: halve until it stands alone."""
@@ -99,7 +75,7 @@ class BatchRunner:
         until = self._clock() + self._limits.isolation_timeout_s
         for at, pending in enumerate(batch):
             if self._clock() >= until:
-                self._retry(lane, batch[at:], "transient")
+                self.retry(lane, batch[at:], "transient")
                 return
             await self._decide(lane, [pending])
 
@@ -117,7 +93,7 @@ class BatchRunner:
                 for half in _halves(batch):
                     await self._recover(lane, half)
             else:
-                self._commands.refuse(batch, partial(_caused, OutcomeUnknown, error))
+                self._queue.refuse(batch, partial(_caused, OutcomeUnknown, error))
             return
         again = []
         for pending, outcome in zip(batch, outcomes, strict=True):
@@ -125,8 +101,8 @@ class BatchRunner:
                 pending.in_doubt = True
                 again.append(pending)
             else:
-                self._commands.resolve(pending, outcome)
-        self._retry(lane, again, "unknown")
+                self._queue.resolve(pending, outcome)
+        self.retry(lane, again, "unknown")
 
     async def _look_up(
         self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]
@@ -147,14 +123,14 @@ class BatchRunner:
                 raise IntegrityError(f"{lane.handler.kind}: {len(found)} of {len(batch)} found")
             return found
 
-    def _retry(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
+    def retry(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]], reason: str) -> None:
         """Queue commands again after a short back-off; give up those whose time is over."""
         again: list[Pending[Any, Any]] = []
         for pending, in_time in zip(batch, self._may_retry(batch), strict=True):
             if in_time:
                 again.append(pending)
             else:
-                self._commands.give_up(pending, pending.timeout_error)
+                self._queue.give_up(pending, pending.timeout_error)
         if not again:
             return
         metrics.BATCH_RETRIES.labels(lane.handler.kind, reason).inc(len(again))
@@ -179,10 +155,8 @@ def _halves(batch: Sequence[Pending[C, O]]) -> tuple[Sequence[Pending[C, O]], ..
     return batch[:middle], batch[middle:]
 
 
-# Each caller gets an exception of its own: tasks that raise a shared one mix up their tracebacks.
-
-
-def _copy(error: Exception) -> Exception:
+def copied(error: Exception) -> Exception:
+    """Return an exception for one caller: tasks that raise a shared one mix up their tracebacks."""
     made = copy.copy(error)
     made.__cause__ = error.__cause__
     return made.with_traceback(error.__traceback__)
