@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from boxoffice import settings as settings_module
 from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
 from boxoffice.platform.clock import DatabaseClock
-from boxoffice.platform.fingerprint import fingerprint_of
-from boxoffice.platform.ids import ScopedId, new_id, parse_scoped, parse_uuid
+from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id, parse_scoped, parse_uuid
 from boxoffice.platform.postgres import sql_files
-from boxoffice.platform.postgres.database import Failure, classify
 from boxoffice.platform.postgres.migrations import numbered
+from boxoffice.platform.postgres.outcomes import Failure, classify
 from boxoffice.platform.valkey import Breaker
 
 

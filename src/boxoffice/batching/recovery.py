@@ -10,7 +10,7 @@ from boxoffice.batching import metrics
 from boxoffice.batching.commands import C, GroupCommitLimits, O, Pending
 from boxoffice.batching.queue import CommandLane, CommandQueue
 from boxoffice.errors import IntegrityError, OutcomeUnknown, Unavailable
-from boxoffice.platform.postgres.database import Failure, classify
+from boxoffice.platform.postgres.outcomes import Failure, classify
 
 _BACKOFF_FIRST_S = 0.002
 _BACKOFF_LAST_S = 0.1

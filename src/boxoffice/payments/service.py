@@ -37,8 +37,7 @@ from boxoffice.payments.store import (
     TopUpCommand,
     Wallet,
 )
-from boxoffice.platform.fingerprint import fingerprint_of
-from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id
 from boxoffice.seats.read_model import SeatReadModel
 
 WALLET = "wallet"

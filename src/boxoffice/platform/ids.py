@@ -1,10 +1,11 @@
-"""Identifiers: UUIDv7 inside, opaque strings outside.
+"""Identifiers: UUIDv7 inside, opaque strings outside, and fingerprints of requests.
 
 The public id of a part of a schedule contains the schedule's id, so that a look-up goes to one shard:
 the 32 bytes of both UUIDs in URL-safe base64 (RFC 4648, section 5), 43 characters.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
@@ -57,3 +58,13 @@ def parse_scoped(text: str) -> ScopedId | None:
     scoped = ScopedId(UUID(bytes=packed[:16]), UUID(bytes=packed[16:]))
     # Spare bits and characters that the decoder skips would give one id several spellings.
     return scoped if str(scoped) == text else None
+
+
+def fingerprint_of(*parts: str) -> bytes:
+    """Return the 16-byte digest of `parts`, in their order, to compare requests under one key."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode()
+        # guard: fingerprint_parts_are_separated => digest.update(encoded)
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.digest()

@@ -30,8 +30,7 @@ from boxoffice.errors import (
 )
 from boxoffice.platform.concurrency.offload import offload
 from boxoffice.platform.concurrency.single_flight import SingleFlight
-from boxoffice.platform.fingerprint import fingerprint_of
-from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id
 from boxoffice.reservations import rules
 from boxoffice.reservations.best_seats import BestSeatAllocator, FreeSeatsReading, Seating
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler

@@ -16,8 +16,9 @@ from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.store import PaymentStore, TopUpCommand
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
-from boxoffice.platform.postgres.database import Database, Failure, classify
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
+from boxoffice.platform.postgres.outcomes import Failure, classify
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock

@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from boxoffice.errors import OutcomeUnknown
-from boxoffice.platform.postgres.database import Database, Failure, classify
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.outcomes import Failure, classify
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bench.path import CallRecorder, RequestPath, path_of
-from boxoffice.platform import fingerprint, ids
+from boxoffice.platform import client_addresses, ids
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 120
@@ -40,10 +40,10 @@ def test_only_files_of_the_product_are_recorded_each_time_the_flow_comes_to_them
     recorder = CallRecorder()
     recorder.start()
     ids.new_id()
-    fingerprint.fingerprint_of("one")
-    fingerprint.fingerprint_of("two")
+    client_addresses.is_loopback("127.0.0.1")
+    client_addresses.is_loopback("::1")
     ids.parse_uuid("three")
-    assert recorder.stop() == ["platform/ids.py", "platform/fingerprint.py", "platform/ids.py"]
+    assert recorder.stop() == ["platform/ids.py", "platform/client_addresses.py", "platform/ids.py"]
 
 
 def test_a_file_counts_if_most_repetitions_enter_it() -> None:

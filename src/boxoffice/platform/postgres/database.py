@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and the meaning of their errors.
+"""Connections to PostgreSQL.
 
 Every connection has timeouts in the server, and a longer client-side deadline for a server that
 does not answer.
@@ -9,15 +9,19 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from enum import Enum
 from typing import Any
 
 import asyncpg
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform.postgres import multi_host, sql_files
-from boxoffice.platform.postgres.backends import BackendRegistry
-from boxoffice.platform.postgres.commit_acknowledgement import acknowledged
+from boxoffice.platform.postgres.outcomes import (
+    UNAVAILABLE,
+    BackendRegistry,
+    Failure,
+    acknowledged,
+    classify,
+)
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
@@ -33,36 +37,6 @@ _STREAMED_ROWS = 4_000
 _REPLACED_EVERY_S = 0.1
 
 
-class Failure(Enum):
-    """What an exception of the driver says about the transaction that it ended."""
-
-    REFUSED = "refused"  # rolled back because of the request: a retry fails again
-    TRANSIENT = "transient"  # rolled back because of concurrent work: a retry may succeed
-    UNAVAILABLE = "unavailable"  # nothing was done: the server is not available
-    UNKNOWN = "unknown"  # possibly committed: look it up
-
-
-_TRANSIENT = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-)
-_UNAVAILABLE = (
-    Unavailable,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.PostgresIOError,
-)
-_UNKNOWN = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InternalClientError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
 _DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -78,21 +52,6 @@ _CANNOT_CONNECT = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-
-
-def classify(error: BaseException) -> Failure:
-    """Say what `error`, raised while a statement ran, means for its transaction."""
-    if isinstance(error, asyncpg.exceptions.UnsupportedClientFeatureError | asyncpg.DataError):
-        return Failure.REFUSED
-    if isinstance(error, _TRANSIENT):
-        return Failure.TRANSIENT
-    if isinstance(error, OutcomeUnknown):
-        return Failure.UNKNOWN
-    if isinstance(error, _UNAVAILABLE):
-        return Failure.UNAVAILABLE
-    if isinstance(error, _UNKNOWN):
-        return Failure.UNKNOWN
-    return Failure.REFUSED
 
 
 class Database:
@@ -186,15 +145,8 @@ class Database:
         finds it. Raises `OutcomeUnknown` where the server committed without waiting for its standby.
         """
         async with self.connection() as connection:
-            session = self._backends.of(connection)
-            # guard: promise_batchs_commit_has_waited_for_standby => if True:
-            with acknowledged(connection):
-                try:
-                    return await connection.fetch(query, *args)
-                except Exception as error:  # raised again
-                    if classify(error) is Failure.UNKNOWN:
-                        self._backends.lose(session)
-                    raise
+            with self._backends.watched(connection):
+                return await connection.fetch(query, *args)
 
     async def look_up(self, query: str, *args: object, is_durable: bool = False) -> list[Record]:
         """Run a statement that reads the outcome of a `fetch` whose answer was lost.
@@ -216,7 +168,7 @@ class Database:
                     self._settings.batching.unknown_outcome_timeout_ms / 1000
                 ):
                     return await self._found(connection, query, *args)
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             raise OutcomeUnknown from error
 
     @staticmethod

@@ -17,7 +17,7 @@ import asyncpg
 
 from boxoffice.errors import BoxofficeError, IntegrityError, SettingsInvalid
 from boxoffice.platform.postgres import database, sql_files
-from boxoffice.platform.postgres.commit_acknowledgement import acknowledged
+from boxoffice.platform.postgres.outcomes import acknowledged
 from boxoffice.settings import Settings
 
 MODULES_WITH_FUNCTIONS = (

@@ -4,28 +4,18 @@ A statement starts with `-- name: identifier`, continues with comment lines that
 where the next one starts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
+from typing import TypeAlias
 
 from boxoffice.errors import IntegrityError
 
 _MARK = "-- name:"
 
 
-class Queries(Mapping[str, str]):
-    """The statements of one room by name; asking for an unknown name raises at import time."""
-
-    def __init__(self, statements: Mapping[str, str]) -> None:
-        self._statements = dict(statements)
-
-    def __getitem__(self, name: str) -> str:
-        return self._statements[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._statements)
-
-    def __len__(self) -> int:
-        return len(self._statements)
+# The statements of one module by name.
+Queries: TypeAlias = Mapping[str, str]
 
 
 def load(package: str, name: str = "queries.sql") -> Queries:
@@ -52,7 +42,7 @@ def parse(text: str, source: str) -> Queries:
         if not body.lstrip().startswith("--"):
             raise IntegrityError(f"{source}: {name} has no description")
         statements[name] = _without_comments(body)
-    return Queries(statements)
+    return MappingProxyType(statements)
 
 
 def _without_comments(body: str) -> str:
