@@ -19,8 +19,15 @@ from boxoffice.errors import BodyTooSlow
 from boxoffice.http import metrics
 from boxoffice.http.server.context import ServerContext
 from boxoffice.http.server.exchange import ClientGone, Exchange, RequestKey
-from boxoffice.http.server.framing import has_many_heads, piece_end
-from boxoffice.http.server.parsing import Reading, Refusal, RequestParser, RequestRefused
+from boxoffice.http.server.parsing import (
+    HEAD_END,
+    PIECE_MAX_BYTES,
+    Reading,
+    Refusal,
+    RequestParser,
+    RequestRefused,
+    piece_end,
+)
 from boxoffice.http.streams import Stream, Subscriber, head
 
 # Reading stops when a body that no handler reads yet is this long.
@@ -41,9 +48,9 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_bucket", "_context", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
-        "_is_last", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer", "_read_timer",
-        "_receiving", "_requests", "_retry_at_s", "_retry_key", "_subscriber", "_transport",
-        "_write_timer",
+        "_is_last", "_is_new", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer",
+        "_read_timer", "_receiving", "_requests", "_retry_at_s", "_retry_key", "_subscriber",
+        "_transport", "_write_timer",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -64,6 +71,8 @@ class Connection(asyncio.Protocol):
         self._held_from = 0
         self._is_read_paused = False
         self._is_write_paused = False
+        # Nothing was read yet.
+        self._is_new = True
         # No further request is read.
         self._is_last = False
         # Deadlines of the head or body that is being read, and of the unread answer.
@@ -123,9 +132,18 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`; start the deadline of a request that is not complete."""
+        if self._is_new:
+            # The deadline of the first head begins with its first byte.
+            self._is_new = False
+            self._stop_read_timer()
         if self._held:
             self._hold(self._held[self._held_from :] + data, 0)
-        elif len(self._requests) > 1 or self._is_last or has_many_heads(data):
+        elif (
+            len(self._requests) > 1
+            or self._is_last
+            or len(data) > PIECE_MAX_BYTES
+            or data.count(HEAD_END) > 1
+        ):
             self._parse_in_pieces(data, 0)
         elif not self._transport.is_closing():
             # The usual case: one request or a part of one, and no request before it.
@@ -183,11 +201,6 @@ class Connection(asyncio.Protocol):
         if self._is_read_paused and not self._held:
             self._is_read_paused = False
             self._transport.resume_reading()
-
-    def head_begun(self) -> None:
-        """Cancel the read timer; `data_received` starts it if the head is not complete."""
-        if self._read_timer is not None:
-            self._stop_read_timer()
 
     def head_received(
         self,

@@ -1,19 +1,29 @@
 """Parses the requests of one connection, and bounds everything except bodies.
 
-The parser (llhttp by way of httptools) is strict about line ends, lengths and chunks; `framing` checks
-the other rules of RFC 9112. A request that asks to upgrade is the last one of its connection, because
-another protocol may follow it. Its body is still read, because Java's client asks for HTTP/2 with its
-first request.
+The parser (llhttp by way of httptools) is strict about line ends, lengths and chunks. This module checks
+the other rules of RFC 9112: `Host`, and transfer codings other than chunked. A request that asks to
+upgrade is the last one of its connection, because another protocol may follow it. Its body is still
+read, because Java's client asks for HTTP/2 with its first request.
 """
 
+import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import httptools
 from httptools import HttpParserError, HttpParserUpgrade
 
-from boxoffice.http.server.framing import HeadInvalid, check_head, host_is_valid
-
+# Bytes per parser call. Smaller pieces cost time, larger pieces cost memory.
+PIECE_MAX_BYTES = 16_384
+# The parser requires CRLF, so every head ends with this; the next piece begins after it.
+HEAD_END = b"\r\n\r\n"
+_BLANK_LINES = re.compile(rb"(?:\r\n)*")
+# uri-host [ ":" port ] (RFC 9110, section 7.2; RFC 3986, section 3.2.2); a reg-name may be empty.
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Za-z:.%_~-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+_CHUNKED = b"chunked"
 # Allowance for a chunk beside its content: its length in hexadecimal, and two line ends.
 _CHUNK_FRAME_BYTES = 20
 _BLANKS = b" \t"
@@ -60,6 +70,10 @@ NOT_HTTP = Refusal(
 HEAD_TOO_LARGE = Refusal(431, "head_too_large")
 
 
+class HeadInvalid(ValueError):
+    """A head that is refused with 400."""
+
+
 class RequestRefused(Exception):
     """The bytes are not a valid request, or exceed a bound."""
 
@@ -70,8 +84,6 @@ class RequestRefused(Exception):
 
 class Receiver(Protocol):
     """Takes the parts of requests; the names of a head's fields are in lower case."""
-
-    def head_begun(self) -> None: ...
 
     def head_received(
         self,
@@ -157,7 +169,6 @@ class RequestParser:
         self.reading = _HEAD
         self._target = b""
         self._fields = []
-        self._receiver.head_begun()
 
     def on_url(self, part: bytes) -> None:
         """Keep a part of the target."""
@@ -181,7 +192,7 @@ class RequestParser:
             or version != "1.1"
             or b"transfer-encoding" in fields
             or host is None
-            or (host != self._host and not host_is_valid(host))
+            or (host != self._host and not _host_is_valid(host))
             or len(pairs) > self._fields_max
         ):
             self._check_head(version, pairs)
@@ -250,6 +261,37 @@ class _BodyListener:
         self.on_body = parser.on_body
         self.on_chunk_header = parser.on_chunk_header
         self.on_message_complete = parser.on_message_complete
+
+
+def piece_end(data: bytes, begin: int) -> int:
+    """Return where to stop parsing: at the end of a head, or after a piece of 16 KiB.
+
+    So a piece contains at most two heads, even small ones.
+    """
+    limit = min(len(data), begin + PIECE_MAX_BYTES)
+    at = data.find(HEAD_END, begin, limit)
+    if at < 0:
+        return limit
+    blank = _BLANK_LINES.match(data, at, limit)
+    return blank.end() if blank else limit
+
+
+def check_head(version: str, pairs: list[tuple[bytes, bytes]]) -> None:
+    """Raise `HeadInvalid` for a head that a server must refuse (RFC 9112, sections 3.2 and 6.1)."""
+    hosts = [value for name, value in pairs if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version != "1.0"):
+        raise HeadInvalid("a request has one Host")
+    if hosts and not _host_is_valid(hosts[0]):
+        raise HeadInvalid("no such Host can be")
+    for name, value in pairs:
+        if name == b"transfer-encoding" and (version == "1.0" or value.lower() != _CHUNKED):
+            raise HeadInvalid("the only transfer coding is chunked")
+
+
+@lru_cache(maxsize=256)
+def _host_is_valid(value: bytes) -> bool:
+    """Return whether this is a valid value of `Host`; it may be empty."""
+    return _HOST.fullmatch(value) is not None
 
 
 def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
