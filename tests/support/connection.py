@@ -129,7 +129,7 @@ class Recorder(Router):
         async def record(call: Call[Any, Any]) -> Reply:
             request: Any = call.req
             body = await request.read_body(_LARGE)
-            fields = tuple(request._fields.items())
+            fields = tuple(request.fields.items())
             self._told.seen.append(Seen(method, target, body, fields))
             if self._let_go is not None:
                 await self._let_go.wait()

@@ -34,12 +34,6 @@ def media_type(req: Headed) -> str:
     return (req.get_header("Content-Type") or "").partition(";")[0].strip().lower()
 
 
-def require_json(req: Headed) -> None:
-    """Raise `MediaTypeUnsupported` unless the body is declared as JSON."""
-    if req.get_header("Content-Type") != JSON_TYPE:
-        require_type(req, (JSON_TYPE,))
-
-
 def require_type(req: Headed, media_types: tuple[str, ...]) -> None:
     """Raise `MediaTypeUnsupported` unless the body is declared as one of `media_types`."""
     if media_type(req) not in media_types:

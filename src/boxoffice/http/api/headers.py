@@ -9,15 +9,11 @@ class FixedHeaders(dict[str, str]):
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__(headers)
-        self.raw = raw_headers(dict(headers))
+        self.raw = raw_headers(headers)
 
 
-def raw_headers(headers: Mapping[str, str] | None) -> bytes:
+def raw_headers(headers: Mapping[str, str]) -> bytes:
     """Return header lines, each with its line end; the values must contain none."""
-    if not headers:
-        return b""
-    if isinstance(headers, FixedHeaders):
-        return headers.raw
     lines = [f"{name.lower()}: {value}\r\n" for name, value in headers.items()]
     return "".join(lines).encode("latin-1")
 

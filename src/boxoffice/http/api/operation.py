@@ -32,8 +32,8 @@ Q = TypeVar("Q")
 
 READS = frozenset({"GET", "HEAD"})
 
+_JSON = bodies.JSON_TYPE.encode("ascii")
 _KEY = re.compile(r"[!-~]{1,128}")
-_encode = msgspec.json.Encoder().encode
 
 
 class Principal(Protocol):
@@ -46,11 +46,12 @@ class Principal(Protocol):
 class Request(Protocol):
     """The part of a request that a handler may use beside its call.
 
-    `client` is the connected address, or the one that a trusted proxy names; `remote_addr` has a value
-    even if `client` is unknown.
+    The names of `fields` are in lower case. `client` is the connected address, or the one that a
+    trusted proxy names; `remote_addr` has a value even if `client` is unknown.
     """
 
     method: str
+    fields: Mapping[bytes, bytes]
     request_id: str
     client: tuple[str, int] | None
     is_handled: bool
@@ -140,7 +141,7 @@ class Call(Generic[B, Q]):
     last_event_id: str = ""
     raw: bytes = b""
     request_id: str = ""
-    ids: dict[str, Any] = field(default_factory=dict)
+    ids: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -152,13 +153,6 @@ class Reply:
     headers: Mapping[str, str] | None = None
     etag: str = ""
     media_type: str = bodies.JSON_TYPE
-
-    @property
-    def body(self) -> bytes:
-        """The bytes of the answer; may be empty."""
-        if self.encoded is not None:
-            return self.encoded
-        return b"" if self.value is None else _encode(self.value)
 
 
 async def _as_the_token_says(caller: Principal) -> Principal:
@@ -210,7 +204,11 @@ class Matched(Protocol):
     @property
     def handler(self) -> Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]: ...
 
-    def path_ids(self) -> dict[str, Any]: ...
+    @property
+    def ids(self) -> Mapping[str, Any]: ...
+
+    @property
+    def missing(self) -> type[NotFound] | None: ...
 
     def query_values(self) -> Mapping[str, Any]: ...
 
@@ -224,7 +222,9 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
     call: Call[Any, Any] = Call(request, request_id=request.request_id)
     if op.role is not None:
         call.caller = _authenticate(op.roles, dependencies, request)
-    call.ids = match.path_ids()
+    if match.missing is not None:
+        raise match.missing
+    call.ids = match.ids
     if op.keyed:
         call.key = _idempotency_key(request)
     if op.events:
@@ -234,7 +234,8 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
     if op.query is not None:
         call.query = _query(op.query, match.query_values())
     if op.body is not None:
-        bodies.require_json(request)
+        if request.fields.get(b"content-type") != _JSON:
+            bodies.require_type(request, (bodies.JSON_TYPE,))
         call.body = op.reader.read(await request.read_body(dependencies.body_max_bytes))
     elif op.raw_body is not None:
         bodies.require_type(request, op.raw_body.media_types)
@@ -261,10 +262,10 @@ def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
 def _authenticate(
     roles: tuple[str, ...], dependencies: RouteDependencies, req: Request
 ) -> Principal:
-    header = req.get_header("Authorization")
+    header = req.fields.get(b"authorization")
     if not header:
         raise Unauthenticated
-    scheme, _, token = header.partition(" ")
+    scheme, _, token = header.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("The Authorization header must be 'Bearer' and an access token.")
     caller = dependencies.authenticate(token.strip())
@@ -290,9 +291,10 @@ def _require_role(roles: tuple[str, ...], caller: Principal) -> None:
 
 
 def _idempotency_key(req: Request) -> str:
-    key = req.get_header("Idempotency-Key")
-    if not key:
+    given = req.fields.get(b"idempotency-key")
+    if not given:
         raise IdempotencyKeyRequired
+    key = given.decode("latin-1")
     if not _KEY.fullmatch(key):
         raise IdempotencyKeyInvalid
     return key
@@ -303,13 +305,3 @@ def _query(kind: type[Q], values: Mapping[str, Any]) -> Q:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"The query is not acceptable: {error}.") from error
-
-
-def matches(header: str | None, etag: str) -> bool:
-    """Weak comparison of If-None-Match (RFC 9110, section 13.1.2)."""
-    if not header:
-        return False
-    if header.strip() == "*":
-        return True
-    plain = etag.removeprefix("W/")
-    return any(tag.strip().removeprefix("W/") == plain for tag in header.split(","))

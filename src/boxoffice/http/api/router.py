@@ -61,11 +61,6 @@ _NOT_ENCODED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
-def present_as_it_is(_request: Request, refusal: Rendered) -> Rendered:
-    """Leave a refusal as it is."""
-    return refusal
-
-
 class RouteMatch(NamedTuple):
     """The result of routing: an operation, and the values of the path.
 
@@ -82,13 +77,7 @@ class RouteMatch(NamedTuple):
     missing: type[NotFound] | None = None
     query: bytes = b""
     scope: str = ""
-    present: Present = present_as_it_is
-
-    def path_ids(self) -> dict[str, Any]:
-        """Return the ids in the path; raise the operation's problem for an invalid id."""
-        if self.missing is not None:
-            raise self.missing
-        return self.ids  # type: ignore[return-value]
+    present: Present | None = None
 
     def query_values(self) -> dict[str, str | list[str]]:
         """Return the values of the query by name; the values of a repeated name are a list."""
@@ -155,7 +144,7 @@ class Router:
         self,
         resources: Iterable[tuple[str, Any]],
         dependencies: RouteDependencies,
-        present_unknown: Present = present_as_it_is,
+        present_unknown: Present | None = None,
     ) -> None:
         self._dependencies = dependencies
         self._root = _Node()

@@ -243,7 +243,9 @@ class Connection(asyncio.Protocol):
             self._stop_read_timer()
         request, self._receiving = self._receiving, None
         if request is not None:
-            request.end_body()
+            request.has_whole_body = True
+            if request.is_reading_body:
+                request.end_body()
 
     def _start_first(self) -> None:
         """Start the first request's handler, now or at its `Retry-After`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from boxoffice.http.api.router import Router
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.http.server.answers import AnswerWriter
-from boxoffice.http.server.handler_task import Deadlines
+from boxoffice.http.server.exchange import Deadlines
 from boxoffice.http.server.proxies import TrustedProxies, trusted_proxies
 from boxoffice.http.server.write_buffers import WriteBufferBudget
 from boxoffice.observability.access_log import AccessLog
@@ -63,10 +63,10 @@ class ServerContext:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.router = router
-        self.access_log = access_log
+        self.in_flight = access_log.in_flight
         self.limits = limits
         self.proxies = proxies or trusted_proxies()
-        self.answers = AnswerWriter()
+        self.answers = AnswerWriter(access_log)
         self.deadlines = Deadlines()
         self.write_budget = WriteBufferBudget(limits.unsent_max_bytes)
         self.by_address = AddressLimit(limits.connections_per_address_max)

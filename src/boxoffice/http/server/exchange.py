@@ -1,27 +1,34 @@
-"""From a matched request to its bytes of answer: body, problems, headers, access log."""
+"""One request: its body, the task of its handler, and its deadline.
+
+`asyncio.create_task` allocates a task and starts it in the next turn of the event loop, which costs as
+much as a look-up from memory. Most handlers end with their first step, or wait once, for their batch.
+So the server steps them itself, in the callback that has read the request, and is their task in the
+sense of asyncio ("Extending", "Task lifetime support",
+https://docs.python.org/3/library/asyncio-extending.html): `asyncio.current_task`, `asyncio.timeout` and
+`asyncio.TaskGroup` work inside a handler as they do inside any other task.
+"""
 
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
 from functools import lru_cache
 from itertools import count
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from boxoffice.errors import BodyTooLarge, Overloaded, Problem
 from boxoffice.http.api import problems
-from boxoffice.http.api.headers import NO_STORE, raw_headers
-from boxoffice.http.api.operation import Reply, matches, out_of_time, respond
-from boxoffice.http.api.problems import Rendered
+from boxoffice.http.api.operation import Reply, out_of_time, respond
 from boxoffice.http.api.router import RouteMatch
-from boxoffice.http.server.answers import AnswerWriter, content_headers
-from boxoffice.http.server.handler_task import Deadlines, HandlerTask
-from boxoffice.http.streams import HEADERS as STREAM_HEADERS
+from boxoffice.http.server.answers import AnswerWriter, Sender
 from boxoffice.http.streams import Stream
-from boxoffice.observability.access_log import AccessLog, Kind
+from boxoffice.observability.access_log import InFlight
 
-_NOT_FOUND = 404
+T = TypeVar("T")
+
+_DEADLINES_EVERY_S = 0.5
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 # Unique on every pod, and a tenth of the price of a UUID.
 _PROCESS = token_hex(8)
@@ -36,18 +43,136 @@ class ClientGone(ConnectionError):
     """The client hung up before its body was complete."""
 
 
+class HandlerTask(ABC, Generic[T]):
+    """A task without a future: a subclass gets the result in `completed`, or the error in `failed`.
+
+    `run` must not be called while another task takes a step, only from a callback of the event loop.
+    """
+
+    __slots__ = ("_awaited", "_cancel_requests", "_coroutine", "_loop", "_must_cancel")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._coroutine: Coroutine[Any, Any, T] | None = None
+        self._awaited: asyncio.Future[Any] | None = None
+        self._cancel_requests = 0
+        self._must_cancel = False
+
+    @abstractmethod
+    def completed(self, result: T) -> None:
+        """Take the result of the coroutine."""
+
+    @abstractmethod
+    def failed(self, error: Exception | asyncio.CancelledError) -> None:
+        """Take what the coroutine raised."""
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        """Take the coroutine's first step, and the others when what it waits for is done."""
+        self._coroutine = coroutine
+        self._step()
+
+    def cancel(self, _msg: Any = None) -> bool:
+        """Have `CancelledError` raised in the coroutine; say whether it still runs."""
+        if self._coroutine is None:
+            return False
+        self._cancel_requests += 1
+        if self._awaited is None or not self._awaited.cancel():
+            self._must_cancel = True
+        return True
+
+    def done(self) -> bool:
+        """Say whether the coroutine has ended, as `asyncio.TaskGroup` asks."""
+        return self._coroutine is None
+
+    def cancelling(self) -> int:
+        """Return how many cancellations were requested and not taken back."""
+        return self._cancel_requests
+
+    def uncancel(self) -> int:
+        """Take a cancellation back, as `asyncio.timeout` does; return how many are left."""
+        self._cancel_requests = max(0, self._cancel_requests - 1)
+        return self._cancel_requests
+
+    def _step(self, _done: object = None) -> None:
+        """Let the coroutine go on until it waits or ends."""
+        self._awaited = None
+        try:
+            awaited = self._advance()
+        except StopIteration as end:
+            self._coroutine = None
+            self.completed(end.value)
+        except (Exception, asyncio.CancelledError) as error:
+            # Not kept for later: the error has this frame in its traceback.
+            self._coroutine = None
+            self.failed(error)
+        else:
+            self._wait_for(awaited)
+
+    def _advance(self) -> Any:
+        coroutine: Any = self._coroutine
+        own: Any = self
+        asyncio._enter_task(self._loop, own)  # noqa: SLF001 — documented, as said above
+        try:
+            if self._must_cancel:
+                self._must_cancel = False
+                return coroutine.throw(asyncio.CancelledError())
+            return coroutine.send(None)
+        finally:
+            asyncio._leave_task(self._loop, own)  # noqa: SLF001
+
+    def _wait_for(self, awaited: Any) -> None:
+        """Take the next step when `awaited` is done: a future, or None to let others go first."""
+        if awaited is None:
+            self._loop.call_soon(self._step)
+            return
+        awaited.add_done_callback(self._step)
+        self._awaited = awaited
+        if self._must_cancel and awaited.cancel():
+            self._must_cancel = False
+
+
+class Deadlines:
+    """Cancels what takes too long; all have the same time, so the oldest is due first."""
+
+    def __init__(self) -> None:
+        self._open: dict[HandlerTask[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, task: HandlerTask[Any], timeout_s: float) -> None:
+        """Cancel `task` after `timeout_s`, or up to half a second later: one timer serves all."""
+        loop = asyncio.get_running_loop()
+        self._open[task] = loop.time() + timeout_s
+        if self._timer is None:
+            self._timer = loop.call_later(_DEADLINES_EVERY_S, self._look, loop)
+
+    def forget(self, task: HandlerTask[Any]) -> None:
+        """Drop the deadline of a task that has ended."""
+        self._open.pop(task, None)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        late = []
+        for task, due in self._open.items():
+            if due > now:
+                break
+            late.append(task)
+        for task in late:
+            del self._open[task]
+            task.cancel()
+        again = bool(self._open)
+        self._timer = loop.call_later(_DEADLINES_EVERY_S, self._look, loop) if again else None
+
+
 class ExchangeContext(Protocol):
     """The part of `ServerContext` that requests use."""
 
-    access_log: AccessLog
+    in_flight: InFlight
     deadlines: Deadlines
     answers: AnswerWriter
 
 
-class Sender(Protocol):
+class RequestConnection(Sender, Protocol):
     """A connection, as its requests see it."""
-
-    def send_answer(self, answer: bytes, rest: bytes, *, keep_alive: bool) -> None: ...
 
     def send_continue(self) -> None: ...
 
@@ -60,15 +185,15 @@ class Exchange(HandlerTask[Reply | Stream]):
     """One request and its answer; `HandlerTask` runs its handler."""
 
     __slots__ = (
-        "_body_awaited", "_body_error", "_body_max_bytes", "_connection", "_context", "_fields",
-        "_match", "_started_at", "body", "client", "expects_continue", "has_whole_body",
-        "is_abandoned", "is_answered", "is_handled", "is_sent", "is_started", "keep_alive", "method",
-        "request_id", "retry_at_s",
+        "_body_awaited", "_body_error", "_body_max_bytes", "_context", "body", "client", "connection",
+        "expects_continue", "fields", "has_whole_body", "is_abandoned", "is_answered", "is_handled",
+        "is_reading_body", "is_started", "keep_alive", "match", "method", "request_id", "retry_at_s",
+        "started_at",
     )  # fmt: skip
 
     def __init__(
         self,
-        connection: Sender,
+        connection: RequestConnection,
         context: ExchangeContext,
         match: RouteMatch,
         method: str,
@@ -83,21 +208,22 @@ class Exchange(HandlerTask[Reply | Stream]):
         self.has_whole_body = False
         self.expects_continue = False
         self.keep_alive = True
+        # Whether the handler waits for the rest of the body.
+        self.is_reading_body = False
         self.is_started = False
         self.is_handled = False
         self.is_answered = False
-        self.is_sent = False
         self.is_abandoned = False
         # The event loop's time from which a refused client may repeat the request.
         self.retry_at_s = 0.0
-        self._connection = connection
+        self.connection = connection
         self._context = context
-        self._match = match
-        self._fields = fields
+        self.match = match
+        self.fields: Mapping[bytes, bytes] = fields
         self._body_awaited: asyncio.Future[None] | None = None
         self._body_error: Exception | None = None
         self._body_max_bytes = 0
-        self._started_at = time.perf_counter()
+        self.started_at = time.perf_counter()
         given = fields.get(b"x-request-id")
         self.request_id = request_id_of(None if given is None else given.decode("latin-1"))
 
@@ -109,35 +235,30 @@ class Exchange(HandlerTask[Reply | Stream]):
     @property
     def key(self) -> RequestKey:
         """The request without its body: what the client may repeat after `Retry-After`."""
-        match = self._match
-        return self.method, match.template, match.ids, self._fields.get(b"authorization", b"")
-
-    @property
-    def is_reading_body(self) -> bool:
-        """Whether the handler waits for the rest of the body."""
-        return self._body_awaited is not None
+        match = self.match
+        return self.method, match.template, match.ids, self.fields.get(b"authorization", b"")
 
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
-        value = self._fields.get(_wire_name(name))
+        value = self.fields.get(_wire_name(name))
         return None if value is None else value.decode("latin-1")
 
     def start(self) -> None:
         """Start the handler."""
         self.is_started = True
-        self._context.access_log.in_flight.count += 1
-        self.run(respond(self._match, self))
+        self._context.in_flight.count += 1
+        self.run(respond(self.match, self))
         if not self.is_answered:
-            self._context.deadlines.add(self, self._match.dependencies.request_timeout_s)
+            self._context.deadlines.add(self, self.match.dependencies.request_timeout_s)
 
     async def read_body(self, max_bytes: int) -> bytes:
         """Return the body; raise `BodyTooLarge` or `BodyTooSlow`, before the rest of it is read."""
-        length = self._fields.get(b"content-length")
+        length = self.fields.get(b"content-length")
         if length is not None and int(length) > max_bytes:
             raise _too_large(max_bytes)
         if self.expects_continue:
             self.expects_continue = False
-            self._connection.send_continue()
+            self.connection.send_continue()
         if self._body_error is not None:
             raise self._body_error
         if not self.has_whole_body:
@@ -149,11 +270,13 @@ class Exchange(HandlerTask[Reply | Stream]):
     async def _rest_of_body(self, max_bytes: int) -> None:
         self._body_max_bytes = max_bytes
         self._body_awaited = self._loop.create_future()
-        self._connection.resume_reading()
+        self.is_reading_body = True
+        self.connection.resume_reading()
         try:
             await self._body_awaited
         finally:
             self._body_awaited = None
+            self.is_reading_body = False
 
     def add_to_body(self, part: bytes) -> None:
         """Store a part of the body, unless the request is already answered."""
@@ -164,10 +287,8 @@ class Exchange(HandlerTask[Reply | Stream]):
             self._wake(_too_large(self._body_max_bytes))
 
     def end_body(self) -> None:
-        """Note that the body is complete."""
-        self.has_whole_body = True
-        if self._body_awaited is not None:
-            self._wake(None)
+        """Let the handler that waits for the rest of the body continue."""
+        self._wake(None)
 
     def fail_body(self, error: Exception) -> None:
         """Note that the body will not become complete, and why."""
@@ -186,99 +307,45 @@ class Exchange(HandlerTask[Reply | Stream]):
 
     def completed(self, result: Reply | Stream) -> None:
         """Answer with what the handler returned."""
+        self._end()
         try:
-            if isinstance(result, Stream):
-                self._stream(result)
+            if isinstance(result, Reply):
+                self._context.answers.reply(self, result)
             else:
-                self._reply(result)
+                self._stream(result)
         except Exception as error:  # a bug is answered, too
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:
         """Answer with the problem of `error`, which may come from encoding an answer."""
+        if not self.is_answered:
+            self._end()
         if isinstance(error, ClientGone):
-            self._give_up()
-            return
+            return  # Nothing was done for it.
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             error = out_of_time(self.method, handled=self.is_handled)
-        if isinstance(error, Overloaded) and b"authorization" in self._fields:
+        if isinstance(error, Overloaded) and b"authorization" in self.fields:
             # Clients without a token look alike behind one proxy.
             self.retry_at_s = self._loop.time() + error.retry_after_s
         if isinstance(error, Problem):
-            self._refuse(self._match.present(self, problems.render(error, self.request_id)))
+            refusal = problems.render(error, self.request_id)
+            if self.match.present is not None:
+                refusal = self.match.present(self, refusal)
         else:
-            self._refuse(problems.render_bug(error, self.request_id))
-
-    def _reply(self, reply: Reply) -> None:
-        operation = self._match.operation
-        head = raw_headers(reply.headers)
-        if reply.etag:
-            head += b"etag: %b\r\n" % reply.etag.encode("latin-1")
-            if matches(self.get_header("If-None-Match"), reply.etag):
-                self._answer(304, "ok", head, b"", "")
-                return
-        if not operation.cached and operation.success != 204:
-            head += NO_STORE.raw
-        self._answer(operation.success, "ok", head, reply.body, reply.media_type)
+            refusal = problems.render_bug(error, self.request_id)
+        self._context.answers.refuse(self, refusal)
 
     def _stream(self, stream: Stream) -> None:
         if self.method == "HEAD":
-            self.keep_alive = False
-            self._account(self._match.operation.success, "ok")
-            self._send_soon(self._head(self._match.operation.success) + STREAM_HEADERS.raw, b"")
+            self._context.answers.stream_head(self)
             return
-        self._connection.begin_stream(stream, self.request_id, self.remote_addr)
-        self._account(self._match.operation.success, "ok")
-
-    def _refuse(self, refusal: Rendered) -> None:
-        if refusal.closes:
-            self.keep_alive = False
-        head = raw_headers(refusal.headers)
-        self._answer(refusal.status, refusal.code, head, refusal.body, refusal.media_type)
-
-    def _answer(self, status: int, code: str, head: bytes, body: bytes, media_type: str) -> None:
-        self._account(status, code)
-        head += content_headers(status, body, media_type)
-        if not self.keep_alive:
-            head += b"connection: close\r\n"
-        self._send_soon(self._head(status) + head, body)
-
-    def _head(self, status: int) -> bytes:
-        """Return the lines that all answers have."""
-        return b"%bx-request-id: %b\r\nx-content-type-options: nosniff\r\n" % (
-            self._context.answers.status_line(status),
-            self.request_id.encode("latin-1"),
-        )
-
-    def _send_soon(self, head: bytes, body: bytes) -> None:
-        self._context.answers.send_soon(self, head, b"" if self.method == "HEAD" else body)
-
-    def _account(self, status: int, code: str) -> None:
-        """Record the answer in the access log."""
-        context, match = self._context, self._match
-        self._end()
-        kind = match.kinds.get((status, code))
-        if kind is None:
-            # 404 has no scope: invented ids would fill the memory.
-            scope = "" if status == _NOT_FOUND else match.scope
-            kind = Kind(self.method, match.template, status, code, scope)
-            match.kinds[status, code] = kind
-        context.access_log.answered(kind, self.request_id, self._started_at)
-
-    def _give_up(self) -> None:
-        """End without an answer: the client is gone, and nothing was done for it."""
-        self._end()
+        self.connection.begin_stream(stream, self.request_id, self.remote_addr)
+        self._context.answers.account(self, self.match.operation.success, "ok")
 
     def _end(self) -> None:
         self.is_answered = True
         self._context.deadlines.forget(self)
-        self._context.access_log.in_flight.count -= 1
-
-    def send(self, answer: bytes, rest: bytes) -> None:
-        """Send the answer, which ends the request, unless the client has hung up."""
-        self.is_sent = True
-        if not self.is_abandoned:
-            self._connection.send_answer(answer, rest, keep_alive=self.keep_alive)
+        self._context.in_flight.count -= 1
 
 
 def request_id_of(given: str | None) -> str:

@@ -1,8 +1,8 @@
 """Parses the requests of one connection, and bounds everything except bodies.
 
-The parser (llhttp by way of httptools) is strict about line ends, lengths and chunks. This module checks
-the other rules of RFC 9112: `Host`, and transfer codings other than chunked. A request that asks to
-upgrade is the last one of its connection, because another protocol may follow it. Its body is still
+The parser (llhttp by way of httptools) is strict about line ends, lengths and chunks. `check_head`
+checks the other rules of RFC 9112: `Host`, and transfer codings other than chunked. A request that asks
+to upgrade is the last one of its connection, because another protocol may follow it. Its body is still
 read, because Java's client asks for HTTP/2 with its first request.
 """
 

@@ -9,7 +9,7 @@ import pytest
 from boxoffice.errors import SoldOut
 from boxoffice.http.api.operation import Call, Reply, operation
 from boxoffice.http.api.router import Router
-from boxoffice.http.server import handler_task
+from boxoffice.http.server import exchange as exchanges
 from boxoffice.http.server.context import ServerContext, connection_limits
 from boxoffice.http.server.exchange import Exchange
 from boxoffice.settings import Settings
@@ -52,7 +52,7 @@ class Resource:
 
     async def answer(self) -> bytes:
         await until(self._has_sent)
-        assert self.state.access_log.in_flight.count == 0
+        assert self.state.in_flight.count == 0
         return self.sent.pop()
 
 
@@ -174,7 +174,7 @@ async def test_refusals_and_bugs_are_answered_wherever_they_happen(
 async def test_a_deadline_ends_the_waiting_and_denies_nothing(
     monkeypatch: pytest.MonkeyPatch, pauses: int
 ) -> None:
-    monkeypatch.setattr(handler_task, "_DEADLINES_EVERY_S", 0.01)
+    monkeypatch.setattr(exchanges, "_DEADLINES_EVERY_S", 0.01)
     resource = Resource(timeout_s=0.05)
     outcome = asyncio.get_running_loop().create_future()
 
@@ -218,4 +218,4 @@ async def test_a_client_that_hangs_up_gets_no_answer_and_the_work_goes_on(
     await asyncio.sleep(0.01)
     assert done == ["held"]
     assert not resource.sent
-    assert resource.state.access_log.in_flight.count == 0
+    assert resource.state.in_flight.count == 0
