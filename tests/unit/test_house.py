@@ -26,6 +26,10 @@ FEATURES = sorted(
     if (folder / "__init__.py").exists() and folder.name not in house.FOUNDATION
 )
 MODULES = sorted(SOURCE.rglob("*.py"))
+# Tests, benchmarks and fault injection: the code beside the product.
+BESIDE = sorted(
+    path for folder in ("tests", "bench", "faults") for path in (ROOT / folder).rglob("*.py")
+)
 STATEMENTS = sorted(SOURCE.rglob("*.sql"))
 FORBIDDEN = house.forbidden_imports(FEATURES)
 
@@ -35,6 +39,10 @@ NAMES_STORES = {"boxoffice/app.py", "boxoffice/cli/seeding.py"}
 
 def _name(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
+
+
+def _path(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def _text(path: Path) -> str:
@@ -179,7 +187,7 @@ def test_a_flat_package_is_found() -> None:
     assert house.flat_packages([*names, "a/13.py"]) == {"a": 13}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
+@pytest.mark.parametrize("path", [*MODULES, *BESIDE], ids=_path)
 def test_files_and_functions_are_short(path: Path) -> None:
     assert house.long_parts(_text(path)) == []
 

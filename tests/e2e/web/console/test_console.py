@@ -51,59 +51,19 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     await visitor.log_in(organizer.email, PASSWORD)
     await expect(visitor.heading("Organizer's console")).to_be_visible()
 
-    await visitor.link("New concert").click()
-    await visitor.button("Create the draft").click()
-    await expect(page.locator(".field-error:not(:empty)")).to_have_count(3)
-    await page.get_by_label("Title").fill(f"Spring {SCRIPT}")
-    await page.get_by_label("Artist").fill("The Encores")
-    await page.get_by_label("Venue").fill("Olympic Hall")
-    await visitor.button("Create the draft").click()
-    await expect(visitor.title(f"Spring {SCRIPT}")).to_be_visible()
-
-    await page.get_by_label("Starts at").fill("2030-05-01T19:30")
-    await page.get_by_label("Sale opens at").fill("2024-05-01T12:00")
-    await page.get_by_label("Sale closes at").fill("2024-05-01T11:00")
-    await visitor.button("Add the schedule").click()
-    complaint = page.locator(".field", has_text="Sale closes at").locator(".field-error")
-    await expect(complaint).to_contain_text("close")
-    await page.get_by_label("Sale closes at").fill("")
-    await visitor.button("Add the schedule").click()
-
-    await expect(page.get_by_text("The schedule has 0 seats.")).to_be_visible()
-    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,x,VIP,9000\n\nA,1,1,VIP,{SCRIPT}\n")
-    await expect(page.get_by_text("2 lines have errors")).to_be_visible()
-    lines = page.locator(".import-result tbody td:first-child")
-    assert await lines.all_text_contents() == ["3", "5"]
-    await expect(page.locator(".import-result code").last).to_contain_text(SCRIPT[:20])
-    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,2,VIP,9000\nB,1,1,R,5000\n")
-    await expect(page.get_by_text("3 seats can be added.")).to_be_visible()
-    await visitor.button("Add 3 seats").click()
-    await expect(page.get_by_text("The schedule has 3 seats.")).to_be_visible()
-    await expect(page.get_by_text("Publish the concert before you open the sale.")).to_be_visible()
-
+    await _create_a_draft(visitor)
+    await _add_a_schedule(visitor)
+    await _import_seats(visitor)
     schedule_id = page.url.split("/")[-2]
-    await page.locator(".notice").get_by_role("link").click()
-    await agree(visitor, "Publish")
-    await expect(page.get_by_text("Published", exact=True)).to_be_visible()
-    await page.goto(f"/organizer/schedules/{schedule_id}")
-    await agree(visitor, "Open the sale")
-    await expect(page.get_by_text("On sale", exact=True)).to_be_visible()
+    await _publish_and_open(visitor, schedule_id)
 
-    sale = Sale("", schedule_id)
-    held = hold(guest, sale, "A-1-1").json["reservation_id"]
+    held = hold(guest, Sale("", schedule_id), "A-1-1").json["reservation_id"]
     answered(guest.api.keyed("/v1/payments", {"reservation_id": held, "method": "wallet"}), 201)
     await expect(page.locator(".tile", has_text="Revenue")).to_contain_text("₩9,000")
     await expect(page.locator(".tile", has_text="Sold")).to_contain_text("1")
     await page.get_by_text("Statistics as a table").click()
     await expect(page.get_by_role("cell", name="₩9,000")).to_have_count(1)
-
-    await visitor.link("Reservations").click()
-    await page.get_by_label("E-mail").fill(guest.email.upper())
-    await visitor.button("Search").click()
-    await expect(page.get_by_text("1 reservation", exact=True)).to_be_visible()
-    await page.get_by_role("link", name=re.compile("History")).click()
-    await expect(page.locator(".events li")).to_have_count(5)
-    await expect(page.get_by_text("Ticket for A-1-1 issued")).to_be_visible()
+    await _find_the_reservation(visitor, guest)
 
     await page.goto(f"/organizer/schedules/{schedule_id}/activity")
     actions = page.locator("tbody td:nth-child(2)")
@@ -116,6 +76,66 @@ async def test_from_nothing_to_a_sale(visit: Visit, organizer: Person, guest: Pe
     await page.goto(f"/organizer/schedules/{schedule_id}")
     await agree(visitor, "Close the sale")
     await expect(page.get_by_text("Closed", exact=True)).to_be_visible()
+
+
+async def _create_a_draft(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.link("New concert").click()
+    await visitor.button("Create the draft").click()
+    await expect(page.locator(".field-error:not(:empty)")).to_have_count(3)
+    await page.get_by_label("Title").fill(f"Spring {SCRIPT}")
+    await page.get_by_label("Artist").fill("The Encores")
+    await page.get_by_label("Venue").fill("Olympic Hall")
+    await visitor.button("Create the draft").click()
+    await expect(visitor.title(f"Spring {SCRIPT}")).to_be_visible()
+
+
+async def _add_a_schedule(visitor: Visitor) -> None:
+    page = visitor.page
+    await page.get_by_label("Starts at").fill("2030-05-01T19:30")
+    await page.get_by_label("Sale opens at").fill("2024-05-01T12:00")
+    await page.get_by_label("Sale closes at").fill("2024-05-01T11:00")
+    await visitor.button("Add the schedule").click()
+    complaint = page.locator(".field", has_text="Sale closes at").locator(".field-error")
+    await expect(complaint).to_contain_text("close")
+    await page.get_by_label("Sale closes at").fill("")
+    await visitor.button("Add the schedule").click()
+
+
+async def _import_seats(visitor: Visitor) -> None:
+    page = visitor.page
+    await expect(page.get_by_text("The schedule has 0 seats.")).to_be_visible()
+    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,x,VIP,9000\n\nA,1,1,VIP,{SCRIPT}\n")
+    await expect(page.get_by_text("2 lines have errors")).to_be_visible()
+    lines = page.locator(".import-result tbody td:first-child")
+    assert await lines.all_text_contents() == ["3", "5"]
+    await expect(page.locator(".import-result code").last).to_contain_text(SCRIPT[:20])
+    await choose(visitor, f"{HEADER}\nA,1,1,VIP,9000\nA,1,2,VIP,9000\nB,1,1,R,5000\n")
+    await expect(page.get_by_text("3 seats can be added.")).to_be_visible()
+    await visitor.button("Add 3 seats").click()
+    await expect(page.get_by_text("The schedule has 3 seats.")).to_be_visible()
+    await expect(page.get_by_text("Publish the concert before you open the sale.")).to_be_visible()
+
+
+async def _publish_and_open(visitor: Visitor, schedule_id: str) -> None:
+    page = visitor.page
+    await page.locator(".notice").get_by_role("link").click()
+    await agree(visitor, "Publish")
+    await expect(page.get_by_text("Published", exact=True)).to_be_visible()
+    await page.goto(f"/organizer/schedules/{schedule_id}")
+    await agree(visitor, "Open the sale")
+    await expect(page.get_by_text("On sale", exact=True)).to_be_visible()
+
+
+async def _find_the_reservation(visitor: Visitor, guest: Person) -> None:
+    page = visitor.page
+    await visitor.link("Reservations").click()
+    await page.get_by_label("E-mail").fill(guest.email.upper())
+    await visitor.button("Search").click()
+    await expect(page.get_by_text("1 reservation", exact=True)).to_be_visible()
+    await page.get_by_role("link", name=re.compile("History")).click()
+    await expect(page.locator(".events li")).to_have_count(5)
+    await expect(page.get_by_text("Ticket for A-1-1 issued")).to_be_visible()
 
 
 @pytest.fixture(scope="module")
@@ -219,14 +239,7 @@ async def test_an_operator_looks_at_all_and_takes_a_concert_down(
         "audit": "/organizer/audit",
         "operator-concert": concert,
     }
-    for name, path in pages.items():
-        await page.goto(path)
-        await expect(page.locator("main h1")).to_be_visible()
-        for summary in await page.locator("summary").all():
-            await summary.click()
-        await keep(page, f"{name}-{named}")
-        assert await visitor.overflow_px() <= 0, name
-        assert await troubles(page) == [], name
+    await _assert_pages_are_accessible(visitor, pages, named)
 
     await page.get_by_role("textbox").fill("Not theirs to sell")
     await page.locator("form button").click()
@@ -251,6 +264,18 @@ async def test_an_operator_looks_at_all_and_takes_a_concert_down(
     await notice.get_by_role("button").click()
     await page.locator("dialog button.primary").click()
     await expect(notice).to_have_count(0)
+
+
+async def _assert_pages_are_accessible(visitor: Visitor, pages: dict[str, str], named: str) -> None:
+    page = visitor.page
+    for name, path in pages.items():
+        await page.goto(path)
+        await expect(page.locator("main h1")).to_be_visible()
+        for summary in await page.locator("summary").all():
+            await summary.click()
+        await keep(page, f"{name}-{named}")
+        assert await visitor.overflow_px() <= 0, name
+        assert await troubles(page) == [], name
 
 
 async def test_how_a_file_was_read_is_said(enter: Enter, organizer: Person) -> None:
