@@ -126,7 +126,7 @@ class Simulation:
     @property
     def room(self) -> WaitingRoomState:
         """The room as last read."""
-        found = self._rooms.get(self._schedule_id)
+        found = self._rooms.by_schedule.get(self._schedule_id)
         if found is None:
             raise RuntimeError("the waiting room is gone")
         return found

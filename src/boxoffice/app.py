@@ -47,8 +47,7 @@ from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
-from boxoffice.reservations.handlers import HoldHandler, ReleaseHandler
-from boxoffice.reservations.lock_switch import LockSwitch
+from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import HoldLimits, Reservations
 from boxoffice.reservations.store import Cooldown, ReservationStore
@@ -446,7 +445,7 @@ def _routes(
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
-        *reservation_routes.routes(services.reservations, dependencies),
+        *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),

@@ -1,14 +1,17 @@
 """Decides a batch of holds or releases: the seat lock, one transaction, and the seat changes."""
 
-from collections.abc import Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import SeatTaken
+from boxoffice.observability.logs import log
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.reservations import rules
-from boxoffice.reservations.lock_switch import LockSwitch
 from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
 from boxoffice.reservations.store import (
     HoldCommand,
@@ -24,6 +27,59 @@ from boxoffice.seats.refusals import SeatRefusals
 # After this many attempts a request goes to PostgreSQL although its seats are claimed: the owner of the
 # claim may have died.
 _ATTEMPTS_BEFORE_DATABASE = 4
+
+Mode = Literal["auto", "always", "off"]
+
+# Schedules with the lock on in one process; above it the oldest one is turned off.
+_HOT_MAX = 1_000
+
+
+class LockSwitch:
+    """Turns the seat lock on per schedule, only while pods compete for the same seats.
+
+    It decides nothing about seats, so pods may differ. `has_peers` returns whether other pods exist.
+    """
+
+    def __init__(
+        self,
+        mode: Mode = "always",
+        hot_ms: int = 5_000,
+        has_peers: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._mode = mode
+        self._hot_s = hot_ms / 1000
+        self._has_peers = has_peers
+        self._clock = clock
+        self._hot_until: OrderedDict[UUID, float] = OrderedDict()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no seat is ever claimed."""
+        return self._mode == "off"
+
+    def claims(self, schedule_id: UUID) -> bool:
+        """Return whether to claim the seats of a batch."""
+        if self._mode != "auto":
+            return self._mode == "always"
+        until = self._hot_until.get(schedule_id)
+        if until is None:
+            return False
+        if self._clock() >= until:
+            del self._hot_until[schedule_id]
+            return False
+        return True
+
+    def collided(self, schedule_id: UUID) -> None:
+        """Claim seats for `hot_ms`: another process has taken seats that this one wanted."""
+        if self._mode != "auto" or not self._has_peers():
+            return
+        if schedule_id not in self._hot_until:
+            log.info("seat_lock_on", schedule_id=str(schedule_id))
+        self._hot_until[schedule_id] = self._clock() + self._hot_s
+        self._hot_until.move_to_end(schedule_id)
+        while len(self._hot_until) > _HOT_MAX:
+            self._hot_until.popitem(last=False)
 
 
 class HoldHandler:
@@ -55,8 +111,11 @@ class HoldHandler:
         self, lane_key: UUID, batch: Sequence[Pending[HoldCommand, HoldOutcome]]
     ) -> Sequence[Outcome[HoldOutcome]]:
         """Claim seats while pods collide; PostgreSQL decides what the claims do not refuse."""
-        claims = self._claims(lane_key, [pending.command for pending in batch])
-        refused = await self._refused(lane_key, batch, claims) if claims else {}
+        commands = [pending.command for pending in batch]
+        claims = self._claims(lane_key, commands)
+        if not claims:
+            return await self._decide_in_database(lane_key, commands, ())
+        refused = await self._refused(lane_key, batch, claims)
         to_ask = [at for at in range(len(batch)) if at not in refused]
         if not to_ask:
             return [refused[at] for at in range(len(batch))]
@@ -128,13 +187,15 @@ class HoldHandler:
             return False
         if any(outcome.name == "seat_busy" for outcome in outcomes):
             return True
+        lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
+        if not lost:
+            return False
         won = {
             seat
             for one in outcomes
             if one.name == "held" and one.held
             for seat in one.held.seat_ids
         }
-        lost = [seat for one in outcomes if one.name == "seat_taken" for seat in one.seat_ids]
         return bool(self._refusals.missed(schedule_id, [seat for seat in lost if seat not in won]))
 
     def _settle(self, schedule_id: UUID, settlements: Sequence[Settlement]) -> None:

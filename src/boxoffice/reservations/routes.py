@@ -32,6 +32,7 @@ from boxoffice.reservations import rules
 from boxoffice.reservations.service import Reservations
 from boxoffice.reservations.store import ActiveFilter, Held, Reservation
 from boxoffice.seats.layout import Layout
+from boxoffice.seats.read_model import SeatReadModel
 
 RESERVATION_ID = PathId(parse_scoped, ReservationNotFound, "The `reservation_id` of a reservation.")
 
@@ -107,11 +108,16 @@ class ReservationOut(HeldOut, kw_only=True):
     payment_id: str | None
 
 
-class _HoldCollection:
-    def __init__(self, service: Reservations, dependencies: RouteDependencies) -> None:
+class _ReservationResource:
+    def __init__(
+        self, service: Reservations, seats: SeatReadModel, dependencies: RouteDependencies
+    ) -> None:
         self._service = service
+        self._seats = seats
         self.dependencies = dependencies
 
+
+class _HoldCollection(_ReservationResource):
     @operation(
         "Hold seats",
         201,
@@ -136,7 +142,7 @@ class _HoldCollection:
         """Hold named seats or the best adjacent ones, all or none."""
         schedule_id: UUID = call.ids["schedule_id"]
         held = await self._hold(call, schedule_id)
-        layout = await self._service.layout(schedule_id)
+        layout = await self._seats.layout(schedule_id)
         shown = present_held(schedule_id, held, layout)
         return Reply(shown, headers={"Location": f"/v1/reservations/{shown.reservation_id}"})
 
@@ -156,11 +162,7 @@ class _HoldCollection:
         )
 
 
-class _Item:
-    def __init__(self, service: Reservations, dependencies: RouteDependencies) -> None:
-        self._service = service
-        self.dependencies = dependencies
-
+class _Item(_ReservationResource):
     @operation(
         "Get a reservation",
         role="any",
@@ -170,7 +172,7 @@ class _Item:
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """A reservation of another person is answered as not found."""
         found = await self._service.get(call.caller.user_id, call.ids["reservation_id"])
-        layout = await self._service.layout(found.schedule_id)
+        layout = await self._seats.layout(found.schedule_id)
         return Reply(present_reservation(found, layout))
 
     @operation(
@@ -186,11 +188,7 @@ class _Item:
         return Reply()
 
 
-class _Mine:
-    def __init__(self, service: Reservations, dependencies: RouteDependencies) -> None:
-        self._service = service
-        self.dependencies = dependencies
-
+class _Mine(_ReservationResource):
     @operation(
         "List my reservations",
         role="any",
@@ -202,7 +200,7 @@ class _Mine:
         """Newest first."""
         limit = call.query.limit
         found = await self._find(call.caller.user_id, call.query, limit + 1)
-        layouts = {one.schedule_id: await self._service.layout(one.schedule_id) for one in found}
+        layouts = {one.schedule_id: await self._seats.layout(one.schedule_id) for one in found}
         return Reply(
             page(
                 found,
@@ -272,10 +270,12 @@ def present_seats(seat_ids: Sequence[str], layout: Layout) -> list[SeatOut]:
     ]
 
 
-def routes(service: Reservations, dependencies: RouteDependencies) -> list[tuple[str, object]]:
+def routes(
+    service: Reservations, seats: SeatReadModel, dependencies: RouteDependencies
+) -> list[tuple[str, object]]:
     """Return the resources of this module by URI template."""
     return [
-        ("/v1/schedules/{schedule_id}/reservations", _HoldCollection(service, dependencies)),
-        ("/v1/reservations/{reservation_id}", _Item(service, dependencies)),
-        ("/v1/me/reservations", _Mine(service, dependencies)),
+        ("/v1/schedules/{schedule_id}/reservations", _HoldCollection(service, seats, dependencies)),
+        ("/v1/reservations/{reservation_id}", _Item(service, seats, dependencies)),
+        ("/v1/me/reservations", _Mine(service, seats, dependencies)),
     ]

@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Never, Protocol
+from typing import Never, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -98,12 +98,17 @@ class _NoPasses:
 
 
 class _HoldRequest(msgspec.Struct, frozen=True, gc=False):
-    """What identifies one request for seats and its repetitions."""
+    """What identifies one request for seats and its repetitions; `meaning` is what it asks for."""
 
     user_id: UUID
     schedule_id: UUID
     key: str
-    fingerprint: bytes
+    meaning: tuple[str, ...]
+
+    def command(self, seat_ids: Sequence[str] = ()) -> HoldCommand:
+        """Return the command to hold these seats, or to look up what the key did before."""
+        fingerprint = fingerprint_of(*self.meaning)
+        return HoldCommand(self.user_id, self.key, fingerprint, new_id(), tuple(seat_ids))
 
 
 class Reservations:
@@ -148,18 +153,20 @@ class Reservations:
         """
         # guard: hold_list_of_seats_that_makes_sense
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
-        # guard: fingerprint_seats_of_hold: "seats", *seat_ids => "seats"
-        fingerprint = fingerprint_of("seats", *seat_ids)
-        request = _HoldRequest(user_id, schedule_id, key, fingerprint)
+        # guard: fingerprint_seats_of_hold: "seats", *seat_ids => "seats",
+        request = _HoldRequest(user_id, schedule_id, key, ("seats", *seat_ids))
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(request)
-        return await self._even_taken_down(self._hold(request, seat_ids), request)
+        try:
+            return await self._hold(request, seat_ids)
+        except ScheduleNotFound as error:
+            return await self._held_before_taken_down(request, error)
 
     async def _hold(self, request: _HoldRequest, seat_ids: Sequence[str]) -> Held:
         layout = await self._seats.layout_on_offer(request.schedule_id)
-        unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
-        if unknown:
+        if not layout.index.keys() >= {*seat_ids}:
+            unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
             raise SeatNotFound(seat_ids=unknown)
         taken = self._refusals.taken(request.schedule_id, seat_ids, request.user_id)
         if taken:
@@ -183,13 +190,16 @@ class Reservations:
         """
         # guard: hold_number_of_seats_that_makes_sense
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
-        # guard: fingerprint_number_and_grade_of_hold => fingerprint = fingerprint_of("best")
-        fingerprint = fingerprint_of("best", str(quantity), grade or "")
-        request = _HoldRequest(user_id, schedule_id, key, fingerprint)
+        # guard: fingerprint_number_and_grade_of_hold => meaning: tuple[str, ...] = ("best",)
+        meaning = ("best", str(quantity), grade or "")
+        request = _HoldRequest(user_id, schedule_id, key, meaning)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(request)
-        return await self._even_taken_down(self._hold_best(request, quantity, grade), request)
+        try:
+            return await self._hold_best(request, quantity, grade)
+        except ScheduleNotFound as error:
+            return await self._held_before_taken_down(request, error)
 
     async def _hold_best(self, request: _HoldRequest, quantity: int, grade: str | None) -> Held:
         await self._seats.layout_on_offer(request.schedule_id)
@@ -254,29 +264,21 @@ class Reservations:
             )
         return _held(outcome)
 
-    async def _even_taken_down(
-        self, holding: Coroutine[Any, Any, Held], request: _HoldRequest
-    ) -> Held:
-        """Return the hold, or that of an earlier request where the concert was taken down since."""
-        try:
-            return await holding
-        except ScheduleNotFound:
-            await self._seats.layout(request.schedule_id)  # Raises for an id that does not exist.
-            outcome = await self._find(request)
-            if outcome is None:
-                raise
-            return _held(outcome)
+    async def _held_before_taken_down(self, request: _HoldRequest, error: ScheduleNotFound) -> Held:
+        """Return the hold of an earlier request where the concert was taken down since, or raise."""
+        await self._seats.layout(request.schedule_id)  # Raises for an id that does not exist.
+        outcome = await self._find(request)
+        if outcome is None:
+            raise error
+        return _held(outcome)
 
     async def _find(self, request: _HoldRequest) -> HoldOutcome | None:
         """Look up what earlier requests with this key did; None where they did nothing."""
-        command = HoldCommand(request.user_id, request.key, request.fingerprint, new_id(), ())
-        (outcome,) = await self._store.find_holds(request.schedule_id, [command])
+        (outcome,) = await self._store.find_holds(request.schedule_id, [request.command()])
         return outcome
 
     async def _decide(self, request: _HoldRequest, seat_ids: Sequence[str]) -> HoldOutcome:
-        command = HoldCommand(
-            request.user_id, request.key, request.fingerprint, new_id(), tuple(seat_ids)
-        )
+        command = request.command(seat_ids)
         return await self._group_commit.submit(self._holds, request.schedule_id, command)
 
     async def _answer(self, request: _HoldRequest, outcome: HoldOutcome) -> Held:
@@ -336,10 +338,6 @@ class Reservations:
         if outcome.name != "released":
             _refuse(outcome.name, ())
         self._seats.show_newest(reservation.schedule_id)
-
-    async def layout(self, schedule_id: UUID) -> Layout:
-        """Return the seats of a schedule, to describe a reservation with."""
-        return await self._seats.layout(schedule_id)
 
 
 async def _new_allocator(seats: Sequence[LayoutSeat]) -> BestSeatAllocator:

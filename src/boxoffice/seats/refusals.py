@@ -33,8 +33,7 @@ class SeatRefusals:
         known = self._known(schedule_id, user_id)
         if known is None:
             return None
-        layout, live = known
-        surely_before = self._now() + self._uncertainty_s()
+        layout, live, _, surely_before = known
         index = layout.index
         taken = [one for one in seat_ids if live.is_taken(index[one], surely_before)]
         if taken:
@@ -81,23 +80,29 @@ class SeatRefusals:
         known = self._known(schedule_id, user_id)
         if known is None:
             return None
-        _, live = known
-        now = self._now()
+        _, live, now, surely_before = known
         live.lapse(now)
         # A hold that ends within the clock's uncertainty may be free already.
-        return None if live.next_lapse_at <= now + self._uncertainty_s() else live
+        return None if live.next_lapse_at <= surely_before else live
 
-    def _known(self, schedule_id: UUID, user_id: UUID) -> tuple[Layout, LiveStates] | None:
-        """Return the states that may refuse something to this person, if any may."""
+    def _known(
+        self, schedule_id: UUID, user_id: UUID
+    ) -> tuple[Layout, LiveStates, float, float] | None:
+        """Return the states that may refuse something to this person, if any may, and the time.
+
+        The first time is the database's, the second one is surely not before it.
+        """
         if not self._is_enabled:
             return None
         known = self._entries.trusted(schedule_id)
         if known is None:
             _UNKNOWN.count += 1
             return None
-        if person_bits(user_id.int) in known[1].people:
+        layout, live = known
+        if person_bits(user_id.int) in live.people:
             _KNOWN_PERSON.count += 1
             return None
-        if not known[1].sale.surely_on(self._now(), self._uncertainty_s()):
+        now, uncertainty_s = self._now(), self._uncertainty_s()
+        if not live.sale.surely_on(now, uncertainty_s):
             return None
-        return known
+        return layout, live, now, now + uncertainty_s

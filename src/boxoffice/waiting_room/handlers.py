@@ -151,7 +151,7 @@ class EnterHandler:
         self, lane_key: UUID, batch: Sequence[Pending[EnterCommand, EnterResult]]
     ) -> Sequence[Outcome[EnterResult]]:
         """Admit called tickets in one script call; without Valkey, decide by recorded admissions."""
-        room = self._rooms.get(lane_key)
+        room = self._rooms.by_schedule.get(lane_key)
         if room is None:
             return [WAITING] * len(batch)
         holders = [_holder(room, one.command) for one in batch]

@@ -119,7 +119,9 @@ class PositionStreams:
         def opened(subscriber: Subscriber) -> None:
             reader.subscriber = subscriber
             # A draw may have happened since the ticket was read; `_first` uses the same room.
-            reader.place = (self._rooms.get(schedule_id) or room).place_of(ticket.number)
+            reader.place = (self._rooms.by_schedule.get(schedule_id) or room).place_of(
+                ticket.number
+            )
             room_stream.add(reader)
 
         return Stream(
@@ -138,7 +140,7 @@ class PositionStreams:
         room_stream = self._room_streams.get(schedule_id)
         if room_stream is None:
             return
-        room = self._rooms.get(schedule_id)
+        room = self._rooms.by_schedule.get(schedule_id)
         if room is None:
             room_stream.unplace()
             for reader in list(room_stream.to_place):
@@ -174,7 +176,7 @@ class PositionStreams:
         self._room_streams.pop(schedule_id, None)
 
     def _first(self, schedule_id: UUID, room: WaitingRoomState, ticket: QueueTicket) -> bytes:
-        room = self._rooms.get(schedule_id) or room
+        room = self._rooms.by_schedule.get(schedule_id) or room
         counters = self._rooms.counters(schedule_id)
         position = self._position(room, counters, ticket)
         first = event("position", _encode(position), _id(counters))
@@ -210,7 +212,7 @@ class PositionStreams:
     def _send_some_places(self, schedule_id: UUID, room_stream: _RoomStream) -> None:
         """Send some readers their drawn place; after the last one, the progress."""
         room_stream.is_placing = False
-        room = self._rooms.get(schedule_id)
+        room = self._rooms.by_schedule.get(schedule_id)
         if room is not None:
             counters = self._rooms.counters(schedule_id)
             for reader in list(islice(room_stream.to_place, _PLACES_PER_ITERATION)):

@@ -28,7 +28,7 @@ _NO_COUNTERS = QueueCounters()
 
 
 class WaitingRoomRegistry:
-    """The waiting rooms that are not off; `clock` counts monotonic seconds.
+    """The waiting rooms that are not off, in `by_schedule`; `clock` counts monotonic seconds.
 
     `on_change` is called after each refresh of a room's counters and when it is switched off.
     """
@@ -45,17 +45,13 @@ class WaitingRoomRegistry:
         self._clock = clock
         self._refresh_s = settings.queue_refresh_ms / 1000
         self._rooms_max = settings.queue_rooms_max
-        self._rooms: dict[UUID, WaitingRoomState] = {}
+        self.by_schedule: dict[UUID, WaitingRoomState] = {}
         self._counters: dict[UUID, QueueCounters] = {}
         self._requested_at: dict[UUID, float] = {}
         self._reading = asyncio.Lock()
         self._fresh_reads = CoalescedReads(self._read_room, clock)
         self.departures = Departures(store, clock)
         self.on_change: Callable[[UUID], None] = _ignore
-
-    def get(self, schedule_id: UUID) -> WaitingRoomState | None:
-        """Return the cached room, None without one."""
-        return self._rooms.get(schedule_id)
 
     async def get_fresh(self, schedule_id: UUID) -> WaitingRoomState | None:
         """Return the room from a read that begins after this call, None without one.
@@ -70,17 +66,17 @@ class WaitingRoomRegistry:
             room = await self._store.room(schedule_id)
             await self.departures.refresh()
         if room is None or room.mode is Mode.OFF:
-            if self._rooms.pop(schedule_id, None) is not None:
+            if self.by_schedule.pop(schedule_id, None) is not None:
                 self.on_change(schedule_id)
             return None
-        self._rooms[schedule_id] = room
+        self.by_schedule[schedule_id] = room
         if self.has_counters(schedule_id):
             self.on_change(schedule_id)
         return room
 
     def all(self) -> list[WaitingRoomState]:
         """Return every room that is not off."""
-        return list(self._rooms.values())
+        return list(self.by_schedule.values())
 
     def counters(self, schedule_id: UUID) -> QueueCounters:
         """Return the cached counters, zeros before the first read, and keep refreshing them."""
@@ -104,16 +100,16 @@ class WaitingRoomRegistry:
             await self.departures.refresh()
         if len(found) == self._rooms_max:
             log.error("waiting_rooms_limit_reached", rooms_max=self._rooms_max)
-        before, self._rooms = self._rooms, {room.schedule_id: room for room in found}
-        for schedule_id in before.keys() - self._rooms.keys():
+        before, self.by_schedule = self.by_schedule, {room.schedule_id: room for room in found}
+        for schedule_id in before.keys() - self.by_schedule.keys():
             self.on_change(schedule_id)
         # Streams report changed settings and the end of the sale without Valkey, too.
         # guard: rooms_followers_learn_changes_without_valkey {
-        for schedule_id in self._counters.keys() & self._rooms.keys():
+        for schedule_id in self._counters.keys() & self.by_schedule.keys():
             self.on_change(schedule_id)
         # guard: }
         for kept in (self._counters, self._requested_at):
-            for schedule_id in kept.keys() - self._rooms.keys():
+            for schedule_id in kept.keys() - self.by_schedule.keys():
                 del kept[schedule_id]
 
     async def refresh_counters(self, schedule_id: UUID) -> None:
@@ -122,7 +118,7 @@ class WaitingRoomRegistry:
             read = await self._queue_state.counters(schedule_id)
         except ValkeyUnavailable:
             return
-        room = self._rooms.get(schedule_id)
+        room = self.by_schedule.get(schedule_id)
         # guard: rooms_counters_of_earlier_epoch_are_not_taken_over: read.epoch < room.epoch => False
         if read is None or room is None or read.epoch < room.epoch:
             return
@@ -145,7 +141,9 @@ class WaitingRoomRegistry:
 
     async def _refresh_used(self) -> None:
         since = self._clock() - _REFRESHED_FOR_S
-        used = [one for one, at in self._requested_at.items() if at >= since and one in self._rooms]
+        used = [
+            one for one, at in self._requested_at.items() if at >= since and one in self.by_schedule
+        ]
         for at in range(0, len(used), _CONCURRENT_MAX):
             part = used[at : at + _CONCURRENT_MAX]
             await asyncio.gather(*(self.refresh_counters(schedule_id) for schedule_id in part))

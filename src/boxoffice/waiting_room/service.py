@@ -118,12 +118,12 @@ class WaitingRoom:
         Valkey.
         """
         self._limits.count(user_id, address)
-        room = self._rooms.get(schedule_id)
+        room = self._rooms.by_schedule.get(schedule_id)
         if room is None or self._is_closed(room):
             room = await self._require_joinable(schedule_id)
         joined = await self._group_commit.submit(self._joins, schedule_id, JoinCommand(user_id))
         _JOINS.count += 1
-        room = self._rooms.get(schedule_id) or room
+        room = self._rooms.by_schedule.get(schedule_id) or room
         ticket = self._tickets.issue_ticket(schedule_id, user_id, joined.epoch, joined.number)
         return self._waiting_position(room, joined.number, ticket)
 
@@ -137,7 +137,7 @@ class WaitingRoom:
     async def _require_joinable(self, schedule_id: UUID) -> WaitingRoomState:
         """Read the room afresh before refusing; return it if users may join."""
         await self._require_schedule(schedule_id)
-        # guard: room_is_read_before_refusing => room = self._rooms.get(schedule_id)
+        # guard: room_is_read_before_refusing => room = self._rooms.by_schedule.get(schedule_id)
         room = await self._rooms.get_fresh(schedule_id)
         if room is None:
             raise QueueClosed("This schedule has no waiting room at the moment.")
@@ -151,7 +151,7 @@ class WaitingRoom:
 
     async def _room(self, schedule_id: UUID) -> WaitingRoomState | None:
         """Return a room, None only after a fresh read."""
-        return self._rooms.get(schedule_id) or await self._rooms.get_fresh(schedule_id)
+        return self._rooms.by_schedule.get(schedule_id) or await self._rooms.get_fresh(schedule_id)
 
     async def position(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
@@ -163,7 +163,7 @@ class WaitingRoom:
         """
         ticket = self._ticket(schedule_id, text, caller_id)
         self._limits.count(ticket.user_id, address)
-        room = self._rooms.get(schedule_id) or await self._room(schedule_id)
+        room = self._rooms.by_schedule.get(schedule_id) or await self._room(schedule_id)
         if room is None:
             return self._admitted_without_room(ticket)
         if not self._rooms.has_counters(schedule_id):
@@ -211,7 +211,7 @@ class WaitingRoom:
 
     def release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
         """Free the places of users who have paid, in the background."""
-        if user_ids and self._rooms.get(schedule_id) is not None:
+        if user_ids and schedule_id in self._rooms.by_schedule:
             self._run_in_background(self._release_paid(schedule_id, user_ids))
 
     async def _release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
@@ -227,7 +227,7 @@ class WaitingRoom:
 
         A pass is valid while its owner is inside, so the cache of departures must be fresh.
         """
-        if self._rooms.get(schedule_id) is None:
+        if schedule_id not in self._rooms.by_schedule:
             return True
         try:
             found = self._tickets.own_pass(text, schedule_id, user_id)

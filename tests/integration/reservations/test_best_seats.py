@@ -170,7 +170,9 @@ async def test_invented_ids_do_not_queue(service: Reservations, hall: Hall) -> N
         await service.release(hall.people[0], ScopedId(uuid4(), uuid4()))
 
 
-async def test_a_draft_is_no_schedule_to_a_buyer(service: Reservations, hall: Hall) -> None:
+async def test_a_draft_is_no_schedule_to_a_buyer(
+    service: Reservations, hall: Hall, db: Database, settings: Settings
+) -> None:
     await hall.change_schedule("status = 'DRAFT'")
     buyer = hall.people[0]
     with pytest.raises(ScheduleNotFound):
@@ -180,7 +182,8 @@ async def test_a_draft_is_no_schedule_to_a_buyer(service: Reservations, hall: Ha
     await hall.change_schedule("status = 'OPEN'")
     await asyncio.sleep(0.06)
     held = await service.hold(buyer, hall.schedule_id, "k", ["S001"])
-    layout = await service.layout(hall.schedule_id)
+    entries = ScheduleEntries(settings.seats, SeatStore(db))
+    layout = await SeatReadModel(entries).layout(hall.schedule_id)
     assert present_held(hall.schedule_id, held, layout).seats[0].seat_id == "S001"
 
 

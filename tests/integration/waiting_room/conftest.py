@@ -248,7 +248,7 @@ class Queue:
     @property
     def known(self) -> WaitingRoomState:
         """The room in the cache of the pod."""
-        room = self.pod.rooms.get(self.schedule_id)
+        room = self.pod.rooms.by_schedule.get(self.schedule_id)
         assert room is not None
         return room
 

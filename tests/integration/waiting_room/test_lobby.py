@@ -58,7 +58,7 @@ async def test_nobody_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> Non
     await lobby.pod.store.draw(lobby.schedule_id, token, 5)
     await other.store.draw(lobby.schedule_id, token, 3)
     await other.refresh(lobby.schedule_id)
-    room = other.rooms.get(lobby.schedule_id)
+    room = other.rooms.by_schedule.get(lobby.schedule_id)
     assert room is not None
     assert room.lobby_size == 5
 

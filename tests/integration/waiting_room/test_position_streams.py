@@ -77,7 +77,7 @@ class Lobby:
     ) -> None:
         """Set the cached room without a notification."""
         self.rooms._counters[self.schedule_id] = counters
-        self.rooms._rooms[self.schedule_id] = _room(self.schedule_id, lobby_size, mode)
+        self.rooms.by_schedule[self.schedule_id] = _room(self.schedule_id, lobby_size, mode)
 
     def draw(self, size: int = CROWD) -> None:
         """Draw, call the first users, and notify."""
@@ -86,12 +86,12 @@ class Lobby:
 
     def switch_off(self) -> None:
         """Switch the room off, and notify."""
-        del self.rooms._rooms[self.schedule_id]
+        del self.rooms.by_schedule[self.schedule_id]
         self.position_streams.publish(self.schedule_id)
 
     def follow(self, number: int) -> Wire:
         """Open a stream for a number."""
-        room = self.rooms.get(self.schedule_id)
+        room = self.rooms.by_schedule.get(self.schedule_id)
         assert room is not None
         ticket = QueueTicket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
         stream = self.position_streams.open(room, ticket)

@@ -138,7 +138,7 @@ async def test_no_more_rooms_are_opened_than_processes_cache(
         await pod.room.configure(
             other.schedule_id, other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
         )
-        assert pod.rooms.get(other.schedule_id) is not None
+        assert pod.rooms.by_schedule.get(other.schedule_id) is not None
     finally:
         await close_pod(pod)
 
@@ -183,7 +183,7 @@ async def test_a_room_whose_performance_was_days_ago_takes_no_other_rooms_place(
             queue.schedule_id,
         )
     await queue.pod.rooms.refresh()
-    assert queue.pod.rooms.get(queue.schedule_id) is None
+    assert queue.pod.rooms.by_schedule.get(queue.schedule_id) is None
 
 
 async def test_a_second_join_keeps_its_place_after_a_loss(

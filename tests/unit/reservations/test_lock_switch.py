@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from boxoffice.reservations.lock_switch import LockSwitch, Mode
+from boxoffice.reservations.handlers import LockSwitch, Mode
 
 
 class Clock:

@@ -282,7 +282,7 @@ class Leader:
         """Draw among all numbers issued so far."""
         await self._store.draw(room.schedule_id, token, progress.joined)
         await self._rooms.refresh()
-        drawn = self._rooms.get(room.schedule_id) or room
+        drawn = self._rooms.by_schedule.get(room.schedule_id) or room
         if not drawn.is_lobby:
             log.info(
                 "waiting_room_drawn", schedule_id=str(room.schedule_id), lobby_size=drawn.lobby_size
@@ -300,7 +300,7 @@ class Leader:
                 raise LeaderFenced("another leader has taken over")
             progress.is_begun = True
         await self._rooms.refresh()
-        begun = self._rooms.get(schedule_id)
+        begun = self._rooms.by_schedule.get(schedule_id)
         if begun is None:
             return
         now_ms = int(self._now() * 1000)
