@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} is a unit test, and needs {needed}")
 
 
-# Everybody in the tests comes from one address, and the tests of a run share one Valkey. What limits an
+# All clients of the tests have one address, and the tests of a run share one Valkey. What limits an
 # address has tests of its own, with limits of their own.
 ONE_ADDRESS = {
     "login_address_failures_max": 1_000_000,
@@ -106,7 +106,7 @@ def template(servers: Servers) -> str:
 
 @pytest.fixture
 def database_url(servers: Servers, template: str) -> Iterator[str]:
-    """The address of an empty, migrated database that nobody else uses."""
+    """The address of an empty, migrated database of this test alone."""
     name = f"t_{uuid4().hex}"
 
     async def run(statement: str) -> None:

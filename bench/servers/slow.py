@@ -1,4 +1,4 @@
-"""What clients that take their time do to a server, and to everybody else."""
+"""What clients that take their time do to a server, and to all other clients."""
 
 import asyncio
 import contextlib

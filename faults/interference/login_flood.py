@@ -17,7 +17,7 @@ _TIMEOUT_S = 20.0
 # 160 connections still refill the queue within milliseconds. The scenario is about turns in the queue,
 # not about the CPU of refusals, which the flood would take from the log-ins it is compared with.
 _REFUSED_PAUSE_S = 0.5
-_PASSWORD = "a long enough one"  # noqa: S105 - of nobody
+_PASSWORD = "a long enough one"  # noqa: S105 - of no account
 
 
 class LoginFloodPlan(msgspec.Struct, kw_only=True):

@@ -1,1 +1,1 @@
-"""Concert seat reservations for the minute in which everybody wants the same seats."""
+"""Concert seat reservations for the minute in which all buyers want the same seats."""

@@ -111,7 +111,7 @@ def dying_with_us(argv: Sequence[str]) -> Sequence[str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
+    """Return a port without a listener at this moment."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -216,7 +216,7 @@ class Truth:
 
 
 async def truth(settings: Settings, schedule_id: str) -> Truth:
-    """Read the truth about a schedule."""
+    """Read the state of a schedule from PostgreSQL."""
     connection = await asyncpg.connect(settings.database.database_url)
     scope = UUID(schedule_id)
     seats = await connection.fetch(

@@ -1,6 +1,9 @@
-"""The prose that people read first: no word for an actor without a name, no metaphor for a term."""
+"""The prose of pages and code: no word for an actor without a name, no metaphor for a term."""
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,12 @@ from boxoffice.app import describe
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+CODE = sorted(
+    path
+    for folder in ("src", "tests", "bench", "faults")
+    for suffix in ("py", "sql", "lua", "toml")
+    for path in (ROOT / folder).rglob(f"*.{suffix}")
+)
 # The changelog names what was replaced; the Korean page has rules of its own.
 EXEMPT = {"CHANGELOG.md", "README.ko.md"}
 
@@ -60,6 +69,64 @@ def test_a_page_is_plain(path: Path) -> None:
         for word, instead in _faults(line)
     ]
     assert not found, "\n".join(found)
+
+
+def _comments(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of comments and docstrings, without code in backquotes."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        lines = [*_docstrings(text), *_python_comments(text)]
+    else:
+        sign = "#" if path.suffix == ".toml" else "--"
+        lines = [
+            (number, line)
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.lstrip().startswith(sign)
+        ]
+    for number, line in lines:
+        yield number, re.sub(r"`[^`]*`", "", line)
+
+
+def _python_comments(text: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def _docstrings(text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            if docstring is not None:
+                yield from enumerate(docstring.splitlines(), node.body[0].lineno)
+
+
+def test_the_comments_of_the_code_are_plain() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {word!r}: write {instead}"
+        for path in CODE
+        for number, line in _comments(path)
+        for word, instead in _faults(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.py", '"""What a client meets.\n\nNobody waits.\n"""\n'),
+        ("a.py", "def f():\n    pass  # nobody waits\n"),
+        ("a.sql", "SELECT 1;\n  -- Nobody waits.\n"),
+        ("a.lua", "-- Nobody waits.\n"),
+        ("a.toml", "# Nobody waits.\n"),
+    ],
+)
+def test_the_check_of_comments_can_fail(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert [word for _, line in _comments(path) for word, _ in _faults(line)]
+    path.write_text(text.replace("obody waits", "o buyer waits, `nobody` is a user"))
+    assert not [word for _, line in _comments(path) for word, _ in _faults(line)]
 
 
 def _texts(node: Any, at: str = "") -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ _LOG_INS = 5
 _P95_MAX_S = 3.0
 _P95_MAX_TIMES = 10.0
 _WITHIN_S = 60.0
-_PASSWORD = "an honest password"  # noqa: S105 - of nobody
+_PASSWORD = "an honest password"  # noqa: S105 - of no account
 # Without the limits per window, which would end the flood: the scenario is about the order of turns.
 _SETTINGS = {
     "login_address_failures_max": 1_000_000,

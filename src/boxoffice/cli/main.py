@@ -24,7 +24,7 @@ COMMANDS = (
 )
 
 app = typer.Typer(
-    help="Concert seat reservations for the minute in which everybody wants the same seats.",
+    help="Concert seat reservations for the minute in which all buyers want the same seats.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

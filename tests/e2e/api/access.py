@@ -17,7 +17,7 @@ class Rule(NamedTuple):
     """What each caller gets: the status of a success, or the code of a refusal.
 
     `buyer` and `organizer` own what is asked for, `other` and `stranger` are another buyer and another
-    organizer, `operator` runs the shop. `is_open` operations look at nobody's token.
+    organizer, `operator` runs the shop. `is_open` operations read no token.
     """
 
     buyer: int | str
@@ -139,7 +139,7 @@ OPERATORS = {
     "GET /docs/{name}",
 }
 
-# Whoever calls these loses the token: people whom other tests need are spared.
+# These end the caller's token, so the users of other tests do not call them.
 ENDS = {"DELETE /v1/sessions", "DELETE /v1/me/sessions"}
 
 _SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"

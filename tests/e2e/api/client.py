@@ -52,7 +52,7 @@ class Api:
         return f"http://{self.host}:{self.port}"
 
     def of(self, token: str) -> "Api":
-        """The same server, as somebody else."""
+        """The same server, as another user."""
         return Api(self.host, self.port, token)
 
     def call(
@@ -106,7 +106,7 @@ class Api:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A user with an account."""
 
     user_id: str
     email: str

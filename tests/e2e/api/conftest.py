@@ -82,7 +82,7 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
     changed = {name: str(value) for name, value in ONE_ADDRESS.items()} | changed
     env["BOXOFFICE_WALLET_TOP_UP_FREE"] = "true"
     env |= {f"BOXOFFICE_{name.upper()}": value for name, value in changed.items()}
-    # The port listens before the process does: whoever connects early waits, and nobody polls.
+    # The port listens before the process does, so that early connections wait and no test polls.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as sock, log.open("wb") as out:
         port = sock.getsockname()[1]
         argv = dying_with_us(
@@ -106,7 +106,7 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
 
 @contextmanager
 def new_database(admin_url: str, template: str) -> Iterator[str]:
-    """Copy the migrated database for somebody's own use."""
+    """Copy the migrated database for one test."""
     name = f"t_{uuid4().hex}"
 
     async def run(statement: str) -> None:
@@ -164,7 +164,7 @@ def start(servers: Servers, database_url: str, tmp_path: Path) -> Iterator[Start
 
 @pytest.fixture(scope="session")
 def api(server: Running) -> Api:
-    """The shared server, called by nobody in particular."""
+    """The shared server, called without a token."""
     return server.api
 
 
@@ -207,7 +207,7 @@ def make_organizer(server: Running, role: str = "organizer") -> Person:
 
 
 def rich(api: Api, amount: int = 5_000_000) -> Person:
-    """Sign somebody up and top up their wallet."""
+    """Sign a user up and top up the wallet."""
     person = sign_up(api)
     expect(person.api.keyed("/v1/me/wallet/top-ups", {"amount": amount}), 201)
     return person
@@ -275,7 +275,7 @@ def sale(organizer: Person) -> Sale:
     return on_sale(organizer, 200)
 
 
-# A room that was just opened is there as soon as somebody leads it.
+# A room that was just opened can be joined as soon as a process leads it.
 _PATIENCE_S = 20.0
 
 
@@ -303,7 +303,7 @@ def join(person: Person, sale: Sale) -> dict[str, Any]:
             return dict(expect(answer, 201).json)
 
 
-# Whoever leads a waiting room renews a lease all the time, whatever anybody asks for.
+# The leader of the waiting rooms renews its lease all the time, whatever clients request.
 _RENEWED = "leases"
 
 

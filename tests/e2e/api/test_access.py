@@ -1,4 +1,4 @@
-"""Who may call what: every operation of the document, for everybody who may come along."""
+"""Who may call what: every operation of the document, for every kind of caller."""
 
 import hmac
 import http.client
@@ -27,7 +27,7 @@ def people(
     second_organizer: Person,
     operator: Person,
 ) -> People:
-    """Everybody who may come along with a token."""
+    """Every kind of caller with a token."""
     return {
         "buyer": buyer,
         "other": other,
@@ -50,7 +50,7 @@ def routes() -> set[str]:
     return {f"{method} {path}" for method, path in application.http.router.routes()}
 
 
-# A hold without a pass where the schedule has a waiting room, and a top-up that nobody pays for.
+# A hold without a pass where the schedule has a waiting room, and a top-up without a payment.
 FORBIDDEN_TO_BUYERS = {
     "POST /v1/schedules/{schedule_id}/reservations",
     "POST /v1/me/wallet/top-ups",
@@ -134,7 +134,7 @@ def test_streams_look_at_nobodys_token(
     callers |= {name: api.of(token) for name, (token, _) in bad_tokens.items()}
     shown = {name: head_of(operation, caller, sale) for name, caller in callers.items()}
     assert shown == dict.fromkeys(callers, (200, "text/event-stream"))
-    # The control: what is no schedule is 404, whoever asks.
+    # The control: what is no schedule is 404 for every caller.
     nowhere = Sale("", "01890000-0000-7000-8000-000000000000")
     for caller in callers.values():
         assert head_of(operation, caller, nowhere) == (404, "application/problem+json")

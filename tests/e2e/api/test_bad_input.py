@@ -32,7 +32,7 @@ def bodies(sale: Sale, organizer: Person) -> dict[str, dict[str, Any]]:
 
 
 def send(organizer: Person, path: str, body: bytes, **headers: str) -> Answer:
-    """Post raw bytes as somebody who may call everything."""
+    """Post raw bytes as a user who may call everything."""
     return organizer.api.keyed(path, body=body, headers=headers)
 
 

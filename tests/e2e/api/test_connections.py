@@ -305,7 +305,7 @@ def test_too_many_connections_are_refused_with_a_time(start: Start) -> None:
 def test_one_address_has_its_share_of_the_connections(
     start: Start, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
-    # Loopback is trusted to be a proxy unless told otherwise, and then it has everybody's.
+    # Loopback is trusted to be a proxy unless told otherwise, and then all clients share its limit.
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1" if trusted else "192.0.2.1")
     api = start(connections_per_address_max="3").api
     with ExitStack() as taken:

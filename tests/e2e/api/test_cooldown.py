@@ -1,4 +1,4 @@
-"""Nobody keeps seats from others for nothing, however many accounts they hand them around between."""
+"""No group of accounts keeps seats from other buyers by holding them in turn without paying."""
 
 import time
 

@@ -238,7 +238,7 @@ def test_a_lapsed_hold_cannot_be_paid(api: Api, organizer: Person) -> None:
     person = rich(api)
     held = hold(person, sale, "A-1-1")
     next_person = rich(api)
-    # No sweeper runs here: whoever comes after the hold's time takes the seat over.
+    # No sweeper runs here: the first request after the end of the hold takes the seat over.
     end = time.monotonic() + 15
     taken = next_person.api.keyed(sale.holds, {"seat_ids": ["A-1-1"]})
     while taken.status == 409 and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Nobody takes the log any more: its reader is gone, or its disk is full. The sale goes on."""
+"""The log cannot be written: its reader is gone, or its disk is full. The sale goes on."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def serving(
 
 @contextmanager
 def broken_pipe() -> Iterator[int]:
-    """A pipe that nobody reads any more."""
+    """A pipe without a reader."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

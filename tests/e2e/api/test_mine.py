@@ -10,7 +10,7 @@ from .conftest import Running, hold, on_sale, rich
 
 @pytest.fixture
 def person(server: Running) -> Person:
-    """Somebody who has nothing yet."""
+    """A user who has nothing yet."""
     return rich(server.api)
 
 

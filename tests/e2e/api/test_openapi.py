@@ -1,4 +1,4 @@
-"""The document says what the service does, and its page needs nobody else."""
+"""The document says what the service does, and its page loads nothing from other hosts."""
 
 import asyncio
 import re

@@ -25,7 +25,7 @@ def until(found: Callable[[], bool], what: str) -> None:
 
 
 def account() -> dict[str, str]:
-    """Somebody new."""
+    """A new user."""
     return {"email": f"{uuid4().hex}@example.test", "password": PASSWORD, "name": "A"}
 
 

@@ -27,7 +27,7 @@ def small(organizer: Person) -> Sale:
 
 @pytest.fixture(scope="module")
 def hidden(organizer: Person) -> Sale:
-    """A schedule that was never opened, of a concert that nobody sees."""
+    """A schedule that was never opened, of a concert that is a draft."""
     return draft(organizer, 3)
 
 

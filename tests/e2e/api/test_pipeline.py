@@ -246,7 +246,7 @@ class _Sent:
 
 
 async def test_a_large_answer_is_not_copied_for_everybody() -> None:
-    """Whoever does not read it keeps it in memory: one for all of them."""
+    """Clients that do not read it keep it in memory: one copy for all of them."""
     router = Router([("/things/{thing_id}", _Large())], dependencies())
     state = ServerContext(router, quiet_log(), connection_limits(Settings().server))
     match = router.find("GET", f"/things/{uuid4()}".encode())

@@ -33,7 +33,7 @@ def hasty(
 
 
 def kid_of(api: Api) -> str:
-    """Return the name of the key that signed somebody's token."""
+    """Return the name of the key that signed a token."""
     return str(jwt.get_unverified_header(api.token)["kid"])
 
 

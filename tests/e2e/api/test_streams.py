@@ -78,7 +78,7 @@ def test_a_stream_takes_part_in_nothing_else(server: Running, organizer: Person)
     sale = on_sale(organizer, 20)
     with ExitStack() as stack:
         sock = opened(server, sale, stack)
-        # A second request on the connection is for nobody, and other connections are served.
+        # A second request on the connection is not answered, and other connections are served.
         sock.sendall(b"GET /v1/concerts HTTP/1.1\r\nHost: shop\r\n\r\n")
         expect(server.api.get(sale.seats), 200)
         expect(organizer.api.post(f"/v1/admin/schedules/{sale.schedule_id}/close"), 200)

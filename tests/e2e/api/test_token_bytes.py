@@ -89,7 +89,7 @@ def test_every_changed_byte_is_refused(server: Running, buyer: Person, way: str)
         assert (status, b'"reservation_not_found"' in body) == (404, True)
         for at, mutated in mutations(token):
             status, body = one.ask(request(mutated, WAYS[way]))
-            # A byte that no header may have is refused before anybody looks at tokens.
+            # A byte that no header may have is refused before the token is read.
             refused = status == 401 and b'"token_invalid"' in body
             assert refused or (status == 400 and b"code" not in body), (at, mutated, status, body)
             tried.add(at)

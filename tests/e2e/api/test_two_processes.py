@@ -113,7 +113,7 @@ async def test_a_pass_ends_with_its_place(pair: Pair) -> None:
         here = pair.at(at, person)
         ticket = join(here, sale)["queue_ticket"]
         passes.append((await admitted(here, sale, ticket))["queue_pass"])
-        # Nobody whose place somebody else has holds a seat any more, whichever process they ask.
+        # A user whose place another one has can hold no seat, at either process.
         refused = [
             hold(pair.at(where, gone), sale, f"A-1-{1 + at}", queue_pass)
             for gone, queue_pass in zip(people[:at], passes[:at], strict=True)
@@ -149,7 +149,7 @@ async def test_a_room_is_read_before_anybody_hears_that_there_is_none(pair: Pair
     for turn in range(3):
         sale = on_sale(pair.organizer, 5)
         person = pair.at(1, rich(pair.first.api))
-        # Somebody has asked before it was there.
+        # A user has asked before the room was configured.
         expect(person.api.post(room_of(sale)), 409, "queue_closed")
         set_room(pair, sale, mode="fifo", rate_per_s=0.01)
         answer = person.api.post(room_of(sale))
@@ -225,7 +225,7 @@ async def test_closing_the_sale_ends_its_waiting_room(pair: Pair) -> None:
         expect(pair.at(at, third).api.post(room_of(sale)), 409, "queue_closed")
         refused = hold(pair.at(at, first), sale, "A-1-1", inside["queue_pass"])
         assert refused.code in ("not_on_sale", "queue_pass_required")
-    # The place of who has left is free for long, and nobody gets it.
+    # The place of the user who has left stays free, and no user gets it.
     await asyncio.sleep(max(0.0, closed_at + 2 * KNOWN_FOR_S - time.monotonic()))
     assert ask(pair.first.api, sale, tickets[1])["state"] == "WAITING"
 

@@ -1,4 +1,4 @@
-"""A demo: made on one's own machine, with a random password, and in nobody else's reach."""
+"""A demo: made on one's own machine, with a random password, and out of reach of other machines."""
 
 import asyncio
 import stat

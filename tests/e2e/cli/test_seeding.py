@@ -1,4 +1,4 @@
-"""What a shop begins with: money that the ledger agrees with, and a concert that is somebody's."""
+"""What a shop begins with: money that the ledger agrees with, and a concert with an organizer."""
 
 from dataclasses import replace
 from io import StringIO

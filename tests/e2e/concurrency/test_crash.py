@@ -45,7 +45,7 @@ async def test_what_a_killed_process_promised_is_there(
     with pods(settings, 1) as serving:
         async with Crowd([serving[0].url], fixtures.schedule_id) as retry:
             retry.record.holds.update(record.holds)
-            # Whoever got no answer asks again under the same key, and gets the seat exactly once.
+            # A client without an answer repeats the request, and gets the seat exactly once.
             got = await asyncio.gather(
                 *(retry.hold(person, seats, key) for person, key, seats in record.lost)
             )

@@ -20,7 +20,7 @@ ATTEMPTS_MIN = 3_800
 
 
 async def _rush(fixtures: Fixtures, crowd: Crowd, seed: int) -> None:
-    """Everybody asks for one seat at once; every seat is wanted by four people."""
+    """All buyers ask for one seat at once; four buyers want each seat."""
     rng = random.Random(seed)
     seat_ids = [fixtures.seat_ids[at % SEATS] for at in range(PEOPLE)]
     rng.shuffle(seat_ids)
@@ -137,7 +137,7 @@ async def test_without_the_guards_the_same_test_sees_overselling(
     """The negative control: a checker that cannot fail proves nothing."""
     fixtures = await create_fixtures(settings, tmp_path, seats=SEATS, users=PEOPLE)
     await _take_the_guards_away(settings)
-    # The seat lock would hide the damage: it is taken away too, by an address where nobody listens.
+    # The seat lock would hide the damage: it is taken away too, by an address without a server.
     with pods(settings, 2, valkey_url="redis://127.0.0.1:1/0") as serving:
         async with Crowd([pod.url for pod in serving], fixtures.schedule_id) as crowd:
             await _rush(fixtures, crowd, seed=1)

@@ -211,7 +211,7 @@ def tree_here() -> OpenTree:
 
 
 def copied_tree(folder: Path) -> OpenTree:
-    """Copy what runs the tests (about 150 MB), for a clone or a Python in somebody's closed home."""
+    """Copy what runs the tests (about 150 MB), for a clone or a Python in a closed home."""
     home, code = folder / "python", folder / "code"
     skipped = shutil.ignore_patterns(*NOT_COPIED)
     library = Path(sysconfig.get_path("stdlib"))
@@ -329,5 +329,5 @@ def data_dir(open_folder: Path) -> Path:
 
 @pytest.fixture
 def fallback_root(open_folder: Path) -> Path:
-    """Where data goes that nobody could reach otherwise; in place of /var/lib/boxoffice."""
+    """Where data goes that the servers could not reach otherwise; in place of /var/lib/boxoffice."""
     return open_folder / "fallback"

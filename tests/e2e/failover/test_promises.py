@@ -97,7 +97,7 @@ async def test_a_hold_whose_commit_was_cancelled_by_our_own_deadline_is_unknown(
     async with pod(db, settings) as one, primary.without_standby():
         command = hall.hold_command(hall.people[0], "S001")
         assert await one.ask(one.holds, hall.schedule_id, command) == "OutcomeUnknown"
-        # It is there for everybody to see, and the same key gets the same word.
+        # Every reader sees it, and the same key gets the same outcome.
         assert (await hall.seat("S001"))["state"] == "HELD"
         assert await one.ask(one.holds, hall.schedule_id, command) == "OutcomeUnknown"
     async with pod(db, settings) as one:

@@ -37,7 +37,7 @@ async def read_only(primary: Primary) -> AsyncIterator[None]:
         await primary.run(_WRITABLE)
 
 
-# What somebody meets whose session takes no writes, or was ended a moment ago.
+# The errors of a session that takes no writes, or was just ended.
 _REFUSALS = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresConnectionError,

@@ -37,7 +37,7 @@ def shop(
 
 @pytest.fixture(scope="session")
 def seller(shop: Running) -> Person:
-    """Somebody who puts concerts on sale."""
+    """An organizer who puts concerts on sale."""
     return make_organizer(shop)
 
 
@@ -87,7 +87,7 @@ async def visit(browser: Browser, shop: Running) -> AsyncIterator[Visit]:
 
 
 def logged_in(base_url: str, email: str, token: str) -> Any:
-    """What a browser keeps of somebody who has logged in."""
+    """What a browser keeps of a user who has logged in."""
     session = {
         "name": "boxoffice.session",
         "value": json.dumps({"token": token, "email": email}),
@@ -97,5 +97,5 @@ def logged_in(base_url: str, email: str, token: str) -> Any:
 
 @pytest.fixture
 def buyer(shop: Running) -> Person:
-    """Somebody with money, for this test alone."""
+    """A user with money, for this test alone."""
     return rich(shop.api)

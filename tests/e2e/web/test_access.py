@@ -1,4 +1,4 @@
-"""Pages for everybody: by keyboard alone, on a narrow screen, in the dark, in both languages."""
+"""Accessible pages: by keyboard alone, on a narrow screen, in the dark, in both languages."""
 
 import re
 from typing import Any

@@ -27,12 +27,12 @@ def sale(seller: Person) -> Sale:
 
 
 def balance(person: Person) -> int:
-    """What is in somebody's wallet, in minor units."""
+    """The balance of a user's wallet, in minor units."""
     return int(answered(person.api.get("/v1/me/wallet"), 200).json["balance"])
 
 
 def reservations(person: Person) -> list[dict[str, object]]:
-    """Somebody's reservations, newest first."""
+    """A user's reservations, newest first."""
     found = answered(person.api.get("/v1/me/reservations"), 200).json["items"]
     return [dict(one) for one in found]
 
@@ -55,7 +55,7 @@ async def test_from_the_list_of_concerts_to_a_ticket(
     await expect(visitor.page.locator(".left")).to_have_text("40 of 40 seats left")
     await visitor.link("Choose seats", exact=False).click()
 
-    # Nobody is logged in yet: the choice waits for it.
+    # The visitor is not logged in yet: the choice waits for the log-in.
     await click_seat(visitor.page, 0.5, 0.5)
     await expect(visitor.page.locator(".selected-seats li")).to_have_count(1)
     await visitor.button("Hold 1 seat").click()

@@ -1,4 +1,4 @@
-"""Seats that change while somebody looks at them, and a stream that is cut and healed."""
+"""Seats that change while a visitor looks at them, and a stream that is cut and healed."""
 
 import re
 

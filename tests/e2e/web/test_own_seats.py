@@ -60,7 +60,7 @@ async def test_own_seats_are_told_apart_and_lead_to_their_reservation(
     await expect(visitor.seat("A-1-2")).to_have_attribute("aria-label", OWN)
     await expect(visitor.seat("A-1-2")).not_to_have_attribute("aria-disabled", "true")
     await expect(visitor.page.locator(".shapes")).to_contain_text("held for you")
-    # The control: to anybody else they are somebody's.
+    # The control: to other visitors another buyer holds them.
     await expect(stranger.seat("A-1-2")).to_have_attribute(
         "aria-label", re.compile("held by another buyer$")
     )

@@ -71,7 +71,7 @@ async def test_who_has_no_pass_is_led_to_the_waiting_room(
 
 
 async def expect_refusal(seller: Person, sale: Sale, seat: str) -> None:
-    """Wait until the process has heard of the waiting room; ask for a seat that nobody else wants."""
+    """Wait until the process has heard of the waiting room; ask for a seat that no other test wants."""
     for _ in range(200):
         answer = seller.api.keyed(sale.holds, {"seat_ids": [seat]})
         if answer.status == 403:

@@ -1,4 +1,4 @@
-"""Somebody at a browser who notices what must not happen: errors, outside requests, overflow."""
+"""A visitor with a browser, who notices what must not happen: errors, outside requests, overflow."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit

@@ -72,7 +72,7 @@ SELECT schedule_id, expires_at, reservation_id, ARRAY[reservation_id]
   FROM reservations WHERE idempotency_key = 'k4';
 SELECT reservations_expire_v2('00000000-0000-7000-8000-0000000000aa', 100);
 
--- And for two others, which nobody sweeps; one is taken over.
+-- And for two others, which are not swept; one is taken over.
 UPDATE reservations SET created_at = created_at - interval '2 days',
                         expires_at = expires_at - interval '2 days' WHERE idempotency_key IN ('k3', 'k6');
 UPDATE seats SET expires_at = expires_at - interval '2 days' WHERE seat_id IN ('S04', 'S05', 'S08');

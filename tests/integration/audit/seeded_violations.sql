@@ -27,7 +27,7 @@ SELECT schedule_id, price_minor, ordinal, number, 'S12-again', section, row_labe
 UPDATE reservations SET seat_ids = ARRAY['S01'] WHERE idempotency_key = 'k2';
 
 -- name: states_are_known__seat
--- A state that nobody knows.
+-- An unknown state.
 ALTER TABLE seats DROP CONSTRAINT seats_state_agrees;
 UPDATE seats SET state = 'LOST' WHERE seat_id = 'S12';
 
@@ -90,7 +90,7 @@ UPDATE seats SET state = 'HELD', reservation_id = gen_random_uuid(),
  WHERE seat_id = 'S12';
 
 -- name: held_seat_has_its_hold__owner
--- A seat held for somebody else than its reservation is.
+-- A seat held for another user than its reservation is.
 UPDATE seats SET user_id = '00000000-0000-7000-8000-000000000001' WHERE seat_id = 'S03';
 
 -- name: held_seat_has_its_hold__time
@@ -106,7 +106,7 @@ UPDATE reservations SET status = 'CANCELLED', closed_at = clock_timestamp() WHER
 UPDATE reservations SET seat_ids = ARRAY['S12'] WHERE idempotency_key = 'k2';
 
 -- name: lapsed_seat_had_its_hold__owner
--- A lapsed seat of somebody else than its reservation is.
+-- A lapsed seat of another user than its reservation is.
 UPDATE seats SET user_id = '00000000-0000-7000-8000-000000000001' WHERE seat_id = 'S04';
 
 -- name: lapsed_seat_had_its_hold__cancelled
@@ -133,7 +133,7 @@ SELECT schedule_id, gen_random_uuid(), reservation_id, payment_id, user_id, 'S12
 UPDATE reservations SET seat_ids = ARRAY['S11'] WHERE idempotency_key = 'k2';
 
 -- name: live_reservation_owns_its_seats__sold_seat_lost
--- A confirmed reservation whose seat is somebody else's hold.
+-- A confirmed reservation whose seat another user holds.
 UPDATE seats SET state = 'HELD', reservation_id = '00000000-0000-7000-8000-0000000000b2',
                  user_id = '00000000-0000-7000-8000-000000000002', expires_at = clock_timestamp()
  WHERE seat_id = 'S01';
@@ -314,7 +314,7 @@ ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative;
 UPDATE wallets SET balance_minor = -1 WHERE user_id = '00000000-0000-7000-8000-000000000001';
 
 -- name: wallet_equals_its_entries__more
--- A present from nobody.
+-- A balance above the sum of the entries.
 UPDATE wallets SET balance_minor = balance_minor + 1
  WHERE user_id = '00000000-0000-7000-8000-000000000001';
 
@@ -403,7 +403,7 @@ UPDATE outbox SET amounts_minor[1] = 1 WHERE topic = 'wallet.charged';
 UPDATE outbox SET seats_to[1] = 1 WHERE topic = 'reservation.held' AND cardinality(seats_to) > 1;
 
 -- name: event_has_its_cause__topic
--- A topic that nobody knows.
+-- An unknown topic.
 UPDATE outbox SET topic = 'reservation.lost' WHERE topic = 'reservation.cancelled';
 
 -- name: hold_will_be_found_when_it_lapses__forgotten
@@ -465,7 +465,7 @@ DELETE FROM schedules;
 SET LOCAL session_replication_role = origin;
 
 -- name: owner_exists__nobody
--- A reservation of nobody.
+-- A reservation without a user.
 UPDATE reservations SET user_id = gen_random_uuid() WHERE idempotency_key = 'k5';
 
 -- name: guarding_indexes_are_in_place__dropped
@@ -511,7 +511,7 @@ ALTER TABLE wallets DROP CONSTRAINT wallets_never_negative;
 ALTER TABLE wallets ADD CONSTRAINT wallets_never_negative CHECK (balance_minor >= 0) NOT VALID;
 
 -- name: guarding_triggers_are_enabled__disabled
--- Nobody sums the ledger up.
+-- The ledger is not summed up.
 ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_balanced;
 
 -- name: guarding_triggers_are_enabled__dropped
@@ -552,7 +552,7 @@ SET LOCAL search_path = public, pg_catalog;
 SET LOCAL synchronous_commit = off;
 
 -- name: queue_numbers_in_bounds__not_reserved
--- Somebody was let in with a number of their own.
+-- A user was admitted with a number that was not reserved.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
 VALUES (gen_random_uuid(), 1, gen_random_uuid(), 1, 1, now(), now() + interval '1 hour', 1, 1);
 
@@ -566,18 +566,18 @@ SELECT r.schedule_id, 1, gen_random_uuid(), 1, 1, now(), now() + interval '1 hou
   FROM queue_rooms r, generate_series(1, 2);
 
 -- name: queue_order_kept__not_called
--- Somebody was let in before their turn.
+-- A user was admitted before the call.
 ALTER TABLE queue_admissions DROP CONSTRAINT queue_admissions_in_turn;
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
 VALUES (gen_random_uuid(), 5, gen_random_uuid(), 5, 4, now(), now() + interval '1 hour', 1, 1);
 
 -- name: queue_order_kept__not_the_number
--- Somebody stood elsewhere than their number says.
+-- A user had another place than the number says.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
 VALUES (gen_random_uuid(), 5, gen_random_uuid(), 2, 4, now(), now() + interval '1 hour', 1, 1);
 
 -- name: queue_person_inside_once__again
--- Somebody came in again before they were out.
+-- A user was admitted again before the exit.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)
 SELECT '00000000-0000-4000-8000-000000000001', n, '00000000-0000-4000-8000-000000000002', n, 9,
        now() + n * interval '1 minute', now() + interval '1 hour', 1, 9
@@ -619,7 +619,7 @@ SELECT c.organizer_id, clock_timestamp() - interval '10 minutes', c.organizer_id
   FROM schedules s JOIN concerts c ON c.concert_id = s.concert_id;
 
 -- name: queue_hold_within_stay__after_leaving
--- Somebody who held seats an hour after they had left, with the pass that they still had.
+-- A user held seats an hour after the exit, with the old pass.
 INSERT INTO queue_rooms (schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed, numbers_to)
 SELECT schedule_id, 'fifo', 1, 1, 600, 600, clock_timestamp(), repeat('s', 32)::bytea, 10 FROM schedules;
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max,
@@ -647,11 +647,11 @@ UPDATE concerts SET taken_down_at = now(), taken_down_reason = 'Because';
 UPDATE schedule_buyers SET sold_seats = sold_seats + 1;
 
 -- name: user_counts_agree__open
--- A hold that nobody noted.
+-- A hold missing in its buyer's row.
 UPDATE schedule_buyers SET open_ids = '{}';
 
 -- name: user_counts_agree__closed
--- An end that nobody counted, and one that is lost.
+-- An end that was not counted, and one that is lost.
 UPDATE schedule_buyers SET lapsed = lapsed + 1, released = greatest(released - 1, 0);
 
 -- name: user_with_history_is_counted__lost

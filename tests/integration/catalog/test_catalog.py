@@ -68,7 +68,7 @@ async def test_a_draft_is_invisible_until_it_is_published(shop: Shop) -> None:
     assert published.status == "PUBLISHED"
     assert (await shop.lookups.concert(made.concert_id)).found == published
     assert await listed(shop) == [made.concert_id]
-    # A schedule that was never opened reaches nobody, wherever its id is tried.
+    # No buyer finds a schedule that was never opened, at any address with its id.
     assert (await shop.lookups.schedules(made.concert_id)).found == []
     with pytest.raises(ScheduleNotFound):
         await shop.lookups.schedule(made.schedule_id)

@@ -45,7 +45,7 @@ def by_h11(raw: bytes) -> Reading:
         if seen is None:
             return reading
         reading.seen.append(seen)
-        # Whoever answers a CONNECT with 200 has become a tunnel.
+        # A server that answers a CONNECT with 200 has become a tunnel.
         connection.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))
         connection.send(h11.EndOfMessage())
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
@@ -203,7 +203,7 @@ def requests(draw: Any) -> bytes:
 
 @st.composite
 def connections(draw: Any) -> bytes:
-    """What somebody may send: a few requests, mutated."""
+    """What a client may send: a few requests, mutated."""
     raw = bytearray(b"".join(draw(st.lists(requests(), min_size=1, max_size=3))))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(raw)))
@@ -250,7 +250,7 @@ BOUNDED = settings(
 def test_what_we_take_for_a_request_h11_does_too(raw: bytes) -> None:
     ours = asyncio.run(talk([raw]))
     compare(raw, ours, by_h11(raw))
-    # Whatever came of it, nobody was told more than once.
+    # In every case each request has at most one answer.
     assert len([status for status in ours.statuses if status != 100]) <= len(ours.seen) + 1
 
 

@@ -32,7 +32,7 @@ def _nobody(_token: str) -> Caller:
 
 
 class Full:
-    """Refuses those for whom there is no room, and remembers when somebody asked."""
+    """Refuses requests without a free place, and records the times of requests."""
 
     dependencies = RouteDependencies(_nobody, body_max_bytes=1 << 20, request_timeout_s=5)
 
@@ -83,7 +83,7 @@ class Shop:
 
 
 class Client:
-    """A connection of somebody."""
+    """A connection of a user."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: bytes
@@ -170,7 +170,7 @@ async def test_nobody_else_waits() -> None:
     async with shop() as served:
         behind_a_proxy = await served.client()
         await behind_a_proxy.refused()
-        # Somebody else on the same connection, and the same person elsewhere or for something else.
+        # Another user on the same connection, and the same user elsewhere or with another request.
         behind_a_proxy.ask(token=b"theirs")
         assert await is_asked(served, 2)
         assert (await behind_a_proxy.told())[0] == 503

@@ -26,7 +26,7 @@ async def test_a_chain_of_overlaps_is_decided_link_by_link(db: Database) -> None
     )
     names = ["held", "seat_taken", "held", "seat_taken", "held"]
     assert [one.name for one in outcomes] == names
-    # Only what was gone when it was their turn is in their way.
+    # Only seats that were taken at their turn refuse them.
     assert outcomes[1].seat_ids == ("S002",)
     assert outcomes[3].seat_ids == ("S004",)
     assert outcomes[2].held is not None

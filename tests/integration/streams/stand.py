@@ -159,7 +159,7 @@ class Stand:
         self.closed += 1
 
     def send(self, n: int) -> None:
-        """Tell everybody a number."""
+        """Send a number to all readers."""
         self.latest = n
         self.channel.send(number(n))
 

@@ -1,4 +1,4 @@
-"""Live seats of real pods: what one pod sells, everybody who watches any pod sees."""
+"""Live seats of real pods: the readers of every pod see what one pod sells."""
 
 import asyncio
 import random
@@ -50,7 +50,7 @@ class Pod:
 
 @dataclass
 class Page:
-    """Somebody who watches: a reader, and what came of its events; `names` are those of the events."""
+    """A watching reader, and what came of its events; `names` are those of the events."""
 
     reader: Reader
     watcher: Watcher
@@ -177,7 +177,7 @@ async def test_a_crowd_that_buys_ends_in_the_map_for_all_who_watch(
     )
     for page in pages:
         await page.sees(lambda one: one.states == truth.status)
-        # What was undone within a batch has counted, and nobody was told.
+        # A change undone within a batch raises the version, and no event is sent.
         assert page.watcher.version <= truth.version
         assert page.watcher.seats_available == truth.status.count(AVAILABLE)
 
@@ -213,7 +213,7 @@ async def test_a_cut_stream_goes_on_where_it_stopped_on_any_pod(
         again = await Page.open(pod, hall, cut)
         await again.sees(lambda one: one.states[6] == HELD)
         assert again.names[0] == "changes"
-    # A name that nobody knows any more begins from the beginning.
+    # An unknown state name starts from a snapshot.
     lost = await Page.open(pods[0], hall, Watcher(state="17-00000000"))
     assert (lost.names, lost.watcher.states[6]) == (["snapshot"], HELD)
 
@@ -306,7 +306,7 @@ async def test_without_open_streams_nothing_is_read(db: Database, settings: Sett
         async def read() -> bool:
             return reads() > watched + 3
 
-        await until(read)  # the control: somebody watches
+        await until(read)  # the control: a reader watches
         await page.reader.close()
 
         async def left() -> bool:
@@ -349,7 +349,7 @@ async def test_the_database_is_away_for_a_while(db: Database, settings: Settings
     async with pods_of(brief, 1) as [pod]:
         page = await Page.open(pod, hall)
         async with db.writing() as connection:
-            # Nobody can read the seats while this is open.
+            # No process can read the seats while this is open.
             await connection.execute("LOCK TABLE seats IN ACCESS EXCLUSIVE MODE")
             await asyncio.sleep(1)
             refused = await pod.connect(f"/v1/schedules/{UUID(int=7)}/seats/events")
@@ -395,7 +395,7 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
             assert await alive(5) == 100 + brief.seats.seats_cache_ms
         assert asyncio.get_running_loop().time() - began > 0.25
         async with db.writing() as connection:
-            # Nobody can read the seats while this is open, so nobody may say that nothing has changed.
+            # No process can read the seats while this is open, so none may send `alive`.
             await connection.execute("LOCK TABLE seats IN ACCESS EXCLUSIVE MODE")
             assert await silent(2, within_s=10)
         await alive(10)

@@ -161,7 +161,7 @@ async def test_limits_of_a_client_and_of_the_process(way: str) -> None:
             readers.append(other)
         assert (await readers[-1].body())["code"] == "overloaded"
         assert len(stand.streams) == 3
-        # Whoever goes makes room.
+        # A reader that leaves frees a place.
         await readers[0].close()
         await holds(lambda: len(stand.streams) == 2)
         assert (await stand.follow(more=way)).status == 200
@@ -197,7 +197,7 @@ async def test_the_limit_of_an_address_is_that_of_its_64(way: str) -> None:
         for other in ("2001:db8:0:2::1", "192.0.2.1", "::ffff:192.0.2.1"):
             assert (await follow(other)).status == 200
         assert (await follow("192.0.2.1")).status == 429, "an address is one however it is spelt"
-        # Whoever goes makes room, and nothing is kept of addresses that have none.
+        # A reader that leaves frees a place, and nothing is stored of addresses without streams.
         await first.close()
         await holds(lambda: len(stand.streams) == 4)
         assert (await follow("2001:db8:0:1::4")).status == 200

@@ -55,7 +55,7 @@ async def test_places_are_kept_and_newcomers_are_behind(queue: Queue) -> None:
     await queue.tick()
 
     await _empty(queue)
-    # Admitted users get the next pass by the record; nobody is admitted.
+    # Admitted users get the next pass by the record; no user is admitted.
     again = [await queue.ask(person) for person in people[:3]]
     assert [one.state for one in again] == [PositionState.ADMITTED] * 3
     assert [one.leaves_at for one in again] == [one.leaves_at for one in inside]

@@ -102,7 +102,7 @@ async def test_the_record_admits_nobody_after_the_end(
 
 
 async def test_a_close_waits_for_an_admission_in_flight(queue: Queue, db: Database) -> None:
-    """Nobody is admitted after the close was answered."""
+    """No user is admitted after the close was answered."""
     await queue.join()
     async with db.writing() as connection:
         await connection.fetch(

@@ -100,7 +100,7 @@ def test_an_unfair_draw_is_rejected() -> None:
 
 def test_the_documented_algorithm_is_the_implementation() -> None:
     """A second implementation, after docs/waiting-room.md."""
-    from hashlib import blake2b  # noqa: PLC0415 — as somebody who checks would
+    from hashlib import blake2b  # noqa: PLC0415 — as a user who verifies a draw would
 
     seed, size = _seed(7), 300
 

@@ -16,9 +16,9 @@ SELECT r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolbypassrls
  WHERE r.rolname = $1;
 
 -- name: grants
--- The statements that give the role $1 the rows, and not the tables: it alters, drops and empties none,
--- the ledger, the logbook and the archive only grow, accounts and what was sold are never deleted, and what the schema
--- is it only reads. Tables that come later get the first line's rights with the next migration.
+-- The statements that grant the role $1 rights on rows: it alters, drops and truncates no table, the
+-- ledger, the activity log and the archive are append-only, accounts and sales are never deleted, and it
+-- only reads the schema's own record. Later tables get the first line's rights with the next migration.
 WITH everything (place, statement) AS (
     VALUES
         (1, format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), $1::text)),

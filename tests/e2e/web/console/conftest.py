@@ -23,7 +23,7 @@ def organizer(shop: Running) -> Person:
 
 @pytest.fixture(scope="session")
 def operator(shop: Running) -> Person:
-    """Somebody who runs the shop of the pages."""
+    """The operator of the shop of the pages."""
     return make_organizer(shop, "operator")
 
 
@@ -41,7 +41,7 @@ def guest(shop: Running) -> Person:
 
 @pytest.fixture
 def enter(visit: Visit, shop: Running) -> Enter:
-    """Opens a page of the shop as somebody who is logged in."""
+    """Opens a page of the shop as a user who is logged in."""
 
     async def begin(person: Person, path: str, **options: Any) -> Visitor:
         session = json.dumps({"token": person.api.token, "email": person.email})
