@@ -139,18 +139,6 @@ async def test_the_bar_is_not_in_the_console(visit: Visit, sale: Sale, seller: P
     seller.api.delete(f"/v1/reservations/{held}")
 
 
-async def test_a_hold_that_lapses_elsewhere_is_told_once(
-    visit: Visit, seller: Person, buyer: Person
-) -> None:
-    sale = on_sale(seller, 20, hold_ttl_s=5)
-    reservation(buyer, sale, "A-1-1")
-    visitor = await visit(person=buyer)
-    await visitor.open()
-    await expect(bar(visitor)).to_be_visible()
-    await expect(visitor.toast("Your time to pay has run out.")).to_have_count(1)
-    await expect(bar(visitor)).to_be_hidden()
-
-
 async def test_the_picker_offers_no_more_than_the_limit(
     visit: Visit, sale: Sale, buyer: Person
 ) -> None:

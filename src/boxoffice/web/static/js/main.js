@@ -11,6 +11,7 @@ import { askToLogIn } from "./components/login.js";
 import { errorPage } from "./components/error-page.js";
 import { announcer } from "./components/announcer.js";
 import { dismissAll } from "./components/dialog.js";
+import { HoldExpiry } from "./components/hold-expiry.js";
 import { Layout } from "./components/layout.js";
 import { keepPassesAlive } from "./components/heartbeat.js";
 import { ownHolds } from "./components/own-holds.js";
@@ -58,6 +59,7 @@ export async function start() {
   addEventListener("unhandledrejection", (event) => uncaught(event.reason));
   addEventListener("error", (event) => uncaught(event.error));
   synchronize().then(() => ownHolds.ask());
+  new HoldExpiry(() => announcer.notify(t("hold.over"), "bad", { forNextPage: true }));
   keepPassesAlive();
   await router.refresh();
 }

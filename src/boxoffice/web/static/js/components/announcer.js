@@ -14,8 +14,8 @@ class Announcer {
   #forNextPage = new Set();
 
   /**
-   * Shows `text` for a few seconds, until the page changes at the latest; `kind` is `info`, `good` or `bad`.
-   * With `forNextPage` the toast survives the next change of page.
+   * Shows `text` for a few seconds of a visible tab, until the page changes at the latest; `kind` is `info`,
+   * `good` or `bad`. With `forNextPage` the toast survives the next change of page.
    */
   notify(text, kind = "info", { forNextPage = false } = {}) {
     const toast = h("p", { class: `toast ${kind}` }, text);
@@ -23,7 +23,7 @@ class Announcer {
     area.append(toast);
     if (forNextPage) this.#forNextPage.add(toast);
     while (area.childElementCount > 3) area.firstElementChild.remove();
-    setTimeout(() => toast.remove(), SHOWN_MS);
+    whenVisible(() => setTimeout(() => toast.remove(), SHOWN_MS));
   }
 
   /** Removes the toasts of the page that is left. */
@@ -36,6 +36,11 @@ class Announcer {
   announce(text) {
     this.#aloud.textContent = text;
   }
+}
+
+function whenVisible(act) {
+  if (document.visibilityState === "visible") act();
+  else document.addEventListener("visibilitychange", () => whenVisible(act), { once: true });
 }
 
 export const announcer = new Announcer();

@@ -25,7 +25,7 @@ async function sign(scheduleId) {
   try {
     const standing = await get(`/v1/schedules/${scheduleId}/queue`, { headers: { "Queue-Ticket": ticket }, tries: 1 });
     storeQueuePlace(scheduleId, { ...(standing.queue_ticket && { ticket: standing.queue_ticket }), pass: standing.queue_pass ?? null, leavesAt: standing.leaves_at ?? null });
-    if (!standing.queue_pass) announcer.notify(t("queue.over"), "bad");
+    if (!standing.queue_pass) announcer.notify(t("queue.over"), "bad", { forNextPage: true });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // Paid, left or expired: the next request gets an answer that says how to go on.

@@ -37,7 +37,7 @@ export class HoldBar {
     setChildren(this.view, icon(ICONS.clock), h("div", { class: "hold-text" },
       h("p", {}, t("hold.seats", { n: seats }), " ", clock),
       holds.length > 1 && h("a", { href: "/me" }, t("hold.all", { n: holds.length }))), pay);
-    countDown(first.expires_at, this.#ticking.signal, (left) => this.#tick(first, clock, left), () => this.#lapsed(first));
+    countDown(first.expires_at, this.#ticking.signal, (left) => this.#tick(first, clock, left));
   }
 
   #tick({ reservation_id: id }, clock, left) {
@@ -46,13 +46,5 @@ export class HoldBar {
     if (left > SOON_S || left <= 0 || warned.has(id)) return;
     warned.add(id);
     announcer.announce(t("reservation.soon", { n: Math.ceil(left) }));
-  }
-
-  // The hold may have been paid on another device, so the server is asked before the toast is shown.
-  async #lapsed({ reservation_id: id }) {
-    this.redraw();
-    ownHolds.dispatchEvent(new Event("change"));
-    const isThere = location.pathname === `/reservations/${id}`;
-    if (!isThere && await ownHolds.hasLapsed(id)) announcer.notify(t("hold.over"), "bad");
   }
 }

@@ -1,7 +1,7 @@
 // The unpaid holds of this user: on every page, in all tabs, and after a reload.
 
-import { get, Problem, ignoreProblem } from "../lib/api.js";
-import { learn, secondsUntil } from "../lib/clock.js";
+import { get, ignoreProblem } from "../lib/api.js";
+import { countDown, learn, secondsUntil } from "../lib/clock.js";
 import { localStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
 
@@ -12,19 +12,30 @@ const AGAIN_MS = 10_000;
 
 class OwnHolds extends EventTarget {
   #asked = -Infinity;
+  #asks = 0;
   #asking = null;
+  #ticking = new AbortController();
+
+  constructor() {
+    super();
+    this.#countDown();
+  }
+
+  /** The holds of this user as they were last known, also those whose time is up. */
+  get known() {
+    const known = localStore.get(NAME);
+    return session.isLoggedIn && known?.email === session.email ? known.holds : [];
+  }
 
   /** The holds that can be paid now, in the order of their expiry. */
   get holds() {
-    const known = localStore.get(NAME);
-    if (!session.isLoggedIn || known?.email !== session.email) return [];
-    return known.holds.filter((one) => secondsUntil(one.expires_at) > 0)
+    return this.known.filter((one) => secondsUntil(one.expires_at) > 0)
       .sort((one, other) => new Date(one.expires_at) - new Date(other.expires_at));
   }
 
   /** Updates the list with a reservation: adds one that is held, removes any other. */
   see({ reservation_id: id, schedule_id: schedule, status, seats, expires_at: until, expires_in_seconds: left }) {
-    const others = this.holds.filter((one) => one.reservation_id !== id);
+    const others = this.known.filter((one) => one.reservation_id !== id);
     if (status === "HELD") learn(until, left);
     const own = { reservation_id: id, schedule_id: schedule, expires_at: until, seat_ids: seats.map((seat) => seat.seat_id) };
     this.#keep(status === "HELD" ? [...others, own] : others);
@@ -32,10 +43,8 @@ class OwnHolds extends EventTarget {
 
   /** Reloads from the server: another device may have paid. Without an answer the list stays. */
   ask() {
-    if (!session.isLoggedIn) return this.#told([]);
-    this.#asking ??= get(LIST, { noLogin: true, tries: 1 })
-      .then(({ items }) => this.#told(items), ignoreProblem)
-      .finally(() => { this.#asking = null; });
+    this.#asks += 1;
+    this.#asking ??= this.#load().finally(() => { this.#asking = null; });
     return this.#asking;
   }
 
@@ -44,13 +53,30 @@ class OwnHolds extends EventTarget {
     if (performance.now() - this.#asked > AGAIN_MS) this.ask();
   }
 
-  /** Returns whether a hold has expired on the server: neither paid nor released. */
-  async hasLapsed(id) {
-    const one = await get(`/v1/reservations/${id}`, { noLogin: true, tries: 1 }).catch((error) => {
-      if (error instanceof Problem) return null;
-      throw error;
-    });
-    return one?.status === "EXPIRED";
+  /** Dispatches `change`: the list, the user or what is left of the time has changed. */
+  changed() {
+    this.#countDown();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  // The end of a hold is a change, on every page.
+  #countDown() {
+    this.#ticking.abort();
+    this.#ticking = new AbortController();
+    const [first] = this.holds;
+    if (first) countDown(first.expires_at, this.#ticking.signal, () => {}, () => this.changed());
+  }
+
+  // An answer to an earlier `ask` may be another user's, or older than the reason for this one.
+  async #load() {
+    let asks;
+    do {
+      asks = this.#asks;
+      const list = session.isLoggedIn ? await get(LIST, { noLogin: true, tries: 1 }).catch(ignoreProblem) : { items: [] };
+      if (asks !== this.#asks) continue;
+      if (list) this.#told(list.items);
+      else this.changed();
+    } while (asks !== this.#asks);
   }
 
   #told(items) {
@@ -64,14 +90,14 @@ class OwnHolds extends EventTarget {
 
   #keep(holds) {
     localStore.set(NAME, holds.length ? { email: session.email, holds } : null);
-    this.dispatchEvent(new Event("change"));
+    this.changed();
   }
 }
 
 export const ownHolds = new OwnHolds();
 
-session.addEventListener("change", () => { ownHolds.dispatchEvent(new Event("change")); ownHolds.ask(); });
+session.addEventListener("change", () => { ownHolds.changed(); ownHolds.ask(); });
 addEventListener("storage", (event) => {
-  if (event.key === `boxoffice.${NAME}`) ownHolds.dispatchEvent(new Event("change"));
+  if (event.key === `boxoffice.${NAME}`) ownHolds.changed();
 });
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") ownHolds.lookedAt(); });

@@ -41,9 +41,12 @@ async function measure() {
   measuredAt = performance.now();
 }
 
-/** Estimates the offset from an answer that contains the seconds left until a moment. */
+/**
+ * Estimates the offset from an answer that contains the seconds left until a moment. They are rounded down, so
+ * a measured offset is better.
+ */
 export function learn(moment, secondsLeft) {
-  if (measuredAt === -Infinity) offset = new Date(moment).getTime() - secondsLeft * 1000 - performance.now();
+  if (bestRoundTrip === Infinity) offset = new Date(moment).getTime() - secondsLeft * 1000 - performance.now();
 }
 
 /**
@@ -71,6 +74,7 @@ export function countDown(moment, signal, show, done = () => {}) {
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") {
     measuredAt = -Infinity;
+    bestRoundTrip = Infinity;
     synchronize();
   }
 });

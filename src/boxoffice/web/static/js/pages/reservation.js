@@ -1,7 +1,7 @@
 // One reservation: paying it before its time is up, giving it back, and once it is paid its tickets.
 
-import { get, Problem, remove } from "../lib/api.js";
-import { countDown, synchronize } from "../lib/clock.js";
+import { get, ignoreProblem, pause, Problem, remove } from "../lib/api.js";
+import { countDown, secondsUntil, synchronize } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
 import { countdown, dateTime, money, t } from "../lib/i18n.js";
 import { seatName } from "../map/labels.js";
@@ -60,11 +60,14 @@ async function toPay(one, signal, refresh) {
   const panel = h("section", { class: "card pay" });
   const payment = new PaymentFlow({ one, signal, refresh });
   const draw = async () => setChildren(panel, await paymentPanel(one, payment, signal, draw, refresh));
+  // On a clock ahead of the server's, the server still holds the seats: for the seconds left, rounded down.
+  const isAhead = secondsUntil(one.expires_at) <= 0;
+  const end = () => { if (!payment.isBusy) refresh(); };
   countDown(one.expires_at, signal, (left) => {
     setChildren(clock, countdown(left));
     // The hold bar announces it.
     box.classList.toggle("warn", left <= SOON_S);
-  }, () => { if (!payment.isBusy) refresh(); });
+  }, () => { if (isAhead) pause(1000 * (one.expires_in_seconds + 1), signal).then(end, ignoreProblem); else end(); });
   await draw();
   payment.resume();
   return h("div", { class: "two-columns" }, seatTable(one), h("div", { class: "stack" }, box, panel));
