@@ -57,8 +57,7 @@ from boxoffice.sales_stats.store import SalesStatsStore
 from boxoffice.sales_stats.traffic_counter import TrafficCounter
 from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats import routes as seat_routes
-from boxoffice.seats.cache.entries import ScheduleEntries
-from boxoffice.seats.changes.applier import SeatChangeApplier
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.read_model import SeatReadModel

@@ -13,8 +13,7 @@ from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.platform.postgres.database import Database
 from boxoffice.seats import routes as seat_routes
-from boxoffice.seats.cache.entries import ScheduleEntries
-from boxoffice.seats.changes.applier import SeatChangeApplier
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.connection import Client

@@ -13,8 +13,7 @@ from boxoffice.catalog.store import CatalogStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import HoldCommand, ReservationStore
-from boxoffice.seats.cache.entries import ScheduleEntries
-from boxoffice.seats.changes.applier import SeatChangeApplier
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.settings import Settings

@@ -8,9 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
-from boxoffice.seats.cache.entries import ScheduleEntries
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.cache.states import AVAILABLE, HELD, PositionChange
-from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import CHANNEL, SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.read_model import SeatReadModel

@@ -28,8 +28,7 @@ from boxoffice.reservations.routes import present_held
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import HoldLimits, Reservations
 from boxoffice.reservations.store import ReservationStore
-from boxoffice.seats.cache.entries import ScheduleEntries
-from boxoffice.seats.changes.applier import SeatChangeApplier
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.read_model import SeatReadModel

@@ -24,8 +24,7 @@ from boxoffice.reservations.store import (
     ReleaseOutcome,
     ReservationStore,
 )
-from boxoffice.seats.cache.entries import ScheduleEntries
-from boxoffice.seats.changes.applier import SeatChangeApplier
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.read_model import SeatReadModel

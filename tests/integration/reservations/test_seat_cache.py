@@ -15,7 +15,7 @@ from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.store import Held
-from boxoffice.seats.cache.person_filter import PersonFilter
+from boxoffice.seats.cache.states import PersonFilter
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until

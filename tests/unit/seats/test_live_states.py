@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxoffice.seats.cache.person_filter import PersonFilter
 from boxoffice.seats.cache.states import (
     AVAILABLE,
     HELD,
     SOLD,
     LiveStates,
+    PersonFilter,
     PositionChange,
     SaleWindow,
     StoredStates,

@@ -21,8 +21,8 @@ from msgspec import Meta
 from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.seats import metrics
+from boxoffice.seats.cache.entries import SeatChangeApplier
 from boxoffice.seats.cache.states import BLOCKED, PositionChange
-from boxoffice.seats.changes.applier import SeatChangeApplier
 
 CHANNEL = "boxoffice:seats"
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from boxoffice.seats.cache.entries import SeatChangeApplier
 from boxoffice.seats.cache.states import PositionChange, person_bits
-from boxoffice.seats.changes.applier import SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.read_model import SeatReadModel
 
