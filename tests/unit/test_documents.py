@@ -153,3 +153,20 @@ def test_a_decision_names_files_that_exist(path: Path) -> None:
         return
     names = {span for span in _spans(path) if PATH.fullmatch(span) and "/" in span.rstrip("/")}
     assert sorted(name for name in names if not _exists(name)) == []
+
+
+# What decisions name and the system no longer has.
+REPLACED = re.compile(
+    r"\b(Falcon|swift|framework's way|fast path|notices|journal|beat|logbook|charge of a wallet"
+    r"|guards\.toml|admit\.lua)\b|`(embedded|loadtest|queue|events)/`"
+)
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.name[:4])
+def test_a_decision_with_a_replaced_part_says_so_at_its_top(path: Path) -> None:
+    """The comparison with other projects and the replacing page itself name old parts as old."""
+    text = path.read_text(encoding="utf-8")
+    if path.name.startswith(("0024", "0025")) or not REPLACED.search(text):
+        return
+    top = text.split("\n\n")[1]
+    assert "uperseded by" in top or top.startswith("> Changed since: "), REPLACED.findall(text)
