@@ -292,10 +292,13 @@ class RateMeter:
 
 
 class TokenBucket:
-    """Fills at `rate_per_s`; holds the tokens of one second, at least one."""
+    """Fills at `rate_per_s`; holds the tokens of one second, at least one.
+
+    It is empty at first: a new leader does not know what the leader before it has used.
+    """
 
     def __init__(self) -> None:
-        self._left = 1.0
+        self._left = 0.0
         self._at: float | None = None
 
     def available(self, at: float, rate_per_s: float) -> int:

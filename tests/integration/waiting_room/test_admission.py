@@ -176,6 +176,26 @@ async def test_the_rate_bounds_how_many_are_called(queue: Queue) -> None:
     assert 4 <= states.count(PositionState.ADMITTED) <= 5
 
 
+async def test_new_leaders_together_call_no_more_than_the_rate(
+    queue: Queue, make_pod: MakePod
+) -> None:
+    await queue.set(rate_per_s=2.0, inside_max=1_000)
+    for _ in range(30):
+        await queue.join()
+    await queue.tick(10, seconds=0.1)
+    begun = queue.pod.rooms.counters(queue.schedule_id).called
+    pods = [queue.pod, await make_pod()]
+    for turn in range(20):
+        await pods[turn % 2].leader.release()
+        queue.clock.pass_(0.1)
+        await pods[1 - turn % 2].refresh(queue.schedule_id)
+        await pods[1 - turn % 2].tick(queue.schedule_id)
+    await queue.pod.refresh(queue.schedule_id)
+    called = queue.pod.rooms.counters(queue.schedule_id).called - begun
+    # A bucket holds the tokens of one second.
+    assert called <= 2.0 * (1 + 20 * 0.1)
+
+
 async def test_a_pod_whose_clock_lags_behind_turns_nothing_back(
     queue: Queue, make_pod: MakePod
 ) -> None:
