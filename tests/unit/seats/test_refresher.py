@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
+from boxoffice.seats.cache.entries import MaxAge, SnapshotRefresher
 from boxoffice.seats.cache.states import SaleWindow, StoredStates
 
 SALE = SaleWindow(True, 0.0, float("inf"))
