@@ -6,8 +6,16 @@ from array import array
 
 import pytest
 
+from boxoffice.seats.cache import entries
 from boxoffice.seats.cache.entries import MaxAge, SnapshotRefresher
-from boxoffice.seats.cache.states import SaleWindow, StoredStates
+from boxoffice.seats.cache.states import (
+    AVAILABLE,
+    HELD,
+    SOLD,
+    PositionChange,
+    SaleWindow,
+    StoredStates,
+)
 
 SALE = SaleWindow(True, 0.0, float("inf"))
 
@@ -144,3 +152,114 @@ async def test_fresh_states_cost_no_turn_of_the_loop(
         with pytest.raises(StopIteration):
             work.send(None)
     assert time.perf_counter() - began < 1
+
+
+async def test_a_change_during_the_first_reading_costs_no_second_one(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.takes_s = 0.1
+    assert watch.usable() is None
+    watch.apply([PositionChange(0, HELD, 2_000.0, 2, 7)])
+    await _turn()
+    live = watch.usable()
+    assert live is not None, "memory refuses as soon as the first reading is there"
+    assert live.is_taken(0, 1_999.0)
+    assert 7 in live.people
+    assert source.readings == 1
+
+
+async def test_a_change_before_the_first_reading_is_in_it(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    watch.apply([PositionChange(0, HELD, 2_000.0, 1, 7)])
+    live = await watch.fresh()
+    assert live.is_free(0), "only the reading counts, which began later"
+    assert watch.usable() is live
+
+
+async def test_a_gap_during_the_first_reading_is_found(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    assert watch.usable() is None
+    watch.apply([PositionChange(0, HELD, 2_000.0, 9, 7)])
+    await _turn()
+    assert watch.usable() is None, "seven changes are not known"
+    source.now_s += 0.1
+    watch.usable()
+    await _turn()
+    assert watch.usable() is watch.live
+
+
+async def test_more_changes_than_are_kept_are_an_unknown_state(
+    source: Source, watch: SnapshotRefresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "_EARLY_CHANGES_MAX", 2)
+    assert watch.usable() is None
+    for version in (2, 3, 4):
+        watch.apply([PositionChange(0, (AVAILABLE, HELD)[version % 2 == 0], 0.0, version, version)])
+    await _turn()
+    assert watch.usable() is None
+
+
+async def test_changes_of_a_failed_first_reading_are_in_the_next_one(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.fails = True
+    assert watch.usable() is None
+    watch.apply([PositionChange(0, SOLD, 0.0, 9, 7)])
+    await _turn()
+    source.fails = False
+    live = await watch.fresh()
+    assert 7 not in live.people
+    assert watch.usable() is live
+
+
+async def test_an_invalidation_after_a_slow_reading_is_soon_repaired(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.takes_s = 0.5
+    await watch.fresh()
+    watch.invalidate()
+    source.now_s += 0.001
+    assert watch.usable() is None
+    await _turn()
+    assert watch.usable() is watch.live, "and not after twenty times what the reading took"
+    assert source.readings == 2
+
+
+async def test_a_reading_that_an_invalidation_overtakes_is_repeated_at_once(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.takes_s = 0.5
+    assert watch.usable() is None
+    watch.invalidate()
+    await _turn()
+    assert watch.usable() is None, "what was read began before"
+    await _turn()
+    assert watch.usable() is watch.live
+    assert source.readings == 2
+
+
+async def test_a_storm_of_invalidations_reads_for_a_twentieth_of_the_time(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.takes_s = 0.5
+    await watch.fresh()
+    for _ in range(1_000):
+        source.now_s += 0.1
+        watch.invalidate()
+        watch.usable()
+        await _turn()
+    assert 9 <= source.readings <= 13
+
+
+async def test_without_messages_memory_refuses_all_the_time(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.takes_s = 0.005
+    await watch.fresh()
+    for _ in range(1_000):
+        assert watch.usable() is watch.live
+        source.now_s += 0.001
+        await _turn()
+    assert source.readings <= 6

@@ -35,6 +35,8 @@ _EAGER_SEATS_MAX = 100_000
 _READ_SHARE = 1 / 20
 # Shortest time between two readings, also after one that failed or was invalidated at once.
 _PAUSE_S = 0.05
+# Changes that are kept during a first reading; after more of them the next reading is awaited.
+_EARLY_CHANGES_MAX = 20_000
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,12 @@ class SnapshotRefresher:
         self._invalidated_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._began_at = -math.inf
+        # When a reading would be useful, and when the share of readings allows one.
         self._due_at = -math.inf
+        self._affordable_at = -math.inf
         self._trusted_until = -math.inf
+        # Changes during the first reading.
+        self._early: list[PositionChange] = []
         self.live: LiveStates | None = None
 
     @property
@@ -87,6 +93,32 @@ class SnapshotRefresher:
         """Do not use the states until a reading that begins after this call: changes were missed."""
         self._invalidated_at = self._clock()
         self._due_at = self._trusted_until = -math.inf
+
+    def apply(self, changes: Iterable[PositionChange]) -> None:
+        """Apply the changes that are newer than what is known; invalidate the states after a gap."""
+        live = self.live
+        if live is None:
+            self._keep_early(changes)
+            return
+        gaps = live.gaps
+        try:
+            for change in changes:
+                live.apply(change)
+        except (IndexError, OverflowError):
+            gaps = -1
+        if live.gaps != gaps:
+            self.invalidate()
+
+    def _keep_early(self, changes: Iterable[PositionChange]) -> None:
+        """Keep changes until the first reading is complete; it may have begun before them.
+
+        Without a reading in progress there is nothing to keep: a later one includes the changes.
+        """
+        if self._task is not None:
+            self._early.extend(changes)
+        if len(self._early) > _EARLY_CHANGES_MAX:
+            self._early.clear()
+            self.invalidate()
 
     def enable(self) -> None:
         """Read the schedule in the background from now on: the database has refused a hold there."""
@@ -108,7 +140,7 @@ class SnapshotRefresher:
             live = self.usable()
             if live is not None:
                 return live
-            if self.live is not None and self._clock() - self._read_at < self._took_s / _READ_SHARE:
+            if self.live is not None and self._clock() - self._read_at < self._cost_s:
                 return self.live  # invalidated, but read a moment ago: good enough to be shown
             max_age_s = self._limit_s()
         # Clocks tick: a reading that started in the tick of this call may have started before it.
@@ -125,15 +157,30 @@ class SnapshotRefresher:
 
     def _limit_s(self) -> float:
         wanted = self._max_age.connected_s if self._is_connected() else self._max_age.disconnected_s
-        return max(wanted, self._took_s / _READ_SHARE)
+        return max(wanted, self._cost_s)
+
+    @property
+    def _cost_s(self) -> float:
+        """The time that passes for one reading on average."""
+        return self._took_s / _READ_SHARE
 
     def _start_where_due(self, now: float) -> None:
-        """Start a reading, unless the last one began too recently."""
-        if self._task is None and now - self._began_at >= max(self._took_s / _READ_SHARE, _PAUSE_S):
+        """Start a reading where the share of readings allows one.
+
+        An invalidation since the last reading may borrow the time of one: until it is repaired, every
+        refusal costs the database a share of a batch.
+        """
+        borrowed_s = self._cost_s if self._invalidated_at >= self._began_at else 0.0
+        is_affordable = now >= self._affordable_at - borrowed_s
+        if self._task is None and is_affordable and now - self._began_at >= _PAUSE_S:
             self._start()
 
     def _start(self) -> None:
-        self._began_at = self._clock()
+        self._began_at = began_at = self._clock()
+        # At most one reading is borrowed, also by callers who need a fresh one.
+        owed_until = min(max(self._affordable_at, began_at), began_at + self._cost_s)
+        self._affordable_at = owed_until + self._cost_s
+        self._early.clear()
         if self.live is not None:
             self.live.begin_reading()
         self._task = asyncio.create_task(self._run())
@@ -144,16 +191,28 @@ class SnapshotRefresher:
         reading = await self._read()
         if self.live is None:
             self.live = await offload(len(reading.states), lambda: LiveStates(reading))
+            self.apply(self._early)
+            self._early.clear()
         else:
             self.live.merge(reading)
         self._read_at = began_at
+        self._affordable_at -= self._cost_s
         self._took_s = self._clock() - began_at
+        self._affordable_at += self._cost_s
         if began_at > self._invalidated_at:
-            # While changes arrive a reading only verifies the states: no caller waits for it.
-            grace = 2 if self._is_connected() else 1
-            self._due_at = began_at + self._limit_s()
-            self._trusted_until = began_at + self._limit_s() * grace
+            self._trust(began_at)
         self._on_read()
+
+    def _trust(self, began_at: float) -> None:
+        """Use a reading that began at `began_at` until it is too old; the next one is due before."""
+        limit_s = self._limit_s()
+        if self._is_connected():
+            # While changes arrive a reading only verifies the states: no caller waits for it.
+            self._due_at = began_at + limit_s
+            self._trusted_until = began_at + 2 * limit_s
+        else:
+            self._due_at = began_at + max(limit_s / 2, limit_s - 2 * self._took_s)
+            self._trusted_until = began_at + limit_s
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._task = None
@@ -321,20 +380,9 @@ class SeatChangeApplier:
     def apply(self, schedule_id: UUID, changes: Iterable[PositionChange]) -> None:
         """Apply the changes that are newer than what is known."""
         entry = self._cache.peek(schedule_id)
-        if entry is None or entry.refresher.live is None:
-            if entry is not None:
-                entry.refresher.invalidate()  # a first reading may have begun before the change
-            return
-        live = entry.refresher.live
-        gaps = live.gaps
-        try:
-            for change in changes:
-                live.apply(change)
-        except (IndexError, OverflowError):
-            gaps = -1
-        if live.gaps != gaps:
-            entry.refresher.invalidate()
-        self._entries.wake(schedule_id)
+        if entry is not None:
+            entry.refresher.apply(changes)
+            self._entries.wake(schedule_id)
 
     def positions(self, schedule_id: UUID, seat_ids: Sequence[str]) -> list[int] | None:
         """Return the positions of the seats in the layout; None where one is not known."""
