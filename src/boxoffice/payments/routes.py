@@ -128,7 +128,7 @@ class _PaymentCollection(_Resource):
         paid = await self._service.pay(user_id, reservation, call.key, method)
         layout = await self._seats.layout(reservation.schedule_id)
         shown = present_payment(reservation.schedule_id, paid, layout)
-        return Reply(shown, headers={"Location": f"/v1/payments/{shown.payment_id}"})
+        return Reply(shown, location=f"/v1/payments/{shown.payment_id}")
 
 
 class _Payment(_Resource):

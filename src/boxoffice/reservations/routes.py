@@ -144,7 +144,7 @@ class _HoldCollection(_ReservationResource):
         held = await self._hold(call, schedule_id)
         layout = await self._seats.layout(schedule_id)
         shown = present_held(schedule_id, held, layout)
-        return Reply(shown, headers={"Location": f"/v1/reservations/{shown.reservation_id}"})
+        return Reply(shown, location=f"/v1/reservations/{shown.reservation_id}")
 
     async def _hold(self, call: Call[HoldRequest, Any], schedule_id: UUID) -> Held:
         asked, user_id = call.body, call.caller.user_id

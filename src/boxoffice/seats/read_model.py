@@ -80,7 +80,7 @@ class SeatReadModel:
         the last one, whose `version` says so.
         """
         entry, live = await self._entries.fresh(schedule_id, None)
-        return entry.shown_map.show(live, self._now(), self._clock(), self._entries.cache_s)
+        return entry.shown_map.show(live, self._clock(), self._entries.cache_s)
 
     async def snapshot(self, schedule_id: UUID) -> SeatSnapshot:
         """Return the schedule as shown at this moment."""

@@ -146,12 +146,16 @@ class Call(Generic[B, Q]):
 
 @dataclass(slots=True)
 class Reply:
-    """A successful answer: a value to encode as JSON, or bytes of a `media_type`."""
+    """A successful answer: a value to encode as JSON, or bytes of a `media_type`.
+
+    `location` is the path of what was created (RFC 9110, section 10.2.2).
+    """
 
     value: Any = None
     encoded: bytes | None = None
     headers: Mapping[str, str] | None = None
     etag: str = ""
+    location: str = ""
     media_type: str = bodies.JSON_TYPE
 
 

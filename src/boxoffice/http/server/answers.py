@@ -64,6 +64,8 @@ class AnswerWriter:
         """Answer with what a handler returned."""
         operation = request.match.operation
         lines = _header_lines(reply.headers)
+        if reply.location:
+            lines += b"location: %b\r\n" % reply.location.encode("latin-1")
         if reply.etag:
             etag = reply.etag.encode("latin-1")
             lines += b"etag: %b\r\n" % etag

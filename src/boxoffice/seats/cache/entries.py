@@ -235,12 +235,12 @@ class SeatStates:
 class ScheduleEntry:
     """A schedule in memory: its layout, its live states, and what was last shown of both."""
 
-    def __init__(self, layout: Layout, *, is_public: bool) -> None:
+    def __init__(self, layout: Layout, now: Callable[[], float], *, is_public: bool) -> None:
         self.layout = layout
         # As of the last reading; holders of tickets see the seats of a concert that is taken down.
         self.is_public = is_public
         self.refresher: SnapshotRefresher
-        self.shown_map = ShownMap(layout)
+        self.shown_map = ShownMap(layout, now)
         self.states: SeatStates | None = None
 
     def expire_shown(self) -> None:
@@ -303,6 +303,10 @@ class ScheduleEntries:
 
         Raises `ScheduleNotFound`.
         """
+        cached = self.cache.get_cached(schedule_id) if max_age_s is None else None
+        usable = cached.refresher.usable() if cached else None
+        if cached is not None and usable is not None:
+            return cached, usable
         for _ in range(_READS_MAX):
             entry = await self.cache.get(schedule_id)
             try:
@@ -336,7 +340,7 @@ class ScheduleEntries:
         if schedule is None:
             raise ScheduleNotFound
         layout = await self._load_layout(schedule_id, schedule)
-        entry = ScheduleEntry(layout, is_public=schedule.is_public)
+        entry = ScheduleEntry(layout, self.now, is_public=schedule.is_public)
         entry.refresher = SnapshotRefresher(
             partial(self._read, entry),
             self._max_age,

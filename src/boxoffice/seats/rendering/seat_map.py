@@ -189,21 +189,21 @@ class RenderedMap:
 
     async def body(self) -> bytes:
         """Return the JSON."""
-        return await self._body.get()
+        return self._body.value or await self._body.get()
 
     async def gzip(self) -> bytes:
         """Return the JSON compressed (RFC 1952)."""
-        return await self._gzip.get()
+        return self._gzip.value or await self._gzip.get()
 
     @property
     def has_body(self) -> bool:
         """Whether the plain form is made."""
-        return self._body.is_made
+        return self._body.value is not None
 
     @property
     def has_gzip(self) -> bool:
         """Whether the compressed form is made."""
-        return self._gzip.is_made
+        return self._gzip.value is not None
 
     async def make_like(self, other: "RenderedMap") -> None:
         """Make the forms in advance that `other` was asked for."""
@@ -216,11 +216,12 @@ class RenderedMap:
 class ShownMap:
     """The rendered map of one schedule.
 
-    Times `at` and `rest_s` are monotonic seconds, `now` is in seconds since the epoch.
+    Times `at` and `rest_s` are monotonic seconds, `now` returns seconds since the epoch.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, now: Callable[[], float]) -> None:
         self._layout = layout
+        self._now = now
         self._template: SingleFlight[MapTemplate] = SingleFlight(self._make_template)
         self._gzip_parts = GzipPartCache()
         self._rendered: RenderedMap | None = None
@@ -230,38 +231,36 @@ class ShownMap:
         # The next caller gets the newest version, however recent the last one is.
         self.is_due = True
 
-    def show(self, live: LiveStates, now: float, at: float, rest_s: float) -> RenderedMap:
+    def show(self, live: LiveStates, at: float, rest_s: float) -> RenderedMap:
         """Return the map of these states, or the last map where that is younger than `rest_s`."""
         last = self._rendered
         if last is None:
-            return self._renew(live, now, at)
-        rest_s = max(rest_s, last.took_s / _RENDER_SHARE)
-        if not self.is_due and at - self._rendered_at < rest_s:
+            return self._renew(live, at)
+        age_s = at - self._rendered_at
+        if not self.is_due and (age_s < rest_s or age_s < last.took_s / _RENDER_SHARE):
             return last
         is_small = len(self._layout.seats) <= INLINE_ITEMS_MAX
         if self.is_due or is_small or not (last.has_body or last.has_gzip):
-            return self._renew(live, now, at)
-        return self._renew_in_background(last, live, now, at)
+            return self._renew(live, at)
+        return self._renew_in_background(last, live, at)
 
     async def _make_template(self) -> MapTemplate:
         return await offload(len(self._layout.seats), lambda: template_of(self._layout))
 
-    def _renew(self, live: LiveStates, now: float, at: float) -> RenderedMap:
+    def _renew(self, live: LiveStates, at: float) -> RenderedMap:
         self.is_due = False
         self._rendered_at = at
-        status = live.shown(now)
+        status = live.shown(self._now())
         last = self._rendered
         if last is None or last.version != live.version or last.status != status:
             last = RenderedMap(self._template, self._gzip_parts, live.version, status)
             self._rendered = last
         return last
 
-    def _renew_in_background(
-        self, last: RenderedMap, live: LiveStates, now: float, at: float
-    ) -> RenderedMap:
+    def _renew_in_background(self, last: RenderedMap, live: LiveStates, at: float) -> RenderedMap:
         """Keep showing the last map of a large hall until the next one is encoded."""
         if self._rendering is None:
-            made = self._renew(live, now, at)
+            made = self._renew(live, at)
             if made is last:
                 return last
             self._rendered, self._next = last, made
