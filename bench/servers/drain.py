@@ -83,9 +83,11 @@ async def _get(port: int, path: bytes) -> bytes:
     got = b""
     with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(_GET % path)
-        with contextlib.suppress(OSError):
-            while not got.endswith(b"{}") and (data := await reader.read(4096)):
-                got += data
-        writer.close()
+        try:
+            writer.write(_GET % path)
+            with contextlib.suppress(OSError):
+                while not got.endswith(b"{}") and (data := await reader.read(4096)):
+                    got += data
+        finally:
+            writer.close()
     return got

@@ -22,8 +22,8 @@ async def test_it_sends_until_it_is_ended(reads: bool) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal taken
-        while taken < 1_000_000:
-            taken += len(await reader.read(65_536))
+        while taken < 1_000_000 and (data := await reader.read(65_536)):
+            taken += len(data)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -36,14 +36,17 @@ async def test_it_sends_until_it_is_ended(reads: bool) -> None:
 
 
 async def test_it_ends_where_nothing_is_taken_any_more() -> None:
+    accepted: list[asyncio.StreamWriter] = []
+
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(1.5)
-        writer.transport.abort()
+        accepted.append(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         sent = await play(KINDS[1], port, "/map", 0.5)
-        server.close()
+    for writer in accepted:
+        writer.transport.abort()
+    assert len(accepted) == 1
     assert not sent.was_ended
