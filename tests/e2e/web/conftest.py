@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,16 @@ CHROMIUM = shutil.which("chromium")
 
 # One event loop for all: the browser is started once.
 Visit = Callable[..., Awaitable[Visitor]]
+
+_HAS_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Remember for the teardown that the test has failed."""
+    report = yield
+    item.stash[_HAS_FAILED] = item.stash.get(_HAS_FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +67,12 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser, shop: Running) -> AsyncIterator[Visit]:
+async def visit(
+    browser: Browser, shop: Running, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Visit]:
     """Opens the shop for one more visitor; at the end each is asked whether all was well.
+
+    A failed test prints what each visitor's page did and shows, and the server's warnings.
 
     Options are those of a browser context, such as `locale` and `viewport`; `base_url` names another
     shop, `person` is who is logged in, and `expected` are the refusals that the visitor is to hear.
@@ -79,7 +94,12 @@ async def visit(browser: Browser, shop: Running) -> AsyncIterator[Visit]:
         visitors.append(visitor)
         return visitor
 
+    logged = shop.log.read_bytes().count(b"\n")
     yield begin
+    if request.node.stash.get(_HAS_FAILED, False):
+        for at, visitor in enumerate(visitors):
+            print(await visitor.describe(tmp_path / f"{at}.png"))
+        print(*(line for line in shop.lines()[logged:] if line["level"] != "info"), sep="\n")
     for visitor in visitors:
         await visitor.context.close()
     for visitor in visitors:

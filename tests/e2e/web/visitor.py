@@ -1,13 +1,29 @@
 """A visitor with a browser, who notices what must not happen: errors, outside requests, overflow."""
 
+import time
+from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.async_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
+from playwright.async_api import Error as BrowserError
 
 from tests.e2e.api.client import Sale
 
 PATIENCE_MS = 20_000
+# What a failed test prints of a page.
+_TIMELINE_MAX = 80
+_TEXT_MAX_CHARACTERS = 2_000
+_LOOK_MS = 3_000
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -27,11 +43,34 @@ class Visitor:
         self.expected = list(expected)
         self.errors: list[str] = []
         self.outside: list[str] = []
+        self.timeline: deque[str] = deque(maxlen=_TIMELINE_MAX)
+        self._began_s = time.monotonic()
         self._host = urlsplit(base_url).netloc
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         context.on("request", self._on_request)
+        context.on("response", self._on_response)
+        context.on("requestfailed", lambda request: self._note("failed", request.url))
+        context.on("console", lambda message: self._note(message.type, message.text))
+
+    def _note(self, *parts: object) -> None:
+        passed_s = time.monotonic() - self._began_s
+        self.timeline.append(f"{passed_s:8.3f} s  {' '.join(map(str, parts))}")
+
+    def _on_response(self, response: Response) -> None:
+        if not urlsplit(response.url).path.startswith("/assets/"):
+            self._note(response.request.method, response.url, response.status)
+
+    async def describe(self, screenshot: Path) -> str:
+        """Return what a failed test has to print: requests and console by time, and the page."""
+        try:
+            await self.page.screenshot(path=screenshot, timeout=_LOOK_MS)
+            text = await self.page.locator("body").inner_text(timeout=_LOOK_MS)
+        except BrowserError as error:
+            text = f"cannot be read: {error.message}"
+        lines = ["", f"--- {self.page.url}, screenshot {screenshot}", *self.timeline]
+        return "\n".join([*lines, "--- its text", text[:_TEXT_MAX_CHARACTERS]])
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type != "error":
