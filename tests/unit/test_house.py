@@ -93,6 +93,10 @@ def test_a_store_is_called_by_its_own_module_only(path: Path) -> None:
         ("boxoffice/platform/ids.py", "from boxoffice.seats import layout"),
         ("boxoffice/http/streams.py", "import boxoffice.reservations.rules"),
         ("boxoffice/observability/logs.py", "from boxoffice.http import streams"),
+        (
+            "boxoffice/observability/metrics.py",
+            "from boxoffice.platform.clock import DatabaseClock",
+        ),
         ("boxoffice/cli/main.py", "def up():\n    from boxoffice_embedded import up"),
         ("boxoffice/app.py", "import boxoffice_loadtest.commands"),
         ("boxoffice_embedded/up.py", "import boxoffice_loadtest"),

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from boxoffice.observability.metrics_access import has_token, is_from_here
+from boxoffice.http.api.health import is_from_here
+from boxoffice.observability.metrics_access import has_token
 from boxoffice.platform.client_addresses import is_loopback
 
 from .client import Answer, Api, refused

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -24,7 +26,8 @@ from boxoffice.http.api.operation import (
     operation,
 )
 from boxoffice.observability.access_log import AccessLog, InFlight
-from boxoffice.observability.metrics_access import has_token, is_from_here
+from boxoffice.observability.metrics_access import has_token
+from boxoffice.platform.client_addresses import is_loopback
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _COLLECT_ATTEMPTS = 3
@@ -36,6 +39,16 @@ _ASSETS = {
 }
 # The viewer sets styles from scripts; nothing else from inside the page, and nothing from outside.
 _CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+# Headers with which a proxy forwards a request.
+_FORWARDING_HEADERS = (
+    *("Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host"),
+    *("X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Prefix"),
+    *("X-Original-Forwarded-For", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "CF-Ray"),
+)
+_OWN_HOST = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
+
+# Returns the value of a header, None where there is none.
+GetHeader = Callable[[str], str | None]
 
 
 class Alive:
@@ -101,6 +114,20 @@ class Metrics:
                 raise Forbidden(
                     "From another machine the metrics need a token or a port of their own."
                 )
+
+
+def is_from_here(peer: str | None, header: GetHeader) -> bool:
+    """Say whether a request comes from this machine, and not through a proxy.
+
+    A local proxy that adds no header and sends a `Host` of this machine looks the same: set a token
+    behind such a proxy.
+    """
+    if peer is None or not is_loopback(peer):
+        return False
+    if any(header(name) is not None for name in _FORWARDING_HEADERS):
+        return False
+    host = header("Host")
+    return host is None or _OWN_HOST.fullmatch(host) is not None
 
 
 def _of_all_workers() -> bytes:
