@@ -105,7 +105,7 @@ async def test_a_caller_who_leaves_does_not_take_the_load_along(
     assert source.cancelled == 0
 
 
-async def test_a_load_that_everybody_left_is_still_kept(
+async def test_a_load_without_waiting_callers_is_still_kept(
     cache: Cache[str, str], source: Source
 ) -> None:
     source.gate.clear()
@@ -117,7 +117,7 @@ async def test_a_load_that_everybody_left_is_still_kept(
     assert await cache.get("a") == "a1"
 
 
-async def test_a_failing_load_that_everybody_left_is_silent(
+async def test_a_failing_load_without_waiting_callers_is_silent(
     cache: Cache[str, str], source: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.gate.clear()

@@ -101,6 +101,29 @@ def _docstrings(text: str) -> Iterator[tuple[int, str]]:
                 yield from enumerate(docstring.splitlines(), node.body[0].lineno)
 
 
+def _test_names(path: Path) -> Iterator[str]:
+    """Yield the names of the tests of a file, as words."""
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"^\s*(?:async )?def test_(\w+)", text, flags=re.MULTILINE):
+        yield name.replace("_", " ")
+
+
+def test_the_names_of_tests_are_plain() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name!r}: {word!r}: write {instead}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for name in _test_names(path)
+        for word, instead in _faults(name)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_the_check_of_names_can_fail(tmp_path: Path) -> None:
+    path = tmp_path / "test_a.py"
+    path.write_text("async def test_nobody_waits() -> None: ...\n")
+    assert [word for name in _test_names(path) for word, _ in _faults(name)] == ["nobody"]
+
+
 def test_the_comments_of_the_code_are_plain() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {word!r}: write {instead}"

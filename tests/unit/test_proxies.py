@@ -57,7 +57,7 @@ def test_the_middleware_names_the_same_client(allowed: str | list[str]) -> None:
             assert own.client_of(peer, header) == said_by_the_middleware(allowed, peer, header)
 
 
-def test_who_is_not_trusted_speaks_for_nobody() -> None:
+def test_an_untrusted_peer_forwards_no_address() -> None:
     own = TrustedProxies("127.0.0.1")
     assert own.client_of(("127.0.0.1", 9), b"198.51.100.1") == ("198.51.100.1", 0)
     assert own.client_of(("192.0.2.7", 9), b"198.51.100.1") == ("192.0.2.7", 9)

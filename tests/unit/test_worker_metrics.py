@@ -111,7 +111,7 @@ def test_the_folder_of_a_killed_group_goes_with_the_next_start_and_that_of_a_liv
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_nobody_has_locked_yet_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_locked_yet_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "boxoffice-metrics-new").mkdir()
     with _group(tmp_path) as group:
         own = _folder_of(group)

@@ -82,7 +82,9 @@ def test_the_matrix_is_complete(api: Api) -> None:
 
 
 @pytest.mark.parametrize("operation", MATRIX)
-def test_everybody_gets_what_is_theirs(ask: Ask, api: Api, people: People, operation: str) -> None:
+def test_every_caller_gets_what_is_theirs(
+    ask: Ask, api: Api, people: People, operation: str
+) -> None:
     rule = MATRIX[operation]
     nobody = ask(operation, api)
     if rule.is_open:
@@ -127,7 +129,7 @@ def head_of(operation: str, caller: Api, sale: Sale) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("operation", sorted(STREAMS))
-def test_streams_look_at_nobodys_token(
+def test_streams_read_no_token(
     api: Api, people: People, bad_tokens: dict[str, tuple[str, str]], sale: Sale, operation: str
 ) -> None:
     callers = {"nobody": api, **{name: person.api for name, person in people.items()}}
@@ -141,7 +143,9 @@ def test_streams_look_at_nobodys_token(
 
 
 @pytest.mark.parametrize("operation", sorted(set(MATRIX) | OPERATORS))
-def test_other_methods_are_nobodys(ask: Ask, people: People, operation: str) -> None:
+def test_other_methods_are_refused_for_every_caller(
+    ask: Ask, people: People, operation: str
+) -> None:
     path = operation.split()[1]
     known = {route.split()[0] for route in routes() if route.split()[1] == path}
     for method in {"PUT", "PATCH", "DELETE", "POST", "GET"} - known:
@@ -249,7 +253,7 @@ def test_the_scheme_may_be_in_any_case(api: Api, buyer: Person) -> None:
     expect(api.get("/v1/me/wallet", headers=header), 200)
 
 
-def test_who_somebody_is_is_asked_before_what_they_send(api: Api, sale: Sale) -> None:
+def test_the_caller_is_identified_before_the_body_is_read(api: Api, sale: Sale) -> None:
     refused(api.post(sale.holds, body=b"{"), "unauthenticated")
     refused(
         api.post("/v1/payments", body=b"\xff", headers={"Content-Type": "x"}), "unauthenticated"

@@ -60,7 +60,7 @@ def full_disk() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("log", [broken_pipe, full_disk])
-def test_a_log_that_nobody_takes_stops_nothing(
+def test_a_log_that_cannot_be_written_stops_nothing(
     log: Callable[[], AbstractContextManager[int]], servers: Servers, database_url: str
 ) -> None:
     body = b'{"email": "late@example.test", "password": "open sesame 8", "name": "A"}'

@@ -112,7 +112,7 @@ def test_a_port_that_is_taken_is_named(server: Running) -> None:
         assert "BOXOFFICE_METRICS_PORT" in done.stdout + done.stderr
 
 
-def test_nobody_has_an_empty_token() -> None:
+def test_an_empty_token_is_no_token() -> None:
     assert not has_token("", "Bearer ")
     assert not has_token("", None)
     assert has_token(TOKEN, f"bearer {TOKEN}")

@@ -137,7 +137,7 @@ def test_the_example_of_a_seat_map_is_one(document: dict[str, Any]) -> None:
     assert len(rules.parse_csv(example, 10)) == 2
 
 
-def test_the_page_needs_nobody_else(api: Api) -> None:
+def test_the_page_loads_nothing_from_other_hosts(api: Api) -> None:
     page = expect(api.get("/docs"), 200)
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["content-security-policy"].startswith("default-src 'self'")

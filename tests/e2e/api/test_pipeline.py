@@ -245,7 +245,7 @@ class _Sent:
         self.parts += [answer, rest]
 
 
-async def test_a_large_answer_is_not_copied_for_everybody() -> None:
+async def test_a_large_answer_is_not_copied_for_each_reader() -> None:
     """Clients that do not read it keep it in memory: one copy for all of them."""
     router = Router([("/things/{thing_id}", _Large())], dependencies())
     state = ServerContext(router, quiet_log(), connection_limits(Settings().server))

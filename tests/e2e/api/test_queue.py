@@ -153,7 +153,7 @@ def test_what_an_organizer_may_not_set(organizer: Person, sale: Sale) -> None:
     expect(organizer.api.post(path, {}), 404, "schedule_not_found")
 
 
-async def test_changes_act_at_once_and_a_closed_room_takes_nobody(
+async def test_changes_act_at_once_and_a_closed_room_admits_no_user(
     organizer: Person, buyer: Person, sale: Sale
 ) -> None:
     join(buyer, sale)

@@ -145,7 +145,7 @@ async def test_a_hold_is_told_again_to_who_has_left_since(pair: Pair) -> None:
     assert again == made
 
 
-async def test_a_room_is_read_before_anybody_hears_that_there_is_none(pair: Pair) -> None:
+async def test_a_room_is_read_before_a_join_is_refused(pair: Pair) -> None:
     for turn in range(3):
         sale = on_sale(pair.organizer, 5)
         person = pair.at(1, rich(pair.first.api))
@@ -182,7 +182,7 @@ async def test_what_was_opened_again_is_open_at_once(pair: Pair) -> None:
         join(other, sale)
 
 
-async def test_a_room_that_was_switched_off_asks_nobody_for_a_pass(pair: Pair) -> None:
+async def test_a_room_that_was_switched_off_requires_no_pass(pair: Pair) -> None:
     sale = on_sale(pair.organizer, 5)
     person = pair.at(1, rich(pair.first.api))
     set_room(pair, sale, mode="fifo")

@@ -58,7 +58,7 @@ async def test_a_demo_that_was_interrupted_is_made_whole(
 
 
 @pytest.mark.parametrize("email", list(demo.ROLES))
-async def test_somebody_elses_account_becomes_no_demo(
+async def test_an_existing_account_becomes_no_demo(
     settings: Settings, db: Database, email: str
 ) -> None:
     async with open_services(settings) as app:

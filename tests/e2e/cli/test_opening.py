@@ -15,7 +15,7 @@ class _Served(socketserver.BaseRequestHandler):
         self.request.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
 
 
-def test_it_is_open_once_somebody_serves() -> None:
+def test_it_is_open_once_a_process_serves() -> None:
     port = free_port()
     told: list[str] = []
     opening = ReadinessNotice(

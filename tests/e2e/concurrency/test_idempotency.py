@@ -89,7 +89,7 @@ async def _another_body_is_refused(
         assert (status, code) == (422, "idempotency_key_reused"), (path, body)
 
 
-async def test_many_bodies_under_one_key_have_one_effect_and_are_in_nobodys_way(
+async def test_many_bodies_under_one_key_have_one_effect_and_delay_no_other_request(
     settings: Settings, tmp_path: Path
 ) -> None:
     fixtures = await create_fixtures(settings, tmp_path, seats=700, users=2)

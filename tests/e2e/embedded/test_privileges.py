@@ -65,7 +65,7 @@ def run_once(parent: Helper) -> dict[str, Any]:
 
 
 @as_root
-def test_root_runs_as_nobody_where_nobody_can_reach_the_tree(
+def test_root_runs_as_an_unprivileged_user_in_an_open_tree(
     data_dir: Path, run_servers: Callable[..., Helper], open_tree: OpenTree
 ) -> None:
     report = run_once(run_servers(tree=open_tree))

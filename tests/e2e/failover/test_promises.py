@@ -105,7 +105,7 @@ async def test_a_hold_whose_commit_was_cancelled_by_our_own_deadline_is_unknown(
 
 
 @pytest.mark.parametrize("function", INTERRUPTIONS)
-async def test_a_hold_whose_commit_somebody_interrupted_is_unknown(
+async def test_a_hold_whose_commit_was_interrupted_is_unknown(
     db: Database, patient: Database, settings: Settings, primary: Primary, function: str
 ) -> None:
     hall = await open_hall(db)

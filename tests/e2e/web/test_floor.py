@@ -161,7 +161,7 @@ async def test_scripts_that_fail_are_not_the_shops_silence(
     await expect(visitor.page.get_by_text("The server does not answer")).to_be_hidden()
 
 
-async def test_an_error_that_nobody_caught_is_told(visit: Visit) -> None:
+async def test_an_uncaught_error_is_shown(visit: Visit) -> None:
     visitor = await visit(expected=["TypeError"])
     await visitor.open()
     await visitor.page.evaluate("setTimeout(() => Promise.reject(new TypeError('ours')))")

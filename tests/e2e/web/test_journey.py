@@ -134,7 +134,7 @@ async def test_two_browsers_want_a_seat_at_the_same_moment(
     assert seats[0] != seats[1]
 
 
-async def test_time_runs_out_while_somebody_hesitates(
+async def test_time_runs_out_while_the_buyer_hesitates(
     visit: Visit, seller: Person, buyer: Person
 ) -> None:
     sale = on_sale(seller, 20, hold_ttl_s=3)

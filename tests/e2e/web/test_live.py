@@ -29,7 +29,7 @@ async def is_live(visitor: Visitor) -> None:
     await expect(visitor.page.locator(".live-note")).to_have_attribute("data-state", "live")
 
 
-async def test_a_seat_turns_taken_while_somebody_looks(
+async def test_a_seat_turns_taken_while_a_visitor_looks(
     visit: Visit, sale: Sale, buyer: Person
 ) -> None:
     visitor = await visit()
@@ -117,7 +117,7 @@ async def test_a_gap_in_the_stream_is_noticed_and_healed(visit: Visit, sale: Sal
     assert opened[1] is None
 
 
-async def test_a_tab_that_nobody_sees_gives_its_stream_back(visit: Visit, sale: Sale) -> None:
+async def test_a_hidden_tab_closes_its_stream(visit: Visit, sale: Sale) -> None:
     visitor = await visit()
     await visitor.page.clock.install()
     opened = []

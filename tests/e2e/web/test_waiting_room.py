@@ -142,7 +142,7 @@ async def test_who_waits_is_told_that_the_sale_has_ended(
     await expect(visitor.page.locator(".queue-number")).to_have_text(re.compile(r"^\d+$"))
 
 
-async def test_a_past_performance_is_shown_as_past_where_somebody_has_its_address(
+async def test_a_past_performance_is_shown_as_past_at_its_address(
     visit: Visit, seller: Person
 ) -> None:
     starts = datetime.now(UTC) + timedelta(seconds=2)

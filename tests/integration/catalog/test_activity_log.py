@@ -83,7 +83,7 @@ async def test_no_action_commits_without_its_entry(
     assert (await shop.catalog.own_concert(shop.organizer, made.concert_id)).status == "PUBLISHED"
 
 
-async def test_somebody_elses_concerts_have_no_entries_here(shop: Shop) -> None:
+async def test_the_concerts_of_another_organizer_have_no_entries_here(shop: Shop) -> None:
     made = await shop.draft(2)
     assert await told(shop, shop.other) == []
     assert await told(shop, shop.other, concert_id=made.concert_id) == []

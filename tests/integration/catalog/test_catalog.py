@@ -187,7 +187,7 @@ async def test_a_seat_map_is_added_whole_or_not_at_all(shop: Shop) -> None:
     assert (added.seats_added, added.seats_total) == (1, 3)
 
 
-async def test_repetitions_that_nobody_looked_for_are_refused_by_the_database(shop: Shop) -> None:
+async def test_repetitions_without_a_look_up_are_refused_by_the_database(shop: Shop) -> None:
     made = await shop.draft(1)
     with pytest.raises(SeatExists):
         async with shop.store.transaction() as connection:

@@ -95,7 +95,7 @@ async def test_pages_have_cursors(http: Http, shop: Shop) -> None:
     assert second.json["next_cursor"] is None
 
 
-async def test_a_cursor_of_somebody_else(http: Http) -> None:
+async def test_a_foreign_cursor_is_refused(http: Http) -> None:
     nil = b'"00000000-0000-0000-0000-000000000000"'
     for place in (b"x", b"[1]", b"[-1,%b]" % nil, b"[99999999999999999999,%b]" % nil,
                   b'["2020-01-01T00:00:00Z",%b]' % nil, b"\xff"):  # fmt: skip

@@ -115,7 +115,7 @@ def on_the_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 
 
 @on_the_loop
-async def test_who_breaks_a_connection_takes_nobody_else_along() -> None:
+async def test_a_broken_connection_affects_no_other_one() -> None:
     async with shop() as served:
         broken = ASK % b"slow" + ASK % b"elsewhere" + b"no request\r\n\r\n"
         _, breaker = await served.send(broken)

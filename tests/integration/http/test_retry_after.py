@@ -140,7 +140,7 @@ def test_the_header_says_what_the_refusal_says() -> None:
 
 
 @on_the_loop
-async def test_whoever_comes_too_early_is_heard_in_time() -> None:
+async def test_a_request_before_its_time_is_answered_in_time() -> None:
     async with shop() as served:
         early = await served.client()
         await early.refused()
@@ -154,7 +154,7 @@ async def test_whoever_comes_too_early_is_heard_in_time() -> None:
 
 
 @on_the_loop
-async def test_whoever_comes_in_time_is_heard_at_once() -> None:
+async def test_a_request_in_time_is_answered_at_once() -> None:
     async with shop() as served:
         patient = await served.client()
         await patient.refused()
@@ -166,7 +166,7 @@ async def test_whoever_comes_in_time_is_heard_at_once() -> None:
 
 
 @on_the_loop
-async def test_nobody_else_waits() -> None:
+async def test_no_other_request_waits() -> None:
     async with shop() as served:
         behind_a_proxy = await served.client()
         await behind_a_proxy.refused()
@@ -185,7 +185,7 @@ async def test_nobody_else_waits() -> None:
 
 
 @on_the_loop
-async def test_for_anything_else_nobody_waits() -> None:
+async def test_another_request_of_the_same_user_does_not_wait() -> None:
     async with shop() as served:
         client = await served.client()
         client.ask(b"numbers/1")
@@ -215,7 +215,7 @@ async def test_those_without_a_name_are_not_taken_for_one_another() -> None:
 
 
 @on_the_loop
-async def test_of_whoever_hangs_up_nothing_is_done() -> None:
+async def test_a_request_whose_client_hangs_up_is_not_started() -> None:
     async with shop() as served:
         gone = await served.client()
         await gone.refused()
@@ -230,7 +230,7 @@ async def test_of_whoever_hangs_up_nothing_is_done() -> None:
 
 
 @on_the_loop
-async def test_at_the_end_nobody_is_kept_waiting() -> None:
+async def test_a_drain_starts_waiting_requests() -> None:
     async with shop() as served:
         early = await served.client()
         await early.refused()

@@ -218,7 +218,7 @@ async def test_a_cut_stream_goes_on_where_it_stopped_on_any_pod(
     assert (lost.names, lost.watcher.states[6]) == (["snapshot"], HELD)
 
 
-async def test_a_hold_that_lapses_is_shown_in_time_and_asks_nobody(
+async def test_a_hold_that_lapses_is_shown_in_time_without_a_read(
     db: Database, settings: Settings
 ) -> None:
     async with pods_of(settings.replace(seats_verify_ms=60_000), 1) as [pod]:

@@ -38,7 +38,7 @@ async def stand() -> AsyncIterator[Stand]:
 
 
 @pytest.mark.parametrize("way", [PLAIN, SPECIAL], ids=["plain", "repeated field"])
-async def test_everybody_gets_every_message_in_order(stand: Stand, way: str) -> None:
+async def test_every_reader_gets_every_message_in_order(stand: Stand, way: str) -> None:
     stand.latest = 7
     readers = [await stand.follow(more=way) for _ in range(5)]
     for n in range(8, 30):
@@ -72,7 +72,7 @@ async def test_an_old_client() -> None:
             await reader.close()
 
 
-async def test_a_message_of_ones_own_reaches_nobody_else(stand: Stand) -> None:
+async def test_a_message_to_one_reader_reaches_no_other(stand: Stand) -> None:
     one, other = await stand.follow(), await stand.follow()
     stand.subscribers[0].send(event("own", b"1"))
     stand.send(2)

@@ -146,7 +146,7 @@ async def test_pause_resume_close_and_off(queue: Queue) -> None:
         await queue.join()
 
 
-async def test_nobody_is_admitted_before_the_opening(queue: Queue) -> None:
+async def test_no_user_is_admitted_before_the_opening(queue: Queue) -> None:
     await queue.set(opens_at=START_S + 100)
     person = await queue.join()
     await queue.tick(2, seconds=1)

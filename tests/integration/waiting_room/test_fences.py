@@ -100,7 +100,7 @@ async def test_a_rebuilt_lobby_keeps_every_user(queue: Queue, mode: Mode) -> Non
 # Joins ---------------------------------------------------------------------------------------------
 
 
-async def test_nobody_joins_without_a_number(queue: Queue) -> None:
+async def test_no_user_joins_without_a_number(queue: Queue) -> None:
     await queue.pod.valkey.command("HSET", keys_of(queue.schedule_id)[0], "limit", 0)
     with pytest.raises(Unavailable):
         await queue.join()
@@ -140,7 +140,7 @@ def _admission(queue: Queue, number: int) -> Admission:
     return Admission(uuid4(), number, number, 1, 10, now_ms + 600_000, now_ms)
 
 
-async def test_a_past_epoch_admits_nobody(queue: Queue) -> None:
+async def test_a_past_epoch_admits_no_user(queue: Queue) -> None:
     person = await queue.join()
     await queue.tick(seconds=1)
     token = await queue.pod.lease.keep() or 0

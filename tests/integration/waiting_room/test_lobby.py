@@ -19,7 +19,7 @@ async def lobby(queue: Queue) -> Queue:
     return queue
 
 
-async def test_everybody_is_equal_and_then_drawn(lobby: Queue) -> None:
+async def test_all_users_are_equal_and_then_drawn(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(40)]
     promised = lobby.known.seed_hash
     await lobby.tick(2, seconds=1)
@@ -49,7 +49,7 @@ async def test_everybody_is_equal_and_then_drawn(lobby: Queue) -> None:
     assert (await lobby.ask(late)).position == 41 - called
 
 
-async def test_nobody_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> None:
+async def test_no_user_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> None:
     for _ in range(5):
         await lobby.join()
     await lobby.tick(seconds=1)
@@ -78,7 +78,7 @@ async def test_leaving_the_lobby_makes_the_place_vacant(lobby: Queue) -> None:
     assert [(await lobby.ask(one)).state for one in people[1:]] == [PositionState.ADMITTED] * 2
 
 
-async def test_a_lobby_lost_before_the_draw_draws_everybody(lobby: Queue) -> None:
+async def test_a_lobby_lost_before_the_draw_draws_all_users(lobby: Queue) -> None:
     people = [await lobby.join() for _ in range(20)]
     await lobby.tick(2, seconds=1)
     await lobby.pod.valkey.command("DEL", f"boxoffice:queue:{{{lobby.schedule_id}}}:state")

@@ -204,7 +204,7 @@ async def test_one_broken_reader_does_not_stop_the_others(lobby: Lobby) -> None:
     check(lobby, iter(set(range(1, CROWD + 1)) - {7}))
 
 
-async def test_a_room_that_is_switched_off_meanwhile_calls_everybody(lobby: Lobby) -> None:
+async def test_a_room_that_is_switched_off_meanwhile_calls_all_users(lobby: Lobby) -> None:
     lobby.draw()
     await asyncio.sleep(0)
     assert 0 < lobby.told() < CROWD

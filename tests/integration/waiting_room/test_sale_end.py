@@ -81,7 +81,7 @@ async def test_a_sale_ends_by_its_time(queue: Queue, db: Database, assignment: s
         "starts_at = clock_timestamp()",
     ],
 )
-async def test_the_record_admits_nobody_after_the_end(
+async def test_the_record_admits_no_user_after_the_end(
     queue: Queue, db: Database, assignment: str
 ) -> None:
     person = await queue.join()
@@ -119,7 +119,7 @@ async def test_a_close_waits_for_an_admission_in_flight(queue: Queue, db: Databa
                 )
 
 
-async def test_of_a_draft_nobody_can_join_or_see_the_draw(queue: Queue, db: Database) -> None:
+async def test_a_draft_cannot_be_joined_and_shows_no_draw(queue: Queue, db: Database) -> None:
     await change(db, queue.schedule_id, "status = 'DRAFT'")
     await queue.pod.rooms.refresh()
     with pytest.raises(ScheduleNotFound):

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 240
 
 
-def test_a_small_run_admits_everybody_and_passes_every_check(tmp_path: Path) -> None:
+def test_a_small_run_admits_all_users_and_passes_every_check(tmp_path: Path) -> None:
     written = tmp_path / "simulation.json"
     argv = [sys.executable, "-m", "bench.waiting_room", "--users=6000", f"--json={written}"]
     ended = subprocess.run(

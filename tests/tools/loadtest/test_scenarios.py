@@ -58,7 +58,7 @@ def test_the_steps_can_be_chosen(tokens: Path) -> None:
     ]
 
 
-def test_k6_reports_to_nobody_and_knows_nothing_of_our_settings(
+def test_k6_sends_no_reports_and_knows_nothing_of_our_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BOXOFFICE_DATABASE_URL", "postgresql://secret@db/x")

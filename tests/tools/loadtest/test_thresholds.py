@@ -63,7 +63,7 @@ def test_a_phantom_201_fails() -> None:
     assert _failed(samples.scenario(findings=findings)) == {"phantom"}
 
 
-def test_a_hold_that_nobody_was_told_of_fails() -> None:
+def test_a_hold_without_an_acknowledgement_fails() -> None:
     state = samples.state()
     late = StoredHold("r9", "user-9", ("B-1",), "HELD", "k9")
     findings = compare(samples.log(), replace(state, holds=[*state.holds, late]), samples.USERS)

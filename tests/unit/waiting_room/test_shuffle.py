@@ -27,7 +27,7 @@ def _p_value(counts: Sequence[int], expected: float) -> float:
 @pytest.mark.parametrize(
     "size", [1, 2, 3, 10, 100, SORTED_MAX, SORTED_MAX + 1, 1_089, 4_096, 10_007]
 )
-def test_everybody_has_one_place(size: int) -> None:
+def test_every_number_has_one_place(size: int) -> None:
     places = [place_of(_seed(size), size, number) for number in range(1, size + 1)]
     assert sorted(places) == list(range(1, size + 1))
 

@@ -85,7 +85,7 @@ async def _numbers(store: QueueStore, schedule_id: UUID) -> list[int]:
 # Admissions ----------------------------------------------------------------------------------------
 
 
-async def test_an_earlier_epoch_admits_nobody(store: QueueStore, mine: UUID, other: UUID) -> None:
+async def test_an_earlier_epoch_admits_no_user(store: QueueStore, mine: UUID, other: UUID) -> None:
     assert await store.begin_epoch(mine, TOKEN, AHEAD)
     assert await _admit(store, mine, _admission(1), epoch=1) is None
     assert await _numbers(store, mine) == []

@@ -13,7 +13,7 @@ async def test_an_uncalled_user_waits(stand: Stand) -> None:
     assert await stand.words(3, 1, 2, 3) == "WAAW"
 
 
-async def test_a_caller_with_another_draw_admits_nobody(stand: Stand) -> None:
+async def test_a_caller_with_another_draw_admits_no_user(stand: Stand) -> None:
     await stand.call(2, cap=10)
     stand.set(lobby_size=2)
     assert await stand.words(1) == "W"
@@ -159,7 +159,7 @@ async def test_a_returned_number_is_spent(stand: Stand) -> None:
     assert await stand.words(1, 2) == "SS"
 
 
-async def test_a_foreign_number_admits_nobody(stand: Stand) -> None:
+async def test_a_foreign_number_admits_no_user(stand: Stand) -> None:
     await stand.call(3, cap=10)
     stranger = TicketHolder(uuid4(), 1, 1, stand.room.epoch)
     assert await stand.words(stranger) == "S"
