@@ -36,10 +36,7 @@ _BODY_AHEAD_MAX_BYTES = 65_536
 _EARLY_MAX_BYTES = 4_096
 _NOTHING, _HEAD, _BODY = Reading
 
-_LATER = b"retry-after: 1\r\n"
 _TOO_SLOW = Refusal(408, "request_too_slow")
-_TOO_MANY = Refusal(503, "too_many_connections", _LATER)
-_TOO_MANY_OF_ONE = Refusal(429, "too_many_of_one_address", _LATER)
 _REFUSAL = b"%b%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
 
 
@@ -47,7 +44,7 @@ class Connection(asyncio.Protocol):
     """One connection of a server."""
 
     __slots__ = (
-        "_bucket", "_context", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
+        "_context", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
         "_is_last", "_is_new", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer",
         "_read_timer", "_receiving", "_requests", "_retry_at_s", "_retry_key", "_subscriber",
         "_transport", "_write_timer",
@@ -61,8 +58,6 @@ class Connection(asyncio.Protocol):
         self._loop = context.loop
         self._parser = RequestParser(self, limits.head_max_bytes, limits.fields_max)
         self._peer: tuple[str, int] | None = None
-        # Its bucket in the count of connections per address.
-        self._bucket: str | None = None
         # The request that is being read, and the unanswered requests; the first one is being answered.
         self._receiving: Exchange | None = None
         self._requests: deque[Exchange] = deque()
@@ -91,32 +86,15 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._peer = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
-        self._context.add(self)
-        if len(self._context.connections) > self._context.limits.connections_max:
-            self._refuse(_TOO_MANY)
-        elif self._counts_for_its_address():
+        refusal = self._context.add(self, self._peer[0] if self._peer else None)
+        if refusal is None:
             self._watch()
         else:
-            self._refuse(_TOO_MANY_OF_ONE)
-
-    def _counts_for_its_address(self) -> bool:
-        """Count the connection for its address; return False if the address is at its limit.
-
-        A trusted proxy is not counted, because it has the connections of all its clients.
-        """
-        if self._peer is not None and not self._context.proxies.trusts(self._peer[0]):
-            by_address = self._context.by_address
-            if by_address.is_reached(self._peer[0]):
-                return False
-            self._bucket = by_address.add(self._peer[0])
-        return True
+            self._refuse(refusal)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Cancel the timers, and mark the requests as abandoned."""
         self._context.remove(self)
-        if self._bucket is not None:
-            self._context.by_address.remove(self._bucket)
-            self._bucket = None
         for timer in (self._read_timer, self._write_timer, self._idle_timer, self._early_timer):
             if timer is not None:
                 timer.cancel()

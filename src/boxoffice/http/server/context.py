@@ -8,6 +8,7 @@ from boxoffice.http.api.router import Router
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.http.server.answers import AnswerWriter
 from boxoffice.http.server.exchange import Deadlines
+from boxoffice.http.server.parsing import Refusal
 from boxoffice.http.server.proxies import TrustedProxies, trusted_proxies
 from boxoffice.http.server.write_buffers import WriteBufferBudget
 from boxoffice.observability.access_log import AccessLog
@@ -15,6 +16,10 @@ from boxoffice.settings import ServerSettings
 
 if TYPE_CHECKING:
     from boxoffice.http.server.connection import Connection
+
+_LATER = b"retry-after: 1\r\n"
+_TOO_MANY = Refusal(503, "too_many_connections", _LATER)
+_TOO_MANY_OF_ONE = Refusal(429, "too_many_of_one_address", _LATER)
 
 
 @dataclass(frozen=True)
@@ -69,18 +74,31 @@ class ServerContext:
         self.answers = AnswerWriter(access_log)
         self.deadlines = Deadlines()
         self.write_budget = WriteBufferBudget(limits.unsent_max_bytes)
-        self.by_address = AddressLimit(limits.connections_per_address_max)
-        self.connections: set[Connection] = set()
+        # Each connection with its bucket in the count of connections per address.
+        self.connections: dict[Connection, str | None] = {}
+        self._by_address = AddressLimit(limits.connections_per_address_max)
         self._is_empty = asyncio.Event()
 
-    def add(self, connection: "Connection") -> None:
-        """Count a connection."""
-        self.connections.add(connection)
+    def add(self, connection: "Connection", address: str | None) -> Refusal | None:
+        """Count a connection until `remove`; return why it is refused, None if it is accepted.
+
+        A trusted proxy has the connections of all its clients and is not counted by address.
+        """
+        self.connections[connection] = None
         self._is_empty.clear()
+        if len(self.connections) > self.limits.connections_max:
+            return _TOO_MANY
+        if address is not None and not self.proxies.trusts(address):
+            if self._by_address.is_reached(address):
+                return _TOO_MANY_OF_ONE
+            self.connections[connection] = self._by_address.add(address)
+        return None
 
     def remove(self, connection: "Connection") -> None:
         """Remove a closed connection."""
-        self.connections.discard(connection)
+        bucket = self.connections.pop(connection, None)
+        if bucket is not None:
+            self._by_address.remove(bucket)
         if not self.connections:
             self._is_empty.set()
 
