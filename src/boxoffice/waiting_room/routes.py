@@ -262,11 +262,12 @@ def routes(
 
 def _caller_id(dependencies: RouteDependencies, req: Request) -> UUID | None:
     """Return the caller of a valid access token, else None: a ticket outlives many tokens."""
-    header = req.get_header("Authorization")
-    if not header:
+    given = req.fields.get(b"authorization")
+    if not given:
         return None
+    token = given.decode("latin-1").partition(" ")[2].strip()
     try:
-        caller: Any = dependencies.authenticate(header.partition(" ")[2].strip())
+        caller: Any = dependencies.authenticate(token)
     except Unauthenticated:
         return None
     user_id: UUID = caller.user_id

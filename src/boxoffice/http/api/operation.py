@@ -223,12 +223,11 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
     Raises the problem that refuses the request.
     """
     op, dependencies = match.operation, match.dependencies
-    call: Call[Any, Any] = Call(request, request_id=request.request_id)
+    call: Call[Any, Any] = Call(request, request_id=request.request_id, ids=match.ids)
     if op.role is not None:
         call.caller = _authenticate(op.roles, dependencies, request)
     if match.missing is not None:
         raise match.missing
-    call.ids = match.ids
     if op.keyed:
         call.key = _idempotency_key(request)
     if op.events:

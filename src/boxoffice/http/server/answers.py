@@ -175,7 +175,7 @@ def _matches(header: bytes | None, etag: bytes) -> bool:
     """Weak comparison of If-None-Match (RFC 9110, section 13.1.2)."""
     if not header:
         return False
-    if header.strip() == b"*":
+    if header == etag or header.strip() == b"*":
         return True
     plain = etag.removeprefix(b"W/")
     return any(tag.strip().removeprefix(b"W/") == plain for tag in header.split(b","))

@@ -186,9 +186,9 @@ class Exchange(HandlerTask[Reply | Stream]):
 
     __slots__ = (
         "_body_awaited", "_body_error", "_body_max_bytes", "_context", "body", "client", "connection",
-        "expects_continue", "fields", "has_whole_body", "is_abandoned", "is_answered", "is_handled",
-        "is_reading_body", "is_started", "keep_alive", "match", "method", "request_id", "retry_at_s",
-        "started_at",
+        "expects_continue", "fields", "has_deadline", "has_whole_body", "is_abandoned", "is_answered",
+        "is_handled", "is_reading_body", "is_started", "keep_alive", "match", "method", "request_id",
+        "retry_at_s", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -205,6 +205,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         self.method = method
         self.client = client
         self.body = bytearray()
+        self.has_deadline = False
         self.has_whole_body = False
         self.expects_continue = False
         self.keep_alive = True
@@ -249,6 +250,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         self._context.in_flight.count += 1
         self.run(respond(self.match, self))
         if not self.is_answered:
+            self.has_deadline = True
             self._context.deadlines.add(self, self.match.dependencies.request_timeout_s)
 
     async def read_body(self, max_bytes: int) -> bytes:
@@ -344,7 +346,8 @@ class Exchange(HandlerTask[Reply | Stream]):
 
     def _end(self) -> None:
         self.is_answered = True
-        self._context.deadlines.forget(self)
+        if self.has_deadline:
+            self._context.deadlines.forget(self)
         self._context.in_flight.count -= 1
 
 
