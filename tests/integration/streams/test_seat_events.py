@@ -229,11 +229,13 @@ async def test_a_hold_that_lapses_is_shown_in_time_without_a_read(
         await until(heard)
         hall = await open_hall(db, hold_ttl_s=1)
         page = await Page.open(pod, hall)
+        began = time.monotonic()
         await pod.hold(hall, 0, "S001")
         await page.sees(lambda one: one.states[0] == HELD)
-        before, began = reads(), time.monotonic()
+        before = reads()
         await page.sees(lambda one: one.states[0] == AVAILABLE)
-        assert 0.5 < time.monotonic() - began < 10
+        # A worker estimates the database's clock; the hold cannot be over much before its second.
+        assert 0.9 < time.monotonic() - began < 10
         assert reads() == before
         assert page.watcher.seats_available == 12
 
