@@ -55,7 +55,7 @@ class Kind(NamedTuple):
 Listener = Callable[[Kind, int, Mapping[int, int]], None]
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """One answer: its request's id, the time that it took in seconds, and its Unix time."""
 
     kind: Kind
@@ -101,8 +101,8 @@ class AccessLog:
 
 def _count(answers: Iterable[Answer], listener: Listener | None) -> None:
     times: dict[Kind, list[float]] = {}
-    for kind, _, seconds, _ in answers:
-        times.setdefault(kind, []).append(seconds)
+    for answer in answers:
+        times.setdefault(answer.kind, []).append(answer.seconds)
     for kind, seconds_of_kind in times.items():
         count = len(seconds_of_kind)
         REQUESTS.labels(kind.method, kind.route, str(kind.status), kind.code).inc(count)
@@ -145,7 +145,8 @@ def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
     """Encode lines as the log's own encoder would, what they have in common once."""
     kinds: dict[Kind, bytes] = {}
     seconds: dict[int, bytes] = {}
-    for kind, request_id, took_s, at in answers:
+    for answer in answers:
+        kind, at = answer.kind, answer.at
         shared = kinds.get(kind)
         if shared is None:
             shared = kinds[kind] = _encode(kind.log_fields())[1:-1]
@@ -157,5 +158,11 @@ def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
         yield (
             b'{"request_id":"%b",%b,"ms":%.2f,"event":"request","level":"info",'
             b'"timestamp":"%b.%06dZ"}\n'
-            % (request_id.encode(), shared, took_s * 1000, moment, (at - second) * 1_000_000)
+            % (
+                answer.request_id.encode(),
+                shared,
+                answer.seconds * 1000,
+                moment,
+                (at - second) * 1_000_000,
+            )
         )

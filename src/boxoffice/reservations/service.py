@@ -159,19 +159,16 @@ class Reservations:
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(request)
         try:
-            return await self._hold(request, seat_ids)
+            layout = await self._seats.layout_on_offer(schedule_id)
+            if not layout.index.keys() >= {*seat_ids}:
+                unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
+                raise SeatNotFound(seat_ids=unknown)
+            taken = self._refusals.taken(schedule_id, seat_ids, user_id)
+            if taken:
+                raise SeatTaken(seat_ids=taken)
+            return await self._answer(request, await self._decide(request, seat_ids))
         except ScheduleNotFound as error:
             return await self._held_before_taken_down(request, error)
-
-    async def _hold(self, request: _HoldRequest, seat_ids: Sequence[str]) -> Held:
-        layout = await self._seats.layout_on_offer(request.schedule_id)
-        if not layout.index.keys() >= {*seat_ids}:
-            unknown = [seat_id for seat_id in seat_ids if seat_id not in layout.index]
-            raise SeatNotFound(seat_ids=unknown)
-        taken = self._refusals.taken(request.schedule_id, seat_ids, request.user_id)
-        if taken:
-            raise SeatTaken(seat_ids=taken)
-        return await self._answer(request, await self._decide(request, seat_ids))
 
     async def hold_best(
         self,

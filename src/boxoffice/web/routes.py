@@ -184,9 +184,11 @@ def present_unknown(found: Assets) -> Present:
     def present(request: Request, refusal: Rendered) -> Rendered:
         vary = {"Vary": "Accept, Accept-Encoding"}
         if request.method not in READS or not prefers_html(request.get_header("Accept")):
-            return refusal._replace(headers={**refusal.headers, **vary})
+            return msgspec.structs.replace(refusal, headers={**refusal.headers, **vary})
         body, negotiated = _negotiated(request, page)
         headers = {**_PAGE_HEADERS, **negotiated, **vary}
-        return refusal._replace(body=body, media_type=page.media_type, headers=headers)
+        return msgspec.structs.replace(
+            refusal, body=body, media_type=page.media_type, headers=headers
+        )
 
     return present

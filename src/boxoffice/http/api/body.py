@@ -47,11 +47,8 @@ class _Text(NamedTuple):
     normal: Callable[[str], str]
     chars_max: int
 
-    def settle(self, body: object) -> None:
-        """Normalize the member; raise `Invalid` for text without a normal form."""
-        typed = getattr(body, self.name)
-        if typed is None:
-            return
+    def settle(self, body: object, typed: str) -> None:
+        """Normalize what was typed; raise `Invalid` for text without a normal form."""
         try:
             # Longer text is refused below, so only the part that may be valid is normalized.
             text = self.normal(typed[: self.chars_max * TYPED_PER_CHAR_MAX + 1])
@@ -95,7 +92,9 @@ class Reader(Generic[B]):
         if raw.count(b":") > self._members_set(body):
             json.loads(raw, object_pairs_hook=_unrepeated)
         for text in self._texts:
-            text.settle(body)
+            typed = getattr(body, text.name)
+            if typed is not None:
+                text.settle(body, typed)
         return body
 
     def _members_set(self, body: B) -> int:

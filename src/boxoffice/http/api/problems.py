@@ -1,7 +1,6 @@
 """Problems as answers: RFC 9457 `application/problem+json` with a stable `code`."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -34,7 +33,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     request_id: str
 
 
-class Rendered(NamedTuple):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """A refusal as bytes; `headers` without type and length of the body.
 
     One that `closes` is the last answer of its connection.
