@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from boxoffice.platform.postgres.database import Database
@@ -35,6 +36,16 @@ _UNIT = Path(__file__).with_name("unit")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+
+# An example may take any time: a busy machine says nothing about the code. A failure prints how to
+# repeat it.
+hypothesis.settings.register_profile(
+    "boxoffice",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
+)
+hypothesis.settings.load_profile("boxoffice")
 
 # What a test needs, as a marker, by the fixtures that it asks for: `pytest -m "not browser"`.
 _MARKERS = {"servers": "servers", "browser": "browser"}
