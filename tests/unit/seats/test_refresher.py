@@ -1,6 +1,7 @@
 """How often a schedule is read, and how old its states may be, on a clock that the test sets."""
 
 import asyncio
+import math
 import time
 from array import array
 
@@ -28,10 +29,13 @@ class Source:
         self.takes_s = 0.001
         self.readings = 0
         self.fails = False
-        self.listening = False
+        self.listens_since = math.inf
 
     def clock(self) -> float:
         return self.now_s
+
+    def connected_since(self) -> float:
+        return self.listens_since
 
     async def read(self) -> StoredStates:
         self.readings += 1
@@ -50,7 +54,7 @@ def source() -> Source:
 
 @pytest.fixture
 def watch(source: Source) -> SnapshotRefresher:
-    return SnapshotRefresher(source.read, MaxAge(0.25, 1.0), lambda: source.listening, source.clock)
+    return SnapshotRefresher(source.read, MaxAge(0.25, 1.0), source.connected_since, source.clock)
 
 
 async def _turn() -> None:
@@ -74,7 +78,7 @@ async def test_without_messages_no_old_reading_is_used(
 async def test_with_messages_a_reading_verifies_in_the_background(
     source: Source, watch: SnapshotRefresher
 ) -> None:
-    source.listening = True
+    source.listens_since = 0.0
     await watch.fresh()
     source.now_s += 1.1
     assert watch.usable() is watch.live, "it is verified meanwhile"
@@ -99,7 +103,7 @@ async def test_a_large_hall_is_read_for_a_twentieth_of_the_time(
 
 async def test_a_hall_that_is_not_eager_is_read_once_it_is_enabled(source: Source) -> None:
     watch = SnapshotRefresher(
-        source.read, MaxAge(0.25, 1.0), lambda: source.listening, source.clock, eager=False
+        source.read, MaxAge(0.25, 1.0), source.connected_since, source.clock, eager=False
     )
     assert watch.usable() is None
     await _turn()
@@ -263,3 +267,33 @@ async def test_without_messages_memory_refuses_all_the_time(
         source.now_s += 0.001
         await _turn()
     assert source.readings <= 6
+
+
+async def test_messages_that_begin_to_arrive_leave_no_time_without_refusals(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    source.takes_s = 0.007
+    assert watch.usable() is None
+    source.listens_since = source.now_s + 0.002
+    await _turn()
+    readings = []
+    for _ in range(1_000):
+        assert watch.usable() is watch.live
+        source.now_s += 0.001
+        await _turn()
+        readings.append(source.readings)
+    assert readings[0] == 1
+    assert readings[250] == 2, "a reading from before the messages is used for 250 ms only"
+    assert readings[-1] == 2
+
+
+async def test_messages_that_begin_to_arrive_make_no_old_reading_good(
+    source: Source, watch: SnapshotRefresher
+) -> None:
+    await watch.fresh()
+    source.listens_since = source.now_s
+    source.now_s += 0.3
+    source.fails = True
+    assert watch.usable() is None
+    with pytest.raises(OSError, match="away"):
+        await watch.fresh()

@@ -52,14 +52,15 @@ class SnapshotRefresher:
 
     At most one reading runs at a time, and callers share it. Without `eager`, `usable` starts no
     reading before `enable`: reading a huge hall is worth it only where holds are refused. `clock`
-    counts monotonic seconds; `on_read` is called after every reading.
+    counts monotonic seconds; `on_read` is called after every reading. `connected_since` returns the
+    time from which on changes of other pods have arrived, infinite where they do not.
     """
 
     def __init__(
         self,
         read: Callable[[], Awaitable[StoredStates]],
         max_age: MaxAge,
-        is_connected: Callable[[], bool],
+        connected_since: Callable[[], float],
         clock: Callable[[], float],
         on_read: Callable[[], None] = lambda: None,
         *,
@@ -67,7 +68,7 @@ class SnapshotRefresher:
     ) -> None:
         self._read = read
         self._max_age = max_age
-        self._is_connected = is_connected
+        self._connected_since = connected_since
         self._clock = clock
         self._on_read = on_read
         self._is_enabled = eager
@@ -142,7 +143,7 @@ class SnapshotRefresher:
                 return live
             if self.live is not None and self._clock() - self._read_at < self._cost_s:
                 return self.live  # invalidated, but read a moment ago: good enough to be shown
-            max_age_s = self._limit_s()
+            max_age_s = self._limit_s(self._read_at)
         # Clocks tick: a reading that started in the tick of this call may have started before it.
         after = max(self._clock() - max_age_s, self._invalidated_at)
         while self._read_at <= after or self.live is None:
@@ -155,8 +156,14 @@ class SnapshotRefresher:
                 await asyncio.shield(self._task)
         return self.live
 
-    def _limit_s(self) -> float:
-        wanted = self._max_age.connected_s if self._is_connected() else self._max_age.disconnected_s
+    def _has_changes_since(self, began_at: float) -> bool:
+        """Return whether the changes of other pods since a reading have arrived."""
+        return began_at > self._connected_since()
+
+    def _limit_s(self, began_at: float) -> float:
+        """Return how old a reading that began at `began_at` may be."""
+        has_changes = self._has_changes_since(began_at)
+        wanted = self._max_age.connected_s if has_changes else self._max_age.disconnected_s
         return max(wanted, self._cost_s)
 
     @property
@@ -205,8 +212,8 @@ class SnapshotRefresher:
 
     def _trust(self, began_at: float) -> None:
         """Use a reading that began at `began_at` until it is too old; the next one is due before."""
-        limit_s = self._limit_s()
-        if self._is_connected():
+        limit_s = self._limit_s(began_at)
+        if self._has_changes_since(began_at):
             # While changes arrive a reading only verifies the states: no caller waits for it.
             self._due_at = began_at + limit_s
             self._trusted_until = began_at + 2 * limit_s
@@ -275,8 +282,8 @@ class ScheduleEntries:
         self.now = now
         self.uncertainty_s = uncertainty_s
         self.cache_s = settings.seats_cache_ms / 1000
-        # Whether changes of other pods arrive.
-        self.is_connected = False
+        # From when on changes of other pods have arrived; infinite while they do not.
+        self.connected_since = math.inf
         self.cache: Cache[UUID, ScheduleEntry] = Cache(
             self._load,
             ttl_s=lambda _entry: math.inf,
@@ -344,7 +351,7 @@ class ScheduleEntries:
         entry.refresher = SnapshotRefresher(
             partial(self._read, entry),
             self._max_age,
-            lambda: self.is_connected,
+            lambda: self.connected_since,
             self.clock,
             partial(self.wake, schedule_id),
             eager=len(layout.seats) <= _EAGER_SEATS_MAX,
@@ -397,8 +404,14 @@ class SeatChangeApplier:
         return None if -1 in found else found
 
     def set_connected(self, is_connected: bool) -> None:
-        """Set whether changes of other pods arrive."""
-        self._entries.is_connected = is_connected
+        """Set whether changes of other pods arrive.
+
+        Where they no longer arrive, no states are used until they have been read again. Where they
+        begin to arrive, older readings keep the maximum age of the time without.
+        """
+        self._entries.connected_since = self._entries.clock() if is_connected else math.inf
+        if not is_connected:
+            self.invalidate_all()
 
     def invalidate(self, schedule_id: UUID) -> None:
         """Do not use the states of a schedule until they have been read again."""

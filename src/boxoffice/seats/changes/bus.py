@@ -168,8 +168,6 @@ class SeatChangeBus:
         if is_receiving is not self._is_receiving:
             self._is_receiving = is_receiving
             self._applier.set_connected(is_receiving)
-            # Messages were missed in the meantime.
-            self._applier.invalidate_all()
             if not is_receiving:
                 self._has_lost = True
                 log.warning("seat_change_bus_lost")
