@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import psutil
 
 from bench.environment.batch_counters import BatchCounters
 from bench.environment.cpu import MeasuredGroup
+from boxoffice_embedded.servers.home import free_port
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
@@ -37,7 +37,7 @@ class ServerProcess:
     """One server on a free port; `{port}` in its arguments is replaced by that port."""
 
     def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port(0)
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
@@ -125,10 +125,3 @@ def running(argv: Sequence[str], env: dict[str, str], log: Path) -> Iterator[Ser
         server.stop()
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

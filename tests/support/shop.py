@@ -21,6 +21,7 @@ import msgspec
 
 from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice.settings import Settings
+from boxoffice_embedded.servers import home
 from faults.workload.fixtures import SeededBuyer
 
 START_TIMEOUT_S = 30.0
@@ -111,11 +112,11 @@ def dying_with_us(argv: Sequence[str]) -> Sequence[str]:
 
 
 def free_port() -> int:
-    """Return a port without a listener at this moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port without a listener at this moment.
+
+    It is below the range of outgoing connections, of which one could take it before its server starts.
+    """
+    return home.free_port(0)
 
 
 @dataclass

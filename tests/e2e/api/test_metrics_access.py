@@ -1,7 +1,6 @@
 """Who may read the metrics."""
 
 import http.client
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,17 +10,12 @@ import pytest
 from boxoffice.http.api.health import is_from_here
 from boxoffice.observability.metrics_access import has_token
 from boxoffice.platform.client_addresses import is_loopback
+from tests.support.shop import free_port
 
 from .client import Answer, Api, refused
 from .conftest import Running, Start
 
 TOKEN = "a-token-of-32-characters-or-more"
-
-
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def ask(api: Api, headers: Mapping[str, str] | None = None, path: str = "/metrics") -> Answer:
