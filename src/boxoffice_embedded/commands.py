@@ -55,7 +55,7 @@ def up(
         str, typer.Option(help="What is printed: `people`, or `json` for machines.")
     ] = "people",
 ) -> None:
-    """Run everything: servers, schema, a demo concert on sale, API, sweeper and relay."""
+    """Run everything: servers, schema, a demo concert on sale, the API and all other roles."""
     from boxoffice_embedded import up as running  # noqa: PLC0415 — costs time
 
     if log not in running.LOGS:

@@ -208,7 +208,7 @@ def _welcome(console: Console, settings: Settings, demo: demos.Demo | None, star
     seconds = time.monotonic() - started
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     base = f"http://{host}:{settings.server.port}"
-    lines = {"shop": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
+    lines = {"concerts": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
     if demo is not None:
         lines["seats"] = f"{base}/schedules/{demo.schedule_id}"
         for email, role in demos.ROLES.items():
