@@ -21,7 +21,9 @@
 -- Hold seats. Per command: the reservation to create, the person, the idempotency key and the fingerprint
 -- of the request. p_seat_ids has the seats of all commands one after the other: command i has
 -- p_seat_counts[i] of them, the last one at p_seats_to[i]; p_wanted_by has the command of each seat.
--- No (person, key) appears twice. p_apart: no person and no seat appears twice.
+-- No (person, key) appears twice. p_apart: no person and no seat appears twice; then the short way is
+-- possible, which holds all commands without reservations_decide_holds_v3.
+-- The body assigns to the parameters: once the outcomes are known they have the held commands only.
 -- outcomes: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
 -- seat_taken, ticket_limit, hold_cooldown; or blocked by a concurrent transaction, to be retried:
 -- person_busy (of the same person), seat_busy (of another person). Null: all are held.
@@ -184,7 +186,8 @@ BEGIN
             RETURN;
         END IF;
 
-        -- From here on the arrays are those of the held commands.
+        -- From here on the arrays, parameters included, have the held commands only, and p_wanted_by and
+        -- p_seats_to count those: command i below is the i-th held one.
         SELECT array_agg(w.seat_id), array_agg(w.place), array_agg(w.version), array_agg(w.price_minor),
                array_agg(array_position(winners, w.command))
           INTO p_seat_ids, seat_places, seat_versions, prices_minor, p_wanted_by

@@ -72,15 +72,19 @@ class SnapshotRefresher:
         self._clock = clock
         self._on_read = on_read
         self._is_enabled = eager
+        self._task: asyncio.Task[None] | None = None
+        # The newest reading, perhaps in progress, began at `_began_at`; the newest complete one began
+        # at `_read_at`, and took `_took_s`.
+        self._began_at = -math.inf
         self._read_at = -math.inf
         self._took_s = 0.0
+        # Only readings that began later may be trusted.
         self._invalidated_at = -math.inf
-        self._task: asyncio.Task[None] | None = None
-        self._began_at = -math.inf
-        # When a reading would be useful, and when the share of readings allows one.
+        # The states may be used until `_trusted_until`; from `_due_at` on a reading would be useful.
         self._due_at = -math.inf
-        self._affordable_at = -math.inf
         self._trusted_until = -math.inf
+        # When the share of readings allows the next one: each reading delays it by its cost.
+        self._affordable_at = -math.inf
         # Changes during the first reading.
         self._early: list[PositionChange] = []
         self.live: LiveStates | None = None
@@ -203,6 +207,7 @@ class SnapshotRefresher:
         else:
             self.live.merge(reading)
         self._read_at = began_at
+        # The cost that `_start` assumed is replaced by the measured one.
         self._affordable_at -= self._cost_s
         self._took_s = self._clock() - began_at
         self._affordable_at += self._cost_s

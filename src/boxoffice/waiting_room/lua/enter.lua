@@ -22,41 +22,44 @@
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
-local room = redis.call(
-    'HMGET', KEYS[1], 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',
-    'peak_cap')
+local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant, exits =
+    unpack(KEYS)
+local state_run, epoch, called, cap, inside_ms, grace_ms, drawn, last_now, is_open, peak_cap =
+    unpack(redis.call(
+        'HMGET', state, 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',
+        'peak_cap'))
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
--- guard: enter_only_server_that_has_line => if false then
-if room[1] ~= run then
+-- guard: enter_only_server_that_has_queue => if false then
+if state_run ~= run then
     return { -1 }
 end
 
-local epoch, called, cap = tonumber(room[2]), tonumber(room[3]), tonumber(room[4])
-local inside_ms, grace_ms = tonumber(room[5]), tonumber(room[6])
+epoch, called, cap = tonumber(epoch), tonumber(called), tonumber(cap)
+inside_ms, grace_ms = tonumber(inside_ms), tonumber(grace_ms)
 -- guard: enter_time_never_goes_back => local now = tonumber(ARGV[1])
-local now = math.max(tonumber(ARGV[1]), tonumber(room[8]))
+local now = math.max(tonumber(ARGV[1]), tonumber(last_now))
 -- guard: enter_caller_knows_same_draw => local is_drawn = true
-local is_drawn = room[7] == ARGV[2]
-redis.call('HSET', KEYS[1], 'now', now)
+local is_drawn = drawn == ARGV[2]
+redis.call('HSET', state, 'now', now)
 
 local function stay(account, code, packed)
     -- guard: enter_presence_ends_with_the_stay => local due = now + grace_ms
     local due = math.min(now + grace_ms, tonumber(string.match(packed, '%d+')))
-    redis.call('ZADD', KEYS[3], due, account)
+    redis.call('ZADD', insiders, due, account)
     return { code, due, packed }
 end
 
 -- Both return the cap of the taken place, or nil.
 local function take_called(place)
     -- no guard: Only the first result is used.
-    local call = redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
+    local call = redis.call('ZRANGEBYSCORE', calls, place, '+inf', 'LIMIT', 0, 1)[1]
     -- guard: enter_there_is_call => if false then
     if not call then
         return nil
     end
     local first, last, deadline, own_cap = string.match(call, '(%d+):(%d+):(%d+):(%d+)')
     -- no guard: A missing count means none left; the next line decides.
-    local left = tonumber(redis.call('HGET', KEYS[6], last) or '0')
+    local left = tonumber(redis.call('HGET', unclaimed, last) or '0')
     -- guard: enter_call_covers_its_places: place < tonumber(first) or =>
     -- guard: enter_call_lapses: tonumber(deadline) < now or =>
     -- guard: enter_call_is_used_up: or left <= 0 =>
@@ -64,23 +67,23 @@ local function take_called(place)
         return nil
     end
     -- guard: enter_entry_uses_the_call
-    redis.call('HINCRBY', KEYS[6], last, -1)
+    redis.call('HINCRBY', unclaimed, last, -1)
     -- guard: enter_entry_ends_the_wait
-    redis.call('HINCRBY', KEYS[1], 'pending', -1)
+    redis.call('HINCRBY', state, 'pending', -1)
     -- After the cap was raised, users called later may be inside already.
     -- guard: enter_cap_was_raised_since_call => return tonumber(own_cap)
-    return math.max(tonumber(own_cap), tonumber(room[10] or '0'))
+    return math.max(tonumber(own_cap), tonumber(peak_cap or '0'))
 end
 
 local function take_free()
-    local pending = tonumber(redis.call('HGET', KEYS[1], 'pending'))
-    -- guard: enter_insiders_count: 'ZCARD', KEYS[3]) + redis.call( =>
-    -- guard: enter_unrecorded_exits_count: redis.call('LLEN', KEYS[9]) + =>
+    local pending = tonumber(redis.call('HGET', state, 'pending'))
+    -- guard: enter_insiders_count: 'ZCARD', insiders) + redis.call( =>
+    -- guard: enter_unrecorded_exits_count: redis.call('LLEN', exits) + =>
     -- guard: enter_called_count: + pending =>
-    local used = redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[9]) + pending
-    -- guard: enter_no_free_place_while_closed: room[9] == '1' and =>
+    local used = redis.call('ZCARD', insiders) + redis.call('LLEN', exits) + pending
+    -- guard: enter_no_free_place_while_closed: is_open == '1' and =>
     -- guard: enter_no_free_place_past_cap: used < cap and =>
-    return room[9] == '1' and used < cap and cap or nil
+    return is_open == '1' and used < cap and cap or nil
 end
 
 local function enter(account, number, place)
@@ -95,25 +98,25 @@ local function enter(account, number, place)
     -- guard: enter_needs_a_place => if false then
     if not own_cap then
         -- guard: enter_late_is_waited_for
-        redis.call('ZADD', KEYS[7], now, account)
+        redis.call('ZADD', late_users, now, account)
         return { 'L' }
     end
-    redis.call('ZREM', KEYS[7], account)
-    local inside = redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[9]) + 1
+    redis.call('ZREM', late_users, account)
+    local inside = redis.call('ZCARD', insiders) + redis.call('LLEN', exits) + 1
     local packed = string.format(
         '%d:%d:%d:%d:%d:%d', now + inside_ms, number, place, inside, own_cap, now)
-    redis.call('HSET', KEYS[4], account, packed)
+    redis.call('HSET', admissions, account, packed)
     return stay(account, 'A', packed)
 end
 
 local function decide(account, number, place, ticket_epoch)
-    local inside = redis.call('HGET', KEYS[4], account)
+    local inside = redis.call('HGET', admissions, account)
     -- guard: enter_insider_stays => if false then
     if inside then
         return stay(account, 'I', inside)
     end
     -- no guard: A missing number is zero; the lines below decide.
-    local known = tonumber(redis.call('HGET', KEYS[2], account) or '0')
+    local known = tonumber(redis.call('HGET', numbers, account) or '0')
     -- guard: enter_number_is_of_the_account => if false then
     if known ~= number then
         -- guard: enter_unknown_number_is_spent: ticket_epoch == epoch or =>
@@ -124,9 +127,9 @@ local function decide(account, number, place, ticket_epoch)
             return known > 0 and { 'P', known } or { 'S' }
         end
         -- The queue was lost after this ticket was signed, so its number is restored from the ticket.
-        redis.call('HSET', KEYS[2], account, number)
+        redis.call('HSET', numbers, account, number)
         -- guard: enter_claimed_place_is_owned
-        redis.call('SETBIT', KEYS[8], place, 0)
+        redis.call('SETBIT', vacant, place, 0)
     end
     return enter(account, number, place)
 end

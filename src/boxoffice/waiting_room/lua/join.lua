@@ -12,7 +12,7 @@
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'joined', 'limit')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
--- guard: join_only_server_that_has_line => if false then
+-- guard: join_only_server_that_has_queue => if false then
 if room[1] ~= run then
     return 'lost'
 end

@@ -9,58 +9,60 @@
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
-local room = redis.call('HMGET', KEYS[1], 'run', 'called', 'now')
+local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant, exits =
+    unpack(KEYS)
+local state_run, last_called, last_now = unpack(redis.call('HMGET', state, 'run', 'called', 'now'))
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
--- guard: leave_only_server_that_has_line => if false then
-if room[1] ~= run then
+-- guard: leave_only_server_that_has_queue => if false then
+if state_run ~= run then
     return -1
 end
 
--- guard: leave_time_never_goes_back => local called, now = tonumber(room[2]), tonumber(ARGV[1])
-local called, now = tonumber(room[2]), math.max(tonumber(ARGV[1]), tonumber(room[3]))
-redis.call('HSET', KEYS[1], 'now', now)
+-- guard: leave_time_never_goes_back => local called, now = tonumber(last_called), tonumber(ARGV[1])
+local called, now = tonumber(last_called), math.max(tonumber(ARGV[1]), tonumber(last_now))
+redis.call('HSET', state, 'now', now)
 
 local function leave_queue(account, place)
     -- guard: leave_late_leaver_is_not_waited_for
-    redis.call('ZREM', KEYS[7], account)
+    redis.call('ZREM', late_users, account)
     -- guard: leave_leaving_the_queue_removes_the_number
-    redis.call('HDEL', KEYS[2], account)
+    redis.call('HDEL', numbers, account)
     -- guard: leave_uncalled_place_is_freed => if false then
     -- guard: leave_called_leaver_is_not_waited_for => if true then
     if place > called then
-        redis.call('SETBIT', KEYS[8], place, 1)
+        redis.call('SETBIT', vacant, place, 1)
         return
     end
     -- no guard: Saves a look-up: no call begins at place 0.
-    local call = place > 0 and redis.call('ZRANGEBYSCORE', KEYS[5], place, '+inf', 'LIMIT', 0, 1)[1]
+    local call = place > 0 and redis.call('ZRANGEBYSCORE', calls, place, '+inf', 'LIMIT', 0, 1)[1]
     -- guard: leave_there_may_be_no_call: or '' =>
     local first, last = string.match(call or '', '(%d+):(%d+):')
     -- guard: leave_where_there_is_no_call_nothing_is_used_up: first and =>
     -- guard: leave_call_covers_its_places: place >= tonumber(first) and =>
     -- guard: leave_uncounted_leaver_is_not_waited_for => if first and place >= tonumber(first) then
-    if first and place >= tonumber(first) and tonumber(redis.call('HGET', KEYS[6], last) or '0') > 0 then
-        redis.call('HINCRBY', KEYS[6], last, -1)
-        redis.call('HINCRBY', KEYS[1], 'pending', -1)
+    if first and place >= tonumber(first) and tonumber(redis.call('HGET', unclaimed, last) or '0') > 0 then
+        redis.call('HINCRBY', unclaimed, last, -1)
+        redis.call('HINCRBY', state, 'pending', -1)
     end
 end
 
 local were_inside = 0
 for i = 3, #ARGV, 3 do
     local account, number = ARGV[i], ARGV[i + 1]
-    local inside = redis.call('HGET', KEYS[4], account)
+    local inside = redis.call('HGET', admissions, account)
     -- guard: leave_insider_exits => if false then
     if inside then
         local own = string.match(inside, ':(%d+):')
-        redis.call('ZREM', KEYS[3], account)
-        redis.call('HDEL', KEYS[4], account)
+        redis.call('ZREM', insiders, account)
+        redis.call('HDEL', admissions, account)
         -- guard: leave_exit_removes_number
-        redis.call('HDEL', KEYS[2], account)
+        redis.call('HDEL', numbers, account)
         -- guard: leave_place_is_free_once_recorded
-        redis.call('RPUSH', KEYS[9], string.format('%s:%d:%s', own, now, ARGV[2]))
+        redis.call('RPUSH', exits, string.format('%s:%d:%s', own, now, ARGV[2]))
         were_inside = were_inside + 1
     -- guard: leave_buyer_keeps_the_number: ARGV[2] == 'left' and =>
     -- guard: leave_only_the_own_number => elseif ARGV[2] == 'left' then
-    elseif ARGV[2] == 'left' and redis.call('HGET', KEYS[2], account) == number then
+    elseif ARGV[2] == 'left' and redis.call('HGET', numbers, account) == number then
         leave_queue(account, tonumber(ARGV[i + 2]))
     end
 end

@@ -30,11 +30,11 @@ local building = ARGV[2] .. ':' .. run
 -- guard: rebuild_only_first_part_begins => if true then
 -- guard: rebuild_first_part_begins => if false then
 if ARGV[3] == 'first' then
-    -- guard: rebuild_of_old_line_nothing_is_left
+    -- guard: rebuild_of_old_queue_nothing_is_left
     redis.call('UNLINK', unpack(KEYS))
     -- guard: rebuild_fenced_by_leader_token: ARGV[1] => '0'
     redis.call('HSET', KEYS[1], 'token', ARGV[1], 'building', building)
--- guard: rebuild_what_was_lost_meanwhile_is_no_line => elseif false then
+-- guard: rebuild_what_was_lost_meanwhile_is_no_queue => elseif false then
 elseif redis.call('HGET', KEYS[1], 'building') ~= building then
     return -1
 end
@@ -54,7 +54,7 @@ for i = people_to + 1, #ARGV do
     end
 end
 
--- guard: rebuild_line_is_there_with_its_last_part => if true then
+-- guard: rebuild_queue_is_there_with_its_last_part => if true then
 if ARGV[3] == 'last' then
     redis.call('HDEL', KEYS[1], 'building')
     redis.call(

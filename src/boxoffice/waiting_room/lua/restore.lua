@@ -12,7 +12,7 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
--- guard: restore_only_into_line_that_is_being_made => if false then
+-- guard: restore_only_into_queue_that_is_being_rebuilt => if false then
 if redis.call('HGET', KEYS[1], 'building') ~= ARGV[1] .. ':' .. run then
     return -1
 end
