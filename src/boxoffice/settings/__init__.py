@@ -1,0 +1,71 @@
+"""Every limit of the system: one frozen value, nested by subsystem, read once from the environment.
+
+The variable of `settings.batching.batch_max` is `BOXOFFICE_BATCH_MAX`; a name is in one section only.
+Names end in their unit: `_s` seconds, `_ms` milliseconds, `_bytes`, `_minor` minor units of the
+currency, `_max` a count. An unknown `BOXOFFICE_` variable is refused at the start; the variables that
+Kubernetes adds for a service of that name are ignored.
+"""
+
+from boxoffice.settings.features import (
+    AccountSettings,
+    ArchiveSettings,
+    AuditSettings,
+    CatalogSettings,
+    HoldSettings,
+    OutboxSettings,
+    SalesStatsSettings,
+    SeatSettings,
+    WaitingRoomSettings,
+)
+from boxoffice.settings.loading import (
+    load,
+    types_of_settings,
+    wanted,
+)
+from boxoffice.settings.payments import (
+    PaymentSettings,
+)
+from boxoffice.settings.servers import (
+    BatchingSettings,
+    DatabaseSettings,
+    ObservabilitySettings,
+    ServerSettings,
+    StreamSettings,
+    ValkeySettings,
+)
+from boxoffice.settings.settings import (
+    SECTION_OF,
+    Settings,
+)
+from boxoffice.settings.values import (
+    CLIENT_GRACE_MS,
+    PREFIX,
+    variable,
+)
+
+__all__ = [
+    "CLIENT_GRACE_MS",
+    "PREFIX",
+    "SECTION_OF",
+    "AccountSettings",
+    "ArchiveSettings",
+    "AuditSettings",
+    "BatchingSettings",
+    "CatalogSettings",
+    "DatabaseSettings",
+    "HoldSettings",
+    "ObservabilitySettings",
+    "OutboxSettings",
+    "PaymentSettings",
+    "SalesStatsSettings",
+    "SeatSettings",
+    "ServerSettings",
+    "Settings",
+    "StreamSettings",
+    "ValkeySettings",
+    "WaitingRoomSettings",
+    "load",
+    "types_of_settings",
+    "variable",
+    "wanted",
+]

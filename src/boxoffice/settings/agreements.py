@@ -1,0 +1,62 @@
+"""What settings must agree on."""
+
+from collections.abc import Iterator
+
+from boxoffice.errors import SettingsInvalid
+from boxoffice.platform.currencies import DECIMALS
+from boxoffice.settings.settings import Settings
+from boxoffice.settings.values import CLIENT_GRACE_MS, variable
+
+
+def check_together(settings: Settings) -> None:
+    """Raise `SettingsInvalid` for the first setting that does not agree with another one."""
+    for name, agrees, wants in (*_agreements(settings), *_deadlines(settings)):
+        if not agrees:
+            raise SettingsInvalid(f"{variable(name)} is {settings.get(name)}: it must be {wants}")
+
+
+# A setting, whether it agrees with the others, and what it must be.
+Agreement = tuple[str, bool, str]
+
+
+def _agreements(one: Settings) -> Iterator[Agreement]:
+    def named(name: str) -> str:
+        return f"{variable(name)} ({one.get(name)})"
+
+    differs = one.observability.metrics_port != one.server.port
+    yield "metrics_port", differs, f"another one than {named('port')}"
+    known = one.payments.currency in DECIMALS
+    yield "currency", known, "a currency of ISO 4217, such as KRW or EUR"
+    enough = one.database.db_pool_max > one.batching.batches_in_flight
+    yield "db_pool_max", enough, f"above {named('batches_in_flight')}, as reads need a connection"
+    room = one.waiting_room
+    long_enough = room.queue_lease_ms >= 3 * room.queue_tick_ms
+    yield "queue_lease_ms", long_enough, f"at least three times {named('queue_tick_ms')}"
+    within = room.queue_grace_default_s <= room.queue_inside_default_s
+    yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
+    ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
+    yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
+
+
+def _deadlines(one: Settings) -> Iterator[Agreement]:
+    """Yield the rules by which a part of a request times out before the request: a specific answer."""
+
+    def named(name: str) -> str:
+        return f"{variable(name)} ({one.get(name)})"
+
+    request_ms = one.server.request_timeout_ms
+    statement_ms, lock_ms = one.database.statement_timeout_ms, one.database.lock_timeout_ms
+    unknown_ms = one.batching.unknown_outcome_timeout_ms
+    isolate_ms = one.batching.batch_isolation_timeout_ms
+    body_ms = one.server.body_timeout_ms
+    yield "body_timeout_ms", body_ms < request_ms, f"below {named('request_timeout_ms')}"
+    yield "lock_timeout_ms", lock_ms <= statement_ms, f"at most {named('statement_timeout_ms')}"
+    lost_ms = statement_ms + CLIENT_GRACE_MS + unknown_ms
+    parts = f"{named('statement_timeout_ms')} + {named('unknown_outcome_timeout_ms')}"
+    yield "request_timeout_ms", request_ms > lost_ms, f"above {parts} + {CLIENT_GRACE_MS}"
+    yield (
+        "request_timeout_ms",
+        request_ms > isolate_ms + 2 * lock_ms,
+        f"above {named('batch_isolation_timeout_ms')} + 2 * {named('lock_timeout_ms')}",
+    )
+    yield "batch_isolation_timeout_ms", isolate_ms > lock_ms, f"above {named('lock_timeout_ms')}"
