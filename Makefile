@@ -8,6 +8,8 @@ DEV_STAMP := $(VENV)/.installed-dev
 BROWSER_STAMP := $(VENV)/.installed-browser
 FAKETIME_STAMP := $(VENV)/.installed-faketime
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
+# An environment of its own: it is GPL, and never imported.
+LOCALSTRIPE_STAMP := $(VENV)/localstripe/.installed-localstripe
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-unit bench bench-servers bench-waiting-room faults loadtest lint format audit lock clean
@@ -18,7 +20,7 @@ help: ## list the commands
 run: $(RUN_STAMP) ## start the service on 127.0.0.1:8000 with a demo concert on sale; Ctrl-C stops it
 	@exec $(BIN)/boxoffice up
 
-test: $(DEV_STAMP) $(BROWSER_STAMP) ## run all tests; TEST_ARGS="-k name" selects some
+test: $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) ## run all tests; TEST_ARGS="-k name" selects some
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
 test-unit: $(DEV_STAMP) ## run the tests that need no server, in under half a minute
@@ -66,6 +68,9 @@ $(LOADTEST_STAMP): $(RUN_STAMP) requirements/loadtest.lock
 
 $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV) dev
+
+$(LOCALSTRIPE_STAMP): $(RUN_STAMP) requirements/localstripe.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV)/localstripe localstripe
 
 $(BROWSER_STAMP): $(RUN_STAMP) scripts/browser
 	@scripts/browser $@
