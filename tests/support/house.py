@@ -108,7 +108,10 @@ TABLES = {
     "audit": {"audit_runs"},
     "catalog": {"concerts", "schedules"},
     "outbox": {"outbox"},
-    "payments": {"ledger_entries", "payments", "transfers", "wallets"},
+    "payments": {
+        "cashier_work", "ledger_entries", "payment_intents", "payments", "provider_answers",
+        "provider_calls", "provider_notices", "provider_transactions", "transfers", "wallets",
+    },
     "platform": {"leases", "schema_functions", "schema_migrations"},
     "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},
     "seats": {"seats"},

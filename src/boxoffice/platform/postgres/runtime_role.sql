@@ -17,7 +17,8 @@ SELECT r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolbypassrls
 
 -- name: grants
 -- The statements that grant the role $1 rights on rows: it alters, drops and truncates no table, the
--- ledger, the activity log and the archive are append-only, accounts and sales are never deleted, and it
+-- ledger, the providers' record, the activity log and the archive are append-only, accounts and sales are
+-- never deleted, and it
 -- only reads the schema's own record. Later tables get the first line's rights with the next migration.
 WITH everything (place, statement) AS (
     VALUES
@@ -41,8 +42,10 @@ WITH everything (place, statement) AS (
 ), kept (rights, tables) AS (
     VALUES
         ('INSERT, UPDATE, DELETE', '{schema_migrations,schema_functions}'::text[]),
-        ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive}'::text[]),
-        ('DELETE', '{users,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases}'::text[])
+        ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive,'
+                           'provider_calls,provider_answers,provider_transactions}'::text[]),
+        ('DELETE', '{users,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
+                   'payment_intents,provider_notices}'::text[])
 )
 SELECT statement
   FROM (SELECT place, statement FROM everything

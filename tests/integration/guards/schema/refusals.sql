@@ -629,3 +629,280 @@ SELECT 'reservations', now(), now() FROM generate_series(1, 2);
 -- name: schedules_return_delay_bounded
 -- Seats that never come back.
 UPDATE schedules SET seats_return_delay_max_s = 86400;
+
+-- name: payment_intents_pkey
+-- Two intents with one id.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, user_id, 1000, now(), now(), now(), 'top_up', 'toss', 'KRW', 'new-' || n, '\x00'
+  FROM users CROSS JOIN generate_series(1, 2) n WHERE role = 'organizer';
+
+-- name: payment_intents_key_unique
+-- Two intents of one key.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'top_up', 'toss', 'KRW', 'new', '\x00'
+  FROM users CROSS JOIN generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: payment_intents_status_known
+-- An unknown status.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, status, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'top_up', 'toss', 'KRW', 'LOST', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_purpose_agrees
+-- An unknown purpose.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'gift', 'toss', 'KRW', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_purpose_agrees__reservation
+-- A payment of no reservation.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'reservation', 'toss', 'KRW', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_purpose_agrees__top_up
+-- A top-up of a reservation.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at,
+                             changed_at, session_ends_at, purpose, provider, currency, idempotency_key,
+                             fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, 1000, now(), now(), now(), 'top_up', 'toss',
+       'KRW', 'new', '\x00'
+  FROM reservations LIMIT 1;
+
+-- name: payment_intents_amount_positive
+-- An intent to pay nothing.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 0, now(), now(), now(), 'top_up', 'toss', 'KRW', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_currency_code
+-- No ISO 4217 code.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'top_up', 'toss', 'krw', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_attempts_bounded
+-- One attempt too many.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             attempts, purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 6, 'top_up', 'toss', 'KRW', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_begun_agrees
+-- A confirmation that never began.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, status, payment_key, confirm_key, idempotency_key,
+                             fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'top_up', 'toss', 'KRW', 'CONFIRMING', 'p',
+       'c', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_begun_agrees__key
+-- A confirmation that nobody can repeat.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             begun_at, purpose, provider, currency, status, payment_key, idempotency_key,
+                             fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), now(), 'top_up', 'toss', 'KRW', 'UNKNOWN',
+       'p', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_closed_at_agrees
+-- An intent that ended and is open.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             purpose, provider, currency, status, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'top_up', 'toss', 'KRW', 'EXPIRED', 'new',
+       '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_closed_at_agrees__open
+-- An open intent that ended.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
+                             closed_at, purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), now(), 'top_up', 'toss', 'KRW', 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: payment_intents_payment_agrees
+-- A payment of an intent that did not succeed.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, payment_id, amount_minor,
+                             created_at, changed_at, session_ends_at, purpose, provider, currency,
+                             idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, reservation_id, 1000, now(), now(), now(),
+       'reservation', 'toss', 'KRW', 'new', '\x00'
+  FROM reservations LIMIT 1;
+
+-- name: payment_intents_payment_agrees__missing
+-- A success without its payment.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at,
+                             changed_at, session_ends_at, closed_at, purpose, provider, currency, status,
+                             idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, 1000, now(), now(), now(), now(),
+       'reservation', 'toss', 'KRW', 'SUCCEEDED', 'new', '\x00'
+  FROM reservations LIMIT 1;
+
+-- name: payment_intents_one_per_reservation
+-- One reservation that is being paid twice.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at,
+                             changed_at, session_ends_at, purpose, provider, currency, idempotency_key,
+                             fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, 1000, now(), now(), now(), 'reservation',
+       'toss', 'KRW', 'new-' || n, '\x00'
+  FROM (SELECT * FROM reservations LIMIT 1) r CROSS JOIN generate_series(1, 2) n;
+
+-- name: provider_calls_pkey
+-- Two calls with one id.
+INSERT INTO provider_calls (user_id, call_id, intent_id, refund_id, begun_at, provider, operation, idempotency_key)
+SELECT user_id, user_id, user_id, NULL, now(), 'toss', 'confirm', 'k'
+  FROM users CROSS JOIN generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: provider_calls_have_a_subject
+-- A call about nothing.
+INSERT INTO provider_calls (user_id, call_id, intent_id, refund_id, begun_at, provider, operation, idempotency_key)
+SELECT user_id, user_id, NULL, NULL, now(), 'toss', 'confirm', 'k' FROM users LIMIT 1;
+
+-- name: provider_calls_operation_known
+-- An unknown operation.
+INSERT INTO provider_calls (user_id, call_id, intent_id, refund_id, begun_at, provider, operation, idempotency_key)
+SELECT user_id, user_id, user_id, NULL, now(), 'toss', 'guess', 'k' FROM users LIMIT 1;
+
+-- name: provider_calls_append_only__update
+-- A call that is rewritten.
+UPDATE provider_calls SET begun_at = now();
+
+-- name: provider_calls_append_only__delete
+-- A call that is forgotten.
+DELETE FROM provider_calls;
+
+-- name: provider_calls_append_only__truncate
+-- All of them, forgotten.
+TRUNCATE provider_calls;
+
+-- name: provider_answers_pkey
+-- Two answers to one call.
+INSERT INTO provider_answers (user_id, call_id, answered_at, outcome, status, body)
+SELECT user_id, user_id, now(), 'done', NULL, NULL
+  FROM users CROSS JOIN generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: provider_answers_outcome_known
+-- An unknown outcome.
+INSERT INTO provider_answers (user_id, call_id, answered_at, outcome, status, body)
+SELECT user_id, user_id, now(), 'maybe', NULL, NULL FROM users LIMIT 1;
+
+-- name: provider_answers_body_bounded
+-- An answer as long as a book.
+INSERT INTO provider_answers (user_id, call_id, answered_at, outcome, status, body)
+SELECT user_id, user_id, now(), 'done', NULL, to_jsonb(repeat('x', 65536)) FROM users LIMIT 1;
+
+-- name: provider_answers_append_only__update
+-- An answer that is rewritten.
+UPDATE provider_answers SET answered_at = now();
+
+-- name: provider_answers_append_only__delete
+-- An answer that is forgotten.
+DELETE FROM provider_answers;
+
+-- name: provider_answers_append_only__truncate
+-- All of them, forgotten.
+TRUNCATE provider_answers;
+
+-- name: provider_transactions_pkey
+-- One movement of money, booked twice.
+INSERT INTO provider_transactions (provider, transaction_key, user_id, transfer_id, amount_minor, happened_at,
+                                   booked_at, kind, currency)
+SELECT 'toss', 't', user_id, gen_random_uuid(), 1, now(), now(), 'capture', 'KRW'
+  FROM users CROSS JOIN generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: provider_transactions_once_per_transfer
+-- One transfer for two movements of money.
+INSERT INTO provider_transactions (provider, transaction_key, user_id, transfer_id, amount_minor, happened_at,
+                                   booked_at, kind, currency)
+SELECT 'toss', 't' || n, user_id, user_id, 1, now(), now(), 'capture', 'KRW'
+  FROM users CROSS JOIN generate_series(1, 2) n WHERE role = 'organizer';
+
+-- name: provider_transactions_kind_known
+-- An unknown kind.
+INSERT INTO provider_transactions (provider, transaction_key, user_id, transfer_id, amount_minor, happened_at,
+                                   booked_at, kind, currency)
+SELECT 'toss', 't', user_id, user_id, 1, now(), now(), 'gift', 'KRW' FROM users LIMIT 1;
+
+-- name: provider_transactions_amount_positive
+-- A movement of nothing.
+INSERT INTO provider_transactions (provider, transaction_key, user_id, transfer_id, amount_minor, happened_at,
+                                   booked_at, kind, currency)
+SELECT 'toss', 't', user_id, user_id, 0, now(), now(), 'capture', 'KRW' FROM users LIMIT 1;
+
+-- name: provider_transactions_append_only__update
+-- A movement that is rewritten.
+UPDATE provider_transactions SET booked_at = now();
+
+-- name: provider_transactions_append_only__delete
+-- A movement that is forgotten.
+DELETE FROM provider_transactions;
+
+-- name: provider_transactions_append_only__truncate
+-- All of them, forgotten.
+TRUNCATE provider_transactions;
+
+-- name: provider_notices_pkey
+-- One notice, stored twice.
+INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
+SELECT 'toss', 'n', now(), now(), NULL, 0, 'PAYMENT', 'hint', '\x00' FROM generate_series(1, 2);
+
+-- name: provider_notices_grade_known
+-- An unknown grade.
+INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
+VALUES ('toss', 'n', now(), now(), NULL, 0, 'PAYMENT', 'rumour', '\x00');
+
+-- name: provider_notices_due_agrees
+-- A notice that nobody will handle.
+INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
+VALUES ('toss', 'n', now(), NULL, NULL, 0, 'PAYMENT', 'hint', '\x00');
+
+-- name: provider_notices_due_agrees__handled
+-- A handled notice that is due.
+INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
+VALUES ('toss', 'n', now(), now(), now(), 0, 'PAYMENT', 'hint', '\x00');
+
+-- name: provider_notices_body_bounded
+-- A notice of more than a megabyte.
+INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
+VALUES ('toss', 'n', now(), now(), NULL, 0, 'PAYMENT', 'hint', repeat('x', 1048577)::bytea);
+
+-- name: provider_notices_tries_counted
+-- Less than no try.
+INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
+VALUES ('toss', 'n', now(), now(), NULL, -1, 'PAYMENT', 'hint', '\x00');
+
+-- name: cashier_work_pkey
+-- One piece of work, twice.
+INSERT INTO cashier_work (kind, subject_id, user_id, due_at, tries)
+SELECT 'look_up', user_id, user_id, now(), 0
+  FROM users CROSS JOIN generate_series(1, 2) WHERE role = 'organizer';
+
+-- name: cashier_work_kind_named
+-- A kind in another spelling than the known ones.
+INSERT INTO cashier_work (kind, subject_id, user_id, due_at, tries)
+SELECT 'Look up!', user_id, user_id, now(), 0 FROM users LIMIT 1;
+
+-- name: cashier_work_tries_counted
+-- Less than no try.
+INSERT INTO cashier_work (kind, subject_id, user_id, due_at, tries)
+SELECT 'look_up', user_id, user_id, now(), -1 FROM users LIMIT 1;
+
+-- name: transfers_provider_agrees
+-- Money from a provider without a name.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, created_at)
+SELECT user_id, gen_random_uuid(), 'capture', 1, 'KRW', clock_timestamp() FROM users LIMIT 1;
+
+-- name: transfers_provider_agrees__charge
+-- A free top-up that a provider paid.
+INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idempotency_key, fingerprint, provider,
+                       created_at)
+SELECT user_id, gen_random_uuid(), 'charge', 1, 'KRW', 'new', '\x00', 'toss', clock_timestamp()
+  FROM users LIMIT 1;
