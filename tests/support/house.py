@@ -109,8 +109,9 @@ TABLES = {
     "catalog": {"concerts", "schedules"},
     "outbox": {"outbox"},
     "payments": {
-        "cashier_work", "ledger_entries", "payment_intents", "payments", "provider_answers",
-        "provider_calls", "provider_notices", "provider_transactions", "transfers", "wallets",
+        "cashier_work", "disputes", "ledger_entries", "payment_intents", "payments", "provider_answers",
+        "provider_calls", "provider_notices", "provider_transactions", "refund_jobs", "refund_policies",
+        "refunds", "statement_findings", "statement_lines", "statement_runs", "transfers", "wallets",
     },
     "platform": {"leases", "schema_functions", "schema_migrations"},
     "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},

@@ -43,9 +43,9 @@ WITH everything (place, statement) AS (
     VALUES
         ('INSERT, UPDATE, DELETE', '{schema_migrations,schema_functions}'::text[]),
         ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive,'
-                           'provider_calls,provider_answers,provider_transactions}'::text[]),
+                           'provider_calls,provider_answers,provider_transactions,refund_policies}'::text[]),
         ('DELETE', '{users,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
-                   'payment_intents,provider_notices}'::text[])
+                   'payment_intents,provider_notices,refunds,disputes,statement_lines,statement_findings}'::text[])
 )
 SELECT statement
   FROM (SELECT place, statement FROM everything

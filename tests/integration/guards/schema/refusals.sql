@@ -906,3 +906,258 @@ INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, idemp
                        created_at)
 SELECT user_id, gen_random_uuid(), 'charge', 1, 'KRW', 'new', '\x00', 'toss', clock_timestamp()
   FROM users LIMIT 1;
+
+-- name: refund_policies_pkey
+-- Two policies of one version.
+INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
+SELECT schedule_id, 1, now(), schedule_id, '{}' FROM schedules CROSS JOIN generate_series(1, 2);
+
+-- name: refund_policies_version_counted
+-- A version before the first.
+INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
+SELECT schedule_id, 0, now(), schedule_id, '{}' FROM schedules;
+
+-- name: refund_policies_append_only__update
+-- A policy that changes after it was agreed to.
+UPDATE refund_policies SET policy = '{}';
+
+-- name: refund_policies_append_only__delete
+-- A policy that is forgotten.
+DELETE FROM refund_policies;
+
+-- name: refund_policies_append_only__truncate
+-- All of them, forgotten.
+TRUNCATE refund_policies;
+
+-- name: refunds_pkey
+-- Two refunds with one id.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, payment_id, schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new-' || n || payment_id, '\x00'
+  FROM payments CROSS JOIN generate_series(1, 2) n;
+
+-- name: refunds_key_unique
+-- Two refunds of one key.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00'
+  FROM payments CROSS JOIN generate_series(1, 2);
+
+-- name: refunds_status_known
+-- An unknown status.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint, status)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00', 'LOST'
+  FROM payments LIMIT 1;
+
+-- name: refunds_reason_known
+-- An unknown reason.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'mood', 'wallet', 'KRW', true,
+       'new', '\x00'
+  FROM payments LIMIT 1;
+
+-- name: refunds_amounts_not_negative
+-- A refund that takes.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, -1, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00'
+  FROM payments LIMIT 1;
+
+-- name: refunds_amounts_not_negative__fee
+-- A fee that pays.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint, fee_minor)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00', -1
+  FROM payments LIMIT 1;
+
+-- name: refunds_subject_agrees
+-- Late money of no intent.
+INSERT INTO refunds (user_id, refund_id, amount_minor, created_at, changed_at, reason, destination, currency,
+                     is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), 'late', 'wallet', 'KRW', true, 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: refunds_subject_agrees__payment
+-- A refund of no payment.
+INSERT INTO refunds (user_id, refund_id, amount_minor, created_at, changed_at, reason, destination, currency,
+                     is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), 1000, now(), now(), 'buyer', 'wallet', 'KRW', true, 'new', '\x00'
+  FROM users LIMIT 1;
+
+-- name: refunds_closed_at_agrees
+-- A refund that is done and is not.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint, status)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00', 'DONE'
+  FROM payments LIMIT 1;
+
+-- name: refunds_closed_at_agrees__pending
+-- A refund under way that ended.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint, closed_at)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00', now()
+  FROM payments LIMIT 1;
+
+-- name: refunds_destination_agrees
+-- An unknown destination.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'street', 'KRW', true,
+       'new', '\x00'
+  FROM payments LIMIT 1;
+
+-- name: refunds_destination_agrees__provider
+-- A provider that has no name.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'provider', 'KRW', true,
+       'new', '\x00'
+  FROM payments LIMIT 1;
+
+-- name: refunds_tickets_agree
+-- A ticket without its seat.
+INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint, ticket_ids)
+SELECT user_id, gen_random_uuid(), schedule_id, payment_id, 1000, now(), now(), 'buyer', 'wallet', 'KRW', true,
+       'new', '\x00', ARRAY[gen_random_uuid()]
+  FROM payments LIMIT 1;
+
+-- name: refund_jobs_pkey
+-- Two jobs with one id.
+INSERT INTO refund_jobs (schedule_id, job_id, asked_by, created_at, changed_at, finished_at, payments,
+                         with_compensation, idempotency_key)
+SELECT schedule_id, schedule_id, schedule_id, now(), now(), now(), 0, false, 'k' || n FROM schedules CROSS JOIN generate_series(1, 2) n;
+
+-- name: refund_jobs_key_unique
+-- Two jobs of one key.
+INSERT INTO refund_jobs (schedule_id, job_id, asked_by, created_at, changed_at, finished_at, payments,
+                         with_compensation, idempotency_key)
+SELECT schedule_id, gen_random_uuid(), schedule_id, now(), now(), now(), 0, false, 'k' FROM schedules CROSS JOIN generate_series(1, 2);
+
+-- name: refund_jobs_counted
+-- Fewer payments than none.
+INSERT INTO refund_jobs (schedule_id, job_id, asked_by, created_at, changed_at, finished_at, payments,
+                         with_compensation, idempotency_key)
+SELECT schedule_id, gen_random_uuid(), schedule_id, now(), now(), now(), -1, false, 'k' FROM schedules;
+
+-- name: refund_jobs_one_at_a_time
+-- Two passes over one schedule.
+INSERT INTO refund_jobs (schedule_id, job_id, asked_by, created_at, changed_at, finished_at, payments,
+                         with_compensation, idempotency_key)
+SELECT schedule_id, gen_random_uuid(), schedule_id, now(), now(), NULL, 0, false, 'k' || n FROM schedules CROSS JOIN generate_series(1, 2) n;
+
+-- name: disputes_pkey
+-- One dispute twice.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+       'fraud'
+  FROM payments CROSS JOIN generate_series(1, 2);
+
+-- name: disputes_status_known
+-- An unknown status.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), now(), 'LATER', 'KRW', 'p',
+       'fraud'
+  FROM payments LIMIT 1;
+
+-- name: disputes_amounts
+-- A dispute about nothing.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 0, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+       'fraud'
+  FROM payments LIMIT 1;
+
+-- name: disputes_amounts__withdrawn
+-- More withdrawn than disputed.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, 1001, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+       'fraud'
+  FROM payments LIMIT 1;
+
+-- name: disputes_closed_at_agrees
+-- A dispute that is lost and open.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), NULL, 'LOST', 'KRW', 'p',
+       'fraud'
+  FROM payments LIMIT 1;
+
+-- name: disputes_closed_at_agrees__open
+-- An open dispute that ended.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), now(), 'OPEN', 'KRW', 'p',
+       'fraud'
+  FROM payments LIMIT 1;
+
+-- name: disputes_payment_agrees
+-- A schedule without the payment.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+                      closed_at, status, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, NULL, 1000, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+       'fraud'
+  FROM payments LIMIT 1;
+
+-- name: statement_runs_pkey
+-- One window compared twice.
+INSERT INTO statement_runs (provider, kind, since, until, started_at, changed_at)
+SELECT 'toss', 'day', '2026-01-01Z', '2026-01-02Z', now(), now() FROM generate_series(1, 2);
+
+-- name: statement_runs_kind_known
+-- A window of an unknown length.
+INSERT INTO statement_runs (provider, kind, since, until, started_at, changed_at)
+SELECT 'toss', 'week', '2026-01-01Z', '2026-01-02Z', now(), now() FROM generate_series(1, 1);
+
+-- name: statement_runs_forward
+-- A window that ends before it begins.
+INSERT INTO statement_runs (provider, kind, since, until, started_at, changed_at)
+SELECT 'toss', 'day', '2026-01-01Z', '2026-01-01Z', now(), now() FROM generate_series(1, 1);
+
+-- name: statement_runs_totals_agree
+-- A result of an unfinished run.
+INSERT INTO statement_runs (provider, kind, since, until, started_at, changed_at, totals)
+SELECT 'toss', 'day', '2026-01-01Z', '2026-01-02Z', now(), now(), '[]' FROM generate_series(1, 1);
+
+-- name: statement_runs_totals_agree__finished
+-- A finished run without a result.
+INSERT INTO statement_runs (provider, kind, since, until, started_at, changed_at, finished_at)
+SELECT 'toss', 'day', '2026-01-01Z', '2026-01-02Z', now(), now(), now() FROM generate_series(1, 1);
+
+-- name: statement_lines_pkey
+-- One line twice.
+INSERT INTO statement_lines (provider, transaction_key, happened_at, read_at, amount_minor, movement, currency,
+                             payment_key)
+SELECT 'toss', 't', now(), now(), 1000, 'capture', 'KRW', 'p' FROM generate_series(1, 2);
+
+-- name: statement_findings_pkey
+-- One difference twice.
+INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency)
+SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW' FROM generate_series(1, 2);
+
+-- name: statement_findings_kind_known
+-- An unknown difference.
+INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency)
+SELECT 'toss', 't', 'odd', now(), now(), now(), 'capture', 'KRW' FROM generate_series(1, 1);
+
+-- name: statement_findings_resolution_agrees
+-- A resolution at no time.
+INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency, resolved_by, note)
+SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW', gen_random_uuid(), 'paid by bank' FROM generate_series(1, 1);
+
+-- name: statement_findings_resolution_agrees__note
+-- A resolution without a note.
+INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency, resolved_at, resolved_by)
+SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW', now(), gen_random_uuid() FROM generate_series(1, 1);
