@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from boxoffice import settings as settings_module
 from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
+from boxoffice.platform.circuit_breaker import CircuitBreaker
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id, parse_scoped, parse_uuid
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.migrations import numbered
 from boxoffice.platform.postgres.outcomes import Failure, classify
-from boxoffice.platform.valkey import Breaker
 
 
 @given(st.uuids(), st.uuids())
@@ -113,7 +113,7 @@ def test_a_wrong_setting_is_named(environ: dict[str, str], sentence: str) -> Non
 
 
 def test_the_breaker_spares_a_dead_server_and_tries_it_again() -> None:
-    breaker = Breaker(failures_max=2, open_s=1.0)
+    breaker = CircuitBreaker(failures_max=2, open_s=1.0)
     breaker.failed(0.0)
     assert breaker.admits(0.0)
     breaker.failed(0.0)

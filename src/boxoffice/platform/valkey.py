@@ -24,6 +24,7 @@ from redis.exceptions import (
 )
 
 from boxoffice.errors import BoxofficeError
+from boxoffice.platform.circuit_breaker import CircuitBreaker
 from boxoffice.platform.concurrency.tasks import cancellations, raise_if_cancelled
 from boxoffice.settings import ValkeySettings
 
@@ -48,45 +49,14 @@ class Script:
         self.digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
-class Breaker:
-    """Opens after `failures_max` failures in a row, and lets one call through per `open_s`."""
-
-    def __init__(self, failures_max: int, open_s: float) -> None:
-        self._failures_max = failures_max
-        self._open_s = open_s
-        self._failures = 0
-        self._next_try_at = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are being refused now."""
-        return self._failures >= self._failures_max
-
-    def admits(self, now: float) -> bool:
-        """Say whether a call may be made at `now` (monotonic seconds); a probe uses its turn up."""
-        if not self.is_open:
-            return True
-        if now < self._next_try_at:
-            return False
-        self._next_try_at = now + self._open_s
-        return True
-
-    def succeeded(self) -> None:
-        """Close the breaker."""
-        self._failures = 0
-
-    def failed(self, now: float) -> None:
-        """Count a failure at `now` (monotonic seconds)."""
-        self._failures += 1
-        self._next_try_at = now + self._open_s
-
-
 class Valkey:
     """Scripts and commands with a deadline; raises `ValkeyUnavailable` and nothing else."""
 
     def __init__(self, settings: ValkeySettings) -> None:
         self._timeout_s = settings.valkey_timeout_ms / 1000
-        self._breaker = Breaker(settings.breaker_failures_max, settings.breaker_open_ms / 1000)
+        self._breaker = CircuitBreaker(
+            settings.breaker_failures_max, settings.breaker_open_ms / 1000
+        )
         pool = BlockingConnectionPool.from_url(
             settings.valkey_url,
             max_connections=settings.valkey_pool_max,

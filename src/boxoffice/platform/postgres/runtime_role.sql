@@ -18,8 +18,8 @@ SELECT r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolbypassrls
 -- name: grants
 -- The statements that grant the role $1 rights on rows: it alters, drops and truncates no table, the
 -- ledger, the providers' record, the activity log and the archive are append-only, accounts and sales are
--- never deleted, and it
--- only reads the schema's own record. Later tables get the first line's rights with the next migration.
+-- never deleted, and it only reads the schema's own record. Later tables get the first line's rights with the
+-- next migration.
 WITH everything (place, statement) AS (
     VALUES
         (1, format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), $1::text)),

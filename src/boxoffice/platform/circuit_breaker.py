@@ -1,0 +1,34 @@
+"""A circuit breaker: a server that fails is spared, and probed now and then."""
+
+
+class CircuitBreaker:
+    """Opens after `failures_max` failures in a row, and lets one call through per `open_s`."""
+
+    def __init__(self, failures_max: int, open_s: float) -> None:
+        self._failures_max = failures_max
+        self._open_s = open_s
+        self._failures = 0
+        self._next_try_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are being refused now."""
+        return self._failures >= self._failures_max
+
+    def admits(self, now: float) -> bool:
+        """Say whether a call may be made at `now` (monotonic seconds); a probe uses its turn up."""
+        if not self.is_open:
+            return True
+        if now < self._next_try_at:
+            return False
+        self._next_try_at = now + self._open_s
+        return True
+
+    def succeeded(self) -> None:
+        """Close the breaker."""
+        self._failures = 0
+
+    def failed(self, now: float) -> None:
+        """Count a failure at `now` (monotonic seconds)."""
+        self._failures += 1
+        self._next_try_at = now + self._open_s
