@@ -15,13 +15,16 @@ class CircuitBreaker:
         """Whether calls are being refused now."""
         return self._failures >= self._failures_max
 
+    def would_admit(self, now: float) -> bool:
+        """Say whether a call at `now` (monotonic seconds) would be made; uses no turn up."""
+        return not self.is_open or now >= self._next_try_at
+
     def admits(self, now: float) -> bool:
         """Say whether a call may be made at `now` (monotonic seconds); a probe uses its turn up."""
-        if not self.is_open:
-            return True
-        if now < self._next_try_at:
+        if not self.would_admit(now):
             return False
-        self._next_try_at = now + self._open_s
+        if self.is_open:
+            self._next_try_at = now + self._open_s
         return True
 
     def succeeded(self) -> None:

@@ -25,6 +25,9 @@ from boxoffice.settings.loading import (
 from boxoffice.settings.payments import (
     PaymentSettings,
 )
+from boxoffice.settings.providers import (
+    ProviderSettings,
+)
 from boxoffice.settings.servers import (
     BatchingSettings,
     DatabaseSettings,
@@ -57,6 +60,7 @@ __all__ = [
     "ObservabilitySettings",
     "OutboxSettings",
     "PaymentSettings",
+    "ProviderSettings",
     "SalesStatsSettings",
     "SeatSettings",
     "ServerSettings",

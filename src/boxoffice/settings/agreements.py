@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.currencies import DECIMALS
+from boxoffice.settings.provider_keys import check_providers
 from boxoffice.settings.settings import Settings
 from boxoffice.settings.values import CLIENT_GRACE_MS, variable
 
@@ -13,6 +14,7 @@ def check_together(settings: Settings) -> None:
     for name, agrees, wants in (*_agreements(settings), *_deadlines(settings)):
         if not agrees:
             raise SettingsInvalid(f"{variable(name)} is {settings.get(name)}: it must be {wants}")
+    check_providers(settings.providers)
 
 
 # A setting, whether it agrees with the others, and what it must be.
@@ -60,3 +62,11 @@ def _deadlines(one: Settings) -> Iterator[Agreement]:
         f"above {named('batch_isolation_timeout_ms')} + 2 * {named('lock_timeout_ms')}",
     )
     yield "batch_isolation_timeout_ms", isolate_ms > lock_ms, f"above {named('lock_timeout_ms')}"
+    connect_ms, provider_ms = (
+        one.providers.provider_connect_timeout_ms,
+        one.providers.provider_timeout_ms,
+    )
+    within = connect_ms < provider_ms
+    yield "provider_connect_timeout_ms", within, f"below {named('provider_timeout_ms')}"
+    within = connect_ms < one.providers.confirm_timeout_ms
+    yield "provider_connect_timeout_ms", within, f"below {named('confirm_timeout_ms')}"

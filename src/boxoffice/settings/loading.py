@@ -90,7 +90,7 @@ def shown(name: str, text: str) -> str:
     """Return a setting's value as an error may show it: without passwords, and shortened."""
     if name.endswith("_url"):
         return server_addresses.shown(text)
-    if re.search(r"(^|_)(secret|password|token|key)$", name):
+    if re.search(r"(^|_)(secrets?|password|token|key)$", name):
         return "***"
     return text if len(text) <= 100 else f"{text[:100]}…"
 

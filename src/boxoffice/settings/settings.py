@@ -17,6 +17,7 @@ from boxoffice.settings.features import (
     WaitingRoomSettings,
 )
 from boxoffice.settings.payments import PaymentSettings
+from boxoffice.settings.providers import ProviderSettings
 from boxoffice.settings.servers import (
     BatchingSettings,
     DatabaseSettings,
@@ -42,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sales_stats: SalesStatsSettings = SalesStatsSettings()
     accounts: AccountSettings = AccountSettings()
     payments: PaymentSettings = PaymentSettings()
+    providers: ProviderSettings = ProviderSettings()
     outbox: OutboxSettings = OutboxSettings()
     archive: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()

@@ -259,7 +259,7 @@ class Provider(Protocol):
     async def statement(
         self, since: datetime, until: datetime, cursor: str | None = None
     ) -> StatementPage:
-        """Return movements of `since ≤ time < until`, oldest first."""
+        """Return movements of `since ≤ time < until`, in the provider's order."""
 
     def read_notice(self, headers: Mapping[str, str], body: bytes) -> ProviderNotice:
         """Return what a notice says; raise `NoticeForged`. Names of headers are in small letters."""
