@@ -23,6 +23,7 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
+from tests.support.simulators import Simulators, running_simulators
 
 # Test runs that share a server have a template each. One that is named here is kept for the next run,
 # which brings it up to date.
@@ -159,3 +160,17 @@ async def valkey(settings: Settings) -> AsyncIterator[Valkey]:
     client = Valkey(settings.valkey)
     yield client
     await client.close()
+
+
+@pytest.fixture(scope="session")
+def simulator_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    """A process per simulated payment provider, for the whole run."""
+    with running_simulators(tmp_path_factory.mktemp("simulators")) as running:
+        yield running
+
+
+@pytest.fixture
+async def simulators(simulator_processes: Simulators) -> Simulators:
+    """The simulated payment providers, with empty books, no faults and the time of the machine."""
+    await simulator_processes.reset()
+    return simulator_processes

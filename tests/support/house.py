@@ -33,8 +33,11 @@ def forbidden_imports(features: Iterable[str]) -> list[tuple[str, set[str]]]:
         (r"boxoffice/(platform|observability)/.*\.py", {"boxoffice.http", "boxoffice.batching"}),
         # The platform logs; what it logs with knows nothing of it.
         (r"boxoffice/observability/.*\.py", {"boxoffice.platform"}),
-        (r"boxoffice/.*\.py", {"boxoffice_embedded", "boxoffice_loadtest"}),
-        (r"boxoffice_embedded/.*\.py", {"boxoffice_loadtest"}),
+        (r"boxoffice/.*\.py", {"boxoffice_embedded", "boxoffice_loadtest", "boxoffice_simulators"}),
+        (r"boxoffice_embedded/.*\.py", {"boxoffice_loadtest", "boxoffice_simulators"}),
+        (r"boxoffice_loadtest/.*\.py", {"boxoffice_simulators"}),
+        # A simulator is the other side: it shares no code that knows money.
+        (r"boxoffice_simulators/.*\.py", {*of_features, "boxoffice_embedded", "boxoffice_loadtest"}),
         # The load test uses the public API, as a client does.
         (r"boxoffice_loadtest/.*\.py", {"boxoffice.catalog", "boxoffice.seats",
                                         "boxoffice.reservations", "boxoffice.payments"}),

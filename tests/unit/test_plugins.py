@@ -33,11 +33,11 @@ def _help(*arguments: str) -> str:
 
 def test_the_help_lists_the_commands_of_all_packages() -> None:
     shown = _help("--help")
-    for name in ("serve", "rotate-keys", "up", "demo", "loadtest"):
+    for name in ("serve", "rotate-keys", "up", "demo", "loadtest", "simulate"):
         assert f" {name} " in shown
 
 
-@pytest.mark.parametrize("name", ["up", "demo", "loadtest", "serve"])
+@pytest.mark.parametrize("name", ["up", "demo", "loadtest", "simulate", "serve"])
 def test_each_command_describes_itself(name: str) -> None:
     assert f"boxoffice {name}" in _help(name, "--help")
 

@@ -1,0 +1,114 @@
+"""What goes wrong with a call, as the control port has asked for. Seeded, and the same for an order."""
+
+import random
+from collections import Counter
+from typing import Literal
+
+import msgspec
+
+FaultKind = Literal[
+    "delay_before",
+    "delay_after",
+    "drop_before",
+    "drop_after",
+    "error_before",
+    "error_after",
+    "too_many",
+    "decline",
+    "pending",
+    "malformed",
+    "huge",
+    "cut",
+    "redirect",
+    "wrong_currency",
+    "wrong_amount",
+    "notice_first",
+]
+
+
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True):
+    """A fault of the next `times` calls (0: of all) of an operation, or of an order's."""
+
+    fault: FaultKind
+    operation: str = "*"
+    order_id: str = ""
+    times: int = 1
+    seconds: float = 0.0
+    status: int = 500
+    code: str = ""
+
+
+class FaultMix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of payments that are declined, whose answer is lost, whose notices come twice."""
+
+    seed: int = 0
+    declined: float = 0.0
+    lost: float = 0.0
+    duplicates: float = 0.0
+    decline_code: str = ""
+
+
+class CallPlan:
+    """The faults of one call by their kind."""
+
+    def __init__(self, rules: list[FaultRule]) -> None:
+        self._rules = {rule.fault: rule for rule in rules}
+
+    def has(self, kind: FaultKind) -> bool:
+        """Say whether the call has this fault."""
+        return kind in self._rules
+
+    def of(self, kind: FaultKind) -> FaultRule | None:
+        """Return the fault of this kind."""
+        return self._rules.get(kind)
+
+    def seconds(self, kind: FaultKind) -> float:
+        """Return how long this fault delays."""
+        rule = self._rules.get(kind)
+        return 0.0 if rule is None else rule.seconds
+
+
+class FaultBoard:
+    """The faults that are set; `declines` and `confirms` name the provider's operations."""
+
+    def __init__(self, declines: str, confirms: str) -> None:
+        self._declines = declines
+        self._confirms = confirms
+        self.clear()
+
+    def clear(self) -> None:
+        """Let everything go well again."""
+        self.rules: list[FaultRule] = []
+        self.mix = FaultMix()
+        self._calls: Counter[tuple[str, str]] = Counter()
+
+    def plan(self, operation: str, order_id: str) -> CallPlan:
+        """Return the faults of a call, and use up their turns."""
+        found = [rule for rule in self.rules if _applies(rule, operation, order_id)]
+        for rule in found:
+            rule.times -= 1
+        # A rule of all calls began at 0 and counts below it.
+        spent = [rule for rule in found if rule.times == 0]
+        self.rules = [rule for rule in self.rules if rule not in spent]
+        return CallPlan(found + self._drawn(operation, order_id))
+
+    def copies(self, order_id: str) -> int:
+        """Return how often each notice about an order is sent."""
+        draw = random.Random(f"{self.mix.seed}:notice:{order_id}")  # noqa: S311 — repeatable faults
+        return 2 if draw.random() < self.mix.duplicates else 1
+
+    def _drawn(self, operation: str, order_id: str) -> list[FaultRule]:
+        if operation not in (self._declines, self._confirms):
+            return []
+        self._calls[operation, order_id] += 1
+        seed = f"{self.mix.seed}:{operation}:{order_id}:{self._calls[operation, order_id]}"
+        draw = random.Random(seed)  # noqa: S311 — repeatable faults
+        if operation == self._declines and draw.random() < self.mix.declined:
+            return [FaultRule("decline", code=self.mix.decline_code)]
+        if operation == self._confirms and draw.random() < self.mix.lost:
+            return [FaultRule("drop_after")]
+        return []
+
+
+def _applies(rule: FaultRule, operation: str, order_id: str) -> bool:
+    return rule.operation in ("*", operation) and rule.order_id in ("", order_id)
