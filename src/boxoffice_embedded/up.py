@@ -19,9 +19,10 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.postgres.runtime_role import grant
 from boxoffice.platform.processes.supervisor import ProcessGroup
 from boxoffice.settings import Settings
-from boxoffice_embedded import EmbeddedServers, ServerFailed
+from boxoffice_embedded import EmbeddedServers, ServerFailed, simulated_providers
 from boxoffice_embedded import demo as demos
 from boxoffice_embedded.servers.postgres import RUNTIME_ROLE
+from boxoffice_embedded.simulated_providers import SimulatedProviders
 
 PATIENCE_S = 30.0
 PROBE_TIMEOUT_S = 2.0
@@ -63,15 +64,20 @@ def run(settings: Settings, options: UpOptions, console: Console) -> None:
         settings = _migrated(settings, servers, say)
         asyncio.run(demos.require_private(settings))
         demo = _demo(settings, options, console, is_embedded=not own)
+        providers = SimulatedProviders(settings)
         if demo is not None:
             settings = settings.replace(wallet_top_up_free=True)
+            providers = simulated_providers.simulate(settings, options.data_dir)
+            settings = providers.settings
         group = stack.enter_context(
             ProcessGroup(stop_timeout_s=serve.stop_timeout_s(settings), say=say)
         )
         _spawn(stack, group, settings, options)
+        for one in providers.processes:
+            group.spawn(f"simulated {one.name}", one.command, env={**os.environ, **one.env})
         say("starting the API, the sweeper, the archive, the relay and the auditor")
         readiness = ReadinessNotice(
-            settings, lambda: _welcome(console, settings, demo, started), say
+            settings, lambda: _welcome(console, settings, demo, started, providers), say
         )
 
         reviver = None if servers is None else ServerReviver(servers, say)
@@ -127,6 +133,7 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: U
         "BOXOFFICE_HOST": settings.server.host,
         "BOXOFFICE_PORT": str(settings.server.port),
         "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.payments.wallet_top_up_free).lower(),
+        **dict(simulated_providers.environment(settings.providers)),
     }
     if options.log == "people":
         # For people, only what goes wrong.
@@ -204,7 +211,13 @@ def _is_served(settings: Settings) -> bool:
         return False
 
 
-def _welcome(console: Console, settings: Settings, demo: demos.Demo | None, started: float) -> None:
+def _welcome(
+    console: Console,
+    settings: Settings,
+    demo: demos.Demo | None,
+    started: float,
+    providers: SimulatedProviders,
+) -> None:
     seconds = time.monotonic() - started
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     base = f"http://{host}:{settings.server.port}"
@@ -213,6 +226,8 @@ def _welcome(console: Console, settings: Settings, demo: demos.Demo | None, star
         lines["seats"] = f"{base}/schedules/{demo.schedule_id}"
         for email, role in demos.ROLES.items():
             lines[role] = f"{email}, password {demo.password}"
+    for one in providers.processes:
+        lines[one.name] = f"TEST: simulated, no money moves; {one.control_url}/book"
     with suppress(OSError):
         console.print(
             f"\nboxoffice is open after {seconds:.1f} s; Ctrl-C stops everything.\n", style="bold"

@@ -18,6 +18,7 @@ ClientOption = Annotated[str, typer.Option(help="The key of pages.", envvar=f"{_
 SigningOption = Annotated[
     str, typer.Option(help="The secret that signs notices.", envvar=f"{_ENV}WEBHOOK_SECRET")
 ]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Do not print the addresses.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 — each is an option of the command
     provider: ProviderArgument,
     port: PortOption = 0,
     control_port: ControlPortOption = 0,
@@ -34,6 +35,8 @@ def simulate(
     secret_key: SecretOption = "",
     client_key: ClientOption = "",
     webhook_secret: SigningOption = "",
+    *,
+    quiet: QuietOption = False,
 ) -> None:
     """Simulate a payment provider on this machine, for tests and the demo; no money moves."""
     from boxoffice_simulators import server  # noqa: PLC0415 — costs time
@@ -44,7 +47,10 @@ def simulate(
         client_key or _TEST_KEYS[provider == "stripe"][1],
         webhook_secret or "whsec_simulator00000000",
     )
-    asyncio.run(server.run(SimulatorOptions(provider, port, control_port, data, webhook_url, keys)))
+    options = SimulatorOptions(
+        provider, port, control_port, data, webhook_url, keys, is_quiet=quiet
+    )
+    asyncio.run(server.run(options))
 
 
 # The keys without options, by whether the provider is Stripe.

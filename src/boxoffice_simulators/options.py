@@ -22,3 +22,4 @@ class SimulatorOptions(msgspec.Struct, frozen=True):
     data: Path
     webhook_url: str
     keys: SimulatorKeys
+    is_quiet: bool = False

@@ -40,8 +40,9 @@ async def run(options: SimulatorOptions) -> None:
         ports = (options.port, options.control_port)
         urls = [await _listen(*one) for one in zip(runners, ports, strict=True)]
         ready = {"provider": options.provider, "url": urls[0], "control_url": urls[1]}
-        sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
-        sys.stdout.flush()
+        if not options.is_quiet:
+            sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+            sys.stdout.flush()
         await stop.wait()
     finally:
         sender.cancel()
