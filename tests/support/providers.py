@@ -3,8 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
-from boxoffice.payments.providers.port import PaymentOrder, Provider, ProviderPayment, RefundOrder
+from aiohttp import web
+
+from boxoffice.payments.providers.port import (
+    PaymentOrder,
+    Provider,
+    ProviderNotice,
+    ProviderPayment,
+    RefundOrder,
+)
 from boxoffice.payments.providers.registry import open_providers
 from boxoffice.platform.ids import ScopedId, new_id
 from tests.support.simulators import Simulator, Simulators
@@ -74,3 +83,30 @@ async def counterparty(
     settings = simulators.settings(**values)
     async with open_providers(settings.providers) as providers:
         yield Counterparty(providers[name], getattr(simulators, name))
+
+
+class Receiver:
+    """A receiver of notices: it reads them with the client, and answers as it is told."""
+
+    def __init__(self, party: Counterparty) -> None:
+        self._party = party
+        self.statuses: list[int] = []
+        self.notices: list[ProviderNotice] = []
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.add_routes([web.post("/", self._receive)])
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._runner.cleanup()
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.notices.append(self._party.provider.read_notice(headers, await request.read()))
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 200)

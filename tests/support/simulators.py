@@ -1,6 +1,7 @@
 """The simulated payment providers: a process each for the whole run, and their control ports."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,7 +139,9 @@ class Simulators:
 
 
 @contextmanager
-def running_simulator(provider: str, data: Path, *, port: int = 0) -> Iterator[Simulator]:
+def running_simulator(
+    provider: str, data: Path, *, port: int = 0, ends_by: int = signal.SIGTERM
+) -> Iterator[Simulator]:
     """Run a simulator on a folder; a second one on the same folder continues its book."""
     command = [sys.executable, "-m", "boxoffice", "simulate", provider, "--data", str(data)]
     process = subprocess.Popen(
@@ -149,7 +152,7 @@ def running_simulator(provider: str, data: Path, *, port: int = 0) -> Iterator[S
         ready = msgspec.json.decode(process.stdout.readline())
         yield Simulator(ready["url"], ready["control_url"])
     finally:
-        process.terminate()
+        process.send_signal(ends_by)
         process.wait(10)
         if process.stdout is not None:
             process.stdout.close()

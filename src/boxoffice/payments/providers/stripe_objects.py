@@ -159,12 +159,12 @@ class StripeDispute(msgspec.Struct):
 
 def why(error: StripeError) -> tuple[DeclineReason, str]:
     """Return the reason of a decline, and the provider's code."""
-    for code in (error.decline_code, error.code):
-        if code is not None and code in REASONS:
-            return REASONS[code], code
+    code = error.decline_code or error.code or error.type
+    for one in (error.decline_code, error.code):
+        if one is not None and one in REASONS:
+            return REASONS[one], code
     is_card = error.type == "card_error" or error.decline_code is not None
-    reason = DeclineReason.CARD_DECLINED if is_card else DeclineReason.OTHER
-    return reason, error.decline_code or error.code or error.type
+    return DeclineReason.CARD_DECLINED if is_card else DeclineReason.OTHER, code
 
 
 def statement_line(one: StripeTransaction) -> StatementLine | None:
