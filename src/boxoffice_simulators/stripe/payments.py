@@ -171,7 +171,7 @@ class StripeAccount:
         return self.end(self.intent(call.path["intent"]), call.body.get("cancellation_reason"))
 
     def end(self, intent: dict[str, Any], reason: str | None) -> dict[str, Any]:
-        """Cancel, whoever asks."""
+        """Cancel, by the merchant or the customer."""
         if intent["status"] in ("succeeded", "canceled"):
             raise self._wire.error(400, "payment_intent_unexpected_state")
         intent |= {

@@ -705,7 +705,7 @@ SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'top_up', 'toss', 
   FROM users LIMIT 1;
 
 -- name: payment_intents_begun_agrees__key
--- A confirmation that nobody can repeat.
+-- A confirmation that no client can repeat.
 INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at,
                              begun_at, purpose, provider, currency, status, payment_key, idempotency_key,
                              fingerprint)
@@ -860,7 +860,7 @@ INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_
 VALUES ('toss', 'n', now(), now(), NULL, 0, 'PAYMENT', 'rumour', '\x00');
 
 -- name: provider_notices_due_agrees
--- A notice that nobody will handle.
+-- A notice that no cashier will handle.
 INSERT INTO provider_notices (provider, notice_id, received_at, due_at, handled_at, tries, kind, grade, body)
 VALUES ('toss', 'n', now(), NULL, NULL, 0, 'PAYMENT', 'hint', '\x00');
 
