@@ -234,5 +234,8 @@ ALTER TABLE provider_transactions VALIDATE CONSTRAINT provider_transactions_kind
 
 CREATE INDEX provider_transactions_by_time ON provider_transactions (provider, happened_at);
 
+-- Notices, disputes and statements name a payment by the provider's key.
+CREATE INDEX payment_intents_by_key ON payment_intents (provider, payment_key) WHERE payment_key IS NOT NULL;
+
 -- migrate:down
 -- Forward only: a later migration corrects an earlier one.

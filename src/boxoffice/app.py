@@ -32,6 +32,7 @@ from boxoffice.http.api.router import Router
 from boxoffice.http.streams import Streams, limits_of
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
+from boxoffice.payments.composition import MoneyServices, compose_money, money_routes
 from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
@@ -122,6 +123,7 @@ class Services:
     waiting_room: WaitingRoomServices
     reservations: Reservations
     payments: Payments
+    money: MoneyServices
     sales_stats: SalesStats
     backoffice: Backoffice
     audit_runs: AuditRuns
@@ -273,6 +275,7 @@ def _services(
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
         payments=_payments(settings, infrastructure, providers, seats, waiting_room.service),
+        money=compose_money(settings.payments, db, seats.publisher),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
@@ -446,6 +449,7 @@ def _routes(
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
+        *money_routes(services.money, dependencies),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
         *sales_stats_routes.routes(services.sales_stats, dependencies),

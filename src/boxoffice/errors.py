@@ -161,6 +161,16 @@ class PaymentNotFound(NotFound):
     title = "There is no such payment."
 
 
+class TicketNotFound(NotFound):
+    code = "ticket_not_found"
+    title = "The payment has no such ticket."
+
+
+class RefundNotFound(NotFound):
+    code = "refund_not_found"
+    title = "There is no such refund."
+
+
 class Invalid(Problem):
     code = "invalid"
     title = "The request is well formed but not acceptable."
@@ -184,6 +194,11 @@ class AmountInvalid(Invalid):
 class PaymentMethodUnknown(Invalid):
     code = "payment_method_unknown"
     title = "There is no such payment method."
+
+
+class RefundPolicyInvalid(Invalid):
+    code = "refund_policy_invalid"
+    title = "The refund policy is not acceptable."
 
 
 class SeatMapInvalid(Invalid):
@@ -258,6 +273,41 @@ class WalletLimit(Rejection):
 class PaymentDeclined(Rejection):
     code = "payment_declined"
     title = "The payment provider declined."
+
+
+class NotRefundable(Rejection):
+    code = "not_refundable"
+    title = "These tickets cannot be refunded any more."
+
+
+class AlreadyRefunded(Rejection):
+    code = "already_refunded"
+    title = "At least one of these tickets is refunded."
+
+
+class RefundQuoteChanged(Rejection):
+    code = "refund_quote_changed"
+    title = "The refund is not what was expected."
+
+
+class RefundPolicyLocked(Rejection):
+    code = "refund_policy_locked"
+    title = "The refund policy is fixed once the schedule has been opened."
+
+
+class RefundNotManual(Rejection):
+    code = "refund_not_manual"
+    title = "This refund does not wait for an operator."
+
+
+class RefundJobRunning(Rejection):
+    code = "refund_job_running"
+    title = "The schedule is being refunded already."
+
+
+class SaleOpen(Rejection):
+    code = "sale_open"
+    title = "The schedule is on sale; close it first."
 
 
 class AlreadyPublished(Rejection):

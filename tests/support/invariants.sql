@@ -6,7 +6,10 @@ SELECT seat_id FROM tickets
 -- name: seat_was_promised_twice
 -- A later hold of a seat began while an earlier one was in its time, or after it was paid.
 SELECT a.seat_id
-  FROM (SELECT r.*, unnest(r.seat_ids) AS seat_id FROM reservations r WHERE r.schedule_id = $1) a
+  FROM (SELECT r.*, s.seat_id FROM reservations r CROSS JOIN unnest(r.seat_ids) s (seat_id)
+         WHERE r.schedule_id = $1
+           AND NOT EXISTS (SELECT FROM tickets t WHERE t.schedule_id = $1 AND t.status = 'VOID'
+                              AND t.reservation_id = r.reservation_id AND t.seat_id = s.seat_id)) a
   JOIN (SELECT r.*, unnest(r.seat_ids) AS seat_id FROM reservations r WHERE r.schedule_id = $1) b
     ON b.seat_id = a.seat_id AND b.reservation_id <> a.reservation_id
    AND (b.created_at, b.reservation_id) > (a.created_at, a.reservation_id)
@@ -18,7 +21,9 @@ SELECT r.reservation_id
   FROM reservations r
  WHERE r.schedule_id = $1
    AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
-   AND cardinality(r.seat_ids) <> (
+   AND cardinality(r.seat_ids) - (
+       SELECT count(*) FROM tickets t
+        WHERE t.schedule_id = $1 AND t.reservation_id = r.reservation_id AND t.status = 'VOID') <> (
        SELECT count(*) FROM seats s
         WHERE s.schedule_id = $1 AND s.seat_id = ANY (r.seat_ids) AND s.user_id = r.user_id
           AND s.reservation_id = r.reservation_id
@@ -38,7 +43,7 @@ SELECT s.seat_id
 SELECT r.reservation_id
   FROM reservations r
  WHERE r.schedule_id = $1
-   AND (r.status = 'CONFIRMED') <> (
+   AND (r.status IN ('CONFIRMED', 'REFUNDED')) <> (
        EXISTS (SELECT FROM payments p WHERE p.schedule_id = $1
                   AND p.reservation_id = r.reservation_id AND p.amount_minor = r.amount_minor)
        AND r.seat_ids = (SELECT array_agg(t.seat_id ORDER BY t.position) FROM tickets t
@@ -51,7 +56,10 @@ SELECT r.user_id
  WHERE r.schedule_id = $1
    AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
  GROUP BY r.user_id, s.ticket_limit
-HAVING sum(cardinality(r.seat_ids)) > s.ticket_limit;
+HAVING sum(cardinality(r.seat_ids) - (
+       SELECT count(*) FROM tickets t
+        WHERE t.schedule_id = $1 AND t.reservation_id = r.reservation_id AND t.status = 'VOID'))
+       > s.ticket_limit;
 
 -- name: wallet_differs_from_its_entries
 -- A balance that its movements do not explain, or that is below zero.
@@ -63,12 +71,14 @@ SELECT w.user_id
          WHERE e.user_id = w.user_id AND e.account = 'wallet'), 0));
 
 -- name: income_differs_from_payments
--- What the house earned from a schedule is what was paid for it.
+-- What the house earned from a schedule is what was paid for it, less what was refunded or kept as a fee.
 SELECT i.earned, p.paid
   FROM (SELECT coalesce(sum(amount_minor), 0) AS earned FROM ledger_entries
          WHERE schedule_id = $1 AND account = 'income') i,
-       (SELECT coalesce(sum(amount_minor), 0) AS paid FROM payments WHERE schedule_id = $1) p
- WHERE i.earned <> p.paid;
+       (SELECT coalesce(sum(amount_minor), 0) AS paid FROM payments WHERE schedule_id = $1) p,
+       (SELECT coalesce(sum(amount_minor + fee_minor + compensation_minor), 0) AS back FROM refunds
+         WHERE schedule_id = $1) f
+ WHERE i.earned <> p.paid - f.back;
 
 -- name: event_is_missing_or_told_twice
 -- Each reservation tells that it was held, and once how it ended.
@@ -77,6 +87,7 @@ SELECT r.reservation_id
  WHERE r.schedule_id = $1
    AND ARRAY['reservation.held']
            || CASE r.status WHEN 'HELD' THEN '{}'::text[]
+                            WHEN 'REFUNDED' THEN ARRAY['reservation.confirmed']
                             ELSE ARRAY['reservation.' || lower(r.status)] END
        IS DISTINCT FROM (SELECT array_agg(o.topic ORDER BY o.batch_id) FROM outbox o
                           CROSS JOIN LATERAL unnest(o.subject_ids) e (subject_id)

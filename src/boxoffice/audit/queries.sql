@@ -26,11 +26,19 @@ SELECT count(*) OVER () AS violations, d.*
  LIMIT 20;
 
 -- name: one_live_reservation_per_seat
--- No seat is listed by two reservations that are confirmed or held and unexpired.
+-- No seat is listed by two reservations that are confirmed or held and unexpired; a seat whose ticket is
+-- void does not count.
 SELECT count(*) OVER () AS violations, r.schedule_id, l.seat_id, count(*) AS reservations
   FROM reservations r
  CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
- WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
+  LEFT JOIN (SELECT v.schedule_id, v.reservation_id, v.seat_id
+               FROM tickets v
+              WHERE v.status = 'VOID') v
+    ON v.schedule_id = r.schedule_id
+   AND v.reservation_id = r.reservation_id
+   AND v.seat_id = l.seat_id
+ WHERE (r.status = 'CONFIRMED' AND v.seat_id IS NULL)
+    OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
  GROUP BY r.schedule_id, l.seat_id
 HAVING count(*) > 1
  LIMIT 20;
@@ -49,7 +57,7 @@ SELECT count(*) OVER () AS violations, x.*
          UNION ALL
         SELECT 'reservation', r.schedule_id, r.reservation_id::text, r.status
           FROM reservations r
-         WHERE r.status NOT IN ('HELD', 'CONFIRMED', 'EXPIRED', 'CANCELLED')
+         WHERE r.status NOT IN ('HELD', 'CONFIRMED', 'EXPIRED', 'CANCELLED', 'REFUNDED')
             OR (r.status = 'HELD') <> (r.closed_at IS NULL)
          UNION ALL
         SELECT 'ticket', t.schedule_id, t.ticket_id::text, t.status
@@ -133,7 +141,14 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.state, c.kind
   JOIN (SELECT r.schedule_id, l.seat_id, 'reservation' AS kind, r.reservation_id AS id
           FROM reservations r
          CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
-         WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
+          LEFT JOIN (SELECT v.schedule_id, v.reservation_id, v.seat_id
+                       FROM tickets v
+                      WHERE v.status = 'VOID') v
+            ON v.schedule_id = r.schedule_id
+           AND v.reservation_id = r.reservation_id
+           AND v.seat_id = l.seat_id
+         WHERE (r.status = 'CONFIRMED' AND v.seat_id IS NULL)
+            OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
          UNION ALL
         SELECT t.schedule_id, t.seat_id, 'ticket', t.ticket_id
           FROM tickets t
@@ -144,7 +159,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.state, c.kind
  LIMIT 20;
 
 -- name: live_reservation_owns_its_seats
--- Every seat of a confirmed reservation is sold to it, every seat of an unexpired hold is held for it.
+-- Every seat of a confirmed reservation is sold to it unless its ticket is void, every seat of an unexpired
+-- hold is held for it.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.user_id, r.status, l.seat_id,
        s.state AS seat_state, s.reservation_id AS seat_reservation_id
   FROM reservations r
@@ -152,7 +168,14 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.user_i
   LEFT JOIN seats s
     ON s.schedule_id = r.schedule_id
    AND s.seat_id = l.seat_id
- WHERE (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz))
+  LEFT JOIN (SELECT v.schedule_id, v.reservation_id, v.seat_id
+               FROM tickets v
+              WHERE v.status = 'VOID') v
+    ON v.schedule_id = r.schedule_id
+   AND v.reservation_id = r.reservation_id
+   AND v.seat_id = l.seat_id
+ WHERE ((r.status = 'CONFIRMED' AND v.seat_id IS NULL)
+        OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz))
    AND (s.reservation_id = r.reservation_id AND s.user_id = r.user_id
         AND s.state = CASE r.status WHEN 'CONFIRMED' THEN 'SOLD' ELSE 'HELD' END) IS NOT TRUE
  LIMIT 20;
@@ -188,7 +211,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: confirmed_reservation_is_paid_once
--- A confirmed reservation has exactly one payment, of its owner, amount and currency.
+-- A confirmed or refunded reservation has exactly one payment, of its owner, amount and currency.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.user_id, r.amount_minor, r.currency,
                count(p.payment_id) AS payments,
@@ -199,37 +222,45 @@ SELECT count(*) OVER () AS violations, x.*
           LEFT JOIN payments p
             ON p.schedule_id = r.schedule_id
            AND p.reservation_id = r.reservation_id
-         WHERE r.status = 'CONFIRMED'
+         WHERE r.status IN ('CONFIRMED', 'REFUNDED')
          GROUP BY r.schedule_id, r.reservation_id, r.user_id, r.amount_minor, r.currency) x
  WHERE x.payments <> 1 OR x.fitting <> 1
  LIMIT 20;
 
 -- name: payment_confirmed_its_reservation
--- A payment's reservation exists, is confirmed, and was created before and unexpired at the payment.
+-- A payment's reservation exists, is confirmed or refunded, and was created before and unexpired at the
+-- payment.
 SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.reservation_id, p.created_at,
        r.status AS reservation_status, r.created_at AS reserved_at, r.expires_at
   FROM payments p
   LEFT JOIN reservations r
     ON r.schedule_id = p.schedule_id
    AND r.reservation_id = p.reservation_id
- WHERE (r.status = 'CONFIRMED' AND p.created_at >= r.created_at AND p.created_at < r.expires_at)
+ WHERE (r.status IN ('CONFIRMED', 'REFUNDED') AND p.created_at >= r.created_at AND p.created_at < r.expires_at)
        IS NOT TRUE
  LIMIT 20;
 
 -- name: confirmed_reservation_has_its_tickets
--- A confirmed reservation has exactly one valid ticket per seat.
-SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, l.seat_id,
-       coalesce(t.valid, 0) AS valid_tickets
+-- A confirmed or refunded reservation has exactly one ticket per seat. At least one is valid if it is
+-- confirmed, and none if it is refunded.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.status, l.seat_id,
+       coalesce(t.tickets, 0) AS tickets, coalesce(n.valid, 0) AS valid_tickets
   FROM reservations r
  CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
-  LEFT JOIN (SELECT t.schedule_id, t.reservation_id, t.seat_id, count(*) AS valid
+  LEFT JOIN (SELECT t.schedule_id, t.reservation_id, t.seat_id, count(*) AS tickets
                FROM tickets t
-              WHERE t.status = 'VALID'
               GROUP BY t.schedule_id, t.reservation_id, t.seat_id) t
     ON t.schedule_id = r.schedule_id
    AND t.reservation_id = r.reservation_id
    AND t.seat_id = l.seat_id
- WHERE r.status = 'CONFIRMED' AND t.valid IS DISTINCT FROM 1
+  LEFT JOIN (SELECT t.schedule_id, t.reservation_id, count(*) AS valid
+               FROM tickets t
+              WHERE t.status = 'VALID'
+              GROUP BY t.schedule_id, t.reservation_id) n
+    ON n.schedule_id = r.schedule_id
+   AND n.reservation_id = r.reservation_id
+ WHERE r.status IN ('CONFIRMED', 'REFUNDED')
+   AND (t.tickets IS DISTINCT FROM 1 OR (r.status = 'CONFIRMED') <> (coalesce(n.valid, 0) > 0))
  LIMIT 20;
 
 -- name: live_ticket_has_its_sale
@@ -264,8 +295,8 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: transfer_moves_between_its_accounts
--- A top-up moves cash into the wallet; a payment moves money of the wallet, or cash of an external
--- method, into the income of its schedule.
+-- Each kind of transfer moves money between its accounts, for the schedule that the transfer names. A payment
+-- takes it from the wallet, or for another method from what a provider has captured.
 SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.method, e.account,
        e.amount_minor, e.schedule_id
   FROM transfers t
@@ -275,12 +306,24 @@ SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.metho
   LEFT JOIN payments p
     ON p.schedule_id = t.schedule_id
    AND p.payment_id = t.payment_id
- WHERE e.account IS DISTINCT FROM CASE
-           WHEN t.kind = 'charge' AND e.amount_minor > 0 THEN 'wallet'
-           WHEN t.kind = 'charge' THEN 'cash'
-           WHEN t.kind = 'payment' AND e.amount_minor > 0 THEN 'income'
-           WHEN t.kind = 'payment' AND p.method = 'wallet' THEN 'wallet'
-           WHEN t.kind = 'payment' AND p.method IS NOT NULL THEN 'cash' END
+ WHERE (e.account = ANY (CASE t.kind
+           WHEN 'charge' THEN CASE WHEN e.amount_minor > 0 THEN '{wallet}' ELSE '{cash}' END
+           WHEN 'capture' THEN CASE WHEN e.amount_minor > 0 THEN '{suspense}' ELSE '{cash}' END
+           WHEN 'top_up' THEN CASE WHEN e.amount_minor > 0 THEN '{wallet}' ELSE '{suspense}' END
+           WHEN 'payment' THEN CASE WHEN e.amount_minor > 0 THEN '{income}'
+                                    WHEN p.method = 'wallet' THEN '{wallet}'
+                                    WHEN p.method IS NOT NULL THEN '{suspense,cash}' END
+           WHEN 'late' THEN CASE WHEN e.amount_minor > 0 THEN '{refunds_due}' ELSE '{suspense}' END
+           WHEN 'refund' THEN CASE WHEN e.amount_minor > 0 THEN '{refunds_due,fees}' ELSE '{income}' END
+           WHEN 'refund_paid' THEN CASE WHEN e.amount_minor < 0 THEN '{refunds_due}'
+                                        WHEN t.provider IS NOT NULL THEN '{cash}' ELSE '{wallet,cash}' END
+           WHEN 'refund_failed' THEN CASE WHEN e.amount_minor > 0 THEN '{refunds_due}' ELSE '{cash}' END
+           WHEN 'compensation' THEN CASE WHEN e.amount_minor > 0 THEN '{wallet}' ELSE '{income}' END
+           WHEN 'dispute' THEN CASE WHEN e.amount_minor > 0 THEN '{cash}' ELSE '{disputes}' END
+           WHEN 'dispute_won' THEN CASE WHEN e.amount_minor > 0 THEN '{disputes}' ELSE '{cash}' END
+           WHEN 'dispute_lost' THEN CASE WHEN e.amount_minor > 0 THEN '{disputes}'
+                                         WHEN t.payment_id IS NULL THEN '{fees}' ELSE '{income}' END
+           END::text[])) IS NOT TRUE
     OR e.schedule_id IS DISTINCT FROM t.schedule_id
  LIMIT 20;
 
@@ -293,28 +336,32 @@ SELECT count(*) OVER () AS violations, e.user_id, e.transfer_id, e.leg, e.accoun
  LIMIT 20;
 
 -- name: payment_has_its_transfer
--- A payment has exactly one transfer, of its amount, currency and owner; a payment of zero has none.
+-- A payment has exactly one transfer of its kind, of its amount, currency and owner; a payment of zero has
+-- none.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT p.schedule_id, p.payment_id, p.user_id, p.amount_minor, p.currency,
                count(t.transfer_id) AS transfers,
                count(*) FILTER (WHERE t.user_id = p.user_id AND t.amount_minor = p.amount_minor
-                                  AND t.currency = p.currency AND t.kind = 'payment') AS fitting
+                                  AND t.currency = p.currency) AS fitting
           FROM payments p
           LEFT JOIN transfers t
             ON t.schedule_id = p.schedule_id
            AND t.payment_id = p.payment_id
+           AND t.kind = 'payment'
          GROUP BY p.schedule_id, p.payment_id, p.user_id, p.amount_minor, p.currency) x
  WHERE x.transfers <> CASE WHEN x.amount_minor > 0 THEN 1 ELSE 0 END OR x.fitting <> x.transfers
  LIMIT 20;
 
 -- name: payment_transfer_has_its_payment
--- A transfer of kind payment has its payment; no other transfer names one.
+-- A transfer that names a payment has it, and one of a payment, of what was done to it, names one.
 SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, t.schedule_id, t.payment_id
   FROM transfers t
- WHERE (t.kind = 'payment'
+ WHERE (t.payment_id IS NOT NULL
         AND NOT EXISTS (SELECT FROM payments p
-                         WHERE p.schedule_id = t.schedule_id AND p.payment_id = t.payment_id))
-    OR (t.kind <> 'payment' AND t.payment_id IS NOT NULL)
+                         WHERE p.schedule_id = t.schedule_id AND p.payment_id = t.payment_id
+                           AND p.user_id = t.user_id))
+    OR (t.kind IN ('payment', 'refund', 'compensation') AND t.payment_id IS NULL)
+    OR (t.kind IN ('charge', 'capture', 'top_up', 'late') AND t.payment_id IS NOT NULL)
  LIMIT 20;
 
 -- name: wallet_is_not_negative
@@ -371,7 +418,7 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
  LIMIT 20;
 
 -- name: availability_recounts
--- The available seats of a schedule are its seats minus blocked ones, confirmed ones, unexpired holds, and
+-- The available seats of a schedule are its seats minus blocked ones, live tickets, unexpired holds, and
 -- expired holds within the return delay.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT coalesce(s.schedule_id, r.schedule_id) AS schedule_id,
@@ -384,11 +431,17 @@ SELECT count(*) OVER () AS violations, x.*
                                               IS NOT TRUE) AS offered
                   FROM seats s
                  GROUP BY s.schedule_id) s
-          FULL JOIN (SELECT r.schedule_id, sum(cardinality(r.seat_ids)) AS taken
-                       FROM reservations r
-                      WHERE r.status = 'CONFIRMED'
-                         OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
-                      GROUP BY r.schedule_id) r
+          FULL JOIN (SELECT n.schedule_id, sum(n.taken) AS taken
+                       FROM (SELECT r.schedule_id, sum(cardinality(r.seat_ids)) AS taken
+                               FROM reservations r
+                              WHERE r.status = 'HELD' AND r.expires_at > $1::timestamptz
+                              GROUP BY r.schedule_id
+                              UNION ALL
+                             SELECT t.schedule_id, count(*)
+                               FROM tickets t
+                              WHERE t.status <> 'VOID'
+                              GROUP BY t.schedule_id) n
+                      GROUP BY n.schedule_id) r
             ON r.schedule_id = s.schedule_id
           LEFT JOIN (SELECT s.schedule_id, count(*) AS away
                        FROM seats s
@@ -405,38 +458,47 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: ticket_limit_is_kept
--- No user has more seats of a schedule, held or confirmed, than its limit.
-SELECT count(*) OVER () AS violations, r.schedule_id, r.user_id, sum(cardinality(r.seat_ids)) AS seats,
-       c.ticket_limit
-  FROM reservations r
-  JOIN schedules c ON c.schedule_id = r.schedule_id
- WHERE r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)
- GROUP BY r.schedule_id, r.user_id, c.ticket_limit
-HAVING sum(cardinality(r.seat_ids)) > c.ticket_limit
+-- No user has more seats of a schedule, held or with live tickets, than its limit.
+SELECT count(*) OVER () AS violations, x.schedule_id, x.user_id, sum(x.seats) AS seats, c.ticket_limit
+  FROM (SELECT r.schedule_id, r.user_id, cardinality(r.seat_ids) AS seats
+          FROM reservations r
+         WHERE r.status = 'HELD' AND r.expires_at > $1::timestamptz
+         UNION ALL
+        SELECT t.schedule_id, t.user_id, count(*)
+          FROM tickets t
+         WHERE t.status <> 'VOID'
+         GROUP BY t.schedule_id, t.user_id) x
+  JOIN schedules c ON c.schedule_id = x.schedule_id
+ GROUP BY x.schedule_id, x.user_id, c.ticket_limit
+HAVING sum(x.seats) > c.ticket_limit
  LIMIT 20;
 
 -- name: user_counts_agree
--- A user's counts for a schedule equal the reservations, including archived ones.
+-- A user's counts for a schedule equal the live tickets, and the reservations including archived ones.
 SELECT count(*) OVER () AS violations, b.schedule_id, b.user_id, b.sold_seats, b.lapsed, b.released,
-       b.open_ids, x.sold_seats AS seats_confirmed, x.expired, x.cancelled, x.held
+       b.open_ids, n.sold_seats AS live_tickets, x.expired, x.cancelled, x.held
   FROM schedule_buyers b
+  LEFT JOIN (SELECT t.schedule_id, t.user_id, count(*) AS sold_seats
+               FROM tickets t
+              WHERE t.status <> 'VOID'
+              GROUP BY t.schedule_id, t.user_id) n
+    ON n.schedule_id = b.schedule_id
+   AND n.user_id = b.user_id
   LEFT JOIN (SELECT r.schedule_id, r.user_id,
-                    sum(r.seats) FILTER (WHERE r.status = 'CONFIRMED') AS sold_seats,
                     count(*) FILTER (WHERE r.status = 'EXPIRED') AS expired,
                     count(*) FILTER (WHERE r.status = 'CANCELLED') AS cancelled,
                     array_agg(r.reservation_id ORDER BY r.reservation_id)
                         FILTER (WHERE r.status = 'HELD') AS held
-               FROM (SELECT l.schedule_id, l.user_id, l.status, l.reservation_id,
-                            cardinality(l.seat_ids) AS seats
+               FROM (SELECT l.schedule_id, l.user_id, l.status, l.reservation_id
                        FROM reservations l
                       UNION ALL
-                     SELECT a.schedule_id, a.user_id, a.status, a.reservation_id, 0
+                     SELECT a.schedule_id, a.user_id, a.status, a.reservation_id
                        FROM reservations_archive a) r
               GROUP BY r.schedule_id, r.user_id) x
     ON x.schedule_id = b.schedule_id
    AND x.user_id = b.user_id
  WHERE b.sold_seats IS NOT NULL
-   AND (b.sold_seats <> coalesce(x.sold_seats, 0) OR b.lapsed <> coalesce(x.expired, 0)
+   AND (b.sold_seats <> coalesce(n.sold_seats, 0) OR b.lapsed <> coalesce(x.expired, 0)
         OR b.released <> coalesce(x.cancelled, 0)
         OR ARRAY(SELECT o.id FROM unnest(b.open_ids) o (id) ORDER BY o.id) <> coalesce(x.held, '{}'))
  LIMIT 20;
@@ -520,7 +582,7 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
    AND r.reservation_id = o.subject_id
    AND r.user_id = o.user_id
   LEFT JOIN payments p
-    ON o.topic = 'payment.succeeded'
+    ON o.topic IN ('payment.succeeded', 'payment.refunded')
    AND p.schedule_id = o.scope_id
    AND p.payment_id = o.subject_id
    AND p.user_id = o.user_id
@@ -528,20 +590,33 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
     ON o.topic = 'wallet.charged'
    AND t.transfer_id = o.subject_id
    AND t.user_id = o.user_id
+  LEFT JOIN refunds f
+    ON o.topic IN ('refund.succeeded', 'refund.failed')
+   AND f.refund_id = o.subject_id
+   AND f.user_id = o.user_id
  WHERE (CASE o.topic
         WHEN 'reservation.held' THEN
             o.amount_minor = r.amount_minor AND o.currency = r.currency
             AND o.seat_ids = r.seat_ids AND o.expires_at IS NOT NULL
         WHEN 'reservation.confirmed' THEN
-            r.status = 'CONFIRMED' AND o.amount_minor = r.amount_minor AND o.currency = r.currency
+            r.status IN ('CONFIRMED', 'REFUNDED') AND o.amount_minor = r.amount_minor AND o.currency = r.currency
             AND o.seat_ids = r.seat_ids
         WHEN 'reservation.expired' THEN r.status = 'EXPIRED' AND o.seat_ids = r.seat_ids
         WHEN 'reservation.cancelled' THEN r.status = 'CANCELLED' AND o.seat_ids = r.seat_ids
         WHEN 'payment.succeeded' THEN
             o.amount_minor = p.amount_minor AND o.currency = p.currency
             AND o.reservation_id = p.reservation_id
+        WHEN 'payment.refunded' THEN
+            o.currency = p.currency AND o.reservation_id = p.reservation_id
+            AND EXISTS (SELECT FROM refunds f
+                         WHERE f.payment_id = p.payment_id AND f.schedule_id = p.schedule_id
+                           AND f.amount_minor = o.amount_minor AND f.seat_ids = o.seat_ids)
+        WHEN 'refund.succeeded' THEN
+            f.closed_at IS NOT NULL OR f.failure IS NOT NULL
+        WHEN 'refund.failed' THEN
+            f.failure IS NOT NULL AND o.amount_minor = f.amount_minor
         WHEN 'wallet.charged' THEN
-            t.kind = 'charge' AND o.amount_minor = t.amount_minor AND o.currency = t.currency
+            t.kind IN ('charge', 'top_up') AND o.amount_minor = t.amount_minor AND o.currency = t.currency
         END) IS NOT TRUE
  LIMIT 20;
 
@@ -629,7 +704,9 @@ SELECT count(*) OVER () AS violations, x.*
          UNION ALL
         SELECT 'payments', p.user_id, count(*) FROM payments p GROUP BY p.user_id
          UNION ALL
-        SELECT 'transfers', t.user_id, count(*) FROM transfers t GROUP BY t.user_id) x
+        SELECT 'transfers', t.user_id, count(*) FROM transfers t GROUP BY t.user_id
+         UNION ALL
+        SELECT 'refunds', f.user_id, count(*) FROM refunds f GROUP BY f.user_id) x
  WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = x.user_id)
  LIMIT 20;
 
@@ -652,6 +729,10 @@ SELECT count(*) OVER () AS violations, g.*
         ('payments', 'payments_pkey', 'schedule_id, payment_id', NULL),
         ('payments', 'payments_once_per_reservation', 'reservation_id, schedule_id', NULL),
         ('payments', 'payments_key_unique', 'user_id, schedule_id, idempotency_key', NULL),
+        ('provider_transactions', 'provider_transactions_pkey', 'provider, transaction_key', NULL),
+        ('provider_transactions', 'provider_transactions_once_per_transfer', 'user_id, transfer_id', NULL),
+        ('refunds', 'refunds_pkey', 'user_id, refund_id', NULL),
+        ('refunds', 'refunds_key_unique', 'user_id, idempotency_key', NULL),
         ('outbox', 'outbox_pkey', 'batch_id, scope_id', NULL),
         ('schedule_buyers', 'schedule_buyers_pkey', 'schedule_id, user_id', NULL),
         ('reservations_archive', 'reservations_archive_pkey', 'schedule_id, reservation_id', NULL),
@@ -706,6 +787,10 @@ SELECT count(*) OVER () AS violations, g.*
         ('ledger_entries', 'ledger_entries_balanced', 'ledger_entries_balanced'),
         ('transfers', 'transfers_append_only', 'ledger_append_only'),
         ('ledger_entries', 'ledger_entries_append_only', 'ledger_append_only'),
+        ('provider_calls', 'provider_calls_append_only', 'ledger_append_only'),
+        ('provider_answers', 'provider_answers_append_only', 'ledger_append_only'),
+        ('provider_transactions', 'provider_transactions_append_only', 'ledger_append_only'),
+        ('refund_policies', 'refund_policies_append_only', 'ledger_append_only'),
         ('logbook', 'logbook_append_only', 'logbook_append_only')
        ) g (table_name, trigger_name, function_name)
  WHERE NOT EXISTS (
@@ -857,4 +942,224 @@ SELECT count(*) OVER () AS violations, c.concert_id, s.schedule_id, c.taken_down
   FROM concerts c
   JOIN schedules s ON s.concert_id = c.concert_id AND s.status = 'OPEN'
  WHERE c.taken_down_at IS NOT NULL
+ LIMIT 20;
+
+-- name: void_ticket_has_its_refund
+-- A ticket is void if and only if exactly one refund lists it with its seat, and that refund is of its
+-- payment and owner.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(t.schedule_id, f.schedule_id) AS schedule_id,
+               coalesce(t.ticket_id, f.ticket_id) AS ticket_id, t.status, coalesce(f.refunds, 0) AS refunds,
+               coalesce(f.fitting, false) AS fitting
+          FROM tickets t
+          FULL JOIN (SELECT f.schedule_id, l.ticket_id, count(*) AS refunds,
+                            bool_and(t.payment_id = f.payment_id AND t.user_id = f.user_id
+                                     AND t.seat_id = l.seat_id) AS fitting
+                       FROM refunds f
+                      CROSS JOIN LATERAL unnest(f.ticket_ids, f.seat_ids) l (ticket_id, seat_id)
+                       LEFT JOIN tickets t
+                         ON t.schedule_id = f.schedule_id
+                        AND t.ticket_id = l.ticket_id
+                      GROUP BY f.schedule_id, l.ticket_id) f
+            ON f.schedule_id = t.schedule_id
+           AND f.ticket_id = t.ticket_id) x
+ WHERE (CASE x.status WHEN 'VOID' THEN x.refunds = 1 AND x.fitting ELSE x.refunds = 0 END) IS NOT TRUE
+ LIMIT 20;
+
+-- name: refund_is_the_price
+-- What is refunded and kept of a payment is the price of its void tickets, in its currency.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT p.schedule_id, p.payment_id, p.amount_minor, coalesce(f.back_minor, 0) AS back_minor,
+               coalesce(v.void_minor, 0) AS void_minor, p.currency, f.currency AS refund_currency
+          FROM payments p
+          LEFT JOIN (SELECT f.schedule_id, f.payment_id, sum(f.amount_minor + f.fee_minor) AS back_minor,
+                            min(f.currency) AS currency
+                       FROM refunds f
+                      GROUP BY f.schedule_id, f.payment_id) f
+            ON f.schedule_id = p.schedule_id
+           AND f.payment_id = p.payment_id
+          LEFT JOIN (SELECT t.schedule_id, t.payment_id, sum(s.price_minor) AS void_minor
+                       FROM tickets t
+                       JOIN seats s
+                         ON s.schedule_id = t.schedule_id
+                        AND s.seat_id = t.seat_id
+                      WHERE t.status = 'VOID'
+                      GROUP BY t.schedule_id, t.payment_id) v
+            ON v.schedule_id = p.schedule_id
+           AND v.payment_id = p.payment_id) x
+ WHERE x.back_minor <> x.void_minor OR x.back_minor > x.amount_minor OR x.refund_currency <> x.currency
+ LIMIT 20;
+
+-- name: refund_has_its_entries
+-- The entries of a person's refunds, by currency, are what the refunds say: what is owed, kept and paid beside.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(f.user_id, e.user_id) AS user_id, coalesce(f.currency, e.currency) AS currency,
+               coalesce(f.refunded, 0) AS refunded, coalesce(e.refunded, 0) AS entered_refunded,
+               coalesce(f.late, 0) AS late, coalesce(e.late, 0) AS entered_late,
+               coalesce(f.fees, 0) AS fees, coalesce(e.fees, 0) AS entered_fees,
+               coalesce(f.compensation, 0) AS compensation, coalesce(e.compensation, 0) AS entered_compensation
+          FROM (SELECT f.user_id, f.currency,
+                       sum(f.amount_minor) FILTER (WHERE f.reason <> 'late') AS refunded,
+                       sum(f.amount_minor) FILTER (WHERE f.reason = 'late') AS late,
+                       sum(f.fee_minor) AS fees, sum(f.compensation_minor) AS compensation
+                  FROM refunds f
+                 GROUP BY f.user_id, f.currency) f
+          FULL JOIN (SELECT t.user_id, t.currency,
+                            sum(e.amount_minor) FILTER (
+                                WHERE t.kind = 'refund' AND e.account = 'refunds_due') AS refunded,
+                            sum(e.amount_minor) FILTER (
+                                WHERE t.kind = 'late' AND e.account = 'refunds_due') AS late,
+                            sum(e.amount_minor) FILTER (
+                                WHERE t.kind = 'refund' AND e.account = 'fees') AS fees,
+                            sum(e.amount_minor) FILTER (
+                                WHERE t.kind = 'compensation' AND e.account = 'wallet') AS compensation
+                       FROM transfers t
+                       JOIN ledger_entries e
+                         ON e.user_id = t.user_id
+                        AND e.transfer_id = t.transfer_id
+                      WHERE t.kind IN ('refund', 'late', 'compensation')
+                      GROUP BY t.user_id, t.currency) e
+            ON e.user_id = f.user_id
+           AND e.currency = f.currency) x
+ WHERE x.refunded <> x.entered_refunded OR x.late <> x.entered_late OR x.fees <> x.entered_fees
+    OR x.compensation <> x.entered_compensation
+ LIMIT 20;
+
+-- name: refunds_due_is_owed
+-- What the ledger owes a person, by currency, is the sum of the refunds that are not done.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(e.user_id, f.user_id) AS user_id, coalesce(e.currency, f.currency) AS currency,
+               coalesce(e.due_minor, 0) AS due_minor, coalesce(f.owed_minor, 0) AS owed_minor
+          FROM (SELECT e.user_id, e.currency, sum(e.amount_minor) AS due_minor
+                  FROM ledger_entries e
+                 WHERE e.account = 'refunds_due'
+                 GROUP BY e.user_id, e.currency) e
+          FULL JOIN (SELECT f.user_id, f.currency, sum(f.amount_minor) AS owed_minor
+                       FROM refunds f
+                      WHERE f.status <> 'DONE'
+                      GROUP BY f.user_id, f.currency) f
+            ON f.user_id = e.user_id
+           AND f.currency = e.currency) x
+ WHERE x.due_minor <> x.owed_minor
+ LIMIT 20;
+
+-- name: refund_under_way_has_work
+-- A refund that a provider has to pay is on the cashier's list; one that waits for a person is not.
+SELECT count(*) OVER () AS violations, f.user_id, f.refund_id, f.status, w.due_at
+  FROM refunds f
+  LEFT JOIN cashier_work w
+    ON w.kind = 'refund'
+   AND w.subject_id = f.refund_id
+   AND w.user_id = f.user_id
+ WHERE (f.status = 'PENDING') <> (w.subject_id IS NOT NULL)
+ LIMIT 20;
+
+-- name: suspense_is_settled
+-- A person's suspense, by currency, is what intents captured late that are not yet sold or returned; it is
+-- empty when all intents are final.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(e.user_id, i.user_id) AS user_id, coalesce(e.currency, i.currency) AS currency,
+               coalesce(e.suspense_minor, 0) AS suspense_minor, coalesce(i.open_minor, 0) AS open_minor
+          FROM (SELECT e.user_id, e.currency, sum(e.amount_minor) AS suspense_minor
+                  FROM ledger_entries e
+                 WHERE e.account = 'suspense'
+                 GROUP BY e.user_id, e.currency) e
+          FULL JOIN (SELECT i.user_id, i.currency, sum(i.amount_minor) AS open_minor
+                       FROM payment_intents i
+                      WHERE i.status = 'CAPTURED_LATE'
+                      GROUP BY i.user_id, i.currency) i
+            ON i.user_id = e.user_id
+           AND i.currency = e.currency) x
+ WHERE x.suspense_minor <> x.open_minor
+ LIMIT 20;
+
+-- name: cash_is_the_providers
+-- For each provider and currency, the cash of its transfers is the negative sum of its transactions.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(e.provider, p.provider) AS provider, coalesce(e.currency, p.currency) AS currency,
+               coalesce(e.cash_minor, 0) AS cash_minor, coalesce(p.moved_minor, 0) AS moved_minor
+          FROM (SELECT t.provider, e.currency, sum(e.amount_minor) AS cash_minor
+                  FROM transfers t
+                  JOIN ledger_entries e
+                    ON e.user_id = t.user_id
+                   AND e.transfer_id = t.transfer_id
+                 WHERE t.provider IS NOT NULL AND e.account = 'cash'
+                 GROUP BY t.provider, e.currency) e
+          FULL JOIN (SELECT p.provider, p.currency,
+                            sum(CASE WHEN p.kind IN ('capture', 'refund_failed', 'dispute_won')
+                                     THEN p.amount_minor ELSE -p.amount_minor END) AS moved_minor
+                       FROM provider_transactions p
+                      GROUP BY p.provider, p.currency) p
+            ON p.provider = e.provider
+           AND p.currency = e.currency) x
+ WHERE -x.cash_minor <> x.moved_minor
+ LIMIT 20;
+
+-- name: provider_transaction_has_its_transfer
+-- A transaction of a provider has a transfer of the same provider, amount, currency and direction, and a
+-- transfer that names a provider has its transaction.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT p.provider, p.transaction_key, coalesce(p.user_id, t.user_id) AS user_id,
+               coalesce(p.transfer_id, t.transfer_id) AS transfer_id, p.kind, t.kind AS transfer_kind,
+               (p.provider = t.provider AND p.amount_minor = t.amount_minor AND p.currency = t.currency
+                AND t.kind = CASE p.kind WHEN 'refund' THEN 'refund_paid' ELSE p.kind END) AS fitting
+          FROM provider_transactions p
+          FULL JOIN (SELECT t.* FROM transfers t WHERE t.provider IS NOT NULL) t
+            ON t.user_id = p.user_id
+           AND t.transfer_id = p.transfer_id) x
+ WHERE x.fitting IS NOT TRUE
+ LIMIT 20;
+
+-- name: intent_has_its_end
+-- An intent that succeeded has its payment of the same owner, reservation, amount and currency, unless it
+-- topped up a wallet; one whose money is returned has a refund, which is done once it is returned.
+SELECT count(*) OVER () AS violations, i.user_id, i.intent_id, i.purpose, i.status, p.payment_id,
+       f.refunds, f.done
+  FROM payment_intents i
+  LEFT JOIN payments p
+    ON p.schedule_id = i.schedule_id
+   AND p.payment_id = i.payment_id
+   AND p.user_id = i.user_id
+   AND p.reservation_id = i.reservation_id
+   AND p.amount_minor = i.amount_minor
+   AND p.currency = i.currency
+   AND p.method = i.provider
+  LEFT JOIN (SELECT f.user_id, f.intent_id, count(*) AS refunds, bool_and(f.status = 'DONE') AS done
+               FROM refunds f
+              GROUP BY f.user_id, f.intent_id) f
+    ON f.user_id = i.user_id
+   AND f.intent_id = i.intent_id
+ WHERE (CASE i.status
+        WHEN 'SUCCEEDED' THEN i.purpose = 'top_up' OR p.payment_id IS NOT NULL
+        WHEN 'RETURNING' THEN f.refunds > 0
+        WHEN 'RETURNED' THEN f.refunds > 0
+        ELSE true END) IS NOT TRUE
+ LIMIT 20;
+
+-- name: disputes_are_what_is_withdrawn
+-- The account of disputes of a person, by currency, is what providers hold of open disputes.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT coalesce(e.user_id, d.user_id) AS user_id, coalesce(e.currency, d.currency) AS currency,
+               coalesce(e.disputes_minor, 0) AS disputes_minor, coalesce(d.withdrawn_minor, 0) AS withdrawn_minor
+          FROM (SELECT e.user_id, e.currency, sum(e.amount_minor) AS disputes_minor
+                  FROM ledger_entries e
+                 WHERE e.account = 'disputes'
+                 GROUP BY e.user_id, e.currency) e
+          FULL JOIN (SELECT d.user_id, d.currency, sum(d.withdrawn_minor) AS withdrawn_minor
+                       FROM disputes d
+                      GROUP BY d.user_id, d.currency) d
+            ON d.user_id = e.user_id
+           AND d.currency = e.currency) x
+ WHERE -x.disputes_minor <> x.withdrawn_minor
+ LIMIT 20;
+
+-- name: policy_of_a_payment_exists
+-- The version of the refund policy that a payment names exists, and was made before the payment.
+SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.refund_policy_version, f.created_at
+  FROM payments p
+  LEFT JOIN refund_policies f
+    ON f.schedule_id = p.schedule_id
+   AND f.version = p.refund_policy_version
+ WHERE p.refund_policy_version IS NOT NULL
+   AND (f.created_at <= p.created_at) IS NOT TRUE
  LIMIT 20;

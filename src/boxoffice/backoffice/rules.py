@@ -106,7 +106,7 @@ def _hold_events(found: ReservationRow) -> Iterable[HistoryEvent]:
             yield HistoryEvent(at=found.closed_at, what="EXPIRED", details={})
         case "CANCELLED":
             yield HistoryEvent(at=found.closed_at, what="CANCELLED", details={})
-        case "CONFIRMED":
+        case "CONFIRMED" | "REFUNDED":  # closed by the payment
             yield HistoryEvent(at=found.closed_at, what="CONFIRMED", details={})
 
 

@@ -24,6 +24,7 @@ class Topic:
     """The topic of its rows in the outbox, where that differs from `name`."""
 
 
+_REFUND = ("refund_id", "user_id", "amount", "currency")
 _RESERVATION = ("reservation_id", "schedule_id", "user_id", "seat_ids")
 
 # By the topic of the rows in the outbox.
@@ -64,6 +65,27 @@ TOPICS = {
             Scope.SCHEDULE,
             "payment_id",
             ("payment_id", *_RESERVATION, "amount", "currency"),
+        ),
+        Topic(
+            "payment.refunded",
+            "Tickets of a payment were returned; their seats are on sale.",
+            Scope.SCHEDULE,
+            "payment_id",
+            ("payment_id", *_RESERVATION, "amount", "currency"),
+        ),
+        Topic(
+            "refund.succeeded",
+            "The money of a refund has arrived.",
+            Scope.PERSON,
+            "refund_id",
+            _REFUND,
+        ),
+        Topic(
+            "refund.failed",
+            "A provider refused a refund; an operator decides.",
+            Scope.PERSON,
+            "refund_id",
+            _REFUND,
         ),
         Topic(
             "wallet.topped_up",

@@ -50,12 +50,19 @@ SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_k
 
 -- name: get
 -- One reservation of one person, with the database's time and the payment, if there is one.
-SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
-       r.expires_at, p.payment_id, clock_timestamp() AS now
+SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
+       r.currency, r.created_at, r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
     -- guard: reservation_its_payment => ON p.schedule_id = r.schedule_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+  LEFT JOIN LATERAL (
+       SELECT array_agg(t.seat_id ORDER BY n.at) AS seat_ids
+         FROM unnest(p.ticket_ids) WITH ORDINALITY n (id, at)
+         -- guard: reservation_shows_live_seats: AND t.status <> 'VOID' =>
+         JOIN tickets t ON t.schedule_id = r.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
+       -- no guard: Joins each payment with its live tickets; the conditions are inside.
+       OFFSET 0) l ON true
  -- guard: reservation_only_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
@@ -67,8 +74,8 @@ SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.
 
 -- name: list_of_user
 -- Reservations of a person, the newest first, from a cursor on.
-SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
-       r.expires_at, p.payment_id, clock_timestamp() AS now
+SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
+       r.currency, r.created_at, r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM (
       (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
               r.created_at, r.expires_at
@@ -91,6 +98,13 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
   LEFT JOIN payments p
     -- guard: reservations_their_payments => ON p.schedule_id = r.schedule_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+  LEFT JOIN LATERAL (
+       SELECT array_agg(t.seat_id ORDER BY n.at) AS seat_ids
+         FROM unnest(p.ticket_ids) WITH ORDINALITY n (id, at)
+         -- guard: reservations_show_live_seats: AND t.status <> 'VOID' =>
+         JOIN tickets t ON t.schedule_id = r.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
+       -- no guard: Joins each payment with its live tickets; the conditions are inside.
+       OFFSET 0) l ON true
  ORDER BY r.reservation_id DESC
  -- guard: reservations_page_limit: $3 => $3 + 9
  LIMIT $3;
@@ -98,12 +112,19 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
 -- name: active_of_user
 -- Holds that have not lapsed, or paid reservations, of a person, in one schedule or in all. The newest first,
 -- from a cursor on.
-SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency, r.created_at,
-       r.expires_at, p.payment_id, clock_timestamp() AS now
+SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
+       r.currency, r.created_at, r.expires_at, p.payment_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
     -- guard: active_reservations_their_payments: reservation_id = r.reservation_id => user_id <> r.user_id
     ON p.schedule_id = r.schedule_id AND p.reservation_id = r.reservation_id
+  LEFT JOIN LATERAL (
+       SELECT array_agg(t.seat_id ORDER BY n.at) AS seat_ids
+         FROM unnest(p.ticket_ids) WITH ORDINALITY n (id, at)
+         -- guard: active_reservations_show_live_seats: AND t.status <> 'VOID' =>
+         JOIN tickets t ON t.schedule_id = r.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
+       -- no guard: Joins each payment with its live tickets; the conditions are inside.
+       OFFSET 0) l ON true
  -- guard: active_reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
  -- guard: active_reservations_from_where_last_page_ended: r.reservation_id < $2 => true
  WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
@@ -117,8 +138,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.
  LIMIT $3;
 
 -- name: person_in_schedule
--- The ticket limit of a schedule, and how many of its seats a person holds or has paid.
-SELECT s.ticket_limit, coalesce(sum(cardinality(r.seat_ids)), 0)::integer AS seats
+-- The ticket limit of a schedule, and how many of its seats a person holds or has live tickets for.
+SELECT s.ticket_limit, coalesce(sum(coalesce(l.seats, cardinality(r.seat_ids))), 0)::integer AS seats
   FROM schedules s
   LEFT JOIN reservations r
     -- guard: standing_of_this_schedule => ON r.user_id = $2
@@ -126,6 +147,18 @@ SELECT s.ticket_limit, coalesce(sum(cardinality(r.seat_ids)), 0)::integer AS sea
     ON r.schedule_id = s.schedule_id AND r.user_id = $2
    -- guard: standing_only_what_counts
    AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
+  LEFT JOIN LATERAL (
+       SELECT count(*) AS seats
+         FROM payments p
+        CROSS JOIN LATERAL unnest(p.ticket_ids) n (id)
+         -- guard: standing_only_live_tickets: AND t.status <> 'VOID' =>
+         JOIN tickets t ON t.schedule_id = p.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
+        -- no guard: { The payment of the reservation, by its unique key; a hold has none.
+        WHERE r.status = 'CONFIRMED'
+          AND p.reservation_id = r.reservation_id AND p.schedule_id = r.schedule_id
+       HAVING r.status = 'CONFIRMED'
+       OFFSET 0) l ON true
+       -- guard: }
  -- guard: standing_by_schedule_id => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
  GROUP BY s.ticket_limit;

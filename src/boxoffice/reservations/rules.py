@@ -19,6 +19,7 @@ class Status(StrEnum):
     CONFIRMED = "CONFIRMED"
     EXPIRED = "EXPIRED"
     CANCELLED = "CANCELLED"
+    REFUNDED = "REFUNDED"  # it was paid, and none of its tickets is live
 
 
 def status_at(status: str, expires_at: datetime, now: datetime) -> Status:

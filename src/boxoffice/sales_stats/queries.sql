@@ -13,7 +13,8 @@ SELECT s.status, s.currency, s.hold_ttl_s
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
 -- name: totals
--- The seats of a schedule by state, a lapsed hold being available, and what was paid for them.
+-- The seats of a schedule by state, a lapsed hold being available, and what was paid for them and not
+-- returned.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT n.available, n.held, n.sold, n.blocked, p.sales, p.revenue
   FROM moment m
@@ -28,7 +29,12 @@ SELECT n.available, n.held, n.sold, n.blocked, p.sales, p.revenue
        WHERE x.schedule_id = $1
  ) n
  CROSS JOIN (
-      SELECT count(*) AS sales, coalesce(sum(p.amount_minor), 0)::bigint AS revenue
+      SELECT count(*) AS sales,
+             (coalesce(sum(p.amount_minor), 0) - (
+                 SELECT coalesce(sum(f.amount_minor + f.compensation_minor), 0)
+                   FROM refunds f
+                  -- guard: sales_stats_refunds_of_this_schedule => WHERE $1::uuid IS NOT NULL))::bigint AS revenue
+                  WHERE f.schedule_id = $1))::bigint AS revenue
         FROM payments p
        WHERE p.schedule_id = $1
  ) p;
@@ -49,5 +55,5 @@ SELECT e.step, sum(e.holds) AS holds, sum(e.sales) AS sales, sum(e.revenue)::big
          UNION ALL
         SELECT floor(date_part('epoch', r.closed_at) / $4)::bigint, 0, 1, r.amount_minor
           FROM recent r
-         WHERE r.status = 'CONFIRMED' AND r.closed_at >= $2) e
+         WHERE r.status IN ('CONFIRMED', 'REFUNDED') AND r.closed_at >= $2) e
  GROUP BY e.step;

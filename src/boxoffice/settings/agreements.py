@@ -1,6 +1,7 @@
 """What settings must agree on."""
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.currencies import DECIMALS
@@ -29,6 +30,8 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     yield "metrics_port", differs, f"another one than {named('port')}"
     known = one.payments.currency in DECIMALS
     yield "currency", known, "a currency of ISO 4217, such as KRW or EUR"
+    zone = one.payments.venue_time_zone
+    yield "venue_time_zone", _is_time_zone(zone), "a time zone of the IANA database, as Asia/Seoul"
     enough = one.database.db_pool_max > one.batching.batches_in_flight
     yield "db_pool_max", enough, f"above {named('batches_in_flight')}, as reads need a connection"
     room = one.waiting_room
@@ -38,6 +41,14 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
     ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
     yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True
 
 
 def _deadlines(one: Settings) -> Iterator[Agreement]:

@@ -12,6 +12,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+PerSecond = Annotated[float, Meta(gt=0, le=10_000)]
 Bytes = Annotated[int, Meta(ge=1, le=1 << 30)]
 Minor = Annotated[int, Meta(ge=1, le=9_000_000_000_000)]
 # The description of a text states what it must be.
@@ -41,6 +42,13 @@ Role = Annotated[
 ]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
+]
+TimeZone = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z][A-Za-z0-9_+/-]{0,63}$",
+        description="a time zone of the IANA database, as Asia/Seoul",
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from boxoffice.http.api.statuses import STATUSES
 
-from .client import PASSWORD, Answer, Api, Person, expect, sign_up
+from .client import PASSWORD, Answer, Api, Person, Sale, expect, sign_up
 from .conftest import hold, on_sale, schedule_body, seat_bodies
 
 
@@ -94,6 +94,27 @@ MATRIX = {
     "POST /v1/payments": owned("already_paid", "reservation_not_found"),
     "GET /v1/payments/{payment_id}": owned(200, "payment_not_found"),
     "GET /v1/payments/{payment_id}/codes": owned(200, "payment_not_found"),
+    "GET /v1/schedules/{schedule_id}/refund-policy": everybody(200),
+    "GET /v1/payments/{payment_id}/refund-quote": owned(200, "payment_not_found"),
+    "POST /v1/payments/{payment_id}/refunds": owned("refund_quote_changed", "payment_not_found"),
+    "GET /v1/refunds/{refund_id}": owned(200, "refund_not_found"),
+    "GET /v1/me/refunds": anybody(200),
+    "GET /v1/admin/schedules/{schedule_id}/refund-policy": sellers(200, "schedule_not_found"),
+    "PUT /v1/admin/schedules/{schedule_id}/refund-policy": sellers(
+        "refund_policy_locked", "schedule_not_found"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/refunds": looked_at(),
+    "POST /v1/admin/schedules/{schedule_id}/refund-jobs": sellers(
+        "sale_open", "schedule_not_found"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/refund-jobs/{job_id}": sellers(
+        "schedule_not_found", "schedule_not_found", "schedule_not_found"
+    ),
+    "POST /v1/admin/payments/{payment_id}/refunds": sellers(
+        "refund_quote_changed", "payment_not_found"
+    ),
+    "GET /v1/admin/refunds": operators(200),
+    "PUT /v1/admin/refunds/{refund_id}/resolution": operators("refund_not_found"),
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
     "POST /v1/me/wallet/top-ups": anybody("amount_invalid"),
@@ -158,6 +179,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "schedule_id": sale.schedule_id,
         "reservation_id": sold,
         "payment_id": paid,
+        "refund_id": _refunded(buyer, sale),
+        "job_id": "00000000-0000-7000-8000-000000000000",
         "name": "start.js",
     }
     login = {"email": buyer.email, "password": PASSWORD}
@@ -167,6 +190,11 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
         "POST /v1/payments": order,
         "POST /v1/me/wallet/top-ups": {"amount": 0},
+        "POST /v1/payments/{payment_id}/refunds": {"expected_refund": 1},
+        "PUT /v1/admin/schedules/{schedule_id}/refund-policy": {"preset": "none"},
+        "POST /v1/admin/schedules/{schedule_id}/refund-jobs": {},
+        "POST /v1/admin/payments/{payment_id}/refunds": {"expected_refund": 1},
+        "PUT /v1/admin/refunds/{refund_id}/resolution": {"to": "wallet", "note": "Because"},
         # A reason without anything to be seen: the concert is needed for other rows.
         "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
@@ -184,11 +212,24 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if operation == schedules:
             # A concert has one schedule at an instant: each one is at another.
             return caller.keyed(path, schedule_body())
+        if method == "PUT":
+            return caller.call(method, path, json_body=bodies.get(operation, {}))
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
         return caller.call(method, path)
 
     return ask
+
+
+def _refunded(buyer: Person, sale: Sale) -> str:
+    """Return a refund of another seat of this buyer."""
+    held = hold(buyer, sale, "A-1-2").json["reservation_id"]
+    paid = expect(
+        buyer.api.keyed("/v1/payments", {"reservation_id": held, "method": "wallet"}), 201
+    ).json
+    wanted = {"expected_refund": paid["amount"]}
+    answer = buyer.api.keyed(f"/v1/payments/{paid['payment_id']}/refunds", wanted)
+    return str(expect(answer, 201).json["refund_id"])
 
 
 def check(answer: Answer, wanted: int | str, what: object) -> None:

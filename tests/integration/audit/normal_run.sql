@@ -1,8 +1,10 @@
--- One normal run of the shop through the functions that write: top up, hold, pay, release, expire and
--- take a lapsed hold over. What becomes of the reservations, by the last digit of their ids:
+-- One normal run of the shop through the functions that write: top up, hold, pay, release, expire, take a
+-- lapsed hold over, and refund. What becomes of the reservations, by the last digit of their ids:
 --   1 paid from the wallet (S01, S02)      2 held (S03)               3 lapsed, not swept (S04, S05)
 --   4 lapsed and swept (S06)               5 cancelled (S07)          6 lapsed, taken over by 7 (S08)
 --   7 held (S08)                           8 free of charge, paid (S09)  9 paid by an outside method (S10)
+--   a paid through toss (S15, S16), S15 returned for a fee   b paid from the wallet (S17), all returned
+--   c paid through toss (S18), all returned, and toss refuses the refund
 -- S11 is blocked, S12 to S14 were never wanted.
 
 INSERT INTO users (user_id, email, name, password_hash, role)
@@ -20,9 +22,9 @@ VALUES ('00000000-0000-7000-8000-0000000000aa', '00000000-0000-7000-8000-0000000
         clock_timestamp() + interval '30 days', clock_timestamp() - interval '1 day', 'OPEN', 'KRW',
         86400, 4);
 INSERT INTO seats (schedule_id, price_minor, ordinal, number, state, seat_id, section, row_label, grade)
-SELECT '00000000-0000-7000-8000-0000000000aa', CASE i WHEN 9 THEN 0 ELSE 1000 * i END, i, i,
+SELECT '00000000-0000-7000-8000-0000000000aa', CASE WHEN i = 9 THEN 0 WHEN i > 14 THEN 1000 ELSE 1000 * i END, i, i,
        CASE i WHEN 11 THEN 'BLOCKED' ELSE 'AVAILABLE' END, 'S' || lpad(i::text, 2, '0'), 'S', '1', 'R'
-  FROM generate_series(1, 14) i;
+  FROM generate_series(1, 18) i;
 
 SELECT payments_charge_v1(
     ARRAY['00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000d2']::uuid[],
@@ -83,3 +85,64 @@ SELECT reservations_hold_v2(
     '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000b7']::uuid[],
     ARRAY['00000000-0000-7000-8000-000000000002']::uuid[], ARRAY['k7'], ARRAY['\x07']::bytea[],
     ARRAY['S08'], ARRAY[1], ARRAY[1], ARRAY[1], true);
+
+-- Tickets are sold and returned.
+SELECT reservations_hold_v2(
+    '00000000-0000-7000-8000-0000000000aa',
+    ARRAY['00000000-0000-7000-8000-0000000000ba',
+          '00000000-0000-7000-8000-0000000000bb',
+          '00000000-0000-7000-8000-0000000000bc']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000003',
+          '00000000-0000-7000-8000-000000000001',
+          '00000000-0000-7000-8000-000000000003']::uuid[],
+    ARRAY['ka', 'kb', 'kc'], ARRAY['\x0a', '\x0b', '\x0c']::bytea[], ARRAY['S15', 'S16', 'S17', 'S18'],
+    ARRAY[2, 1, 1], ARRAY[2, 3, 4], ARRAY[1, 1, 2, 3], false);
+SELECT payments_pay_v2(
+    '00000000-0000-7000-8000-0000000000aa',
+    ARRAY['00000000-0000-7000-8000-0000000000ea',
+          '00000000-0000-7000-8000-0000000000eb',
+          '00000000-0000-7000-8000-0000000000ec']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000fa',
+          '00000000-0000-7000-8000-0000000000fb',
+          '00000000-0000-7000-8000-0000000000fc']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000003',
+          '00000000-0000-7000-8000-000000000001',
+          '00000000-0000-7000-8000-000000000003']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000ba',
+          '00000000-0000-7000-8000-0000000000bb',
+          '00000000-0000-7000-8000-0000000000bc']::uuid[],
+    ARRAY['toss', 'wallet', 'toss'], ARRAY['pk-a', NULL, 'pk-c'], ARRAY[2000, NULL, 1000],
+    ARRAY['pa', 'pb', 'pc'], ARRAY['\x0a', '\x0b', '\x0c']::bytea[], false);
+SELECT refunds_decide_v1(
+    '00000000-0000-7000-8000-0000000000aa', '00000000-0000-7000-8000-0000000000ea',
+    '00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000091',
+    ARRAY['00000000-0000-7000-8000-000000000081',
+          '00000000-0000-7000-8000-000000000082',
+          '00000000-0000-7000-8000-000000000083']::uuid[],
+    ARRAY(SELECT ticket_id FROM tickets WHERE seat_id = 'S15'), ARRAY[900], ARRAY[100], 0,
+    (SELECT starts_at FROM schedules), clock_timestamp() + interval '1 hour', 'buyer', false,
+    '00000000-0000-7000-8000-000000000003', NULL, 'fa', '\x01');
+SELECT refunds_decide_v1(
+    '00000000-0000-7000-8000-0000000000aa', '00000000-0000-7000-8000-0000000000eb',
+    '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000092',
+    ARRAY['00000000-0000-7000-8000-000000000085',
+          '00000000-0000-7000-8000-000000000086',
+          '00000000-0000-7000-8000-000000000087']::uuid[],
+    ARRAY(SELECT ticket_id FROM tickets WHERE seat_id = 'S17'), ARRAY[1000], ARRAY[0], 0,
+    (SELECT starts_at FROM schedules), clock_timestamp() + interval '1 hour', 'buyer', true,
+    '00000000-0000-7000-8000-000000000001', NULL, 'fb', '\x01');
+SELECT refunds_decide_v1(
+    '00000000-0000-7000-8000-0000000000aa', '00000000-0000-7000-8000-0000000000ec',
+    '00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000093',
+    ARRAY['00000000-0000-7000-8000-000000000088',
+          '00000000-0000-7000-8000-000000000089',
+          '00000000-0000-7000-8000-00000000008a']::uuid[],
+    ARRAY(SELECT ticket_id FROM tickets WHERE seat_id = 'S18'), ARRAY[1000], ARRAY[0], 0,
+    (SELECT starts_at FROM schedules), clock_timestamp() + interval '1 hour', 'buyer', false,
+    '00000000-0000-7000-8000-000000000003', NULL, 'fc', '\x01');
+SELECT refunds_settle_v1(
+    '00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000091', 'DONE', 'tx-a',
+    clock_timestamp(), NULL, '00000000-0000-7000-8000-000000000084');
+SELECT refunds_settle_v1(
+    '00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000093', 'FAILED', NULL,
+    NULL, 'account closed', '00000000-0000-7000-8000-00000000008b');

@@ -684,3 +684,218 @@ DELETE FROM closed_reservations;
 -- The archive has passed, and something is left.
 INSERT INTO archive_progress (kind, passed_at, closed_before)
 VALUES ('reservations', clock_timestamp(), clock_timestamp() + interval '1 minute');
+
+-- name: one_live_reservation_per_seat__refunded_once
+-- A second hold lists a seat of which another ticket of the same reservation is void.
+UPDATE reservations SET seat_ids = ARRAY['S16'] WHERE idempotency_key = 'k2';
+
+-- name: states_are_known__refunded_open
+-- A refunded reservation that never ended.
+ALTER TABLE reservations DROP CONSTRAINT reservations_closed_at_agrees;
+UPDATE reservations SET closed_at = NULL WHERE status = 'REFUNDED';
+
+-- name: sold_seat_has_its_sale__refunded
+-- A sold seat of a reservation that was refunded.
+UPDATE reservations SET status = 'REFUNDED' WHERE idempotency_key = 'ka';
+
+-- name: live_reservation_owns_its_seats__freed
+-- A seat that is on sale though its ticket is valid.
+UPDATE seats SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL WHERE seat_id = 'S16';
+
+-- name: confirmed_reservation_has_its_tickets__none_left
+-- A reservation whose tickets are all void, and which goes on.
+UPDATE reservations SET status = 'CONFIRMED' WHERE idempotency_key = 'kb';
+
+-- name: confirmed_reservation_has_its_tickets__one_left
+-- A refunded reservation with a valid ticket.
+UPDATE reservations SET status = 'REFUNDED' WHERE idempotency_key = 'ka';
+
+-- name: payment_transfer_has_its_payment__refund
+-- A refund of a payment that does not exist.
+DELETE FROM payments WHERE idempotency_key = 'pb';
+
+-- name: transfer_moves_between_its_accounts__refund
+-- A refund that was paid out of the income instead of what was owed.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET account = 'income'
+ WHERE transfer_id = '00000000-0000-7000-8000-000000000084' AND leg = 1;
+
+-- name: transfer_moves_between_its_accounts__fee
+-- A fee that went into the wallet.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET account = 'wallet'
+ WHERE transfer_id = '00000000-0000-7000-8000-000000000081' AND leg = 3;
+
+-- name: availability_recounts__refund
+-- A seat whose ticket is void and which is blocked for ever.
+UPDATE seats SET state = 'BLOCKED' WHERE seat_id = 'S18';
+UPDATE tickets SET status = 'VALID' WHERE seat_id = 'S15';
+
+-- name: ticket_limit_is_kept__live_tickets
+-- More live tickets than allowed.
+UPDATE schedules SET ticket_limit = 1;
+
+-- name: user_counts_agree__refund
+-- A refund that was not counted.
+UPDATE schedule_buyers SET sold_seats = sold_seats + 1
+ WHERE user_id = '00000000-0000-7000-8000-000000000003';
+
+-- name: event_has_its_cause__refund
+-- An event of a refund that was not made.
+UPDATE refunds SET amount_minor = amount_minor - 1, fee_minor = fee_minor + 1
+ WHERE refund_id = '00000000-0000-7000-8000-000000000091';
+
+-- name: event_has_its_cause__refund_pending
+-- A refund is told to have succeeded, and has not.
+UPDATE refunds SET status = 'PENDING', closed_at = NULL WHERE refund_id = '00000000-0000-7000-8000-000000000091';
+
+-- name: void_ticket_has_its_refund__no_refund
+-- A ticket that is void for no reason.
+UPDATE tickets SET status = 'VOID' WHERE seat_id = 'S16';
+
+-- name: void_ticket_has_its_refund__still_valid
+-- A ticket that was refunded and opens the door.
+UPDATE tickets SET status = 'VALID' WHERE seat_id = 'S15';
+
+-- name: void_ticket_has_its_refund__twice
+-- A ticket that was refunded twice.
+INSERT INTO refunds
+SELECT (jsonb_populate_record(f, jsonb_build_object('refund_id', gen_random_uuid(), 'idempotency_key', 'again'))).*
+  FROM refunds f WHERE f.refund_id = '00000000-0000-7000-8000-000000000092';
+
+-- name: void_ticket_has_its_refund__anothers
+-- A refund of a ticket of another payment.
+UPDATE refunds SET payment_id = '00000000-0000-7000-8000-0000000000ec'
+ WHERE refund_id = '00000000-0000-7000-8000-000000000091';
+
+-- name: void_ticket_has_its_refund__unknown
+-- A refund of a ticket that does not exist.
+UPDATE refunds SET ticket_ids = ARRAY[gen_random_uuid()] WHERE refund_id = '00000000-0000-7000-8000-000000000092';
+
+-- name: refund_is_the_price__more
+-- More is returned than was paid.
+UPDATE refunds SET amount_minor = amount_minor + 1 WHERE refund_id = '00000000-0000-7000-8000-000000000092';
+
+-- name: refund_is_the_price__currency
+-- A refund in another currency.
+UPDATE refunds SET currency = 'USD' WHERE refund_id = '00000000-0000-7000-8000-000000000092';
+
+-- name: refund_has_its_entries__fee
+-- A fee that is kept and not booked.
+UPDATE refunds SET amount_minor = amount_minor - 1, fee_minor = fee_minor + 1
+ WHERE refund_id = '00000000-0000-7000-8000-000000000092';
+
+-- name: refund_has_its_entries__compensation
+-- A compensation that was promised and not booked.
+UPDATE refunds SET compensation_minor = 100 WHERE refund_id = '00000000-0000-7000-8000-000000000092';
+
+-- name: refund_has_its_entries__late
+-- Late money that is owed and not booked.
+INSERT INTO refunds (user_id, refund_id, intent_id, amount_minor, created_at, changed_at, closed_at, status, reason,
+                     destination, currency, is_whole, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), gen_random_uuid(), 500, now(), now(), now(), 'DONE', 'late', 'wallet', 'KRW',
+       true, 'late', '\x'
+  FROM refunds LIMIT 1;
+
+-- name: refunds_due_is_owed__forgotten
+-- Money that is owed, and no refund says so.
+UPDATE refunds SET status = 'DONE', closed_at = now() WHERE status = 'MANUAL';
+
+-- name: refunds_due_is_owed__paid
+-- A refund under way whose money has left.
+UPDATE refunds SET status = 'MANUAL', closed_at = NULL WHERE refund_id = '00000000-0000-7000-8000-000000000091';
+
+-- name: refund_under_way_has_work__none
+-- A refund that no cashier will ever pay.
+UPDATE refunds SET status = 'PENDING' WHERE status = 'MANUAL';
+
+-- name: refund_under_way_has_work__done
+-- Work about a refund that was paid.
+INSERT INTO cashier_work (kind, subject_id, user_id, due_at)
+SELECT 'refund', refund_id, user_id, now() FROM refunds WHERE refund_id = '00000000-0000-7000-8000-000000000091';
+
+-- name: suspense_is_settled__money
+-- A captured payment that was neither sold nor returned.
+WITH transfer AS (
+    INSERT INTO transfers (user_id, transfer_id, kind, amount_minor, currency, provider, created_at)
+    SELECT user_id, '00000000-0000-7000-8000-000000000070', 'capture', 500, currency, 'toss', now()
+      FROM wallets WHERE user_id = '00000000-0000-7000-8000-000000000002'
+)
+INSERT INTO ledger_entries (user_id, transfer_id, leg, account, amount_minor, currency)
+SELECT user_id, '00000000-0000-7000-8000-000000000070', l.leg, l.account, l.minor, currency
+  FROM wallets CROSS JOIN (VALUES (1, 'cash', -500), (2, 'suspense', 500)) l (leg, account, minor)
+ WHERE user_id = '00000000-0000-7000-8000-000000000002';
+
+-- name: suspense_is_settled__intent
+-- An intent that captured late, and no money.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at, purpose,
+                             provider, currency, status, idempotency_key, fingerprint)
+SELECT user_id, user_id, 500, now(), now(), now(), 'top_up', 'toss', 'KRW', 'CAPTURED_LATE', 'i', '\x00'
+  FROM users WHERE user_id = '00000000-0000-7000-8000-000000000002';
+
+-- name: cash_is_the_providers__lost
+-- A movement at the provider that is not in the ledger.
+ALTER TABLE provider_transactions DISABLE TRIGGER USER;
+UPDATE provider_transactions SET amount_minor = amount_minor - 1;
+
+-- name: cash_is_the_providers__direction
+-- A refund that is booked as a capture.
+ALTER TABLE provider_transactions DISABLE TRIGGER USER;
+UPDATE provider_transactions SET kind = 'capture';
+
+-- name: provider_transaction_has_its_transfer__missing
+-- A transfer through a provider without a transaction.
+ALTER TABLE provider_transactions DISABLE TRIGGER USER;
+DELETE FROM provider_transactions;
+
+-- name: provider_transaction_has_its_transfer__kind
+-- A dispute that is booked as a refund.
+ALTER TABLE provider_transactions DISABLE TRIGGER USER;
+UPDATE provider_transactions SET kind = 'dispute';
+
+-- name: provider_transaction_has_its_transfer__provider
+-- A transaction of another provider.
+ALTER TABLE provider_transactions DISABLE TRIGGER USER;
+UPDATE provider_transactions SET provider = 'stripe';
+
+-- name: intent_has_its_end__no_payment
+-- An intent that succeeded, and nothing was sold.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, payment_id, amount_minor, created_at,
+                             changed_at, session_ends_at, closed_at, purpose, provider, currency, status,
+                             idempotency_key, fingerprint)
+SELECT user_id, user_id, schedule_id, reservation_id, gen_random_uuid(), amount_minor, now(), now(), now(), now(),
+       'reservation', 'toss', currency, 'SUCCEEDED', 'i', '\x00'
+  FROM payments WHERE idempotency_key = 'pa';
+
+-- name: intent_has_its_end__amount
+-- An intent of another amount than was paid.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, payment_id, amount_minor, created_at,
+                             changed_at, session_ends_at, closed_at, purpose, provider, currency, status,
+                             idempotency_key, fingerprint)
+SELECT user_id, user_id, schedule_id, reservation_id, payment_id, amount_minor + 1, now(), now(), now(), now(),
+       'reservation', 'toss', currency, 'SUCCEEDED', 'i', '\x00'
+  FROM payments WHERE idempotency_key = 'pa';
+
+-- name: intent_has_its_end__no_refund
+-- Money that is being returned, and no refund.
+INSERT INTO payment_intents (user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at, purpose,
+                             provider, currency, status, idempotency_key, fingerprint)
+SELECT user_id, user_id, 500, now(), now(), now(), 'top_up', 'toss', 'KRW', 'RETURNING', 'i', '\x00'
+  FROM users WHERE user_id = '00000000-0000-7000-8000-000000000002';
+
+-- name: disputes_are_what_is_withdrawn__not_booked
+-- Money that a provider withdrew, and the ledger does not know.
+INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor,
+                      opened_at, changed_at, currency, payment_key, reason)
+SELECT 'toss', 'd', user_id, schedule_id, payment_id, 500, 500, now(), now(), currency, 'pk-a', 'fraud'
+  FROM payments WHERE idempotency_key = 'pa';
+
+-- name: policy_of_a_payment_exists__missing
+-- A payment under a policy that does not exist.
+UPDATE payments SET refund_policy_version = 1 WHERE idempotency_key = 'p1';
+
+-- name: policy_of_a_payment_exists__later
+-- A payment under a policy that was made after it.
+INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
+SELECT schedule_id, 1, now() + interval '1 hour', schedule_id, '{}' FROM schedules;
+UPDATE payments SET refund_policy_version = 1 WHERE idempotency_key = 'p1';

@@ -87,19 +87,20 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
 ) -> None:
     [states] = await shop.fetch(_STATES)
     assert msgspec.json.decode(states["seats"]) == {
-        "AVAILABLE": 5,
+        "AVAILABLE": 8,
         "BLOCKED": 1,
         "HELD": 4,
-        "SOLD": 4,
+        "SOLD": 5,
     }
     assert msgspec.json.decode(states["reservations"]) == {
         "HELD": 4,
-        "CONFIRMED": 3,
+        "CONFIRMED": 4,
         "EXPIRED": 1,
         "CANCELLED": 1,
+        "REFUNDED": 2,
     }
     counts = {name: states[name] for name in ("tickets", "payments", "transfers", "topics")}
-    assert counts == {"tickets": 4, "payments": 3, "transfers": 4, "topics": 6}
+    assert counts == {"tickets": 8, "payments": 6, "transfers": 12, "topics": 9}
 
     report = await audit(settings)
     assert report.ok, render(report)
@@ -200,7 +201,7 @@ async def test_a_broken_report_for_people_and_for_programs(
     )
     assert "  1×  " in lines[at]
     assert "seat_id=S01" in lines[at + 1]
-    assert lines[-1] == f"3 of {len(report.checks)} invariants are broken."
+    assert lines[-1] == f"5 of {len(report.checks)} invariants are broken."
 
     told = msgspec.json.decode(as_json(report))
     assert told["ok"] is False

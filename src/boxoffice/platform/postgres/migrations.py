@@ -23,6 +23,7 @@ from boxoffice.settings import Settings
 MODULES_WITH_FUNCTIONS = (
     "boxoffice.reservations",
     "boxoffice.payments",
+    "boxoffice.payments.refunds",
     "boxoffice.platform.lease",
     "boxoffice.waiting_room",
     "boxoffice.archive",

@@ -1,0 +1,108 @@
+"""Refunds of whole schedules: started by organizers, worked off by the cashier.
+
+A job is a pass over the payments of a schedule, in the order of their ids. It notes its place after
+each payment, so that another process goes on after a crash. The refund of a payment has a key of the
+job, and is decided once however often the pass comes by.
+"""
+
+import asyncio
+from uuid import UUID
+
+from boxoffice.activity_log import Action, record
+from boxoffice.errors import AlreadyRefunded, Rejection, SaleOpen, ScheduleNotFound
+from boxoffice.observability.logs import log
+from boxoffice.payments.refunds import store
+from boxoffice.payments.refunds.service import Refunds
+from boxoffice.payments.refunds.store import RefundJob, RefundStore
+from boxoffice.platform.ids import ScopedId
+
+# A hold may be paid after the sale was closed; its payment is refunded by a later pass.
+_NEXT_PASS_S = 60.0
+
+
+class RefundJobs:
+    """Starts jobs and works them off; at most `per_s` payments per second of each job."""
+
+    def __init__(self, jobs: RefundStore, refunds: Refunds, per_s: float) -> None:
+        self._store = jobs
+        self._refunds = refunds
+        self._pause_s = 1 / per_s
+
+    async def start(
+        self,
+        organizer_id: UUID,
+        schedule_id: UUID,
+        key: str,
+        *,
+        with_compensation: bool,
+        request_id: str = "",
+    ) -> RefundJob:
+        """Begin the refund of all tickets of a schedule; a repetition returns the same job.
+
+        Raises `ScheduleNotFound`, `SaleOpen` and `RefundJobRunning`.
+        """
+        async with self._store.transaction() as connection:
+            schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
+            # guard: job_only_of_own_schedule => if False:
+            if schedule is None:
+                raise ScheduleNotFound
+            earlier = await store.job_by_key(connection, schedule_id, key)
+            if earlier is not None:
+                return earlier
+            # guard: job_only_after_the_sale => if False:
+            if schedule.status == "OPEN":
+                raise SaleOpen
+            job_id = await store.start_job(
+                connection, schedule_id, organizer_id, key, with_compensation=with_compensation
+            )
+            action = Action(
+                organizer_id=organizer_id,
+                actor_id=organizer_id,
+                action="schedule.refunded",
+                request_id=request_id,
+                concert_id=schedule.concert_id,
+                schedule_id=schedule_id,
+                details={"job_id": str(job_id), "with_compensation": with_compensation},
+            )
+            await record(connection, action)
+        return await self.get(organizer_id, schedule_id, job_id)
+
+    async def get(self, organizer_id: UUID | None, schedule_id: UUID, job_id: UUID) -> RefundJob:
+        """Return a job of an organizer's schedule, or of any for None; raise `ScheduleNotFound`."""
+        found = await self._store.job(schedule_id, job_id, organizer_id)
+        if found is None:
+            raise ScheduleNotFound
+        return found
+
+    async def work(self, job_id: UUID, stop: asyncio.Event | None = None) -> bool:
+        """Refund payments until the pass ends or `stop` is set; return whether the job is finished.
+
+        Errors of the database pass through; the next call goes on where this one stopped.
+        """
+        while (job := await self._store.job_to_do(job_id)) is not None:
+            payments = await self._store.next_payments(job)
+            if not payments:
+                return await self._store.end_pass(job_id, _NEXT_PASS_S)
+            for payment_id, _ in payments:
+                if stop is not None and stop.is_set():
+                    return False
+                await self._refund(job, payment_id)
+                await asyncio.sleep(self._pause_s)
+        await self._store.drop_job(job_id)
+        return True
+
+    async def _refund(self, job: RefundJob, payment_id: UUID) -> None:
+        is_refused = False
+        try:
+            await self._refunds.refund_cancelled(
+                ScopedId(job.schedule_id, payment_id),
+                job.asked_by,
+                job.job_id,
+                with_compensation=job.with_compensation,
+            )
+        except AlreadyRefunded:
+            pass
+        except Rejection as refusal:  # one payment must not keep the others from their money
+            is_refused = True
+            log.warning("refund_refused", payment_id=str(payment_id), code=refusal.code)
+        await self._store.advance(job.job_id, payment_id, is_refused=is_refused)

@@ -1,0 +1,129 @@
+"""Sales that can be returned, and the use cases of refunds, over a hall of `hall.py`."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from boxoffice.payments.providers.port import (
+    ProviderError,
+    ProviderRefund,
+    RefundOrder,
+)
+from boxoffice.payments.refunds.policy import RefundPolicy
+from boxoffice.payments.refunds.service import Destination, RefundRequest, Refunds
+from boxoffice.payments.refunds.store import Refund, RefundStore
+from boxoffice.payments.store import PayCommand, Payment
+from boxoffice.platform.ids import ScopedId, new_id
+from tests.support.hall import Hall
+
+ZONE = ZoneInfo("Asia/Seoul")
+
+_POLICY = """
+    INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
+    VALUES ($1, 1, clock_timestamp(), $1, $2::text::jsonb)
+"""
+_SOLD_UNDER = """
+    UPDATE payments SET refund_policy_version = 1
+     WHERE schedule_id = $1 AND EXISTS (SELECT FROM refund_policies f WHERE f.schedule_id = $1)
+"""
+
+
+async def set_policy(hall: Hall, policy: RefundPolicy) -> None:
+    """Give the schedule a policy, before anything is sold."""
+    await hall.db.fetch(_POLICY, hall.schedule_id, msgspec.json.encode(policy).decode())
+
+
+async def sold(hall: Hall, person: UUID, *seat_ids: str, provider: str = "") -> Payment:
+    """Sell seats from the wallet, or through a provider that has captured the money."""
+    reservation_id = await hall.held(person, *seat_ids)
+    if provider:
+        price = sum([(await hall.seat(seat_id))["price_minor"] for seat_id in seat_ids])
+        command = PayCommand(
+            person,
+            str(uuid4()),
+            b"f",
+            reservation_id,
+            new_id(),
+            new_id(),
+            provider,
+            f"pk-{reservation_id}",
+            price,
+        )
+        [outcome] = await hall.settle(command)
+    else:
+        outcome = await hall.pay(person, reservation_id)
+    if outcome.payment is None:
+        raise AssertionError(outcome)
+    await hall.db.fetch(_SOLD_UNDER, hall.schedule_id)
+    return outcome.payment
+
+
+def refunds(hall: Hall) -> Refunds:
+    """Return the use cases over a hall."""
+    return Refunds(RefundStore(hall.db), ZONE)
+
+
+def asked(
+    hall: Hall,
+    payment: Payment,
+    expected_minor: int,
+    *ticket_ids: UUID,
+    key: str = "",
+    destination: Destination = "original",
+) -> RefundRequest:
+    """Return a request to return tickets (none: all)."""
+    scoped = ScopedId(hall.schedule_id, payment.payment_id)
+    return RefundRequest(scoped, ticket_ids, expected_minor, destination, key or str(uuid4()))
+
+
+async def returned(hall: Hall, person: UUID, payment: Payment, expected_minor: int) -> Refund:
+    """Return all live tickets of a payment."""
+    return await refunds(hall).refund(person, asked(hall, payment, expected_minor))
+
+
+@dataclass
+class FakeRefundProvider:
+    """A provider that pays refunds once for each key, as those of the field do."""
+
+    paid: dict[str, ProviderRefund] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    looked_up: int = 0
+    fails_before: ProviderError | None = None
+    fails_after: ProviderError | None = None
+    refuses: bool = False
+    is_slow: bool = False
+    amount_off_by: int = 0
+
+    async def refund(self, refund: RefundOrder, key: str) -> ProviderRefund:
+        """Pay a refund."""
+        self.calls.append(key)
+        if self.fails_before is not None:
+            error, self.fails_before = self.fails_before, None
+            raise error
+        if key not in self.paid:
+            self.paid[key] = self._made(refund)
+        if self.fails_after is not None:
+            error, self.fails_after = self.fails_after, None
+            raise error
+        return self.paid[key]
+
+    def _made(self, refund: RefundOrder) -> ProviderRefund:
+        amount = refund.amount_minor + self.amount_off_by
+        if self.refuses:
+            return ProviderRefund(None, "FAILED", amount, refund.currency, "account closed")
+        status: Literal["DONE", "PENDING"] = "PENDING" if self.is_slow else "DONE"
+        happened_at = datetime.now(UTC)
+        key = f"tx-{refund.refund_id}"
+        return ProviderRefund(key, status, amount, refund.currency, None, happened_at)
+
+    async def look_up_refund(self, refund: RefundOrder, key: str) -> ProviderRefund | None:
+        """Return a refund, as it is after a while."""
+        self.looked_up += 1
+        found = self.paid.get(key)
+        if found is not None and found.status == "PENDING" and not self.is_slow:
+            found = self.paid[key] = self._made(refund)
+        return found
