@@ -39,6 +39,7 @@ def _faults(settings: ProviderSettings) -> Iterator[str]:
     yield from _missing(settings)
     for name in _KEYS:
         key = getattr(settings, name)
+        # guard: provider_key_fits_the_mode => if False:
         if key and ("live" in key.split("_")[:2]) != settings.payments_live:
             yield _wrong_mode(name, is_live=settings.payments_live)
     for name, own in _OWN_URLS.items():
@@ -65,6 +66,7 @@ def _url_faults(name: str, url: str, own: str, settings: ProviderSettings) -> It
     secret = "toss_secret_key" if name.startswith("toss_") else "stripe_secret_key"
     if not getattr(settings, secret):
         return
+    # guard: provider_live_key_goes_to_the_provider => if False:
     if settings.payments_live and url != own:
         yield f"{variable(name)} is {url!r}: live keys are sent to {own} only"
     elif not url:

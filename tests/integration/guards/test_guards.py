@@ -40,6 +40,7 @@ LOOK_ONLY = {
     "boxoffice/platform/postgres/runtime_role.sql": "who may do what; a test tries all of it",
     "boxoffice/cli/seeding.sql": "the demo",
     "boxoffice_embedded/demo.sql": "the demo",
+    "boxoffice_simulators/book.sql": "the book of a simulated provider",
 }
 FILES = [
     path

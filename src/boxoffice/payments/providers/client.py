@@ -122,6 +122,7 @@ class ProviderHttp:
         ends_at = time.monotonic() + timeout_ms / 1000
         while True:
             answer = await self._attempt(request, ends_at - time.monotonic())
+            # guard: provider_first_call_is_waited_for: answer.status != HTTPStatus.CONFLICT => True
             if answer.status != HTTPStatus.CONFLICT or request.key is None:
                 return answer
             if time.monotonic() + _PROCESSING_PAUSE_S >= ends_at:
@@ -130,6 +131,7 @@ class ProviderHttp:
 
     async def _attempt(self, request: ProviderRequest, timeout_s: float) -> ProviderAnswer:
         labels = (self.name, request.operation)
+        # guard: provider_that_fails_is_spared: not self._breaker.admits(time.monotonic()) => False
         if not self._breaker.admits(time.monotonic()):
             PROVIDER_CALLS.labels(*labels, "not_sent").inc()
             raise ProviderUnavailable(f"{self.name} failed lately; it is spared")
@@ -164,6 +166,7 @@ class ProviderHttp:
                 params=request.query,
                 data=_encoded(request, headers),
                 headers=headers,
+                # guard: provider_redirect_is_not_followed: False => True
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, connect=connect_s),
             ) as response:
@@ -180,6 +183,7 @@ class ProviderHttp:
         parts = bytearray()
         async for part in response.content.iter_chunked(_CHUNK_BYTES):
             parts += part
+            # guard: provider_answer_has_a_limit => if False:
             if len(parts) > self._settings.provider_answer_max_bytes:
                 raise ProviderUnknown(f"{self.name}: the answer is too long")
         return bytes(parts)

@@ -132,8 +132,10 @@ class Stripe:
     async def confirm(self, order: PaymentOrder, payment_key: str, key: str) -> ProviderPayment:
         """Capture an authorized payment intent of this order and amount."""
         found = await self._intent(payment_key)
+        # guard: stripe_confirms_own_order: found.metadata.get("order_id") != order.order_id => False
         if found is None or found.metadata.get("order_id") != order.order_id:
             raise ProviderDeclined(DeclineReason.OTHER, "another order's payment intent")
+        # guard: stripe_confirms_ordered_amount => if False:
         if (found.amount, found.currency.upper()) != (order.amount_minor, order.currency):
             raise ProviderDeclined(DeclineReason.AMOUNT_REFUSED, "another amount or currency")
         if found.status == "requires_capture":
@@ -148,6 +150,7 @@ class Stripe:
             await self._post("confirm", path, form, key)
         except ProviderFailed as failed:
             now = await self._known_intent(found.id)
+            # guard: stripe_stored_failure_is_passed_by: not failed.is_replay => True
             if now.status != "requires_capture" or not failed.is_replay:
                 return _decided(now)
             # The stored 500 moved no money, and it would be repeated under its key for a day.
@@ -172,6 +175,7 @@ class Stripe:
             found = next(iter(_listed(answer, StripeIntent)), None)
         else:
             found = await self._intent(payment_key)
+        # guard: stripe_shows_own_order: found.metadata.get("order_id") != order_id => False
         if found is None or found.metadata.get("order_id") != order_id:
             return None
         return await self._payment(found)
@@ -210,6 +214,7 @@ class Stripe:
         """Return the refund that carries our id."""
         del key
         for one in await self._refunds(refund.payment_key):
+            # guard: stripe_refund_is_found_by_its_id => if True:
             if (one.metadata or {}).get("refund_id") == refund.refund_id:
                 return refund_of(one)
         return None
@@ -278,8 +283,10 @@ class Stripe:
         wanted = [
             hmac.new(one.encode(), signed, hashlib.sha256).hexdigest() for one in secrets if one
         ]
+        # guard: notice_signature_is_checked => if False:
         if not any(hmac.compare_digest(a.encode(), b.encode()) for a in wanted for b in given):
             raise NoticeForged("stripe: the signature of the notice is another")
+        # guard: notice_age_is_checked => if False:
         if abs(self._clock() - int(at)) > self._settings.notice_tolerance_s:
             raise NoticeForged("stripe: the notice was signed too long ago")
 

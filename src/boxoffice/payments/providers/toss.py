@@ -206,6 +206,7 @@ class TossPayments:
 
     async def confirm(self, order: PaymentOrder, payment_key: str, key: str) -> ProviderPayment:
         """Move the money of an authorized payment."""
+        # guard: toss_payment_key_is_one => if False:
         if not _PAYMENT_KEY.fullmatch(payment_key):
             raise ProviderDeclined(DeclineReason.OTHER, "the payment key is malformed")
         body = {"paymentKey": payment_key, "orderId": order.order_id, "amount": order.amount_minor}
@@ -282,6 +283,7 @@ class TossPayments:
             _refuse(answer)
         found = shaped(NAME, answer.body, list[TossTransaction])
         lines = [await self._line(one) for one in found]
+        # guard: toss_statement_ends_in_time: since <= one.movement.happened_at < until => True
         shown = [one for one in lines if one and since <= one.movement.happened_at < until]
         is_last = len(found) < _STATEMENT_PAGE
         return StatementPage(tuple(shown), None if is_last else found[-1].transaction_key)
@@ -392,6 +394,7 @@ def _movements(one: TossPayment) -> list[Movement]:
             _aware(cancel.canceled_at),
         )
         for cancel in one.cancels or ()
+        # guard: toss_pending_cancel_moved_nothing => if True
         if cancel.cancel_status == "DONE"
     ]
 
@@ -403,6 +406,7 @@ def _reason(refund: RefundOrder) -> str:
 
 def _refund_in(payment: TossPayment, refund: RefundOrder) -> ProviderRefund | None:
     for cancel in payment.cancels or ():
+        # guard: toss_refund_is_found_by_its_id => if True:
         if cancel.cancel_reason.endswith(f"({refund.refund_id})"):
             status = _REFUND_STATUSES.get(cancel.cancel_status, "PENDING")
             return ProviderRefund(
