@@ -2,12 +2,12 @@
 -- The tables of a simulator's book.
 CREATE TABLE IF NOT EXISTS book_values (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS book_objects (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
   parent TEXT NOT NULL,
-  number INTEGER NOT NULL,
   body TEXT NOT NULL,
-  PRIMARY KEY (kind, id)
+  UNIQUE (kind, id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS book_objects_parent ON book_objects (kind, parent, number);
 CREATE TABLE IF NOT EXISTS book_movements (
@@ -57,8 +57,7 @@ SELECT body FROM book_objects WHERE kind = :kind AND id = :id;
 
 -- name: put_object
 -- Keep an object; its number stays that of its creation.
-INSERT INTO book_objects
-VALUES (:kind, :id, :parent, (SELECT coalesce(max(number), 0) + 1 FROM book_objects), :body)
+INSERT INTO book_objects (kind, id, parent, body) VALUES (:kind, :id, :parent, :body)
 ON CONFLICT (kind, id) DO UPDATE SET body = :body;
 
 -- name: list_objects
