@@ -16,13 +16,19 @@ from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.activity_log import routes as activity_routes
 from boxoffice.activity_log.service import ActivityLog
 from boxoffice.activity_log.store import ActivityStore
+from boxoffice.app_parts import (
+    Infrastructure,
+    SeatServices,
+    WaitingRoomServices,
+    compose_infrastructure,
+    compose_seats,
+    compose_waiting_room,
+)
 from boxoffice.audit import routes as audit_routes
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.backoffice import routes as backoffice_routes
 from boxoffice.backoffice.service import Backoffice
 from boxoffice.backoffice.store import BackofficeStore
-from boxoffice.batching import GroupCommit
-from boxoffice.batching.limits import batch_limits
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
@@ -37,16 +43,9 @@ from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.provider import PaymentProvider
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import PaymentStore
-from boxoffice.platform.clock import DatabaseClock
-from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.concurrency.supervision import supervised
-from boxoffice.platform.ids import new_id
-from boxoffice.platform.lease.lease import Lease
-from boxoffice.platform.lease.store import LeaseStore
-from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
-from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
@@ -58,59 +57,15 @@ from boxoffice.sales_stats.store import SalesStatsStore
 from boxoffice.sales_stats.traffic_counter import TrafficCounter
 from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats import routes as seat_routes
-from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
-from boxoffice.seats.changes.bus import SeatChangeBus
-from boxoffice.seats.changes.publisher import SeatChangePublisher
-from boxoffice.seats.read_model import SeatReadModel
-from boxoffice.seats.refusals import SeatRefusals
-from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from boxoffice.tickets import routes as ticket_routes
 from boxoffice.waiting_room import routes as waiting_room_routes
-from boxoffice.waiting_room.engine import leader as waiting_room_leader
-from boxoffice.waiting_room.engine.queue_state import QueueState
-from boxoffice.waiting_room.join_writer import JoinWriter
 from boxoffice.waiting_room.position_streams import PositionStreams
-from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
-from boxoffice.waiting_room.registry import WaitingRoomRegistry
-from boxoffice.waiting_room.service import WaitingRoom, WaitingRoomDependencies
-from boxoffice.waiting_room.store import QueueStore
+from boxoffice.waiting_room.service import WaitingRoom
 from boxoffice.web import assets as web_assets
 from boxoffice.web import routes as web_routes
 
 VERSION = version("boxoffice")
-
-
-@dataclass(frozen=True)
-class Infrastructure:
-    """What every module uses: the clients of PostgreSQL and Valkey, and the work in progress."""
-
-    db: Database
-    valkey: Valkey
-    clock: DatabaseClock
-    group_commit: GroupCommit
-    background: Background
-
-
-@dataclass(frozen=True)
-class SeatServices:
-    """The seats of this process: their state in memory, and the messages about changes."""
-
-    read_model: SeatReadModel
-    refusals: SeatRefusals
-    applier: SeatChangeApplier
-    change_bus: SeatChangeBus
-    publisher: SeatChangePublisher
-
-
-@dataclass(frozen=True)
-class WaitingRoomServices:
-    """The waiting rooms of this process: use cases, cached state, leader and join writer."""
-
-    service: WaitingRoom
-    rooms: WaitingRoomRegistry
-    leader: waiting_room_leader.Leader
-    join_writer: JoinWriter
 
 
 @dataclass(frozen=True)
@@ -189,7 +144,7 @@ def compose(
     settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
 ) -> Application:
     """Return the parts of a process, not yet connected."""
-    infrastructure = _infrastructure(settings)
+    infrastructure = compose_infrastructure(settings)
     traffic_counter = TrafficCounter(
         infrastructure.clock.now, settings.sales_stats.sales_stats_schedules_max
     )
@@ -247,17 +202,6 @@ async def _drained(application: Application) -> AsyncIterator[None]:
         application.http.access_log.write()
 
 
-def _infrastructure(settings: Settings) -> Infrastructure:
-    db = Database(settings)
-    return Infrastructure(
-        db=db,
-        valkey=Valkey(settings.valkey),
-        clock=DatabaseClock(db.now_s),
-        group_commit=GroupCommit(batch_limits(settings.batching)),
-        background=Background(),
-    )
-
-
 def _services(
     settings: Settings,
     infrastructure: Infrastructure,
@@ -266,8 +210,8 @@ def _services(
 ) -> Services:
     db = infrastructure.db
     accounts = _accounts(settings, infrastructure)
-    seats = _seats(settings, infrastructure)
-    waiting_room = _waiting_room(settings, infrastructure, accounts, seats)
+    seats = compose_seats(settings, infrastructure)
+    waiting_room = compose_waiting_room(settings, infrastructure, accounts.tokens.keys, seats)
     return Services(
         accounts=accounts,
         catalog=Catalog(settings, CatalogStore(db), seats.applier),
@@ -287,63 +231,6 @@ def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
     store, now = AccountStore(infrastructure.db), infrastructure.clock.now
     tokens = TokenAuthority(settings.accounts, store.keys, now, Revocations(now, store.revocations))
     return Accounts(settings, store, tokens, infrastructure.valkey)
-
-
-def _seats(settings: Settings, infrastructure: Infrastructure) -> SeatServices:
-    clock = infrastructure.clock
-    entries = ScheduleEntries(
-        settings.seats,
-        SeatStore(infrastructure.db),
-        now=clock.now,
-        uncertainty_s=clock.uncertainty_s,
-    )
-    read_model = SeatReadModel(entries)
-    applier = SeatChangeApplier(entries)
-    change_bus = SeatChangeBus(infrastructure.valkey, applier)
-    return SeatServices(
-        read_model=read_model,
-        refusals=SeatRefusals(entries, is_enabled=settings.seats.seat_cache),
-        applier=applier,
-        change_bus=change_bus,
-        publisher=SeatChangePublisher(applier, read_model, change_bus),
-    )
-
-
-def _waiting_room(
-    settings: Settings, infrastructure: Infrastructure, accounts: Accounts, seats: SeatServices
-) -> WaitingRoomServices:
-    store = QueueStore(infrastructure.db)
-    queue_state = QueueState(
-        infrastructure.valkey,
-        settings.waiting_room.queue_state_ttl_s,
-        settings.waiting_room.queue_tick_max,
-    )
-    rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state)
-    now = infrastructure.clock.now
-    tickets = QueueTicketSigner(
-        accounts.tokens.keys,
-        now,
-        ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s,
-        cached_max=settings.waiting_room.queue_tickets_cached_max,
-    )
-    join_writer = JoinWriter(store)
-    dependencies = WaitingRoomDependencies(
-        store, queue_state, rooms, tickets, join_writer, infrastructure.group_commit, now
-    )
-    service = WaitingRoom(
-        settings.waiting_room,
-        dependencies,
-        seats.read_model.layout,
-        infrastructure.background.start,
-    )
-    lease = Lease(
-        LeaseStore(infrastructure.db, waiting_room_leader.ROLE, new_id()),
-        settings.waiting_room.queue_lease_ms,
-    )
-    leader = waiting_room_leader.Leader(
-        settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
-    )
-    return WaitingRoomServices(service, rooms, leader, join_writer)
 
 
 def _reservations(

@@ -1,0 +1,134 @@
+"""Parts of the composition root: clients of the servers, seats, and waiting rooms.
+
+Only `app.py` uses them; the two files are the only ones that name concrete parts.
+"""
+
+from dataclasses import dataclass
+
+from boxoffice.batching import GroupCommit
+from boxoffice.batching.limits import batch_limits
+from boxoffice.platform.clock import DatabaseClock
+from boxoffice.platform.concurrency.background import Background
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.lease.lease import Lease
+from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.signing import KeyRing
+from boxoffice.platform.valkey import Valkey
+from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
+from boxoffice.seats.changes.bus import SeatChangeBus
+from boxoffice.seats.changes.publisher import SeatChangePublisher
+from boxoffice.seats.read_model import SeatReadModel
+from boxoffice.seats.refusals import SeatRefusals
+from boxoffice.seats.store import SeatStore
+from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine import leader as waiting_room_leader
+from boxoffice.waiting_room.engine.queue_state import QueueState
+from boxoffice.waiting_room.join_writer import JoinWriter
+from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
+from boxoffice.waiting_room.registry import WaitingRoomRegistry
+from boxoffice.waiting_room.service import WaitingRoom, WaitingRoomDependencies
+from boxoffice.waiting_room.store import QueueStore
+
+
+@dataclass(frozen=True)
+class Infrastructure:
+    """What every module uses: the clients of PostgreSQL and Valkey, and the work in progress."""
+
+    db: Database
+    valkey: Valkey
+    clock: DatabaseClock
+    group_commit: GroupCommit
+    background: Background
+
+
+@dataclass(frozen=True)
+class SeatServices:
+    """The seats of this process: their state in memory, and the messages about changes."""
+
+    read_model: SeatReadModel
+    refusals: SeatRefusals
+    applier: SeatChangeApplier
+    change_bus: SeatChangeBus
+    publisher: SeatChangePublisher
+
+
+@dataclass(frozen=True)
+class WaitingRoomServices:
+    """The waiting rooms of this process: use cases, cached state, leader and join writer."""
+
+    service: WaitingRoom
+    rooms: WaitingRoomRegistry
+    leader: waiting_room_leader.Leader
+    join_writer: JoinWriter
+
+
+def compose_infrastructure(settings: Settings) -> Infrastructure:
+    """Return the clients, not yet connected."""
+    db = Database(settings)
+    return Infrastructure(
+        db=db,
+        valkey=Valkey(settings.valkey),
+        clock=DatabaseClock(db.now_s),
+        group_commit=GroupCommit(batch_limits(settings.batching)),
+        background=Background(),
+    )
+
+
+def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatServices:
+    """Return the seats of a process."""
+    clock = infrastructure.clock
+    entries = ScheduleEntries(
+        settings.seats,
+        SeatStore(infrastructure.db),
+        now=clock.now,
+        uncertainty_s=clock.uncertainty_s,
+    )
+    read_model = SeatReadModel(entries)
+    applier = SeatChangeApplier(entries)
+    change_bus = SeatChangeBus(infrastructure.valkey, applier)
+    return SeatServices(
+        read_model=read_model,
+        refusals=SeatRefusals(entries, is_enabled=settings.seats.seat_cache),
+        applier=applier,
+        change_bus=change_bus,
+        publisher=SeatChangePublisher(applier, read_model, change_bus),
+    )
+
+
+def compose_waiting_room(
+    settings: Settings, infrastructure: Infrastructure, keys: KeyRing, seats: SeatServices
+) -> WaitingRoomServices:
+    """Return the waiting rooms of a process."""
+    store = QueueStore(infrastructure.db)
+    queue_state = QueueState(
+        infrastructure.valkey,
+        settings.waiting_room.queue_state_ttl_s,
+        settings.waiting_room.queue_tick_max,
+    )
+    rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state)
+    now = infrastructure.clock.now
+    tickets = QueueTicketSigner(
+        keys,
+        now,
+        ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s,
+        cached_max=settings.waiting_room.queue_tickets_cached_max,
+    )
+    join_writer = JoinWriter(store)
+    dependencies = WaitingRoomDependencies(
+        store, queue_state, rooms, tickets, join_writer, infrastructure.group_commit, now
+    )
+    service = WaitingRoom(
+        settings.waiting_room,
+        dependencies,
+        seats.read_model.layout,
+        infrastructure.background.start,
+    )
+    lease = Lease(
+        LeaseStore(infrastructure.db, waiting_room_leader.ROLE, new_id()),
+        settings.waiting_room.queue_lease_ms,
+    )
+    leader = waiting_room_leader.Leader(
+        settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
+    )
+    return WaitingRoomServices(service, rooms, leader, join_writer)
