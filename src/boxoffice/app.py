@@ -36,6 +36,9 @@ from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.router import Router
 from boxoffice.http.streams import Streams, limits_of
+from boxoffice.notifications.webhooks import routes as webhook_routes
+from boxoffice.notifications.webhooks.service import Webhooks
+from boxoffice.notifications.webhooks.store import WebhookStore
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.composition import MoneyServices, compose_money, money_routes
@@ -83,6 +86,7 @@ class Services:
     backoffice: Backoffice
     audit_runs: AuditRuns
     activity_log: ActivityLog
+    webhooks: Webhooks
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,7 @@ def _services(
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
         activity_log=ActivityLog(ActivityStore(db)),
+        webhooks=Webhooks(WebhookStore(db), settings.notifications),
     )
 
 
@@ -343,6 +348,7 @@ def _routes(
         *backoffice_routes.routes(services.backoffice, dependencies),
         *audit_routes.routes(services.audit_runs, dependencies),
         *activity_routes.routes(services.activity_log, dependencies),
+        *webhook_routes.routes(services.webhooks, dependencies),
         *waiting_room_routes.routes(waiting_room.service, position_streams, dependencies),
     ]
 

@@ -171,6 +171,16 @@ class RefundNotFound(NotFound):
     title = "There is no such refund."
 
 
+class WebhookEndpointNotFound(NotFound):
+    code = "webhook_endpoint_not_found"
+    title = "There is no such webhook endpoint."
+
+
+class WebhookDeliveryNotFound(NotFound):
+    code = "webhook_delivery_not_found"
+    title = "There is no such delivery."
+
+
 class Invalid(Problem):
     code = "invalid"
     title = "The request is well formed but not acceptable."
@@ -204,6 +214,11 @@ class RefundPolicyInvalid(Invalid):
 class SeatMapInvalid(Invalid):
     code = "seat_map_invalid"
     title = "The seat map is not acceptable."
+
+
+class WebhookUrlInvalid(Invalid):
+    code = "webhook_url_invalid"
+    title = "No webhook is sent to this address."
 
 
 class Rejection(Problem):
@@ -363,6 +378,16 @@ class QueueRoomLimit(Rejection):
 class QueueTicketExpired(Rejection):
     code = "queue_ticket_expired"
     title = "This queue ticket was used or has expired; join again."
+
+
+class WebhookEndpointLimit(Rejection):
+    code = "webhook_endpoint_limit"
+    title = "The organizer has reached the limit of webhook endpoints."
+
+
+class WebhookEndpointDisabled(Rejection):
+    code = "webhook_endpoint_disabled"
+    title = "The webhook endpoint is disabled."
 
 
 class IdempotencyInFlight(Rejection):

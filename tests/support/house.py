@@ -110,6 +110,9 @@ TABLES = {
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},
     "audit": {"audit_runs"},
     "catalog": {"concerts", "schedules"},
+    "notifications": {
+        "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
+    },
     "outbox": {"outbox"},
     "payments": {
         "cashier_work", "disputes", "ledger_entries", "payment_intents", "payments", "provider_answers",

@@ -14,6 +14,7 @@ COMMANDS = (
     roles.sweep,
     roles.archive,
     roles.relay,
+    roles.messenger,
     roles.auditor,
     database.migrate,
     database.seed,

@@ -47,6 +47,13 @@ def relay() -> None:
     _run(relaying.run)
 
 
+def messenger() -> None:
+    """Send queued webhooks and mails."""
+    from boxoffice.notifications import messenger as sending  # noqa: PLC0415 — costs time
+
+    _run(sending.run)
+
+
 def auditor() -> None:
     """Check every invariant periodically, and when an operator asks; keep the results."""
     from boxoffice.audit import auditor as auditing  # noqa: PLC0415 — costs time

@@ -26,7 +26,23 @@ SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id,
  WHERE o.nth = 1 OR o.events <= $1
  ORDER BY event_id;
 
+-- name: subscribed
+-- Of these schedules, those whose events are wanted as webhooks.
+SELECT s.schedule_id FROM notifications_subscribed_v1($1::uuid[]) s (schedule_id);
+
 -- name: delete
--- Deletes published rows, by id, so that a second relay does no harm.
--- guard: relay_forgets_what_was_delivered_and_nothing_else => DELETE FROM outbox o WHERE $1::bigint[] IS NOT NULL;
-DELETE FROM outbox o WHERE o.batch_id = ANY ($1::bigint[]);
+-- Deletes published rows, by id, and queues their webhooks and mails in the same transaction. A row that a
+-- second relay has deleted is not returned here, so each event is queued once. $2 to $6: the events that are
+-- wanted as webhooks.
+WITH gone AS (
+    DELETE FROM outbox o
+     -- guard: relay_forgets_what_was_delivered_and_nothing_else => WHERE $1::bigint[] IS NOT NULL
+     WHERE o.batch_id = ANY ($1::bigint[])
+    RETURNING o.batch_id, o.scope_id, o.topic, o.subject_ids, o.user_ids
+)
+SELECT coalesce(sum(notifications_queue_mails_v1(g.topic, g.scope_id, g.subject_ids, g.user_ids)), 0)
+           ::bigint AS mails,
+       notifications_queue_deliveries_v1(
+           array_agg(g.batch_id), $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::text[]
+       ) AS deliveries
+  FROM gone g;

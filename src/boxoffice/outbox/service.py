@@ -1,15 +1,17 @@
 """One round of the relay: read, publish, delete. No transaction spans the call to Valkey.
 
-A crash between publish and delete delivers twice; consumers deduplicate by `event_id`.
+The stream is not durable, so webhooks and mails are queued in the transaction that deletes. A crash
+between publish and delete delivers twice; consumers deduplicate by `event_id`.
 """
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from boxoffice.outbox import metrics
-from boxoffice.outbox.rules import Event, to_message
+from boxoffice.outbox.rules import Event, Message, to_message
 from boxoffice.outbox.store import OutboxStore
 from boxoffice.outbox.stream import EventStream, RelayFenced
+from boxoffice.outbox.topics import TOPICS, Scope
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
@@ -68,9 +70,22 @@ class Relay:
             self._lease.forget()
             raise
         self._batch_size = min(self._batch_max, self._batch_size * 2)
-        await self._outbox.delete(events)
+        queued = await self._outbox.delete(events, await self._wanted(events))
         metrics.EVENTS_RELAYED.inc(len(events))
+        metrics.NOTIFICATIONS_QUEUED.labels("mail").inc(queued.mails)
+        metrics.NOTIFICATIONS_QUEUED.labels("webhook").inc(queued.deliveries)
         return len(events)
+
+    async def _wanted(self, events: Sequence[Event]) -> list[tuple[UUID, Message]]:
+        """Return the messages that an organizer's endpoint may want, with their schedules.
+
+        Read after the events, so that it sees every endpoint that was there when they were written.
+        """
+        schedule_ids = {one.scope_id for one in events if TOPICS[one.topic].scope is Scope.SCHEDULE}
+        if not schedule_ids:
+            return []
+        subscribed = await self._outbox.subscribed(schedule_ids)
+        return [(one.scope_id, to_message(one)) for one in events if one.scope_id in subscribed]
 
     async def release(self) -> None:
         """Release the lease, so that another relay takes over at once."""

@@ -1,14 +1,23 @@
 """The outbox in PostgreSQL. Driver errors pass through."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+from uuid import UUID
 
-from boxoffice.outbox.rules import Event
+from boxoffice.outbox.rules import Event, Message
 from boxoffice.outbox.topics import TOPICS
 from boxoffice.platform.postgres import sql_files
-from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.database import Database, column
 
 _QUERIES = sql_files.load("boxoffice.outbox")
 _TOPICS = sorted(TOPICS)
+
+
+class Queued(NamedTuple):
+    """How many mails and webhooks were queued while events were deleted."""
+
+    mails: int
+    deliveries: int
 
 
 class OutboxStore:
@@ -22,7 +31,25 @@ class OutboxStore:
         rows = await self._database.fetch(_QUERIES["oldest"], count_max, _TOPICS)
         return [Event(**row) for row in rows]
 
-    async def delete(self, events: Iterable[Event]) -> None:
-        """Delete the rows of these events; missing rows are no error."""
-        rows = {event.batch_id for event in events}
-        await self._database.fetch(_QUERIES["delete"], sorted(rows))
+    async def subscribed(self, schedule_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the schedules whose events are wanted as webhooks."""
+        rows = await self._database.read(_QUERIES["subscribed"], sorted(schedule_ids))
+        return set(column(rows, "schedule_id"))
+
+    async def delete(
+        self, events: Iterable[Event], wanted: Collection[tuple[UUID, Message]]
+    ) -> Queued:
+        """Delete the rows of these events, and queue their mails and the `wanted` webhooks.
+
+        `wanted` has the schedule of each message. Of missing rows nothing is queued.
+        """
+        rows = await self._database.fetch(
+            _QUERIES["delete"],
+            sorted({event.batch_id for event in events}),
+            [message.event_id for _, message in wanted],
+            [message.topic for _, message in wanted],
+            [message.created_at for _, message in wanted],
+            [schedule_id for schedule_id, _ in wanted],
+            [message.data.decode() for _, message in wanted],
+        )
+        return Queued(*rows[0])

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 POSTGRES_FORM = "postgresql://[user[:password]@]host[:port][,host[:port]…][/database][?parameter=…]"
 VALKEY_FORM = "redis://[[user]:password@]host[:port][/number], rediss://… for TLS, or unix://[:password@]/path"
 
+SMTP_FORM = "smtp://[user:password@]host[:port], or smtps://… for TLS from the first byte"
+
 _SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 # The driver's parameters and their values; None for any text.
@@ -55,6 +57,11 @@ def postgres_fault(url: str) -> str | None:
 def valkey_fault(url: str) -> str | None:
     """Return the fault of an address of Valkey, or None."""
     return _fault(url, _valkey_faults, ("redis", "rediss", "unix"))
+
+
+def smtp_fault(url: str) -> str | None:
+    """Return the fault of an address of an SMTP server, or None."""
+    return _fault(url, _smtp_faults, ("smtp", "smtps"))
 
 
 def _fault(
@@ -108,6 +115,20 @@ def _valkey_faults(parts: SplitResult) -> Iterator[str]:
         yield "TLS is asked for by its beginning, rediss://, and not by a parameter"
     yield from _parameter_faults(parts.query, {**_VALKEY_PARAMETERS, **tls})
     yield from _database_faults(dict(parse_qsl(parts.query)).get("db", ""))
+
+
+def _smtp_faults(parts: SplitResult) -> Iterator[str]:
+    login, at, host = parts.netloc.rpartition("@")
+    if at and "@" in login:
+        yield "an @ in a user or password is written as %40"
+    if at and not all(login.partition(":")):
+        yield "a user and a password come together"
+    if not host or "," in host:
+        yield "it names one host"
+    else:
+        yield from _host_faults(host)
+    if parts.path.strip("/") or parts.query:
+        yield "nothing follows its host and port"
 
 
 def _host_faults(text: str) -> Iterator[str]:

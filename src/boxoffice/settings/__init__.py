@@ -22,6 +22,9 @@ from boxoffice.settings.loading import (
     types_of_settings,
     wanted,
 )
+from boxoffice.settings.notifications import (
+    NotificationSettings,
+)
 from boxoffice.settings.payments import (
     PaymentSettings,
 )
@@ -57,6 +60,7 @@ __all__ = [
     "CatalogSettings",
     "DatabaseSettings",
     "HoldSettings",
+    "NotificationSettings",
     "ObservabilitySettings",
     "OutboxSettings",
     "PaymentSettings",

@@ -39,6 +39,8 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     yield "queue_lease_ms", long_enough, f"at least three times {named('queue_tick_ms')}"
     within = room.queue_grace_default_s <= room.queue_inside_default_s
     yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
+    has_sender = bool(one.notifications.mail_from) or not one.notifications.smtp_url
+    yield "mail_from", has_sender, f"set where {variable('smtp_url')} is"
     ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
     yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
 

@@ -74,6 +74,8 @@ def _read(name: str, text: str, kind: Any) -> object:
         fault, form = server_addresses.postgres_fault(text), server_addresses.POSTGRES_FORM
     elif name == "valkey_url" and text:
         fault, form = server_addresses.valkey_fault(text), server_addresses.VALKEY_FORM
+    elif name == "smtp_url" and text:
+        fault, form = server_addresses.smtp_fault(text), server_addresses.SMTP_FORM
     if fault is not None:
         raise SettingsInvalid(
             f"{variable(name)} is {shown(name, text)!r}: {fault}; it wants {form}"

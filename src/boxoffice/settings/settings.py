@@ -16,6 +16,7 @@ from boxoffice.settings.features import (
     SeatSettings,
     WaitingRoomSettings,
 )
+from boxoffice.settings.notifications import NotificationSettings
 from boxoffice.settings.payments import PaymentSettings
 from boxoffice.settings.providers import ProviderSettings
 from boxoffice.settings.servers import (
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payments: PaymentSettings = PaymentSettings()
     providers: ProviderSettings = ProviderSettings()
     outbox: OutboxSettings = OutboxSettings()
+    notifications: NotificationSettings = NotificationSettings()
     archive: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()
     observability: ObservabilitySettings = ObservabilitySettings()

@@ -125,6 +125,21 @@ MATRIX = {
     "GET /v1/admin/schedules/{schedule_id}/stats": looked_at("schedule_not_found"),
     "GET /v1/admin/schedules/{schedule_id}/reservations": looked_at("schedule_not_found"),
     "GET /v1/admin/reservations/{reservation_id}": looked_at("reservation_not_found"),
+    "GET /v1/admin/webhooks": looked_at(),
+    "POST /v1/admin/webhooks": sellers(201, 201),
+    "PATCH /v1/admin/webhooks/{endpoint_id}": sellers(200, "webhook_endpoint_not_found"),
+    "POST /v1/admin/webhooks/{endpoint_id}/rotate-secret": sellers(
+        200, "webhook_endpoint_not_found"
+    ),
+    "POST /v1/admin/webhooks/{endpoint_id}/test": sellers(202, "webhook_endpoint_not_found"),
+    "GET /v1/admin/webhooks/{endpoint_id}/deliveries": looked_at("webhook_endpoint_not_found"),
+    "POST /v1/admin/webhooks/{endpoint_id}/deliveries/{event_id}/replay": sellers(
+        202, "webhook_endpoint_not_found"
+    ),
+    # Deleting it would take it from the other rows: a request that was sent with an unknown id.
+    "DELETE /v1/admin/webhooks/{endpoint_id}": sellers(
+        "webhook_endpoint_not_found", "webhook_endpoint_not_found"
+    ),
     "GET /v1/admin/audit": operators(200),
     "POST /v1/admin/audit": operators(202),
     # The map of a schedule that is on sale is its owner's to know, and to find locked.
@@ -165,7 +180,18 @@ ENDS = {"DELETE /v1/sessions", "DELETE /v1/me/sessions"}
 
 _SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"
 
+_DELETE_ENDPOINT = "DELETE /v1/admin/webhooks/{endpoint_id}"
+_NO_ENDPOINT = "00000000-0000-7000-8000-000000000000"
+
 Ask = Callable[[str, Api], Answer]
+
+
+def _webhook(organizer: Person) -> dict[str, str]:
+    """Create an endpoint with a delivery that can be replayed; return their ids."""
+    body = {"url": "https://example.org/hook"}
+    made = expect(organizer.api.keyed("/v1/admin/webhooks", body), 201).json["endpoint_id"]
+    tested = expect(organizer.api.keyed(f"/v1/admin/webhooks/{made}/test", {}), 202).json
+    return {"endpoint_id": made, "event_id": tested["event_id"]}
 
 
 def about(buyer: Person, organizer: Person) -> Ask:
@@ -182,6 +208,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "refund_id": _refunded(buyer, sale),
         "job_id": "00000000-0000-7000-8000-000000000000",
         "name": "start.js",
+        **_webhook(organizer),
     }
     login = {"email": buyer.email, "password": PASSWORD}
     bodies: dict[str, object] = {
@@ -197,6 +224,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "PUT /v1/admin/refunds/{refund_id}/resolution": {"to": "wallet", "note": "Because"},
         # A reason without anything to be seen: the concert is needed for other rows.
         "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
+        "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
+        "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
     }
@@ -204,7 +233,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
     schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
 
     def ask(operation: str, caller: Api) -> Answer:
-        method, path = operation.format(**ids).split()
+        named = ids | {"endpoint_id": _NO_ENDPOINT} if operation == _DELETE_ENDPOINT else ids
+        method, path = operation.format(**named).split()
         if operation in ENDS and caller.get("/v1/me/wallet").status == 200:
             caller = sign_up(caller.of("")).api
         if operation == preview:
@@ -216,6 +246,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
             return caller.call(method, path, json_body=bodies.get(operation, {}))
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
+        if method == "PATCH":
+            return caller.call(method, path, json_body=bodies[operation])
         return caller.call(method, path)
 
     return ask

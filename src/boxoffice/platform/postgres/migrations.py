@@ -27,6 +27,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.platform.lease",
     "boxoffice.waiting_room",
     "boxoffice.archive",
+    "boxoffice.notifications",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

@@ -1161,3 +1161,171 @@ SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW', gen_random_
 -- A resolution without a note.
 INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency, resolved_at, resolved_by)
 SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW', now(), gen_random_uuid() FROM generate_series(1, 1);
+
+-- name: webhook_endpoints_pkey
+-- Two endpoints of one id.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+SELECT '00000000-0000-7000-8000-000000000011'::uuid, '00000000-0000-7000-8000-000000000000'::uuid, 'https://example.org', '{*}'::text[], repeat('s', 32)::bytea, n::text FROM generate_series(1, 2) n;
+
+-- name: webhook_endpoints_key_unique
+-- One request that creates two endpoints.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000000'::uuid, 'https://example.org', '{*}'::text[], repeat('s', 32)::bytea, 'k' FROM generate_series(1, 2);
+
+-- name: webhook_endpoints_of_organizer
+-- An endpoint of an unknown organizer.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', gen_random_uuid(), 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k');
+
+-- name: webhook_endpoints_url_bounded
+-- An endpoint without an address.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', '', '{*}', repeat('s', 32)::bytea, 'k');
+
+-- name: webhook_endpoints_has_topics
+-- An endpoint that wants nothing.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{}', repeat('s', 32)::bytea, 'k');
+
+-- name: webhook_endpoints_state_known
+-- An unknown state.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, state)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', 'PAUSED');
+
+-- name: webhook_endpoints_reason_agrees
+-- A disabled endpoint without a reason.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, state)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', 'DISABLED');
+
+-- name: webhook_endpoints_reason_agrees__active
+-- A reason of an active endpoint.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, disabled_reason)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', 'gone');
+
+-- name: webhook_endpoints_secret_agrees
+-- An active endpoint without a secret.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', NULL, 'k');
+
+-- name: webhook_endpoints_secret_agrees__deleted
+-- A deleted endpoint with a secret.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, state)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', 'DELETED');
+
+-- name: webhook_endpoints_secret_long
+-- A secret that can be guessed.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 23)::bytea, 'k');
+
+-- name: webhook_endpoints_secret_long__previous
+-- A previous secret that can be guessed.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, previous_secret, previous_until)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', 's', now());
+
+-- name: webhook_endpoints_previous_agrees
+-- A previous secret that signs for ever.
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, previous_secret)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', repeat('s', 32)::bytea);
+
+-- name: webhook_deliveries_pkey
+-- One event twice for one endpoint.
+WITH endpoint AS (
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k'))
+INSERT INTO webhook_deliveries (endpoint_id, event_id, queued_at, due_at, topic, body)
+SELECT '00000000-0000-7000-8000-000000000011'::uuid, 1, now(), now(), 't', '{}' FROM generate_series(1, 2);
+
+-- name: webhook_deliveries_to_endpoint
+-- A delivery to no endpoint.
+INSERT INTO webhook_deliveries (endpoint_id, event_id, queued_at, due_at, topic, body)
+VALUES ('00000000-0000-7000-8000-000000000011', 1, now(), now(), 't', '{}');
+
+-- name: webhook_deliveries_state_known
+-- An unknown state.
+WITH endpoint AS (
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k'))
+INSERT INTO webhook_deliveries (endpoint_id, event_id, queued_at, due_at, topic, body, state)
+VALUES ('00000000-0000-7000-8000-000000000011', 1, now(), now(), 't', '{}', 'LOST');
+
+-- name: webhook_deliveries_counted
+-- More results than claims.
+WITH endpoint AS (
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k'))
+INSERT INTO webhook_deliveries (endpoint_id, event_id, queued_at, due_at, topic, body, tries)
+VALUES ('00000000-0000-7000-8000-000000000011', 1, now(), now(), 't', '{}', 1);
+
+-- name: webhook_deliveries_counted__tries
+-- Fewer results than none.
+WITH endpoint AS (
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k'))
+INSERT INTO webhook_deliveries (endpoint_id, event_id, queued_at, due_at, topic, body, tries)
+VALUES ('00000000-0000-7000-8000-000000000011', 1, now(), now(), 't', '{}', -1);
+
+-- name: webhook_deliveries_answer_bounded
+-- A book as an answer.
+WITH endpoint AS (
+INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k'))
+INSERT INTO webhook_deliveries (endpoint_id, event_id, queued_at, due_at, topic, body, last_answer)
+VALUES ('00000000-0000-7000-8000-000000000011', 1, now(), now(), 't', '{}', repeat('x', 4097));
+
+-- name: mails_pkey
+-- Two mails of one id.
+INSERT INTO mails (user_id, mail_id, scope_id, subject_id, kind)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, '00000000-0000-7000-8000-000000000000'::uuid, '00000000-0000-7000-8000-000000000000'::uuid, gen_random_uuid(), 'receipt' FROM generate_series(1, 2);
+
+-- name: mails_once_per_subject
+-- Two receipts of one payment.
+INSERT INTO mails (user_id, mail_id, scope_id, subject_id, kind)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, gen_random_uuid(), '00000000-0000-7000-8000-000000000000'::uuid, '00000000-0000-7000-8000-000000000000'::uuid, 'receipt' FROM generate_series(1, 2);
+
+-- name: mails_kind_named
+-- A mail of no kind.
+INSERT INTO mails (user_id, scope_id, subject_id, kind)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '');
+
+-- name: mails_state_known
+-- An unknown state.
+INSERT INTO mails (user_id, scope_id, subject_id, kind, state)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', 'receipt', 'LOST');
+
+-- name: mails_sent_agrees
+-- A mail that was sent at no time.
+INSERT INTO mails (user_id, scope_id, subject_id, kind, state)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', 'receipt', 'SENT');
+
+-- name: mails_sent_agrees__waiting
+-- A mail that was sent and waits.
+INSERT INTO mails (user_id, scope_id, subject_id, kind, sent_at)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', 'receipt', now());
+
+-- name: mails_claim_agrees
+-- A try without an address.
+INSERT INTO mails (user_id, scope_id, subject_id, kind, attempts)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', 'receipt', 1);
+
+-- name: mails_claim_agrees__unclaimed
+-- An address before the first try.
+INSERT INTO mails (user_id, scope_id, subject_id, kind, to_address)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', 'receipt', 'a@example.org');
+
+-- name: mails_counted
+-- More results than claims.
+INSERT INTO mails (user_id, scope_id, subject_id, kind, tries)
+VALUES ('00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000000', 'receipt', 1);
+
+-- name: mail_languages_pkey
+-- Two languages of one person.
+INSERT INTO mail_languages (user_id, language)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, 'ko' FROM generate_series(1, 2);
+
+-- name: mail_languages_of_user
+-- A language of no person.
+INSERT INTO mail_languages (user_id, language) VALUES (gen_random_uuid(), 'ko');
+
+-- name: mail_languages_known
+-- A language without texts.
+INSERT INTO mail_languages (user_id, language) VALUES ('00000000-0000-7000-8000-000000000000', 'fr');

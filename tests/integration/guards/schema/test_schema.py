@@ -41,6 +41,14 @@ _MAY_BE_NULL = {
     "disputes": ("closed_at", "entered_by", "payment_id", "schedule_id"),
     "ledger_entries": ("schedule_id",),
     "logbook": ("concert_id", "schedule_id"),
+    "mails": (
+        "claimed_under",
+        "language",
+        "last_error",
+        "message_id",
+        "sent_at",
+        "to_address",
+    ),
     "outbox": (
         "amounts_minor",
         "currency",
@@ -105,6 +113,20 @@ _MAY_BE_NULL = {
         "payment_id",
         "provider",
         "schedule_id",
+    ),
+    "webhook_deliveries": (
+        "claimed_under",
+        "last_answer",
+        "last_error",
+        "last_status",
+        "tried_at",
+    ),
+    "webhook_endpoints": (
+        "disabled_reason",
+        "previous_secret",
+        "previous_until",
+        "rotation_key",
+        "secret",
     ),
 }
 

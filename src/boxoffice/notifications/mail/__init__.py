@@ -1,0 +1,1 @@
+"""Mail by SMTP: what is written, in which language, and its sender."""

@@ -1,0 +1,1 @@
+"""Outbound webhooks in the Standard Webhooks format: endpoints, deliveries, and their sender."""
