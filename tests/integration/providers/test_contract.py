@@ -166,6 +166,33 @@ async def test_a_repetition_does_not_wait_past_the_deadline(party: Counterparty)
     assert [type(one) for one in both] == [ProviderUnknown, ProviderUnknown]
 
 
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_a_call_in_progress_is_not_called_unsent(simulators: Simulators, name: str) -> None:
+    async with counterparty(name, simulators, provider_breaker_failures_max=1) as party:
+        order = new_order()
+        key = await party.authorized(order)
+        await party.simulator.set_faults(
+            {"fault": "delay_before", "operation": "confirm", "seconds": 2.0},
+            {"fault": "error_before", "operation": "look_up", "order_id": "other-order"},
+        )
+        first = asyncio.create_task(party.provider.confirm(order, key, "attempt-1"))
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(party.provider.confirm(order, key, "attempt-1"))
+        await asyncio.sleep(0.2)
+        # While the second one waits, another call opens the breaker.
+        if name == "toss":
+            with pytest.raises(ProviderUnknown):
+                await party.provider.look_up("other-order", None)
+        else:
+            await party.simulator.set_faults({"fault": "error_before", "operation": "look_up"})
+            with pytest.raises(ProviderUnknown):
+                await party.provider.look_up(order.order_id, key)
+        with pytest.raises(ProviderUnknown):
+            await second
+        await asyncio.gather(first, return_exceptions=True)
+        assert len(await party.book()) == 1
+
+
 async def test_a_decline_leaves_the_order_open(party: Counterparty) -> None:
     order = new_order()
     at = "confirm" if party.provider.name == "toss" else "authorize"

@@ -124,6 +124,20 @@ async def test_a_stored_failure_does_not_block_a_capture(stripe: Counterparty) -
     assert len(await stripe.book()) == 1
 
 
+@pytest.mark.parametrize("fault", ["error_after", "error_before"])
+async def test_a_capture_that_was_sent_is_not_called_unsent(
+    simulators: Simulators, fault: str
+) -> None:
+    """The failure opens the breaker, so that the look-up behind it is not sent."""
+    async with counterparty("stripe", simulators, provider_breaker_failures_max=1) as party:
+        order = new_order()
+        key = await party.authorized(order)
+        await party.simulator.set_faults({"fault": fault, "operation": "confirm"})
+        with pytest.raises(ProviderUnknown):
+            await party.provider.confirm(order, key, "attempt-1")
+        assert len(await party.book()) == int(fault == "error_after")
+
+
 async def test_captures_under_several_keys_move_money_once(stripe: Counterparty) -> None:
     order = new_order()
     key = await stripe.authorized(order)

@@ -7,8 +7,8 @@ It sorts what goes wrong by one question: may the call have arrived? No connecti
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
@@ -71,6 +71,16 @@ class ProviderAnswer:
     is_replay: bool = False
 
 
+@contextmanager
+def after_sending() -> Iterator[None]:
+    """Turn *not sent* into an unknown outcome where an earlier call of the same operation was sent."""
+    try:
+        yield
+    except (ProviderUnavailable, ProviderMisconfigured) as error:
+        # guard: what_follows_a_sent_call_is_unknown => raise
+        raise ProviderUnknown(f"after a call that was sent: {error}") from error
+
+
 @asynccontextmanager
 async def open_session(settings: ProviderSettings) -> AsyncIterator[aiohttp.ClientSession]:
     """Lend the session that all providers share."""
@@ -120,14 +130,16 @@ class ProviderHttp:
         """
         timeout_ms = request.timeout_ms or self._settings.provider_timeout_ms
         ends_at = time.monotonic() + timeout_ms / 1000
+        answer = await self._attempt(request, timeout_ms / 1000)
         while True:
-            answer = await self._attempt(request, ends_at - time.monotonic())
             # guard: provider_first_call_is_waited_for: answer.status != HTTPStatus.CONFLICT => True
             if answer.status != HTTPStatus.CONFLICT or request.key is None:
                 return answer
             if time.monotonic() + _PROCESSING_PAUSE_S >= ends_at:
                 raise ProviderUnknown(f"{self.name}: the first {request.operation} goes on")
             await asyncio.sleep(_PROCESSING_PAUSE_S)
+            with after_sending():
+                answer = await self._attempt(request, ends_at - time.monotonic())
 
     async def _attempt(self, request: ProviderRequest, timeout_s: float) -> ProviderAnswer:
         labels = (self.name, request.operation)

@@ -54,7 +54,7 @@ class ProviderUnknown(ProviderError):
 
 
 class ProviderUnavailable(ProviderError):
-    """The call was certainly not sent: the breaker is open, or no connection was made."""
+    """This call was certainly not sent; an earlier one of the operation may have been."""
 
 
 class ProviderMisconfigured(ProviderError):

@@ -22,6 +22,7 @@ from boxoffice.payments.providers.client import (
     ProviderHttp,
     ProviderRequest,
     Shape,
+    after_sending,
     shaped,
 )
 from boxoffice.payments.providers.port import (
@@ -140,7 +141,8 @@ class Stripe:
             raise ProviderDeclined(DeclineReason.AMOUNT_REFUSED, "another amount or currency")
         if found.status == "requires_capture":
             found = await self._capture(found, key)
-        return await self._confirmed(found)
+        with after_sending():
+            return await self._confirmed(found)
 
     async def _capture(self, found: StripeIntent, key: str) -> StripeIntent:
         """Capture, and return the state after it."""
@@ -149,15 +151,19 @@ class Stripe:
         try:
             await self._post("confirm", path, form, key)
         except ProviderFailed as failed:
-            now = await self._known_intent(found.id)
+            with after_sending():
+                now = await self._known_intent(found.id)
             # guard: stripe_stored_failure_is_passed_by: not failed.is_replay => True
             if now.status != "requires_capture" or not failed.is_replay:
                 return _decided(now)
             # The stored 500 moved no money, and it would be repeated under its key for a day.
-            await self._post("confirm", path, form, f"{key}-{new_id()}")
+            with after_sending():
+                await self._post("confirm", path, form, f"{key}-{new_id()}")
         except ProviderDeclined as declined:
-            return _decided(await self._known_intent(found.id), declined)
-        return await self._known_intent(found.id)
+            with after_sending():
+                return _decided(await self._known_intent(found.id), declined)
+        with after_sending():
+            return await self._known_intent(found.id)
 
     async def _confirmed(self, found: StripeIntent) -> ProviderPayment:
         if found.status == "canceled":
@@ -202,7 +208,8 @@ class Stripe:
         try:
             answer = await self._post("refund", "/v1/refunds", form, key)
         except ProviderDeclined as declined:
-            found = await self.look_up_refund(refund, key)
+            with after_sending():
+                found = await self.look_up_refund(refund, key)
             if found is not None:
                 return found
             return ProviderRefund(
