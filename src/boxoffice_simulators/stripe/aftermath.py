@@ -150,7 +150,7 @@ class StripeAftermath:
             "currency": charge["currency"],
             "is_charge_refundable": True,
             "livemode": False,
-            "metadata": intent["metadata"],
+            "metadata": {},
             "payment_intent": intent["id"],
             "reason": "fraudulent",
             "status": "needs_response",
