@@ -34,7 +34,8 @@ async def run(options: SimulatorOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runners = [web.AppRunner(_app(routes)) for routes in (provider.routes(), control.routes())]
+    both = (provider.routes(), control.routes())
+    runners = [web.AppRunner(_app(routes), shutdown_timeout=1.0) for routes in both]
     sender = asyncio.create_task(provider.notices.run())
     try:
         ports = (options.port, options.control_port)
@@ -61,6 +62,6 @@ def _app(routes: Sequence[web.RouteDef]) -> web.Application:
 
 async def _listen(runner: web.AppRunner, port: int) -> str:
     await runner.setup()
-    site = web.TCPSite(runner, HOST, port, shutdown_timeout=1.0)
+    site = web.TCPSite(runner, HOST, port)
     await site.start()
     return f"http://{HOST}:{runner.addresses[0][1]}"

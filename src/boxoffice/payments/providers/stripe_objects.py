@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from boxoffice.payments.providers.client import shaped
 from boxoffice.payments.providers.port import (
@@ -19,6 +20,7 @@ from boxoffice.payments.providers.port import (
 )
 
 NAME = "stripe"
+UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799)]
 
 STATUSES = {
     "requires_payment_method": PaymentStatus.WAITING,
@@ -94,7 +96,7 @@ class StripeCharge(msgspec.Struct):
     id: str
     amount: int
     currency: str
-    created: int
+    created: UnixSeconds
     payment_intent: str | None = None
     amount_captured: int = 0
     amount_refunded: int = 0
@@ -110,7 +112,7 @@ class StripeIntent(msgspec.Struct):
     amount: int
     currency: str
     status: str
-    created: int
+    created: UnixSeconds
     client_secret: str | None = None
     metadata: dict[str, str] = {}
     latest_charge: StripeCharge | None = None
@@ -124,7 +126,7 @@ class StripeRefund(msgspec.Struct):
     id: str
     amount: int
     currency: str
-    created: int
+    created: UnixSeconds
     status: str | None = None
     payment_intent: str | None = None
     balance_transaction: str | None = None
@@ -140,7 +142,7 @@ class StripeTransaction(msgspec.Struct):
     type: str
     amount: int
     currency: str
-    created: int
+    created: UnixSeconds
     fee: int = 0
     source: Any = None
 
@@ -230,7 +232,9 @@ def dispute_movement(one: StripeTransaction, dispute: StripeDispute) -> Movement
 def captured_at(charge: StripeCharge) -> datetime:
     """Return when the money moved; the charge itself is as old as the authorization."""
     moved = charge.balance_transaction
-    return _at(moved["created"] if isinstance(moved, dict) else charge.created)
+    if not isinstance(moved, dict):
+        return _at(charge.created)
+    return _at(shaped(NAME, moved, StripeTransaction).created)
 
 
 def _at(seconds: int) -> datetime:
