@@ -12,7 +12,9 @@ SET LOCAL statement_timeout = '300s';
 -- committed before the provider is called. `confirm_key` is the provider's idempotency key of the current
 -- attempt: the same after an unknown outcome, a new one after a definitive refusal. `begun_at` is when this
 -- attempt began, and bounds how long its seats stay fenced. After `session_ends_at`, a provider that does not
--- know the order proves that no money moved. `client` is what the browser needs, from the provider.
+-- know the order proves that no money moved. `hold_ends_at` is when the hold ends without a fence: a refused
+-- attempt gives the fence back. `client` is what the browser needs, from the provider; a notice of a deposit
+-- has to name `deposit_secret`.
 
 CREATE TABLE payment_intents (
     user_id uuid NOT NULL,
@@ -24,6 +26,7 @@ CREATE TABLE payment_intents (
     created_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL,
     session_ends_at timestamptz NOT NULL,
+    hold_ends_at timestamptz,
     begun_at timestamptz,
     fenced_until timestamptz,
     closed_at timestamptz,
@@ -35,6 +38,7 @@ CREATE TABLE payment_intents (
     payment_key text,
     confirm_key text,
     reason text,
+    deposit_secret text,
     client jsonb,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
@@ -44,8 +48,8 @@ CREATE TABLE payment_intents (
         '{OPEN,CONFIRMING,UNKNOWN,AWAITING_DEPOSIT,SUCCEEDED,CANCELLED,EXPIRED,CAPTURED_LATE,RETURNING,RETURNED}'
         ::text [])),
     CONSTRAINT payment_intents_purpose_agrees CHECK (
-        num_nonnulls(schedule_id, reservation_id) = CASE purpose
-            WHEN 'reservation' THEN 2
+        num_nonnulls(schedule_id, reservation_id, hold_ends_at) = CASE purpose
+            WHEN 'reservation' THEN 3
             WHEN 'top_up' THEN 0
             ELSE -1 END),
     CONSTRAINT payment_intents_amount_positive CHECK (amount_minor > 0),
@@ -64,8 +68,12 @@ CREATE TABLE payment_intents (
 CREATE UNIQUE INDEX payment_intents_one_per_reservation ON payment_intents (reservation_id, schedule_id)
     WHERE status = ANY ('{OPEN,CONFIRMING,UNKNOWN,AWAITING_DEPOSIT,CAPTURED_LATE}'::text []);
 
--- The intent by which a reservation is being paid: payments and releases read it in the row that they lock
--- anyhow. Adding the column does not touch the rows.
+-- A hold is extended for its first intent only.
+CREATE INDEX payment_intents_of_reservation ON payment_intents (user_id, reservation_id)
+    WHERE reservation_id IS NOT NULL;
+
+-- The intent by which a reservation is being paid, or was paid: payments and releases read it in the row that
+-- they lock anyhow. Adding the column does not touch the rows.
 ALTER TABLE reservations ADD COLUMN intent_id uuid;
 
 -- What was asked of providers, and what they answered ------------------------------------------------

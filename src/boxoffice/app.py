@@ -42,10 +42,12 @@ from boxoffice.notifications.webhooks.store import WebhookStore
 from boxoffice.observability.access_log import AccessLog, InFlight
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.composition import MoneyServices, compose_money, money_routes
-from boxoffice.payments.handlers import PayHandler, TopUpHandler
-from boxoffice.payments.provider import PaymentProvider
+from boxoffice.payments.intents import routes as intent_routes
+from boxoffice.payments.intents.composition import PaymentParts, compose_payments
+from boxoffice.payments.intents.service import PaymentIntents
+from boxoffice.payments.providers.port import Provider
+from boxoffice.payments.providers.registry import open_providers
 from boxoffice.payments.service import Payments
-from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
@@ -82,6 +84,7 @@ class Services:
     reservations: Reservations
     payments: Payments
     money: MoneyServices
+    intents: PaymentIntents
     sales_stats: SalesStats
     backoffice: Backoffice
     audit_runs: AuditRuns
@@ -112,19 +115,20 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
+    settings: Settings, providers: Mapping[str, Provider] | None = None
 ) -> AsyncIterator[Application]:
     """Connect, run the background tasks, and at the end drain and disconnect; for a serving process.
 
     Raises `SettingsInvalid` where the database lacks this release's schema, and what connecting raises.
     """
-    application = compose(settings, providers)
-    async with (
-        _connected(application),
-        supervised(_background_tasks(application)),
-        _drained(application),
-    ):
-        yield application
+    async with open_providers(settings.providers) as configured:
+        application = compose(settings, configured if providers is None else providers)
+        async with (
+            _connected(application),
+            supervised(_background_tasks(application)),
+            _drained(application),
+        ):
+            yield application
 
 
 @asynccontextmanager
@@ -144,9 +148,7 @@ def describe() -> dict[str, Any]:
     return compose(settings).http.document
 
 
-def compose(
-    settings: Settings, providers: Mapping[str, PaymentProvider] | None = None
-) -> Application:
+def compose(settings: Settings, providers: Mapping[str, Provider] | None = None) -> Application:
     """Return the parts of a process, not yet connected."""
     infrastructure = compose_infrastructure(settings)
     traffic_counter = TrafficCounter(
@@ -210,20 +212,27 @@ def _services(
     settings: Settings,
     infrastructure: Infrastructure,
     traffic_counter: TrafficCounter,
-    providers: Mapping[str, PaymentProvider],
+    providers: Mapping[str, Provider],
 ) -> Services:
     db = infrastructure.db
     accounts = _accounts(settings, infrastructure)
     seats = compose_seats(settings, infrastructure)
     waiting_room = compose_waiting_room(settings, infrastructure, accounts.tokens.keys, seats)
+    on_paid = waiting_room.service.release_paid
+    payments = compose_payments(
+        settings,
+        PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats, on_paid),
+        providers,
+    )
     return Services(
         accounts=accounts,
         catalog=Catalog(settings, CatalogStore(db), seats.applier),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
-        payments=_payments(settings, infrastructure, providers, seats, waiting_room.service),
         money=compose_money(settings.payments, db, seats.publisher),
+        payments=payments.wallets,
+        intents=payments.intents,
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
@@ -265,26 +274,6 @@ def _reservations(
         seats.refusals,
         HoldLimits(settings.holds.seats_per_hold_max),
         queue,
-    )
-
-
-def _payments(
-    settings: Settings,
-    infrastructure: Infrastructure,
-    providers: Mapping[str, PaymentProvider],
-    seats: SeatServices,
-    queue: WaitingRoom,
-) -> Payments:
-    store = PaymentStore(infrastructure.db)
-    return Payments(
-        store,
-        infrastructure.group_commit,
-        PayHandler(store, seats.publisher, queue.release_paid),
-        TopUpHandler(store, settings.payments.wallet_balance_max_minor),
-        providers,
-        settings.payments.wallet_top_up_max_minor,
-        seats.read_model,
-        can_top_up=settings.payments.wallet_top_up_free,
     )
 
 
@@ -342,6 +331,7 @@ def _routes(
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
         *money_routes(services.money, dependencies),
+        *intent_routes.routes(services.intents, dependencies),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
         *sales_stats_routes.routes(services.sales_stats, dependencies),

@@ -181,6 +181,11 @@ class WebhookDeliveryNotFound(NotFound):
     title = "There is no such delivery."
 
 
+class IntentNotFound(NotFound):
+    code = "payment_intent_not_found"
+    title = "There is no such payment intent."
+
+
 class Invalid(Problem):
     code = "invalid"
     title = "The request is well formed but not acceptable."
@@ -199,6 +204,11 @@ class PasswordCommon(Invalid):
 class AmountInvalid(Invalid):
     code = "amount_invalid"
     title = "The amount is not acceptable."
+
+
+class AmountMismatch(Invalid):
+    code = "amount_mismatch"
+    title = "Amount, currency or order differ from the payment intent."
 
 
 class PaymentMethodUnknown(Invalid):
@@ -325,6 +335,16 @@ class SaleOpen(Rejection):
     title = "The schedule is on sale; close it first."
 
 
+class PaymentInProgress(Rejection):
+    code = "payment_in_progress"
+    title = "This reservation is being paid through a provider."
+
+
+class IntentFinal(Rejection):
+    code = "intent_final"
+    title = "This payment has ended."
+
+
 class AlreadyPublished(Rejection):
     code = "already_published"
     title = "The concert is published already."
@@ -419,6 +439,13 @@ class Unavailable(Problem):
 class Overloaded(Unavailable):
     code = "overloaded"
     title = "More requests are waiting than can be served in time; try again."
+
+
+class PaymentProviderUnavailable(Unavailable):
+    """Nothing was sent to the provider: another method, or the same one later."""
+
+    code = "provider_unavailable"
+    title = "The payment provider cannot be reached; nothing was charged."
 
 
 class OutcomeUnknown(Unavailable):

@@ -67,6 +67,10 @@ _LAPSE = """
      WHERE schedule_id = $1 AND reservation_id = ANY ($2)
 """
 
+_PAY_OUTSIDE = """
+    SELECT outcomes FROM payments_pay_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, false)
+"""
+
 
 @dataclass(frozen=True)
 class Hall:
@@ -114,12 +118,49 @@ class Hall:
     ) -> PayCommand:
         """Return a command to pay a hold from the wallet."""
         return PayCommand(
-            person, key or str(uuid4()), fingerprint, reservation_id, new_id(), new_id(), "wallet"
+            person, key or str(uuid4()), fingerprint, reservation_id, new_id(), new_id()
         )
 
     async def settle(self, *bills: PayCommand) -> list[PayOutcome]:
         """Decide a batch of payments."""
         return await PaymentStore(self.db).pay(self.schedule_id, bills)
+
+    async def set_intent(self, reservation_id: UUID, intent_id: UUID) -> None:
+        """Have a hold be paid by an intent, which need not exist."""
+        query = """
+            UPDATE reservations SET intent_id = $3 WHERE schedule_id = $1 AND reservation_id = $2
+        """
+        await self.db.fetch(query, self.schedule_id, reservation_id, intent_id)
+
+    async def pay_outside(
+        self, *bills: tuple[UUID, UUID, UUID | None], wallet: PayCommand | None = None
+    ) -> list[str]:
+        """Decide a batch of payments with a provider's money, and one from the wallet if it is given.
+
+        A bill is a person, a reservation and the intent. The money is taken out of suspense, into which
+        nothing was put.
+        """
+        paid: list[tuple[UUID, UUID, UUID | None, str, str | None]] = [
+            (*bill, "card", f"outside {bill[1]}") for bill in bills
+        ]
+        if wallet is not None:
+            paid.append((wallet.user_id, wallet.reservation_id, None, "wallet", None))
+        people, reservations, intents, methods, references = map(list, zip(*paid, strict=True))
+        keys = [f"{method} {one}" for method, one in zip(methods, reservations, strict=True)]
+        [row] = await self.db.fetch(
+            _PAY_OUTSIDE,
+            self.schedule_id,
+            [new_id() for _ in paid],
+            [new_id() for _ in paid],
+            people,
+            reservations,
+            methods,
+            references,
+            intents,
+            keys,
+            [b"f" for _ in paid],
+        )
+        return list(row["outcomes"] or ["paid"] * len(paid))
 
     async def pay(self, person: UUID, reservation_id: UUID, *, key: str = "") -> PayOutcome:
         """Pay a hold from the wallet."""

@@ -16,8 +16,10 @@ from boxoffice.payments.providers.port import (
 from boxoffice.payments.refunds.policy import RefundPolicy
 from boxoffice.payments.refunds.service import Destination, RefundRequest, Refunds
 from boxoffice.payments.refunds.store import Refund, RefundStore
-from boxoffice.payments.store import PayCommand, Payment
-from boxoffice.platform.ids import ScopedId, new_id
+from boxoffice.payments.store import Payment, PaymentStore
+from boxoffice.platform.ids import ScopedId
+from tests.support.checkout import Checkout
+from tests.support.fake_provider import FakeProvider
 from tests.support.hall import Hall
 
 ZONE = ZoneInfo("Asia/Seoul")
@@ -25,10 +27,6 @@ ZONE = ZoneInfo("Asia/Seoul")
 _POLICY = """
     INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
     VALUES ($1, 1, clock_timestamp(), $1, $2::text::jsonb)
-"""
-_SOLD_UNDER = """
-    UPDATE payments SET refund_policy_version = 1
-     WHERE schedule_id = $1 AND EXISTS (SELECT FROM refund_policies f WHERE f.schedule_id = $1)
 """
 
 
@@ -41,25 +39,24 @@ async def sold(hall: Hall, person: UUID, *seat_ids: str, provider: str = "") -> 
     """Sell seats from the wallet, or through a provider that has captured the money."""
     reservation_id = await hall.held(person, *seat_ids)
     if provider:
-        price = sum([(await hall.seat(seat_id))["price_minor"] for seat_id in seat_ids])
-        command = PayCommand(
-            person,
-            str(uuid4()),
-            b"f",
-            reservation_id,
-            new_id(),
-            new_id(),
-            provider,
-            f"pk-{reservation_id}",
-            price,
-        )
-        [outcome] = await hall.settle(command)
+        payment = await _sold_outside(hall, person, reservation_id, provider)
     else:
-        outcome = await hall.pay(person, reservation_id)
-    if outcome.payment is None:
-        raise AssertionError(outcome)
-    await hall.db.fetch(_SOLD_UNDER, hall.schedule_id)
-    return outcome.payment
+        payment = (await hall.pay(person, reservation_id)).payment
+    if payment is None:
+        raise AssertionError(reservation_id)
+    return payment
+
+
+async def _sold_outside(
+    hall: Hall, person: UUID, reservation_id: UUID, provider: str
+) -> Payment | None:
+    checkout = Checkout(hall, FakeProvider(provider))
+    intent = await checkout.open(person, reservation_id)
+    done = await checkout.confirm(intent, f"pk-{reservation_id}")
+    await checkout.close()
+    if done.payment_id is None:
+        raise AssertionError(done)
+    return await PaymentStore(hall.db).get(hall.schedule_id, done.payment_id, person)
 
 
 def refunds(hall: Hall) -> Refunds:

@@ -52,7 +52,9 @@ def to_message(event: Event) -> Message:
 def _subject(event: Event) -> dict[str, str]:
     topic = TOPICS[event.topic]
     if topic.scope is Scope.PERSON:
-        return {topic.subject_field: str(event.subject_id), "user_id": str(event.user_id)}
+        own_id = event.subject_id
+        shown = str(ScopedId(event.user_id, own_id) if topic.is_scoped else own_id)
+        return {topic.subject_field: shown, "user_id": str(event.user_id)}
     return {
         topic.subject_field: str(ScopedId(event.scope_id, event.subject_id)),
         "schedule_id": str(event.scope_id),

@@ -22,6 +22,8 @@ class Topic:
     fields: tuple[str, ...]
     stored_as: str = ""
     """The topic of its rows in the outbox, where that differs from `name`."""
+    is_scoped: bool = False
+    """Whether the public id of a person's subject contains that of the person."""
 
 
 _REFUND = ("refund_id", "user_id", "amount", "currency")
@@ -86,6 +88,14 @@ TOPICS = {
             Scope.PERSON,
             "refund_id",
             _REFUND,
+        ),
+        Topic(
+            "payment.late",
+            "Money arrived at a provider that could not be used; it is being returned.",
+            Scope.PERSON,
+            "intent_id",
+            ("intent_id", "user_id", "amount", "currency"),
+            is_scoped=True,
         ),
         Topic(
             "wallet.topped_up",

@@ -3,14 +3,17 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Pay reservations of one schedule. Per command: the person, the reservation and the idempotency key. For a
--- method other than 'wallet' a provider has captured p_captured_minor already.
+-- method other than 'wallet' a provider has captured the money for an intent, and the caller has compared it
+-- with the intent and moved it into suspense, in this transaction or before. p_intent_ids: these intents, null
+-- for the wallet; a null array: all pay by wallet.
 -- No (person, key) appears twice. p_apart: no person and no reservation appears twice.
 -- outcomes: paid, replayed, key_reused, reservation_not_found, already_paid, hold_expired, not_held,
--- insufficient_balance, currency_differs, captured_differs. Null: all are paid.
+-- payment_in_progress (by another intent), insufficient_balance, currency_differs, nothing_captured. Null: all
+-- are paid.
 -- amounts_minor, currencies, seats_to: per paid command, in order. seat_ids, seat_versions (the new ones)
 -- and ticket_ids have those of all paid commands one after the other, the last one of each at seats_to.
 -- A replayed command is looked up by its key, because its payment does not change any more.
-CREATE OR REPLACE FUNCTION payments_pay_v2(
+CREATE OR REPLACE FUNCTION payments_pay_v3(
     p_schedule_id uuid,
     p_payment_ids uuid[],
     p_transfer_ids uuid[],
@@ -18,7 +21,7 @@ CREATE OR REPLACE FUNCTION payments_pay_v2(
     p_reservation_ids uuid[],
     p_methods text[],
     p_provider_references text[],
-    p_captured_minor bigint[],
+    p_intent_ids uuid[],
     p_keys text[],
     p_fingerprints bytea[],
     p_apart boolean,
@@ -74,14 +77,19 @@ BEGIN
            array_agg(l.expires_at ORDER BY c.at), array_agg(l.amount_minor ORDER BY c.at),
            array_agg(l.currency ORDER BY c.at), array_agg(l.seats ORDER BY c.at)
       INTO places, statuses, ends_at, amounts_minor, currencies, seat_counts
-      FROM (SELECT c.reservation_id, c.user_id, c.at
-              FROM unnest(p_reservation_ids, p_user_ids)
-                   WITH ORDINALITY c (reservation_id, user_id, at)
+      FROM (SELECT c.reservation_id, c.user_id, c.intent_id, c.at
+              FROM unnest(p_reservation_ids, p_user_ids, p_intent_ids)
+                   WITH ORDINALITY c (reservation_id, user_id, intent_id, at)
              -- guard: pay_reservations_are_locked_in_order => ORDER BY c.reservation_id DESC) c
              ORDER BY c.reservation_id) c
       LEFT JOIN LATERAL (
-           SELECT r.ctid AS place, r.status, r.expires_at, r.amount_minor, r.currency,
-                  cardinality(r.seat_ids) AS seats
+           SELECT r.ctid AS place, r.expires_at, r.amount_minor, r.currency,
+                  cardinality(r.seat_ids) AS seats,
+                  -- guard: pay_what_is_being_paid_is_paid_by_its_intent => r.status
+                  -- guard: pay_held_is_being_paid_ended_is_not: r.status = 'HELD' AND =>
+                  CASE WHEN r.status = 'HELD' AND r.intent_id IS DISTINCT FROM c.intent_id THEN 'PAYING'
+                       -- no guard: The other half of the condition above, which is a guard.
+                       ELSE r.status END AS status
              FROM reservations r
             -- guard: pay_reservations_of_this_schedule => WHERE true
             WHERE r.schedule_id = p_schedule_id
@@ -198,10 +206,10 @@ BEGIN
                     -- guard: pay_nothing_that_was_taken_over: OR c.at = ANY (lost) =>
                     WHEN c.status = 'EXPIRED' OR c.ends_at <= decided_at OR c.at = ANY (lost)
                         THEN 'hold_expired'
-                    -- guard: pay_what_was_captured_is_what_is_owed => WHEN false
-                    -- guard: pay_wallet_needs_no_capture: method <> 'wallet' AND c. =>
-                    WHEN c.method <> 'wallet' AND c.captured_minor IS DISTINCT FROM c.amount_minor
-                        THEN 'captured_differs'
+                    -- guard: pay_what_is_being_paid_is_refused => WHEN false THEN 'not_held'
+                    WHEN c.status = 'PAYING' THEN 'payment_in_progress'
+                    -- guard: pay_provider_pays_through_intent => WHEN false THEN 'not_held'
+                    WHEN c.method <> 'wallet' AND c.intent_id IS NULL THEN 'nothing_captured'
                     -- guard: pay_wallets_currency => WHEN false
                     -- guard: pay_anothers_money_is_no_matter_of_wallets_currency: method = 'wallet' AND c. =>
                     WHEN c.method = 'wallet' AND c.wallet_currency IS DISTINCT FROM c.currency
@@ -212,9 +220,9 @@ BEGIN
                         THEN 'insufficient_balance'
                     ELSE 'paid' END)
       INTO outcomes
-      FROM unnest(earlier, statuses, ends_at, p_methods, p_captured_minor, amounts_minor, currencies,
+      FROM unnest(earlier, statuses, ends_at, p_methods, p_intent_ids, amounts_minor, currencies,
                   wallet_currencies, balances_minor)
-           WITH ORDINALITY c (same, status, ends_at, method, captured_minor, amount_minor, currency,
+           WITH ORDINALITY c (same, status, ends_at, method, intent_id, amount_minor, currency,
                               wallet_currency, balance_minor, at);
 
     -- guard: pay_shared_wallet_decided_in_order => IF false THEN
@@ -223,7 +231,7 @@ BEGIN
         FOR i IN 1..cardinality(outcomes) LOOP
             -- guard: pay_what_is_settled_stays {
             CONTINUE WHEN outcomes[i] NOT IN (
-                'paid', 'captured_differs', 'currency_differs', 'insufficient_balance');
+                'paid', 'nothing_captured', 'currency_differs', 'insufficient_balance');
             -- guard: }
             -- guard: pay_once_in_batch => IF false THEN
             IF p_reservation_ids[i] = ANY (paid_already) THEN
@@ -284,10 +292,15 @@ BEGIN
 
     INSERT INTO payments (
         schedule_id, payment_id, reservation_id, user_id, amount_minor, created_at, method,
-        provider_reference, currency, idempotency_key, fingerprint, ticket_ids)
+        provider_reference, currency, idempotency_key, fingerprint, ticket_ids, refund_policy_version)
     SELECT p_schedule_id, c.payment_id, c.reservation_id, c.user_id, c.amount_minor, decided_at,
            c.method, c.provider_reference, c.currency, c.key, c.fingerprint,
-           ticket_ids[c.seats_to - c.seats + 1:c.seats_to]
+           ticket_ids[c.seats_to - c.seats + 1:c.seats_to],
+           (SELECT f.version FROM refund_policies f
+             -- guard: pay_refund_policy_of_this_schedule => WHERE f.version IS NOT NULL
+             WHERE f.schedule_id = p_schedule_id
+             -- guard: pay_newest_refund_policy: DESC =>
+             ORDER BY f.version DESC LIMIT 1)
       FROM unnest(p_payment_ids, p_reservation_ids, p_user_ids, amounts_minor, p_methods,
                   p_provider_references, currencies, p_keys, p_fingerprints, seat_counts, seats_to)
            c (payment_id, reservation_id, user_id, amount_minor, method, provider_reference, currency,
@@ -316,7 +329,7 @@ BEGIN
     INSERT INTO ledger_entries (user_id, transfer_id, leg, account, schedule_id, amount_minor, currency)
     SELECT c.user_id, c.transfer_id, l.leg,
            -- guard: pay_income_and_wallet_are_two_accounts: WHEN c.method = 'wallet' THEN 'wallet' =>
-           CASE WHEN l.leg = 2 THEN 'income' WHEN c.method = 'wallet' THEN 'wallet' ELSE 'cash' END,
+           CASE WHEN l.leg = 2 THEN 'income' WHEN c.method = 'wallet' THEN 'wallet' ELSE 'suspense' END,
            -- guard: pay_one_leg_is_negative: ELSE c.amount_minor => ELSE c.amount_minor + 1
            p_schedule_id, CASE l.leg WHEN 1 THEN -c.amount_minor ELSE c.amount_minor END, c.currency
       FROM unnest(p_user_ids, p_transfer_ids, amounts_minor, currencies, p_methods)
@@ -422,6 +435,37 @@ BEGIN
 
     created_at := decided_at;
 END;
+$$;
+
+-- For pods of the previous release, which pay by wallet and know of no intents.
+CREATE OR REPLACE FUNCTION payments_pay_v2(
+    p_schedule_id uuid,
+    p_payment_ids uuid[],
+    p_transfer_ids uuid[],
+    p_user_ids uuid[],
+    p_reservation_ids uuid[],
+    p_methods text[],
+    p_provider_references text[],
+    p_captured_minor bigint[],
+    p_keys text[],
+    p_fingerprints bytea[],
+    p_apart boolean,
+    OUT outcomes text[],
+    OUT created_at timestamptz,
+    OUT amounts_minor bigint[],
+    OUT currencies text[],
+    OUT seats_to integer[],
+    OUT seat_ids text[],
+    OUT seat_versions bigint[],
+    OUT ticket_ids uuid[]
+)
+LANGUAGE sql
+AS $$
+SELECT array_replace(p.outcomes, 'payment_in_progress', 'not_held'), p.created_at, p.amounts_minor,
+       p.currencies, p.seats_to, p.seat_ids, p.seat_versions, p.ticket_ids
+  FROM payments_pay_v3(
+           p_schedule_id, p_payment_ids, p_transfer_ids, p_user_ids, p_reservation_ids, p_methods,
+           p_provider_references, NULL, p_keys, p_fingerprints, p_apart) p;
 $$;
 
 -- Top up wallets: money moves from outside ('cash') into the wallet.

@@ -3,7 +3,7 @@
 -- name: pay
 -- Decide a batch of payments of one schedule; one row for the whole batch.
 SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat_versions, ticket_ids
-  FROM payments_pay_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+  FROM payments_pay_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: find_payments_by_key
 -- What payments with these keys did, for requests whose answer was lost.
@@ -31,19 +31,6 @@ SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.c
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
  -- guard: payment_only_own: p.user_id = $3 => $3::uuid IS NOT NULL
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
-
--- name: payable
--- The amount due for a reservation of a person, for a provider that captures it before the transaction.
--- guard: payable_not_after_end: r.expires_at <= clock_timestamp() => false
-SELECT r.amount_minor, r.currency, r.status, r.expires_at <= clock_timestamp() AS lapsed
-  FROM reservations r
- -- guard: payable_only_own: r.user_id = $3 => $3::uuid IS NOT NULL
- WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
- UNION ALL
-SELECT a.amount_minor, a.currency, a.status, true
-  FROM reservations_archive a
- -- guard: payable_own_archived: AND a.user_id = $3 =>
- WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: top_up
 -- Decide a batch of top-ups.

@@ -14,7 +14,7 @@ from boxoffice.errors import (
     HoldExpired,
     InsufficientBalance,
     NotHeld,
-    PaymentDeclined,
+    PaymentInProgress,
     PaymentMethodUnknown,
     PaymentNotFound,
     ReservationNotFound,
@@ -36,7 +36,7 @@ PAYMENT_ID = PathId(parse_scoped, PaymentNotFound, "The `payment_id` of a paymen
 
 
 class PayRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A hold and a payment method; `wallet` is always available."""
+    """A hold and a payment method: `wallet`; others begin with a payment intent."""
 
     reservation_id: Label
     method: Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z_]+$")]
@@ -116,7 +116,7 @@ class _PaymentCollection(_Resource):
             NotHeld,
             InsufficientBalance,
             PaymentMethodUnknown,
-            PaymentDeclined,
+            PaymentInProgress,
         ),
     )
     async def on_post(self, call: Call[PayRequest, Any]) -> Reply:

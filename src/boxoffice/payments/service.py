@@ -1,34 +1,30 @@
 """The use cases of payments: pay a hold, top up a wallet, get either."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Never
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     AlreadyPaid,
-    AmountInvalid,
     HoldExpired,
     IdempotencyKeyReused,
     InsufficientBalance,
     IntegrityError,
     NotHeld,
-    OutcomeUnknown,
+    PaymentInProgress,
     PaymentMethodUnknown,
     PaymentNotFound,
     Problem,
     ReservationNotFound,
     ScheduleNotFound,
     TopUpUnavailable,
-    Unavailable,
     WalletLimit,
 )
 from boxoffice.payments import ledger
 from boxoffice.payments.handlers import PayHandler, TopUpHandler
-from boxoffice.payments.provider import Capture, Order, PaymentProvider
 from boxoffice.payments.store import (
+    WALLET,
     Entry,
     PayCommand,
     Payment,
@@ -40,21 +36,17 @@ from boxoffice.payments.store import (
 from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id
 from boxoffice.seats.read_model import SeatReadModel
 
-WALLET = "wallet"
-
 _REFUSALS: dict[str, type[Problem]] = {
     "reservation_not_found": ReservationNotFound,
     "already_paid": AlreadyPaid,
     "hold_expired": HoldExpired,
     "not_held": NotHeld,
+    "payment_in_progress": PaymentInProgress,
     "insufficient_balance": InsufficientBalance,
     "key_reused": IdempotencyKeyReused,
     "currency_differs": InsufficientBalance,
-    "captured_differs": AmountInvalid,
     "wallet_limit": WalletLimit,
 }
-# Errors after which there is no payment; `OutcomeUnknown`, an `Unavailable`, is handled before.
-_NOTHING_SOLD: tuple[type[Problem], ...] = (*_REFUSALS.values(), Unavailable)
 _PAID = frozenset({"paid", "replayed"})
 _TOPPED_UP = frozenset({"charged", "replayed"})
 
@@ -68,7 +60,6 @@ class Payments:
         group_commit: GroupCommit,
         pays: PayHandler,
         top_ups: TopUpHandler,
-        providers: Mapping[str, PaymentProvider],
         top_up_max_minor: int,
         seats: SeatReadModel,
         *,
@@ -79,81 +70,19 @@ class Payments:
         self._group_commit = group_commit
         self._pays = pays
         self._top_ups = top_ups
-        self._providers = providers
         self._top_up_max_minor = top_up_max_minor
         self._seats = seats
-        # Attempts of one order are serialized: a void must not meet a payment with the same capture.
-        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def pay(self, user_id: UUID, reservation: ScopedId, key: str, method: str) -> Payment:
-        """Pay a hold: its seats are sold and its tickets issued in one transaction.
+        """Pay a hold from the wallet: its seats are sold and its tickets issued in one transaction.
 
-        Raises the refusals of `docs/api.md`; the same key and body return the same payment.
+        Other methods begin with a payment intent. Raises the refusals of `docs/api.md`; the same key
+        and body return the same payment.
         """
-        provider = self._providers.get(method)
         # guard: pay_method_that_exists => if False:
-        if provider is None and method != WALLET:
+        if method != WALLET:
             raise PaymentMethodUnknown(method=method)
         await self._require_schedule(reservation.schedule_id)
-        if provider is None:
-            return await self._decide(user_id, reservation, key, method, None)
-        reference = f"{reservation}:{user_id}:{method}:{key}"
-        # guard: pay_one_order_at_time => if True:
-        async with self._orders.setdefault(reference, asyncio.Lock()):
-            return await self._pay_outside(provider, reference, user_id, reservation, key, method)
-
-    async def _pay_outside(
-        self,
-        provider: PaymentProvider,
-        reference: str,
-        user_id: UUID,
-        reservation: ScopedId,
-        key: str,
-        method: str,
-    ) -> Payment:
-        """Capture, decide, and void the capture where the payment is refused.
-
-        After a crash the client repeats the request: the provider knows the order by its reference,
-        and the ledger the payment by its key. A refusal therefore voids also what an earlier attempt
-        may have captured. Where the outcome is unknown nothing is voided: the seats may be sold.
-        """
-        owed = await self._store.payable(reservation.schedule_id, reservation.own_id, user_id)
-        # guard: pay_nothing_is_captured_for_anothers_reservation => if False:
-        if owed is None:
-            raise ReservationNotFound
-        order = Order(reference, owed.amount_minor, owed.currency)
-        # A hold that is paid (perhaps by this request), lapsed or closed needs no capture; without one
-        # the database sells nothing for this method.
-        capture = None
-        # guard: pay_nothing_is_captured_for_what_cannot_be_paid => if True:
-        if owed.status == "HELD" and not owed.lapsed:
-            capture = await provider.capture(order)
-        try:
-            return await self._decide(user_id, reservation, key, method, capture)
-        # guard: pay_nothing_is_given_back_while_outcome_is_open {
-        except OutcomeUnknown:
-            raise
-        # guard: }
-        except _NOTHING_SOLD:
-            # guard: pay_what_was_captured_for_nothing_is_given_back => pass
-            await provider.void(order)
-            raise
-
-    async def _require_schedule(self, schedule_id: UUID) -> None:
-        """Refuse invented ids from memory, so that they never enter the group commit."""
-        try:
-            await self._seats.layout(schedule_id)
-        except ScheduleNotFound:
-            raise ReservationNotFound from None
-
-    async def _decide(
-        self,
-        user_id: UUID,
-        reservation: ScopedId,
-        key: str,
-        method: str,
-        capture: Capture | None,
-    ) -> Payment:
         command = PayCommand(
             user_id=user_id,
             key=key,
@@ -162,14 +91,18 @@ class Payments:
             reservation_id=reservation.own_id,
             payment_id=new_id(),
             transfer_id=new_id(),
-            method=method,
-            provider_reference=None if capture is None else capture.provider_reference,
-            captured_minor=None if capture is None else capture.amount_minor,
         )
         outcome = await self._group_commit.submit(self._pays, reservation.schedule_id, command)
         if outcome.payment is None or outcome.name not in _PAID:
             _refuse(outcome.name)
         return outcome.payment
+
+    async def _require_schedule(self, schedule_id: UUID) -> None:
+        """Refuse invented ids from memory, so that they never enter the group commit."""
+        try:
+            await self._seats.layout(schedule_id)
+        except ScheduleNotFound:
+            raise ReservationNotFound from None
 
     async def get(self, user_id: UUID, payment: ScopedId) -> Payment:
         """Return a payment of this person; raise `PaymentNotFound` otherwise."""

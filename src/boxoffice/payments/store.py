@@ -13,11 +13,12 @@ from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record, column
 
 _QUERIES = sql_files.load("boxoffice.payments")
+WALLET = "wallet"
 
 
 @dataclass(frozen=True, slots=True)
 class PayCommand:
-    """Pay a reservation; a provider has already captured the money, unless the wallet pays."""
+    """Pay a reservation from the wallet."""
 
     user_id: UUID
     key: str
@@ -25,9 +26,6 @@ class PayCommand:
     reservation_id: UUID
     payment_id: UUID
     transfer_id: UUID
-    method: str
-    provider_reference: str | None = None
-    captured_minor: int | None = None
 
     @property
     def identity(self) -> tuple[UUID, str]:
@@ -92,16 +90,6 @@ class TopUpOutcome:
 
     name: str
     top_up: TopUp | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Payable:
-    """The amount due for a reservation."""
-
-    amount_minor: int
-    currency: str
-    status: str
-    lapsed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +163,6 @@ class PaymentStore:
         row = await self._db.read_one(_QUERIES["get"], schedule_id, payment_id, user_id)
         return None if row is None else _payment(row)
 
-    async def payable(
-        self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
-    ) -> Payable | None:
-        """Return the amount due for a reservation of this person, None where there is none."""
-        row = await self._db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
-        return None if row is None else Payable(**dict(row))
-
     async def top_up(
         self, commands: Sequence[TopUpCommand], balance_max_minor: int
     ) -> list[TopUpOutcome]:
@@ -234,9 +215,10 @@ def _columns(commands: Sequence[PayCommand]) -> tuple[Any, ...]:
         [command.transfer_id for command in commands],
         people,
         reservations,
-        [command.method for command in commands],
-        [command.provider_reference for command in commands],
-        [command.captured_minor for command in commands],
+        [WALLET] * len(commands),
+        # Neither payments at a provider nor intents.
+        None,
+        None,
         [command.key for command in commands],
         [command.fingerprint for command in commands],
         len(set(people)) == len(set(reservations)) == len(commands),
@@ -257,7 +239,7 @@ def _pay_outcomes(commands: Sequence[PayCommand], row: Record) -> list[PayOutcom
             command.reservation_id,
             amounts[paid],
             currencies[paid],
-            command.method,
+            WALLET,
             created_at,
             tuple(tickets[start:end]),
             tuple(seats[start:end]),

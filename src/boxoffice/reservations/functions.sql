@@ -3,8 +3,8 @@
 -- because pods of two releases run side by side: a new signature or meaning is a new version.
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
--- Lock order in every function of the schema: people of a schedule (advisory, sorted), reservations
--- (sorted), seats (sorted), wallets (sorted).
+-- Lock order in every function of the schema: payment intents (sorted), people of a schedule (advisory,
+-- sorted), reservations (sorted), seats (sorted), wallets (sorted).
 -- A hold never waits for a lock (try-lock, SKIP LOCKED), so it is never part of a deadlock.
 -- A row of `schedule_buyers` is read for a decision, and changed, only under its person's lock.
 
@@ -696,11 +696,11 @@ END;
 $$;
 
 -- Release holds. p_request_ids identify, after a lost answer, the request that did it.
--- outcome: released, reservation_not_found (also another person's), not_held. `key` is the
+-- outcome: released, reservation_not_found (also another person's), not_held, payment_in_progress. `key` is the
 -- idempotency key of the hold: with the person it makes the owner token of the seat lock.
 -- seat_versions: of a release, the new version of each seat, 0 for a seat that another person has by now.
 -- returns_at: with a return delay, when the seats are on sale again.
-CREATE OR REPLACE FUNCTION reservations_release_v3(
+CREATE OR REPLACE FUNCTION reservations_release_v4(
     p_schedule_id uuid,
     p_request_ids uuid[],
     p_user_ids uuid[],
@@ -770,6 +770,8 @@ BEGIN
            -- guard: release_only_what_is_held: status = 'HELD' AND r. =>
            -- guard: release_only_before_end => AND r.status = 'HELD'
            AND r.status = 'HELD' AND r.expires_at > decided_at
+           -- guard: release_nothing_that_is_being_paid
+           AND r.intent_id IS NULL
         RETURNING r.reservation_id
     )
     SELECT array_agg(x.reservation_id) INTO released FROM closed x;
@@ -787,12 +789,16 @@ BEGIN
            CASE WHEN r.reservation_id IS NULL AND a.reservation_id IS NULL THEN 'reservation_not_found'
                 -- guard: release_releaser_gets_the_answer: = c.request_id => IS NOT NULL
                 WHEN r.closed_by = c.request_id THEN 'released'
+                -- guard: release_lapsed_hold_is_not_being_paid: AND r.expires_at > decided_at =>
+                -- guard: release_says_what_is_being_paid => WHEN false THEN 'payment_in_progress'
+                WHEN r.is_held AND r.expires_at > decided_at THEN 'payment_in_progress'
                 ELSE 'not_held' END,
            r.seat_ids, r.idempotency_key, v.seat_versions, v.returns_at
       FROM unnest(p_reservation_ids, p_user_ids, p_request_ids)
            WITH ORDINALITY c (reservation_id, user_id, request_id, ord)
       LEFT JOIN LATERAL (
-           SELECT r.reservation_id, r.closed_by, r.seat_ids, r.idempotency_key
+           SELECT r.reservation_id, r.closed_by, r.seat_ids, r.idempotency_key, r.expires_at,
+                  r.status = 'HELD' AS is_held
              FROM reservations r
             -- no guard: { Reservation ids are UUIDs; the schedule is there for the primary key.
             WHERE r.schedule_id = p_schedule_id
@@ -833,6 +839,23 @@ BEGIN
             WHERE r.closed_by = c.request_id) v ON true
      ORDER BY c.ord;
 END;
+$$;
+
+-- For pods of the previous release, which know of no payment in progress.
+CREATE OR REPLACE FUNCTION reservations_release_v3(
+    p_schedule_id uuid,
+    p_request_ids uuid[],
+    p_user_ids uuid[],
+    p_reservation_ids uuid[]
+) RETURNS TABLE (
+    ord integer, outcome text, seat_ids text[], key text, seat_versions bigint[], returns_at timestamptz
+)
+LANGUAGE sql
+AS $$
+SELECT r.ord, replace(r.outcome, 'payment_in_progress', 'not_held'), r.seat_ids, r.key, r.seat_versions,
+       r.returns_at
+  FROM reservations_release_v4(p_schedule_id, p_request_ids, p_user_ids, p_reservation_ids) r
+ ORDER BY r.ord;
 $$;
 
 -- For pods of the previous release, which learn of a return delay from their next reading.

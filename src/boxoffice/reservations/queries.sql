@@ -34,7 +34,7 @@ SELECT c.ord::integer AS ord,
 -- name: release
 -- Decide a batch of releases of one schedule.
 SELECT ord, outcome, seat_ids, key, seat_versions, returns_at
-  FROM reservations_release_v3($1, $2, $3, $4)
+  FROM reservations_release_v4($1, $2, $3, $4)
  ORDER BY ord;
 
 -- name: find_releases

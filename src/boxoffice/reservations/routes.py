@@ -17,6 +17,7 @@ from boxoffice.errors import (
     NotHeld,
     NotOnSale,
     OutcomeUnknown,
+    PaymentInProgress,
     QueuePassRequired,
     ReservationNotFound,
     SeatNotFound,
@@ -180,7 +181,7 @@ class _Item(_ReservationResource):
         204,
         role="any",
         path={"reservation_id": RESERVATION_ID},
-        problems=(NotHeld, OutcomeUnknown),
+        problems=(NotHeld, PaymentInProgress, OutcomeUnknown),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
         """The seats are on sale again, at once or after the schedule's return delay."""

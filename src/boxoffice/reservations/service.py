@@ -19,6 +19,7 @@ from boxoffice.errors import (
     NoAdjacentSeats,
     NotHeld,
     NotOnSale,
+    PaymentInProgress,
     Problem,
     QueuePassRequired,
     ReservationNotFound,
@@ -62,6 +63,7 @@ _REFUSALS: dict[str, type[Problem]] = {
     "no_seats": SoldOut,
     "reservation_not_found": ReservationNotFound,
     "not_held": NotHeld,
+    "payment_in_progress": PaymentInProgress,
 }
 
 
@@ -324,7 +326,11 @@ class Reservations:
         return await self._store.active_of_user(user_id, before, count, only)
 
     async def release(self, user_id: UUID, reservation: ScopedId) -> None:
-        """Release the seats of a hold; raise `NotHeld` where it is paid, expired or released."""
+        """Release the seats of a hold.
+
+        Raises `NotHeld` where it is paid, expired or released, and `PaymentInProgress` while a provider
+        is being paid.
+        """
         try:
             # From memory, so that requests with invented ids never enter the group commit.
             await self._seats.layout(reservation.schedule_id)

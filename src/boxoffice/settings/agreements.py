@@ -83,3 +83,21 @@ def _deadlines(one: Settings) -> Iterator[Agreement]:
     yield "provider_connect_timeout_ms", within, f"below {named('provider_timeout_ms')}"
     within = connect_ms < one.providers.confirm_timeout_ms
     yield "provider_connect_timeout_ms", within, f"below {named('confirm_timeout_ms')}"
+    yield from _fences(one)
+
+
+def _fences(one: Settings) -> Iterator[Agreement]:
+    """Yield the rules by which a hold outlasts the call that pays it, and a request its wait."""
+
+    def named(name: str) -> str:
+        return f"{variable(name)} ({one.get(name)})"
+
+    money = one.payments
+    # The database is asked before and after the wait.
+    within = money.confirm_wait_ms + 2 * CLIENT_GRACE_MS < one.server.request_timeout_ms
+    wants = f"below {named('request_timeout_ms')} - {2 * CLIENT_GRACE_MS}"
+    yield "confirm_wait_ms", within, wants
+    outlasts = money.payment_fence_s * 1000 > one.providers.confirm_timeout_ms
+    yield "payment_fence_s", outlasts, f"longer than {named('confirm_timeout_ms')}"
+    ordered = money.payment_fence_s <= money.payment_fence_max_s
+    yield "payment_fence_max_s", ordered, f"at least {named('payment_fence_s')}"

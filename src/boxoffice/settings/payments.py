@@ -1,8 +1,11 @@
 """Settings of money."""
 
-import msgspec
+from typing import Annotated
 
-from boxoffice.settings.values import Currency, Minor, PerSecond, TimeZone
+import msgspec
+from msgspec import Meta
+
+from boxoffice.settings.values import Currency, Milliseconds, Minor, PerSecond, TimeZone
 
 
 class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,3 +17,11 @@ class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
     wallet_balance_max_minor: Minor = 1_000_000_000_000
     venue_time_zone: TimeZone = "Asia/Seoul"
     refund_job_max_per_s: PerSecond = 20
+    # A hold lasts at least this long once its buyer goes to a provider.
+    payment_extension_s: Annotated[int, Meta(ge=0, le=3_600)] = 300
+    # From the begin of a confirmation on, and in all.
+    payment_fence_s: Annotated[int, Meta(ge=2, le=3_600)] = 90
+    payment_fence_max_s: Annotated[int, Meta(ge=2, le=86_400)] = 900
+    confirm_wait_ms: Milliseconds = 8_000
+    # The database allows five.
+    intent_attempts_max: Annotated[int, Meta(ge=1, le=5)] = 5

@@ -9,7 +9,6 @@ import asyncpg
 from boxoffice.archive import archivist
 from boxoffice.archive.store import ArchiveStore
 from boxoffice.backoffice.store import BackofficeStore
-from boxoffice.payments.store import PaymentStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore
@@ -106,9 +105,6 @@ async def test_an_archived_reservation_answers_as_before(db: Database) -> None:
     mine = await store.list_of_user(buyer, None, 10)
     assert [one.reservation_id for one in mine] == sorted((given, lapsed, live), reverse=True)
     assert [one.reservation_id for one in await store.list_of_user(buyer, lapsed, 1)] == [given]
-    payable = await PaymentStore(db).payable(hall.schedule_id, given, buyer)
-    assert payable is not None
-    assert await PaymentStore(db).payable(hall.schedule_id, given, other) is None
 
 
 async def test_the_organizer_finds_what_is_archived(db: Database) -> None:

@@ -290,15 +290,15 @@ SELECT user_id, '00000000-0000-7000-8000-0000000000ff', leg, account, schedule_i
 
 -- name: payment_has_its_transfer__amount
 -- A payment that moved another amount than it says.
-UPDATE payments SET amount_minor = amount_minor + 1 WHERE idempotency_key = 'p9';
+UPDATE payments SET amount_minor = amount_minor + 1 WHERE idempotency_key = '00000000-0000-7000-8000-0000000000a9';
 
 -- name: payment_has_its_transfer__free
 -- A payment over nothing that moved money.
-UPDATE payments SET amount_minor = 0 WHERE idempotency_key = 'p9';
+UPDATE payments SET amount_minor = 0 WHERE idempotency_key = '00000000-0000-7000-8000-0000000000a9';
 
 -- name: payment_transfer_has_its_payment__missing
 -- A transfer of a payment that does not exist.
-DELETE FROM payments WHERE idempotency_key = 'p9';
+DELETE FROM payments WHERE idempotency_key = '00000000-0000-7000-8000-0000000000a9';
 
 -- name: payment_transfer_has_its_payment__top_up
 -- A top-up that names a payment.
@@ -861,20 +861,21 @@ UPDATE provider_transactions SET provider = 'stripe';
 -- name: intent_has_its_end__no_payment
 -- An intent that succeeded, and nothing was sold.
 INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, payment_id, amount_minor, created_at,
-                             changed_at, session_ends_at, closed_at, purpose, provider, currency, status,
+                             changed_at, session_ends_at, hold_ends_at, closed_at, purpose, provider, currency, status,
                              idempotency_key, fingerprint)
 SELECT user_id, user_id, schedule_id, reservation_id, gen_random_uuid(), amount_minor, now(), now(), now(), now(),
+       now(),
        'reservation', 'toss', currency, 'SUCCEEDED', 'i', '\x00'
-  FROM payments WHERE idempotency_key = 'pa';
+  FROM payments WHERE idempotency_key = '00000000-0000-7000-8000-00000000001a';
 
 -- name: intent_has_its_end__amount
 -- An intent of another amount than was paid.
 INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, payment_id, amount_minor, created_at,
-                             changed_at, session_ends_at, closed_at, purpose, provider, currency, status,
+                             changed_at, session_ends_at, hold_ends_at, closed_at, purpose, provider, currency, status,
                              idempotency_key, fingerprint)
-SELECT user_id, user_id, schedule_id, reservation_id, payment_id, amount_minor + 1, now(), now(), now(), now(),
+SELECT user_id, user_id, schedule_id, reservation_id, payment_id, amount_minor + 1, now(), now(), now(), now(), now(),
        'reservation', 'toss', currency, 'SUCCEEDED', 'i', '\x00'
-  FROM payments WHERE idempotency_key = 'pa';
+  FROM payments WHERE idempotency_key = '00000000-0000-7000-8000-00000000001a';
 
 -- name: intent_has_its_end__no_refund
 -- Money that is being returned, and no refund.
@@ -888,7 +889,7 @@ SELECT user_id, user_id, 500, now(), now(), now(), 'top_up', 'toss', 'KRW', 'RET
 INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor,
                       opened_at, changed_at, currency, payment_key, reason)
 SELECT 'toss', 'd', user_id, schedule_id, payment_id, 500, 500, now(), now(), currency, 'pk-a', 'fraud'
-  FROM payments WHERE idempotency_key = 'pa';
+  FROM payments WHERE idempotency_key = '00000000-0000-7000-8000-00000000001a';
 
 -- name: policy_of_a_payment_exists__missing
 -- A payment under a policy that does not exist.

@@ -38,9 +38,9 @@ _TOP_UP = """
         ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[10], ARRAY[$1::text], ARRAY['\\x00'::bytea], 1000000)
 """
 _PAY = """
-    SELECT outcomes FROM payments_pay_v2(
+    SELECT outcomes FROM payments_pay_v3(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
-        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY[$3::text], ARRAY['\\x00'::bytea],
+        ARRAY['wallet'], ARRAY[NULL], NULL, ARRAY[$3::text], ARRAY['\\x00'::bytea],
         true)
 """
 _RELEASE = """

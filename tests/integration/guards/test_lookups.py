@@ -113,7 +113,6 @@ async def test_data_of_another_person_is_not_shown(hall: Hall) -> None:
         assert bool(await held.get(hall.schedule_id, reservation, person)) == is_shown
         assert bool(await held.list_of_user(person, None, 10)) == is_shown
         assert bool(await paying.get(hall.schedule_id, paid.payment_id, person)) == is_shown
-        assert bool(await paying.payable(hall.schedule_id, reservation, person)) == is_shown
     assert len(await paying.entries(buyer, None, 10)) == 2, "its gift and its payment"
     assert len(await paying.entries(neighbour, None, 10)) == 1, "its gift"
     assert {entry.amount_minor for entry in await paying.entries(buyer, None, 10)} == {

@@ -25,18 +25,11 @@ async def hall(db: Database) -> AsyncIterator[Hall]:
     assert not await broken(db, hall.schedule_id)
 
 
-def _by_card(person: UUID, reservation_id: UUID, captured_minor: int = PRICE) -> PayCommand:
-    return PayCommand(
-        person,
-        f"card {reservation_id}",
-        b"f",
-        reservation_id,
-        new_id(),
-        new_id(),
-        "card",
-        f"outside {reservation_id}",
-        captured_minor,
-    )
+async def _by_card(hall: Hall, person: UUID, seat: str) -> tuple[UUID, UUID, UUID]:
+    """Hold a seat for which a provider has captured the money."""
+    reservation, intent = await hall.held(person, seat), new_id()
+    await hall.set_intent(reservation, intent)
+    return person, reservation, intent
 
 
 async def _settled(hall: Hall, *bills: PayCommand) -> list[str]:
@@ -48,17 +41,17 @@ async def test_what_a_provider_captured_is_no_matter_of_the_wallet(hall: Hall) -
     await hall.pay(buyer, await hall.held(buyer, "S001"))
     assert await hall.balance(buyer) == 0
     await hall.db.fetch("UPDATE wallets SET currency = 'USD' WHERE user_id = $1", buyer)
-    assert await _settled(hall, _by_card(buyer, await hall.held(buyer, "S002"))) == ["paid"]
-    bills = [_by_card(buyer, await hall.held(buyer, seat)) for seat in ("S003", "S004")]
-    assert await _settled(hall, *bills) == ["paid", "paid"]
+    assert await hall.pay_outside(await _by_card(hall, buyer, "S002")) == ["paid"]
+    bills = [await _by_card(hall, buyer, seat) for seat in ("S003", "S004")]
+    assert await hall.pay_outside(*bills) == ["paid", "paid"]
     await hall.db.fetch("UPDATE wallets SET currency = 'KRW' WHERE user_id = $1", buyer)
 
 
 async def test_in_a_batch_a_card_spends_nothing_of_the_wallet(hall: Hall) -> None:
     buyer = hall.people[0]
-    card = _by_card(buyer, await hall.held(buyer, "S001"))
+    card = await _by_card(hall, buyer, "S001")
     wallet = hall.bill(buyer, await hall.held(buyer, "S002"))
-    assert await _settled(hall, card, wallet) == ["paid", "paid"]
+    assert await hall.pay_outside(card, wallet=wallet) == ["paid", "paid"]
 
 
 async def test_in_a_batch_each_person_spends_their_own_balance(hall: Hall) -> None:
@@ -73,8 +66,8 @@ async def test_in_a_batch_each_person_spends_their_own_balance(hall: Hall) -> No
 async def test_in_a_batch_what_did_not_pay_leaves_the_hold_to_the_next(hall: Hall) -> None:
     buyer = hall.people[0]
     reservation = await hall.held(buyer, "S001")
-    bills = [_by_card(buyer, reservation, PRICE - 1), hall.bill(buyer, reservation)]
-    assert await _settled(hall, *bills) == ["captured_differs", "paid"]
+    unpaid, wallet = (buyer, reservation, None), hall.bill(buyer, reservation)
+    assert await hall.pay_outside(unpaid, wallet=wallet) == ["nothing_captured", "paid"]
 
 
 async def test_in_a_batch_what_was_refused_stays_refused(hall: Hall) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from boxoffice.payments.store import PaymentStore
+from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -170,28 +170,48 @@ async def test_a_wallet_of_another_currency_does_not_pay(hall: Hall) -> None:
     assert await hall.balance(buyer) == 5_000
 
 
-@pytest.mark.parametrize(
-    ("captured_minor", "name"),
-    [(1_000, "paid"), (999, "captured_differs"), (None, "captured_differs")],
-)
-async def test_an_outside_method_pays_what_was_captured(
-    hall: Hall, captured_minor: int | None, name: str
-) -> None:
+async def test_what_is_being_paid_through_a_provider_is_not_paid_by_wallet(hall: Hall) -> None:
     buyer = hall.people[0]
-    bill = replace(
-        hall.bill(buyer, await hall.held(buyer, "S001")),
-        method="card",
-        provider_reference="r1",
-        captured_minor=captured_minor,
-    )
-    [outcome] = await hall.settle(bill)
-    assert outcome.name == name
+    reservation, intent = await hall.held(buyer, "S001"), new_id()
+    await hall.set_intent(reservation, intent)
+    assert (await hall.pay(buyer, reservation)).name == "payment_in_progress"
+    await hall.lapse(reservation)
+    assert (await hall.pay(buyer, reservation)).name == "hold_expired"
+
+
+async def test_only_the_intent_that_holds_a_reservation_pays_it_with_its_money(hall: Hall) -> None:
+    buyer, intent = hall.people[0], new_id()
+    reservation = await hall.held(buyer, "S001")
+    await hall.set_intent(reservation, intent)
+    assert await hall.pay_outside((buyer, reservation, None)) == ["payment_in_progress"]
+    assert await hall.pay_outside((buyer, reservation, new_id())) == ["payment_in_progress"]
+    assert await hall.pay_outside((buyer, reservation, intent)) == ["paid"]
     assert await hall.balance(buyer) == 5_000
     accounts = (
         "SELECT account, amount_minor FROM ledger_entries WHERE schedule_id = $1 ORDER BY leg"
     )
     moved = [tuple(row) for row in await hall.db.fetch(accounts, hall.schedule_id)]
-    assert moved == ([("cash", -1_000), ("income", 1_000)] if name == "paid" else [])
+    assert moved == [("suspense", -1_000), ("income", 1_000)]
+
+
+async def test_a_provider_pays_nothing_without_an_intent(hall: Hall) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    assert await hall.pay_outside((buyer, reservation, None)) == ["nothing_captured"]
+
+
+async def test_pods_of_the_previous_release_call_what_is_being_paid_not_held(hall: Hall) -> None:
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    await hall.set_intent(reservation, new_id())
+    before = """
+        SELECT outcomes FROM payments_pay_v2(
+            $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid],
+            ARRAY[$3::uuid], ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'],
+            ARRAY['f'::bytea], true)
+    """
+    [row] = await hall.db.fetch(before, hall.schedule_id, buyer, reservation)
+    assert row["outcomes"] == ["not_held"]
 
 
 async def test_a_seat_that_was_taken_over_is_not_paid_by_its_former_owner(hall: Hall) -> None:

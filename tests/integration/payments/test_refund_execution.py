@@ -52,12 +52,12 @@ class Counter:
         return found
 
     async def accounts(self) -> dict[str, int]:
-        """Return the sums of the buyer's entries of the schedule, by account."""
+        """Return the sums of the buyer's entries by account, without the gift in the wallet."""
         rows = await self.hall.db.fetch(
-            "SELECT account, sum(amount_minor)::bigint AS minor FROM ledger_entries"
-            " WHERE user_id = $1 AND schedule_id = $2 GROUP BY 1 HAVING sum(amount_minor) <> 0",
+            "SELECT e.account, sum(e.amount_minor)::bigint AS minor"
+            " FROM ledger_entries e JOIN transfers t USING (user_id, transfer_id)"
+            " WHERE user_id = $1 AND t.kind <> 'charge' GROUP BY 1 HAVING sum(e.amount_minor) <> 0",
             self.hall.people[0],
-            self.hall.schedule_id,
         )
         return {row["account"]: row["minor"] for row in rows}
 
@@ -73,10 +73,10 @@ class Counter:
         return row["calls"], row["answers"], row["work"]
 
     async def booked(self) -> list[tuple[str, str, int]]:
-        """Return the provider's movements of the buyer that are booked."""
+        """Return what the provider moved after the sale, as it is booked."""
         rows = await self.hall.db.fetch(
-            "SELECT kind, transaction_key, amount_minor FROM provider_transactions WHERE user_id = $1"
-            " ORDER BY booked_at",
+            "SELECT kind, transaction_key, amount_minor FROM provider_transactions"
+            " WHERE user_id = $1 AND kind <> 'capture' ORDER BY booked_at",
             self.hall.people[0],
         )
         return [tuple(row) for row in rows]

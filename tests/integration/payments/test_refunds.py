@@ -49,10 +49,10 @@ async def _state(hall: Hall) -> dict[str, object]:
 async def _accounts(hall: Hall, person: UUID) -> dict[str, int]:
     """The sums of a person's entries of the schedule, and of the money that is owed."""
     rows = await hall.db.fetch(
-        "SELECT account, sum(amount_minor)::bigint AS minor FROM ledger_entries"
-        " WHERE user_id = $1 AND schedule_id = $2 GROUP BY account HAVING sum(amount_minor) <> 0",
+        "SELECT e.account, sum(e.amount_minor)::bigint AS minor"
+        " FROM ledger_entries e JOIN transfers t USING (user_id, transfer_id)"
+        " WHERE user_id = $1 AND t.kind <> 'charge' GROUP BY 1 HAVING sum(e.amount_minor) <> 0",
         person,
-        hall.schedule_id,
     )
     return {row["account"]: row["minor"] for row in rows}
 

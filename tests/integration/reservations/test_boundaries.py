@@ -13,9 +13,9 @@ from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
 _PAY = """
-    SELECT coalesce(outcomes[1], 'paid') FROM payments_pay_v2(
+    SELECT coalesce(outcomes[1], 'paid') FROM payments_pay_v3(
         $1, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid],
-        ARRAY['wallet'], ARRAY[NULL], ARRAY[NULL::bigint], ARRAY['p'], ARRAY['f'::bytea],
+        ARRAY['wallet'], ARRAY[NULL], NULL, ARRAY['p'], ARRAY['f'::bytea],
         true)
 """
 _LAPSED = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"

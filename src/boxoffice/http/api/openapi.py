@@ -43,7 +43,7 @@ Route = tuple[str, Any]
 _REF = "#/components/schemas/{name}"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _MEANINGS = {
-    200: "Done.", 201: "Created.", 202: "Accepted.", 204: "Done; no content.",
+    200: "Done.", 201: "Created.", 202: "Accepted; the work goes on.", 204: "Done; no content.",
     304: "Not changed since that ETag.",
 }  # fmt: skip
 
@@ -212,6 +212,8 @@ def _query_parameters(op: Operation) -> list[dict[str, Any]]:
 
 def _responses(op: Operation, method: str, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     responses: dict[str, Any] = {str(op.success): _success(op, schemas)}
+    if op.accepts:
+        responses["202"] = _success(op, schemas) | {"description": _MEANINGS[202]}
     if op.cached:
         responses["304"] = {"description": _MEANINGS[304]}
     by_status: dict[int, list[type[Problem]]] = {}

@@ -95,6 +95,7 @@ class RawBody:
 class Operation:
     """The declaration of one call.
 
+    `accepts`: it may also answer 202, if its work goes on after the answer.
     An operation with `events` (types of data by event name) answers with a `Stream`. The handler of a
     `cached` operation sets `Cache-Control` itself; other answers with a body are `no-store`.
     """
@@ -109,6 +110,7 @@ class Operation:
     # The role or roles that may call it; "any" allows every caller with a token.
     role: str | tuple[str, ...] | None = None
     keyed: bool = False
+    accepts: bool = False
     # Headers that the handler reads: description by name; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
@@ -157,6 +159,8 @@ class Reply:
     etag: str = ""
     location: str = ""
     media_type: str = bodies.JSON_TYPE
+    # 202, of an operation that `accepts`.
+    is_accepted: bool = False
 
 
 async def _as_the_token_says(caller: Principal) -> Principal:

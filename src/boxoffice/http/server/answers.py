@@ -79,7 +79,8 @@ class AnswerWriter:
             body = b"" if reply.value is None else _encode(reply.value)
         if operation.success not in _WITHOUT_BODY:
             lines += content_lines(body, reply.media_type)
-        self._answer(request, operation.success, "ok", lines, body)
+        status = 202 if reply.is_accepted else operation.success
+        self._answer(request, status, "ok", lines, body)
 
     def refuse(self, request: Answered, refusal: Rendered) -> None:
         """Answer with a problem."""

@@ -24,6 +24,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.reservations",
     "boxoffice.payments",
     "boxoffice.payments.refunds",
+    "boxoffice.payments.intents",
     "boxoffice.platform.lease",
     "boxoffice.waiting_room",
     "boxoffice.archive",

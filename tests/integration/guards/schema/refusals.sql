@@ -667,11 +667,11 @@ SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), 'reservation', 'to
 
 -- name: payment_intents_purpose_agrees__top_up
 -- A top-up of a reservation.
-INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at,
-                             changed_at, session_ends_at, purpose, provider, currency, idempotency_key,
-                             fingerprint)
-SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, 1000, now(), now(), now(), 'top_up', 'toss',
-       'KRW', 'new', '\x00'
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, hold_ends_at, amount_minor,
+                             created_at, changed_at, session_ends_at, purpose, provider, currency,
+                             idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, now(), 1000, now(), now(), now(), 'top_up',
+       'toss', 'KRW', 'new', '\x00'
   FROM reservations LIMIT 1;
 
 -- name: payment_intents_amount_positive
@@ -730,29 +730,29 @@ SELECT user_id, gen_random_uuid(), 1000, now(), now(), now(), now(), 'top_up', '
 
 -- name: payment_intents_payment_agrees
 -- A payment of an intent that did not succeed.
-INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, payment_id, amount_minor,
-                             created_at, changed_at, session_ends_at, purpose, provider, currency,
-                             idempotency_key, fingerprint)
-SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, reservation_id, 1000, now(), now(), now(),
-       'reservation', 'toss', 'KRW', 'new', '\x00'
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, hold_ends_at, payment_id,
+                             amount_minor, created_at, changed_at, session_ends_at, purpose, provider,
+                             currency, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, now(), reservation_id, 1000, now(), now(),
+       now(), 'reservation', 'toss', 'KRW', 'new', '\x00'
   FROM reservations LIMIT 1;
 
 -- name: payment_intents_payment_agrees__missing
 -- A success without its payment.
-INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at,
-                             changed_at, session_ends_at, closed_at, purpose, provider, currency, status,
-                             idempotency_key, fingerprint)
-SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, 1000, now(), now(), now(), now(),
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, hold_ends_at, amount_minor,
+                             created_at, changed_at, session_ends_at, closed_at, purpose, provider,
+                             currency, status, idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, now(), 1000, now(), now(), now(), now(),
        'reservation', 'toss', 'KRW', 'SUCCEEDED', 'new', '\x00'
   FROM reservations LIMIT 1;
 
 -- name: payment_intents_one_per_reservation
 -- One reservation that is being paid twice.
-INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at,
-                             changed_at, session_ends_at, purpose, provider, currency, idempotency_key,
-                             fingerprint)
-SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, 1000, now(), now(), now(), 'reservation',
-       'toss', 'KRW', 'new-' || n, '\x00'
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, hold_ends_at, amount_minor,
+                             created_at, changed_at, session_ends_at, purpose, provider, currency,
+                             idempotency_key, fingerprint)
+SELECT user_id, gen_random_uuid(), schedule_id, reservation_id, now(), 1000, now(), now(), now(),
+       'reservation', 'toss', 'KRW', 'new-' || n, '\x00'
   FROM (SELECT * FROM reservations LIMIT 1) r CROSS JOIN generate_series(1, 2) n;
 
 -- name: provider_calls_pkey
