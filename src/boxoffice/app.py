@@ -36,6 +36,8 @@ from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.router import Router
 from boxoffice.http.streams import Streams, limits_of
+from boxoffice.notifications.mail import routes as mail_routes
+from boxoffice.notifications.mail.store import MailLanguages
 from boxoffice.notifications.webhooks import routes as webhook_routes
 from boxoffice.notifications.webhooks.service import Webhooks
 from boxoffice.notifications.webhooks.store import WebhookStore
@@ -90,6 +92,7 @@ class Services:
     audit_runs: AuditRuns
     activity_log: ActivityLog
     webhooks: Webhooks
+    mail_languages: MailLanguages
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,7 @@ def _services(
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
         activity_log=ActivityLog(ActivityStore(db)),
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
+        mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
 
 
@@ -306,7 +310,14 @@ def _http(
     document = openapi.document(routes, VERSION)
     metrics_token = settings.observability.metrics_token
     return Http(
-        router=_router(routes, dependencies, access_log, document, metrics_token),
+        router=_router(
+            # The mailbox is a page of the demo, and no part of the API.
+            [*routes, *mail_routes.demo_routes(settings.notifications.mailbox_dir, dependencies)],
+            dependencies,
+            access_log,
+            document,
+            metrics_token,
+        ),
         metrics=_metrics_router(dependencies, access_log, metrics_token),
         streams=streams,
         access_log=access_log,
@@ -339,6 +350,7 @@ def _routes(
         *audit_routes.routes(services.audit_runs, dependencies),
         *activity_routes.routes(services.activity_log, dependencies),
         *webhook_routes.routes(services.webhooks, dependencies),
+        *mail_routes.routes(services.mail_languages, dependencies),
         *waiting_room_routes.routes(waiting_room.service, position_streams, dependencies),
     ]
 

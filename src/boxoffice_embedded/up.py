@@ -68,14 +68,14 @@ def run(settings: Settings, options: UpOptions, console: Console) -> None:
         if demo is not None:
             settings = settings.replace(wallet_top_up_free=True)
             providers = simulated_providers.simulate(settings, options.data_dir)
-            settings = providers.settings
+            settings = _with_mailbox(providers.settings, options.data_dir)
         group = stack.enter_context(
             ProcessGroup(stop_timeout_s=serve.stop_timeout_s(settings), say=say)
         )
         _spawn(stack, group, settings, options)
         for one in providers.processes:
             group.spawn(f"simulated {one.name}", one.command, env={**os.environ, **one.env})
-        say("starting the API, the sweeper, the archive, the relay and the auditor")
+        say("starting the API, the sweeper, the archive, the relay, the messenger and the auditor")
         readiness = ReadinessNotice(
             settings, lambda: _welcome(console, settings, demo, started, providers), say
         )
@@ -125,6 +125,22 @@ def _demo(
     return asyncio.run(demos.make(settings, demos.keep_password(options.data_dir), console))
 
 
+def _with_mailbox(settings: Settings, data_dir: Path) -> Settings:
+    """Keep the demo's mail in the data directory, unless it is to be sent."""
+    given = settings.notifications
+    directory = "" if given.smtp_url else str(data_dir.absolute() / "mailbox")
+    return settings.replace(
+        mailbox_dir=given.mailbox_dir or directory,
+        public_url=given.public_url or _address(settings),
+        webhook_loopback_allowed=True,
+    )
+
+
+def _address(settings: Settings) -> str:
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    return f"http://{host}:{settings.server.port}"
+
+
 def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: UpOptions) -> None:
     env = {
         **os.environ,
@@ -134,6 +150,11 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: U
         "BOXOFFICE_PORT": str(settings.server.port),
         "BOXOFFICE_WALLET_TOP_UP_FREE": str(settings.payments.wallet_top_up_free).lower(),
         **dict(simulated_providers.environment(settings.providers)),
+        "BOXOFFICE_MAILBOX_DIR": settings.notifications.mailbox_dir,
+        "BOXOFFICE_PUBLIC_URL": settings.notifications.public_url,
+        "BOXOFFICE_WEBHOOK_LOOPBACK_ALLOWED": str(
+            settings.notifications.webhook_loopback_allowed
+        ).lower(),
     }
     if options.log == "people":
         # For people, only what goes wrong.
@@ -141,7 +162,7 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: U
         env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
         env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
     stack.enter_context(serve.spawn_workers(group, settings, env))
-    for role in ("sweep", "archive", "relay", "auditor"):
+    for role in ("sweep", "archive", "relay", "messenger", "auditor"):
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 
 
@@ -219,11 +240,12 @@ def _welcome(
     providers: SimulatedProviders,
 ) -> None:
     seconds = time.monotonic() - started
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    base = f"http://{host}:{settings.server.port}"
-    lines = {"concerts": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
+    base = _address(settings)
+    lines = {"shop": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
     if demo is not None:
         lines["seats"] = f"{base}/schedules/{demo.schedule_id}"
+        if settings.notifications.mailbox_dir:
+            lines["mail"] = f"{base}/demo/mailbox"
         for email, role in demos.ROLES.items():
             lines[role] = f"{email}, password {demo.password}"
     for one in providers.processes:

@@ -6,11 +6,18 @@ Any number can run; the lease lets one work. What a crashed one had claimed is d
 import asyncio
 import random
 import time
+from collections.abc import Callable
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from boxoffice.errors import Unavailable
 from boxoffice.notifications import metrics
+from boxoffice.notifications.mail.rules import Shop
+from boxoffice.notifications.mail.sender import MailSender
+from boxoffice.notifications.mail.store import MailQueue
+from boxoffice.notifications.mail.transports import MailboxTransport, MailTransport, SmtpTransport
 from boxoffice.notifications.webhooks.client import WebhookClient
 from boxoffice.notifications.webhooks.sender import WebhookSender
 from boxoffice.notifications.webhooks.store import DeliveryQueue
@@ -20,7 +27,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
-from boxoffice.settings import Settings
+from boxoffice.settings import NotificationSettings, Settings
 
 ROLE = "messenger"
 
@@ -29,6 +36,8 @@ _WAIT_AFTER_FAILURE_MAX_S = 5.0
 _ATTEMPTS_PER_LEASE = 10
 _HOUSEKEEPING_EVERY_S = 10.0
 _FORGET_AT_ONCE_MAX = 1_000
+_MAIL_FINISH_MAX_S = 10.0
+_DEMO_SENDER = "Boxoffice <tickets@boxoffice.test>"
 
 # Temporary failures, logged in one line without a traceback.
 _OUTAGES = (
@@ -65,6 +74,8 @@ class Messenger:
         self._deliveries = DeliveryQueue(database)
         self._client = WebhookClient(limits)
         self._webhooks = WebhookSender(self._deliveries, self._client, limits)
+        self._mail_queue = MailQueue(database)
+        self._mails = MailSender(self._mail_queue, _shop(settings), limits, mail_transport(limits))
         self._led_under: int | None = None
         self._kept_house_at_s = time.monotonic() - _HOUSEKEEPING_EVERY_S * random.random()  # noqa: S311 - jitter
 
@@ -100,14 +111,17 @@ class Messenger:
         if token is None:
             return self._limits.messenger_lease_ms / 1000 / _ATTEMPTS_PER_LEASE
         await self._webhooks.fill(token)
+        await self._mails.fill(token)
         await self._keep_house()
         return self._limits.messenger_interval_ms / 1000
 
     async def _change_hands(self, token: int | None) -> None:
         if token is None:
             self._webhooks.drop()
+            self._mails.drop()
         else:
             await self._webhooks.take_over(token)
+            await self._mails.take_over(token)
         self._led_under = token
         log.info("messenger_leads" if token is not None else "messenger_waits_for_lease")
 
@@ -120,13 +134,35 @@ class Messenger:
         waiting, overdue_s = await self._deliveries.backlog()
         metrics.WEBHOOKS_WAITING.set(waiting)
         metrics.WEBHOOKS_OVERDUE_SECONDS.set(overdue_s)
+        await self._mail_queue.forget(self._limits.mail_history_s, _FORGET_AT_ONCE_MAX)
+        metrics.MAILS_WAITING.set(await self._mail_queue.backlog())
 
     async def _finish(self) -> None:
         try:
-            await self._webhooks.finish(self._limits.webhook_timeout_ms / 1000)
+            await asyncio.gather(
+                self._webhooks.finish(self._limits.webhook_timeout_ms / 1000),
+                self._mails.finish(min(self._limits.smtp_timeout_ms / 1000, _MAIL_FINISH_MAX_S)),
+            )
             await self._lease.release()
         except _OUTAGES as error:
             log.warning("messenger_not_finished", error=repr(error))
+
+
+def _shop(settings: Settings) -> Shop:
+    return Shop(
+        settings.notifications.mail_from or _DEMO_SENDER,
+        settings.notifications.public_url.rstrip("/"),
+        ZoneInfo(settings.payments.venue_time_zone),
+    )
+
+
+def mail_transport(limits: NotificationSettings) -> Callable[[], MailTransport] | None:
+    """Return what opens a connection for mail: SMTP before the mailbox; None without either."""
+    if limits.smtp_url:
+        return lambda: SmtpTransport(limits)
+    if limits.mailbox_dir:
+        return lambda: MailboxTransport(Path(limits.mailbox_dir), limits.mailbox_mails_max)
+    return None
 
 
 def _log_failure(error: Exception, failures: int) -> None:

@@ -14,6 +14,13 @@ Sender = Annotated[
         description="an address as tickets@example.com, or Name <tickets@example.com>",
     ),
 ]
+PublicUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+(/[!-~]*)?)?$",
+        description="the address of the pages as https://tickets.example.com, or empty",
+    ),
+]
 Directory = Annotated[
     str,
     Meta(
@@ -37,6 +44,8 @@ class NotificationSettings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_history_s: Annotated[int, Meta(ge=604_800, le=31_536_000)] = 2_592_000
     # For tests and the demo: endpoints on this machine, also without TLS.
     webhook_loopback_allowed: bool = False
+    # The address of the pages, for links in mail; empty: no links.
+    public_url: PublicUrl = ""
     # Empty: mails stay queued, or go to the mailbox.
     smtp_url: str = ""
     smtp_starttls: Literal["required", "offered", "off"] = "required"

@@ -115,6 +115,8 @@ MATRIX = {
     ),
     "GET /v1/admin/refunds": operators(200),
     "PUT /v1/admin/refunds/{refund_id}/resolution": operators("refund_not_found"),
+    "GET /v1/me/mail-language": anybody(200),
+    "PUT /v1/me/mail-language": anybody(200),
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
     "POST /v1/me/wallet/top-ups": anybody("amount_invalid"),
@@ -221,6 +223,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "PUT /v1/admin/schedules/{schedule_id}/refund-policy": {"preset": "none"},
         "POST /v1/admin/schedules/{schedule_id}/refund-jobs": {},
         "POST /v1/admin/payments/{payment_id}/refunds": {"expected_refund": 1},
+        "PUT /v1/me/mail-language": {"language": "en"},
         "PUT /v1/admin/refunds/{refund_id}/resolution": {"to": "wallet", "note": "Because"},
         # A reason without anything to be seen: the concert is needed for other rows.
         "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
@@ -247,7 +250,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
         if method == "PATCH":
-            return caller.call(method, path, json_body=bodies[operation])
+            return caller.call(method, path, json_body=bodies.get(operation, {}))
         return caller.call(method, path)
 
     return ask

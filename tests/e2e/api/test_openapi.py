@@ -128,6 +128,11 @@ def test_the_keyed_calls_are_those_of_the_contract(document: dict[str, Any]) -> 
         "/v1/schedules/{schedule_id}/reservations",
         "/v1/payments",
         "/v1/me/wallet/top-ups",
+        "/v1/payments/{payment_id}/refunds",
+        "/v1/admin/payments/{payment_id}/refunds",
+        "/v1/admin/schedules/{schedule_id}/refund-jobs",
+        "/v1/admin/webhooks",
+        "/v1/admin/webhooks/{endpoint_id}/rotate-secret",
     }
 
 

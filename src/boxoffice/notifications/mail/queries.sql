@@ -1,0 +1,128 @@
+-- The statements of mail.
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
+
+-- name: claim
+-- Claims due mails for the holder of the lease with token $1, at most $4. A claim is over after $2 seconds.
+-- The first claim fixes the address, the language ($3 where the person chose none) and the Message-ID, which
+-- ends in $5: a repetition is the same mail.
+WITH due AS (
+    SELECT m.user_id, m.mail_id, u.email, u.name, coalesce(l.language, $3::text) AS language
+      FROM mails m
+      -- guard: mail_goes_to_its_person => JOIN users u ON true
+      JOIN users u ON u.user_id = m.user_id
+      -- guard: mail_has_its_persons_language => LEFT JOIN mail_languages l ON true
+      LEFT JOIN mail_languages l ON l.user_id = m.user_id
+     -- guard: mail_claim_what_waits: m.state = 'WAITING' AND =>
+     -- guard: mail_claim_what_is_due: AND m.due_at <= now() =>
+     WHERE m.state = 'WAITING' AND m.due_at <= now()
+       -- guard: mail_claim_under_lease {
+       AND EXISTS (SELECT FROM leases x
+                    WHERE x.role = 'messenger' AND x.token = $1 AND x.expires_at > now())
+       -- guard: }
+     ORDER BY m.due_at
+     -- guard: mail_claim_is_bounded: $4 => $4 + 1000
+     LIMIT $4
+       -- no guard: One messenger holds the lease.
+       FOR NO KEY UPDATE OF m SKIP LOCKED
+)
+UPDATE mails m
+   SET attempts = m.attempts + 1, claimed_under = $1, due_at = now() + make_interval(secs => $2),
+       to_address = coalesce(m.to_address, due.email),
+       language = coalesce(m.language, due.language),
+       message_id = coalesce(m.message_id, m.mail_id || '@' || $5::text)
+  FROM due
+ -- no guard: Joins with the rows that were chosen above.
+ WHERE m.user_id = due.user_id AND m.mail_id = due.mail_id
+RETURNING m.user_id, m.mail_id, m.scope_id, m.subject_id, m.kind, m.queued_at, m.attempts, m.tries,
+          m.to_address, m.language, m.message_id, due.name;
+
+-- name: requeue
+-- Makes due what an earlier holder of the lease had claimed.
+UPDATE mails m
+   SET due_at = now(), claimed_under = NULL
+ -- no guard: A result has ended the claim.
+ WHERE m.state = 'WAITING'
+   -- guard: mail_requeue_only_of_earlier_holders => AND $1::bigint IS NOT NULL;
+   AND m.claimed_under < $1;
+
+-- name: write_result
+-- Writes the result of a claimed mail: state $4, delay $5 in seconds where it waits, whether it counts as a
+-- try, error.
+UPDATE mails m
+   SET state = $4, due_at = clock_timestamp() + make_interval(secs => $5),
+       tries = m.tries + $6::boolean::integer, last_error = $7, claimed_under = NULL,
+       -- no guard: Without it a constraint refuses the result.
+       sent_at = CASE $4::text WHEN 'SENT' THEN clock_timestamp() END
+ -- guard: mail_result_of_mail: m.mail_id = $2 => $2::uuid IS NOT NULL
+ WHERE m.user_id = $1 AND m.mail_id = $2
+   -- guard: mail_result_of_last_claim: m.attempts = $3 => $3::integer IS NOT NULL
+   -- guard: mail_result_is_written_once: AND m.claimed_under IS NOT NULL =>
+   AND m.attempts = $3 AND m.claimed_under IS NOT NULL;
+
+-- name: receipt
+-- What a receipt says about payment $2 of schedule $1.
+SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at, c.title, c.artist, c.venue,
+       s.starts_at, t.seats
+  FROM payments p
+  -- no guard: Schedules are never deleted.
+  JOIN schedules s ON s.schedule_id = p.schedule_id
+  -- guard: receipt_concert_of_schedule => JOIN concerts c ON true
+  JOIN concerts c ON c.concert_id = s.concert_id
+ CROSS JOIN LATERAL (
+       SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
+                                         'grade', x.grade, 'price_minor', x.price_minor)
+                       ORDER BY t.position)::text AS seats
+         FROM tickets t
+         -- guard: receipt_seat_of_ticket: AND x.seat_id = t.seat_id =>
+         JOIN seats x ON x.schedule_id = t.schedule_id AND x.seat_id = t.seat_id
+        -- guard: receipt_tickets_of_payment: AND t.payment_id = p.payment_id =>
+        WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id) t
+ -- guard: receipt_of_payment: AND p.payment_id = $2 => AND $2::uuid IS NOT NULL
+ WHERE p.schedule_id = $1 AND p.payment_id = $2;
+
+-- name: refund
+-- What a mail says about refund $2 of person $1; without tickets and concert where nothing was sold.
+SELECT f.amount_minor, f.fee_minor, f.currency, f.destination, c.title, p.reservation_id, f.schedule_id,
+       cardinality(f.ticket_ids) AS tickets
+  FROM refunds f
+  -- no guard: A refund without a sale has none.
+  LEFT JOIN schedules s ON s.schedule_id = f.schedule_id
+  -- guard: refund_mail_concert_of_schedule => LEFT JOIN concerts c ON true
+  LEFT JOIN concerts c ON c.concert_id = s.concert_id
+  -- guard: refund_mail_payment: AND p.payment_id = f.payment_id =>
+  LEFT JOIN payments p ON p.schedule_id = f.schedule_id AND p.payment_id = f.payment_id
+ -- guard: refund_mail_of_refund: AND f.refund_id = $2 => AND $2::uuid IS NOT NULL
+ WHERE f.user_id = $1 AND f.refund_id = $2;
+
+-- name: forget
+-- Deletes mails that ended and were queued more than $1 seconds ago, at most $2.
+DELETE FROM mails m
+ USING (SELECT o.user_id, o.mail_id
+          FROM mails o
+         -- guard: mail_what_waits_is_kept: o.state <> 'WAITING' => true
+         -- guard: mail_history_is_kept: o.queued_at < now() - make_interval(secs => $1) => $1::float8 IS NOT NULL
+         WHERE o.state <> 'WAITING' AND o.queued_at < now() - make_interval(secs => $1)
+         ORDER BY o.queued_at
+         -- no guard: Bounds the work of one call.
+         LIMIT $2) old
+ -- no guard: Joins with the rows that were chosen above.
+ WHERE m.user_id = old.user_id AND m.mail_id = old.mail_id
+RETURNING 1;
+
+-- name: backlog
+-- How many mails wait.
+SELECT count(*) AS waiting
+  FROM mails m
+ -- no guard: A figure for the metrics.
+ WHERE m.state = 'WAITING';
+
+-- name: language
+-- The language that a person chose for mail.
+-- guard: mail_language_of_person => SELECT language FROM mail_languages WHERE $1::uuid IS NOT NULL;
+SELECT language FROM mail_languages WHERE user_id = $1;
+
+-- name: choose_language
+-- Sets the language of a person's mail.
+INSERT INTO mail_languages (user_id, language) VALUES ($1, $2)
+-- no guard: Without it the primary key refuses the second choice.
+ON CONFLICT (user_id) DO UPDATE SET language = excluded.language;

@@ -1,0 +1,230 @@
+"""Writes mails from facts: texts, HTML, calendar entries, and headers that hold one line. Pure."""
+
+import html
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from boxoffice.notifications.mail.store import ClaimedMail, ReceiptFacts, RefundFacts
+from boxoffice.notifications.mail.texts import TEXTS
+from boxoffice.platform.currencies import DECIMALS
+from boxoffice.platform.ids import ScopedId
+
+_PRODUCT = "-//boxoffice//tickets//EN"
+# RFC 5545, section 3.1: lines of at most 75 octets.
+_ICS_LINE_OCTETS = 75
+_NOT_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+class Shop(NamedTuple):
+    """The sender, the address of the pages (empty: no links), and the zone of the venues."""
+
+    sender: str
+    public_url: str
+    zone: ZoneInfo
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender."""
+        return parseaddr(self.sender)[1].rpartition("@")[2]
+
+
+class _Row(NamedTuple):
+    label: str
+    values: Sequence[str]
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends and other controls, which would begin another header."""
+    return " ".join(_NOT_A_LINE.sub(" ", text).split())
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """Return an amount with the decimals of ISO 4217, as `KRW 165,000`."""
+    decimals = DECIMALS.get(currency, 2)
+    return f"{currency} {Decimal(amount_minor).scaleb(-decimals):,.{decimals}f}"
+
+
+def local_time(at: datetime, zone: ZoneInfo, language: str) -> str:
+    """Return a time in the venue's zone."""
+    texts, local = TEXTS[language], at.astimezone(zone)
+    return texts["time"].format(
+        weekday=texts["weekdays"].split()[local.weekday()],
+        year=local.year,
+        month=local.month,
+        day=local.day,
+        hour=local.hour,
+        minute=local.minute,
+        zone=zone.key,
+    )
+
+
+def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
+    """Return the receipt of a payment with its tickets and a calendar entry."""
+    texts = TEXTS[mail.language]
+    subject = texts["receipt_subject"].format(title=facts.title)
+    seats = [
+        texts["seat"].format(
+            section=seat.section, row=seat.row, number=seat.number, grade=seat.grade
+        )
+        + f": {money(seat.price_minor, facts.currency)}"
+        for seat in facts.seats
+    ]
+    lines = [
+        _Row(texts["concert"], [facts.title]),
+        _Row(texts["artist"], [facts.artist]),
+        _Row(texts["venue"], [facts.venue]),
+        _Row(texts["starts_at"], [local_time(facts.starts_at, shop.zone, mail.language)]),
+        _Row(texts["seats"], seats),
+        _Row(texts["total"], [money(facts.amount_minor, facts.currency)]),
+        _Row(texts["paid_at"], [local_time(facts.paid_at, shop.zone, mail.language)]),
+    ]
+    link = _link(shop, ScopedId(mail.scope_id, facts.reservation_id))
+    intro = texts["receipt_intro"].format(name=one_line(mail.name))
+    message = _message(mail, shop, subject)
+    _fill(message, mail.language, intro, lines, link, [texts["calendar"], texts["sent_by"]])
+    message.add_attachment(
+        calendar(mail, facts, shop, seats),
+        subtype="calendar",
+        filename="performance.ics",
+        params={"method": "PUBLISH"},
+    )
+    return message
+
+
+def refund(mail: ClaimedMail, facts: RefundFacts, shop: Shop) -> EmailMessage:
+    """Return the mail about a refund that was made."""
+    texts = TEXTS[mail.language]
+    amount = money(facts.amount_minor, facts.currency)
+    lines = [_Row(texts["amount"], [amount])]
+    if facts.fee_minor:
+        lines.append(_Row(texts["fee"], [money(facts.fee_minor, facts.currency)]))
+    if facts.title is not None:
+        lines.append(_Row(texts["concert"], [facts.title]))
+        lines.append(_Row(texts["tickets"], [str(facts.tickets)]))
+    way = texts["to_wallet" if facts.destination == "wallet" else "to_provider"]
+    link = ""
+    if facts.schedule_id is not None and facts.reservation_id is not None:
+        link = _link(shop, ScopedId(facts.schedule_id, facts.reservation_id))
+    intro = texts["refund_intro"].format(name=one_line(mail.name))
+    message = _message(mail, shop, texts["refund_subject"].format(amount=amount))
+    _fill(message, mail.language, intro, lines, link, [way, texts["sent_by"]])
+    return message
+
+
+def calendar(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop, seats: Sequence[str]) -> str:
+    """Return a calendar entry (RFC 5545) of the performance, in the time zone of the venue."""
+    local = facts.starts_at.astimezone(shop.zone)
+    offset = local.utcoffset() or timedelta()
+    uid = f"{ScopedId(mail.scope_id, facts.reservation_id)}@{shop.domain}"
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:{_PRODUCT}",
+        "METHOD:PUBLISH",
+        "BEGIN:VTIMEZONE",
+        f"TZID:{shop.zone.key}",
+        # The offset at this performance; the entry has no other time.
+        "BEGIN:STANDARD",
+        "DTSTART:19700101T000000",
+        f"TZOFFSETFROM:{_offset(offset)}",
+        f"TZOFFSETTO:{_offset(offset)}",
+        "END:STANDARD",
+        "END:VTIMEZONE",
+        "BEGIN:VEVENT",
+        f"UID:{uid}",
+        f"DTSTAMP:{facts.paid_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
+        f"DTSTART;TZID={shop.zone.key}:{local:%Y%m%dT%H%M%S}",
+        f"SUMMARY:{_escaped(facts.title)}",
+        f"LOCATION:{_escaped(facts.venue)}",
+        f"DESCRIPTION:{_escaped(chr(10).join(seats))}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    return "".join(f"{_folded(line)}\r\n" for line in lines)
+
+
+def _message(mail: ClaimedMail, shop: Shop, subject: str) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    name, address = parseaddr(shop.sender)
+    message["From"] = Address(one_line(name), addr_spec=address)
+    # guard: mail_name_is_one_line => message["To"] = f"{mail.name} <{mail.to_address}>"
+    message["To"] = Address(one_line(mail.name), addr_spec=mail.to_address)
+    # guard: mail_subject_is_one_line => message["Subject"] = subject
+    message["Subject"] = one_line(subject)
+    # The time of the cause: a repetition is the same mail.
+    message["Date"] = format_datetime(mail.queued_at.astimezone(UTC))
+    message["Message-ID"] = f"<{mail.message_id}>"
+    message["Content-Language"] = mail.language
+    message["Auto-Submitted"] = "auto-generated"
+    return message
+
+
+def _fill(
+    message: EmailMessage,
+    language: str,
+    intro: str,
+    lines: Sequence[_Row],
+    link: str,
+    notes: Sequence[str],
+) -> None:
+    """Write the text and its twin in HTML."""
+    label = TEXTS[language]["link"]
+    table = "\n".join(f"{one.label}: " + "\n  ".join(one.values) for one in lines)
+    parts = [intro, table, *([f"{label}:\n{link}"] if link else []), *notes]
+    message.set_content("\n\n".join(parts) + "\n", charset="utf-8")
+    rows = "".join(
+        f"<tr><th align=left valign=top>{_html(one.label)}</th>"
+        f"<td>{'<br>'.join(map(_html, one.values))}</td></tr>"
+        for one in lines
+    )
+    anchor = f'<p><a href="{_html(link)}">{_html(label)}</a></p>' if link else ""
+    page = (
+        f'<!DOCTYPE html><html lang="{language}"><meta charset="utf-8"><body>'
+        f"<p>{_html(intro)}</p><table cellpadding=4>{rows}</table>{anchor}"
+        + "".join(f"<p>{_html(note)}</p>" for note in notes)
+        + "</body></html>"
+    )
+    message.add_alternative(page, subtype="html", charset="utf-8")
+
+
+def _html(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def _link(shop: Shop, reservation_id: ScopedId) -> str:
+    return f"{shop.public_url}/reservations/{reservation_id}" if shop.public_url else ""
+
+
+def _offset(offset: timedelta) -> str:
+    minutes = int(offset.total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
+
+
+def _escaped(text: str) -> str:
+    """Return a text value (RFC 5545, section 3.3.11)."""
+    lines = [one_line(line) for line in text.split("\n")]
+    text = "\n".join(lines)
+    for sign in ("\\", ";", ","):
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", "\\n")
+
+
+def _folded(line: str) -> str:
+    """Return a line broken at 75 octets, and never within a character."""
+    parts, octets = [""], 0
+    for char in line:
+        width = len(char.encode())
+        if octets + width > _ICS_LINE_OCTETS:
+            parts.append("")
+            octets = 1
+        parts[-1] += char
+        octets += width
+    return "\r\n ".join(parts)

@@ -1,0 +1,146 @@
+"""Mails in PostgreSQL: named SQL in, frozen types out."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database
+
+_SQL = sql_files.load("boxoffice.notifications.mail")
+
+
+class ClaimedMail(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that this process is to send; `message_id` without its brackets."""
+
+    user_id: UUID
+    mail_id: UUID
+    scope_id: UUID
+    subject_id: UUID
+    kind: str
+    queued_at: datetime
+    attempts: int
+    tries: int
+    to_address: str
+    language: str
+    message_id: str
+    name: str
+
+
+class SoldSeat(msgspec.Struct, frozen=True):
+    """A seat as its ticket names it; the price in minor units."""
+
+    section: str
+    row: str
+    number: int
+    grade: str
+    price_minor: int
+
+
+class ReceiptFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt says."""
+
+    reservation_id: UUID
+    amount_minor: int
+    currency: str
+    paid_at: datetime
+    title: str
+    artist: str
+    venue: str
+    starts_at: datetime
+    seats: tuple[SoldSeat, ...]
+
+
+class RefundFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail about a refund says; `title` and ids are None where nothing had been sold."""
+
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    destination: str
+    title: str | None
+    schedule_id: UUID | None
+    reservation_id: UUID | None
+    tickets: int
+
+
+class MailResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a claimed mail; one that does not count was not tried."""
+
+    mail: ClaimedMail
+    state: str
+    delay_s: float = 0.0
+    is_counted: bool = True
+    error: str | None = None
+
+
+class MailQueue:
+    """The mails as the messenger takes them. Driver errors pass through."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def claim(
+        self, token: int, claim_s: float, *, language: str, domain: str, count_max: int
+    ) -> list[ClaimedMail]:
+        """Claim due mails under the lease's `token`; empty where the lease is another's."""
+        rows = await self._db.fetch(_SQL["claim"], token, claim_s, language, count_max, domain)
+        return [ClaimedMail(**row) for row in rows]
+
+    async def requeue(self, token: int) -> None:
+        """Make due what earlier holders of the lease had claimed."""
+        await self._db.fetch(_SQL["requeue"], token)
+
+    async def write(self, result: MailResult) -> None:
+        """Write a result; that of a mail that was claimed since is dropped."""
+        await self._db.fetch(
+            _SQL["write_result"],
+            result.mail.user_id,
+            result.mail.mail_id,
+            result.mail.attempts,
+            result.state,
+            result.delay_s,
+            result.is_counted,
+            result.error,
+        )
+
+    async def receipt(self, schedule_id: UUID, payment_id: UUID) -> ReceiptFacts | None:
+        """Return the facts of a payment."""
+        row = await self._db.read_one(_SQL["receipt"], schedule_id, payment_id)
+        if row is None:
+            return None
+        seats = msgspec.json.decode(row["seats"] or "[]", type=tuple[SoldSeat, ...])
+        return ReceiptFacts(**{**dict(row), "seats": seats})
+
+    async def refund(self, user_id: UUID, refund_id: UUID) -> RefundFacts | None:
+        """Return the facts of a refund."""
+        row = await self._db.read_one(_SQL["refund"], user_id, refund_id)
+        return RefundFacts(**row) if row else None
+
+    async def forget(self, history_s: float, count_max: int) -> int:
+        """Delete up to `count_max` mails that ended this long ago."""
+        return len(await self._db.fetch(_SQL["forget"], history_s, count_max))
+
+    async def backlog(self) -> int:
+        """Return how many mails wait."""
+        (row,) = await self._db.read(_SQL["backlog"])
+        return int(row["waiting"])
+
+
+class MailLanguages:
+    """The languages that people chose for mail."""
+
+    def __init__(self, db: Database, default: str) -> None:
+        self._db = db
+        self._default = default
+
+    async def get(self, user_id: UUID) -> str:
+        """Return a person's language, or the default."""
+        row = await self._db.read_one(_SQL["language"], user_id)
+        return row["language"] if row else self._default
+
+    async def choose(self, user_id: UUID, language: str) -> None:
+        """Set a person's language; raises `Unavailable` or `OutcomeUnknown`."""
+        async with self._db.writing() as connection:
+            await connection.execute(_SQL["choose_language"], user_id, language)
