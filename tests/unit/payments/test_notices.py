@@ -9,7 +9,7 @@ from typing import cast
 import aiohttp
 import pytest
 import stripe as oracle
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxoffice.payments.providers.port import NoticeForged, ProviderNotice
@@ -88,8 +88,10 @@ PARTS = st.sampled_from(
 )
 
 
+@settings(max_examples=500)
 @given(st.lists(PARTS, max_size=5).map(",".join), st.sampled_from([BODY, BODY + b" ", b"{}", b""]))
 def test_a_header_is_accepted_as_by_the_library_of_stripe(header: str, body: bytes) -> None:
+    """We accept nothing that it refuses, and refuse nothing plain that it accepts."""
     try:
         oracle.WebhookSignature.verify_header(body.decode(), header, OLD)
         is_accepted = True
@@ -100,10 +102,10 @@ def test_a_header_is_accepted_as_by_the_library_of_stripe(header: str, body: byt
         is_read = True
     except NoticeForged:
         is_read = False
-    # A repeated time is the sender's mistake: the library takes the last one, we the first.
-    if header.count("t=") < 2:
-        assert is_read <= is_accepted
-        assert is_accepted <= is_read or body != BODY
+    assert is_read <= is_accepted
+    # The library passes by a repeated time, and signs that come behind a signature that fits.
+    is_plain = header.isascii() and len(header.split("t")) < 3
+    assert is_accepted <= is_read or not is_plain or body != BODY
 
 
 @pytest.mark.parametrize("secrets", [f"{OLD},{NEW}", f"{NEW},{OLD}"])

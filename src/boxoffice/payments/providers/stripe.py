@@ -281,9 +281,10 @@ class Stripe:
 
     def _check_signature(self, header: str, body: bytes) -> None:
         parts = [part.strip().partition("=") for part in header.split(",")]
-        at = next((value for name, _, value in parts if name == "t"), "")
+        times = [value for name, _, value in parts if name == "t"]
         given = [value for name, _, value in parts if name == "v1"]
-        if not (at.isascii() and at.isdigit() and len(at) <= 12):
+        at = times[0] if len(times) == 1 else ""
+        if not (header.isascii() and at.isdigit() and len(at) <= 12):
             raise NoticeForged("stripe: the notice has no signed time")
         secrets = self._settings.stripe_webhook_secrets.split(",")
         signed = at.encode() + b"." + body
