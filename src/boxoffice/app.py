@@ -47,6 +47,9 @@ from boxoffice.payments.composition import MoneyServices, compose_money, money_r
 from boxoffice.payments.intents import routes as intent_routes
 from boxoffice.payments.intents.composition import PaymentParts, compose_payments
 from boxoffice.payments.intents.service import PaymentIntents
+from boxoffice.payments.notices import routes as notice_routes
+from boxoffice.payments.notices.service import Notices
+from boxoffice.payments.notices.store import NoticeStore
 from boxoffice.payments.providers.port import Provider
 from boxoffice.payments.providers.registry import open_providers
 from boxoffice.payments.service import Payments
@@ -87,6 +90,7 @@ class Services:
     payments: Payments
     money: MoneyServices
     intents: PaymentIntents
+    notices: Notices
     sales_stats: SalesStats
     backoffice: Backoffice
     audit_runs: AuditRuns
@@ -236,6 +240,12 @@ def _services(
         money=compose_money(settings.payments, db, seats.publisher),
         payments=payments.wallets,
         intents=payments.intents,
+        notices=Notices(
+            NoticeStore(db),
+            infrastructure.group_commit,
+            providers,
+            settings.cashier.notices_waiting_max,
+        ),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
@@ -343,6 +353,7 @@ def _routes(
         *payment_routes.routes(services.payments, seats, dependencies),
         *money_routes(services.money, dependencies),
         *intent_routes.routes(services.intents, dependencies),
+        *notice_routes.routes(services.notices, dependencies, settings.cashier.notice_max_bytes),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
         *sales_stats_routes.routes(services.sales_stats, dependencies),

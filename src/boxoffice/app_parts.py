@@ -1,6 +1,6 @@
 """Parts of the composition root: clients of the servers, seats, and waiting rooms.
 
-Only `app.py` uses them; the two files are the only ones that name concrete parts.
+Only `app.py` and `app_cashier.py` use them; no other file names concrete parts.
 """
 
 from dataclasses import dataclass

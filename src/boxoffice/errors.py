@@ -86,6 +86,11 @@ class MethodNotAllowed(BadRequest):
         self.allow = allow
 
 
+class NoticeRefused(BadRequest):
+    code = "notice_refused"
+    title = "The payment provider did not send this, or sent it too long ago."
+
+
 class LastEventIdInvalid(BadRequest):
     code = "last_event_id_invalid"
     title = "A Last-Event-ID is 1 to 128 visible ASCII characters."

@@ -75,7 +75,7 @@ def run(settings: Settings, options: UpOptions, console: Console) -> None:
         _spawn(stack, group, settings, options)
         for one in providers.processes:
             group.spawn(f"simulated {one.name}", one.command, env={**os.environ, **one.env})
-        say("starting the API, the sweeper, the archive, the relay, the messenger and the auditor")
+        say("starting the API and the other roles")
         readiness = ReadinessNotice(
             settings, lambda: _welcome(console, settings, demo, started, providers), say
         )
@@ -162,7 +162,7 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: U
         env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
         env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
     stack.enter_context(serve.spawn_workers(group, settings, env))
-    for role in ("sweep", "archive", "relay", "messenger", "auditor"):
+    for role in ("sweep", "archive", "relay", "messenger", "cashier", "auditor"):
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 
 
@@ -241,7 +241,7 @@ def _welcome(
 ) -> None:
     seconds = time.monotonic() - started
     base = _address(settings)
-    lines = {"shop": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
+    lines = {"concerts": f"{base}/", "console": f"{base}/organizer", "API": f"{base}/docs"}
     if demo is not None:
         lines["seats"] = f"{base}/schedules/{demo.schedule_id}"
         if settings.notifications.mailbox_dir:

@@ -395,12 +395,17 @@ SELECT count(*) OVER () AS violations, coalesce(u.user_id, w.user_id) AS user_id
  LIMIT 20;
 
 -- name: hold_is_within_its_time
--- No hold lasts longer than its schedule allows, or less than zero.
+-- No hold lasts longer than its schedule or the intents that pay it allow (the extension; a day for a fence),
+-- or less than zero.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.created_at, r.expires_at,
-       c.hold_ttl_s
+       c.hold_ttl_s, p.ends_at AS intents_end_at
   FROM reservations r
   JOIN schedules c ON c.schedule_id = r.schedule_id
- WHERE r.expires_at - r.created_at > make_interval(secs => c.hold_ttl_s)
+  LEFT JOIN LATERAL (
+       SELECT max(greatest(i.hold_ends_at, i.begun_at + interval '1 day')) AS ends_at
+         FROM payment_intents i
+        WHERE i.user_id = r.user_id AND i.reservation_id = r.reservation_id) p ON true
+ WHERE r.expires_at > greatest(r.created_at + make_interval(secs => c.hold_ttl_s), p.ends_at)
     OR r.expires_at <= r.created_at
  LIMIT 20;
 

@@ -15,6 +15,7 @@ COMMANDS = (
     roles.archive,
     roles.relay,
     roles.messenger,
+    roles.cashier,
     roles.auditor,
     database.migrate,
     database.seed,

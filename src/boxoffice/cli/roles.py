@@ -54,6 +54,13 @@ def messenger() -> None:
     _run(sending.run)
 
 
+def cashier() -> None:
+    """Look up, renew, return and compare what payments through providers left open."""
+    from boxoffice import app_cashier  # noqa: PLC0415 — costs time
+
+    _run(app_cashier.run)
+
+
 def auditor() -> None:
     """Check every invariant periodically, and when an operator asks; keep the results."""
     from boxoffice.audit import auditor as auditing  # noqa: PLC0415 — costs time

@@ -6,6 +6,9 @@ currency, `_max` a count. An unknown `BOXOFFICE_` variable is refused at the sta
 Kubernetes adds for a service of that name are ignored.
 """
 
+from boxoffice.settings.cashier import (
+    CashierSettings,
+)
 from boxoffice.settings.features import (
     AccountSettings,
     ArchiveSettings,
@@ -57,6 +60,7 @@ __all__ = [
     "ArchiveSettings",
     "AuditSettings",
     "BatchingSettings",
+    "CashierSettings",
     "CatalogSettings",
     "DatabaseSettings",
     "HoldSettings",

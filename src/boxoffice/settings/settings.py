@@ -5,6 +5,7 @@ from typing import Self, get_type_hints
 import msgspec
 from msgspec import structs
 
+from boxoffice.settings.cashier import CashierSettings
 from boxoffice.settings.features import (
     AccountSettings,
     ArchiveSettings,
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accounts: AccountSettings = AccountSettings()
     payments: PaymentSettings = PaymentSettings()
     providers: ProviderSettings = ProviderSettings()
+    cashier: CashierSettings = CashierSettings()
     outbox: OutboxSettings = OutboxSettings()
     notifications: NotificationSettings = NotificationSettings()
     archive: ArchiveSettings = ArchiveSettings()

@@ -77,6 +77,8 @@ MATRIX = {
     "DELETE /v1/sessions": anybody(204),
     "DELETE /v1/me/sessions": anybody(204),
     "GET /v1/clock": everybody(200),
+    # No provider has a key here.
+    "POST /v1/webhooks/{provider}": everybody("not_found"),
     "GET /v1/concerts": everybody(200),
     "GET /v1/concerts/{concert_id}": everybody(200),
     "GET /v1/concerts/{concert_id}/schedules": everybody(200),
@@ -210,6 +212,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "refund_id": _refunded(buyer, sale),
         "job_id": "00000000-0000-7000-8000-000000000000",
         "name": "start.js",
+        "provider": "toss",
         **_webhook(organizer),
     }
     login = {"email": buyer.email, "password": PASSWORD}

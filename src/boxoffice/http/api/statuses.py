@@ -10,6 +10,7 @@ STATUSES: dict[str, int] = {
     "idempotency_key_invalid": 400,
     "cursor_invalid": 400,
     "last_event_id_invalid": 400,
+    "notice_refused": 400,
     "body_too_slow": 408,
     "body_too_large": 413,
     "media_type_unsupported": 415,

@@ -244,6 +244,11 @@ class Exchange(HandlerTask[Reply | Stream]):
         value = self.fields.get(_wire_name(name))
         return None if value is None else value.decode("latin-1")
 
+    def headers(self) -> dict[str, str]:
+        """Return all headers; their names are in small letters."""
+        fields = self.fields.items()
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
+
     def start(self) -> None:
         """Start the handler."""
         self.is_started = True

@@ -105,7 +105,8 @@ class Confirmations:
         # guard: confirm_only_what_has_begun => if False:
         if begun.name != "begun":
             return await self.current(intent.user_id, intent.intent_id)
-        return await self._call(provider, intent, payment_key, begun.confirm_key, command.call_id)
+        key, call_id = begun.confirm_key, command.call_id
+        return await self._call(provider, intent, payment_key, key, call_id, is_first=True)
 
     async def repeat(self, intent: Intent) -> Intent:
         """Repeat the call of an attempt whose outcome is unknown, under its key.
@@ -116,19 +117,30 @@ class Confirmations:
             raise IntegrityError(f"intent {intent.intent_id} has no attempt")
         provider, call_id = self.provider(intent), new_id()
         await self._store.note_call(intent, call_id, "confirm", intent.confirm_key)
-        return await self._call(provider, intent, intent.payment_key, intent.confirm_key, call_id)
+        key = intent.confirm_key
+        return await self._call(provider, intent, intent.payment_key, key, call_id, is_first=False)
 
     async def _call(
-        self, provider: Provider, intent: Intent, payment_key: str, key: str, call_id: UUID
+        self,
+        provider: Provider,
+        intent: Intent,
+        payment_key: str,
+        key: str,
+        call_id: UUID,
+        *,
+        is_first: bool,
     ) -> Intent:
-        """Send a call that is committed, and apply its outcome."""
+        """Send a call that is committed, and apply its outcome; the first under a key may be unsent."""
         try:
             payment = await provider.confirm(order_of(intent), payment_key, key)
         except ProviderDeclined as declined:
             await self._note(intent, call_id, "declined", declined.reason, declined.code)
             return await self._declined(intent, key, declined.reason)
         except (ProviderUnavailable, ProviderMisconfigured) as error:
-            await self._not_sent(intent, call_id, key, error)
+            outcome = await self._not_sent(intent, call_id, error)
+            # guard: repetition_that_was_not_sent_proves_nothing: if is_first else Change.UNKNOWN =>
+            change = Change.UNSENT if is_first else Change.UNKNOWN
+            await self.change(intent, change, key, outcome)
             raise PaymentProviderUnavailable(method=intent.provider) from error
         except Exception as error:  # whatever it was, the money may have moved
             await self._note(intent, call_id, "unknown", None, str(error))
@@ -139,16 +151,14 @@ class Confirmations:
         await self._note(intent, call_id, "done", payment.status, payment)
         return await self.apply(intent, payment, key)
 
-    async def _not_sent(
-        self, intent: Intent, call_id: UUID, key: str, error: ProviderError
-    ) -> None:
+    async def _not_sent(self, intent: Intent, call_id: UUID, error: ProviderError) -> str:
         is_ours = isinstance(error, ProviderMisconfigured)
         outcome = "misconfigured" if is_ours else "unavailable"
         if is_ours:
             log.error("provider_misconfigured", provider=intent.provider, error=str(error))
         metrics.CONFIRMATIONS.labels(intent.provider, outcome).inc()
         await self._note(intent, call_id, outcome, None, str(error))
-        await self.change(intent, Change.UNSENT, key, outcome)
+        return outcome
 
     async def apply(
         self, intent: Intent, payment: ProviderPayment, key: str | None = None

@@ -186,6 +186,20 @@ async def test_an_unknown_outcome_is_looked_up_and_never_gets_another_key(
     assert checkout.provider.captured_minor == 1_000
 
 
+async def test_a_repetition_that_was_not_sent_leaves_the_outcome_unknown(
+    checkout: Checkout, hall: Hall
+) -> None:
+    intent = await checkout.opened(hall.people[0], "S001")
+    checkout.provider.faults = [Fault.LOST_AFTER, Fault.UNAVAILABLE]
+    unknown = await checkout.confirm(intent)
+    with pytest.raises(PaymentProviderUnavailable):
+        await checkout.confirmations.repeat(unknown)
+    assert (await checkout.current(intent)).status == "UNKNOWN", (
+        "the first call may have had effect"
+    )
+    assert "look_up" in await checkout.work(intent)
+
+
 async def test_a_lost_answer_is_settled_by_a_look_up_once(checkout: Checkout, hall: Hall) -> None:
     buyer = hall.people[0]
     intent = await checkout.opened(buyer, "S001")

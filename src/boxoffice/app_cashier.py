@@ -1,0 +1,92 @@
+"""The composition root of the cashier: a process without HTTP that sells what has been paid."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from boxoffice.app_parts import (
+    Infrastructure,
+    SeatServices,
+    compose_infrastructure,
+    compose_seats,
+)
+from boxoffice.payments.cashier.intent_work import IntentWork
+from boxoffice.payments.cashier.notice_work import NoticeWork
+from boxoffice.payments.cashier.role import run_rounds
+from boxoffice.payments.cashier.service import ROLE, Cashier, CashierDesk
+from boxoffice.payments.cashier.store import WorkStore
+from boxoffice.payments.composition import compose_money
+from boxoffice.payments.intents.composition import PaymentParts, bounds_of, compose_payments
+from boxoffice.payments.intents.store import IntentStore
+from boxoffice.payments.notices.store import NoticeStore
+from boxoffice.payments.providers.port import Provider
+from boxoffice.payments.providers.registry import open_providers
+from boxoffice.payments.refunds.execution import RefundExecutor
+from boxoffice.payments.refunds.store import RefundStore
+from boxoffice.platform.concurrency.supervision import supervised
+from boxoffice.platform.ids import new_id
+from boxoffice.platform.lease.lease import Lease
+from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.settings import Settings
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the cashier until `stop` is set; raises what the first connection to PostgreSQL raises."""
+    async with open_cashier(settings) as cashier:
+        await run_rounds(cashier, settings, stop)
+
+
+@asynccontextmanager
+async def open_cashier(settings: Settings) -> AsyncIterator[Cashier]:
+    """Connect, follow the clock and the other pods' seat changes, and at the end disconnect."""
+    infrastructure = compose_infrastructure(settings)
+    seats = compose_seats(settings, infrastructure)
+    try:
+        await infrastructure.db.open()
+        await infrastructure.clock.synchronize()
+        tasks = {
+            "clock": infrastructure.clock.keep_synchronized,
+            "seat_change_bus": seats.change_bus.run,
+        }
+        async with open_providers(settings.providers) as providers, supervised(tasks):
+            yield compose_cashier(settings, infrastructure, seats, providers)
+            await _drain(settings, infrastructure, seats)
+    finally:
+        await infrastructure.valkey.close()
+        await infrastructure.db.close()
+
+
+def compose_cashier(
+    settings: Settings,
+    infrastructure: Infrastructure,
+    seats: SeatServices,
+    providers: Mapping[str, Provider],
+) -> Cashier:
+    """Return the cashier of a process."""
+    db = infrastructure.db
+    parts = PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats)
+    confirmations = compose_payments(settings, parts, providers).intents.confirmations
+    intents, notices, work = IntentStore(db, bounds_of(settings)), NoticeStore(db), WorkStore(db)
+    fence_s = settings.payments.payment_fence_s
+    return Cashier(
+        Lease(LeaseStore(db, ROLE, new_id()), settings.cashier.cashier_lease_ms),
+        work,
+        notices,
+        CashierDesk(
+            IntentWork(intents, confirmations, fence_s, settings.cashier),
+            NoticeWork(notices, work, intents, confirmations, providers, settings.cashier),
+            RefundExecutor(RefundStore(db), providers),
+            compose_money(settings.payments, db, seats.publisher).refunds.jobs,
+        ),
+        providers,
+        settings.cashier,
+    )
+
+
+async def _drain(settings: Settings, infrastructure: Infrastructure, seats: SeatServices) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.server.drain_timeout_ms / 1000):
+            await infrastructure.group_commit.close()
+            await infrastructure.background.finish()
+            await seats.change_bus.finish()
