@@ -310,7 +310,9 @@ def test_what_only_resembles_a_service_link_is_refused(name: str, text: str) -> 
         load({name: text})
 
 
-@pytest.mark.parametrize("command", ["serve", "sweep", "relay", "auditor", "migrate", "seed", "up"])
+@pytest.mark.parametrize(
+    "command", ["serve", "sweep", "relay", "messenger", "auditor", "migrate", "seed", "up"]
+)
 def test_every_command_refuses_in_one_line(command: str, tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")}
     ended = subprocess.run(

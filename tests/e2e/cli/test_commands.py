@@ -100,10 +100,14 @@ def test_up_sells_survives_a_restart_and_leaves_nothing_running(tmp_path: Path) 
         assert seeded.returncode != 0, "the servers are in another data directory"
         family = _family(process)
         assert len(family) >= 5
+        assert any("messenger" in one.cmdline() for one in family)
+        with urllib.request.urlopen(f"{base}/demo/mailbox", timeout=5) as page:  # noqa: S310 — our own
+            assert b"Mailbox of the demo" in page.read()
         process.send_signal(signal.SIGINT)
         printed = process.communicate(timeout=TIMEOUT_S)[0]
         assert process.returncode == 0, printed
         assert "Ctrl-C stops everything" in printed
+        assert f"{base}/demo/mailbox" in printed
         password = demo.password_of(tmp_path / "data")
         assert password
         assert f"organizer@demo.test, password {password}" in printed

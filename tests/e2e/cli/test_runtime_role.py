@@ -19,6 +19,7 @@ from boxoffice.audit.runs import AuditRuns
 from boxoffice.cli import seeding
 from boxoffice.cli.printing import terminal
 from boxoffice.errors import SettingsInvalid
+from boxoffice.notifications import messenger
 from boxoffice.outbox.service import Relay
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.runtime_role import grant
@@ -74,7 +75,7 @@ async def test_the_whole_shop_runs_as_it(runtime: Settings, tmp_path: Path) -> N
                 "/v1/me/wallet/top-ups", lasting.people[0], "c", {"amount": 5}
             )
             assert topped_up == 201
-    await _roles(runtime)
+    await _roles(runtime.replace(mailbox_dir=str(tmp_path / "mailbox")))
     report = await audit(runtime)
     assert report.ok, render(report)
 
@@ -89,12 +90,26 @@ async def _roles(runtime: Settings) -> None:
         relay = Relay(db, valkey, runtime.outbox)
         assert await relay.relay_once()
         await relay.release()
+        await _send_mail(runtime, db)
         assert await archive_once(ArchiveStore(db), 0.0, 100)
         runs = AuditRuns(db, 1)
         assert await audit_once(runs, runtime)
     finally:
         await valkey.close()
         await db.close()
+
+
+async def _send_mail(runtime: Settings, db: Database) -> None:
+    """Run the messenger until the receipts of the sale are sent."""
+    stop = asyncio.Event()
+    role = asyncio.create_task(messenger.run(runtime, stop))
+    waiting = "SELECT FROM mails WHERE state <> 'SENT'"
+    async with asyncio.timeout(20):
+        assert await db.fetch("SELECT FROM mails")
+        while await db.fetch(waiting):  # noqa: ASYNC110 — the messenger ends it
+            await asyncio.sleep(0.1)
+    stop.set()
+    await role
 
 
 async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) -> None:

@@ -149,6 +149,24 @@ async def test_what_is_not_deleted_is_not_queued(
     assert await db.fetch("SELECT 1 FROM outbox") == []
 
 
+async def test_only_schedules_with_an_endpoint_are_subscribed(
+    db: Database, hall: Hall, create: "CreateEndpoint"
+) -> None:
+    """Also of those that were named only; else every event would be encoded once more."""
+    other, third = await open_hall(db), await open_hall(db)
+    await create(URL)
+    await create(URL, organizer=third.schedule_id)
+    outbox = OutboxStore(db)
+    query = "SELECT s FROM notifications_subscribed_v1($1::uuid[]) s"
+    for named, found in (
+        ([hall.schedule_id, other.schedule_id], [hall.schedule_id]),
+        ([other.schedule_id], []),
+        ([], []),
+    ):
+        assert await outbox.subscribed(named) == set(found)
+        assert [row["s"] for row in await db.fetch(query, named)] == found
+
+
 async def test_a_payment_queues_its_receipt_and_nothing_else_does(
     db: Database, hall: Hall, relay: "Deliver"
 ) -> None:

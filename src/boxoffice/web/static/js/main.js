@@ -14,6 +14,7 @@ import { dismissAll } from "./components/dialog.js";
 import { HoldExpiry } from "./components/hold-expiry.js";
 import { Layout } from "./components/layout.js";
 import { keepPassesAlive } from "./components/heartbeat.js";
+import { keepMailLanguage } from "./components/mail-language.js";
 import { ownHolds } from "./components/own-holds.js";
 import { errorText } from "./components/problem.js";
 import { texts } from "./texts/shop.js";
@@ -39,7 +40,7 @@ const PAGES = [
 /** Starts the pages; `boot.js` calls it once. */
 export async function start() {
   addTexts(texts);
-  const frame = new Layout({ onLanguage: (code) => { chooseLanguage(code); redraw(); } });
+  const frame = new Layout({ onLanguage: (code) => { chooseLanguage(code); redraw(); keepMailLanguage(); } });
   setChildren(document.querySelector("#app"), frame.view, announcer.view);
   const router = new Router({
     present: (page, { moved }) => frame.present(page, { moved }),

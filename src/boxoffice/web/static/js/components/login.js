@@ -6,11 +6,13 @@ import { t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { ask } from "./dialog.js";
 import { Field, form } from "./forms.js";
+import { keepMailLanguage } from "./mail-language.js";
 
 /** Exchanges e-mail and password for a session; throws the server's refusal. */
 export async function logIn(email, password) {
   const { access_token: token } = await post("/v1/sessions", { email, password }, { anonymous: true, tries: 2 });
   session.open(token, email);
+  keepMailLanguage();
 }
 
 /** Returns a login form that calls `done()` when it has worked. */
