@@ -117,6 +117,7 @@ CREATE UNIQUE INDEX refund_jobs_one_at_a_time ON refund_jobs (schedule_id) WHERE
 CREATE TABLE disputes (
     provider text NOT NULL,
     dispute_key text NOT NULL,
+    dispute_id uuid NOT NULL,
     user_id uuid NOT NULL,
     schedule_id uuid,
     payment_id uuid,
@@ -131,6 +132,7 @@ CREATE TABLE disputes (
     payment_key text NOT NULL,
     reason text NOT NULL,
     CONSTRAINT disputes_pkey PRIMARY KEY (provider, dispute_key),
+    CONSTRAINT disputes_id_unique UNIQUE (dispute_id),
     CONSTRAINT disputes_status_known CHECK (status = ANY ('{OPEN,WON,LOST}'::text [])),
     CONSTRAINT disputes_amounts CHECK (amount_minor > 0 AND withdrawn_minor BETWEEN 0 AND amount_minor),
     CONSTRAINT disputes_closed_at_agrees CHECK ((status = 'OPEN') = (closed_at IS NULL)),
@@ -181,6 +183,7 @@ CREATE TABLE statement_findings (
     provider text NOT NULL,
     transaction_key text NOT NULL,
     kind text NOT NULL,
+    finding_id uuid NOT NULL,
     found_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     happened_at timestamptz NOT NULL,
@@ -194,6 +197,7 @@ CREATE TABLE statement_findings (
     payment_key text,
     note text,
     CONSTRAINT statement_findings_pkey PRIMARY KEY (provider, transaction_key, kind),
+    CONSTRAINT statement_findings_id_unique UNIQUE (finding_id),
     CONSTRAINT statement_findings_kind_known CHECK (
         kind IN ('missing_here', 'missing_there', 'amount', 'currency', 'foreign_cancel', 'unknown_order')),
     CONSTRAINT statement_findings_resolution_agrees CHECK (

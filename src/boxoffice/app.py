@@ -237,7 +237,7 @@ def _services(
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
-        money=compose_money(settings.payments, db, seats.publisher),
+        money=compose_money(settings.payments, db, seats.publisher, providers),
         payments=payments.wallets,
         intents=payments.intents,
         notices=Notices(

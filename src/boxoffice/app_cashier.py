@@ -77,7 +77,7 @@ def compose_cashier(
             IntentWork(intents, confirmations, fence_s, settings.cashier),
             NoticeWork(notices, work, intents, confirmations, providers, settings.cashier),
             RefundExecutor(RefundStore(db), providers),
-            compose_money(settings.payments, db, seats.publisher).refunds.jobs,
+            compose_money(settings.payments, db, seats.publisher, providers).refunds.jobs,
         ),
         providers,
         settings.cashier,

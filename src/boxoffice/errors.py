@@ -191,6 +191,21 @@ class IntentNotFound(NotFound):
     title = "There is no such payment intent."
 
 
+class DisputeNotFound(NotFound):
+    code = "dispute_not_found"
+    title = "There is no such dispute."
+
+
+class FindingNotFound(NotFound):
+    code = "finding_not_found"
+    title = "There is no such finding."
+
+
+class StatementNotFound(NotFound):
+    code = "statement_not_found"
+    title = "No statement of this day was compared."
+
+
 class Invalid(Problem):
     code = "invalid"
     title = "The request is well formed but not acceptable."
@@ -333,6 +348,16 @@ class RefundNotManual(Rejection):
 class RefundJobRunning(Rejection):
     code = "refund_job_running"
     title = "The schedule is being refunded already."
+
+
+class DisputeClosed(Rejection):
+    code = "dispute_closed"
+    title = "This dispute has ended."
+
+
+class FindingResolved(Rejection):
+    code = "finding_resolved"
+    title = "This finding is resolved."
 
 
 class SaleOpen(Rejection):

@@ -599,6 +599,10 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
     ON o.topic IN ('refund.succeeded', 'refund.failed')
    AND f.refund_id = o.subject_id
    AND f.user_id = o.user_id
+  LEFT JOIN disputes d
+    ON o.topic IN ('dispute.opened', 'dispute.closed')
+   AND d.dispute_id = o.subject_id
+   AND d.user_id = o.user_id
  WHERE (CASE o.topic
         WHEN 'reservation.held' THEN
             o.amount_minor = r.amount_minor AND o.currency = r.currency
@@ -620,6 +624,14 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
             f.closed_at IS NOT NULL OR f.failure IS NOT NULL
         WHEN 'refund.failed' THEN
             f.failure IS NOT NULL AND o.amount_minor = f.amount_minor
+        WHEN 'payment.late' THEN
+            EXISTS (SELECT FROM refunds f
+                     WHERE f.user_id = o.user_id AND f.intent_id = o.subject_id AND f.reason = 'late'
+                       AND f.amount_minor = o.amount_minor AND f.currency = o.currency)
+        WHEN 'dispute.opened' THEN
+            o.amount_minor = d.amount_minor AND o.currency = d.currency
+        WHEN 'dispute.closed' THEN
+            d.status <> 'OPEN' AND o.amount_minor = d.amount_minor
         WHEN 'wallet.charged' THEN
             t.kind IN ('charge', 'top_up') AND o.amount_minor = t.amount_minor AND o.currency = t.currency
         END) IS NOT TRUE

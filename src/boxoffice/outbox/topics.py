@@ -26,6 +26,7 @@ class Topic:
     """Whether the public id of a person's subject contains that of the person."""
 
 
+_DISPUTE = ("dispute_id", "user_id", "amount", "currency")
 _REFUND = ("refund_id", "user_id", "amount", "currency")
 _RESERVATION = ("reservation_id", "schedule_id", "user_id", "seat_ids")
 
@@ -96,6 +97,20 @@ TOPICS = {
             "intent_id",
             ("intent_id", "user_id", "amount", "currency"),
             is_scoped=True,
+        ),
+        Topic(
+            "dispute.opened",
+            "A buyer's bank disputes a payment.",
+            Scope.PERSON,
+            "dispute_id",
+            _DISPUTE,
+        ),
+        Topic(
+            "dispute.closed",
+            "A dispute was won or lost.",
+            Scope.PERSON,
+            "dispute_id",
+            _DISPUTE,
         ),
         Topic(
             "wallet.topped_up",

@@ -1,9 +1,18 @@
-"""Puts refunds together for a serving process; called by the composition root."""
+"""Puts refunds, disputes and statements together; called by the composition root."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from boxoffice.http.api.operation import RouteDependencies
+from boxoffice.payments.disputes import routes as dispute_routes
+from boxoffice.payments.disputes.service import Disputes
+from boxoffice.payments.disputes.store import DisputeStore
+from boxoffice.payments.providers.port import Provider
+from boxoffice.payments.reconciliation import routes as statement_routes
+from boxoffice.payments.reconciliation.service import Reconciliation
+from boxoffice.payments.reconciliation.store import StatementStore
 from boxoffice.payments.refunds import organizer_routes, routes
 from boxoffice.payments.refunds.administration import RefundAdministration
 from boxoffice.payments.refunds.jobs import RefundJobs
@@ -17,25 +26,37 @@ from boxoffice.settings import PaymentSettings
 
 @dataclass(frozen=True)
 class MoneyServices:
-    """What gives money back."""
+    """What gives money back, and what compares the books."""
 
     refunds: RefundServices
+    disputes: Disputes
+    reconciliation: Reconciliation
 
 
 def compose_money(
-    settings: PaymentSettings, db: Database, publisher: SeatChangePublisher | None
+    settings: PaymentSettings,
+    db: Database,
+    publisher: SeatChangePublisher | None,
+    providers: Mapping[str, Provider],
 ) -> MoneyServices:
     """Return the services; without a `publisher` other processes see freed seats by reading them."""
     store = RefundStore(db)
     refunds = Refunds(store, ZoneInfo(settings.venue_time_zone), publisher)
     return MoneyServices(
-        RefundServices(
+        disputes=Disputes(DisputeStore(db)),
+        reconciliation=Reconciliation(
+            StatementStore(db),
+            providers,
+            timedelta(seconds=settings.statement_overlap_s),
+            timedelta(seconds=settings.statement_lag_s),
+        ),
+        refunds=RefundServices(
             refunds=refunds,
             administration=RefundAdministration(store),
             jobs=RefundJobs(store, refunds, settings.refund_job_max_per_s),
             time_zone=settings.venue_time_zone,
             currency=settings.currency,
-        )
+        ),
     )
 
 
@@ -46,4 +67,6 @@ def money_routes(
     return [
         *routes.routes(services.refunds, dependencies),
         *organizer_routes.routes(services.refunds, dependencies),
+        *dispute_routes.routes(services.disputes, dependencies),
+        *statement_routes.routes(services.reconciliation, dependencies),
     ]

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from boxoffice.settings.values import Currency, Milliseconds, Minor, PerSecond, TimeZone
+from boxoffice.settings.values import Currency, Milliseconds, Minor, PerSecond, Seconds, TimeZone
 
 
 class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,3 +25,5 @@ class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
     confirm_wait_ms: Milliseconds = 8_000
     # The database allows five.
     intent_attempts_max: Annotated[int, Meta(ge=1, le=5)] = 5
+    statement_overlap_s: Seconds = 3_600
+    statement_lag_s: Seconds = 7_200

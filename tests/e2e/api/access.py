@@ -119,6 +119,15 @@ MATRIX = {
     "PUT /v1/admin/refunds/{refund_id}/resolution": operators("refund_not_found"),
     "GET /v1/me/mail-language": anybody(200),
     "PUT /v1/me/mail-language": anybody(200),
+    "GET /v1/admin/disputes": operators(200),
+    "POST /v1/admin/disputes": operators("invalid"),
+    "PUT /v1/admin/disputes/{dispute_id}/outcome": operators("dispute_not_found"),
+    "GET /v1/admin/statements": operators(200),
+    "GET /v1/admin/statements/{provider}/days/{day}": operators("statement_not_found"),
+    "POST /v1/admin/statements/{provider}/days/{day}": operators("statement_not_found"),
+    "GET /v1/admin/statements/{provider}/days/{day}/csv": operators("statement_not_found"),
+    "GET /v1/admin/findings": operators(200),
+    "PUT /v1/admin/findings/{finding_id}/resolution": operators("finding_not_found"),
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
     "POST /v1/me/wallet/top-ups": anybody("amount_invalid"),
@@ -198,6 +207,42 @@ def _webhook(organizer: Person) -> dict[str, str]:
     return {"endpoint_id": made, "event_id": tested["event_id"]}
 
 
+def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
+    """Return the bodies of operations that take one."""
+    login = {"email": buyer.email, "password": PASSWORD}
+    return {
+        "POST /v1/users": {**login, "name": "Somebody"},
+        "POST /v1/sessions": login,
+        "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
+        "POST /v1/payments": order,
+        "POST /v1/me/wallet/top-ups": {"amount": 0},
+        "POST /v1/payments/{payment_id}/refunds": {"expected_refund": 1},
+        "PUT /v1/admin/schedules/{schedule_id}/refund-policy": {"preset": "none"},
+        "POST /v1/admin/schedules/{schedule_id}/refund-jobs": {},
+        "POST /v1/admin/payments/{payment_id}/refunds": {"expected_refund": 1},
+        "PUT /v1/me/mail-language": {"language": "en"},
+        "PUT /v1/admin/refunds/{refund_id}/resolution": {"to": "wallet", "note": "Because"},
+        # The payment was made from the wallet.
+        "POST /v1/admin/disputes": {
+            "payment_id": paid,
+            "amount": 1,
+            "reason": "Fraud",
+            "happened_at": "2026-01-01T00:00:00Z",
+        },
+        "PUT /v1/admin/disputes/{dispute_id}/outcome": {
+            "outcome": "won",
+            "happened_at": "2026-01-01T00:00:00Z",
+        },
+        "PUT /v1/admin/findings/{finding_id}/resolution": {"note": "Because"},
+        # A reason without anything to be seen: the concert is needed for other rows.
+        "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
+        "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
+        "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
+        "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
+        "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
+    }
+
+
 def about(buyer: Person, organizer: Person) -> Ask:
     """Return what calls an operation about things of these two."""
     sale = on_sale(organizer, 3)
@@ -211,30 +256,14 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "payment_id": paid,
         "refund_id": _refunded(buyer, sale),
         "job_id": "00000000-0000-7000-8000-000000000000",
+        "dispute_id": "00000000-0000-7000-8000-000000000000",
+        "finding_id": "00000000-0000-7000-8000-000000000000",
+        "day": "2026-01-01",
         "name": "start.js",
         "provider": "toss",
         **_webhook(organizer),
     }
-    login = {"email": buyer.email, "password": PASSWORD}
-    bodies: dict[str, object] = {
-        "POST /v1/users": {**login, "name": "Somebody"},
-        "POST /v1/sessions": login,
-        "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
-        "POST /v1/payments": order,
-        "POST /v1/me/wallet/top-ups": {"amount": 0},
-        "POST /v1/payments/{payment_id}/refunds": {"expected_refund": 1},
-        "PUT /v1/admin/schedules/{schedule_id}/refund-policy": {"preset": "none"},
-        "POST /v1/admin/schedules/{schedule_id}/refund-jobs": {},
-        "POST /v1/admin/payments/{payment_id}/refunds": {"expected_refund": 1},
-        "PUT /v1/me/mail-language": {"language": "en"},
-        "PUT /v1/admin/refunds/{refund_id}/resolution": {"to": "wallet", "note": "Because"},
-        # A reason without anything to be seen: the concert is needed for other rows.
-        "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
-        "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
-        "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
-        "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
-        "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
-    }
+    bodies = _bodies(buyer, order, paid)
     preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
     schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
 
@@ -248,11 +277,9 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if operation == schedules:
             # A concert has one schedule at an instant: each one is at another.
             return caller.keyed(path, schedule_body())
-        if method == "PUT":
-            return caller.call(method, path, json_body=bodies.get(operation, {}))
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
-        if method == "PATCH":
+        if method in ("PUT", "PATCH"):
             return caller.call(method, path, json_body=bodies.get(operation, {}))
         return caller.call(method, path)
 

@@ -167,3 +167,22 @@ SELECT refunds_settle_v1(
 SELECT refunds_settle_v1(
     '00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000093', 'FAILED', NULL,
     NULL, 'account closed', '00000000-0000-7000-8000-00000000008b');
+
+-- The payment of S10 is disputed and lost, that of S16 is disputed and the provider holds the money.
+SELECT disputes_settle_v1(
+    'toss', 'dp-9', '00000000-0000-7000-8000-000000000061', 'outside-1', 'LOST', 10000, 'KRW', 'fraud',
+    ARRAY['dp-9'], ARRAY['dispute'], ARRAY[10000], ARRAY[clock_timestamp()],
+    ARRAY['00000000-0000-7000-8000-000000000062', '00000000-0000-7000-8000-000000000063']::uuid[], NULL);
+SELECT disputes_settle_v1(
+    'toss', 'dp-a', '00000000-0000-7000-8000-000000000064', 'pk-a', 'OPEN', 1000, 'KRW', 'fraud',
+    ARRAY['dp-a'], ARRAY['dispute'], ARRAY[1000], ARRAY[clock_timestamp()],
+    ARRAY['00000000-0000-7000-8000-000000000065', '00000000-0000-7000-8000-000000000066']::uuid[], NULL);
+
+-- The payment of S15 and S16 was captured a second time, and that is owed back.
+SELECT payments_settle_v1(
+    '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-000000000003']::uuid[],
+    ARRAY['00000000-0000-7000-8000-00000000001a']::uuid[], ARRAY['pk-a'], ARRAY['capture-a2'], ARRAY[500],
+    ARRAY['KRW'], ARRAY[clock_timestamp()], ARRAY[true],
+    ARRAY['00000000-0000-7000-8000-00000000002d']::uuid[], ARRAY['00000000-0000-7000-8000-0000000000fd']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000ed']::uuid[], ARRAY['00000000-0000-7000-8000-00000000003d']::uuid[],
+    ARRAY['00000000-0000-7000-8000-00000000004d']::uuid[]);

@@ -836,7 +836,7 @@ SELECT user_id, user_id, 500, now(), now(), now(), 'top_up', 'toss', 'KRW', 'CAP
 -- name: cash_is_the_providers__lost
 -- A movement at the provider that is not in the ledger.
 ALTER TABLE provider_transactions DISABLE TRIGGER USER;
-UPDATE provider_transactions SET amount_minor = amount_minor - 1;
+UPDATE provider_transactions SET amount_minor = amount_minor - 1 WHERE kind = 'refund';
 
 -- name: cash_is_the_providers__direction
 -- A refund that is booked as a capture.
@@ -886,9 +886,9 @@ SELECT user_id, user_id, 500, now(), now(), now(), 'top_up', 'toss', 'KRW', 'RET
 
 -- name: disputes_are_what_is_withdrawn__not_booked
 -- Money that a provider withdrew, and the ledger does not know.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor,
                       opened_at, changed_at, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 500, 500, now(), now(), currency, 'pk-a', 'fraud'
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 500, 500, now(), now(), currency, 'pk-a', 'fraud'
   FROM payments WHERE idempotency_key = '00000000-0000-7000-8000-00000000001a';
 
 -- name: policy_of_a_payment_exists__missing
@@ -900,3 +900,20 @@ UPDATE payments SET refund_policy_version = 1 WHERE idempotency_key = 'p1';
 INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
 SELECT schedule_id, 1, now() + interval '1 hour', schedule_id, '{}' FROM schedules;
 UPDATE payments SET refund_policy_version = 1 WHERE idempotency_key = 'p1';
+
+-- name: event_has_its_cause__dispute
+-- A dispute is told to have ended, and has not.
+UPDATE disputes SET status = 'OPEN', closed_at = NULL WHERE dispute_key = 'dp-9';
+
+-- name: disputes_are_what_is_withdrawn__lost_twice
+-- A dispute whose money is both lost and held.
+UPDATE disputes SET withdrawn_minor = amount_minor WHERE dispute_key = 'dp-9';
+
+-- name: transfer_moves_between_its_accounts__dispute
+-- A lost dispute that was paid out of fees.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET account = 'fees' WHERE transfer_id = '00000000-0000-7000-8000-000000000063' AND leg = 2;
+
+-- name: event_has_its_cause__late
+-- Late money is told of, and is not owed.
+UPDATE refunds SET amount_minor = amount_minor - 1 WHERE reason = 'late';

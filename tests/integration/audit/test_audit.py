@@ -100,7 +100,7 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
         "REFUNDED": 2,
     }
     counts = {name: states[name] for name in ("tickets", "payments", "transfers", "topics")}
-    assert counts == {"tickets": 8, "payments": 6, "transfers": 15, "topics": 9}
+    assert counts == {"tickets": 8, "payments": 6, "transfers": 20, "topics": 12}
 
     report = await audit(settings)
     assert report.ok, render(report)

@@ -246,9 +246,9 @@ async def test_a_disputed_payment_does_not_keep_the_others(hall: Hall) -> None:
     disputed = await sold(hall, one, "S001", provider="toss")
     await sold(hall, two, "S002")
     await hall.db.fetch(
-        "INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor,"
-        " opened_at, changed_at, currency, payment_key, reason)"
-        " VALUES ('toss', $1, $2, $3, $4, 1000, now(), now(), 'KRW', 'p', 'fraud')",
+        "INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id,"
+        " amount_minor, opened_at, changed_at, currency, payment_key, reason)"
+        " VALUES ('toss', $1, gen_random_uuid(), $2, $3, $4, 1000, now(), now(), 'KRW', 'p', 'fraud')",
         str(uuid4()),
         one,
         hall.schedule_id,

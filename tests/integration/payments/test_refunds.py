@@ -307,9 +307,9 @@ async def test_a_refused_refund_changes_nothing(  # noqa: C901 - a case per refu
 
 async def _dispute(hall: Hall, person: UUID, payment_id: UUID) -> None:
     await hall.db.fetch(
-        "INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor,"
-        " opened_at, changed_at, currency, payment_key, reason)"
-        " VALUES ('toss', $1, $2, $3, $4, 1000, now(), now(), 'KRW', 'p', 'fraud')",
+        "INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id,"
+        " amount_minor, opened_at, changed_at, currency, payment_key, reason)"
+        " VALUES ('toss', $1, gen_random_uuid(), $2, $3, $4, 1000, now(), now(), 'KRW', 'p', 'fraud')",
         str(uuid4()),
         person,
         hall.schedule_id,

@@ -231,6 +231,8 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
     described: dict[str, Any] = {"description": _MEANINGS[op.success]}
     if op.events:
         described["content"] = {streams.MEDIA_TYPE: {"schema": _event(op, schemas)}}
+    if op.text_type:
+        described["content"] = {op.text_type: {"schema": {"type": "string"}}}
     if op.returns is not None:
         described["content"] = {"application/json": {"schema": schemas[op.returns]}}
     if op.cached:

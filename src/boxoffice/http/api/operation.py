@@ -105,6 +105,8 @@ class Operation:
     summary: str
     success: int
     returns: Any = None
+    # The media type of an answer that is text.
+    text_type: str = ""
     body: Any = None
     raw_body: RawBody | None = None
     query: Any = None

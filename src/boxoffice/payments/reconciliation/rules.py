@@ -20,6 +20,8 @@ FindingKind = Literal[
 ]
 # A look-up and the settlement of its answer end these; the others wait for an operator.
 HEALING = frozenset({"missing_here", "missing_there"})
+_HOURS_CAUGHT_UP = 48
+_DAYS_CAUGHT_UP = 7
 _TOWARDS_US = frozenset({"capture", "refund_failed", "dispute_won"})
 
 
@@ -189,3 +191,30 @@ def _finding(kind: FindingKind, line: StatementLine, here: Movement | None) -> S
         order_id=line.order_id,
         payment_key=line.payment_key,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DueRun:
+    """A window that is to be compared: an hour, or a day of the provider's calendar."""
+
+    kind: Literal["hour", "day"]
+    window: StatementWindow
+
+
+def due_runs(
+    now: datetime, compared: Collection[tuple[str, datetime]], zone: ZoneInfo, lag: timedelta
+) -> list[DueRun]:
+    """Return the windows that have ended `lag` ago and were not compared, the oldest first.
+
+    `compared` has the kinds and beginnings of finished runs. Hours are caught up for two days, days for
+    a week; longer gaps are for an operator.
+    """
+    ended = now - lag
+    hour = ended.replace(minute=0, second=0, microsecond=0)
+    hours = [hour - timedelta(hours=back) for back in range(1, _HOURS_CAUGHT_UP + 1)]
+    today = ended.astimezone(zone).date()
+    days = [today - timedelta(days=back) for back in range(1, _DAYS_CAUGHT_UP + 1)]
+    due = [DueRun("hour", StatementWindow(at, at + timedelta(hours=1))) for at in hours]
+    due += [DueRun("day", day_window(day, zone)) for day in days]
+    waiting = (one for one in due if (one.kind, one.window.since) not in compared)
+    return sorted(waiting, key=lambda one: (one.window.since, one.kind))

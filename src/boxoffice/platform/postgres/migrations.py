@@ -25,6 +25,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.payments",
     "boxoffice.payments.refunds",
     "boxoffice.payments.intents",
+    "boxoffice.payments.disputes",
     "boxoffice.platform.lease",
     "boxoffice.waiting_room",
     "boxoffice.archive",

@@ -1057,57 +1057,57 @@ SELECT schedule_id, gen_random_uuid(), schedule_id, now(), now(), NULL, 0, false
 
 -- name: disputes_pkey
 -- One dispute twice.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 1000, now(), now(), NULL, 'OPEN', 'KRW', 'p',
        'fraud'
   FROM payments CROSS JOIN generate_series(1, 2);
 
 -- name: disputes_status_known
 -- An unknown status.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), now(), 'LATER', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 1000, now(), now(), now(), 'LATER', 'KRW', 'p',
        'fraud'
   FROM payments LIMIT 1;
 
 -- name: disputes_amounts
 -- A dispute about nothing.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 0, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 0, now(), now(), NULL, 'OPEN', 'KRW', 'p',
        'fraud'
   FROM payments LIMIT 1;
 
 -- name: disputes_amounts__withdrawn
 -- More withdrawn than disputed.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, withdrawn_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, 1001, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 1000, 1001, now(), now(), NULL, 'OPEN', 'KRW', 'p',
        'fraud'
   FROM payments LIMIT 1;
 
 -- name: disputes_closed_at_agrees
 -- A dispute that is lost and open.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), NULL, 'LOST', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 1000, now(), now(), NULL, 'LOST', 'KRW', 'p',
        'fraud'
   FROM payments LIMIT 1;
 
 -- name: disputes_closed_at_agrees__open
 -- An open dispute that ended.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, payment_id, 1000, now(), now(), now(), 'OPEN', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, payment_id, 1000, now(), now(), now(), 'OPEN', 'KRW', 'p',
        'fraud'
   FROM payments LIMIT 1;
 
 -- name: disputes_payment_agrees
 -- A schedule without the payment.
-INSERT INTO disputes (provider, dispute_key, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, schedule_id, payment_id, amount_minor, opened_at, changed_at,
                       closed_at, status, currency, payment_key, reason)
-SELECT 'toss', 'd', user_id, schedule_id, NULL, 1000, now(), now(), NULL, 'OPEN', 'KRW', 'p',
+SELECT 'toss', 'd', gen_random_uuid(), user_id, schedule_id, NULL, 1000, now(), now(), NULL, 'OPEN', 'KRW', 'p',
        'fraud'
   FROM payments LIMIT 1;
 
@@ -1144,23 +1144,23 @@ SELECT 'toss', 't', now(), now(), 1000, 'capture', 'KRW', 'p' FROM generate_seri
 
 -- name: statement_findings_pkey
 -- One difference twice.
-INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency)
-SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW' FROM generate_series(1, 2);
+INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, found_at, seen_at, happened_at, movement, currency)
+SELECT 'toss', 't', 'amount', gen_random_uuid(), now(), now(), now(), 'capture', 'KRW' FROM generate_series(1, 2);
 
 -- name: statement_findings_kind_known
 -- An unknown difference.
-INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency)
-SELECT 'toss', 't', 'odd', now(), now(), now(), 'capture', 'KRW' FROM generate_series(1, 1);
+INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, found_at, seen_at, happened_at, movement, currency)
+SELECT 'toss', 't', 'odd', gen_random_uuid(), now(), now(), now(), 'capture', 'KRW' FROM generate_series(1, 1);
 
 -- name: statement_findings_resolution_agrees
 -- A resolution at no time.
-INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency, resolved_by, note)
-SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW', gen_random_uuid(), 'paid by bank' FROM generate_series(1, 1);
+INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, found_at, seen_at, happened_at, movement, currency, resolved_by, note)
+SELECT 'toss', 't', 'amount', gen_random_uuid(), now(), now(), now(), 'capture', 'KRW', gen_random_uuid(), 'paid by bank' FROM generate_series(1, 1);
 
 -- name: statement_findings_resolution_agrees__note
 -- A resolution without a note.
-INSERT INTO statement_findings (provider, transaction_key, kind, found_at, seen_at, happened_at, movement, currency, resolved_at, resolved_by)
-SELECT 'toss', 't', 'amount', now(), now(), now(), 'capture', 'KRW', now(), gen_random_uuid() FROM generate_series(1, 1);
+INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, found_at, seen_at, happened_at, movement, currency, resolved_at, resolved_by)
+SELECT 'toss', 't', 'amount', gen_random_uuid(), now(), now(), now(), 'capture', 'KRW', now(), gen_random_uuid() FROM generate_series(1, 1);
 
 -- name: webhook_endpoints_pkey
 -- Two endpoints of one id.
@@ -1329,3 +1329,17 @@ INSERT INTO mail_languages (user_id, language) VALUES (gen_random_uuid(), 'ko');
 -- name: mail_languages_known
 -- A language without texts.
 INSERT INTO mail_languages (user_id, language) VALUES ('00000000-0000-7000-8000-000000000000', 'fr');
+
+-- name: disputes_id_unique
+-- Two disputes with one id.
+INSERT INTO disputes (provider, dispute_key, dispute_id, user_id, amount_minor, opened_at, changed_at, currency,
+                      payment_key, reason)
+SELECT 'toss', 'd-' || n, user_id, user_id, 1000, now(), now(), 'KRW', 'p', 'fraud'
+  FROM (SELECT user_id FROM users LIMIT 1) u CROSS JOIN generate_series(1, 2) n;
+
+-- name: statement_findings_id_unique
+-- Two findings with one id.
+INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, found_at, seen_at, happened_at,
+                                movement, currency)
+SELECT 'toss', 't-' || n, 'amount', user_id, now(), now(), now(), 'capture', 'KRW'
+  FROM (SELECT user_id FROM users LIMIT 1) u CROSS JOIN generate_series(1, 2) n;

@@ -1,0 +1,210 @@
+-- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
+
+-- name: compared
+-- The kinds and beginnings of finished runs since $2, and the database's time.
+SELECT r.kind, r.since
+  FROM statement_runs r
+ -- guard: compared_of_this_provider: r.provider = $1 AND => $1::text IS NOT NULL AND
+ -- guard: compared_only_what_is_finished: AND r.finished_at IS NOT NULL =>
+ WHERE r.provider = $1 AND r.since >= $2 AND r.finished_at IS NOT NULL;
+
+-- name: start
+-- Begin a run, or go on with one that was not finished.
+INSERT INTO statement_runs AS r (provider, kind, since, until, started_at, changed_at)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+    -- no guard: The run of a window exists once; without it the second one fails.
+    ON CONFLICT ON CONSTRAINT statement_runs_pkey DO UPDATE
+   SET changed_at = clock_timestamp()
+ -- guard: run_is_not_begun_anew_by_itself
+ WHERE r.finished_at IS NULL
+RETURNING r.page_cursor, r.lines, clock_timestamp() AS now;
+
+-- name: ask
+-- Let a run begin, or begin anew.
+INSERT INTO statement_runs AS r (provider, kind, since, until, started_at, changed_at)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+    -- no guard: The run of a window exists once; without it the second one fails.
+    ON CONFLICT ON CONSTRAINT statement_runs_pkey DO UPDATE
+   SET started_at = excluded.started_at, changed_at = excluded.changed_at, page_cursor = NULL, lines = 0,
+       finished_at = NULL, totals = NULL
+RETURNING r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals;
+
+-- name: unfinished
+-- Runs of a provider that are not finished.
+SELECT r.kind, r.since, r.until
+  FROM statement_runs r
+ -- guard: unfinished_of_this_provider: r.provider = $1 AND => $1::text IS NOT NULL AND
+ -- guard: unfinished_only: r.finished_at IS NULL => true
+ WHERE r.provider = $1 AND r.finished_at IS NULL
+ ORDER BY r.since;
+
+-- name: save_lines
+-- Lines of a page; a line that was read before stays, but for its fee.
+INSERT INTO statement_lines AS l (
+    provider, transaction_key, happened_at, read_at, amount_minor, fee_minor, movement, currency, payment_key,
+    order_id)
+SELECT $1, n.key, n.happened_at, clock_timestamp(), n.amount_minor, n.fee_minor, n.movement, n.currency,
+       n.payment_key, n.order_id
+  FROM unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+              $9::text[])
+       n (key, happened_at, amount_minor, fee_minor, movement, currency, payment_key, order_id)
+    -- guard: line_that_changed_is_taken_over { => ON CONFLICT ON CONSTRAINT statement_lines_pkey DO NOTHING;
+    ON CONFLICT ON CONSTRAINT statement_lines_pkey DO UPDATE SET
+       happened_at = excluded.happened_at, read_at = excluded.read_at, amount_minor = excluded.amount_minor,
+       fee_minor = coalesce(excluded.fee_minor, l.fee_minor), movement = excluded.movement,
+       currency = excluded.currency;
+    -- guard: }
+
+-- name: save_place
+-- Where a run goes on after a crash.
+UPDATE statement_runs r
+   SET page_cursor = $4, lines = r.lines + $5::integer, changed_at = clock_timestamp()
+ -- guard: place_of_this_run: r.provider = $1 AND => $1::text IS NOT NULL AND
+ WHERE r.provider = $1 AND r.kind = $2 AND r.since = $3;
+
+-- name: lines
+-- The lines of a provider's statement in a window.
+SELECT l.transaction_key, l.movement, l.amount_minor, l.currency, l.happened_at, l.order_id, l.payment_key,
+       l.fee_minor
+  FROM statement_lines l
+ -- guard: lines_of_this_provider: l.provider = $1 AND => $1::text IS NOT NULL AND
+ -- guard: lines_of_this_window: AND l.happened_at >= $2 AND l.happened_at < $3 => AND $2::timestamptz < $3::timestamptz
+ WHERE l.provider = $1 AND l.happened_at >= $2 AND l.happened_at < $3
+ ORDER BY l.happened_at, l.transaction_key;
+
+-- name: movements
+-- The booked movements of a provider in a window.
+SELECT x.transaction_key, x.kind, x.amount_minor, x.currency, x.happened_at
+  FROM provider_transactions x
+ -- guard: movements_of_this_provider: x.provider = $1 AND => $1::text IS NOT NULL AND
+ -- no guard: Bounds what is read; the comparison looks at the window again.
+ WHERE x.provider = $1 AND x.happened_at >= $2 AND x.happened_at < $3;
+
+-- name: awaited
+-- Refunds that a provider was asked for and that are not booked.
+SELECT f.payment_key, f.amount_minor
+  FROM refunds f
+ -- guard: awaited_of_this_provider: f.provider = $1 AND => $1::text IS NOT NULL AND
+ -- guard: awaited_only_what_was_sent: AND f.sent_at IS NOT NULL =>
+ WHERE f.provider = $1 AND f.status = 'PENDING' AND f.sent_at IS NOT NULL;
+
+-- name: known_keys
+-- Which of these keys of payments are those of our intents.
+-- no guard: Saves repetitions; the caller makes a set.
+SELECT DISTINCT i.payment_key
+  FROM payment_intents i
+ -- guard: known_keys_of_this_provider: i.provider = $1 AND => $1::text IS NOT NULL AND
+ WHERE i.provider = $1 AND i.payment_key = ANY ($2::text[]);
+
+-- name: known_intents
+-- Which of these intents exist.
+SELECT i.user_id, i.intent_id
+  FROM unnest($1::uuid[], $2::uuid[]) n (user_id, intent_id)
+  -- guard: known_intents_by_id: AND i.intent_id = n.intent_id =>
+  JOIN payment_intents i ON i.user_id = n.user_id AND i.intent_id = n.intent_id;
+
+-- name: save_findings
+-- Findings of a run: new ones, and old ones that are seen again. One that an operator resolved stays so.
+INSERT INTO statement_findings AS f (
+    provider, transaction_key, kind, finding_id, found_at, seen_at, happened_at, there_minor, here_minor,
+    movement, currency, order_id, payment_key)
+SELECT $1, n.key, n.kind, n.finding_id, clock_timestamp(), clock_timestamp(), n.happened_at, n.there_minor,
+       n.here_minor, n.movement, n.currency, n.order_id, n.payment_key
+  FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::bigint[], $7::bigint[], $8::text[],
+              $9::text[], $10::text[], $11::text[])
+       n (key, kind, finding_id, happened_at, there_minor, here_minor, movement, currency, order_id, payment_key)
+    -- no guard: A difference is one row; without it the second run fails.
+    ON CONFLICT ON CONSTRAINT statement_findings_pkey DO UPDATE
+   SET seen_at = excluded.seen_at, there_minor = excluded.there_minor, here_minor = excluded.here_minor,
+       -- guard: finding_that_an_operator_resolved_stays_so: WHEN f.resolved_by IS NULL => WHEN true
+       resolved_at = CASE WHEN f.resolved_by IS NULL THEN NULL ELSE f.resolved_at END;
+
+-- name: heal_findings
+-- Findings of a window that a run has not found any more are over.
+UPDATE statement_findings f SET resolved_at = clock_timestamp()
+ -- guard: heal_of_this_provider: f.provider = $1 AND => $1::text IS NOT NULL AND
+ -- guard: heal_of_this_window: f.happened_at < $3 => $3::timestamptz IS NOT NULL
+ WHERE f.provider = $1 AND f.happened_at >= $2 AND f.happened_at < $3
+   -- no guard: What is over stays so; only its time would change.
+   AND f.resolved_at IS NULL
+   -- guard: heal_only_what_is_gone => AND $4::text[] IS NOT NULL;
+   AND NOT (f.transaction_key || ' ' || f.kind = ANY ($4::text[]));
+
+-- name: finish
+-- End a run.
+UPDATE statement_runs r
+   SET finished_at = clock_timestamp(), changed_at = clock_timestamp(), totals = $4::text::jsonb,
+       page_cursor = NULL
+ -- guard: finish_this_run: r.provider = $1 AND => $1::text IS NOT NULL AND
+ WHERE r.provider = $1 AND r.kind = $2 AND r.since = $3;
+
+-- name: look_up
+-- Let the cashier look intents up at their provider now.
+INSERT INTO cashier_work AS w (kind, subject_id, user_id, due_at)
+SELECT 'look_up', i.intent_id, i.user_id, clock_timestamp()
+  FROM unnest($1::uuid[], $2::uuid[]) n (user_id, intent_id)
+  -- no guard: Invented ids cause no work.
+  JOIN payment_intents i ON i.user_id = n.user_id AND i.intent_id = n.intent_id
+    -- no guard: Work that exists is due now.
+    ON CONFLICT ON CONSTRAINT cashier_work_pkey DO UPDATE SET due_at = least(w.due_at, excluded.due_at);
+
+-- name: intents_of_transactions
+-- The intents whose money booked transactions moved.
+-- no guard: Saves repetitions; the caller makes a set.
+SELECT DISTINCT i.user_id, i.intent_id
+  FROM provider_transactions x
+  -- no guard: { The payment of the transfer, or the intents of its person with this amount.
+  JOIN transfers t ON t.user_id = x.user_id AND t.transfer_id = x.transfer_id
+  JOIN payment_intents i ON i.user_id = x.user_id AND i.provider = x.provider AND i.amount_minor = t.amount_minor
+  -- guard: }
+ -- guard: intents_of_these_transactions: AND x.transaction_key = ANY ($2::text[]) => AND $2::text[] IS NOT NULL
+ WHERE x.provider = $1 AND x.transaction_key = ANY ($2::text[]);
+
+-- name: runs
+-- Runs, the newest first, from a cursor on; optionally of one provider.
+SELECT r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals
+  FROM statement_runs r
+ -- guard: runs_of_this_provider: r.provider = $1 => true
+ WHERE ($1::text IS NULL OR r.provider = $1)
+   -- guard: runs_page_cursor: < ($2, $3, $4) => IS DISTINCT FROM (NULL, $3::text, $4::text)
+   AND ($2::timestamptz IS NULL OR (r.since, r.provider, r.kind) < ($2, $3, $4))
+ ORDER BY r.since DESC, r.provider DESC, r.kind DESC
+ -- guard: runs_page_limit: $5 => $5 + 9
+ LIMIT $5;
+
+-- name: run
+-- A finished run.
+SELECT r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals
+  FROM statement_runs r
+ -- guard: run_of_this_day: AND r.since = $3 => AND $3::timestamptz IS NOT NULL
+ WHERE r.provider = $1 AND r.kind = $2 AND r.since = $3 AND r.finished_at IS NOT NULL;
+
+-- name: findings
+-- Findings, the oldest first, after a cursor; of a provider, of a time, or open ones, where that is given.
+SELECT f.*
+  FROM statement_findings f
+ -- guard: findings_page_cursor: f.finding_id > $1 => true
+ WHERE ($1::uuid IS NULL OR f.finding_id > $1)
+   -- guard: findings_only_open: f.resolved_at IS NULL => true
+   AND (NOT $2::boolean OR f.resolved_at IS NULL)
+   -- guard: findings_of_this_provider: f.provider = $3 => true
+   AND ($3::text IS NULL OR f.provider = $3)
+   -- guard: findings_of_this_time: f.happened_at < $5 => $5::timestamptz IS NOT NULL
+   AND ($4::timestamptz IS NULL OR (f.happened_at >= $4 AND f.happened_at < $5))
+ ORDER BY f.finding_id
+ -- guard: findings_page_limit: $6 => $6 + 9
+ LIMIT $6;
+
+-- name: resolve
+-- An operator resolves a finding.
+UPDATE statement_findings f SET resolved_at = clock_timestamp(), resolved_by = $2, note = $3
+ -- guard: resolve_this_finding: f.finding_id = $1 => $1::uuid IS NOT NULL
+ -- guard: resolve_only_open_findings: AND f.resolved_at IS NULL =>
+ WHERE f.finding_id = $1 AND f.resolved_at IS NULL
+RETURNING f.*;
+
+-- name: finding
+-- A finding.
+SELECT f.* FROM statement_findings f
+ -- guard: finding_by_id => WHERE $1::uuid IS NOT NULL
+ WHERE f.finding_id = $1;
