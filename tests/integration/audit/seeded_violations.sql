@@ -343,6 +343,16 @@ DELETE FROM wallets WHERE user_id = '00000000-0000-7000-8000-000000000003';
 UPDATE reservations SET expires_at = expires_at + interval '1 second' WHERE idempotency_key = 'k2';
 UPDATE seats SET expires_at = expires_at + interval '1 second' WHERE seat_id = 'S03';
 
+-- name: hold_is_within_its_time__extended
+-- A hold that is being paid, and lasts longer than its intent says.
+INSERT INTO payment_intents (user_id, intent_id, schedule_id, reservation_id, amount_minor, created_at, changed_at,
+                             session_ends_at, hold_ends_at, purpose, provider, currency, idempotency_key, fingerprint)
+SELECT user_id, user_id, schedule_id, reservation_id, amount_minor, now(), now(), now(), expires_at, 'reservation',
+       'toss', currency, 'i', '\x00'
+  FROM reservations WHERE idempotency_key = 'k2';
+UPDATE reservations SET expires_at = expires_at + interval '1 second' WHERE idempotency_key = 'k2';
+UPDATE seats SET expires_at = expires_at + interval '1 second' WHERE seat_id = 'S03';
+
 -- name: hold_is_within_its_time__negative
 -- A hold that had ended before it began.
 UPDATE reservations SET expires_at = created_at WHERE idempotency_key = 'k5';

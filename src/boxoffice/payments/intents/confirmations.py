@@ -236,7 +236,7 @@ class Confirmations:
         changed = await self.change(intent, Change.DECLINE, key, reason)
         metrics.CONFIRMATIONS.labels(intent.provider, "declined").inc()
         if changed.status in (IntentStatus.OPEN, *rules.UNPAID):
-            raise PaymentDeclined(reason=reason.value, status=changed.status.value)
+            raise PaymentDeclined(reason=reason.value, intent_status=changed.status.value)
         return changed
 
     async def change(

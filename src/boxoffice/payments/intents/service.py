@@ -234,7 +234,7 @@ class PaymentIntents:
         if intent.status is IntentStatus.EXPIRED:
             raise HoldExpired
         if intent.status is IntentStatus.CANCELLED:
-            raise IntentFinal(status=intent.status.value, reason=intent.reason)
+            raise IntentFinal(intent_status=intent.status.value, reason=intent.reason)
         return intent
 
     def _start(self, intent: Intent, payment_key: str) -> tuple[str, "asyncio.Future[Intent]"]:
@@ -276,7 +276,7 @@ class PaymentIntents:
         if intent.status in rules.IN_FLIGHT or intent.status is IntentStatus.OPEN:
             raise PaymentInProgress(intent_id=rules.order_id(user_id, intent_id))
         if intent.status not in rules.UNPAID:
-            raise IntentFinal(status=intent.status.value)
+            raise IntentFinal(intent_status=intent.status.value)
 
     async def settle(self, order_id: str, payment: ProviderPayment) -> Intent:
         """Apply what a provider says of an order: from a notice, a look-up or a statement; idempotent.
