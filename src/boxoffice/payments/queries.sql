@@ -23,12 +23,17 @@ SELECT c.ord::integer AS ord,
  ORDER BY c.ord;
 
 -- name: get
--- One payment of one person, with its tickets in the order of the seats.
+-- One payment of one person, with its tickets in the order of the seats, and which of them are void.
 SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
-       p.ticket_ids, r.seat_ids
+       p.ticket_ids, r.seat_ids, v.ticket_ids AS void_ticket_ids
   FROM payments p
   -- guard: payment_seats_of_its_reservation: AND r.reservation_id = p.reservation_id =>
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
+ CROSS JOIN LATERAL (
+      SELECT array_agg(t.ticket_id) AS ticket_ids
+        FROM unnest(p.ticket_ids) n (id)
+        -- guard: payment_tickets_that_are_void: AND t.status = 'VOID' =>
+        JOIN tickets t ON t.schedule_id = p.schedule_id AND t.ticket_id = n.id AND t.status = 'VOID') v
  -- guard: payment_only_own: p.user_id = $3 => $3::uuid IS NOT NULL
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
 

@@ -49,12 +49,12 @@ class TopUpRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PaymentOut(msgspec.Struct, kw_only=True):
-    """A payment and the tickets that it issued."""
+    """A payment and the tickets that it issued; a refunded ticket is VOID."""
 
     payment_id: str
     reservation_id: str
     schedule_id: UUID
-    status: Literal["SUCCEEDED"]
+    status: Literal["SUCCEEDED", "PARTLY_REFUNDED", "REFUNDED"]
     method: str
     amount: int
     currency: str
@@ -81,11 +81,21 @@ class TopUpOut(msgspec.Struct, kw_only=True):
     created_at: datetime
 
 
+EntryKind = Literal["top_up", "payment", "refund", "compensation"]
+_ENTRY_KINDS: dict[str, EntryKind] = {
+    "charge": "top_up",
+    "top_up": "top_up",
+    "payment": "payment",
+    "refund_paid": "refund",
+    "compensation": "compensation",
+}
+
+
 class EntryOut(msgspec.Struct, kw_only=True):
     """A wallet entry: a positive amount came in, a negative one went out."""
 
     entry_id: str
-    kind: Literal["top_up", "payment"]
+    kind: EntryKind
     amount: int
     currency: str
     payment_id: str | None
@@ -190,13 +200,19 @@ def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentO
         payment_id=str(ScopedId(schedule_id, one.payment_id)),
         reservation_id=str(ScopedId(schedule_id, one.reservation_id)),
         schedule_id=schedule_id,
-        status="SUCCEEDED",
+        status=_status(one),
         method=one.method,
         amount=one.amount_minor,
         currency=one.currency,
         created_at=one.created_at,
-        tickets=present_tickets(one.ticket_ids, one.seat_ids, layout),
+        tickets=present_tickets(one.ticket_ids, one.seat_ids, layout, one.void_ticket_ids),
     )
+
+
+def _status(one: Payment) -> Literal["SUCCEEDED", "PARTLY_REFUNDED", "REFUNDED"]:
+    if not one.void_ticket_ids:
+        return "SUCCEEDED"
+    return "REFUNDED" if len(one.void_ticket_ids) == len(one.ticket_ids) else "PARTLY_REFUNDED"
 
 
 def present_top_up(one: TopUp) -> TopUpOut:
@@ -217,7 +233,7 @@ def present_entry(one: Entry) -> EntryOut:
         payment_id = str(ScopedId(one.schedule_id, one.payment_id))
     return EntryOut(
         entry_id=f"{one.transfer_id}.{one.leg}",
-        kind="top_up" if one.kind == "charge" else "payment",
+        kind=_ENTRY_KINDS[one.kind],
         amount=one.amount_minor,
         currency=one.currency,
         payment_id=payment_id,

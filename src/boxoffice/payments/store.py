@@ -1,6 +1,6 @@
 """Named SQL in, frozen types out; the outcomes of the batch functions are passed on unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,7 +50,10 @@ class TopUpCommand:
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False):
-    """A payment and the tickets that it issued, in the order of the reservation's seats."""
+    """A payment and the tickets that it issued, in the order of the reservation's seats.
+
+    `void_ticket_ids` are those that were refunded since; an outcome shows the payment as it was made.
+    """
 
     payment_id: UUID
     reservation_id: UUID
@@ -60,6 +63,7 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime
     ticket_ids: tuple[UUID, ...]
     seat_ids: tuple[str, ...]
+    void_ticket_ids: frozenset[UUID] = frozenset()
 
 
 class PayOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -161,7 +165,7 @@ class PaymentStore:
     async def get(self, schedule_id: UUID, payment_id: UUID, user_id: UUID) -> Payment | None:
         """Return a payment of this person, None where there is none."""
         row = await self._db.read_one(_QUERIES["get"], schedule_id, payment_id, user_id)
-        return None if row is None else _payment(row)
+        return None if row is None else _payment(row, row["void_ticket_ids"] or ())
 
     async def top_up(
         self, commands: Sequence[TopUpCommand], balance_max_minor: int
@@ -253,7 +257,7 @@ def _pay_outcome(row: Record) -> PayOutcome:
     return PayOutcome(row["outcome"], _payment(row))
 
 
-def _payment(row: Record) -> Payment:
+def _payment(row: Record, void_ticket_ids: Iterable[UUID] = ()) -> Payment:
     return Payment(
         row["payment_id"],
         row["reservation_id"],
@@ -263,6 +267,7 @@ def _payment(row: Record) -> Payment:
         row["created_at"],
         tuple(row["ticket_ids"]),
         tuple(row["seat_ids"]),
+        frozenset(void_ticket_ids),
     )
 
 

@@ -1,7 +1,7 @@
 """Tickets over HTTP: parse, call, present."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,6 +19,8 @@ class Issued(Protocol):
 
     @property
     def ticket_ids(self) -> Sequence[UUID]: ...
+    @property
+    def void_ticket_ids(self) -> Container[UUID]: ...
 
 
 class TicketPayments(Protocol):
@@ -41,13 +43,14 @@ class _QrCodes:
         path={"payment_id": PAYMENT_ID},
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Text and modules of each code, to be shown at the entrance."""
+        """Text and modules of each code, to be shown at the entrance; a refunded ticket has none."""
         payment: ScopedId = call.ids["payment_id"]
         found = await self._payments.get(call.caller.user_id, payment)
-        texts = [str(ScopedId(payment.schedule_id, ticket_id)) for ticket_id in found.ticket_ids]
+        live = [one for one in found.ticket_ids if one not in found.void_ticket_ids]
+        texts = [str(ScopedId(payment.schedule_id, ticket_id)) for ticket_id in live]
         # A code takes about a millisecond, which would block the event loop.
         codes = await asyncio.to_thread(lambda: [qr.rows(text) for text in texts])
-        items = zip(found.ticket_ids, texts, codes, strict=True)
+        items = zip(live, texts, codes, strict=True)
         return Reply(QrCodesOut(items=[QrCodeOut(*item) for item in items]))
 
 

@@ -1,6 +1,7 @@
 """How tickets are presented."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,7 @@ from boxoffice.seats.layout import Layout
 
 
 class TicketOut(msgspec.Struct):
-    """A ticket: the right to one seat."""
+    """A ticket: the right to one seat, while it is VALID."""
 
     ticket_id: UUID
     seat_id: str
@@ -17,6 +18,7 @@ class TicketOut(msgspec.Struct):
     row: str
     number: int
     grade: str
+    status: Literal["VALID", "VOID"]
 
 
 class QrCodeOut(msgspec.Struct):
@@ -34,15 +36,19 @@ class QrCodesOut(msgspec.Struct, kw_only=True):
 
 
 def present_tickets(
-    ticket_ids: Sequence[UUID], seat_ids: Sequence[str], layout: Layout
+    ticket_ids: Sequence[UUID],
+    seat_ids: Sequence[str],
+    layout: Layout,
+    void: Container[UUID] = (),
 ) -> list[TicketOut]:
     """Return the tickets of seats that `layout` describes, in order."""
     return [
-        _present_ticket(ticket_id, seat_id, layout)
+        _present_ticket(ticket_id, seat_id, layout, is_void=ticket_id in void)
         for ticket_id, seat_id in zip(ticket_ids, seat_ids, strict=True)
     ]
 
 
-def _present_ticket(ticket_id: UUID, seat_id: str, layout: Layout) -> TicketOut:
+def _present_ticket(ticket_id: UUID, seat_id: str, layout: Layout, *, is_void: bool) -> TicketOut:
     seat = layout.seats[layout.index[seat_id]]
-    return TicketOut(ticket_id, seat_id, seat.section, seat.row, seat.number, seat.grade)
+    status: Literal["VALID", "VOID"] = "VOID" if is_void else "VALID"
+    return TicketOut(ticket_id, seat_id, seat.section, seat.row, seat.number, seat.grade, status)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from boxoffice.payments.store import Payment
+from boxoffice.payments.store import Payment, PaymentStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ActiveFilter, ReservationStore
 from boxoffice.sales_stats.store import SalesStatsStore
@@ -32,6 +32,14 @@ async def _seats(hall: Hall, person: UUID, payment: Payment) -> list[tuple[str, 
 
 async def test_a_reservation_shows_the_seats_that_are_left(hall: Hall, partly: Payment) -> None:
     assert await _seats(hall, hall.people[0], partly) == [("S001", "S003")] * 3
+
+
+async def test_a_payment_shows_which_tickets_are_void(hall: Hall, partly: Payment) -> None:
+    store, buyer = PaymentStore(hall.db), hall.people[0]
+    found = await store.get(hall.schedule_id, partly.payment_id, buyer)
+    assert found is not None
+    assert found.ticket_ids == partly.ticket_ids
+    assert found.void_ticket_ids == {partly.ticket_ids[1]}
 
 
 async def test_a_refunded_reservation_shows_what_it_was(hall: Hall) -> None:

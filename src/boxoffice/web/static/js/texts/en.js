@@ -201,6 +201,7 @@ export const en = {
   "wallet.kind.top_up": "Top-up",
   "wallet.kind.payment": "Tickets",
   "wallet.kind.refund": "Refund",
+  "wallet.kind.compensation": "Compensation",
   "account.logOut": "Log out",
   "account.logOutEverywhere": "Log out everywhere",
   "account.loggedOutEverywhere": "You are logged out on every device.",

@@ -201,6 +201,7 @@ export const ko = {
   "wallet.kind.top_up": "충전",
   "wallet.kind.payment": "티켓 구매",
   "wallet.kind.refund": "환불",
+  "wallet.kind.compensation": "보상",
   "account.logOut": "로그아웃",
   "account.logOutEverywhere": "모든 기기에서 로그아웃",
   "account.loggedOutEverywhere": "모든 기기에서 로그아웃했습니다.",
