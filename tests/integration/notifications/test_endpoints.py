@@ -165,6 +165,16 @@ async def test_a_rotation_changes_one_endpoint(
     assert second.endpoint.previous_until is not None
 
 
+async def test_a_rotation_that_is_repeated_at_one_moment_is_one(
+    webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint", db: Database
+) -> None:
+    made = await create(URL)
+    tries = [webhooks.rotate_secret(me, made.endpoint.endpoint_id, "one") for _ in range(4)]
+    assert len({one.secret for one in await asyncio.gather(*tries)}) == 1
+    [row] = await db.fetch("SELECT previous_secret FROM webhook_endpoints")
+    assert row["previous_secret"] == made.secret, "the receiver's secret still signs"
+
+
 async def test_the_log_of_deliveries(
     webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint", db: Database
 ) -> None:

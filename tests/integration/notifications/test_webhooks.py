@@ -390,8 +390,8 @@ async def test_claims_keep_to_the_room_of_each_endpoint(
     first, second, third = [
         (await create("https://example.org/")).endpoint.endpoint_id for _ in range(3)
     ]
-    for endpoint_id in (first, second, third):
-        await queue(db, endpoint_id, 10)
+    for nth, endpoint_id in enumerate((first, second, third)):
+        await queue(db, endpoint_id, 10, first=1 + 100 * nth)
     token = await LeaseStore(db, ROLE, new_id()).take(60_000)
     assert token is not None
     room = {first: 0, second: 3}
