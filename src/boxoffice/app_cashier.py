@@ -69,15 +69,27 @@ def compose_cashier(
     confirmations = compose_payments(settings, parts, providers).intents.confirmations
     intents, notices, work = IntentStore(db, bounds_of(settings)), NoticeStore(db), WorkStore(db)
     fence_s = settings.payments.payment_fence_s
+    refunds = RefundExecutor(RefundStore(db), providers)
+    money = compose_money(settings.payments, db, seats.publisher, providers)
+    intent_work = IntentWork(intents, confirmations, work, refunds, fence_s, settings.cashier)
     return Cashier(
         Lease(LeaseStore(db, ROLE, new_id()), settings.cashier.cashier_lease_ms),
         work,
         notices,
         CashierDesk(
-            IntentWork(intents, confirmations, fence_s, settings.cashier),
-            NoticeWork(notices, work, intents, confirmations, providers, settings.cashier),
-            RefundExecutor(RefundStore(db), providers),
-            compose_money(settings.payments, db, seats.publisher, providers).refunds.jobs,
+            intent_work,
+            NoticeWork(
+                notices,
+                intents,
+                intent_work,
+                money.disputes,
+                confirmations,
+                providers,
+                settings.cashier,
+            ),
+            refunds,
+            money.refunds.jobs,
+            money.reconciliation,
         ),
         providers,
         settings.cashier,

@@ -20,5 +20,6 @@ class CashierSettings(msgspec.Struct, frozen=True, kw_only=True):
     cashier_lease_ms: Annotated[int, Meta(ge=300, le=60_000)] = 5_000
     # Work and notices in progress, for each provider.
     cashier_concurrent_max: Annotated[int, Meta(ge=1, le=256)] = 16
+    cashier_reconcile_interval_s: Seconds = 300.0
     cashier_retry_first_s: Seconds = 2.0
     cashier_retry_max_s: Seconds = 300.0

@@ -8,15 +8,16 @@ from boxoffice.errors import PaymentDeclined
 from boxoffice.observability.logs import log
 from boxoffice.payments.cashier import rules
 from boxoffice.payments.cashier.rules import LookedUp, Step
-from boxoffice.payments.cashier.store import Work
+from boxoffice.payments.cashier.store import Work, WorkStore
 from boxoffice.payments.intents.confirmations import Confirmations, order_of
 from boxoffice.payments.intents.rules import IN_FLIGHT, IntentStatus, captures, order_id
 from boxoffice.payments.intents.store import Intent, IntentStore
 from boxoffice.payments.providers.port import ProviderPayment
+from boxoffice.payments.refunds.execution import RefundExecutor
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import CashierSettings
 
-_LOOKED_UP = IN_FLIGHT | {IntentStatus.CAPTURED_LATE}
+_OPEN_OUTCOMES = IN_FLIGHT | {IntentStatus.CAPTURED_LATE}
 
 
 class IntentWork:
@@ -26,19 +27,25 @@ class IntentWork:
         self,
         intents: IntentStore,
         confirmations: Confirmations,
+        work: WorkStore,
+        refunds: RefundExecutor,
         fence_s: int,
         settings: CashierSettings,
     ) -> None:
         self._store = intents
         self._confirmations = confirmations
+        self._work = work
+        self._refunds = refunds
         self._fence_s = fence_s
         self._settings = settings
 
     async def look_up(self, work: Work) -> float | None:
-        """Find out what became of an attempt: settle it, end it, or repeat its call."""
+        """Find out what became of an attempt: settle it, end it, or repeat its call.
+
+        An intent that has ended is looked up too, because a statement may show money that moved later.
+        """
         intent = await self._store.get(work.user_id, work.subject_id)
-        # guard: only_open_outcomes_are_looked_up: or intent.status not in _LOOKED_UP =>
-        if intent is None or intent.status not in _LOOKED_UP:
+        if intent is None:
             return None
         found = await self._looked_up(intent, work)
         step = rules.step_after(found)
@@ -47,7 +54,7 @@ class IntentWork:
         except PaymentDeclined as declined:
             log.info("looked_up_decline", intent_id=str(intent.intent_id), **declined.extra)
         after = await self._store.get(work.user_id, work.subject_id)
-        if after is None or after.status not in _LOOKED_UP:
+        if after is None or after.status not in _OPEN_OUTCOMES:
             return None
         first_s, max_s = self._settings.cashier_retry_first_s, self._settings.cashier_retry_max_s
         return rules.look_up_after_s(found, work.tries, first_s, max_s)
@@ -64,6 +71,7 @@ class IntentWork:
         if step is Step.APPLY and payment is not None:
             # About the attempt that was looked up: a later one is none of this answer's business.
             await self._confirmations.apply(intent, payment, intent.confirm_key)
+            await self._follow_refunds(intent, payment)
         elif step is Step.REPEAT:
             log.info("confirmation_repeated", intent_id=str(intent.intent_id))
             await self._confirmations.repeat(intent)
@@ -71,6 +79,16 @@ class IntentWork:
             await self._confirmations.absent(intent)
         elif step is Step.ABANDON:
             await self._abandon(intent)
+
+    async def _follow_refunds(self, intent: Intent, payment: ProviderPayment) -> None:
+        """Have refunds of the payment looked at, and book those that came back."""
+        await self._work.wake_refunds(intent.provider, payment.payment_key, intent.user_id)
+        await self._refunds.note_returns(intent.provider, intent.user_id, payment)
+
+    async def settle(self, intent: Intent, payment: ProviderPayment) -> None:
+        """Settle what a look-up for a notice showed."""
+        await self._confirmations.settle(intent, payment)
+        await self._follow_refunds(intent, payment)
 
     async def renew(self, work: Work) -> float | None:
         """Renew the fence of an intent in flight, until its bound is reached."""
@@ -102,7 +120,7 @@ class IntentWork:
         await self._abandon(intent)
         payment = (await self._looked_up(intent, work)).payment
         if payment is not None and captures(payment):
-            await self._confirmations.settle(intent, payment)
+            await self.settle(intent, payment)
         return None
 
     async def _abandon(self, intent: Intent) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from boxoffice.observability.logs import log
 from boxoffice.payments.cashier import rules
-from boxoffice.payments.cashier.store import WorkStore
+from boxoffice.payments.cashier.intent_work import IntentWork
+from boxoffice.payments.disputes.service import Disputes
 from boxoffice.payments.intents.confirmations import Confirmations
 from boxoffice.payments.intents.rules import IntentStatus, order_id
 from boxoffice.payments.intents.store import Intent, IntentStore
@@ -22,15 +23,17 @@ class NoticeWork:
     def __init__(
         self,
         notices: NoticeStore,
-        work: WorkStore,
         intents: IntentStore,
+        intent_work: IntentWork,
+        disputes: Disputes,
         confirmations: Confirmations,
         providers: Mapping[str, Provider],
         settings: CashierSettings,
     ) -> None:
         self._notices = notices
-        self._work = work
         self._intents = intents
+        self._intent_work = intent_work
+        self._disputes = disputes
         self._confirmations = confirmations
         self._providers = providers
         self._settings = settings
@@ -40,6 +43,8 @@ class NoticeWork:
 
         Errors of providers and of the database pass through; the notice stays due.
         """
+        if notice.dispute_key is not None:
+            return await self._dispute(notice, notice.dispute_key)
         intent = await self._intent_of(notice)
         if intent is None:
             return self._unknown(notice)
@@ -56,6 +61,14 @@ class NoticeWork:
         payment = await provider.look_up(own_id, intent.payment_key)
         await self._apply(intent, payment)
         return None
+
+    async def _dispute(self, notice: StoredNotice, key: str) -> float | None:
+        """Book a dispute as its provider shows it now."""
+        found = await self._providers[notice.provider].look_up_dispute(key)
+        if found is None:
+            return self._unknown(notice)
+        outcome = await self._disputes.settle(notice.provider, found)
+        return self._unknown(notice) if outcome == "payment_not_found" else None
 
     async def _intent_of(self, notice: StoredNotice) -> Intent | None:
         scoped = parse_scoped(notice.order_id) if notice.order_id else None
@@ -77,8 +90,7 @@ class NoticeWork:
         if payment is None:
             return
         if rules.settles(payment):
-            await self._confirmations.settle(intent, payment)
-            await self._work.wake_refunds(intent.provider, payment.payment_key, intent.user_id)
+            await self._intent_work.settle(intent, payment)
         elif intent.status is IntentStatus.AWAITING_DEPOSIT:
             if payment.status is not PaymentStatus.AWAITING_DEPOSIT:
                 await self._confirmations.apply(intent, payment)

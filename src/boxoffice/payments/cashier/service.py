@@ -21,6 +21,7 @@ from boxoffice.payments.cashier.rules import WorkKind
 from boxoffice.payments.cashier.store import Work, WorkStore
 from boxoffice.payments.notices.store import NoticeStore, StoredNotice
 from boxoffice.payments.providers.port import Provider, ProviderError
+from boxoffice.payments.reconciliation.service import Reconciliation
 from boxoffice.payments.refunds.execution import RefundExecutor
 from boxoffice.payments.refunds.jobs import RefundJobs
 from boxoffice.platform.lease.lease import Lease
@@ -39,6 +40,7 @@ class CashierDesk:
     notices: NoticeWork
     refunds: RefundExecutor
     jobs: RefundJobs
+    reconciliation: Reconciliation
 
 
 class Cashier:
@@ -66,6 +68,7 @@ class Cashier:
         self._stopping = asyncio.Event()
         self._measure_at = 0.0
         self._tidy_at = 0.0
+        self._reconcile_at = 0.0
         self._do: Mapping[str, Callable[[Work], Awaitable[float | None]]] = {
             WorkKind.LOOK_UP: desk.intents.look_up,
             WorkKind.RENEW: desk.intents.renew,
@@ -215,6 +218,15 @@ class Cashier:
         is_finished = await self._desk.jobs.work(work.subject_id, self._stopping)
         return None if is_finished else 0.0
 
+    async def _reconcile(self) -> None:
+        """Compare the statements that are due; a run goes on from its last page after a crash."""
+        try:
+            await self._desk.reconciliation.run_due()
+        except Unavailable as error:
+            log.warning("cashier_work_delayed", kind="reconcile", tries=0, error=str(error))
+        except Exception as error:  # the next run goes on
+            log.error("cashier_work_failed", kind="reconcile", tries=0, exc_info=error)
+
     async def _unknown_kind(self, work: Work) -> float | None:
         # Of another release, whose cashier does it.
         log.error("cashier_work_unknown", kind=work.kind)
@@ -229,6 +241,9 @@ class Cashier:
             for one in await self._store.lengths():
                 metrics.WORK_LENGTH.labels(one.kind).set(one.length)
                 metrics.WORK_AGE_SECONDS.labels(one.kind).set(one.age_s)
+        if now >= self._reconcile_at:
+            self._reconcile_at = now + self._settings.cashier_reconcile_interval_s
+            self._start("statements", "due", self._reconcile())
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDIED_EVERY_S
             await self._notices.drop_old(self._settings.notice_retention_s)

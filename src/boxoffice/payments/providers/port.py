@@ -83,8 +83,9 @@ class Movement:
     """Money that moved at the provider, once for each `key`; the kind gives its direction.
 
     Towards us: `capture`, `refund_failed` (a refund that came back), `dispute_won`. Away from us:
-    `refund`, `dispute`. A capture's key names the payment and not its transaction, as a payment at Toss
-    shows the key of its last transaction only.
+    `refund`, `dispute`. The key of `refund_failed` is its refund's with `:failed` behind. A capture's
+    key names the payment and not its transaction, as a payment at Toss shows the key of its last
+    transaction only.
     """
 
     key: str

@@ -16,6 +16,7 @@ from boxoffice.payments.providers.port import (
     ProviderDeclined,
     ProviderError,
     ProviderMisconfigured,
+    ProviderPayment,
     ProviderRefund,
     ProviderUnavailable,
     RefundOrder,
@@ -70,6 +71,24 @@ class RefundExecutor:
             if found is not None:
                 return await self._settle(refund, found, tries)
         return await self._send(provider, refund, tries)
+
+    async def note_returns(self, provider: str, user_id: UUID, payment: ProviderPayment) -> None:
+        """Book money of refunds that came back after it had arrived; idempotent."""
+        for movement in payment.movements:
+            if movement.kind != "refund_failed":
+                continue
+            key = movement.key.removesuffix(":failed")
+            refund = await self._store.of_transaction(user_id, provider, key)
+            if refund is None:
+                continue
+            log.warning("refund_came_back", refund_id=str(refund.refund_id), key=movement.key)
+            await self._store.settle(
+                refund,
+                "CAME_BACK",
+                key=movement.key,
+                happened_at=movement.happened_at,
+                failure="came_back",
+            )
 
     async def _look_up(
         self, provider: Provider, refund: Refund

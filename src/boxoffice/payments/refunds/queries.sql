@@ -50,6 +50,13 @@ SELECT f.*
  -- guard: refund_only_own_is_shown: f.user_id = $1 => $1::uuid IS NOT NULL
  WHERE f.user_id = $1 AND f.refund_id = $2;
 
+-- name: of_transaction
+-- The refund of a person that moved as transaction $3 of a provider.
+SELECT f.*
+  FROM refunds f
+ -- guard: refund_of_this_transaction: AND f.transaction_key = $3 => AND $3::text IS NOT NULL
+ WHERE f.user_id = $1 AND f.provider = $2 AND f.transaction_key = $3;
+
 -- name: of_user
 -- Refunds of a person, the newest first, from a cursor on.
 SELECT f.*

@@ -182,6 +182,11 @@ class RefundStore:
         row = await self._db.read_one(_QUERIES["get"], user_id, refund_id)
         return None if row is None else _refund(row)
 
+    async def of_transaction(self, user_id: UUID, provider: str, key: str) -> Refund | None:
+        """Return the refund of this person that moved as a provider's transaction."""
+        row = await self._db.read_one(_QUERIES["of_transaction"], user_id, provider, key)
+        return None if row is None else _refund(row)
+
     async def of_user(self, user_id: UUID, before: UUID | None, count: int) -> list[Refund]:
         """Return at most `count` refunds of this person, the newest first."""
         rows = await self._db.read(_QUERIES["of_user"], user_id, before, count)

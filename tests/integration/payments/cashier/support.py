@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from boxoffice.payments.cashier.intent_work import IntentWork
 from boxoffice.payments.cashier.notice_work import NoticeWork
 from boxoffice.payments.cashier.service import ROLE, Cashier, CashierDesk
 from boxoffice.payments.cashier.store import Work, WorkStore
+from boxoffice.payments.disputes.service import Disputes
+from boxoffice.payments.disputes.store import DisputeStore
 from boxoffice.payments.intents.store import Intent
 from boxoffice.payments.notices.store import NoticeCommand, NoticeStore
 from boxoffice.payments.providers.port import (
@@ -18,6 +21,8 @@ from boxoffice.payments.providers.port import (
     ProviderPayment,
     ProviderUnavailable,
 )
+from boxoffice.payments.reconciliation.service import Reconciliation
+from boxoffice.payments.reconciliation.store import StatementStore
 from boxoffice.payments.refunds.execution import RefundExecutor
 from boxoffice.payments.refunds.jobs import RefundJobs
 from boxoffice.payments.refunds.service import Refunds
@@ -117,11 +122,15 @@ async def open_shop(hall: Hall, provider: ShownProvider | None = None) -> AsyncI
     settings, providers = Settings().cashier, {provider.name: provider}
     refunds = RefundStore(hall.db)
     confirmations, intents = checkout.confirmations, checkout.store
+    executor = RefundExecutor(refunds, providers)
+    intent_work = IntentWork(intents, confirmations, work, executor, BOUNDS.fence_s, settings)
+    disputes = Disputes(DisputeStore(hall.db))
     desk = CashierDesk(
-        IntentWork(intents, confirmations, BOUNDS.fence_s, settings),
-        NoticeWork(notices, work, intents, confirmations, providers, settings),
-        RefundExecutor(refunds, providers),
+        intent_work,
+        NoticeWork(notices, intents, intent_work, disputes, confirmations, providers, settings),
+        executor,
         RefundJobs(refunds, Refunds(refunds, ZoneInfo("Asia/Seoul")), 1_000),
+        Reconciliation(StatementStore(hall.db), providers, timedelta(hours=1), timedelta(hours=2)),
     )
     await hall.db.fetch("DELETE FROM leases WHERE role = 'cashier'")
     lease = Lease(LeaseStore(hall.db, ROLE, new_id()), 60_000)
