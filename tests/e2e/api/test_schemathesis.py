@@ -83,6 +83,12 @@ def prepare(folder: Path, shop: Running) -> None:
     write(folder, "reservations", *held)
     write(folder, "payments", paid)
     write(folder, "seats", *sale.seat_ids)
+    endpoints = [_endpoint(organizer) for _ in range(2)]
+    tested = f"/v1/admin/webhooks/{endpoints[0]}/test"
+    event = expect(organizer.api.keyed(tested, {}), 202).json["event_id"]
+    write(folder, "endpoints", endpoints[0])
+    write(folder, "ending_endpoints", endpoints[1])
+    write(folder, "events", event)
     # Who has left one room would find nothing to ask for there, so that there are two.
     for room, tickets in (("rooms", "tickets"), ("left_rooms", "left_tickets")):
         waited_for = on_sale(organizer, 3)
@@ -100,6 +106,12 @@ def prepare(folder: Path, shop: Running) -> None:
 def _entry(name: str, person: Person) -> dict[str, Any]:
     header = {"name": "Authorization", "value": f"Bearer {person.api.token}"}
     return {"name": name, "fixedHeaders": [header]}
+
+
+def _endpoint(organizer: Person) -> str:
+    body = {"url": "https://example.org/hook"}
+    made = expect(organizer.api.keyed("/v1/admin/webhooks", body), 201)
+    return str(made.json["endpoint_id"])
 
 
 def _held(person: Person, sale: Sale, seat_id: str) -> str:

@@ -154,12 +154,15 @@ async def test_410_of_an_earlier_address_disables_nothing(
     db: Database, create: "CreateEndpoint"
 ) -> None:
     made = await create("https://example.org/new")
+    await create("https://example.org/new")
     queued = DeliveryQueue(db)
     async with queued.transaction() as connection:
         endpoint_id = made.endpoint.endpoint_id
         assert await store.disable_gone(connection, endpoint_id, "https://example.org/old") is None
         assert await store.disable_gone(connection, endpoint_id, "https://example.org/new")
         assert await store.disable_gone(connection, endpoint_id, "https://example.org/new") is None
+    rows = await db.fetch("SELECT endpoint_id FROM webhook_endpoints WHERE state = 'DISABLED'")
+    assert [row["endpoint_id"] for row in rows] == [endpoint_id]
 
 
 async def test_a_redirect_is_not_followed(
