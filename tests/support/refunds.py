@@ -59,6 +59,22 @@ async def _sold_outside(
     return await PaymentStore(hall.db).get(hall.schedule_id, done.payment_id, person)
 
 
+async def state(hall: Hall) -> dict[str, object]:
+    """Everything that a refused refund must leave as it was."""
+    queries = {
+        "seats": "SELECT seat_id, state, version, reservation_id FROM seats WHERE schedule_id = $1",
+        "tickets": "SELECT ticket_id, status FROM tickets WHERE schedule_id = $1",
+        "reservations": "SELECT reservation_id, status FROM reservations WHERE schedule_id = $1",
+        "refunds": "SELECT refund_id, status FROM refunds WHERE schedule_id = $1",
+        "entries": "SELECT transfer_id, leg FROM ledger_entries WHERE schedule_id = $1",
+        "outbox": "SELECT batch_id FROM outbox WHERE scope_id = $1",
+    }
+    return {
+        name: sorted(map(str, await hall.db.fetch(query, hall.schedule_id)))
+        for name, query in queries.items()
+    } | {"balances": [await hall.balance(person) for person in hall.people]}
+
+
 def refunds(hall: Hall) -> Refunds:
     """Return the use cases over a hall."""
     return Refunds(RefundStore(hall.db), ZONE)

@@ -120,6 +120,12 @@ async def test_the_same_news_counts_once(court: Court) -> None:
     assert await court.topics() == ["dispute.opened", "dispute.closed"]
 
 
+async def test_a_part_that_was_withdrawn_counts_once(court: Court) -> None:
+    for _ in range(2):
+        await court.settle("OPEN", court.moved("dispute", 400))
+    assert (await court.now()).withdrawn_minor == 400
+
+
 async def test_the_same_news_at_once_count_once(court: Court) -> None:
     await asyncio.gather(*(court.settle("LOST", court.moved("dispute")) for _ in range(4)))
     assert await court.accounts() == {}

@@ -314,6 +314,52 @@ async def test_an_unknown_refund_is_not_settled(counter: Counter) -> None:
     assert (await counter.now(other)).status == "PENDING"
 
 
+async def test_a_paid_refund_is_not_begun(counter: Counter) -> None:
+    refund = await counter.owed()
+    await counter.execute(refund)
+    assert not await counter.store.begin(refund, new_id(), 1.0)
+    assert await counter.counts(refund) == (1, 1, 0)
+
+
+async def test_another_refunds_work_stays(counter: Counter) -> None:
+    refund, other = await counter.owed(), await counter.owed("S002")
+    await counter.execute(refund)
+    assert (await counter.counts(refund))[2] == 0
+    assert (await counter.counts(other))[2] == 1
+
+
+_LATE = """
+    WITH intent AS (
+        INSERT INTO payment_intents (
+            user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at, purpose,
+            provider, currency, status, payment_key, idempotency_key, fingerprint)
+        VALUES ($1, $2, 700, now(), now(), now(), 'top_up', 'toss', 'KRW', 'RETURNING', $3, $3, '')
+    )
+    INSERT INTO refunds (
+        user_id, refund_id, intent_id, amount_minor, created_at, changed_at, reason, destination,
+        currency, provider, payment_key, is_whole, idempotency_key, fingerprint)
+    VALUES ($1, $2, $2, 700, now(), now(), 'late', 'provider', 'KRW', 'toss', $3, true, $3, '')
+"""
+
+
+@pytest.mark.parametrize("status", ["DONE", "FAILED"])
+async def test_an_intent_ends_when_its_money_is_back(
+    counter: Counter, hall: Hall, status: str
+) -> None:
+    buyer, intent_id = hall.people[0], new_id()
+    await hall.db.fetch(_LATE, buyer, intent_id, f"late {intent_id}")
+    refund = await counter.store.get(buyer, intent_id)
+    assert refund is not None
+    assert (
+        await counter.store.settle(refund, status, key=f"tx-{intent_id}", failure="?") == "booked"
+    )
+    [row] = await hall.db.fetch(
+        "SELECT status, closed_at IS NOT NULL AS is_closed FROM payment_intents WHERE intent_id = $1",
+        intent_id,
+    )
+    assert tuple(row) == (("RETURNED", True) if status == "DONE" else ("RETURNING", False))
+
+
 async def test_pages_of_manual_cases(counter: Counter) -> None:
     refunds = [await _refused(counter, f"S00{at}") for at in range(1, 4)]
     ids = [one.refund_id for one in refunds]

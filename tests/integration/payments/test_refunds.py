@@ -25,25 +25,9 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
-from tests.support.refunds import asked, refunds, returned, set_policy, sold
+from tests.support.refunds import asked, refunds, returned, set_policy, sold, state
 
 TENTH = RefundPolicy("own", (RefundStep(0, percent=10),))
-
-
-async def _state(hall: Hall) -> dict[str, object]:
-    """Everything that a refused refund must leave as it was."""
-    queries = {
-        "seats": "SELECT seat_id, state, version, reservation_id FROM seats WHERE schedule_id = $1",
-        "tickets": "SELECT ticket_id, status FROM tickets WHERE schedule_id = $1",
-        "reservations": "SELECT reservation_id, status FROM reservations WHERE schedule_id = $1",
-        "refunds": "SELECT refund_id, status FROM refunds WHERE schedule_id = $1",
-        "entries": "SELECT transfer_id, leg FROM ledger_entries WHERE schedule_id = $1",
-        "outbox": "SELECT batch_id FROM outbox WHERE scope_id = $1",
-    }
-    return {
-        name: sorted(map(str, await hall.db.fetch(query, hall.schedule_id)))
-        for name, query in queries.items()
-    } | {"balances": [await hall.balance(person) for person in hall.people]}
 
 
 async def _accounts(hall: Hall, person: UUID) -> dict[str, int]:
@@ -183,9 +167,9 @@ async def test_a_repetition_returns_the_same_refund(hall: Hall) -> None:
     payment = await sold(hall, buyer, "S001", "S002")
     request = asked(hall, payment, 2_000, key="k")
     first = await refunds(hall).refund(buyer, request)
-    before = await _state(hall)
+    before = await state(hall)
     assert await refunds(hall).refund(buyer, request) == first
-    assert await _state(hall) == before
+    assert await state(hall) == before
 
 
 async def test_a_key_is_for_one_request(hall: Hall) -> None:
@@ -193,12 +177,12 @@ async def test_a_key_is_for_one_request(hall: Hall) -> None:
     payment = await sold(hall, buyer, "S001", "S002")
     request = asked(hall, payment, 1_000, payment.ticket_ids[0], key="k")
     await refunds(hall).refund(buyer, request)
-    before = await _state(hall)
+    before = await state(hall)
     with pytest.raises(IdempotencyKeyReused):
         await refunds(hall).refund(
             buyer, asked(hall, payment, 1_000, payment.ticket_ids[1], key="k")
         )
-    assert await _state(hall) == before
+    assert await state(hall) == before
 
 
 async def test_a_key_is_each_persons_own(hall: Hall) -> None:
@@ -298,10 +282,10 @@ async def test_a_refused_refund_changes_nothing(  # noqa: C901 - a case per refu
             await _dispute(hall, buyer, payment.payment_id)
         case "wallet_of_another_currency":
             await hall.db.fetch("UPDATE wallets SET currency = 'USD' WHERE user_id = $1", buyer)
-    before = await _state(hall)
+    before = await state(hall)
     with pytest.raises(expected):
         await refunds(hall).refund(person, request)
-    assert await _state(hall) == before
+    assert await state(hall) == before
     await hall.db.fetch("UPDATE wallets SET currency = 'KRW' WHERE user_id = $1", buyer)
 
 
@@ -370,10 +354,10 @@ async def test_a_decision_after_its_quote_ended_is_refused(
         )
         refund = asyncio.create_task(returned(hall, buyer, payment, 1_000))
         await asyncio.sleep(0.15)
-    before = await _state(hall)
+    before = await state(hall)
     with pytest.raises(RefundQuoteChanged):
         await refund
-    assert await _state(hall) == before
+    assert await state(hall) == before
 
 
 async def test_a_refund_waits_for_a_hold_of_its_person(
@@ -411,8 +395,8 @@ async def test_all_that_was_refunded_is_refused(hall: Hall) -> None:
     buyer = hall.people[0]
     payment = await sold(hall, buyer, "S001")
     await returned(hall, buyer, payment, 1_000)
-    before = await _state(hall)
+    before = await state(hall)
     for request in (asked(hall, payment, 0), asked(hall, payment, 1_000, *payment.ticket_ids)):
         with pytest.raises(AlreadyRefunded):
             await refunds(hall).refund(buyer, request)
-    assert await _state(hall) == before
+    assert await state(hall) == before
