@@ -51,7 +51,7 @@ from boxoffice.payments.notices import routes as notice_routes
 from boxoffice.payments.notices.service import Notices
 from boxoffice.payments.notices.store import NoticeStore
 from boxoffice.payments.providers.port import Provider
-from boxoffice.payments.providers.registry import open_providers
+from boxoffice.payments.providers.registry import open_providers, sdk_origins
 from boxoffice.payments.service import Payments
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.migrations import require_current
@@ -326,7 +326,7 @@ def _http(
             dependencies,
             access_log,
             document,
-            metrics_token,
+            settings,
         ),
         metrics=_metrics_router(dependencies, access_log, metrics_token),
         streams=streams,
@@ -380,16 +380,18 @@ def _router(
     dependencies: RouteDependencies,
     access_log: AccessLog,
     document: dict[str, Any],
-    metrics_token: str,
+    settings: Settings,
 ) -> Router:
     """Return the router of the API, the pages and the operators' endpoints."""
     pages = web_assets.load()
+    metrics_token = settings.observability.metrics_token
+    origins = sdk_origins(settings.providers)
     return Router(
         [
             *routes,
             *health.metrics_routes(dependencies, access_log, metrics_token, is_open=False),
             *health.document_routes(dependencies, document),
-            *web_routes.page_routes(dependencies, pages),
+            *web_routes.page_routes(dependencies, pages, origins),
         ],
         dependencies,
         web_routes.present_unknown(pages),

@@ -51,7 +51,7 @@ SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_k
 -- name: get
 -- One reservation of one person, with the database's time and the payment, if there is one.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
-       r.currency, r.created_at, r.expires_at, p.payment_id, clock_timestamp() AS now
+       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
     -- guard: reservation_its_payment => ON p.schedule_id = r.schedule_id
@@ -67,7 +67,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency, a.created_at,
-       a.expires_at, NULL, clock_timestamp()
+       a.expires_at, NULL, NULL, clock_timestamp()
   FROM reservations_archive a
  -- guard: reservation_only_own_archived: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
@@ -75,10 +75,10 @@ SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.
 -- name: list_of_user
 -- Reservations of a person, the newest first, from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
-       r.currency, r.created_at, r.expires_at, p.payment_id, clock_timestamp() AS now
+       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now
   FROM (
       (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
-              r.created_at, r.expires_at
+              r.created_at, r.expires_at, r.intent_id
          FROM reservations r
         -- guard: reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
         WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)
@@ -87,7 +87,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
         LIMIT $3)
       UNION ALL
       (SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency,
-              a.created_at, a.expires_at
+              a.created_at, a.expires_at, NULL
          FROM reservations_archive a
         -- guard: reservations_only_own_archived: a.user_id = $1 => false
         WHERE a.user_id = $1 AND ($2::uuid IS NULL OR a.reservation_id < $2)
@@ -113,7 +113,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
 -- Holds that have not lapsed, or paid reservations, of a person, in one schedule or in all. The newest first,
 -- from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
-       r.currency, r.created_at, r.expires_at, p.payment_id, clock_timestamp() AS now
+       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now
   FROM reservations r
   LEFT JOIN payments p
     -- guard: active_reservations_their_payments: reservation_id = r.reservation_id => user_id <> r.user_id

@@ -104,9 +104,13 @@ class MineQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class ReservationOut(HeldOut, kw_only=True):
-    """The current state of a reservation; `payment_id` leads to its tickets."""
+    """The current state of a reservation; `payment_id` leads to its tickets.
+
+    `payment_intent_id` is that of a payment through a provider that has not ended.
+    """
 
     payment_id: str | None
+    payment_intent_id: str | None
 
 
 class _ReservationResource:
@@ -174,7 +178,7 @@ class _Item(_ReservationResource):
         """A reservation of another person is answered as not found."""
         found = await self._service.get(call.caller.user_id, call.ids["reservation_id"])
         layout = await self._seats.layout(found.schedule_id)
-        return Reply(present_reservation(found, layout))
+        return Reply(present_reservation(found, layout, call.caller.user_id))
 
     @operation(
         "Release a hold",
@@ -200,13 +204,14 @@ class _Mine(_ReservationResource):
     async def on_get(self, call: Call[Any, MineQuery]) -> Reply:
         """Newest first."""
         limit = call.query.limit
-        found = await self._find(call.caller.user_id, call.query, limit + 1)
+        user_id = call.caller.user_id
+        found = await self._find(user_id, call.query, limit + 1)
         layouts = {one.schedule_id: await self._seats.layout(one.schedule_id) for one in found}
         return Reply(
             page(
                 found,
                 limit,
-                lambda one: present_reservation(one, layouts[one.schedule_id]),
+                lambda one: present_reservation(one, layouts[one.schedule_id], user_id),
                 lambda one: one.reservation_id,
             )
         )
@@ -236,11 +241,12 @@ def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:
     )
 
 
-def present_reservation(one: Reservation, layout: Layout) -> ReservationOut:
-    """Return a reservation at the time of its reading."""
+def present_reservation(one: Reservation, layout: Layout, user_id: UUID) -> ReservationOut:
+    """Return a reservation of a person at the time of its reading."""
     status = rules.status_at(one.status, one.expires_at, one.now)
     left_s = (one.expires_at - one.now).total_seconds() if status is rules.Status.HELD else 0
     payment_id = one.payment_id and str(ScopedId(one.schedule_id, one.payment_id))
+    intent_id = one.intent_id and str(ScopedId(user_id, one.intent_id))
     return ReservationOut(
         reservation_id=str(ScopedId(one.schedule_id, one.reservation_id)),
         schedule_id=one.schedule_id,
@@ -252,6 +258,7 @@ def present_reservation(one: Reservation, layout: Layout) -> ReservationOut:
         expires_at=one.expires_at,
         expires_in_seconds=max(0, int(left_s)),
         payment_id=payment_id or None,
+        payment_intent_id=intent_id or None,
     )
 
 

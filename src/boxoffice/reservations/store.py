@@ -92,7 +92,10 @@ class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A reservation; `now` is the database's time of the reading."""
+    """A reservation; `now` is the database's time of the reading.
+
+    `intent_id` is that of a payment intent whose outcome is open.
+    """
 
     schedule_id: UUID
     reservation_id: UUID
@@ -103,6 +106,7 @@ class Reservation:
     created_at: datetime
     expires_at: datetime
     payment_id: UUID | None
+    intent_id: UUID | None
     now: datetime
 
 

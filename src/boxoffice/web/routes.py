@@ -1,6 +1,6 @@
 """Routes of the pages, and the clock for their countdowns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -36,6 +36,8 @@ PAGES = (
     "/organizer",
     "/organizer/{rest:path}",
 )
+# The page on which a payment provider's script runs; no other page may load it.
+CHECKOUT_PAGES = ("/checkout/{intent_id}",)
 
 # Scripts and styles are files of this origin; no eval, no other hosts.
 _POLICY = "; ".join(
@@ -61,6 +63,39 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+
+
+def checkout_headers(origins: Sequence[str]) -> dict[str, str]:
+    """Return the headers of a page that may load, frame and call `origins`.
+
+    A provider's script makes scripts and windows of its own: it knows no trusted types, and a window
+    that it opens must be able to answer.
+    """
+    allowed = "".join(f" {origin}" for origin in origins)
+    framed = allowed or " 'none'"
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self'{allowed}",
+            "style-src 'self'",
+            f"img-src 'self' data:{allowed}",
+            f"connect-src 'self'{allowed}",
+            f"frame-src{framed}",
+            "base-uri 'none'",
+            f"form-action{framed}",
+            "frame-ancestors 'none'",
+        )
+    )
+    may_pay = " ".join(["self", *(f'"{origin}"' for origin in origins)])
+    permissions = _PAGE_HEADERS["Permissions-Policy"].replace("payment=()", f"payment=({may_pay})")
+    return {
+        **_PAGE_HEADERS,
+        "Content-Security-Policy": policy,
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+        "Permissions-Policy": permissions,
+    }
+
+
 _BOOT_HEADERS = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "same-origin"}
 _ICON_HEADERS = {"Cache-Control": f"public, max-age={_YEAR_S // 365}"}
 _ASSET_HEADERS = {
@@ -91,14 +126,17 @@ class Clock:
 class Shell:
     """The HTML shell of every page."""
 
-    def __init__(self, dependencies: RouteDependencies, found: Assets) -> None:
+    def __init__(
+        self, dependencies: RouteDependencies, found: Assets, headers: dict[str, str]
+    ) -> None:
         self.dependencies = dependencies
         self._shell = found.shell
+        self._headers = headers
 
     @operation("A page", cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Return the shell; caches must revalidate it."""
-        return _reply(call.req, self._shell, _PAGE_HEADERS)
+        return _reply(call.req, self._shell, self._headers)
 
 
 class Icon:
@@ -166,11 +204,15 @@ def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[
     return [("/v1/clock", Clock(dependencies, now_s))]
 
 
-def page_routes(dependencies: RouteDependencies, found: Assets) -> list[tuple[str, object]]:
-    """Return the pages and their files, by URI template."""
-    shell = Shell(dependencies, found)
+def page_routes(
+    dependencies: RouteDependencies, found: Assets, sdk_origins: Sequence[str]
+) -> list[tuple[str, object]]:
+    """Return the pages and their files, by URI template; `sdk_origins` are for the checkout alone."""
+    shell = Shell(dependencies, found, _PAGE_HEADERS)
+    checkout = Shell(dependencies, found, checkout_headers(sdk_origins))
     return [
         *((template, shell) for template in PAGES),
+        *((template, checkout) for template in CHECKOUT_PAGES),
         ("/favicon.ico", Icon(dependencies, found)),
         (f"{assets.PREFIX}/{assets.BOOT}", Boot(dependencies, found)),
         (assets.PREFIX + "/{tree}/{path:path}", Files(dependencies, found)),

@@ -75,12 +75,14 @@ async def visit(
     A failed test prints what each visitor's page did and shows, and the server's warnings.
 
     Options are those of a browser context, such as `locale` and `viewport`; `base_url` names another
-    shop, `person` is who is logged in, and `expected` are the refusals that the visitor is to hear.
+    shop, `person` is who is logged in, `expected` are the refusals that the visitor is to hear, and
+    `providers` the origins that the checkout may load from.
     """
     visitors: list[Visitor] = []
 
     async def begin(base_url: str = shop.api.url, **options: Any) -> Visitor:
         expected = options.pop("expected", ())
+        providers = options.pop("providers", ())
         person: Person | None = options.pop("person", None)
         if person is not None:
             options["storage_state"] = logged_in(base_url, person.email, person.api.token)
@@ -90,7 +92,7 @@ async def visit(
             viewport=options.pop("viewport", {"width": 1280, "height": 900}),
             **options,
         )
-        visitor = Visitor(context, await context.new_page(), base_url, expected)
+        visitor = Visitor(context, await context.new_page(), base_url, expected, providers)
         visitors.append(visitor)
         return visitor
 

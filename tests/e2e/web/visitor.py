@@ -32,11 +32,17 @@ class Visitor:
     """A page in a context of its own, and a record of what went wrong on it.
 
     Chromium writes a line for each answer that is no success: `expected` are words of which one must be
-    in a line that is fine, such as "409" or "ERR_".
+    in a line that is fine, such as "409" or "ERR_". `providers` are origins of payment providers, which
+    only the checkout may use.
     """
 
     def __init__(
-        self, context: BrowserContext, page: Page, base_url: str, expected: Sequence[str]
+        self,
+        context: BrowserContext,
+        page: Page,
+        base_url: str,
+        expected: Sequence[str],
+        providers: Sequence[str] = (),
     ) -> None:
         self.context = context
         self.page = page
@@ -46,6 +52,7 @@ class Visitor:
         self.timeline: deque[str] = deque(maxlen=_TIMELINE_MAX)
         self._began_s = time.monotonic()
         self._host = urlsplit(base_url).netloc
+        self._providers = [urlsplit(origin).netloc for origin in providers]
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -73,15 +80,26 @@ class Visitor:
         return "\n".join([*lines, "--- its text", text[:_TEXT_MAX_CHARACTERS]])
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type != "error":
+        # The pages of a simulator are its own; Chromium asks there for an icon.
+        if message.type != "error" or self._is_providers(message.location["url"]):
             return
         if not any(word in message.text for word in self.expected):
             self.errors.append(message.text)
 
     def _on_request(self, request: Request) -> None:
         to = urlsplit(request.url)
-        if to.scheme not in ("data", "blob") and to.netloc != self._host:
+        if to.scheme in ("data", "blob") or to.netloc == self._host:
+            return
+        if not self._is_providers(request.url) or not self._is_paying(request):
             self.outside.append(request.url)
+
+    def _is_providers(self, url: str) -> bool:
+        return urlsplit(url).netloc in self._providers
+
+    def _is_paying(self, request: Request) -> bool:
+        """Whether a request is made by the checkout, or by a page of a provider."""
+        by = urlsplit(request.frame.url)
+        return by.netloc in ("", *self._providers) or by.path.startswith("/checkout/")
 
     def check(self) -> None:
         """Nothing went wrong."""

@@ -32,6 +32,9 @@ from boxoffice.platform.values import Label
 
 INTENT_ID = PathId(parse_scoped, IntentNotFound, "The `intent_id` of a payment intent.")
 
+# How long a page waits before it looks again at a payment whose outcome is open.
+_POLL_AFTER_S = "2"
+
 Method = Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z_]+$")]
 Amount = Annotated[int, Meta(ge=1, le=ledger.AMOUNT_MAX)]
 # What a provider's SDK hands to the page.
@@ -149,7 +152,9 @@ class _Intent(_IntentResource):
     @operation("Get a payment intent", role="any", returns=IntentOut, path={"intent_id": INTENT_ID})
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """An intent of another person is answered as not found."""
-        return Reply(present_intent(await self._service.get(*_own(call))))
+        intent = await self._service.get(*_own(call))
+        headers = {"Retry-After": _POLL_AFTER_S} if intent.status in rules.IN_FLIGHT else None
+        return Reply(present_intent(intent), headers=headers)
 
     @operation(
         "Cancel a payment intent",
@@ -191,7 +196,8 @@ class _Confirmation(_IntentResource):
             IntentStatus.CAPTURED_LATE,
             *rules.IN_FLIGHT,
         )
-        return Reply(present_intent(intent), is_accepted=going_on)
+        headers = {"Retry-After": _POLL_AFTER_S} if going_on else None
+        return Reply(present_intent(intent), is_accepted=going_on, headers=headers)
 
 
 def _own(call: Call[Any, Any]) -> ScopedId:

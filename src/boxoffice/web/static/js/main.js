@@ -55,6 +55,7 @@ export async function start() {
   for (const [template, page] of PAGES) router.add(template, () => page);
   // Large and rarely needed, so it is loaded on demand.
   router.add("/organizer/*", async () => (await importModule(new URL("./console/main.js", import.meta.url))).page);
+  router.add("/checkout/{intent_id}", async () => (await importModule(new URL("./pages/checkout.js", import.meta.url))).checkout, { ownDocument: true });
   session.ask = askToLogIn;
   session.addEventListener("change", () => frame.redraw());
   addEventListener("unhandledrejection", (event) => uncaught(event.reason));

@@ -25,7 +25,9 @@ export class HoldBar {
   redraw() {
     this.#ticking.abort();
     this.#ticking = new AbortController();
-    const holds = location.pathname.startsWith("/organizer") ? [] : ownHolds.holds;
+    // The checkout has a clock of its own.
+    const isHidden = /^\/(organizer|checkout)\b/.test(location.pathname);
+    const holds = isHidden ? [] : ownHolds.holds;
     this.view.hidden = holds.length === 0;
     document.documentElement.classList.toggle("has-hold", holds.length > 0);
     if (!holds.length) return;

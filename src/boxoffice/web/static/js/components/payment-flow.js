@@ -69,7 +69,7 @@ export class PaymentFlow {
     }
     // A refusal is final: the next attempt is a new payment.
     localStore.set(this.#name, null);
-    const isOver = ["already_paid", "hold_expired", "not_held"].includes(error.code);
+    const isOver = ["already_paid", "hold_expired", "not_held", "payment_in_progress"].includes(error.code);
     if (isOver) {
       announcer.notify(errorText(error), error.code === "already_paid" ? "info" : "bad");
       this.refresh();

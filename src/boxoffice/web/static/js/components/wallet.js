@@ -7,24 +7,42 @@ import { localStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
 import { announcer } from "./announcer.js";
 import { Field, form } from "./forms.js";
+import { beginPayment } from "./payment-intent.js";
+import { MethodChoice } from "./payment-methods.js";
 
 /** Returns this person's wallet: `{balance, currency}`. */
 export function wallet(signal) {
   return get("/v1/me/wallet", { signal });
 }
 
-/** A form that tops up the wallet; `amount` is proposed, in minor units; `done()` is called afterwards. */
-export function topUpForm({ currency, amount, done }) {
+/**
+ * A form that tops up a wallet, here if the shop gives that, or through a provider on the checkout page; null without
+ * either. `amount` is proposed, in minor units; `done()` is called after a top-up here.
+ */
+export function topUpForm({ own, amount, methods, signal, go, done }) {
+  const { currency } = own;
+  const ways = [
+    ...(own.can_top_up ? [{ method: "free", is_available: true, is_test: true }] : []),
+    ...methods.filter((one) => one.method !== "wallet"),
+  ];
+  const first = ways.find((one) => one.is_available);
+  if (!first) return null;
   const unit = 10 ** decimals(currency);
   const field = new Field({
     label: t("wallet.amount", { currency }), type: "number", inputmode: "decimal", required: true, min: 1 / unit, step: 1 / unit,
     value: amount > 0 ? String(Math.ceil(amount) / unit) : "",
   });
+  const choice = new MethodChoice({ methods: ways, selected: first.method, label: t("wallet.from") });
   return form({
     fields: { amount: field },
+    children: ways.length > 1 || first.method !== "free" ? [choice.view] : [],
     label: t("wallet.top_up"),
     submit: async ({ amount: text }) => {
       const minor = Math.round(Number(text) * unit);
+      if (choice.value !== "free") {
+        go(await beginPayment({ top_up_amount: minor }, choice.value, signal));
+        return;
+      }
       const made = await topUp(minor);
       announcer.notify(t("wallet.topped_up", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
       await done();

@@ -39,7 +39,8 @@ export function newKey() {
  * Calls `method path` and returns the decoded body (null for none).
  *
  * `body` is sent as JSON, `raw` as it is with its `type`; `key` is the Idempotency-Key; `headers` are added.
- * Reads and keyed writes are retried after temporary errors, at most `tries` times. If the session has ended,
+ * `onRetryAfter(seconds)` is called with the header of an answer that has it. Reads and keyed writes are retried
+ * after temporary errors, at most `tries` times. If the session has ended,
  * the login dialog opens once; a `noLogin` call fails instead.
  */
 export async function call(method, path, options = {}) {
@@ -116,7 +117,9 @@ async function once(method, path, options) {
   } finally {
     end.clear();
   }
-  return read(response, text);
+  const retryAfterS = Number(response.headers.get("Retry-After")) || 0;
+  if (response.ok && retryAfterS) options.onRetryAfter?.(retryAfterS);
+  return read(response, text, retryAfterS);
 }
 
 // A signal that ends with `signal` or after `ms`: `AbortSignal.any` is newer than our oldest browsers.
@@ -139,7 +142,7 @@ function headers({ key, body, type, headers: more, anonymous }) {
   return all;
 }
 
-function read(response, text) {
+function read(response, text, retryAfterS) {
   let value = null;
   try {
     value = text ? JSON.parse(text) : null;
@@ -148,7 +151,6 @@ function read(response, text) {
     if (response.ok) throw new Problem(0, "no_answer");
   }
   if (response.ok) return value;
-  const retryAfterS = Number(response.headers.get("Retry-After")) || 0;
   throw new Problem(response.status, value?.code ?? (response.status >= 500 ? "unavailable" : "unknown"),
     value ?? {}, retryAfterS);
 }

@@ -28,18 +28,26 @@ export class Router {
     document.addEventListener("click", (event) => this.#onClick(event));
   }
 
-  /** Adds a route: `template` like `/concerts/{concert_id}`; `load` returns (a promise of) the page's function. */
-  add(template, load) {
+  /**
+   * Adds a route: `template` like `/concerts/{concert_id}`; `load` returns (a promise of) the page's function. A page
+   * with `ownDocument` has headers of its own, so the browser loads it and the page after it anew.
+   */
+  add(template, load, { ownDocument = false } = {}) {
     const names = [];
     const pattern = template.replace(/\{(\w+)\}/g, (_, name) => {
       names.push(name);
       return "([^/]+)";
     }).replace(/\/\*$/, "(?:/.*)?");
-    this.#routes.push({ pattern: new RegExp(`^${pattern}$`), names, load });
+    this.#routes.push({ pattern: new RegExp(`^${pattern}$`), names, load, ownDocument });
   }
 
   /** Goes to `path`, which begins with a slash. */
   go(path, { replace = false } = {}) {
+    if (this.#isOtherDocument(new URL(path, location.href).pathname)) {
+      if (replace) location.replace(path);
+      else location.assign(path);
+      return Promise.resolve();
+    }
     if (replace) history.replaceState(null, "", path);
     else history.pushState(null, "", path);
     return this.refresh({ moved: true });
@@ -88,6 +96,11 @@ export class Router {
       if (signal.aborted) return null;
       return this.#failed(error, context);
     }
+  }
+
+  #isOtherDocument(path) {
+    const isOwn = (one) => this.#routes.some(({ pattern, ownDocument }) => ownDocument && pattern.test(one));
+    return path !== location.pathname && (isOwn(path) || isOwn(location.pathname));
   }
 
   #onClick(event) {

@@ -8,6 +8,7 @@ import { seatName } from "../map/labels.js";
 import { announcer } from "../components/announcer.js";
 import { ICONS } from "../components/icons.js";
 import { logOut, logOutEverywhere } from "../components/logout.js";
+import { paymentMethods } from "../components/payment-methods.js";
 import { errorText } from "../components/problem.js";
 import { statusChip } from "../components/status-chip.js";
 import { topUpForm, wallet } from "../components/wallet.js";
@@ -19,7 +20,7 @@ export async function me({ signal, go, query }) {
   if (!session.isLoggedIn && !(await session.renew("unauthenticated"))) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
   }
-  const money_ = await walletCard(signal);
+  const money_ = await walletCard(signal, go);
   const [reservations, entries] = await Promise.all([
     query.has("schedule") ? ofSchedule(query.get("schedule"), signal) : paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
   ]);
@@ -52,12 +53,12 @@ function everywhereCard(go) {
     h("p", { class: "muted" }, t("account.devicesHint")), h("div", {}, button));
 }
 
-async function walletCard(signal) {
+async function walletCard(signal, go) {
   const card = h("section", { class: "card stack" });
   const draw = async () => {
-    const own = await wallet(signal);
+    const [own, methods] = await Promise.all([wallet(signal), paymentMethods(signal)]);
     setChildren(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(own.balance, own.currency)),
-      own.can_top_up && topUpForm({ currency: own.currency, amount: 0, done: draw }));
+      topUpForm({ own, amount: 0, methods, signal, go, done: draw }));
   };
   await draw();
   return card;

@@ -1,0 +1,346 @@
+"""Paying through a provider: its window or fields, the return, and what may go wrong between."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from tests.conftest import Servers
+from tests.e2e.api.client import Person, Sale, sign_up
+from tests.e2e.api.client import expect as answered
+from tests.e2e.api.conftest import (
+    Running,
+    check_books,
+    make_organizer,
+    new_database,
+    on_sale,
+    running,
+)
+from tests.support.simulators import Simulators
+
+from .conftest import Visit
+from .visitor import Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PAY = re.compile("^Pay ")
+CONFIRMED = re.compile(r"/confirm$")
+PRICE = 110_000
+PHONE = {"width": 360, "height": 740}
+
+
+@pytest.fixture(scope="module")
+def paying(
+    servers: Servers,
+    template: str,
+    simulator_processes: Simulators,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Running]:
+    """A shop at both providers; its books must balance at the end."""
+    log = tmp_path_factory.mktemp("paying") / "serve.log"
+    with (
+        new_database(servers.database_url, template) as database_url,
+        running(
+            database_url,
+            servers.valkey_url,
+            log,
+            confirm_wait_ms="1000",
+            **simulator_processes.values,
+        ) as started,
+    ):
+        yield started
+        started.stop()
+        check_books(database_url)
+
+
+@pytest.fixture(scope="module")
+def sale(paying: Running) -> Sale:
+    """A concert of 40 seats: section A, rows of ten."""
+    return on_sale(make_organizer(paying), 40)
+
+
+@pytest.fixture
+def poor(paying: Running) -> Person:
+    """A buyer whose wallet is empty."""
+    return sign_up(paying.api)
+
+
+Arrive = Callable[..., Awaitable[Visitor]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def arrive(
+    visit: Visit, paying: Running, simulators: Simulators, poor: Person, sale: Sale
+) -> AsyncIterator[Arrive]:
+    """Opens the reservation of a seat that the buyer holds."""
+    providers = [simulators.toss.url, simulators.stripe.url]
+
+    async def begin(seats: int = 1, **options: object) -> Visitor:
+        held = answered(poor.api.keyed(sale.holds, {"quantity": seats}), 201).json
+        visitor = await visit(paying.api.url, person=poor, providers=providers, **options)
+        await visitor.open(f"/reservations/{held['reservation_id']}")
+        return visitor
+
+    yield begin
+
+
+async def choose(visitor: Visitor, method: str) -> None:
+    """Choose a method and go to its checkout."""
+    await visitor.page.get_by_role("radio", name=re.compile(method)).check()
+    await visitor.button("Continue with", exact=False).click()
+    await visitor.page.wait_for_url(re.compile("/checkout/"))
+
+
+async def press_pay(page: Page) -> None:
+    """Pay on the checkout page."""
+    button = page.locator(".checkout").get_by_role("button", name=PAY)
+    await expect(button).not_to_have_attribute("aria-disabled", "true")
+    await button.click()
+
+
+async def act(page: Page, action: str) -> None:
+    """Act in the window of a provider."""
+    await page.click(f"button[value={action}]")
+
+
+async def see_tickets(page: Page, number: int = 1) -> None:
+    """See the tickets of a paid reservation."""
+    await expect(page.locator("svg.qr")).to_have_count(number)
+
+
+def captures(movements: list[dict[str, object]]) -> list[object]:
+    """What was captured at a provider."""
+    return [one["amount_minor"] for one in movements if one["kind"] == "capture"]
+
+
+async def test_a_window_that_is_paid_brings_tickets(arrive: Arrive, simulators: Simulators) -> None:
+    visitor = await arrive(seats=2)
+    page = visitor.page
+    await expect(page.get_by_text("Cancellation and refunds")).to_be_visible()
+    await expect(page.get_by_role("note")).to_contain_text("TEST")
+    await choose(visitor, "Toss")
+    await expect(page.get_by_role("note")).to_contain_text("TEST")
+    await press_pay(page)
+    await expect(page.get_by_role("note")).to_contain_text("TEST")
+    await act(page, "pay")
+    await see_tickets(page, 2)
+    assert captures(await simulators.toss.movements()) == [2 * PRICE]
+
+
+async def test_a_declined_window_says_why_and_can_be_paid_then(
+    arrive: Arrive, simulators: Simulators
+) -> None:
+    visitor = await arrive()
+    page = visitor.page
+    await choose(visitor, "Toss")
+    await press_pay(page)
+    await act(page, "decline")
+    await expect(page.get_by_text("The card company declined the payment.")).to_be_visible()
+    assert "?" not in page.url
+    await press_pay(page)
+    await act(page, "pay")
+    await see_tickets(page)
+    assert captures(await simulators.toss.movements()) == [PRICE]
+
+
+async def test_a_confirmation_that_is_declined_is_not_repeated_by_a_reload(
+    arrive: Arrive, simulators: Simulators
+) -> None:
+    visitor = await arrive(expected=["402"])
+    page = visitor.page
+    await simulators.toss.set_faults(
+        {"operation": "confirm", "fault": "decline", "code": "REJECT_CARD_PAYMENT"}
+    )
+    await choose(visitor, "Toss")
+    await press_pay(page)
+    await act(page, "pay")
+    declined = page.get_by_text("The card company declined the payment.")
+    await expect(declined).to_be_visible()
+    returned_to = await page.evaluate("performance.getEntriesByType('navigation')[0].name")
+    await page.reload()
+    await expect(declined).to_be_visible()
+    await page.goto(returned_to)
+    await expect(declined).to_be_visible()
+    assert len(await simulators.toss.calls("confirm")) == 1
+    await simulators.toss.set_faults()
+    await press_pay(page)
+    await act(page, "pay")
+    await see_tickets(page)
+
+
+async def test_a_closed_window_leaves_the_seats_and_the_other_ways(
+    arrive: Arrive, simulators: Simulators
+) -> None:
+    visitor = await arrive()
+    page = visitor.page
+    await choose(visitor, "Toss")
+    await press_pay(page)
+    await act(page, "close")
+    await expect(page.get_by_text("You closed the payment window.")).to_be_visible()
+    await visitor.button("Choose another way to pay").click()
+    await page.wait_for_url(re.compile("/reservations/"))
+    await choose(visitor, "Stripe")
+    await expect(page.frame_locator("iframe").get_by_role("note")).to_contain_text("TEST")
+    await press_pay(page)
+    await see_tickets(page)
+    assert await simulators.toss.movements() == []
+    assert captures(await simulators.stripe.movements()) == [PRICE]
+
+
+async def test_a_bank_that_asks_the_buyer_returns_to_the_tickets(arrive: Arrive) -> None:
+    visitor = await arrive()
+    page = visitor.page
+    await choose(visitor, "Stripe")
+    fields = page.frame_locator("iframe")
+    await fields.locator("select").select_option("insufficient_funds")
+    await press_pay(page)
+    await expect(page.get_by_text("There is not enough money")).to_be_visible()
+    await fields.locator("select").select_option("three_d_secure")
+    await press_pay(page)
+    await act(page, "fail")
+    await expect(page.get_by_text("Your bank could not confirm")).to_be_visible()
+    assert "client_secret" not in page.url
+    await expect(page.frame_locator("iframe").locator("select")).to_be_visible()
+    await page.frame_locator("iframe").locator("select").select_option("three_d_secure")
+    await press_pay(page)
+    await act(page, "complete")
+    await see_tickets(page)
+
+
+async def test_an_answer_that_takes_long_survives_a_reload_and_a_second_tab(
+    arrive: Arrive, simulators: Simulators
+) -> None:
+    visitor = await arrive()
+    page = visitor.page
+    await simulators.toss.set_faults(
+        {"operation": "confirm", "fault": "delay_before", "seconds": 10}
+    )
+    await choose(visitor, "Toss")
+    await press_pay(page)
+    await act(page, "pay")
+    pending = page.get_by_text("Your payment is being confirmed.")
+    await expect(pending).to_be_visible()
+    await page.reload()
+    await expect(pending).to_be_visible()
+    second = await visitor.context.new_page()
+    await second.goto(page.url)
+    await expect(second.get_by_text("Your payment is being confirmed.")).to_be_visible()
+    await see_tickets(page)
+    await see_tickets(second)
+    assert len(await simulators.toss.calls("confirm")) == 1
+    assert captures(await simulators.toss.movements()) == [PRICE]
+
+
+async def test_two_tabs_on_the_return_confirm_once(arrive: Arrive, simulators: Simulators) -> None:
+    visitor = await arrive()
+    page = visitor.page
+    await choose(visitor, "Toss")
+    await simulators.toss.set_faults(
+        {"operation": "confirm", "fault": "delay_before", "seconds": 3}
+    )
+    await press_pay(page)
+    second = await visitor.context.new_page()
+    async with page.expect_request(CONFIRMED) as sent:
+        await act(page, "pay")
+    await second.goto((await sent.value).headers["referer"])
+    await asyncio.gather(see_tickets(page), see_tickets(second))
+    assert len(await simulators.toss.calls("confirm")) == 1
+
+
+async def test_an_amount_in_the_address_is_not_believed(
+    arrive: Arrive, simulators: Simulators
+) -> None:
+    visitor = await arrive(expected=["422"])
+    page = visitor.page
+    await choose(visitor, "Toss")
+    own = page.url.rpartition("/")[2]
+    await page.goto(f"{page.url}?paymentKey=invented&orderId={own}&amount=1")
+    await expect(page.get_by_text("belongs to another order or amount")).to_be_visible()
+    assert await simulators.toss.calls("confirm") == []
+
+
+async def test_one_provider_away_and_the_next_is_offered(
+    arrive: Arrive, simulators: Simulators
+) -> None:
+    visitor = await arrive(expected=["503"])
+    page = visitor.page
+    await simulators.stripe.set_faults({"operation": "open", "fault": "error_before", "times": 0})
+    await page.get_by_role("radio", name=re.compile("Stripe")).check()
+    await visitor.button("Continue with", exact=False).click()
+    await expect(visitor.toast("cannot be reached")).to_be_visible()
+    await simulators.stripe.set_faults()
+    await choose(visitor, "Toss")
+    await press_pay(page)
+    await act(page, "pay")
+    await see_tickets(page)
+
+
+async def test_a_payment_that_was_begun_elsewhere_can_be_continued(arrive: Arrive) -> None:
+    visitor = await arrive()
+    page = visitor.page
+    reservation = page.url
+    await choose(visitor, "Toss")
+    await page.goto(reservation)
+    await expect(page.get_by_text("You have begun to pay with Toss Payments")).to_be_visible()
+    await visitor.link("Continue to pay").click()
+    await press_pay(page)
+    await act(page, "pay")
+    await see_tickets(page)
+
+
+async def test_a_wallet_is_topped_up_through_a_provider(
+    visit: Visit, paying: Running, simulators: Simulators, poor: Person
+) -> None:
+    providers = [simulators.toss.url, simulators.stripe.url]
+    visitor = await visit(paying.api.url, person=poor, providers=providers)
+    await visitor.open("/me")
+    await visitor.page.get_by_label("Amount (KRW)").fill("30000")
+    await visitor.page.get_by_role("radio", name=re.compile("Toss")).check()
+    await visitor.button("Top up").click()
+    await press_pay(visitor.page)
+    await act(visitor.page, "pay")
+    await expect(visitor.page.locator(".balance")).to_have_text("₩30,000")
+
+
+@pytest.mark.parametrize("method", ["Toss|토스", "Stripe"])
+async def test_a_phone_in_korean_pays_without_overflow(
+    arrive: Arrive, simulators: Simulators, method: str
+) -> None:
+    visitor = await arrive(locale="ko-KR", viewport=PHONE)
+    page = visitor.page
+    assert await visitor.overflow_px() == 0
+    await page.get_by_role("radio", name=re.compile(method)).check()
+    await visitor.button("계속하기", exact=False).click()
+    await page.wait_for_url(re.compile("/checkout/"))
+    button = page.locator(".checkout").get_by_role("button", name=re.compile("결제하기"))
+    await expect(button).not_to_have_attribute("aria-disabled", "true")
+    assert await visitor.overflow_px() == 0
+    await button.click()
+    if method != "Stripe":
+        await act(page, "pay")
+    await see_tickets(page)
+
+
+async def test_only_the_checkout_may_load_from_providers(
+    paying: Running, simulators: Simulators
+) -> None:
+    for path in ("/", "/me", "/reservations/any", "/organizer"):
+        headers = answered(paying.api.get(path), 200).headers
+        assert "//" not in headers["content-security-policy"]
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert "payment=()" in headers["permissions-policy"]
+    headers = answered(paying.api.get("/checkout/any"), 200).headers
+    allowed = f" {simulators.toss.url} {simulators.stripe.url}"
+    policy = headers["content-security-policy"].split("; ")
+    assert f"script-src 'self'{allowed}" in policy
+    assert f"frame-src{allowed}" in policy
+    assert f"connect-src 'self'{allowed}" in policy
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
+    assert headers["x-frame-options"] == "DENY"
+    assert f'payment=(self "{simulators.toss.url}"' in headers["permissions-policy"]
