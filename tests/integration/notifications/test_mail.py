@@ -289,6 +289,8 @@ async def test_the_mailbox_keeps_the_newest(
     box = tmp_path / "mailbox"
     async with messenger(settings.replace(mailbox_dir=str(box), mailbox_mails_max=3)):
         await until(lambda: is_state(db, *["SENT"] * 4))
+    addresses = {row["user_id"]: row["to_address"] for row in await rows(db)}
+    assert addresses == {one: f"{one}@example.org" for one in hall.people}
     files = list(box.glob("*.eml"))
     assert len(files) == 3
     mail = message_from_bytes(files[0].read_bytes(), policy=policy.default)

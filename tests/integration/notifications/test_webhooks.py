@@ -369,6 +369,22 @@ async def test_a_result_from_before_a_replay_is_not_written(
     assert (again.event_id, again.tries) == (1, 0)
 
 
+async def test_a_result_is_of_one_endpoint_and_event(
+    db: Database, create: "CreateEndpoint"
+) -> None:
+    endpoint_ids = [(await create("https://example.org/")).endpoint.endpoint_id for _ in range(2)]
+    for endpoint_id in endpoint_ids:
+        await queue(db, endpoint_id, 2)
+    token = await LeaseStore(db, ROLE, new_id()).take(60_000)
+    assert token is not None
+    deliveries = DeliveryQueue(db)
+    [first, *_] = await deliveries.claim(token, 60, {}, endpoint_max=9, total_max=9)
+    await deliveries.write([DeliveryResult(claimed=first, state="DELIVERED")])
+    rows = await db.fetch("SELECT * FROM webhook_deliveries WHERE state = 'DELIVERED'")
+    done = [(row["endpoint_id"], row["event_id"]) for row in rows]
+    assert done == [(first.endpoint_id, first.event_id)]
+
+
 async def test_only_the_holder_of_the_lease_claims(db: Database, create: "CreateEndpoint") -> None:
     made = await create("https://example.org/")
     await queue(db, made.endpoint.endpoint_id, 3)
@@ -376,7 +392,8 @@ async def test_only_the_holder_of_the_lease_claims(db: Database, create: "Create
     frozen, heir = (LeaseStore(db, ROLE, new_id()) for _ in range(2))
     old = await frozen.take(60_000)
     assert old is not None
-    assert len(await deliveries.claim(old, 60, {}, endpoint_max=2, total_max=100)) == 2
+    stale = await deliveries.claim(old, 60, {}, endpoint_max=2, total_max=100)
+    assert len(stale) == 2
     await frozen.release(old)
     new = await heir.take(60_000)
     assert new == old + 1
@@ -385,6 +402,9 @@ async def test_only_the_holder_of_the_lease_claims(db: Database, create: "Create
     assert len(await deliveries.claim(new, 60, {}, endpoint_max=9, total_max=100)) == 1
     await deliveries.requeue(new, 60)
     assert len(await deliveries.claim(new, 60, {}, endpoint_max=9, total_max=100)) == 2
+    # The frozen one resumes with results of claims that are another's now.
+    await deliveries.write([DeliveryResult(claimed=one, state="FAILED") for one in stale])
+    assert await states(db) == {"WAITING": 3}
 
 
 async def test_claims_keep_to_the_room_of_each_endpoint(
@@ -410,6 +430,7 @@ async def test_old_deliveries_are_forgotten_and_deleted_endpoints_with_them(
     for endpoint_id in (kept, gone):
         await queue(db, endpoint_id, 5)
     await webhooks.delete(ActingOrganizer(hall.schedule_id, ""), gone)
+    unused = (await create("https://example.org/")).endpoint.endpoint_id
     deliveries = DeliveryQueue(db)
     assert await deliveries.forget(3_600, 100) == 0
     await db.fetch("UPDATE webhook_deliveries SET queued_at = queued_at - interval '2 hours'")
@@ -417,7 +438,7 @@ async def test_old_deliveries_are_forgotten_and_deleted_endpoints_with_them(
     assert await deliveries.forget(3_600, 7) == 7
     assert await deliveries.forget(3_600, 7) == 3
     rows = await db.fetch("SELECT endpoint_id FROM webhook_endpoints")
-    assert [row["endpoint_id"] for row in rows] == [kept]
+    assert {row["endpoint_id"] for row in rows} == {kept, unused}
     assert (await db.fetch("SELECT count(*) AS n FROM webhook_deliveries"))[0]["n"] == 5
 
 
