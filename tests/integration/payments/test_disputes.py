@@ -174,7 +174,9 @@ async def test_a_dispute_of_an_unknown_payment_is_not_booked(court: Court, hall:
 async def test_a_dispute_is_about_its_own_payment(court: Court, hall: Hall) -> None:
     other = await sold(hall, hall.people[1], "S002", provider="toss")
     second = Court(hall, other)
+    await court.settle("OPEN", court.moved("dispute"))
     await second.settle("OPEN", second.moved("dispute"))
+    assert await court.topics() == ["dispute.opened"]
     assert (await second.now()).user_id == hall.people[1]
 
 

@@ -15,6 +15,7 @@ from boxoffice.payments.providers.port import (
     ProviderUnavailable,
     ProviderUnknown,
 )
+from boxoffice.payments.refunds import store
 from boxoffice.payments.refunds.administration import RefundAdministration
 from boxoffice.payments.refunds.execution import Execution, RefundExecutor
 from boxoffice.payments.refunds.store import Refund, RefundStore
@@ -319,6 +320,13 @@ async def test_a_paid_refund_is_not_begun(counter: Counter) -> None:
     await counter.execute(refund)
     assert not await counter.store.begin(refund, new_id(), 1.0)
     assert await counter.counts(refund) == (1, 1, 0)
+
+
+async def test_nothing_is_resolved_without_a_refund(counter: Counter, hall: Hall) -> None:
+    async with counter.store.transaction() as connection:
+        outcome = await store.resolve(connection, hall.people[0], new_id(), to_wallet=True)
+    assert outcome == "refund_not_found"
+    assert await hall.balance(hall.people[0]) == 5_000
 
 
 async def test_another_refunds_work_stays(counter: Counter) -> None:

@@ -370,7 +370,7 @@ BEGIN
     SELECT f.* INTO refund FROM refunds f
      -- guard: settle_refund_by_id: AND f.refund_id = p_refund_id => AND f.status = 'PENDING'
      WHERE f.user_id = p_user_id AND f.refund_id = p_refund_id
-       -- guard: settle_refund_is_locked
+       -- guard: settle_refund_is_locked => ;
        FOR NO KEY UPDATE;
     -- guard: settle_refund_that_exists => IF false THEN
     IF NOT FOUND THEN
@@ -439,7 +439,7 @@ BEGIN
     SELECT f.* INTO refund FROM refunds f
      -- guard: resolve_refund_by_id: AND f.refund_id = p_refund_id => AND f.status = 'MANUAL'
      WHERE f.user_id = p_user_id AND f.refund_id = p_refund_id
-       -- guard: resolve_refund_is_locked
+       -- no guard: The lock of the wallet excludes a second resolution; this one excludes a settlement.
        FOR NO KEY UPDATE;
     resolved_at := clock_timestamp();
     outcome := CASE
