@@ -5,20 +5,27 @@ import { h, icon, svg } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
 import { seatName } from "../map/labels.js";
 import { ICONS } from "./icons.js";
+import { methodName } from "./payment-methods.js";
+import { RefundForm } from "./refund-form.js";
+import { ownRefunds, refundList } from "./refund-list.js";
 
 const QUIET = 4;
 
-/** Returns the tickets of `one`, a reservation with a payment. */
-export async function tickets(one, schedule, signal) {
+/** Returns the tickets of `one`, a reservation with a payment; `refresh()` is called after a refund. */
+export async function tickets(one, schedule, { signal, refresh }) {
   const path = `/v1/payments/${one.payment_id}`;
-  const [paid, codes] = await Promise.all([get(path, { signal }), get(`${path}/codes`, { signal })]);
+  const [paid, codes, refunds] = await Promise.all([get(path, { signal }), get(`${path}/codes`, { signal }), ownRefunds(signal, one.payment_id)]);
+  const live = paid.tickets.filter((ticket) => ticket.status === "VALID");
   const codeOf = new Map(codes.items.map((code) => [code.ticket_id, code]));
   return h("div", { class: "stack" },
-    h("div", { class: "notice good no-print" }, h("p", {}, icon(ICONS.check), " ", t("tickets.paid", { amount: money(paid.amount, paid.currency), when: dateTime(paid.created_at) }))),
-    h("ul", { class: "tickets" }, paid.tickets.map((ticket) => h("li", {}, ticketCard(ticket, codeOf.get(ticket.ticket_id), schedule)))),
+    h("div", { class: "notice good no-print" }, h("p", {}, icon(ICONS.check), " ", t("tickets.paid", { amount: money(paid.amount, paid.currency), when: dateTime(paid.created_at) }), " ", h("span", { class: "muted" }, methodName(paid.method)))),
+    live.length === 0 && h("p", { class: "notice" }, t("refund.all")),
+    h("ul", { class: "tickets" }, live.map((ticket) => h("li", {}, ticketCard(ticket, codeOf.get(ticket.ticket_id), schedule)))),
     h("div", { class: "actions no-print" },
-      h("button", { type: "button", class: "button primary", onclick: () => print() }, icon(ICONS.print), t("tickets.print")),
-      h("a", { class: "button", href: "/me" }, t("nav.me"))));
+      live.length > 0 && h("button", { type: "button", class: "button primary", onclick: () => print() }, icon(ICONS.print), t("tickets.print")),
+      h("a", { class: "button", href: "/me" }, t("nav.me"))),
+    refunds.length > 0 && h("section", { class: "card no-print" }, h("h2", {}, t("refund.refunds")), refundList(refunds)),
+    live.length > 0 && new RefundForm({ paid, signal, refresh }).view);
 }
 
 function ticketCard(ticket, code, schedule) {

@@ -10,6 +10,7 @@ import { ICONS } from "../components/icons.js";
 import { logOut, logOutEverywhere } from "../components/logout.js";
 import { paymentMethods } from "../components/payment-methods.js";
 import { errorText } from "../components/problem.js";
+import { ownRefunds, refundList } from "../components/refund-list.js";
 import { statusChip } from "../components/status-chip.js";
 import { topUpForm, wallet } from "../components/wallet.js";
 
@@ -21,14 +22,17 @@ export async function me({ signal, go, query }) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
   }
   const money_ = await walletCard(signal, go);
-  const [reservations, entries] = await Promise.all([
+  const [refunds, reservations, entries] = await Promise.all([
+    ownRefunds(signal),
     query.has("schedule") ? ofSchedule(query.get("schedule"), signal) : paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
   ]);
   const view = [
     h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "muted" }, session.email),
       h("button", { type: "button", class: "button", onclick: () => { logOut(); go("/"); } }, t("account.logOut"))),
     h("div", { class: "two-columns" },
-      h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
+      h("div", { class: "stack" },
+        h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
+        refunds.length > 0 && h("section", { class: "card" }, h("h2", {}, t("refund.refunds")), refundList(refunds))),
       h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries), everywhereCard(go))),
   ];
   return { title: t("nav.me"), view };

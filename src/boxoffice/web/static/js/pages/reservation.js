@@ -23,7 +23,7 @@ export async function reservation({ params, signal, refresh, go }) {
   await synchronize();
   if (one.status !== "HELD") forgetPayment(one.reservation_id);
   const body = one.status === "HELD" ? await toPay(one, { signal, refresh, go })
-    : one.payment_id ? await tickets(one, schedule, signal) : over(one);
+    : one.payment_id ? await tickets(one, schedule, { signal, refresh }) : over(one);
   const title = one.payment_id ? t("tickets.title") : t("reservation.title");
   const view = h("div", { class: "reservation" },
     h("div", { class: "reservation-head" },

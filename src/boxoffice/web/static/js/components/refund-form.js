@@ -1,0 +1,125 @@
+// Cancels tickets: which ones, what that brings and costs, and where the money goes.
+
+import { get, newKey, post, Problem } from "../lib/api.js";
+import { h, setChildren, uniqueId } from "../lib/dom.js";
+import { money, t } from "../lib/i18n.js";
+import { localStore } from "../lib/storage.js";
+import { seatName } from "../map/labels.js";
+import { announcer } from "./announcer.js";
+import { ask } from "./dialog.js";
+import { methodName } from "./payment-methods.js";
+import { errorText, requestReference } from "./problem.js";
+import { policyTable } from "./refund-policy.js";
+
+export class RefundForm {
+  #chosen = new Set();
+  #to = "original";
+  #quote = null;
+  // Answers to an earlier choice are left out.
+  #asked = 0;
+  #result = h("div", { class: "stack", role: "status" });
+  #policy = h("div", { class: "stack" });
+
+  /** `paid` is a payment of the API; `refresh()` is called after a refund. */
+  constructor({ paid, signal, refresh }) {
+    Object.assign(this, { paid, signal, refresh });
+    const live = paid.tickets.filter((ticket) => ticket.status === "VALID");
+    this.view = h("details", { class: "card refund no-print" },
+      h("summary", {}, h("h2", {}, t("refund.title"))),
+      h("div", { class: "stack" },
+        this.#policy,
+        h("fieldset", { class: "choices" }, h("legend", {}, t("refund.choose")), live.map((ticket) => this.#ticketBox(ticket))),
+        paid.method !== "wallet" && this.#destinations(),
+        this.#result));
+    this.view.addEventListener("toggle", () => { if (this.view.open) this.#draw(); });
+  }
+
+  #ticketBox(ticket) {
+    const change = (event) => {
+      if (event.target.checked) this.#chosen.add(ticket.ticket_id);
+      else this.#chosen.delete(ticket.ticket_id);
+      this.#draw();
+    };
+    return h("label", {}, h("input", { type: "checkbox", onchange: change }), h("span", { class: "grow" }, seatName(ticket)), h("span", { class: "muted" }, ticket.grade));
+  }
+
+  #destinations() {
+    const name = uniqueId("to");
+    const choice = (to, text) => h("label", {}, h("input", { type: "radio", name, checked: to === this.#to, onchange: () => { this.#to = to; } }), text);
+    return h("fieldset", { class: "choices" }, h("legend", {}, t("refund.to")),
+      choice("original", t("refund.to.original", { method: methodName(this.paid.method) })), choice("wallet", t("refund.to.wallet")));
+  }
+
+  // Without a choice the quote is that of all tickets, and shows the policy of the sale.
+  async #draw() {
+    const asked = this.#asked += 1;
+    const ids = [...this.#chosen].sort();
+    const query = new URLSearchParams({ ticket_ids: ids.join(",") });
+    try {
+      const quote = await get(`/v1/payments/${this.paid.payment_id}/refund-quote?${query}`, { signal: this.signal });
+      if (asked !== this.#asked) return;
+      this.#quote = quote;
+      setChildren(this.#policy, policyTable(quote.policy));
+      setChildren(this.#result, this.#offer(quote, ids));
+    } catch (error) {
+      if (this.signal.aborted || asked !== this.#asked) return;
+      setChildren(this.#result, h("p", { class: "form-error" }, errorText(error), " ", requestReference(error)));
+    }
+  }
+
+  #offer(quote, ids) {
+    if (!quote.is_refundable) return h("p", { class: "notice warn" }, t("refund.over"));
+    if (!ids.length) return h("p", { class: "muted" }, t("refund.chooseFirst"));
+    const button = h("button", { type: "button", class: "button danger" }, t("refund.request", { n: ids.length }));
+    button.addEventListener("click", () => this.#confirm(button, quote, ids));
+    return [amounts(quote), h("div", { class: "actions" }, button)];
+  }
+
+  async #confirm(button, quote, ids) {
+    if (button.getAttribute("aria-disabled")) return;
+    const where = this.#to === "wallet" || this.paid.method === "wallet" ? t("refund.to.wallet") : t("refund.to.original", { method: methodName(this.paid.method) });
+    const isSure = await ask(t("refund.sure", { n: ids.length }), (close) => [
+      amounts(quote), h("p", {}, where), h("p", { class: "muted" }, t("refund.final")),
+      h("div", { class: "actions" },
+        h("button", { type: "button", class: "button danger", onclick: () => close(true) }, t("refund.request", { n: ids.length })),
+        h("button", { type: "button", class: "button", onclick: () => close(null) }, t("refund.keep"))),
+    ]);
+    if (!isSure) return;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      await this.#send(quote, ids);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      announcer.notify(`${errorText(error)} ${requestReference(error)}`, "bad");
+      if (error.code === "already_refunded") this.refresh();
+      else await this.#draw();
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  }
+
+  // A refund whose answer was lost is the same refund.
+  async #send(quote, ids) {
+    const order = { ticket_ids: ids, expected_refund: quote.refund, to: this.#to };
+    const name = `refund.${this.paid.payment_id}`;
+    const open = localStore.get(name);
+    const isSame = open && JSON.stringify(open.order) === JSON.stringify(order);
+    const key = isSame ? open.key : newKey();
+    localStore.set(name, { key, order });
+    try {
+      await post(`/v1/payments/${this.paid.payment_id}/refunds`, order, { key, signal: this.signal });
+    } catch (error) {
+      if (error instanceof Problem && !error.isTemporary) localStore.set(name, null);
+      throw error;
+    }
+    localStore.set(name, null);
+    announcer.notify(t("refund.requested"), "good");
+    this.refresh();
+  }
+}
+
+function amounts({ refund, fee, currency }) {
+  return h("ul", { class: "lines" },
+    h("li", {}, h("span", { class: "grow" }, t("refund.feeTotal")), h("span", { class: "number" }, money(fee, currency))),
+    h("li", {}, h("strong", { class: "grow" }, t("refund.back")), h("strong", { class: "number" }, money(refund, currency))));
+}
