@@ -36,20 +36,7 @@ class Pod:
         self.printed = ""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        wanted = {
-            "database_url": settings.database.database_url,
-            "valkey_url": settings.valkey.valkey_url,
-            "port": self.port,
-            "log_level": "warning",
-            "wallet_top_up_free": settings.payments.wallet_top_up_free,
-            # A few people stand for many.
-            "hold_lapses_free_max": 1_000_000,
-            **overrides,
-        }
-        env = {
-            name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")
-        }
-        env |= {f"BOXOFFICE_{name.upper()}": str(value) for name, value in wanted.items()}
+        env = environment(settings, port=self.port, **overrides)
         self.process = subprocess.Popen(
             dying_with_us([sys.executable, "-m", "boxoffice", "serve"]),
             env=env,
@@ -92,6 +79,52 @@ class Pod:
             self.kill()
             raise
         return self.process.returncode
+
+
+def environment(settings: Settings, **overrides: object) -> dict[str, str]:
+    """Return the environment of a process on the servers of a test."""
+    wanted = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+        "log_level": "warning",
+        "wallet_top_up_free": settings.payments.wallet_top_up_free,
+        # A few people stand for many.
+        "hold_lapses_free_max": 1_000_000,
+        **overrides,
+    }
+    env = {name: value for name, value in os.environ.items() if not name.startswith("BOXOFFICE_")}
+    return env | {f"BOXOFFICE_{name.upper()}": str(value) for name, value in wanted.items()}
+
+
+class Role:
+    """A process of another role, such as `cashier`, on the servers of a test."""
+
+    def __init__(self, name: str, settings: Settings, **overrides: object) -> None:
+        self.process = subprocess.Popen(
+            dying_with_us([sys.executable, "-m", "boxoffice", name]),
+            env=environment(settings, **overrides),
+            stdout=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        """Kill it without warning."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Stop it where it is."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit code."""
+        self.thaw()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_TIMEOUT_S)
 
 
 @contextmanager
