@@ -12,6 +12,7 @@ from bench.environment.cpu import CpuMeter
 from bench.environment.environment import Dataset, DatasetPlan, Environment
 from bench.environment.processes import APP, ServerProcess, running
 from bench.environment.relay import relaying, wait_until_delivered
+from bench.environment.simulated_provider import simulated_provider
 from bench.measurement import audits
 from bench.measurement.sample import RunSample
 from bench.measurement.stream_load import NO_STREAMS, StreamLoad, open_streams
@@ -127,13 +128,18 @@ class BenchRunner:
             if scenario.has_waiting_room:
                 asyncio.run(self._environment.add_waiting_rooms(settings))
             env = {**self._environment.env(settings, scenario.workers), **scenario.env}
+            provider_port = 0
+            if scenario.has_provider:
+                folder = self._folder / f"{scenario.name}-{number}"
+                provider = stack.enter_context(simulated_provider(folder))
+                env, provider_port = {**env, **provider.env}, provider.control_port
             log = self._folder / f"{scenario.name}.log"
             server = stack.enter_context(running(scenario.server, env, log))
             groups = [server.group, *self._environment.groups]
             if scenario.relay:
                 relay_log = self._folder / "relay.log"
                 groups.append(stack.enter_context(relaying(settings, env, relay_log)))
-            context = ScenarioContext(self._sizes, self._datasets[plan], server)
+            context = ScenarioContext(self._sizes, self._datasets[plan], server, provider_port)
             requests = scenario.build(context)
             streams = NO_STREAMS
             if scenario.has_stream_readers:

@@ -25,6 +25,16 @@ _HOLDS = (
     ),
     BenchScenario("hold_best_available", holds.best_available, about="the best two adjacent seats"),
     BenchScenario("pay", holds.pay, about="from the wallet"),
+    BenchScenario(
+        "intent_open", holds.open_intents, has_provider=True, about="a payment intent for a hold"
+    ),
+    BenchScenario(
+        "intent_confirm",
+        holds.confirm_intents,
+        _OK,
+        has_provider=True,
+        about="its confirmation, at a simulated provider",
+    ),
 )
 _LOOKUPS = (
     BenchScenario("seats_read", lookups.seats_read, _OK, about="1,000 seats, gzip"),

@@ -108,6 +108,57 @@ def payments(context: ScenarioContext, count: int) -> list[bytes]:
     ]
 
 
+class _OpenedIntent(msgspec.Struct):
+    intent_id: str
+    amount: int
+
+
+class _AuthorizedPayment(msgspec.Struct):
+    payment_key: str
+
+
+def _intents(context: ScenarioContext, count: int) -> tuple[list[str], list[bytes]]:
+    """Hold `count` seats; return the tokens of the buyers and the requests for their intents."""
+    wanted = list(zip(context.free_seats(), context.buyers, strict=False))[:count]
+    holds = [
+        http_requests.hold(schedule_id, token, f"hold-{at}", seat_ids)
+        for at, ((schedule_id, seat_ids), token) in enumerate(wanted)
+    ]
+    held = load.send_all(context.server.port, holds)
+    tokens = [token for _, token in wanted]
+    return tokens, [
+        http_requests.open_intent(
+            token, msgspec.json.decode(body, type=_HeldReservation).reservation_id
+        )
+        for token, body in zip(tokens, held, strict=True)
+    ]
+
+
+def open_intents(context: ScenarioContext) -> RequestSet:
+    """Each user makes a payment intent for the hold made in the preparation."""
+    count = context.sizes.holds // 2
+    _, requests = _intents(context, context.sizes.warmup + count)
+    return split(requests, context.sizes, count)
+
+
+def confirm_intents(context: ScenarioContext) -> RequestSet:
+    """Each user confirms an intent whose payment the simulated provider has authorized."""
+    count = context.sizes.holds // 2
+    tokens, requests = _intents(context, context.sizes.warmup + count)
+    bodies = load.send_all(context.server.port, requests)
+    opened = [msgspec.json.decode(body, type=_OpenedIntent) for body in bodies]
+    authorized = load.send_all(
+        context.provider_port,
+        [http_requests.authorize(one.intent_id, one.amount) for one in opened],
+    )
+    keys = [msgspec.json.decode(body, type=_AuthorizedPayment).payment_key for body in authorized]
+    confirmations = [
+        http_requests.confirm_intent(token, one.intent_id, key, one.amount)
+        for token, one, key in zip(tokens, opened, keys, strict=True)
+    ]
+    return split(confirmations, context.sizes, count)
+
+
 def pay(context: ScenarioContext) -> RequestSet:
     """Each user pays the hold made in the preparation."""
     count = context.sizes.holds // 2

@@ -77,6 +77,23 @@ def hold_best(schedule_id: str, token: str, key: str, quantity: int) -> bytes:
     return post(path, token, key, {"quantity": quantity})
 
 
+def open_intent(token: str, reservation_id: str) -> bytes:
+    """Return a request for a payment intent at the simulated provider."""
+    body = {"reservation_id": reservation_id, "method": "toss"}
+    return post("/v1/payment-intents", token, f"intent-{reservation_id}", body)
+
+
+def authorize(order_id: str, amount: int) -> bytes:
+    """Return the command that lets a buyer finish at the simulator."""
+    return post("/do/authorize", "", "-", {"order_id": order_id, "amount": amount})
+
+
+def confirm_intent(token: str, intent_id: str, payment_key: str, amount: int) -> bytes:
+    """Return the confirmation of an authorized payment."""
+    body = {"payment_key": payment_key, "order_id": intent_id, "amount": amount}
+    return post(f"/v1/payment-intents/{intent_id}/confirm", token, "-", body)
+
+
 def pay(token: str, reservation_id: str) -> bytes:
     """Return a payment from the wallet."""
     body = {"reservation_id": reservation_id, "method": "wallet"}

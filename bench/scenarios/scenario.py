@@ -60,6 +60,8 @@ class ScenarioContext:
     sizes: Sizes
     dataset: Dataset
     server: ServerProcess
+    # Of the simulated provider; 0: there is none.
+    provider_port: int = 0
 
     @property
     def holders(self) -> list[str]:
@@ -110,7 +112,8 @@ class BenchScenario:
 
     `env` is added to the server's environment. If `may_oversell`, seats sold twice are a result and no
     failure. With `relay` the measurement ends when all events are delivered. `has_stream_readers` opens
-    event streams of the first schedule; `has_waiting_room` gives each schedule a waiting room.
+    event streams of the first schedule; `has_waiting_room` gives each schedule a waiting room;
+    `has_provider` runs a simulated payment provider beside the server.
     """
 
     name: str
@@ -125,6 +128,7 @@ class BenchScenario:
     relay: bool = False
     has_stream_readers: bool = False
     has_waiting_room: bool = False
+    has_provider: bool = False
     about: str = ""
 
 
