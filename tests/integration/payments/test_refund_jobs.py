@@ -129,8 +129,11 @@ async def test_the_policy_of_a_schedule_is_its_own(hall: Hall, db: Database) -> 
         await refunds(hall).policy(new_id())
 
 
-async def test_a_whole_schedule_is_refunded(hall: Hall) -> None:
+async def test_a_whole_schedule_is_refunded(hall: Hall, db: Database) -> None:
     await set_policy(hall, HALF)
+    elsewhere = await open_hall(db)
+    await closed(elsewhere)
+    other = await start(elsewhere)
     one, two, three, *_ = hall.people
     await sold(hall, one, "S001", "S002")
     partly = await sold(hall, two, "S003", "S004")
@@ -145,6 +148,7 @@ async def test_a_whole_schedule_is_refunded(hall: Hall) -> None:
     assert await hall.status(by_card.reservation_id) == "REFUNDED"
     done = await jobs(hall).get(None, hall.schedule_id, job.job_id)
     assert (done.payments, done.refused, done.finished_at is not None) == (3, 0, True)
+    assert await jobs(elsewhere).get(None, elsewhere.schedule_id, other.job_id) == other
     [row] = await hall.db.fetch(
         "SELECT count(*) AS live FROM tickets WHERE schedule_id = $1 AND status <> 'VOID'",
         hall.schedule_id,

@@ -40,7 +40,7 @@ class RefundAdministration:
             # guard: policy_is_fixed_once_opened => if False:
             if schedule.status != _DRAFT:
                 raise RefundPolicyLocked
-            # guard: policy_makes_sense => if True:
+            # guard: policy_makes_sense => if False:
             if fault := _fault(policy, schedule.currency):
                 raise RefundPolicyInvalid(fault)
             await store.add_policy(connection, schedule_id, organizer_id, policy)
