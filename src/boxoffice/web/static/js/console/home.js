@@ -20,7 +20,7 @@ export async function home({ signal }) {
       h("div", { class: "actions" },
         h("a", { class: "button", href: "/organizer/activity" }, t("console.activity")),
         session.isOperator
-          ? h("a", { class: "button", href: "/organizer/audit" }, t("console.audit"))
+          ? [h("a", { class: "button", href: "/organizer/refunds" }, t("refunds.manual")), h("a", { class: "button", href: "/organizer/audit" }, t("console.audit"))]
           : h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
     first.items.length ? list : h("p", { class: "card" }, t(session.isOperator ? "console.noneAll" : "console.none")),
     more,

@@ -12,6 +12,7 @@ import { home } from "./home.js";
 import { live } from "./live.js";
 import { activity, activityOfSchedule } from "./activity.js";
 import { queue } from "./queue.js";
+import { manualRefunds, refunds } from "./refunds.js";
 import { reservations } from "./reservations.js";
 import { seats } from "./seats.js";
 import { texts } from "./texts.js";
@@ -24,11 +25,13 @@ const PAGES = [
   ["/new", newConcert],
   ["/activity", activity],
   ["/audit", audit],
+  ["/refunds", manualRefunds],
   [`/concerts/${ID}`, concert],
   [`/schedules/${ID}`, live],
   [`/schedules/${ID}/seats`, seats],
   [`/schedules/${ID}/queue`, queue],
   [`/schedules/${ID}/reservations`, reservations],
+  [`/schedules/${ID}/refunds`, refunds],
   [`/schedules/${ID}/activity`, activityOfSchedule],
   [`/reservations/${ID}`, history],
 ].map(([path, show]) => [new RegExp(`^/organizer${path}/?$`), show]);
