@@ -299,3 +299,22 @@ async def test_the_second_lock_on_overselling_is_the_index(
     """
     with pytest.raises(asyncpg.UniqueViolationError, match="tickets_one_live_per_seat"):
         await other.execute(forged, hall.schedule_id)
+
+
+async def test_a_payment_names_the_newest_refund_policy_of_its_schedule(hall: Hall) -> None:
+    buyer = hall.people[0]
+    policy = """
+        INSERT INTO refund_policies (schedule_id, version, created_at, created_by, policy)
+        VALUES ($1, $2, clock_timestamp(), $1, '{}')
+    """
+    await hall.db.fetch(policy, new_id(), 9)
+    version = "SELECT refund_policy_version FROM payments WHERE payment_id = $1"
+    seen = []
+    for number in range(3):
+        if number:
+            await hall.db.fetch(policy, hall.schedule_id, number)
+        paid = (await hall.pay(buyer, await hall.held(buyer, hall.seat_ids[number]))).payment
+        assert paid is not None
+        [row] = await hall.db.fetch(version, paid.payment_id)
+        seen.append(row["refund_policy_version"])
+    assert seen == [None, 1, 2]
