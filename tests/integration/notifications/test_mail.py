@@ -18,11 +18,11 @@ import pytest
 
 from boxoffice.notifications.mail.store import MailLanguages, MailQueue, MailResult
 from boxoffice.notifications.messenger import ROLE
-from boxoffice.platform.ids import new_id
+from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.settings import Settings
-from tests.support.hall import Hall
+from tests.support.hall import Hall, open_hall
 
 from .mail_servers import MailServer
 from .messengers import make_due, messenger, until
@@ -57,6 +57,14 @@ async def buy(hall: Hall, person: UUID, *seat_ids: str) -> None:
     await hall.pay(person, await hall.held(person, *seat_ids))
 
 
+async def _sell_beside(db: Database, hall: Hall) -> None:
+    """Sell what no mail of the test is about: another concert, and another seat of this schedule."""
+    other = await open_hall(db, balance_minor=100_000)
+    await buy(other, other.people[0], "S001")
+    await buy(hall, hall.people[3], "S012")
+    await db.fetch("DELETE FROM outbox")
+
+
 async def rows(db: Database) -> list[Record]:
     return await db.fetch("SELECT * FROM mails ORDER BY queued_at, mail_id")
 
@@ -76,7 +84,12 @@ async def test_a_receipt_has_the_tickets_and_a_calendar_entry(
     db: Database, hall: Hall, relay: "Deliver", server: MailServer, mailing: Settings
 ) -> None:
     person = hall.people[0]
-    await db.fetch("UPDATE concerts SET title = '밤의 노래; Encore, Seoul', venue = '올림픽홀'")
+    await _sell_beside(db, hall)
+    await db.fetch(
+        "UPDATE concerts SET title = '밤의 노래; Encore, Seoul', venue = '올림픽홀'"
+        " WHERE concert_id = $1",
+        hall.schedule_id,
+    )
     await db.fetch("UPDATE schedules SET starts_at = '2030-05-01T11:00:00Z'")
     await db.fetch("UPDATE users SET name = '홍길동' WHERE user_id = $1", person)
     await MailLanguages(db, "ko").choose(person, "en")
@@ -86,6 +99,7 @@ async def test_a_receipt_has_the_tickets_and_a_calendar_entry(
         await until(lambda: is_state(db, "SENT"))
     [mail] = server.mails
     assert server.recipients == [f"{person}@example.org"]
+    assert text_of(mail).count(", row 1, seat ") == 2
     assert mail["Subject"] == "Your tickets for 밤의 노래; Encore, Seoul"
     assert mail["From"] == SENDER
     assert mail["To"] == f"홍길동 <{person}@example.org>"
@@ -124,10 +138,12 @@ async def test_a_refund_is_told_once_it_was_made(
     db: Database, hall: Hall, server: MailServer, mailing: Settings
 ) -> None:
     person = hall.people[0]
+    await _sell_beside(db, hall)
+    await db.fetch("UPDATE concerts SET title = 'Mine' WHERE concert_id = $1", hall.schedule_id)
     await buy(hall, person, "S001")
-    [payment] = await db.fetch("SELECT payment_id FROM payments")
-    refund_id, other_id = new_id(), new_id()
-    for one, amount in ((refund_id, 900), (other_id, 1)):
+    [payment] = await db.fetch("SELECT * FROM payments WHERE user_id = $1", person)
+    other_id, refund_id = new_id(), new_id()
+    for one, amount in ((other_id, 1), (refund_id, 900)):
         await db.fetch(
             """
             INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, fee_minor,
@@ -154,7 +170,8 @@ async def test_a_refund_is_told_once_it_was_made(
     text = text_of(mail)
     assert "Cancellation fee: KRW 100" in text
     assert "It is in your wallet." in text
-    assert "Concert: Title" in text
+    assert "Concert: Mine" in text
+    assert str(ScopedId(hall.schedule_id, payment["reservation_id"])) in text
 
 
 @pytest.mark.parametrize(
@@ -303,7 +320,7 @@ async def test_a_claim_fixes_the_mail_and_a_result_belongs_to_the_last_one(
 ) -> None:
     person = hall.people[0]
     await buy(hall, person, "S001")
-    await buy(hall, hall.people[1], "S002")
+    await buy(hall, person, "S002")
     await relay()
     queue = MailQueue(db)
     frozen, heir = (LeaseStore(db, ROLE, new_id()) for _ in range(2))
@@ -325,6 +342,7 @@ async def test_a_claim_fixes_the_mail_and_a_result_belongs_to_the_last_one(
     await queue.requeue(new)
     again = {one.mail_id: one for one in await claim(new, 9)}
     assert len(again) == 2
+    await db.fetch("UPDATE mails SET attempts = 2")
     repeated = again[first.mail_id]
     assert (repeated.to_address, repeated.language, repeated.message_id) == (
         first.to_address,

@@ -100,8 +100,9 @@ DELETE FROM mails m
  USING (SELECT o.user_id, o.mail_id
           FROM mails o
          -- guard: mail_what_waits_is_kept: o.state <> 'WAITING' => true
-         -- guard: mail_history_is_kept: o.queued_at < now() - make_interval(secs => $1) => $1::float8 IS NOT NULL
-         WHERE o.state <> 'WAITING' AND o.queued_at < now() - make_interval(secs => $1)
+         WHERE o.state <> 'WAITING'
+           -- guard: mail_history_is_kept => AND $1::float8 IS NOT NULL
+           AND o.queued_at < now() - make_interval(secs => $1)
          ORDER BY o.queued_at
          -- no guard: Bounds the work of one call.
          LIMIT $2) old
