@@ -230,8 +230,10 @@ async def test_another_providers_books_are_no_matter(office: Office) -> None:
     await other.book("t1")
     other.line("o1", "elsewhere")
     assert kinds(await other.compare()) == ["missing_there:t1", "unknown_order:o1"]
+    await other.store.ask(RunKey(other.name, "hour", WINDOW.since), WINDOW.until)
     assert await office.compare() == []
     assert len(await other.open()) == 2
+    assert len(await other.store.unfinished(other.name)) == 1
 
 
 async def test_a_run_goes_on_from_its_last_page(office: Office) -> None:
@@ -287,6 +289,7 @@ async def test_other_windows_keep_their_findings(office: Office) -> None:
     later = StatementWindow(WINDOW.until, WINDOW.until + HOUR)
     await office.service.compare(office.name, "hour", later)
     assert kinds(await office.open()) == ["unknown_order:u1", "unknown_order:u2"]
+    assert kinds(await office.again()) == ["unknown_order:u1", "unknown_order:u2"]
 
 
 async def test_an_operator_resolves_a_finding_for_good(office: Office, hall: Hall) -> None:
@@ -322,7 +325,8 @@ async def test_a_day_is_shown_with_its_findings(office: Office) -> None:
     await office.book("b1")
     await office.book("b2")
     office.line("b2", str(intent))
-    await office.service.compare(office.name, "day", day_window(DAY, zone_of(office.name)))
+    for day in (DAY, DAY + timedelta(days=1)):
+        await office.service.compare(office.name, "day", day_window(day, zone_of(office.name)))
     run, findings = await office.service.day(office.name, DAY)
     assert run.kind == "day"
     assert kinds(findings) == ["missing_there:b1", "unknown_order:u1"]

@@ -44,6 +44,14 @@ async def start(hall: Hall, key: str = "k", *, with_compensation: bool = False) 
     )
 
 
+async def is_due(hall: Hall, job: RefundJob) -> bool:
+    """Return whether the cashier is to work on a job now."""
+    rows = await hall.db.fetch(
+        "SELECT FROM cashier_work WHERE subject_id = $1 AND due_at <= clock_timestamp()", job.job_id
+    )
+    return len(rows) == 1
+
+
 async def test_an_organizer_waives_the_fee(hall: Hall) -> None:
     await set_policy(hall, HALF)
     buyer, organizer = hall.people[0], hall.schedule_id
@@ -149,6 +157,7 @@ async def test_a_whole_schedule_is_refunded(hall: Hall, db: Database) -> None:
     done = await jobs(hall).get(None, hall.schedule_id, job.job_id)
     assert (done.payments, done.refused, done.finished_at is not None) == (3, 0, True)
     assert await jobs(elsewhere).get(None, elsewhere.schedule_id, other.job_id) == other
+    assert await is_due(elsewhere, other)
     [row] = await hall.db.fetch(
         "SELECT count(*) AS live FROM tickets WHERE schedule_id = $1 AND status <> 'VOID'",
         hall.schedule_id,
@@ -222,12 +231,19 @@ async def test_two_cashiers_refund_each_payment_once(hall: Hall) -> None:
     assert not await broken(hall.db, hall.schedule_id)
 
 
-async def test_a_hold_that_is_paid_after_the_close_is_refunded_too(hall: Hall) -> None:
+async def test_a_hold_that_is_paid_after_the_close_is_refunded_too(
+    hall: Hall, db: Database
+) -> None:
     buyer = hall.people[0]
+    elsewhere = await open_hall(db)
+    await closed(elsewhere)
+    other = await start(elsewhere)
     held = await hall.held(buyer, "S001")
     await closed(hall)
     job = await start(hall)
     assert not await jobs(hall).work(job.job_id)
+    assert not await is_due(hall, job)
+    assert await is_due(elsewhere, other)
     await hall.pay(buyer, held)
     assert await jobs(hall).work(job.job_id)
     assert await hall.balance(buyer) == 5_000
