@@ -19,3 +19,42 @@ SELECT (SELECT count(*) FROM outbox) AS events,
 -- name: admit_one_at_a_time
 -- Admit one person at a time to the sale of schedule $1, without a time limit.
 UPDATE queue_rooms SET inside_max = 1, inside_s = 3600, grace_s = 3600 WHERE schedule_id = $1;
+
+-- name: provider_transactions
+-- Every movement of money at a provider that is booked.
+SELECT provider, transaction_key, amount_minor, currency FROM provider_transactions;
+
+-- name: cash
+-- What each provider owes the shop, by the ledger.
+SELECT t.provider, -sum(e.amount_minor)::bigint AS minor
+  FROM ledger_entries e
+  JOIN transfers t USING (user_id, transfer_id)
+ WHERE e.account = 'cash' AND t.provider IS NOT NULL
+ GROUP BY t.provider;
+
+-- name: sold_through_providers
+-- Seats, tickets and money of everything that was sold; work that the cashier has not done.
+SELECT (SELECT count(*) FROM seats WHERE state = 'SOLD') AS sold,
+       (SELECT count(*) FROM tickets WHERE status <> 'VOID') AS tickets,
+       (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries
+         WHERE account = 'suspense') AS suspense_minor,
+       (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries
+         WHERE account = 'refunds_due') AS due_minor,
+       (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refunds
+         WHERE status <> 'DONE') AS owed_minor,
+       (SELECT count(*) FROM refunds) AS refunds,
+       (SELECT count(*) FROM payment_intents
+         WHERE status IN ('CONFIRMING', 'UNKNOWN', 'CAPTURED_LATE')) AS open_intents;
+
+-- name: cashier_left_undone
+-- Work about money, and notices that wait.
+SELECT (SELECT count(*) FROM cashier_work WHERE kind IN ('look_up', 'refund'))
+     + (SELECT count(*) FROM provider_notices WHERE handled_at IS NULL) AS count;
+
+-- name: hurry_cashier
+-- Let the time pass that the cashier's work waits for.
+UPDATE cashier_work SET due_at = clock_timestamp() WHERE kind IN ('look_up', 'refund');
+
+-- name: statuses_of_intents
+-- The status of each intent.
+SELECT user_id, intent_id, provider, status FROM payment_intents;

@@ -21,6 +21,7 @@ class Component(StrEnum):
     VALKEY = "Valkey"
     CLIENTS = "clients"
     MONEY = "money"
+    PROVIDERS = "payment providers"
     CLOCK = "clock"
     GUARDS = "guards"
 

@@ -31,6 +31,7 @@ from faults.cluster.proxy import Proxy
 from faults.workload.fixtures import Fixtures, create_fixtures
 
 if TYPE_CHECKING:
+    from faults.cluster.providers import ProviderProcess
     from faults.cluster.standby import Pair
 
 _READY_WITHIN_S = 60.0
@@ -52,12 +53,14 @@ class ProcessFailed(Exception):
 class Topology:
     """What runs: the number of API processes, sweepers and relays, with or without proxies.
 
-    `settings` are settings of the product; `api_env` is additional environment per API process.
+    `roles` are the other roles, one process for each name. `settings` are settings of the product;
+    `api_env` is additional environment per API process.
     """
 
     api: int = 2
     sweepers: int = 1
     relays: int = 1
+    roles: Sequence[str] = ()
     is_proxied: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
     api_env: Sequence[Mapping[str, str]] = ()
@@ -305,6 +308,11 @@ class Cluster:
         self.api: list[Api] = []
         self.sweepers: list[Process] = []
         self.relays: list[Process] = []
+        self.roles: list[Process] = []
+        # Settings of every process beside those of the topology, such as addresses.
+        self.extra_settings: dict[str, object] = {}
+        # The simulated payment providers by name, if there are any.
+        self.providers: Mapping[str, ProviderProcess] = {}
         # Set if PostgreSQL has a standby.
         self.pair: Pair | None = None
         self._layout: Topology | None = None
@@ -313,7 +321,7 @@ class Cluster:
     @property
     def processes(self) -> list[Process]:
         """The processes of the product."""
-        return [*self.api, *self.sweepers, *self.relays]
+        return [*self.api, *self.sweepers, *self.relays, *self.roles]
 
     async def create_fixtures(self, *, seats: int, people: int, hold_ttl_s: int) -> Fixtures:
         """Put a new schedule on sale, with buyers who have money and a high ticket limit."""
@@ -340,6 +348,9 @@ class Cluster:
             for number in range(count):
                 name = f"{role}-{number + 1}"
                 kept.append(Process(name, [role], env, self._log(name)))
+        for number, role in enumerate(topology.roles, start=1):
+            name = f"{role}-{number}"
+            self.roles.append(Process(name, [role], env, self._log(name)))
         for process in self.processes:
             process.start()
 
@@ -371,6 +382,7 @@ class Cluster:
             "wallet_top_up_free": True,
             # A few buyers stand for many, so they may let many holds lapse.
             "hold_lapses_free_max": 1_000_000,
+            **self.extra_settings,
             **settings,
         }
         return clean_environment() | {
@@ -395,7 +407,7 @@ class Cluster:
         self.problems += [str(one) for one in ended if isinstance(one, ProcessFailed)]
         for api in self.api:
             await api.close()
-        self.api, self.sweepers, self.relays, self._layout = [], [], [], None
+        self.api, self.sweepers, self.relays, self.roles, self._layout = [], [], [], [], None
 
     def end(self) -> None:
         """Kill every process of the product."""

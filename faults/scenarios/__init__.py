@@ -21,6 +21,7 @@ from faults.scenarios.clients import (
     overload,
 )
 from faults.scenarios.postgres import contention, disks, failover, server
+from faults.scenarios.providers import sales
 
 ALL: tuple[AnyScenario, ...] = (
     *api.SCENARIOS,
@@ -39,6 +40,7 @@ ALL: tuple[AnyScenario, ...] = (
     *contract.SCENARIOS,
     *overload.SCENARIOS,
     *money.SCENARIOS,
+    *sales.SCENARIOS,
     *clock.SCENARIOS,
     *seeded_violations.SCENARIOS,
     *guards.SCENARIOS,

@@ -1,0 +1,1 @@
+"""Scenarios of payments through providers."""
