@@ -100,7 +100,7 @@ SELECT DISTINCT i.payment_key
 -- Which of these intents exist.
 SELECT i.user_id, i.intent_id
   FROM unnest($1::uuid[], $2::uuid[]) n (user_id, intent_id)
-  -- guard: known_intents_by_id: AND i.intent_id = n.intent_id =>
+  -- no guard: Saves rows; the ids are those of the intents, and others are not in the statement.
   JOIN payment_intents i ON i.user_id = n.user_id AND i.intent_id = n.intent_id;
 
 -- name: save_findings
