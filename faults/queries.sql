@@ -47,9 +47,9 @@ SELECT (SELECT count(*) FROM seats WHERE state = 'SOLD') AS sold,
          WHERE status IN ('CONFIRMING', 'UNKNOWN', 'CAPTURED_LATE')) AS open_intents;
 
 -- name: cashier_left_undone
--- Work about money, and notices that wait.
+-- Work about money, and notices that were not tried yet; those of unknown orders are tried for a day.
 SELECT (SELECT count(*) FROM cashier_work WHERE kind IN ('look_up', 'refund'))
-     + (SELECT count(*) FROM provider_notices WHERE handled_at IS NULL) AS count;
+     + (SELECT count(*) FROM provider_notices WHERE handled_at IS NULL AND tries = 0) AS count;
 
 -- name: hurry_cashier
 -- Let the time pass that the cashier's work waits for.
