@@ -10,7 +10,7 @@ export function seatTable(one) {
     h("h2", {}, t("reservation.seats")),
     h("ul", { class: "lines" }, one.seats.map((seat) => h("li", {},
       h("span", { class: "grow" }, seatName(seat), " ", h("span", { class: "muted" }, seat.grade)),
-      h("span", { class: "number" }, money(seat.price.amount, seat.price.currency)))),
-    h("li", {}, h("span", { class: "grow muted" }, t("reservation.fees")), h("span", { class: "number" }, money(0, one.currency)))),
+      h("span", { class: "number" }, money(seat.price.amount, seat.price.currency))))),
+    h("p", { class: "lines-total lines-fee" }, h("span", { class: "grow muted" }, t("reservation.fees")), h("span", { class: "number" }, money(0, one.currency))),
     h("p", { class: "lines-total" }, h("span", { class: "grow" }, t("reservation.total")), h("strong", { class: "number" }, money(one.amount, one.currency))));
 }
