@@ -39,6 +39,13 @@ AUDIT_IMBALANCE = frozenset(
         "wallet_is_not_negative",
         "wallet_equals_its_entries",
         "wallet_belongs_to_a_person",
+        "refund_is_the_price",
+        "refund_has_its_entries",
+        "refunds_due_is_owed",
+        "suspense_is_settled",
+        "cash_is_the_providers",
+        "provider_transaction_has_its_transfer",
+        "disputes_are_what_is_withdrawn",
     }
 )
 AUDIT_DOUBLE_CHARGES = frozenset({"idempotency_key_is_used_once"})
@@ -54,6 +61,10 @@ AUDIT_LOST = frozenset(
         "confirmed_reservation_has_its_tickets",
         "live_ticket_has_its_sale",
         "archived_once_and_for_good",
+        "void_ticket_has_its_refund",
+        "refund_under_way_has_work",
+        "intent_has_its_end",
+        "policy_of_a_payment_exists",
     }
 )
 # Other violations: shapes, times, limits, derived counts, guards, waiting rooms.

@@ -1,4 +1,4 @@
-// The price table of a reservation: its seats, the fees, and the total.
+// The price table of a reservation: its seats and the total.
 
 import { h } from "../lib/dom.js";
 import { money, t } from "../lib/i18n.js";
@@ -11,6 +11,5 @@ export function seatTable(one) {
     h("ul", { class: "lines" }, one.seats.map((seat) => h("li", {},
       h("span", { class: "grow" }, seatName(seat), " ", h("span", { class: "muted" }, seat.grade)),
       h("span", { class: "number" }, money(seat.price.amount, seat.price.currency))))),
-    h("p", { class: "lines-total lines-fee" }, h("span", { class: "grow muted" }, t("reservation.fees")), h("span", { class: "number" }, money(0, one.currency))),
     h("p", { class: "lines-total" }, h("span", { class: "grow" }, t("reservation.total")), h("strong", { class: "number" }, money(one.amount, one.currency))));
 }

@@ -212,7 +212,6 @@ export const en = {
   "me.more": "More",
   "me.none": "Nothing yet.",
 
-  "reservation.fees": "Booking fee",
   "method.wallet": "Wallet",
   "method.free": "Test money",
   "method.toss": "Toss Payments",

@@ -212,7 +212,6 @@ export const ko = {
   "me.more": "더 보기",
   "me.none": "아직 없습니다.",
 
-  "reservation.fees": "예매 수수료",
   "method.wallet": "잔액",
   "method.free": "테스트 금액",
   "method.toss": "토스페이먼츠",
