@@ -94,8 +94,8 @@ def _fences(one: Settings) -> Iterator[Agreement]:
 
     money = one.payments
     # The database is asked before and after the wait.
-    within = money.confirm_wait_ms + 2 * CLIENT_GRACE_MS < one.server.request_timeout_ms
-    wants = f"below {named('request_timeout_ms')} - {2 * CLIENT_GRACE_MS}"
+    within = money.confirm_wait_ms * 4 <= one.server.request_timeout_ms * 3
+    wants = f"at most three quarters of {named('request_timeout_ms')}"
     yield "confirm_wait_ms", within, wants
     outlasts = money.payment_fence_s * 1000 > one.providers.confirm_timeout_ms
     yield "payment_fence_s", outlasts, f"longer than {named('confirm_timeout_ms')}"

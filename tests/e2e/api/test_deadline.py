@@ -19,6 +19,7 @@ HASTE = {
     "batch_isolation_timeout_ms": "200",
     "body_timeout_ms": "1000",
     "request_timeout_ms": "1300",
+    "confirm_wait_ms": "900",
     "batch_retry_for_ms": "60000",
 }
 

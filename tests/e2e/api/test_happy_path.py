@@ -216,7 +216,7 @@ def test_my_reservations_are_mine_and_newest_first(api: Api, sale: Sale, other: 
     listed = [one["reservation_id"] for one in first["items"] + rest["items"]]
     assert listed == made[::-1]
     assert rest["next_cursor"] is None
-    assert set(first["items"][0]) == HOLD_MEMBERS | {"payment_id"}
+    assert set(first["items"][0]) == HOLD_MEMBERS | {"payment_id", "payment_intent_id"}
 
 
 def test_refusals_that_say_what_is_missing(api: Api, organizer: Person) -> None:

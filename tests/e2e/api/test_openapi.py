@@ -13,7 +13,7 @@ from boxoffice.catalog import rules
 from boxoffice.http.api.statuses import STATUSES
 from boxoffice.settings import Settings
 from boxoffice.web.assets import PREFIX
-from boxoffice.web.routes import PAGES
+from boxoffice.web.routes import CHECKOUT_PAGES, PAGES
 
 from .client import Api, expect
 from .conftest import Running
@@ -69,7 +69,7 @@ def test_every_route_is_described(server: Running, document: dict[str, Any]) -> 
 
     served = asyncio.run(routes())
     described = {path: set(item) for path, item in document["paths"].items()}
-    pages = {*PAGES, *(path for path in served if path.startswith(PREFIX))}
+    pages = {*PAGES, *CHECKOUT_PAGES, *(path for path in served if path.startswith(PREFIX))}
     undescribed = OPERATORS | pages | {"/favicon.ico"}
     assert described == {path: found for path, found in served.items() if path not in undescribed}
     assert set(served) >= undescribed
