@@ -280,6 +280,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
     bodies = _bodies(buyer, order, paid)
     preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
     schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
+    refund_jobs = "POST /v1/admin/schedules/{schedule_id}/refund-jobs"
 
     def ask(operation: str, caller: Api) -> Answer:
         named = ids | {"endpoint_id": _NO_ENDPOINT} if operation == _DELETE_ENDPOINT else ids
@@ -288,6 +289,9 @@ def about(buyer: Person, organizer: Person) -> Ask:
             caller = sign_up(caller.of("")).api
         if operation == preview:
             return caller.post(path, body=_SEAT_MAP, headers={"Content-Type": "text/csv"})
+        if operation == refund_jobs:
+            # An earlier round over the table has closed the sale.
+            caller.keyed(f"/v1/admin/schedules/{sale.schedule_id}/open", {})
         if operation == schedules:
             # A concert has one schedule at an instant: each one is at another.
             return caller.keyed(path, schedule_body())

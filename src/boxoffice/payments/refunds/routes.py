@@ -38,7 +38,8 @@ from boxoffice.platform.ids import ScopedId, parse_scoped, parse_uuid
 PAYMENT = {"payment_id": PathId(parse_scoped, PaymentNotFound, "The `payment_id` of a payment.")}
 REFUND = {"refund_id": PathId(parse_uuid, RefundNotFound, "The `refund_id` of a refund.")}
 SCHEDULE = {"schedule_id": PathId(parse_uuid, ScheduleNotFound, "The id of a schedule.")}
-_TICKETS_MAX = 1000
+# Of one request: its line must fit into the head, however it is encoded.
+_TICKETS_MAX = 50
 
 
 class QuoteQuery(msgspec.Struct, frozen=True, kw_only=True):

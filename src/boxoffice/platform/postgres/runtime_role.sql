@@ -45,7 +45,7 @@ WITH everything (place, statement) AS (
         ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive,'
                            'provider_calls,provider_answers,provider_transactions,refund_policies}'::text[]),
         ('DELETE', '{users,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
-                   'payment_intents,provider_notices,refunds,disputes,statement_lines,statement_findings}'::text[])
+                   'payment_intents,refunds,disputes,statement_lines,statement_findings}'::text[])
 )
 SELECT statement
   FROM (SELECT place, statement FROM everything
