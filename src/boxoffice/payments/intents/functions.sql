@@ -307,7 +307,7 @@ BEGIN
       LEFT JOIN LATERAL (
            SELECT true AS again
              FROM payment_intents i
-            -- guard: open_other_persons_intents_do_not_count => WHERE i.user_id = c.user_id
+            -- guard: open_intents_of_other_holds_do_not_count => WHERE i.user_id = c.user_id
             WHERE i.user_id = c.user_id AND i.reservation_id = c.reservation_id
             -- no guard: One earlier intent is enough.
             LIMIT 1) b ON true;
@@ -530,7 +530,7 @@ BEGIN
     SELECT * INTO intents FROM payments_lock_intents_v1(p_schedule_id, p_user_ids, p_intent_ids);
     SELECT * INTO held FROM payments_lock_holds_v1(p_schedule_id, p_user_ids, intents.reservation_ids);
 
-    -- guard: renew_up_to_a_bound => SELECT array_agg(held.decided_at + make_interval(secs => p_fence_s) ORDER BY b.at)
+    -- guard: renew_up_to_a_bound: least( => greatest(
     SELECT array_agg(least(held.decided_at + make_interval(secs => p_fence_s),
                            b.begun_at + make_interval(secs => p_fence_max_s)) ORDER BY b.at)
       INTO until
@@ -696,7 +696,7 @@ BEGIN
      -- guard: plan_work_of_this_intent: AND k.subject_id = c.intent_id =>
      -- no guard: Names of kinds; work that is left finds nothing to do.
      WHERE k.kind IN ('expire', 'look_up', 'renew') AND k.subject_id = c.intent_id
-       -- guard: plan_fence_of_what_is_in_flight_is_renewed
+       -- guard: plan_fence_of_what_is_in_flight_is_renewed => ;
        AND (k.kind <> 'renew' OR c.status NOT IN ('UNKNOWN', 'AWAITING_DEPOSIT'));
 
     INSERT INTO cashier_work (kind, subject_id, user_id, due_at)
@@ -1025,7 +1025,7 @@ BEGIN
     SELECT array_agg(CASE WHEN l.n IS NULL THEN u.use
                           -- guard: again_locked_seats_are_tried_later => WHEN false THEN 'late'
                           WHEN h.outcome IN ('seat_busy', 'person_busy') THEN 'late'
-                          -- guard: again_only_seats_that_are_held => WHEN false THEN 'return'
+                          -- no guard: A payment refuses what is not held; this says so at once.
                           WHEN h.outcome <> 'held' THEN 'return'
                           -- guard: again_for_the_same_amount => WHEN false THEN 'return'
                           WHEN h.amount_minor <> p_amounts_minor[u.at] THEN 'return'
@@ -1204,7 +1204,7 @@ BEGIN
 
     FOR wallet IN
         SELECT w.user_id, w.balance_minor, w.currency FROM wallets w
-         -- guard: settle_only_the_buyers_wallets
+         -- no guard: Other wallets have nothing to settle.
          WHERE w.user_id = ANY (p_user_ids)
          -- guard: settle_wallets_are_locked: FOR NO KEY UPDATE =>
          -- no guard: Top-ups guard the order of the same locks.

@@ -29,8 +29,8 @@ async def test_the_first_intent_of_a_hold_extends_it_and_no_later_one_does(hall:
     checkout = Checkout(hall)
     short = await open_hall(hall.db, hold_ttl_s=10)
     checkout = Checkout(short)
-    buyer, other = short.people[:2]
-    neighbour = await checkout.opened(other, "S009")
+    buyer = short.people[0]
+    neighbour = await checkout.opened(buyer, "S009")
     reservation = await short.held(buyer, "S001", "S002")
     before = (await short.seat("S001"))["expires_at"]
     first = await checkout.open(buyer, reservation)

@@ -173,6 +173,15 @@ async def test_money_of_a_given_up_intent_pays_for_a_hold_that_nothing_else_pays
     assert not await broken(hall.db, hall.schedule_id)
 
 
+async def test_money_for_what_its_buyer_released_goes_back(checkout: Checkout, hall: Hall) -> None:
+    """The seats are free, and the buyer does not want them any more."""
+    intent = await _captured(checkout, hall.people[0], "S001")
+    await checkout.confirmations.absent(intent)
+    await hall.release(intent.user_id, reservation_of(intent))
+    assert (await _settled(checkout, intent)).status == "RETURNING"
+    assert (await hall.seat("S001"))["state"] == "AVAILABLE"
+
+
 async def test_a_batch_settles_each_for_itself(checkout: Checkout, hall: Hall) -> None:
     """Sold, replayed, late with seats, late without, unknown, and a movement that is in it twice."""
     one, two, three, four = hall.people

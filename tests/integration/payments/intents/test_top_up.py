@@ -1,7 +1,9 @@
 """Top-ups through a provider: the money goes into the wallet once, or back."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +14,12 @@ from boxoffice.payments.intents.store import Intent, OpenCommand, SettleCommand
 from boxoffice.payments.providers.port import Movement
 from tests.support.checkout import BOUNDS, Checkout
 from tests.support.fake_provider import Fault
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from boxoffice.platform.postgres.database import Record
 from tests.support.hall import Hall
 from tests.support.invariants import broken
 
@@ -88,6 +96,22 @@ async def test_a_session_that_is_over_expires(checkout: Checkout, hall: Hall) ->
         intent.intent_id,
     )
     assert (await checkout.confirmations.expire(intent)).status == "EXPIRED"
+
+
+async def test_a_top_up_adds_to_what_is_in_the_wallet_when_it_is_its_turn(
+    checkout: Checkout, hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    buyer = hall.people[0]
+    intent = await _opened(checkout, buyer)
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    async with other.transaction():
+        await other.execute(
+            "UPDATE wallets SET balance_minor = balance_minor + 10 WHERE user_id = $1", buyer
+        )
+        settling = asyncio.create_task(checkout.store.settle(None, [_command(intent)]))
+        await until(lambda: other.fetch(waits))
+    assert [outcome.name for outcome in await settling] == ["sold"]
+    assert await hall.balance(buyer) == 710
 
 
 async def test_money_that_a_wallet_may_not_have_goes_back(hall: Hall) -> None:
